@@ -1,0 +1,220 @@
+"""The shape of a category file, as JSON Schema 2020-12: for the loader, and for editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kscope.declare.chartkinds import KINDS
+from kscope.declare.columns import TYPES
+from kscope.declare.durations import PATTERN as DURATION
+
+ENGINES = ("bcc", "bpftrace", "replay")
+COLLECT_KINDS = ("map", "histogram", "events")
+NAME = "^[a-z][a-z0-9_]{0,39}$"
+FIELD = "^(key|value|event)(\\.[A-Za-z0-9_]+)*$"
+# What the agent can turn a number into; kscope.agent.decode holds one function for each.
+DECODES = (
+    "arguments", "cgroup", "device", "errno", "nanoseconds", "signal", "syscall", "user",
+)  # fmt: skip
+PLACE = "^(kprobe|tracepoint|perf):[A-Za-z0-9_:@-]+$"
+NEED = "^(btf|cgroup2|(kprobe|tracepoint):[A-Za-z0-9_:]+)$"
+CONSTANT = "^[A-Z][A-Z0-9_]{0,39}$"
+
+
+def category_schema() -> dict[str, Any]:
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A Kernelscope category",
+        "description": "One data type: a table, its columns, and how it is shown and collected.",
+        **_object(
+            {
+                "table": _name("the table's name, and the key of its rows in a request"),
+                "prettyname": _line("what people call it"),
+                "description": _line("one sentence on what a row is", limit=500),
+                "columns": _array(_column(), 1, "hostname and time are in every table"),
+                "charts": _array(_chart(), 0, "left out: derived from the column types"),
+                "retention": _duration("how long rows are kept; left out: for ever"),
+                "rollup": _rollup(),
+                "probe": _probe(),
+            },
+            required=("table", "columns"),
+        ),
+    }
+
+
+def _object(properties: dict[str, Any], required: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def _name(description: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": NAME, "description": description}
+
+
+def _line(description: str, limit: int = 100) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": limit, "description": description}
+
+
+def _array(items: dict[str, Any], least: int, description: str) -> dict[str, Any]:
+    return {
+        "type": "array",
+        "items": items,
+        "minItems": least,
+        "maxItems": 200,
+        "description": description,
+    }
+
+
+def _duration(description: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": DURATION, "description": description}
+
+
+def _column() -> dict[str, Any]:
+    types = "; ".join(f"{row.name}: {row.help}" for row in TYPES.values())
+    return _object(
+        {
+            "name": _name("the column's name, and the key in a row"),
+            "type": {"enum": list(TYPES), "description": types},
+            "prettyname": _line("the title that the page shows"),
+            "unit": _line("the unit that the page shows", limit=20),
+            "help": _line("one sentence for those who do not know it", limit=500),
+            "default": {"description": "what a row holds that leaves the column out"},
+            "index": {"type": "boolean", "description": "make filters on it quick, for more room"},
+        },
+        required=("name", "type"),
+    )
+
+
+def _chart() -> dict[str, Any]:
+    kinds = "; ".join(f"{kind.name}: {kind.help}" for kind in KINDS.values())
+    return _object(
+        {
+            "kind": {"enum": list(KINDS), "description": kinds},
+            "title": _line("what stands over the chart"),
+            "value": {"type": "string", "description": "the column that is summed"},
+            "stack": {"type": "string", "description": "the column of stacks"},
+            "by": {"type": "string", "description": "the column that splits it"},
+        },
+        required=("kind",),
+    )
+
+
+def _rollup() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "bucket: how long it is kept, as {1h: 90d, 1d: 2y}",
+        "propertyNames": {"pattern": DURATION},
+        "additionalProperties": _duration("how long this bucket is kept"),
+        "maxProperties": 6,
+    }
+
+
+def _probe() -> dict[str, Any]:
+    return {
+        "description": "what `kscope agent` runs to collect rows; left out: others send them",
+        **_object(
+            {
+                "engine": {"enum": list(ENGINES), "description": "what runs the program"},
+                "program": _line("a file in the probes/ folder beside the category's folder"),
+                "script": {"type": "string", "minLength": 1, "description": "the program inline"},
+                "options": {
+                    "type": "object",
+                    "propertyNames": {"pattern": "^[a-z][a-z0-9-]{0,30}$"},
+                    "additionalProperties": _option(),
+                    "description": "flags of `kscope agent`, and constants in the program",
+                },
+                "attach": _array(_attach(), 1, "where the program's functions run"),
+                "needs": _array(
+                    {"type": "string", "pattern": NEED}, 1, "what else the kernel must offer"
+                ),
+                "detect": {
+                    "type": "object",
+                    "propertyNames": {"pattern": CONSTANT},
+                    "additionalProperties": {"type": "string", "pattern": NEED},
+                    "description": "constants that the program finds 1 where the kernel offers "
+                    "this, else 0: btf, tracepoint:GROUP:NAME or tracepoint:GROUP:NAME:FIELD",
+                },
+                "children": {
+                    "type": "boolean",
+                    "description": "--pid takes the process's descendants too: for a probe of "
+                    "what new processes do",
+                },
+                "collect": _collect(),
+            },
+            required=("engine", "collect"),
+        ),
+        "oneOf": [{"required": ["program"]}, {"required": ["script"]}],
+    }
+
+
+def _option() -> dict[str, Any]:
+    flags = [name for name in TYPES if name not in {"stack", "histogram", "timestamp"}]
+    return _object(
+        {
+            "type": {"enum": flags},
+            "default": {"type": ["integer", "number", "string", "boolean"]},
+            "define": {"type": "string", "pattern": CONSTANT},
+            "choices": {
+                "type": "object",
+                "additionalProperties": {"type": "integer"},
+                "minProperties": 1,
+                "description": "the words that the flag takes, and the number each is",
+            },
+            "least": {"type": "integer", "description": "the smallest number that it takes"},
+            "most": {"type": "integer", "description": "the largest number that it takes"},
+            "help": _line("one sentence for --help", limit=500),
+        },
+        required=("type", "default", "define"),
+    )
+
+
+def _attach() -> dict[str, Any]:
+    return _object(
+        {
+            "to": {
+                "type": "string",
+                "pattern": PLACE,
+                "description": "kprobe:FUNCTION, tracepoint:GROUP:NAME or perf:cpu-clock@RATE, "
+                "the rate a number or an option's name",
+            },
+            "run": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+            "define": {
+                "type": "string",
+                "pattern": CONSTANT,
+                "description": "makes it optional: 1 in the program where the kernel has it, or 0",
+            },
+        },
+        required=("to", "run"),
+    )
+
+
+def _collect() -> dict[str, Any]:
+    field = {"type": "string", "pattern": FIELD}
+    source = {
+        "anyOf": [
+            field,
+            {"type": "array", "items": field, "minItems": 1, "maxItems": 4},
+            _object(
+                {
+                    "from": field,
+                    "names": {"type": "object", "additionalProperties": {"type": "string"}},
+                    "as": {"enum": list(DECODES)},
+                },
+                required=("from",),
+            ),
+        ],
+        "description": "a field of the map's key or value, or of the event; `names` or `as` turn "
+        "a number into a word; a list is one stack, the innermost first",
+    }
+    names = {kind: _line(f"the program's {kind}") for kind in COLLECT_KINDS}
+    return {
+        **_object(
+            {**names, "columns": {"type": "object", "additionalProperties": source}},
+            required=("columns",),
+        ),
+        "oneOf": [{"required": [kind]} for kind in COLLECT_KINDS],
+    }

@@ -1,0 +1,163 @@
+"""The declared data types, as read from YAML and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare.columns import TYPES, ColumnType, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`default` is meaningful only where `optional`: a row may then leave the column out."""
+
+    name: str
+    type: ColumnType
+    prettyname: str
+    unit: str = ""
+    help: str = ""
+    optional: bool = False
+    default: Any = field(default=None, hash=False)
+    index: bool = False
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What to draw; the columns are named, and empty where the kind has no use for them."""
+
+    kind: str
+    title: str
+    value: str = ""
+    stack: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """Rows summed per `bucket` seconds, kept for `keep` seconds."""
+
+    bucket: int
+    keep: int
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A flag of `kscope agent <table>` that becomes the constant `define` in the program.
+
+    With `choices` the flag takes a word, and the constant is the number of that word. `least` and
+    `most` bound a number.
+    """
+
+    name: str
+    type: ColumnType
+    default: Any
+    define: str
+    help: str = ""
+    choices: Mapping[str, int] = field(default_factory=dict, hash=False)
+    least: int | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a column's value comes from: fields of a map's key or value, as `key.comm`.
+
+    Two fields make one stack, the first innermost: `[key.kstack, key.ustack]`. `names` turns a
+    number into a word, `decode` one of a kind that the agent knows: a signal, a device.
+    """
+
+    fields: tuple[str, ...]
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)
+    decode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """How one BPF map becomes rows. `kind` is map, histogram or events; `name` is the map's."""
+
+    kind: str
+    name: str
+    columns: Mapping[str, Source] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Where one of the program's functions runs: `kprobe:finish_task_switch`, `perf:cpu-clock@99`.
+
+    With `define` it is optional: the program finds that constant 1 where the kernel has the place,
+    else 0.
+    """
+
+    to: str
+    run: str
+    define: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """`program` is a file in the `probes/` folder beside the category's own, or `script` inline.
+
+    `needs` names what else the kernel must offer, such as `btf`. `detect` maps a constant of the
+    program to what it stands for: 1 where the kernel offers it, else 0. With `children` the pid
+    that is traced stands for its descendants too.
+    """
+
+    engine: str
+    program: Path | None
+    script: str
+    options: tuple[Option, ...]
+    collect: Collect
+    attach: tuple[Attach, ...] = ()
+    needs: tuple[str, ...] = ()
+    detect: Mapping[str, str] = field(default_factory=dict, hash=False)
+    children: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One data type. `retention` is in seconds; None keeps its rows for ever."""
+
+    table: str
+    prettyname: str
+    description: str
+    columns: tuple[Column, ...]
+    charts: tuple[Chart, ...]
+    retention: int | None = None
+    rollup: tuple[Rollup, ...] = ()
+    probe: Probe | None = None
+    file: str = field(default="", compare=False)
+    line: int = field(default=0, compare=False)
+
+    @property
+    def all_columns(self) -> tuple[Column, ...]:
+        return (*IMPLICIT_COLUMNS, *self.columns)
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.all_columns if column.name == name), None)
+
+    def with_role(self, *roles: Role) -> tuple[Column, ...]:
+        return tuple(column for column in self.all_columns if column.type.role in roles)
+
+
+TIME = Column("time", TYPES["timestamp"], "Time", help="when the row's interval ended, UTC")
+HOSTNAME = Column("hostname", TYPES["string"], "Host", help="the host that sent the row")
+IMPLICIT_COLUMNS = (TIME, HOSTNAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All declared categories, in the order of their table names."""
+
+    categories: tuple[Category, ...]
+
+    def __iter__(self) -> Iterator[Category]:
+        return iter(self.categories)
+
+    def get(self, table: str) -> Category | None:
+        return next((category for category in self.categories if category.table == table), None)

@@ -1,0 +1,141 @@
+"""The probe section of a category: checks, and the model made from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare.columns import TYPES
+from kscope.declare.metaschema import COLLECT_KINDS
+from kscope.declare.model import TIME, Attach, Collect, Option, Probe, Source
+from kscope.declare.shape import suggestion
+from kscope.declare.values import value_problem
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterator, Mapping
+
+    from kscope.declare.model import Column
+    from kscope.declare.yamlfile import Document, Path
+    from kscope.errors import Problem
+
+
+# Flags that `kscope agent` has for every probe.
+FLAGS = frozenset(
+    (
+        *("pid", "tid", "children", "cgroup", "duration", "folded", "json", "record", "replay"),
+        *("history", "server", "logger", "token-file", "hostname", "interval", "spool"),
+        *("max-overhead", "verbose", "config", "help"),
+    )
+)
+
+
+def check_probe(
+    document: Document,
+    probe: dict[str, Any],
+    columns: Mapping[str, Column],
+    folder: pathlib.Path | None,
+) -> Iterator[Problem]:
+    for path, message in (
+        *_check_program(probe, folder),
+        *_check_options(probe.get("options")),
+        *_check_collect(probe.get("collect"), columns),
+    ):
+        yield document.problem(("probe", *path), message)
+
+
+def make_probe(raw: dict[str, Any], folder: pathlib.Path | None) -> Probe:
+    collect = raw["collect"]
+    kind = next(kind for kind in COLLECT_KINDS if kind in collect)
+    program = raw.get("program")
+    return Probe(
+        engine=raw["engine"],
+        program=folder / program if folder and program else None,
+        script=raw.get("script", ""),
+        options=tuple(
+            Option(
+                name,
+                TYPES[o["type"]],
+                o["default"],
+                o["define"],
+                o.get("help", ""),
+                o.get("choices", {}),
+                o.get("least"),
+                o.get("most"),
+            )
+            for name, o in raw.get("options", {}).items()
+        ),
+        collect=Collect(
+            kind, collect[kind], {name: _source(s) for name, s in collect["columns"].items()}
+        ),
+        attach=tuple(Attach(a["to"], a["run"], a.get("define", "")) for a in raw.get("attach", ())),
+        needs=tuple(raw.get("needs", ())),
+        detect=raw.get("detect", {}),
+        children=raw.get("children", False),
+    )
+
+
+def _source(raw: Any) -> Source:
+    if isinstance(raw, dict):
+        return Source((raw["from"],), raw.get("names", {}), raw.get("as", ""))
+    return Source(tuple(raw) if isinstance(raw, list) else (raw,))
+
+
+def _check_program(
+    probe: dict[str, Any], folder: pathlib.Path | None
+) -> Iterator[tuple[Path, str]]:
+    program = probe.get("program")
+    if not isinstance(program, str):
+        return
+    if "/" in program or program.startswith("."):
+        yield ("program",), "must be a file name alone: it is looked for in the probes/ folder"
+    elif folder and not (folder / program).is_file():
+        yield ("program",), f"there is no file {folder / program}"
+
+
+def _check_options(options: Any) -> Iterator[tuple[Path, str]]:
+    for name, option in options.items() if isinstance(options, dict) else ():
+        if name in FLAGS:
+            yield ("options", name), f"--{name} is a flag of every probe: choose another name"
+        if not isinstance(option, dict) or str(option.get("type")) not in TYPES:
+            continue
+        if "choices" in option:
+            if option.get("default") not in option["choices"]:
+                message = f"must be one of the choices {', '.join(option['choices'])}"
+                yield ("options", name, "default"), message
+        elif "default" in option and (
+            why := value_problem(TYPES[option["type"]], option["default"])
+        ):
+            yield ("options", name, "default"), why
+        elif why := _bounds_problem(option):
+            yield ("options", name), why
+
+
+def _bounds_problem(option: Mapping[str, Any]) -> str:
+    least, most, default = (option.get(key) for key in ("least", "most", "default"))
+    if not isinstance(default, int):
+        return "least and most are for numbers" if (least, most) != (None, None) else ""
+    if isinstance(least, int) and default < least:
+        return f"its default {default} is less than the least, {least}"
+    if isinstance(most, int) and default > most:
+        return f"its default {default} is more than the most, {most}"
+    return ""
+
+
+def _check_collect(collect: Any, columns: Mapping[str, Column]) -> Iterator[tuple[Path, str]]:
+    bound = collect.get("columns") if isinstance(collect, dict) else None
+    if not isinstance(bound, dict):
+        return
+    for name, source in bound.items():
+        path = ("collect", "columns", name)
+        if name == TIME.name:
+            if not isinstance(source, str) or not source.startswith("event."):
+                yield path, "must be one field of an event, as the kernel's clock counts it"
+        elif name not in columns:
+            yield path, f"there is no column '{name}'.{suggestion(name, columns)}"
+        elif isinstance(source, list) and len(source) > 1 and columns[name].type.name != "stack":
+            yield path, f"'{name}' is no stack: it takes one field"
+        elif isinstance(source, dict) and {"names", "as"} <= set(source):
+            yield path, "takes names or as, not both"
+    for name, column in columns.items():
+        if name not in bound and not column.optional:
+            yield ("collect", "columns"), f"nothing fills column '{name}', which has no default"

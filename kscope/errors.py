@@ -1,0 +1,43 @@
+"""Errors as data: raised where they are found, put into words once, at the edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong in a file that a person wrote.
+
+    `line` counts from 1 and is 0 where the whole file is meant; `path` is the place inside
+    the document, as `columns[2].type`.
+    """
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
+
+
+class KscopeError(Exception):
+    """A mistake or a lack that the user can mend: its text is shown without a traceback."""
+
+    exit_code = 1
+
+
+class DeclarationError(KscopeError):
+    """Everything that is wrong with the declarations that were read, sorted by file and line."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
