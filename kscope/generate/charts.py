@@ -1,0 +1,151 @@
+"""Category -> what the page draws: one entry a chart, with its question and its Vega-Lite spec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kscope.declare.model import Category, Chart
+
+VEGA_LITE = "https://vega.github.io/schema/vega-lite/v6.json"
+# Vega-Lite's own default is a 12-hour clock.
+_TIME_AXIS: Mapping[str, Any] = {
+    "format": "%H:%M:%S",
+    "labelOverlap": True,
+    "labelSeparation": 12,
+    "title": None,
+}
+# A unit's steps, the largest first: from so much on, by so much, with such a suffix.
+_STEPS: Mapping[str, tuple[tuple[float, str], ...]] = {
+    "us": ((86_400e6, " d"), (3600e6, " h"), (60e6, " min"), (1e6, " s"), (1e3, " ms")),
+    "bytes": ((2**40, " TiB"), (2**30, " GiB"), (2**20, " MiB"), (2**10, " KiB")),
+}
+_SMALLEST: Mapping[str, str] = {"us": " \N{MICRO SIGN}s", "bytes": " B"}
+
+
+def chart_configs(category: Category) -> list[dict[str, Any]]:
+    """Return `{kind, title, unit, query, spec}` a chart; a spec is None where the page draws it."""
+    return [
+        {
+            "kind": chart.kind,
+            "title": chart.title,
+            "unit": chart_unit(category, chart),
+            "query": _query(category, chart),
+            "spec": _spec(category, chart),
+        }
+        for chart in category.charts
+    ]
+
+
+def chart_unit(category: Category, chart: Chart) -> str:
+    column = category.column(chart.value) if chart.value else None
+    return column.unit if column else "rows"
+
+
+def _query(category: Category, chart: Chart) -> dict[str, Any]:
+    chosen = {"value": chart.value, "stack": chart.stack, "by": chart.by}
+    return {
+        "path": f"/api/v1/{chart.kind}/{category.table}",
+        "parameters": {name: column for name, column in chosen.items() if column},
+    }
+
+
+def _spec(category: Category, chart: Chart) -> dict[str, Any] | None:
+    """Return the spec over a data set `rows` that the page fills with the question's answer."""
+    if chart.kind == "flamegraph":
+        return None
+    column = category.column(chart.value)
+    averaged = column is not None and column.type.aggregate == "avg"
+    encodings = {
+        # Means cannot be stacked: their sum says nothing.
+        "timeseries": _lines if averaged else _areas,
+        "heatmap": _heatmap,
+        "histogram": _histogram,
+        "top": _top,
+    }
+    unit = chart_unit(category, chart)
+    return {
+        "$schema": VEGA_LITE,
+        "description": f"{category.prettyname}: {chart.title}",
+        "data": {"name": "rows"},
+        "width": "container",
+        **encodings[chart.kind](chart, unit),
+    }
+
+
+def _axis(unit: str) -> dict[str, Any]:
+    """An axis of values: 90,000,000 us is written as 1.5 min."""
+    if unit not in _STEPS:
+        return {"title": unit or None, "format": "~s"}
+    label = f"format(datum.value, '~r') + '{_SMALLEST[unit]}'"
+    for size, suffix in reversed(_STEPS[unit]):
+        scaled = f"format(datum.value / {size:.0f}, '.3~r') + '{suffix}'"
+        label = f"abs(datum.value) >= {size:.0f} ? {scaled} : {label}"
+    return {"title": None, "labelExpr": label}
+
+
+def _areas(chart: Chart, unit: str) -> dict[str, Any]:
+    mark = {"type": "area", "interpolate": "step-after"}
+    return {"mark": mark, "encoding": _over_time(chart, unit, "zero")}
+
+
+def _lines(chart: Chart, unit: str) -> dict[str, Any]:
+    return {"mark": {"type": "line", "point": True}, "encoding": _over_time(chart, unit, None)}
+
+
+def _over_time(chart: Chart, unit: str, stack: str | None) -> dict[str, Any]:
+    encoding: dict[str, Any] = {
+        "x": {"field": "time", "type": "temporal", "axis": dict(_TIME_AXIS)},
+        "y": {"field": "value", "type": "quantitative", "stack": stack, "axis": _axis(unit)},
+    }
+    if chart.by:
+        encoding["color"] = {"field": "name", "type": "nominal", "title": chart.by}
+    return encoding
+
+
+def _heatmap(chart: Chart, unit: str) -> dict[str, Any]:
+    del chart
+    return {
+        "mark": {"type": "rect"},
+        "encoding": {
+            "x": {"field": "time", "type": "temporal", "axis": dict(_TIME_AXIS)},
+            "x2": {"field": "time_end"},
+            "y": {
+                "field": "lower",
+                "type": "quantitative",
+                "scale": {"type": "symlog"},
+                "axis": _axis(unit),
+            },
+            "y2": {"field": "upper"},
+            "color": {
+                "field": "count",
+                "type": "quantitative",
+                "scale": {"type": "log"},
+                "title": "events",
+            },
+        },
+    }
+
+
+def _histogram(chart: Chart, unit: str) -> dict[str, Any]:
+    del chart
+    return {
+        "mark": {"type": "bar"},
+        "encoding": {
+            "x": {"field": "lower", "type": "ordinal", "axis": _axis(unit)},
+            "y": {"field": "count", "type": "quantitative", "title": "events"},
+        },
+    }
+
+
+def _top(chart: Chart, unit: str) -> dict[str, Any]:
+    del chart
+    return {
+        "mark": {"type": "bar"},
+        "encoding": {
+            "y": {"field": "name", "type": "nominal", "sort": "-x", "title": None},
+            "x": {"field": "value", "type": "quantitative", "axis": _axis(unit)},
+        },
+    }

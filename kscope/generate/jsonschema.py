@@ -1,0 +1,89 @@
+"""Category -> JSON Schema 2020-12 of the requests that carry its rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare.columns import TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kscope.declare.model import Category, Column
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+MAX_STACKS = 1_000_000
+_TIME = TYPES["timestamp"].json
+
+
+def body_schema(categories: Iterable[Category]) -> dict[str, Any]:
+    """Schema of a request body; each table's rows are described in `$defs`."""
+    chosen = tuple(categories)
+    return {
+        "$schema": DIALECT,
+        "type": "object",
+        "properties": _envelope() | {category.table: _rows(category) for category in chosen},
+        "required": ["hostname"],
+        "additionalProperties": False,
+        "$defs": {category.table: row_schema(category) for category in chosen},
+    }
+
+
+def table_schema(category: Category) -> dict[str, Any]:
+    """Schema of a body that carries this table alone, with the category's words."""
+    body = body_schema([category])
+    return {
+        "$schema": body.pop("$schema"),
+        "title": category.prettyname,
+        **({"description": category.description} if category.description else {}),
+        **body,
+        "required": ["hostname", category.table],
+    }
+
+
+def row_schema(category: Category) -> dict[str, Any]:
+    own_time = {**_TIME, "description": "when it happened; left out: the request's time"}
+    return {
+        "type": "object",
+        "properties": {"time": own_time}
+        | {column.name: column_schema(column) for column in category.columns},
+        "required": [column.name for column in category.columns if not column.optional],
+        "additionalProperties": False,
+    }
+
+
+def column_schema(column: Column) -> dict[str, Any]:
+    unit = f", in {column.unit}" if column.unit else ""
+    return {
+        "title": column.prettyname,
+        "description": f"{column.help or column.type.help}{unit}",
+        **column.type.json,
+        **({"default": column.default} if column.optional else {}),
+    }
+
+
+def _envelope() -> dict[str, Any]:
+    return {
+        "hostname": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 255,
+            "pattern": "^[^\\u0000-\\u001f]*$",
+            "description": "the host that the rows come from",
+        },
+        "time": {**_TIME, "description": "when the rows' interval ended; UTC without an offset"},
+        "stacks": {
+            "type": "array",
+            "maxItems": MAX_STACKS,
+            "items": {"type": "string", "maxLength": 65536, "pattern": "^[^\\u0000]*$"},
+            "description": "folded stacks that rows refer to by their place, from 0",
+        },
+    }
+
+
+def _rows(category: Category) -> dict[str, Any]:
+    return {
+        "type": "array",
+        "items": {"$ref": f"#/$defs/{category.table}"},
+        "description": f"rows of {category.prettyname}",
+    }

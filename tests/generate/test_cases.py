@@ -1,0 +1,101 @@
+"""Each folder in tests/cases is one run of `kscope generate`: what it writes, or what it says.
+
+`KSCOPE_UPDATE_CASES=1` writes the expectations anew, to be read before they are committed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CASES = Path(__file__).parent.parent / "cases"
+
+
+def kscope(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "kscope", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(CASES.parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def tree(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def generated_here(files: dict[str, str]) -> dict[str, str]:
+    """Leave out what does not depend on the case's categories."""
+    common = ("docs/", "schema/category.schema.json")
+    return {path: text for path, text in files.items() if not path.startswith(common)}
+
+
+@pytest.mark.parametrize("case", sorted(path.name for path in CASES.iterdir()))
+def test_case(case: str, tmp_path: Path) -> None:
+    """A folder of categories gives exactly the expected files, or exactly the expected words."""
+    shutil.copytree(CASES / case / "categories", tmp_path / "categories")
+    run = kscope("generate", "--categories", "categories", "--output", "out", folder=tmp_path)
+    wrong = CASES / case / "stderr.txt"
+    expected = CASES / case / "expected"
+    if os.environ.get("KSCOPE_UPDATE_CASES"):
+        update(run, wrong, expected, tmp_path / "out")
+    if wrong.exists():
+        assert run.stderr == wrong.read_text()
+        assert run.returncode == 2
+        assert not (tmp_path / "out").exists()
+    else:
+        assert run.returncode == 0, run.stderr
+        assert generated_here(tree(tmp_path / "out")) == tree(expected)
+
+
+def update(
+    run: subprocess.CompletedProcess[str], wrong: Path, expected: Path, written: Path
+) -> None:
+    shutil.rmtree(expected, ignore_errors=True)
+    wrong.unlink(missing_ok=True)
+    if run.returncode:
+        wrong.write_text(run.stderr)
+        return
+    for path, text in generated_here(tree(written)).items():
+        (expected / path).parent.mkdir(parents=True, exist_ok=True)
+        (expected / path).write_text(text)
+
+
+def test_check_names_what_is_missing_changed_and_orphaned(tmp_path: Path) -> None:
+    """The drift check sees all three kinds, writes nothing, and a plain run mends them."""
+    shutil.copytree(CASES / "minimal" / "categories", tmp_path / "categories")
+    arguments = ("generate", "--categories", "categories")
+    assert kscope(*arguments, folder=tmp_path).returncode == 0
+    (tmp_path / "sql/generated/sqlite.sql").write_text("-- mine\n")
+    (tmp_path / "sql/generated/mysql.sql").unlink()
+    (tmp_path / "schema/generated/old.schema.json").write_text("{}")
+    before = tree(tmp_path)
+
+    check = kscope(*arguments, "--check", folder=tmp_path)
+
+    assert check.returncode == 1
+    assert check.stderr.splitlines()[:-1] == [
+        "orphaned: schema/generated/old.schema.json",
+        "missing: sql/generated/mysql.sql",
+        "changed: sql/generated/sqlite.sql",
+    ]
+    assert tree(tmp_path) == before
+    assert kscope(*arguments, folder=tmp_path).returncode == 0
+    assert kscope(*arguments, "--check", folder=tmp_path).returncode == 0
+
+
+def test_what_is_committed_is_what_the_categories_say() -> None:
+    """The repository's own generated files have not drifted from its categories."""
+    run = kscope("generate", "--check", folder=CASES.parent.parent)
+    assert run.returncode == 0, run.stderr

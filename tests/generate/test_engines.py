@@ -1,0 +1,74 @@
+"""The generated DDL, run by the engines it is for."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import needs
+
+if TYPE_CHECKING:
+    from tests.mariadb import MariaDB
+
+ROOT = Path(__file__).parent.parent.parent
+DDL = [ROOT / "sql/generated", ROOT / "tests/cases/every_type/expected/sql/generated"]
+
+STRINGS = [(1, 11, 0, "web-001"), (2, 12, 0, "mysqld"), (3, 13, 0, "blocked")]
+FLAT = ("2026-11-23 02:46:15.288693", "web-001", "mysqld", 1234, "blocked", "main;wait", 5123, 1)
+
+
+@pytest.mark.parametrize("folder", DDL, ids=["committed", "every type"])
+def test_the_sqlite_file_runs_twice_in_the_sqlite3_shell(folder: Path, tmp_path: Path) -> None:
+    """A person pipes the file into `sqlite3 my.db`; doing so again changes nothing."""
+    needs.program("sqlite3", "sqlite3")
+    database = tmp_path / "my.db"
+    schemas = []
+    for _ in range(2):
+        with (folder / "sqlite.sql").open() as ddl:
+            subprocess.run(["sqlite3", "-bail", str(database)], stdin=ddl, check=True)
+        with sqlite3.connect(database) as connection:
+            schemas.append(connection.execute("SELECT name, sql FROM sqlite_schema").fetchall())
+    assert sorted(schemas[0]) == sorted(schemas[1])
+
+
+def test_the_flat_view_gives_the_seed_shape_back(tmp_path: Path) -> None:
+    """Interned and integer columns read as the text and the time that they stand for."""
+    with sqlite3.connect(tmp_path / "my.db") as connection:
+        connection.executescript((ROOT / "sql/generated/sqlite.sql").read_text())
+        connection.executemany("INSERT INTO kscope_string VALUES (?, ?, ?, ?)", STRINGS)
+        connection.execute("INSERT INTO kscope_stack VALUES (-7, 0, 'main;wait')")
+        connection.execute(
+            "INSERT INTO kscope_rows_offcputime (time, seq, hostname, process, pid, tid, reason,"
+            " cgroup, stack, elapsed, count, lengths)"
+            " VALUES (1795401975288693, 1, 1, 2, 1234, 0, 3, 3, -7, 5123, 1, '')"
+        )
+        assert connection.execute(
+            "SELECT time, hostname, process, pid, reason, stack, elapsed, count FROM offcputime"
+        ).fetchall() == [FLAT]
+
+
+@pytest.mark.mysql
+def test_the_mysql_file_runs_twice_on_mariadb(mariadb: MariaDB) -> None:
+    """A person pipes the file into `mysql`; the view then gives the seed's flat shape."""
+    names = [mariadb.new_database() for _ in DDL]
+    for name, folder in zip(names, DDL, strict=True):
+        for _ in range(2):
+            mariadb.sql((folder / "mysql.sql").read_text(), name)
+    values = ", ".join(str(row) for row in STRINGS)
+    mariadb.sql(
+        f"INSERT INTO kscope_string VALUES {values};"
+        "INSERT INTO kscope_stack VALUES (-7, 0, 'main;wait');"
+        "INSERT INTO kscope_rows_offcputime (time, seq, hostname, process, pid, tid, reason,"
+        " cgroup, stack, elapsed, count, lengths)"
+        " VALUES (1795401975288693, 1, 1, 2, 1234, 0, 3, 3, -7, 5123, 1, '')",
+        names[0],
+    )
+    shown = mariadb.sql(
+        "SELECT time, hostname, process, pid, reason, stack, elapsed, count FROM offcputime",
+        names[0],
+    )
+    assert shown.strip().split("\t") == [str(value) for value in FLAT]
