@@ -1,0 +1,108 @@
+"""What the rest of the program may ask of a store, whichever engine is behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+
+    import sqlalchemy as sa
+
+    from kscope.declare.model import Catalog, Category
+    from kscope.generate.tables import Schema
+    from kscope.store.planner import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """Rows of one category as columns, in the order of its `all_columns`, all of one length.
+
+    Values are ready to be stored: times in microseconds, defaults filled in, booleans as 0 and 1,
+    histograms as `slot:count` text, and a stack as its id, a key of the batch's `stacks`. Strings
+    are still text: the writer alone knows their numbers.
+    """
+
+    category: Category
+    columns: Sequence[Sequence[Any]]
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one request brought; stored whole or not at all. An empty key is no key."""
+
+    key: bytes
+    tables: Sequence[TableRows]
+    stacks: Mapping[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.tables))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How many rows of each table a batch held; `duplicate` when it was there already."""
+
+    rows: Mapping[str, int]
+    duplicate: bool = False
+
+
+class StoreError(KscopeError):
+    """The database cannot do it now; the text says what a person can do about it."""
+
+    retry_after = 10
+
+
+class StoreBusy(StoreError):  # noqa: N818 - named for what it tells
+    """Try again after `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BatchRefused(StoreError):  # noqa: N818
+    """The engine will never take this batch; sending it again is of no use."""
+
+
+class QueryTimeout(StoreError):  # noqa: N818
+    """A statement was ended at its deadline."""
+
+
+class Reader(Protocol):
+    """The read-only side. Statements are SQLAlchemy Core over the tables of `schema`.
+
+    Values come as the engine gives them: times as microseconds, booleans as 0 and 1, histograms as
+    `slot:count` text, decimals as int or float. A statement that takes longer than the deadline is
+    ended on the engine and raises QueryTimeout; one that is cancelled is ended as well.
+    """
+
+    dialect: str
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    @property
+    def schema(self) -> Schema: ...
+
+    async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]: ...
+
+    def stream(self, statement: sa.Select[Any]) -> AsyncIterator[Sequence[Any]]: ...
+
+    async def plan(
+        self, table: str, start: int, stop: int, columns: Collection[str], step: int | None = None
+    ) -> Plan:
+        """See planner.plan."""
+        ...
+
+
+class Writer(Protocol):
+    """Answers after the batch is committed; raises StoreBusy, StoreError."""
+
+    async def write(self, batch: Batch) -> Stored: ...

@@ -1,0 +1,94 @@
+"""A column's values as the wire has them -> as they are stored, and back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare.columns import Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class BadValueError(ValueError):
+    """The value at `index` has the right JSON type and yet no meaning."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+def microseconds(text: str) -> int:
+    """ISO 8601 -> microseconds since the epoch; UTC where no offset is given.
+
+    Raises ValueError.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - _EPOCH) // _MICROSECOND
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text[:40]!r} is not a time such as 2026-11-23T02:46:15Z") from None
+
+
+def histogram_text(counts: Sequence[int]) -> str:
+    """Write [0, 3, 0, 1] as `1:3,3:1`."""
+    if not counts:
+        return ""
+    return ",".join(f"{slot}:{count}" for slot, count in enumerate(counts) if count)
+
+
+def histogram_counts(text: str) -> dict[int, int]:
+    """Read `1:3,3:1`; a slot that is there twice is summed, so joined texts add up."""
+    counts: dict[int, int] = {}
+    for pair in filter(None, text.split(",")):
+        slot, _, count = pair.partition(":")
+        counts[int(slot)] = counts.get(int(slot), 0) + int(count)
+    return counts
+
+
+def encode(storage: Storage, values: Sequence[Any]) -> Sequence[Any]:
+    """Raise BadValueError. Stacks are not encoded here: their ids depend on the request."""
+    encoder = _ENCODERS.get(storage)
+    if encoder is None:
+        return values
+    # Most columns repeat a few values: each is encoded once.
+    if storage is not Storage.HISTOGRAM:
+        return _once_each(encoder, values)
+    return [_at(encoder, index, value) for index, value in enumerate(values)]
+
+
+def _once_each(encoder: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:
+    encoded: dict[Any, Any] = {}
+    try:
+        for value in set(values):
+            encoded[value] = encoder(value)
+    except ValueError:
+        return [_at(encoder, index, value) for index, value in enumerate(values)]
+    return list(map(encoded.__getitem__, values))
+
+
+def _at(encoder: Callable[[Any], Any], index: int, value: Any) -> Any:
+    try:
+        return encoder(value)
+    except ValueError as error:
+        raise BadValueError(index, str(error)) from None
+
+
+_ENCODERS: Mapping[Storage, Callable[[Any], Any]] = {
+    Storage.TIME: microseconds,
+    Storage.BOOLEAN: int,
+    Storage.REAL: float,
+    Storage.HISTOGRAM: histogram_text,
+}
+
+
+def canonical_ip(text: str) -> str:
+    """Write an address in its one usual form, so that one host is one name."""
+    return str(ip_address(text))

@@ -1,0 +1,58 @@
+"""Settings -> an open store."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from kscope.config import MySQL, Settings, SQLite
+from kscope.errors import KscopeError
+from kscope.generate.tables import schema as schema_of
+from kscope.store.base import StoreError
+from kscope.store.reader import SqlReader
+from kscope.store.sqlite import SQLiteEngine
+from kscope.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from kscope.declare.model import Catalog
+    from kscope.store.engine import Engine
+
+
+def engine_of(settings: Settings) -> Engine:
+    if isinstance(settings.database, MySQL):
+        return _mysql(settings.database)
+    return SQLiteEngine(settings.database.path)
+
+
+def _mysql(chosen: MySQL) -> Engine:
+    try:
+        from kscope.store.mysql import MySQLEngine  # noqa: PLC0415 - an extra that few need
+    except ModuleNotFoundError as error:
+        raise KscopeError(
+            f"MySQL needs the Python package {error.name}: pip install 'kernelscope[mysql]'"
+        ) from None
+    return MySQLEngine(chosen)
+
+
+async def open_store(settings: Settings, catalog: Catalog) -> Store:
+    store = Store(engine_of(settings), catalog, settings.query_deadline)
+    await store.open()
+    return store
+
+
+@asynccontextmanager
+async def open_reader(settings: Settings, catalog: Catalog) -> AsyncIterator[SqlReader]:
+    """Only to read: nothing is made or migrated, and a server may be using the database."""
+    engine = engine_of(settings)
+    schema = schema_of(catalog)
+    # SQLite's would make the file that it is to read; its readers open by themselves.
+    if not isinstance(settings.database, SQLite):
+        await engine.open()
+    elif not settings.database.path.exists():
+        raise StoreError(f"{settings.database.path}: there is no such database")
+    try:
+        yield SqlReader(engine, lambda: (catalog, schema), settings.query_deadline)
+    finally:
+        await engine.close()

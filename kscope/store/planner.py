@@ -1,0 +1,172 @@
+"""Which tables answer a question over a range: the coarsest sums that fit, raw rows at the edges.
+
+Sums are exact: a rollup holds every row of its closed buckets, late ones included, so the segments
+of a plan together hold each row of the range once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from kscope.generate.tables import ROLLUP_ROWS, bucket_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from kscope.generate.tables import CategoryTables
+
+SECOND = 1_000_000
+_EVER = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of one level of a category, in us.
+
+    A rollup holds every row before `closed`; what is before `removed` was removed by age.
+    """
+
+    closed: int = -_EVER
+    removed: int = -_EVER
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Ask `table` for `start <= time < stop` (us). `bucket` is in seconds, 0 for raw rows.
+
+    A rollup's `time` is its bucket's start. Its values are sums over `weight` rows.
+    """
+
+    table: sa.Table
+    start: int
+    stop: int
+    bucket: int = 0
+
+    @property
+    def weight(self) -> sa.ColumnElement[int]:
+        """How many rows were summed into the one at hand: what to sum in place of COUNT(*)."""
+        return self.table.c[ROLLUP_ROWS] if self.bucket else sa.literal_column("1")
+
+    @property
+    def within(self) -> sa.ColumnElement[bool]:
+        return sa.and_(self.table.c.time >= self.start, self.table.c.time < self.stop)
+
+    @property
+    def source(self) -> str:
+        return f"rollup {bucket_name(self.bucket)}" if self.bucket else "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Segments in the order of time, without gaps or overlaps, over `start <= time < stop`.
+
+    The range is wider than the one asked for where only sums are left of its edges; `notices` say
+    so in words for the page.
+    """
+
+    start: int
+    stop: int
+    segments: Sequence[Segment]
+    notices: Sequence[str] = ()
+
+    @property
+    def source(self) -> str:
+        """Such as `rollup 1d + rollup 1h + raw`, for an answer's meta."""
+        by_bucket = {segment.bucket: segment.source for segment in self.segments}
+        return " + ".join(by_bucket[bucket] for bucket in sorted(by_bucket, reverse=True)) or "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    table: sa.Table
+    bucket: int
+    progress: Progress
+
+    @property
+    def length(self) -> int:
+        return self.bucket * SECOND
+
+    def floor(self, time: int) -> int:
+        return time - time % self.length
+
+    def ceil(self, time: int) -> int:
+        return -self.floor(-time) if time % self.length else time
+
+    def holds(self, time: int) -> bool:
+        """Is the bucket around this time closed, and still there?"""
+        start = self.floor(time)
+        return self.progress.removed <= start and start + self.length <= self.progress.closed
+
+
+def plan(
+    tables: CategoryTables,
+    progress: Mapping[int, Progress],
+    span: tuple[int, int],
+    columns: Collection[str],
+    step: int | None = None,
+) -> Plan:
+    """Plan for span[0] <= time < span[1] in us, with every column that the question touches.
+
+    A question about an identity (a pid) or about the distribution of single rows' values names a
+    column that only rows have: give `columns` that column, or "seq" to insist on rows. `step`, in
+    us, is for answers over time: only sums whose bucket divides it are used, and the answer's bins
+    must then begin at multiples of `step`. `progress` is by bucket in seconds; 0 is the rows.
+    """
+    fitting = [
+        _Level(rollup.table, rollup.rollup.bucket, progress.get(rollup.rollup.bucket, Progress()))
+        for rollup in reversed(tables.rollups)
+        if _answers(rollup.table, columns) and _divides(rollup.rollup.bucket, step)
+    ]
+    removed = progress.get(0, Progress()).removed
+    start, stop, notices = _widened(fitting, removed, *span)
+    segments = _cover(fitting, tables.rows, start, stop)
+    return Plan(start, stop, segments, notices)
+
+
+def _answers(table: sa.Table, columns: Collection[str]) -> bool:
+    return all(name in table.c and name != "seq" for name in columns)
+
+
+def _divides(bucket: int, step: int | None) -> bool:
+    return step is None or (step > 0 and step % (bucket * SECOND) == 0)
+
+
+def _cover(levels: Sequence[_Level], rows: sa.Table, start: int, stop: int) -> list[Segment]:
+    if start >= stop:
+        return []
+    if not levels:
+        return [Segment(rows, start, stop)]
+    level, finer = levels[0], levels[1:]
+    first = level.ceil(max(start, level.progress.removed))
+    last = level.floor(min(stop, level.progress.closed))
+    if first >= last:
+        return _cover(finer, rows, start, stop)
+    return [
+        *_cover(finer, rows, start, first),
+        Segment(level.table, first, last, level.bucket),
+        *_cover(finer, rows, last, stop),
+    ]
+
+
+def _widened(
+    levels: Sequence[_Level], removed: int, start: int, stop: int
+) -> tuple[int, int, list[str]]:
+    """Where the rows at an edge are gone, take the whole bucket of the finest sums left of it."""
+    if start >= removed or start >= stop:
+        return start, stop, []
+    finest_first = list(reversed(levels))
+    first = next((level for level in finest_first if level.holds(start)), None)
+    wide_start = first.floor(start) if first else start
+    wide_stop = stop
+    if stop < removed:
+        last = next((level for level in finest_first if level.holds(stop - 1)), None)
+        wide_stop = last.ceil(stop) if last else stop
+    notices = []
+    if (wide_start, wide_stop) != (start, stop):
+        notices.append("single rows of this time were removed by age: whole buckets are shown")
+    if first is None:
+        notices.append("part of this range was removed by age: what is left of it is shown")
+    return wide_start, wide_stop, notices

@@ -1,0 +1,67 @@
+"""The read-only side of a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from kscope.store.planner import Plan, Progress, plan
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
+
+    from kscope.declare.model import Catalog
+    from kscope.generate.tables import Schema
+    from kscope.store.engine import Engine
+
+DEADLINE = 10.0
+
+
+class SqlReader:
+    """See base.Reader. `deadline` is in seconds."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        current: Callable[[], tuple[Catalog, Schema]],
+        deadline: float = DEADLINE,
+    ) -> None:
+        self.dialect = engine.dialect.name
+        self.deadline = deadline
+        self._engine = engine
+        self._current = current
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._current()[0]
+
+    @property
+    def schema(self) -> Schema:
+        return self._current()[1]
+
+    async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
+        return await self._engine.fetch(statement, self.deadline)
+
+    def stream(self, statement: sa.Select[Any]) -> AsyncIterator[Sequence[Any]]:
+        return self._engine.stream(statement, self.deadline)
+
+    async def plan(
+        self, table: str, start: int, stop: int, columns: Collection[str], step: int | None = None
+    ) -> Plan:
+        schema = self.schema
+        progress = await self.fetch(progress_select(schema, table))
+        return plan(
+            schema.categories[table],
+            {bucket: Progress(closed, removed) for bucket, closed, removed in progress},
+            (start, stop),
+            columns,
+            step,
+        )
+
+
+def progress_select(schema: Schema, table: str) -> sa.Select[Any]:
+    progress = schema.dictionaries.progress
+    return sa.select(progress.c.bucket, progress.c.closed, progress.c.removed).where(
+        progress.c.category == table
+    )

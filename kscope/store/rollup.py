@@ -1,0 +1,164 @@
+"""Closed buckets are summed once, in the background; rows that come late are added as they come.
+
+A bucket is read on a read-only connection, so that ingest goes on meanwhile. The transaction that
+then stores the sums first counts the bucket's rows again: when some came in between, it is left
+for the next time. From that commit on the writer itself adds late rows to the sums.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from kscope.store.base import StoreError
+from kscope.store.planner import SECOND, Progress
+from kscope.store.statements import bulk_insert
+from kscope.store.sums import (
+    grouped,
+    grouped_in_halves,
+    joined_halves,
+    summed_names,
+    tidied,
+    transposed,
+    weight,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from kscope.generate.tables import CategoryTables, RollupTable
+    from kscope.store.engine import Session
+    from kscope.store.store import Store
+
+# Agents send once a minute: most rows of a bucket are there two minutes after its end.
+GRACE = 120
+_DEADLINE = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Bucket:
+    """One bucket of a level, and the table that it is summed from: rows, or the finer level.
+
+    Where nothing came for a while, it begins and ends at the end of that while.
+    """
+
+    tables: CategoryTables
+    level: RollupTable
+    source: sa.Table
+    start: int
+    stop: int
+
+
+async def close_next(store: Store, table: str, now: int) -> int | None:
+    """Sum the category's next bucket that is due at `now` (us).
+
+    Gives the number of rows that were summed; None when nothing is due.
+    """
+    bucket = await _next(store, table, now)
+    if bucket is None:
+        return None
+    sums = tidied(bucket.tables.category, await _sums(store, bucket))
+    rows: int = sum(row[-1] for row in sums)
+    async with store.engine.transaction() as session:
+        if not await _as_before(session, store, bucket, rows):
+            log.info("%s: rows came while a bucket was summed; later", table)
+            return None
+        if sums:
+            await _insert(session, store, bucket, sums)
+        await _advance(session, store, bucket)
+    return rows
+
+
+async def _sums(store: Store, bucket: _Bucket) -> Sequence[Sequence[Any]]:
+    what = (bucket.tables.category, bucket.source, bucket.start, bucket.stop)
+    try:
+        return await store.engine.fetch(grouped(*what), _DEADLINE)
+    except StoreError as error:
+        if "overflow" not in str(error):
+            raise
+    # SQLite refuses a sum beyond 64 bits; absurd values of one sender must not end all sums.
+    rows = await store.engine.fetch(grouped_in_halves(*what), _DEADLINE)
+    return joined_halves(bucket.tables.category, rows)
+
+
+async def progress_of(store: Store, table: str) -> Mapping[int, Progress]:
+    progress = store.schema.dictionaries.progress
+    select = sa.select(progress.c.bucket, progress.c.closed, progress.c.removed)
+    rows = await store.engine.fetch(select.where(progress.c.category == table), _DEADLINE)
+    return {bucket: Progress(closed, removed) for bucket, closed, removed in rows}
+
+
+async def _next(store: Store, table: str, now: int) -> _Bucket | None:
+    tables = store.schema.categories[table]
+    progress = await progress_of(store, table)
+    for index, level in enumerate(tables.rollups):
+        closed = progress.get(level.rollup.bucket, Progress()).closed
+        source, complete = _source(tables, index, progress)
+        width = level.rollup.bucket * SECOND
+        limit = now - GRACE * SECOND if complete is None else complete
+        limit -= limit % width
+        if limit <= closed:
+            continue
+        first = sa.select(sa.func.min(source.c.time)).where(
+            source.c.time >= closed, source.c.time < limit
+        )
+        (found,) = (await store.engine.fetch(first, _DEADLINE))[0]
+        if found is None:
+            return _Bucket(tables, level, source, limit, limit)
+        start = found - found % width
+        return _Bucket(tables, level, source, start, start + width)
+    return None
+
+
+def _source(
+    tables: CategoryTables, index: int, progress: Mapping[int, Progress]
+) -> tuple[sa.Table, int | None]:
+    """The finer level that whole buckets are made of, and up to when it is complete; else rows."""
+    bucket = tables.rollups[index].rollup.bucket
+    for finer in reversed(tables.rollups[:index]):
+        if bucket % finer.rollup.bucket == 0:
+            return finer.table, progress.get(finer.rollup.bucket, Progress()).closed
+    return tables.rows, None
+
+
+async def _as_before(session: Session, store: Store, bucket: _Bucket, counted: int) -> bool:
+    """Is the bucket still open, and has no row come to it, or before it, since it was read?"""
+    progress = store.schema.dictionaries.progress
+    locked = await session.fetch(
+        sa.select(progress.c.closed).where(_is(progress, bucket)).with_for_update()
+    )
+    if not locked or locked[0][0] > bucket.start or locked[0][0] >= bucket.stop:
+        return False
+    source = bucket.source
+    within = (source.c.time >= locked[0][0], source.c.time < bucket.stop)
+    rows = await session.fetch(sa.select(weight(source)).where(*within))
+    return int(rows[0][0]) == counted
+
+
+async def _insert(
+    session: Session, store: Store, bucket: _Bucket, sums: Sequence[tuple[Any, ...]]
+) -> None:
+    names = summed_names(bucket.tables.category)
+    columns = transposed(names, sums)
+    insert = bulk_insert(bucket.level.table, ("time", "seq", *names), session.dialect)
+    seq = store.writer.next_seq(len(sums))
+    await session.insert(insert, ([bucket.start] * len(sums), seq, *columns.values()))
+
+
+async def _advance(session: Session, store: Store, bucket: _Bucket) -> None:
+    progress = store.schema.dictionaries.progress
+    update = sa.update(progress).where(_is(progress, bucket)).values(closed=bucket.stop)
+    await session.execute(update)
+
+
+def _is(progress: sa.Table, bucket: _Bucket) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        progress.c.category == bucket.tables.category.table,
+        progress.c.bucket == bucket.level.rollup.bucket,
+    )

@@ -1,0 +1,82 @@
+"""A catalog's data in one database: opened, migrated, written and read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from kscope.generate import ddl
+from kscope.generate.tables import schema as schema_of
+from kscope.store.migrate import Held, Migration, apply, held, plan
+from kscope.store.reader import DEADLINE, SqlReader
+from kscope.store.writer import GroupWriter
+
+if TYPE_CHECKING:
+    from kscope.declare.model import Catalog
+    from kscope.generate.tables import Schema
+    from kscope.store.engine import Engine
+
+
+class Store:
+    def __init__(self, engine: Engine, catalog: Catalog, deadline: float = DEADLINE) -> None:
+        self.engine = engine
+        self._catalog = catalog
+        self._schema = schema_of(catalog)
+        self.reader = SqlReader(engine, lambda: (self._catalog, self._schema), deadline)
+        self.writer = GroupWriter(engine, lambda: self._schema)
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._catalog
+
+    @property
+    def schema(self) -> Schema:
+        return self._schema
+
+    async def open(self) -> None:
+        """Connect and bring the database up to the catalog; raises before anything is served."""
+        await self.engine.open()
+        try:
+            await self.adopt(self._catalog)
+        except BaseException:
+            await self.engine.close()
+            raise
+        self.writer.start()
+
+    async def close(self) -> None:
+        await self.writer.stop()
+        await self.engine.close()
+
+    async def ping(self) -> None:
+        """Raise StoreError unless the database answers."""
+        await self.reader.fetch(sa.select(sa.literal(1)))
+
+    async def adopt(self, catalog: Catalog) -> None:
+        """Make what the catalog needs, then go by it; on an error the last one stays."""
+        schema = schema_of(catalog)
+        await self._migrate_to(schema)
+        self._catalog, self._schema = catalog, schema
+
+    async def migrate(self) -> Migration:
+        """Bring the database up to the catalog; gives what was done."""
+        return await self._migrate_to(self._schema)
+
+    async def plan_migration(self) -> Migration:
+        async with self.engine.transaction() as session:
+            found = await held(session, self._schema)
+        return plan(self._schema, found, self._ddl)
+
+    def plan_from_nothing(self) -> Migration:
+        return plan(self._schema, Held({}, {}), self._ddl)
+
+    @property
+    def _ddl(self) -> sa.engine.Dialect:
+        return ddl.dialect(self.engine.dialect.name)
+
+    async def _migrate_to(self, schema: Schema) -> Migration:
+        async with self.engine.migration() as session:
+            found = await held(session, schema)
+            migration = plan(schema, found, self._ddl)
+            await apply(session, schema, migration)
+        return migration

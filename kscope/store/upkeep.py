@@ -1,0 +1,69 @@
+"""The store's housekeeping beside ingest: sums of closed buckets, removal by age."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from kscope.errors import KscopeError
+from kscope.store import retention, rollup
+from kscope.store.planner import SECOND
+
+if TYPE_CHECKING:
+    from kscope.store.store import Store
+
+_ROLLUP_SECONDS = 10
+_RETENTION_SECONDS = 600
+# After each step ingest has the database to itself for as long.
+_PAUSE = 0.005
+
+log = logging.getLogger(__name__)
+
+
+async def run(store: Store) -> None:
+    """Go on for ever. What fails is logged, and tried again."""
+    swept = 0.0
+    while True:
+        try:
+            await roll_up(store)
+            if time.monotonic() - swept >= _RETENTION_SECONDS or not swept:
+                await retain(store)
+                swept = time.monotonic()
+        except KscopeError as error:
+            log.warning("housekeeping waits: %s", error)
+        except Exception:
+            log.exception("housekeeping failed")
+        await asyncio.sleep(_ROLLUP_SECONDS)
+
+
+async def roll_up(store: Store, now: int | None = None) -> int:
+    """Sum every bucket that is due; gives how many had rows."""
+    now = now or time.time_ns() // 1000
+    buckets = 0
+    for table in list(store.schema.categories):
+        while table in store.schema.categories:
+            rows = await rollup.close_next(store, table, now)
+            if rows is None:
+                break
+            buckets += rows > 0
+            await asyncio.sleep(_PAUSE)
+    return buckets
+
+
+async def retain(store: Store, now: int | None = None) -> int:
+    """Remove what is too old; gives how many rows and sums went."""
+    now = now or time.time_ns() // 1000
+    removed = 0
+    for expiry in await retention.expiries(store, now):
+        async for rows in retention.remove(store, expiry):
+            removed += rows
+            await asyncio.sleep(_PAUSE)
+        log.info("%s: removed what is before %d", expiry.table.name, expiry.before // SECOND)
+    await retention.forget_batches(store, now)
+    async for _ in retention.sweep(store):
+        await asyncio.sleep(_PAUSE)
+    async for _ in store.engine.shrink():
+        await asyncio.sleep(_PAUSE)
+    return removed

@@ -1,0 +1,59 @@
+"""Fixtures of the databases; a folder's conftest takes them in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.databases import Database, MariaDBDatabase, SQLiteFile
+from tests.mariadb import MariaDB, install
+from tests.serving import Serving, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ENGINES = ["sqlite", pytest.param("mysql", marks=pytest.mark.mysql)]
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    server = install(tmp_path_factory.mktemp("mariadb"))
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(params=ENGINES)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """Give an empty database of each engine in turn."""
+    return _empty(request, tmp_path)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server and the database behind it."""
+
+    server: Serving
+    database: Database
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """Give a server on each engine in turn, for all tests of a module: each uses its own host."""
+    folder = tmp_path_factory.mktemp("served")
+    database = _empty(request, folder)
+    with serving(folder, *database.options) as server:
+        yield Served(server, database)
+
+
+def _empty(request: pytest.FixtureRequest, folder: Path) -> Database:
+    if request.param == "sqlite":
+        return SQLiteFile(folder / "kernelscope.db")
+    server: MariaDB = request.getfixturevalue("mariadb")
+    return MariaDBDatabase(server, server.new_database())

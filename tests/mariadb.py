@@ -1,0 +1,105 @@
+"""A throw-away MariaDB in a temporary folder, reached over loopback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING
+
+from tests import needs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+USER = "kscope"
+PASSWORD = "p@ss:w/rd%"  # what a URL would have to escape
+_PATIENCE = 30.0
+
+
+@dataclass
+class MariaDB:
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+    _numbers: count[int] = field(default_factory=count)
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "mysqld.sock"
+
+    def sql(self, text: str, database: str = "") -> str:
+        """Run as root; gives tab-separated rows."""
+        command = ["mariadb", "--no-defaults", "-N", "-B", "-uroot", f"-S{self.socket}"]
+        done = subprocess.run(
+            [*command, "-e", text, *([database] if database else [])],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return done.stdout
+
+    def new_database(self) -> str:
+        name = f"kscope_{next(self._numbers)}"
+        self.sql(f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO {USER}@'%'")
+        return name
+
+    def options(self, database: str) -> list[str]:
+        """Name the database to `kscope serve`."""
+        return [
+            *("--mysql", "127.0.0.1", "--dbport", str(self.port), "--dbuser", USER),
+            *("--dbpassword", PASSWORD, "--dbname", database),
+        ]
+
+    def start(self) -> None:
+        command = [
+            *(needs.mariadb(), "--no-defaults", f"--datadir={self.folder / 'data'}"),
+            *(f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1"),
+            *(f"--pid-file={self.folder / 'pid'}", "--innodb-buffer-pool-size=64M"),
+            *("--innodb-log-file-size=16M", "--skip-name-resolve", *_as_root()),
+        ]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                self.sql("SELECT 1")
+            except RuntimeError:
+                time.sleep(0.05)
+            else:
+                return
+        raise AssertionError((self.folder / "log").read_text())
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(_PATIENCE)
+            self.process = None
+
+
+def install(folder: Path) -> MariaDB:
+    installer = needs.program("mariadb-install-db", "mariadb-server")
+    (folder / "data").mkdir(parents=True)
+    subprocess.run(
+        [
+            *(installer, "--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db"),
+            *("--auth-root-authentication-method=normal", *_as_root()),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = MariaDB(folder, port)
+    server.start()
+    server.sql(f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
+    return server
+
+
+def _as_root() -> list[str]:
+    return ["--user=root"] if os.geteuid() == 0 else []

@@ -1,0 +1,86 @@
+"""A store in this process, for tests that look at it between its steps."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from kscope.config import MySQL, Settings, SQLite
+from kscope.declare.category import read_category
+from kscope.declare.model import Catalog
+from kscope.store.base import Batch, TableRows
+from kscope.store.interning import text_hash
+from kscope.store.open import engine_of
+from kscope.store.store import Store
+from tests.databases import Database, SQLiteFile
+from tests.mariadb import PASSWORD, USER
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from kscope.declare.model import Category
+
+WAITS = """\
+table: waits
+columns:
+  - {name: process, type: string}
+  - {name: pid, type: int}
+  - {name: stack, type: stack}
+  - {name: elapsed, type: elapsed}
+  - {name: sizes, type: histogram}
+"""
+
+
+def category(text: str = WAITS, file: str = "waits.yaml") -> Category:
+    reading = read_category(text, file, Path("/probes"))
+    assert reading.category is not None, reading.problems
+    return reading.category
+
+
+def settings(database: Database) -> Settings:
+    if isinstance(database, SQLiteFile):
+        return Settings(database=SQLite(database.path))
+    chosen = MySQL("127.0.0.1", database.server.port, USER, PASSWORD, database.database)
+    return Settings(database=chosen)
+
+
+@asynccontextmanager
+async def opened(database: Database, *categories: Category) -> AsyncIterator[Store]:
+    store = Store(engine_of(settings(database)), Catalog(categories))
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def batch(of: Category, rows: Sequence[Sequence[Any]], key: bytes = b"") -> Batch:
+    """Rows of `waits` as (time in us, hostname, process, pid, stack text, elapsed, sizes)."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    stacks = {text_hash(text): text for text in columns[4]}
+    columns[4] = [text_hash(text) for text in columns[4]]
+    return Batch(key, [TableRows(of, columns)], stacks)
+
+
+async def totals(
+    store: Store, start: int, stop: int, columns: Iterable[str] = ("process", "elapsed")
+) -> dict[str, tuple[int, int]]:
+    """Process -> (rows, elapsed) over a range, by whatever tables the plan names."""
+    plan = await store.reader.plan("waits", start, stop, set(columns))
+    strings = store.schema.dictionaries.string
+    found: dict[str, tuple[int, int]] = {}
+    for segment in plan.segments:
+        table = segment.table
+        select = (
+            sa.select(strings.c.text, sa.func.sum(segment.weight), sa.func.sum(table.c.elapsed))
+            .join_from(table, strings, strings.c.id == table.c.process)
+            .where(segment.within)
+            .group_by(strings.c.text)
+        )
+        for name, rows, elapsed in await store.reader.fetch(select):
+            before = found.get(name, (0, 0))
+            found[name] = (before[0] + int(rows), before[1] + int(elapsed))
+    return found

@@ -1,0 +1,159 @@
+"""kscope migrate, retention, backup, restore: what a person types beside a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from kscope.declare.catalog import load_catalog
+from kscope.server.decode import Decoder
+from tests.databases import Database, SQLiteFile, scalar
+from tests.serving import ROOT, kscope, serving
+from tests.store.opened import opened
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROW = {"process": "mysqld", "pid": 1234, "stack": "main;futex_wait", "elapsed": 5123}
+COUNT = "SELECT count(*) FROM offcputime"
+
+
+def run(*arguments: str | Path, code: int = 0) -> str:
+    done = subprocess.run(kscope(*arguments), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def test_migrate_shows_and_does_the_same(database: Database, tmp_path: Path) -> None:
+    """--dry-run prints the statements and changes nothing; afterwards none are left."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    file = folder / "locks.yaml"
+    file.write_text("table: locks\ncolumns:\n  - {name: mutex, type: string}\n")
+    options = [*database.options, "--categories", folder]
+    shown = run("migrate", "--dry-run", *options)
+    assert "kscope_rows_locks" in shown
+    assert run("migrate", *options) == shown
+    assert run("migrate", *options) == ""
+    file.write_text(f"{file.read_text()}  - {{name: mode, type: label, default: x}}\n")
+    shown = run("migrate", "--dry-run", *options)
+    assert "ADD COLUMN mode" in shown
+    assert "(id of 'x')" in shown
+    run("migrate", *options)
+    assert run("migrate", *options) == ""
+    file.write_text("table: locks\ncolumns:\n  - {name: mutex, type: int}\n")
+    refused = run("migrate", "--dry-run", *options, code=2)
+    assert f"{file}:3: columns: column 'mutex' is stored as string and cannot" in refused
+    assert f"{file}:1: columns: column 'mode' is in the database and no longer" in refused
+
+
+def test_an_older_database_opens(database: Database, tmp_path: Path) -> None:
+    """One made before a category, a column and a rollup level were declared."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    file = folder / "locks.yaml"
+    file.write_text("table: locks\ncolumns:\n  - {name: waited, type: elapsed}\n")
+    with serving(tmp_path, *database.options, "--categories", folder) as server:
+        server.post({"hostname": "h", "locks": [{"waited": 1}]})
+    file.write_text(
+        "table: locks\ncolumns:\n  - {name: waited, type: elapsed}\n"
+        "  - {name: mutex, type: string, default: ''}\n"
+        "  - {name: at, type: stack, default: ''}\nrollup: {1h: 30d}\n"
+    )
+    (folder / "new.yaml").write_text("table: fresh\ncolumns:\n  - {name: n, type: count}\n")
+    with serving(tmp_path, *database.options, "--categories", folder) as server:
+        server.post({"hostname": "h", "locks": [{"waited": 2, "mutex": "m", "at": "a;b"}]})
+        server.post({"hostname": "h", "fresh": [{"n": 5}]})
+    rows = database.rows("SELECT waited, mutex, at FROM locks ORDER BY waited")
+    assert rows == [["1", "", ""], ["2", "m", "a;b"]]
+
+
+def test_a_newer_database_is_left_alone(database: Database) -> None:
+    """What we do not understand we do not touch."""
+    run("migrate", *database.options)
+    database.run("UPDATE kscope_meta SET value = '99' WHERE name = 'layout'")
+    assert "made by a newer kscope" in run("migrate", *database.options, code=1)
+
+
+def test_a_table_of_someone_else_is_left_alone(database: Database) -> None:
+    """Such as that of the 2016 server, which was called as its category is."""
+    database.run("CREATE TABLE offcputime (hostname VARCHAR(20))")
+    refused = run("migrate", *database.options, code=2)
+    assert "offcputime.yaml:" in refused
+    assert "that kscope did not make" in refused
+
+
+def test_retention_tells_before_it_removes(database: Database) -> None:
+    """What is older than the category's 14 days; --dry-run leaves it."""
+
+    async def fill() -> None:
+        catalog = load_catalog()
+        decoder = Decoder.of(catalog)
+        async with opened(database, *catalog) as store:
+            for moment, rows in (("2026-01-05T10:00:00Z", 3), (datetime.now(UTC).isoformat(), 1)):
+                body = {"hostname": "h", "time": moment, "offcputime": [ROW] * rows}
+                await store.writer.write(decoder.decode(json.dumps(body).encode(), 0))
+
+    asyncio.run(fill())
+    # The sums lag behind, and without them no row goes.
+    assert "nothing is too old" in run("retention", "--dry-run", *database.options)
+    assert "kscope_rows_offcputime: 3 rows before" in run("retention", *database.options)
+    assert scalar(database, "SELECT sum(kscope_rows) FROM kscope_rollup_1d_offcputime") == 3
+    assert scalar(database, COUNT) == 1
+
+
+def test_a_backup_is_of_one_moment(tmp_path: Path) -> None:
+    """Taken while rows come in: whole batches, nothing else, and it can be served."""
+    database = SQLiteFile(tmp_path / "kernelscope.db")
+    with serving(tmp_path, *database.options) as server:
+        stop = threading.Event()
+
+        def ingest() -> None:
+            while not stop.is_set():
+                server.post({"hostname": "h", "offcputime": [ROW] * 100})
+
+        sender = threading.Thread(target=ingest)
+        sender.start()
+        time.sleep(0.5)
+        run("backup", tmp_path / "copy.db", *database.options)
+        stop.set()
+        sender.join()
+        taken = scalar(SQLiteFile(tmp_path / "copy.db"), COUNT)
+        assert 0 < taken <= scalar(database, COUNT)
+        assert taken % 100 == 0
+        used = run("restore", tmp_path / "copy.db", *database.options, "--force", code=1)
+        assert "in use by a server" in used
+    exists = run("restore", tmp_path / "copy.db", *database.options, code=1)
+    assert "--force" in exists
+    run("restore", tmp_path / "copy.db", *database.options, "--force")
+    with serving(tmp_path, *database.options) as server:
+        server.post({"hostname": "h", "offcputime": [ROW]})
+    assert scalar(database, COUNT) == taken + 1
+
+
+def test_what_is_no_backup_is_not_restored(tmp_path: Path) -> None:
+    """The database that is there stays as it is."""
+    database = SQLiteFile(tmp_path / "kernelscope.db")
+    run("migrate", *database.options)
+    before = database.path.read_bytes()
+    (tmp_path / "text").write_text("no database")
+    sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE t (x)")
+    for file in ("text", "other.db", "none"):
+        run("restore", tmp_path / file, *database.options, "--force", code=1)
+    assert database.path.read_bytes() == before
+    run("backup", database.path, *database.options, code=1)
+    run("backup", tmp_path / "b.db", "--sqlite", tmp_path / "none.db", code=1)
+    assert not (tmp_path / "b.db").exists()
+
+
+def test_backup_of_mysql_names_its_tool() -> None:
+    assert "mariadb-dump --single-transaction" in run(
+        "backup", "x.sql", "--mysql", "127.0.0.1", code=1
+    )

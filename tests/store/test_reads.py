@@ -1,0 +1,102 @@
+"""Reads do not wait for writes, end at their deadline, and cannot write."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from kscope.store.base import QueryTimeout, StoreError
+from tests.store.opened import batch, category, opened
+
+if TYPE_CHECKING:
+    from kscope.store.store import Store
+    from tests.databases import Database
+
+CATEGORY = category()
+ROWS = [(n, "a", "p", n, "s", 1, "") for n in range(2000)]
+
+
+def endless(store: Store) -> sa.Select[tuple[int]]:
+    """Count what would take hours: the rows four times with themselves."""
+    rows = store.schema.categories["waits"].rows
+    joined: sa.FromClause = rows
+    for _ in range(3):
+        joined = joined.join(rows.alias(), sa.true())
+    return sa.select(sa.func.count()).select_from(joined)
+
+
+def test_a_statement_ends_at_its_deadline(database: Database) -> None:
+    """On the engine itself; others go on meanwhile, and the connection is good again."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            await store.writer.write(batch(CATEGORY, ROWS))
+            store.reader.deadline = 0.5
+            started = time.monotonic()
+            slow = asyncio.create_task(store.reader.fetch(endless(store)))
+            await asyncio.sleep(0.1)
+            await store.writer.write(batch(CATEGORY, [(5000, "a", "p", 1, "s", 1, "")]))
+            with pytest.raises(QueryTimeout):
+                await slow
+            assert time.monotonic() - started < 10
+            rows = store.schema.categories["waits"].rows
+            count = await store.reader.fetch(sa.select(sa.func.count()).select_from(rows))
+            assert count[0][0] == 2001
+
+    asyncio.run(run())
+
+
+def test_a_question_that_is_given_up_ends(database: Database) -> None:
+    """Someone closed the page: many such leave no statement running."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            await store.writer.write(batch(CATEGORY, ROWS))
+            store.reader.deadline = 60
+            for _ in range(10):
+                slow = asyncio.create_task(store.reader.fetch(endless(store)))
+                await asyncio.sleep(0.05)
+                slow.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await slow
+            started = time.monotonic()
+            assert (await store.reader.fetch(sa.select(sa.literal(1))))[0][0] == 1
+            assert time.monotonic() - started < 10
+
+    asyncio.run(run())
+
+
+def test_reads_go_on_while_a_transaction_is_open(database: Database) -> None:
+    """They see what was committed before it, and nothing of it."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            await store.writer.write(batch(CATEGORY, ROWS[:3]))
+            rows = store.schema.categories["waits"].rows
+            count = sa.select(sa.func.count()).select_from(rows)
+            async with store.engine.transaction() as session:
+                await session.execute(sa.delete(rows))
+                assert (await store.reader.fetch(count))[0][0] == 3
+            assert (await store.reader.fetch(count))[0][0] == 0
+
+    asyncio.run(run())
+
+
+def test_the_read_side_cannot_write(database: Database) -> None:
+    """Not by mistake, not by a statement made on purpose."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            await store.writer.write(batch(CATEGORY, ROWS[:1]))
+            rows = store.schema.categories["waits"].rows
+            for statement in (sa.delete(rows), sa.text("DROP TABLE kscope_rows_waits")):
+                with pytest.raises(StoreError):
+                    await store.reader.fetch(statement)  # type: ignore[arg-type]
+            count = sa.select(sa.func.count()).select_from(rows)
+            assert (await store.reader.fetch(count))[0][0] == 1
+
+    asyncio.run(run())

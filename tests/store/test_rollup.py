@@ -1,0 +1,180 @@
+"""Sums and rows give the same answers, whatever came when."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from kscope.store import upkeep
+from kscope.store.encode import histogram_counts
+from kscope.store.planner import SECOND
+from tests.store.opened import WAITS, batch, category, opened, totals
+
+if TYPE_CHECKING:
+    from kscope.store.store import Store
+    from tests.databases import Database
+
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+T0 = 20_000 * DAY
+CATEGORY = category(f"{WAITS}retention: 4d\nrollup: {{1h: 20d, 1d: 40d}}\n")
+
+# (hours after T0, process, elapsed)
+rows_at = st.lists(
+    st.tuples(st.integers(0, 150), st.sampled_from("abc"), st.integers(0, 1000)),
+    min_size=1,
+    max_size=6,
+)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), rows_at),
+        st.tuples(st.just("roll up"), st.integers(0, 160)),
+        st.tuples(st.just("retain"), st.integers(0, 160)),
+    ),
+    min_size=1,
+    max_size=8,
+)
+ranges = st.tuples(st.integers(0, 150 * 60), st.integers(1, 150 * 60))
+
+Row = tuple[int, str, int]
+
+
+def expected(rows: list[Row], start: int, stop: int) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for time, process, elapsed in rows:
+        if start <= time < stop:
+            count, total = found.get(process, (0, 0))
+            found[process] = (count + 1, total + elapsed)
+    return found
+
+
+async def play(store: Store, played: list[tuple[str, Any]]) -> list[Row]:
+    """Do the steps; give all rows that were ever acknowledged."""
+    rows: list[Row] = []
+    for step, argument in played:
+        if step == "write":
+            new = [(T0 + hours * HOUR + 7, name, elapsed) for hours, name, elapsed in argument]
+            wire = [(t, "host", name, 1, "a;b", elapsed, "3:1") for t, name, elapsed in new]
+            await store.writer.write(batch(CATEGORY, wire))
+            rows += new
+        elif step == "roll up":
+            await upkeep.roll_up(store, T0 + argument * HOUR)
+        else:
+            await upkeep.retain(store, T0 + argument * HOUR)
+    return rows
+
+
+async def empty(store: Store) -> None:
+    async with store.engine.transaction() as session:
+        tables = store.schema.categories["waits"]
+        for table in (tables.rows, *(rollup.table for rollup in tables.rollups)):
+            await session.execute(sa.delete(table))
+        progress = store.schema.dictionaries.progress
+        await session.execute(sa.update(progress).values(closed=-(2**62), removed=-(2**62)))
+
+
+@hypothesis_settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(played=steps, asked=ranges)
+def test_any_range_has_the_same_totals(
+    database: Database, played: list[tuple[str, Any]], asked: tuple[int, int]
+) -> None:
+    """Late rows included: what a plan's tables sum up to is what was acknowledged."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            await empty(store)
+            rows = await play(store, played)
+            start = T0 + asked[0] * 60 * SECOND
+            stop = start + asked[1] * 60 * SECOND
+            plan = await store.reader.plan("waits", start, stop, {"process", "elapsed"})
+            if any("what is left" in notice for notice in plan.notices):
+                return
+            found = await totals(store, start, stop)
+            assert found == expected(rows, plan.start, plan.stop)
+
+    asyncio.run(run())
+
+
+def test_late_rows_are_counted(database: Database) -> None:
+    """A host that was cut off for a day delivers rows of closed hours and days."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            on_time = [(T0 + h * HOUR, "a", "p", 1, "x;y", 10, "1:2,3:4") for h in range(48)]
+            await store.writer.write(batch(CATEGORY, on_time))
+            assert await upkeep.roll_up(store, T0 + 3 * DAY) == 48 + 2
+            late = [(T0 + h * HOUR, "b", "p", 2, "x;y", 1, "3:1,9:5") for h in range(24)]
+            await store.writer.write(batch(CATEGORY, late * 2))
+            for start, stop in ((T0, T0 + 2 * DAY), (T0 + HOUR, T0 + 30 * HOUR)):
+                plan = await store.reader.plan("waits", start, stop, {"process", "elapsed"})
+                assert plan.source.startswith("rollup")
+                hours = (stop - start) // HOUR
+                lates = 2 * (24 - (start - T0) // HOUR)
+                expected = {"p": (hours + lates, 10 * hours + lates)}
+                assert await totals(store, start, stop) == expected
+            daily = store.schema.categories["waits"].rollups[1].table
+            texts = await store.reader.fetch(sa.select(daily.c.sizes).where(daily.c.time == T0))
+            counts = histogram_counts(",".join(text for (text,) in texts))
+            assert counts == {1: 48, 3: 96 + 48, 9: 240}
+
+    asyncio.run(run())
+
+
+def test_hours_shrink_to_their_groups(database: Database) -> None:
+    """What a host repeats each minute is one sum an hour, one a day; a pid is in none."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            rows = [
+                (T0 + minute * 60 * SECOND, "a", f"p{n}", minute, f"s{n}", 1, "")
+                for minute in range(24 * 60)
+                for n in range(3)
+            ]
+            await store.writer.write(batch(CATEGORY, rows))
+            await upkeep.roll_up(store, T0 + 2 * DAY)
+            hourly, daily = (r.table for r in store.schema.categories["waits"].rollups)
+            for table, many in ((hourly, 72), (daily, 3)):
+                count = sa.select(sa.func.count()).select_from(table)
+                assert (await store.reader.fetch(count))[0][0] == many
+                assert "pid" not in table.c
+
+    asyncio.run(run())
+
+
+def test_a_sum_beyond_64_bits_does_not_stop_the_others(database: Database) -> None:
+    """A sender of absurd values gets an absurd sum; later hours are summed all the same."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            huge = [(T0 + n, "a", "p", 1, "x", 2**63 - 1, "") for n in range(3)]
+            later = [(T0 + HOUR, "a", "p", 1, "x", 1, "")]
+            await store.writer.write(batch(CATEGORY, huge + later))
+            assert await upkeep.roll_up(store, T0 + 3 * HOUR) == 2
+            hourly = store.schema.categories["waits"].rollups[0].table
+            rows = await store.reader.fetch(sa.select(hourly.c.elapsed).order_by(hourly.c.time))
+            assert [row[0] for row in rows] == [2**63 - 1, 1]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("hours", [1, 3])
+def test_an_open_bucket_is_left_alone(database: Database, hours: int) -> None:
+    """A bucket is summed two minutes after its end, not before."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            await store.writer.write(batch(CATEGORY, [(T0, "a", "p", 1, "x", 1, "")]))
+            end = T0 + HOUR + (hours - 1) * HOUR
+            assert await upkeep.roll_up(store, end + 119 * SECOND) == (hours > 1)
+
+    asyncio.run(run())
