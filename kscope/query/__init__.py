@@ -1,0 +1,1 @@
+"""A question -> SQLAlchemy Core statements -> an answer, the same for every engine."""

@@ -1,0 +1,147 @@
+"""How the values of many rows become one number: one row each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from kscope.declare.columns import Role
+from kscope.query.errors import complain, one_of
+from kscope.query.scan import ROWS, Measure, summed
+from kscope.query.sizes import QUANTILES, Scale, quantile, scale_name, scale_of, sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kscope.query.scan import Expressions, Plan
+    from kscope.query.values import Value
+    from kscope.store.base import Reader
+
+QUANTILE_NOTE = (
+    "Percentiles are read from slots of sizes: with powers of two the true one lies within a "
+    "factor of two. A row that sums several events counts as that many of their mean."
+)
+_QUANTILE_SLOTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """`measures` are asked of the database, `finish` makes the number of them.
+
+    `adds` where the whole is the sum of its parts, so that nothing is 0 and not unknown.
+    """
+
+    name: str
+    help: str
+    measures: Callable[[Value], Sequence[Measure]]
+    finish: Callable[[Sequence[Any]], Any]
+    adds: bool = False
+
+
+def _first(found: Sequence[Any]) -> Any:
+    return found[0]
+
+
+def _mean(found: Sequence[Any]) -> float | None:
+    total, events = found
+    return total / events if events else None
+
+
+def _least(value: Value) -> Sequence[Measure]:
+    return [Measure(lambda segment: sa.func.min(value.size(segment)), min)]
+
+
+def _most(value: Value) -> Sequence[Measure]:
+    return [Measure(lambda segment: sa.func.max(value.size(segment)), max)]
+
+
+_SIMPLE = (
+    Aggregate("sum", "the total", lambda value: [value.total], _first, adds=True),
+    Aggregate("count", "how many events", lambda value: [value.events], _first, adds=True),
+    Aggregate("avg", "the mean per event", lambda value: [value.total, value.events], _mean),
+    Aggregate("min", "the least, of rows' means", _least, _first),
+    Aggregate("max", "the greatest, of rows' means", _most, _first),
+)
+SIMPLE: Mapping[str, Aggregate] = MappingProxyType({row.name: row for row in _SIMPLE})
+NAMES = (*SIMPLE, *QUANTILES)
+
+
+def aggregate_name(value: Value, given: str) -> str:
+    """What is allowed for the value; without a wish what its type suggests."""
+    if value.column is None:
+        allowed: tuple[str, ...] = ("sum", "count")
+    elif value.column.type.role is Role.HISTOGRAM:
+        allowed = tuple(QUANTILES)
+    else:
+        allowed = NAMES
+    if given and given not in allowed:
+        raise complain("aggregate", one_of(f"aggregate of {value.name}", given, allowed))
+    suggested = value.column.type.aggregate if value.column else "sum"
+    return given or (suggested if suggested in allowed else allowed[0])
+
+
+def adds(name: str) -> bool:
+    return name in SIMPLE and SIMPLE[name].adds
+
+
+def needs_single_rows(value: Value, name: str) -> bool:
+    """Sums of rows have lost the sizes of each; histograms keep them."""
+    if value.column is None or value.column.type.role is Role.HISTOGRAM:
+        return False
+    return name in QUANTILES or name in ("min", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """Key -> number, and how many rows each key has."""
+
+    values: Mapping[tuple[Any, ...], Any]
+    rows: Mapping[tuple[Any, ...], int]
+
+    @property
+    def total_rows(self) -> int:
+        return sum(self.rows.values())
+
+
+async def aggregated(  # noqa: PLR0913 - what to read, how to group it, what to make of it
+    reader: Reader,
+    plan: Plan,
+    keys: Expressions,
+    value: Value,
+    name: str,
+    *,
+    most: int | None = None,
+) -> Aggregated | None:
+    """Aggregate in one reading of the rows; None where there are more keys than `most`."""
+    if name in SIMPLE:
+        chosen = SIMPLE[name]
+        found = await summed(reader, plan, keys, (*chosen.measures(value), ROWS), most)
+        if most is not None and len(found) > most:
+            return None
+        return Aggregated(
+            {key: chosen.finish(measured[:-1]) for key, measured in found.items()},
+            {key: measured[-1] for key, measured in found.items()},
+        )
+    scale = await scale_of(reader, plan, value, scale_name(value, ""), _QUANTILE_SLOTS)
+    sized = await sizes(reader, plan, keys, value, scale)
+    return Aggregated(_quantiles(sized.events, QUANTILES[name], scale), _without_slot(sized.rows))
+
+
+def _without_slot(rows: Mapping[tuple[Any, ...], int]) -> dict[tuple[Any, ...], int]:
+    found: dict[tuple[Any, ...], int] = {}
+    for (*key, _), number in rows.items():
+        found[tuple(key)] = found.get(tuple(key), 0) + number
+    return found
+
+
+def _quantiles(
+    counted: Mapping[tuple[Any, ...], int], share: float, scale: Scale
+) -> dict[tuple[Any, ...], Any]:
+    by_key: dict[tuple[Any, ...], dict[int, int]] = {}
+    for (*key, slot), events in counted.items():
+        by_key.setdefault(tuple(key), {})[slot] = events
+    answers = {key: quantile(slots, share, scale) for key, slots in by_key.items()}
+    return {key: answer.value for key, answer in answers.items() if answer}

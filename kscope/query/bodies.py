@@ -1,0 +1,92 @@
+"""Answers as they are sent: encoded in a thread, or row by row."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kscope.declare.columns import Storage
+from kscope.query.export.formats import JSON, STACKS, TABLES, Format
+from kscope.query.export.tables import encoder, heading, table
+from kscope.query.flamegraph import folded
+from kscope.query.rows import stream
+from kscope.query.timerange import iso
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from kscope.query.flamegraph import FlamegraphQuestion
+    from kscope.query.parameters import Asked
+    from kscope.query.rows import RowsQuestion
+    from kscope.store.base import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """An encoded answer, whole or in pieces; with a `filename` it is there to be kept."""
+
+    media_type: str
+    content: bytes | AsyncIterator[bytes]
+    filename: str = ""
+
+
+async def table_or_json(asked: Asked, answer: Any) -> Body:
+    if asked["format"] not in TABLES:
+        return await json(answer)
+    form = TABLES[asked["format"]]
+
+    def encoded() -> bytes:
+        names, rows = table(answer)
+        return heading(form.name, names) + encoder(form.name, names)(rows)
+
+    return Body(form.media_type, await asyncio.to_thread(encoded), _filename(asked, form))
+
+
+def _filename(asked: Asked, form: Format) -> str:
+    return f"{asked.category.table}.{form.ending}"
+
+
+async def json(answer: Any) -> Body:
+    # In a thread: a large answer must not keep the others waiting.
+    return Body(JSON.media_type, await asyncio.to_thread(msgspec.json.encode, answer))
+
+
+async def stacks(reader: Reader, asked: Asked, question: FlamegraphQuestion) -> Body:
+    """A flame graph in one of the other programs' formats."""
+    form = STACKS[asked["format"]]
+    found = await folded(reader, question)
+    content = await asyncio.to_thread(form.encode, question, found)
+    return Body(form.media_type, content, _filename(asked, form))
+
+
+async def streamed(reader: Reader, asked: Asked, question: RowsQuestion) -> Body:
+    """Rows as CSV or NDJSON, however many, with their times as ISO 8601."""
+    form = TABLES[asked["format"]]
+    pieces = _row_pieces(reader, question, form.name)
+    # The first is waited for, so that what fails at once is still answered with a status.
+    first = await anext(pieces, b"")
+
+    async def content() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return Body(form.media_type, content(), _filename(asked, form))
+
+
+async def _row_pieces(reader: Reader, question: RowsQuestion, form: str) -> AsyncIterator[bytes]:
+    names = [column.name for column in question.columns]
+    times = [i for i, each in enumerate(question.columns) if each.type.storage is Storage.TIME]
+    encode = encoder(form, names)
+    begin = heading(form, names)
+    async for piece in stream(reader, question):
+        for row in piece:
+            for i in times:
+                row[i] = iso(row[i])
+        yield begin + encode(piece)
+        begin = b""
+    if begin:
+        yield begin

@@ -1,0 +1,59 @@
+"""The declared categories, as the page and other programs read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kscope.declare.model import Catalog, Category, Chart, Column
+    from kscope.errors import Problem
+
+
+def categories(catalog: Catalog, problems: Iterable[Problem] = ()) -> dict[str, Any]:
+    """`problems` are those of files that were left out."""
+    return {
+        "categories": [category_answer(category) for category in catalog],
+        "problems": [
+            {"file": each.file, "line": each.line, "path": each.path, "message": each.message}
+            for each in problems
+        ],
+    }
+
+
+def category_answer(category: Category) -> dict[str, Any]:
+    return {
+        "table": category.table,
+        "prettyname": category.prettyname,
+        "description": category.description,
+        "columns": [_column(column) for column in category.all_columns],
+        "charts": [_chart(category, chart) for chart in category.charts],
+        "retention": category.retention,
+        "rollup": [{"bucket": each.bucket, "keep": each.keep} for each in category.rollup],
+        "has_probe": category.probe is not None,
+    }
+
+
+def _column(column: Column) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "type": column.type.name,
+        "role": column.type.role.value,
+        "prettyname": column.prettyname,
+        "unit": column.unit or column.type.unit,
+        "help": column.help,
+    }
+
+
+def _chart(category: Category, chart: Chart) -> dict[str, Any]:
+    answer = {"kind": chart.kind, "title": chart.title}
+    answer |= {
+        key: named
+        for key, named in (("value", chart.value), ("stack", chart.stack), ("by", chart.by))
+        if named
+    }
+    column = category.column(chart.value) if chart.value else None
+    if column:
+        answer["unit"] = column.unit or column.type.unit
+    return answer

@@ -1,0 +1,79 @@
+"""The values that a column has: what a person is offered while typing a filter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kscope.declare.columns import Role
+from kscope.query.answer import Meta, meta
+from kscope.query.names import labels
+from kscope.query.scan import ROWS, columns, plan, summed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kscope.declare.model import Column
+    from kscope.query.scope import Scope
+    from kscope.store.base import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesQuestion:
+    """Values that contain `prefix`, upper and lower case alike; those that start with it first."""
+
+    scope: Scope
+    column: Column
+    prefix: str
+    n: int
+
+
+class Offered(msgspec.Struct, frozen=True):
+    value: str
+    rows: int
+
+
+class Values(msgspec.Struct, frozen=True):
+    """`more` when there are further ones; for a stack column the values are frames."""
+
+    table: str
+    column: str
+    values: list[Offered]
+    more: bool
+    meta: Meta
+
+
+async def values(reader: Reader, question: ValuesQuestion) -> Values:
+    planned = await plan(reader, question.scope, (question.column,))
+    found = await summed(reader, planned, columns(question.column), (ROWS,))
+    counted = {key: rows for (key,), (rows,) in found.items()}
+    names = await labels(reader, question.column, counted)
+    offered = await asyncio.to_thread(_offered, question, counted, names)
+    return Values(
+        table=question.scope.category.table,
+        column=question.column.name,
+        values=offered[: question.n],
+        more=len(offered) > question.n,
+        meta=meta(planned, sum(counted.values())),
+    )
+
+
+def _offered(
+    question: ValuesQuestion, counted: Mapping[Any, int], names: Mapping[Any, str]
+) -> list[Offered]:
+    rows: Counter[str] = Counter()
+    for key, number in counted.items():
+        for name in _parts(question.column, names[key]):
+            rows[name] += number
+    wanted = question.prefix.casefold()
+    matching = [(name, number) for name, number in rows.items() if wanted in name.casefold()]
+    matching.sort(key=lambda each: (not each[0].casefold().startswith(wanted), -each[1], each[0]))
+    return [Offered(name, number) for name, number in matching]
+
+
+def _parts(column: Column, name: str) -> set[str]:
+    return set(name.split(";")) - {""} if column.type.role is Role.STACK else {name}

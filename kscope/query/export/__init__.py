@@ -1,0 +1,1 @@
+"""Answers in other programs' formats: one module each."""

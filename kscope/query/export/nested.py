@@ -1,0 +1,32 @@
+"""The seed's tree, which d3-flame-graph reads: {name, value, children}."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from kscope.query.fold import Tree
+
+
+def nested(tree: Tree, root: str) -> bytes:
+    """JSON; a node without children has no such key, as in 2016.
+
+    Written piece by piece: a stack may be deeper than an encoder can recurse.
+    """
+    names = [msgspec.json.encode(name) for name in tree.names]
+    names[0] = msgspec.json.encode(root)
+    levels = [*tree.level, 0]
+    pieces: list[bytes] = []
+    for i, (name, value) in enumerate(zip(tree.name, tree.value, strict=True)):
+        level, following = levels[i], levels[i + 1]
+        pieces.append(b'{"name":%b,"value":%b' % (names[name], msgspec.json.encode(value)))
+        if following > level:
+            pieces.append(b',"children":[')
+        else:
+            pieces.append(b"}" + b"]}" * (level - following))
+            pieces.append(b"," if following else b"")
+    if len(tree.name) == 1:
+        pieces[1:] = [b',"children":[]}']
+    return b"".join(pieces)

@@ -1,0 +1,71 @@
+"""pprof's profile.proto, compressed as its readers expect.
+
+The messages and their field numbers are those of
+https://github.com/google/pprof/blob/main/proto/profile.proto; nine fields of them are written,
+for which a protobuf library and its generated code would be a large dependency.
+"""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING, Any
+
+from kscope.query.fold import frames_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from kscope.query.timerange import TimeRange
+
+# pprof scales what is in its own units.
+_UNITS = {"us": "microseconds", "bytes": "bytes", "rows": "count"}
+_NANOSECONDS = 1000
+
+
+def pprof(stacks: Sequence[tuple[str, Any]], name: str, unit: str, span: TimeRange) -> bytes:
+    """Each frame's name is a function; samples hold their frames leaf first, as pprof wants."""
+    texts: dict[str, int] = {"": 0}
+    functions: dict[str, int] = {}
+    samples = []
+    for path, value in sorted(stacks):
+        places = [functions.setdefault(frame, len(functions) + 1) for frame in frames_of(path)]
+        samples.append(_bytes(2, _packed(1, reversed(places)) + _packed(2, [round(value)])))
+    kind = _number(1, _text(texts, name)) + _number(2, _text(texts, _UNITS.get(unit, "count")))
+    named = [
+        # A function, and the one location in it.
+        _bytes(5, _number(1, place) + _number(2, _text(texts, frame)))
+        + _bytes(4, _number(1, place) + _bytes(4, _number(1, place)))
+        for frame, place in functions.items()
+    ]
+    times = _number(9, span.start * _NANOSECONDS)
+    times += _number(10, (span.end - span.start) * _NANOSECONDS)
+    table = [_bytes(6, text.encode()) for text in texts]
+    body = b"".join([_bytes(1, kind), *samples, *named, *table, times])
+    return gzip.compress(body, compresslevel=6, mtime=0)
+
+
+def _text(texts: dict[str, int], text: str) -> int:
+    return texts.setdefault(text, len(texts))
+
+
+def _varint(number: int) -> bytes:
+    # Negative ones are written as their 64-bit complement.
+    number &= 2**64 - 1
+    groups = bytearray()
+    while number > 127:
+        groups.append(number & 127 | 128)
+        number >>= 7
+    groups.append(number)
+    return bytes(groups)
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def _packed(field: int, values: Iterable[int]) -> bytes:
+    return _bytes(field, b"".join(map(_varint, values)))

@@ -1,0 +1,132 @@
+"""Answers as tables, and tables as CSV or NDJSON, in pieces."""
+
+from __future__ import annotations
+
+import csv
+import io
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kscope.query.compare import Comparison
+from kscope.query.completion import Values
+from kscope.query.export.formats import CSV
+from kscope.query.heatmap import Heatmap, Histogram
+from kscope.query.hosts import Hosts
+from kscope.query.quality import Quality
+from kscope.query.rows import Rows
+from kscope.query.timerange import iso
+from kscope.query.timeseries import Timeseries
+from kscope.query.top import Top
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+Table = tuple[list[str], "Iterable[Sequence[Any]]"]
+
+
+@singledispatch
+def table(answer: Any) -> Table:
+    """Column names and rows; times are ISO 8601, as a spreadsheet reads them."""
+    raise NotImplementedError(type(answer))
+
+
+@table.register(Timeseries)
+def _timeseries(answer: Timeseries) -> Table:
+    names = ["time", *(each.name for each in answer.series)]
+    values = zip(*(each.values for each in answer.series), strict=True)
+    rows = ((iso(time), *each) for time, each in zip(answer.times, values, strict=True))
+    return names, rows
+
+
+@table.register(Heatmap)
+def _heatmap(answer: Heatmap) -> Table:
+    cells = (
+        (iso(time), lower, events)
+        for time, counts in zip(answer.times, answer.counts, strict=True)
+        for lower, events in zip(answer.lower, counts, strict=True)
+        if events
+    )
+    return ["time", "lower", "events"], cells
+
+
+@table.register(Histogram)
+def _histogram(answer: Histogram) -> Table:
+    upper = [*answer.lower[1:], answer.upper]
+    names = ["lower", "upper", "events"]
+    return names, zip(answer.lower, upper, answer.counts, strict=False)
+
+
+@table.register(Top)
+def _top(answer: Top) -> Table:
+    names = [*answer.by, answer.value_column, "share", "rows"]
+    return names, ((*each.key, each.value, each.share, each.rows) for each in answer.entries)
+
+
+@table.register(Values)
+def _values(answer: Values) -> Table:
+    return ["value", "rows"], ((each.value, each.rows) for each in answer.values)
+
+
+@table.register(Rows)
+def _rows(answer: Rows) -> Table:
+    at = answer.columns.index("time") if "time" in answer.columns else None
+    rows = [list(row) for row in answer.rows]
+    if at is not None:
+        for row in rows:
+            row[at] = iso(row[at])
+    return answer.columns, rows
+
+
+@table.register(Hosts)
+def _hosts(answer: Hosts) -> Table:
+    names = ["host", "distance", "total", "events", "frames"]
+    return names, (
+        (each.host, each.distance, each.total, each.events, _names(each.frames))
+        for each in answer.hosts
+    )
+
+
+@table.register(Comparison)
+def _comparison(answer: Comparison) -> Table:
+    names = ["frame", "level", "value", "base_value", "delta"]
+    columns = (answer.level, answer.value, answer.base_value, answer.delta)
+    frames = (answer.names[name] for name in answer.name)
+    return names, zip(frames, *columns, strict=True)
+
+
+@table.register(Quality)
+def _quality(answer: Quality) -> Table:
+    names = ["host", "share", "count", "reason"]
+    return names, ((each.host, each.share, each.count, each.reason) for each in answer.lacks)
+
+
+def _names(frames: Iterable[Any]) -> str:
+    return ";".join(frame.name for frame in frames)
+
+
+def encoder(format_name: str, names: Sequence[str]) -> Callable[[Iterable[Sequence[Any]]], bytes]:
+    """Encode a piece of a table, many rows at once."""
+    if format_name == CSV.name:
+        return _csv
+    return lambda rows: b"".join(
+        msgspec.json.encode(dict(zip(names, row, strict=True))) + b"\n" for row in rows
+    )
+
+
+def heading(format_name: str, names: Sequence[str]) -> bytes:
+    return _csv([names]) if format_name == CSV.name else b""
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return msgspec.json.encode(value).decode() if isinstance(value, list) else value

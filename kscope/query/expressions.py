@@ -1,0 +1,160 @@
+"""SQL expressions of questions that each engine spells in its own way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.sql.compiler import SQLCompiler
+
+
+class position(sa.sql.functions.FunctionElement[int]):  # noqa: N801 - SQL functions are lower case
+    """Where the second text first stands in the first, by bytes; 1 is its start, 0 is nowhere."""
+
+    type = sa.Integer()
+    inherit_cache = True
+
+
+class exact(sa.sql.functions.FunctionElement[str]):  # noqa: N801
+    """A text that compares by its bytes: MySQL would take no notice of spaces at the end."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+class whole_divide(sa.sql.functions.FunctionElement[int]):  # noqa: N801
+    """Divide whole numbers, without the remainder; neither is negative."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+class listed(sa.sql.functions.FunctionElement[Any]):  # noqa: N801
+    """The values of one bound JSON array, as a subquery for IN.
+
+    One parameter however many values there are: engines bound the number of parameters.
+    """
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+def ids(column: sa.ColumnElement[Any], values: Sequence[int]) -> sa.ColumnElement[bool]:
+    """`column` is one of `values`, whole numbers."""
+    document = msgspec.json.encode(list(values)).decode()
+    return column.op("IN", is_comparison=True)(listed(sa.literal(document, sa.Text())))
+
+
+def texts(column: sa.ColumnElement[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:
+    """`column` is, byte for byte, one of `values`."""
+    return sa.or_(sa.false(), *(exact(column) == exact(sa.literal(text)) for text in values))
+
+
+@compiles(position)
+def _position(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(exact)
+def _exact(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
+
+
+@compiles(exact, "mysql")
+@compiles(exact, "mariadb")
+def _exact_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS BINARY)"
+
+
+@compiles(whole_divide)
+def _divide(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"(({left}) / ({right}))"
+
+
+@compiles(whole_divide, "mysql")
+@compiles(whole_divide, "mariadb")
+def _divide_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    # MySQL's / rounds to four decimals.
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"(({left}) DIV ({right}))"
+
+
+@compiles(listed, "sqlite")
+def _listed_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    document = compiler.process(element.clauses, **kw)
+    return f"(SELECT value FROM json_each({document}))"  # noqa: S608 - a parameter's mark
+
+
+@compiles(listed, "mysql")
+@compiles(listed, "mariadb")
+def _listed_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    document = compiler.process(element.clauses, **kw)
+    table = f"JSON_TABLE({document}, '$[*]' COLUMNS (id BIGINT PATH '$'))"
+    return f"(SELECT listed.id FROM {table} AS listed)"  # noqa: S608 - a parameter's mark
+
+
+class log2_slot(sa.sql.functions.FunctionElement[int]):  # noqa: N801
+    """The slot of value / weight: i where 2**i <= value / weight < 2**(i+1), 0 also for 0.
+
+    Found by halving, in whole numbers: a logarithm would round just below a power of two, and
+    not all engines have one.
+    """
+
+    type = sa.Integer()
+    inherit_cache = True
+
+
+class as_double(sa.sql.functions.FunctionElement[float]):  # noqa: N801
+    """A number as 64-bit floating point, so that a division is the same everywhere."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+class whole(sa.sql.functions.FunctionElement[int]):  # noqa: N801
+    """Cut the fraction off a number that is not negative."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+@compiles(log2_slot)
+def _log2_slot(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    value, *weight = (compiler.process(clause, **kw) for clause in element.clauses)
+
+    def reaches(slot: int) -> str:
+        # Shifting, not multiplying: 2**slot times a weight may not fit 64 bits.
+        return f"({value} >> {slot}) >= {weight[0]}" if weight else f"{value} >= {1 << slot}"
+
+    def halved(low: int, high: int) -> str:
+        if low == high:
+            return str(low)
+        middle = (low + high + 1) // 2
+        upper, lower = halved(middle, high), halved(low, middle - 1)
+        return f"CASE WHEN {reaches(middle)} THEN {upper} ELSE {lower} END"
+
+    return f"({halved(0, 62)})"
+
+
+@compiles(as_double)
+def _as_double(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS DOUBLE)"
+
+
+@compiles(whole)
+def _whole(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS INTEGER)"
+
+
+@compiles(whole, "mysql")
+@compiles(whole, "mariadb")
+def _whole_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    # MySQL's CAST rounds.
+    return f"CAST(FLOOR({compiler.process(element.clauses, **kw)}) AS SIGNED)"

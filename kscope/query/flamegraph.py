@@ -1,0 +1,121 @@
+"""The flame graph of a scope: stacks summed by id, resolved once each, folded to a tree."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kscope.query import fold
+from kscope.query.answer import Meta, Notice, meta, notices
+from kscope.query.names import labels
+from kscope.query.scan import ROWS, first_rows, plan, summed
+from kscope.query.scan import columns as by_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from kscope.declare.model import Column
+    from kscope.query.scope import Scope
+    from kscope.query.values import Value
+    from kscope.store.base import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class FlamegraphQuestion:
+    """`by` puts these columns' values under the root, before the stack's own frames.
+
+    With a `limit` only so many rows are looked at, the oldest first.
+    """
+
+    scope: Scope
+    stack: Column
+    value: Value
+    by: tuple[Column, ...] = ()
+    limit: int | None = None
+
+
+class Flamegraph(msgspec.Struct, frozen=True, rename={"own": "self"}):
+    """Columnar, preorder; 2.2 MB for 100,000 nodes where nested JSON takes 8.1."""
+
+    table: str
+    stack: str
+    value_column: str
+    unit: str
+    by: str
+    names: list[str]
+    name: list[int]
+    level: list[int]
+    value: list[Any]
+    own: list[Any]
+    total: Any
+    rows: int
+    meta: Meta
+    notices: list[Notice]
+
+
+@dataclass(frozen=True, slots=True)
+class Stacks:
+    """Path (see fold.path) -> value, and what the answer says about itself."""
+
+    values: list[tuple[str, Any]]
+    rows: int
+    meta: Meta
+    notices: list[Notice]
+
+
+async def flamegraph(reader: Reader, question: FlamegraphQuestion) -> Flamegraph:
+    stacks = await folded(reader, question)
+    tree = await asyncio.to_thread(fold.tree, stacks.values)
+    return Flamegraph(
+        table=question.scope.category.table,
+        stack=question.stack.name,
+        value_column=question.value.name,
+        unit=question.value.unit,
+        by=",".join(column.name for column in question.by),
+        names=tree.names,
+        name=tree.name,
+        level=tree.level,
+        value=tree.value,
+        own=tree.own,
+        total=tree.value[0],
+        rows=stacks.rows,
+        meta=stacks.meta,
+        notices=stacks.notices,
+    )
+
+
+async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
+    """Sum the scope's stacks; one path may come more than once."""
+    columns = (*question.by, question.stack)
+    limited = question.limit is not None
+    needs = (*columns, question.value.column)
+    planned = await plan(reader, question.scope, needs, single_rows=limited)
+    if question.limit is not None:
+        planned = first_rows(reader, planned, question.limit)
+
+    measures = (question.value.total, ROWS)
+    groups = await summed(reader, planned, by_columns(*columns), measures)
+    texts = [
+        await labels(reader, column, {key[i] for key in groups}) for i, column in enumerate(columns)
+    ]
+    rows = sum(counted for _, counted in groups.values())
+    return Stacks(
+        await asyncio.to_thread(lambda: list(_paths(groups, texts))),
+        rows,
+        meta(planned, rows),
+        await notices(reader, planned),
+    )
+
+
+def _paths(
+    groups: dict[tuple[Any, ...], list[Any]], texts: list[Mapping[Any, str]]
+) -> Iterator[tuple[str, Any]]:
+    *by, frames = texts
+    for key, (value, _) in groups.items():
+        yield (
+            fold.path([names[part] for names, part in zip(by, key, strict=False)], frames[key[-1]]),
+            value,
+        )

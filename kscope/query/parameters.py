@@ -1,0 +1,190 @@
+"""The parameters of questions: one row each checks a request and describes the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from kscope.query.errors import Complaint, QueryError, one_of
+from kscope.query.filters import Group, conditions, parse_filter, text
+from kscope.query.scope import Scope
+from kscope.query.timerange import (
+    DEFAULT_FROM,
+    DEFAULT_TO,
+    MOMENT_HELP,
+    iso,
+    now,
+    parse_moment,
+    parse_range,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kscope.declare.model import Category
+    from kscope.query.filters import Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`choices` empty: any text. A whole number has `least` and `most`."""
+
+    name: str
+    help: str
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    least: int | None = None
+    most: int | None = None
+
+    def parse(self, given: str) -> Any:
+        if self.least is not None:
+            return self._whole(given)
+        if self.choices and given not in self.choices:
+            raise QueryError(Complaint(self.name, one_of(self.name, given, self.choices)))
+        return text(self.name, given)
+
+    def _whole(self, given: str) -> int:
+        least, most = self.least or 0, self.most or 0
+        if not given.isascii() or not given.isdigit() or len(given) > 18:
+            raise self._outside(given)
+        if not least <= int(given) <= most:
+            raise self._outside(given)
+        return int(given)
+
+    def _outside(self, given: str) -> QueryError:
+        allowed = f"a whole number from {self.least} to {self.most}"
+        return QueryError(Complaint(self.name, f"{given[:80]!r} is not {allowed}"))
+
+
+FROM = Parameter("from", f"start of the range: {MOMENT_HELP}", DEFAULT_FROM)
+TO = Parameter("to", "end of the range, itself not in it; written as `from`", DEFAULT_TO)
+VALUE = Parameter("value", "the value column, or `rows` to count rows; default: the chart's")
+STACK = Parameter("stack", "the stack column; default: the chart's")
+BY = Parameter("by", "columns to group by, with commas between; default: the chart's")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request with every parameter checked. `given` tells a default from an empty text.
+
+    `base` is what a comparison compares with.
+    """
+
+    scope: Scope
+    values: Mapping[str, Any]
+    given: frozenset[str]
+    request: tuple[tuple[str, str], ...]
+    base: Scope | None = None
+
+    @property
+    def category(self) -> Category:
+        return self.scope.category
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def again(self, **changed: str) -> str:
+        """The same request as a query string, its range made absolute, some parameters changed."""
+        span = {"from": str(self.scope.range.start), "to": str(self.scope.range.end)}
+        pinned = span | changed
+        kept = [(name, given) for name, given in self.request if name not in pinned]
+        return urlencode([*kept, *pinned.items()])
+
+
+def read(
+    category: Category,
+    request: Sequence[tuple[str, str]],
+    known: Sequence[Parameter],
+    moment: int | None = None,
+) -> Asked:
+    """Whatever is no parameter is a filter on a column. All mistakes come in one QueryError."""
+    parameters = {parameter.name: parameter for parameter in (FROM, TO, *known)}
+    values: dict[str, Any] = {}
+    filters: list[Condition] = []
+    complaints: list[Complaint] = []
+    for name, given in request:
+        try:
+            if name not in parameters:
+                filters.append(_filter(category, name, given, parameters))
+            elif name in values:
+                complaints.append(Complaint(name, "is given more than once"))
+            else:
+                values[name] = parameters[name].parse(given)
+        except QueryError as error:
+            complaints += error.complaints
+    given_names = frozenset(values)
+    for name, parameter in parameters.items():
+        if name not in values:
+            values[name] = parameter.parse(parameter.default) if parameter.default else ""
+    try:
+        span = parse_range(values["from"], values["to"], now() if moment is None else moment)
+    except QueryError as error:
+        complaints += error.complaints
+    if complaints:
+        raise QueryError(*complaints)
+    scope = Scope(category, span, Group(tuple(filters)))
+    return Asked(scope, values, given_names, tuple(request))
+
+
+BASE = "base."
+
+
+def read_sides(
+    category: Category,
+    request: Sequence[tuple[str, str]],
+    known: Sequence[Parameter],
+    moment: int | None = None,
+) -> Asked:
+    """The side looked at, and its base: as long, directly before, with the same filters.
+
+    `base.from` and `base.to` choose another range; a `base.` filter takes the place of the
+    side's filters on the same column.
+    """
+    moment = now() if moment is None else moment
+    own = [(name, given) for name, given in request if not name.startswith(BASE)]
+    based = [(name[len(BASE) :], given) for name, given in request if name.startswith(BASE)]
+    complaints: list[Complaint] = []
+    side = base = None
+    try:
+        side = read(category, own, known, moment)
+    except QueryError as error:
+        complaints += error.complaints
+    try:
+        base = read(category, _range_before(side, based, moment), (), moment)
+    except QueryError as error:
+        complaints += [
+            Complaint(f"{BASE}{each.parameter}", each.detail) for each in error.complaints
+        ]
+    if side is None or base is None:
+        raise QueryError(*complaints)
+    replaced = {each.column.name for each in conditions(base.scope.where)}
+    kept = [each for each in conditions(side.scope.where) if each.column.name not in replaced]
+    where = Group((*kept, *base.scope.where.members))
+    return replace(side, base=replace(base.scope, where=where))
+
+
+def _range_before(
+    side: Asked | None, based: Sequence[tuple[str, str]], moment: int
+) -> list[tuple[str, str]]:
+    """Add what is missing of the base's range: it is as long as the side's."""
+    given = dict(based)
+    if side is None or {"from", "to"} <= given.keys():
+        return list(based)
+    span = side.scope.range
+    length = span.end - span.start
+    if "from" in given:
+        return [*based, ("to", iso(parse_moment("from", given["from"], moment) + length))]
+    end = parse_moment("to", given["to"], moment) if "to" in given else span.start
+    ends = {"from": iso(end - length), "to": iso(end)}
+    return [*based, *((name, text) for name, text in ends.items() if name not in given)]
+
+
+def _filter(
+    category: Category, name: str, given: str, parameters: Mapping[str, Parameter]
+) -> Condition:
+    column = name.partition("__")[0]
+    if category.column(name) is None and category.column(column) is None:
+        allowed = [*parameters, *(each.name for each in category.all_columns)]
+        raise QueryError(Complaint(name[:80], one_of("parameter or column", column, allowed)))
+    return parse_filter(category, name, given)

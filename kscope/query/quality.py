@@ -1,0 +1,181 @@
+"""What is missing from a table's rows, by what the agents that sent them said of themselves.
+
+Agents send rows of the built-in category `agent` beside the data: what was lost, by reason, what
+has no name, how long each interval was. Set against the events that did arrive they give shares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import sqlalchemy as sa
+
+from kscope.query.filters import Group, conditions, parse_filter
+from kscope.query.names import labels
+from kscope.query.scan import Measure, columns, plan, summed
+from kscope.query.scope import Scope
+from kscope.query.values import sum_of, value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kscope.declare.model import Category, Column
+    from kscope.query.scan import Plan
+    from kscope.store.base import Reader
+    from kscope.store.planner import Segment
+
+AGENT = "agent"
+# Below these shares the picture is as good as whole.
+_LEAST = 0.001
+_LEAST_UNNAMED = 0.05
+_LEAST_GAP = 0.05
+# Rows of agents are one a minute and host: over longer ranges sums are read, which know no gaps.
+_GAPS_WITHIN_US = 2 * 86_400 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A column of `agent` that counts what is missing; `of` is what it is a share of."""
+
+    column: str
+    text: str
+    of: str = "events"
+    least: float = _LEAST
+
+
+LOSSES = (
+    Loss("lost_stacks_full", "of stacks were lost: the probe's stack map was full"),
+    Loss("lost_stacks_collided", "of stacks were lost to collisions in the probe's stack map"),
+    Loss("lost_stacks_other", "of stacks were lost"),
+    Loss("lost_stacks_truncated", "of stacks are truncated: deeper than the kernel walks"),
+    Loss("lost_keys_full", "of events were not counted: the probe's map was full"),
+    Loss("lost_starts_full", "of events were not seen: the map of things under way was full"),
+    Loss("lost_events", "of events were lost on their way from the kernel"),
+    Loss("dropped_rows", "of rows were dropped: the agent's spool was full", of="row_count"),
+    Loss("frames_unknown", "of user frames have no name", of="frames", least=_LEAST_UNNAMED),
+)
+_SUMMED = ("row_count", "frames", "elapsed", "lost_intervals", *(loss.column for loss in LOSSES))
+
+
+class Lack(msgspec.Struct, frozen=True):
+    """`share` (0 to 1) of what `reason` names is missing from the host's rows."""
+
+    host: str
+    column: str
+    share: float
+    count: int
+    reason: str
+
+
+class Quality(msgspec.Struct, frozen=True):
+    """The largest share first. `agents` is how many hosts' agents reported in the range."""
+
+    table: str
+    agents: int
+    lacks: list[Lack]
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What one host's agent said, summed; `first` and `last` are intervals' ends in us."""
+
+    sums: Mapping[str, int]
+    first: int
+    last: int
+    intervals: int
+
+
+async def quality(reader: Reader, scope: Scope) -> Quality:
+    table = scope.category.table
+    agent = reader.catalog.get(AGENT)
+    if agent is None or agent.table == table:
+        return Quality(table, 0, [])
+    hosts = tuple(each for each in conditions(scope.where) if each.column.name == "hostname")
+    reports = await _reports(reader, agent, scope, hosts)
+    if not reports:
+        return Quality(table, 0, [])
+    events = await _events(reader, Scope(scope.category, scope.range, Group(hosts)))
+    gaps = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
+    lacks = [
+        lack
+        for host, report in reports.items()
+        for lack in (*_lost(host, report, events.get(host, 0)), *_missing(host, report, gaps=gaps))
+    ]
+    lacks.sort(key=lambda lack: (-lack.share, lack.host, lack.column))
+    return Quality(table, len(reports), lacks)
+
+
+async def _reports(
+    reader: Reader, agent: Category, scope: Scope, hosts: tuple[Any, ...]
+) -> dict[str, _Report]:
+    probe = parse_filter(agent, "probe", scope.category.table)
+    asked = Scope(agent, scope.range, Group((probe, *hosts)))
+    present = [column for name in _SUMMED if (column := agent.column(name))]
+    short = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
+    planned = await plan(reader, asked, present, single_rows=short)
+    measures = [
+        Measure(lambda segment: sa.func.min(segment.table.c.time), min),
+        Measure(lambda segment: sa.func.max(segment.table.c.time), max),
+        Measure(_intervals),
+        *(sum_of(column) for column in present),
+    ]
+    found = await _by_host(reader, agent, planned, measures)
+    names = [column.name for column in present]
+    return {
+        host: _Report(dict(zip(names, map(int, sums), strict=True)), first, last, intervals)
+        for host, (first, last, intervals, *sums) in found.items()
+    }
+
+
+def _intervals(segment: Segment) -> sa.ColumnElement[Any]:
+    return sa.func.sum(segment.weight)
+
+
+async def _events(reader: Reader, scope: Scope) -> dict[str, int]:
+    events = value_of(scope.category, "").events
+    planned = await plan(reader, scope)
+    found = await _by_host(reader, scope.category, planned, [events])
+    return {host: int(count or 0) for host, (count,) in found.items()}
+
+
+async def _by_host(
+    reader: Reader, category: Category, planned: Plan, measures: Sequence[Measure]
+) -> dict[str, list[Any]]:
+    host: Column = next(each for each in category.all_columns if each.name == "hostname")
+    found = await summed(reader, planned, columns(host), measures)
+    names = await labels(reader, host, {key for (key,) in found})
+    return {names[key]: sums for (key,), sums in found.items()}
+
+
+def _lost(host: str, report: _Report, events: int) -> list[Lack]:
+    lacks = []
+    for loss in LOSSES:
+        count = report.sums.get(loss.column, 0)
+        whole = events if loss.of == "events" else report.sums.get(loss.of, 0)
+        # What was lost is not among what arrived; a frame without a name is among the frames.
+        share = count / max(1, whole if loss.of == "frames" else whole + count)
+        if count and share >= loss.least:
+            lacks.append(Lack(host, loss.column, share, count, loss.text))
+    return lacks
+
+
+def _missing(host: str, report: _Report, *, gaps: bool) -> list[Lack]:
+    """Time that no interval covers, between the first and the last."""
+    lacks = []
+    lost = report.sums.get("lost_intervals", 0)
+    if lost:
+        text = "of intervals were lost: the agent was killed before it could read them"
+        share = lost / (report.intervals + lost)
+        lacks.append(Lack(host, "lost_intervals", share, lost, text))
+    covered = report.sums.get("elapsed", 0)
+    if gaps and report.intervals > 1 and covered:
+        length = covered / report.intervals
+        span = report.last - report.first + length
+        share = 1 - covered / span
+        if share >= _LEAST_GAP:
+            missed = round((span - covered) / length)
+            text = "of the time is missing: the agent was not running"
+            lacks.append(Lack(host, "elapsed", share, missed, text))
+    return lacks

@@ -1,0 +1,44 @@
+"""The seed's list answer, streamed: {"offcputime": [{"process": "dd", ...}, ...]}."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kscope.declare.columns import Storage
+from kscope.query.rows import Order, RowsQuestion, stream
+from kscope.query.timerange import iso
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from kscope.query.seed import SeedQuestion
+    from kscope.store.base import Reader
+
+
+async def seed_rows(reader: Reader, questions: Sequence[SeedQuestion]) -> AsyncIterator[bytes]:
+    """The JSON document in pieces; the oldest rows first, in the order they were logged."""
+    opening = b"{"
+    for question in questions:
+        table = msgspec.json.encode(question.scope.category.table)
+        yield opening + table + b":["
+        async for piece in _table(reader, question):
+            yield piece
+        opening = b"],"
+    yield b"]}"
+
+
+async def _table(reader: Reader, question: SeedQuestion) -> AsyncIterator[bytes]:
+    names = [column.name for column in question.elements]
+    times = [i for i, each in enumerate(question.elements) if each.type.storage is Storage.TIME]
+    oldest_first = Order(question.scope.category.all_columns[0], descending=False)
+    asked = RowsQuestion(question.scope, question.elements, oldest_first, question.limit)
+    separator = b""
+    async for piece in stream(reader, asked):
+        for row in piece:
+            for i in times:
+                row[i] = iso(row[i]).removesuffix("Z")
+        rows = [dict(zip(names, row, strict=True)) for row in piece]
+        yield separator + msgspec.json.encode(rows)[1:-1]
+        separator = b","

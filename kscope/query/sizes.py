@@ -1,0 +1,167 @@
+"""How often which size: events counted by slots of their value, over time or by group.
+
+A row that sums several events counts as that many of their mean size. Slots are powers of two,
+or of equal width between the least and the greatest size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from kscope.declare.columns import Role
+from kscope.query.errors import complain
+from kscope.query.expressions import log2_slot, whole
+from kscope.query.scan import ROWS, Measure, inside, summed
+from kscope.store.encode import histogram_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kscope.query.scan import Expressions, Plan
+    from kscope.query.values import Value
+    from kscope.store.base import Reader
+    from kscope.store.planner import Segment
+
+LOG2, LINEAR = "log2", "linear"
+SCALES = (LOG2, LINEAR)
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+_ROWS_PER_TURN = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Slot i holds the sizes from `lower(i)` up to but without `lower(i + 1)`.
+
+    `width` 0 stands for powers of two.
+    """
+
+    start: float = 0.0
+    width: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return LINEAR if self.width else LOG2
+
+    def lower(self, slot: int) -> int | float:
+        if not self.width:
+            return 2**slot if slot else 0
+        bound = self.start + slot * self.width
+        return int(bound) if bound.is_integer() else bound
+
+
+def scale_name(value: Value, given: str) -> str:
+    """Powers of two where the value is a whole number, unless asked otherwise."""
+    assert value.column is not None
+    if value.column.type.role is Role.HISTOGRAM and given == LINEAR:
+        raise complain("scale", "a histogram column is by powers of two: allowed is log2")
+    if value.column.type.name == "float":
+        if given == LOG2:
+            raise complain("scale", "a float may be negative or below 1: allowed is linear")
+        return LINEAR
+    return given or LOG2
+
+
+async def scale_of(reader: Reader, plan: Plan, value: Value, name: str, slots: int) -> Scale:
+    """The slots for what the plan's rows hold."""
+    if name == LOG2:
+        return Scale()
+    least = Measure(lambda segment: sa.func.min(value.size(segment)), min)
+    most = Measure(lambda segment: sa.func.max(value.size(segment)), max)
+    found = await summed(reader, plan, lambda _: [], (least, most))
+    low, high = next(iter(found.values()), [None, None])
+    if low is None:
+        return Scale(0.0, 1.0)
+    width = _round_width((high - low) / slots)
+    return Scale(math.floor(low / width) * width, width)
+
+
+def _round_width(width: float) -> float:
+    """Give the next of 1, 2, 5, 10, ...: bounds that a person can read."""
+    if width <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(width))
+    return float(next(power * step for step in (1, 2, 5, 10) if power * step >= width))
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """Key and slot -> events, and rows; a row of a histogram has the slot None there."""
+
+    events: Mapping[tuple[Any, ...], int]
+    rows: Mapping[tuple[Any, ...], int]
+
+    @property
+    def total_rows(self) -> int:
+        return sum(self.rows.values())
+
+
+async def sizes(reader: Reader, plan: Plan, keys: Expressions, value: Value, scale: Scale) -> Sized:
+    assert value.column is not None
+    if value.column.type.role is Role.HISTOGRAM:
+        return await _of_histograms(reader, plan, keys, value)
+
+    def with_slot(segment: Segment) -> Sequence[sa.ColumnElement[Any]]:
+        return [*keys(segment), _slot(segment, value, scale)]
+
+    counted = await summed(reader, plan, with_slot, (value.events, ROWS))
+    return Sized(
+        {key: events for key, (events, _) in counted.items() if events and key[-1] is not None},
+        {key: rows for key, (_, rows) in counted.items()},
+    )
+
+
+def _slot(segment: Segment, value: Value, scale: Scale) -> sa.ColumnElement[Any]:
+    assert value.column is not None
+    if scale.width:
+        return whole((value.size(segment) - sa.literal(scale.start)) / sa.literal(scale.width))
+    table = segment.table
+    weight = [table.c[value.weight.name]] if value.weight else []
+    return log2_slot(table.c[value.column.name], *weight)
+
+
+async def _of_histograms(reader: Reader, plan: Plan, keys: Expressions, value: Value) -> Sized:
+    """Add up histograms row by row: what is kept grows with the answer, not with the rows."""
+    assert value.column is not None
+    counts: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+    rows: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+    for segment in plan.segments:
+        shown = (*keys(segment), segment.weight, segment.table.c[value.column.name])
+        statement = sa.select(*shown).where(inside(reader, plan, segment))
+        number = 0
+        async for *key, weight, stored in reader.stream(statement):
+            rows[(*key, None)] += weight
+            for slot, events in histogram_counts(stored).items():
+                counts[(*key, slot)] += events
+            number += 1
+            if number % _ROWS_PER_TURN == 0:
+                await asyncio.sleep(0)
+    return Sized(counts, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantile:
+    """`value` is interpolated inside the slot; the true one lies from `lower` to `upper`."""
+
+    value: float
+    lower: int | float
+    upper: int | float
+
+
+def quantile(counts: Mapping[int, int], share: float, scale: Scale) -> Quantile | None:
+    """The size that `share` of the events do not exceed; None without events."""
+    total = sum(counts.values())
+    rank = max(1, math.ceil(share * total))
+    passed = 0
+    for slot in sorted(counts):
+        if passed + counts[slot] >= rank:
+            lower, upper = scale.lower(slot), scale.lower(slot + 1)
+            part = (rank - passed) / counts[slot]
+            return Quantile(round(lower + part * (upper - lower), 6), lower, upper)
+        passed += counts[slot]
+    return None

@@ -1,0 +1,162 @@
+"""A value over time: one series per group, the largest groups and the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import sqlalchemy as sa
+
+from kscope.query.aggregates import Aggregated, adds, aggregated, needs_single_rows
+from kscope.query.answer import Meta, Notice, meta, notices
+from kscope.query.names import labels
+from kscope.query.scan import columns, plan, summed
+from kscope.query.timesteps import Steps, step_length, steps
+from kscope.query.top import quantile_notices, unit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kscope.declare.model import Column
+    from kscope.query.scan import Expressions, Plan
+    from kscope.query.scope import Scope
+    from kscope.query.values import Value
+    from kscope.store.base import Reader
+    from kscope.store.planner import Segment
+
+REST = "other"
+_MOST_GROUPS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class TimeseriesQuestion:
+    """The `n` groups with the most events or the largest sum have a series of their own."""
+
+    scope: Scope
+    value: Value
+    by: Column | None
+    n: int
+    aggregate: str
+    points: int
+
+
+class Series(msgspec.Struct, frozen=True):
+    """`rest` marks the series of all groups that have none of their own."""
+
+    name: str
+    values: list[Any]
+    rest: bool = False
+
+
+class Timeseries(msgspec.Struct, frozen=True):
+    """`times` begin the steps, `step` is their length, both in microseconds."""
+
+    table: str
+    value_column: str
+    by: str
+    aggregate: str
+    unit: str
+    step: int
+    times: list[int]
+    series: list[Series]
+    meta: Meta
+    notices: list[Notice]
+
+
+async def timeseries(reader: Reader, question: TimeseriesQuestion) -> Timeseries:
+    length = step_length(question.scope.range, question.points)
+    needs = (question.by, *question.value.columns)
+    single = needs_single_rows(question.value, question.aggregate)
+    planned = await plan(reader, question.scope, needs, single_rows=single, step=length)
+    grid = steps(planned.range, length)
+    shown, found = await _measured(reader, planned, question, grid)
+    return Timeseries(
+        table=question.scope.category.table,
+        value_column=question.value.name,
+        by=question.by.name if question.by else "",
+        aggregate=question.aggregate,
+        unit=unit(question.value, question.aggregate),
+        step=grid.length,
+        times=grid.times,
+        series=await _series(reader, question, grid, shown, found.values),
+        meta=meta(planned, found.total_rows),
+        notices=[*await notices(reader, planned), *quantile_notices(question.aggregate)],
+    )
+
+
+async def _measured(
+    reader: Reader, planned: Plan, question: TimeseriesQuestion, grid: Steps
+) -> tuple[list[Any], Aggregated]:
+    """The groups that have a series of their own, and the values by step and group.
+
+    Sums of few groups are read once, and those beyond the largest are added up here; otherwise
+    the rows are read twice, so that the answer of the database stays small.
+    """
+    ask = partial(aggregated, reader, planned, value=question.value, name=question.aggregate)
+    if question.by is None:
+        every = await ask(keys=lambda segment: [grid.of(segment)])
+        assert every is not None
+        return [], every
+    if adds(question.aggregate):
+        by = question.by.name
+        found = await ask(keys=lambda each: [grid.of(each), each.table.c[by]], most=_MOST_GROUPS)
+        if found is not None:
+            return _with_rest(found, question.n)
+    shown = await _largest(reader, planned, question)
+    found = await ask(keys=_keys(grid, question.by, shown))
+    assert found is not None
+    return shown, found
+
+
+def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
+    totals: Counter[Any] = Counter()
+    for (_, group), value in found.values.items():
+        totals[group] += value
+    shown = sorted(totals, key=lambda group: (-totals[group], group))[:n]
+    values: Counter[tuple[Any, ...]] = Counter()
+    for (step, group), value in found.values.items():
+        values[(step, group if group in shown else None)] += value
+    return shown, Aggregated(values, found.rows)
+
+
+async def _largest(reader: Reader, planned: Plan, question: TimeseriesQuestion) -> list[Any]:
+    assert question.by is not None
+    weigh = question.value.total if question.aggregate == "sum" else question.value.events
+    found = await summed(reader, planned, columns(question.by), (weigh,))
+    ranked = sorted(found, key=lambda key: (-(found[key][0] or 0), key))
+    return [key for (key,) in ranked[: question.n]]
+
+
+def _keys(grid: Steps, by: Column, shown: Sequence[Any]) -> Expressions:
+    """The step and the group; NULL for the rest, so that the answer stays small."""
+
+    def keys(segment: Segment) -> list[sa.ColumnElement[Any]]:
+        group = segment.table.c[by.name]
+        return [grid.of(segment), sa.case((group.in_(shown), group), else_=sa.null())]
+
+    return keys
+
+
+async def _series(
+    reader: Reader,
+    question: TimeseriesQuestion,
+    grid: Steps,
+    shown: Sequence[Any],
+    found: Mapping[tuple[Any, ...], Any],
+) -> list[Series]:
+    empty = 0 if adds(question.aggregate) else None
+    if question.by is None:
+        values = [found.get((step,), empty) for step in range(grid.count)]
+        return [Series(question.value.name, values)]
+    names = await labels(reader, question.by, shown)
+    series = [
+        Series(names[group], [found.get((step, group), empty) for step in range(grid.count)])
+        for group in shown
+    ]
+    if any(group is None for _, group in found):
+        rest = [found.get((step, None), empty) for step in range(grid.count)]
+        series.append(Series(REST, rest, rest=True))
+    return series

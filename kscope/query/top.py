@@ -1,0 +1,98 @@
+"""The groups with the most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kscope.query.aggregates import QUANTILE_NOTE, adds, aggregated, needs_single_rows
+from kscope.query.answer import Meta, Notice, meta, notices
+from kscope.query.names import labels
+from kscope.query.scan import columns, plan
+from kscope.query.sizes import QUANTILES
+
+if TYPE_CHECKING:
+    from kscope.declare.model import Column
+    from kscope.query.scope import Scope
+    from kscope.query.values import Value
+    from kscope.store.base import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class TopQuestion:
+    scope: Scope
+    by: tuple[Column, ...]
+    value: Value
+    aggregate: str
+    n: int
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """`key` has one text per column of `by`; `share` of the total, None unless values add up."""
+
+    key: list[str]
+    value: Any
+    share: float | None
+    rows: int
+
+
+class Top(msgspec.Struct, frozen=True):
+    """`groups` is how many there are, of which `entries` has the first."""
+
+    table: str
+    by: list[str]
+    value_column: str
+    aggregate: str
+    unit: str
+    total: Any
+    groups: int
+    entries: list[Entry]
+    meta: Meta
+    notices: list[Notice]
+
+
+async def top(reader: Reader, question: TopQuestion) -> Top:
+    needs = (*question.by, *question.value.columns)
+    single = needs_single_rows(question.value, question.aggregate)
+    planned = await plan(reader, question.scope, needs, single_rows=single)
+    keys = columns(*question.by)
+    found = await aggregated(reader, planned, keys, question.value, question.aggregate)
+    assert found is not None
+    values = found.values
+    ranked = sorted(found.rows, key=lambda key: (-(values.get(key) or 0), key))
+    shown = ranked[: question.n]
+    names = [
+        await labels(reader, column, {key[i] for key in shown})
+        for i, column in enumerate(question.by)
+    ]
+    total = sum(values.values()) if adds(question.aggregate) else None
+    return Top(
+        table=question.scope.category.table,
+        by=[column.name for column in question.by],
+        value_column=question.value.name,
+        aggregate=question.aggregate,
+        unit=unit(question.value, question.aggregate),
+        total=total,
+        groups=len(found.rows),
+        entries=[
+            Entry(
+                [texts[part] for texts, part in zip(names, key, strict=True)],
+                values.get(key),
+                values[key] / total if total else None,
+                found.rows[key],
+            )
+            for key in shown
+        ],
+        meta=meta(planned, found.total_rows),
+        notices=[*await notices(reader, planned), *quantile_notices(question.aggregate)],
+    )
+
+
+def unit(value: Value, aggregate: str) -> str:
+    return "events" if aggregate == "count" and value.weight else value.unit
+
+
+def quantile_notices(aggregate: str) -> list[Notice]:
+    return [Notice("info", QUANTILE_NOTE)] if aggregate in QUANTILES else []

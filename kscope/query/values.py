@@ -1,0 +1,124 @@
+"""Which column a question sums, counts or groups by: named, or what the category suggests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from kscope.declare.columns import Role
+from kscope.query.errors import complain, one_of
+from kscope.query.expressions import as_double
+from kscope.query.scan import ROWS, Measure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kscope.declare.model import Category, Chart, Column
+    from kscope.store.planner import Segment
+
+ROWS_NAME = "rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What is measured: a value column, or the rows themselves where `column` is None.
+
+    A row's value is the sum over so many events as its `weight` says, or of one.
+    """
+
+    column: Column | None
+    weight: Column | None = None
+
+    @property
+    def name(self) -> str:
+        return self.column.name if self.column else ROWS_NAME
+
+    @property
+    def unit(self) -> str:
+        if self.column is None:
+            return ROWS_NAME
+        return self.column.unit or self.column.type.unit or self.column.prettyname.lower()
+
+    @property
+    def columns(self) -> tuple[Column | None, ...]:
+        return (self.column, self.weight)
+
+    @property
+    def total(self) -> Measure:
+        return ROWS if self.column is None else sum_of(self.column)
+
+    @property
+    def events(self) -> Measure:
+        return ROWS if self.weight is None else sum_of(self.weight)
+
+    def size(self, segment: Segment) -> sa.ColumnElement[Any]:
+        """An event's value, as floating point: the mean of the row's events."""
+        assert self.column is not None
+        size = as_double(segment.table.c[self.column.name])
+        if self.weight is None:
+            return size
+        return size / as_double(sa.func.nullif(segment.table.c[self.weight.name], 0))
+
+
+def sum_of(column: Column) -> Measure:
+    return Measure(lambda segment: sa.func.sum(segment.table.c[column.name]))
+
+
+def value_of(
+    category: Category, name: str, kind: str = "", *roles: Role, rows: bool = True
+) -> Value:
+    """The column of that name; without one the chart's of that kind, the first, the rows.
+
+    Columns have the role of a value, or one of `roles`; counting rows may make no sense.
+    """
+    columns = {column.name: column for column in category.with_role(Role.VALUE, *roles)}
+    allowed = [*columns, ROWS_NAME] if rows else list(columns)
+    chosen = name or _suggested(category, columns, kind)
+    if chosen in columns:
+        return Value(columns[chosen], _weight(category, columns[chosen]))
+    if chosen not in ("", ROWS_NAME) or not rows:
+        raise complain("value", one_of("value column", chosen, allowed))
+    return Value(None)
+
+
+def _suggested(category: Category, columns: Mapping[str, Column], kind: str) -> str:
+    chart = chart_of(category, kind)
+    if chart and chart.value in columns:
+        return chart.value
+    # A count says how many events a row sums: what was measured comes before it.
+    measured = sorted(columns.values(), key=lambda column: column.type.name == "count")
+    return measured[0].name if measured else ""
+
+
+def _weight(category: Category, column: Column) -> Column | None:
+    counts = [each for each in category.columns if each.type.name == "count"]
+    sums = column.type.role is Role.VALUE and column.type.aggregate == "sum"
+    return counts[0] if sums and len(counts) == 1 and counts[0] != column else None
+
+
+def stack_of(category: Category, name: str) -> Column:
+    columns = {column.name: column for column in category.with_role(Role.STACK)}
+    if not columns:
+        raise complain("table", f"{category.table} has no stack column")
+    if name and name not in columns:
+        raise complain("stack", one_of("stack column", name, columns))
+    chart = chart_of(category, "flamegraph")
+    suggested = chart.stack if chart else ""
+    return columns[name] if name else columns.get(suggested) or next(iter(columns.values()))
+
+
+def groups_of(category: Category, names: str, parameter: str = "by") -> tuple[Column, ...]:
+    """The columns of `a,b`, none for an empty text."""
+    groupable = (Role.DIMENSION, Role.IDENTITY, Role.TIME)
+    columns = {column.name: column for column in category.with_role(*groupable)}
+    wanted = [name for name in names.split(",") if name]
+    for name in wanted:
+        if name not in columns:
+            raise complain(parameter, one_of("column to group by", name, columns))
+    return tuple(columns[name] for name in dict.fromkeys(wanted))
+
+
+def chart_of(category: Category, kind: str) -> Chart | None:
+    return next((chart for chart in category.charts if chart.kind == kind), None)

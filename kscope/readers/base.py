@@ -1,0 +1,65 @@
+"""What every reader gives, and what it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare.columns import Role
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from kscope.declare.model import Category, Column
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row, and the line of the file that it began on. `at` is in seconds after the first row."""
+
+    number: int
+    row: dict[str, Any]
+    at: float = 0.0
+
+
+class ReadError(KscopeError):
+    """The file is not what it was said to be."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which columns stacks go to: the root frame to `root`, unless that is None."""
+
+    category: Category
+    stack: Column
+    value: Column
+    root: Column | None
+
+
+def target(category: Category, value: str, root: str | None) -> Target:
+    """As the category's flame graph has them, unless named; KscopeError where there is none."""
+    chart = next((each for each in category.charts if each.kind == "flamegraph"), None)
+    stacks = category.with_role(Role.STACK)
+    if not stacks:
+        raise KscopeError(f"{category.table} has no stack column to import stacks into")
+    stack = category.column(chart.stack) if chart else None
+    values = {each.name: each for each in category.with_role(Role.VALUE)}
+    name = value or (chart.value if chart else "") or next(iter(values), "")
+    if name not in values:
+        raise KscopeError(
+            f"--value {name}: {category.table} has {', '.join(values) or 'no values'}"
+        )
+    wanted = root if root is not None else (chart.by if chart else "")
+    return Target(category, stack or stacks[0], values[name], _root(category, wanted))
+
+
+def _root(category: Category, name: str) -> Column | None:
+    if not name:
+        return None
+    texts = {each.name: each for each in category.with_role(Role.DIMENSION)}
+    if name not in texts:
+        raise KscopeError(f"--root {name}: {category.table} has {', '.join(texts)}")
+    return texts[name]

@@ -1,0 +1,97 @@
+"""What `perf script` prints of sampled stacks.
+
+mysqld 1234/1240 [002] 5184.302: 250000 cpu-clock:
+        ffffffff81a0 schedule+0x2e ([kernel.kallsyms])
+            7f2c3b1d __futex_wait+0x1c (/usr/lib/libc.so.6)
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from kscope.readers.base import Line, ReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from kscope.readers.base import Target
+
+_EVENT = re.compile(
+    r"\s*(?P<comm>\S.*?)\s+(?P<pid>-?\d+)(?:/(?P<tid>-?\d+))?\s+(?:\[\d+\]\s+)?"
+    r"(?P<time>\d+\.\d+):\s+(?:(?P<period>\d+)\s+)?(?P<event>[\w:./\-,]+?):(?:\s.*)?"
+)
+_FRAME = re.compile(
+    r"\s+[0-9a-f]+\s+(?P<symbol>.+?)(?:\+0x[0-9a-f]+)?\s+\((?P<dso>[^()]*(?:\(.*\))?)\)\s*"
+)
+# The period of these is in nanoseconds.
+_CLOCKS = re.compile(r"(cpu-clock|task-clock|sched:sched_stat_\w+)(:\w+)?")
+
+
+def perf_script(lines: Iterable[str], target: Target) -> Iterator[Line]:
+    """One row a sample; its time counts from the first sample."""
+    event: re.Match[str] | None = None
+    began, number, frames = 0, 0, []
+    first: float | None = None
+    for number, line in enumerate(lines, 1):
+        frame = _FRAME.fullmatch(line.rstrip("\n"))
+        if frame and event:
+            frames.append((frame["symbol"], frame["dso"]))
+        elif line.strip() and not line.startswith("#"):
+            if event:
+                yield _line(began, event, frames, target, first)
+            event, began, frames = _EVENT.fullmatch(line.rstrip("\n")), number, []
+            if event is None:
+                raise ReadError(number, f"is neither a sample nor a frame: {line.strip()[:60]!r}")
+            first = float(event["time"]) if first is None else first
+    if event:
+        yield _line(began, event, frames, target, first)
+
+
+def _line(
+    number: int,
+    event: re.Match[str],
+    frames: list[tuple[str, str]],
+    target: Target,
+    first: float | None,
+) -> Line:
+    comm = event["comm"]
+    row: dict[str, Any] = {
+        target.stack.name: ";".join(_named(*frame, comm) for frame in reversed(frames)),
+        target.value.name: _value(number, event, target),
+    }
+    if target.root:
+        row[target.root.name] = comm
+    ids = {"pid": event["pid"], "tid": event["tid"]}
+    row |= {
+        name: int(given)
+        for name, given in ids.items()
+        if given and target.category.column(name) is not None
+    }
+    return Line(number, row, float(event["time"]) - (first or 0.0))
+
+
+def _value(number: int, event: re.Match[str], target: Target) -> int:
+    if target.value.type.name == "count":
+        return 1
+    if target.value.type.name == "elapsed" and _CLOCKS.fullmatch(event["event"]):
+        return int(event["period"] or 0) // 1000
+    raise ReadError(
+        number,
+        f"event {event['event']} does not say how much {target.value.name} there was; "
+        "choose a count with --value",
+    )
+
+
+def _named(symbol: str, dso: str, comm: str) -> str:
+    """Mark kernel frames and those of libraries, as a probe's stacks are."""
+    name = symbol.replace(";", ":")
+    library = PurePosixPath(dso.removesuffix(" (deleted)")).name
+    if dso.startswith(("[kernel", "[guest.kernel")) or ".ko" in library:
+        return f"{name}_[k]"
+    if dso in ("[unknown]", "inlined", "") or library.startswith(comm[:15]):
+        return name
+    if dso.startswith("[") and dso not in ("[vdso]", "[heap]", "[stack]", "[vsyscall]"):
+        return f"{name}_[k]"
+    return f"{name} [{library.strip('[]')}]"

@@ -1,0 +1,108 @@
+"""Rows of a recording -> requests to a server."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any
+
+from kscope.client import Endpoint, backoff, encode, explain, timestamp
+from kscope.declare.columns import Role, Storage
+from kscope.errors import KscopeError
+from kscope.readers.base import ReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kscope.client import Answer
+    from kscope.declare.model import Category
+    from kscope.readers.base import Line
+    from kscope.readers.recording import Recording
+
+_ROWS_PER_REQUEST = 5000
+_TRIES = 6
+# What a row says of something that recorded stacks do not know.
+_UNKNOWN: dict[Storage, Any] = {Storage.STRING_ID: "", Storage.TEXT: "", Storage.INTEGER: 0}
+
+
+@dataclass(slots=True)
+class Sender:
+    """`fixed` is in every row; `began` is in seconds since the epoch.
+
+    So far `rows` were sent, `known` of which the server had stored before.
+    """
+
+    endpoint: Endpoint
+    recording: Recording
+    hostname: str
+    fixed: dict[str, Any]
+    began: float
+    rows: int = 0
+    known: int = 0
+
+    def send(self) -> Iterator[int]:
+        """Give the number of rows so far after each request; KscopeError says where it ended."""
+        if self.recording.form != "ndjson":
+            self.fixed = _unknown(self.recording.category) | self.fixed
+        lines = self.recording.lines()
+        try:
+            while batch := list(islice(lines, _ROWS_PER_REQUEST)):
+                for host, group in groupby(batch, key=self._host):
+                    self._post(host, list(group))
+                yield self.rows
+        except ReadError as error:
+            place = f"{self.recording.file}:{error.number}"
+            raise KscopeError(f"{place}: {error}{self._so_far()}") from None
+
+    def _host(self, line: Line) -> str:
+        return str(line.row.get("hostname", self.hostname))
+
+    def _post(self, host: str, lines: Sequence[Line]) -> None:
+        stacks: dict[str, int] = {}
+        rows = [self._row(line, stacks) for line in lines]
+        table = self.recording.category.table
+        body = {"hostname": host, "time": timestamp(self.began), "stacks": list(stacks)}
+        content, encoding = encode(body | {table: rows})
+        # The same part of the same file has the same key: sent again, it is stored once.
+        key = blake2b(b"%d %b" % (self.rows, content), digest_size=16).hexdigest()
+        answer = self._delivered(content, encoding, key)
+        if not answer.accepted:
+            place = f"{self.recording.file}:{lines[0].number}-{lines[-1].number}"
+            raise KscopeError(f"{place}: {explain(answer)}{self._so_far()}")
+        self.rows += len(lines)
+        self.known += len(lines) if json.loads(answer.detail)["duplicate"] else 0
+
+    def _row(self, line: Line, stacks: dict[str, int]) -> dict[str, Any]:
+        row = self.fixed | line.row
+        row.pop("hostname", None)
+        if line.at:
+            row["time"] = timestamp(self.began + line.at)
+        for column in self.recording.category.with_role(Role.STACK):
+            if isinstance(row.get(column.name), str):
+                row[column.name] = stacks.setdefault(row[column.name], len(stacks))
+        return row
+
+    def _delivered(self, content: bytes, encoding: str, key: str) -> Answer:
+        """Patient with a server that is busy, not with one that was never there."""
+        for attempt in range(1, _TRIES):
+            answer = self.endpoint.post(content, encoding, key)
+            if not answer.retry or not (answer.status or self.rows):
+                return answer
+            time.sleep(answer.retry_after or backoff(attempt, 10))
+        return self.endpoint.post(content, encoding, key)
+
+    def _so_far(self) -> str:
+        return f" ({self.rows} rows before it are stored)" if self.rows else ""
+
+
+def _unknown(category: Category) -> dict[str, Any]:
+    """Values for columns that a row must have and a recording may not know."""
+    kinds = (Role.DIMENSION, Role.IDENTITY)
+    return {
+        column.name: _UNKNOWN[column.type.storage]
+        for column in category.columns
+        if column.type.role in kinds and not column.optional and column.type.storage in _UNKNOWN
+    }

@@ -1,0 +1,194 @@
+"""Answers in other programs' formats, read back by what those programs read them with."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.query.profile_proto import profile
+from tests.query.world import NOON, SECOND, waits
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.query.world import World
+
+DAY = {"from": "2026-11-23", "to": "2026-11-24"}
+FOLDED = {
+    "a:b;main": 11,
+    "mysqld;main;do_command;futex_wait_[k]": 12000,
+    "mysqld;main;do_command;io_schedule_[k]": 3000,
+    "nginx": 20,
+    "nginx;main;epoll_wait_[k]": 1000,
+}
+
+
+def export(client: World, form: str, **query: str) -> httpx.Response:
+    params = DAY | query | {"format": form}
+    response = client.get("/api/v1/flamegraph/offcputime", params=params)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-disposition"].startswith('attachment; filename="offcputime.')
+    return response
+
+
+def test_folded_text_has_a_stack_a_line(client: World) -> None:
+    """A `;` in a process' name cannot be kept in this format and becomes `:`."""
+    lines = export(client, "folded").text.splitlines()
+    assert {stack: int(value) for stack, value in (line.rsplit(" ", 1) for line in lines)} == FOLDED
+    assert lines == sorted(lines)
+
+
+def test_pprof_reads_the_profile(client: World) -> None:
+    """The published messages hold every stack, leaf first, in its unit."""
+    found = profile()
+    raw = gzip.decompress(export(client, "pprof").content)
+    found.ParseFromString(raw)
+    text = found.string_table
+    functions = {each.id: text[each.name] for each in found.function}
+    locations = {each.id: functions[each.line[0].function_id] for each in found.location}
+    stacks = {
+        ";".join(locations[i] for i in reversed(each.location_id)): each.value[0]
+        for each in found.sample
+    }
+    assert stacks == {stack.replace("a:b", "a;b"): value for stack, value in FOLDED.items()}
+    (kind,) = found.sample_type
+    assert (text[kind.type], text[kind.unit]) == ("elapsed", "microseconds")
+    assert text[0] == ""
+    assert (found.time_nanos, found.duration_nanos) == (NOON * 1000, 86400 * 10**9)
+    assert len(found.SerializeToString()) == len(raw), "there is a field that pprof does not know"
+
+
+def test_speedscope_reads_the_file(client: World) -> None:
+    """Samples are indexes into the shared frames, root first; weights are microseconds."""
+    found = json.loads(export(client, "speedscope").content)
+    frames = [frame["name"] for frame in found["shared"]["frames"]]
+    (one,) = found["profiles"]
+    stacks = {
+        ";".join(frames[i] for i in sample): weight
+        for sample, weight in zip(one["samples"], one["weights"], strict=True)
+    }
+    assert stacks == {stack.replace("a:b", "a;b"): value for stack, value in FOLDED.items()}
+    assert (one["type"], one["unit"], one["endValue"]) == ("sampled", "microseconds", 16031)
+
+
+def test_the_nested_tree_holds_the_same_numbers(client: World) -> None:
+    """Children under `children`, as d3-flame-graph reads them."""
+    tree = json.loads(export(client, "tree").content)
+    assert (tree["name"], tree["value"]) == ("all", 16031)
+    assert [child["name"] for child in tree["children"]] == ["a;b", "mysqld", "nginx"]
+
+
+def test_the_svg_stands_alone(client: World) -> None:
+    """Boxes are as wide as their share, lie on their parents, and carry no script."""
+    text = export(client, "svg", process="mysqld").text
+    assert "script" not in text
+    assert "href" not in text
+    root = ET.fromstring(text)
+    space = "{http://www.w3.org/2000/svg}"
+    boxes = {}
+    for group in root.iter(f"{space}g"):
+        title, box = group.find(f"{space}title"), group.find(f"{space}rect")
+        assert title is not None
+        assert box is not None
+        boxes[str(title.text)] = (float(box.get("x", 0)), float(box.get("width", 0)))
+    assert boxes["all: 15 ms, 100.00 %"] == (8, 1184)
+    assert boxes["futex_wait_[k]: 12 ms, 80.00 %"] == (8, pytest.approx(1184 * 0.8, abs=0.01))
+    left, width = boxes["io_schedule_[k]: 3 ms, 20.00 %"]
+    assert left == pytest.approx(8 + 1184 * 0.8, abs=0.01)
+    assert left + width == pytest.approx(1192, abs=0.02)
+
+
+def test_hostile_names_stay_text(world: World) -> None:
+    """Markup, line ends and control characters in a process' and a frame's name."""
+    name = '<script>alert(1)</script>\x01"&\n'
+    row = {"time": NOON, "hostname": "h", "process": name, "pid": 1, "elapsed": 5}
+    world.insert("offcputime", [row | {"stack": f"main;{name}"}])
+    svg = export(world, "svg").text
+    assert "<script" not in svg
+    ET.fromstring(svg)
+    assert export(world, "folded").text.count("\n") == 1
+    (line,) = csv.DictReader(io.StringIO(rows(world, "csv").text, newline=""))
+    assert line["process"] == name
+    for form in ("tree", "speedscope"):
+        assert name in json.dumps(
+            json.loads(export(world, form).content), ensure_ascii=False
+        ).replace("\\n", "\n").replace('\\"', '"').replace("\\u0001", "\x01")
+
+
+def rows(client: World, form: str, **query: str) -> httpx.Response:
+    params = DAY | query | {"format": form}
+    response = client.get("/api/v1/rows/offcputime", params=params)
+    assert response.status_code == 200, response.text
+    return response
+
+
+def test_rows_are_csv_with_readable_times(client: World) -> None:
+    """All rows by default, in the order asked for, however many pieces they come in."""
+    found = list(csv.DictReader(io.StringIO(rows(client, "csv", order="time").text)))
+    assert [row["pid"] for row in found] == ["100", "100", "200", "300", "400", "500"]
+    assert (
+        found[0].items()
+        >= {
+            "time": "2026-11-23T00:00:00.000000Z",
+            "hostname": "web-001",
+            "process": "mysqld",
+            "pid": "100",
+            "reason": "blocked",
+            "stack": "main;do_command;futex_wait_[k]",
+            "elapsed": "5000",
+            "count": "1",
+        }.items()
+    )
+    assert rows(client, "csv", process="nobody").text.startswith("time,hostname,")
+
+
+def test_rows_are_ndjson_with_their_types(client: World) -> None:
+    """One object a line, numbers as numbers."""
+    lines = rows(client, "ndjson", order="-elapsed", limit="2").text.splitlines()
+    assert [json.loads(line)["elapsed"] for line in lines] == [7000, 5000]
+
+
+def test_more_rows_than_a_piece_are_all_there_once(world: World) -> None:
+    """5,001 rows of few moments: pieces end inside a moment."""
+    base = waits()[0]
+    world.insert(
+        "offcputime",
+        [base | {"time": NOON + i % 3 * SECOND, "pid": i} for i in range(5001)],
+    )
+    for order in ("time", "-time", "pid", "-process"):
+        lines = rows(world, "ndjson", order=order).text.splitlines()
+        assert sorted(json.loads(line)["pid"] for line in lines) == list(range(5001))
+    assert len(rows(world, "csv", limit="4500").text.splitlines()) == 4501
+    listed = world.post("/api", json={"offcputime": {"elements": ["pid"]}}).json()["offcputime"]
+    assert len(listed) == 5001
+
+
+@pytest.mark.parametrize(
+    ("question", "header"),
+    [
+        ("timeseries", "time,mysqld,nginx,a;b"),
+        ("heatmap", "time,lower,events"),
+        ("histogram", "lower,upper,events"),
+        ("top", "process,elapsed,share,rows"),
+        ("compare", "frame,level,value,base_value,delta"),
+        ("hosts", "host,distance,total,events,frames"),
+        ("values/process", "value,rows"),
+    ],
+)
+def test_every_question_has_a_table(client: World, question: str, header: str) -> None:
+    """As CSV with its columns named, and as NDJSON with as many lines."""
+    name, _, column = question.partition("/")
+    path = f"/api/v1/{name}/offcputime" + (f"/{column}" if column else "")
+    text = client.get(path, params=DAY | {"format": "csv"}).text
+    assert text.splitlines()[0] == header
+    lines = client.get(path, params=DAY | {"format": "ndjson"}).text.splitlines()
+    assert len(lines) == len(list(csv.reader(io.StringIO(text)))) - 1 > 0
+    keys: Any = [list(json.loads(line)) for line in lines]
+    assert keys == [re.split(",", header)] * len(lines)

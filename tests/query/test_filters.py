@@ -1,0 +1,109 @@
+"""Every operator on every kind of column, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.query.world import World
+
+DAY = {"from": "2026-11-23", "to": "2026-11-24"}
+
+
+def pids(client: World, query: dict[str, str]) -> list[int]:
+    response = client.get("/api/v1/rows/offcputime", params=DAY | {"order": "time"} | query)
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    column = answer["columns"].index("pid")
+    return [row[column] for row in answer["rows"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"process": "nginx"}, [200, 500]),
+        ({"process__ne": "nginx"}, [100, 100, 300, 400]),
+        ({"process__in": "nginx,a;b"}, [200, 400, 500]),
+        ({"process__in": '["a;b"]'}, [400]),
+        ({"process__not_in": "nginx,mysqld"}, [400]),
+        ({"process__contains": "SQL"}, []),
+        ({"process__contains": "sql"}, [100, 100, 300]),
+        ({"process__startswith": "n"}, [200, 500]),
+        ({"process__not_startswith": "n"}, [100, 100, 300, 400]),
+        ({"process__regex": "^(nginx|a.b)$"}, [200, 400, 500]),
+        ({"process__not_regex": "x$"}, [100, 100, 300, 400]),
+        ({"process__gt": "mysqld"}, [200, 500]),
+        ({"stack__contains": "futex"}, [100, 300]),
+        ({"stack__not_contains": "main"}, [500]),
+        ({"stack__startswith": "main;epoll"}, [200]),
+        ({"stack__regex": "(?i)FUTEX|io_sch"}, [100, 100, 300]),
+        ({"stack": "main"}, [400]),
+        ({"pid": "300"}, [300]),
+        ({"pid__in": "100,500"}, [100, 100, 500]),
+        ({"pid__gte": "200", "pid__lt": "400"}, [200, 300]),
+        ({"elapsed__gte": "5ms"}, [100, 300]),
+        ({"elapsed__lte": "20"}, [400, 500]),
+        ({"elapsed__ne": "20", "process": "nginx"}, [200]),
+        ({"hostname": "web-002", "process": "mysqld"}, [300]),
+        ({"time__gt": "2026-11-23T00:00:03Z"}, [400, 500]),
+    ],
+)
+def test_an_operator_lets_its_rows_through(
+    client: World, query: dict[str, str], expected: list[int]
+) -> None:
+    """Case matters, negations are exact complements, conditions all hold."""
+    assert pids(client, query) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "said"),
+    [
+        ({"proces": "x"}, "proces", "Did you mean 'process'?"),
+        ({"process__like": "x"}, "process__like", "Allowed: eq, gt"),
+        ({"pid__contains": "1"}, "pid__contains", "Allowed: eq, gt, gte, lt, lte, in"),
+        ({"pid": "many"}, "pid", "'many' is not a whole number"),
+        ({"pid": "9223372036854775808"}, "pid", "64 bits"),
+        ({"elapsed": "5 parsecs"}, "elapsed", "one of the units us"),
+        ({"process__regex": "(("}, "process__regex", "missing )"),
+        ({"process": "a\0b"}, "process", "NUL"),
+        ({"process__in": "[1"}, "process__in", "not a JSON array"),
+        ({"lengths__holds": "5000"}, "lengths__holds", "needs two sizes, the smaller first"),
+        ({"lengths__holds": "16,2"}, "lengths__holds", "needs two sizes, the smaller first"),
+        ({"from": "yesterday"}, "from", "'yesterday' is not a time. Allowed: ISO 8601"),
+        ({"from": "now", "to": "now-1h"}, "from", "must be before 'to'"),
+        ({"limit": "0"}, "limit", "a whole number from 1 to 10000"),
+        ({"order": "stac"}, "order", "Did you mean 'stack'?"),
+    ],
+)
+def test_a_mistake_is_named_with_what_is_allowed(
+    client: World, query: dict[str, str], parameter: str, said: str
+) -> None:
+    """The problem document points at the parameter."""
+    response = client.get("/api/v1/rows/offcputime", params=query)
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "application/problem+json"
+    (error,) = response.json()["errors"]
+    assert error["parameter"] == parameter
+    assert said in error["detail"]
+
+
+def test_all_mistakes_come_at_once(client: World) -> None:
+    """Three wrong parameters, three errors."""
+    wrong = {"pid": "x", "from": "y", "order": "time", "proces": "z"}
+    response = client.get("/api/v1/rows/offcputime", params=wrong)
+    named = [error["parameter"] for error in response.json()["errors"]]
+    assert named == ["pid", "proces", "from"]
+
+
+def test_an_unknown_table_is_not_found(client: World) -> None:
+    """The likeliest name is offered."""
+    response = client.get("/api/v1/rows/offcputim")
+    assert response.status_code == 404
+    assert "Did you mean 'offcputime'?" in response.json()["detail"]
+
+
+def test_a_pattern_that_backtracks_elsewhere_does_not_hang(client: World) -> None:
+    """The classic (a+)+$ takes linear time."""
+    assert pids(client, {"stack__regex": "(a+)+$(m|a|i|n)*x{1000}"}) == []

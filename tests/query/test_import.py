@@ -1,0 +1,148 @@
+"""`kscope import`: recordings in, flame graphs out."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.serving import ROOT, Serving, kscope, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SPAN = {"from": "2026-11-23", "to": "2026-11-24"}
+MOMENT = ("--time", "2026-11-23T12:00:00Z")
+# Lines as perf 6.1 prints them: with and without a process, a CPU, a period, a symbol.
+PERF = """\
+# captured on: Mon Nov 23 2026
+python3 900/901 [001]  4834.352313:    5025125 cpu-clock:ppp:
+{tab}ffffffff81a2e0f1 __schedule+0x2e ([kernel.kallsyms])
+{tab}ffffffffc0310aaa btrfs_sync_file+0x1a ([btrfs])
+{tab}           fd8b5 _PyEval_EvalFrameDefault+0x2d45 (/usr/bin/python3.11)
+{tab}    7f91139b1c40 [unknown] ([unknown])
+{tab}           29f80 std::vector<int, A<int> >::at(unsigned long)+0x3 (/lib/libfoo.so.6 (deleted))
+
+tmux: server 22 4835.357646:    5025125 cpu-clock:
+{tab}          194c0c __poll (inlined)
+
+""".replace("{tab}", "\t")
+
+
+CPP = "std::vector<int, A<int> >::at(unsigned long) [libfoo.so.6]"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(tmp_path_factory.mktemp("served")) as running:
+        yield running
+
+
+def run(server: Serving, *arguments: str | Path, code: int = 0, stdin: bytes = b"") -> str:
+    command = kscope("import", *arguments, "--server", server.ingest)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, check=False, timeout=60, input=stdin
+    )
+    assert done.returncode == code, done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+    return (done.stderr if code else done.stdout).decode()
+
+
+def folded(server: Serving, table: str, host: str, value: str = "") -> list[str]:
+    path = f"/api/v1/flamegraph/{table}"
+    answer = server.get(path, **SPAN, hostname=host, value=value, format="folded")
+    assert answer.status_code == 200, answer.text
+    return answer.text.splitlines()
+
+
+def test_what_is_exported_folded_is_imported_again(server: Serving, tmp_path: Path) -> None:
+    """The first frame is the process; twice the same file is stored once; .gz is read."""
+    lines = ["dd;main;write_[k] 7", "mysqld 3", "nginx;a;b;c 123456789"]
+    file = tmp_path / "old.folded.gz"
+    file.write_bytes(gzip.compress("\n".join(["# comment", "", *lines]).encode()))
+    arguments = ("offcputime", file, *MOMENT, "--hostname", "round-trip")
+    assert "3 rows sent, 0 of them stored before" in run(server, *arguments)
+    assert "3 rows sent, 3 of them stored before" in run(server, *arguments)
+    assert folded(server, "offcputime", "round-trip") == lines
+
+
+def test_perf_script_becomes_samples_at_their_times(server: Serving) -> None:
+    """Kernel and library frames are marked, C++ names are whole, a name may hold spaces."""
+    options = ("--format", "perf", *MOMENT, "--hostname", "perf")
+    run(server, "profile", "-", *options, stdin=PERF.encode())
+    assert folded(server, "profile", "perf", "samples") == [
+        f"python3;{CPP};[unknown];_PyEval_EvalFrameDefault;btrfs_sync_file_[k];__schedule_[k] 1",
+        "tmux: server;__poll 1",
+    ]
+    rows = server.get("/api/v1/rows/profile", hostname="perf", order="time", **SPAN).json()
+    found = [dict(zip(rows["columns"], row, strict=True)) for row in rows["rows"]]
+    assert [row["pid"] for row in found] == [900, 22]
+    assert found[1]["time"] - found[0]["time"] == 1_005_333
+
+
+def test_a_clock_event_has_its_time_in_microseconds(server: Serving) -> None:
+    """Into a category of elapsed time the period of cpu-clock goes as such."""
+    options = ("--format", "perf", *MOMENT, "--hostname", "clock")
+    run(server, "offcputime", "-", *options, stdin=PERF.encode())
+    assert [line.rsplit(" ", 1)[1] for line in folded(server, "offcputime", "clock")] == [
+        "5025",
+        "5025",
+    ]
+
+
+def test_ndjson_rows_keep_their_own_time_and_host(server: Serving, tmp_path: Path) -> None:
+    """What `format=ndjson` exports is imported to the same rows."""
+    run(
+        server,
+        "offcputime",
+        "-",
+        "--format",
+        "folded",
+        *MOMENT,
+        "--hostname",
+        "out",
+        stdin=b"a;b 5",
+    )
+    exported = server.get("/api/v1/rows/offcputime", format="ndjson", hostname="out", **SPAN).text
+    file = tmp_path / "rows.ndjson"
+    file.write_text(exported.replace('"out"', '"back"'))
+    assert "1 rows sent" in run(server, "offcputime", file)
+    assert folded(server, "offcputime", "back") == ["a;b 5"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "said"),
+    [
+        (("offcputim", "-", "--format", "folded"), "", "there is no table 'offcputim'"),
+        (("offcputime", "no.folded"), "", "no.folded: cannot be read"),
+        (("offcputime", "-"), "", "say what it is with --format folded|perf|ndjson"),
+        (
+            ("offcputime", "-", "--format", "folded"),
+            "a;b 1\na;b x\n",
+            "-:2: must end with a number",
+        ),
+        (
+            ("offcputime", "-", "--format", "perf"),
+            "hello\n",
+            "-:1: is neither a sample nor a frame",
+        ),
+        (("offcputime", "-", "--format", "ndjson"), "[1]\n", "-:1: is not an object"),
+        (("offcputime", "-", "--format", "ndjson"), '{"proces": 1}\n', "-:1-1: HTTP 422"),
+        (("marker", "-", "--format", "folded"), "a 1", "marker has no stack column"),
+        (("offcputime", "-", "--format", "folded", "--set", "pid=x"), "a 1", "is not a number"),
+        (("offcputime", "-", "--format", "folded", "--value", "x"), "a 1", "has elapsed, count"),
+        (
+            ("offcputime", "-", "--format", "perf"),
+            "dd 1 [000] 1.0: 7 cycles:\n\t1 main (/bin/dd)\n",
+            "event cycles does not say how much elapsed",
+        ),
+    ],
+)
+def test_a_mistake_names_its_place(
+    server: Serving, arguments: tuple[str, ...], stdin: str, said: str
+) -> None:
+    """The file, the line, what is wrong and what to do; nothing of it is stored."""
+    assert said in run(server, *arguments, *MOMENT, code=1, stdin=stdin.encode())

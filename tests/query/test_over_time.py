@@ -1,0 +1,192 @@
+"""Time series, heat maps, histograms, top groups, completion: numbers one can check by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.query.world import NOON, SECOND, waits
+
+if TYPE_CHECKING:
+    from tests.query.world import World
+
+SIX_SECONDS = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-23T00:00:06Z"}
+
+
+@pytest.fixture
+def client(engine_world: World) -> World:
+    engine_world.insert("offcputime", waits())
+    return engine_world
+
+
+def ask(client: World, question: str, **parameters: Any) -> dict[str, Any]:
+    response = client.get(f"/api/v1/{question}", params=SIX_SECONDS | parameters)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def series(client: World, **parameters: Any) -> dict[str, list[Any]]:
+    answer = ask(client, "timeseries/offcputime", points=3, **parameters)
+    assert answer["step"] == 2 * SECOND
+    assert answer["times"] == [NOON, NOON + 2 * SECOND, NOON + 4 * SECOND]
+    return {each["name"]: each["values"] for each in answer["series"]}
+
+
+def test_the_largest_groups_and_the_rest_have_series(client: World) -> None:
+    """Steps without a value are 0, since sums add up; the chart's `by` is the default."""
+    assert series(client, n=1) == {"mysqld": [8000, 7000, 0], "other": [0, 1000, 31]}
+    assert series(client) == {
+        "mysqld": [8000, 7000, 0],
+        "nginx": [0, 1000, 20],
+        "a;b": [0, 0, 11],
+    }
+    assert series(client, by="") == {"elapsed": [8000, 8000, 31]}
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "expected"),
+    [
+        ("sum", [8000, 8000, 31]),
+        ("count", [4, 12, 2]),
+        ("avg", [2000, 8000 / 12, 15.5]),
+        ("min", [1000, 100, 11]),
+        ("max", [5000, 3500, 20]),
+        ("p50", [853.333333, 102.4, 16]),
+        ("p99", [8192, 4096, 32]),
+    ],
+)
+def test_values_are_aggregated_per_event(
+    client: World, aggregate: str, expected: list[float]
+) -> None:
+    """A row that sums `count` events counts as that many of their mean."""
+    assert series(client, by="", aggregate=aggregate)["elapsed"] == expected
+
+
+def test_sizes_over_time_are_counted_by_powers_of_two(client: World) -> None:
+    """Three waits of 1000 us each, as one row says, are three in the slot from 512."""
+    answer = ask(client, "heatmap/offcputime", value="elapsed", points=3)
+    assert answer["lower"] == [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
+    assert answer["upper"] == 8192
+    assert answer["counts"] == [
+        [0, 0, 0, 0, 0, 0, 3, 0, 0, 1],
+        [0, 0, 0, 10, 0, 0, 0, 0, 2, 0],
+        [1, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+    ]
+
+
+def test_slots_of_equal_width_have_round_bounds(client: World) -> None:
+    """Means go from 11 to 5000: five slots of a thousand."""
+    answer = ask(client, "histogram/offcputime", value="elapsed", scale="linear", slots=5)
+    assert answer["lower"] == [0, 1000, 2000, 3000, 4000, 5000]
+    assert answer["counts"] == [12, 3, 0, 2, 0, 1]
+    assert answer["total"] == 18
+
+
+def test_percentiles_come_with_their_bounds(client: World) -> None:
+    """The true median is 100; its slot goes from 64 to 128."""
+    answer = ask(client, "histogram/offcputime", value="elapsed")
+    median = answer["percentiles"]["p50"]
+    assert (median["lower"], median["upper"]) == (64, 128)
+    assert 64 <= median["value"] <= 128
+
+
+def test_histogram_columns_are_added_up(engine_world: World) -> None:
+    """Slots of two rows, one of them over time."""
+    row = {
+        "hostname": "web",
+        "process": "x",
+        "path": "",
+        "started": NOON,
+        "latency": 1,
+        "busy": -1.5,
+        "peer": "::1",
+        "stack": "a",
+    }
+    engine_world.insert(
+        "everything",
+        [
+            row | {"time": NOON, "latencies": [0, 2, 0, 1]},
+            row | {"time": NOON + 5 * SECOND, "latencies": [1, 1], "busy": 2.5},
+        ],
+    )
+    answer = ask(engine_world, "heatmap/everything", points=3)
+    assert answer["lower"] == [0, 2, 4, 8]
+    assert answer["counts"] == [[0, 2, 0, 1], [0, 0, 0, 0], [1, 1, 0, 0]]
+    assert ask(engine_world, "histogram/everything", value="latencies")["counts"] == [1, 3, 0, 1]
+    floats = ask(engine_world, "histogram/everything", value="busy", slots=4)
+    assert (floats["lower"], floats["counts"]) == ([-2, -1, 0, 1, 2], [1, 0, 0, 0, 1])
+
+
+def test_top_groups_have_their_share(client: World) -> None:
+    """By one column or several; the total is of all groups."""
+    answer = ask(client, "top/offcputime", n=2)
+    assert [(each["key"], each["value"], each["rows"]) for each in answer["entries"]] == [
+        (["mysqld"], 15000, 3),
+        (["nginx"], 1020, 2),
+    ]
+    assert (answer["total"], answer["groups"]) == (16031, 3)
+    assert answer["entries"][0]["share"] == 15000 / 16031
+    two = ask(client, "top/offcputime", n=1, by="hostname,process", aggregate="max")
+    assert two["entries"][0]["key"] == ["web-001", "mysqld"]
+    assert two["total"] is None
+
+
+def test_values_are_offered_by_prefix(client: World) -> None:
+    """Upper and lower case alike, the start of a value before its middle; frames of a stack."""
+
+    def offered(column: str, prefix: str) -> list[str]:
+        answer = ask(client, f"values/offcputime/{column}", prefix=prefix)
+        return [each["value"] for each in answer["values"]]
+
+    assert offered("process", "") == ["mysqld", "nginx", "a;b"]
+    assert offered("process", "N") == ["nginx"]
+    assert offered("process", "b") == ["a;b"]
+    assert offered("pid", "00") == ["100", "200", "300", "400", "500"]
+    assert offered("stack", "ep") == ["epoll_wait_[k]"]
+    assert offered("hostname", "web") == ["web-001", "web-002"]
+
+
+def test_nothing_is_an_answer(client: World) -> None:
+    """A range without rows gives empty charts, not errors."""
+    empty = {"from": "2020-01-01", "to": "2020-01-02"}
+    for question in ("timeseries", "heatmap", "histogram", "top"):
+        for extra in (
+            {},
+            {"scale": "linear", "value": "elapsed"} if question in ("heatmap", "histogram") else {},
+        ):
+            response = client.get(f"/api/v1/{question}/offcputime", params=empty | extra)
+            assert response.status_code == 200, response.text
+            assert response.json()["meta"]["rows"] == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "query", "parameter", "said"),
+    [
+        ("timeseries/offcputime", {"aggregate": "mean"}, "aggregate", "Allowed: sum, count"),
+        ("timeseries/offcputime", {"by": "process,pid"}, "by", "one column"),
+        ("timeseries/offcputime", {"by": "stack"}, "by", "Allowed: time, hostname"),
+        ("timeseries/marker", {"aggregate": "avg"}, "aggregate", "Allowed: sum, count"),
+        (
+            "timeseries/everything",
+            {"value": "latencies", "aggregate": "sum"},
+            "aggregate",
+            "Allowed: p50",
+        ),
+        ("heatmap/everything", {"scale": "linear"}, "scale", "log2"),
+        ("heatmap/everything", {"value": "busy", "scale": "log2"}, "scale", "linear"),
+        ("heatmap/offcputime", {"value": "rows"}, "value", "Allowed: elapsed, count"),
+        ("values/offcputime/elapsed", {}, "column", "Allowed: time, hostname"),
+        ("values/offcputime/proces", {}, "column", "'process'?"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    world: World, question: str, query: dict[str, str], parameter: str, said: str
+) -> None:
+    """Aggregates, scales and groups that the value or the column does not have."""
+    response = world.get(f"/api/v1/{question}", params=query)
+    assert response.status_code == 400
+    (error,) = response.json()["errors"]
+    assert error["parameter"] == parameter
+    assert said in error["detail"]

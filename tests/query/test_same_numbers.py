@@ -1,0 +1,223 @@
+"""One question, the same numbers: on each engine, by each way in, and by a plain fold in Python."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.databases import SQLiteFile
+from tests.query.world import NOON, SECOND, waits
+from tests.serving import ROOT, kscope
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.query.world import World
+
+SPAN = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-23T00:01:00Z"}
+FRAMES = ["main", "a", "b", "é", "futex_wait_[k]", "a ", "A", "x:y", "<b>"]
+# A fold whose order of frames is that of the tree: names that end in what others begin with.
+PROCESSES = ["mysqld", "mysqld ", "MySQLd", "a;b", "", "日本"]
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "time": st.integers(NOON, NOON + 60 * SECOND - 1),
+            "process": st.sampled_from(PROCESSES),
+            "pid": st.integers(0, 3),
+            "stack": st.lists(st.sampled_from(FRAMES), max_size=5).map(";".join),
+            "elapsed": st.integers(0, 2**45) | st.integers(0, 9),
+            "count": st.integers(0, 5),
+        }
+    ),
+    max_size=12,
+)
+PATIENT = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+hosts = itertools.count()
+
+
+def answer(world: World, question: str, host: str, **parameters: Any) -> dict[str, Any]:
+    params = SPAN | parameters | {"hostname": host}
+    response = world.get(f"/api/v1/{question}/offcputime", params)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def drawn(answer: dict[str, Any]) -> dict[tuple[str, ...], tuple[int, int]]:
+    """Path -> value and self; and the order must be that of a walk by name."""
+    found, path = {}, []
+    columns = [answer[key] for key in ("name", "level", "value", "self")]
+    for name, level, value, own in zip(*columns, strict=True):
+        path[level:] = [answer["names"][name]]
+        found[tuple(path)] = (value, own)
+    assert list(found) == sorted(found)
+    return found
+
+
+def fold(rows: list[dict[str, Any]], *by: str) -> dict[tuple[str, ...], tuple[int, int]]:
+    totals: Counter[tuple[str, ...]] = Counter()
+    own: Counter[tuple[str, ...]] = Counter()
+    for row in rows:
+        frames = row["stack"].split(";") if row["stack"] else []
+        path = ("all", *(str(row[name]) for name in by), *frames)
+        own[path] += row["elapsed"]
+        for end in range(1, len(path) + 1):
+            totals[path[:end]] += row["elapsed"]
+    return {path: (total, own[path]) for path, total in totals.items()} or {("all",): (0, 0)}
+
+
+@PATIENT
+@given(rows=ROWS)
+def test_every_engine_says_what_a_plain_fold_says(
+    engine_world: World, rows: list[dict[str, Any]]
+) -> None:
+    """Flame graph, top, time series, sizes and rows of random rows with awkward names."""
+    world, host = engine_world, f"host-{next(hosts)}"
+    world.insert("offcputime", [row | {"hostname": host} for row in rows])
+
+    assert drawn(answer(world, "flamegraph", host)) == fold(rows, "process")
+    assert drawn(answer(world, "flamegraph", host, by="pid,process")) == fold(
+        rows, "pid", "process"
+    )
+
+    for aggregate, expected in plain_groups(rows).items():
+        top = answer(world, "top", host, by="process", aggregate=aggregate)
+        assert {each["key"][0]: each["value"] for each in top["entries"]} == expected, aggregate
+
+    series = answer(world, "timeseries", host, by="", points=6)["series"][0]["values"]
+    steps = Counter(dict.fromkeys(range(6), 0))
+    for row in rows:
+        steps[(row["time"] - NOON) // (10 * SECOND)] += row["elapsed"]
+    assert series == [steps[step] for step in range(6)]
+
+    sizes = answer(world, "histogram", host, value="elapsed")
+    assert dict(zip(sizes["lower"], sizes["counts"], strict=True)).items() >= slots(rows).items()
+    assert sizes["total"] == sum(row["count"] for row in rows)
+
+    listed = answer(world, "rows", host, order="time", limit=100)
+    keys = ("time", "process", "pid", "stack", "elapsed", "count")
+    at = [listed["columns"].index(key) for key in keys]
+    assert sorted(tuple(row[i] for i in at) for row in listed["rows"]) == sorted(
+        tuple(row[key] for key in keys) for row in rows
+    )
+
+
+def plain_groups(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["process"], []).append(row)
+
+    def of(each: list[dict[str, Any]]) -> dict[str, Any]:
+        total, events = sum(r["elapsed"] for r in each), sum(r["count"] for r in each)
+        means = [r["elapsed"] / r["count"] for r in each if r["count"]]
+        return {
+            "sum": total,
+            "count": events,
+            "avg": total / events if events else None,
+            "min": min(means, default=None),
+            "max": max(means, default=None),
+        }
+
+    found = {name: of(each) for name, each in groups.items()}
+    return {
+        aggregate: {name: values[aggregate] for name, values in found.items()}
+        for aggregate in ("sum", "count", "avg", "min", "max")
+    }
+
+
+def slots(rows: list[dict[str, Any]]) -> dict[int, int]:
+    counted: Counter[int] = Counter()
+    for row in rows:
+        if row["count"]:
+            slot = max(0, (row["elapsed"] // row["count"]).bit_length() - 1)
+            counted[2**slot if slot else 0] += row["count"]
+    return dict(counted)
+
+
+CONDITIONS = {
+    "process__contains": lambda row, text: text in row["process"],
+    "process": lambda row, text: row["process"] == text,
+    "process__ne": lambda row, text: row["process"] != text,
+    "process__gt": lambda row, text: row["process"].encode() > text.encode(),
+    "process__startswith": lambda row, text: row["process"].startswith(text),
+    "process__not_in": lambda row, text: row["process"] not in [text, "x"],
+    "stack__contains": lambda row, text: text in row["stack"],
+    "stack__not_startswith": lambda row, text: not row["stack"].startswith(text),
+}
+
+
+@PATIENT
+@given(
+    rows=ROWS,
+    name=st.sampled_from(sorted(CONDITIONS)),
+    text=st.sampled_from([*PROCESSES, *FRAMES, "q", "%", "_", "a;b", "m"]),
+)
+def test_filters_mean_what_python_means(
+    engine_world: World, rows: list[dict[str, Any]], name: str, text: str
+) -> None:
+    """Case, trailing spaces, wildcards of LIKE and other alphabets are told apart everywhere."""
+    host = f"host-{next(hosts)}"
+    engine_world.insert("offcputime", [row | {"hostname": host} for row in rows])
+    given_text = msgspec.json.encode([text, "x"]).decode() if name.endswith("in") else text
+    found = answer(engine_world, "top", host, by="process", value="rows", **{name: given_text})
+    kept = Counter(row["process"] for row in rows if CONDITIONS[name](row, text))
+    assert {each["key"][0]: each["value"] for each in found["entries"]} == kept
+
+
+def test_each_way_in_gives_the_same_flame_graph(engine_world: World, tmp_path: Path) -> None:
+    """The page's API, the seed's, the exports and the command line, over one set of rows."""
+    world = engine_world
+    world.insert("offcputime", waits())
+    page = {path: value for path, (value, _) in drawn(world.get(FLAMEGRAPH).json()).items()}
+
+    asked = {"offcputime": {"elements": ["stack", "elapsed"], "format": "flamegraph"}}
+    assert nested(world.post("/api", json=asked).json(), "all") == page
+    assert nested(world.get(f"{FLAMEGRAPH}&format=tree").json(), "all") == page
+    folded = world.get(f"{FLAMEGRAPH}&format=folded").text
+    assert sum(int(line.rsplit(" ", 1)[1]) for line in folded.splitlines()) == page[("all",)]
+
+    options = ["--from", "2026-11-23", "--to", "2026-11-24", "by=", "--format"]
+    for form, expected in (("folded", folded), ("tree", json.dumps(page[("all",)]))):
+        printed = command_line(world, tmp_path, *options, form)
+        assert printed == expected if form == "folded" else expected in printed
+
+
+FLAMEGRAPH = "/api/v1/flamegraph/offcputime?from=2026-11-23&to=2026-11-24&by="
+
+
+def nested(node: dict[str, Any], name: str) -> dict[tuple[str, ...], int]:
+    found = {(name,): node["value"]}
+    for child in node.get("children", ()):
+        below = nested(child, child["name"])
+        found |= {(name, *path): value for path, value in below.items()}
+    return found
+
+
+def command_line(world: World, folder: Path, *options: str) -> str:
+    """Ask the database itself, named by a configuration as a person would."""
+    config = folder / "kernelscope.yaml"
+    database = world.settings.database
+    if isinstance(world.database, SQLiteFile):
+        named: dict[str, Any] = {"sqlite": str(world.database.path)}
+    else:
+        assert not hasattr(database, "path")
+        keys = ("host", "port", "user", "password", "database")
+        named = {"mysql": {key: getattr(database, key) for key in keys}}
+    config.write_text(json.dumps({"database": named}))
+    run = subprocess.run(
+        kscope("query", "offcputime", "--config", config, *options),
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    return run.stdout.decode()
