@@ -1,0 +1,317 @@
+"""kernelscope.yaml -> Settings, strictly: all problems at once, each with its line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare import durations
+from kscope.declare.catalog import BUILTIN
+from kscope.declare.yamlfile import Document, parse
+from kscope.errors import DeclarationError, KscopeError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kscope.declare import yamlfile
+
+SCOPES = ("ingest", "read")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class SQLite:
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class MySQL:
+    """`host` may be a path: the server's socket."""
+
+    host: str = "localhost"
+    port: int = 3306
+    user: str = "kernelscope"
+    password: str = field(default="", repr=False)
+    database: str = "kernelscope"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    name: str
+    sha256: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """`probes`: category -> its options; a plain `kscope agent` runs all of them."""
+
+    server: str = "http://127.0.0.1:8081"
+    token_file: Path | None = None
+    interval: int = 60
+    spool: Path | None = None
+    probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Paths in the file are relative to the file. Sizes are in bytes, times in seconds."""
+
+    database: SQLite | MySQL = field(default_factory=lambda: SQLite(Path("kernelscope.db")))
+    categories: tuple[str | Path, ...] = (BUILTIN,)
+    ingest: Address = Address("127.0.0.1", 8081)
+    read: Address = Address("127.0.0.1", 8080)
+    hosts: tuple[str, ...] = ()
+    tokens: tuple[Token, ...] = ()
+    max_body: int = 32 * 1024 * 1024
+    query_deadline: int = 10
+    agent: AgentSettings = field(default_factory=AgentSettings)
+
+
+def load_settings(path: Path) -> Settings:
+    """Raise DeclarationError with all problems of the file, or KscopeError without the file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KscopeError(f"{path}: cannot be read: {error}") from None
+    return parse_settings(text, str(path), path.absolute().parent)
+
+
+def parse_settings(text: str, file: str, folder: Path) -> Settings:
+    document = parse(text, file)
+    reader = _Reader(document, folder, list(document.problems))
+    settings = reader.settings() if not document.problems else Settings()
+    if reader.problems:
+        raise DeclarationError(reader.problems)
+    return settings
+
+
+class _WrongError(ValueError):
+    """The value at hand is not what is asked for."""
+
+
+@dataclass
+class _Reader:
+    document: Document
+    folder: Path
+    problems: list[Problem]
+
+    def settings(self) -> Settings:
+        if self.document.value is None:
+            return Settings()
+        found = self.mapping(
+            self.document.value,
+            (),
+            {
+                "database": self.database,
+                "categories": self.categories,
+                "ingest": self.one(_address),
+                "read": self.one(_address),
+                "hosts": self.listed(_text),
+                "tokens": self.tokens,
+                "max_body": self.one(_size),
+                "query_deadline": self.one(_duration),
+                "agent": self.agent,
+            },
+        )
+        return Settings(**found)
+
+    def database(self, value: Any, path: yamlfile.Path) -> SQLite | MySQL | None:
+        kinds = {"sqlite": self.one(self.path), "mysql": self.mysql}
+        found = self.mapping(value, path, kinds)
+        if isinstance(value, dict) and len(value) != 1:
+            self.refuse(path, "name one database: either sqlite or mysql")
+        if "sqlite" in found:
+            return SQLite(found["sqlite"])
+        return found.get("mysql")
+
+    def mysql(self, value: Any, path: yamlfile.Path) -> MySQL:
+        found = self.mapping(
+            value,
+            path,
+            {
+                "host": self.one(_text),
+                "port": self.one(_port),
+                "user": self.one(_text),
+                "password": self.one(_text),
+                "password_file": self.one(self.secret),
+                "database": self.one(_text),
+            },
+        )
+        if "password_file" in found:
+            found["password"] = found.pop("password_file")
+        return MySQL(**found)
+
+    def categories(self, value: Any, path: yamlfile.Path) -> tuple[str | Path, ...]:
+        value = [value] if isinstance(value, str) else value
+        folders = self.listed(_text)(value, path)
+        return tuple(name if name == BUILTIN else self.path(name) for name in folders)
+
+    def tokens(self, value: Any, path: yamlfile.Path) -> tuple[Token, ...]:
+        if not isinstance(value, list):
+            self.refuse(path, "write a list of tokens")
+            return ()
+        tokens = []
+        keys = {"name": self.one(_text), "sha256": self.one(_sha256), "scopes": self.scopes}
+        for index, entry in enumerate(value):
+            place = (*path, index)
+            found = self.mapping(entry, place, keys, required=("name", "sha256", "scopes"))
+            if len(found) == len(keys):
+                tokens.append(Token(**found))
+        return tuple(tokens)
+
+    def scopes(self, value: Any, path: yamlfile.Path) -> tuple[str, ...]:
+        return self.listed(_scope)(value, path)
+
+    def agent(self, value: Any, path: yamlfile.Path) -> AgentSettings:
+        found = self.mapping(
+            value,
+            path,
+            {
+                "server": self.one(_url),
+                "token_file": self.one(self.path),
+                "interval": self.one(_duration),
+                "spool": self.one(self.path),
+                "probes": self.probes,
+            },
+        )
+        return AgentSettings(**found)
+
+    def probes(self, value: Any, path: yamlfile.Path) -> Mapping[str, Mapping[str, Any]]:
+        if not isinstance(value, dict):
+            self.refuse(path, "write a category per line, with its options: offcputime: {}")
+            return {}
+        for name, options in value.items():
+            if options is not None and not isinstance(options, dict):
+                self.refuse((*path, name), "write the options as a mapping: {threshold: 5000}")
+        return {name: options or {} for name, options in value.items()}
+
+    def mapping(
+        self,
+        value: Any,
+        path: yamlfile.Path,
+        readers: Mapping[str, Callable[[Any, yamlfile.Path], Any]],
+        required: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Read the known keys; None stands for a value that was refused."""
+        if not isinstance(value, dict):
+            self.refuse(path, f"write a mapping of {', '.join(readers)}")
+            return {}
+        found = {}
+        for key, part in value.items():
+            if key not in readers:
+                close = difflib.get_close_matches(key, readers, 1)
+                hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(readers)}."
+                self.refuse((*path, key), f"unknown key. {hint}")
+                continue
+            result = readers[key](part, (*path, key))
+            if result is not None:
+                found[key] = result
+        for key in required:
+            if key not in value:
+                self.refuse(path, f"'{key}' is missing")
+        return found
+
+    def one(self, convert: Callable[[Any], Any]) -> Callable[[Any, yamlfile.Path], Any]:
+        def read(value: Any, path: yamlfile.Path) -> Any:
+            try:
+                return convert(value)
+            except ValueError as error:
+                self.refuse(path, str(error))
+                return None
+
+        return read
+
+    def listed(
+        self, convert: Callable[[Any], Any]
+    ) -> Callable[[Any, yamlfile.Path], tuple[Any, ...]]:
+        def read(value: Any, path: yamlfile.Path) -> tuple[Any, ...]:
+            if not isinstance(value, list) or not value:
+                self.refuse(path, "write a list: [a, b]")
+                return ()
+            entries = (self.one(convert)(part, (*path, i)) for i, part in enumerate(value))
+            return tuple(entry for entry in entries if entry is not None)
+
+        return read
+
+    def path(self, value: Any) -> Path:
+        return self.folder / Path(_text(value)).expanduser()
+
+    def secret(self, value: Any) -> str:
+        path = self.path(value)
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise _WrongError(f"{path} cannot be read: {error}") from None
+
+    def refuse(self, path: yamlfile.Path, message: str) -> None:
+        self.problems.append(self.document.problem(path, message))
+
+
+def parse_address(text: str) -> Address:
+    """Read `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every address) or `8080` (loopback).
+
+    Raises ValueError.
+    """
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or not 0 <= int(port) < 65536:
+        raise _WrongError(f"'{text}' is not an address such as 127.0.0.1:8080")
+    if ":" not in text:
+        host = "127.0.0.1"
+    return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by `:8080`
+
+
+def _address(value: Any) -> Address:
+    return parse_address(str(value))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise _WrongError(f"{value!r} is not a text; put it in quotes")
+    return value
+
+
+def _port(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
+        raise _WrongError(f"{value!r} is not a port")
+    return value
+
+
+def _size(value: Any) -> int:
+    match = re.fullmatch(r"([1-9][0-9]{0,8}) ?(B|KiB|MiB|GiB)", str(value))
+    if not match:
+        raise _WrongError(f"'{value}' is not a size such as 32MiB")
+    return int(match[1]) * {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[match[2]]
+
+
+def _duration(value: Any) -> int:
+    return durations.seconds(str(value))
+
+
+def _sha256(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
+        raise _WrongError("not the SHA-256 of a token; `kscope token` makes both")
+    return value
+
+
+def _scope(value: Any) -> str:
+    if value not in SCOPES:
+        raise _WrongError(f"{value!r} is not a scope; known: {', '.join(SCOPES)}")
+    return str(value)
+
+
+def _url(value: Any) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+.*", _text(value)):
+        raise _WrongError(f"'{value}' is not an address such as http://127.0.0.1:8081")
+    return str(value)

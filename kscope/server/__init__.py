@@ -1,0 +1,1 @@
+"""The listeners: Starlette applications over the store and the questions."""

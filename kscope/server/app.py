@@ -1,0 +1,204 @@
+"""Two listeners in one process: rows come in on one, questions are answered on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+import signal
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from kscope.config import Address, Settings
+from kscope.errors import KscopeError
+from kscope.server import ingest as ingest_routes
+from kscope.server import metrics as metrics_routes
+from kscope.server.auth import LocalNames, RequireToken, is_loopback
+from kscope.server.ingest import Ingest, Limits
+from kscope.server.live import LiveCatalog
+from kscope.server.metrics import CountAnswers, Metrics
+from kscope.server.problems import HANDLERS
+from kscope.store import upkeep
+from kscope.store.open import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from starlette.routing import BaseRoute
+
+    from kscope.declare.model import Catalog
+    from kscope.store.store import Store
+
+# The read side's modules: each offers `routes`.
+_READ_MODULES = (
+    "kscope.server.read",
+    "kscope.server.declared",
+    "kscope.server.seed_api",
+    "kscope.server.page",
+)
+# One at a time holds the interpreter; another thread would only make it wait.
+_DECODERS = 1
+# A thread that comes back from SQLite waits this long for one that decodes. With the usual 5 ms the
+# writer would spend its time waiting: it comes back every 500 rows.
+_SWITCH_SECONDS = 0.0005
+_GRACE_SECONDS = 10
+
+log = logging.getLogger(__name__)
+
+
+def ingest_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
+    limits = Limits(settings.max_body, settings.max_body * 4)
+    decoders = ThreadPoolExecutor(_DECODERS, "decode")
+    handler = Ingest(live, store.writer, decoders, metrics, limits)
+    routes = [*ingest_routes.routes(handler), *metrics_routes.routes(store, metrics)]
+    return _app(routes, settings.ingest, "ingest", settings, metrics)
+
+
+def read_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
+    routes = [*metrics_routes.routes(store, metrics), *_read_routes()]
+    app = _app(routes, settings.read, "read", settings, metrics)
+    app.state.reader = store.reader
+    app.state.live = live
+    app.state.settings = settings
+    return app
+
+
+def _read_routes() -> Iterator[BaseRoute]:
+    for name in _READ_MODULES:
+        if importlib.util.find_spec(name) is not None:
+            yield from importlib.import_module(name).routes
+
+
+def _app(
+    routes: Sequence[BaseRoute],
+    address: Address,
+    scope: str,
+    settings: Settings,
+    metrics: Metrics,
+) -> Starlette:
+    middleware = [
+        Middleware(CountAnswers, listener=scope, metrics=metrics),
+        Middleware(RequireToken, scope=scope, tokens=settings.tokens),
+    ]
+    if is_loopback(address.host) and not settings.tokens:
+        middleware.append(Middleware(LocalNames, names=settings.hosts))
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS)
+
+
+def check_exposure(settings: Settings, *, insecure: bool) -> None:
+    """Raise where anyone on the network could write or read."""
+    for name, address in (("ingest", settings.ingest), ("read", settings.read)):
+        granted = any(name in token.scopes for token in settings.tokens)
+        if not is_loopback(address.host) and not granted and not insecure:
+            raise KscopeError(
+                f"{name}: {address} can be reached from other machines, and no token has the scope"
+                f" '{name}'. Make one with `kscope token --scope {name}`, listen on 127.0.0.1, or"
+                " say --insecure."
+            )
+
+
+async def serve(
+    settings: Settings,
+    catalog: Catalog,
+    announce: Callable[[Address, Address], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM; then finish what is under way, and close the database.
+
+    `announce` is told the listeners' addresses (read, ingest) once both answer.
+    """
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    with contextlib.ExitStack() as sockets:
+        read_socket = sockets.enter_context(_listen(settings.read, "read"))
+        ingest_socket = sockets.enter_context(_listen(settings.ingest, "ingest"))
+        async with _running(settings, catalog) as (store, live):
+            metrics = Metrics()
+            servers = {
+                read_socket: _server(read_app(store, live, settings, metrics)),
+                ingest_socket: _server(ingest_app(store, live, settings, metrics)),
+            }
+            _stop_on_signals(list(servers.values()))
+            tasks = [
+                asyncio.create_task(server.serve(sockets=[where]))
+                for where, server in servers.items()
+            ]
+            while not all(server.started for server in servers.values()):
+                if any(task.done() for task in tasks):
+                    break
+                await asyncio.sleep(0.01)
+            else:
+                announce(_address(read_socket), _address(ingest_socket))
+            await asyncio.gather(*tasks)
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    settings: Settings, catalog: Catalog
+) -> AsyncIterator[tuple[Store, LiveCatalog]]:
+    store = await open_store(settings, catalog)
+    try:
+        live = LiveCatalog(settings.categories, store)
+        tasks = [asyncio.create_task(live.watch()), asyncio.create_task(upkeep.run(store))]
+        try:
+            yield store, live
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        await store.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, but two of them share the process' signals: serve() handles those."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _server(app: Starlette) -> _Server:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        backlog=1024,
+    )
+    return _Server(config)
+
+
+def _stop_on_signals(servers: Sequence[uvicorn.Server]) -> None:
+    def stop() -> None:
+        for server in servers:
+            # A second signal does not wait for requests under way.
+            server.force_exit = server.should_exit
+            server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+
+
+def _listen(address: Address, name: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server((address.host, address.port), family=family, backlog=1024)
+    except OSError as error:
+        raise KscopeError(f"{name}: cannot listen on {address}: {error.strerror}") from None
+
+
+def _address(listening: socket.socket) -> Address:
+    name: Any = listening.getsockname()
+    return Address(name[0], name[1])

@@ -1,0 +1,115 @@
+"""Who may ask: tokens with scopes, stored as hashes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ipaddress
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers
+
+from kscope.server.problems import problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from kscope.config import Token
+
+_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+
+
+def new_token() -> str:
+    """256 random bits; so much that one round of SHA-256 is hash enough."""
+    return f"kscope_{secrets.token_urlsafe(32)}"
+
+
+def token_hash(token: str) -> str:
+    return sha256(token.encode()).hexdigest()
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(frozen=True)
+class RequireToken:
+    """Middleware: with tokens declared, only a bearer of the scope passes.
+
+    A browser asks its user by itself when it is answered with Basic: the password is the token.
+    """
+
+    app: ASGIApp
+    scope: str
+    tokens: Sequence[Token]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self.tokens or scope["path"] in _OPEN_PATHS:
+            await self.app(scope, receive, send)
+            return
+        token = _presented(Headers(scope=scope).get("authorization", ""))
+        found = [declared for declared in self.tokens if _is(declared, token)]
+        if not found:
+            detail = "a token is needed: send it as Authorization: Bearer TOKEN"
+            headers = {"WWW-Authenticate": 'Bearer, Basic realm="Kernelscope", charset="UTF-8"'}
+            await problem(401, detail, headers=headers)(scope, receive, send)
+        elif not any(self.scope in declared.scopes for declared in found):
+            detail = f"this token has no scope '{self.scope}'"
+            await problem(403, detail)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+@dataclass(frozen=True)
+class LocalNames:
+    """Middleware for a loopback listener without tokens: only local names lead to it.
+
+    A site whose name is made to resolve to 127.0.0.1 could otherwise read what is here through its
+    visitor's browser. An address as host is fine: no name was resolved.
+    """
+
+    app: ASGIApp
+    names: Sequence[str]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self._is_local(Headers(scope=scope).get("host", "")):
+            detail = "this name does not belong to this server: list it under `hosts`"
+            await problem(403, detail)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _is_local(self, host: str) -> bool:
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        name = name.lower().rstrip(".")
+        if not name or name in self.names or name == "localhost" or name.endswith(".localhost"):
+            return True
+        try:
+            ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            return False
+        return True
+
+
+def _presented(authorization: str) -> str:
+    kind, _, value = authorization.partition(" ")
+    if kind.lower() == "bearer":
+        return value.strip()
+    if kind.lower() == "basic":
+        try:
+            return base64.b64decode(value, validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""
+
+
+def _is(declared: Token, token: str) -> bool:
+    return hmac.compare_digest(declared.sha256, token_hash(token))

@@ -1,0 +1,89 @@
+"""Categories as the page draws them, and the check of one being written, which stores nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import Route
+
+from kscope.declare.category import read_category
+from kscope.declare.model import Catalog
+from kscope.generate.charts import chart_configs
+from kscope.generate.render import render
+from kscope.query.categories import category_answer
+from kscope.query.scope import category_of
+from kscope.server.problems import HttpProblem
+from kscope.server.read import json_response
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from kscope.declare.category import Reading
+    from kscope.declare.model import Category
+
+# A category file is a page of text; what is longer is something else.
+MAX_TEXT = 64 * 1024
+_FILE = "new.yaml"
+# What is generated from all categories at once says nothing of this one.
+_COMMON = ("schema/category.schema.json", "docs/")
+
+
+async def _charts(request: Request) -> Response:
+    category = category_of(request.app.state.reader.catalog, request.path_params["table"])
+    return json_response({"table": category.table, "charts": chart_configs(category)})
+
+
+async def _check(request: Request) -> Response:
+    text = await _text(request)
+    # In a thread: a long file must not keep others waiting.
+    answer = await asyncio.to_thread(check, text, request.app.state.reader.catalog)
+    return json_response(answer)
+
+
+async def _text(request: Request) -> str:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_TEXT:
+            raise HttpProblem(413, f"a category file has at most {MAX_TEXT // 1024} KiB")
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise HttpProblem(400, f"the text is not UTF-8: {error}") from None
+
+
+def check(text: str, catalog: Catalog) -> dict[str, Any]:
+    """Everything wrong with a category file's text; and what it would give rise to when nothing is.
+
+    `declared_in` names the file that declares the same table already.
+    """
+    reading = read_category(text, _FILE)
+    category = reading.category
+    known = catalog.get(category.table) if category else None
+    return {
+        "problems": _problems(reading),
+        "category": category_answer(category) if category else None,
+        "declared_in": PurePath(known.file).name if known else None,
+        "files": _files(category) if category else {},
+        "charts": chart_configs(category) if category else [],
+    }
+
+
+def _problems(reading: Reading) -> list[dict[str, Any]]:
+    return [
+        {"line": each.line, "path": each.path, "message": each.message} for each in reading.problems
+    ]
+
+
+def _files(category: Category) -> dict[str, str]:
+    files = render(Catalog((category,)))
+    return {path: text for path, text in files.items() if not path.startswith(_COMMON)}
+
+
+routes = [
+    Route("/api/v1/charts/{table}", _charts, methods=["GET"]),
+    Route("/api/v1/check", _check, methods=["POST"]),
+]

@@ -1,0 +1,342 @@
+"""The OpenAPI document of the read listener, made from the tables that the routes are made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from kscope import __version__
+from kscope.declare.columns import Role, Storage
+from kscope.query import operators, seed
+from kscope.query.export.formats import CSV, NDJSON, STACKS
+from kscope.query.parameters import BASE as BASE_PREFIX
+from kscope.query.parameters import FROM, TO
+from kscope.query.questions import BASE, QUESTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kscope.declare.model import Catalog, Category, Column
+    from kscope.query.parameters import Parameter
+    from kscope.query.questions import Question
+
+_REFERENCE = "#/components/schemas/{name}"
+_TEXT = {"type": "string"}
+_ERRORS = {"400": "Question", "404": "Unknown", "503": "Unavailable", "504": "TooLong"}
+
+
+def document(catalog: Catalog) -> dict[str, Any]:
+    """OpenAPI 3.1. Each category has paths of its own, since its columns are what can be asked."""
+    schemas, answers = _schemas(catalog)
+    paths = {
+        f"{BASE}{_path(question, category)}": {"get": _operation(question, category, answers)}
+        for category in catalog
+        for question in QUESTIONS.values()
+        if _fits(question, category)
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Kernelscope",
+            "version": __version__,
+            "description": "What BPF scripts saw on many hosts. Times are microseconds since the "
+            "epoch, UTC. Columns that are not listed as parameters of their own are filters: "
+            "`column=value` and `column__operator=value`; all of them must hold.",
+        },
+        "paths": paths | _plain_paths(catalog),
+        "components": {
+            "schemas": schemas,
+            "responses": _error_responses(),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+def _fits(question: Question, category: Category) -> bool:
+    """Leave out what every request would be refused for."""
+    needs = {
+        "flamegraph": (Role.STACK,),
+        "compare": (Role.STACK,),
+        "heatmap": (Role.VALUE, Role.HISTOGRAM),
+        "histogram": (Role.VALUE, Role.HISTOGRAM),
+    }
+    return question.name not in needs or bool(category.with_role(*needs[question.name]))
+
+
+def _path(question: Question, category: Category) -> str:
+    return question.path.replace("{table}", category.table)
+
+
+def _operation(question: Question, category: Category, answers: dict[str, Any]) -> dict[str, Any]:
+    known = [FROM, TO, *question.parameters]
+    parameters = [
+        _parameter(each, category, in_path=each.name in question.in_path) for each in known
+    ]
+    parameters.append(_filters(category, "filters", ""))
+    if question.compares:
+        parameters += [_based(FROM), _based(TO), _filters(category, "base_filters", BASE_PREFIX)]
+    return {
+        "operationId": f"{question.name}_{category.table}",
+        "summary": question.help,
+        "tags": [category.table],
+        "parameters": parameters,
+        "responses": _answers(question, answers),
+        "x-codeSamples": [{"lang": "shell", "source": f"curl '{example(question, category)}'"}],
+    }
+
+
+def example(question: Question, category: Category) -> str:
+    """Give the address of a request that is answered, on a server without an address of its own."""
+    asked = {"from": "now-1d"}
+    dimension = next(each for each in category.with_role(Role.DIMENSION))
+    place = _path(question, category)
+    if question.in_path:
+        place = place.replace("{column}", dimension.name)
+    else:
+        asked[f"{dimension.name}__startswith"] = "web"
+    return f"http://127.0.0.1:8080{BASE}{place}?{urlencode(asked)}"
+
+
+def _parameter(parameter: Parameter, category: Category, *, in_path: bool) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": "path" if in_path else "query",
+        "required": in_path,
+        "description": parameter.help,
+        "schema": _schema(parameter, category),
+    }
+
+
+def _based(parameter: Parameter) -> dict[str, Any]:
+    text = f"of the base: {parameter.help}; default: as long as the side's range, directly before"
+    schema = {"type": "string", "pattern": _MOMENT}
+    name = f"{BASE_PREFIX}{parameter.name}"
+    return {"name": name, "in": "query", "description": text, "schema": schema}
+
+
+_MOMENT = r"^(now([+-]\d{1,4}[smhdw])?|20\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8]))$"
+
+
+def _schema(parameter: Parameter, category: Category) -> dict[str, Any]:
+    schema: dict[str, Any]
+    if parameter.least is not None:
+        schema = {"type": "integer", "minimum": parameter.least, "maximum": parameter.most}
+    elif parameter.choices:
+        schema = {"type": "string", "enum": list(parameter.choices)}
+    elif parameter in (FROM, TO):
+        schema = {"type": "string", "examples": [parameter.default, "2026-11-23T02:00:00Z"]}
+    else:
+        schema = _named(parameter, category)
+    if parameter.least is not None:
+        return schema | {"default": int(parameter.default)}
+    return schema | ({"default": parameter.default} if parameter.default else {})
+
+
+def _named(parameter: Parameter, category: Category) -> dict[str, Any]:
+    """A parameter whose value is the name of a column, or free text."""
+    kinds = {
+        "value": (Role.VALUE, Role.HISTOGRAM),
+        "stack": (Role.STACK,),
+        "column": (Role.DIMENSION, Role.IDENTITY, Role.STACK),
+    }
+    if parameter.name in kinds:
+        names = [each.name for each in category.with_role(*kinds[parameter.name])]
+        extra = ["rows"] if parameter.name == "value" else []
+        return {"type": "string", "enum": [*names, *extra]}
+    return dict(_TEXT)
+
+
+def _filters(category: Category, name: str, prefix: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "query",
+        "style": "form",
+        "explode": True,
+        "description": "filters on columns, each a parameter of its own",
+        "schema": {"$ref": _REFERENCE.format(name=_filters_name(category, prefix))},
+    }
+
+
+def _filters_name(category: Category, prefix: str) -> str:
+    return f"{'base_' if prefix else ''}filters_{category.table}"
+
+
+def _filter_schema(category: Category, prefix: str) -> dict[str, Any]:
+    parameters = {"from", "to", *(p.name for q in QUESTIONS.values() for p in q.parameters)}
+    properties = {
+        f"{prefix}{column.name}{'' if suffix == 'eq' else '__' + suffix}": _operand(column, suffix)
+        for column in category.all_columns
+        for suffix in operators.allowed(column.type.storage)
+        # A column with a parameter's name is filtered by its suffixes alone.
+        if suffix != "eq" or column.name not in parameters
+    }
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _operand(column: Column, suffix: str) -> dict[str, Any]:
+    kind = operators.OPERATORS[operators.NEGATIONS.get(suffix, suffix)]
+    told = {
+        "description": f"{column.prettyname} {'not: ' if suffix != kind.name else ''}{kind.help}"
+    }
+    storage = column.type.storage
+    if kind.many or suffix.endswith("regex"):
+        return told | _TEXT
+    if storage is Storage.BOOLEAN:
+        return told | {"type": "string", "enum": ["true", "false"]}
+    if storage is Storage.TIME:
+        return told | {"type": "string", "pattern": _MOMENT}
+    if storage is Storage.INTEGER:
+        return told | {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+    if storage is Storage.REAL:
+        return told | {"type": "number"}
+    return told | _TEXT
+
+
+def _answers(question: Question, answers: dict[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": answers[question.name]}}
+    formats = [
+        name for each in question.parameters if each.name == "format" for name in each.choices
+    ]
+    for each in (CSV, NDJSON, *STACKS.values()):
+        if each.name in formats:
+            kind = each.media_type.partition(";")[0]
+            # A tree and speedscope's file are JSON as well, of another shape.
+            if kind == "application/json":
+                content[kind] = {"schema": {"type": "object"}}
+            else:
+                content[kind] = {"schema": {"type": "string"}}
+    ok = {"description": "the answer", "content": content}
+    failed = {
+        status: {"$ref": f"#/components/responses/{name}"} for status, name in _ERRORS.items()
+    }
+    return {"200": ok, **failed}
+
+
+def _schemas(catalog: Catalog) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Components, and each question's answer as a reference to one."""
+    types = [question.answer for question in QUESTIONS.values()]
+    found, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    filters = {
+        _filters_name(category, prefix): _filter_schema(category, prefix)
+        for category in catalog
+        for prefix in ("", BASE_PREFIX)
+    }
+    return components | filters | {"Problem": _PROBLEM}, dict(zip(QUESTIONS, found, strict=True))
+
+
+_PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["detail"],
+                "properties": {
+                    "parameter": {"type": "string"},
+                    "pointer": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def _error_responses() -> dict[str, Any]:
+    words = {
+        "Question": "the question has mistakes: each is named with what is allowed",
+        "Unknown": "there is no such table",
+        "TooLarge": "the question is too large",
+        "Unavailable": "the database cannot answer now",
+        "TooLong": "the question took too long",
+    }
+    schema = {"$ref": _REFERENCE.format(name="Problem")}
+    content = {"application/problem+json": {"schema": schema}}
+    return {name: {"description": text, "content": content} for name, text in words.items()}
+
+
+def _plain_paths(catalog: Catalog) -> dict[str, Any]:
+    return {
+        f"{BASE}/categories": _plain("categories", "The declared categories and their problems."),
+        f"{BASE}/server": _plain("server", "The version, and where rows are sent to."),
+        f"{BASE}/openapi.json": _plain("openapi", "This document."),
+        "/api/getcategories": _plain("getcategories", "Columns by table, as in 2016."),
+        "/api": {"post": _seed(catalog)},
+    }
+
+
+def _plain(name: str, text: str) -> dict[str, Any]:
+    ok = {
+        "description": "the answer",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+    return {"get": {"operationId": name, "summary": text, "responses": {"200": ok}}}
+
+
+def _seed(catalog: Catalog) -> dict[str, Any]:
+    question = {
+        "type": "object",
+        "properties": {category.table: _seed_question(category) for category in catalog},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    refused = {
+        status: {"$ref": f"#/components/responses/{name}"}
+        for status, name in (*_ERRORS.items(), ("413", "TooLarge"))
+    }
+    ok = {
+        "description": "the answer",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+    return {
+        "operationId": "seed",
+        "summary": "The question of 2016: a list of rows, or a nested flame graph.",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": question}}},
+        "responses": {"200": ok, **refused},
+    }
+
+
+def _seed_question(category: Category) -> dict[str, Any]:
+    names = [column.name for column in category.all_columns]
+    return {
+        "type": "object",
+        "required": ["elements"],
+        "additionalProperties": False,
+        "properties": {
+            "elements": {"type": "array", "minItems": 1, "items": {"enum": names}},
+            "limit": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+            "format": {"enum": list(seed.FORMATS)},
+            "constraints": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["conditions"],
+                    "properties": {
+                        "oper": {"enum": ["and", "or"]},
+                        "conditions": {"type": "array", "items": _seed_condition(names)},
+                    },
+                },
+            },
+        },
+    }
+
+
+def _seed_condition(names: Iterable[str]) -> dict[str, Any]:
+    symbols = {"expr": {"enum": list(seed.OPERATORS)}}
+    return {
+        "type": "object",
+        "required": ["expr"],
+        "properties": symbols | {name: {} for name in names},
+        "minProperties": 2,
+        "maxProperties": 2,
+    }

@@ -1,0 +1,124 @@
+"""RFC 9457 problem documents: the one shape of every error answer."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from kscope.errors import KscopeError
+from kscope.query.errors import QueryError
+from kscope.store.base import BatchRefused, QueryTimeout, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.requests import Request
+
+    from kscope.query.errors import Complaint
+
+MEDIA_TYPE = "application/problem+json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong in a request.
+
+    `pointer` is a JSON pointer into its body; what is not in the body has the name of a
+    `parameter` of the query or the path instead.
+    """
+
+    pointer: str
+    detail: str
+    parameter: str = ""
+
+    def document(self) -> dict[str, str]:
+        place = {"parameter": self.parameter} if self.parameter else {"pointer": self.pointer}
+        return place | {"detail": self.detail}
+
+
+@dataclass
+class HttpProblem(Exception):  # noqa: N818 - RFC 9457's word
+    """Raise it anywhere below a route."""
+
+    status: int
+    detail: str
+    faults: Sequence[Fault] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def problem(
+    status: int,
+    detail: str,
+    faults: Sequence[Fault] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if faults:
+        body["errors"] = [fault.document() for fault in faults]
+    return Response(
+        msgspec.json.encode(body), status, headers=dict(headers or {}), media_type=MEDIA_TYPE
+    )
+
+
+def _http_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HttpProblem)
+    return problem(error.status, error.detail, error.faults, error.headers)
+
+
+def _starlette_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, error.detail, headers=error.headers)
+
+
+def _store_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreError)
+    if isinstance(error, BatchRefused):
+        return problem(422, str(error))
+    if isinstance(error, QueryTimeout):
+        return problem(504, f"{error}: ask for a shorter range, or filter by a host or a process")
+    log.warning("%s", error)
+    return problem(503, str(error), headers={"Retry-After": str(error.retry_after)})
+
+
+def _query_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, QueryError)
+    return problem(error.status, str(error), [_fault(each) for each in error.complaints])
+
+
+def _fault(complaint: Complaint) -> Fault:
+    # A parameter's name holds no slash, a pointer begins with one or is empty.
+    if complaint.parameter == "" or complaint.parameter.startswith("/"):
+        return Fault(complaint.parameter, complaint.detail)
+    return Fault("", complaint.detail, complaint.parameter)
+
+
+def _user_problem(_: Request, error: Exception) -> Response:
+    return problem(400, str(error))
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(500, "the server failed to answer this; its log says why")
+
+
+HANDLERS = {
+    HttpProblem: _http_problem,
+    HTTPException: _starlette_problem,
+    StoreError: _store_problem,
+    QueryError: _query_problem,
+    KscopeError: _user_problem,
+    Exception: _unexpected,
+}

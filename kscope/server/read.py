@@ -1,0 +1,83 @@
+"""The read API, `/api/v1`: routes made from the table of questions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from kscope import __version__
+from kscope.query.categories import categories
+from kscope.query.export.formats import JSON
+from kscope.query.questions import BASE, QUESTIONS
+from kscope.query.scope import category_of
+from kscope.server.openapi import document
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from starlette.requests import Request
+
+    from kscope.query.bodies import Body
+    from kscope.query.questions import Question
+
+_ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
+
+
+async def _categories(request: Request) -> Response:
+    live = getattr(request.app.state, "live", None)
+    problems = live.problems if live else ()
+    return json_response(categories(request.app.state.reader.catalog, problems))
+
+
+async def _server(request: Request) -> Response:
+    """Where rows are sent to, as seen from where this request came."""
+    ingest = request.app.state.settings.ingest
+    host = request.url.hostname if ingest.host in _ANY_HOST else ingest.host
+    host = f"[{host}]" if host and ":" in host else host
+    address = f"http://{host}:{ingest.port}" if ingest.port else ""
+    return json_response({"version": __version__, "ingest": address})
+
+
+async def _openapi(request: Request) -> Response:
+    return json_response(document(request.app.state.reader.catalog))
+
+
+def json_response(answer: Any) -> Response:
+    return Response(msgspec.json.encode(answer), media_type=JSON.media_type)
+
+
+def _endpoint(question: Question) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        reader = request.app.state.reader
+        category = category_of(reader.catalog, request.path_params["table"])
+        given = [
+            *request.query_params.multi_items(),
+            *((name, request.path_params[name]) for name in question.in_path),
+        ]
+        return _response(await question.ask(reader, question.read(category, given)))
+
+    return endpoint
+
+
+def _response(body: Body) -> Response:
+    headers = {}
+    if body.filename:
+        headers["Content-Disposition"] = f'attachment; filename="{body.filename}"'
+    if isinstance(body.content, bytes):
+        return Response(body.content, headers=headers, media_type=body.media_type)
+    return StreamingResponse(body.content, headers=headers, media_type=body.media_type)
+
+
+routes = [
+    Route(f"{BASE}/categories", _categories, methods=["GET"]),
+    Route(f"{BASE}/server", _server, methods=["GET"]),
+    Route(f"{BASE}/openapi.json", _openapi, methods=["GET"]),
+    *(
+        Route(f"{BASE}{question.path}", _endpoint(question), methods=["GET"])
+        for question in QUESTIONS.values()
+    ),
+]

@@ -1,0 +1,89 @@
+"""The read API of 2016, kept for its clients: `GET /api/getcategories` and `POST /api`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from kscope.query import fold
+from kscope.query.errors import complain
+from kscope.query.export.nested import nested
+from kscope.query.flamegraph import FlamegraphQuestion, folded
+from kscope.query.seed import parse, weight
+from kscope.query.seed_rows import seed_rows
+from kscope.query.values import Value
+from kscope.server.problems import HttpProblem
+from kscope.server.read import json_response
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from kscope.query.seed import SeedQuestion
+    from kscope.store.base import Reader
+
+MAX_BODY = 1 << 20
+
+
+async def _getcategories(request: Request) -> Response:
+    return json_response(
+        {
+            category.table: [
+                {"name": each.name, "type": each.type.name, "prettyname": each.prettyname}
+                for each in category.all_columns
+            ]
+            for category in request.app.state.reader.catalog
+        }
+    )
+
+
+async def _post(request: Request) -> Response:
+    reader: Reader = request.app.state.reader
+    asked = parse(reader.catalog, _decoded(await _body(request)))
+    if asked.flamegraph:
+        tree = await _flamegraph(reader, asked.questions[0])
+        return Response(tree, media_type="application/json")
+    pieces = seed_rows(reader, asked.questions)
+    # The first piece is asked for here, so that a statement that fails still gets its status.
+    first = await anext(pieces)
+
+    async def content() -> Any:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return StreamingResponse(content(), media_type="application/json")
+
+
+async def _flamegraph(reader: Reader, question: SeedQuestion) -> bytes:
+    stack, value = weight(question)
+    asked = FlamegraphQuestion(question.scope, stack, Value(value), limit=question.limit)
+    stacks = await folded(reader, asked)
+    return await asyncio.to_thread(lambda: nested(fold.tree(stacks.values), root="root"))
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY:
+            raise HttpProblem(413, f"a question has at most {MAX_BODY} bytes")
+    return body
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise complain("", f"the body is not JSON: {error}") from None
+    except RecursionError:
+        raise complain("", "the body is nested too deep") from None
+
+
+routes = [
+    Route("/api/getcategories", _getcategories, methods=["GET"]),
+    Route("/api", _post, methods=["POST"]),
+]

@@ -1,0 +1,112 @@
+"""The fast way through a body agrees with the JSON Schema, which has the last word."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kscope.declare.catalog import load_catalog
+from kscope.declare.category import read_category
+from kscope.declare.model import Catalog
+from kscope.server.decode import Decoder
+from kscope.server.problems import HttpProblem
+from kscope.server.typed import TypedBodies
+
+EVERY = """\
+table: every
+columns:
+  - {name: s, type: string}
+  - {name: i, type: int}
+  - {name: c, type: count, default: 4}
+  - {name: f, type: float, default: 0.5}
+  - {name: b, type: bool, default: false}
+  - {name: k, type: stack, default: ""}
+  - {name: h, type: histogram}
+  - {name: x, type: text, default: ""}
+"""
+reading = read_category(EVERY, "every.yaml", Path("/probes"))
+assert reading.category is not None, reading.problems
+DECODER = Decoder.of(Catalog((reading.category,)))
+TYPED = TypedBodies.of(DECODER.catalog)
+
+edges = st.sampled_from(
+    [0, 1, -1, 63, 64, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 1.0, 0.5, 1e308]
+)
+texts = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(["x" * 1024, "x" * 1025, "a\0b", "\U0001f600" * 1024, "2026-01-02T03:04:05Z"]),
+)
+times = st.sampled_from(
+    [
+        "2026-01-02T03:04:05Z",
+        "2026-01-02 03:04",
+        "20260102T030405",
+        "2026-01-02T03:04:05Z\n",
+        "x",
+        "2026-01-02T03:04:05.123456789+0100",
+        "\u0662026-01-02T03:04:05Z",
+        "2026-13-02T03:04:05Z",
+    ]
+)
+values = st.one_of(st.none(), st.booleans(), st.integers(), edges, texts, times)
+rows = st.fixed_dictionaries(
+    {"s": texts, "i": st.one_of(edges, values), "h": st.lists(edges, max_size=3)},
+    optional={
+        "c": st.one_of(edges, values),
+        "f": st.one_of(edges, values),
+        "b": st.one_of(st.booleans(), values),
+        "k": st.one_of(st.integers(0, 3), values),
+        "x": texts,
+        "time": st.one_of(times, values),
+        "other": values,
+    },
+)
+bodies = st.fixed_dictionaries(
+    {"hostname": st.one_of(st.sampled_from(["h", "", "a\tb", "x" * 256]), texts)},
+    optional={
+        "time": st.one_of(times, values),
+        "stacks": st.lists(texts, max_size=3),
+        "every": st.lists(rows, max_size=3),
+        "other": values,
+    },
+)
+
+
+def answer(decoder: Decoder, body: object) -> Any:
+    """What becomes of it: the columns, or the status and where it is wrong."""
+    try:
+        batch = decoder.decode(json.dumps(body).encode(), 7)
+    except HttpProblem as problem:
+        return problem.status, [fault.pointer for fault in problem.faults]
+    return batch.stacks, [[list(column) for column in table.columns] for table in batch.tables]
+
+
+@given(bodies)
+def test_both_ways_give_the_same(body: object) -> None:
+    """Whatever is sent: the same rows, or the same faults."""
+    slow = Decoder(DECODER.catalog, DECODER._validator, _Never())  # type: ignore[arg-type]
+    assert answer(DECODER, body) == answer(slow, body)
+
+
+class _Never:
+    def decode(self, text: bytes) -> None: ...
+
+
+def test_usual_bodies_take_the_fast_way() -> None:
+    """The packaged categories that agents send all day."""
+    typed = TypedBodies.of(load_catalog())
+    row = {"process": "p", "pid": 1, "stack": 0, "elapsed": 5}
+    body = {"hostname": "h", "time": "2026-01-02T03:04:05Z", "stacks": ["a"], "offcputime": [row]}
+    found = typed.decode(json.dumps(body).encode())
+    assert found is not None
+    assert found.tables["offcputime"].values["count"] == [1]
+
+
+@pytest.mark.parametrize("text", [b"", b"[", b'"\xff"', b"[" * 100_000, b"5", b"null"])
+def test_what_is_no_body_is_left_to_the_other_way(text: bytes) -> None:
+    assert TYPED.decode(text) is None

@@ -1,0 +1,131 @@
+"""A category file is dropped in, changed, or broken, while the server runs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.databases import Database, scalar
+from tests.serving import ROOT, Serving, serving, start, stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FILE = """\
+table: locks
+columns:
+  - {name: mutex, type: string}
+  - {name: waited, type: elapsed}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "mine"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def server(tmp_path: Path, folder: Path, database: Database) -> Iterator[Serving]:
+    with serving(tmp_path, *database.options, "--categories", folder) as running:
+        yield running
+
+
+def problems(server: Serving) -> list[str]:
+    found = server.get("/api/v1/categories").json()["problems"]
+    return [problem["message"] for problem in found]
+
+
+def eventually(server: Serving, text: str) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if any(text in message for message in problems(server)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(problems(server))
+
+
+def test_one_post_after_a_file_is_dropped_in(
+    server: Serving, folder: Path, database: Database
+) -> None:
+    """At once, without waiting for the next look at the folder: the table is there."""
+    (folder / "locks.yaml").write_text(FILE)
+    server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 7}]})
+    assert database.rows("SELECT hostname, mutex, waited FROM locks") == [["h", "inode", "7"]]
+    tables = [c["table"] for c in server.get("/api/v1/categories").json()["categories"]]
+    assert "locks" in tables
+
+
+def test_a_column_is_added(server: Serving, folder: Path, database: Database) -> None:
+    """Rows that were there have the default, older senders go on."""
+    (folder / "locks.yaml").write_text(FILE)
+    server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 7}]})
+    more = "  - {name: mode, type: label, default: 100%}\n  - {name: n, type: count, default: 3}\n"
+    (folder / "locks.yaml").write_text(FILE + more)
+    deadline = time.monotonic() + 10
+    while "locks" not in server.log or "mode" not in server.get("/api/v1/categories").text:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 8}]})
+    server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 9, "mode": "w", "n": 1}]})
+    assert database.rows("SELECT waited, mode, n FROM locks ORDER BY waited") == [
+        ["7", "100%", "3"],
+        ["8", "100%", "3"],
+        ["9", "w", "1"],
+    ]
+
+
+def test_a_change_that_loses_data_is_refused(
+    server: Serving, folder: Path, database: Database
+) -> None:
+    """The file and line are named on the page and in the log; the last good one holds."""
+    (folder / "locks.yaml").write_text(FILE)
+    server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 7}]})
+    changed = FILE.replace("waited, type: elapsed", "waited, type: string")
+    (folder / "locks.yaml").write_text(changed)
+    eventually(server, "column 'waited' is stored as elapsed and cannot become string")
+    assert f"{folder}/locks.yaml:4: columns" in server.log
+    server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 8}]})
+    (folder / "locks.yaml").write_text(FILE.replace("  - {name: waited, type: elapsed}\n", ""))
+    eventually(server, "column 'waited' is in the database and no longer declared")
+    (folder / "locks.yaml").write_text(f"{FILE}  - {{name: n, type: count}}\n")
+    eventually(server, "give it a default")
+    server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 9}]})
+    assert scalar(database, "SELECT count(*) FROM locks") == 3
+    (folder / "locks.yaml").write_text(FILE)
+    deadline = time.monotonic() + 10
+    while problems(server):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_bad_file_is_told_of(server: Serving, folder: Path) -> None:
+    """What it says is on the page and in the log, and the other categories go on."""
+    (folder / "locks.yaml").write_text(FILE.replace("elapsed", "elapsd"))
+    eventually(server, "Did you mean 'elapsed'?")
+    assert "locks.yaml:4" in server.log
+    good = {"process": "p", "pid": 1, "stack": "a", "elapsed": 1}
+    server.post({"hostname": "h", "offcputime": [good]})
+
+
+def test_a_start_that_would_lose_data_fails(
+    tmp_path: Path, folder: Path, database: Database
+) -> None:
+    """Before anything is served, with the file and line, exit code 2."""
+    (folder / "locks.yaml").write_text(FILE)
+    server = start(tmp_path, [*database.options, "--categories", folder])
+    stop(server)
+    (folder / "locks.yaml").write_text(FILE.replace("elapsed", "string"))
+    with pytest.raises(AssertionError, match=r"locks.yaml:4: columns: column 'waited'"):
+        start(tmp_path, [*database.options, "--categories", folder])
+
+
+def test_the_packaged_categories_are_there_by_default(server: Serving) -> None:
+    """A server without configuration takes what the package declares."""
+    declared = {path.stem for path in (ROOT / "categories").glob("*.yaml")}
+    answer = server.get("/api/v1/categories").json()
+    assert declared <= {category["table"] for category in answer["categories"]}

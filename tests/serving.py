@@ -1,0 +1,97 @@
+"""A real `kscope serve` for tests: a process of its own, on free ports of loopback."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+_PATIENCE = 90.0
+
+
+@dataclass
+class Serving:
+    """`read` and `ingest` are the listeners' base URLs; `log` is what the server printed."""
+
+    process: subprocess.Popen[bytes]
+    read: str
+    ingest: str
+    log_file: Path
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, verify=False))
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def post(self, body: object, **headers: str) -> httpx.Response:
+        """Send one batch; raises unless it is stored."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = self.client.post(f"{self.ingest}/api/v1/ingest", json=body, headers=names)
+        answer.raise_for_status()
+        return answer
+
+    def get(self, path: str, **params: str | int) -> httpx.Response:
+        return self.client.get(f"{self.read}{path}", params=params)
+
+    def send(self, content: bytes | Iterator[bytes], **headers: str) -> httpx.Response:
+        """Send a body as it is; give the answer whatever it is."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.post(f"{self.ingest}/", content=content, headers=names)
+
+
+def kscope(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "kscope", *map(str, arguments)]
+
+
+def start(folder: Path, arguments: Sequence[str | Path] = ()) -> Serving:
+    """Start a server whose data is in `folder`, unless the arguments name another database."""
+    chosen = [*arguments]
+    if not {"--sqlite", "--mysql", "--config"} & set(map(str, chosen)):
+        chosen += ["--sqlite", folder / "kernelscope.db"]
+    for listener in ("--read", "--ingest"):
+        if listener not in chosen:
+            chosen += [listener, "127.0.0.1:0"]
+    log_file = folder / "server.log"
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(kscope("serve", *chosen), cwd=ROOT, stdout=log, stderr=log)
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        found = re.search(r"page +(http://\S+)/\s+ingest +(http://\S+)/\s", log_file.read_text())
+        if found:
+            return Serving(process, found[1], found[2], log_file)
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    raise AssertionError(f"the server did not start:\n{log_file.read_text()}")
+
+
+def stop(server: Serving) -> int:
+    """Ask it to end, and give its exit code."""
+    server.process.terminate()
+    try:
+        return server.process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()
+        raise
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str | Path) -> Iterator[Serving]:
+    server = start(folder, arguments)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            stop(server)
