@@ -1,0 +1,1 @@
+"""The agent: runs probes, keeps what they saw on disk until the server has it."""

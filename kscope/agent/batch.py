@@ -1,0 +1,65 @@
+"""Rows to request bodies: stacks named once, bounded in size."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kscope.client import encode, timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kscope.agent.engines.base import Row
+    from kscope.declare.model import Category
+
+MAX_ROWS = 10_000
+# Well below what a server takes in one request, before compression.
+MAX_STACK_BYTES = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One request as it will be sent, and the key under which it counts once."""
+
+    key: str
+    rows: int
+    body: bytes
+    encoding: str
+
+
+def batches(
+    category: Category, rows: Sequence[Row], hostname: str, ended: float
+) -> Iterator[Batch]:
+    """Requests for one interval that ended at `ended` (seconds since the epoch)."""
+    stacks = [c.name for c in category.columns if c.type.name == "stack"]
+    for part in _parts(rows, stacks):
+        named, index = _indexed(part, stacks)
+        body: dict[str, Any] = {"hostname": hostname, "time": timestamp(ended)}
+        if stacks:
+            body["stacks"] = index
+        body[category.table] = named
+        yield Batch(uuid.uuid4().hex, len(part), *encode(body))
+
+
+def _parts(rows: Sequence[Row], stacks: Sequence[str]) -> Iterator[list[Row]]:
+    part: list[Row] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += sum(len(row.get(name, "")) for name in stacks)
+        if len(part) >= MAX_ROWS or size >= MAX_STACK_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _indexed(rows: Sequence[Row], columns: Sequence[str]) -> tuple[list[Row], list[str]]:
+    index: dict[str, int] = {}
+    named = [
+        row | {name: index.setdefault(row[name], len(index)) for name in columns if name in row}
+        for row in rows
+    ]
+    return named, list(index)

@@ -1,0 +1,233 @@
+"""What this host can and cannot do for the agent, and the command that mends each lack."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import platform
+import re
+import shutil
+import urllib.parse
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kscope.agent import kernel
+from kscope.agent.bpfstats import BpfStatistics, load_trivial_program
+from kscope.client import DEFAULT_PORT, clock_ahead
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Bit numbers of linux/capability.h.
+_CAPABILITIES = {
+    "CAP_BPF": (39, "load programs and maps"),
+    "CAP_PERFMON": (38, "attach to tracepoints and perf events, read kernel stacks"),
+    "CAP_SYS_ADMIN": (21, "read BPF statistics; stands in for all others on kernels before 5.8"),
+    "CAP_SYS_PTRACE": (19, "name the frames of other users' processes"),
+    "CAP_DAC_READ_SEARCH": (2, "read tracefs, and binaries for their symbols"),
+    "CAP_SYSLOG": (34, "read kernel addresses, for the names of kernel frames"),
+    "CAP_SYS_RESOURCE": (24, "lock memory for maps, on kernels before 5.11"),
+}
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARNING = "warn"
+    FAILED = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`mend` is a command or a sentence; empty where nothing is to be done."""
+
+    verdict: Verdict
+    what: str
+    detail: str
+    mend: str = ""
+
+
+def examine(server: str) -> Iterator[Finding]:
+    """Everything there is to say about this host; `server` is the ingest listener's address."""
+    yield Finding(Verdict.OK, "kernel", f"{platform.release()} {platform.machine()}")
+    checks: tuple[Callable[[], Finding], ...] = (
+        _bcc,
+        _bpf_syscall,
+        _tracefs,
+        _syscall_tracepoints,
+        _kprobes,
+        _btf,
+        _kernel_symbols,
+        _perf_events,
+        _statistics,
+        _cgroups,
+        _bpftool,
+        _bpftrace,
+    )
+    for check in checks:
+        yield check()
+    yield from _capabilities()
+    yield from _server(server)
+
+
+def _bcc() -> Finding:
+    from kscope.agent.engines.bcc import load_bcc  # noqa: PLC0415 - what is being tried
+
+    try:
+        bcc = load_bcc()
+    except KscopeError as error:
+        return Finding(Verdict.FAILED, "bcc", str(error), "apt install python3-bpfcc")
+    except Exception as error:  # noqa: BLE001 - a broken package must not end the report
+        return Finding(Verdict.FAILED, "bcc", repr(error), "apt install --reinstall python3-bpfcc")
+    version = getattr(bcc, "__version__", "of unknown version")
+    return Finding(Verdict.OK, "bcc", f"{version} in {Path(bcc.__file__ or '').parent}")
+
+
+def _bpf_syscall() -> Finding:
+    """Load the smallest program there is: no configuration option says as much."""
+    reason = load_trivial_program()
+    if not reason:
+        return Finding(Verdict.OK, "bpf", "the kernel loads programs")
+    mend = "run as root, or see the capabilities below"
+    if "not implemented" in reason:
+        mend = "needs a kernel built with CONFIG_BPF_SYSCALL"
+    return Finding(Verdict.FAILED, "bpf", f"the kernel refuses programs: {reason}", mend)
+
+
+def _tracefs() -> Finding:
+    if (kernel.TRACEFS / "events" / "sched" / "sched_switch" / "format").exists():
+        return Finding(Verdict.OK, "tracefs", f"{kernel.TRACEFS}, with sched_switch")
+    command = f"mount -t tracefs tracefs {kernel.TRACEFS}"
+    if not os.access(kernel.TRACEFS, os.R_OK | os.X_OK) and kernel.TRACEFS.exists():
+        return Finding(Verdict.FAILED, "tracefs", f"{kernel.TRACEFS} cannot be read",
+                       "run as root, or with CAP_DAC_READ_SEARCH")  # fmt: skip
+    verdict = Verdict.WARNING if os.geteuid() == 0 else Verdict.FAILED
+    return Finding(verdict, "tracefs", "not mounted; the agent mounts it when root", command)
+
+
+def _syscall_tracepoints() -> Finding:
+    if kernel.offers("tracepoint:raw_syscalls:sys_enter"):
+        return Finding(Verdict.OK, "syscall tracepoints", "there")
+    return Finding(Verdict.WARNING, "syscall tracepoints", "none: some probes cannot run",
+                   "needs a kernel built with CONFIG_FTRACE_SYSCALLS")  # fmt: skip
+
+
+def _kprobes() -> Finding:
+    symbol = kernel.kprobe_symbol("finish_task_switch")
+    if symbol:
+        return Finding(Verdict.OK, "kprobes", f"there; off-CPU time is measured in {symbol}")
+    why = "finish_task_switch cannot be probed" if kernel.has_kprobes() else "none in this kernel"
+    return Finding(Verdict.WARNING, "kprobes", f"{why}: off-CPU time costs more",
+                   "nothing need be done; a kernel with CONFIG_KPROBES costs less")  # fmt: skip
+
+
+def _btf() -> Finding:
+    headers = Path(f"/lib/modules/{platform.release()}/build")
+    if kernel.BTF.exists():
+        return Finding(Verdict.OK, "btf", f"{kernel.BTF}; kernel headers are not needed")
+    if headers.exists():
+        return Finding(Verdict.OK, "btf", f"none, but headers in {headers}")
+    return Finding(Verdict.WARNING, "btf", "none: probes of kernel structs cannot run",
+                   f"apt install linux-headers-{platform.release()}")  # fmt: skip
+
+
+def _kernel_symbols() -> Finding:
+    try:
+        with Path("/proc/kallsyms").open(encoding="ascii", errors="replace") as file:
+            address = file.readline().split()[0]
+    except (OSError, IndexError):
+        return Finding(Verdict.FAILED, "kernel symbols", "/proc/kallsyms cannot be read",
+                       "needs a kernel built with CONFIG_KALLSYMS")  # fmt: skip
+    if int(address, 16):
+        return Finding(Verdict.OK, "kernel symbols", "readable")
+    return Finding(Verdict.FAILED, "kernel symbols", "hidden: kernel frames would have no names",
+                   "run as root or with CAP_SYSLOG, or sysctl kernel.kptr_restrict=0")  # fmt: skip
+
+
+def _perf_events() -> Finding:
+    if kernel.offers("perf:cpu-clock"):
+        return Finding(Verdict.OK, "perf events", "there")
+    return Finding(Verdict.WARNING, "perf events", "none: the profile probe cannot run",
+                   "needs a kernel built with CONFIG_PERF_EVENTS")  # fmt: skip
+
+
+def _statistics() -> Finding:
+    statistics = BpfStatistics()
+    if statistics.on:
+        statistics.close()
+        return Finding(Verdict.OK, "bpf statistics", "the probes' own cost can be measured")
+    return Finding(Verdict.WARNING, "bpf statistics", "off: the kernel side of a probe has no cost",
+                   "run as root, or sysctl kernel.bpf_stats_enabled=1")  # fmt: skip
+
+
+def _cgroups() -> Finding:
+    root = kernel.cgroup_root()
+    if root:
+        return Finding(Verdict.OK, "cgroup v2", str(root))
+    return Finding(Verdict.WARNING, "cgroup v2", "not mounted: --cgroup and container names lack",
+                   "mount -t cgroup2 none /sys/fs/cgroup")  # fmt: skip
+
+
+def _bpftool() -> Finding:
+    if shutil.which("bpftool", path=_path()):
+        return Finding(Verdict.OK, "bpftool", "there")
+    return Finding(Verdict.WARNING, "bpftool", "missing: probes of kernel structs cannot run",
+                   "apt install bpftool")  # fmt: skip
+
+
+def _bpftrace() -> Finding:
+    if shutil.which("bpftrace", path=_path()):
+        return Finding(Verdict.OK, "bpftrace", "there")
+    return Finding(Verdict.WARNING, "bpftrace", "missing: bpftrace probes cannot run",
+                   "apt install bpftrace")  # fmt: skip
+
+
+def _path() -> str:
+    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/bin"])
+
+
+def _capabilities() -> Iterator[Finding]:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    found = re.search(r"^CapEff:\s+([0-9a-f]+)$", status, re.MULTILINE)
+    effective = int(found[1], 16) if found else 0
+    for name, (bit, use) in _CAPABILITIES.items():
+        if effective >> bit & 1:
+            yield Finding(Verdict.OK, name, use)
+        else:
+            yield Finding(Verdict.WARNING, name, f"lacking: {use}",
+                          f"systemd: AmbientCapabilities={name}; shell: sudo capsh "
+                          f"--caps={name.lower()}+eip ... or run as root")  # fmt: skip
+
+
+def _server(url: str) -> Iterator[Finding]:
+    parts = urllib.parse.urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port or DEFAULT_PORT, timeout=5)
+    try:
+        connection.request("GET", parts.path.rstrip("/") + "/healthz")
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        yield Finding(Verdict.FAILED, "server", f"{url}: {error}",
+                      "start one (kscope serve), or name another with --server")  # fmt: skip
+        return
+    finally:
+        connection.close()
+    if answer.status != 200:
+        yield Finding(Verdict.FAILED, "server", f"{url}: HTTP {answer.status} from /healthz",
+                      "is this the ingest listener of a Kernelscope server?")  # fmt: skip
+        return
+    yield Finding(Verdict.OK, "server", f"{url} answers")
+    yield _clock(answer.headers.get("Date"))
+
+
+def _clock(date: str | None) -> Finding:
+    ahead = clock_ahead(date)
+    if ahead is None:
+        return Finding(Verdict.WARNING, "clock", "the server did not say its time")
+    if abs(ahead) < 5:
+        return Finding(Verdict.OK, "clock", "agrees with the server's")
+    return Finding(Verdict.WARNING, "clock", f"the server's is {ahead:+.0f} s off ours: rows would "
+                   "stand at the wrong time", "timedatectl set-ntp true, on both")  # fmt: skip

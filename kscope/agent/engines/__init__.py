@@ -1,0 +1,1 @@
+"""What runs a probe: bcc, bpftrace, or a recording."""

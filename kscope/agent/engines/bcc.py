@@ -1,0 +1,398 @@
+"""Runs a `.bpf.c` program with bcc, the only module that imports it."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import importlib.util
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kscope.agent import kernel, processes, stubs
+from kscope.agent.decode import reader
+from kscope.agent.engines.base import Cost, Drained, Loss, Target
+from kscope.agent.engines.stacks import Stacks
+from kscope.agent.engines.symbols import Symbols
+from kscope.agent.rows import check_field, merge
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from types import ModuleType
+
+    from kscope.agent.engines.base import Row
+    from kscope.declare.model import Attach, Category, Column, Option, Source
+
+# Where distributions put it. Only this one package joins the path: the rest of those folders
+# would shadow the packages of a virtual environment.
+_PLACES = (
+    "/usr/lib/python3/dist-packages",
+    *(f"/usr/lib/python3.{minor}/site-packages" for minor in range(9, 16)),
+    *(f"/usr/lib64/python3.{minor}/site-packages" for minor in range(9, 16)),
+)
+_PRELUDE = Path(__file__).with_name("kscope.h")
+# The order of `enum ks_loss` in kscope.h.
+_LOSSES = (
+    "stacks_collided", "stacks_full", "stacks_other", "keys_full", "starts_full", "events",
+)  # fmt: skip
+_GENERATION, _RAISED_US = 0, 1
+_SETTLE = 0.002  # seconds in which a program that read the old generation has ended
+# LLVM's set-up inside libbcc, and the standard error we borrow, are the whole process's.
+_compiling = threading.Lock()
+
+
+@functools.cache
+def load_bcc() -> ModuleType:
+    """The bcc package, the interpreter's own or the distribution's; KscopeError without either."""
+    try:
+        if importlib.util.find_spec("bcc") is None:
+            _import_from(next(p for p in _PLACES if Path(p, "bcc", "__init__.py").exists()))
+        return importlib.import_module("bcc")
+    except StopIteration:
+        raise KscopeError("the bcc engine needs bcc: apt install python3-bpfcc") from None
+    except OSError as error:  # the package without its shared library
+        raise KscopeError(f"bcc: {error}: apt install libbpfcc") from None
+
+
+def _import_from(place: str) -> None:
+    folder = Path(place, "bcc")
+    spec = importlib.util.spec_from_file_location(
+        "bcc", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["bcc"] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules["bcc"]
+        raise
+
+
+class BccEngine:
+    """One category's program in the kernel.
+
+    `options` are the values of the probe's declared options; `keys` and `stacks` size the maps.
+    """
+
+    def __init__(
+        self,
+        category: Category,
+        options: Mapping[str, Any],
+        target: Target,
+        *,
+        keys: int = 16384,
+        stacks: int = 16384,
+    ) -> None:
+        assert category.probe
+        self._category = category
+        self._probe = category.probe
+        self._options = options
+        self._target = target
+        self._keys = keys
+        self._stack_count = stacks
+        self._loss = Loss()
+        self._lost_before = [0] * len(_LOSSES)
+        self._events: list[Row] = []
+        self._broken: BaseException | None = None
+        self._generation = 0
+
+    def start(self) -> None:
+        bcc = load_bcc()
+        kernel.mount_tracefs()
+        attached = self._offered()
+        with _compiling:
+            os.environ["BCC_KERNEL_SOURCE"] = str(self._headers())
+            self._bpf = self._compiled(bcc, attached)
+        self._symbols = Symbols(bcc.SymbolCache, _free_symbols)
+        try:
+            for attach in attached:
+                self._attach(bcc, attach)
+            self._table = self._bpf[self._probe.collect.name]
+            self._stacks = Stacks(self._bpf, self._symbols) if self._uses_stacks() else None
+            self._readers = dict(self._column_readers())
+            if self._is_events:
+                self._table.open_ring_buffer(self._take_event)
+        except BaseException:
+            self.close()
+            raise
+        if self._target.pid:
+            self._symbols.prime(self._target.pid)
+        if self._with_children:
+            self._adopt(processes.descendants(self._target.pid))
+
+    def poll(self, seconds: float) -> None:
+        if self._is_events:
+            self._bpf.ring_buffer_poll(int(seconds * 1000))
+            self._check()
+        else:
+            time.sleep(seconds)
+        if self._stacks and self._with_children:
+            self._prime_children()
+
+    def drain(self) -> Drained:
+        if self._is_events:
+            self._bpf.ring_buffer_consume()
+            self._check()
+            rows, self._events = self._events, []
+        else:
+            rows = merge(self._category, self._map_rows())
+        self._count_losses()
+        loss, self._loss = self._loss, Loss()
+        return Drained(rows, loss)
+
+    def cost(self) -> Cost:
+        runs = run_ns = 0
+        for function in self._bpf.funcs.values():
+            info = Path(f"/proc/self/fdinfo/{function.fd}").read_text(encoding="ascii")
+            figures = dict(re.findall(r"^(run_\w+):\s+(\d+)$", info, re.MULTILINE))
+            runs += int(figures.get("run_cnt", 0))
+            run_ns += int(figures.get("run_time_ns", 0))
+        return Cost(runs, run_ns, known=runs > 0)
+
+    def raise_threshold(self, by: int) -> bool:
+        self._bpf["ks_control"][ctypes.c_int(_RAISED_US)] = ctypes.c_ulonglong(by)
+        return any(option.name == "threshold" for option in self._probe.options)
+
+    def close(self) -> None:
+        self._symbols.close()
+        self._bpf.cleanup()
+
+    def _adopt(self, pids: Iterable[int]) -> None:
+        """The program itself sees only forks from now on."""
+        family = self._bpf["ks_family"]
+        for pid in pids:
+            family[ctypes.c_uint(pid)] = ctypes.c_ubyte(1)
+
+    # ---- loading
+
+    @property
+    def _with_children(self) -> bool:
+        return self._target.children or (self._probe.children and self._target.pid > 0)
+
+    def _offered(self) -> list[Attach]:
+        """What of the probe's attach points this kernel has; KscopeError where one must be."""
+        wanted = [*self._probe.needs, *_tracepoints(self._program())]
+        wanted += [attach.to for attach in self._probe.attach if not attach.define]
+        missing = [place for place in dict.fromkeys(wanted) if not kernel.offers(place)]
+        if missing:
+            raise KscopeError(
+                f"{self._category.table}: this kernel does not offer {', '.join(missing)}"
+                + kernel.why_not(missing)
+            )
+        return [attach for attach in self._probe.attach if kernel.offers(attach.to)]
+
+    def _program(self) -> str:
+        assert self._probe.program
+        try:
+            return self._probe.program.read_text(encoding="utf-8")
+        except OSError as error:
+            raise KscopeError(f"{self._probe.program}: {error.strerror}") from None
+
+    def _headers(self) -> Path:
+        if "btf" in self._probe.needs or (
+            "btf" in self._probe.detect.values() and kernel.offers("btf")
+        ):
+            return stubs.struct_headers()
+        return stubs.tracepoint_headers()
+
+    def _compiled(self, bcc: ModuleType, attached: list[Attach]) -> Any:
+        program = self._probe.program
+        assert program
+        text = f'{_PRELUDE.read_text()}\n#line 1 "{program.name}"\n{self._program()}'
+        flags = [f"-D{name}={value}" for name, value in self._constants(attached).items()]
+        reason = ""
+        with _captured_stderr() as complaints:
+            try:
+                return bcc.BPF(text=text, cflags=[*flags, "-Wno-unused-function"])
+            except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
+                reason = str(error)
+            complaints.seek(0)
+            detail = complaints.read().decode("utf-8", "replace").strip()
+        raise KscopeError(f"{program}: {reason}" + (f"\n{detail[-4000:]}" if detail else ""))
+
+    def _constants(self, attached: list[Attach]) -> dict[str, str]:
+        present = {attach.define for attach in attached}
+        target = self._target
+        constants = {
+            "KS_KEYS": str(self._keys),
+            "KS_PID": str(target.pid),
+            "KS_TID": str(target.tid),
+            "KS_CHILDREN": str(int(self._with_children)),
+            "KS_CGROUP": f"{kernel.cgroup_id(target.cgroup)}ULL",
+        }
+        if self._uses_stacks():
+            constants["KS_STACKS"] = str(self._stack_count)
+        for attach in self._probe.attach:
+            if attach.define:
+                constants[attach.define] = str(int(attach.define in present))
+        for name, place in self._probe.detect.items():
+            constants[name] = str(int(kernel.offers(place)))
+        for option in self._probe.options:
+            constants[option.define] = _constant(option, self._options.get(option.name))
+        return constants
+
+    def _attach(self, bcc: ModuleType, attach: Attach) -> None:
+        kind, _, place = attach.to.partition(":")
+        run = attach.run.encode()
+        try:
+            if kind == "kprobe":
+                symbol = kernel.kprobe_symbol(place) or place
+                self._bpf.attach_kprobe(event=symbol.encode(), fn_name=run)
+            elif kind == "tracepoint":
+                self._bpf.attach_tracepoint(tp=place.encode(), fn_name=run)
+            else:
+                self._attach_perf(bcc, place, run)
+        except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
+            raise KscopeError(f"{self._category.table}: {attach.to}: {error}") from None
+
+    def _attach_perf(self, bcc: ModuleType, place: str, run: bytes) -> None:
+        """`cpu-clock@99`, or `cpu-clock@frequency` with an option's name."""
+        _, _, rate = place.partition("@")
+        self._bpf.attach_perf_event(
+            ev_type=bcc.PerfType.SOFTWARE,
+            ev_config=bcc.PerfSWConfig.CPU_CLOCK,
+            fn_name=run,
+            sample_freq=int(self._options.get(rate, rate)),
+        )
+
+    # ---- reading
+
+    @property
+    def _is_events(self) -> bool:
+        return self._probe.collect.kind == "events"
+
+    def _uses_stacks(self) -> bool:
+        return "ks_stack(" in self._program()
+
+    def _column_readers(self) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], Any]]]:
+        if self._is_events:
+            event = self._example()
+            parts: dict[str, type] = {"event": type(event)}
+        else:
+            parts = {"key": self._table.Key, "value": self._table.Leaf}
+        for name, source in self._probe.collect.columns.items():
+            column = self._category.column(name)
+            assert column
+            where = f"{self._category.file}: probe.collect.columns.{name}"
+            for path in source.fields:
+                check_field(path, parts, where)
+            yield name, self._reader(column, source)
+
+    def _example(self) -> Any:
+        try:
+            return self._table.event(ctypes.create_string_buffer(8192))
+        except SystemExit:  # how bcc ends a program whose struct it cannot read
+            raise KscopeError(
+                f"{self._probe.program}: an event's fields must be of plain types: u8 to u64, s32, "
+                "char and arrays of them"
+            ) from None
+
+    def _reader(self, column: Column, source: Source) -> Callable[[Mapping[str, Any]], Any]:
+        if column.type.name != "stack":
+            return reader(column, source)
+        assert self._stacks
+        stacks = self._stacks
+        part = source.fields[0].partition(".")[0]
+        names = tuple(path.partition(".")[2] for path in source.fields)
+        return lambda entry: stacks.text(entry[part], names, self._loss)
+
+    def _map_rows(self) -> Iterator[Row]:
+        """Rows of the generation that the program has just left."""
+        left, self._generation = self._generation, self._generation ^ 1
+        self._bpf["ks_control"][ctypes.c_int(_GENERATION)] = ctypes.c_ulonglong(self._generation)
+        time.sleep(_SETTLE)
+        for key, value in list(_take(self._table, left)):
+            if self._stacks:
+                self._stacks.disown(key)
+            entry = {"key": key, "value": value}
+            yield {name: read(entry) for name, read in self._readers.items()}
+        if self._stacks:
+            parks = "BPF_HASH(waiting," in self._program()
+            waiting = self._bpf["waiting"] if parks else None
+            self._stacks.forget(left, waiting)
+
+    def _take_event(self, _context: Any, data: Any, _size: int) -> None:
+        # ctypes swallows what a callback raises.
+        try:
+            entry = {"event": self._table.event(data)}
+            self._events.append({name: read(entry) for name, read in self._readers.items()})
+        except Exception as error:  # noqa: BLE001
+            self._broken = error
+
+    def _prime_children(self) -> None:
+        """Short-lived processes have no names any more when the interval ends."""
+        for pid in self._bpf["ks_family"].keys():  # noqa: SIM118 - no dict
+            self._symbols.prime(pid.value)
+
+    def _check(self) -> None:
+        if self._broken:
+            raise self._broken
+
+    def _count_losses(self) -> None:
+        table = self._bpf["ks_lost"]
+        for slot, name in enumerate(_LOSSES):
+            total = table[ctypes.c_int(slot)].value
+            setattr(self._loss, name, total - self._lost_before[slot])
+            self._lost_before[slot] = total
+
+
+def _tracepoints(program: str) -> Iterator[str]:
+    """Those that the program cannot do without: declared outside any #if."""
+    depth = 0
+    for line in program.splitlines():
+        if re.match(r"\s*#\s*if", line):
+            depth += 1
+        elif re.match(r"\s*#\s*endif", line):
+            depth -= 1
+        found = re.match(r"TRACEPOINT_PROBE\((\w+),\s*(\w+)\)", line)
+        if found and not depth:
+            yield f"tracepoint:{found[1]}:{found[2]}"
+
+
+def _take(table: Any, generation: int) -> Iterator[tuple[Any, Any]]:
+    """Empty the map, or where its key has a `generation` that half of it."""
+    split = any(field[0] == "generation" for field in getattr(table.Key, "_fields_", ()))
+    for key in list(table.keys()):
+        if split and key.generation != generation:
+            continue
+        yield key, table[key]
+        del table[key]
+
+
+def _constant(option: Option, given: Any) -> str:
+    value = option.default if given is None else given
+    if option.choices:
+        return str(option.choices[value])
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)
+
+
+def _free_symbols(cache: Any, pid: int) -> None:
+    """SymbolCache has no destructor of its own; a long run would keep every process's symbols."""
+    importlib.import_module("bcc.libbcc").lib.bcc_free_symcache(cache.cache, pid)
+
+
+@contextmanager
+def _captured_stderr() -> Iterator[Any]:
+    """clang writes to file descriptor 2 directly: what it says belongs in our error."""
+    with tempfile.TemporaryFile() as file:
+        kept = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield file
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

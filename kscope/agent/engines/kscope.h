@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+ *
+ * What every Kernelscope program can count on. The bcc engine puts this text in front of the
+ * program (bcc rewrites map calls in the main file only, so it cannot be an #include).
+ *
+ * Constants that the engine defines:
+ *   KS_PID, KS_TID    trace only this process, this thread; 0: all
+ *   KS_CHILDREN       1: the descendants of KS_PID too
+ *   KS_CGROUP         trace only this cgroup (its id, cgroup v2); 0: all
+ *   KS_KEYS           how many keys the aggregating map holds
+ *   KS_STACKS         how many stacks a generation holds
+ */
+#include <uapi/linux/ptrace.h>
+
+/* Slots of ks_lost: what the program could not record. The agent reads them at each drain. */
+enum ks_loss {
+    KS_LOST_STACK_COLLISION, /* another stack holds the slot */
+    KS_LOST_STACK_FULL,
+    KS_LOST_STACK_OTHER,
+    KS_LOST_KEY,             /* the aggregating map is full */
+    KS_LOST_START,           /* the map of things under way is full */
+    KS_LOST_EVENT,           /* the event buffer is full */
+    KS_LOSS_KINDS,
+};
+BPF_ARRAY(ks_lost, u64, KS_LOSS_KINDS);
+
+/* Slots of ks_control, written by the agent while the program runs. */
+enum ks_control_slot {
+    KS_GENERATION,  /* flips at each drain: the agent reads the half that nobody writes to */
+    KS_RAISED_US,   /* what the overhead governor adds to the threshold */
+    KS_CONTROL_SLOTS,
+};
+BPF_ARRAY(ks_control, u64, KS_CONTROL_SLOTS);
+
+static inline void ks_lose(int kind)
+{
+    u64 *n = ks_lost.lookup(&kind);
+    if (n)
+        __sync_fetch_and_add(n, 1);
+}
+
+static inline u64 ks_read(int slot)
+{
+    u64 *value = ks_control.lookup(&slot);
+    return value ? *value : 0;
+}
+
+static inline u32 ks_generation(void)
+{
+    return ks_read(KS_GENERATION) & 1;
+}
+
+/* floor(log2(v)), 0 for 0: the slot of a `histogram` column. */
+static inline u32 ks_log2(u64 v)
+{
+    return v ? bpf_log2l(v) - 1 : 0;
+}
+
+#if KS_CHILDREN
+BPF_HASH(ks_family, u32, u8, 16384);
+
+TRACEPOINT_PROBE(sched, sched_process_fork)
+{
+    u32 parent = bpf_get_current_pid_tgid() >> 32, child = args->child_pid;
+    u8 one = 1;
+    if (parent == KS_PID || ks_family.lookup(&parent))
+        ks_family.update(&child, &one);
+    return 0;
+}
+
+TRACEPOINT_PROBE(sched, sched_process_free)
+{
+    u32 pid = args->pid;
+    ks_family.delete(&pid);
+    return 0;
+}
+#endif
+
+/* Whether the current thread is one that the user asked for; never the idle task. */
+static inline bool ks_wanted(void)
+{
+    u64 id = bpf_get_current_pid_tgid();
+    u32 tgid = id >> 32;
+    if (!(u32)id)
+        return false;
+#if KS_TID
+    if ((u32)id != KS_TID)
+        return false;
+#endif
+#if KS_PID && KS_CHILDREN
+    if (tgid != KS_PID && !ks_family.lookup(&tgid))
+        return false;
+#elif KS_PID
+    if (tgid != KS_PID)
+        return false;
+#endif
+#if KS_CGROUP
+    if (bpf_get_current_cgroup_id() != KS_CGROUP)
+        return false;
+#endif
+    return true;
+}
+
+/* Whether anything was asked for: if so, what cannot be told whose it is, is left out. */
+#define KS_FILTERED (KS_PID || KS_TID || KS_CGROUP)
+
+/* For what happens on top of any thread, the idle task among them. */
+static inline bool ks_wanted_or_idle(void)
+{
+    return !KS_FILTERED || ks_wanted();
+}
+
+#ifdef KS_STACKS
+/* Two generations: while the agent reads and empties one, the program fills the other. A stack
+ * map has one place for each hash; what finds it taken goes to an overflow map,
+ * and from there to another: of 3000 stacks 250 go to the first, 8 to the second.
+ */
+BPF_STACK_TRACE(ks_stacks_0, KS_STACKS);
+BPF_STACK_TRACE(ks_stacks_1, KS_STACKS);
+BPF_STACK_TRACE(ks_overflow_0, KS_STACKS / 4);
+BPF_STACK_TRACE(ks_overflow_1, KS_STACKS / 4);
+BPF_STACK_TRACE(ks_last_0, KS_STACKS / 8);
+BPF_STACK_TRACE(ks_last_1, KS_STACKS / 8);
+#define KS_STACK_GENERATION_BIT 30
+#define KS_STACK_LEVEL_BIT 28
+
+/* A stack's id with its generation, or a negative errno, counted as lost where it is a loss. */
+static inline int ks_stack(void *ctx, u64 flags)
+{
+    u32 generation = ks_generation(), level = 0;
+    int id;
+    /* The idle task has no user half; asked for it, kernels answer with different errors. */
+    if ((flags & BPF_F_USER_STACK) && !(bpf_get_current_pid_tgid() >> 32))
+        return -14;
+    if (generation)
+        id = ks_stacks_1.get_stackid(ctx, flags);
+    else
+        id = ks_stacks_0.get_stackid(ctx, flags);
+    if (id == -17) {
+        level = 1;
+        if (generation)
+            id = ks_overflow_1.get_stackid(ctx, flags);
+        else
+            id = ks_overflow_0.get_stackid(ctx, flags);
+    }
+    if (id == -17) {
+        level = 2;
+        if (generation)
+            id = ks_last_1.get_stackid(ctx, flags);
+        else
+            id = ks_last_0.get_stackid(ctx, flags);
+    }
+    if (id >= 0)
+        return id | (generation << KS_STACK_GENERATION_BIT) | (level << KS_STACK_LEVEL_BIT);
+    if (id == -17)
+        ks_lose(KS_LOST_STACK_COLLISION);
+    else if (id == -12 || id == -7)
+        ks_lose(KS_LOST_STACK_FULL);
+    else if (id != -14) /* EFAULT: the thread has no such stack */
+        ks_lose(KS_LOST_STACK_OTHER);
+    return id;
+}
+#endif

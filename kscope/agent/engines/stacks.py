@@ -1,0 +1,137 @@
+"""Stack ids to folded text, from the two generations of stack maps that `kscope.h` declares."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from typing import TYPE_CHECKING, Any
+
+from kscope.agent.engines.symbols import KERNEL_SUFFIX
+from kscope.agent.rows import folded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kscope.agent.engines.base import Loss
+    from kscope.agent.engines.symbols import Symbols
+
+# As in kscope.h.
+GENERATION_BIT, LEVEL_BIT = 30, 28
+# bpf_get_stackid: no such stack (a kernel thread has no user half). Anything else is a loss.
+NO_STACK = -14
+# The size of bcc's struct bpf_stacktrace, and the kernel's default.
+MAX_DEPTH = 127
+LOST = "[lost stack]"
+WAKER = "--"
+WAKER_KSTACK = "waker_kstack"
+INTERRUPT = b"[interrupt]"
+# Where the kernel's entry code takes an interrupt; on x86 and on arm64.
+_INTERRUPT_ENTRY = re.compile(r"(asm_sysvec_\w+|asm_common_interrupt|el[01][ht]_64_irq)_\[k\]")
+
+
+class Stacks:
+    """`bpf` is a loaded bcc.BPF whose program uses `ks_stack`."""
+
+    def __init__(self, bpf: Any, symbols: Symbols) -> None:
+        self._maps = {
+            generation << GENERATION_BIT | level << LEVEL_BIT: bpf[f"{name}_{generation}"]
+            for generation in (0, 1)
+            for level, name in enumerate(("ks_stacks", "ks_overflow", "ks_last"))
+        }
+        self._symbols = symbols
+        self._walked: dict[int, list[int]] = {}
+
+    def disown(self, holder: Any) -> None:
+        """Where an interrupt ended a sleep, take the blame from the thread that it interrupted.
+
+        `holder` is a key with the fields `waker_kstack`, `waker_ustack`, `waker_tgid` and
+        `waker_comm`; without them nothing is to do.
+        """
+        stack_id = getattr(holder, WAKER_KSTACK, NO_STACK)
+        if stack_id < 0:
+            return
+        if ends_in_interrupt(self._symbols.kernel_frames(self._addresses(stack_id))) is not None:
+            holder.waker_tgid = 0
+            holder.waker_ustack = NO_STACK
+            holder.waker_comm = INTERRUPT
+
+    def text(self, holder: Any, fields: Sequence[str], loss: Loss) -> str:
+        """Root first. `fields` come innermost first, as `kstack, ustack`; the process of a user
+        half is the field `tgid` beside it. Fields of another prefix (`waker_kstack`) are put on
+        top upside down, leaf to root, behind `--`: who ended the wait. Alone they are a stack as
+        any other.
+        """
+        own: list[str] = []
+        waker: list[str] = []
+        for field in fields:
+            prefix = field.removesuffix("kstack").removesuffix("ustack")
+            frames = self._frames(holder, field, prefix, loss)
+            (waker if prefix else own).extend(frames)
+        if len({field.startswith("waker_") for field in fields}) == 1:
+            own, waker = own + waker, []
+        own.reverse()
+        return folded([*own, WAKER, *waker] if waker else own)
+
+    def _frames(self, holder: Any, field: str, prefix: str, loss: Loss) -> list[str]:
+        stack_id = getattr(holder, field)
+        kernel = field.endswith("kstack")
+        if stack_id < 0:
+            if stack_id == NO_STACK:
+                return []
+            return [LOST + KERNEL_SUFFIX if kernel else LOST]
+        addresses = self._addresses(stack_id)
+        loss.stacks_truncated += len(addresses) >= MAX_DEPTH
+        if kernel:
+            frames = self._symbols.kernel_frames(addresses)
+            return frames[: ends_in_interrupt(frames)] if field == WAKER_KSTACK else frames
+        return self._symbols.user_frames(getattr(holder, prefix + "tgid"), addresses, loss)
+
+    def _addresses(self, stack_id: int) -> list[int]:
+        walked = self._walked.get(stack_id)
+        if walked is None:
+            slot = stack_id & ((1 << LEVEL_BIT) - 1)
+            table = self._maps[stack_id - slot]
+            try:
+                found = table[ctypes.c_int(slot)].ip
+            except KeyError:
+                found = ()
+            walked = self._walked[stack_id] = list(_until_zero(found))
+        return walked
+
+    def forget(self, generation: int, waiting: Mapping[Any, Any] | None) -> None:
+        """Empty the generation that nobody writes to, but for the stacks of threads that wait."""
+        held = _held(waiting) if waiting is not None else set()
+        for bits, table in self._maps.items():
+            if bits >> GENERATION_BIT != generation:
+                continue
+            for slot in list(table.keys()):
+                if slot.value | bits not in held:
+                    del table[slot]
+        self._walked.clear()
+
+
+def ends_in_interrupt(frames: Sequence[str]) -> int | None:
+    """How many of the frames, which come leaf first, belong to an interrupt; None if there is none.
+
+    The rest is what it interrupted.
+    """
+    entries = (i + 1 for i, name in enumerate(frames) if _INTERRUPT_ENTRY.fullmatch(name))
+    return next(entries, None)
+
+
+def _until_zero(addresses: Any) -> Any:
+    for address in addresses:
+        if not address:
+            return
+        yield address
+
+
+def _held(waiting: Mapping[Any, Any]) -> set[int]:
+    """Every stack id in the map of things under way, in the struct itself or in its `key`."""
+    ids: set[int] = set()
+    for value in waiting.values():
+        holder = getattr(value, "key", value)
+        for name, *_ in getattr(holder, "_fields_", ()):
+            if name.endswith(("kstack", "ustack")):
+                ids.add(getattr(holder, name))
+    return ids

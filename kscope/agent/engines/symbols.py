@@ -1,0 +1,141 @@
+"""Addresses to frame names, the user ones while their process lives."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kscope.agent.rows import frame_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kscope.agent.engines.base import Loss
+
+KERNEL_SUFFIX = "_[k]"
+UNKNOWN = "[unknown]"
+MAX_PROCESSES = 256
+MAX_KERNEL_NAMES = 100_000
+
+# How the program itself was called; no part of what the thread was doing.
+_OWN_FRAMES = re.compile(
+    r"bpf_prog_|bpf_trace_run|__bpf_trace_|bpf_get_stack|__bpf_get_stack|perf_trace_|perf_call_bpf"
+    r"|trace_event_raw_|trace_call_bpf|__traceiter_|kprobe_|kretprobe_|aggr_pre_handler"
+    r"|ftrace_|arch_ftrace|optimized_callback|opt_pre_handler|__do_trace_|syscall_trace_enter$|perf_syscall_(enter|exit)$"
+)
+
+
+def without_own(names: list[str]) -> list[str]:
+    """Kernel frames, leaf first, without those by which the probe itself was called."""
+    start = 0
+    while start < len(names) and _OWN_FRAMES.match(names[start]):
+        start += 1
+    return names[start:]
+
+
+class Symbols:
+    """Resolves through `resolver(pid)`, an object like bcc.SymbolCache; pid -1 is the kernel.
+
+    `forget(resolver, pid)` frees one. A process's resolver is kept as long as the process is
+    among the last ones asked about and has not been replaced by another of the same pid.
+    """
+
+    def __init__(self, resolver: Callable[[int], Any], forget: Callable[[Any, int], None]) -> None:
+        self._new = resolver
+        self._forget = forget
+        self._kernel = resolver(-1)
+        self._kernel_names: dict[int, str] = {}
+        self._processes: OrderedDict[int, _Process] = OrderedDict()
+
+    def kernel_frames(self, addresses: Sequence[int]) -> list[str]:
+        """Leaf first, as the kernel gives them; without the frames of the probe itself."""
+        names = [self._kernel_name(address) for address in addresses]
+        return [name + KERNEL_SUFFIX for name in without_own(names)]
+
+    def user_frames(self, pid: int, addresses: Sequence[int], loss: Loss) -> list[str]:
+        """Leaf first. Frames outside the main binary name their library."""
+        process = self.prime(pid)
+        names = [process.name(address) for address in addresses]
+        loss.frames += len(names)
+        loss.frames_unknown += sum(name.startswith(UNKNOWN) for name in names)
+        return names
+
+    def prime(self, pid: int) -> _Process:
+        """Open a process's maps now: after its end they cannot be read any more."""
+        started = _start_time(pid)
+        process = self._processes.get(pid)
+        if process and started is not None and process.started != started:
+            self._drop(pid)
+            process = None
+        if process is None:
+            process = _Process(self._new(pid), started, _main_binary(pid))
+            self._processes[pid] = process
+            if len(self._processes) > MAX_PROCESSES:
+                self._drop(next(iter(self._processes)))
+        self._processes.move_to_end(pid)
+        return process
+
+    def close(self) -> None:
+        for pid in list(self._processes):
+            self._drop(pid)
+        self._forget(self._kernel, -1)
+
+    def _drop(self, pid: int) -> None:
+        self._forget(self._processes.pop(pid).resolver, pid)
+
+    def _kernel_name(self, address: int) -> str:
+        name = self._kernel_names.get(address)
+        if name is None:
+            if len(self._kernel_names) >= MAX_KERNEL_NAMES:
+                self._kernel_names.clear()
+            found, _, _ = self._kernel.resolve(address, False)  # noqa: FBT003 - bcc's signature
+            name = self._kernel_names[address] = _decoded(found) or UNKNOWN
+        return name
+
+
+class _Process:
+    def __init__(self, resolver: Any, started: int | None, binary: str) -> None:
+        self.resolver = resolver
+        self.started = started
+        self._binary = binary
+        self._names: dict[int, str] = {}
+        resolver.resolve(0, True)  # noqa: FBT003 - makes bcc read the process's maps
+
+    def name(self, address: int) -> str:
+        name = self._names.get(address)
+        if name is None:
+            found, _, module = self.resolver.resolve(address, True)  # noqa: FBT003
+            name = self._text(_decoded(found) or UNKNOWN, _decoded(module))
+            # An unknown one may come from code that is mapped later.
+            if found and len(self._names) < MAX_KERNEL_NAMES:
+                self._names[address] = name
+        return name
+
+    def _text(self, name: str, module: str) -> str:
+        library = Path(module).name
+        if not library or library == self._binary:
+            return frame_text(name)
+        return f"{frame_text(name)} [{frame_text(library)}]"
+
+
+def _decoded(raw: bytes | None) -> str:
+    return raw.decode("utf-8", "replace") if raw else ""
+
+
+def _start_time(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - a hot path
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _main_binary(pid: int) -> str:
+    try:
+        path = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - a hot path
+    except OSError:
+        return ""
+    return Path(path.removesuffix(" (deleted)")).name

@@ -1,0 +1,87 @@
+"""Loss as data: one row of the built-in category `agent` for each probe and interval."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kscope.agent.engines.base import Loss
+
+if TYPE_CHECKING:
+    from kscope.agent.engines.base import Row
+    from kscope.agent.sender import Sender
+    from kscope.agent.spool import Spool
+
+TABLE = "agent"
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(slots=True)
+class Interval:
+    """What one probe did in one interval; times in microseconds."""
+
+    probe: str
+    state: str
+    detail: str = ""
+    elapsed: int = 0
+    rows: int = 0
+    loss: Loss = dataclasses.field(default_factory=Loss)
+    bpf_runs: int = 0
+    bpf_time: int = 0
+    cpu_time: int = 0
+    threshold: int = 0
+
+
+class Health:
+    """Turns intervals into rows, with the state of the spool they share."""
+
+    def __init__(self, spool: Spool, sender: Sender) -> None:
+        self._spool = spool
+        self._sender = sender
+
+    def row(self, interval: Interval) -> Row:
+        batches, size, age = self._spool.depth()
+        dropped = self._spool.take_dropped()
+        sent = self._sender.take_sent()
+        loss = dataclasses.asdict(interval.loss)
+        frames = {name: loss.pop(name) for name in ("frames", "frames_unknown")}
+        return {
+            "probe": interval.probe,
+            "state": interval.state,
+            "detail": interval.detail[:1000],
+            "elapsed": interval.elapsed,
+            "row_count": interval.rows,
+            **{f"lost_{name}": count for name, count in loss.items()},
+            **frames,
+            "bpf_runs": interval.bpf_runs,
+            "bpf_time": interval.bpf_time,
+            "cpu_time": interval.cpu_time,
+            "memory": resident_bytes(),
+            "threshold": interval.threshold,
+            "spool_batches": batches,
+            "spool_bytes": size,
+            "spool_age": round(age, 1),
+            "dropped_batches": dropped.batches,
+            "dropped_rows": dropped.rows,
+            "refused_batches": sent.refused,
+            "failed_sends": sent.failures,
+        }
+
+
+def killed_row(probe: str, began: float) -> dict[str, object]:
+    """An interval that no drain ended: the agent was killed or the machine went down."""
+    return {
+        "probe": probe,
+        "state": "killed",
+        "detail": "the agent ended without draining: what this interval saw is lost",
+        "elapsed": max(0, round((time.time() - began) * 1e6)),
+        "lost_intervals": 1,
+    }
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a hot path
+        return int(file.read().split()[1]) * _PAGE

@@ -1,0 +1,117 @@
+"""What the running kernel offers: asked of the kernel itself, never of its version number."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import re
+from pathlib import Path
+
+from kscope.errors import KscopeError
+
+TRACEFS = Path("/sys/kernel/tracing")
+BTF = Path("/sys/kernel/btf/vmlinux")
+CGROUP_ROOTS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
+# What the compiler may append when it clones or splits a function; `.cold` is never entered.
+_CLONE = r"(?:\.isra\.\d+|\.constprop\.\d+|\.part\.\d+)*"
+
+
+def mount_tracefs() -> None:
+    """Containers and minimal systems boot without tracefs, which holds the tracepoint formats."""
+    if (TRACEFS / "events").is_dir():
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"tracefs", bytes(TRACEFS), b"tracefs", 0, None) == 0:
+        return
+    reason = os.strerror(ctypes.get_errno())
+    raise KscopeError(
+        f"tracefs is not mounted at {TRACEFS}, and mounting it failed ({reason}): "
+        f"as root, mount -t tracefs tracefs {TRACEFS}"
+    )
+
+
+def offers(place: str) -> bool:
+    """Whether the kernel has `tracepoint:sched:sched_switch[:field]`, `kprobe:name` or `btf`.
+
+    `perf:cpu-clock@99` asks for perf events, `cgroup2` for a mounted cgroup v2 hierarchy.
+    """
+    kind, _, name = place.partition(":")
+    if kind == "tracepoint":
+        return _has_tracepoint(*name.split(":"))
+    if kind == "kprobe":
+        return kprobe_symbol(name) is not None
+    if kind == "perf":
+        return Path("/proc/sys/kernel/perf_event_paranoid").exists()
+    if kind == "btf":
+        return BTF.exists()
+    if kind == "cgroup2":
+        return cgroup_root() is not None
+    raise KscopeError(f"unknown attach point '{place}'")
+
+
+def _has_tracepoint(group: str, name: str, field: str = "") -> bool:
+    try:
+        text = (TRACEFS / "events" / group / name / "format").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return (
+        not field or re.search(rf"\bfield:[^;]*\b{re.escape(field)}(\[\d*\])?;", text) is not None
+    )
+
+
+def why_not(missing: list[str]) -> str:
+    """A hint for the user, to stand behind the list of what is missing."""
+    if any(place.startswith("kprobe:") for place in missing) and not has_kprobes():
+        return " (it was built without kprobes)"
+    if any(place.startswith("tracepoint:syscalls:") for place in missing):
+        return " (it was built without CONFIG_FTRACE_SYSCALLS)"
+    return ""
+
+
+@functools.cache
+def has_kprobes() -> bool:
+    return (
+        Path("/sys/bus/event_source/devices/kprobe").exists()
+        or (TRACEFS / "kprobe_events").exists()
+    )
+
+
+@functools.cache
+def kprobe_symbol(name: str) -> str | None:
+    """The symbol to probe for function `name`, which the compiler may have renamed."""
+    if not has_kprobes():
+        return None
+    wanted = re.compile(re.escape(name) + _CLONE)
+    with Path("/proc/kallsyms").open(encoding="ascii", errors="replace") as symbols:
+        names = (line.split()[2] for line in symbols if name in line)
+        found = sorted({symbol for symbol in names if wanted.fullmatch(symbol)}, key=len)
+    allowed = [symbol for symbol in found if symbol not in _blacklist()]
+    return allowed[0] if allowed else None
+
+
+@functools.cache
+def _blacklist() -> frozenset[str]:
+    try:
+        text = Path("/sys/kernel/debug/kprobes/blacklist").read_text(encoding="ascii")
+    except OSError:
+        return frozenset()
+    return frozenset(line.split()[1] for line in text.splitlines() if len(line.split()) > 1)
+
+
+def cgroup_root() -> Path | None:
+    return next((root for root in CGROUP_ROOTS if (root / "cgroup.controllers").exists()), None)
+
+
+def cgroup_id(folder: str) -> int:
+    """What BPF programs see for a cgroup v2 folder, given whole or below the root; '' is 0."""
+    if not folder:
+        return 0
+    root = cgroup_root()
+    if root is None:
+        raise KscopeError("--cgroup needs cgroup v2: mount -t cgroup2 none /sys/fs/cgroup")
+    path = Path(folder) if folder.startswith(str(root)) else root / folder.lstrip("/")
+    try:
+        return path.stat().st_ino
+    except OSError as error:
+        raise KscopeError(f"--cgroup: {path}: {error.strerror}") from None

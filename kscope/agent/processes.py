@@ -1,0 +1,30 @@
+"""Who descends from whom, from /proc."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+
+def descendants(pid: int) -> list[int]:
+    """Children of `pid`, their children and so on; a process that ends meanwhile is left out."""
+    children = defaultdict(list)
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and (parent := _parent(folder)) is not None:
+            children[parent].append(int(folder.name))
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        born = children[waiting.pop()]
+        found += born
+        waiting += born
+    return found
+
+
+def _parent(folder: Path) -> int | None:
+    try:
+        stat = (folder / "stat").read_bytes()
+    except OSError:
+        return None
+    # The name in brackets may hold anything, brackets too.
+    return int(stat.rpartition(b")")[2].split()[1])

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only
+ *
+ * Block I/O latency: from a request's issue to the device to its completion; with QUEUED from its
+ * arrival in the scheduler's queue.
+ *
+ * A request is known by device and sector. Who it is for is asked when it is queued, because it
+ * may be issued by a kernel worker; requests that skip the queue are issued by their own process.
+ */
+/* Two words of one size: padding between them would be part of the key, and hold anything. */
+struct request_key {
+    u64 dev;
+    u64 sector;
+};
+
+struct request {
+    u64 ns;
+    u32 bytes;
+    char operation;
+    char comm[16];
+};
+
+struct io_key {
+    u32 dev;
+    u32 operation;
+    u32 generation;
+    char comm[16];
+};
+
+struct io_value {
+    u64 us;
+    u64 n;
+    u64 bytes;
+    u32 slots[32];
+};
+
+BPF_HASH(requests, struct request_key, struct request, KS_KEYS);
+BPF_HASH(agg, struct io_key, struct io_value, KS_KEYS);
+
+/* rwbs is [F](R|W|D|F|N)..., a leading F before another letter being "flush first". */
+static inline char operation_of(char first, char second)
+{
+    if (first == 'F' && (second == 'R' || second == 'W' || second == 'D'))
+        return second;
+    return first;
+}
+
+static inline void begin(struct request_key *key, u32 bytes, char operation)
+{
+    struct request r = {};
+    r.ns = bpf_ktime_get_ns();
+    r.bytes = bytes;
+    r.operation = operation;
+    bpf_get_current_comm(&r.comm, sizeof(r.comm));
+    if (requests.update(key, &r))
+        ks_lose(KS_LOST_START);
+}
+
+TRACEPOINT_PROBE(block, block_rq_insert)
+{
+    struct request_key key = {};
+    if (!ks_wanted_or_idle())
+        return 0;
+    key.dev = args->dev;
+    key.sector = args->sector;
+    begin(&key, args->bytes, operation_of(args->rwbs[0], args->rwbs[1]));
+    return 0;
+}
+
+TRACEPOINT_PROBE(block, block_rq_issue)
+{
+    struct request_key key = {};
+    key.dev = args->dev;
+    key.sector = args->sector;
+    struct request *queued = requests.lookup(&key);
+    if (!queued) {
+        if (ks_wanted_or_idle())
+            begin(&key, args->bytes, operation_of(args->rwbs[0], args->rwbs[1]));
+        return 0;
+    }
+    queued->bytes = args->bytes; /* others may have been merged into it */
+#if !QUEUED
+    queued->ns = bpf_ktime_get_ns();
+#endif
+    return 0;
+}
+
+TRACEPOINT_PROBE(block, block_rq_complete)
+{
+    struct request_key start = {};
+    struct io_key key = {};
+    struct io_value zero = {}, *value;
+    start.dev = args->dev;
+    start.sector = args->sector;
+    struct request *r = requests.lookup(&start);
+    if (!r)
+        return 0;
+    u64 us = (bpf_ktime_get_ns() - r->ns) / 1000, bytes = r->bytes;
+    key.dev = start.dev;
+    key.operation = r->operation;
+    key.generation = ks_generation();
+    __builtin_memcpy(&key.comm, r->comm, sizeof(key.comm));
+    requests.delete(&start);
+    value = agg.lookup_or_try_init(&key, &zero);
+    if (!value) {
+        ks_lose(KS_LOST_KEY);
+        return 0;
+    }
+    __sync_fetch_and_add(&value->us, us);
+    __sync_fetch_and_add(&value->n, 1);
+    __sync_fetch_and_add(&value->bytes, bytes);
+    __sync_fetch_and_add(&value->slots[ks_log2(us) & 31], 1);
+    return 0;
+}

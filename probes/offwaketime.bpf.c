@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only
+ *
+ * Off-CPU time with its cause: the stack that slept, and above it, upside down, the stack that
+ * woke it. Only sleeps: a thread that was preempted has nobody who woke it.
+ */
+struct wait_key {
+    u32 tgid;
+    u32 waker_tgid;
+    int kstack;
+    int ustack;
+    int waker_kstack;
+    int waker_ustack;
+    u32 generation;
+    char comm[16];
+    char waker_comm[16];
+};
+
+struct wait_value {
+    u64 us;
+    u64 n;
+};
+
+struct parked {
+    u64 ns;
+    struct wait_key key;
+};
+
+BPF_HASH(waiting, u32, struct parked, KS_KEYS);
+BPF_HASH(agg, struct wait_key, struct wait_value, KS_KEYS);
+
+/* Runs in the waker, as sched_wakeup need not. In an interrupt that is whom it interrupted; the
+ * agent sees that by the kernel's frames, and leaves that one out.
+ */
+TRACEPOINT_PROBE(sched, sched_waking)
+{
+    u32 tid = args->pid;
+    struct parked *p = waiting.lookup(&tid);
+    if (!p || p->key.waker_comm[0])
+        return 0;
+    p->key.waker_tgid = bpf_get_current_pid_tgid() >> 32;
+    p->key.waker_kstack = ks_stack(args, 0);
+    p->key.waker_ustack = KERNEL_ONLY ? -14 : ks_stack(args, BPF_F_USER_STACK);
+    bpf_get_current_comm(&p->key.waker_comm, sizeof(p->key.waker_comm));
+    return 0;
+}
+
+static inline void park(void *ctx)
+{
+    u64 id = bpf_get_current_pid_tgid();
+    u32 tid = id;
+    struct parked p = {};
+    p.ns = bpf_ktime_get_ns();
+    p.key.tgid = id >> 32;
+    p.key.kstack = ks_stack(ctx, 0);
+    p.key.ustack = KERNEL_ONLY ? -14 : ks_stack(ctx, BPF_F_USER_STACK);
+    p.key.waker_kstack = -14;
+    p.key.waker_ustack = -14;
+    bpf_get_current_comm(&p.key.comm, sizeof(p.key.comm));
+    if (waiting.update(&tid, &p))
+        ks_lose(KS_LOST_START);
+}
+
+TRACEPOINT_PROBE(sched, sched_switch)
+{
+    u32 next = args->next_pid;
+    struct parked *p;
+    struct wait_value zero = {}, *value;
+    /* `current` is still the thread that leaves. Bits S and D of the state: it sleeps. */
+    if ((args->prev_state & 0x3) && ks_wanted())
+        park(args);
+    p = waiting.lookup(&next);
+    if (!p)
+        return 0;
+    u64 us = (bpf_ktime_get_ns() - p->ns) / 1000;
+    struct wait_key key = p->key;
+    waiting.delete(&next);
+    if (us < MIN_US + ks_read(KS_RAISED_US))
+        return 0;
+    key.generation = ks_generation();
+    value = agg.lookup_or_try_init(&key, &zero);
+    if (!value) {
+        ks_lose(KS_LOST_KEY);
+        return 0;
+    }
+    __sync_fetch_and_add(&value->us, us);
+    __sync_fetch_and_add(&value->n, 1);
+    return 0;
+}

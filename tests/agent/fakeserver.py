@@ -1,0 +1,88 @@
+"""A server that answers as it is told and keeps what came: for what a real one seldom does."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import zstandard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass
+class Received:
+    key: str
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+@dataclass
+class Server:
+    """`answers` are given in turn, then 200; `received` are all requests, accepted or not."""
+
+    url: str = ""
+    answers: list[tuple[int, dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    connections: int = 0
+    arrived: threading.Condition = field(default_factory=threading.Condition)
+
+    def wait_for(self, count: int, seconds: float = 20) -> None:
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.received) >= count, seconds)
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        return [row for received in self.received for row in received.body.get(table, [])]
+
+
+@contextmanager
+def fake_server() -> Iterator[Server]:
+    state = Server()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            state.connections += 1
+
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            unpack = {
+                "gzip": gzip.decompress,
+                "zstd": lambda b: zstandard.ZstdDecompressor().decompressobj().decompress(b),
+            }
+            body = json.loads(unpack.get(self.headers["Content-Encoding"] or "", bytes)(raw))
+            with state.arrived:
+                answer = state.answers.pop(0) if state.answers else (200, {}, {"stored": {}})
+                key = self.headers["Idempotency-Key"]
+                state.received.append(Received(key, body, dict(self.headers)))
+                state.arrived.notify_all()
+            status, headers, content = answer
+            text = json.dumps(content).encode()
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    state.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()

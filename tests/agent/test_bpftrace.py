@@ -1,0 +1,199 @@
+"""Data types whose probe is a bpftrace script in their own file, and several probes at once."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from kscope.agent.engines.bpftrace import difference, key_fields, stack_frames
+from tests import needs
+from tests.agent.tracing import agent
+from tests.serving import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BYTES = 100
+WRITER = f"""
+import os, time
+null = os.open("/dev/null", os.O_WRONLY)
+while True:
+    os.write(null, b"x" * {BYTES})
+    time.sleep(0.02)
+"""
+
+WRITES = """
+table: writes
+prettyname: Writes
+columns:
+  - {{name: process, type: string, prettyname: Process}}
+  - {{name: pid, type: int, prettyname: PID}}
+  - {{name: written, type: bytes, prettyname: Written}}
+probe:
+  engine: bpftrace
+  script: |
+    tracepoint:syscalls:sys_enter_write /pid == {pid}/ {{ @w[comm, pid] = sum(args->count); }}
+  collect: {{map: w, columns: {{process: key.0, pid: key.1, written: value}}}}
+"""
+
+# A bpftrace that ends by itself, as one that is killed does.
+DIES = """
+table: dies
+columns: [{name: n, type: count}]
+probe:
+  engine: bpftrace
+  script: 'interval:ms:700 { @n = count(); exit(); }'
+  collect: {map: n, columns: {n: value}}
+"""
+
+BROKEN = """
+table: broken
+columns: [{name: n, type: count}]
+probe:
+  engine: bpftrace
+  script: 'tracepoint:sched:sched_nonsense { @n = count(); }'
+  collect: {map: n, columns: {n: value}}
+"""
+
+
+@contextmanager
+def writer() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that writes a hundred bytes fifty times a second."""
+    process = subprocess.Popen([sys.executable, "-c", WRITER])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def configured(folder: Path, *categories: str) -> Path:
+    """A configuration with a folder of categories of its own."""
+    own = folder / "mine"
+    own.mkdir()
+    for number, text in enumerate(categories):
+        (own / f"c{number}.yaml").write_text(text)
+    config = folder / "kernelscope.yaml"
+    config.write_text("categories: [builtin, mine]\ndatabase: {sqlite: rows.db}\n")
+    return config
+
+
+def poll(what: Any, seconds: float = 30) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return found
+
+
+@pytest.mark.bpf
+def test_one_dropped_file_is_a_new_data_type_with_its_probe(tmp_path: Path) -> None:
+    """While server and agent run, one YAML file makes the table, the probe and the charts."""
+    needs.program("bpftrace", "bpftrace")
+    config = configured(tmp_path, DIES.replace("dies", "idle").replace("exit();", ""))
+    with writer() as process, serving(tmp_path, "--config", config) as server:
+        flags = ("--server", server.ingest, "--spool", tmp_path / "spool", "--interval", 1)
+        with agent("--config", config, *flags) as running:
+            running.wait_for("idle: probe running")
+            (tmp_path / "mine" / "writes.yaml").write_text(WRITES.format(pid=process.pid))
+            running.wait_for("writes: probe running")
+            rows = poll(lambda: rows_of(server.read, "writes"))
+            running.stop()
+        listed = server.get("/api/v1/categories").json()["categories"]
+    assert {row["pid"] for row in rows} == {process.pid}
+    assert all(row["written"] % BYTES == 0 for row in rows)
+    (charts,) = (c["charts"] for c in listed if c["table"] == "writes")
+    assert [chart["kind"] for chart in charts].count("timeseries") == 1
+
+
+def rows_of(url: str, table: str) -> list[dict[str, Any]]:
+    answer = httpx.get(f"{url}/api/v1/rows/{table}?from=now-1h&to=now")
+    if answer.status_code != 200:
+        return []
+    body = answer.json()
+    return [dict(zip(body["columns"], row, strict=True)) for row in body["rows"]]
+
+
+@pytest.mark.bpf
+def test_no_write_is_counted_twice_or_left_out(tmp_path: Path) -> None:
+    """The intervals' sums are together what the process wrote while it was traced."""
+    needs.program("bpftrace", "bpftrace")
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent("""
+            import os, sys, time
+            sys.stdin.readline()
+            null = os.open("/dev/null", os.O_WRONLY)
+            for n in range(200):
+                os.write(null, b"x" * 100)
+                time.sleep(0.01)
+            sys.stdin.readline()
+        """)],
+        stdin=subprocess.PIPE,
+        text=True,
+    ) as process, serving(tmp_path, "--config", configured(
+        tmp_path, WRITES.format(pid=process.pid)
+    )) as server:  # fmt: skip
+        flags = ("--server", server.ingest, "--spool", tmp_path / "spool", "--interval", 0.5)
+        with agent("--config", tmp_path / "kernelscope.yaml", *flags) as running:
+            running.wait_for("writes: probe running")
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            poll(lambda: sum(row["written"] for row in rows_of(server.read, "writes")) >= 20_000)
+            running.stop()
+        rows = rows_of(server.read, "writes")
+        process.stdin.close()
+    assert sum(row["written"] for row in rows) == 200 * BYTES
+    assert len({row["time"] for row in rows}) >= 3
+
+
+@pytest.mark.bpf
+def test_a_probe_that_fails_or_dies_leaves_the_others_alone(tmp_path: Path) -> None:
+    """One cannot load, one dies again and again: the third delivers, the rest are reported."""
+    needs.program("bpftrace", "bpftrace")
+    with writer() as process:
+        config = configured(tmp_path, WRITES.format(pid=process.pid), DIES, BROKEN)
+        with serving(tmp_path, "--config", config) as server:
+            flags = ("--server", server.ingest, "--spool", tmp_path / "spool", "--interval", 0.7)
+            with agent("--config", config, *flags) as running:
+                running.wait_for("broken: bpftrace ended")
+                running.wait_for("dies: bpftrace ended")
+                poll(lambda: sum("dies: probe running" in line for line in running.log) >= 2)
+                before = len(rows_of(server.read, "writes"))
+                poll(lambda: len(rows_of(server.read, "writes")) >= before + 2)
+                running.stop()
+    with sqlite3.connect(tmp_path / "rows.db") as stored:
+        states = set(stored.execute("SELECT probe, state FROM agent").fetchall())
+    assert {("broken", "failed"), ("dies", "failed"), ("writes", "running")} <= states
+    assert ("writes", "failed") not in states
+
+
+def test_a_key_is_taken_apart() -> None:
+    """Names, numbers and stacks that bpftrace joins by commas, commas in names and frames too."""
+    assert key_fields("python3,15930", 2) == ["python3", "15930"]
+    assert key_fields("", 0) == [""]
+    kernel, user = "\n    schedule+5\n    f(int, long)+1\n", "\n    main+0x10\n"
+    assert key_fields(f"sh,{kernel},{user}", 3) == ["sh", kernel, user]
+    assert key_fields(f"a,b,c,7,{kernel}", 3) == ["a,b,c", "7", kernel]
+    assert stack_frames(kernel, "_[k]") == ["schedule_[k]", "f(int, long)_[k]"]
+    assert stack_frames("\n    0x7f12\n", "") == ["[unknown]"]
+
+
+def test_an_interval_is_what_was_added() -> None:
+    """Counts, statistics and histograms are cumulative in bpftrace, rows are not."""
+    assert difference(50, 45) == 5
+    assert difference({"count": 5, "average": 2, "total": 10}, None) == {"count": 5, "total": 10}
+    assert not difference({"count": 5, "total": 10}, {"count": 5, "total": 10})
+    before = [{"min": 64, "max": 127, "count": 45}]
+    added = difference([{"min": 64, "max": 127, "count": 50}], before)
+    assert added["slots"][6] == sum(added["slots"]) == 5
+    assert not difference(before, before)

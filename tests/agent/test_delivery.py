@@ -1,0 +1,227 @@
+"""Every interval arrives once, or is counted as lost: the agent's promise, with a real probe.
+
+The probe is the replay engine where the kernel does not matter; what is promised is the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kscope.agent.engines.replay import ReplayEngine
+from kscope.agent.runner import Plan, first_interval
+from kscope.client import backoff
+from kscope.declare.catalog import load_catalog
+from tests import serving
+from tests.agent.fakeserver import fake_server
+from tests.agent.tracing import agent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUSY = (503, {"Retry-After": "0"}, {"title": "busy"})
+LENGTH = 0.5
+
+
+def recording(folder: Path, intervals: int = 1000) -> Path:
+    """Intervals of half a second, each with one row that names it: `elapsed` is its number."""
+    path = folder / "recording.ndjson"
+    header = {"recording": "offcputime", "hostname": "lab", "interval": LENGTH}
+    lines = [header]
+    for number in range(1, intervals + 1):
+        row = {"process": "p", "pid": 1, "stack": 0, "elapsed": number}
+        lines.append({"at": number * LENGTH, "stacks": ["main;wait"], "rows": [row]})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def replaying(folder: Path, url: str) -> tuple[Any, ...]:
+    spool = folder / "spool"
+    flags = ("--interval", LENGTH, "--server", url, "--spool", spool)
+    return ("offcputime", "--replay", recording(folder), *flags)
+
+
+def is_whole(numbers: list[int]) -> bool:
+    """Consecutive, each once; the recording begins again after its end."""
+    return all(b == a + 1 or b == 1 for a, b in itertools.pairwise(numbers))
+
+
+def test_a_stopped_server_costs_nothing(tmp_path: Path) -> None:
+    """The server away for ten intervals: all rows in the database exactly once afterwards."""
+    server = serving.start(tmp_path)
+    port = server.ingest.rpartition(":")[2]
+    with agent(*replaying(tmp_path, server.ingest)) as running:
+        time.sleep(3 * LENGTH)
+        serving.stop(server)
+        running.wait_for("will try again")
+        time.sleep(10 * LENGTH)
+        again = serving.start(tmp_path, ["--ingest", f"127.0.0.1:{port}"])
+        try:
+            running.wait_for("delivery works again")
+            time.sleep(2 * LENGTH)
+            running.stop()
+        finally:
+            serving.stop(again)
+    with sqlite3.connect(tmp_path / "kernelscope.db") as stored:
+        query = "SELECT elapsed FROM offcputime ORDER BY time"
+        numbers = [number for (number,) in stored.execute(query)]
+    assert len(numbers) >= 13
+    assert is_whole(numbers)
+
+
+def test_an_answer_that_is_lost_does_not_count_twice(tmp_path: Path) -> None:
+    """A batch whose answer never came is sent again under its key, byte for byte."""
+    with fake_server() as server:
+        server.answers = [BUSY, BUSY, BUSY]
+        with agent(*replaying(tmp_path, server.url)) as running:
+            server.wait_for(5)
+            running.stop()
+        first, *repeats = server.received[:4]
+        assert {request.key for request in repeats} == {first.key}
+        assert all(request.body == first.body for request in repeats)
+        per_key = {request.key: request.body for request in server.received}
+    rows = [row["elapsed"] for body in per_key.values() for row in body["offcputime"]]
+    assert is_whole(rows)
+
+
+def test_kill_9_loses_no_interval_that_was_drained(tmp_path: Path) -> None:
+    """What was on disk when the agent was killed is sent by the next one."""
+    with agent(*replaying(tmp_path, "http://127.0.0.1:9")) as running:
+        running.wait_for("will try again")
+        time.sleep(4 * LENGTH)
+        running.signal(signal.SIGKILL)
+        running.process.wait()
+    waiting = len(list((tmp_path / "spool").rglob("*.json.*")))
+    assert waiting >= 3
+    # The same server, now there: its address is what the spool belongs to.
+    with fake_server() as server:
+        (tmp_path / "spool" / "127.0.0.1_9").rename(
+            tmp_path / "spool" / f"127.0.0.1_{server.url.rpartition(':')[2]}"
+        )
+        with agent(*replaying(tmp_path, server.url)) as running:
+            server.wait_for(waiting)
+            running.stop()
+        old = server.received[:waiting]
+    assert len({request.key for request in old}) == waiting
+    assert is_whole([row["elapsed"] for r in old for row in r.body["offcputime"]])
+
+
+def test_a_refused_batch_does_not_block_the_others(tmp_path: Path) -> None:
+    """One that the server calls invalid is kept aside, with a line in the log; the rest go on."""
+    with fake_server() as server:
+        server.answers = [(422, {}, {"title": "invalid", "errors": []})]
+        with agent(*replaying(tmp_path, server.url)) as running:
+            running.wait_for("refused")
+            server.wait_for(4)
+            running.stop()
+        keys = Counter(request.key for request in server.received)
+    assert set(keys.values()) == {1}
+    kept = [path for path in (tmp_path / "spool").rglob("refused/*") if path.suffix != ".reason"]
+    assert len(kept) == 1
+    assert server.received[0].key in kept[0].name
+
+
+def test_one_connection_carries_many_batches(tmp_path: Path) -> None:
+    """The connection is kept open from one interval to the next."""
+    with fake_server() as server:
+        with agent(*replaying(tmp_path, server.url)) as running:
+            server.wait_for(5)
+            running.stop()
+        assert server.connections == 1
+
+
+def test_sighup_reads_the_configuration_again(tmp_path: Path) -> None:
+    """A new server in the file is used after SIGHUP; a mistake in it changes nothing."""
+    config = tmp_path / "kernelscope.yaml"
+    with fake_server() as one, fake_server() as two:
+        arguments = replaying(tmp_path, one.url)
+        without_server = [a for a in arguments if a not in ("--server", one.url)]
+        config.write_text(f"agent: {{server: '{one.url}'}}\n")
+        with agent("--config", config, *without_server) as running:
+            one.wait_for(2)
+            config.write_text("agent: {servers: 1}\n")
+            running.signal(signal.SIGHUP)
+            running.wait_for("not reloaded")
+            config.write_text(f"agent: {{server: '{two.url}'}}\n")
+            running.signal(signal.SIGHUP)
+            two.wait_for(2)
+            running.stop()
+
+
+def test_a_fleet_does_not_arrive_at_once() -> None:
+    """A thousand agents started in one moment drain spread over the whole interval."""
+    category = load_catalog().get("offcputime")
+    assert category
+    moments = [
+        first_interval(Plan(category, ReplayEngine, 60.0, hostname=f"web-{n:03}"))
+        for n in range(1000)
+    ]
+    per_tenth = Counter(int(moment // 6) for moment in moments)
+    assert min(moments) >= 6.0
+    assert max(moments) <= 60.0
+    assert all(70 <= per_tenth[tenth] <= 160 for tenth in range(1, 10))
+
+
+def test_pauses_between_attempts_grow_and_differ() -> None:
+    """Back-off doubles up to its bound, with a random part."""
+    assert all(0.5 <= backoff(1, 60) <= 1.0 for _ in range(50))
+    assert all(30 <= backoff(20, 60) <= 60 for _ in range(50))
+    assert len({backoff(5, 60) for _ in range(10)}) > 5
+
+
+def test_the_bundled_recording_shows_at_once_and_says_what_it_is(tmp_path: Path) -> None:
+    """A demo has an hour of rows from the first request on, under a host that is marked."""
+    with fake_server() as server:
+        flags = ("--history", 3600, "--server", server.url, "--spool", tmp_path)
+        with agent("offcputime", "--replay", "bundled", *flags) as running:
+            server.wait_for(1)
+            time.sleep(0.5)
+            running.stop()
+    hosts = {request.body["hostname"] for request in server.received}
+    assert all(host.startswith("recording:") for host in hosts)
+    times = sorted({row["time"] for row in server.rows("offcputime")})
+    span = datetime.fromisoformat(times[-1]) - datetime.fromisoformat(times[0])
+    assert 3500 <= span.total_seconds() <= 3600
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    if os.geteuid():
+        pytest.skip("mounting needs root")
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("this machine mounts no tmpfs")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_stops_nothing(tmp_path: Path, tiny_disk: Path) -> None:
+    """What the disk does not take goes to the server at once; nothing is lost or sent twice."""
+    with fake_server() as server:
+        flags = ("--interval", LENGTH, "--server", server.url, "--spool", tiny_disk)
+        with agent("offcputime", "--replay", recording(tmp_path), *flags) as running:
+            server.wait_for(2)
+            with suppress(OSError), (tiny_disk / "ballast").open("wb", buffering=0) as ballast:
+                while True:
+                    ballast.write(b"x" * 512)
+            server.wait_for(7)
+            (tiny_disk / "ballast").unlink()
+            server.wait_for(9)
+            running.stop()
+    assert is_whole([row["elapsed"] for row in server.rows("offcputime")])
+    assert len({request.key for request in server.received}) == len(server.received)

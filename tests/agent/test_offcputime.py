@@ -1,0 +1,174 @@
+"""The off-CPU probe on a real kernel, against a workload that measures its own waits."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sqlite3
+import subprocess
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import needs
+from tests.agent.tracing import agent, tracing
+from tests.serving import serving
+from tests.workloads import workload
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.bpf
+
+WAITS = {
+    "wait_sleep": ("sleep", "nanosleep"),
+    "wait_pipe": ("pipe", "read"),
+    "wait_futex": ("futex", "futex"),
+    "wait_fsync": ("fsync", "fsync"),
+}
+
+
+def test_each_wait_has_its_frames_and_its_time(tmp_path: Path) -> None:
+    """Futex, pipe, fsync and sleep each show their stack, their time within 10 % of the truth."""
+    with workload("waiter.c", tmp_path, 2000) as waiter:
+        with tracing("offcputime", "--pid", waiter.pid) as rows:
+            waiter.go()
+            truth = waiter.truth()
+        for frame, (kind, kernel_frame) in WAITS.items():
+            found = [row for row in rows if f";{frame};" in row["stack"]]
+            assert any(kernel_frame in row["stack"].partition(frame)[2] for row in found)
+            assert {row["pid"] for row in found} == {waiter.pid}
+            measured = sum(row["elapsed"] for row in found)
+            assert waiter.agrees(measured, truth[kind]["us"])
+
+
+def test_rows_arrive_over_http(tmp_path: Path) -> None:
+    """What the agent traced is in the server's flame graph, with the same times."""
+    with serving(tmp_path) as server, workload("waiter.c", tmp_path, 2000) as waiter:
+        arguments = ["--server", server.ingest, "--spool", tmp_path / "spool"]
+        with agent(
+            "offcputime", "--pid", waiter.pid, "--interval", 0.7, *arguments, "--threshold", 100
+        ) as running:
+            running.wait_for("probe running")
+            waiter.go()
+            truth = waiter.truth()
+            running.stop()
+    stored = sqlite3.connect(tmp_path / "kernelscope.db")
+    for frame, (kind, _) in WAITS.items():
+        total = "SELECT sum(elapsed) FROM offcputime WHERE stack LIKE ? AND pid = ?"
+        (measured,) = stored.execute(total, (f"%;{frame};%", waiter.pid)).fetchone()
+        assert waiter.agrees(measured, truth[kind]["us"])
+
+
+def test_the_threshold_leaves_out_shorter_waits(tmp_path: Path) -> None:
+    """With a threshold above a wait's length nothing of it is recorded, longer ones are."""
+    with workload("waiter.c", tmp_path, 1000) as waiter:
+        with tracing("offcputime", "--pid", waiter.pid, "--threshold", 10_000) as rows:
+            waiter.go()
+            waiter.truth()
+        assert all(row["elapsed"] >= 10_000 * row["count"] for row in rows)
+        assert any("wait_sleep" in row["stack"] for row in rows)
+
+
+def test_the_reason_tells_a_disk_from_a_lock(tmp_path: Path) -> None:
+    """Waiting for the disk is uninterruptible, waiting for a lock is not."""
+    with workload("waiter.c", tmp_path, 1000) as waiter:
+        with tracing("offcputime", "--pid", waiter.pid) as rows:
+            waiter.go()
+            waiter.truth()
+        reasons = {
+            frame: max(
+                (row for row in rows if frame in row["stack"]), key=lambda row: row["elapsed"]
+            )["reason"]
+            for frame in WAITS
+        }
+    assert reasons == {
+        "wait_sleep": "blocked",
+        "wait_pipe": "blocked",
+        "wait_futex": "blocked",
+        "wait_fsync": "uninterruptible",
+    }
+
+
+def libbpf_totals(output: str) -> Counter[str]:
+    """Microseconds by the frames of WAITS, from what libbpf-tools' offcputime prints."""
+    totals: Counter[str] = Counter()
+    for block in re.split(r"\n\s*\n", output):
+        frames = [line.strip() for line in block.splitlines()]
+        if frames and frames[-1].isdigit():
+            totals.update({frame: int(frames[-1]) for frame in WAITS if frame in frames})
+    return totals
+
+
+def test_it_agrees_with_libbpf_tools(tmp_path: Path) -> None:
+    """Both trace one process at one time: their totals by wait are within 5 % of each other."""
+    offcputime = needs.program("offcputime", "libbpf-tools")
+    with workload("waiter.c", tmp_path, 2000) as waiter:
+        with (
+            subprocess.Popen(
+                [offcputime, "-p", str(waiter.pid)], stdout=subprocess.PIPE, text=True
+            ) as theirs,
+            tracing("offcputime", "--pid", waiter.pid) as rows,
+        ):
+            waiter.go()
+            waiter.truth()
+            theirs.send_signal(signal.SIGINT)
+            totals = libbpf_totals(theirs.communicate(timeout=30)[0])
+        ours: Counter[str] = Counter()
+        for row in rows:
+            frames = row["stack"].split(";")
+            ours.update({frame: row["elapsed"] for frame in WAITS if frame in frames})
+    assert set(totals) == set(WAITS)
+    for frame in WAITS:
+        assert ours[frame] == pytest.approx(totals[frame], rel=0.05)
+
+
+def test_the_lengths_of_waits_are_kept(tmp_path: Path) -> None:
+    """Each row has as many lengths as waits, where their times say they must be."""
+    with workload("waiter.c", tmp_path, 1000) as waiter:
+        with tracing("offcputime", "--pid", waiter.pid) as rows:
+            waiter.go()
+            waiter.truth()
+        for row in rows:
+            assert sum(row["lengths"]) == row["count"]
+            least = sum(n << slot for slot, n in enumerate(row["lengths"]) if slot)
+            assert least <= row["elapsed"] + row["count"]
+        (sleeps,) = [r for r in rows if "wait_sleep" in r["stack"] and r["reason"] == "blocked"]
+        # 15 ms are between 2**13 and 2**14 us.
+        assert sleeps["lengths"][13] >= 0.5 * sleeps["count"]
+
+
+def test_folded_stacks_need_no_server(tmp_path: Path) -> None:
+    """One shot, as the bcc tool does it: process, stack and microseconds, one line each."""
+    with workload("waiter.c", tmp_path, 800) as waiter:
+        with agent("offcputime", "--pid", waiter.pid, "--folded", "--verbose") as running:
+            running.wait_for("probe running")
+            waiter.go()
+            truth = waiter.truth()
+            lines = running.stop().splitlines()
+        sleep = [line.rpartition(" ") for line in lines if ";wait_sleep;" in line]
+        assert all(re.fullmatch(r".+;.+ \d+", line) for line in lines)
+        assert {text.partition(";")[0] for text, _, _ in sleep} == {"sleep"}
+        assert waiter.agrees(sum(int(us) for _, _, us in sleep), truth["sleep"]["us"])
+
+
+FLAGS_AND_WHAT_HOLDS = {
+    "user-only": (["--user-only"], lambda row: "_[k]" not in row["stack"]),
+    "kernel-only": (["--kernel-only"], lambda row: "repeat" not in row["stack"].split(";")),
+    "reason": (["--reason", "uninterruptible"], lambda row: row["reason"] == "uninterruptible"),
+    "longest": (["--longest", "5000"], lambda row: row["elapsed"] <= 5000 * row["count"]),
+    "per-thread": (["--per-thread"], lambda row: row["tid"] >= row["pid"] > 0),
+}
+
+
+@pytest.mark.parametrize("name", FLAGS_AND_WHAT_HOLDS)
+def test_flags_narrow_what_is_recorded(name: str, tmp_path: Path) -> None:
+    """Each flag leaves out what it says, and something is left."""
+    flags, holds = FLAGS_AND_WHAT_HOLDS[name]
+    with workload("waiter.c", tmp_path, 500) as waiter:
+        with tracing("offcputime", "--pid", waiter.pid, *flags) as rows:
+            waiter.go()
+            waiter.truth()
+        assert rows
+        assert all(holds(row) for row in rows)

@@ -1,0 +1,88 @@
+"""A real `kscope agent` for tests: a process of its own, tracing what the test started."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tests.serving import ROOT, kscope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PATIENCE = 40.0
+
+
+class Agent:
+    """`log` is what it said on standard error."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.process = subprocess.Popen(
+            kscope("agent", *map(str, arguments)),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.log: list[str] = []
+        self._said = threading.Condition()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def wait_for(self, text: str, seconds: float = _PATIENCE) -> None:
+        """Return once it has said so; an agent that ends first fails the test."""
+        with self._said:
+            self._said.wait_for(
+                lambda: any(text in line for line in self.log) or self.process.poll() is not None,
+                seconds,
+            )
+        assert any(text in line for line in self.log), "".join(self.log)
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> str:
+        """SIGTERM, as systemd does; what it printed."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        assert self.process.stdout
+        out = self.process.stdout.read()
+        code = self.process.wait(_PATIENCE)
+        self._thread.join(_PATIENCE)
+        assert code == 0, f"exit code {code}: {''.join(self.log)}"
+        return out
+
+    def _listen(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            with self._said:
+                self.log.append(line)
+                self._said.notify_all()
+        with self._said:
+            self._said.notify_all()
+
+
+@contextmanager
+def agent(*arguments: object) -> Iterator[Agent]:
+    """A running agent; killed if the test has not stopped it."""
+    running = Agent(*arguments)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.wait()
+
+
+@contextmanager
+def tracing(name: str, *arguments: object) -> Iterator[list[dict[str, Any]]]:
+    """Run one probe while the body runs; the list holds its rows afterwards."""
+    rows: list[dict[str, Any]] = []
+    with agent(name, *arguments, "--json", "--verbose") as running:
+        running.wait_for("probe running")
+        yield rows
+        rows += [json.loads(line) for line in running.stop().splitlines()]

@@ -1,0 +1,67 @@
+"""A process of our own that acts while one probe looks at it."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+
+from kscope.declare.catalog import load_catalog
+from kscope.generate.jsonschema import row_schema
+from tests.agent import tracing
+from tests.workloads import Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Rows = list[dict[str, Any]]
+ACTIONS = Path(__file__).with_name("actions.py")
+
+
+@contextmanager
+def actor(action: str, folder: Path) -> Iterator[Workload]:
+    process = subprocess.Popen(
+        [sys.executable, ACTIONS, action, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    running = Workload(process)
+    try:
+        yield running
+    finally:
+        running.end()
+
+
+@contextmanager
+def recording(probe: str, *arguments: object) -> Iterator[Rows]:
+    """Run one probe while the body runs; the list holds its rows afterwards, each of them such
+    as a server takes.
+    """
+    with tracing.tracing(probe, *arguments) as rows:
+        yield rows
+    for row in rows:
+        _validator(probe).validate(row)
+
+
+def traced(action: str, folder: Path, probe: str, *arguments: object) -> tuple[Rows, Any]:
+    """Rows that `probe` recorded of one actor alone, and what the actor says that it did."""
+    with (
+        actor(action, folder) as acting,
+        recording(probe, "--pid", acting.pid, *arguments) as rows,
+    ):
+        acting.go()
+        truth = acting.truth()
+    return rows, {"actor": acting.pid, "said": truth}
+
+
+@functools.cache
+def _validator(table: str) -> jsonschema.Draft202012Validator:
+    category = load_catalog().get(table)
+    assert category
+    return jsonschema.Draft202012Validator(row_schema(category))

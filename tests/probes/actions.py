@@ -1,0 +1,375 @@
+"""What a traced process does. Each action is a function that acts, and returns its own account.
+
+usage: python actions.py ACTION FOLDER; the protocol is that of tests/workloads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import json
+import mmap
+import os
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+SYS_OPEN, SYS_OPENAT2, AT_FDCWD = 2, 437, -100
+SYS_IO_SETUP, SYS_IO_GETEVENTS, SYS_IO_SUBMIT = 206, 208, 209
+READS, BLOCK = 50, 64 * 1024
+
+
+def opens() -> Any:
+    """Files that are there, one that is not, one made, by each of the system calls."""
+    began = time.monotonic()
+    there = Path("there").absolute()
+    there.touch()
+    for _ in range(20):
+        os.close(os.open(there, os.O_RDONLY))
+    os.close(os.open("made", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+    try:
+        os.open("not/there", os.O_RDONLY)
+    except OSError as error:
+        failure = errno.errorcode[error.errno or 0]
+    os.close(LIBC.syscall(SYS_OPEN, b"by-open", os.O_WRONLY | os.O_CREAT, 0o600))
+    how = struct.pack("QQQ", os.O_WRONLY | os.O_CREAT, 0o600, 0)
+    os.close(LIBC.syscall(SYS_OPENAT2, AT_FDCWD, b"by-openat2", how, len(how)))
+    return {"there": str(there), "failure": failure, "us": (time.monotonic() - began) * 1e6}
+
+
+def calls() -> Any:
+    """Calls that succeed, that fail, that sleep."""
+    for _ in range(500):
+        os.getppid()
+    for _ in range(40):
+        with contextlib.suppress(OSError):
+            os.read(-1, 1)
+    began = time.monotonic()
+    for _ in range(10):
+        time.sleep(0.02)
+    return {"slept_us": (time.monotonic() - began) * 1e6}
+
+
+class EarlyChild:
+    """A child that is there before the action begins, and does something when it does."""
+
+    __name__ = "early_child"
+
+    def __init__(self) -> None:
+        self.pid = 0
+
+    def prepare(self) -> None:
+        self._start, self._go = os.pipe()
+        self._done, done = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            os.read(self._start, 1)
+            for _ in range(100):
+                os.getppid()
+            os.write(done, b"x")
+            os._exit(0)
+
+    def __call__(self) -> Any:
+        os.write(self._go, b"x")
+        os.read(self._done, 1)
+        os.waitpid(self.pid, 0)
+        return {"child": self.pid}
+
+
+def programs() -> Any:
+    """A child that runs a program, one that finds none, and a grandchild."""
+    true = subprocess.Popen(["/bin/true", "with space", "it's", "--x=1"])
+    true.wait()
+    shell = subprocess.Popen(["/bin/sh", "-c", "/bin/sleep 0.01; exec /not/there 2>/dev/null"])
+    shell.wait()
+    long = ["/bin/true", *(str(i) * 60 for i in range(30))]
+    subprocess.run(long, check=True)
+    return {"true": true.pid, "shell": shell.pid, "long": long}
+
+
+def ends() -> Any:
+    """Children that exit and children that are killed, each after its own time."""
+    children = {}
+    for name, seconds, end in (
+        ("fine", 0.05, lambda: os._exit(0)),
+        ("three", 0.15, lambda: os._exit(3)),
+        ("killed", 0.1, lambda: os.kill(os.getpid(), signal.SIGKILL)),
+        ("crashed", 0.1, lambda: ctypes.string_at(0)),
+    ):
+        born = time.monotonic()
+        pid = os.fork()
+        if not pid:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            time.sleep(seconds)
+            end()
+        os.waitpid(pid, 0)
+        children[name] = {"pid": pid, "us": (time.monotonic() - born) * 1e6}
+    return children
+
+
+def signals() -> Any:
+    """Signals that arrive, one that is ignored, one to nobody, from each of the calls."""
+    child = subprocess.Popen(["/bin/sleep", "60"])
+    time.sleep(0.05)
+    os.kill(child.pid, signal.SIGWINCH)
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    nobody = _unused_pid()
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(nobody, signal.SIGHUP)
+    os.kill(child.pid, signal.SIGTERM)
+    child.wait()
+    return {"child": child.pid, "nobody": nobody}
+
+
+def _unused_pid() -> int:
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return pid
+
+
+def connections() -> Any:
+    """Two TCP connections to itself, over IPv4 and IPv6, with known amounts each way."""
+    made = []
+    for family, address, up, down in (
+        (socket.AF_INET, "127.0.0.1", 100_000, 7),
+        (socket.AF_INET6, "::1", 10, 50_000),
+    ):
+        with socket.create_server((address, 0), family=family) as listener:
+            began = time.monotonic()
+            client = socket.create_connection(listener.getsockname()[:2])
+            server, _ = listener.accept()
+        _send(client, server, up)
+        _send(server, client, down)
+        time.sleep(0.1)
+        made.append(
+            {
+                "client": client.getsockname()[:2],
+                "server": server.getsockname()[:2],
+                "up": up,
+                "down": down,
+            }
+        )
+        client.close()
+        server.recv(1)
+        server.close()
+        made[-1]["us"] = (time.monotonic() - began) * 1e6
+    return made
+
+
+def _send(sender: socket.socket, receiver: socket.socket, amount: int) -> None:
+    writer = threading.Thread(target=sender.sendall, args=(b"x" * amount,))
+    writer.start()
+    while amount:
+        amount -= len(receiver.recv(amount))
+    writer.join()
+
+
+def lossy() -> Any:
+    """A connection in a network of its own, whose receiver drops what arrives for a while."""
+    if LIBC.unshare(0x40000000):  # CLONE_NEWNET
+        raise OSError(ctypes.get_errno(), "unshare")
+    path = {"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"}
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True, env=path)
+    drop = struct.pack("HBBI", 0x06, 0, 0, 0)  # a socket filter: return 0 bytes of every packet
+    program = ctypes.create_string_buffer(drop)
+    filtering = struct.pack("HL", 1, ctypes.addressof(program))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    server.setsockopt(socket.SOL_SOCKET, 26, filtering)  # SO_ATTACH_FILTER
+    client.sendall(b"lost")
+    time.sleep(0.9)
+    server.setsockopt(socket.SOL_SOCKET, 27, 0)  # SO_DETACH_FILTER
+    assert server.recv(4) == b"lost"
+    sent_again = _retransmitted()
+    local, remote = client.getsockname(), client.getpeername()
+    client.close()
+    server.close()
+    return {"segments": sent_again, "local": local, "remote": remote}
+
+
+def _retransmitted() -> int:
+    lines = Path("/proc/net/snmp").read_text().splitlines()
+    names, values = (line.split() for line in lines if line.startswith("Tcp:"))
+    return int(values[names.index("RetransSegs")])
+
+
+def reads() -> Any:
+    """Reads past the page cache: one request each, whose size the reader knows."""
+    path = Path("blocks")
+    with path.open("wb") as file:
+        file.write(os.urandom(READS * BLOCK))
+        os.fsync(file.fileno())
+    buffer = mmap.mmap(-1, BLOCK)  # aligned, as O_DIRECT wants it
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    before = _read_bytes()
+    spent = 0.0
+    for i in range(READS):
+        began = time.monotonic()
+        assert os.preadv(fd, [buffer], i * BLOCK) == BLOCK
+        spent += time.monotonic() - began
+    device = path.stat().st_dev
+    name = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
+    return {"bytes": _read_bytes() - before, "us": spent * 1e6, "device": name}
+
+
+# Once before it counts, so that the interpreter itself has nothing to read from the disk any more.
+reads.prepare = reads
+
+
+def _read_bytes() -> int:
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)["read_bytes"])
+
+
+def interrupts() -> Any:
+    """Reads whose end is awaited by spinning, so that the disk interrupts the reader itself.
+
+    On each CPU in turn, because a disk may interrupt only one of them.
+    """
+    path = Path("blocks")
+    path.write_bytes(os.urandom(BLOCK))
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    os.fsync(fd)
+    buffer = mmap.mmap(-1, BLOCK)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+    context = ctypes.c_ulong()
+    assert not LIBC.syscall(SYS_IO_SETUP, 8, ctypes.byref(context))
+    before = _interrupts()
+    for cpu in sorted(os.sched_getaffinity(0)):
+        os.sched_setaffinity(0, {cpu})
+        for _ in range(100):
+            _spinning_read(context, fd, address)
+    after = _interrupts()
+    return {"requests": 100, "interrupts": {name: after[name] - before[name] for name in after}}
+
+
+def _spinning_read(context: ctypes.c_ulong, fd: int, address: int) -> None:
+    request = struct.pack("QIIHhIQQqQII", 0, 0, 0, 0, 0, fd, address, BLOCK, 0, 0, 0, 0)
+    block = ctypes.create_string_buffer(request, len(request))
+    pointers = (ctypes.c_void_p * 1)(ctypes.addressof(block))
+    result = ctypes.create_string_buffer(32)
+    now = struct.pack("qq", 0, 0)
+    assert LIBC.syscall(SYS_IO_SUBMIT, context, ctypes.c_long(1), pointers) == 1
+    while not LIBC.syscall(SYS_IO_GETEVENTS, context, 0, ctypes.c_long(1), result, now):
+        pass
+
+
+def _interrupts() -> dict[str, int]:
+    """Devices' lines of /proc/interrupts: the action's name, as the kernel calls it -> times."""
+    lines = [line.split() for line in Path("/proc/interrupts").read_text().splitlines()]
+    cpus = len(lines[0])
+    numbered = [words for words in lines[1:] if words[0][:-1].isdigit()]
+    return {words[-1]: sum(map(int, words[1 : 1 + cpus])) for words in numbered}
+
+
+def packets() -> Any:
+    """Packets to itself: each is received in a soft interrupt of the call that sends it."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        receiver.bind(("127.0.0.1", 0))
+        sender.connect(receiver.getsockname())
+        began = time.monotonic()
+        for _ in range(2000):
+            sender.send(b"x")
+            receiver.recv(1)
+        return {"packets": 2000, "us": (time.monotonic() - began) * 1e6}
+
+
+def crowd() -> Any:
+    """Three children on one CPU, each of which says how long the kernel let it wait."""
+    cpu = min(os.sched_getaffinity(0))
+    pipes = [os.pipe() for _ in range(3)]
+    pids = []
+    for _, writer in pipes:
+        pid = os.fork()
+        if not pid:
+            os.sched_setaffinity(0, {cpu})
+            end = time.monotonic() + 0.8
+            while time.monotonic() < end:
+                pass
+            os.write(writer, Path("/proc/self/schedstat").read_bytes())
+            os._exit(0)
+        pids.append(pid)
+    told = [os.read(reader, 100).split() for reader, _ in pipes]
+    for pid in pids:
+        os.waitpid(pid, 0)
+    return {
+        str(pid): {"us": int(words[1]) / 1000, "count": int(words[2])}
+        for pid, words in zip(pids, told, strict=True)
+    }
+
+
+def hunger() -> Any:
+    """A child in a memory cgroup that is too small for it."""
+    group, limit, event = _memory_group()
+    group.mkdir()
+    try:
+        (group / limit).write_text(str(32 << 20))
+        pid = os.fork()
+        if not pid:
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            held = [bytearray(1 << 20) for _ in range(512)]
+            os._exit(len(held) % 2)
+        _, status = os.waitpid(pid, 0)
+        kills = dict(line.split() for line in (group / event).read_text().splitlines())
+        return {"pid": pid, "signal": os.WTERMSIG(status), "kills": int(kills["oom_kill"])}
+    finally:
+        group.rmdir()
+
+
+def _memory_group() -> tuple[Path, str, str]:
+    name = f"kscope-test-{os.getpid()}"
+    unified, legacy = Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")
+    if (legacy / "cgroup.procs").exists():
+        return legacy / name, "memory.limit_in_bytes", "memory.oom_control"
+    if "memory" in (unified / "cgroup.subtree_control").read_text():
+        return unified / name, "memory.max", "memory.events"
+    raise OSError("no memory controller")
+
+
+ACTIONS: dict[str, Callable[[], Any]] = {
+    action.__name__: action
+    for action in (
+        opens, calls, programs, ends, signals, connections, lossy, reads, interrupts, packets,
+        crowd, hunger, EarlyChild(),
+    )
+}  # fmt: skip
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    action = ACTIONS[sys.argv[1]]
+    os.chdir(sys.argv[2])
+    getattr(action, "prepare", lambda: None)()
+    _say("ready")
+    sys.stdin.readline()
+    _say(json.dumps(action()))
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

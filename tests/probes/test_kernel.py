@@ -1,0 +1,103 @@
+"""What a program can know of the kernel, and what happens where the kernel lacks what it needs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.serving import ROOT, kscope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.bpf
+
+CATEGORY = """
+table: mine
+columns:
+  - {name: field, type: int}
+  - {name: no_field, type: int}
+  - {name: no_tracepoint, type: int}
+  - {name: calls, type: count}
+probe:
+  engine: bcc
+  program: mine.bpf.c
+  detect:
+    FIELD: tracepoint:raw_syscalls:sys_enter:args
+    NO_FIELD: tracepoint:raw_syscalls:sys_enter:arg
+    NO_TRACEPOINT: tracepoint:raw_syscalls:sys_leave
+  collect:
+    map: counts
+    columns:
+      {field: key.field, no_field: key.no_field, no_tracepoint: key.no_tracepoint, calls: value}
+"""
+PROGRAM = """
+struct key { u32 field; u32 no_field; u32 no_tracepoint; };
+BPF_HASH(counts, struct key, u64, 16);
+TRACEPOINT_PROBE(%s, sys_enter)
+{
+    struct key key = { FIELD, NO_FIELD, NO_TRACEPOINT };
+    if (ks_wanted())
+        counts.increment(key);
+    return 0;
+}
+"""
+
+
+@pytest.fixture
+def busy() -> Iterator[int]:
+    """A process that makes a system call now and then."""
+    code = "import os, time\nwhile True: os.getppid(); time.sleep(0.01)"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+def run(folder: Path, program: str, pid: int) -> subprocess.CompletedProcess[str]:
+    for name, text in (
+        ("categories/mine.yaml", CATEGORY),
+        ("probes/mine.bpf.c", program),
+        ("kernelscope.yaml", "categories: [./categories]"),
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    arguments = ("--config", folder / "kernelscope.yaml", "mine")
+    target = ("--pid", str(pid), "--json", "--duration", "0.3")
+    return subprocess.run(
+        kscope("agent", *arguments, *target), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_program_finds_out_what_the_kernel_has(tmp_path: Path, busy: int) -> None:
+    """A tracepoint, and one of its fields, are 1 in the program where the kernel has them."""
+    ran = run(tmp_path, PROGRAM % "raw_syscalls", busy)
+    assert ran.returncode == 0, ran.stderr
+    for line in ran.stdout.splitlines():
+        row = json.loads(line)
+        assert (row["field"], row["no_field"], row["no_tracepoint"]) == (1, 0, 0)
+    assert ran.stdout
+
+
+def test_what_the_kernel_lacks_is_said_before_starting(tmp_path: Path, busy: int) -> None:
+    """A tracepoint that is not there is named, without a compiler's or a kernel's messages."""
+    ran = run(tmp_path, PROGRAM % "raw_sycalls", busy)
+    assert ran.returncode != 0
+    assert ran.stdout == ""
+    assert ran.stderr.splitlines()[-1].endswith(
+        "mine: this kernel does not offer tracepoint:raw_sycalls:sys_enter"
+    )
+
+
+def test_a_program_that_does_not_compile_says_where(tmp_path: Path, busy: int) -> None:
+    """The compiler's message with the file and the words that are wrong, and no traceback."""
+    ran = run(tmp_path, PROGRAM.replace("increment(key)", "increment(kee)") % "raw_syscalls", busy)
+    assert ran.returncode != 0
+    assert "mine.bpf.c:" in ran.stderr
+    assert "kee" in ran.stderr
+    assert "Traceback" not in ran.stderr

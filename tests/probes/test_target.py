@@ -1,0 +1,53 @@
+"""Whom a probe looks at: a cgroup, a process with the children that it has already."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kscope.agent.kernel import cgroup_root
+from tests.probes.acting import actor, recording, traced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.bpf
+
+
+@contextmanager
+def cgroup(pid: int) -> Iterator[Path]:
+    """A cgroup of its own for a process, until the process has ended."""
+    root = cgroup_root()
+    assert root
+    folder = root / f"kscope-test-{os.getpid()}"
+    folder.mkdir()
+    (folder / "cgroup.procs").write_text(str(pid))
+    yield folder
+    (root / "cgroup.procs").write_text(str(pid))
+    folder.rmdir()
+
+
+def test_a_cgroup_instead_of_a_process(tmp_path: Path) -> None:
+    """With --cgroup the processes in it are seen, and no other."""
+    with (
+        actor("opens", tmp_path) as inside,
+        actor("opens", tmp_path) as outside,
+        cgroup(inside.pid) as folder,
+        recording("opensnoop", "--cgroup", folder) as rows,
+    ):
+        for process in (inside, outside):
+            process.go()
+            process.truth()
+    assert len(rows) == 25
+    assert {row["pid"] for row in rows} == {inside.pid}
+
+
+def test_children_from_before_the_probe(tmp_path: Path) -> None:
+    """--children takes those that were forked before the probe began."""
+    rows, truth = traced("early_child", tmp_path, "syscalls", "--children")
+    found = [r for r in rows if r["pid"] == truth["said"]["child"] and r["syscall"] == "getppid"]
+    assert [row["count"] for row in found] == [100]

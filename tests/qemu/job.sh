@@ -1,0 +1,27 @@
+# In the guest: the workload, the agent that traces it, and what both said. $server is set above.
+mkfifo go
+# In /root, which is on a disk: fsync has nothing to wait for in /tmp.
+./waiter /root 4000 <go >truth &
+waiter=$!
+exec 3>go
+python3 -m kscope agent offcputime --pid $waiter --server "$server" --hostname "$host" \
+  --spool /tmp/spool --interval 2 2>agent.log &
+agent=$!
+until grep -q 'probe running' agent.log; do
+  kill -0 $agent || break
+  sleep 0.2
+done
+# The kernel itself says which functions are probed.
+sed 's/^/@@ kprobe /' /sys/kernel/debug/kprobes/list
+echo go >&3
+until [ "$(wc -l <truth)" -ge 2 ]; do
+  kill -0 $waiter || break
+  sleep 0.2
+done
+kill -TERM $agent
+wait $agent
+code=$?
+sed 's/^/@@ agent /' agent.log
+sed -n '2s/^/@@ truth /p' truth
+exec 3>&-
+exit $code
