@@ -1,0 +1,54 @@
+"""The command line: arguments, exit codes and printing, nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from kscope import __version__
+from kscope.errors import KscopeError
+
+# Commands load when they are called: an agent must not pay for the server's imports.
+COMMANDS = {
+    "agent": "kscope.cli.agent:agent",
+    "backup": "kscope.cli.backup:backup",
+    "doctor": "kscope.cli.doctor:doctor",
+    "generate": "kscope.cli.generate:generate",
+    "import": "kscope.cli.import_:import_",
+    "migrate": "kscope.cli.migrate:migrate",
+    "query": "kscope.cli.query:query",
+    "restore": "kscope.cli.backup:restore",
+    "retention": "kscope.cli.retention:retention",
+    "serve": "kscope.cli.serve:serve",
+    "token": "kscope.cli.token:token",
+}
+
+
+class LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kscope")
+def cli() -> None:
+    """Log what BPF scripts see on many hosts, and look at it."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; a KscopeError becomes its text on stderr and its exit code."""
+    try:
+        return cli.main(args=arguments, prog_name="kscope")
+    except KscopeError as error:
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_code)

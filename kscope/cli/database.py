@@ -1,0 +1,97 @@
+"""The options that name a database and its categories, alike for every command that needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kscope.config import MySQL, Settings, SQLite, load_settings
+from kscope.declare.catalog import load_catalog
+from kscope.errors import KscopeError
+from kscope.store.open import engine_of
+from kscope.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_MYSQL = {
+    "mysql": "host",
+    "dbport": "port",
+    "dbuser": "user",
+    "dbpassword": "password",
+    "dbname": "database",
+}
+_OPTIONS = [
+    click.option("--config", type=click.Path(path_type=Path), help="kernelscope.yaml to go by."),
+    click.option("--sqlite", type=click.Path(path_type=Path), help="SQLite file."),
+    click.option("--mysql", metavar="HOST", help="MySQL or MariaDB server, or its socket's path."),
+    click.option("--dbport", type=click.IntRange(1, 65535), help="Port of the MySQL server."),
+    click.option("--dbuser", help="MySQL user."),
+    click.option("--dbpassword", help="MySQL password; a kernelscope.yaml keeps it from `ps`."),
+    click.option("--dbname", help="MySQL database."),
+    click.option(
+        "--categories",
+        multiple=True,
+        metavar="FOLDER",
+        help="Folder of categories beside the built-in ones; may be repeated.",
+    ),
+]
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give the command `settings` in place of these options."""
+
+    @functools.wraps(command)
+    def wrapped(**options: Any) -> None:
+        config = options.pop("config")
+        settings = load_settings(config) if config else Settings()
+        sqlite = options.pop("sqlite")
+        given = {field: options.pop(option) for option, field in _MYSQL.items()}
+        chosen = {field: value for field, value in given.items() if value is not None}
+        settings = _with_database(settings, sqlite, chosen)
+        folders = tuple(Path(folder) for folder in options.pop("categories"))
+        settings = replace(settings, categories=(*settings.categories, *folders))
+        command(settings=settings, **options)
+
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def run_with_store(settings: Settings, work: Callable[[Store], Awaitable[None]]) -> None:
+    """Open the database, migrate it, and do the work."""
+
+    async def run() -> None:
+        store = Store(engine_of(settings), load_catalog(settings.categories))
+        await store.open()
+        try:
+            await work(store)
+        finally:
+            await store.close()
+
+    asyncio.run(run())
+
+
+def sqlite_path(settings: Settings, advice: str) -> Path:
+    """Give the file; for a MySQL database raise with the advice, in which {0} is its name."""
+    if isinstance(settings.database, MySQL):
+        raise KscopeError(advice.format(settings.database.database))
+    return settings.database.path
+
+
+def _with_database(settings: Settings, sqlite: Path | None, mysql: dict[str, Any]) -> Settings:
+    if sqlite and mysql:
+        raise KscopeError("name one database: either --sqlite or --mysql")
+    if sqlite:
+        return replace(settings, database=SQLite(sqlite))
+    if not mysql:
+        return settings
+    if "host" not in mysql and not isinstance(settings.database, MySQL):
+        raise KscopeError("--dbuser, --dbpassword, --dbname and --dbport go with --mysql HOST")
+    before = settings.database if isinstance(settings.database, MySQL) else MySQL()
+    return replace(settings, database=replace(before, **mysql))

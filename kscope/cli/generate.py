@@ -1,0 +1,44 @@
+"""`kscope generate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from kscope.declare.catalog import BUILTIN, load_catalog
+from kscope.generate.output import compare, write
+from kscope.generate.render import render
+
+
+@click.command()
+@click.option(
+    "--categories",
+    multiple=True,
+    metavar="FOLDER",
+    help="A folder of category files; may be repeated. Default: the built-in ones.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="The folder below which the files go. Default: this one.",
+)
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 where a file differs.")
+def generate(categories: tuple[str, ...], output: Path, *, check: bool) -> None:
+    """Make DDL, JSON Schemas, chart configs and reference pages from the category files.
+
+    Exit code 0: all is as it should be. 1: --check found a difference. 2: a category file is wrong.
+    """
+    files = render(load_catalog(categories or (BUILTIN,)))
+    drifts = compare(files, output) if check else write(files, output)
+    for drift in drifts:
+        click.echo(f"{drift.how if check else _DONE[drift.how]}: {drift.path}", err=check)
+    if check and drifts:
+        click.echo("run `kscope generate` and commit what it writes", err=True)
+        sys.exit(1)
+    click.echo(f"{len(files)} files {'are as declared' if check else 'up to date'}")
+
+
+_DONE = {"missing": "wrote", "changed": "updated", "orphaned": "removed"}

@@ -1,0 +1,130 @@
+"""`kscope import`: look at recordings that other programs made."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kscope.client import Endpoint
+from kscope.config import AgentSettings
+from kscope.declare.catalog import load_catalog
+from kscope.declare.columns import Storage
+from kscope.errors import KscopeError
+from kscope.readers.recording import FORMATS, STDIN, Recording
+from kscope.readers.sender import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kscope.declare.model import Category
+
+_ENDINGS = {".folded": "folded", ".txt": "folded", ".perf": "perf", ".script": "perf"} | {
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+}
+
+
+@click.command(name="import")
+@click.argument("table")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: by the file's ending.")
+@click.option("--server", default=AgentSettings().server, metavar="URL", show_default=True)
+@click.option("--token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--hostname", help="Whose rows they are; default: this host.")
+@click.option("--time", "moment", metavar="TIME", help="When it began; default: the file's time.")
+@click.option("--value", default="", help="Column of the stacks' numbers; default: the chart's.")
+@click.option(
+    "--root", help="Column of the first frame, '' if it is a frame; default: the chart's."
+)
+@click.option(
+    "--set", "fixed", multiple=True, metavar="COLUMN=VALUE", help="The same in every row."
+)
+@click.option(
+    "--categories", multiple=True, metavar="FOLDER", help="Folder of categories; may be repeated."
+)
+def import_(  # noqa: PLR0913 - one per option
+    *,
+    table: str,
+    files: tuple[str, ...],
+    form: str | None,
+    server: str,
+    token_file: Path | None,
+    hostname: str | None,
+    moment: str | None,
+    value: str,
+    root: str | None,
+    fixed: tuple[str, ...],
+    categories: tuple[str, ...],
+) -> None:
+    """Send recordings to a server, as rows of TABLE: folded stacks, perf script, NDJSON.
+
+    A file may be compressed (.gz); - is standard input. Sending the same file again stores
+    nothing twice.
+
+    \b
+    perf script | kscope import offcputime - --format perf
+    """
+    catalog = load_catalog(("builtin", *categories))
+    category = catalog.get(table)
+    if category is None:
+        names = ", ".join(each.table for each in catalog)
+        raise KscopeError(f"there is no table '{table}'; there are {names}")
+    token = token_file.read_text().strip() if token_file else ""
+    endpoint = Endpoint(server, token)
+    constant = _fixed(category, fixed)
+    for file in files:
+        recording = Recording(file, form or _form(file), category, value, root)
+        sender = Sender(
+            endpoint, recording, hostname or socket.gethostname(), constant, _moment(file, moment)
+        )
+        for rows in sender.send():
+            if sys.stderr.isatty():
+                click.echo(f"\r{file}: {rows} rows", nl=False, err=True)
+        click.echo(f"{file}: {sender.rows} rows sent, {sender.known} of them stored before")
+
+
+def _form(file: str) -> str:
+    ending = Path(file.removesuffix(".gz")).suffix
+    if ending not in _ENDINGS:
+        raise KscopeError(f"{file}: say what it is with --format {'|'.join(FORMATS)}")
+    return _ENDINGS[ending]
+
+
+def _moment(file: str, given: str | None) -> float:
+    """Seconds since the epoch."""
+    if given:
+        from kscope.query.timerange import SECOND, now, parse_moment  # noqa: PLC0415 - seldom
+
+        return parse_moment("--time", given, now()) / SECOND
+    try:
+        return time.time() if file == STDIN else Path(file).stat().st_mtime
+    except OSError as error:
+        raise KscopeError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _fixed(category: Category, given: Iterable[str]) -> dict[str, Any]:
+    fixed: dict[str, Any] = {}
+    for each in given:
+        name, equals, text = each.partition("=")
+        column = category.column(name)
+        if not equals or column is None:
+            names = ", ".join(one.name for one in category.columns)
+            raise KscopeError(f"--set {each}: must be COLUMN=VALUE, with one of {names}")
+        fixed[name] = _typed(each, column.type.storage, text)
+    return fixed
+
+
+def _typed(option: str, storage: Storage, text: str) -> Any:
+    try:
+        if storage is Storage.INTEGER:
+            return int(text)
+        if storage is Storage.REAL:
+            return float(text)
+    except ValueError:
+        raise KscopeError(f"--set {option}: '{text}' is not a number") from None
+    return text == "true" if storage is Storage.BOOLEAN else text

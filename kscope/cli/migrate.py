@@ -1,0 +1,38 @@
+"""`kscope migrate`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from kscope.cli.database import with_settings
+from kscope.config import Settings, SQLite
+from kscope.declare.catalog import load_catalog
+from kscope.store.open import engine_of
+from kscope.store.store import Store
+
+
+@click.command()
+@with_settings
+@click.option("--dry-run", is_flag=True, help="Print the statements; change nothing.")
+def migrate(*, settings: Settings, dry_run: bool) -> None:
+    """Bring a database up to the categories, as a server does at its start.
+
+    Whatever would lose data is refused, with the file and the line (exit code 2).
+    """
+    for statement in asyncio.run(_migrate(settings, dry_run=dry_run)):
+        click.echo(f"{statement};")
+
+
+async def _migrate(settings: Settings, *, dry_run: bool) -> list[str]:
+    store = Store(engine_of(settings), load_catalog(settings.categories))
+    database = settings.database
+    if dry_run and isinstance(database, SQLite) and not database.path.exists():
+        return [str(step) for step in store.plan_from_nothing().steps]
+    await store.engine.open()
+    try:
+        plan = store.plan_migration if dry_run else store.migrate
+        return [str(step) for step in (await plan()).steps]
+    finally:
+        await store.engine.close()

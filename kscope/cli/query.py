@@ -1,0 +1,142 @@
+"""`kscope query`: the questions of the read API from a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from kscope.cli.source import Direct, Server
+from kscope.config import Settings, SQLite, load_settings
+from kscope.declare.catalog import load_catalog
+from kscope.errors import KscopeError
+from kscope.query import terminal
+from kscope.query.export.formats import STACKS, TABLES
+from kscope.query.export.tables import table as as_table
+from kscope.query.flamegraph import Flamegraph
+from kscope.query.questions import QUESTIONS
+
+if TYPE_CHECKING:
+    from kscope.query.questions import Question
+
+DEFAULT_SERVER = "http://127.0.0.1:8080"
+_DRAWN = ("flame", "table")
+
+
+@click.command()
+@click.argument("table")
+@click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option(
+    "--question", "-q", type=click.Choice([*QUESTIONS]), help="Default: flamegraph, else rows."
+)
+@click.option("--top", metavar="COLUMNS", help="The groups with the most: -q top by=COLUMNS.")
+@click.option("--from", "start", metavar="TIME", help="Default: now-1h.")
+@click.option("--to", "end", metavar="TIME", help="Default: now.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([*_DRAWN, "json", *TABLES, *STACKS]),
+    help="Default: flame for a flame graph, else table.",
+)
+@click.option("--server", metavar="URL", help=f"Default: {DEFAULT_SERVER}.")
+@click.option("--token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--sqlite", type=click.Path(path_type=Path), help="Ask this database, no server.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="Ask this kernelscope.yaml's database."
+)
+@click.option("--width", type=click.IntRange(20, 1000), help="Of a flame graph, in characters.")
+@click.option("--color/--no-color", default=None, help="Default: in a terminal.")
+def query(  # noqa: PLR0913 - one per option
+    *,
+    table: str,
+    parameters: tuple[str, ...],
+    question: str | None,
+    top: str | None,
+    start: str | None,
+    end: str | None,
+    form: str | None,
+    server: str | None,
+    token_file: Path | None,
+    sqlite: Path | None,
+    config: Path | None,
+    width: int | None,
+    color: bool | None,
+) -> None:
+    """Ask about TABLE: filters and the question's other parameters are NAME=VALUE.
+
+    \b
+    kscope query offcputime --from now-1h --top process
+    kscope query offcputime process=mysqld elapsed__gte=5ms --format folded
+    kscope query offcputime -q compare hostname=web-2 base.hostname=web-1
+    """
+    source = _source(server, token_file, sqlite, config)
+    request = [_pair(each) for each in parameters]
+    request += [(name, text) for name, text in (("from", start), ("to", end)) if text]
+    if top:
+        request.append(("by", top))
+    chosen = QUESTIONS[question or ("top" if top else _usual(form))]
+    form = form or ("flame" if chosen.answer is Flamegraph else "table")
+    _check(chosen, form)
+    if form not in _DRAWN:
+        source.ask(chosen, table, [*request, ("format", form)], sys.stdout.buffer.write)
+        sys.stdout.buffer.flush()
+        return
+    answer = bytearray()
+    source.ask(chosen, table, request, answer.extend)
+    decoded: Any = msgspec.json.decode(bytes(answer), type=chosen.answer)
+    click.echo(_drawn(decoded, form, width, color), nl=False, color=color)
+    for notice in getattr(decoded, "notices", ()):
+        click.echo(f"{notice.level}: {terminal.printable(notice.text)}", err=True)
+
+
+def _usual(form: str | None) -> str:
+    return "rows" if form in TABLES else "flamegraph"
+
+
+def _drawn(answer: object, form: str, width: int | None, color: bool | None) -> str:  # noqa: FBT001
+    if not isinstance(answer, Flamegraph):
+        return terminal.table(*as_table(answer))
+    if form == "table":
+        return terminal.table(*terminal.frames(answer))
+    size = width or shutil.get_terminal_size((100, 24)).columns
+    return terminal.flame(answer, size, colour=sys.stdout.isatty() if color is None else color)
+
+
+def _check(question: Question, form: str) -> None:
+    allowed = (
+        ("flame", "table", "json", *STACKS)
+        if question.answer is Flamegraph
+        else (
+            "table",
+            "json",
+            *TABLES,
+        )
+    )
+    if form not in allowed:
+        raise KscopeError(f"--format {form}: {question.name} has {', '.join(allowed)}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise KscopeError(f"'{text}' is not NAME=VALUE, such as process=mysqld")
+    return name, value
+
+
+def _source(
+    server: str | None, token_file: Path | None, sqlite: Path | None, config: Path | None
+) -> Server | Direct:
+    if server and (sqlite or config):
+        raise KscopeError("ask either a --server or a database (--sqlite, --config)")
+    if not sqlite and not config:
+        token = token_file.read_text().strip() if token_file else ""
+        return Server(server or DEFAULT_SERVER, token)
+    settings = load_settings(config) if config else Settings()
+    if sqlite:
+        settings = replace(settings, database=SQLite(sqlite))
+    return Direct(settings, load_catalog(settings.categories))

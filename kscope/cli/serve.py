@@ -1,0 +1,75 @@
+"""`kscope serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import click
+
+from kscope.cli.database import with_settings
+from kscope.config import Address, Settings, parse_address
+from kscope.declare.catalog import load_catalog
+from kscope.errors import KscopeError
+from kscope.server.app import check_exposure
+from kscope.server.app import serve as run_server
+
+
+@click.command()
+@click.argument("port", required=False, type=click.IntRange(0, 65534))
+@with_settings
+@click.option("--read", metavar="ADDRESS", help="Where the page is; 127.0.0.1:8080 if not given.")
+@click.option("--ingest", metavar="ADDRESS", help="Where rows come in; 127.0.0.1:8081.")
+@click.option("--insecure", is_flag=True, help="Serve other machines without tokens.")
+@click.option("--verbose", is_flag=True, help="Log more.")
+def serve(  # noqa: PLR0913 - one per option
+    *,
+    settings: Settings,
+    port: int | None,
+    read: str | None,
+    ingest: str | None,
+    insecure: bool,
+    verbose: bool,
+) -> None:
+    """Take rows in, and serve the page.
+
+    PORT is the page's port, rows come in on the next one. Without any option the data is in
+    ./kernelscope.db.
+    """
+    _log(verbose=verbose)
+    if port is not None:
+        following = port + 1 if port else 0
+        settings = replace(
+            settings,
+            read=Address(settings.read.host, port),
+            ingest=Address(settings.ingest.host, following),
+        )
+    if read:
+        settings = replace(settings, read=_address("--read", read))
+    if ingest:
+        settings = replace(settings, ingest=_address("--ingest", ingest))
+    check_exposure(settings, insecure=insecure)
+    catalog = load_catalog(settings.categories)
+    asyncio.run(run_server(settings, catalog, _announce))
+
+
+def _address(option: str, text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise KscopeError(f"{option}: {error}") from None
+
+
+def _announce(read: Address, ingest: Address) -> None:
+    click.echo(f"page    http://{read}/")
+    click.echo(f"ingest  http://{ingest}/")
+
+
+def _log(*, verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    for name in ("databases", "aiosqlite", "asyncmy", "asyncio", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.WARNING)

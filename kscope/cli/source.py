@@ -1,0 +1,93 @@
+"""Where `kscope query` asks: a server over HTTP, or a database directly."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kscope.errors import KscopeError
+from kscope.query.questions import BASE
+from kscope.query.scope import category_of
+from kscope.store.open import open_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kscope.config import Settings
+    from kscope.declare.model import Catalog
+    from kscope.query.questions import Question
+
+    Request = Sequence[tuple[str, str]]
+
+_PIECE = 1 << 16
+_PATIENCE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`url` is the read listener's."""
+
+    url: str
+    token: str = ""
+
+    def ask(
+        self, question: Question, table: str, request: Request, take: Callable[[bytes], object]
+    ) -> None:
+        given = dict(request)
+        place = question.path.replace("{table}", urllib.parse.quote(table, safe=""))
+        for name in question.in_path:
+            place = place.replace(f"{{{name}}}", urllib.parse.quote(given[name], safe=""))
+        rest = [(name, value) for name, value in request if name not in question.in_path]
+        address = f"{self.url.rstrip('/')}{BASE}{place}?{urllib.parse.urlencode(rest)}"
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        try:
+            asked = urllib.request.Request(address, headers=headers)  # noqa: S310 - checked below
+            if asked.type not in ("http", "https"):
+                raise KscopeError(f"--server {self.url}: must begin with http:// or https://")
+            with urllib.request.urlopen(asked, timeout=_PATIENCE) as answer:  # noqa: S310
+                while piece := answer.read(_PIECE):
+                    take(piece)
+        except urllib.error.HTTPError as error:
+            raise KscopeError(_detail(error)) from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise KscopeError(
+                f"{self.url}: {reason}; is `kscope serve` running there? A database is asked "
+                "directly with --sqlite FILE or --config FILE"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    settings: Settings
+    catalog: Catalog
+
+    def ask(
+        self, question: Question, table: str, request: Request, take: Callable[[bytes], object]
+    ) -> None:
+        asyncio.run(self._ask(question, table, request, take))
+
+    async def _ask(
+        self, question: Question, table: str, request: Request, take: Callable[[bytes], object]
+    ) -> None:
+        asked = question.read(category_of(self.catalog, table), request)
+        async with open_reader(self.settings, self.catalog) as reader:
+            body = await question.ask(reader, asked)
+            if isinstance(body.content, bytes):
+                take(body.content)
+            else:
+                async for piece in body.content:
+                    take(piece)
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"{error.code} {error.reason}"

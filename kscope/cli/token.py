@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import click
+
+from kscope.config import SCOPES
+from kscope.server.auth import new_token, token_hash
+
+
+@click.command()
+@click.option("--name", default="agents", help="What to call it in kernelscope.yaml.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    default=("ingest",),
+    show_default=True,
+    help="What it allows; may be repeated.",
+)
+def token(name: str, scopes: tuple[str, ...]) -> None:
+    """Make a token, and the lines that let its bearer in.
+
+    The server keeps only the token's hash: it cannot be shown again.
+    """
+    made = new_token()
+    click.echo(made)
+    click.echo("\nFor kernelscope.yaml:\n", err=True)
+    click.echo("tokens:", err=True)
+    scope_list = ", ".join(scopes)
+    line = f"  - {{name: {name}, scopes: [{scope_list}], sha256: {token_hash(made)}}}"
+    click.echo(line, err=True)
