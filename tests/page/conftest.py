@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.page import world
+from tests.serving import ROOT, kscope, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.serving import Serving
+
+
+@pytest.fixture(scope="session")
+def server(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    del built_page
+    with serving(tmp_path_factory.mktemp("page")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def fleet(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """An hour of three hosts."""
+    del built_page
+    with serving(tmp_path_factory.mktemp("fleet")) as started:
+        world.fleet(started)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def recorded(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """Twenty minutes of what a real agent recorded on a real kernel."""
+    del built_page
+    folder = tmp_path_factory.mktemp("recorded")
+    with serving(folder) as started:
+        replay = kscope("agent", "offcputime", "--replay", "bundled", "--history", "1200")
+        to = ["--duration", "2", "--server", started.ingest, "--spool", str(folder / "spool")]
+        subprocess.run([*replay, *to], cwd=ROOT, check=True, capture_output=True)
+        yield started

@@ -1,0 +1,128 @@
+"""Categories that the page has never heard of: dropped in, or being written."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import httpx
+import jsonschema
+import pytest
+from playwright.sync_api import expect
+
+from kscope.declare.catalog import load_catalog
+from kscope.generate.charts import chart_configs
+from tests.serving import ROOT, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    from tests.serving import Serving
+
+BREWING = """\
+table: brewing
+prettyname: Brewing
+description: What a coffee machine's kernel does.
+columns:
+  - {name: bean, type: label, prettyname: Bean}
+  - {name: path, type: stack, prettyname: Poured from}
+  - {name: drops, type: count, prettyname: Drops}
+  - {name: sizes, type: histogram, prettyname: Drop size, unit: bytes}
+"""
+SPECS = ROOT / "web/node_modules/vega-lite/build/vega-lite-schema.json"
+EVERY_TYPE = ROOT / "tests/cases/every_type/categories"
+
+
+@pytest.mark.browser
+def test_a_dropped_in_category_has_its_charts(built_page: None, page: Page, tmp_path: Path) -> None:
+    """A stack, a number and a histogram give flame graph, table, timeline and heatmap."""
+    del built_page
+    folder = tmp_path / "categories"
+    folder.mkdir()
+    (folder / "brewing.yaml").write_text(BREWING)
+    with serving(tmp_path, "--categories", folder) as server:
+        _brew(server)
+        page.goto(f"{server.read}/")
+        page.get_by_label("Data type").select_option(label="Brewing")
+        expect(page.locator(".figures")).to_contain_text("sum 30 drops")
+        expect(page.locator(".timeline .legend")).to_contain_text("arabica")
+        frames = page.get_by_role("table", name="Frames")
+        row = frames.locator("tbody tr").filter(has_text="pour")
+        assert row.locator("td").all_inner_texts() == ["pour", "30 drops", "30 drops"]
+        expect(page.get_by_role("region", name="Heatmap")).to_contain_text("Drop size")
+        page.locator(".heatmap canvas").hover(position={"x": 400, "y": 50})
+        page.get_by_role("tab", name="Rows").click()
+        expect(page.get_by_role("table", name="Rows")).to_contain_text("pour ← boil")
+
+
+def _brew(server: Serving) -> None:
+    now = datetime.now(UTC)
+    row = {"bean": "arabica", "path": "boil;pour", "drops": 10, "sizes": [0, 3, 5, 2]}
+    times = [(now - timedelta(minutes=minutes)).isoformat() for minutes in (5, 15, 25)]
+    body = {"hostname": "kitchen", "time": now.isoformat()}
+    server.post(body | {"brewing": [row | {"time": time} for time in times]})
+
+
+@pytest.mark.browser
+def test_problems_show_as_one_types(server: Serving, page: Page) -> None:
+    """The server's own checker speaks, with line and suggestion, and mending it clears the list."""
+    page.goto(f"{server.read}/new")
+    text = page.get_by_label("Category in YAML")
+    text.fill(BREWING.replace("label", "lable"))
+    verdict = page.locator(".verdict")
+    expect(verdict).to_contain_text("columns[0].type: unknown type 'lable'")
+    verdict.get_by_role("button", name="line 5").click()
+    assert "lable" in page.evaluate("getSelection().toString()")
+    text.fill(BREWING)
+    expect(verdict).to_contain_text("No problems.")
+
+
+@pytest.mark.browser
+def test_a_new_category_is_previewed(server: Serving, page: Page) -> None:
+    """Table, charts, JSON Schema and DDL are what `kscope generate` would write."""
+    page.goto(f"{server.read}/new")
+    page.get_by_label("Category in YAML").fill(BREWING)
+    preview = page.locator(".preview")
+    expect(preview.get_by_role("heading", name="Brewing")).to_be_visible()
+    page.get_by_role("tab", name="sqlite").click()
+    expect(preview).to_contain_text("CREATE TABLE IF NOT EXISTS kscope_rows_brewing")
+    page.get_by_role("tab", name="JSON Schema").click()
+    expect(preview).to_contain_text("brewing")
+    page.get_by_role("tab", name="Charts").click()
+    expect(preview.locator(".vega canvas")).to_have_count(2)
+    tables = [each["table"] for each in server.get("/api/v1/categories").json()["categories"]]
+    assert "brewing" not in tables
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"\xff\xfe", 400), (b"a" * 70_000, 413), (b"", 200), (b"- &a [*a, *a]", 200)],
+)
+def test_the_check_takes_anything(server: Serving, body: bytes, status: int) -> None:
+    """What is no text or too long is refused; all else is answered with problems."""
+    answer = httpx.post(f"{server.read}/api/v1/check", content=body)
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json()["problems"]
+        assert answer.json()["category"] is None
+
+
+def test_an_existing_table_is_named(server: Serving) -> None:
+    """Whoever writes a table anew is told which file declares it."""
+    text = BREWING.replace("brewing", "offcputime")
+    answer = httpx.post(f"{server.read}/api/v1/check", content=text).json()
+    assert answer["declared_in"] == "offcputime.yaml"
+
+
+def test_generated_specs_are_valid_vega_lite(built_page: None) -> None:
+    """Every spec that any category gives rise to keeps to Vega-Lite's own schema."""
+    del built_page
+    checker = jsonschema.Draft7Validator(json.loads(SPECS.read_text()))
+    for category in load_catalog(["builtin", EVERY_TYPE]):
+        for chart in chart_configs(category):
+            if chart["spec"]:
+                wrong = [error.message[:200] for error in checker.iter_errors(chart["spec"])]
+                assert wrong == [], chart["title"]

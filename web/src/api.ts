@@ -1,0 +1,41 @@
+// The one place that talks to the server.
+
+/** An RFC 9457 problem document, or what stands for one when no answer came. */
+export class ApiError extends Error {
+  constructor(
+    readonly title: string,
+    readonly detail: string,
+    readonly status: number,
+    readonly errors: { pointer?: string; parameter?: string; detail: string }[] = [],
+  ) {
+    super(detail || title);
+  }
+}
+
+export type Query = [string, string][];
+
+export function url(path: string, query: Query = []): string {
+  const text = new URLSearchParams(query).toString();
+  return text ? `${path}?${text}` : path;
+}
+
+export async function get<T>(path: string, query: Query, signal?: AbortSignal): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(url(path, query), signal ? { signal } : {});
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError("The server does not answer", "Is kscope serve still running?", 0);
+  }
+  if (!response.ok) throw await problem(response);
+  return (await response.json()) as T;
+}
+
+export async function problem(response: Response): Promise<ApiError> {
+  try {
+    const body = await response.json();
+    return new ApiError(body.title, body.detail ?? "", response.status, body.errors ?? []);
+  } catch {
+    return new ApiError(`The server answered ${response.status}`, "", response.status);
+  }
+}

@@ -1,0 +1,90 @@
+// What every part of the page shares: the state, the categories and the range asked for.
+
+import type { Query } from "./api";
+import { filterKey } from "./filters";
+import { iso, moment } from "./ranges";
+import type { State, Store } from "./state";
+import type { Category, CategoryProblem, Chart, Column } from "./types";
+
+export interface Context {
+  store: Store;
+  categories: Category[];
+  problems: CategoryProblem[];
+  /** Resolved once per refresh, so that all charts show the same moments. */
+  range: { from: number; to: number };
+  refresh(): void;
+  /** The column that stands in for a heatmap's where no row of the table has sizes in it. */
+  sizes: { table: string; column: string } | null;
+}
+
+export function category(context: Context): Category | undefined {
+  return context.categories.find((one) => one.table === context.store.state.table);
+}
+
+export function column(context: Context, name: string): Column | undefined {
+  return category(context)?.columns.find((one) => one.name === name);
+}
+
+export function columnsWith(one: Category | undefined, ...roles: Column["role"][]): Column[] {
+  return one?.columns.filter((column) => roles.includes(column.role)) ?? [];
+}
+
+export function chartOf(one: Category | undefined, kind: string): Chart | undefined {
+  return one?.charts.find((chart) => chart.kind === kind);
+}
+
+export function resolve(state: State): { from: number; to: number } {
+  const from = moment(state.from) ?? moment("now-1h")!;
+  const to = moment(state.to) ?? moment("now")!;
+  return { from, to };
+}
+
+export function filterQuery(state: State): Query {
+  return state.filters.map((filter): [string, string] => [filterKey(filter), filter.value]);
+}
+
+/** How the API calls the number of rows, where a value column's name could stand. */
+export const ROWS = "rows";
+
+/** The chosen value column; else the flame graph's or the timeline's, which may count rows. */
+export function valueColumn(context: Context): string {
+  const one = category(context);
+  const values = columnsWith(one, "value").map((column) => column.name);
+  const { value } = context.store.state;
+  if (values.includes(value) || value === ROWS) return value;
+  const chart = chartOf(one, "flamegraph") ?? chartOf(one, "timeseries");
+  if (chart) return chart.value ?? ROWS;
+  return values[0] ?? ROWS;
+}
+
+/** The heatmap's column, whose values a box bounds. */
+export function heatmapColumn(context: Context): string {
+  const one = category(context);
+  if (one && context.sizes?.table === one.table) return context.sizes.column;
+  return chartOf(one, "heatmap")?.value ?? "";
+}
+
+/** Rows of the box's sizes; of a histogram, rows that hold events of such sizes. */
+function valueBounds(context: Context): Query {
+  const { box } = context.store.state;
+  const name = heatmapColumn(context);
+  if (!box || !name) return [];
+  if (column(context, name)?.role === "histogram") {
+    return [[`${name}__holds`, `${box.low},${box.high}`]];
+  }
+  const bounds: Query = [[`${name}__lt`, String(box.high)]];
+  return box.low > 0 ? [[`${name}__gte`, String(box.low)], ...bounds] : bounds;
+}
+
+export type Scope = "range" | "box" | "box values";
+
+/**
+ * Range and filters of a question. The heatmap itself asks about the whole range, the timeline
+ * about the box's values over the whole range, everything else about the box.
+ */
+export function question(context: Context, scope: Scope): Query {
+  const { state } = context.store;
+  const bounds = scope === "box" && state.box ? state.box : context.range;
+  const query: Query = [["from", iso(bounds.from)], ["to", iso(bounds.to)], ...filterQuery(state)];
+  return scope === "range" ? query : [...query, ...valueBounds(context)];
+}

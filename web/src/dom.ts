@@ -1,0 +1,90 @@
+// Element making. Text only ever enters through textContent, so a name cannot become markup.
+
+type Attributes = Record<string, string | number | boolean | ((event: never) => void) | undefined>;
+export type Child = Node | string | null | undefined | false;
+
+/** Makes an element; `on…` attributes are listeners, booleans toggle, the rest are attributes. */
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (typeof value === "function") {
+      element.addEventListener(key.slice(2), value as (event: Event) => void);
+    } else if (value === true) {
+      element.setAttribute(key, "");
+    } else if (value !== false && value !== undefined) {
+      element.setAttribute(key, String(value));
+    }
+  }
+  append(element, children);
+  return element;
+}
+
+export function append(parent: Element, children: Child[]): void {
+  for (const child of children) {
+    if (child !== null && child !== undefined && child !== false) parent.append(child);
+  }
+}
+
+export function replace(parent: Element, ...children: Child[]): void {
+  parent.replaceChildren();
+  append(parent, children);
+}
+
+export function button(
+  label: string,
+  onclick: (event: MouseEvent) => void,
+  attributes: Attributes = {},
+): HTMLButtonElement {
+  return h("button", { type: "button", onclick, ...attributes }, label);
+}
+
+/** A labelled select; `options` are [value, text]. */
+export function select(
+  label: string,
+  options: [string, string][],
+  value: string,
+  onchange: (value: string) => void,
+): HTMLSelectElement {
+  const element = h("select", {
+    "aria-label": label,
+    title: label,
+    onchange: () => onchange(element.value),
+  });
+  for (const [key, text] of options) {
+    element.append(h("option", { value: key, selected: key === value }, text));
+  }
+  return element;
+}
+
+export function cssColor(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+/** Calls `run` at most once per frame. */
+export function perFrame(run: () => void): () => void {
+  let pending = 0;
+  return () => {
+    pending ||= requestAnimationFrame(() => {
+      pending = 0;
+      run();
+    });
+  };
+}
+
+export function debounce<A extends unknown[]>(ms: number, run: (...args: A) => void) {
+  let timer = 0;
+  return (...args: A): void => {
+    clearTimeout(timer);
+    timer = window.setTimeout(() => run(...args), ms);
+  };
+}
+
+export function download(name: string, content: Blob): void {
+  const url = URL.createObjectURL(content);
+  h("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

@@ -1,0 +1,43 @@
+// What a frame's name says about it, and its colours.
+
+export type Kind = "kernel" | "user" | "library" | "unknown" | "group";
+
+export interface Frame {
+  /** The name without the suffixes that mark its kind. */
+  label: string;
+  kind: Kind;
+  library: string;
+}
+
+const LIBRARY = /^(.*) \[([^\]]+)\]$/s;
+
+/** Kernel frames end in `_[k]`, frames of a library in ` [name]`, as FlameGraph marks them. */
+export function frame(name: string): Frame {
+  if (name.endsWith("_[k]")) {
+    const label = name.slice(0, -4);
+    return { label, kind: label.startsWith("[unknown") ? "unknown" : "kernel", library: "" };
+  }
+  if (/^\[(unknown|missed|lost|truncated)/i.test(name)) {
+    return { label: name, kind: "unknown", library: "" };
+  }
+  const match = LIBRARY.exec(name);
+  if (match) return { label: match[1]!, kind: "library", library: match[2]! };
+  return { label: name, kind: "user", library: "" };
+}
+
+export const KIND_TEXT: Record<Kind, string> = {
+  kernel: "kernel",
+  user: "user",
+  library: "library",
+  unknown: "no symbol",
+  group: "group",
+};
+
+/** FNV-1a: the same name has the same shade on every page and every day. */
+export function hash(text: string): number {
+  let value = 2166136261;
+  for (let i = 0; i < text.length; i++) {
+    value = Math.imul(value ^ text.charCodeAt(i), 16777619);
+  }
+  return value >>> 0;
+}

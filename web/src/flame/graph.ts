@@ -1,0 +1,291 @@
+// The flame graph as a control: a canvas that scrolls, zooms, is searched and is driven by keys.
+
+import { cssColor, h, perFrame } from "../dom";
+import type { Coloring } from "./colors";
+import { paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
+import type { Tree } from "./tree";
+
+export interface GraphEvents {
+  zoom(node: number): void;
+  select(node: number): void;
+  menu(node: number, x: number, y: number): void;
+  /** The lines of the tooltip and of what a screen reader says. */
+  describe(node: number): string[];
+}
+
+export class FlameGraph {
+  readonly element: HTMLElement;
+  private readonly canvas: HTMLCanvasElement;
+  private readonly picture: HTMLElement;
+  private readonly tip: HTMLElement;
+  private readonly live: HTMLElement;
+  private readonly scene: Scene;
+  private readonly draw = perFrame(() => this.paintNow());
+
+  constructor(
+    name: string,
+    private readonly events: GraphEvents,
+  ) {
+    this.canvas = h("canvas", {
+      tabindex: 0,
+      role: "application",
+      "aria-roledescription": "flame graph",
+      "aria-label": `${name}. Arrow keys walk the frames, Enter zooms in, Escape out.`,
+    });
+    this.picture = h("div", { class: "picture" }, this.canvas);
+    this.tip = h("div", { class: "tip", hidden: true });
+    this.live = h("div", { class: "unseen", "aria-live": "polite" });
+    this.element = h("div", { class: "flame" }, this.picture, this.tip, this.live);
+    this.scene = {
+      tree: EMPTY,
+      coloring: { palette: [], index: new Uint8Array() },
+      hits: null,
+      zoom: 0,
+      selected: -1,
+      hovered: -1,
+      flame: false,
+      background: "#fff",
+      accent: "#000",
+    };
+    this.listen();
+  }
+
+  private listen(): void {
+    const canvas = this.canvas;
+    this.element.addEventListener("scroll", this.draw, { passive: true });
+    new ResizeObserver(this.draw).observe(this.element);
+    canvas.addEventListener("pointermove", (event) => this.hover(event));
+    canvas.addEventListener("pointerleave", () => this.hover(null));
+    canvas.addEventListener("click", (event) => {
+      const node = this.at(event);
+      if (node >= 0) this.zoomTo(node);
+    });
+    canvas.addEventListener("contextmenu", (event) => {
+      const node = this.at(event);
+      if (node < 0) return;
+      event.preventDefault();
+      this.select(node);
+      this.events.menu(node, event.clientX, event.clientY);
+    });
+    canvas.addEventListener("keydown", (event) => {
+      if (this.key(event)) event.preventDefault();
+    });
+  }
+
+  /** Shows a tree zoomed to a node; the same tree keeps its selection and scroll position. */
+  show(tree: Tree, coloring: Coloring, flame: boolean, zoom = 0): void {
+    const same = tree === this.scene.tree && flame === this.scene.flame;
+    Object.assign(this.scene, { tree, coloring, flame, zoom });
+    if (same) {
+      this.draw();
+      return;
+    }
+    Object.assign(this.scene, { selected: -1, hovered: -1, hits: null });
+    this.picture.style.height = `${sceneHeight(tree)}px`;
+    this.hideTip();
+    this.paintNow();
+    if (flame) this.element.scrollTop = this.element.scrollHeight;
+  }
+
+  highlight(hits: Uint8Array | null): void {
+    this.scene.hits = hits;
+    this.draw();
+  }
+
+  get zoomed(): number {
+    return this.scene.zoom;
+  }
+
+  get selected(): number {
+    return this.scene.selected;
+  }
+
+  zoomTo(node: number): void {
+    if (node < 0 || node >= this.scene.tree.n) return;
+    this.scene.zoom = node;
+    this.select(node);
+    this.events.zoom(node);
+  }
+
+  select(node: number): void {
+    this.scene.selected = node;
+    if (node >= 0) {
+      this.live.textContent = this.events.describe(node).join(", ");
+      this.reveal(node);
+    }
+    this.events.select(node);
+    this.draw();
+  }
+
+  repaint(): void {
+    this.draw();
+  }
+
+  private reveal(node: number): void {
+    const height = this.pictureHeight();
+    const top = rowTop(this.scene, this.scene.tree.level[node]!, height);
+    const { scrollTop, clientHeight } = this.element;
+    if (top < scrollTop) this.element.scrollTop = top;
+    else if (top + ROW > scrollTop + clientHeight)
+      this.element.scrollTop = top + ROW - clientHeight;
+  }
+
+  private pictureHeight(): number {
+    const height = sceneHeight(this.scene.tree);
+    return this.scene.flame ? Math.max(height, this.element.clientHeight) : height;
+  }
+
+  /** Paints at once; `draw` waits for the next frame. */
+  paintNow(): void {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (!width || !height) return;
+    const ratio = window.devicePixelRatio || 1;
+    const [w, t] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (this.canvas.width !== w || this.canvas.height !== t) {
+      this.canvas.width = w;
+      this.canvas.height = t;
+      this.canvas.style.width = `${width}px`;
+      this.canvas.style.height = `${height}px`;
+    }
+    const context = this.canvas.getContext("2d", { alpha: false })!;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.scene.background = cssColor("--surface");
+    this.scene.accent = cssColor("--select");
+    paint(context, this.scene, { width, height, top: this.element.scrollTop });
+  }
+
+  private at(event: MouseEvent): number {
+    const { scene } = this;
+    const { tree } = scene;
+    if (!tree.n) return -1;
+    const y = event.offsetY + this.element.scrollTop;
+    const from = scene.flame ? this.pictureHeight() - y : y;
+    const level = Math.floor(from / ROW);
+    return this.nodeAt(event.offsetX, level);
+  }
+
+  private nodeAt(x: number, level: number): number {
+    const { scene } = this;
+    const { tree, zoom } = scene;
+    if (level < 0 || level > tree.depth) return -1;
+    let node = zoom;
+    while (tree.level[node]! > level) node = tree.parent[node]!;
+    if (tree.level[node] === level) return node;
+    const width = this.element.clientWidth;
+    for (let i = zoom + 1; i < tree.end[zoom]!;) {
+      const [from, size] = span(scene, i, width);
+      if (x < from || x >= from + Math.max(size, 0.5)) i = tree.end[i]!;
+      else if (tree.level[i] === level) return i;
+      else i++;
+    }
+    return -1;
+  }
+
+  private hover(event: PointerEvent | null): void {
+    const node = event ? this.at(event) : -1;
+    if (node !== this.scene.hovered) {
+      this.scene.hovered = node;
+      this.draw();
+    }
+    if (!event || node < 0) this.hideTip();
+    else this.showTip(this.events.describe(node), event.clientX, event.clientY);
+  }
+
+  private showTip(lines: string[], x: number, y: number): void {
+    this.tip.replaceChildren(...lines.map((line) => h("div", {}, line)));
+    this.tip.hidden = false;
+    const { offsetWidth: width, offsetHeight: height } = this.tip;
+    const left = x + 14 + width > innerWidth ? Math.max(4, x - width - 10) : x + 14;
+    const top = y + 18 + height > innerHeight ? Math.max(4, y - height - 10) : y + 18;
+    this.tip.style.transform = `translate(${left}px, ${top}px)`;
+  }
+
+  private hideTip(): void {
+    this.tip.hidden = true;
+  }
+
+  private key(event: KeyboardEvent): boolean {
+    if (event.ctrlKey || event.metaKey || event.altKey) return false;
+    const node = Math.max(this.scene.selected, 0);
+    const upward = this.scene.flame ? "ArrowDown" : "ArrowUp";
+    const downward = this.scene.flame ? "ArrowUp" : "ArrowDown";
+    switch (event.key) {
+      case upward:
+        this.select(Math.max(0, this.scene.tree.parent[node]!));
+        return true;
+      case downward:
+        this.select(this.scene.selected < 0 ? 0 : this.widestChild(node));
+        return true;
+      case "ArrowRight":
+      case "ArrowLeft":
+        this.select(this.sibling(node, event.key === "ArrowRight" ? 1 : -1));
+        return true;
+      case "Enter":
+      case "+":
+        this.zoomTo(event.key === "+" ? this.widestChild(this.scene.zoom) : node);
+        return true;
+      case "-":
+      case "Backspace":
+        this.zoomTo(Math.max(0, this.scene.tree.parent[this.scene.zoom]!));
+        return true;
+      case "Escape":
+        if (this.scene.zoom === 0) return false;
+        this.zoomTo(0);
+        return true;
+      case "0":
+      case "Home":
+        this.zoomTo(0);
+        return true;
+      case "ContextMenu":
+      case "m":
+        this.menuAt(node);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  private menuAt(node: number): void {
+    const box = this.canvas.getBoundingClientRect();
+    const [from] = span(this.scene, node, box.width);
+    const top = rowTop(this.scene, this.scene.tree.level[node]!, this.pictureHeight());
+    const y = box.top + top - this.element.scrollTop + ROW;
+    this.events.menu(node, box.left + Math.max(0, from) + 8, y);
+  }
+
+  private widestChild(node: number): number {
+    const { tree } = this.scene;
+    const value = tree.sides[0]!.value;
+    let best = node;
+    for (let i = node + 1; i < tree.end[node]!; i = tree.end[i]!) {
+      if (best === node || value[i]! > value[best]!) best = i;
+    }
+    return best;
+  }
+
+  /** The next node on the same level, under whichever parent. */
+  private sibling(node: number, step: 1 | -1): number {
+    const { tree } = this.scene;
+    const level = tree.level[node]!;
+    for (let i = node + step; i > 0 && i < tree.n; i += step) {
+      if (tree.level[i] === level && tree.sides[0]!.value[i]! > 0) return i;
+    }
+    return node;
+  }
+
+  focus(): void {
+    this.canvas.focus({ preventScroll: true });
+  }
+}
+
+const EMPTY: Tree = {
+  names: [],
+  n: 0,
+  name: new Int32Array(),
+  level: new Int32Array(),
+  parent: new Int32Array(),
+  end: new Int32Array(),
+  x: new Float64Array(),
+  sides: [{ value: new Float64Array(), self: new Float64Array() }],
+  depth: 0,
+};

@@ -1,0 +1,137 @@
+// The table beside a flame graph: self and total per frame name.
+
+import { h } from "../dom";
+import { percent, quantity } from "../format";
+import { DataTable, type TableColumn } from "../table";
+import { kindColor } from "./colors";
+import { frame } from "./frames";
+import { total, totalsByName, type Tree } from "./tree";
+
+export interface NameRow {
+  id: number;
+  name: string;
+  label: string;
+  self: number[];
+  total: number[];
+}
+
+export interface NameEvents {
+  order(order: string): void;
+  pick(name: string): void;
+  menu(name: string, x: number, y: number): void;
+  marked(name: string): boolean;
+}
+
+export class NameTable {
+  private readonly table: DataTable<NameRow>;
+  private rows: NameRow[] = [];
+  private columns: TableColumn<NameRow>[] = [];
+
+  constructor(events: NameEvents) {
+    this.table = new DataTable<NameRow>("Frames", {
+      order: events.order,
+      pick: (row) => events.pick(row.name),
+      menu: (row, x, y) => events.menu(row.name, x, y),
+      marked: (row) => events.marked(row.name),
+    });
+  }
+
+  get element(): HTMLElement {
+    return this.table.element;
+  }
+
+  /** `scale` brings the two sides of a comparison to the same size. */
+  setTree(tree: Tree, unit: string, groups: number, scale: [number, number] | null): void {
+    const sums = totalsByName(tree, groups);
+    this.rows = [];
+    tree.names.forEach((name, id) => {
+      const totals = sums.total.map((side) => side[id]!);
+      if (!totals[0]) return;
+      const self = sums.self.map((side) => side[id]!);
+      this.rows.push({ id, name, label: frame(name).label, self, total: totals });
+    });
+    this.columns = scale ? changeColumns(unit, scale) : plainColumns(unit, total(tree));
+  }
+
+  show(order: string, hits: Uint8Array | null): void {
+    const shown = hits ? this.rows.filter((row) => hits[row.id]) : this.rows;
+    const known = this.columns.some((column) => order.replace("-", "") === column.key);
+    this.table.show(shown, this.columns, known ? order : `-${this.columns.at(-1)!.key}`);
+  }
+
+  redraw(): void {
+    this.table.redraw();
+  }
+
+  reveal(name: string): void {
+    this.table.reveal((row) => row.name === name);
+  }
+}
+
+function nameColumn(): TableColumn<NameRow> {
+  return {
+    key: "frame",
+    title: "Frame",
+    numeric: false,
+    sort: (row) => row.label,
+    cell: (row) => {
+      const swatch = h("i", { class: "swatch" });
+      swatch.style.background = kindColor(frame(row.name).kind);
+      return h("button", { type: "button", class: "name", title: row.name }, swatch, row.label);
+    },
+  };
+}
+
+function plainColumns(unit: string, all: number): TableColumn<NameRow>[] {
+  const column = (
+    key: string,
+    title: string,
+    help: string,
+    value: (row: NameRow) => number,
+  ): TableColumn<NameRow> => ({
+    key,
+    title,
+    help,
+    numeric: true,
+    sort: value,
+    bar: (row) => value(row) / all,
+    cell: (row) =>
+      h("span", { title: percent(value(row), all) }, value(row) ? quantity(value(row), unit) : "–"),
+  });
+  return [
+    nameColumn(),
+    column("self", "Self", "while the frame was on top of the stack", (row) => row.self[0]!),
+    column("total", "Total", "in the frame and what it called", (row) => row.total[0]!),
+  ];
+}
+
+function changeColumns(unit: string, scale: [number, number]): TableColumn<NameRow>[] {
+  const side = (key: string, title: string, s: number): TableColumn<NameRow> => ({
+    key,
+    title,
+    numeric: true,
+    sort: (row) => row.total[s]! * scale[s - 1]!,
+    cell: (row) => (row.total[s] ? quantity(row.total[s]!, unit) : "–"),
+  });
+  const change = (row: NameRow) => row.total[2]! * scale[1] - row.total[1]! * scale[0];
+  return [
+    nameColumn(),
+    side("before", "Before", 1),
+    side("after", "After", 2),
+    {
+      key: "change",
+      title: "Change",
+      help: "after less before, as a share of the whole when relative",
+      numeric: true,
+      sort: change,
+      cell: (row) => changeText(change(row), unit, scale),
+    },
+  ];
+}
+
+export function changeText(change: number, unit: string, scale: [number, number]): string {
+  const sign = change > 0 ? "+" : change < 0 ? "−" : "";
+  const size = Math.abs(change);
+  if (scale[0] === 1 && scale[1] === 1) return `${sign}${quantity(size, unit)}`;
+  return `${sign}${(100 * size).toFixed(2)} pp`;
+}

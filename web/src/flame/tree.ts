@@ -1,0 +1,138 @@
+// A merged stack tree as flat arrays in preorder, so that 100,000 nodes are walked in milliseconds.
+
+/** One set of weights over the nodes. Side 0 is what is drawn; a comparison adds its two sides. */
+export interface Side {
+  value: Float64Array;
+  self: Float64Array;
+}
+
+export interface Tree {
+  names: string[];
+  n: number;
+  /** Per node: index into `names`, depth, parent (-1 at the root), index after its last descendant. */
+  name: Int32Array;
+  level: Int32Array;
+  parent: Int32Array;
+  end: Int32Array;
+  /** Per node: where it starts, in units of side 0's value, from the root's left edge. */
+  x: Float64Array;
+  sides: Side[];
+  depth: number;
+}
+
+export function makeTree(
+  names: string[],
+  name: ArrayLike<number>,
+  level: ArrayLike<number>,
+  sides: { value: ArrayLike<number>; self: ArrayLike<number> }[],
+): Tree {
+  const n = name.length;
+  const tree: Tree = {
+    names,
+    n,
+    name: new Int32Array(name),
+    level: new Int32Array(level),
+    parent: new Int32Array(n).fill(-1),
+    end: new Int32Array(n),
+    x: new Float64Array(n),
+    sides: sides.map((side) => ({
+      value: new Float64Array(side.value),
+      self: new Float64Array(side.self),
+    })),
+    depth: 0,
+  };
+  place(tree);
+  return tree;
+}
+
+/** Derives parents, ends and positions from the levels. */
+function place(tree: Tree): void {
+  const { n, level, parent, end, x } = tree;
+  const value = tree.sides[0]!.value;
+  const open: number[] = [];
+  const next: number[] = [];
+  for (let i = 0; i < n; i++) {
+    const depth = level[i]!;
+    while (open.length > depth) end[open.pop()!] = i;
+    const above = depth > 0 ? open[depth - 1]! : -1;
+    parent[i] = above;
+    x[i] = above < 0 ? 0 : next[depth]!;
+    next[depth] = x[i]! + value[i]!;
+    next[depth + 1] = x[i]!;
+    open[depth] = i;
+    if (depth > tree.depth) tree.depth = depth;
+  }
+  while (open.length) end[open.pop()!] = n;
+}
+
+export function total(tree: Tree): number {
+  return tree.n ? tree.sides[0]!.value[0]! : 0;
+}
+
+/** The nodes of `matches` that lie under no other match: summing them counts nothing twice. */
+export function outermost(tree: Tree, matches: (node: number) => boolean): number[] {
+  const found: number[] = [];
+  for (let i = 0; i < tree.n;) {
+    if (matches(i)) {
+      found.push(i);
+      i = tree.end[i]!;
+    } else {
+      i++;
+    }
+  }
+  return found;
+}
+
+export function sum(tree: Tree, nodes: number[], side = 0): number {
+  const value = tree.sides[side]!.value;
+  return nodes.reduce((all, node) => all + value[node]!, 0);
+}
+
+export interface NameTotals {
+  /** Per side, per name. A recursive frame's total counts its outermost occurrence only. */
+  total: Float64Array[];
+  self: Float64Array[];
+}
+
+/** The topmost `groups` levels are no frames and are left out. */
+export function totalsByName(tree: Tree, groups: number): NameTotals {
+  const count = tree.names.length;
+  const until = new Int32Array(count);
+  const result: NameTotals = {
+    total: tree.sides.map(() => new Float64Array(count)),
+    self: tree.sides.map(() => new Float64Array(count)),
+  };
+  for (let i = 1; i < tree.n; i++) {
+    if (tree.level[i]! <= groups) continue;
+    const name = tree.name[i]!;
+    const outer = i >= until[name]!;
+    if (outer) until[name] = tree.end[i]!;
+    for (let s = 0; s < tree.sides.length; s++) {
+      const side = tree.sides[s]!;
+      result.self[s]![name]! += side.self[i]!;
+      if (outer) result.total[s]![name]! += side.value[i]!;
+    }
+  }
+  return result;
+}
+
+/** The names from below the root down to `node`. */
+export function pathOf(tree: Tree, node: number): string[] {
+  const path: string[] = [];
+  for (let i = node; i > 0; i = tree.parent[i]!) path.push(tree.names[tree.name[i]!]!);
+  return path.reverse();
+}
+
+/** The node at the end of `path`, or as far along it as the tree goes. */
+export function findPath(tree: Tree, path: string[]): number {
+  let node = 0;
+  for (const name of path) {
+    let child = node + 1;
+    while (child < tree.end[node]! && tree.names[tree.name[child]!] !== name) {
+      child = tree.end[child]!;
+    }
+    if (child >= tree.end[node]!) break;
+    node = child;
+  }
+  return node;
+}

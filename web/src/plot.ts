@@ -1,0 +1,193 @@
+// What the timeline and the heatmap share: a crisp canvas with a time axis, and a drag on it.
+
+import { cssColor, h, perFrame } from "./dom";
+import { tick, type Zone } from "./format";
+
+export const LEFT = 64;
+const RIGHT = 8;
+const AXIS = 16;
+
+export interface Area {
+  left: number;
+  width: number;
+  height: number;
+}
+
+const STEPS = [
+  1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 10e6, 15e6, 30e6, 60e6, 120e6, 300e6,
+  600e6, 900e6, 1800e6, 3600e6, 7200e6, 10_800e6, 21_600e6, 43_200e6, 86_400e6, 172_800e6,
+  604_800e6,
+];
+
+export function timeTicks(from: number, to: number, room: number): { at: number[]; step: number } {
+  const step = STEPS.find((one) => (to - from) / one <= room) ?? STEPS.at(-1)!;
+  const at: number[] = [];
+  for (let t = Math.ceil(from / step) * step; t <= to; t += step) at.push(t);
+  return { at, step };
+}
+
+export interface Drag {
+  x0: number;
+  y0: number;
+  x1: number;
+  y1: number;
+  shift: boolean;
+}
+
+export interface PlotEvents {
+  paint(context: CanvasRenderingContext2D, area: Area): void;
+  /** A finished drag, in canvas pixels. */
+  dragged(drag: Drag): void;
+  clicked(x: number, y: number): void;
+  hover(x: number, y: number): string[];
+  cancel(): void;
+}
+
+export class Plot {
+  readonly element: HTMLElement;
+  readonly canvas: HTMLCanvasElement;
+  private readonly tip = h("div", { class: "tip", hidden: true });
+  private drag: Drag | null = null;
+  readonly redraw = perFrame(() => this.paint());
+
+  constructor(
+    name: string,
+    private readonly events: PlotEvents,
+  ) {
+    this.canvas = h("canvas", { role: "img", "aria-label": name, tabindex: 0 });
+    this.element = h("div", { class: "plot" }, this.canvas, this.tip);
+    new ResizeObserver(this.redraw).observe(this.element);
+    this.listen();
+  }
+
+  get area(): Area {
+    const { clientWidth, clientHeight } = this.element;
+    return {
+      left: LEFT,
+      width: Math.max(1, clientWidth - LEFT - RIGHT),
+      height: Math.max(1, clientHeight - AXIS),
+    };
+  }
+
+  get dragging(): Drag | null {
+    return this.drag;
+  }
+
+  private listen(): void {
+    const canvas = this.canvas;
+    canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      canvas.setPointerCapture(event.pointerId);
+      const { offsetX: x, offsetY: y } = event;
+      this.drag = { x0: x, y0: y, x1: x, y1: y, shift: event.shiftKey };
+    });
+    canvas.addEventListener("pointermove", (event) => this.move(event));
+    canvas.addEventListener("pointerup", () => this.finish());
+    canvas.addEventListener("pointercancel", () => this.abandon());
+    canvas.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    canvas.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      if (this.drag) this.abandon();
+      else this.events.cancel();
+    });
+  }
+
+  private move(event: PointerEvent): void {
+    if (this.drag) {
+      this.drag.x1 = event.offsetX;
+      this.drag.y1 = event.offsetY;
+    }
+    this.redraw();
+    const lines = this.events.hover(event.offsetX, event.offsetY);
+    this.tip.hidden = !lines.length;
+    this.tip.replaceChildren(...lines.map((line) => h("div", {}, line)));
+    const { offsetWidth: width } = this.tip;
+    const left =
+      event.clientX + 14 + width > innerWidth ? event.clientX - width - 10 : event.clientX + 14;
+    this.tip.style.transform = `translate(${Math.max(4, left)}px, ${event.clientY + 16}px)`;
+  }
+
+  private finish(): void {
+    const { drag } = this;
+    this.drag = null;
+    if (!drag) return;
+    if (Math.abs(drag.x1 - drag.x0) < 4) this.events.clicked(drag.x0, drag.y0);
+    else this.events.dragged(drag);
+    this.redraw();
+  }
+
+  private abandon(): void {
+    this.drag = null;
+    this.redraw();
+  }
+
+  paint(): void {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (!width || !height) return;
+    const ratio = window.devicePixelRatio || 1;
+    const [w, t] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (this.canvas.width !== w || this.canvas.height !== t) {
+      this.canvas.width = w;
+      this.canvas.height = t;
+    }
+    const context = this.canvas.getContext("2d", { alpha: false })!;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.fillStyle = cssColor("--surface");
+    context.fillRect(0, 0, width, height);
+    context.font = '10.5px ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace';
+    this.events.paint(context, this.area);
+  }
+}
+
+export function paintTimeAxis(
+  context: CanvasRenderingContext2D,
+  area: Area,
+  from: number,
+  to: number,
+  zone: Zone,
+): void {
+  const { at, step } = timeTicks(from, to, Math.max(2, area.width / 90));
+  context.fillStyle = cssColor("--muted");
+  context.textBaseline = "top";
+  context.textAlign = "center";
+  for (const time of at) {
+    const x = area.left + ((time - from) / (to - from)) * area.width;
+    context.fillRect(Math.round(x), area.height, 1, 3);
+    const half = 26;
+    if (x > area.left + half && x < area.left + area.width - half) {
+      context.fillText(tick(time, step, zone), x, area.height + 5);
+    }
+  }
+  context.textAlign = "left";
+}
+
+export function paintBand(
+  context: CanvasRenderingContext2D,
+  left: number,
+  top: number,
+  width: number,
+  height: number,
+  color = cssColor("--accent"),
+): void {
+  context.save();
+  context.globalAlpha = 0.16;
+  context.fillStyle = color;
+  context.fillRect(left, top, width, height);
+  context.globalAlpha = 1;
+  context.strokeStyle = color;
+  context.lineWidth = 1;
+  context.strokeRect(Math.round(left) + 0.5, top + 0.5, Math.round(width), height - 1);
+  context.restore();
+}
+
+/**
+ * Rows that sum an interval carry its end: where they come every few steps, each stands for the
+ * steps before it. Answers how many steps an interval has, 1 where rows come whenever they like.
+ */
+export function intervalSteps(filled: boolean[]): number {
+  const at = filled.flatMap((one, k) => (one ? [k] : []));
+  const gaps = at.slice(1).map((k, i) => k - at[i]!);
+  const [gap] = gaps.toSorted((a, b) => a - b).slice(Math.floor(gaps.length / 2));
+  const same = gaps.filter((one) => Math.abs(one - gap!) <= 1).length;
+  return gaps.length >= 4 && gap! <= 8 && same >= 0.7 * gaps.length ? gap! : 1;
+}

@@ -1,0 +1,49 @@
+// Time ranges: `now`, `now-15m`, or an ISO time.
+
+const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+
+export const PRESETS: [string, string][] = [
+  ["now-5m", "last 5 min"],
+  ["now-15m", "last 15 min"],
+  ["now-1h", "last 1 h"],
+  ["now-6h", "last 6 h"],
+  ["now-1d", "last 24 h"],
+  ["now-7d", "last 7 days"],
+  ["now-30d", "last 30 days"],
+];
+
+/** Microseconds since the epoch, or null where the text names no moment. No offset means UTC. */
+export function moment(text: string): number | null {
+  const relative = /^now(?:-(\d+)([smhdw]))?$/.exec(text.trim());
+  if (relative) {
+    const back = relative[1] ? Number(relative[1]) * UNITS[relative[2]!]! : 0;
+    return (Date.now() - back * 1000) * 1000;
+  }
+  const iso = text.trim().replace(" ", "T");
+  if (!/^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:?\d\d)?)?$/.test(iso)) return null;
+  const full = iso.includes("T") ? iso : `${iso}T00:00:00`;
+  const time = Date.parse(/(Z|[+-]\d\d:?\d\d)$/.test(full) ? full : `${full}Z`);
+  return Number.isNaN(time) ? null : time * 1000 + micros(full);
+}
+
+/** Date knows milliseconds; the digits after them are read here. */
+function micros(iso: string): number {
+  const digits = /\.(\d{1,6})/.exec(iso)?.[1] ?? "";
+  return Number(digits.padEnd(6, "0").slice(3));
+}
+
+export function iso(us: number): string {
+  const whole = Math.round(us);
+  const rest = whole % 1e6;
+  const seconds = new Date((whole - rest) / 1000).toISOString().slice(0, 19);
+  return rest ? `${seconds}.${String(rest).padStart(6, "0")}Z` : `${seconds}Z`;
+}
+
+export function rangeText(from: string, to: string): string {
+  if (to === "now") {
+    const preset = PRESETS.find(([start]) => start === from);
+    if (preset) return preset[1];
+  }
+  const short = (text: string) => text.replace("T", " ").replace(/(\.\d{3})\d*/, "$1");
+  return `${short(from)} – ${short(to)}`;
+}

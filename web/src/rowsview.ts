@@ -1,0 +1,129 @@
+// The rows themselves, newest first.
+
+import { get, url } from "./api";
+import { category, column, question, type Context } from "./context";
+import { button, h } from "./dom";
+import { dateTime, exact, quantity, zoneName } from "./format";
+import { label } from "./flame/paint";
+import { Loader } from "./loader";
+import type { Part } from "./part";
+import { menu } from "./popover";
+import { withFilter } from "./filters";
+import { DataTable, type TableColumn } from "./table";
+import type { Column, RowsAnswer } from "./types";
+
+type Row = unknown[];
+
+export class RowsView implements Part {
+  readonly element: HTMLElement;
+  private readonly table: DataTable<Row>;
+  private readonly foot = h("div", { class: "foot" });
+  private readonly loader = new Loader("Reading rows");
+  private rows: Row[] = [];
+  private columns: string[] = [];
+  private following: string | null = null;
+  private order = "-time";
+
+  constructor(private readonly context: Context) {
+    this.table = new DataTable<Row>("Rows", {
+      order: (order) => {
+        this.order = order;
+        this.update();
+      },
+      menu: (row, x, y) => this.openMenu(row, x, y),
+    });
+    this.element = h(
+      "div",
+      { class: "rowsview" },
+      this.table.element,
+      this.loader.element,
+      this.foot,
+    );
+  }
+
+  update(): void {
+    const { table } = this.context.store.state;
+    if (!category(this.context)) return;
+    const query = question(this.context, "box");
+    query.push(["limit", "500"], ["order", this.order]);
+    void this.loader.ask<RowsAnswer>(`/api/v1/rows/${table}`, query, (answer) => {
+      this.rows = answer.rows;
+      this.columns = answer.columns;
+      this.show(answer);
+    });
+  }
+
+  private show(answer: RowsAnswer): void {
+    this.following = answer.next;
+    const columns = this.columns.map((name, k) =>
+      this.tableColumn(column(this.context, name), name, k),
+    );
+    this.table.show(this.rows, columns, this.order);
+    const query = question(this.context, "box");
+    const { table } = this.context.store.state;
+    const save = (format: string) => () =>
+      location.assign(url(`/api/v1/rows/${table}`, [...query, ["format", format]]));
+    this.foot.replaceChildren(
+      h("span", { class: "number" }, `${exact(this.rows.length)} rows shown`),
+      ...(this.following ? [button("more", () => void this.more())] : []),
+      button("CSV", save("csv"), { title: "All rows of this question as CSV" }),
+      button("NDJSON", save("ndjson"), { title: "All rows of this question as NDJSON" }),
+    );
+  }
+
+  private async more(): Promise<void> {
+    if (!this.following) return;
+    const answer = await get<RowsAnswer>(this.following, []);
+    this.rows = [...this.rows, ...answer.rows];
+    this.show(answer);
+  }
+
+  private tableColumn(known: Column | undefined, name: string, k: number): TableColumn<Row> {
+    const { zone } = this.context.store.state;
+    const numeric = known?.role === "value" || known?.type === "int";
+    const title = known?.prettyname ?? name;
+    return {
+      key: name,
+      title: known?.name === "time" ? `${title} (${zoneName(zone)})` : title,
+      ...(known?.help ? { help: known.help } : {}),
+      numeric,
+      sort: (row) => row[k] as number | string,
+      cell: (row) => h("span", { title: String(row[k] ?? "") }, this.text(known, row[k])),
+    };
+  }
+
+  private text(known: Column | undefined, value: unknown): string {
+    if (value === null || value === undefined) return "";
+    if (known?.type === "timestamp")
+      return dateTime(Number(value), this.context.store.state.zone, true);
+    if (known?.role === "value") return quantity(Number(value), known.unit);
+    if (known?.role === "stack") {
+      return String(value).split(";").reverse().slice(0, 12).map(label).join(" ← ");
+    }
+    return Array.isArray(value) ? value.join(" ") : String(value);
+  }
+
+  repaint(): void {
+    // Drawn by the browser, which knows the colours.
+  }
+
+  next(): void {
+    // Rows are filtered, not searched.
+  }
+
+  private openMenu(row: Row, x: number, y: number): void {
+    const { store } = this.context;
+    const items = this.columns.flatMap((name, k) => {
+      const known = column(this.context, name);
+      const value = String(row[k] ?? "");
+      if (known?.role === "stack") {
+        return [{ text: "Copy stack", run: () => void navigator.clipboard.writeText(value) }];
+      }
+      if (known?.role !== "dimension" && known?.type !== "int") return [];
+      const filter = { column: name, op: "eq", value };
+      const run = () => store.set({ filters: withFilter(store.state.filters, filter) });
+      return [{ text: `Only ${known.prettyname} ${value}`, run }];
+    });
+    menu(x, y, items, "Row");
+  }
+}

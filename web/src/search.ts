@@ -1,0 +1,91 @@
+// The search box: a regular expression over frame names.
+
+import { label } from "./flame/paint";
+import type { Context } from "./context";
+import { button, debounce, h } from "./dom";
+
+/** Null where there is nothing to search for; an error's text where the expression is wrong. */
+export function compile(text: string): RegExp | string | null {
+  if (!text) return null;
+  try {
+    return new RegExp(text, "i");
+  } catch (error) {
+    return error instanceof Error ? error.message : "not a regular expression";
+  }
+}
+
+/** Per name, 1 where the expression matches, with or without the suffix that marks its kind. */
+export function matchNames(names: string[], expression: RegExp): Uint8Array {
+  return Uint8Array.from(names, (name) => {
+    const bare = label(name);
+    return expression.test(bare) || (bare !== name && expression.test(name)) ? 1 : 0;
+  });
+}
+
+export class SearchBox {
+  readonly element: HTMLElement;
+  private readonly input: HTMLInputElement;
+  private readonly result = h("output", { class: "number matched", "aria-live": "polite" });
+  step: (direction: 1 | -1) => void = () => undefined;
+
+  constructor(private readonly context: Context) {
+    const search = debounce(60, (text: string) => context.store.set({ search: text }, "replace"));
+    this.input = h("input", {
+      type: "search",
+      placeholder: "search (regex)",
+      "aria-label": "Search frames by regular expression",
+      spellcheck: "false",
+      autocomplete: "off",
+      oninput: () => search(this.input.value),
+      onkeydown: (event: KeyboardEvent) => this.key(event),
+    });
+    this.element = h(
+      "div",
+      { class: "search" },
+      this.input,
+      this.result,
+      button("‹", () => this.step(-1), { "aria-label": "Previous match", title: "Previous (N)" }),
+      button("›", () => this.step(1), { "aria-label": "Next match", title: "Next (n)" }),
+    );
+    document.addEventListener("keydown", (event) => this.shortcut(event));
+  }
+
+  update(): void {
+    const { search } = this.context.store.state;
+    if (this.input.value !== search && document.activeElement !== this.input) {
+      this.input.value = search;
+    }
+  }
+
+  say(text: string, wrong = false): void {
+    this.result.textContent = text;
+    this.input.setAttribute("aria-invalid", String(wrong));
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.key === "Enter") {
+      event.preventDefault();
+      this.step(event.shiftKey ? -1 : 1);
+    } else if (event.key === "Escape") {
+      this.input.value = "";
+      this.context.store.set({ search: "" }, "replace");
+      this.input.blur();
+    }
+  }
+
+  /** Ctrl+F and `/` search here, unless a field has the focus. */
+  private shortcut(event: KeyboardEvent): void {
+    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test((event.target as Element).tagName);
+    const find = (event.ctrlKey || event.metaKey) && event.key === "f";
+    if (!this.element.isConnected) return;
+    if (find && document.activeElement !== this.input) {
+      event.preventDefault();
+      this.input.select();
+    } else if (!typing && event.key === "/") {
+      event.preventDefault();
+      this.input.select();
+    } else if (!typing && (event.key === "n" || event.key === "N")) {
+      this.step(event.key === "n" ? 1 : -1);
+    }
+  }
+}

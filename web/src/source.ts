@@ -1,0 +1,44 @@
+// Asking for stack trees.
+
+import type { Query } from "./api";
+import { category, chartOf, columnsWith, question, valueColumn, type Context } from "./context";
+import type { Source } from "./flameview";
+import { makeTree, type Tree } from "./flame/tree";
+import type { FlameAnswer } from "./types";
+
+/** The grouping at the root: as the address says, else as the category declares. */
+export function grouping(context: Context): string {
+  const { group } = context.store.state;
+  if (group === "-") return "";
+  return group || chartOf(category(context), "flamegraph")?.by || "";
+}
+
+/** How many levels below the root are groups. */
+export function groupLevels(context: Context): number {
+  return grouping(context).split(",").filter(Boolean).length;
+}
+
+export function stackColumn(context: Context): string {
+  const one = category(context);
+  return chartOf(one, "flamegraph")?.stack ?? columnsWith(one, "stack")[0]?.name ?? "";
+}
+
+export function flameQuery(context: Context): Query {
+  const query = question(context, "box");
+  query.push(["value", valueColumn(context)]);
+  query.push(["stack", stackColumn(context)]);
+  query.push(["by", grouping(context)]);
+  return query;
+}
+
+export function flameSource(answer: FlameAnswer, groups: number): Source {
+  const tree = makeTree(answer.names, answer.name, answer.level, [answer]);
+  return { tree, unit: answer.unit, groups, groupNames: namesOfGroups(tree, groups), scale: null };
+}
+
+/** Per name, 1 where it names a group and never a frame; the root counts as a group. */
+export function namesOfGroups(tree: Tree, groups: number): Uint8Array {
+  const found = new Uint8Array(tree.names.length).fill(1);
+  for (let i = 0; i < tree.n; i++) if (tree.level[i]! > groups) found[tree.name[i]!] = 0;
+  return found;
+}

@@ -1,0 +1,184 @@
+// What the page shows, kept in the address, so that a link shows another person the same thing.
+
+import { parseFilter, filterText, type Filter } from "./filters";
+
+export const VIEWS = ["flame", "sandwich", "compare", "hosts", "rows", "charts"] as const;
+export type View = (typeof VIEWS)[number];
+
+/** A box drawn on the heatmap: a time range and a value range. */
+export interface Box {
+  from: number;
+  to: number;
+  low: number;
+  high: number;
+}
+
+/**
+ * The other side of a comparison. `from` is a moment, or how the shown range is moved: "" back by
+ * its own length, "same", "-1d", "-7d". Without filters of its own it has the shown ones.
+ */
+export interface Baseline {
+  from: string;
+  to: string;
+  filters: Filter[] | null;
+}
+
+export interface State {
+  table: string;
+  from: string;
+  to: string;
+  filters: Filter[];
+  box: Box | null;
+  view: View;
+  value: string;
+  by: string;
+  /** What the stacks of the flame graph are grouped by: "" as declared, "-" by nothing. */
+  group: string;
+  search: string;
+  zoom: string[];
+  focus: string;
+  frame: string;
+  leafFirst: boolean;
+  flame: boolean;
+  collapse: boolean;
+  color: string;
+  order: string;
+  live: boolean;
+  zone: "utc" | "local";
+  baseline: Baseline;
+  relative: boolean;
+  swap: boolean;
+}
+
+export const INITIAL: State = {
+  table: "",
+  from: "now-1h",
+  to: "now",
+  filters: [],
+  box: null,
+  view: "flame",
+  value: "",
+  by: "",
+  group: "",
+  search: "",
+  zoom: [],
+  focus: "",
+  frame: "",
+  leafFirst: false,
+  flame: false,
+  collapse: false,
+  color: "kind",
+  order: "-total",
+  live: false,
+  zone: "utc",
+  baseline: { from: "", to: "", filters: null },
+  relative: true,
+  swap: false,
+};
+
+const TEXTS = [
+  "table",
+  "from",
+  "to",
+  "value",
+  "by",
+  "group",
+  "search",
+  "focus",
+  "frame",
+  "color",
+  "order",
+];
+const FLAGS = ["leafFirst", "flame", "collapse", "live", "relative", "swap"];
+
+function encode(text: string): string {
+  return encodeURIComponent(text).replace(/%(3A|3D|2C|3B|2F|40)/g, decodeURIComponent);
+}
+
+/** Only what differs from the start, so that a fresh page has a short address. */
+export function toAddress(state: State): string {
+  const pairs: [string, string][] = [];
+  const all = state as unknown as Record<string, unknown>;
+  const initial = INITIAL as unknown as Record<string, unknown>;
+  for (const key of TEXTS) {
+    if (all[key] !== initial[key]) pairs.push([key, all[key] as string]);
+  }
+  for (const filter of state.filters) pairs.push(["filter", filterText(filter)]);
+  if (state.view !== INITIAL.view) pairs.push(["view", state.view]);
+  if (state.zone !== INITIAL.zone) pairs.push(["zone", state.zone]);
+  if (state.zoom.length) pairs.push(["zoom", state.zoom.join(";")]);
+  if (state.box) {
+    const { from, to, low, high } = state.box;
+    pairs.push(["box", [from, to, low, high].join(",")]);
+  }
+  for (const key of FLAGS) {
+    if (all[key] !== initial[key]) pairs.push([key, all[key] ? "1" : "0"]);
+  }
+  const { baseline } = state;
+  if (baseline.from) pairs.push(["base.from", baseline.from]);
+  if (baseline.to) pairs.push(["base.to", baseline.to]);
+  if (baseline.filters?.length === 0) pairs.push(["base.filter", ""]);
+  for (const filter of baseline.filters ?? []) pairs.push(["base.filter", filterText(filter)]);
+  const query = pairs.map(([key, value]) => `${key}=${encode(value)}`).join("&");
+  return query ? `/?${query}` : "/";
+}
+
+function boxOf(text: string | null): Box | null {
+  const numbers = (text ?? "").split(",").map(Number);
+  if (numbers.length !== 4 || numbers.some(Number.isNaN)) return null;
+  const [from, to, low, high] = numbers as [number, number, number, number];
+  return { from, to, low, high };
+}
+
+export function fromAddress(search: string): State {
+  const query = new URLSearchParams(search);
+  const state: Record<string, unknown> = { ...INITIAL };
+  for (const key of TEXTS) state[key] = query.get(key) ?? state[key];
+  for (const key of FLAGS) if (query.has(key)) state[key] = query.get(key) === "1";
+  const view = query.get("view") as View;
+  if (VIEWS.includes(view)) state["view"] = view;
+  if (query.get("zone") === "local") state["zone"] = "local";
+  state["filters"] = query.getAll("filter").map(parseFilter);
+  state["zoom"] = query.get("zoom")?.split(";") ?? [];
+  state["box"] = boxOf(query.get("box"));
+  state["baseline"] = {
+    from: query.get("base.from") ?? "",
+    to: query.get("base.to") ?? "",
+    filters: query.has("base.filter")
+      ? query.getAll("base.filter").filter(Boolean).map(parseFilter)
+      : null,
+  };
+  return state as unknown as State;
+}
+
+type Listener = (state: State, before: State) => void;
+
+/** The state and who follows it. Steps that a person would want to go back from are pushed. */
+export class Store {
+  private readonly listeners: Listener[] = [];
+  state: State;
+
+  constructor() {
+    this.state = fromAddress(location.search);
+    window.addEventListener("popstate", () => this.apply(fromAddress(location.search)));
+  }
+
+  follow(listener: Listener): void {
+    this.listeners.push(listener);
+  }
+
+  set(change: Partial<State>, history: "push" | "replace" = "push"): void {
+    const next = { ...this.state, ...change };
+    const address = toAddress(next);
+    if (address !== location.pathname + location.search) {
+      window.history[history === "push" ? "pushState" : "replaceState"](null, "", address);
+    }
+    this.apply(next);
+  }
+
+  private apply(next: State): void {
+    const before = this.state;
+    this.state = next;
+    for (const listener of this.listeners) listener(next, before);
+  }
+}

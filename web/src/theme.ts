@@ -1,0 +1,34 @@
+// Light, dark, or as the system says; kept on this machine, not in the address.
+
+const ORDER = ["system", "light", "dark"] as const;
+type Theme = (typeof ORDER)[number];
+const listeners: (() => void)[] = [];
+
+function stored(): Theme {
+  const value = localStorage.getItem("theme") as Theme;
+  return ORDER.includes(value) ? value : "system";
+}
+
+export function applyTheme(): void {
+  const theme = stored();
+  if (theme === "system") document.documentElement.removeAttribute("data-theme");
+  else document.documentElement.setAttribute("data-theme", theme);
+  for (const listener of listeners) listener();
+}
+
+export function cycleTheme(): void {
+  localStorage.setItem("theme", ORDER[(ORDER.indexOf(stored()) + 1) % ORDER.length]!);
+  applyTheme();
+}
+
+export function themeText(): string {
+  return `Theme: ${stored()}`;
+}
+
+/** Canvases take their colours when they paint, so they follow a change by painting again. */
+export function onTheme(listener: () => void): void {
+  listeners.push(listener);
+  if (listeners.length === 1) {
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
+  }
+}

@@ -1,0 +1,90 @@
+// What the read API answers (docs/reference); times are microseconds since the epoch, UTC.
+
+export interface Column {
+  name: string;
+  type: string;
+  role: "time" | "dimension" | "identity" | "value" | "stack" | "histogram";
+  prettyname: string;
+  unit: string;
+  help: string;
+}
+
+export interface Chart {
+  kind: string;
+  title: string;
+  value?: string;
+  stack?: string;
+  by?: string;
+  unit?: string;
+}
+
+export interface Category {
+  table: string;
+  prettyname: string;
+  description: string;
+  columns: Column[];
+  charts: Chart[];
+  has_probe?: boolean;
+}
+
+export interface CategoryProblem {
+  file: string;
+  line: number;
+  path: string;
+  message: string;
+}
+
+export interface Notice {
+  level: "info" | "warning";
+  text: string;
+}
+
+export interface Meta {
+  from: number;
+  to: number;
+  source: string;
+  rows: number;
+  elapsed_ms: number;
+}
+
+export interface Answer {
+  meta: Meta;
+  notices: Notice[];
+}
+
+/** A merged stack tree in preorder, one array per attribute; node 0 is the root. */
+export interface FlameAnswer extends Answer {
+  unit: string;
+  names: string[];
+  name: number[];
+  level: number[];
+  value: number[];
+  self: number[];
+  total: number;
+  rows: number;
+}
+
+export interface RowsAnswer extends Answer {
+  columns: string[];
+  rows: unknown[][];
+  next: string | null;
+}
+
+export interface TimeseriesAnswer extends Answer {
+  aggregate: string;
+  step: number;
+  times: number[];
+  /** `rest` sums what has no series of its own. */
+  series: { name: string; values: (number | null)[]; rest?: boolean }[];
+  unit: string;
+}
+
+export interface HeatmapAnswer extends Answer {
+  step: number;
+  times: number[];
+  lower: number[];
+  /** Ends the last slot. */
+  upper: number;
+  counts: number[][];
+  unit: string;
+}

@@ -1,0 +1,167 @@
+// Vega-Lite, loaded when the first such chart is shown. Expressions are interpreted, not compiled:
+// the policy of the page forbids eval.
+
+import embed, { type VisualizationSpec } from "vega-embed";
+import { cssColor, h } from "./dom";
+import { quantity, type Zone } from "./format";
+import type { HeatmapAnswer, TimeseriesAnswer } from "./types";
+
+export type Spec = Record<string, unknown> & {
+  encoding: Record<string, Record<string, unknown>>;
+};
+
+interface Config {
+  kind: string;
+  unit: string;
+  spec: Spec | null;
+}
+
+interface Sizes {
+  lower: number[];
+  counts: number[];
+}
+
+type Row = Record<string, unknown>;
+
+/** An answer as the rows that the generated spec speaks of; times in milliseconds, as Vega's are. */
+export function specRows(kind: string, answer: unknown): Row[] {
+  if (kind === "timeseries") {
+    const { times, series } = answer as TimeseriesAnswer;
+    // A mean of nothing is unknown: the line goes on to where it is known again.
+    return series.flatMap((one) =>
+      times
+        .map((time, k) => ({ time: time / 1000, name: one.name, value: one.values[k] }))
+        .filter((row) => row.value !== null),
+    );
+  }
+  if (kind === "heatmap") {
+    const { times, lower, counts, step } = answer as HeatmapAnswer;
+    return times.flatMap((time, k) =>
+      lower.map((low, r) => ({
+        time: time / 1000,
+        time_end: (time + step) / 1000,
+        lower: low,
+        upper: lower[r + 1] ?? low * 2,
+        count: counts[k]![r] || null,
+      })),
+    );
+  }
+  if (kind === "histogram") {
+    const { lower, counts } = answer as Sizes;
+    return lower.map((low, r) => ({ lower: low, count: counts[r] }));
+  }
+  const { entries } = answer as { entries: { key: string[]; value: number }[] };
+  return entries.map((entry) => ({ name: entry.key.join(", "), value: entry.value }));
+}
+
+/** Vega's own choice is the browser's zone. */
+function onTime(spec: Spec, zone: Zone): Spec {
+  const { x } = spec.encoding;
+  if (zone !== "utc" || x?.["type"] !== "temporal") return spec;
+  return { ...spec, encoding: { ...spec.encoding, x: { ...x, scale: { type: "utc" } } } };
+}
+
+function look(): Record<string, unknown> {
+  const [text, muted, line] = ["--text", "--muted", "--line"].map(cssColor);
+  const font = 'ui-monospace, "DejaVu Sans Mono", monospace';
+  return {
+    background: null,
+    font,
+    view: { stroke: null },
+    axis: {
+      domainColor: line,
+      gridColor: line,
+      tickColor: line,
+      labelColor: muted,
+      titleColor: muted,
+      labelFontSize: 10.5,
+      titleFontSize: 10.5,
+      titleFontWeight: "normal",
+      format: "~s",
+    },
+    legend: { labelColor: muted, titleColor: muted, labelFontSize: 10.5, orient: "bottom" },
+    range: {
+      category: Array.from({ length: 8 }, (_, k) => cssColor(`--series-${k + 1}`)),
+      heatmap: Array.from({ length: 8 }, (_, k) => cssColor(`--heat-${k + 1}`)),
+      ramp: Array.from({ length: 8 }, (_, k) => cssColor(`--heat-${k + 1}`)),
+    },
+    bar: { color: cssColor("--series-1") },
+    area: { color: cssColor("--series-1") },
+    text: { color: text },
+  };
+}
+
+/** Tells the datum under the pointer, as text. */
+function tooltip(unit: string) {
+  const tip = h("div", { class: "tip", hidden: true });
+  return (_: unknown, event: MouseEvent, __: unknown, value: unknown): void => {
+    if (!tip.isConnected) document.body.append(tip);
+    tip.hidden = value === null || value === undefined || value === "";
+    if (tip.hidden) return;
+    const lines =
+      typeof value === "object" ? Object.entries(value as Row) : [["", String(value)] as const];
+    tip.replaceChildren(
+      ...lines.map(([key, item]) => {
+        const text = typeof item === "number" ? quantity(item, unit) : String(item);
+        return h("div", {}, key ? `${key}: ${text}` : text);
+      }),
+    );
+    tip.style.transform = `translate(${event.clientX + 14}px, ${event.clientY + 16}px)`;
+  };
+}
+
+export async function drawSpec(
+  place: HTMLElement,
+  config: Config,
+  answer: unknown,
+  zone: Zone,
+): Promise<void> {
+  if (!config.spec) return;
+  const values = specRows(config.kind, answer);
+  const empty = (answer as { meta?: { rows: number } }).meta?.rows === 0;
+  place.classList.toggle("nothing", empty);
+  if (empty) {
+    place.replaceChildren(h("p", { class: "hint" }, "Nothing in this range."));
+    return;
+  }
+  const spec = {
+    ...onTime(config.spec, zone),
+    data: { name: "rows", values },
+    height: 150,
+    autosize: { type: "fit-x", contains: "padding" },
+  };
+  await embed(place, spec as unknown as VisualizationSpec, {
+    actions: false,
+    ast: true,
+    config: look(),
+    defaultStyle: false,
+    mode: "vega-lite",
+    renderer: "canvas",
+    tooltip: tooltip(config.unit),
+  });
+}
+
+/** Values that show what a chart of a kind looks like, before there are any. */
+export function sample(kind: string, range: { from: number; to: number }): unknown {
+  const steps = 60;
+  const step = (range.to - range.from) / steps;
+  const times = Array.from({ length: steps }, (_, k) => range.from + k * step);
+  const wave = (k: number, phase: number) => 100 + 60 * Math.sin(k / 7 + phase) + ((k * 37) % 23);
+  const lower = Array.from({ length: 14 }, (_, r) => 2 ** r);
+  const bell = (r: number, k: number) =>
+    Math.round(90 * Math.exp(-((r - 7 - 2 * Math.sin(k / 9)) ** 2) / 5));
+  if (kind === "timeseries") {
+    const series = ["one", "two", "three"].map((name, s) => ({
+      name,
+      values: times.map((_, k) => wave(k, s)),
+    }));
+    return { times, step, series, unit: "" };
+  }
+  if (kind === "heatmap") {
+    return { times, step, lower, counts: times.map((_, k) => lower.map((_, r) => bell(r, k))) };
+  }
+  if (kind === "histogram") return { lower, counts: lower.map((_, r) => bell(r, 0)) };
+  return {
+    entries: ["one", "two", "three"].map((name, k) => ({ key: [name], value: 90 / (k + 1) })),
+  };
+}
