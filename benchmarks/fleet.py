@@ -1,0 +1,92 @@
+"""Off-CPU rows of a fleet, as agents send them: the data of every benchmark.
+
+Each host repeats its own 1,500 (process, stack) pairs, Zipf-weighted, about 700 rows a minute; the
+fleet has 20,000 distinct stacks of 8 to 32 frames. Ten hosts for a day are ten million rows.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+STACKS = 20_000
+PAIRS = 1500
+ROWS_PER_MINUTE = 700
+PROCESSES = 300
+MINUTE = 60_000_000
+_KERNEL = ("entry_SYSCALL_64_after_hwframe_[k]", "do_syscall_64_[k]")
+_WAITS = ("futex", "epoll_wait", "fsync", "pread64", "nanosleep", "poll", "recvmsg", "io_getevents")
+_END = ("schedule_[k]", "__schedule_[k]")
+
+
+@dataclass(frozen=True)
+class Pair:
+    process: str
+    pid: int
+    stack: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Minute:
+    """What one host sends for one minute; a list for each column."""
+
+    host: str
+    time: int
+    pairs: Sequence[Pair]
+    elapsed: Sequence[int]
+    count: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    hosts: int = 10
+    seed: int = 1
+
+    @cached_property
+    def stacks(self) -> list[str]:
+        chance = random.Random(self.seed)
+        return [_stack(chance, number) for number in range(STACKS)]
+
+    def pairs(self, host: int) -> list[Pair]:
+        chance = random.Random(f"{self.seed} {host}")
+        return [
+            Pair(
+                f"process-{chance.randrange(PROCESSES)}",
+                chance.randrange(300, 4_000_000),
+                self.stacks[chance.randrange(STACKS)],
+                chance.choice(("blocked", "uninterruptible", "idle", "preempted")),
+            )
+            for _ in range(PAIRS)
+        ]
+
+    def minutes(self, start: int, minutes: int) -> Iterator[Minute]:
+        """From `start` (us) on, host by host within each minute."""
+        chance = random.Random(self.seed)
+        weights = list(accumulate(1 / rank for rank in range(1, PAIRS + 1)))
+        everyone = [self.pairs(host) for host in range(self.hosts)]
+        for minute in range(minutes):
+            for host, pairs in enumerate(everyone):
+                rows = ROWS_PER_MINUTE + chance.randrange(-50, 51)
+                yield Minute(
+                    f"web-{host:03}",
+                    start + minute * MINUTE + host * 1_234_567 + chance.randrange(1_000_000),
+                    chance.choices(pairs, cum_weights=weights, k=rows),
+                    [int(chance.expovariate(1 / 20_000)) for _ in range(rows)],
+                    chance.choices((1, 1, 2, 3, 8), k=rows),
+                )
+
+
+def _stack(chance: random.Random, number: int) -> str:
+    depth = chance.randrange(8, 33)
+    wait = chance.choice(_WAITS)
+    kernel = [*_KERNEL, f"__x64_sys_{wait}_[k]", f"do_{wait}_[k]", *_END]
+    # A tree: stacks share their outer frames, as those of real programs do.
+    user = [f"frame_{level}_{chance.randrange(2 + level * 3)}" for level in range(depth - 8)]
+    return ";".join(["main", *user, f"leaf_{number}", *kernel])

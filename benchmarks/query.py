@@ -1,0 +1,210 @@
+"""How long each question takes, beside the bare SQL that finds the same rows.
+
+    python -m benchmarks.query [--rows 1000000] [--stacks 10000] [--repeat 3]
+
+One SQLite file is filled with off-CPU rows of an hour, whose stacks make a flame graph of about
+100,000 nodes. Each question goes through the whole read side, from the request's text to the
+encoded answer. `bare SQL` is the same grouping by ids over one connection of Python's sqlite3,
+fetched and thrown away; for a flame graph with the texts of its stacks. `CPU` is the processor time
+of the whole process, `beyond` how much more of it an answer takes: on a busy machine it says more
+than the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import sqlite3
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kscope.config import Settings, SQLite
+from kscope.declare.catalog import load_catalog
+from kscope.declare.columns import Role, Storage
+from kscope.query.questions import QUESTIONS
+from kscope.store.base import Batch, TableRows
+from kscope.store.interning import text_hash
+from kscope.store.open import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kscope.declare.model import Category, Column
+    from kscope.store.store import Store
+
+BEGIN = 1_795_392_000_000_000  # 2026-11-23T00:00:00Z
+HOUR = 3600 * 1_000_000
+PROCESSES = [f"process-{i}" for i in range(40)]
+HOSTS = [f"host-{i}" for i in range(10)]
+BATCH = 100_000
+WITHIN = f"WHERE time >= {BEGIN} AND time < {BEGIN + HOUR}"
+ROWS = f"FROM kscope_rows_offcputime {WITHIN}"
+GROUPED = f"SELECT process, stack, SUM(elapsed) AS v, COUNT(*) AS n {ROWS} GROUP BY process, stack"
+STEP = 30 * 1_000_000
+BARE = {
+    "flamegraph": f"SELECT s.text, k.frames, g.v, g.n FROM ({GROUPED}) AS g"
+    " JOIN kscope_string AS s ON s.id = g.process JOIN kscope_stack AS k ON k.id = g.stack",
+    "rows": f"SELECT * {ROWS} ORDER BY time DESC, seq DESC LIMIT 100",
+    "timeseries": f"SELECT time / {STEP}, process, SUM(elapsed) {ROWS} GROUP BY 1, 2",
+    "heatmap": f"SELECT time / {STEP}, CAST(log2(elapsed / count) AS INTEGER), SUM(count) {ROWS}"
+    " AND elapsed >= count GROUP BY 1, 2",
+    "histogram": f"SELECT CAST(log2(elapsed / count) AS INTEGER), SUM(count) {ROWS}"
+    " AND elapsed >= count GROUP BY 1",
+    "top": f"SELECT process, SUM(elapsed), COUNT(*) {ROWS} GROUP BY process ORDER BY 2 DESC",
+    "hosts": f"SELECT hostname, stack, SUM(elapsed), SUM(count), COUNT(*) {ROWS} GROUP BY 1, 2",
+    "values": f"SELECT process, COUNT(*) {ROWS} GROUP BY process",
+}
+ASKED = {
+    "heatmap": [("value", "elapsed")],
+    "histogram": [("value", "elapsed")],
+    "values": [("column", "process")],
+}
+
+
+def folded_stacks(number: int, chance: random.Random) -> list[str]:
+    """Paths of a random tree: narrow at the root, wide where work is done."""
+    found = set()
+    while len(found) < number:
+        depth = chance.randint(12, 40)
+        frames = [f"fn_{level}_{chance.randint(0, 2 + level // 4)}" for level in range(depth - 8)]
+        shared = [f"shared_{chance.randint(0, 60)}" for _ in range(2)]
+        leaf = [f"leaf_{chance.randint(0, 3000)}_[k]" for _ in range(3)]
+        found.add(";".join([*frames[: depth // 3], *shared, *leaf]))
+    return sorted(found)
+
+
+def batches(category: Category, rows: int, stacks: list[str]) -> Iterator[Batch]:
+    chance = random.Random(1)
+    ids = {text_hash(text): text for text in stacks}
+    keys = list(ids)
+    for start in range(0, rows, BATCH):
+        size = min(BATCH, rows - start)
+        drawn = [chance.randrange(len(keys)) for _ in range(size)]
+        columns = [
+            values(column, drawn, (start, rows), keys, chance) for column in category.all_columns
+        ]
+        # One host a row is what the wire cannot say and the store does not mind.
+        yield Batch(b"", [TableRows(category, columns)], ids)
+
+
+def values(
+    column: Column, drawn: list[int], at: tuple[int, int], keys: list[int], chance: random.Random
+) -> list[Any]:
+    """A column's values for rows of the `drawn` stacks; a stack is always of one process."""
+    start, rows = at
+    size = len(drawn)
+    if column.name == "time":
+        return [BEGIN + (start + i) * HOUR // rows for i in range(size)]
+    if column.name == "process":
+        return [PROCESSES[each % len(PROCESSES)] for each in drawn]
+    if column.type.role is Role.STACK:
+        return [keys[each] for each in drawn]
+    by_name: dict[str, Callable[[], Any]] = {
+        "hostname": lambda: chance.choice(HOSTS),
+        "pid": lambda: chance.randint(1, 5000),
+        "elapsed": lambda: int(chance.lognormvariate(8, 2)) + 1,
+        "count": lambda: chance.randint(1, 5),
+    }
+    if column.name in by_name:
+        return [by_name[column.name]() for _ in range(size)]
+    empty = "" if column.type.storage in (Storage.STRING_ID, Storage.HISTOGRAM, Storage.TEXT) else 0
+    return [empty] * size
+
+
+async def ask(store: Store, name: str) -> bytes:
+    """One question, from its text to its encoded answer."""
+    category = store.catalog.get("offcputime")
+    assert category is not None
+    request = [("from", str(BEGIN)), ("to", str(BEGIN + HOUR)), *ASKED.get(name, ())]
+    question = QUESTIONS[name]
+    body = await question.ask(store.reader, question.read(category, request))
+    assert isinstance(body.content, bytes)
+    return body.content
+
+
+@dataclass(frozen=True, order=True)
+class Taken:
+    """Seconds, by the clock and by the processor."""
+
+    wall: float
+    cpu: float
+
+
+class Stopwatch:
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def stop(self) -> Taken:
+        return Taken(time.perf_counter() - self._wall, time.process_time() - self._cpu)
+
+
+def bare(path: Path, statement: str) -> Taken:
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        connection.execute("PRAGMA mmap_size=1073741824")
+        watch = Stopwatch()
+        connection.execute(statement).fetchall()
+        return watch.stop()
+
+
+async def run(folder: Path, rows: int, stacks: int, repeat: int) -> None:
+    path = folder / "kernelscope.db"
+    catalog = load_catalog()
+    store = await open_store(Settings(SQLite(path), query_deadline=300), catalog)
+    try:
+        category = catalog.get("offcputime")
+        assert category is not None
+        for batch in batches(category, rows, folded_stacks(stacks, random.Random(2))):
+            await store.writer.write(batch)
+        print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},")
+        print(
+            f"SQLite {sqlite3.sqlite_version}: {rows:,} rows, {stacks:,} stacks, best of {repeat}"
+        )
+        print(
+            f"{'question':12} {'answer':>9} {'bare SQL':>9} {'beyond':>9} {'ratio':>6} {'size':>10}"
+        )
+        for name in QUESTIONS:
+            if name in BARE:
+                await measure(store, path, name, repeat)
+    finally:
+        await store.close()
+
+
+async def measure(store: Store, path: Path, name: str, repeat: int) -> None:
+    whole, alone, size = [], [], 0
+    for _ in range(repeat):
+        watch = Stopwatch()
+        size = len(await ask(store, name))
+        whole.append(watch.stop())
+        alone.append(await asyncio.to_thread(bare, path, BARE[name]))
+    answer, sql = min(whole), min(alone)
+    beyond = min(each.cpu for each in whole) - min(each.cpu for each in alone)
+    print(
+        f"{name:12} {1000 * answer.wall:6.0f} ms {1000 * sql.wall:6.0f} ms"
+        f" {answer.wall / sql.wall:6.2f} {1000 * answer.cpu:6.0f} ms {1000 * beyond:6.0f} ms"
+        f" {size / 1e6:7.2f} MB",
+        flush=True,
+    )
+    if name == "flamegraph":
+        nodes = len(json.loads(await ask(store, name))["name"])
+        print(f"{'':12} ({nodes:,} nodes)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--stacks", type=int, default=10_000)
+    parser.add_argument("--repeat", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(run(Path(folder), given.rows, given.stacks, given.repeat))
+
+
+if __name__ == "__main__":
+    main()
