@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from tests import needs
+
+pytest_plugins = ["tests.enginefixtures", "tests.browserfixtures"]
+
+# One marker per engine: it names what the machine must have, and keeps the tests that share the
+# engine in one xdist worker, so that two never fight over it.
+ENGINES = {
+    "bpf": needs.bpf,
+    "qemu": needs.qemu,
+    "browser": needs.chromium,
+    "mysql": needs.mariadb,
+    "clickhouse": needs.clickhouse,
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        engine = next((name for name in ENGINES if item.get_closest_marker(name)), None)
+        if engine and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(engine))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name, need in ENGINES.items():
+        if item.get_closest_marker(name):
+            need()

@@ -1,0 +1,61 @@
+"""The requests of the 2016 clients, byte for byte as urllib sent them, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+from tests.serving import serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What `offcputime.py --logger` posted: the stack itself, or an index into `stacks`.
+TRACED = [
+    {
+        "hostname": "web-001",
+        "time": "2026-11-23T02:46:15.288693Z",
+        "stacks": ["main;do_work;futex_wait"],
+        "offcputime": [{"process": "mysqld", "pid": 1234, "stack": 0, "elapsed": 5123}],
+    },
+    {
+        "hostname": "web-001",
+        "time": "2026-11-23 02:47:15.288693",
+        "offcputime": [
+            {"process": "mysqld", "pid": 1234, "stack": "main;do_work;io_schedule", "elapsed": 877}
+        ],
+    },
+]
+
+
+def test_old_clients_log_and_ask_unchanged(tmp_path: Path) -> None:
+    """They log to `/`, list the categories, and get rows and the flame graph that they draw."""
+    with serving(tmp_path) as server:
+        for body in TRACED:
+            _ask(server.ingest, "/", body)
+        assert "offcputime" in _ask(server.read, "/api/getcategories")
+        condition = {"elapsed": "1000", "expr": ">"}
+        question = {
+            "elements": ["process", "pid", "elapsed", "stack"],
+            "constraints": [{"oper": "and", "conditions": [condition]}],
+        }
+        assert _ask(server.read, "/api", {"offcputime": question}) == {
+            "offcputime": [
+                {
+                    "process": "mysqld",
+                    "pid": 1234,
+                    "elapsed": 5123,
+                    "stack": "main;do_work;futex_wait",
+                }
+            ]
+        }
+        drawn = {"elements": ["stack", "elapsed"], "format": "flamegraph"}
+        assert _ask(server.read, "/api", {"offcputime": drawn})["value"] == 6000
+
+
+def _ask(listener: str, path: str, body: Any = None) -> Any:
+    """Send JSON with the Content-Type of a form: urllib's default, which they never changed."""
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(listener + path, data, timeout=30) as answer:
+        return json.load(answer)

@@ -1,0 +1,101 @@
+"""The main job: a process waits, the agent sees it, and a person finds it on the page."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.agent.tracing import agent
+from tests.e2e.waits import WAITS, assert_waits
+from tests.serving import serving
+from tests.workloads import workload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+
+    from tests.serving import Serving
+
+pytestmark = pytest.mark.bpf
+
+# What the page paints a frame with that a search matches.
+COUNT_HIGHLIGHTED = """canvas => {
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let count = 0;
+  for (let i = 0; i < data.length; i += 4)
+    count += data[i] === 0xc7 && data[i + 1] === 0x7d && data[i + 2] === 0xff;
+  return count;
+}"""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A server with what the agent saw of the workload, and what the workload says of itself."""
+
+    server: Serving
+    pid: int
+    truth: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def traced(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
+    del built_page
+    folder = tmp_path_factory.mktemp("main-job")
+    with serving(folder) as server, workload("waiter.c", folder, 3000) as waiter:
+        target = ["--pid", waiter.pid, "--interval", 1]
+        sending = ["--server", server.ingest, "--spool", folder / "spool"]
+        with agent("offcputime", *target, *sending) as running:
+            running.wait_for("probe running")
+            waiter.go()
+            truth = waiter.truth()
+            running.stop()
+        yield Traced(server, waiter.pid, truth)
+
+
+def test_the_flame_graph_holds_each_wait_with_its_time(traced: Traced) -> None:
+    """Futex, pipe, fsync and sleep: frames of program and kernel, times within 10 %."""
+    graph = traced.server.get("/api/v1/flamegraph/offcputime", pid=traced.pid).json()
+    assert_waits(graph, traced.truth)
+
+
+@pytest.mark.browser
+def test_the_page_shows_each_wait(traced: Traced, page: Page) -> None:
+    """Every function that waits can be found in the table beside the graph."""
+    _open(page, traced)
+    for function in WAITS:
+        _search(page, f"^{function}$")
+        row = page.get_by_role("table", name="Frames").get_by_role("button", name=function)
+        row.first.wait_for()
+
+
+@pytest.mark.browser
+def test_a_search_highlights_the_waits(traced: Traced, page: Page) -> None:
+    """What matches changes its colour in the graph, and its share of all is told."""
+    _open(page, traced)
+    canvas = page.get_by_role("application", name="Flame graph")
+    assert canvas.evaluate(COUNT_HIGHLIGHTED) == 0
+    _search(page, "^wait_")
+    assert canvas.evaluate(COUNT_HIGHLIGHTED) > 1000
+    share = re.match(r"([\d.]+) % matched", page.locator(".matched").inner_text())
+    assert share
+    graph = traced.server.get("/api/v1/flamegraph/offcputime", pid=traced.pid).json()
+    waited = sum(traced.truth[kind]["us"] for kind, _ in WAITS.values())
+    assert float(share[1]) == pytest.approx(100 * waited / graph["total"], rel=0.1)
+
+
+def _open(page: Page, traced: Traced) -> None:
+    page.goto(f"{traced.server.read}/?table=offcputime")
+    page.get_by_role("table", name="Frames").locator("tbody tr").first.wait_for()
+
+
+def _search(page: Page, expression: str) -> None:
+    page.get_by_label("Search frames").fill(expression)
+    page.wait_for_function(
+        "text => new URLSearchParams(location.search).get('search') === text", arg=expression
+    )
+    page.locator(".matched").get_by_text("matched").wait_for()
+    page.evaluate("new Promise(requestAnimationFrame)")

@@ -1,0 +1,122 @@
+"""scripts/run in a clone that nothing has been installed in."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.serving import ROOT
+from tests.workloads import workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = [pytest.mark.bpf, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def clone() -> Iterator[Path]:
+    """Give a copy of what is, or would be, committed; any user may enter it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "clone")
+        for name in filter(None, listed):
+            if (ROOT / name).is_file():
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, target / name)
+        Path(folder).chmod(0o755)
+        yield target
+
+
+@contextmanager
+def started(clone: Path, *arguments: object, **user: Any) -> Iterator[tuple[str, str]]:
+    """Run it until the body is done, then Ctrl-C; gives the page's address and what it printed."""
+    log = clone.parent / "output"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            ["scripts/run", *map(str, arguments)],
+            cwd=clone,
+            env=os.environ | {"KSCOPE_PORT": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            **user,
+        )
+    try:
+        address = _eventually(300, lambda: _said(log, process))
+        yield address, log.read_text()
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    assert process.returncode == 130
+    assert _running_in(clone) == []
+
+
+def test_it_shows_the_process_it_was_told_to_trace(clone: Path, tmp_path: Path) -> None:
+    """From nothing to a page with real waits; Ctrl-C leaves no process behind."""
+    with (
+        workload("waiter.c", tmp_path, 60_000) as waiter,
+        started(clone, "--pid", waiter.pid, "--interval", 1) as (address, printed),
+    ):
+        waiter.go()
+        assert "recording" not in printed
+        assert "<title>Kernelscope" in httpx.get(address).text
+        question = f"{address}api/v1/flamegraph/offcputime?pid={waiter.pid}"
+        _eventually(30, lambda: "wait_pipe" in httpx.get(question).json()["names"])
+
+
+def test_without_bpf_it_says_why_and_plays_a_recording(clone: Path) -> None:
+    """A user without rights gets a page too, marked as recorded."""
+    subprocess.run(["chown", "-R", "nobody", clone], check=True)
+    nobody = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+    with started(clone, **nobody) as (address, printed):
+        assert "pip install" not in printed  # the second run has nothing to do
+        assert "No BPF data from this machine" in printed
+        assert re.search(r"root|not permitted|CAP_", printed)
+        question = f"{address}api/v1/flamegraph/offcputime"
+        notices = _eventually(30, lambda: httpx.get(question).json()["notices"])
+        assert "Recorded data" in notices[0]["text"]
+
+
+def _said(log: Path, process: subprocess.Popen[bytes]) -> str:
+    assert process.poll() is None, log.read_text()
+    found = re.search(r"Kernelscope is at (http://\S+)", log.read_text())
+    return found[1] if found else ""
+
+
+def _eventually(seconds: float, ask: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, "in vain"
+        time.sleep(0.2)
+    return answer
+
+
+def _running_in(folder: Path) -> list[str]:
+    """Return the command lines of processes that were started from the folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in command:
+            found.append(command)
+    return found
