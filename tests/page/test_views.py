@@ -269,8 +269,9 @@ def test_keys_find_and_copy(fleet: Serving, page: Page) -> None:
     expect(frames.get_by_text("do_fsync", exact=True)).to_be_visible()
     page.keyboard.press("Control+f")
     page.keyboard.type("fsync")
-    expect(page.locator(".matched")).to_contain_text("matched")
-    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")  # at once: a fast typist does not wait for the search
+    expect(page.locator(".matched")).to_have_text("1 of 1")
+    page.wait_for_timeout(200)
     expect(page.locator(".matched")).to_have_text("1 of 1")
     frames.get_by_text("do_fsync", exact=True).click(button="right")
     page.get_by_role("menuitem", name="Copy name").click()

@@ -36,6 +36,13 @@ export interface Source {
   scale: [number, number] | null;
 }
 
+interface Searched {
+  tree: Tree;
+  text: string;
+  hits: Uint8Array | null;
+  wrong: boolean;
+}
+
 export class FlameView {
   readonly element: HTMLElement;
   private readonly graph: FlameGraph;
@@ -50,7 +57,9 @@ export class FlameView {
   private derived = "";
   private painted = "";
   private matches: number[] = [];
+  /** Which match was gone to last; kept while the tree and what is searched for stay the same. */
   private step = -1;
+  private searched: Searched | null = null;
   private swept: Uint8Array | null = null;
 
   constructor(
@@ -155,22 +164,32 @@ export class FlameView {
   private find(): void {
     const { search, frame, order } = this.context.store.state;
     const tree = this.tree!;
-    const expression = compile(search);
-    let hits: Uint8Array | null = null;
-    this.matches = [];
-    this.step = -1;
-    if (expression instanceof RegExp) {
-      hits = matchNames(tree.names, expression);
-      this.matches = outermost(tree, (i) => i > 0 && hits![tree.name[i]!] === 1);
-      const share = percent(sum(tree, this.matches), total(tree));
-      this.search.say(`${share} matched`);
-      const value = tree.sides[0]!.value;
-      this.matches.sort((a, b) => value[b]! - value[a]!);
-    } else this.search.say(expression ? "not a regular expression" : "", !!expression);
+    if (this.searched?.tree !== tree || this.searched.text !== search) this.match(tree, search);
+    const { hits } = this.searched!;
+    this.sayFound();
     this.table.show(order, hits);
     this.swept = hits ?? (frame ? matchExactly(tree.names, frame) : null);
     this.graph.highlight(this.swept);
     if (frame) this.table.reveal(frame);
+  }
+
+  private match(tree: Tree, text: string): void {
+    const expression = compile(text);
+    const valid = expression instanceof RegExp;
+    const hits = valid ? matchNames(tree.names, expression) : null;
+    const value = tree.sides[0]!.value;
+    this.matches = hits ? outermost(tree, (i) => i > 0 && hits[tree.name[i]!] === 1) : [];
+    this.matches.sort((a, b) => value[b]! - value[a]!);
+    this.step = -1;
+    this.searched = { tree, text, hits, wrong: expression !== null && !valid };
+  }
+
+  private sayFound(): void {
+    const { tree, hits, wrong } = this.searched!;
+    if (wrong) this.search.say("not a regular expression", true);
+    else if (!hits) this.search.say("");
+    else if (this.step >= 0) this.search.say(`${this.step + 1} of ${this.matches.length}`);
+    else this.search.say(`${percent(sum(tree, this.matches), total(tree))} matched`);
   }
 
   /** Goes to the next match, the largest first. */
@@ -180,7 +199,7 @@ export class FlameView {
     this.step = (this.step + direction + count) % count;
     const node = this.matches[this.step]!;
     this.graph.zoomTo(node);
-    this.search.say(`${this.step + 1} of ${count}`);
+    this.sayFound();
   }
 
   private zoomed(node: number): void {

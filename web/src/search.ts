@@ -29,14 +29,14 @@ export class SearchBox {
   step: (direction: 1 | -1) => void = () => undefined;
 
   constructor(private readonly context: Context) {
-    const search = debounce(60, (text: string) => context.store.set({ search: text }, "replace"));
+    const search = debounce(60, () => this.apply());
     this.input = h("input", {
       type: "search",
       placeholder: "search (regex)",
       "aria-label": "Search frames by regular expression",
       spellcheck: "false",
       autocomplete: "off",
-      oninput: () => search(this.input.value),
+      oninput: () => search(),
       onkeydown: (event: KeyboardEvent) => this.key(event),
     });
     this.element = h(
@@ -62,13 +62,19 @@ export class SearchBox {
     this.input.setAttribute("aria-invalid", String(wrong));
   }
 
+  private apply(): void {
+    const search = this.input.value;
+    if (search !== this.context.store.state.search) this.context.store.set({ search }, "replace");
+  }
+
   private key(event: KeyboardEvent): void {
     if (event.key === "Enter") {
       event.preventDefault();
+      this.apply(); // who types fast presses Enter before the pause that starts a search
       this.step(event.shiftKey ? -1 : 1);
     } else if (event.key === "Escape") {
       this.input.value = "";
-      this.context.store.set({ search: "" }, "replace");
+      this.apply();
       this.input.blur();
     }
   }
