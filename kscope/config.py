@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kscope.declare import yamlfile
 
 SCOPES = ("ingest", "read")
+DEFAULT_FILE = Path("kernelscope.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,13 @@ class Settings:
     max_body: int = 32 * 1024 * 1024
     query_deadline: int = 10
     agent: AgentSettings = field(default_factory=AgentSettings)
+
+
+def chosen_settings(config: Path | None) -> Settings:
+    """Go by the file named, else by ./kernelscope.yaml where there is one; errors as below."""
+    if config is None and DEFAULT_FILE.exists():
+        config = DEFAULT_FILE
+    return load_settings(config) if config else Settings()
 
 
 def load_settings(path: Path) -> Settings:

@@ -64,7 +64,7 @@ def start(folder: Path, arguments: Sequence[str | Path] = ()) -> Serving:
             chosen += [listener, "127.0.0.1:0"]
     log_file = folder / "server.log"
     with log_file.open("wb") as log:
-        process = subprocess.Popen(kscope("serve", *chosen), cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen(kscope("serve", *chosen), cwd=folder, stdout=log, stderr=log)
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         found = re.search(r"page +(http://\S+)/\s+ingest +(http://\S+)/\s", log_file.read_text())

@@ -22,7 +22,7 @@ from kscope.agent.health import TABLE as HEALTH
 from kscope.agent.plan import Wishes, engine, live_plan, probe_category, replay_plan
 from kscope.agent.recording import Recorder
 from kscope.agent.runner import Plan
-from kscope.config import Settings, load_settings
+from kscope.config import DEFAULT_FILE, Settings, chosen_settings
 from kscope.declare.catalog import BUILTIN, load_catalog
 from kscope.errors import KscopeError
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from kscope.declare.model import Catalog, Category, Option
 
 log = logging.getLogger(__name__)
-DEFAULT_CONFIG = Path("kernelscope.yaml")
 BUNDLED = "bundled"
 _LOOK_EVERY = 1.0  # seconds between looks at the files
 
@@ -91,7 +90,7 @@ def _sending(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group(cls=ProbeGroup, invoke_without_command=True)
 @click.option(
-    "--config", type=click.Path(path_type=Path, exists=True), help="[kernelscope.yaml if there]"
+    "--config", type=click.Path(path_type=Path, exists=True), help="[./kernelscope.yaml if there]"
 )
 @_sending
 @click.pass_context
@@ -141,7 +140,7 @@ def _own_probes(settings: Settings, catalog: Catalog) -> list[str]:
 
 def _signature(config: Path | None) -> list[tuple[str, int, int]]:
     """Changes when a file changes that says what to run."""
-    config = config or DEFAULT_CONFIG
+    config = config or DEFAULT_FILE
     files = [config]
     with suppress(KscopeError):
         for folder in _own_folders(_settings(config if config.exists() else None)):
@@ -381,9 +380,7 @@ def _record(
 
 
 def _settings(config: Path | None) -> Settings:
-    if config is None and DEFAULT_CONFIG.exists():
-        config = DEFAULT_CONFIG
-    return load_settings(Path(config)) if config else Settings()
+    return chosen_settings(Path(config) if config else None)
 
 
 def _catalog(settings: Settings) -> Catalog:

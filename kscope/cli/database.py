@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kscope.config import MySQL, Settings, SQLite, load_settings
+from kscope.config import MySQL, Settings, SQLite, chosen_settings
 from kscope.declare.catalog import load_catalog
 from kscope.errors import KscopeError
 from kscope.store.open import engine_of
@@ -27,7 +27,7 @@ _MYSQL = {
     "dbname": "database",
 }
 _OPTIONS = [
-    click.option("--config", type=click.Path(path_type=Path), help="kernelscope.yaml to go by."),
+    click.option("--config", type=click.Path(path_type=Path), help="[./kernelscope.yaml if there]"),
     click.option("--sqlite", type=click.Path(path_type=Path), help="SQLite file."),
     click.option("--mysql", metavar="HOST", help="MySQL or MariaDB server, or its socket's path."),
     click.option("--dbport", type=click.IntRange(1, 65535), help="Port of the MySQL server."),
@@ -48,8 +48,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapped(**options: Any) -> None:
-        config = options.pop("config")
-        settings = load_settings(config) if config else Settings()
+        settings = chosen_settings(options.pop("config"))
         sqlite = options.pop("sqlite")
         given = {field: options.pop(option) for option, field in _MYSQL.items()}
         chosen = {field: value for field, value in given.items() if value is not None}

@@ -22,6 +22,16 @@ from tests.workloads import workload
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+OWN = """
+table: own
+columns: [{{name: pid, type: int}}, {{name: n, type: count}}]
+probe:
+  engine: bpftrace
+  script: 'interval:ms:500 {{ @n[{pid}] = count(); }}'
+  collect: {{map: n, columns: {{pid: key.0, n: value}}}}
+"""
 pytestmark = [pytest.mark.bpf, pytest.mark.timeout(400)]
 
 
@@ -93,6 +103,46 @@ def test_without_bpf_it_says_why_and_plays_a_recording(clone: Path) -> None:
         question = f"{address}api/v1/flamegraph/offcputime"
         notices = _eventually(30, lambda: httpx.get(question).json()["notices"])
         assert "Recorded data" in notices[0]["text"]
+
+
+def test_it_runs_the_probes_of_the_configuration(clone: Path) -> None:
+    """Without arguments: those that it lists, and one from a file in mine/."""
+    config = clone / "kernelscope.yaml"
+    listed = "  probes:\n    offcputime: {threshold: 1000}"
+    assert listed in config.read_text()
+    # What it lists would trace the whole machine here.
+    config.write_text(config.read_text().replace(listed, ""))
+    with subprocess.Popen(["sleep", "300"]) as asleep:
+        (clone / "mine" / "own.yaml").write_text(OWN.format(pid=asleep.pid))
+        with started(clone) as (address, printed):
+            assert "recording" not in printed
+            question = f"{address}api/v1/rows/own"
+            _eventually(60, lambda: httpx.get(question).json().get("rows"))
+        asleep.kill()
+
+
+def test_the_readme_installs_it(clone: Path, tmp_path: Path) -> None:
+    """Piece by piece: environment, package, and a command that serves by the file of the clone."""
+    block = next(b for b in BLOCKS if b.startswith("python3 -m venv"))
+    fresh = tmp_path / "fresh"
+    shutil.copytree(clone, fresh, ignore=shutil.ignore_patterns(".venv", ".work", "own.yaml"))
+    (tmp_path / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "sudo").chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    block = block.replace("/usr/local/bin", str(tmp_path))
+    subprocess.run(["sh", "-euc", block], cwd=fresh, env=environment, check=True)
+    free = ["--read", "127.0.0.1:0", "--ingest", "127.0.0.1:0"]
+    with subprocess.Popen(
+        ["kscope", "serve", "--config", "kernelscope.yaml", *free],
+        cwd=fresh,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout
+        page = server.stdout.readline().split()[1]
+        assert "<title>Kernelscope" in httpx.get(page).text
+        server.terminate()
 
 
 def _said(log: Path, process: subprocess.Popen[bytes]) -> str:
