@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests import needs
@@ -25,3 +27,10 @@ def test_a_required_program_that_lacks_fails(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_present_program_is_found_by_its_path() -> None:
     """What is installed is named by its full path, /usr/sbin included."""
     assert needs.program("sh", "dash").endswith("/sh")
+
+
+@pytest.mark.xdist_group("together")
+def test_groups_are_kept_together(request: pytest.FixtureRequest) -> None:
+    """Where tests are spread over workers, those of one engine do not fight over it."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        assert request.node.nodeid.endswith("@together")
