@@ -128,9 +128,11 @@ def _columns(category: Category, rows: Sequence[dict[str, Any]]) -> Columns:
     for column in category.columns:
         name = column.name
         found = [row.get(name, column.default) for row in rows]
+        # JSON Schema takes 5.0 for an integer, and so must we.
         if column.type.storage is Storage.INTEGER:
-            # JSON Schema takes 5.0 for an integer, and so must we.
             found = [int(value) for value in found]
+        elif column.type.storage is Storage.HISTOGRAM:
+            found = [[int(count) for count in counts] for counts in found]
         values[name] = found
     return Columns(len(rows), [row.get("time") for row in rows], values)
 

@@ -85,7 +85,7 @@ async def forget_batches(store: Store, now: int) -> int:
 
 async def sweep(store: Store) -> AsyncIterator[int]:
     """Remove strings and stacks that were last used so long ago that no row is left of then."""
-    cutoff = today() - _longest_days(store) - _MARGIN_DAYS
+    cutoff = min(today() - _longest_days(store), await _oldest_day(store)) - _MARGIN_DAYS
     dictionaries = store.schema.dictionaries
     for table, storage in (
         (dictionaries.stack, Storage.STACK_ID),
@@ -158,6 +158,19 @@ def _longest_days(store: Store) -> int:
         keeps += [rollup.keep + rollup.bucket for rollup in category.rollup]
         keeps.append(category.retention or 0)
     return -(-max(keeps) // _DAY)
+
+
+async def _oldest_day(store: Store) -> int:
+    """The day of the oldest row or sum that has an age: one whose removal fails stays longer."""
+    days = [today()]
+    for tables in store.schema.categories.values():
+        aging = [rollup.table for rollup in tables.rollups]
+        aging += [tables.rows] if tables.category.retention is not None else []
+        for table in aging:
+            rows = await store.engine.fetch(sa.select(sa.func.min(table.c.time)), _DEADLINE)
+            if rows[0][0] is not None:
+                days.append(rows[0][0] // (_DAY * SECOND))
+    return min(days)
 
 
 async def _referred_forever(store: Store, storage: Storage) -> set[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kscope.errors import KscopeError
@@ -12,6 +13,8 @@ from kscope.store import retention, rollup
 from kscope.store.planner import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kscope.store.store import Store
 
 _ROLLUP_SECONDS = 10
@@ -26,16 +29,24 @@ async def run(store: Store) -> None:
     """Go on for ever. What fails is logged, and tried again."""
     swept = 0.0
     while True:
-        try:
+        with _logging("the sums"):
             await roll_up(store)
-            if time.monotonic() - swept >= _RETENTION_SECONDS or not swept:
+        if time.monotonic() - swept >= _RETENTION_SECONDS or not swept:
+            with _logging("removal by age"):
                 await retain(store)
-                swept = time.monotonic()
-        except KscopeError as error:
-            log.warning("housekeeping waits: %s", error)
-        except Exception:
-            log.exception("housekeeping failed")
+            swept = time.monotonic()
         await asyncio.sleep(_ROLLUP_SECONDS)
+
+
+@contextmanager
+def _logging(what: str) -> Iterator[None]:
+    """What fails in one part must not keep the other parts from their work."""
+    try:
+        yield
+    except KscopeError as error:
+        log.warning("%s: housekeeping waits: %s", what, error)
+    except Exception:
+        log.exception("%s: housekeeping failed", what)
 
 
 async def roll_up(store: Store, now: int | None = None) -> int:
@@ -43,12 +54,13 @@ async def roll_up(store: Store, now: int | None = None) -> int:
     now = now or time.time_ns() // 1000
     buckets = 0
     for table in list(store.schema.categories):
-        while table in store.schema.categories:
-            rows = await rollup.close_next(store, table, now)
-            if rows is None:
-                break
-            buckets += rows > 0
-            await asyncio.sleep(_PAUSE)
+        with _logging(table):
+            while table in store.schema.categories:
+                rows = await rollup.close_next(store, table, now)
+                if rows is None:
+                    break
+                buckets += rows > 0
+                await asyncio.sleep(_PAUSE)
     return buckets
 
 
@@ -57,10 +69,11 @@ async def retain(store: Store, now: int | None = None) -> int:
     now = now or time.time_ns() // 1000
     removed = 0
     for expiry in await retention.expiries(store, now):
-        async for rows in retention.remove(store, expiry):
-            removed += rows
-            await asyncio.sleep(_PAUSE)
-        log.info("%s: removed what is before %d", expiry.table.name, expiry.before // SECOND)
+        with _logging(expiry.table.name):
+            async for rows in retention.remove(store, expiry):
+                removed += rows
+                await asyncio.sleep(_PAUSE)
+            log.info("%s: removed what is before %d", expiry.table.name, expiry.before // SECOND)
     await retention.forget_batches(store, now)
     async for _ in retention.sweep(store):
         await asyncio.sleep(_PAUSE)

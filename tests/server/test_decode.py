@@ -93,6 +93,20 @@ def test_both_ways_give_the_same(body: object) -> None:
     assert answer(DECODER, body) == answer(slow, body)
 
 
+@pytest.mark.parametrize("wrong_for_the_fast_way", [{}, {"i": 5.0}], ids=["fast", "schema"])
+@pytest.mark.parametrize(
+    ("sent", "stored"), [([1], "0:1"), ([1.0], "0:1"), ([0, 1e3, 2], "1:1000,2:2"), ([], "")]
+)
+def test_a_histogram_counts_in_whole_numbers(
+    wrong_for_the_fast_way: dict[str, float], sent: list[float], stored: str
+) -> None:
+    """However JSON writes them, and whichever way the body goes: 1, 1.0 and 1e0 are one."""
+    row = {"s": "a", "i": 5, "h": sent} | wrong_for_the_fast_way
+    _, [columns] = answer(DECODER, {"hostname": "h", "every": [row]})
+    names = [column.name for column in DECODER.catalog.categories[0].all_columns]
+    assert columns[names.index("h")] == [stored]
+
+
 class _Never:
     def decode(self, text: bytes) -> None: ...
 

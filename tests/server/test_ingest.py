@@ -53,6 +53,18 @@ def test_a_row_has_its_own_time_and_a_stack_as_text(served: Served) -> None:
     ]
 
 
+def test_what_is_accepted_can_be_read(served: Served) -> None:
+    """JSON Schema takes 1.0 for a whole number; so do the histogram, its heatmap and the rows."""
+    body = {"hostname": "lengths", "offcputime": [ROW | {"lengths": [1.0, 2e1]}]}
+    assert served.server.send(json.dumps(body).encode()).status_code == 200
+    asked = {"hostname": "lengths", "from": "now-1h"}
+    rows = served.server.get("/api/v1/rows/offcputime", **asked).json()
+    assert rows["rows"][0][rows["columns"].index("lengths")] == [1, 20]
+    heatmap = served.server.get("/api/v1/heatmap/offcputime", value="lengths", **asked)
+    assert heatmap.status_code == 200
+    assert "21" in heatmap.text
+
+
 @pytest.mark.parametrize(
     ("encoding", "compress"), [("gzip", gzip.compress), ("zstd", zstandard.compress)]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -152,5 +153,28 @@ def test_freed_space_is_used_again(database: Database) -> None:
             assert await count(store, store.schema.categories["waits"].rows) == 20_000 * 2
             if sizes:
                 assert sizes[-1] <= sizes[3] * 1.1
+
+    asyncio.run(run())
+
+
+def test_one_table_that_fails_holds_up_no_other(database: Database) -> None:
+    """What cannot be read in one category neither ends the sums nor the removal of the others,
+    and its own rows keep the strings that they refer to.
+    """
+    bad = category(f"{WAITS}retention: 2d\nrollup: {{1h: 5d}}\n".replace("waits", "bad"))
+    other = replace(KEPT, table="zzz")
+
+    async def run() -> None:
+        async with opened(database, bad, other) as store:
+            await store.writer.write(batch(other, hourly(8)))
+            await store.writer.write(batch(bad, [(T0, "a", "kept", 1, "s", 1, "no histogram")] * 2))
+            strings = store.schema.dictionaries.string
+            async with store.engine.transaction() as session:
+                await session.execute(sa.update(strings).values(day=T0 // DAY))
+            now = T0 + 14 * DAY
+            assert await upkeep.roll_up(store, now) == 24 * 8 + 8
+            assert await upkeep.retain(store, now) > 24 * 8
+            texts = await store.reader.fetch(sa.select(strings.c.text))
+            assert {"a", "kept"} <= {text for (text,) in texts}
 
     asyncio.run(run())
