@@ -11,7 +11,7 @@ from kscope.declare.model import Catalog, Category
 from kscope.errors import DeclarationError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 BUILTIN = "builtin"
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -42,33 +42,75 @@ def load_catalog(folders: Sequence[str | Path] = (BUILTIN,)) -> Catalog:
 def read_catalog(
     folders: Sequence[str | Path] = (BUILTIN,), previous: Catalog | None = None
 ) -> CatalogReading:
-    """Read what can be read; a file that has become bad keeps its category of `previous`."""
+    """Read what can be read.
+
+    What has become bad keeps what it declared in `previous`: a file its category, a folder that
+    cannot be looked into all of its own. Of two files with one table, that one keeps it which
+    had it.
+    """
     problems: list[Problem] = []
-    found: dict[str, Category] = {}
-    for file in _files(folders, problems):
-        reading = _read_file(file)
-        problems += reading.problems
-        category = reading.category or _last_good(file, previous)
-        if category is None:
+    found: list[Category] = []
+    for folder in folders:
+        path = builtin_folder() if folder == BUILTIN else Path(folder)
+        try:
+            files = _files(path)
+        except OSError as error:
+            problems.append(_no_folder(path, error))
+            found += [c for c in previous or () if Path(c.file).parent == path]
             continue
-        if other := found.get(category.table):
-            problems.append(_twice(category, other))
-        else:
-            found[category.table] = category
-    return CatalogReading(
-        Catalog(tuple(found[table] for table in sorted(found))), tuple(sorted(set(problems)))
+        for file in files:
+            reading = _read_file(file)
+            problems += reading.problems
+            category = reading.category or _declared_in(str(file), previous)
+            found += [category] if category else []
+    chosen = _one_each(found, previous, problems)
+    return CatalogReading(_sorted(chosen.values()), tuple(sorted(set(problems))))
+
+
+def without_files(catalog: Catalog, files: Collection[str], previous: Catalog) -> Catalog:
+    """The catalog where these files still declare what they did in `previous`, if anything."""
+    chosen = {c.table: c for c in catalog if c.file not in files}
+    for category in catalog:
+        if category.file in files:
+            held = _declared_in(category.file, previous) or previous.get(category.table)
+            if held is not None:
+                chosen.setdefault(held.table, held)
+    return _sorted(chosen.values())
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix in {".yaml", ".yml"} and not file.name.startswith(".")
     )
 
 
-def _files(folders: Sequence[str | Path], problems: list[Problem]) -> Iterable[Path]:
-    for folder in folders:
-        path = builtin_folder() if folder == BUILTIN else Path(folder)
-        if not path.is_dir():
-            problems.append(Problem(str(path), 0, "", "there is no such folder of categories"))
-            continue
-        for file in sorted(path.iterdir()):
-            if file.suffix in {".yaml", ".yml"} and not file.name.startswith("."):
-                yield file
+def _no_folder(path: Path, error: OSError) -> Problem:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return Problem(str(path), 0, "", "there is no such folder of categories")
+    return Problem(str(path), 0, "", f"the folder cannot be read: {error.strerror}")
+
+
+def _one_each(
+    found: Sequence[Category], previous: Catalog | None, problems: list[Problem]
+) -> dict[str, Category]:
+    chosen: dict[str, Category] = {}
+    for category in found:
+        held = previous.get(category.table) if previous else None
+        other = chosen.get(category.table)
+        if other is None or (held and held.file == category.file != other.file):
+            chosen[category.table] = category
+    problems += [
+        _twice(category, chosen[category.table])
+        for category in found
+        if chosen[category.table] is not category
+    ]
+    return chosen
+
+
+def _sorted(categories: Iterable[Category]) -> Catalog:
+    return Catalog(tuple(sorted(categories, key=lambda category: category.table)))
 
 
 def _read_file(file: Path) -> Reading:
@@ -79,8 +121,8 @@ def _read_file(file: Path) -> Reading:
     return read_category(text, str(file), file.resolve().parent.parent / "probes")
 
 
-def _last_good(file: Path, previous: Catalog | None) -> Category | None:
-    return next((c for c in previous or () if c.file == str(file)), None)
+def _declared_in(file: str, catalog: Catalog | None) -> Category | None:
+    return next((category for category in catalog or () if category.file == file), None)
 
 
 def _twice(category: Category, other: Category) -> Problem:

@@ -21,7 +21,8 @@ from kscope.errors import KscopeError
 from kscope.server import ingest as ingest_routes
 from kscope.server import metrics as metrics_routes
 from kscope.server.auth import LocalNames, RequireToken, is_loopback
-from kscope.server.ingest import Ingest, Limits
+from kscope.server.body import Limits
+from kscope.server.ingest import Ingest
 from kscope.server.live import LiveCatalog
 from kscope.server.metrics import CountAnswers, Metrics
 from kscope.server.problems import HANDLERS
@@ -54,7 +55,9 @@ log = logging.getLogger(__name__)
 
 
 def ingest_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
-    limits = Limits(settings.max_body, settings.max_body * 4)
+    # One body of the largest size, with what it unfolds to, always has room when it is alone.
+    room = max(settings.max_body * 8, 64 * 1024 * 1024)
+    limits = Limits(settings.max_body, settings.max_body * 4, room)
     decoders = ThreadPoolExecutor(_DECODERS, "decode")
     handler = Ingest(live, store.writer, decoders, metrics, limits)
     routes = [*ingest_routes.routes(handler), *metrics_routes.routes(store, metrics)]

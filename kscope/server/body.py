@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import zstandard
@@ -10,34 +12,81 @@ import zstandard
 from kscope.server.problems import HttpProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
 
+    from kscope.server.budget import Share
+
 # A zstd frame may ask for a window of gigabytes; the levels that senders use need 8 MiB.
 _ZSTD_WINDOW = 32 * 1024 * 1024
+# How many times the limit may be sent before the connection is cut.
 _PATIENCE = 4
+# What follows a member is copied each time one ends: in small pieces, and not for ever.
+_GZIP_PIECE = 4096
+_GZIP_MEMBERS = 10_000
 
 
-async def read(request: Request, limit: int) -> bytes:
-    """Give the body as it was sent, or raise 413 without keeping it."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes: a body as sent, the same decompressed, and all that are being handled.
+
+    Times in seconds: for the next piece of a body to come, and for all of it.
+    """
+
+    body: int = 32 * 1024 * 1024
+    decompressed: int = 128 * 1024 * 1024
+    in_flight: int = 256 * 1024 * 1024
+    silence: float = 30
+    whole: float = 300
+
+
+async def read(request: Request, limits: Limits, share: Share) -> bytes:
+    """Give the body as it was sent; raise 408, 413 or 503 without keeping it."""
     body = bytearray()
     seen = 0
+    refused = None
     announced = request.headers.get("content-length", "0")
-    too_large = announced.isdigit() and int(announced) > limit
-    async for chunk in request.stream():
+    if announced.isdigit() and int(announced) > limits.body:
+        refused = _too_large(limits.body)
+    async for chunk in _in_time(request.stream(), limits):
         seen += len(chunk)
-        too_large = too_large or seen > limit
-        if not too_large:
-            body += chunk
-        else:
+        try:
+            if refused is None:
+                share.take(len(chunk))
+                body += chunk
+            if seen > limits.body:
+                raise _too_large(limits.body)
+        except HttpProblem as problem:
+            refused = problem
             body.clear()
-            # A sender that is cut off while it writes never reads why: up to a bound it may end.
-            if seen > limit * _PATIENCE:
-                break
-    if too_large:
-        raise _too_large(limit)
+            share.release()
+        # A sender that is cut off while it writes never reads why: up to a bound it may end.
+        if refused and seen > limits.body * _PATIENCE:
+            break
+    if refused:
+        raise refused
     return bytes(body)
+
+
+async def _in_time(pieces: AsyncIterator[bytes], limits: Limits) -> AsyncIterator[bytes]:
+    """Raise 408 where nothing comes for too long, or too little: it would take up room for ever."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + limits.whole
+    while True:
+        try:
+            async with asyncio.timeout_at(min(end, loop.time() + limits.silence)):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise HttpProblem(
+                408,
+                f"the body did not come: send each piece within {limits.silence:g} seconds of the"
+                f" last, and all of them within {limits.whole:g}",
+                headers={"Connection": "close"},
+            ) from None
+        yield piece
 
 
 def decompressor(encoding: str) -> Callable[[bytes, int], bytes]:
@@ -61,16 +110,22 @@ def _plain(body: bytes, limit: int) -> bytes:
 def _gunzip(body: bytes, limit: int) -> bytes:
     parts: list[bytes] = []
     room = limit + 1
-    while body and room > 0:
+    at = members = 0
+    while at < len(body) and room > 0:
+        members += 1
+        if members > _GZIP_MEMBERS:
+            raise HttpProblem(400, f"the gzip body has more than {_GZIP_MEMBERS} members: send one")
         member = zlib.decompressobj(wbits=31)
-        try:
-            parts.append(member.decompress(body, room))
-        except zlib.error as error:
-            raise HttpProblem(400, f"the body is not gzip: {error}") from None
-        room -= len(parts[-1])
+        while not member.eof and at < len(body) and room > 0:
+            piece = body[at : at + _GZIP_PIECE]
+            try:
+                parts.append(member.decompress(piece, room))
+            except zlib.error as error:
+                raise HttpProblem(400, f"the body is not gzip: {error}") from None
+            room -= len(parts[-1])
+            at += len(piece) - len(member.unused_data)
         if room > 0 and not member.eof:
             raise HttpProblem(400, "the gzip body ends before its end")
-        body = member.unused_data
     if room <= 0:
         raise _too_large(limit, "decompressed")
     return b"".join(parts)

@@ -30,8 +30,8 @@ _ENVELOPE = frozenset({"hostname", "time", "stacks"})
 _SHOWN = 60
 
 
-class UnknownCategory(HttpProblem):
-    """The body names a table that the catalog does not have, perhaps not yet."""
+class UnknownName(HttpProblem):
+    """The body names a table or a column that the catalog does not have, perhaps not yet."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,11 @@ class Decoder:
             unknown = [name for name in body if name not in _ENVELOPE and not self._has(name)]
             if unknown:
                 faults = [Fault(_pointer([name]), self._unknown(name)) for name in unknown]
-                raise UnknownCategory(422, faults[0].detail, faults[:MAX_FAULTS])
-        errors = islice(self._validator.iter_errors(body), MAX_FAULTS + 1)
+                raise UnknownName(422, faults[0].detail, faults[:MAX_FAULTS])
+        errors = list(islice(self._validator.iter_errors(body), MAX_FAULTS + 1))
         faults = [fault for error in errors for fault in self._faults(error)]
-        raise _invalid(faults)
+        kind = UnknownName if any(map(_names_a_column, errors)) else HttpProblem
+        raise kind(422, _summary(faults), faults[:MAX_FAULTS])
 
     def _has(self, table: str) -> bool:
         return self.catalog.get(table) is not None
@@ -119,7 +120,7 @@ class Decoder:
                 rows = _Rows(category, body.tables[category.table], body.hostname, now, stacks)
                 tables.append(TableRows(category, rows.columns(faults)))
         if faults:
-            raise _invalid(faults)
+            raise HttpProblem(422, _summary(faults), faults[:MAX_FAULTS])
         return Batch(_batch_key(body.hostname, key), tables, stacks.used)
 
 
@@ -212,12 +213,16 @@ def _batch_key(hostname: str, key: str) -> bytes:
     return blake2b(f"{hostname}\0{key}".encode(), digest_size=16).digest()
 
 
-def _invalid(faults: Sequence[Fault]) -> HttpProblem:
+def _names_a_column(error: Any) -> bool:
+    """Tell whether the error is about a column that is not declared; see body_schema."""
+    return "unexpected" in error.kind.as_dict() and len(error.instance_path) == 2
+
+
+def _summary(faults: Sequence[Fault]) -> str:
     first = faults[0]
     more = f", and {len(faults) - 1} more" if 1 < len(faults) <= MAX_FAULTS else ""
     more = f", and more than {MAX_FAULTS - 1} others" if len(faults) > MAX_FAULTS else more
-    where = first.pointer or "the body"
-    return HttpProblem(422, f"{where}: {first.detail}{more}", faults[:MAX_FAULTS])
+    return f"{first.pointer or 'the body'}: {first.detail}{more}"
 
 
 def _wrong_value(error: Any, column: Column | None) -> str:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kscope.server.body import decompressor, read
-from kscope.server.decode import UnknownCategory
+from kscope.server.body import Limits, decompressor, read
+from kscope.server.budget import Budget
+from kscope.server.decode import UnknownName
 from kscope.server.problems import HttpProblem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
     from starlette.requests import Request
 
+    from kscope.server.budget import Share
     from kscope.server.live import LiveCatalog
     from kscope.server.metrics import Metrics
     from kscope.store.base import Batch, Writer
+
+_Result = TypeVar("_Result")
 
 # 2016's clients sent what urllib sends, a form's type; the others are what curl and scripts send.
 _ACCEPTED_TYPES = frozenset(
@@ -38,15 +42,6 @@ _ACCEPTED_TYPES = frozenset(
 # Smaller bodies take less time to decode than a hop to another thread.
 _INLINE = 16 * 1024
 _MAX_KEY = 255
-
-
-@dataclass(frozen=True)
-class Limits:
-    """In bytes: a body as sent, the same decompressed, and all bodies that are being handled."""
-
-    body: int = 32 * 1024 * 1024
-    decompressed: int = 128 * 1024 * 1024
-    in_flight: int = 512 * 1024 * 1024
 
 
 class Ingest:
@@ -65,7 +60,7 @@ class Ingest:
         self._executor = executor
         self._metrics = metrics
         self._limits = limits or Limits()
-        self._in_flight = 0
+        self._budget = Budget(self._limits.in_flight)
 
     async def __call__(self, request: Request) -> Response:
         _check_type(request)
@@ -74,48 +69,46 @@ class Ingest:
             raise HttpProblem(400, f"Idempotency-Key is longer than {_MAX_KEY} characters")
         encoding = request.headers.get("content-encoding", "").strip()
         decompressor(encoding)  # a body that cannot be read is not waited for
-        if self._in_flight > self._limits.in_flight:
-            raise HttpProblem(
-                503, "many bodies are being taken in: send later", headers={"Retry-After": "1"}
-            )
-        body = await read(request, self._limits.body)
-        self._in_flight += len(body)
-        try:
-            batch = await self._decode(body, encoding, key)
+        with self._budget.share() as share:
+            body = await read(request, self._limits, share)
+            batch = await self._decode(body, encoding, key, share)
             stored = await self._writer.write(batch)
-        finally:
-            self._in_flight -= len(body)
         self._metrics.bytes_received += len(body)
         answer = {"stored": stored.rows, "duplicate": stored.duplicate}
         return Response(msgspec.json.encode(answer), media_type="application/json")
 
-    async def _decode(self, body: bytes, encoding: str, key: str) -> Batch:
+    async def _decode(self, body: bytes, encoding: str, key: str, share: Share) -> Batch:
         now = time.time_ns() // 1000
-        decompress = decompressor(encoding)
         compressed = encoding.lower() not in ("", "identity")
-
-        def work() -> Batch:
-            text = decompress(body, self._limits.decompressed)
-            return self._live.decoder.decode(text, now, key)
-
+        if compressed:
+            body = await self._in_thread(self._decompress, body, encoding, share)
+        small = not compressed and len(body) <= _INLINE
         for attempt in range(2):
+            decoder = self._live.decoder
             try:
-                if len(body) <= _INLINE and not compressed:
-                    return work()
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._executor, work)
-            except UnknownCategory as unknown:
-                if attempt or not await self._live.refresh():
+                if small:
+                    return decoder.decode(body, now, key)
+                return await self._in_thread(decoder.decode, body, now, key)
+            except UnknownName as unknown:
+                if attempt or not await self._live.has_newer(decoder):
                     raise self._with_problems(unknown) from None
         raise AssertionError
 
-    def _with_problems(self, unknown: UnknownCategory) -> UnknownCategory:
-        """A category that lacks may be one whose file has a mistake."""
+    def _decompress(self, body: bytes, encoding: str, share: Share) -> bytes:
+        text = decompressor(encoding)(body, self._limits.decompressed)
+        share.take(len(text))
+        return text
+
+    async def _in_thread(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+
+    def _with_problems(self, unknown: UnknownName) -> UnknownName:
+        """What lacks may be in a file that has a mistake."""
         problems = self._live.problems
         if not problems:
             return unknown
-        detail = f"{unknown.detail} A category file has a problem: {problems[0]}"
-        return UnknownCategory(unknown.status, detail, unknown.faults)
+        detail = f"{unknown.detail} (a category file has a problem: {problems[0]})"
+        return UnknownName(unknown.status, detail, unknown.faults)
 
 
 def _check_type(request: Request) -> None:

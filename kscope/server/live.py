@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kscope.declare.catalog import BUILTIN, builtin_folder, read_catalog
+from kscope.declare.catalog import BUILTIN, builtin_folder, read_catalog, without_files
 from kscope.errors import DeclarationError, KscopeError, Problem
 from kscope.server.decode import Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kscope.declare.model import Catalog
+    from kscope.declare.model import Catalog, Category
     from kscope.store.store import Store
 
 POLL_SECONDS = 1.0
+# Between two looks, whoever asks for them.
+_PAUSE_SECONDS = 0.1
 
 Signature = tuple[tuple[str, int, int], ...]
 
@@ -30,9 +34,9 @@ class LiveCatalog:
     def __init__(self, folders: Sequence[str | Path], store: Store) -> None:
         self._folders = folders
         self._store = store
-        self._seen = signature(folders)
-        self._refreshing = asyncio.Lock()
-        self._changed = asyncio.Event()
+        self._seen: Signature | None = signature(folders)
+        self._looking = asyncio.Lock()
+        self._looked = 0.0
         self.problems: tuple[Problem, ...] = ()
         self.decoder = Decoder.of(store.catalog)
 
@@ -43,38 +47,72 @@ class LiveCatalog:
     async def watch(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            try:
-                await self.refresh()
-            except Exception:
-                log.exception("the categories could not be looked at")
+            with contextlib.suppress(KscopeError):
+                async with self._looking:
+                    await self._look()
 
-    async def refresh(self) -> bool:
-        """Look once; tells whether the catalog is another one than before."""
-        async with self._refreshing:
-            now = await asyncio.to_thread(signature, self._folders)
-            if now == self._seen:
-                return False
-            before = self.catalog
-            reading = await asyncio.to_thread(read_catalog, self._folders, before)
-            problems = reading.problems
-            if reading.catalog != before:
-                problems += await self._adopt(reading.catalog)
-            # Only now: what failed because the database was busy is tried again.
-            self._seen = now
-            self._tell(problems)
-            return self.catalog != before
+    async def has_newer(self, than: Decoder) -> bool:
+        """Look at the files for one whose rows `than` did not know; tells whether there is one.
 
-    async def _adopt(self, catalog: Catalog) -> tuple[Problem, ...]:
+        One look serves all who ask before it begins, and it does not begin at once after another:
+        wrong rows do not make the server read files all the time. Raises StoreError.
+        """
+        asked = time.monotonic()
+        async with self._looking:
+            if self._looked < asked:
+                await asyncio.sleep(max(0.0, self._looked + _PAUSE_SECONDS - asked))
+                await self._look()
+        return self.decoder is not than
+
+    async def _look(self) -> None:
+        """Whatever is wrong with a file, or with what is made of it, is told and not raised.
+
+        Raises StoreError where the database is to blame: that is tried again.
+        """
+        self._looked = time.monotonic()
         try:
-            await self._store.adopt(catalog)
-        except DeclarationError as error:
-            return error.problems
+            now = await asyncio.to_thread(signature, self._folders)
+            if now != self._seen:
+                problems = await self._take_up()
+                self._seen = now
+                self._tell(problems)
         except KscopeError as error:
-            log.warning("the changed categories could not be taken up yet: %s", error)
+            self._seen = None
+            self._tell((self._problem(f"cannot be taken up yet: {error}"),))
             raise
-        self.decoder = Decoder.of(catalog)
+        except Exception as error:
+            self._seen = None
+            unexpected = self._problem(f"cannot be taken up: {type(error).__name__}: {error}")
+            if unexpected not in self.problems:
+                log.exception("the categories could not be taken up")
+            self._tell((unexpected,))
+
+    async def _take_up(self) -> tuple[Problem, ...]:
+        before = self.catalog
+        reading = await asyncio.to_thread(read_catalog, self._folders, before)
+        problems = {*reading.problems}
+        try:
+            await self._adopt(reading.catalog)
+        except DeclarationError as error:
+            problems |= {*error.problems}
+            # The files that would lose data stay as they were; the others need not wait for them.
+            kept = without_files(reading.catalog, {p.file for p in error.problems}, before)
+            try:
+                await self._adopt(kept)
+            except DeclarationError as other:
+                problems |= {*other.problems}
+        return tuple(sorted(problems))
+
+    async def _adopt(self, catalog: Catalog) -> None:
+        if _identity(catalog) == _identity(self.catalog):
+            return
+        decoder = Decoder.of(catalog)
+        await self._store.adopt(catalog)
+        self.decoder = decoder
         log.info("categories: %s", ", ".join(category.table for category in catalog))
-        return ()
+
+    def _problem(self, message: str) -> Problem:
+        return Problem(", ".join(map(str, self._folders)), 0, "", message)
 
     def _tell(self, problems: tuple[Problem, ...]) -> None:
         for problem in problems:
@@ -85,6 +123,11 @@ class LiveCatalog:
         self.problems = problems
 
 
+def _identity(catalog: Catalog) -> Sequence[tuple[Category, str]]:
+    """A category that has moved to another file is the same, and yet has to be known by it."""
+    return [(category, category.file) for category in catalog]
+
+
 def signature(folders: Sequence[str | Path]) -> Signature:
     """Name, size and time of every category file: another one tells of a change."""
     found = []
@@ -93,6 +136,7 @@ def signature(folders: Sequence[str | Path]) -> Signature:
         try:
             files = sorted(path.iterdir())
         except OSError:
+            found.append((str(path), -1, -1))
             continue
         for file in files:
             if file.suffix in {".yaml", ".yml"}:

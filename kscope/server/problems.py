@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from kscope.errors import KscopeError
@@ -109,6 +110,12 @@ def _user_problem(_: Request, error: Exception) -> Response:
     return problem(400, str(error))
 
 
+def _gone(_: Request, error: Exception) -> Response:
+    """Nobody reads this answer; it is no fault of the server's that its log should tell of."""
+    del error
+    return problem(400, "the sender went away before the end of the body")
+
+
 def _unexpected(request: Request, error: Exception) -> Response:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem(500, "the server failed to answer this; its log says why")
@@ -120,5 +127,6 @@ HANDLERS = {
     StoreError: _store_problem,
     QueryError: _query_problem,
     KscopeError: _user_problem,
+    ClientDisconnect: _gone,
     Exception: _unexpected,
 }

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import zstandard
 
@@ -16,8 +19,6 @@ from tests.serving import serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import httpx
 
     from tests.enginefixtures import Served
 
@@ -162,6 +163,19 @@ def test_a_bomb_is_not_inflated(served: Served) -> None:
     assert resident(served) - before < 400 * 1024 * 1024
 
 
+def test_a_body_of_many_gzip_members(served: Served) -> None:
+    """Joined files are read as one; so many members that they can only be meant to cost are not."""
+    good = json.dumps({"hostname": "members", "offcputime": []}).encode()
+    pieces = [good[at : at + 7] for at in range(0, len(good), 7)]
+    joined = gzip.compress(b"").join(gzip.compress(piece) for piece in pieces)
+    assert served.server.send(joined, Content_Encoding="gzip").status_code == 200
+    half = joined + gzip.compress(b" " * 100)[:-4]
+    problem(served.server.send(half, Content_Encoding="gzip"), 400)
+    empty = gzip.compress(b"") * 100_000
+    refused = problem(served.server.send(empty, Content_Encoding="gzip"), 400)
+    assert "10000 members" in refused["detail"]
+
+
 def resident(served: Served) -> int:
     status = open(f"/proc/{served.server.process.pid}/status").read()  # noqa: PTH123, SIM115
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
@@ -239,6 +253,25 @@ def test_text_is_stored_as_it_is(served: Served) -> None:
         "DELETE FROM kscope_rows_offcputime WHERE hostname IN"
         " (SELECT id FROM kscope_string WHERE text LIKE 'nasty-%')"
     )
+
+
+def test_a_sender_that_goes_away(served: Served) -> None:
+    """Half a body is nothing that the log would have to tell of."""
+    before = served.server.log
+    with unfinished(served.server.ingest, 1000, b"{"):
+        pass
+    served.server.send(b"{")
+    assert served.server.log == before
+
+
+@contextmanager
+def unfinished(listener: str, announced: int, body: bytes) -> Iterator[socket.socket]:
+    """Give a connection that has sent less than it announced."""
+    url = httpx.URL(listener)
+    with socket.create_connection((url.host, url.port or 80)) as connection:
+        head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {announced}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        yield connection
 
 
 def test_a_small_limit_of_ones_own(tmp_path: Path) -> None:

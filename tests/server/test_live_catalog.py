@@ -49,6 +49,13 @@ def eventually(server: Serving, text: str) -> None:
     raise AssertionError(problems(server))
 
 
+def eventually_none(server: Serving) -> None:
+    deadline = time.monotonic() + 10
+    while problems(server):
+        assert time.monotonic() < deadline, problems(server)
+        time.sleep(0.1)
+
+
 def test_one_post_after_a_file_is_dropped_in(
     server: Serving, folder: Path, database: Database
 ) -> None:
@@ -61,17 +68,15 @@ def test_one_post_after_a_file_is_dropped_in(
 
 
 def test_a_column_is_added(server: Serving, folder: Path, database: Database) -> None:
-    """Rows that were there have the default, older senders go on."""
+    """The next row may have it at once; rows that were there have the default, older senders go
+    on.
+    """
     (folder / "locks.yaml").write_text(FILE)
     server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 7}]})
     more = "  - {name: mode, type: label, default: 100%}\n  - {name: n, type: count, default: 3}\n"
     (folder / "locks.yaml").write_text(FILE + more)
-    deadline = time.monotonic() + 10
-    while "locks" not in server.log or "mode" not in server.get("/api/v1/categories").text:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 8}]})
     server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 9, "mode": "w", "n": 1}]})
+    server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 8}]})
     assert database.rows("SELECT waited, mode, n FROM locks ORDER BY waited") == [
         ["7", "100%", "3"],
         ["8", "100%", "3"],
@@ -82,7 +87,9 @@ def test_a_column_is_added(server: Serving, folder: Path, database: Database) ->
 def test_a_change_that_loses_data_is_refused(
     server: Serving, folder: Path, database: Database
 ) -> None:
-    """The file and line are named on the page and in the log; the last good one holds."""
+    """The file and line are named on the page and in the log; the last good one holds, and other
+    files do not wait for it.
+    """
     (folder / "locks.yaml").write_text(FILE)
     server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 7}]})
     changed = FILE.replace("waited, type: elapsed", "waited, type: string")
@@ -90,6 +97,9 @@ def test_a_change_that_loses_data_is_refused(
     eventually(server, "column 'waited' is stored as elapsed and cannot become string")
     assert f"{folder}/locks.yaml:4: columns" in server.log
     server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 8}]})
+    (folder / "mutexes.yaml").write_text(FILE.replace("locks", "mutexes"))
+    server.post({"hostname": "h", "mutexes": [{"mutex": "inode", "waited": 8}]})
+    assert problems(server)
     (folder / "locks.yaml").write_text(FILE.replace("  - {name: waited, type: elapsed}\n", ""))
     eventually(server, "column 'waited' is in the database and no longer declared")
     (folder / "locks.yaml").write_text(f"{FILE}  - {{name: n, type: count}}\n")
@@ -97,10 +107,7 @@ def test_a_change_that_loses_data_is_refused(
     server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 9}]})
     assert scalar(database, "SELECT count(*) FROM locks") == 3
     (folder / "locks.yaml").write_text(FILE)
-    deadline = time.monotonic() + 10
-    while problems(server):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually_none(server)
 
 
 def test_a_bad_file_is_told_of(server: Serving, folder: Path) -> None:
@@ -110,6 +117,37 @@ def test_a_bad_file_is_told_of(server: Serving, folder: Path) -> None:
     assert "locks.yaml:4" in server.log
     good = {"process": "p", "pid": 1, "stack": "a", "elapsed": 1}
     server.post({"hostname": "h", "offcputime": [good]})
+
+
+@pytest.fixture
+def on_sqlite(tmp_path: Path, folder: Path) -> Iterator[Serving]:
+    with serving(tmp_path, "--categories", folder) as running:
+        yield running
+
+
+def test_a_folder_that_is_away_for_a_while(on_sqlite: Serving, folder: Path) -> None:
+    """What it declared stays: senders are not refused while somebody moves files about."""
+    row = {"hostname": "h", "locks": [{"mutex": "inode", "waited": 7}]}
+    (folder / "locks.yaml").write_text(FILE)
+    on_sqlite.post(row)
+    away = folder.rename(folder.with_name("away"))
+    eventually(on_sqlite, "there is no such folder of categories")
+    on_sqlite.post(row)
+    away.rename(folder)
+    eventually_none(on_sqlite)
+    on_sqlite.post(row)
+
+
+def test_a_table_stays_with_the_file_that_declared_it(on_sqlite: Serving, folder: Path) -> None:
+    """A second file cannot take a table over, whatever it is called."""
+    (folder / "locks.yaml").write_text(FILE)
+    on_sqlite.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 7}]})
+    (folder / "a.yaml").write_text(f"{FILE}  - {{name: n, type: count, default: 1}}\n")
+    eventually(on_sqlite, f"table 'locks' is already declared in {folder}/locks.yaml:1")
+    assert f"{folder}/a.yaml:1: table" in on_sqlite.log
+    found = on_sqlite.get("/api/v1/categories").json()["categories"]
+    (locks,) = (category for category in found if category["table"] == "locks")
+    assert "n" not in [column["name"] for column in locks["columns"]]
 
 
 def test_a_start_that_would_lose_data_fails(
