@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare import chartkinds, reserved, shape
-from kscope.declare.columns import TYPES, Role
+from kscope.declare.columns import TYPES, Role, Storage
 from kscope.declare.durations import seconds
 from kscope.declare.metaschema import category_schema
 from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column, Rollup
@@ -18,6 +18,8 @@ from kscope.errors import Problem
 
 if TYPE_CHECKING:
     import pathlib
+
+    from kscope.declare.columns import ColumnType
 
 DAY = 86400
 
@@ -77,22 +79,19 @@ class _Checker:
             if not isinstance(name, str):
                 continue
             path: Path = ("columns", i, "name")
+            has_type = str(raw.get("type")) in TYPES
+            if has_type:
+                self.check_default(i, raw)
             if why := reserved.column_problem(name):
                 self.add(path, why)
             elif name in known:
                 self.add(path, f"column '{name}' is already on line {known[name].line}")
-            elif str(raw.get("type")) in TYPES:
+            elif has_type:
                 known[name] = _column(self.document, i)
-                self.check_default(i, raw)
         return known
 
     def check_default(self, i: int, raw: dict[str, Any]) -> None:
-        if "default" not in raw:
-            return
-        column_type = TYPES[raw["type"]]
-        if column_type.role is Role.TIME or column_type.name == "timestamp":
-            self.add(("columns", i, "default"), f"a {column_type.name} cannot have a default")
-        elif why := value_problem(column_type, raw["default"]):
+        if "default" in raw and (why := _default_problem(TYPES[raw["type"]], raw["default"])):
             self.add(("columns", i, "default"), why)
 
     def check_charts(self, charts: Any, columns: dict[str, Column]) -> None:
@@ -152,6 +151,17 @@ class _Checker:
         for (fine, small), (coarse, large) in itertools.pairwise(ordered):
             if large % small or large == small:
                 self.add(("rollup", coarse), f"{coarse} is not a multiple of {fine}")
+
+
+def _default_problem(column_type: ColumnType, default: Any) -> str:
+    """Beyond the type: what is right in a row may say nothing in a declaration."""
+    if column_type.storage is Storage.TIME:
+        return "a timestamp cannot have a default: it would be an event that never happened"
+    if column_type.storage is Storage.HISTOGRAM and default != []:
+        return "a histogram's default is []: counts would be events that never happened"
+    if column_type.storage is Storage.STACK_ID and not isinstance(default, str):
+        return f"{default!r} is not a folded stack: an index says nothing without a request"
+    return value_problem(column_type, default)
 
 
 def _try_seconds(text: Any) -> int | None:

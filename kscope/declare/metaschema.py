@@ -8,7 +8,7 @@ from kscope.declare.chartkinds import KINDS
 from kscope.declare.columns import TYPES
 from kscope.declare.durations import PATTERN as DURATION
 
-ENGINES = ("bcc", "bpftrace", "replay")
+ENGINES = ("bcc", "bpftrace")
 COLLECT_KINDS = ("map", "histogram", "events")
 NAME = "^[a-z][a-z0-9_]{0,39}$"
 FIELD = "^(key|value|event)(\\.[A-Za-z0-9_]+)*$"

@@ -98,9 +98,10 @@ def _check_options(options: Any) -> Iterator[tuple[Path, str]]:
             yield ("options", name), f"--{name} is a flag of every probe: choose another name"
         if not isinstance(option, dict) or str(option.get("type")) not in TYPES:
             continue
-        if "choices" in option:
-            if option.get("default") not in option["choices"]:
-                message = f"must be one of the choices {', '.join(option['choices'])}"
+        choices = option.get("choices")
+        if isinstance(choices, dict):
+            if str(option.get("default")) not in choices:
+                message = f"must be one of the choices {', '.join(choices)}"
                 yield ("options", name, "default"), message
         elif "default" in option and (
             why := value_problem(TYPES[option["type"]], option["default"])

@@ -6,12 +6,13 @@ import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
-
 from kscope.declare.durations import PATTERN as DURATION
+from kscope.declare.values import Validator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import jsonschema
 
     from kscope.declare.yamlfile import Document, Path
     from kscope.errors import Problem
@@ -38,10 +39,9 @@ def suggestion(wrong: object, known: Iterable[str]) -> str:
 
 def check(document: Document, schema: Mapping[str, Any]) -> list[Problem]:
     """Every place where the document is not of the schema's shape."""
-    validator = jsonschema.Draft202012Validator(schema)
     return [
         document.problem(path, message)
-        for error in validator.iter_errors(document.value)
+        for error in Validator(schema).iter_errors(document.value)
         for path, message in _explain(error)
     ]
 
@@ -54,7 +54,7 @@ def _explain(error: jsonschema.ValidationError) -> list[tuple[Path, str]]:
     if error.validator == "additionalProperties":
         return _unknown_keys(path, value, detail.schema["properties"])
     if error.validator == "required":
-        return [(path, f"'{key}' is missing") for key in rule if key not in value][:1]
+        return [(path, f"'{key}' is missing") for key in rule if key not in value]
     if error.validator == "pattern":
         return [(_name_path(error, path), _pattern_message(value, rule))]
     return [(path, _message(error.validator, path, value, rule) or error.message)]

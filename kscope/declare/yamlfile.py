@@ -106,6 +106,9 @@ class _Builder:
                 self._refuse(_line(key_node), path, "a key must be a plain word")
                 continue
             key = str(key_node.value)
+            if not _is_text(key):
+                self._refuse(_line(key_node), path, f"{key!r} is not text that can be stored")
+                continue
             if key in result:
                 first = self.lines[(*path, key)]
                 self._refuse(
@@ -118,12 +121,20 @@ class _Builder:
 
     def _scalar(self, node: yaml.Node, path: Path) -> Any:
         try:
-            return self._scalars.construct_object(node)
+            value = self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
             return self._refuse(_line(node), path, f"cannot be read: {_first(error)}")
+        if isinstance(value, str) and not _is_text(value):
+            return self._refuse(_line(node), path, f"{value!r} is not text that can be stored")
+        return value
 
     def _refuse(self, line: int, path: Path, message: str) -> None:
         self.problems.append(Problem(self.file, line, path_text(path), message))
+
+
+def _is_text(value: str) -> bool:
+    """Escapes can write what no file could hold: NUL, and halves of characters."""
+    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _line(node: yaml.Node) -> int:
