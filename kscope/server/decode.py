@@ -186,7 +186,7 @@ class _Rows:
         if column.type.storage is Storage.STACK_ID:
             return self._stack_ids(column.name, values, faults)
         try:
-            return encode(column.type.storage, values)
+            return encode(column.type, values)
         except BadValueError as error:
             faults.append(self._fault(error.index, column.name, str(error)))
             return []

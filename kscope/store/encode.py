@@ -11,6 +11,8 @@ from kscope.declare.columns import Storage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from kscope.declare.columns import ColumnType
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -53,13 +55,22 @@ def histogram_counts(text: str) -> dict[int, int]:
     return counts
 
 
-def encode(storage: Storage, values: Sequence[Any]) -> Sequence[Any]:
+def canonical_ip(text: str) -> str:
+    """Write an address in its one usual form, so that one host is one name; raises ValueError.
+
+    An IPv4 address that a socket of IPv6 shows as ::ffff:192.0.2.1 is that IPv4 address.
+    """
+    address = ip_address(text)
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def encode(kind: ColumnType, values: Sequence[Any]) -> Sequence[Any]:
     """Raise BadValueError. Stacks are not encoded here: their ids depend on the request."""
-    encoder = _ENCODERS.get(storage)
+    encoder = canonical_ip if kind.name == "ip" else _ENCODERS.get(kind.storage)
     if encoder is None:
         return values
     # Most columns repeat a few values: each is encoded once.
-    if storage is not Storage.HISTOGRAM:
+    if kind.storage is not Storage.HISTOGRAM:
         return _once_each(encoder, values)
     return [_at(encoder, index, value) for index, value in enumerate(values)]
 
@@ -87,8 +98,3 @@ _ENCODERS: Mapping[Storage, Callable[[Any], Any]] = {
     Storage.REAL: float,
     Storage.HISTOGRAM: histogram_text,
 }
-
-
-def canonical_ip(text: str) -> str:
-    """Write an address in its one usual form, so that one host is one name."""
-    return str(ip_address(text))

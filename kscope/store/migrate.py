@@ -190,9 +190,9 @@ def _addition(
     preparer = dialect.identifier_preparer
     kind = stored.type.compile(dialect=dialect)
     head = f"ALTER TABLE {preparer.format_table(table)} ADD COLUMN {preparer.quote(column.name)}"
-    if column.type.storage is Storage.STRING_ID:
-        return Step(f"{head} {kind} NOT NULL DEFAULT {{default}}", str(column.default))
     value = default_value(column)
+    if column.type.storage is Storage.STRING_ID:
+        return Step(f"{head} {kind} NOT NULL DEFAULT {{default}}", str(value))
     literal = sa.literal(value).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
     # MySQL takes a default of a TEXT column only in brackets, SQLite takes none in them.
     text = f"({literal})" if dialect.name == "mysql" else str(literal)
@@ -203,7 +203,7 @@ def default_value(column: Column) -> Any:
     """Give the default as rows hold it; for a string still the text."""
     if column.type.storage is Storage.STACK_ID:
         return text_hash(column.default)
-    return encode(column.type.storage, [column.default])[0]
+    return encode(column.type, [column.default])[0]
 
 
 async def _store_progress(session: Session, schema: Schema) -> None:

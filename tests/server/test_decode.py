@@ -107,6 +107,26 @@ def test_a_histogram_counts_in_whole_numbers(
     assert columns[names.index("h")] == [stored]
 
 
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:DB8:0:0::1", "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::FFFF:c000:0201", "192.0.2.1"),
+        (None, "2001:db8::2"),
+    ],
+)
+def test_an_address_has_one_form(sent: str | None, stored: str) -> None:
+    """However a sender writes it, or the category's file its default: one host is one name."""
+    text = "table: peers\ncolumns: [{name: peer, type: ip, default: '2001:DB8::0:2'}]\n"
+    peers = read_category(text, "peers.yaml").category
+    assert peers is not None
+    row = {} if sent is None else {"peer": sent}
+    _, [columns] = answer(Decoder.of(Catalog((peers,))), {"hostname": "h", "peers": [row]})
+    assert columns[-1] == [stored]
+
+
 class _Never:
     def decode(self, text: bytes) -> None: ...
 
