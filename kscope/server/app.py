@@ -22,6 +22,7 @@ from kscope.server import ingest as ingest_routes
 from kscope.server import metrics as metrics_routes
 from kscope.server.auth import LocalNames, RequireToken, is_loopback
 from kscope.server.body import Limits
+from kscope.server.encoding import Compress
 from kscope.server.ingest import Ingest
 from kscope.server.live import LiveCatalog
 from kscope.server.metrics import CountAnswers, Metrics
@@ -92,6 +93,8 @@ def _app(
     ]
     if is_loopback(address.host) and not settings.tokens:
         middleware.append(Middleware(LocalNames, names=settings.hosts))
+    if scope == "read":
+        middleware.append(Middleware(Compress))
     return Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS)
 
 

@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
+from kscope.server.encoding import accepts
+
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
@@ -43,12 +45,6 @@ def _file(name: str) -> Path:
     raise HTTPException(404, f"there is no {name[:200]!r} here")
 
 
-def _accepts(request: Request, encoding: str) -> bool:
-    offered = request.headers.get("accept-encoding", "").lower()
-    parts = [part.strip().partition(";") for part in offered.split(",")]
-    return any(name == encoding and "q=0" not in rest.replace(" ", "") for name, _, rest in parts)
-
-
 def _send(request: Request, path: Path, cache: str, policy: str = _POLICY) -> Response:
     """Send the smallest form that the browser accepts; the build has compressed it already."""
     headers = {
@@ -62,7 +58,7 @@ def _send(request: Request, path: Path, cache: str, policy: str = _POLICY) -> Re
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     for encoding, ending in _ENCODINGS.items():
         compressed = path.with_name(path.name + ending)
-        if _accepts(request, encoding) and compressed.is_file():
+        if accepts(request.headers, encoding) and compressed.is_file():
             headers["Content-Encoding"] = encoding
             return FileResponse(compressed, headers=headers, media_type=media_type)
     return FileResponse(path, headers=headers, media_type=media_type)
