@@ -55,12 +55,16 @@ def kscope(*arguments: str | Path) -> list[str]:
 
 
 def start(folder: Path, arguments: Sequence[str | Path] = ()) -> Serving:
-    """Start a server whose data is in `folder`, unless the arguments name another database."""
+    """Start a server whose data is in `folder`, unless the arguments name another database.
+
+    Its ports are free ones, unless the first argument is the page's port.
+    """
     chosen = [*arguments]
+    has_port = bool(chosen) and str(chosen[0]).isdigit()
     if not {"--sqlite", "--mysql", "--config"} & set(map(str, chosen)):
         chosen += ["--sqlite", folder / "kernelscope.db"]
     for listener in ("--read", "--ingest"):
-        if listener not in chosen:
+        if listener not in chosen and not has_port:
             chosen += [listener, "127.0.0.1:0"]
     log_file = folder / "server.log"
     with log_file.open("wb") as log:

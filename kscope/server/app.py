@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -123,6 +124,8 @@ async def serve(
     with contextlib.ExitStack() as sockets:
         read_socket = sockets.enter_context(_listen(settings.read, "read"))
         ingest_socket = sockets.enter_context(_listen(settings.ingest, "ingest"))
+        # Port 0 asks for any that is free: from here on it is known which.
+        settings = replace(settings, read=_address(read_socket), ingest=_address(ingest_socket))
         async with _running(settings, catalog) as (store, live):
             metrics = Metrics()
             servers = {
@@ -139,7 +142,7 @@ async def serve(
                     break
                 await asyncio.sleep(0.01)
             else:
-                announce(_address(read_socket), _address(ingest_socket))
+                announce(settings.read, settings.ingest)
             await asyncio.gather(*tasks)
 
 

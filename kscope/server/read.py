@@ -14,6 +14,7 @@ from kscope.query.export.formats import JSON
 from kscope.query.questions import BASE, QUESTIONS
 from kscope.query.scope import category_of
 from kscope.server.openapi import document
+from kscope.server.problems import problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,12 +35,21 @@ async def _categories(request: Request) -> Response:
 
 
 async def _server(request: Request) -> Response:
+    return json_response({"version": __version__, "ingest": _ingest(request)})
+
+
+def _ingest(request: Request) -> str:
     """Where rows are sent to, as seen from where this request came."""
     ingest = request.app.state.settings.ingest
     host = request.url.hostname if ingest.host in _ANY_HOST else ingest.host
     host = f"[{host}]" if host and ":" in host else host
-    address = f"http://{host}:{ingest.port}" if ingest.port else ""
-    return json_response({"version": __version__, "ingest": address})
+    return f"http://{host}:{ingest.port}" if ingest.port else ""
+
+
+async def _rows(request: Request) -> Response:
+    """The one listener of 2016 took rows where this one answers questions."""
+    detail = f"rows are not taken here: send them to {_ingest(request)}/"
+    return problem(405, detail, headers={"Allow": "GET", "Connection": "close"})
 
 
 async def _openapi(request: Request) -> Response:
@@ -76,6 +86,8 @@ routes = [
     Route(f"{BASE}/categories", _categories, methods=["GET"]),
     Route(f"{BASE}/server", _server, methods=["GET"]),
     Route(f"{BASE}/openapi.json", _openapi, methods=["GET"]),
+    Route("/", _rows, methods=["POST"]),
+    Route(f"{BASE}/ingest", _rows, methods=["POST"]),
     *(
         Route(f"{BASE}{question.path}", _endpoint(question), methods=["GET"])
         for question in QUESTIONS.values()

@@ -206,14 +206,13 @@ def test_a_key_that_is_too_long(served: Served) -> None:
 
 
 def test_unknown_paths_and_methods(served: Served) -> None:
-    """Problem documents here too; the read listener takes no rows."""
+    """Problem documents here too; the read listener takes no rows, and says who does."""
     problem(served.server.client.get(f"{served.server.ingest}/nothing"), 404)
     problem(served.server.client.put(f"{served.server.ingest}/"), 405)
     good = json.dumps({"hostname": "h", "offcputime": [ROW]}).encode()
     for path in ("/", "/api/v1/ingest"):
-        assert served.server.client.post(
-            f"{served.server.read}{path}", content=good
-        ).status_code in (404, 405)
+        answer = served.server.client.post(f"{served.server.read}{path}", content=good)
+        assert f"send them to {served.server.ingest}/" in problem(answer, 405)["detail"]
 
 
 NASTY = [
