@@ -28,11 +28,11 @@ from kscope.server.ingest import Ingest
 from kscope.server.live import LiveCatalog
 from kscope.server.metrics import CountAnswers, Metrics
 from kscope.server.problems import HANDLERS
+from kscope.server.waiting import Door, patiently_opened
 from kscope.store import upkeep
-from kscope.store.open import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from starlette.routing import BaseRoute
 
@@ -118,7 +118,7 @@ async def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM; then finish what is under way, and close the database.
 
-    `announce` is told the listeners' addresses (read, ingest) once both answer.
+    `announce` is told the listeners' addresses (read, ingest) once both answer from the database.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
     with contextlib.ExitStack() as sockets:
@@ -126,31 +126,52 @@ async def serve(
         ingest_socket = sockets.enter_context(_listen(settings.ingest, "ingest"))
         # Port 0 asks for any that is free: from here on it is known which.
         settings = replace(settings, read=_address(read_socket), ingest=_address(ingest_socket))
-        async with _running(settings, catalog) as (store, live):
+        read_door, ingest_door = Door(), Door()
+        listeners = {read_socket: _server(read_door), ingest_socket: _server(ingest_door)}
+        _stop_on_signals(list(listeners.values()))
+        async with (
+            _answering(listeners) as ended,
+            _running(settings, catalog, ended) as (store, live),
+        ):
             metrics = Metrics()
-            servers = {
-                read_socket: _server(read_app(store, live, settings, metrics)),
-                ingest_socket: _server(ingest_app(store, live, settings, metrics)),
-            }
-            _stop_on_signals(list(servers.values()))
-            tasks = [
-                asyncio.create_task(server.serve(sockets=[where]))
-                for where, server in servers.items()
-            ]
-            while not all(server.started for server in servers.values()):
-                if any(task.done() for task in tasks):
-                    break
-                await asyncio.sleep(0.01)
-            else:
-                announce(settings.read, settings.ingest)
-            await asyncio.gather(*tasks)
+            read_door.app = read_app(store, live, settings, metrics)
+            ingest_door.app = ingest_app(store, live, settings, metrics)
+            announce(settings.read, settings.ingest)
+            await ended
+
+
+@contextlib.asynccontextmanager
+async def _answering(
+    listeners: Mapping[socket.socket, uvicorn.Server],
+) -> AsyncIterator[asyncio.Future[Any]]:
+    """Give what is done when the listeners are."""
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[where])) for where, server in listeners.items()
+    ]
+    ended = asyncio.gather(*tasks)
+    try:
+        while not all(server.started for server in listeners.values()):
+            if ended.done():
+                break
+            await asyncio.sleep(0.01)
+        yield ended
+    except _EndedError:
+        log.info("ended before there was a database")
+    finally:
+        for server in listeners.values():
+            server.should_exit = True
+        await ended
+
+
+class _EndedError(Exception):
+    """A signal came while the server waited for its database."""
 
 
 @contextlib.asynccontextmanager
 async def _running(
-    settings: Settings, catalog: Catalog
+    settings: Settings, catalog: Catalog, ended: asyncio.Future[Any]
 ) -> AsyncIterator[tuple[Store, LiveCatalog]]:
-    store = await open_store(settings, catalog)
+    store = await _opened(settings, catalog, ended)
     try:
         live = LiveCatalog(settings.categories, store)
         tasks = [asyncio.create_task(live.watch()), asyncio.create_task(upkeep.run(store))]
@@ -164,6 +185,16 @@ async def _running(
         await store.close()
 
 
+async def _opened(settings: Settings, catalog: Catalog, ended: asyncio.Future[Any]) -> Store:
+    opening = asyncio.create_task(patiently_opened(settings, catalog))
+    await asyncio.wait({opening, ended}, return_when=asyncio.FIRST_COMPLETED)
+    if not opening.done():
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        raise _EndedError
+    return opening.result()
+
+
 class _Server(uvicorn.Server):
     """uvicorn's, but two of them share the process' signals: serve() handles those."""
 
@@ -172,7 +203,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: Starlette) -> _Server:
+def _server(app: Door) -> _Server:
     config = uvicorn.Config(
         app,
         http="httptools",

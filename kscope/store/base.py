@@ -67,6 +67,10 @@ class StoreBusy(StoreError):  # noqa: N818 - named for what it tells
         self.retry_after = retry_after
 
 
+class StoreAway(StoreError):  # noqa: N818
+    """The database does not answer; it may still be starting."""
+
+
 class BatchRefused(StoreError):  # noqa: N818
     """The engine will never take this batch; sending it again is of no use."""
 

@@ -14,7 +14,7 @@ from databases import Database
 from databases.core import Connection
 from sqlalchemy.dialects.mysql import pymysql
 
-from kscope.store.base import BatchRefused, QueryTimeout, StoreBusy, StoreError
+from kscope.store.base import BatchRefused, QueryTimeout, StoreAway, StoreBusy, StoreError
 from kscope.store.engine import Relation, relations
 from kscope.store.statements import compiled
 
@@ -272,7 +272,7 @@ class _Translating:
             advice = _ADVICE[code].format(user=chosen.user, database=chosen.database)
             return StoreError(f"{where}: {text}; {advice}")
         if code in _GONE or isinstance(error, OSError):
-            return StoreError(f"{where} does not answer: {text}; it is asked again by itself")
+            return StoreAway(f"{where} does not answer: {text}")
         return StoreError(f"{where}: {text}")
 
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests import needs
 from tests.databases import MariaDBDatabase, SQLiteFile, scalar
 from tests.mariadb import MariaDB, install
-from tests.serving import ROOT, Serving, kscope, serving
+from tests.serving import ROOT, Serving, kscope, serving, start, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import httpx
 
 ROW = {"process": "mysqld", "pid": 1234, "stack": "main;futex_wait", "elapsed": 5123}
 COUNT = "SELECT count(*) FROM offcputime"
@@ -185,5 +187,65 @@ def test_mariadb_that_cannot_be_used(own_mariadb: MariaDB) -> None:
     wrong = [option if option != options[7] else "wrong" for option in options]
     assert "check user and password" in fails_to_start(*wrong)
     assert "wrong" not in fails_to_start(*wrong)
+
+
+@pytest.mark.mysql
+def test_a_server_that_starts_before_its_database(own_mariadb: MariaDB, tmp_path: Path) -> None:
+    """It waits, and says so to the log and to senders; once the database is there it serves."""
+    database = MariaDBDatabase(own_mariadb, own_mariadb.new_database())
+    own_mariadb.stop()
+    port = free_port()
+    address = f"http://127.0.0.1:{port}/"
+    arguments = [*database.options, "--ingest", str(port)]
+    with ThreadPoolExecutor(1) as thread:
+        starting = thread.submit(start, tmp_path, arguments)
+        try:
+            answer = eventually_answered(address)
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"] == "1"
+            assert httpx.get(f"{address}healthz").status_code == 200
+        finally:
+            own_mariadb.start()
+        server = starting.result()
+    try:
+        assert send(server).status_code == 200
+        assert re.search(r"does not answer: .*; asked again in 1 s", server.log)
+        assert "Traceback" not in server.log
+    finally:
+        stop(server)
+
+
+@pytest.mark.mysql
+def test_a_server_that_waits_ends_on_request(own_mariadb: MariaDB, tmp_path: Path) -> None:
+    """SIGTERM ends it as it ends any other: exit code 0, no traceback."""
+    options = own_mariadb.options("none")
     nobody = [option if option != str(own_mariadb.port) else "1" for option in options]
-    assert "does not answer" in fails_to_start(*nobody)
+    port = free_port()
+    log = tmp_path / "log"
+    command = kscope("serve", *nobody, "--ingest", str(port), "--read", "127.0.0.1:0")
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
+    try:
+        eventually_answered(f"http://127.0.0.1:{port}/")
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert "Traceback" not in log.read_text()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def eventually_answered(address: str) -> httpx.Response:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return httpx.post(address, json={})
+        except httpx.ConnectError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

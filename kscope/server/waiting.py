@@ -1,0 +1,58 @@
+"""A server that starts before its database does: it answers, and waits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.responses import PlainTextResponse
+
+from kscope.server.problems import problem
+from kscope.store.base import StoreAway, StoreBusy
+from kscope.store.open import open_store
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from kscope.config import Settings
+    from kscope.declare.model import Catalog
+    from kscope.store.store import Store
+
+_FIRST_PAUSE = 1
+_LONGEST_PAUSE = 15
+
+log = logging.getLogger(__name__)
+
+
+class Door:
+    """One listener's application. Until there is one, everybody is told to come later."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp = _later
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+async def patiently_opened(settings: Settings, catalog: Catalog) -> Store:
+    """Ask until the database answers: it may start later than we do. Raises what is final."""
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return await open_store(settings, catalog)
+        except (StoreAway, StoreBusy) as error:
+            log.warning("%s; asked again in %d s", error, pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _later(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"] == "/healthz":
+        # The process is well: to start it anew would help nobody.
+        await PlainTextResponse("ok\n")(scope, receive, send)
+        return
+    answer = problem(
+        503, "the server waits for its database", headers={"Retry-After": str(_FIRST_PAUSE)}
+    )
+    await answer(scope, receive, send)
