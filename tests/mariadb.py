@@ -25,6 +25,7 @@ class MariaDB:
     folder: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    settings: tuple[str, ...] = ()
     _numbers: count[int] = field(default_factory=count)
 
     @property
@@ -62,7 +63,13 @@ class MariaDB:
             *(f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1"),
             *(f"--pid-file={self.folder / 'pid'}", "--innodb-buffer-pool-size=64M"),
             *("--innodb-log-file-size=16M", "--skip-name-resolve", *_as_root()),
+            # One that starts removes what another has in a tmpdir that they share.
+            f"--tmpdir={self.folder / 'tmp'}",
+            # Tests kill processes, not machines: what the kernel has is safe.
+            "--innodb-flush-method=nosync",
+            *self.settings,
         ]
+        (self.folder / "tmp").mkdir(exist_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + _PATIENCE
@@ -82,7 +89,7 @@ class MariaDB:
             self.process = None
 
 
-def install(folder: Path) -> MariaDB:
+def install(folder: Path, *settings: str) -> MariaDB:
     installer = needs.program("mariadb-install-db", "mariadb-server")
     (folder / "data").mkdir(parents=True)
     subprocess.run(
@@ -95,7 +102,7 @@ def install(folder: Path) -> MariaDB:
     )
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    server = MariaDB(folder, port)
+    server = MariaDB(folder, port, settings=settings)
     server.start()
     server.sql(f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
     return server
