@@ -14,6 +14,9 @@ from kscope.query.answer import Meta, Notice  # noqa: TC001 - msgspec reads the 
 from kscope.query.flamegraph import FlamegraphQuestion, Stacks, folded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kscope.query.fold import Path
     from kscope.store.base import Reader
 
 
@@ -69,10 +72,13 @@ async def compare(reader: Reader, question: CompareQuestion) -> Comparison:
 
 
 def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparison:
-    paths = (joined for stacks in (side, base) for joined, _ in stacks.values)
-    shape, ends = fold.shaped(paths)
-    own, base_own = _spread(shape, ends, side), _spread(shape, ends, base)
-    value, base_value = shape.totals(own), shape.totals(base_own)
+    sums, base_sums = _sums(side), _sums(base)
+    paths = sorted(sums.keys() | base_sums.keys())
+    shape = fold.shaped(paths)
+    values, base_values = ([each.get(path, 0) for path in paths] for each in (sums, base_sums))
+    value, base_value = shape.totals(values), shape.totals(base_values)
+    # A value may be 0 and its stack yet be there.
+    here, there = (shape.totals([path in each for path in paths]) for each in (sums, base_sums))
     total, base_total = value[0], base_value[0]
     scale = total / base_total if question.normalised and base_total and total else 1
     asked = question.side
@@ -88,12 +94,12 @@ def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparis
         name=shape.name,
         level=shape.level,
         value=value,
-        own=own,
+        own=shape.own(values),
         base_value=base_value,
-        base_own=base_own,
+        base_own=shape.own(base_values),
         delta=[ours - scale * theirs for ours, theirs in zip(value, base_value, strict=True)],
-        appeared=_only_in(shape, _present(shape, ends, side), _present(shape, ends, base)),
-        vanished=_only_in(shape, _present(shape, ends, base), _present(shape, ends, side)),
+        appeared=_only_in(shape, here, there),
+        vanished=_only_in(shape, there, here),
         total=total,
         rows=side.rows,
         base_total=base_total,
@@ -104,25 +110,17 @@ def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparis
     )
 
 
-def _spread(shape: fold.Shape, ends: dict[str, int], stacks: Stacks) -> list[Any]:
-    own: list[Any] = [0] * len(shape.name)
-    for joined, value in stacks.values:
-        own[ends[joined]] += value
-    return own
+def _sums(stacks: Stacks) -> dict[Path, Any]:
+    sums: defaultdict[Path, Any] = defaultdict(int)
+    for path, value in stacks.values:
+        sums[path] += value
+    return sums
 
 
-def _present(shape: fold.Shape, ends: dict[str, int], stacks: Stacks) -> list[Any]:
-    """How many of a side's stacks go through each node: a value may be 0 and yet be there."""
-    through: defaultdict[int, int] = defaultdict(int)
-    for joined, _ in stacks.values:
-        through[ends[joined]] += 1
-    return shape.totals([through[node] for node in range(len(shape.name))])
-
-
-def _only_in(shape: fold.Shape, here: list[Any], there: list[Any]) -> list[int]:
+def _only_in(shape: fold.Shape, here: Sequence[Any], there: Sequence[Any]) -> list[int]:
     """Name the nodes of one side alone whose parent both sides have."""
     return [
         node
-        for node in range(1, len(shape.name))
-        if here[node] and not there[node] and (there[shape.parent[node]] or not shape.parent[node])
+        for node, parent in enumerate(shape.parents())
+        if node and here[node] and not there[node] and (there[parent] or not parent)
     ]

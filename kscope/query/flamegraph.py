@@ -10,17 +10,19 @@ import msgspec
 
 from kscope.query import fold
 from kscope.query.answer import Meta, Notice, meta, notices
-from kscope.query.names import labels
+from kscope.query.names import frames, labels
 from kscope.query.scan import ROWS, first_rows, plan, summed
 from kscope.query.scan import columns as by_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
     from kscope.declare.model import Column
+    from kscope.query.fold import Path
+    from kscope.query.scan import Plan
     from kscope.query.scope import Scope
     from kscope.query.values import Value
-    from kscope.store.base import Reader
+    from kscope.store.base import Frames, Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,17 @@ class Flamegraph(msgspec.Struct, frozen=True, rename={"own": "self"}):
 
 @dataclass(frozen=True, slots=True)
 class Stacks:
-    """Path (see fold.path) -> value, and what the answer says about itself."""
+    """Path -> value, and what the answer says about itself."""
 
-    values: list[tuple[str, Any]]
+    values: list[tuple[Path, Any]]
     rows: int
-    meta: Meta
+    plan: Plan
     notices: list[Notice]
+
+    @property
+    def meta(self) -> Meta:
+        """To be asked for last: it says how long everything took until now."""
+        return meta(self.plan, self.rows)
 
 
 async def flamegraph(reader: Reader, question: FlamegraphQuestion) -> Flamegraph:
@@ -99,23 +106,27 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
     measures = (question.value.total, ROWS)
     groups = await summed(reader, planned, by_columns(*columns), measures)
     texts = [
-        await labels(reader, column, {key[i] for key in groups}) for i, column in enumerate(columns)
+        await labels(reader, column, {key[i] for key in groups})
+        for i, column in enumerate(question.by)
     ]
+    stacks = await frames(reader, {key[-1] for key in groups})
     rows = sum(counted for _, counted in groups.values())
     return Stacks(
-        await asyncio.to_thread(lambda: list(_paths(groups, texts))),
+        await asyncio.to_thread(_paths, groups, texts, stacks),
         rows,
-        meta(planned, rows),
+        planned,
         await notices(reader, planned),
     )
 
 
 def _paths(
-    groups: dict[tuple[Any, ...], list[Any]], texts: list[Mapping[Any, str]]
-) -> Iterator[tuple[str, Any]]:
-    *by, frames = texts
-    for key, (value, _) in groups.items():
-        yield (
-            fold.path([names[part] for names, part in zip(by, key, strict=False)], frames[key[-1]]),
-            value,
-        )
+    groups: Mapping[tuple[Any, ...], list[Any]],
+    texts: Sequence[Mapping[Any, str]],
+    stacks: Mapping[int, Frames],
+) -> list[tuple[Path, Any]]:
+    """Put what `by` names under the root, before the stack's own frames."""
+    roots: dict[tuple[Any, ...], Path] = {
+        by: tuple([names[part] for names, part in zip(texts, by, strict=True)])
+        for by in {key[:-1] for key in groups}
+    }
+    return [(roots[key[:-1]] + stacks[key[-1]], value) for key, (value, _) in groups.items()]

@@ -1,105 +1,135 @@
-"""Folded stacks -> a tree in preorder: sorted once, then one walk along common prefixes."""
+"""Stacks -> a tree in preorder: sorted once, then one walk along common prefixes.
+
+A large graph has some hundred thousand nodes: what is done for each of them is done in slices, a
+whole stack's at a time, and only what is done for each stack is a step of Python.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import count, repeat
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     Number = int | float
+    # Frames, root first: the values of `by`, then the stack's own.
+    Path = tuple[str, ...]
 
 ROOT = "all"
-# Sorts before every character that a frame can hold: a frame's children follow it directly.
-_JOINT = "\0"
+
+
+class Branch(NamedTuple):
+    """What a path adds to those before it: the nodes from `first` on, below its `shared` frames."""
+
+    shared: int
+    depth: int
+    first: int
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A tree without values: columns of one length, in preorder, node 0 the root.
 
-    `name[i]` is an index into `names`; `parent` of the root is the root; a node's descendants
-    follow it directly.
+    `name[i]` is an index into `names`; a node's descendants follow it directly. `branches` are of
+    the paths, in their order.
     """
 
     names: list[str]
     name: list[int]
     level: list[int]
-    parent: list[int]
+    branches: list[Branch]
 
-    def totals(self, own: Sequence[Number]) -> list[Number]:
-        """Give each node its own value and those of all above it."""
-        totals = list(own)
-        parent = self.parent
-        # Children follow their parents: from the end, each is complete when it is added.
-        for node in range(len(totals) - 1, 0, -1):
-            totals[parent[node]] += totals[node]
+    def own(self, values: Iterable[Number]) -> list[Number]:
+        """Give each node the values of the paths that end there; `values` are of all paths."""
+        own: list[Number] = [0] * len(self.name)
+        end = 0
+        for branch, value in zip(self.branches, values, strict=True):
+            # A path that adds nothing is the one before it once more.
+            if branch.depth > branch.shared:
+                end = branch.first + branch.depth - branch.shared - 1
+            own[end] += value
+        return own
+
+    def totals(self, values: Iterable[Number]) -> list[Number]:
+        """Give each node the values of the paths that go through it."""
+        totals: list[Number] = [0] * len(self.name)
+        # Runs of open nodes that have all the same total: [depth of the first, node, total].
+        runs: list[list[Number]] = [[0, 0, 0]]
+        depth = 0
+        for branch, value in zip(self.branches, values, strict=True):
+            if branch.depth > branch.shared:
+                _close(totals, runs, branch.shared, depth)
+                runs.append([branch.shared + 1, branch.first, 0])
+                depth = branch.depth
+            runs[-1][2] += value
+        _close(totals, runs, -1, depth)
         return totals
+
+    def parents(self) -> list[int]:
+        """Give each node the node below it; the root is its own."""
+        parents = [0]
+        open_nodes = [0]
+        for branch in self.branches:
+            new = range(branch.first, branch.first + branch.depth - branch.shared)
+            if new:
+                del open_nodes[branch.shared + 1 :]
+                parents.append(open_nodes[-1])
+                parents += new[:-1]
+                open_nodes += new
+        return parents
+
+
+def _close(totals: list[Number], runs: list[list[Number]], shared: int, depth: int) -> None:
+    """No path to come goes through the open nodes from `depth` down to above `shared`."""
+    while runs and depth > shared:
+        start, node, total = runs[-1]
+        lowest = max(int(start), shared + 1)
+        first = int(node) + lowest - int(start)
+        length = depth - lowest + 1
+        totals[first : first + length] = repeat(total, length)
+        depth = lowest - 1
+        if lowest == start:
+            runs.pop()
+            if runs:
+                runs[-1][2] += total
 
 
 @dataclass(frozen=True, slots=True)
-class Tree(Shape):
-    """`value[i]` is `own[i]` with everything above it."""
+class Tree:
+    """A shape's columns; `value[i]` is `own[i]` with everything above it."""
 
+    names: list[str]
+    name: list[int]
+    level: list[int]
     value: list[Number]
     own: list[Number]
 
 
-def path(by: Sequence[str], frames: str) -> str:
-    """Join a stack's place in the tree into a text that sorts as the tree does.
-
-    A joint stands before each frame: a frame without a name is not the same as no frame.
-    """
-    parts = [*by, frames.replace(";", _JOINT)] if frames else by
-    return "".join([_JOINT + part for part in parts])
-
-
-def frames_of(joined: str) -> list[str]:
-    """Split a path into its frames, root first."""
-    return joined.split(_JOINT)[1:]
-
-
-def tree(stacks: Iterable[tuple[str, Number]]) -> Tree:
+def tree(stacks: Iterable[tuple[Path, Number]]) -> Tree:
     """Build the tree of (path, value); the same path may come more than once."""
     ordered = sorted(stacks)
-    shape, ends = _shaped(joined for joined, _ in ordered)
-    own: list[Number] = [0] * len(shape.name)
-    for end, (_, value) in zip(ends, ordered, strict=True):
-        own[end] += value
-    return Tree(
-        shape.names, shape.name, shape.level, shape.parent, value=shape.totals(own), own=own
-    )
+    shape = shaped([path for path, _ in ordered])
+    values = [value for _, value in ordered]
+    return Tree(shape.names, shape.name, shape.level, shape.totals(values), shape.own(values))
 
 
-def shaped(paths: Iterable[str]) -> tuple[Shape, dict[str, int]]:
-    """Build the tree of these paths, and say at which node each ends."""
-    ordered = sorted(set(paths))
-    shape, ends = _shaped(ordered)
-    return shape, dict(zip(ordered, ends, strict=True))
+def shaped(ordered: Sequence[Path]) -> Shape:
+    """Build the tree of these paths, which come sorted."""
+    frames, level, branches = [ROOT], [0], []
+    before: Path = ()
+    for path in ordered:
+        shared = _shared(before, path)
+        branches.append(Branch(shared, len(path), len(frames)))
+        frames += path[shared:]
+        level += range(shared + 1, len(path) + 1)
+        before = path
+    places = dict(zip(dict.fromkeys(frames), count(), strict=False))
+    return Shape(list(places), list(map(places.__getitem__, frames)), level, branches)
 
 
-def _shaped(ordered: Iterable[str]) -> tuple[Shape, list[int]]:
-    names: dict[str, int] = {ROOT: 0}
-    name, level, parent, ends = [0], [0], [0], []
-    open_frames: list[str] = []
-    open_nodes = [0]
-    for joined in ordered:
-        frames = frames_of(joined)
-        shared = _shared(open_frames, frames)
-        del open_nodes[shared + 1 :]
-        for depth, frame in enumerate(frames[shared:], shared + 1):
-            node = len(name)
-            name.append(names.setdefault(frame, len(names)))
-            level.append(depth)
-            parent.append(open_nodes[-1])
-            open_nodes.append(node)
-        ends.append(open_nodes[-1])
-        open_frames = frames
-    return Shape(list(names), name, level, parent), ends
-
-
-def _shared(before: list[str], after: list[str]) -> int:
+def _shared(before: Path, after: Path) -> int:
     shared = 0
     for one, other in zip(before, after, strict=False):
         if one != other:

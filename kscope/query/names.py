@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from kscope.declare.model import Column
-    from kscope.store.base import Reader
+    from kscope.store.base import Frames, Reader
 
 # 20 digits each: half a megabyte of statement, far below MySQL's packet.
 _CHUNK = 20_000
@@ -34,6 +36,26 @@ async def labels(reader: Reader, column: Column, values: Collection[Any]) -> Map
         case Storage.TIME:
             return {value: iso(value) for value in values}
     return {value: str(value) for value in values}
+
+
+async def frames(reader: Reader, wanted: Collection[int]) -> Mapping[int, Frames]:
+    """Stack id -> its frames, root first."""
+    known = reader.stacks.find(wanted)
+    missing = [key for key in wanted if key not in known]
+    if missing:
+        stacks = reader.schema.dictionaries.stack
+        texts = await _texts(reader, stacks.c.id, stacks.c.frames, missing)
+        found = await asyncio.to_thread(_split, texts)
+        reader.stacks.add(found)
+        known |= found
+    return known
+
+
+def _split(texts: Mapping[int, str]) -> dict[int, Frames]:
+    # Stacks share their frames: one text for each, which is also quick to compare.
+    return {
+        key: tuple(map(sys.intern, text.split(";"))) if text else () for key, text in texts.items()
+    }
 
 
 async def _texts(

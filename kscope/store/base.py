@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Catalog, Category
     from kscope.generate.tables import Schema
+    from kscope.store.interning import Known
     from kscope.store.planner import Plan
+
+    # A stack's, root first.
+    Frames = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ class Reader(Protocol):
     """
 
     dialect: str
+    stacks: Known[int, Frames]
+    """Stacks that were read. An id is the hash of its text, so what it stands for never changes."""
 
     @property
     def catalog(self) -> Catalog: ...

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -21,10 +21,13 @@ class Known(Generic[Key, Value]):
     """A bounded map of what is committed; at its limit the older half is forgotten.
 
     Entries come in only after a commit: what a rolled-back transaction numbered was never here.
+    `weigh` says how much of the limit a value takes; without it each is one.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, weigh: Callable[[Value], int] = lambda _: 1) -> None:
         self._half = limit // 2
+        self._weigh = weigh
+        self._weight = 0
         self._young: dict[Key, Value] = {}
         self._old: dict[Key, Value] = {}
 
@@ -43,12 +46,14 @@ class Known(Generic[Key, Value]):
             self._remember(key, value)
 
     def clear(self) -> None:
-        self._young, self._old = {}, {}
+        self._young, self._old, self._weight = {}, {}, 0
 
     def __len__(self) -> int:
         return len(self._young | self._old)
 
     def _remember(self, key: Key, value: Value) -> None:
-        if len(self._young) >= self._half:
-            self._young, self._old = {}, self._young
+        weight = 0 if key in self._young else self._weigh(value)
+        if self._weight + weight > self._half:
+            self._young, self._old, self._weight = {}, self._young, 0
         self._young[key] = value
+        self._weight += weight

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from kscope.store.interning import Known
 from kscope.store.planner import Plan, Progress, plan
 
 if TYPE_CHECKING:
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Catalog
     from kscope.generate.tables import Schema
+    from kscope.store.base import Frames
     from kscope.store.engine import Engine
 
 DEADLINE = 10.0
+# Twice the stacks of a fleet of thousands of programs; frames that repeat are counted each time.
+_STACK_BYTES = 96 << 20
+_BYTES_PER_FRAME = 8
 
 
 class SqlReader:
@@ -31,6 +36,7 @@ class SqlReader:
         self.deadline = deadline
         self._engine = engine
         self._current = current
+        self.stacks: Known[int, Frames] = Known(_STACK_BYTES, _size)
 
     @property
     def catalog(self) -> Catalog:
@@ -58,6 +64,10 @@ class SqlReader:
             columns,
             step,
         )
+
+
+def _size(frames: Frames) -> int:
+    return sum(map(len, frames)) + _BYTES_PER_FRAME * len(frames)
 
 
 def progress_select(schema: Schema, table: str) -> sa.Select[Any]:

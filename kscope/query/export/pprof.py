@@ -10,11 +10,10 @@ from __future__ import annotations
 import gzip
 from typing import TYPE_CHECKING, Any
 
-from kscope.query.fold import frames_of
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from kscope.query.fold import Path
     from kscope.query.timerange import TimeRange
 
 # pprof scales what is in its own units.
@@ -22,13 +21,13 @@ _UNITS = {"us": "microseconds", "bytes": "bytes", "rows": "count"}
 _NANOSECONDS = 1000
 
 
-def pprof(stacks: Sequence[tuple[str, Any]], name: str, unit: str, span: TimeRange) -> bytes:
+def pprof(stacks: Sequence[tuple[Path, Any]], name: str, unit: str, span: TimeRange) -> bytes:
     """Each frame's name is a function; samples hold their frames leaf first, as pprof wants."""
     texts: dict[str, int] = {"": 0}
     functions: dict[str, int] = {}
     samples = []
     for path, value in sorted(stacks):
-        places = [functions.setdefault(frame, len(functions) + 1) for frame in frames_of(path)]
+        places = [functions.setdefault(frame, len(functions) + 1) for frame in path]
         samples.append(_bytes(2, _packed(1, reversed(places)) + _packed(2, [round(value)])))
     kind = _number(1, _text(texts, name)) + _number(2, _text(texts, _UNITS.get(unit, "count")))
     named = [

@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kscope.query.fold import frames_of
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from kscope.query.fold import Path
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 _UNITS = {"us": "microseconds", "bytes": "bytes"}
 
 
-def speedscope(stacks: Sequence[tuple[str, Any]], title: str, unit: str) -> bytes:
+def speedscope(stacks: Sequence[tuple[Path, Any]], title: str, unit: str) -> bytes:
     """One sampled profile: a stack is a sample, its value the weight."""
     frames: dict[str, int] = {}
     samples = [
-        [frames.setdefault(frame, len(frames)) for frame in frames_of(path)]
-        for path, _ in sorted(stacks)
+        [frames.setdefault(frame, len(frames)) for frame in path] for path, _ in sorted(stacks)
     ]
     weights = [value for _, value in sorted(stacks)]
     profile = {
