@@ -15,6 +15,7 @@ from kscope.declare.columns import Role
 from kscope.query import regex
 from kscope.query.filters import clause, conditions
 from kscope.query.timerange import TimeRange
+from kscope.store.planner import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -42,8 +43,10 @@ def _rows(segment: Segment) -> sa.ColumnElement[Any]:
 
 
 ROWS = Measure(_rows)
-# In microseconds of rows: below, a second connection takes longer to ask than it saves.
+# In microseconds of rows, and in buckets of sums: below, a second connection takes longer to ask,
+# and two answers longer to merge, than is saved.
 _WORTH_SHARING = 300 * 1_000_000
+_BUCKETS_WORTH_SHARING = 6
 
 
 @dataclass(frozen=True)
@@ -148,20 +151,23 @@ async def _shared_out(reader: Reader, plan: Plan) -> list[Segment]:
 
 async def _middle(reader: Reader, segment: Segment) -> int | None:
     """A time with rows on both sides; None where they are not worth it."""
+    if not isinstance(segment.table, sa.Table):
+        return None
+    width = segment.bucket * SECOND or 1
+    worth = _BUCKETS_WORTH_SHARING * width if segment.bucket else _WORTH_SHARING
+    if segment.stop - segment.start < worth:
+        return None
     # The rows of a table are in the order of time: its ends are found at once.
-    if segment.bucket or not isinstance(segment.table, sa.Table):
-        return None
-    if segment.stop - segment.start < _WORTH_SHARING:
-        return None
     time = segment.table.c.time
-    ends = [
-        await reader.fetch(sa.select(time).where(segment.within).order_by(order).limit(1))
+    first, last = (
+        sa.select(time).where(segment.within).order_by(order).limit(1).scalar_subquery()
         for order in (time.asc(), time.desc())
-    ]
-    if not ends[0] or not ends[1]:
+    )
+    ((start, end),) = await reader.fetch(sa.select(first, last))
+    if start is None or end + width - start < worth:
         return None
-    first, last = int(ends[0][0][0]), int(ends[1][0][0])
-    return (first + last) // 2 if last - first >= _WORTH_SHARING else None
+    middle = (int(start) + int(end) + width) // 2
+    return middle - middle % width
 
 
 def columns(*named: Column) -> Expressions:
