@@ -12,6 +12,7 @@ import gzip
 import http.client
 import json
 import random
+import re
 import socket
 import ssl
 import threading
@@ -32,6 +33,8 @@ except ImportError:  # pragma: no cover - depends on the machine
 
 INGEST_PATH = "/api/v1/ingest"
 DEFAULT_PORT = 8081
+# RFC 6750's token characters: what a header carries whatever the library.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 # Answers after which the same bytes may well be taken later.
 _AGAIN = frozenset({401, 403, 404, 408, 425, 429})
 
@@ -59,7 +62,10 @@ class Answer:
 
 
 class Endpoint:
-    """One server's ingest listener, over a connection that is kept open. Not for two threads."""
+    """One server's ingest listener, over a connection that is kept open. Not for two threads.
+
+    `timeout` is how long to wait for each sign of life, in seconds.
+    """
 
     def __init__(self, url: str, token: str = "", timeout: float = 30.0) -> None:
         parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
@@ -69,8 +75,10 @@ class Endpoint:
             port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
         except ValueError as error:
             raise KscopeError(f"'{url}': {error}") from None
+        if token and not _TOKEN.fullmatch(token):
+            raise KscopeError("the token holds what no token may: `kscope token` makes one")
         self.url = f"{parts.scheme}://{parts.netloc}"
-        self._path = parts.path.rstrip("/") + INGEST_PATH
+        self._path = parts.path.rstrip("/")
         self._headers = {"User-Agent": f"kscope/{__version__}"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -82,23 +90,30 @@ class Endpoint:
         else:
             self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=timeout)
 
+    def health(self) -> Answer:
+        """Whether a server is there and well, whoever asks."""
+        return self._try("GET", "/healthz", b"", self._headers)
+
     def post(self, body: bytes, encoding: str, key: str) -> Answer:
         """Send a request body; the server stores what comes twice under one `key` once."""
         headers = {**self._headers, "Content-Type": "application/json", "Idempotency-Key": key}
         if encoding:
             headers["Content-Encoding"] = encoding
         fresh = self._connection.sock is None
-        answer = self._try(body, headers)
+        answer = self._try("POST", INGEST_PATH, body, headers)
         # An idle connection may have been closed by the other side: that says nothing about it.
-        return answer if answer.status or fresh else self._try(body, headers)
+        if answer.status or fresh:
+            return answer
+        return self._try("POST", INGEST_PATH, body, headers)
 
-    def _try(self, body: bytes, headers: dict[str, str]) -> Answer:
+    def _try(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         try:
-            self._connection.request("POST", self._path, body, headers)
+            self._connection.request(method, self._path + path, body, headers)
             response = self._connection.getresponse()
             text = response.read(65536).decode("utf-8", "replace")
             response.read()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # ValueError: a host name or a path that cannot be written in a request.
             self.close()
             return Answer(0, f"{self.url}: {error or type(error).__name__}")
         return Answer(
@@ -135,6 +150,18 @@ def encode(body: dict[str, Any]) -> tuple[bytes, str]:
     return gzip.compress(raw, compresslevel=5), "gzip"
 
 
+def decode(body: bytes, encoding: str) -> dict[str, Any]:
+    """What `encode` made. Raises ValueError where this machine cannot read it."""
+    if encoding == "zstd":
+        if not zstandard:
+            raise ValueError("zstandard is not installed")
+        body = zstandard.ZstdDecompressor().decompressobj().decompress(body)
+    elif encoding == "gzip":
+        body = gzip.decompress(body)
+    decoded: dict[str, Any] = json.loads(body)
+    return decoded
+
+
 def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
@@ -144,6 +171,14 @@ def backoff(attempt: int, longest: float) -> float:
     which lost its server at one moment does not come back at one moment.
     """
     return random.uniform(0.5, 1.0) * min(longest, 2.0 ** min(attempt - 1, 16))  # noqa: S311
+
+
+def patience(answer: Answer, attempt: int, longest: float) -> float:
+    """Seconds to leave the server in peace after an answer. What it asks for is stretched at
+    random too: it may have told a whole fleet the same.
+    """
+    asked = min(answer.retry_after or 0.0, 10 * longest)
+    return max(asked * random.uniform(1.0, 1.5), backoff(attempt, longest))  # noqa: S311
 
 
 @dataclass(slots=True)
@@ -211,7 +246,7 @@ class Logger:
         attempt = 0
         while (answer := self._send_all()) is not None:
             attempt += 1
-            wait = answer.retry_after or backoff(attempt, 10)
+            wait = patience(answer, attempt, 10)
             if time.monotonic() + wait > end:
                 raise KscopeError(f"rows were not sent: {explain(answer)}")
             time.sleep(wait)
@@ -243,8 +278,7 @@ class Logger:
         while not self._closed:
             answer = self._send_all()
             attempt = attempt + 1 if answer else 0
-            wait = backoff(attempt, 30) if answer else self._interval
-            self._wake.wait(max(wait, answer.retry_after or 0) if answer else wait)
+            self._wake.wait(patience(answer, attempt, 30) if answer else self._interval)
             self._wake.clear()
 
     def _send_all(self) -> Answer | None:
@@ -255,7 +289,7 @@ class Logger:
             while self._sealed:
                 batch = self._sealed[0]
                 body = {"hostname": self._hostname, "time": timestamp(time.time()), **batch.rows}
-                answer = self._endpoint.post(*encode(body), batch.key)
+                answer = self._post(body, batch.key)
                 if not answer.accepted and answer.retry:
                     return answer
                 if not answer.accepted:
@@ -264,6 +298,13 @@ class Logger:
                     self._sealed.pop(0)
                     self._waiting -= batch.count
         return None
+
+    def _post(self, body: dict[str, Any], key: str) -> Answer:
+        try:
+            encoded = encode(body)
+        except (TypeError, ValueError) as error:  # a value that JSON has no form for
+            return Answer(400, str(error))
+        return self._endpoint.post(*encoded, key)
 
     def _raise_refused(self) -> None:
         refused, self._refused = self._refused, ""

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kscope.agent import health
+from kscope.agent import health, slots
 from kscope.agent.batch import batches
 from kscope.agent.bpfstats import BpfStatistics
+from kscope.agent.ledger import Began, Ledger
 from kscope.agent.runner import ProbeRunner
 from kscope.agent.sender import Sender
-from kscope.agent.spool import Spool, claim
-from kscope.client import Endpoint
+from kscope.agent.spool import Fate, Spool, Spooled, waiting
+from kscope.client import Endpoint, decode
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from kscope.agent.batch import Batch
     from kscope.agent.engines.base import Row
     from kscope.agent.health import Interval
     from kscope.agent.runner import Plan
     from kscope.declare.model import Category
 
 log = logging.getLogger(__name__)
-_STATE = "state.json"
-FLUSH_FOR = 10.0
+# Seconds: for the last drains, and for these and the last attempt to deliver. systemd waits longer.
+DRAIN_WITHIN = 15.0
+STOP_WITHIN = 25.0
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Where rows go. Sizes in bytes, times in seconds."""
+    """Where rows go. Sizes in bytes, times in seconds; `timeout` is for one sign of life."""
 
     server: str
     hostname: str
@@ -43,35 +45,61 @@ class Delivery:
     spool: Path | None = None
     spool_bytes: int = 256 * 1024 * 1024
     spool_age: float = 7 * 86400.0
+    timeout: float = 30.0
     longest_pause: float = 60.0
 
 
 class Agent:
-    """Runs plans until `stop`. `health` is the category that takes the agent's own rows."""
+    """Runs plans until `stop`. `health_category` takes the agent's own rows. Nothing of what is
+    wrong with `delivery` shows later than here.
+    """
 
     def __init__(
         self, plans: Sequence[Plan], delivery: Delivery, health_category: Category | None
     ) -> None:
         if not plans:
             raise KscopeError("there is no probe to run: name one, or list some in the config")
-        self._delivery = delivery
+        endpoint = Endpoint(delivery.server, delivery.token, delivery.timeout)
+        folder, self._claim = slots.claim(delivery.spool or spool_folder(), delivery.server)
+        self.delivery = delivery
         self._health_category = health_category
-        folder, self._lock = claim(delivery.spool or spool_folder(), delivery.server)
-        self._state = folder / _STATE
-        self._spool = Spool(folder, max_bytes=delivery.spool_bytes, max_age=delivery.spool_age)
-        endpoint = Endpoint(delivery.server, delivery.token)
+        self._ledger = Ledger(folder, health_category)
+        self._spool = Spool(
+            folder,
+            max_bytes=delivery.spool_bytes,
+            max_age=delivery.spool_age,
+            lost=self._lost,
+            kept_longest=health.TABLE,
+        )
         self._sender = Sender(self._spool, endpoint, delivery.longest_pause)
         self._health = health.Health(self._spool, self._sender)
-        self._intervals: dict[str, float] = {}
-        self._guard = threading.Lock()
-        self.probes = [ProbeRunner(plan, self) for plan in plans]
+        self._probes = {plan.category.table: ProbeRunner(plan, self) for plan in plans}
+
+    @property
+    def probes(self) -> list[ProbeRunner]:
+        return list(self._probes.values())
 
     def start(self) -> None:
         self._statistics = BpfStatistics()
-        self._report_killed()
+        self._take_over()
         self._sender.start()
         for probe in self.probes:
-            probe.start()
+            self._start(probe)
+
+    def change(self, plans: Iterable[Plan]) -> None:
+        """Run these plans; a probe whose plan is the same goes on undisturbed."""
+        wanted = {plan.category.table: plan for plan in plans}
+        running = self._probes
+        ending = [p for name, p in running.items() if not p.runs(wanted.get(name))]
+        _end(ending, time.monotonic() + DRAIN_WITHIN)
+        self._probes = {
+            name: running[name] if running.get(name) not in (None, *ending)
+            else ProbeRunner(plan, self)
+            for name, plan in wanted.items()
+        }  # fmt: skip
+        for probe in self.probes:
+            if probe not in running.values():
+                self._start(probe)
 
     def wait_until_started(self) -> None:
         """Until each probe runs or has failed."""
@@ -80,57 +108,125 @@ class Agent:
 
     def stop(self) -> None:
         """Drain every probe, then try to empty the spool; what is left is sent next time."""
-        for probe in self.probes:
-            probe.stop()
-        for probe in self.probes:
-            probe.join(FLUSH_FOR)
-        self._sender.stop(FLUSH_FOR)
+        began = time.monotonic()
+        _end(self.probes, began + DRAIN_WITHIN)
+        self._sender.stop(began + STOP_WITHIN)
+        self._ledger.save()
         self._statistics.close()
         batches_left, size, _ = self._spool.depth()
         if batches_left:
             log.warning("%d batches (%d bytes) stay in %s", batches_left, size, self._spool.folder)
-        os.close(self._lock)
+        os.close(self._claim)
 
     # ---- what the probes call
 
     def deliver(self, category: Category, rows: list[Row], ended: float) -> None:
-        for batch in batches(category, rows, self._delivery.hostname, ended):
-            # A disk that takes nothing is no reason to lose what the server would take.
-            if not self._spool.put(batch) and self._sender.post_directly(batch):
-                self._spool.undrop(batch.rows)
+        for batch in batches(category, rows, self.delivery.hostname, ended):
+            if not self._keep(batch):
+                counts = {"dropped_batches": 1, "dropped_rows": batch.rows}
+                self._ledger.owe(category.table, counts)
         self._sender.wake()
 
     def report(self, interval: Interval, ended: float) -> None:
-        if self._health_category:
-            self.deliver(self._health_category, [self._health.row(interval)], ended)
+        self._say([self._health.row(interval)], ended)
+        orphans = self._ledger.orphans(self._probes)
+        self._say([{"probe": probe, "state": "ended"} for probe in orphans], ended)
 
-    def began(self, probe: str, at: float | None) -> None:
-        with self._guard:
-            if at is None:
-                self._intervals.pop(probe, None)
-            else:
-                self._intervals[probe] = at
-            try:
-                if self._intervals:
-                    building = self._state.with_suffix(".tmp")
-                    building.write_text(json.dumps(self._intervals))
-                    building.replace(self._state)
-                else:
-                    self._state.unlink(missing_ok=True)
-            except OSError as error:
-                log.debug("%s: %s", self._state, error.strerror)
+    def began(self, probe: str, interval: Began | None) -> None:
+        self._ledger.began(probe, interval)
 
-    def _report_killed(self) -> None:
-        """The state file says which intervals an agent before us began and never ended."""
-        try:
-            left: dict[str, Any] = json.loads(self._state.read_text())
-            rows = [health.killed_row(str(name), float(at)) for name, at in left.items()]
-        except (OSError, ValueError, AttributeError, TypeError):
+    # ----
+
+    def _start(self, probe: ProbeRunner) -> None:
+        if probe.plan.max_overhead and not self._statistics.on:
+            log.warning(
+                "%s: the kernel's BPF statistics are off, so that only the agent's own time counts "
+                "towards the bound: run as root, or sysctl kernel.bpf_stats_enabled=1",
+                probe.plan.category.table,
+            )
+        probe.start()
+
+    def _keep(self, batch: Batch) -> bool:
+        """A disk that takes nothing is no reason to lose what the server would take."""
+        return self._spool.put(batch) or self._sender.post_directly(batch)
+
+    def _say(self, rows: Iterable[Row], ended: float) -> None:
+        """Rows about probes, each with what was owed; owed again where nobody takes it."""
+        if self._health_category is None:
             return
-        log.warning("the last agent was killed: an interval of %s is lost", ", ".join(left))
-        if self._health_category:
-            self.deliver(self._health_category, rows, time.time())
-        self._state.unlink(missing_ok=True)
+        for row in map(self._ledger.settle, rows):
+            for batch in batches(self._health_category, [row], self.delivery.hostname, ended):
+                if not self._keep(batch):
+                    self._ledger.owe(row["probe"], row)
+        self._sender.wake()
+
+    def _lost(self, entry: Spooled, fate: Fate) -> None:
+        """A batch will not arrive. What rows about probes said is said again; those that a server
+        refused would be refused again, and are in the folder for a person to read.
+        """
+        if entry.table != health.TABLE:
+            counts = {f"{fate}_batches": 1, f"{fate}_rows": entry.rows}
+            self._ledger.owe(entry.table, counts)
+        elif fate == "dropped":
+            try:
+                rows = decode(entry.body(), entry.encoding)[health.TABLE]
+            except Exception as error:  # noqa: BLE001 - a broken file may break in any way
+                log.warning("%s cannot be read: %s", entry.path, error)
+                return
+            for row in rows:
+                self._ledger.owe(row["probe"], row)
+
+    def _take_over(self) -> None:
+        """What agents before us left: batches, counts they owed, intervals they never ended."""
+        folder = self._spool.folder
+        self._report_killed(self._ledger.take_over(folder))
+        try:
+            for other in slots.abandoned(folder):
+                self._spool.adopt(other)
+                self._report_killed(self._ledger.take_over(other))
+            for other in slots.of_other_servers(folder):
+                self._look_at_former(other)
+        except OSError as error:
+            log.warning("%s: %s", error.filename, error.strerror)
+
+    def _report_killed(self, began: Mapping[str, Began]) -> None:
+        if not began:
+            return
+        log.warning("the last agent was killed: an interval of %s is lost", ", ".join(began))
+        now = time.time()
+        rows = [
+            # The time without an agent is no part of the interval that it lost.
+            health.killed_row(probe, min(each.length, max(0.0, now - each.at)))
+            for probe, each in began.items()
+        ]
+        self._say(rows, now)
+
+    def _look_at_former(self, folder: Path) -> None:
+        """Batches for a server that we do not send to wait for an agent that does, but not for
+        ever.
+        """
+        left = list(waiting(folder))
+        for entry in [each for each in left if each.age > self.delivery.spool_age]:
+            self._lost(entry, "dropped")
+            with suppress(OSError):
+                entry.path.unlink()
+            left.remove(entry)
+        if left:
+            log.warning(
+                "%d batches for another server wait in %s: an agent with that --server sends them",
+                len(left),
+                folder,
+            )
+
+
+def _end(probes: Iterable[ProbeRunner], deadline: float) -> None:
+    """All at once: one that is stuck takes no time from the others."""
+    for probe in probes:
+        probe.stop()
+    for probe in probes:
+        probe.join(max(0.0, deadline - time.monotonic()))
+        if probe.is_alive():
+            log.warning("%s: does not end, its last interval is lost", probe.plan.category.table)
 
 
 def spool_folder() -> Path:

@@ -23,6 +23,7 @@ MAX_STACK_BYTES = 4_000_000
 class Batch:
     """One request as it will be sent, and the key under which it counts once."""
 
+    table: str
     key: str
     rows: int
     body: bytes
@@ -40,7 +41,7 @@ def batches(
         if stacks:
             body["stacks"] = index
         body[category.table] = named
-        yield Batch(uuid.uuid4().hex, len(part), *encode(body))
+        yield Batch(category.table, uuid.uuid4().hex, len(part), *encode(body))
 
 
 def _parts(rows: Sequence[Row], stacks: Sequence[str]) -> Iterator[list[Row]]:

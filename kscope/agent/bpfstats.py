@@ -6,11 +6,14 @@ import ctypes
 import os
 import platform
 import struct
+from pathlib import Path
 
 # bpf(2) has no libc wrapper; the number is per architecture.
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 _BPF_PROG_LOAD = 5
 _BPF_ENABLE_STATS = 32
+# Whoever administers the host may have switched them on for all.
+_SYSCTL = Path("/proc/sys/kernel/bpf_stats_enabled")
 
 
 class BpfStatistics:
@@ -30,10 +33,10 @@ class BpfStatistics:
 
     @property
     def on(self) -> bool:
-        return self._fd >= 0
+        return self._fd >= 0 or (_SYSCTL.exists() and _SYSCTL.read_text().strip() == "1")
 
     def close(self) -> None:
-        if self.on:
+        if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 

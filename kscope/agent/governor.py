@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kscope.agent.engines.base import Cost
-
-CHECK_EVERY = 2.0
+CHECK_EVERY = 0.5
 LOWEST_RAISE = 50
 HIGHEST_RAISE = 1_000_000
 # A raise that saves less than this share is not what the cost depends on.
 _WORTH = 0.1
+# Seconds' worth of the bound. So much may be saved up, for a drain is a burst of work; so deep in
+# debt nothing but a pause helps, however much a still higher threshold would save.
+_CREDIT = 60.0
+_DEEP = 10.0
+# Seconds of little cost after which the threshold may come down again.
+_CALM = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,67 +28,110 @@ class Decision:
 
 
 class Governor:
-    """`bound` is a share of all the host's CPU time (0.01 is one per cent); 0 governs nothing.
+    """An account in CPU seconds: time brings the bound's share of the host's, the probe takes what
+    it takes. It outlives the probe's lives in the kernel, so that a pause repays what was spent.
 
+    `bound` is a share of all the host's CPU time (0.01 is one per cent); 0 governs nothing.
     `threshold` is what is added to the probe's own, in microseconds.
     """
 
     def __init__(self, bound: float, cpus: int | None = None) -> None:
         self._bound = bound
         self._cpus = cpus or os.cpu_count() or 1
-        self._checked = time.monotonic()
-        self._busy: float | None = None
-        self._share_before = 0.0
-        self._calm = 0
-        self._futile = 0
+        self._rate = bound * self._cpus
+        self._balance = 0.0
+        self._start_cost = 0.0
+        self._begun = False
+        self._dear_before = 0.0
+        self._can_raise = True
+        self._calm_since = self._calm_spent = 0.0
+        self._checked = self._spent = 0.0
         self.threshold = 0
-        self.paused = False
         self.text = ""
+
+    def begin(self, start_cost: float, now: float | None = None) -> None:
+        """The probe is in the kernel. What it took to get there is taken off but for the first
+        time: a probe that is cheap once it runs would begin with a pause.
+        """
+        if self._begun:
+            self._balance -= start_cost
+        self._begun = True
+        self._start_cost = start_cost
+        self._spent = 0.0
+        self._checked = time.monotonic() if now is None else now
+        self._begin_calm()
+        self.text = self._raised()
 
     def due(self) -> bool:
         return self._bound > 0 and time.monotonic() - self._checked >= CHECK_EVERY
 
-    def decide(self, cost: Cost, cpu: float, now: float | None = None) -> Decision | None:
-        """From the kernel's account so far and the CPU seconds the agent took for the probe."""
+    def account(self, spent: float, now: float | None = None) -> float:
+        """Enter the CPU seconds that this life took so far; the share since the last entry."""
         now = time.monotonic() if now is None else now
-        busy, elapsed = cost.run_ns / 1e9 + cpu, now - self._checked
-        before, self._busy, self._checked = self._busy, busy, now
-        if before is None or elapsed <= 0:
-            return None
-        share = (busy - before) / elapsed / self._cpus
-        if share > self._bound:
-            return self._too_dear(share)
-        self._calm += 1
-        self._futile = 0
-        # Halving the threshold may well double the cost.
-        if self.threshold and self._calm >= 5 and share < self._bound / 3:
-            return self._lower(share)
-        return None
+        took, elapsed = spent - self._spent, now - self._checked
+        self._spent, self._checked = spent, now
+        self._balance = min(self._balance + self._rate * elapsed - took, self._rate * _CREDIT)
+        self._calm_spent += took
+        return took / elapsed / self._cpus if elapsed > 0 else 0.0
 
-    def no_threshold(self) -> None:
-        """The probe has none to raise: all that is left is to pause it."""
+    def decide(self, spent: float, now: float | None = None) -> Decision | None:
+        share = self.account(spent, now)
+        if share > self._bound and self._balance < 0:
+            return self._too_dear(share)
+        seconds = self._checked - self._calm_since
+        if seconds < _CALM:
+            return None
+        calm = self._calm_spent / seconds / self._cpus
+        self._begin_calm()
+        if calm < self._bound:
+            self._can_raise = True
+        # Lowering the threshold may well cost as many times more.
+        return self._lower(calm) if self.threshold and calm < self._bound / 5 else None
+
+    def no_threshold(self) -> Decision:
+        """The probe has none to raise, or none that saves anything: all that is left is to pause
+        it.
+        """
+        self._can_raise = False
         self.threshold = 0
-        self.paused = True
+        return self._pause()
+
+    def repayment(self) -> float:
+        """How many seconds out of the kernel pay for what was spent, and for the next start."""
+        return max(0.0, self._start_cost - self._balance) / self._rate
+
+    def rested(self, seconds: float) -> None:
+        self._balance = min(self._balance + self._rate * seconds, self._rate * _CREDIT)
 
     def _too_dear(self, share: float) -> Decision:
-        self._calm = 0
-        saved = 1 - share / self._share_before if self.threshold and self._share_before else 1.0
-        self._futile = self._futile + 1 if saved < _WORTH else 0
-        self._share_before = share
-        if self.threshold >= HIGHEST_RAISE or self._futile >= 3:
-            self.paused = True
-            self.text = f"{self._says(share)}: paused for an interval"
-            return Decision(self.text, None)
-        self.threshold = min(HIGHEST_RAISE, max(LOWEST_RAISE, self.threshold * 4))
-        self.text = f"{self._says(share)}: threshold raised by {self.threshold} us"
+        self._begin_calm()
+        saved = 1 - share / self._dear_before if self.threshold and self._dear_before else 1.0
+        self._dear_before = share
+        if not self._can_raise or saved < _WORTH:
+            return self.no_threshold()
+        deep = self._balance < -self._rate * _DEEP
+        if self.threshold and (deep or self.threshold >= HIGHEST_RAISE):
+            return self._pause()
+        excess = max(2.0, share / self._bound)
+        self.threshold = min(HIGHEST_RAISE, round(max(LOWEST_RAISE, self.threshold) * excess))
+        self.text = f"{self._says(share)}: {self._raised()}"
         return Decision(self.text, self.threshold)
 
+    def _pause(self) -> Decision:
+        self.text = f"{self._says(self._dear_before)}: paused for {self.repayment():.0f} s"
+        return Decision(self.text, None)
+
     def _lower(self, share: float) -> Decision:
-        self._calm = 0
         self.threshold = self.threshold // 4 if self.threshold > LOWEST_RAISE else 0
-        self.text = f"threshold raised by {self.threshold} us" if self.threshold else ""
+        self.text = self._raised()
         return Decision(f"{self._says(share)}: {self.text or 'threshold back to normal'}",
                         self.threshold)  # fmt: skip
+
+    def _begin_calm(self) -> None:
+        self._calm_since, self._calm_spent = self._checked, 0.0
+
+    def _raised(self) -> str:
+        return f"threshold raised by {self.threshold} us" if self.threshold else ""
 
     def _says(self, share: float) -> str:
         return f"the probe takes {share:.2%} of the host's CPU time (bound {self._bound:.2%})"

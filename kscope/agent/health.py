@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,8 +43,6 @@ class Health:
 
     def row(self, interval: Interval) -> Row:
         batches, size, age = self._spool.depth()
-        dropped = self._spool.take_dropped()
-        sent = self._sender.take_sent()
         loss = dataclasses.asdict(interval.loss)
         frames = {name: loss.pop(name) for name in ("frames", "frames_unknown")}
         return {
@@ -61,23 +58,22 @@ class Health:
             "cpu_time": interval.cpu_time,
             "memory": resident_bytes(),
             "threshold": interval.threshold,
+            "raised_time": interval.elapsed if interval.threshold else 0,
+            "paused_time": interval.elapsed if interval.state == "paused" else 0,
             "spool_batches": batches,
             "spool_bytes": size,
             "spool_age": round(age, 1),
-            "dropped_batches": dropped.batches,
-            "dropped_rows": dropped.rows,
-            "refused_batches": sent.refused,
-            "failed_sends": sent.failures,
+            "failed_sends": self._sender.take_failures(),
         }
 
 
-def killed_row(probe: str, began: float) -> dict[str, object]:
+def killed_row(probe: str, seconds: float) -> Row:
     """An interval that no drain ended: the agent was killed or the machine went down."""
     return {
         "probe": probe,
         "state": "killed",
         "detail": "the agent ended without draining: what this interval saw is lost",
-        "elapsed": max(0, round((time.time() - began) * 1e6)),
+        "elapsed": round(seconds * 1e6),
         "lost_intervals": 1,
     }
 

@@ -7,12 +7,13 @@ import threading
 import time
 import traceback
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from kscope.agent.engines.base import Cost, Drained
 from kscope.agent.governor import Governor
 from kscope.agent.health import Interval
+from kscope.agent.ledger import Began
 from kscope.client import backoff
 from kscope.errors import KscopeError
 
@@ -36,7 +37,7 @@ class Outlet(Protocol):
 
     def report(self, interval: Interval, ended: float) -> None: ...
 
-    def began(self, probe: str, at: float | None) -> None:
+    def began(self, probe: str, interval: Began | None) -> None:
         """An interval has begun, or None: nothing is held in the kernel any more."""
 
 
@@ -44,15 +45,17 @@ class Outlet(Protocol):
 class Plan:
     """One probe to run. `interval` is in seconds; `max_overhead` a share of the host's CPU time.
 
-    `at_once`: what there is at the start is already worth a drain.
+    `at_once`: what there is at the start is already worth a drain. Plans that are equal run the
+    same probe: `source` is all that `engine` is made from.
     """
 
     category: Category
-    engine: Callable[[], Engine]
+    engine: Callable[[], Engine] = field(compare=False)
     interval: float
     max_overhead: float = 0.0
     hostname: str = ""
     at_once: bool = False
+    source: object = None
 
 
 class ProbeRunner(threading.Thread):
@@ -60,11 +63,15 @@ class ProbeRunner(threading.Thread):
 
     def __init__(self, plan: Plan, outlet: Outlet) -> None:
         super().__init__(name=f"probe-{plan.category.table}", daemon=True)
-        self._plan = plan
+        self.plan = plan
         self._outlet = outlet
+        self._governor = Governor(plan.max_overhead)
         self._stopping = threading.Event()
         self.started = threading.Event()
         self.failure = ""
+
+    def runs(self, plan: Plan | None) -> bool:
+        return self.plan == plan and self.is_alive()
 
     def stop(self) -> None:
         """Drain once more, deliver, end."""
@@ -82,87 +89,133 @@ class ProbeRunner(threading.Thread):
                 self._stopping.wait(backoff(attempt, LONGEST_RETRY))
 
     def _live(self) -> None:
-        engine = self._plan.engine()
+        table = self.plan.category.table
+        engine = self.plan.engine()
+        before = time.thread_time()
         engine.start()
-        life = _Life(self._plan, engine, self._outlet, self._stopping)
+        start_cost = time.thread_time() - before
+        self._governor.begin(start_cost)
+        life = _Life(
+            self.plan,
+            engine,
+            self._outlet,
+            self._governor,
+            self._stopping,
+            start_cost=start_cost,
+        )
         self.failure = ""
-        self._outlet.began(self._plan.category.table, time.time())
-        self.started.set()
-        log.info("%s: probe running", self._plan.category.table)
         try:
+            self._outlet.began(table, Began(time.time(), self.plan.interval))
+            self.started.set()
+            log.info("%s: probe running", table)
             pause = life.run()
         finally:
             engine.close()
-            self._outlet.began(self._plan.category.table, None)
-        self._stopping.wait(pause)
+            self._outlet.began(table, None)
+        self._rest(pause)
+
+    def _rest(self, seconds: float) -> None:
+        """Out of the kernel, which each interval's row says."""
+        began, end = time.monotonic(), time.monotonic() + seconds
+        while not self._stopping.is_set() and began < end:
+            self._stopping.wait(min(self.plan.interval, end - began))
+            now = time.monotonic()
+            self._governor.rested(now - began)
+            interval = Interval(
+                self.plan.category.table,
+                "paused",
+                self._governor.text,
+                elapsed=round((now - began) * 1e6),
+                threshold=self._governor.threshold,
+            )
+            self._outlet.report(interval, time.time())
+            began = now
 
     def _report_failure(self, error: Exception) -> None:
         known = isinstance(error, KscopeError)
         text = str(error) if known else f"{type(error).__name__}: {error}"
         if text != self.failure:
-            log.error("%s: %s", self._plan.category.table, text)
+            log.error("%s: %s", self.plan.category.table, text)
             if not known:
                 log.debug("%s", traceback.format_exc())
         self.failure = text
         self.started.set()
-        interval = Interval(self._plan.category.table, "failed", text.partition("\n")[0])
-        self._outlet.report(interval, time.time())
+        interval = Interval(self.plan.category.table, "failed", text.partition("\n")[0])
+        try:
+            self._outlet.report(interval, time.time())
+        except Exception:
+            # The probe is to be tried again all the same.
+            log.exception("%s: the failure cannot be reported", self.plan.category.table)
 
 
 class _Life:
     """From a probe's start to its end."""
 
-    def __init__(
-        self, plan: Plan, engine: Engine, outlet: Outlet, stopping: threading.Event
+    def __init__(  # noqa: PLR0913 - one life's surroundings
+        self,
+        plan: Plan,
+        engine: Engine,
+        outlet: Outlet,
+        governor: Governor,
+        stopping: threading.Event,
+        *,
+        start_cost: float,
     ) -> None:
         self._plan = plan
         self._engine = engine
         self._outlet = outlet
+        self._governor = governor
         self._stopping = stopping
-        self._governor = Governor(plan.max_overhead)
         self._cost = Cost()
-        self._cpu = time.thread_time()
+        self._cpu_at_start = time.thread_time()
+        self._cpu = self._cpu_at_start - start_cost
         self._began = time.monotonic()
 
     def run(self) -> float:
         """Until asked to stop, or out of the kernel for as many seconds as it returns."""
+        if self._governor.threshold:
+            self._engine.raise_threshold(self._governor.threshold)
         due = self._began + first_interval(self._plan)
         while not self._stopping.is_set():
             self._engine.poll(min(_TICK, max(0.0, due - time.monotonic())))
-            self._govern()
-            if self._governor.paused:
-                self._drain(state="paused", detail=self._governor.text)
-                return self._plan.interval
+            if self._governor.due() and not self._within_bound():
+                self._drain()
+                self._governor.account(self._spent())
+                return max(self._plan.interval, self._governor.repayment())
             if time.monotonic() >= due:
                 self._drain()
                 due = max(due + self._plan.interval, time.monotonic())
         self._drain()
         return 0.0
 
-    def _govern(self) -> None:
-        if not self._governor.due():
-            return
-        decision = self._governor.decide(self._engine.cost(), time.thread_time())
+    def _within_bound(self) -> bool:
+        """Or made to be so; False when only a pause can do that."""
+        decision = self._governor.decide(self._spent())
         if decision is None:
-            return
-        log.warning("%s: %s", self._plan.category.table, decision.text)
+            return True
         if decision.threshold is not None and not self._engine.raise_threshold(decision.threshold):
-            self._governor.no_threshold()
+            decision = self._governor.no_threshold()
+        log.warning("%s: %s", self._plan.category.table, decision.text)
+        return decision.threshold is not None
 
-    def _drain(self, state: str = "", detail: str = "") -> None:
+    def _spent(self) -> float:
+        """CPU seconds in the kernel, by its account, and in this thread."""
+        return self._engine.cost().run_ns / 1e9 + time.thread_time() - self._cpu_at_start
+
+    def _drain(self) -> None:
         drained = self._engine.drain()
         now, ended = time.monotonic(), time.time()
         self._outlet.deliver(self._plan.category, drained.rows, ended)
-        self._outlet.report(self._interval(drained, now, state, detail), ended)
-        self._outlet.began(self._plan.category.table, ended)
+        self._outlet.report(self._interval(drained, now), ended)
+        self._outlet.began(self._plan.category.table, Began(ended, self._plan.interval))
         self._began = now
 
-    def _interval(self, drained: Drained, now: float, state: str, detail: str) -> Interval:
+    def _interval(self, drained: Drained, now: float) -> Interval:
         cost, cpu = self._engine.cost(), time.thread_time()
         interval = Interval(
             probe=self._plan.category.table,
-            state=state or ("raised" if self._governor.threshold else "running"),
-            detail=detail or self._governor.text,
+            state="raised" if self._governor.threshold else "running",
+            detail=self._governor.text,
             elapsed=round((now - self._began) * 1e6),
             rows=len(drained.rows),
             loss=drained.loss,

@@ -5,26 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kscope.client import Answer, Endpoint, backoff, explain
+from kscope.client import Answer, Endpoint, backoff, explain, patience
 
 if TYPE_CHECKING:
     from kscope.agent.batch import Batch
     from kscope.agent.spool import Spool, Spooled
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Sent:
-    """What was delivered since the last look."""
-
-    batches: int = 0
-    rows: int = 0
-    refused: int = 0
-    failures: int = 0
 
 
 class Sender:
@@ -36,9 +25,11 @@ class Sender:
         self._longest = longest
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._sent = Sent()
         self._lock = threading.Lock()
         self._using = threading.Lock()
+        self._failures = 0
+        self._attempt = 0
+        self._not_before = 0.0
         self._complained = ""
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
 
@@ -50,59 +41,58 @@ class Sender:
         self._wake.set()
 
     def post_directly(self, batch: Batch) -> bool:
-        """Send a batch that the disk would not take."""
-        with self._using:
-            answer = self._endpoint.post(batch.body, batch.encoding, batch.key)
-        self._count(answer, batch.rows)
-        return answer.accepted
+        """Send a batch that the disk would not take; False at once while the server is left in
+        peace, for a probe must not wait for it. An answer that is lost is False too.
+        """
+        if time.monotonic() < self._not_before:
+            return False
+        return self._post(batch.body, batch.encoding, batch.key).accepted
 
-    def stop(self, flush_for: float) -> None:
-        """Try for up to `flush_for` seconds to empty the spool; what is left stays on disk."""
+    def stop(self, end: float) -> None:
+        """Try until `end`, by the monotonic clock, to empty the spool; the rest stays on disk."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join(flush_for)
-        end = time.monotonic() + flush_for
+        self._thread.join(max(0.0, end - time.monotonic()))
         while not self._thread.is_alive() and time.monotonic() < end:
             entry = self._spool.oldest()
             if entry is None or not self._send(entry):
                 break
         self._endpoint.close()
 
-    def take_sent(self) -> Sent:
+    def take_failures(self) -> int:
+        """How many attempts failed since the last look."""
         with self._lock:
-            sent, self._sent = self._sent, Sent()
-        return sent
+            failures, self._failures = self._failures, 0
+        return failures
 
     def _run(self) -> None:
-        attempt = 0
+        failed = 0
         while not self._stopping.is_set():
-            entry = self._spool.oldest()
-            if entry is None:
-                self._wake.wait()
-                self._wake.clear()
-            elif self._send(entry):
-                attempt = 0
-            else:
-                attempt += 1
-                self._stopping.wait(max(self._pause, backoff(attempt, self._longest)))
+            try:
+                entry = self._spool.oldest()
+                if entry is None:
+                    self._wake.wait()
+                    self._wake.clear()
+                elif not self._send(entry):
+                    self._stopping.wait(self._not_before - time.monotonic())
+                failed = 0
+            except Exception as error:  # noqa: BLE001 - without this thread nothing is ever sent
+                failed += 1
+                self._complain(f"not delivered, will try again: {type(error).__name__}: {error}")
+                self._stopping.wait(backoff(failed, self._longest))
 
     def _send(self, entry: Spooled) -> bool:
         """Whether the batch is off our hands."""
-        self._pause = 0.0
         try:
             body = entry.body()
         except OSError as error:
             log.warning("%s cannot be read and is left out: %s", entry.path, error.strerror)
-            self._spool.done(entry)
+            self._spool.drop(entry)
             return True
-        with self._using:
-            answer = self._endpoint.post(body, entry.encoding, entry.key)
-        self._count(answer, entry.rows)
+        answer = self._post(body, entry.encoding, entry.key)
         if answer.accepted:
             self._spool.done(entry)
         elif answer.retry:
-            self._pause = min(answer.retry_after or 0.0, 10 * self._longest)
-            self._complain(f"not delivered, will try again: {explain(answer)}")
             return False
         else:
             self._spool.refuse(entry, answer.status, explain(answer))
@@ -111,21 +101,25 @@ class Sender:
                            f"{explain(answer)}")  # fmt: skip
         return True
 
-    def _count(self, answer: Answer, rows: int) -> None:
-        with self._lock:
-            if answer.accepted:
-                self._sent.batches += 1
-                self._sent.rows += rows
-                if self._complained:
-                    log.info("delivery works again")
-                    self._complained = ""
-            elif answer.retry:
-                self._sent.failures += 1
+    def _post(self, body: bytes, encoding: str, key: str) -> Answer:
+        with self._using:
+            answer = self._endpoint.post(body, encoding, key)
+            if answer.retry:
+                self._attempt += 1
+                pause = patience(answer, self._attempt, self._longest)
+                self._not_before = time.monotonic() + pause
+                with self._lock:
+                    self._failures += 1
+                self._complain(f"not delivered, will try again: {explain(answer)}")
             else:
-                self._sent.refused += 1
+                self._attempt, self._not_before = 0, 0.0
+            if answer.accepted and self._complained:
+                log.info("delivery works again")
+                self._complained = ""
+        return answer
 
     def _complain(self, message: str) -> None:
         """Say each trouble once, not once a second."""
-        if message != self._complained:
+        if message != self._complained and not self._stopping.is_set():
             log.warning(message)
             self._complained = message

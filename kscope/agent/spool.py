@@ -2,172 +2,180 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
+import logging
 import os
 import re
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - a dataclass field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from kscope.agent.batch import Batch
 
+log = logging.getLogger(__name__)
+
 # Sequence number first: the order of arrival survives a clock that is set back.
-_NAME = re.compile(r"(\d{12})-(\d+)-([0-9a-f]{32})\.json(?:\.(gzip|zstd))?")
+_NAME = re.compile(r"(\d{12})-(\d+)-([a-z][a-z0-9_]*)-([0-9a-f]{32})\.json(?:\.(gzip|zstd))?")
+
+Fate = Literal["dropped", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """One waiting batch; its body is read when it is sent."""
+    """One waiting batch; its body is read when it is sent. `since` is when it came, by the
+    monotonic clock: one that is set right must not make batches old.
+    """
 
     path: Path
+    table: str
     key: str
     rows: int
     encoding: str
     size: int
-    modified: float
+    since: float
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self.since
 
     def body(self) -> bytes:
         return self.path.read_bytes()
 
 
-@dataclass(slots=True)
-class Dropped:
-    """What the bound, or a disk that would not take it, cost since the last look."""
-
-    batches: int = 0
-    rows: int = 0
-
-
 class Spool:
     """A folder of batches. `max_bytes` and `max_age` (seconds) bound what waits; used from any
-    thread. Refused batches go to `refused/`, bounded by the same size.
+    thread. Refused batches go to `refused/`, bounded by the same size. `lost` is called with each
+    batch that will not arrive, while its file is still there. Rows of `kept_longest` go last.
     """
 
-    def __init__(self, folder: Path, *, max_bytes: int, max_age: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int,
+        max_age: float,
+        lost: Callable[[Spooled, Fate], None],
+        kept_longest: str = "",
+    ) -> None:
         self.folder = folder
         self.refused = folder / "refused"
         self._max_bytes = max_bytes
         self._max_age = max_age
+        self._lost = lost
+        self._kept_longest = kept_longest
         self._lock = threading.Lock()
-        self._dropped = Dropped()
         try:
             self.refused.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
             for left in folder.glob("*.tmp"):
                 left.unlink()
+            self._entries = {entry.path.name: entry for entry in waiting(folder)}
+            numbers = [*_numbers(folder), *_numbers(self.refused)]
         except OSError as error:
             raise KscopeError(f"spool folder {folder}: {error.strerror}") from None
-        waiting = self.waiting()
-        self._entries = {entry.path.name: entry for entry in waiting}
-        self._next = int(waiting[-1].path.name[:12]) + 1 if waiting else 0
-        self._next = max([self._next, *(n + 1 for n in _numbers(self.refused))])
+        self._next = max(numbers, default=-1) + 1
 
     def put(self, batch: Batch) -> bool:
         """Keep the batch, at the cost of older ones where the bound is reached.
 
-        False when the disk would not take it; it then counts as dropped unless the caller sends
-        it at once and takes it back with `undrop`.
+        False when the disk would not take it; what then becomes of it is the caller's to say.
         """
         suffix = f".json.{batch.encoding}" if batch.encoding else ".json"
         with self._lock:
-            name = f"{self._next:012d}-{batch.rows}-{batch.key}{suffix}"
-            self._next += 1
             self._make_room(len(batch.body))
-            path = self.folder / name
+            path = self.folder / f"{self._number()}-{batch.rows}-{batch.table}-{batch.key}{suffix}"
             try:
                 _write(path, batch.body)
             except OSError:
-                self._count_dropped(batch.rows)
                 return False
-            self._entries[name] = Spooled(
-                path, batch.key, batch.rows, batch.encoding, len(batch.body), time.time()
+            self._entries[path.name] = Spooled(
+                path,
+                batch.table,
+                batch.key,
+                batch.rows,
+                batch.encoding,
+                len(batch.body),
+                time.monotonic(),
             )
         return True
 
-    def undrop(self, rows: int) -> None:
+    def adopt(self, folder: Path) -> None:
+        """Take over what an agent that is gone left in its folder."""
         with self._lock:
-            self._dropped.batches -= 1
-            self._dropped.rows -= rows
-
-    def waiting(self) -> list[Spooled]:
-        """All batches on disk, oldest first."""
-        entries = []
-        for path in sorted(self.folder.iterdir()):
-            found = _NAME.fullmatch(path.name)
-            if found:
-                stat = path.stat()
-                entries.append(
-                    Spooled(
-                        path, found[3], int(found[2]), found[4] or "", stat.st_size, stat.st_mtime
-                    )
-                )
-        return entries
+            for entry in waiting(folder):
+                path = self.folder / f"{self._number()}{entry.path.name[12:]}"
+                entry.path.replace(path)
+                self._entries[path.name] = _spooled(path)
 
     def oldest(self) -> Spooled | None:
         with self._lock:
-            self._drop_aged()
+            for entry in [each for each in self._entries.values() if each.age > self._max_age]:
+                self._drop(entry)
             return next(iter(self._entries.values()), None)
 
     def done(self, entry: Spooled) -> None:
         """The server has it."""
         with self._lock:
-            self._entries.pop(entry.path.name, None)
-            entry.path.unlink(missing_ok=True)
+            self._forget(entry)
+
+    def drop(self, entry: Spooled) -> None:
+        """It cannot be sent."""
+        with self._lock:
+            self._drop(entry)
 
     def refuse(self, entry: Spooled, status: int, reason: str) -> None:
         """The server will never take it: keep it, and why, for a person to look at."""
         note = json.dumps({"status": status, "reason": reason, "rows": entry.rows})
         with self._lock:
-            self._entries.pop(entry.path.name, None)
+            self._lost(entry, "refused")
             try:
                 entry.path.replace(self.refused / entry.path.name)
                 (self.refused / f"{entry.path.name}.reason").write_text(note + "\n")
-            except OSError:
-                entry.path.unlink(missing_ok=True)
-                self._count_dropped(entry.rows)
-            self._trim_refused()
+                self._trim_refused()
+            except OSError as error:
+                log.warning("%s cannot be kept aside: %s", entry.path, error.strerror)
+            self._forget(entry)
 
     def depth(self) -> tuple[int, int, float]:
         """How many batches wait, their bytes, and the oldest one's age in seconds."""
         with self._lock:
             entries = list(self._entries.values())
-        age = max(0.0, time.time() - entries[0].modified) if entries else 0.0
+        age = entries[0].age if entries else 0.0
         return len(entries), sum(entry.size for entry in entries), age
 
-    def take_dropped(self) -> Dropped:
-        with self._lock:
-            dropped, self._dropped = self._dropped, Dropped()
-        return dropped
+    def _number(self) -> str:
+        number = self._next
+        self._next += 1
+        return f"{number:012d}"
 
     def _make_room(self, size: int) -> None:
         total = sum(entry.size for entry in self._entries.values()) + size
-        for entry in list(self._entries.values()):
+        # What says what is missing is worth more than what is one more of many.
+        going = sorted(self._entries.values(), key=lambda each: each.table == self._kept_longest)
+        for entry in going:
             if total <= self._max_bytes:
                 return
             self._drop(entry)
             total -= entry.size
 
-    def _drop_aged(self) -> None:
-        oldest_allowed = time.time() - self._max_age
-        for entry in list(self._entries.values()):
-            if entry.modified >= oldest_allowed:
-                return
-            self._drop(entry)
-
     def _drop(self, entry: Spooled) -> None:
-        self._entries.pop(entry.path.name, None)
-        entry.path.unlink(missing_ok=True)
-        self._count_dropped(entry.rows)
+        self._lost(entry, "dropped")
+        self._forget(entry)
 
-    def _count_dropped(self, rows: int) -> None:
-        self._dropped.batches += 1
-        self._dropped.rows += rows
+    def _forget(self, entry: Spooled) -> None:
+        """A file that cannot be removed is sent again some day, under a key that counts once."""
+        self._entries.pop(entry.path.name, None)
+        try:
+            entry.path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s cannot be removed: %s", entry.path, error.strerror)
 
     def _trim_refused(self) -> None:
         files = sorted(self.refused.iterdir())
@@ -177,6 +185,29 @@ class Spool:
                 return
             total -= file.stat().st_size
             file.unlink(missing_ok=True)
+
+
+def waiting(folder: Path) -> Iterator[Spooled]:
+    """All batches in a folder, oldest first."""
+    for path in sorted(folder.iterdir()):
+        if _NAME.fullmatch(path.name):
+            yield _spooled(path)
+
+
+def _spooled(path: Path) -> Spooled:
+    found = _NAME.fullmatch(path.name)
+    assert found
+    stat = path.stat()
+    age = max(0.0, time.time() - stat.st_mtime)
+    return Spooled(
+        path,
+        found[3],
+        found[4],
+        int(found[2]),
+        found[5] or "",
+        stat.st_size,
+        time.monotonic() - age,
+    )
 
 
 def _write(path: Path, body: bytes) -> None:
@@ -194,49 +225,16 @@ def _write(path: Path, body: bytes) -> None:
         finally:
             os.close(folder)
     except OSError:
-        building.unlink(missing_ok=True)
+        _remove(building)
         raise
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.debug("%s: %s", path, error.strerror)
 
 
 def _numbers(folder: Path) -> list[int]:
     return [int(path.name[:12]) for path in folder.iterdir() if path.name[:12].isdigit()]
-
-
-def claim(root: Path, server: str) -> tuple[Path, int]:
-    """A folder for this agent alone, below `root`, for batches to `server`; and the open lock.
-
-    Agents that run side by side get a folder each. What an agent that is gone left behind is
-    moved into ours, so that it is sent whichever agent starts next.
-    """
-    folder = root / re.sub(r"[^A-Za-z0-9.]+", "_", server.partition("://")[2] or server)
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        mine, lock = next(filter(None, (_lock(folder / str(n)) for n in range(1000))))
-    except OSError as error:
-        raise KscopeError(f"spool folder {folder}: {error.strerror}") from None
-    for other in sorted(folder.iterdir()):
-        left = _lock(other) if other != mine and other.is_dir() else None
-        if left:
-            _adopt(other, mine)
-            os.close(left[1])
-    return mine, lock
-
-
-def _lock(folder: Path) -> tuple[Path, int] | None:
-    folder.mkdir(exist_ok=True, mode=0o700)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        return None
-    return folder, lock
-
-
-def _adopt(other: Path, mine: Path) -> None:
-    numbers = [*_numbers(mine), *_numbers(mine / "refused")] if (mine / "refused").is_dir() else []
-    following = max(numbers, default=-1) + 1
-    for path in sorted(other.iterdir()):
-        if _NAME.fullmatch(path.name):
-            path.replace(mine / f"{following:012d}{path.name[12:]}")
-            following += 1

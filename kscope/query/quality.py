@@ -54,6 +54,9 @@ LOSSES = (
     Loss("lost_starts_full", "of events were not seen: the map of things under way was full"),
     Loss("lost_events", "of events were lost on their way from the kernel"),
     Loss("dropped_rows", "of rows were dropped: the agent's spool was full", of="row_count"),
+    Loss("refused_rows", "of rows were refused by the server, and are kept aside", of="row_count"),
+    Loss("raised_time", "of the time the threshold was raised, to bound the cost", of="elapsed"),
+    Loss("paused_time", "of the time the probe was paused, to bound its cost", of="elapsed"),
     Loss("frames_unknown", "of user frames have no name", of="frames", least=_LEAST_UNNAMED),
 )
 _SUMMED = ("row_count", "frames", "elapsed", "lost_intervals", *(loss.column for loss in LOSSES))
@@ -154,8 +157,9 @@ def _lost(host: str, report: _Report, events: int) -> list[Lack]:
     for loss in LOSSES:
         count = report.sums.get(loss.column, 0)
         whole = events if loss.of == "events" else report.sums.get(loss.of, 0)
-        # What was lost is not among what arrived; a frame without a name is among the frames.
-        share = count / max(1, whole if loss.of == "frames" else whole + count)
+        # What was lost is not among the events that arrived. It is among all that the agent counts:
+        # rows, frames, time.
+        share = count / max(1, whole + count if loss.of == "events" else whole)
         if count and share >= loss.least:
             lacks.append(Lack(host, loss.column, share, count, loss.text))
     return lacks

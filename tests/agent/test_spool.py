@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kscope.agent.batch import Batch
-from kscope.agent.spool import Spool, claim
+from kscope.agent.slots import abandoned, claim
+from kscope.agent.spool import Spool, waiting
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
@@ -18,87 +19,130 @@ if TYPE_CHECKING:
 DAY = 86400.0
 
 
-def batch(number: int, size: int = 100) -> Batch:
-    return Batch(f"{number:032x}", rows=5, body=bytes([number]) * size, encoding="zstd")
+def batch(number: int, size: int = 100, table: str = "cpu") -> Batch:
+    return Batch(table, f"{number:032x}", rows=5, body=bytes([number]) * size, encoding="zstd")
 
 
-def keys(spool: Spool) -> list[int]:
-    return [int(entry.key, 16) for entry in spool.waiting()]
+class Lost(list[tuple[int, str]]):
+    """Keys and fates of the batches that a spool gave up."""
+
+    def spool(self, folder: Path, max_bytes: int = 10_000, max_age: float = DAY) -> Spool:
+        return Spool(
+            folder,
+            max_bytes=max_bytes,
+            max_age=max_age,
+            lost=lambda entry, fate: self.append((int(entry.key, 16), fate)),
+            kept_longest="agent",
+        )
+
+
+def spool_in(folder: Path) -> Spool:
+    return Lost().spool(folder)
+
+
+def keys(folder: Path) -> list[int]:
+    return [int(entry.key, 16) for entry in waiting(folder)]
 
 
 def test_batches_come_back_in_order_after_a_restart(tmp_path: Path) -> None:
     """A new process finds what the last one left, oldest first, and numbers on from there."""
-    spool = Spool(tmp_path, max_bytes=10_000, max_age=DAY)
+    spool = spool_in(tmp_path)
     for number in (3, 1, 2):
         assert spool.put(batch(number))
-    again = Spool(tmp_path, max_bytes=10_000, max_age=DAY)
+    again = spool_in(tmp_path)
     again.put(batch(9))
-    assert keys(again) == [3, 1, 2, 9]
+    assert keys(tmp_path) == [3, 1, 2, 9]
     oldest = again.oldest()
     assert oldest
     assert oldest.body() == bytes([3]) * 100
-    assert (oldest.encoding, oldest.rows) == ("zstd", 5)
+    assert (oldest.table, oldest.encoding, oldest.rows) == ("cpu", "zstd", 5)
 
 
 def test_a_clock_set_back_changes_no_order(tmp_path: Path) -> None:
     """The order is that of arrival, whatever the files' times say."""
-    spool = Spool(tmp_path, max_bytes=10_000, max_age=DAY)
+    spool = spool_in(tmp_path)
     for number in (1, 2):
         spool.put(batch(number))
-    newest = spool.waiting()[-1].path
-    os.utime(newest, (time.time() - 3600,) * 2)
-    assert keys(Spool(tmp_path, max_bytes=10_000, max_age=DAY)) == [1, 2]
+    os.utime(list(waiting(tmp_path))[-1].path, (time.time() - 3600,) * 2)
+    oldest = spool_in(tmp_path).oldest()
+    assert oldest
+    assert int(oldest.key, 16) == 1
+
+
+def test_a_clock_that_is_set_right_makes_nothing_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A board that boots in 1970 keeps what it saw until it knows the year."""
+    lost = Lost()
+    spool = lost.spool(tmp_path)
+    spool.put(batch(1))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 20_000 * DAY)
+    assert spool.oldest()
+    assert spool.depth()[2] < DAY
+    assert lost == []
 
 
 def test_the_oldest_go_first_when_it_is_full(tmp_path: Path) -> None:
-    """The bound holds, and what it cost is counted."""
-    spool = Spool(tmp_path, max_bytes=250, max_age=DAY)
+    """The bound holds, and what it cost is told."""
+    lost = Lost()
+    spool = lost.spool(tmp_path, max_bytes=250)
     for number in range(5):
         spool.put(batch(number))
-    assert keys(spool) == [3, 4]
-    dropped = spool.take_dropped()
-    assert (dropped.batches, dropped.rows) == (3, 15)
-    assert spool.take_dropped().batches == 0
+    assert keys(tmp_path) == [3, 4]
+    assert lost == [(0, "dropped"), (1, "dropped"), (2, "dropped")]
+
+
+def test_what_says_what_is_missing_goes_last(tmp_path: Path) -> None:
+    """Rows about the agent outlast rows of probes, though they be older."""
+    lost = Lost()
+    spool = lost.spool(tmp_path, max_bytes=250)
+    spool.put(batch(1, table="agent"))
+    for number in (2, 3):
+        spool.put(batch(number))
+    assert keys(tmp_path) == [1, 3]
+    assert lost == [(2, "dropped")]
 
 
 def test_what_is_too_old_goes(tmp_path: Path) -> None:
-    """A batch older than the bound is dropped and counted, not sent."""
-    Spool(tmp_path, max_bytes=10_000, max_age=DAY).put(batch(1))
-    (path,) = (entry.path for entry in Spool(tmp_path, max_bytes=1, max_age=DAY).waiting())
-    os.utime(path, (time.time() - 2 * DAY,) * 2)
-    spool = Spool(tmp_path, max_bytes=10_000, max_age=DAY)
-    assert spool.oldest() is None
-    assert spool.take_dropped().rows == 5
+    """A batch older than the bound is dropped and told of, not sent."""
+    spool_in(tmp_path).put(batch(1))
+    (entry,) = waiting(tmp_path)
+    os.utime(entry.path, (time.time() - 2 * DAY,) * 2)
+    lost = Lost()
+    assert lost.spool(tmp_path).oldest() is None
+    assert lost == [(1, "dropped")]
+    assert keys(tmp_path) == []
 
 
 def test_a_half_written_batch_is_none(tmp_path: Path) -> None:
     """What a crash left half written is removed, and never sent."""
-    Spool(tmp_path, max_bytes=10_000, max_age=DAY)
-    (tmp_path / f"{0:012d}-5-{1:032x}.json.zstd.tmp").write_bytes(b"half")
-    assert keys(Spool(tmp_path, max_bytes=10_000, max_age=DAY)) == []
+    spool_in(tmp_path)
+    (tmp_path / f"{0:012d}-5-cpu-{1:032x}.json.zstd.tmp").write_bytes(b"half")
+    assert spool_in(tmp_path).oldest() is None
     assert not list(tmp_path.glob("*.tmp"))
 
 
 def test_a_refused_batch_is_kept_aside_with_the_reason(tmp_path: Path) -> None:
     """It is no longer sent; a person finds the rows and what the server said of them."""
-    spool = Spool(tmp_path, max_bytes=10_000, max_age=DAY)
+    lost = Lost()
+    spool = lost.spool(tmp_path)
     spool.put(batch(1))
     entry = spool.oldest()
     assert entry
     spool.refuse(entry, 422, "HTTP 422 /offcputime/0/pid: not a number")
     assert spool.oldest() is None
+    assert lost == [(1, "refused")]
     assert (spool.refused / entry.path.name).read_bytes() == bytes([1]) * 100
     assert "not a number" in (spool.refused / f"{entry.path.name}.reason").read_text()
 
 
-def test_a_disk_that_takes_nothing_is_counted(tmp_path: Path) -> None:
-    """A batch that cannot be written counts as dropped, unless it was sent all the same."""
-    spool = Spool(tmp_path, max_bytes=10_000, max_age=DAY)
-    long_key = Batch("f" * 300, rows=7, body=b"x", encoding="")  # no file system takes this name
-    assert not spool.put(long_key)
-    spool.undrop(7)
-    assert not spool.put(long_key)
-    assert spool.take_dropped().rows == 7
+def test_a_disk_that_takes_nothing_is_said(tmp_path: Path) -> None:
+    """The caller, who may send the batch at once, hears that it is not kept."""
+    spool = spool_in(tmp_path)
+    assert not spool.put(Batch("cpu", "f" * 300, rows=7, body=b"x", encoding=""))
+    assert spool.put(batch(1))
+    assert keys(tmp_path) == [1]
 
 
 def test_agents_side_by_side_have_a_folder_each(tmp_path: Path) -> None:
@@ -106,13 +150,18 @@ def test_agents_side_by_side_have_a_folder_each(tmp_path: Path) -> None:
     first, first_lock = claim(tmp_path, "http://127.0.0.1:8081")
     second, second_lock = claim(tmp_path, "http://127.0.0.1:8081")
     assert first != second
-    Spool(second, max_bytes=10_000, max_age=DAY).put(batch(2))
-    Spool(first, max_bytes=10_000, max_age=DAY).put(batch(1))
+    spool_in(second).put(batch(2))
+    spool_in(first).put(batch(1))
     os.close(first_lock)
-    os.close(second_lock)
     third, lock = claim(tmp_path, "http://127.0.0.1:8081")
     assert third == first
-    assert keys(Spool(third, max_bytes=10_000, max_age=DAY)) == [1, 2]
+    spool = spool_in(third)
+    assert list(abandoned(third)) == []  # the second still runs
+    os.close(second_lock)
+    for left in abandoned(third):
+        spool.adopt(left)
+    assert keys(third) == [1, 2]
+    assert spool.depth()[0] == 2
     os.close(lock)
 
 

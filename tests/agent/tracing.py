@@ -33,14 +33,15 @@ class Agent:
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
-    def wait_for(self, text: str, seconds: float = _PATIENCE) -> None:
+    def wait_for(self, text: str, seconds: float = _PATIENCE, times: int = 1) -> None:
         """Return once it has said so; an agent that ends first fails the test."""
+
+        def said() -> bool:
+            return sum(text in line for line in self.log) >= times
+
         with self._said:
-            self._said.wait_for(
-                lambda: any(text in line for line in self.log) or self.process.poll() is not None,
-                seconds,
-            )
-        assert any(text in line for line in self.log), "".join(self.log)
+            self._said.wait_for(lambda: said() or self.process.poll() is not None, seconds)
+        assert said(), "".join(self.log)
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)

@@ -1,0 +1,60 @@
+"""Which folder of the spool is whose: one for each agent that runs, below one for each server."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from typing import TYPE_CHECKING
+
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def claim(root: Path, server: str) -> tuple[Path, int]:
+    """A folder for this agent alone, below `root`, for batches to `server`; and the open lock.
+
+    Agents that run side by side get a folder each.
+    """
+    folder = root / re.sub(r"[^A-Za-z0-9.]+", "_", server.partition("://")[2] or server)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return next(filter(None, (_lock(folder / str(n)) for n in range(1000))))
+    except OSError as error:
+        raise KscopeError(f"spool folder {folder}: {error.strerror}") from None
+
+
+def abandoned(mine: Path) -> Iterator[Path]:
+    """Folders for the same server whose agents are gone, each locked while it is looked at."""
+    yield from _unlocked(mine.parent, mine)
+
+
+def of_other_servers(mine: Path) -> Iterator[Path]:
+    """The like, for batches to servers that this agent does not send to."""
+    for folder in sorted(mine.parent.parent.iterdir()):
+        if folder != mine.parent and folder.is_dir():
+            yield from _unlocked(folder)
+
+
+def _unlocked(folder: Path, mine: Path | None = None) -> Iterator[Path]:
+    for other in sorted(folder.iterdir()):
+        taken = _lock(other) if other != mine and (other / "lock").exists() else None
+        if taken:
+            try:
+                yield other
+            finally:
+                os.close(taken[1])
+
+
+def _lock(folder: Path) -> tuple[Path, int] | None:
+    folder.mkdir(exist_ok=True, mode=0o700)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return folder, lock
