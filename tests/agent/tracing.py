@@ -20,9 +20,9 @@ _PATIENCE = 40.0
 class Agent:
     """`log` is what it said on standard error."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, *arguments: object, command: list[str] | None = None) -> None:
         self.process = subprocess.Popen(
-            kscope("agent", *map(str, arguments)),
+            command or kscope("agent", *map(str, arguments)),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
