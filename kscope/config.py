@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.declare import durations
 from kscope.declare.catalog import BUILTIN
+from kscope.declare.options import option_value
+from kscope.declare.shape import suggestion
 from kscope.declare.yamlfile import Document, parse
 from kscope.errors import DeclarationError, KscopeError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from kscope.declare import yamlfile
+    from kscope.declare.model import Catalog
 
 SCOPES = ("ingest", "read")
 DEFAULT_FILE = Path("kernelscope.yaml")
@@ -55,14 +58,32 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """`options` as written: which there are only the catalog knows, see `check_probes`.
+
+    `problem` makes one of a place below the probe's name and a message.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    max_overhead: float | None = None
+    problem: Callable[[yamlfile.Path, str], Problem] | None = field(
+        default=None, compare=False, repr=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """`probes`: category -> its options; a plain `kscope agent` runs all of them."""
+    """`probes`: by category; a plain `kscope agent` runs all of them. `max_overhead` is a share."""
 
     server: str = "http://127.0.0.1:8081"
     token_file: Path | None = None
     interval: int = 60
+    timeout: int = 30
+    max_overhead: float = 0.0
     spool: Path | None = None
-    probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    spool_bytes: int = 256 * 1024 * 1024
+    spool_age: int = 7 * 86400
+    probes: Mapping[str, ProbeSettings] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,20 +211,34 @@ class _Reader:
                 "server": self.one(_url),
                 "token_file": self.one(self.path),
                 "interval": self.one(_duration),
+                "timeout": self.one(_duration),
+                "max_overhead": self.one(parse_share),
                 "spool": self.one(self.path),
+                "spool_bytes": self.one(_size),
+                "spool_age": self.one(_duration),
                 "probes": self.probes,
             },
         )
         return AgentSettings(**found)
 
-    def probes(self, value: Any, path: yamlfile.Path) -> Mapping[str, Mapping[str, Any]]:
+    def probes(self, value: Any, path: yamlfile.Path) -> Mapping[str, ProbeSettings]:
         if not isinstance(value, dict):
             self.refuse(path, "write a category per line, with its options: offcputime: {}")
             return {}
-        for name, options in value.items():
-            if options is not None and not isinstance(options, dict):
-                self.refuse((*path, name), "write the options as a mapping: {threshold: 5000}")
-        return {name: options or {} for name, options in value.items()}
+        return {name: self.probe(options, (*path, name)) for name, options in value.items()}
+
+    def probe(self, value: Any, path: yamlfile.Path) -> ProbeSettings:
+        options = {} if value is None else value
+        if not isinstance(options, dict):
+            self.refuse(path, "write the options as a mapping: {threshold: 5000}")
+            return ProbeSettings()
+        key = "max_overhead"
+        bound = self.one(parse_share)(options[key], (*path, key)) if key in options else None
+        return ProbeSettings(
+            {name: given for name, given in options.items() if name != key},
+            bound,
+            lambda place, message: self.document.problem((*path, *place), message),
+        )
 
     def mapping(
         self,
@@ -265,6 +300,44 @@ class _Reader:
 
     def refuse(self, path: yamlfile.Path, message: str) -> None:
         self.problems.append(self.document.problem(path, message))
+
+
+def check_probes(settings: AgentSettings, catalog: Catalog) -> None:
+    """Raise DeclarationError with all that is wrong with the probes that are listed."""
+    problems = [
+        probe.problem(place, message)
+        for name, probe in settings.probes.items()
+        for place, message in _probe_problems(name, probe, catalog)
+        if probe.problem
+    ]
+    if problems:
+        raise DeclarationError(problems)
+
+
+def _probe_problems(
+    name: str, probe: ProbeSettings, catalog: Catalog
+) -> Iterator[tuple[yamlfile.Path, str]]:
+    known = {each.table: each.probe for each in catalog if each.probe}
+    if name not in known:
+        yield (), f"there is no probe '{name}'.{suggestion(name, known)}"
+        return
+    options = {option.name: option for option in known[name].options}
+    for key, given in probe.options.items():
+        if key not in options:
+            yield (key,), f"unknown option.{suggestion(key, {*options, 'max_overhead'})}"
+            continue
+        try:
+            option_value(options[key], given)
+        except ValueError as error:
+            yield (key,), str(error)
+
+
+def parse_share(text: Any) -> float:
+    """Read `1%` as 0.01. Raises ValueError."""
+    found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)%", str(text), re.ASCII)
+    if not found or float(found[1]) > 100:
+        raise _WrongError(f"'{text}' is not a share such as 1% or 0.5%")
+    return float(found[1]) / 100
 
 
 def parse_address(text: str) -> Address:

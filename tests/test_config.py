@@ -9,6 +9,7 @@ import pytest
 from kscope.config import (
     Address,
     MySQL,
+    ProbeSettings,
     Settings,
     SQLite,
     Token,
@@ -35,6 +36,11 @@ agent:
   interval: 30s
   probes:
     offcputime: {{threshold: 5000}}
+    runqlat: {{max_overhead: 0.5%}}
+  max_overhead: 1%
+  spool_bytes: 1MiB
+  spool_age: 1d
+  timeout: 5s
 """
 
 
@@ -48,7 +54,13 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert (settings.read, settings.ingest) == (Address("0.0.0.0", 80), Address("::", 8081))
     assert settings.tokens == (Token("agents", HASH, ("ingest",)),)
     assert (settings.max_body, settings.query_deadline) == (64 * 2**20, 60)
-    assert settings.agent.probes == {"offcputime": {"threshold": 5000}}
+    assert settings.agent.probes == {
+        "offcputime": ProbeSettings({"threshold": 5000}),
+        "runqlat": ProbeSettings(max_overhead=0.005),
+    }
+    assert settings.agent.max_overhead == 0.01
+    assert (settings.agent.spool_bytes, settings.agent.spool_age) == (2**20, 86400)
+    assert settings.agent.timeout == 5
     assert settings.agent.interval == 30
     assert "pass word" not in repr(settings)
 

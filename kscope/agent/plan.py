@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kscope.agent.engines.base import Target
 from kscope.agent.recording import Recording, bundled, read_recording
 from kscope.agent.runner import Plan
+from kscope.declare.options import option_value
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kscope.agent.engines.base import Engine
-    from kscope.declare.model import Catalog, Category, Option
+    from kscope.declare.model import Catalog, Category
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,49 +41,56 @@ def probe_category(catalog: Catalog, name: str) -> Category:
 
 
 def live_plan(category: Category, wishes: Wishes) -> Plan:
+    """Raises KscopeError for options that the probe does not take."""
+    wishes = replace(wishes, options=checked_options(category, wishes.options))
     return Plan(
         category,
         lambda: engine(category, wishes),
         wishes.interval,
         wishes.max_overhead,
         wishes.hostname,
+        source=(wishes, _program(category)),
     )
 
 
 def engine(category: Category, wishes: Wishes) -> Engine:
     """A new engine for the category's probe; imports no more than that engine needs."""
     assert category.probe
-    check_options(category, wishes.options)
+    options = checked_options(category, wishes.options)
     if category.probe.engine == "bcc":
         from kscope.agent.engines.bcc import BccEngine  # noqa: PLC0415
 
-        return BccEngine(category, wishes.options, wishes.target)
+        return BccEngine(category, options, wishes.target)
     if category.probe.engine == "bpftrace":
         from kscope.agent.engines.bpftrace import BpftraceEngine  # noqa: PLC0415
 
-        return BpftraceEngine(category, wishes.options, wishes.target)
+        return BpftraceEngine(category, options, wishes.target)
     raise KscopeError(f"{category.table}: no engine '{category.probe.engine}'")
 
 
-def check_options(category: Category, options: Mapping[str, Any]) -> None:
-    """Raise KscopeError for an option that the probe has not, or a word it does not know."""
+def checked_options(category: Category, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the engine takes them; KscopeError for what the probe has not or cannot be."""
     assert category.probe
     known = {option.name: option for option in category.probe.options}
-    for name, value in options.items():
+    read = {}
+    for name, value in given.items():
         if name not in known:
             have = ", ".join(known) or "none"
             raise KscopeError(f"{category.table}: unknown option '{name}'; it has {have}")
-        choices = known[name].choices
-        if choices and value not in choices:
-            raise KscopeError(f"{category.table}: {name} is one of {', '.join(choices)}")
-        _check_bounds(category, known[name], value)
+        try:
+            read[name] = option_value(known[name], value)
+        except ValueError as error:
+            raise KscopeError(f"{category.table}: {name}: {error}") from None
+    return read
 
 
-def _check_bounds(category: Category, option: Option, value: Any) -> None:
-    if option.least is not None and value < option.least:
-        raise KscopeError(f"{category.table}: {option.name} is at least {option.least}")
-    if option.most is not None and value > option.most:
-        raise KscopeError(f"{category.table}: {option.name} is at most {option.most}")
+def _program(category: Category) -> bytes:
+    """What the probe's file holds now: a plan made of another text is another plan."""
+    path = category.probe.program if category.probe else None
+    try:
+        return path.read_bytes() if path else b""
+    except OSError:
+        return b""
 
 
 def replay_plan(category: Category, path: Path | None, wishes: Wishes) -> Plan:

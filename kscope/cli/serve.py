@@ -9,7 +9,7 @@ from dataclasses import replace
 import click
 
 from kscope.cli.database import with_settings
-from kscope.config import Address, Settings, parse_address
+from kscope.config import Address, Settings, check_probes, parse_address
 from kscope.declare.catalog import load_catalog
 from kscope.errors import KscopeError
 from kscope.server.app import check_exposure
@@ -51,6 +51,7 @@ def serve(  # noqa: PLR0913 - one per option
         settings = replace(settings, ingest=_address("--ingest", ingest))
     check_exposure(settings, insecure=insecure)
     catalog = load_catalog(settings.categories)
+    check_probes(settings.agent, catalog)
     asyncio.run(run_server(settings, catalog, _announce))
 
 

@@ -24,7 +24,7 @@ FLAGS = frozenset(
     (
         *("pid", "tid", "children", "cgroup", "duration", "folded", "json", "record", "replay"),
         *("history", "server", "logger", "token-file", "hostname", "interval", "spool"),
-        *("max-overhead", "verbose", "config", "help"),
+        *("max-overhead", "until-eof", "verbose", "config", "help"),
     )
 )
 

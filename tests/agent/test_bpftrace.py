@@ -97,7 +97,9 @@ def poll(what: Any, seconds: float = 30) -> Any:
 
 @pytest.mark.bpf
 def test_one_dropped_file_is_a_new_data_type_with_its_probe(tmp_path: Path) -> None:
-    """While server and agent run, one YAML file makes the table, the probe and the charts."""
+    """While server and agent run, one YAML file makes the table, the probe and the charts. The
+    other probe goes on undisturbed, then and when a file with a mistake comes.
+    """
     needs.program("bpftrace", "bpftrace")
     config = configured(tmp_path, DIES.replace("dies", "idle").replace("exit();", ""))
     with writer() as process, serving(tmp_path, "--config", config) as server:
@@ -106,8 +108,11 @@ def test_one_dropped_file_is_a_new_data_type_with_its_probe(tmp_path: Path) -> N
             running.wait_for("idle: probe running")
             (tmp_path / "mine" / "writes.yaml").write_text(WRITES.format(pid=process.pid))
             running.wait_for("writes: probe running")
+            (tmp_path / "mine" / "bad.yaml").write_text("table: bad\n")
+            running.wait_for("not reloaded")
             rows = poll(lambda: rows_of(server.read, "writes"))
             running.stop()
+            assert sum("idle: probe running" in line for line in running.log) == 1
         listed = server.get("/api/v1/categories").json()["categories"]
     assert {row["pid"] for row in rows} == {process.pid}
     assert all(row["written"] % BYTES == 0 for row in rows)

@@ -1,0 +1,139 @@
+"""What `kscope agent` is to run, and where rows go: from flags, configuration and catalog."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kscope.agent.agent import Delivery
+from kscope.agent.engines.base import Target
+from kscope.agent.health import TABLE as HEALTH
+from kscope.agent.plan import Wishes, live_plan, probe_category, replay_plan
+from kscope.cli.probeflags import BUNDLED, dest
+from kscope.cli.running import Parts
+from kscope.config import DEFAULT_FILE, ProbeSettings, Settings, check_probes, chosen_settings
+from kscope.declare.catalog import BUILTIN, load_catalog
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kscope.declare.model import Catalog, Category
+
+
+def settings_of(config: Path | None) -> Settings:
+    return chosen_settings(Path(config) if config else None)
+
+
+def catalog_of(settings: Settings) -> Catalog:
+    return load_catalog(settings.categories)
+
+
+def configured(config: Path | None, flags: Mapping[str, Any]) -> Parts:
+    """The probes that the configuration lists, and those of one's own categories."""
+    settings = settings_of(config)
+    catalog = catalog_of(settings)
+    check_probes(settings.agent, catalog)
+    hostname = flags["hostname"] or socket.gethostname()
+    own = {name: ProbeSettings() for name in _own_probes(settings, catalog)}
+    plans = [
+        live_plan(
+            probe_category(catalog, name),
+            Wishes(
+                options=probe.options,
+                interval=flags["interval"] or settings.agent.interval,
+                max_overhead=_bound(settings, flags, probe),
+                hostname=hostname,
+            ),
+        )
+        for name, probe in {**own, **settings.agent.probes}.items()
+    ]
+    return Parts(plans, _delivery(settings, flags, hostname), catalog.get(HEALTH))
+
+
+def named(name: str, config: Path | None, flags: Mapping[str, Any]) -> Parts:
+    """One probe, as its flags say."""
+    settings = settings_of(config)
+    catalog = catalog_of(settings)
+    category = probe_category(catalog, name)
+    wishes = wishes_for(category, settings, flags)
+    if not flags["replay"]:
+        delivery = _delivery(settings, flags, wishes.hostname)
+        return Parts([live_plan(category, wishes)], delivery, catalog.get(HEALTH))
+    path = None if flags["replay"] == BUNDLED else Path(flags["replay"])
+    plan = replay_plan(category, path, wishes)
+    return Parts([plan], _delivery(settings, flags, plan.hostname), None)
+
+
+def signature(config: Path | None) -> list[tuple[str, int, int]]:
+    """Changes when a file changes that says what to run."""
+    config = config or DEFAULT_FILE
+    files = [config]
+    with suppress(KscopeError, OSError):
+        for folder in _own_folders(settings_of(config if config.exists() else None)):
+            files += [*folder.glob("*.y*ml"), *(folder.parent / "probes").glob("*.bpf.c")]
+    found = []
+    for file in files:
+        with suppress(OSError):
+            stat = file.stat()
+            found.append((str(file), stat.st_mtime_ns, stat.st_size))
+    return sorted(found)
+
+
+def wishes_for(category: Category, settings: Settings, flags: Mapping[str, Any]) -> Wishes:
+    assert category.probe
+    return Wishes(
+        options={option.name: flags[dest(option)] for option in category.probe.options},
+        target=_target(flags),
+        interval=flags["interval"] or settings.agent.interval,
+        max_overhead=_bound(settings, flags, settings.agent.probes.get(category.table)),
+        history=flags["history"],
+        hostname=flags["hostname"] or ("" if flags["replay"] else socket.gethostname()),
+    )
+
+
+def _own_folders(settings: Settings) -> list[Path]:
+    return [Path(folder) for folder in settings.categories if folder != BUILTIN]
+
+
+def _own_probes(settings: Settings, catalog: Catalog) -> list[str]:
+    folders = set(_own_folders(settings))
+    return [c.table for c in catalog if c.probe and Path(c.file).parent in folders]
+
+
+def _bound(settings: Settings, flags: Mapping[str, Any], probe: ProbeSettings | None) -> float:
+    """What is said of one probe goes before what is said of all; a flag before the file."""
+    own = probe.max_overhead if probe else None
+    stated = (own, flags["max_overhead"], settings.agent.max_overhead)
+    return next(share for share in stated if share is not None)
+
+
+def _target(flags: Mapping[str, Any]) -> Target:
+    if flags["children"] and not flags["pid"]:
+        raise KscopeError("--children goes with --pid")
+    if flags["pid"] and not Path(f"/proc/{flags['pid']}").exists():
+        raise KscopeError(f"there is no process {flags['pid']}")
+    return Target(flags["pid"] or 0, flags["tid"] or 0, flags["children"], flags["cgroup"])
+
+
+def _delivery(settings: Settings, flags: Mapping[str, Any], hostname: str) -> Delivery:
+    return Delivery(
+        server=flags["server"] or settings.agent.server,
+        hostname=hostname,
+        token=read_token(flags["token_file"] or settings.agent.token_file),
+        spool=flags["spool"] or settings.agent.spool,
+        spool_bytes=settings.agent.spool_bytes,
+        spool_age=settings.agent.spool_age,
+        timeout=settings.agent.timeout,
+    )
+
+
+def read_token(file: Path | None) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip() if file else ""
+    except OSError as error:
+        raise KscopeError(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise KscopeError(f"{file}: holds no token: `kscope token` makes one") from None

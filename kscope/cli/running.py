@@ -1,0 +1,119 @@
+"""An agent until a signal ends it; what has changed meanwhile is taken up as it goes."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kscope.agent.agent import Agent
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kscope.agent.agent import Delivery
+    from kscope.agent.runner import Plan
+    from kscope.declare.model import Category
+
+    Signals = queue.SimpleQueue[int]
+
+log = logging.getLogger(__name__)
+_LOOK_EVERY = 1.0  # seconds between looks at the files
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All that an agent is made of."""
+
+    plans: Sequence[Plan]
+    delivery: Delivery
+    health_category: Category | None
+
+    def agent(self) -> Agent:
+        return Agent(self.plans, self.delivery, self.health_category)
+
+
+def run(
+    parts: Callable[[], Parts],
+    caught: Signals,
+    duration: float | None = None,
+    signature: Callable[[], object] = lambda: None,
+) -> None:
+    """Until a signal says to end, or for `duration` seconds; SIGHUP reads everything again, as does
+    a change of `signature`.
+    """
+    # Taken before what it stands for is read: what changes while that goes on is seen afterwards.
+    seen = signature()
+    made = parts()
+    running = made.agent()
+    running.start()
+    end = float("inf")
+    if duration:
+        running.wait_until_started()
+        end = time.monotonic() + duration
+    while (number := _next_signal(caught, end, signature, seen)) == signal.SIGHUP:
+        seen = signature()
+        try:
+            changed = parts()
+            running = _changed(running, made, changed)
+            made = changed
+            log.info("reloaded")
+        except (KscopeError, OSError) as error:
+            # A configuration that has become bad must not end an agent that works.
+            log.warning("not reloaded: %s", error)
+    running.stop()
+    if not number and all(probe.failure for probe in running.probes):
+        raise KscopeError("no probe could run")
+
+
+def _changed(running: Agent, before: Parts, after: Parts) -> Agent:
+    """The same agent with other probes, or another one where rows go elsewhere."""
+    same = before.delivery == after.delivery and before.health_category == after.health_category
+    if same and after.plans:
+        running.change(after.plans)
+        return running
+    following = after.agent()
+    running.stop()
+    following.start()
+    return following
+
+
+def set_up_logging(*, verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+
+
+def catch_signals(*, until_eof: bool = False) -> Signals:
+    caught: Signals = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: caught.put(number))
+    if until_eof:
+        threading.Thread(target=_wait_for_eof, args=[caught], daemon=True).start()
+    return caught
+
+
+def _wait_for_eof(caught: Signals) -> None:
+    """Whoever started us may not be allowed to signal us: sudo's child is root's."""
+    while sys.stdin and sys.stdin.buffer.read(1):
+        pass
+    caught.put(signal.SIGTERM)
+
+
+def _next_signal(caught: Signals, end: float, signature: Callable[[], object], seen: object) -> int:
+    """The next signal, or 0 when the time is up; what differs from `seen` counts as SIGHUP."""
+    while (left := end - time.monotonic()) > 0:
+        try:
+            return caught.get(timeout=min(left, _LOOK_EVERY))
+        except queue.Empty:
+            if signature() != seen:
+                return signal.SIGHUP
+    return 0

@@ -1,0 +1,41 @@
+"""What a user gives for a probe's option, on a command line or in a file: checked, and read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare import durations
+from kscope.declare.columns import Storage
+from kscope.declare.values import value_problem
+
+if TYPE_CHECKING:
+    from kscope.declare.model import Option
+
+
+def option_value(option: Option, given: Any) -> Any:
+    """The value as the program gets it; a length of time may carry its unit: 5ms.
+
+    Raises ValueError with what is wrong.
+    """
+    if option.choices:
+        if given not in option.choices:
+            raise ValueError(f"{given!r} is not one of {', '.join(option.choices)}")
+        return given
+    value = _read(option, given) if isinstance(given, str) else given
+    if problem := value_problem(option.type, value):
+        raise ValueError(problem)
+    if option.least is not None and value < option.least:
+        raise ValueError(f"{given} is less than {option.least}, the least")
+    if option.most is not None and value > option.most:
+        raise ValueError(f"{given} is more than {option.most}, the most")
+    return value
+
+
+def _read(option: Option, text: str) -> Any:
+    if option.type.unit == "us":
+        return durations.microseconds(text)
+    number = {Storage.INTEGER: int, Storage.REAL: float}.get(option.type.storage)
+    try:
+        return number(text) if number else text
+    except ValueError:
+        return text  # for the check to say what it is not
