@@ -21,10 +21,13 @@ import urllib.parse
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from kscope import __version__
 from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 try:  # the server reads both; zstd is smaller and cheaper where it is to be had
     import zstandard
@@ -37,6 +40,16 @@ DEFAULT_PORT = 8081
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 # Answers after which the same bytes may well be taken later.
 _AGAIN = frozenset({401, 403, 404, 408, 425, 429})
+
+
+def read_token(file: Path | None) -> str:
+    """The token in a file, or none without one."""
+    try:
+        return file.read_text(encoding="utf-8").strip() if file else ""
+    except OSError as error:
+        raise KscopeError(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise KscopeError(f"{file}: holds no token: `kscope token` makes one") from None
 
 
 @dataclass(frozen=True, slots=True)

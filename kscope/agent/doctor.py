@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import platform
 import re
 import shutil
-import urllib.parse
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kscope.agent import kernel
 from kscope.agent.bpfstats import BpfStatistics, load_trivial_program
-from kscope.client import DEFAULT_PORT, clock_ahead
+from kscope.client import Endpoint, explain
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ _CAPABILITIES = {
     "CAP_SYS_PTRACE": (19, "name the frames of other users' processes"),
     "CAP_DAC_READ_SEARCH": (2, "read tracefs, and binaries for their symbols"),
     "CAP_SYSLOG": (34, "read kernel addresses, for the names of kernel frames"),
-    "CAP_SYS_RESOURCE": (24, "lock memory for maps, on kernels before 5.11"),
 }
 
 
@@ -49,7 +46,7 @@ class Finding:
     mend: str = ""
 
 
-def examine(server: str) -> Iterator[Finding]:
+def examine(server: str, token: str = "") -> Iterator[Finding]:
     """Everything there is to say about this host; `server` is the ingest listener's address."""
     yield Finding(Verdict.OK, "kernel", f"{platform.release()} {platform.machine()}")
     checks: tuple[Callable[[], Finding], ...] = (
@@ -69,7 +66,7 @@ def examine(server: str) -> Iterator[Finding]:
     for check in checks:
         yield check()
     yield from _capabilities()
-    yield from _server(server)
+    yield from _server(server, token)
 
 
 def _bcc() -> Finding:
@@ -97,17 +94,25 @@ def _bpf_syscall() -> Finding:
 
 
 def _tracefs() -> Finding:
-    if (kernel.TRACEFS / "events" / "sched" / "sched_switch" / "format").exists():
+    if kernel.is_there(kernel.TRACEFS / "events" / "sched" / "sched_switch" / "format"):
         return Finding(Verdict.OK, "tracefs", f"{kernel.TRACEFS}, with sched_switch")
-    command = f"mount -t tracefs tracefs {kernel.TRACEFS}"
-    if not os.access(kernel.TRACEFS, os.R_OK | os.X_OK) and kernel.TRACEFS.exists():
+    try:
+        (kernel.TRACEFS / "events").stat()
+    except PermissionError:
         return Finding(Verdict.FAILED, "tracefs", f"{kernel.TRACEFS} cannot be read",
                        "run as root, or with CAP_DAC_READ_SEARCH")  # fmt: skip
-    verdict = Verdict.WARNING if os.geteuid() == 0 else Verdict.FAILED
-    return Finding(verdict, "tracefs", "not mounted; the agent mounts it when root", command)
+    except OSError:
+        verdict = Verdict.WARNING if os.geteuid() == 0 else Verdict.FAILED
+        return Finding(verdict, "tracefs", "not mounted; the agent mounts it when root",
+                       f"mount -t tracefs tracefs {kernel.TRACEFS}")  # fmt: skip
+    return Finding(Verdict.FAILED, "tracefs", f"{kernel.TRACEFS} without sched_switch",
+                   "needs a kernel built with CONFIG_EVENT_TRACING")  # fmt: skip
 
 
 def _syscall_tracepoints() -> Finding:
+    if not kernel.is_there(kernel.TRACEFS / "events"):
+        return Finding(Verdict.WARNING, "syscall tracepoints", "cannot be told without tracefs",
+                       "as for tracefs")  # fmt: skip
     if kernel.offers("tracepoint:raw_syscalls:sys_enter"):
         return Finding(Verdict.OK, "syscall tracepoints", "there")
     return Finding(Verdict.WARNING, "syscall tracepoints", "none: some probes cannot run",
@@ -124,13 +129,10 @@ def _kprobes() -> Finding:
 
 
 def _btf() -> Finding:
-    headers = Path(f"/lib/modules/{platform.release()}/build")
     if kernel.BTF.exists():
         return Finding(Verdict.OK, "btf", f"{kernel.BTF}; kernel headers are not needed")
-    if headers.exists():
-        return Finding(Verdict.OK, "btf", f"none, but headers in {headers}")
     return Finding(Verdict.WARNING, "btf", "none: probes of kernel structs cannot run",
-                   f"apt install linux-headers-{platform.release()}")  # fmt: skip
+                   "needs a kernel built with CONFIG_DEBUG_INFO_BTF")  # fmt: skip
 
 
 def _kernel_symbols() -> Finding:
@@ -192,42 +194,65 @@ def _capabilities() -> Iterator[Finding]:
     status = Path("/proc/self/status").read_text(encoding="ascii")
     found = re.search(r"^CapEff:\s+([0-9a-f]+)$", status, re.MULTILINE)
     effective = int(found[1], 16) if found else 0
-    for name, (bit, use) in _CAPABILITIES.items():
-        if effective >> bit & 1:
+    lacking = {name: use for name, (bit, use) in _CAPABILITIES.items() if not effective >> bit & 1}
+    for name, (_, use) in _CAPABILITIES.items():
+        if name not in lacking:
             yield Finding(Verdict.OK, name, use)
-        else:
-            yield Finding(Verdict.WARNING, name, f"lacking: {use}",
-                          f"systemd: AmbientCapabilities={name}; shell: sudo capsh "
-                          f"--caps={name.lower()}+eip ... or run as root")  # fmt: skip
+    if lacking:
+        listed = "; ".join(f"{name} ({use})" for name, use in lacking.items())
+        yield Finding(Verdict.WARNING, "capabilities", f"lacking: {listed}", _grant())
 
 
-def _server(url: str) -> Iterator[Finding]:
-    parts = urllib.parse.urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port or DEFAULT_PORT, timeout=5)
+def _grant() -> str:
+    if os.geteuid() == 0:
+        return "root is without them: grant them where the container or the unit is declared"
+    wanted = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in _CAPABILITIES)
+    return (
+        "run as root, or with these alone: sudo setpriv --reuid=$(id -u) --regid=$(id -g) "
+        f"--init-groups --inh-caps={wanted} --ambient-caps={wanted} kscope agent"
+    )
+
+
+def _server(url: str, token: str) -> Iterator[Finding]:
     try:
-        connection.request("GET", parts.path.rstrip("/") + "/healthz")
-        answer = connection.getresponse()
-        answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        yield Finding(Verdict.FAILED, "server", f"{url}: {error}",
-                      "start one (kscope serve), or name another with --server")  # fmt: skip
+        endpoint = Endpoint(url, token, timeout=5)
+    except KscopeError as error:
+        yield Finding(Verdict.FAILED, "server", str(error),
+                      "name one with --server, or under agent: in kernelscope.yaml")  # fmt: skip
         return
-    finally:
-        connection.close()
-    if answer.status != 200:
+    answer = endpoint.health()
+    if not answer.status:
+        yield Finding(Verdict.FAILED, "server", answer.detail,
+                      "start one (kscope serve), or name another with --server")  # fmt: skip
+    elif not answer.accepted:
         yield Finding(Verdict.FAILED, "server", f"{url}: HTTP {answer.status} from /healthz",
                       "is this the ingest listener of a Kernelscope server?")  # fmt: skip
-        return
-    yield Finding(Verdict.OK, "server", f"{url} answers")
-    yield _clock(answer.headers.get("Date"))
+    else:
+        yield Finding(Verdict.OK, "server", f"{url} answers")
+        yield _clock(answer.clock_ahead)
+        yield _token(endpoint, given=bool(token))
+    endpoint.close()
 
 
-def _clock(date: str | None) -> Finding:
-    ahead = clock_ahead(date)
+def _clock(ahead: float | None) -> Finding:
     if ahead is None:
-        return Finding(Verdict.WARNING, "clock", "the server did not say its time")
+        return Finding(Verdict.WARNING, "clock", "the server did not say its time",
+                       "compare by hand: date --utc, on both")  # fmt: skip
     if abs(ahead) < 5:
         return Finding(Verdict.OK, "clock", "agrees with the server's")
     return Finding(Verdict.WARNING, "clock", f"the server's is {ahead:+.0f} s off ours: rows would "
                    "stand at the wrong time", "timedatectl set-ntp true, on both")  # fmt: skip
+
+
+def _token(endpoint: Endpoint, *, given: bool) -> Finding:
+    """By a request that holds no rows: who may send is asked before what was sent is."""
+    answer = endpoint.post(b"{}", "", "")
+    if answer.status in (401, 403):
+        return Finding(Verdict.FAILED, "token", explain(answer),
+                       "kscope token makes one: its file is for --token-file, the lines that it "
+                       "prints are for the server's kernelscope.yaml")  # fmt: skip
+    if answer.retry:
+        return Finding(Verdict.FAILED, "token", f"rows are not taken: {explain(answer)}",
+                       "the server's log says why")  # fmt: skip
+    detail = "taken by the server" if given else "none is needed"
+    return Finding(Verdict.OK, "token", detail)

@@ -19,7 +19,16 @@ _CLONE = r"(?:\.isra\.\d+|\.constprop\.\d+|\.part\.\d+)*"
 
 def mount_tracefs() -> None:
     """Containers and minimal systems boot without tracefs, which holds the tracepoint formats."""
-    if (TRACEFS / "events").is_dir():
+    try:
+        (TRACEFS / "events").stat()
+    except PermissionError:
+        raise KscopeError(
+            f"{TRACEFS} cannot be read: run as root, or with the capabilities that "
+            "`kscope doctor` names"
+        ) from None
+    except OSError:
+        pass  # not there
+    else:
         return
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(b"tracefs", bytes(TRACEFS), b"tracefs", 0, None) == 0:
@@ -29,6 +38,15 @@ def mount_tracefs() -> None:
         f"tracefs is not mounted at {TRACEFS}, and mounting it failed ({reason}): "
         f"as root, mount -t tracefs tracefs {TRACEFS}"
     )
+
+
+def is_there(path: Path) -> bool:
+    """False too where we may not look: tracefs is closed to all but root."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 def offers(place: str) -> bool:
@@ -71,10 +89,8 @@ def why_not(missing: list[str]) -> str:
 
 @functools.cache
 def has_kprobes() -> bool:
-    return (
-        Path("/sys/bus/event_source/devices/kprobe").exists()
-        or (TRACEFS / "kprobe_events").exists()
-    )
+    places = (Path("/sys/bus/event_source/devices/kprobe"), TRACEFS / "kprobe_events")
+    return any(map(is_there, places))
 
 
 @functools.cache

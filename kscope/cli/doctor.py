@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from kscope.agent.doctor import Verdict, examine
+from kscope.client import read_token
+from kscope.config import chosen_settings
 
 if TYPE_CHECKING:
     from kscope.agent.doctor import Finding
@@ -16,14 +19,20 @@ _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "red
 
 
 @click.command()
-@click.option("--server", default="http://127.0.0.1:8081", show_default=True, metavar="URL")
-def doctor(server: str) -> None:
+@click.option(
+    "--config", type=click.Path(path_type=Path, exists=True), help="[./kernelscope.yaml if there]"
+)
+@click.option("--server", metavar="URL", help="[the configuration's, or http://127.0.0.1:8081]")
+@click.option("--token-file", type=click.Path(path_type=Path, exists=True))
+def doctor(config: Path | None, server: str | None, token_file: Path | None) -> None:
     """Say what this host can and cannot do for the agent, and what mends it.
 
     Exit code 1 when something that every agent needs is missing.
     """
+    settings = chosen_settings(config).agent
+    token = read_token(token_file or settings.token_file)
     failed = False
-    for finding in examine(server):
+    for finding in examine(server or settings.server, token):
         failed |= finding.verdict is Verdict.FAILED
         click.echo(_line(finding))
     sys.exit(1 if failed else 0)

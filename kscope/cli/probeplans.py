@@ -13,6 +13,7 @@ from kscope.agent.health import TABLE as HEALTH
 from kscope.agent.plan import Wishes, live_plan, probe_category, replay_plan
 from kscope.cli.probeflags import BUNDLED, dest
 from kscope.cli.running import Parts
+from kscope.client import read_token
 from kscope.config import DEFAULT_FILE, ProbeSettings, Settings, check_probes, chosen_settings
 from kscope.declare.catalog import BUILTIN, load_catalog
 from kscope.errors import KscopeError
@@ -128,12 +129,3 @@ def _delivery(settings: Settings, flags: Mapping[str, Any], hostname: str) -> De
         spool_age=settings.agent.spool_age,
         timeout=settings.agent.timeout,
     )
-
-
-def read_token(file: Path | None) -> str:
-    try:
-        return file.read_text(encoding="utf-8").strip() if file else ""
-    except OSError as error:
-        raise KscopeError(f"{file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise KscopeError(f"{file}: holds no token: `kscope token` makes one") from None

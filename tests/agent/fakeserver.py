@@ -6,6 +6,7 @@ import gzip
 import http.server
 import json
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,12 +26,16 @@ class Received:
 
 @dataclass
 class Server:
-    """`answers` are given in turn, then 200; `received` are all requests, accepted or not."""
+    """`answers` are given in turn, then 200; `received` are all requests, accepted or not.
+
+    `clock_ahead`: by how many seconds its clock is wrong.
+    """
 
     url: str = ""
     answers: list[tuple[int, dict[str, str], dict[str, Any]]] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     connections: int = 0
+    clock_ahead: float = 0.0
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def wait_for(self, count: int, seconds: float = 20) -> None:
@@ -51,6 +56,14 @@ def fake_server() -> Iterator[Server]:
         def setup(self) -> None:
             super().setup()
             state.connections += 1
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or time.time()) + state.clock_ahead)
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["Content-Length"]))

@@ -1,0 +1,130 @@
+"""`kscope doctor`: what a host lacks, and a way to mend each lack."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import needs
+from tests.agent.fakeserver import fake_server
+from tests.serving import ROOT, kscope
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOWHERE = "127.0.0.1:9"
+
+
+def said(*arguments: object, wrapped_in: tuple[str, ...] = ()) -> tuple[int, dict[str, str]]:
+    """Its exit code, and by subject the line with what mends it; every lack has such a line."""
+    command = [*wrapped_in, *kscope("doctor", *map(str, arguments))]
+    done = subprocess.run(
+        command, cwd=ROOT / "tests", capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr == ""
+    found = {}
+    for line in re.split(r"\n(?=\S)", done.stdout.strip()):
+        verdict, subject = re.match(r"(ok|warn|fail) +([^:]+): ", line).groups()  # type: ignore[union-attr]
+        assert (verdict == "ok") == ("\n     -> " not in line), line
+        found[subject] = line
+    return done.returncode, found
+
+
+def nobody(capabilities: str = "") -> tuple[str, ...]:
+    needs.root("becoming another user")
+    if subprocess.run(
+        ["setpriv", "--reuid=nobody", "--clear-groups", "test", "-r", str(ROOT / "kscope")],
+        check=False,
+    ).returncode:
+        needs.lacking("others", f"{ROOT} cannot be read by other users")
+    command = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+    ambient = f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}"
+    return (*command, *(ambient if capabilities else ()))
+
+
+@pytest.mark.bpf
+def test_without_rights_it_names_a_command_that_gives_them() -> None:
+    """No traceback, and the capabilities that it lists are enough to load and read everything."""
+    code, lacks = said("--server", NOWHERE, wrapped_in=nobody())
+    assert code == 1
+    for subject in ("bpf", "tracefs", "kernel symbols", "capabilities"):
+        assert not lacks[subject].startswith("ok"), lacks[subject]
+    granted = re.search(r"--ambient-caps=(\S+)", lacks["capabilities"])
+    assert granted
+    _, mended = said("--server", NOWHERE, wrapped_in=nobody(granted[1]))
+    assert "capabilities" not in mended
+    failed = [subject for subject, line in mended.items() if line.startswith("fail")]
+    assert failed == ["server"]
+
+
+def test_an_agent_without_rights_says_what_it_needs() -> None:
+    """One sentence, no traceback."""
+    command = [*nobody(), *kscope("agent", "offcputime", "--pid", str(os.getpid()), "--folded")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert re.search(r"as root|run as root", done.stderr)
+
+
+def test_a_program_that_is_not_installed_is_named_with_its_package() -> None:
+    """Also where others of its folder are there."""
+    needs.root("hiding a program")
+    program = needs.program("bpftool", "bpftool")
+    hide = f'mount --bind /dev/null {program} && exec "$@"'
+    _, lacks = said("--server", NOWHERE, wrapped_in=("unshare", "-m", "sh", "-c", hide, "sh"))
+    assert lacks["bpftool"].startswith("warn")
+    assert "apt install bpftool" in lacks["bpftool"]
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://h:abc", "'http://h:abc': Port could not be cast"),
+        ("http://127.0.0.1:99999", "Port out of range"),
+        (":99999", "is not the address of a server"),
+        (NOWHERE, "http://127.0.0.1:9: [Errno 111] Connection refused"),
+        ("https://127.0.0.1", "https://127.0.0.1: "),
+    ],
+)
+def test_a_wrong_address_is_a_finding_like_others(url: str, problem: str) -> None:
+    """Whatever is wrong with it, the report goes on to its end."""
+    code, found = said("--server", url)
+    assert code == 1
+    assert problem in found["server"]
+
+
+def test_it_goes_by_the_configuration(tmp_path: Path) -> None:
+    """Server and token are those that the agent would use; a wrong clock, a token that the server
+    does not take: each is said.
+    """
+    with fake_server() as server:
+        (tmp_path / "agent.token").write_text("kscope_secret\n")
+        config = tmp_path / "kernelscope.yaml"
+        address = server.url.removeprefix("http://")
+        config.write_text(f"agent: {{server: 'http://{address}', token_file: agent.token}}\n")
+        server.clock_ahead = -3600
+        _, found = said("--config", config)
+        assert found["server"].startswith("ok")
+        assert found["token"] == "ok   token: taken by the server"
+        assert re.search(r"-3(600|599|601) s off ours", found["clock"])
+        assert "timedatectl" in found["clock"]
+        assert server.received[0].headers["Authorization"] == "Bearer kscope_secret"
+        server.clock_ahead = 0
+        server.answers = [(401, {}, {"detail": "a token is needed", "errors": []})]
+        code, found = said("--server", address)
+        assert code == 1
+        assert found["clock"].startswith("ok")
+        assert "HTTP 401 a token is needed" in found["token"]
+        assert "kscope token" in found["token"]
+
+
+def test_a_token_that_no_header_can_carry_is_said(tmp_path: Path) -> None:
+    """By doctor and agent alike, before anything is sent."""
+    token = tmp_path / "token"
+    token.write_text("gehëim\n")
+    _, found = said("--server", NOWHERE, "--token-file", token)
+    assert "`kscope token` makes one" in found["server"]

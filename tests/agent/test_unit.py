@@ -1,0 +1,104 @@
+"""The systemd unit: systemd takes it, and what it leaves the agent is enough for the probes."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import needs
+from tests.serving import ROOT, kscope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+UNIT = ROOT / "packaging" / "kernelscope-agent.service"
+
+BUSY = """
+import os, time
+while True:
+    time.sleep(0.01)
+    if not os.fork():
+        sum(range(300_000))
+        os._exit(0)
+    os.wait()
+"""
+
+
+def setting(name: str) -> str:
+    found = re.search(rf"^{name}=(.*)$", UNIT.read_text(), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def test_systemd_takes_it_and_calls_it_safe(tmp_path: Path) -> None:
+    """No setting is unknown to it, and its exposure is well below that of an unguarded service."""
+    analyze = needs.program("systemd-analyze", "systemd")
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/opt/kernelscope/bin/kscope", sys.executable))
+    checked = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert UNIT.name not in checked.stderr
+    judged = subprocess.run(
+        [analyze, "security", "--offline=true", "--threshold=40", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert judged.returncode == 0, judged.stdout
+
+
+def test_its_command_is_one_that_kscope_takes() -> None:
+    """Its flags are known, and a per cent sign is written as systemd wants it."""
+    _, *arguments = setting("ExecStart").split()
+    assert all("%" not in part.replace("%%", "") for part in arguments)
+    command = [part.replace("%%", "%") for part in arguments]
+    command[command.index("--config") + 1] = "/dev/null"
+    done = subprocess.run(kscope(*command), capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("there is no probe to run"), done.stderr
+
+
+@pytest.fixture
+def busy() -> Iterator[int]:
+    process = subprocess.Popen([sys.executable, "-c", BUSY])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.bpf
+def test_its_capabilities_are_enough(busy: int) -> None:
+    """With no others root loads programs for tracepoints and perf events and names all frames;
+    doctor has nothing to add.
+    """
+    kept = [name.removeprefix("CAP_").lower() for name in setting("CapabilityBoundingSet").split()]
+    bounding = ",".join(["-all", *(f"+{name}" for name in kept)])
+    confined = ["setpriv", f"--bounding-set={bounding}", "--inh-caps=-all", "--no-new-privs"]
+
+    flags = ("--pid", str(busy), "--children", "--duration", "2", "--json")
+    running = {
+        probe: subprocess.Popen(
+            [*confined, *kscope("agent", probe, *flags)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for probe in ("offcputime", "profile")
+    }
+    rows = {}
+    for probe, process in running.items():
+        out, err = process.communicate(timeout=90)
+        assert process.returncode == 0, err
+        rows[probe] = [json.loads(line) for line in out.splitlines()]
+    stacks = [row["stack"] for row in rows["offcputime"]]
+    assert any("_[k]" in stack and "Py" in stack for stack in stacks)  # both sides have names
+    assert rows["profile"]
+    command = [*confined, *kscope("doctor")]
+    doctor = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "capabilities: lacking" not in doctor.stdout
+    assert "bpf statistics: the probes' own cost can be measured" in doctor.stdout
