@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests.e2e.fakesudo import sudo
 from tests.serving import ROOT
 from tests.workloads import workload
 
@@ -56,14 +57,20 @@ def clone() -> Iterator[Path]:
 
 
 @contextmanager
-def started(clone: Path, *arguments: object, **user: Any) -> Iterator[tuple[str, str]]:
-    """Run it until the body is done, then Ctrl-C; gives the page's address and what it printed."""
+def started(
+    clone: Path, *arguments: object, path: Path | None = None, **user: Any
+) -> Iterator[tuple[str, str]]:
+    """Run it until the body is done, then Ctrl-C; gives the page's address and what it printed.
+
+    `path` is where programs are looked for first.
+    """
+    first = f"{path}:" if path else ""
     log = clone.parent / "output"
     with log.open("w") as output:
         process = subprocess.Popen(
             ["scripts/run", *map(str, arguments)],
             cwd=clone,
-            env=os.environ | {"KSCOPE_PORT": "0"},
+            env=os.environ | {"KSCOPE_PORT": "0", "PATH": f"{first}{os.environ['PATH']}"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -103,6 +110,29 @@ def test_without_bpf_it_says_why_and_plays_a_recording(clone: Path) -> None:
         question = f"{address}api/v1/flamegraph/offcputime"
         notices = _eventually(30, lambda: httpx.get(question).json()["notices"])
         assert "Recorded data" in notices[0]["text"]
+
+
+def test_with_sudo_it_leaves_no_agent_of_roots_behind(clone: Path, tmp_path: Path) -> None:
+    """A user's Ctrl-C ends what sudo started, though sudo would want a password by then."""
+    subprocess.run(["chown", "-R", "nobody", clone], check=True)
+    nobody = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        workload("waiter.c", tmp_path, 60_000) as waiter,
+    ):
+        Path(folder).chmod(0o755)
+        with (
+            sudo(Path(folder), "nobody") as path,
+            started(clone, "--pid", waiter.pid, "--interval", 1, path=path, **nobody) as (
+                address,
+                printed,
+            ),
+        ):
+            waiter.go()
+            assert "recording" not in printed
+            assert any("--pid" in command for command in _running_in(clone))
+            question = f"{address}api/v1/flamegraph/offcputime?pid={waiter.pid}"
+            _eventually(30, lambda: "wait_pipe" in httpx.get(question).json()["names"])
 
 
 def test_it_runs_the_probes_of_the_configuration(clone: Path) -> None:
