@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import gzip
+import json
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,8 +20,7 @@ from kscope.server.live import LiveCatalog
 from kscope.server.metrics import Metrics
 from kscope.server.problems import HANDLERS
 from kscope.store.open import open_store
-from tests.server.test_bad_input import problem, unfinished
-from tests.serving import serving
+from tests.server.test_bad_input import problem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,26 +28,56 @@ if TYPE_CHECKING:
 
     import pytest
 
-MIB = 1024 * 1024
 ROW = {"process": "mysqld", "pid": 1234, "stack": "main;futex_wait", "elapsed": 5123}
 
 
+GOOD = {"hostname": "h", "offcputime": [ROW]}
+
+
+@asynccontextmanager
+async def listening(folder: Path, limits: Limits) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of an ingest listener in this process."""
+    store = await open_store(Settings(SQLite(folder / "k.db")), load_catalog())
+    with ThreadPoolExecutor(1) as decoders:
+        handler = Ingest(LiveCatalog([], store), store.writer, decoders, Metrics(), limits)
+        app = Starlette(routes=routes(handler), exception_handlers=HANDLERS)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://k.test") as client:
+            yield client
+    await store.close()
+
+
 def test_bodies_that_never_end_leave_room(tmp_path: Path) -> None:
-    """What all of them may take up is bounded: one more is told to come later, and then may."""
-    config = tmp_path / "kernelscope.yaml"
-    config.write_text("database: {sqlite: k.db}\nmax_body: 8MiB\n")
-    with serving(tmp_path, "--config", config) as server:
-        with ExitStack() as stack:
-            for _ in range(8):
-                stack.enter_context(unfinished(server.ingest, 8 * MIB, b" " * (8 * MIB - 1)))
-            refused = server.send(b" " * MIB)
-            deadline = time.monotonic() + 20
-            # What was sent may still be on its way to the server.
-            while refused.status_code != 503 and time.monotonic() < deadline:
-                refused = server.send(b" " * MIB)
-            problem(refused, 503)
-            assert refused.headers["retry-after"] == "1"
-        server.post({"hostname": "h", "offcputime": [ROW]})
+    """What all of them may take up is bounded, as sent and unfolded: one more is told to come
+    later, and then may.
+    """
+    many = json.dumps(GOOD | {"offcputime": [ROW] * 1000}).encode()
+
+    async def run() -> None:
+        taken = asyncio.Event()
+
+        async def unfinished() -> AsyncIterator[bytes]:
+            yield b" " * 60_000
+            taken.set()
+            await asyncio.sleep(60)
+
+        async with listening(tmp_path, Limits(in_flight=100_000)) as client:
+            waiting = asyncio.create_task(client.post("/", content=unfinished()))
+            await taken.wait()
+            for refused in (
+                await client.post("/", content=b" " * 60_000),
+                await client.post(
+                    "/", content=gzip.compress(many), headers={"Content-Encoding": "gzip"}
+                ),
+            ):
+                problem(refused, 503)
+                assert refused.headers["retry-after"] == "1"
+            assert (await client.post("/", json=GOOD)).status_code == 200
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            assert (await client.post("/", content=many[:80_000])).status_code == 400
+
+    asyncio.run(run())
 
 
 def test_a_body_that_does_not_come(tmp_path: Path) -> None:
@@ -58,21 +88,13 @@ def test_a_body_that_does_not_come(tmp_path: Path) -> None:
             yield b" "
             await asyncio.sleep(pause)
 
-    async def run() -> list[httpx.Response]:
-        store = await open_store(Settings(SQLite(tmp_path / "k.db")), load_catalog())
-        live = LiveCatalog([], store)
-        limits = Limits(silence=0.2, whole=0.4)
-        with ThreadPoolExecutor(1) as decoders:
-            handler = Ingest(live, store.writer, decoders, Metrics(), limits)
-            app = Starlette(routes=routes(handler), exception_handlers=HANDLERS)
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://k.test") as client:
-                answers = [await client.post("/", content=dripping(p)) for p in (60, 0.01)]
-        await store.close()
-        return answers
+    async def run() -> None:
+        async with listening(tmp_path, Limits(silence=0.2, whole=0.4)) as client:
+            for pause in (60, 0.01):
+                answer = await client.post("/", content=dripping(pause))
+                assert "within 0.2 seconds" in problem(answer, 408)["detail"]
 
-    for answer in asyncio.run(run()):
-        assert "within 0.2 seconds" in problem(answer, 408)["detail"]
+    asyncio.run(run())
 
 
 def test_whatever_goes_wrong_with_the_categories_is_told(
