@@ -43,7 +43,7 @@ class ProbeGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         catalog = catalog_of(settings_of(ctx.params.get("config")))
-        return _command(probe_category(catalog, cmd_name))
+        return probe_command(probe_category(catalog, cmd_name))
 
 
 @click.group(cls=ProbeGroup, invoke_without_command=True)
@@ -69,7 +69,7 @@ def agent(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
     )
 
 
-def _command(category: Category) -> click.Command:
+def probe_command(category: Category) -> click.Command:
     def run_it(**flags: Any) -> None:
         _run_probe(category.table, flags)
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from kscope.cli.reference import pages
 from kscope.declare.catalog import BUILTIN, load_catalog
+from kscope.errors import KscopeError
 from kscope.generate.output import compare, write
 from kscope.generate.render import render
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @click.command()
@@ -26,19 +32,31 @@ from kscope.generate.render import render
     help="The folder below which the files go. Default: this one.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where a file differs.")
-def generate(categories: tuple[str, ...], output: Path, *, check: bool) -> None:
+@click.pass_context
+def generate(
+    ctx: click.Context, /, categories: tuple[str, ...], output: Path, *, check: bool
+) -> None:
     """Make DDL, JSON Schemas, chart configs and reference pages from the category files.
 
     Exit code 0: all is as it should be. 1: --check found a difference. 2: a category file is wrong.
     """
-    files = render(load_catalog(categories or (BUILTIN,)))
-    drifts = compare(files, output) if check else write(files, output)
+    files = {**render(load_catalog(categories or (BUILTIN,))), **_pages(ctx)}
+    try:
+        drifts = compare(files, output) if check else write(files, output)
+    except OSError as error:
+        raise KscopeError(f"{error.filename}: {error.strerror}") from None
     for drift in drifts:
         click.echo(f"{drift.how if check else _DONE[drift.how]}: {drift.path}", err=check)
     if check and drifts:
         click.echo("run `kscope generate` and commit what it writes", err=True)
         sys.exit(1)
     click.echo(f"{len(files)} files {'are as declared' if check else 'up to date'}")
+
+
+def _pages(ctx: click.Context) -> Mapping[str, str]:
+    group = ctx.find_root().command
+    assert isinstance(group, click.Group)
+    return pages(group, load_catalog())
 
 
 _DONE = {"missing": "wrote", "changed": "updated", "orphaned": "removed"}

@@ -118,7 +118,10 @@ def _probe() -> dict[str, Any]:
         "description": "what `kscope agent` runs to collect rows; left out: others send them",
         **_object(
             {
-                "engine": {"enum": list(ENGINES), "description": "what runs the program"},
+                "engine": {
+                    "enum": list(ENGINES),
+                    "description": f"what runs the program: {' or '.join(ENGINES)}",
+                },
                 "program": _line("a file in the probes/ folder beside the category's folder"),
                 "script": {"type": "string", "minLength": 1, "description": "the program inline"},
                 "options": {
@@ -155,9 +158,16 @@ def _option() -> dict[str, Any]:
     flags = [name for name in TYPES if name not in {"stack", "histogram", "timestamp"}]
     return _object(
         {
-            "type": {"enum": flags},
-            "default": {"type": ["integer", "number", "string", "boolean"]},
-            "define": {"type": "string", "pattern": CONSTANT},
+            "type": {"enum": flags, "description": "a column type: what the flag takes"},
+            "default": {
+                "type": ["integer", "number", "string", "boolean"],
+                "description": "what holds without the flag",
+            },
+            "define": {
+                "type": "string",
+                "pattern": CONSTANT,
+                "description": "the constant that the program finds it in",
+            },
             "choices": {
                 "type": "object",
                 "additionalProperties": {"type": "integer"},
@@ -181,7 +191,11 @@ def _attach() -> dict[str, Any]:
                 "description": "kprobe:FUNCTION, tracepoint:GROUP:NAME or perf:cpu-clock@RATE, "
                 "the rate a number or an option's name",
             },
-            "run": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+            "run": {
+                "type": "string",
+                "pattern": "^[A-Za-z_][A-Za-z0-9_]*$",
+                "description": "the program's function",
+            },
             "define": {
                 "type": "string",
                 "pattern": CONSTANT,
@@ -200,9 +214,13 @@ def _collect() -> dict[str, Any]:
             {"type": "array", "items": field, "minItems": 1, "maxItems": 4},
             _object(
                 {
-                    "from": field,
-                    "names": {"type": "object", "additionalProperties": {"type": "string"}},
-                    "as": {"enum": list(DECODES)},
+                    "from": {**field, "description": "the field that holds the number"},
+                    "names": {
+                        "type": "object",
+                        "additionalProperties": {"type": "string"},
+                        "description": "number: word; a number without one stays",
+                    },
+                    "as": {"enum": list(DECODES), "description": "what the number stands for"},
                 },
                 required=("from",),
             ),
@@ -212,8 +230,16 @@ def _collect() -> dict[str, Any]:
     }
     names = {kind: _line(f"the program's {kind}") for kind in COLLECT_KINDS}
     return {
+        "description": "how what the program saw becomes rows",
         **_object(
-            {**names, "columns": {"type": "object", "additionalProperties": source}},
+            {
+                **names,
+                "columns": {
+                    "type": "object",
+                    "additionalProperties": source,
+                    "description": "column: where its value comes from",
+                },
+            },
             required=("columns",),
         ),
         "oneOf": [{"required": [kind]} for kind in COLLECT_KINDS],

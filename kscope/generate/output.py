@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kscope.generate.render import OWNED
+from kscope.generate.render import OWNED, SHARED, has_notice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,9 +47,12 @@ def _read(path: Path) -> bytes | None:
 
 
 def _orphans(files: Mapping[str, str], root: Path) -> list[Drift]:
-    return [
-        Drift(path, "orphaned")
-        for folder in OWNED
-        for file in (root / folder).glob("*")
-        if file.is_file() and (path := file.relative_to(root).as_posix()) not in files
+    found = [file for folder in OWNED for file in (root / folder).rglob("*") if file.is_file()]
+    found += [
+        file
+        for file in (root / SHARED).rglob("*")
+        if file.is_file() and has_notice(file.read_bytes())
     ]
+    # Files such as .gitkeep are for the tools that keep folders.
+    paths = [file.relative_to(root).as_posix() for file in found if not file.name.startswith(".")]
+    return [Drift(path, "orphaned") for path in paths if path not in files]

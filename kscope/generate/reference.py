@@ -2,66 +2,102 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kscope.declare.chartkinds import KINDS
 from kscope.declare.columns import TYPES
-from kscope.declare.metaschema import category_schema
+from kscope.declare.metaschema import DECODES, category_schema
+from kscope.generate.markdown import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
 
 
 def category_reference() -> str:
     """Markdown on everything that a category file may hold."""
-    schema = category_schema()
-    column = schema["properties"]["columns"]["items"]
-    return "\n".join(
-        [
-            "# Category files",
-            "",
-            "A file with `table` and `columns` is complete; `hostname` and `time` are in every",
-            "table and need no line.",
-            "",
-            "## Keys",
-            "",
-            *_keys(schema),
-            "",
-            "## Keys of a column",
-            "",
-            *_keys(column),
-            "",
-            "## Column types",
-            "",
-            "A *dimension* groups and is kept in rollups, an *identity* only filters, a *value*",
-            "adds up.",
-            "",
-            *_table(
-                ("type", "role", "unit", "holds"),
-                ((f"`{t.name}`", t.role, t.unit, t.help) for t in TYPES.values()),
-            ),
-            "",
-            "## Chart kinds",
-            "",
-            *_table(("kind", "shows"), ((f"`{kind.name}`", kind.help) for kind in KINDS.values())),
-            "",
-        ]
+    return "\n".join([*_head(), *_nested(category_schema()), *_types(), ""])
+
+
+def _head() -> list[str]:
+    return [
+        "# Category files",
+        "",
+        "A file with `table` and `columns` is complete; `hostname` and `time` are in every",
+        "table and need no line.",
+        "",
+        "## Keys",
+        "",
+        *_keys(category_schema()),
+    ]
+
+
+def _nested(schema: Mapping[str, Any]) -> Iterator[str]:
+    keys = schema["properties"]
+    probe = keys["probe"]["properties"]
+    collect = probe["collect"]
+    columns = collect["properties"]["columns"]["additionalProperties"]
+    sections = (
+        ("`columns`: each column", keys["columns"]["items"]),
+        ("`charts`: each chart", keys["charts"]["items"]),
+        ("`probe`", keys["probe"]),
+        ("`probe.options`: each option, under its name", probe["options"]["additionalProperties"]),
+        ("`probe.attach`: each place", probe["attach"]["items"]),
+        ("`probe.collect`", collect),
+    )
+    for title, part in sections:
+        yield from ("", f"## {title}", "", *_keys(part))
+    yield from (
+        "",
+        "## `probe.collect.columns`: each column, under its name",
+        "",
+        f"It is {columns['description']}.",
+        "",
+        *_keys(columns["anyOf"][-1]),
+        "",
+        f"`as` is one of {', '.join(f'`{name}`' for name in DECODES)}.",
     )
 
 
-def _keys(schema: Mapping[str, object]) -> list[str]:
-    properties, required = schema["properties"], schema["required"]
-    assert isinstance(properties, dict)
-    assert isinstance(required, list)
-    return _table(
+def _types() -> list[str]:
+    return [
+        "",
+        "## Column types",
+        "",
+        "A *dimension* groups and is kept in rollups, an *identity* only filters, a *value*",
+        "adds up.",
+        "",
+        *table(
+            ("type", "role", "unit", "holds"),
+            ((f"`{t.name}`", t.role, t.unit, t.help) for t in TYPES.values()),
+        ),
+        "",
+        "## Chart kinds",
+        "",
+        *table(("kind", "shows"), ((f"`{kind.name}`", kind.help) for kind in KINDS.values())),
+    ]
+
+
+def _keys(schema: Mapping[str, Any]) -> list[str]:
+    return table(
         ("key", "needed", "what it says"),
         (
-            (f"`{key}`", "yes" if key in required else "", str(rule.get("description", "")))
-            for key, rule in properties.items()
+            (f"`{key}`", _needed(key, schema), _says(rule))
+            for key, rule in schema["properties"].items()
         ),
     )
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
+def _says(rule: Mapping[str, Any]) -> str:
+    # An editor shows what each of these is; here they have tables of their own.
+    if rule.get("enum") == list(TYPES):
+        return "one of the column types below"
+    if rule.get("enum") == list(KINDS):
+        return "one of the chart kinds below"
+    return str(rule.get("description", ""))
+
+
+def _needed(key: str, schema: Mapping[str, Any]) -> str:
+    if key in schema["required"]:
+        return "yes"
+    others = [branch["required"][0] for branch in schema.get("oneOf", ())]
+    return f"or {', '.join(f'`{o}`' for o in others if o != key)}" if key in others else ""

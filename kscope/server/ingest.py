@@ -42,6 +42,18 @@ _ACCEPTED_TYPES = frozenset(
 # Smaller bodies take less time to decode than a hop to another thread.
 _INLINE = 16 * 1024
 _MAX_KEY = 255
+# What an answer says of its rows.
+STATUSES = {
+    200: "stored, with the number of rows of each table, and whether it was stored before",
+    400: "not JSON, not UTF-8, or not what its Content-Encoding says",
+    401: "a token is needed",
+    403: "the token has no scope `ingest`, or the request comes from a web page",
+    408: "the body did not come in time",
+    413: "too large as sent, or unfolded: send fewer rows at a time",
+    415: "a Content-Type or Content-Encoding that is not taken",
+    422: "rows that do not fit their category; `errors` has a JSON pointer to each",
+    503: "not now: send again after `Retry-After` seconds",
+}
 
 
 class Ingest:

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from kscope.query.questions import QUESTIONS
 
 CASES = Path(__file__).parent.parent / "cases"
 
@@ -73,26 +76,66 @@ def update(
 
 
 def test_check_names_what_is_missing_changed_and_orphaned(tmp_path: Path) -> None:
-    """The drift check sees all three kinds, writes nothing, and a plain run mends them."""
+    """The drift check sees all three kinds, writes nothing, and a plain run mends them; what others
+    wrote beside the reference is left alone.
+    """
     shutil.copytree(CASES / "minimal" / "categories", tmp_path / "categories")
     arguments = ("generate", "--categories", "categories")
     assert kscope(*arguments, folder=tmp_path).returncode == 0
     (tmp_path / "sql/generated/sqlite.sql").write_text("-- mine\n")
     (tmp_path / "sql/generated/mysql.sql").unlink()
     (tmp_path / "schema/generated/old.schema.json").write_text("{}")
+    (tmp_path / "sql/generated/old").mkdir()
+    (tmp_path / "sql/generated/old/sqlite.sql").write_text("")
+    (tmp_path / "sql/generated/.gitkeep").write_text("")
+    page = (tmp_path / "docs/reference/categories.md").read_text()
+    (tmp_path / "docs/reference/old.md").write_text(page)
+    (tmp_path / "docs/reference/mine.md").write_text("# Not generated\n")
     before = tree(tmp_path)
 
     check = kscope(*arguments, "--check", folder=tmp_path)
 
     assert check.returncode == 1
     assert check.stderr.splitlines()[:-1] == [
+        "orphaned: docs/reference/old.md",
         "orphaned: schema/generated/old.schema.json",
         "missing: sql/generated/mysql.sql",
+        "orphaned: sql/generated/old/sqlite.sql",
         "changed: sql/generated/sqlite.sql",
     ]
     assert tree(tmp_path) == before
     assert kscope(*arguments, folder=tmp_path).returncode == 0
     assert kscope(*arguments, "--check", folder=tmp_path).returncode == 0
+    assert (tmp_path / "docs/reference/mine.md").exists()
+
+
+def test_a_header_names_the_file_that_was_read(tmp_path: Path) -> None:
+    """Whoever finds a generated file is sent to the one to edit, on whichever machine."""
+    shutil.copytree(CASES / "minimal" / "categories", tmp_path / "conf/mine")
+    for folder in ("conf/mine", str(tmp_path / "conf/mine")):
+        kscope("generate", "--categories", folder, folder=tmp_path)
+        schema = next((tmp_path / "schema/generated").iterdir()).read_text()
+        assert re.search(r"kscope generate` from (conf/)?mine/\w+\.yaml: edit", schema)
+        assert "mine/: edit" in (tmp_path / "sql/generated/sqlite.sql").read_text()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """Said in one line."""
+    run = kscope("generate", "--output", "/proc/kscope", folder=tmp_path)
+    assert run.returncode == 1
+    assert re.fullmatch(r"/proc/kscope\S*: [A-Z].*\n", run.stderr)
+
+
+def test_the_reference_has_every_command_and_question() -> None:
+    """The pages follow the program: what `--help` lists and what is answered is on them."""
+    pages = CASES.parent.parent / "docs/reference"
+    listed = kscope("--help", folder=CASES).stdout.partition("Commands:")[2]
+    commands = re.findall(r"^  (\w+)", listed, re.MULTILINE)
+    assert {"serve", "agent", "query"} <= set(commands)
+    for command in commands:
+        assert f"\n## `kscope {command}`\n" in (pages / "cli.md").read_text()
+    for name in QUESTIONS:
+        assert f"/api/v1/{name}/{{table}}" in (pages / "http.md").read_text()
 
 
 def test_what_is_committed_is_what_the_categories_say() -> None:

@@ -1,0 +1,100 @@
+"""The pages of the reference that only the command line can know: commands, and HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kscope.cli.httpreference import http_reference
+from kscope.generate.markdown import table
+from kscope.generate.render import SHARED, page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from kscope.declare.model import Catalog, Category
+
+# The probe that stands for all in the pages.
+_EXAMPLE = "offcputime"
+_NO_WRAP = "\b"
+
+
+def pages(group: click.Group, catalog: Catalog) -> Mapping[str, str]:
+    """Relative path -> text. `catalog` is the built-in one."""
+    example = catalog.get(_EXAMPLE)
+    assert example is not None
+    return {
+        f"{SHARED}/cli.md": page("kscope/cli", "\n".join([*_commands(group, example), ""])),
+        f"{SHARED}/http.md": page("kscope/server", http_reference(example)),
+    }
+
+
+def _commands(group: click.Group, example: Category) -> Iterator[str]:
+    yield from (
+        "# Commands",
+        "",
+        "Exit codes: 0 done; 1 it could not be done, and the last line says why; 2 a category",
+        "file, a configuration or an option is wrong. `--help` shows the same of each command.",
+    )
+    context = click.Context(group, info_name="kscope")
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield from _command(f"kscope {name}", command)
+        if name == "agent":
+            # Imported late, as the command itself is.
+            from kscope.cli.agent import probe_command  # noqa: PLC0415
+
+            yield from _command(f"kscope agent {example.table}", probe_command(example))
+
+
+def _command(name: str, command: click.Command) -> Iterator[str]:
+    arguments = [p for p in command.params if isinstance(p, click.Argument)]
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    usage = " ".join([name, "[OPTION]...", *map(_argument, arguments)])
+    if isinstance(command, click.Group):
+        usage += " [PROBE]"
+    yield from ("", f"## `{name}`", "", f"    {usage}", "", *_prose(command.help or ""))
+    yield ""
+    yield from table(("option", "takes", "what it does", "default"), map(_row, options))
+
+
+def _prose(text: str) -> Iterator[str]:
+    """Paragraphs; one that click is told not to wrap keeps its lines."""
+    for index, part in enumerate(text.strip().split("\n\n")):
+        lines = [line.strip() for line in part.splitlines()]
+        if index:
+            yield ""
+        if lines[0] == _NO_WRAP:
+            yield from (f"    {line}" for line in lines[1:])
+        else:
+            yield from lines
+
+
+def _argument(argument: click.Argument) -> str:
+    name = argument.metavar or (argument.name or "").upper()
+    return name if argument.required or name.startswith("[") else f"[{name}]"
+
+
+def _row(option: click.Option) -> tuple[str, str, str, str]:
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    given = option.default
+    default = " ".join(given) if isinstance(given, (list, tuple)) else given
+    shown = option.show_default and default not in (None, "")
+    return names, _takes(option), option.help or "", f"`{default}`" if shown else ""
+
+
+def _takes(option: click.Option) -> str:
+    kind: Any = option.type
+    if option.is_flag:
+        return ""
+    if isinstance(kind, click.Choice):
+        return " ".join(f"`{choice}`" for choice in kind.choices)
+    if option.metavar:
+        return option.metavar
+    least, most = (getattr(kind, name, None) for name in ("min", "max"))
+    number = isinstance(kind, (click.types.IntParamType, click.types.FloatParamType))
+    text = "number" if number else str(kind.name)
+    text += f" from {least}" if least is not None else ""
+    return text + (f" to {most}" if most is not None else "")
