@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import asyncmy
+from asyncmy.constants import FIELD_TYPE
+from asyncmy.converters import conversions
 from asyncmy.cursors import SSCursor
 from databases import Database
 from databases.core import Connection
@@ -49,6 +51,14 @@ _DEADLINE = (
     " /*M! , max_statement_time={seconds} */ /*!80000 , max_execution_time={milliseconds} */"
 )
 
+
+def _number(text: str) -> int | float:
+    """MySQL sums whole numbers to decimals."""
+    return float(text) if "." in text else int(text)
+
+
+_DECODERS = conversions | {FIELD_TYPE.DECIMAL: _number, FIELD_TYPE.NEWDECIMAL: _number}
+
 log = logging.getLogger(__name__)
 
 
@@ -58,7 +68,7 @@ class MySQLEngine:
         self.dialect: sa.engine.Dialect = pymysql.dialect(paramstyle="pyformat")
         self._writing = asyncio.Lock()
         self._writer = self._database(_WRITER, 2, stmt_cache_size=32)
-        self._readers = self._database(_READER, READERS)
+        self._readers = self._database(_READER, READERS, conv=_DECODERS)
         self._killers: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
