@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Minute:
     pairs: Sequence[Pair]
     elapsed: Sequence[int]
     count: Sequence[int]
+    lengths: Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,27 @@ class Fleet:
         for minute in range(minutes):
             for host, pairs in enumerate(everyone):
                 rows = ROWS_PER_MINUTE + chance.randrange(-50, 51)
+                elapsed = [int(chance.expovariate(1 / 20_000)) for _ in range(rows)]
+                count = chance.choices((1, 1, 2, 3, 8), k=rows)
                 yield Minute(
                     f"web-{host:03}",
                     start + minute * MINUTE + host * 1_234_567 + chance.randrange(1_000_000),
                     chance.choices(pairs, cum_weights=weights, k=rows),
-                    [int(chance.expovariate(1 / 20_000)) for _ in range(rows)],
-                    chance.choices((1, 1, 2, 3, 8), k=rows),
+                    elapsed,
+                    count,
+                    [_lengths(chance, *row) for row in zip(elapsed, count, strict=True)],
                 )
+
+
+def _lengths(chance: random.Random, elapsed: int, count: int) -> tuple[int, ...]:
+    """How many of a row's waits are of each power of two, as the probe counts them."""
+    cuts = sorted(chance.random() for _ in range(count - 1))
+    ends = [0, *(int(cut * elapsed) for cut in cuts), elapsed]
+    slots = [max(0, (stop - start).bit_length() - 1) for start, stop in pairwise(ends)]
+    counts = [0] * (max(slots) + 1)
+    for slot in slots:
+        counts[slot] += 1
+    return tuple(counts)
 
 
 def _stack(chance: random.Random, number: int) -> str:
