@@ -7,7 +7,7 @@ whole stack's at a time, and only what is done for each stack is a step of Pytho
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import count, repeat
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -55,16 +55,13 @@ class Shape:
     def totals(self, values: Iterable[Number]) -> list[Number]:
         """Give each node the values of the paths that go through it."""
         totals: list[Number] = [0] * len(self.name)
-        # Runs of open nodes that have all the same total: [depth of the first, node, total].
-        runs: list[list[Number]] = [[0, 0, 0]]
-        depth = 0
+        runs = _Runs(totals)
         for branch, value in zip(self.branches, values, strict=True):
             if branch.depth > branch.shared:
-                _close(totals, runs, branch.shared, depth)
-                runs.append([branch.shared + 1, branch.first, 0])
-                depth = branch.depth
-            runs[-1][2] += value
-        _close(totals, runs, -1, depth)
+                runs.close(branch.shared)
+                runs.open(branch)
+            runs.sums[-1] += value
+        runs.close(-1)
         return totals
 
     def parents(self) -> list[int]:
@@ -81,19 +78,38 @@ class Shape:
         return parents
 
 
-def _close(totals: list[Number], runs: list[list[Number]], shared: int, depth: int) -> None:
-    """No path to come goes through the open nodes from `depth` down to above `shared`."""
-    while runs and depth > shared:
-        start, node, total = runs[-1]
-        lowest = max(int(start), shared + 1)
-        first = int(node) + lowest - int(start)
-        length = depth - lowest + 1
-        totals[first : first + length] = repeat(total, length)
-        depth = lowest - 1
-        if lowest == start:
-            runs.pop()
-            if runs:
-                runs[-1][2] += total
+class _Runs:
+    """The nodes from the root to where the walk is, in runs that have all the same total so far."""
+
+    def __init__(self, totals: list[Number]) -> None:
+        self._totals = totals
+        self._depth = 0
+        # Of each run: the depth and the node that it begins with, and its total.
+        self._starts = [0]
+        self._firsts = [0]
+        self.sums: list[Number] = [0]
+
+    def open(self, branch: Branch) -> None:
+        self._starts.append(branch.shared + 1)
+        self._firsts.append(branch.first)
+        self.sums.append(0)
+        self._depth = branch.depth
+
+    def close(self, shared: int) -> None:
+        """No path to come goes through what is deeper than `shared`."""
+        while self._depth > shared:
+            start, total = self._starts[-1], self.sums[-1]
+            lowest = max(start, shared + 1)
+            node = self._firsts[-1] + lowest - start
+            length = self._depth - lowest + 1
+            self._totals[node : node + length] = [total] * length
+            self._depth = lowest - 1
+            if lowest == start:
+                self._starts.pop()
+                self._firsts.pop()
+                self.sums.pop()
+                if self.sums:
+                    self.sums[-1] += total
 
 
 @dataclass(frozen=True, slots=True)
