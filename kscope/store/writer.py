@@ -31,6 +31,8 @@ _KNOWN_STRINGS = 200_000
 _KNOWN_STACKS = 400_000
 _LOOKUPS_PER_STATEMENT = 500
 _SEQ_LIMIT = 2**31
+# SQLite stores a number below this in three bytes.
+_SMALL_SEQ_LIMIT = 2**23
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,7 @@ class GroupWriter:
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
         self._waiting_rows = 0
         self.known = Dictionary()
-        self._seq = random.randrange(_SEQ_LIMIT)  # noqa: S311 - only to tell rows apart
+        self._seq = random.randrange(_SMALL_SEQ_LIMIT)  # noqa: S311 - only to tell rows apart
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self.counters = Counters()
@@ -172,7 +174,8 @@ class GroupWriter:
             except BatchRefused:
                 if attempt == 2:
                     raise
-                self._seq = random.randrange(_SEQ_LIMIT)  # noqa: S311
+                # Those below may all be taken in this microsecond: there is more room above.
+                self._seq = random.randrange(_SMALL_SEQ_LIMIT, _SEQ_LIMIT)  # noqa: S311
                 self.known.clear()
         raise AssertionError
 
@@ -187,7 +190,8 @@ class GroupWriter:
         return answers
 
     def next_seq(self, count: int) -> range:
-        if self._seq + count > _SEQ_LIMIT:
+        limit = _SMALL_SEQ_LIMIT if self._seq < _SMALL_SEQ_LIMIT else _SEQ_LIMIT
+        if self._seq + count >= limit:
             self._seq = 0
         start = self._seq
         self._seq += count
