@@ -86,6 +86,20 @@ def test_no_row_is_an_empty_tree(client: World) -> None:
     assert drawn(answer) == ["all 0 0"]
 
 
+def test_an_answer_has_stacks_that_came_after_the_one_before(client: World) -> None:
+    """What is kept of stacks that were read hides none that are new."""
+    before = drawn(ask(client, process="nginx"))
+    row = {"time": 1_795_392_009_000_000, "hostname": "web-001", "process": "nginx", "pid": 7}
+    client.insert("offcputime", [row | {"stack": "main;accept_[k]", "elapsed": 5}])
+    assert drawn(ask(client, process="nginx")) == [
+        "all 1025 0",
+        "  nginx 1025 20",
+        "    main 1005 0",
+        "      accept_[k] 5 5",
+        *before[3:],
+    ]
+
+
 def test_the_range_holds_its_start_and_not_its_end(client: World) -> None:
     """Two ranges that touch count each row once."""
     first = ask(client, to="2026-11-23T00:00:03Z")
