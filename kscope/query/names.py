@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -53,9 +52,12 @@ async def frames(reader: Reader, wanted: Collection[int]) -> Mapping[int, Frames
 
 def _split(texts: Mapping[int, str]) -> dict[int, Frames]:
     # Stacks share their frames: one text for each, which is also quick to compare.
-    return {
-        key: tuple(map(sys.intern, text.split(";"))) if text else () for key, text in texts.items()
-    }
+    shared: dict[str, str] = {}
+    found: dict[int, Frames] = {}
+    for key, text in texts.items():
+        frames = text.split(";") if text else []
+        found[key] = tuple(map(shared.setdefault, frames, frames))
+    return found
 
 
 async def _texts(
