@@ -30,6 +30,7 @@ _BUSY_SECONDS = 5.0
 _ROWS_PER_FETCH = 2000
 _SPARE_PAGES = 1000
 _PAGES_PER_STEP = 500
+_INTERRUPT_SECONDS = 0.05
 
 # WAL: readers never wait for the writer. synchronous=FULL: a commit is on the disk before it is
 # answered, so that an acknowledged row also survives a power cut, not only a killed process;
@@ -62,6 +63,7 @@ class SQLiteEngine:
         self._writing = asyncio.Lock()
         self._idle_readers: list[Any] = []
         self._reader_slots = asyncio.Semaphore(READERS)
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         if not self.path.parent.is_dir():
@@ -74,6 +76,8 @@ class SQLiteEngine:
         self._writer = await self._connect("rwc", _WRITER_PRAGMAS)
 
     async def close(self) -> None:
+        if self._ending:
+            await asyncio.wait(self._ending)
         while self._idle_readers:
             await self._idle_readers.pop().__aexit__()
         async with self._writing:
@@ -174,18 +178,26 @@ class SQLiteEngine:
                 if self._idle_readers
                 else await self._connect("ro", _READER_PRAGMAS)
             )
-            raw = connection.raw_connection
-            timer = asyncio.get_running_loop().call_later(deadline, raw._conn.interrupt)  # noqa: SLF001 - aiosqlite's own interrupt() waits its turn in the thread that is to be interrupted
+            loan = _Loan(connection)
+            timer = asyncio.get_running_loop().call_later(deadline, loan.end)
             try:
-                yield raw
+                yield connection.raw_connection
             except asyncio.CancelledError:
-                raw._conn.interrupt()  # noqa: SLF001
+                loan.end()
                 raise
             except sqlite3.Error as error:
                 raise self._translated(error) from error
             finally:
                 timer.cancel()
-                self._idle_readers.append(connection)
+                self._take_back(loan)
+
+    def _take_back(self, loan: _Loan) -> None:
+        if loan.ending is None:
+            self._idle_readers.append(loan.connection)
+            return
+        self._ending.add(loan.ending)
+        loan.ending.add_done_callback(self._ending.discard)
+        loan.ending.add_done_callback(lambda _: self._idle_readers.append(loan.connection))
 
     async def _roll_back(self, raw: Any) -> None:
         try:
@@ -218,6 +230,26 @@ _ADVICE = {
     "SQLITE_NOTADB": "; the file is no SQLite database: name another one",
     "SQLITE_IOERR": "; the disk reports an error",
 }
+
+
+class _Loan:
+    """A read-only connection that someone asks. `ending` is there once that is to end."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.ending: asyncio.Task[None] | None = None
+
+    def end(self) -> None:
+        if self.ending is None:
+            self.ending = asyncio.get_running_loop().create_task(self._end())
+
+    async def _end(self) -> None:
+        """Interrupt until nothing is left to do: what has not begun takes no notice of it."""
+        raw = self.connection.raw_connection
+        idle = asyncio.ensure_future(raw.execute_fetchall(""))
+        while not idle.done():
+            raw._conn.interrupt()  # noqa: SLF001 - aiosqlite's own interrupt() waits its turn in the thread that is to be interrupted
+            await asyncio.wait([idle], timeout=_INTERRUPT_SECONDS)
 
 
 class SQLiteSession:

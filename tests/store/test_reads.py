@@ -70,6 +70,26 @@ def test_a_question_that_is_given_up_ends(database: Database) -> None:
     asyncio.run(run())
 
 
+def test_a_question_that_is_given_up_before_it_began_ends(database: Database) -> None:
+    """On a busy machine: its connections answer others soon, not after hours."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            await store.writer.write(batch(CATEGORY, ROWS))
+            store.reader.deadline = 60
+            one = sa.select(sa.literal(1))
+            await asyncio.gather(*(store.reader.fetch(one) for _ in range(4)))
+            given_up = [asyncio.create_task(store.reader.fetch(endless(store))) for _ in range(4)]
+            await asyncio.sleep(0)
+            for each in given_up:
+                each.cancel()
+            await asyncio.wait(given_up)
+            async with asyncio.timeout(30):
+                await asyncio.gather(*(store.reader.fetch(one) for _ in range(8)))
+
+    asyncio.run(run())
+
+
 def test_reads_go_on_while_a_transaction_is_open(database: Database) -> None:
     """They see what was committed before it, and nothing of it."""
 
