@@ -82,11 +82,13 @@ class Quality(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """What one host's agent said, summed; `first` and `last` are intervals' ends in us."""
+    """What one host's agent said, summed; from where the first interval begins to where the last
+    ends, in us.
+    """
 
     sums: Mapping[str, int]
-    first: int
-    last: int
+    began: int
+    ended: int
     intervals: int
 
 
@@ -119,7 +121,7 @@ async def _reports(
     short = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
     planned = await plan(reader, asked, present, single_rows=short)
     measures = [
-        Measure(lambda segment: sa.func.min(segment.table.c.time), min),
+        Measure(_began, min),
         Measure(lambda segment: sa.func.max(segment.table.c.time), max),
         Measure(_intervals),
         *(sum_of(column) for column in present),
@@ -127,9 +129,15 @@ async def _reports(
     found = await _by_host(reader, agent, planned, measures)
     names = [column.name for column in present]
     return {
-        host: _Report(dict(zip(names, map(int, sums), strict=True)), first, last, intervals)
-        for host, (first, last, intervals, *sums) in found.items()
+        host: _Report(dict(zip(names, map(int, sums), strict=True)), began, ended, intervals)
+        for host, (began, ended, intervals, *sums) in found.items()
     }
+
+
+def _began(segment: Segment) -> sa.ColumnElement[Any]:
+    """Intervals are not of one length: what could not be delivered is told by a later row."""
+    columns = segment.table.c
+    return sa.func.min(columns.time - columns.elapsed if "elapsed" in columns else columns.time)
 
 
 def _intervals(segment: Segment) -> sa.ColumnElement[Any]:
@@ -175,11 +183,10 @@ def _missing(host: str, report: _Report, *, gaps: bool) -> list[Lack]:
         lacks.append(Lack(host, "lost_intervals", share, lost, text))
     covered = report.sums.get("elapsed", 0)
     if gaps and report.intervals > 1 and covered:
-        length = covered / report.intervals
-        span = report.last - report.first + length
+        span = report.ended - report.began
         share = 1 - covered / span
         if share >= _LEAST_GAP:
-            missed = round((span - covered) / length)
+            missed = round((span - covered) / (covered / report.intervals))
             text = "of the time is missing: the agent was not running"
             lacks.append(Lack(host, "elapsed", share, missed, text))
     return lacks

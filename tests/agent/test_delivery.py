@@ -9,14 +9,18 @@ import itertools
 import json
 import signal
 import sqlite3
+import threading
 import time
 from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from kscope.agent.agent import Agent, Delivery
 from kscope.agent.engines.replay import ReplayEngine
 from kscope.agent.runner import Plan, first_interval
-from kscope.client import backoff
+from kscope.client import Answer, backoff, patience
 from kscope.declare.catalog import load_catalog
 from tests import serving
 from tests.agent.fakeserver import fake_server
@@ -153,6 +157,14 @@ def test_pauses_between_attempts_grow_and_differ() -> None:
     assert len({backoff(5, 60) for _ in range(10)}) > 5
 
 
+def test_a_server_that_asks_for_patience_is_not_asked_by_all_at_once() -> None:
+    """What it tells a whole fleet is kept to, and no two come back in the same moment."""
+    pauses = [patience(Answer(503, retry_after=30.0), 1, 60) for _ in range(10)]
+    assert all(30 <= pause <= 45 for pause in pauses)
+    assert len(set(pauses)) > 5
+    assert patience(Answer(503, retry_after=1e9), 1, 60) <= 900
+
+
 def test_the_bundled_recording_shows_at_once_and_says_what_it_is(tmp_path: Path) -> None:
     """A demo has an hour of rows from the first request on, under a host that is marked."""
     with fake_server() as server:
@@ -166,3 +178,28 @@ def test_the_bundled_recording_shows_at_once_and_says_what_it_is(tmp_path: Path)
     times = sorted({row["time"] for row in server.rows("offcputime")})
     span = datetime.fromisoformat(times[-1]) - datetime.fromisoformat(times[0])
     assert 3500 <= span.total_seconds() <= 3600
+
+
+class Stuck(ReplayEngine):
+    """An engine that hears nothing, as one does that waits for the kernel."""
+
+    def __init__(self) -> None:
+        pass
+
+    def start(self) -> None:
+        threading.Event().wait()
+
+
+@pytest.mark.timeout(30)
+def test_probes_that_are_stuck_share_one_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many they are, the agent ends within the time that systemd gives it."""
+    monkeypatch.setattr("kscope.agent.agent.DRAIN_WITHIN", 1.0)
+    monkeypatch.setattr("kscope.agent.agent.STOP_WITHIN", 2.0)
+    plans = [Plan(category, Stuck, 60.0) for category in load_catalog() if category.probe]
+    assert len(plans) >= 16
+    running = Agent(plans, Delivery("http://127.0.0.1:9", "lab", spool=tmp_path), None)
+    running.start()
+    running.stop()
+    assert all(probe.is_alive() for probe in running.probes)

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import time
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,17 +69,26 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def full_disk(folder: Path) -> Iterator[Path]:
-    """A file system of 128 KiB, all but full; gives the file that fills it."""
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of 128 KiB; gives a file that may fill it."""
     needs.root("mounting a small file system")
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
     if subprocess.run(command, check=False, capture_output=True).returncode:
         needs.lacking("tmpfs", "this machine mounts no tmpfs")
-    ballast = folder / "ballast"
     try:
-        (folder / "lab").mkdir()
-        yield ballast
+        yield folder / "ballast"
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Where files may be open for writing, as when the kernel finds errors on a disk."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        yield
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
@@ -178,7 +188,7 @@ def test_a_clock_that_is_set_back_changes_nothing(
 
 def test_a_full_disk_stops_nothing(server: serving.Serving, stored: Stored, tmp_path: Path) -> None:
     """What the disk does not take goes to the server at once: nothing is lost or sent twice."""
-    with full_disk(tmp_path / "disk") as ballast:
+    with small_disk(tmp_path / "disk") as ballast:
         spool = str(ballast.parent / "spool")
         with numbering(server.ingest, tmp_path, rows=100, spool=spool) as running:
             running.wait_for_drains(1)
@@ -197,7 +207,7 @@ def test_what_a_full_disk_cost_is_counted(
     """Server away and disk full for five intervals of a hundred rows, then both are back: rows
     and rows told as dropped are all that there were.
     """
-    with full_disk(tmp_path / "disk") as ballast, proxy(server.ingest) as network:
+    with small_disk(tmp_path / "disk") as ballast, proxy(server.ingest) as network:
         network.down = True
         spool = str(ballast.parent / "spool")
         with numbering(network.url, tmp_path, rows=100, spool=spool) as running:
@@ -214,6 +224,9 @@ def test_what_a_full_disk_cost_is_counted(
     assert stored.told("dropped_rows") >= 300
     assert len(numbers) + stored.told("dropped_rows") == len(given)
     assert stored.told("row_count") == len(given)
+    lacks = server.get("/api/v1/quality/offcputime", hostname=tmp_path.name).json()["lacks"]
+    share = stored.told("dropped_rows") / len(given)
+    assert {lack["column"]: lack["share"] for lack in lacks} == {"dropped_rows": share}
 
 
 def test_what_a_full_spool_cost_is_counted(
@@ -236,3 +249,98 @@ def test_what_a_full_spool_cost_is_counted(
     assert stored.told("dropped_rows") >= 300
     assert len(stored.numbers()) + stored.told("dropped_rows") == len(given)
     assert stored.told("row_count") == len(given)
+
+
+def test_a_disk_that_can_only_be_read_stops_nothing(
+    server: serving.Serving, stored: Stored, tmp_path: Path
+) -> None:
+    """As a kernel leaves one with errors: what waits is sent though it cannot be removed, what
+    comes is sent at once, and nothing counts twice when the disk is well again.
+    """
+    needs.root("mounting a folder read-only")
+    spool = tmp_path / "spool"
+    with proxy(server.ingest) as network:
+        network.down = True
+        with numbering(network.url, tmp_path) as running:
+            running.wait_for_drains(3)
+            with read_only(spool):
+                network.down = False
+                running.wait_for("cannot be removed")
+                running.wait_for_drains(len(running.given) + 2)
+                running.stop()
+            assert list(spool.rglob("*.json*"))
+        with numbering(network.url, tmp_path) as running:
+            running.wait_for_drains(len(running.given) + 1)
+            running.stop()
+    assert not list(spool.rglob("*.json*"))
+    numbers = stored.numbers()
+    assert len(numbers) == len(set(numbers))
+    assert len(numbers) + stored.told("dropped_rows") == len(flat(running.given))
+
+
+def test_what_other_agents_left_is_taken_over(
+    server: serving.Serving, stored: Stored, tmp_path: Path
+) -> None:
+    """Two agents side by side are killed with the server away: the next one sends the rows of
+    both, and tells of both kills.
+    """
+    spool, other = str(tmp_path / "spool"), tmp_path / "other"
+    other.mkdir()
+    with proxy(server.ingest) as network:
+        network.down = True
+        with (
+            numbering(network.url, tmp_path, spool=spool) as first,
+            numbering(network.url, other, spool=spool) as second,
+        ):
+            for running in (first, second):
+                running.wait_for_drains(2)
+            for running in (first, second):
+                running.signal(signal.SIGKILL)
+                running.process.wait()
+        network.down = False
+        with numbering(network.url, tmp_path, spool=spool) as running:
+            running.wait_for_drains(len(running.given) + 1)
+            running.stop()
+    theirs = Stored(server.log_file.parent / "kernelscope.db", other.name).numbers()
+    assert set(flat(second.given[:-1])) <= set(theirs)
+    assert set(flat(first.given[:-1])) <= set(stored.numbers())
+    assert stored.told("lost_intervals") == 2
+
+
+def test_rows_for_a_server_that_is_no_longer_ours_are_not_forgotten(
+    server: serving.Serving, stored: Stored, tmp_path: Path
+) -> None:
+    """They are mentioned, and too old they are dropped and counted as others are."""
+    with numbering("http://127.0.0.1:9", tmp_path) as running:
+        running.wait_for_drains(2)
+        running.stop()
+    for age, said in ((3600, "batches for another server wait in"), (1.0, "probe running")):
+        with numbering(server.ingest, tmp_path, spool_age=age) as running:
+            running.wait_for(said)
+            running.wait_for_drains(len(running.given) + 1)
+            running.stop()
+    assert not list((tmp_path / "spool" / "127.0.0.1_9").rglob("*.json.*"))
+    assert stored.told("dropped_rows") > 0
+    assert len(stored.numbers()) + stored.told("dropped_rows") == len(flat(running.given))
+
+
+def test_a_pause_is_not_an_agent_that_was_away(server: serving.Serving, tmp_path: Path) -> None:
+    """The banner tells how long a probe was paused or saw less, by what its rows say."""
+    minute = 60_000_000
+    rows = [
+        {"state": "raised", "elapsed": minute, "raised_time": minute, "row_count": 5},
+        {"state": "paused", "elapsed": minute, "paused_time": minute},
+        {"state": "paused", "elapsed": minute, "paused_time": minute},
+        {"state": "running", "elapsed": minute, "row_count": 5},
+    ]
+    now = time.time()
+    for after, row in zip((60, 120, 180, 240), rows, strict=True):
+        named = [{"probe": "offcputime", **row}]
+        when = datetime.fromtimestamp(now - 300 + after, UTC).isoformat()
+        server.post({"hostname": tmp_path.name, "time": when, "agent": named})
+    lacks = server.get("/api/v1/quality/offcputime", hostname=tmp_path.name).json()["lacks"]
+    assert {lack["column"]: lack["share"] for lack in lacks} == {
+        "paused_time": 0.5,
+        "raised_time": 0.25,
+    }
+    assert "paused" in lacks[0]["reason"]
