@@ -301,28 +301,30 @@ class Logger:
                 self._seal()
             while self._sealed:
                 batch = self._sealed[0]
-                body = {"hostname": self._hostname, "time": timestamp(time.time()), **batch.rows}
-                answer = self._post(body, batch.key)
-                if not answer.accepted and answer.retry:
+                answer = self._send(batch)
+                if answer and answer.retry:
                     return answer
-                if not answer.accepted:
-                    self._refused = explain(answer)
                 with self._lock:
                     self._sealed.pop(0)
                     self._waiting -= batch.count
         return None
 
-    def _post(self, body: dict[str, Any], key: str) -> Answer:
+    def _send(self, batch: _Batch) -> Answer | None:
+        body = {"hostname": self._hostname, "time": timestamp(time.time()), **batch.rows}
         try:
             encoded = encode(body)
-        except (TypeError, ValueError) as error:  # a value that JSON has no form for
-            return Answer(400, str(error))
-        return self._endpoint.post(*encoded, key)
+        except (TypeError, ValueError) as error:
+            self._refused = f"rows hold what JSON has no form for: {error}"
+            return None
+        answer = self._endpoint.post(*encoded, batch.key)
+        if not answer.accepted and not answer.retry:
+            self._refused = f"the server refused rows: {explain(answer)}"
+        return answer
 
     def _raise_refused(self) -> None:
         refused, self._refused = self._refused, ""
         if refused:
-            raise KscopeError(f"the server refused rows: {refused}")
+            raise KscopeError(refused)
 
 
 def explain(answer: Answer) -> str:

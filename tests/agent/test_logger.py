@@ -50,6 +50,18 @@ def test_a_refusal_is_not_silent() -> None:
             log.close()
 
 
+def test_a_value_that_cannot_be_sent_is_not_silent() -> None:
+    """JSON has no form for it: the script hears so, and what it logs afterwards arrives."""
+    with fake_server() as server:
+        log = Logger(server.url, interval=60)
+        log("cpu", n={1, 2})
+        with pytest.raises(KscopeError, match="rows hold what JSON has no form for: .*set"):
+            log.flush()
+        log("cpu", n=3)
+        log.close()
+    assert [row["n"] for row in server.rows("cpu")] == [3]
+
+
 def test_without_a_server_rows_are_kept_up_to_the_bound() -> None:
     """Logging goes on while the server is away, and says so when the bound is reached."""
     log = Logger("http://127.0.0.1:9", interval=60, most=3)

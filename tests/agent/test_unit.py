@@ -102,3 +102,19 @@ def test_its_capabilities_are_enough(busy: int) -> None:
     doctor = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "capabilities: lacking" not in doctor.stdout
     assert "bpf statistics: the probes' own cost can be measured" in doctor.stdout
+
+
+@pytest.mark.bpf
+def test_a_bound_that_cannot_see_the_kernel_says_so(busy: int, tmp_path: Path) -> None:
+    """Without the right to switch BPF statistics on, only half of a probe's cost is known."""
+    flags = ("--pid", str(busy), "--duration", "0.5", "--max-overhead", "1%")
+    away = ("--server", "127.0.0.1:9", "--spool", str(tmp_path))
+    done = subprocess.run(
+        ["setpriv", "--bounding-set=-all,+bpf,+perfmon,+syslog", "--inh-caps=-all",
+         *kscope("agent", "offcputime", *flags, *away)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "BPF statistics are off, so that only the agent's own time counts" in done.stderr
