@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kscope.declare.model import Category, Chart
 
@@ -58,9 +59,9 @@ def _spec(category: Category, chart: Chart) -> dict[str, Any] | None:
         return None
     column = category.column(chart.value)
     averaged = column is not None and column.type.aggregate == "avg"
-    encodings = {
+    encodings: Mapping[str, Callable[[Chart, str], dict[str, Any]]] = {
         # Means cannot be stacked: their sum says nothing.
-        "timeseries": _lines if averaged else _areas,
+        "timeseries": partial(_lines if averaged else _areas, category),
         "heatmap": _heatmap,
         "histogram": _histogram,
         "top": _top,
@@ -76,9 +77,13 @@ def _spec(category: Category, chart: Chart) -> dict[str, Any] | None:
 
 
 def _axis(unit: str) -> dict[str, Any]:
-    """An axis of values: 90,000,000 us is written as 1.5 min."""
+    """An axis of values: 90,000,000 us is written as 1.5 min.
+
+    An expression a label, as Vega derives a format's precision from the axis, which may have no
+    length: it writes NaN where all values are 0.
+    """
     if unit not in _STEPS:
-        return {"title": unit or None, "format": "~s"}
+        return {"title": unit or None, "labelExpr": "format(datum.value, '~s')"}
     label = f"format(datum.value, '~r') + '{_SMALLEST[unit]}'"
     for size, suffix in reversed(_STEPS[unit]):
         scaled = f"format(datum.value / {size:.0f}, '.3~r') + '{suffix}'"
@@ -86,22 +91,25 @@ def _axis(unit: str) -> dict[str, Any]:
     return {"title": None, "labelExpr": label}
 
 
-def _areas(chart: Chart, unit: str) -> dict[str, Any]:
+def _areas(category: Category, chart: Chart, unit: str) -> dict[str, Any]:
     mark = {"type": "area", "interpolate": "step-after"}
-    return {"mark": mark, "encoding": _over_time(chart, unit, "zero")}
+    return {"mark": mark, "encoding": _over_time(category, chart, unit, "zero")}
 
 
-def _lines(chart: Chart, unit: str) -> dict[str, Any]:
-    return {"mark": {"type": "line", "point": True}, "encoding": _over_time(chart, unit, None)}
+def _lines(category: Category, chart: Chart, unit: str) -> dict[str, Any]:
+    mark = {"type": "line", "point": True}
+    return {"mark": mark, "encoding": _over_time(category, chart, unit, None)}
 
 
-def _over_time(chart: Chart, unit: str, stack: str | None) -> dict[str, Any]:
+def _over_time(category: Category, chart: Chart, unit: str, stack: str | None) -> dict[str, Any]:
     encoding: dict[str, Any] = {
         "x": {"field": "time", "type": "temporal", "axis": dict(_TIME_AXIS)},
         "y": {"field": "value", "type": "quantitative", "stack": stack, "axis": _axis(unit)},
     }
     if chart.by:
-        encoding["color"] = {"field": "name", "type": "nominal", "title": chart.by}
+        by = category.column(chart.by)
+        title = by.prettyname if by else chart.by
+        encoding["color"] = {"field": "name", "type": "nominal", "title": title}
     return encoding
 
 
@@ -135,7 +143,7 @@ def _histogram(chart: Chart, unit: str) -> dict[str, Any]:
         "mark": {"type": "bar"},
         "encoding": {
             "x": {"field": "lower", "type": "ordinal", "axis": _axis(unit)},
-            "y": {"field": "count", "type": "quantitative", "title": "events"},
+            "y": {"field": "count", "type": "quantitative", "axis": _axis("events")},
         },
     }
 

@@ -3,7 +3,7 @@
 
 import embed, { type VisualizationSpec } from "vega-embed";
 import { cssColor, h } from "./dom";
-import { quantity, type Zone } from "./format";
+import { quantity, zoneName, type Zone } from "./format";
 import type { HeatmapAnswer, TimeseriesAnswer } from "./types";
 
 export type Spec = Record<string, unknown> & {
@@ -54,11 +54,13 @@ export function specRows(kind: string, answer: unknown): Row[] {
   return entries.map((entry) => ({ name: entry.key.join(", "), value: entry.value }));
 }
 
-/** Vega's own choice is the browser's zone. */
+/** Times in the chosen zone, and its name; Vega's own choice is the browser's. */
 function onTime(spec: Spec, zone: Zone): Spec {
   const { x } = spec.encoding;
-  if (zone !== "utc" || x?.["type"] !== "temporal") return spec;
-  return { ...spec, encoding: { ...spec.encoding, x: { ...x, scale: { type: "utc" } } } };
+  if (x?.["type"] !== "temporal") return spec;
+  const scale = zone === "utc" ? { scale: { type: "utc" } } : {};
+  const axis = { ...(x["axis"] as Row | undefined), title: zoneName(zone) };
+  return { ...spec, encoding: { ...spec.encoding, x: { ...x, ...scale, axis } } };
 }
 
 function look(): Record<string, unknown> {
@@ -77,9 +79,17 @@ function look(): Record<string, unknown> {
       labelFontSize: 10.5,
       titleFontSize: 10.5,
       titleFontWeight: "normal",
-      format: "~s",
     },
-    legend: { labelColor: muted, titleColor: muted, labelFontSize: 10.5, orient: "bottom" },
+    legend: {
+      labelColor: muted,
+      titleColor: muted,
+      labelFontSize: 10.5,
+      labelLimit: 110,
+      titleFontSize: 10.5,
+      titleFontWeight: "normal",
+      orient: "bottom",
+      columns: 3,
+    },
     range: {
       category: Array.from({ length: 8 }, (_, k) => cssColor(`--series-${k + 1}`)),
       heatmap: Array.from({ length: 8 }, (_, k) => cssColor(`--heat-${k + 1}`)),
@@ -118,6 +128,7 @@ export async function drawSpec(
 ): Promise<void> {
   if (!config.spec) return;
   const values = specRows(config.kind, answer);
+  place.dataset["drawn"] = getComputedStyle(document.documentElement).colorScheme;
   const empty = (answer as { meta?: { rows: number } }).meta?.rows === 0;
   place.classList.toggle("nothing", empty);
   if (empty) {
@@ -127,8 +138,8 @@ export async function drawSpec(
   const spec = {
     ...onTime(config.spec, zone),
     data: { name: "rows", values },
-    height: 150,
-    autosize: { type: "fit-x", contains: "padding" },
+    height: 220,
+    autosize: { type: "fit", contains: "padding" },
   };
   await embed(place, spec as unknown as VisualizationSpec, {
     actions: false,
