@@ -35,7 +35,9 @@ async def _categories(request: Request) -> Response:
 
 
 async def _server(request: Request) -> Response:
-    return json_response({"version": __version__, "ingest": _ingest(request)})
+    tokens = request.app.state.settings.tokens
+    token = any("ingest" in each.scopes for each in tokens)
+    return json_response({"version": __version__, "ingest": _ingest(request), "token": token})
 
 
 def _ingest(request: Request) -> str:

@@ -12,6 +12,7 @@ import { latestRow } from "./timeline";
 
 interface ServerInfo {
   ingest: string;
+  token: boolean;
 }
 
 function command(text: string): HTMLElement {
@@ -33,18 +34,22 @@ async function firstVisit(context: Context): Promise<HTMLElement> {
   const one = category(context)!;
   waitForRows(context);
   const server = await get<ServerInfo>("/api/v1/server", []).catch(() => null);
-  const address = server?.ingest || `http://${location.hostname}:8081`;
+  // The page came through a proxy that speaks TLS, and only whoever set that up knows the rest.
+  const proxied = location.protocol === "https:";
+  const address = proxied ? `https://${location.hostname}` : (server?.ingest ?? "ADDRESS");
+  const agent = `--server ${address}${server?.token ? " --token-file FILE" : ""}`;
+  const bearer = server?.token ? ' -H "Authorization: Bearer TOKEN"' : "";
   const body = `{"hostname": "$(hostname)", "${one.table}": [${exampleRow(one)}]}`;
   const how = one.has_probe
     ? [
         h("p", {}, "Start an agent on the host that you want to look into, as root:"),
-        command(`kscope agent ${one.table} --server ${address}`),
+        command(`kscope agent ${one.table} ${agent}`),
         h("p", {}, "No host at hand? Play the off-CPU times that come recorded with Kernelscope:"),
-        command(`kscope agent offcputime --replay bundled --history 3600 --server ${address}`),
+        command(`kscope agent offcputime --replay bundled --history 3600 ${agent}`),
       ]
     : [
         h("p", {}, "Nothing has sent rows of this type yet. Any script can, with one POST:"),
-        command(`curl ${address} -d "${body.replaceAll('"', '\\"')}"`),
+        command(`curl ${address}${bearer} -d "${body.replaceAll('"', '\\"')}"`),
       ];
   return h(
     "div",
@@ -52,6 +57,8 @@ async function firstVisit(context: Context): Promise<HTMLElement> {
     h("h2", {}, `No ${one.prettyname} yet`),
     h("p", {}, one.description),
     ...how,
+    server?.token && h("p", { class: "hint" }, "kscope token --scope ingest makes a token."),
+    proxied && h("p", { class: "hint" }, "Write where your proxy takes rows for the address."),
     h("p", { class: "hint" }, "The page shows the first rows as soon as they arrive."),
   );
 }
