@@ -3,6 +3,7 @@
 import { ApiError, problem } from "./api";
 import type { ChartConfig } from "./chartsview";
 import { button, debounce, download, h, replace } from "./dom";
+import { exampleFlame } from "./exampleflame";
 import { onTheme } from "./theme";
 import type { Category } from "./types";
 
@@ -26,6 +27,19 @@ columns:
 retention: 14d
 `;
 
+// A reload of the page, or a look at another, loses nothing that was written.
+const DRAFT = "draft";
+// What a role means to somebody who writes a category.
+const USES: Record<Category["columns"][number]["role"], string> = {
+  time: "when",
+  dimension: "to group and filter by",
+  identity: "to filter by",
+  value: "to sum up",
+  stack: "flame graph",
+  histogram: "heatmap",
+};
+const UNITS: Record<string, string> = { us: "µs" };
+
 export class NewPage {
   private readonly text: HTMLTextAreaElement;
   private readonly lines = h("pre", { class: "lines", "aria-hidden": "true" });
@@ -40,6 +54,7 @@ export class NewPage {
   private readonly check = debounce(250, () => void this.ask());
   private answer: Check | null = null;
   private shown = "Columns";
+  private stale = false;
   private asked = 0;
 
   constructor() {
@@ -51,7 +66,7 @@ export class NewPage {
       oninput: () => this.changed(),
       onscroll: () => (this.lines.scrollTop = this.text.scrollTop),
     });
-    this.text.value = EXAMPLE;
+    this.text.value = sessionStorage.getItem(DRAFT) ?? EXAMPLE;
     const save = button("save as file", () => {
       const name = `${this.answer?.category?.table ?? "category"}.yaml`;
       download(name, new Blob([this.text.value], { type: "application/yaml" }));
@@ -88,6 +103,8 @@ export class NewPage {
   }
 
   private changed(): void {
+    if (this.text.value !== EXAMPLE) sessionStorage.setItem(DRAFT, this.text.value);
+    else sessionStorage.removeItem(DRAFT);
     const count = this.text.value.split("\n").length;
     this.lines.textContent = Array.from({ length: count }, (_, k) => k + 1).join("\n");
     this.check();
@@ -101,6 +118,7 @@ export class NewPage {
       const answer = (await response.json()) as Check;
       if (asked !== this.asked) return;
       // The last good preview stays while a line is half written.
+      this.stale = !answer.category;
       if (answer.category || !this.answer) this.answer = answer;
       this.drawVerdict(answer);
       this.draw();
@@ -137,10 +155,13 @@ export class NewPage {
     const start = lines.slice(0, Math.max(0, line - 1)).join("\n").length + (line > 1 ? 1 : 0);
     this.text.focus();
     this.text.setSelectionRange(start, start + (lines[line - 1]?.length ?? 0));
+    // A selection is not scrolled to; a few lines above it are worth seeing.
+    this.text.scrollTop = (line - 5) * parseFloat(getComputedStyle(this.text).lineHeight);
   }
 
   private draw(): void {
     const { answer } = this;
+    this.preview.classList.toggle("stale", this.stale && !!answer?.category);
     if (!answer?.category) {
       replace(this.tabs);
       replace(this.preview, h("p", { class: "hint" }, "Shown once there are no problems."));
@@ -158,15 +179,17 @@ export class NewPage {
         }),
       ),
     );
-    if (this.shown === "Columns") replace(this.preview, columnTable(answer.category));
+    if (this.shown === "Columns") this.fill(columnTable(answer.category));
     else if (this.shown === "Charts") void this.drawCharts(answer.charts);
     else {
       const file = answer.files[this.shown] ?? "";
-      replace(
-        this.preview,
-        h("pre", { class: "file", tabindex: 0, "aria-label": this.shown }, file),
-      );
+      this.fill(h("pre", { class: "file", tabindex: 0, "aria-label": this.shown }, file));
     }
+  }
+
+  private fill(...children: HTMLElement[]): void {
+    const old = "This is of the text before it had problems.";
+    replace(this.preview, this.stale && h("p", { class: "error" }, old), ...children);
   }
 
   private show(name: string): void {
@@ -180,17 +203,15 @@ export class NewPage {
     const range = { from: now - 3600e6, to: now };
     const figures = charts.map((chart) => {
       const place = h("div", { class: "vega" });
-      const stays = h("p", { class: "hint" }, "Drawn from the stacks by the page itself.");
       const figure = h(
         "figure",
         {},
         h("figcaption", {}, chart.title, h("span", { class: "hint" }, ` ${chart.kind}`)),
-        chart.spec ? place : stays,
+        h("div", { class: "plot" }, chart.spec ? place : exampleFlame(chart.unit)),
       );
       return { chart, place, figure };
     });
-    replace(
-      this.preview,
+    this.fill(
       h("p", { class: "hint" }, "Drawn with made-up values, to show the shape of each chart."),
       h("div", { class: "charts" }, ...figures.map(({ figure }) => figure)),
     );
@@ -228,7 +249,14 @@ function columnTable(category: Category): HTMLElement {
         "tbody",
         {},
         ...category.columns.map((one) =>
-          row([one.name, one.type, one.prettyname, one.unit, one.role, one.help]),
+          row([
+            one.name,
+            one.type,
+            one.prettyname,
+            UNITS[one.unit] ?? one.unit,
+            USES[one.role],
+            one.help,
+          ]),
         ),
       ),
     ),
