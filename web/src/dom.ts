@@ -64,10 +64,20 @@ export function cssColor(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** Calls `run` at most once per frame. */
+export function printing(): boolean {
+  return document.documentElement.hasAttribute("data-printing");
+}
+
+/** Canvas pixels for one of the page's; paper is finer than screens. */
+export function pixelRatio(): number {
+  return printing() ? 3 : window.devicePixelRatio || 1;
+}
+
+/** Calls `run` at most once per frame, or at once for paper. */
 export function perFrame(run: () => void): () => void {
   let pending = 0;
   return () => {
+    if (printing()) return run();
     pending ||= requestAnimationFrame(() => {
       pending = 0;
       run();

@@ -277,7 +277,7 @@ export class FlameView {
     replace(
       this.switches,
       toggle("leaf first", "Turn the stacks round: what was on top comes first", "leafFirst"),
-      toggle("flame", "Grow upward from the root, as flame graphs first did", "flame"),
+      toggle("grow upward", "Grow upward from the root, as flame graphs first did", "flame"),
       toggle("collapse recursion", "A frame that calls itself becomes one", "collapse"),
       select("Colours", colors, state.color, (color) => store.set({ color }, "replace")),
       exporter,

@@ -83,14 +83,15 @@ export class Loader {
       this.say(`${this.what} failed: ${error instanceof Error ? error.message : error}`, again);
       return;
     }
+    // The detail of a refusal is the first of its errors, once more.
     const details = error.errors.map((one) =>
-      h("div", {}, [one.parameter ?? one.pointer, one.detail].filter(Boolean).join(": ")),
+      [one.parameter ?? one.pointer, one.detail].filter(Boolean).join(": "),
     );
+    const lines = details.length ? details : [error.detail];
     replace(
       this.element,
-      h("strong", {}, error.title),
-      h("div", {}, error.detail),
-      ...details,
+      h("strong", {}, error.status ? `${this.what} failed` : error.title),
+      ...lines.map((text) => h("div", {}, text)),
       button("Try again", again),
     );
     this.element.hidden = false;
@@ -98,5 +99,6 @@ export class Loader {
 }
 
 export function cost(meta: { rows: number; source: string; elapsed_ms: number }): string {
-  return `${exact(meta.rows)} rows from ${meta.source} in ${Math.round(meta.elapsed_ms)} ms`;
+  const from = meta.source === "raw" ? "single rows" : `sums (${meta.source})`;
+  return `${exact(meta.rows)} rows, read from ${from} in ${Math.round(meta.elapsed_ms)} ms`;
 }

@@ -1,6 +1,7 @@
 // Time ranges: `now`, `now-15m`, or an ISO time.
 
 const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+const UNIT_WORDS: Record<string, string> = { s: "s", m: "min", h: "h", d: "days", w: "weeks" };
 
 export const PRESETS: [string, string][] = [
   ["now-5m", "last 5 min"],
@@ -40,9 +41,10 @@ export function iso(us: number): string {
 }
 
 export function rangeText(from: string, to: string): string {
-  if (to === "now") {
+  const back = /^now-(\d+)([smhdw])$/.exec(from);
+  if (to === "now" && back) {
     const preset = PRESETS.find(([start]) => start === from);
-    if (preset) return preset[1];
+    return preset?.[1] ?? `last ${back[1]} ${UNIT_WORDS[back[2]!]}`;
   }
   const short = (text: string) => text.replace("T", " ").replace(/(\.\d{3})\d*/, "$1");
   return `${short(from)} – ${short(to)}`;

@@ -1,4 +1,6 @@
-// Light, dark, or as the system says; kept on this machine, not in the address.
+// Light, dark, or as the system says; kept on this machine, not in the address. Paper is light.
+
+import { printing } from "./dom";
 
 const ORDER = ["system", "light", "dark"] as const;
 type Theme = (typeof ORDER)[number];
@@ -10,7 +12,7 @@ function stored(): Theme {
 }
 
 export function applyTheme(): void {
-  const theme = stored();
+  const theme = printing() ? "light" : stored();
   if (theme === "system") document.documentElement.removeAttribute("data-theme");
   else document.documentElement.setAttribute("data-theme", theme);
   for (const listener of listeners) listener();
@@ -28,7 +30,19 @@ export function themeText(): string {
 /** Canvases take their colours when they paint, so they follow a change by painting again. */
 export function onTheme(listener: () => void): void {
   listeners.push(listener);
-  if (listeners.length === 1) {
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
+  if (listeners.length > 1) return;
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
+  matchMedia("print").addEventListener("change", (event) => print(event.matches));
+  window.addEventListener("beforeprint", () => print(true));
+  window.addEventListener("afterprint", () => print(false));
+}
+
+/** Paper has no frames to wait for: while this lasts whatever is drawn is drawn at once. */
+function print(on: boolean): void {
+  document.documentElement.toggleAttribute("data-printing", on);
+  applyTheme();
+  // What draws only the part of it that is in sight looks again at how much that is.
+  for (const part of document.querySelectorAll(".flame, .rows")) {
+    part.dispatchEvent(new Event("scroll"));
   }
 }

@@ -1,6 +1,6 @@
 // The flame graph as a control: a canvas that scrolls, zooms, is searched and is driven by keys.
 
-import { cssColor, h, perFrame } from "../dom";
+import { cssColor, h, perFrame, pixelRatio } from "../dom";
 import type { Coloring } from "./colors";
 import { paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
 import type { Tree } from "./tree";
@@ -139,7 +139,7 @@ export class FlameGraph {
   paintNow(): void {
     const { clientWidth: width, clientHeight: height } = this.element;
     if (!width || !height) return;
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = pixelRatio();
     const [w, t] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.canvas.width !== w || this.canvas.height !== t) {
       this.canvas.width = w;
