@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from kscope.query.expressions import position
+from kscope.query.filters import conditions
 from kscope.query.scan import inside
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 # A replaying agent puts this before its host's name.
 RECORDED = "recording:"
+WHOLE_ROWS = (
+    "A row sums many events: rows with any of the chosen sizes are counted whole, with what else"
+    " they sum."
+)
 
 
 class Meta(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
@@ -43,6 +48,8 @@ async def notices(reader: Reader, plan: Plan) -> list[Notice]:
     if await _recorded(reader, plan):
         text = f"Recorded data: hosts named {RECORDED}… were replayed, not measured now."
         told.append(Notice("info", text))
+    if any(each.operator == "holds" for each in conditions(plan.where)):
+        told.append(Notice("info", WHOLE_ROWS))
     return told
 
 

@@ -68,7 +68,7 @@ def test_a_box_on_the_heatmap_bounds_everything_else(fleet: Serving, page: Page)
     expect(frames.get_by_text("do_fsync", exact=True)).to_be_visible()
     # The smallest sizes: the half-second rows of the hostile process.
     _drag(page, page.locator(".heatmap canvas"), (0.2, 0.8), (0.9, 0.84))
-    expect(page).to_have_url(re.compile(r"box=\d+"))
+    expect(page).to_have_url(re.compile(r"box=lengths,\d+"))
     expect(frames.get_by_text("do_fsync", exact=True)).to_be_hidden()
     expect(frames.get_by_text(world.HOSTILE, exact=True)).to_be_visible()
     expect(page.locator(".timeline .legend")).not_to_contain_text("db")
@@ -84,7 +84,7 @@ def test_two_clicks_on_the_heatmap_are_a_box_too(fleet: Serving, page: Page) -> 
     canvas = page.locator(".heatmap canvas")
     canvas.click(position={"x": 300, "y": 5})
     canvas.click(position={"x": 600, "y": 80})
-    expect(page).to_have_url(re.compile(r"box=\d+"))
+    expect(page).to_have_url(re.compile(r"box=lengths,\d+"))
 
 
 def test_filters_are_chips_with_completion(fleet: Serving, page: Page) -> None:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from playwright.sync_api import Page
 
     from tests.serving import Serving
@@ -78,3 +80,30 @@ def _rows(*, slow: bool) -> list[dict[str, Any]]:
 def _report(*, lost: bool) -> dict[str, Any]:
     report = {"probe": "offcputime", "state": "running", "elapsed": 60_000_000, "row_count": 5}
     return report | ({"lost_stacks_full": 1} if lost else {})
+
+
+def past(days: int, minutes: int = 60) -> tuple[datetime, str]:
+    """The end of a stretch of time that no other test uses, and the address of just that."""
+    end = datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
+    start = end - timedelta(minutes=minutes)
+    return end, f"&from={start:%Y-%m-%dT%H:%M:%SZ}&to={end:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def minutely(
+    server: Serving, end: datetime, table: str, rows: Sequence[dict[str, Any]], minutes: int = 60
+) -> None:
+    """The same rows once a minute, up to `end`, as an agent would send them."""
+    times = [(end - timedelta(minutes=minute)).isoformat() for minute in range(1, minutes)]
+    every = [row | {"time": time} for time in times for row in rows]
+    server.post({"hostname": "web-001", "time": times[0], table: every})
+
+
+# Ten short waits and a long one in a single row: its histogram holds both sizes, its time is a sum.
+MIXED = {
+    "process": "mixed",
+    "pid": 1,
+    "stack": LOCK,
+    "elapsed": 8_010_000,
+    "count": 11,
+    "lengths": [0] * 10 + [10] + [0] * 12 + [1],
+}

@@ -57,11 +57,17 @@ export function valueColumn(context: Context): string {
   return values[0] ?? ROWS;
 }
 
-/** The heatmap's column, whose values a box bounds. */
+/** The column whose sizes the category's heatmap is declared to show. */
+export function declaredSizes(context: Context): string {
+  return chartOf(category(context), "heatmap")?.value ?? "";
+}
+
+/** The column of the heatmap that is shown: a box is of the one that it was drawn on. */
 export function heatmapColumn(context: Context): string {
-  const one = category(context);
-  if (one && context.sizes?.table === one.table) return context.sizes.column;
-  return chartOf(one, "heatmap")?.value ?? "";
+  const boxed = context.store.state.box?.column;
+  if (boxed && column(context, boxed)) return boxed;
+  const { sizes } = context;
+  return sizes && sizes.table === context.store.state.table ? sizes.column : declaredSizes(context);
 }
 
 /** Rows of the box's sizes; of a histogram, rows that hold events of such sizes. */

@@ -53,6 +53,11 @@ export function quantity(value: number, unit: string): string {
   return unit ? `${text} ${unit}` : text;
 }
 
+/** A length that somebody chose: 30 s, not 30.0 s. */
+export function duration(us: number): string {
+  return quantity(us, "us").replace(/\.0+(?= )|(\.\d*[1-9])0+(?= )/, "$1");
+}
+
 export function percent(part: number, whole: number): string {
   if (!whole) return "0 %";
   const share = (100 * part) / whole;

@@ -1,20 +1,35 @@
 // Time across, size upward, how often as colour. A box on it bounds everything else shown.
 
-import { chartOf, category, column, heatmapColumn, question, type Context } from "./context";
+import {
+  chartOf,
+  category,
+  column,
+  declaredSizes,
+  heatmapColumn,
+  question,
+  type Context,
+} from "./context";
 import { button, cssColor, h, replace } from "./dom";
 import { dateTime, exact, quantity, zoneName } from "./format";
+import { foldButton } from "./fold";
 import { Loader } from "./loader";
-import { intervalSteps, paintBand, paintTimeAxis, Plot, type Area, type Drag } from "./plot";
+import { paintBand, paintTimeAxis, Plot, Steps, type Area, type Drag } from "./plot";
 import type { Box } from "./state";
 import type { HeatmapAnswer } from "./types";
 import { iso } from "./ranges";
 
+type Drawn = HeatmapAnswer & { steps: Steps };
+
 export class Heatmap {
   readonly element: HTMLElement;
   private readonly head = h("div", { class: "head" });
-  private readonly loader = new Loader("Counting by size");
+  private readonly loaders = {
+    declared: new Loader("Counting by size"),
+    other: new Loader("Counting by size"),
+  };
   private readonly plot: Plot;
-  private answer: HeatmapAnswer | null = null;
+  private answers: Partial<Record<"declared" | "other", Drawn>> = {};
+  private readonly fold: HTMLElement;
   private anchor: { x: number; y: number } | null = null;
   private pointer: { x: number; y: number } | null = null;
 
@@ -24,44 +39,78 @@ export class Heatmap {
       dragged: (drag) => this.choose(drag),
       clicked: (x, y) => this.clicked(x, y),
       hover: (x, y) => this.hover(x, y),
+      left: () => (this.pointer = null),
       cancel: () => this.clear(),
     });
-    this.plot.element.append(this.loader.element);
+    this.plot.element.append(this.loaders.declared.element, this.loaders.other.element);
     this.element = h(
       "section",
       { class: "heatmap", "aria-label": "Heatmap" },
       this.head,
       this.plot.element,
     );
+    // A phone has room for one of both.
+    this.fold = foldButton(this.element, "Heatmap", innerWidth <= 620);
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && event.target === document.body) this.clear();
     });
   }
 
   update(): void {
-    const name = heatmapColumn(this.context);
-    this.element.hidden = !name;
-    if (!name) return;
-    this.drawHead(name);
-    const query = question(this.context, "range");
-    query.push(["value", name], ["points", "120"]);
-    const path = `/api/v1/heatmap/${this.context.store.state.table}`;
-    void this.loader.ask<HeatmapAnswer>(path, query, (answer) => {
-      this.answer = answer;
-      this.plot.paint();
-      if (!answer.lower.length) this.standIn(name);
-    });
+    const declared = declaredSizes(this.context);
+    const shown = heatmapColumn(this.context);
+    this.element.hidden = !shown;
+    if (!shown) return;
+    this.drawHead(shown);
+    const boxed = this.context.store.state.box && shown !== declared;
+    if (boxed) this.ask("other", shown);
+    else this.askDeclared(declared);
     this.plot.redraw();
   }
 
+  private askDeclared(declared: string): void {
+    const { sizes } = this.context;
+    this.ask("declared", declared, (answer) => {
+      const without = answer.meta.rows > 0 && !answer.lower.length;
+      this.context.sizes = without ? this.standIn(declared) : null;
+      if (this.context.sizes?.column !== sizes?.column) this.update();
+    });
+    if (sizes && sizes.table === this.context.store.state.table) this.ask("other", sizes.column);
+  }
+
+  private ask(
+    which: "declared" | "other",
+    name: string,
+    then: (answer: HeatmapAnswer) => void = () => undefined,
+  ): void {
+    const query = question(this.context, "range");
+    query.push(["value", name], ["points", "120"]);
+    const path = `/api/v1/heatmap/${this.context.store.state.table}`;
+    void this.loaders[which].ask<HeatmapAnswer>(path, query, (answer) => {
+      const { times, step, counts } = answer;
+      const filled = counts.map((slots) => slots.some(Boolean));
+      this.answers[which] = { ...answer, steps: new Steps(times, step, filled) };
+      then(answer);
+      this.plot.paint();
+    });
+  }
+
+  /** The answer of the column that is shown. */
+  private get answer(): Drawn | null {
+    const { table } = this.context.store.state;
+    const name = heatmapColumn(this.context);
+    const { declared, other } = this.answers;
+    const fits = (one?: Drawn) => one?.table === table && one.value_column === name;
+    return [declared, other].find(fits) ?? null;
+  }
+
   /** Rows of older agents and scripts may lack the histogram: their own values have sizes too. */
-  private standIn(name: string): void {
+  private standIn(declared: string): Context["sizes"] {
     const one = category(this.context);
     const value = chartOf(one, "flamegraph")?.value ?? "";
     const type = column(this.context, value)?.type;
-    if (!one || name === value || (type !== "elapsed" && type !== "bytes")) return;
-    this.context.sizes = { table: one.table, column: value };
-    this.update();
+    if (!one || declared === value || (type !== "elapsed" && type !== "bytes")) return null;
+    return { table: one.table, column: value };
   }
 
   private drawHead(name: string): void {
@@ -69,6 +118,7 @@ export class Heatmap {
     const { box, zone } = store.state;
     const title = chartOf(category(this.context), "heatmap")?.title ?? name;
     const head: (Node | null)[] = [
+      this.fold,
       h("strong", {}, column(this.context, name)?.prettyname ?? title),
     ];
     if (box) {
@@ -102,7 +152,7 @@ export class Heatmap {
     }
     const { anchor } = this;
     this.anchor = null;
-    if (Math.abs(anchor.x - x) < 3) return;
+    if (Math.abs(anchor.x - x) < 3 && Math.abs(anchor.y - y) < 3) return;
     this.choose({ x0: anchor.x, y0: anchor.y, x1: x, y1: y, shift: false });
   }
 
@@ -112,11 +162,11 @@ export class Heatmap {
     this.anchor = null;
     const columns = [this.columnAt(drag.x0), this.columnAt(drag.x1)].sort((a, b) => a - b);
     const rows = [this.rowAt(drag.y0), this.rowAt(drag.y1)].sort((a, b) => a - b);
-    const start = answer.times[0]!;
     const { from, to } = this.context.range;
     const box: Box = {
-      from: Math.max(from, start + columns[0]! * answer.step),
-      to: Math.min(to, start + (columns[1]! + 1) * answer.step),
+      column: answer.value_column,
+      from: Math.max(from, answer.steps.span(columns[0]!)[0]),
+      to: Math.min(to, answer.steps.span(columns[1]!)[1]),
       low: rows[0] === 0 ? 0 : answer.lower[rows[0]!]!,
       high: answer.lower[rows[1]! + 1] ?? answer.upper,
     };
@@ -126,9 +176,7 @@ export class Heatmap {
   private columnAt(x: number): number {
     const { left, width } = this.plot.area;
     const { from, to } = this.context.range;
-    const { times, step } = this.answer!;
-    const time = from + ((x - left) / width) * (to - from);
-    return Math.max(0, Math.min(times.length - 1, Math.floor((time - times[0]!) / step)));
+    return this.answer!.steps.at(from + ((x - left) / width) * (to - from));
   }
 
   private rowAt(y: number): number {
@@ -147,7 +195,7 @@ export class Heatmap {
     const low = answer.lower[row]!;
     const high = answer.lower[row + 1] ?? answer.upper;
     return [
-      `${dateTime(answer.times[k]!, zone, answer.step < 1e6)} ${zoneName(zone)}`,
+      answer.steps.text(k, zone),
       bounds({ low, high }, answer.unit),
       `${exact(answer.counts[k]![row] ?? 0)} events`,
     ];
@@ -213,18 +261,18 @@ function bounds(box: { low: number; high: number }, unit: string): string {
 function paintCells(
   canvas: CanvasRenderingContext2D,
   area: Area,
-  answer: HeatmapAnswer,
+  answer: Drawn,
   xOf: (time: number) => number,
 ): void {
-  const { times, counts, lower, step } = answer;
+  const { times, counts, lower } = answer;
   const most = counts.reduce((all, row) => row.reduce((a, b) => Math.max(a, b), all), 0);
   const steps = 8;
   const colors = Array.from({ length: steps }, (_, k) => cssColor(`--heat-${k + 1}`));
   const row = area.height / lower.length;
-  const reach = step * (intervalSteps(counts.map((slots) => slots.some(Boolean))) - 1);
-  times.forEach((time, k) => {
-    const x = xOf(time - reach);
-    const width = xOf(time + step) - x;
+  times.forEach((_, k) => {
+    const [from, to] = answer.steps.span(k);
+    const x = xOf(from);
+    const width = xOf(to) - x;
     counts[k]!.forEach((count, r) => {
       if (!count) return;
       const heat = most > 1 ? Math.log(count) / Math.log(most) : 1;
@@ -243,9 +291,10 @@ function paintSizes(canvas: CanvasRenderingContext2D, area: Area, answer: Heatma
   canvas.textAlign = "right";
   canvas.textBaseline = "middle";
   for (let r = 0; r < lower.length; r += every) {
-    const y = area.height - r * row;
-    if (y > 6)
-      canvas.fillText(quantity(lower[r]!, unit), area.left - 6, Math.min(y, area.height - 5));
+    // Beside the slot's lower edge; the lowest stands on the axis and keeps the next away.
+    const y = r ? area.height - r * row : area.height - 6;
+    if (!r || (y > 6 && y < area.height - 18))
+      canvas.fillText(quantity(lower[r]!, unit), area.left - 6, y);
   }
   canvas.textAlign = "left";
 }

@@ -1,7 +1,7 @@
 // What the timeline and the heatmap share: a crisp canvas with a time axis, and a drag on it.
 
-import { cssColor, h, perFrame } from "./dom";
-import { tick, type Zone } from "./format";
+import { cssColor, h, perFrame, pixelRatio } from "./dom";
+import { dateTime, tick, zoneName, type Zone } from "./format";
 
 export const LEFT = 64;
 const RIGHT = 8;
@@ -19,11 +19,12 @@ const STEPS = [
   604_800e6,
 ];
 
-export function timeTicks(from: number, to: number, room: number): { at: number[]; step: number } {
-  const step = STEPS.find((one) => (to - from) / one <= room) ?? STEPS.at(-1)!;
+/** As many ticks as have room for their labels. */
+function timeTicks(from: number, to: number, room: (step: number) => boolean): [number[], number] {
+  const step = STEPS.find(room) ?? STEPS.at(-1)!;
   const at: number[] = [];
   for (let t = Math.ceil(from / step) * step; t <= to; t += step) at.push(t);
-  return { at, step };
+  return [at, step];
 }
 
 export interface Drag {
@@ -40,6 +41,8 @@ export interface PlotEvents {
   dragged(drag: Drag): void;
   clicked(x: number, y: number): void;
   hover(x: number, y: number): string[];
+  /** The pointer is elsewhere now. */
+  left(): void;
   cancel(): void;
 }
 
@@ -84,7 +87,11 @@ export class Plot {
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", () => this.finish());
     canvas.addEventListener("pointercancel", () => this.abandon());
-    canvas.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    canvas.addEventListener("pointerleave", () => {
+      this.tip.hidden = true;
+      this.events.left();
+      this.redraw();
+    });
     canvas.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       if (this.drag) this.abandon();
@@ -111,7 +118,8 @@ export class Plot {
     const { drag } = this;
     this.drag = null;
     if (!drag) return;
-    if (Math.abs(drag.x1 - drag.x0) < 4) this.events.clicked(drag.x0, drag.y0);
+    const far = Math.max(Math.abs(drag.x1 - drag.x0), Math.abs(drag.y1 - drag.y0));
+    if (far < 4) this.events.clicked(drag.x0, drag.y0);
     else this.events.dragged(drag);
     this.redraw();
   }
@@ -124,7 +132,7 @@ export class Plot {
   paint(): void {
     const { clientWidth: width, clientHeight: height } = this.element;
     if (!width || !height) return;
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = pixelRatio();
     const [w, t] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.canvas.width !== w || this.canvas.height !== t) {
       this.canvas.width = w;
@@ -146,17 +154,20 @@ export function paintTimeAxis(
   to: number,
   zone: Zone,
 ): void {
-  const { at, step } = timeTicks(from, to, Math.max(2, area.width / 90));
+  const width = (step: number) => context.measureText(tick(from + 1, step, zone)).width;
+  const scale = area.width / (to - from);
+  const [at, step] = timeTicks(from, to, (one) => one * scale >= width(one) + 18);
   context.fillStyle = cssColor("--muted");
   context.textBaseline = "top";
+  context.textAlign = "right";
+  context.fillText(zoneName(zone), area.left - 6, area.height + 5);
   context.textAlign = "center";
+  const half = width(step) / 2;
   for (const time of at) {
-    const x = area.left + ((time - from) / (to - from)) * area.width;
+    const x = area.left + (time - from) * scale;
     context.fillRect(Math.round(x), area.height, 1, 3);
-    const half = 26;
-    if (x > area.left + half && x < area.left + area.width - half) {
-      context.fillText(tick(time, step, zone), x, area.height + 5);
-    }
+    const inside = Math.max(area.left + half, Math.min(x, area.left + area.width - half));
+    context.fillText(tick(time, step, zone), inside, area.height + 5);
   }
   context.textAlign = "left";
 }
@@ -181,10 +192,51 @@ export function paintBand(
 }
 
 /**
- * Rows that sum an interval carry its end: where they come every few steps, each stands for the
- * steps before it. Answers how many steps an interval has, 1 where rows come whenever they like.
+ * The steps of an answer as they are drawn. Rows that sum an interval carry its end: where they
+ * come every few steps, each stands for the steps before it, back to the row before. Whatever is
+ * picked is picked by the same rule.
  */
-export function intervalSteps(filled: boolean[]): number {
+export class Steps {
+  private readonly reach: number;
+
+  constructor(
+    private readonly times: number[],
+    readonly step: number,
+    private readonly filled: boolean[],
+  ) {
+    this.reach = intervalSteps(filled) - 1;
+  }
+
+  /** How long what one step shows was summed for. */
+  get interval(): number {
+    return this.step * (this.reach + 1);
+  }
+
+  /** Where what a step shows begins and ends. */
+  span(k: number): [number, number] {
+    let first = k;
+    while (k - first < this.reach && first > 0 && !this.filled[first - 1]) first--;
+    return [this.times[0]! + first * this.step, this.times[k]! + this.step];
+  }
+
+  /** The step that is drawn at a time: the next filled one that reaches back to it. */
+  at(time: number): number {
+    const last = this.times.length - 1;
+    const at = Math.max(0, Math.min(last, Math.floor((time - this.times[0]!) / this.step)));
+    for (let k = at; k <= Math.min(last, at + this.reach); k++) if (this.filled[k]) return k;
+    return at;
+  }
+
+  text(k: number, zone: Zone): string {
+    const [from, to] = this.span(k);
+    const fraction = this.step < 1e6;
+    const until = dateTime(to, zone, fraction).slice(11);
+    return `${dateTime(from, zone, fraction)} – ${until} ${zoneName(zone)}`;
+  }
+}
+
+/** How many steps an interval has, 1 where rows come whenever they like. */
+function intervalSteps(filled: boolean[]): number {
   const at = filled.flatMap((one, k) => (one ? [k] : []));
   const gaps = at.slice(1).map((k, i) => k - at[i]!);
   const [gap] = gaps.toSorted((a, b) => a - b).slice(Math.floor(gaps.length / 2));

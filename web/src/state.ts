@@ -5,8 +5,9 @@ import { parseFilter, filterText, type Filter } from "./filters";
 export const VIEWS = ["flame", "sandwich", "compare", "hosts", "rows", "charts"] as const;
 export type View = (typeof VIEWS)[number];
 
-/** A box drawn on the heatmap: a time range and a value range. */
+/** A box drawn on the heatmap: a time range, and a range of a column's values. */
 export interface Box {
+  column: string;
   from: number;
   to: number;
   low: number;
@@ -108,8 +109,8 @@ export function toAddress(state: State): string {
   if (state.zone !== INITIAL.zone) pairs.push(["zone", state.zone]);
   if (state.zoom.length) pairs.push(["zoom", state.zoom.join(";")]);
   if (state.box) {
-    const { from, to, low, high } = state.box;
-    pairs.push(["box", [from, to, low, high].join(",")]);
+    const { column, from, to, low, high } = state.box;
+    pairs.push(["box", [column, from, to, low, high].join(",")]);
   }
   for (const key of FLAGS) {
     if (all[key] !== initial[key]) pairs.push([key, all[key] ? "1" : "0"]);
@@ -123,11 +124,14 @@ export function toAddress(state: State): string {
   return query ? `/?${query}` : "/";
 }
 
+/** Links that were made before a box named its column mean that of the declared heatmap. */
 function boxOf(text: string | null): Box | null {
-  const numbers = (text ?? "").split(",").map(Number);
+  const parts = (text ?? "").split(",");
+  const column = parts.length === 5 ? parts.shift()! : "";
+  const numbers = parts.map(Number);
   if (numbers.length !== 4 || numbers.some(Number.isNaN)) return null;
   const [from, to, low, high] = numbers as [number, number, number, number];
-  return { from, to, low, high };
+  return { column, from, to, low, high };
 }
 
 export function fromAddress(search: string): State {

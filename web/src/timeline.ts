@@ -1,6 +1,7 @@
 // How much over time, split by a column; a drag chooses the range.
 
 import { get } from "./api";
+import { baselineRange } from "./compare";
 import {
   category,
   chartOf,
@@ -12,11 +13,12 @@ import {
   type Context,
 } from "./context";
 import { button, cssColor, h, replace, select } from "./dom";
-import { dateTime, exact, quantity, zoneName } from "./format";
+import { duration, exact, quantity } from "./format";
 import { withFilter } from "./filters";
+import { foldButton } from "./fold";
 import { cost, Loader } from "./loader";
-import { intervalSteps, paintBand, paintTimeAxis, Plot, type Area, type Drag } from "./plot";
-import { iso, moment } from "./ranges";
+import { paintBand, paintTimeAxis, Plot, Steps, type Area, type Drag } from "./plot";
+import { iso } from "./ranges";
 import type { TimeseriesAnswer } from "./types";
 
 const SERIES = 7;
@@ -29,6 +31,8 @@ export class Timeline {
   private readonly loader = new Loader("Summing over time");
   private readonly plot: Plot;
   private answer: TimeseriesAnswer | null = null;
+  private steps: Steps | null = null;
+  private readonly fold: HTMLElement;
   private pointer = -1;
   answered: (answer: TimeseriesAnswer) => void = () => undefined;
 
@@ -38,6 +42,7 @@ export class Timeline {
       dragged: (drag) => this.dragged(drag),
       clicked: () => undefined,
       hover: (x) => this.hover(x),
+      left: () => (this.pointer = -1),
       cancel: () => undefined,
     });
     this.plot.element.append(this.loader.element);
@@ -48,6 +53,7 @@ export class Timeline {
       this.plot.element,
       this.legend,
     );
+    this.fold = foldButton(this.element, "Timeline", false);
   }
 
   private get by(): string {
@@ -67,6 +73,7 @@ export class Timeline {
     const path = `/api/v1/timeseries/${store.state.table}`;
     void this.loader.ask<TimeseriesAnswer>(path, query, (answer) => {
       this.answer = answer;
+      this.steps = stepsOf(answer);
       this.drawLegend();
       this.answered(answer);
       this.plot.paint();
@@ -85,6 +92,7 @@ export class Timeline {
     ]);
     replace(
       this.head,
+      this.fold,
       select("Value", values, value, (name) => store.set({ value: name })),
       select("Split by", [["-", "not split"], ...by], this.by || "-", (name) =>
         store.set({ by: name }),
@@ -95,17 +103,22 @@ export class Timeline {
 
   private drawLegend(): void {
     const { series, unit, meta, aggregate } = this.answer!;
-    const total = (values: (number | null)[]) => values.reduce<number>((a, b) => a + (b ?? 0), 0);
     const { store } = this.context;
     const named = column(this.context, this.by);
-    const all = series.reduce((sum, one) => sum + total(one.values), 0);
-    const amount = aggregate === "avg" ? "mean" : `sum ${quantity(all, unit)}`;
-    this.figures.textContent = `${amount} · ${exact(meta.rows)} rows · ${meta.source}`;
+    const all = quantity(
+      amount(
+        series.flatMap((one) => one.values),
+        aggregate,
+      ),
+      unit,
+    );
+    const what = aggregate === "avg" ? "mean" : "sum";
+    this.figures.textContent = `${what} ${all} · ${exact(meta.rows)} rows`;
     this.figures.title = cost(meta);
     const items = series.map((one, k) => {
       const square = h("i", { class: "swatch" });
       square.style.background = seriesColor(k, one.rest === true);
-      const text = `${one.name || "(empty)"} ${quantity(total(one.values), unit)}`;
+      const text = `${one.name || "(empty)"} ${quantity(amount(one.values, aggregate), unit)}`;
       if (!named || one.rest === true) return h("span", {}, square, text);
       const filter = { column: this.by, op: "eq", value: one.name };
       const only = () => store.set({ filters: withFilter(store.state.filters, filter) });
@@ -124,6 +137,7 @@ export class Timeline {
   }
 
   private dragged(drag: Drag): void {
+    if (Math.abs(drag.x1 - drag.x0) < 4) return;
     const [from, to] = [
       this.timeAt(Math.min(drag.x0, drag.x1)),
       this.timeAt(Math.max(drag.x0, drag.x1)),
@@ -140,18 +154,16 @@ export class Timeline {
 
   private hover(x: number): string[] {
     this.pointer = x;
-    const { answer } = this;
-    if (!answer?.times.length) return [];
-    const time = this.timeAt(x);
-    const at = Math.floor((time - answer.times[0]!) / answer.step);
-    if (at < 0 || at >= answer.times.length) return [];
-    const { zone } = this.context.store.state;
+    const { answer, steps } = this;
+    const { left, width } = this.plot.area;
+    if (!answer?.times.length || x < left || x > left + width) return [];
+    const at = steps!.at(this.timeAt(x));
     const rows = answer.series
       .map((one) => ({ name: one.name, value: one.values[at] ?? 0 }))
       .filter((one) => one.value)
       .sort((a, b) => b.value - a.value)
       .map((one) => `${quantity(one.value, answer.unit).padStart(9)}  ${one.name || "all"}`);
-    return [`${dateTime(answer.times[at]!, zone, answer.step < 1e6)} ${zoneName(zone)}`, ...rows];
+    return [steps!.text(at, this.context.store.state.zone), ...rows];
   }
 
   private paint(canvas: CanvasRenderingContext2D, area: Area): void {
@@ -160,15 +172,15 @@ export class Timeline {
     const scale = area.width / (range.to - range.from);
     const xOf = (time: number) => area.left + (time - range.from) * scale;
     paintTimeAxis(canvas, area, range.from, range.to, store.state.zone);
-    if (answer) paintSeries(canvas, area, answer, xOf);
+    if (answer) paintSeries(canvas, area, answer, this.steps!, xOf);
     canvas.fillStyle = cssColor("--line");
     canvas.fillRect(area.left, area.height, area.width, 1);
-    const { box, view, baseline } = store.state;
+    const { box, view } = store.state;
     if (box) paintBand(canvas, xOf(box.from), 0, (box.to - box.from) * scale, area.height);
-    if (view === "compare" && baseline.from) {
-      const [from, to] = [moment(baseline.from) ?? range.from, moment(baseline.to) ?? range.to];
-      const left = Math.max(area.left, xOf(from));
-      const right = Math.min(area.left + area.width, xOf(to));
+    if (view === "compare") {
+      const compared = baselineRange(this.context);
+      const left = Math.max(area.left, xOf(compared.from));
+      const right = Math.min(area.left + area.width, xOf(compared.to));
       if (right > left) {
         paintBand(canvas, left, 0, right - left, area.height, cssColor("--baseline"));
       }
@@ -194,43 +206,107 @@ export function seriesColor(k: number, rest: boolean): string {
   return cssColor(rest ? "--series-rest" : `--series-${(k % 8) + 1}`);
 }
 
+/** Values of several steps as one: what is a mean must not be added up. */
+function amount(values: (number | null)[], aggregate: string): number {
+  const known = values.filter((one) => one !== null);
+  const sum = known.reduce((a, b) => a + b, 0);
+  return aggregate === "avg" ? sum / (known.length || 1) : sum;
+}
+
+function stepsOf({ times, step, series, aggregate }: TimeseriesAnswer): Steps {
+  const mean = aggregate === "avg";
+  const has = (value: number | null | undefined) => (mean ? value != null : !!value);
+  const filled = times.map((_, k) => series.some((one) => has(one.values[k])));
+  return new Steps(times, step, filled);
+}
+
 function paintSeries(
   canvas: CanvasRenderingContext2D,
   area: Area,
   answer: TimeseriesAnswer,
+  steps: Steps,
   xOf: (time: number) => number,
 ): void {
-  const { times, series, step } = answer;
-  const sums = times.map((_, k) => series.reduce((all, one) => all + (one.values[k] ?? 0), 0));
-  const most = Math.max(...sums, 0);
-  if (!most) return;
+  const means = answer.aggregate === "avg";
+  const [low, high] = means ? extent(answer) : [0, highest(answer)];
+  if (low === high) return;
+  const yOf = (value: number) => area.height - ((value - low) / (high - low)) * (area.height - 12);
   canvas.save();
   canvas.beginPath();
   canvas.rect(area.left, 0, area.width, area.height);
   canvas.clip();
-  const top = 12;
-  const unit = (area.height - top) / most;
-  const base = new Float64Array(times.length);
-  const reach = step * (intervalSteps(sums.map(Boolean)) - 1);
-  series.forEach((one, s) => {
-    canvas.fillStyle = seriesColor(s, one.rest === true);
-    times.forEach((time, k) => {
-      const height = (one.values[k] ?? 0) * unit;
-      if (height <= 0) return;
-      const x = xOf(time - reach);
-      const width = xOf(time + step) - x;
-      const y = area.height - base[k]! - height;
-      canvas.fillRect(x, y, width > 4 ? width - 1 : width + 0.3, height);
-      base[k]! += height;
-    });
-  });
+  const paint = means ? paintLines : paintBars;
+  paint(canvas, answer, steps, xOf, yOf);
   canvas.restore();
   canvas.fillStyle = cssColor("--muted");
   canvas.textBaseline = "top";
   canvas.textAlign = "right";
-  canvas.fillText(quantity(most, answer.unit), area.left - 6, 4);
-  canvas.fillText("0", area.left - 6, area.height - 10);
+  canvas.fillText(quantity(high, answer.unit), area.left - 6, 4);
+  if (!means) canvas.fillText(`per ${duration(steps.interval)}`, area.left - 6, 17);
+  canvas.fillText(low ? quantity(low, answer.unit) : "0", area.left - 6, area.height - 10);
   canvas.textAlign = "left";
+}
+
+function highest({ times, series }: TimeseriesAnswer): number {
+  const sums = times.map((_, k) => series.reduce((all, one) => all + (one.values[k] ?? 0), 0));
+  return Math.max(...sums, 0);
+}
+
+function extent({ series }: TimeseriesAnswer): [number, number] {
+  const known = series.flatMap((one) => one.values).filter((one) => one !== null);
+  if (!known.length) return [0, 0];
+  const [low, high] = [Math.min(0, ...known), Math.max(0, ...known)];
+  return [low, low === high ? low + 1 : high];
+}
+
+type Place = (value: number) => number;
+
+function paintBars(
+  canvas: CanvasRenderingContext2D,
+  { times, series }: TimeseriesAnswer,
+  steps: Steps,
+  xOf: Place,
+  yOf: Place,
+): void {
+  const base = new Float64Array(times.length);
+  series.forEach((one, s) => {
+    canvas.fillStyle = seriesColor(s, one.rest === true);
+    times.forEach((_, k) => {
+      const value = one.values[k] ?? 0;
+      if (value <= 0) return;
+      const [from, to] = steps.span(k);
+      const [x, y] = [xOf(from), yOf(base[k]! + value)];
+      const width = xOf(to) - x;
+      canvas.fillRect(x, y, width > 4 ? width - 1 : width + 0.3, yOf(base[k]!) - y);
+      base[k]! += value;
+    });
+  });
+}
+
+/** A line for each series; where nothing is known there is none. */
+function paintLines(
+  canvas: CanvasRenderingContext2D,
+  { times, series }: TimeseriesAnswer,
+  steps: Steps,
+  xOf: Place,
+  yOf: Place,
+): void {
+  canvas.lineWidth = 1.5;
+  series.forEach((one, s) => {
+    canvas.strokeStyle = seriesColor(s, one.rest === true);
+    canvas.beginPath();
+    let end = Number.NaN;
+    times.forEach((_, k) => {
+      const value = one.values[k] ?? null;
+      if (value === null) return;
+      const [from, to] = steps.span(k);
+      if (from === end) canvas.lineTo(xOf(from), yOf(value));
+      else canvas.moveTo(xOf(from), yOf(value));
+      canvas.lineTo(xOf(to), yOf(value));
+      end = to;
+    });
+    canvas.stroke();
+  });
 }
 
 /** The newest row of all time: says whether there is data outside the range. */

@@ -80,6 +80,8 @@ export interface TimeseriesAnswer extends Answer {
 }
 
 export interface HeatmapAnswer extends Answer {
+  table: string;
+  value_column: string;
   step: number;
   times: number[];
   lower: number[];

@@ -1,0 +1,194 @@
+"""Timeline and heatmap: what is drawn is what is told, picked and shared."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.page import world
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+    from tests.serving import Serving
+
+pytestmark = pytest.mark.browser
+
+
+def _open(page: Page, server: Serving, query: str = "", table: str = "offcputime") -> None:
+    page.goto(f"{server.read}/?table={table}{query}")
+    expect(page.locator(".figures")).to_contain_text("rows")
+    page.wait_for_load_state("networkidle")
+
+
+def _drag(
+    page: Page, canvas: Locator, start: tuple[float, float], end: tuple[float, float]
+) -> None:
+    """Drag between two places, in pixels of the canvas."""
+    box = canvas.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + start[0], box["y"] + start[1])
+    page.mouse.down()
+    page.mouse.move(box["x"] + end[0], box["y"] + end[1], steps=3)
+    page.mouse.up()
+
+
+def _picture(canvas: Locator) -> str:
+    return str(canvas.evaluate("canvas => canvas.toDataURL()"))
+
+
+def test_every_part_of_a_bar_tells_its_rows(fleet: Serving, page: Page) -> None:
+    """Rows of a minute are drawn as wide as a minute, and all of it answers to the pointer."""
+    _open(page, fleet)
+    for part, told in ((".heatmap", "events"), (".timeline", "db")):
+        tip = page.locator(f"{part} .tip")
+        # From pixel to pixel over what is more than a minute's width.
+        for x in range(600, 640, 4):
+            page.locator(f"{part} canvas").hover(
+                position={"x": x, "y": 90 if told[0] == "e" else 40}
+            )
+            expect(tip).to_contain_text(told)
+            assert not re.search(r"\b0 events", tip.inner_text())
+            assert re.search(r"\d\d:\d\d:\d\d \S \d\d:\d\d:\d\d UTC", tip.inner_text())
+
+
+def test_a_narrow_box_holds_the_rows_that_are_drawn_there(fleet: Serving, page: Page) -> None:
+    """Whichever half of a cell a box begins and ends in, the cell's rows are in it."""
+    _open(page, fleet)
+    frames = page.get_by_role("table", name="Frames")
+    for x in (600, 607, 614):
+        _drag(page, page.locator(".heatmap canvas"), (x, 88), (x + 5, 91))
+        expect(page).to_have_url(re.compile("box=lengths,"))
+        expect(frames.get_by_text(world.HOSTILE, exact=True)).to_be_visible()
+        expect(frames.get_by_text("do_fsync", exact=True)).to_be_hidden()
+        page.keyboard.press("Escape")
+        expect(frames.get_by_text("do_fsync", exact=True)).to_be_visible()
+
+
+def test_an_upright_drag_is_a_box_and_no_click(fleet: Serving, page: Page) -> None:
+    """One column of all sizes is a box like any other."""
+    _open(page, fleet)
+    _drag(page, page.locator(".heatmap canvas"), (610, 10), (611, 80))
+    expect(page).to_have_url(re.compile("box=lengths,"))
+
+
+def test_nothing_of_the_pointer_stays_behind(fleet: Serving, page: Page) -> None:
+    """The line under the pointer goes with it."""
+    _, range_ = world.past(0)
+    _open(page, fleet, range_)
+    canvas = page.locator(".timeline canvas")
+    before = _picture(canvas)
+    canvas.hover(position={"x": 400, "y": 30})
+    page.wait_for_timeout(50)
+    assert _picture(canvas) != before
+    page.mouse.move(5, 5)
+    page.wait_for_timeout(50)
+    assert _picture(canvas) == before
+
+
+def test_a_baseline_of_another_day_shades_nothing(fleet: Serving, page: Page) -> None:
+    """What is compared with is shaded where it is shown, and only there."""
+    _, range_ = world.past(0)
+    _open(page, fleet, range_)
+    plain = _picture(page.locator(".timeline canvas"))
+    _open(page, fleet, f"{range_}&view=compare&base.from=-1d")
+    assert _picture(page.locator(".timeline canvas")) == plain
+    _open(page, fleet, f"{range_}&view=compare&base.from=same")
+    assert _picture(page.locator(".timeline canvas")) != plain
+
+
+def test_means_are_not_added_up(server: Serving, page: Page) -> None:
+    """Three resources that are stalled for 60 % of the time are so for 60 %, not for 180 %."""
+    end, range_ = world.past(3)
+    rows = [
+        {"resource": name, "scope": "some", "share": 60.0, "stalled": 0}
+        for name in ("cpu", "io", "memory")
+    ]
+    world.minutely(server, end, "pressure", rows)
+    _open(page, server, range_, "pressure")
+    expect(page.locator(".figures")).to_contain_text("mean 60 %")
+    expect(page.locator(".timeline .legend")).to_contain_text("memory 60 %")
+    page.locator(".timeline canvas").hover(position={"x": 620, "y": 40})
+    expect(page.locator(".timeline .tip")).to_contain_text("60 %")
+
+
+def test_a_box_on_values_is_shared_with_its_column(
+    server: Serving, page: Page, browser: Browser
+) -> None:
+    """Rows without histograms have a heatmap of their times; a link to a box on it holds."""
+    end, range_ = world.past(4)
+    bare = {key: world.MIXED[key] for key in ("process", "pid", "stack", "elapsed")}
+    world.minutely(server, end, "offcputime", [bare, bare | {"elapsed": 1000, "stack": world.SYNC}])
+    heatmap = page.get_by_role("region", name="Heatmap")
+    _open(page, server, range_)
+    expect(heatmap.locator("strong")).to_have_text("Off-CPU time")
+    _drag(page, page.locator(".heatmap canvas"), (500, 88), (800, 91))
+    expect(page).to_have_url(re.compile("box=elapsed,"))
+    other = browser.new_page()
+    other.goto(page.url)
+    frames = other.get_by_role("table", name="Frames")
+    expect(frames.get_by_text("do_fsync", exact=True)).to_be_visible()
+    expect(frames.get_by_text("futex_wait", exact=True)).to_be_hidden()
+    expect(other.get_by_role("region", name="Heatmap").locator("strong")).to_have_text(
+        "Off-CPU time"
+    )
+    other.close()
+
+
+def test_the_declared_heatmap_comes_back(server: Serving, page: Page) -> None:
+    """A range without rows, or without histograms, says nothing about the next one."""
+    end, range_ = world.past(5)
+    world.minutely(server, end, "offcputime", [world.MIXED])
+    _, nothing = world.past(6)
+    title = page.locator(".heatmap strong")
+    _open(page, server, nothing)
+    expect(title).to_have_text("Wait lengths")
+    page.get_by_role("button", name=re.compile("▾$")).first.click()
+    start, stop = re.findall("=([^&]+)", range_)
+    page.get_by_label("From", exact=True).fill(start)
+    page.get_by_label("To", exact=True).fill(stop)
+    page.get_by_role("button", name="Show this range").click()
+    expect(page.locator(".figures")).to_contain_text("59 rows")
+    expect(title).to_have_text("Wait lengths")
+
+
+def test_rows_of_a_box_are_said_to_be_whole(server: Serving, page: Page) -> None:
+    """A row holds all that it sums: a box of its short waits shows its long one, and says so."""
+    end, range_ = world.past(7)
+    world.minutely(server, end, "offcputime", [world.MIXED])
+    start, stop = (end.timestamp() - 3600) * 1e6, end.timestamp() * 1e6
+    notices = page.locator(".notices")
+    _open(page, server, range_)
+    expect(notices).not_to_contain_text("counted whole")
+    _open(page, server, f"{range_}&box={start:.0f},{stop:.0f},512,2048")
+    expect(page.locator(".figures")).to_contain_text("59 rows")
+    expect(notices).to_contain_text("rows with any of the chosen sizes are counted whole")
+
+
+def test_an_empty_range_has_no_warning(server: Serving, page: Page) -> None:
+    """Where there is nothing, nothing is wrong with it."""
+    _, nothing = world.past(8)
+    _open(page, server, nothing)
+    expect(page.locator(".flameview .empty")).to_be_visible()
+    expect(page.locator(".notice")).to_have_count(0)
+
+
+def test_an_instrument_is_folded_for_good(fleet: Serving, page: Page) -> None:
+    """What somebody folds to give the graph its room stays folded on the next visit."""
+    _open(page, fleet)
+    graph = page.get_by_role("application", name="Flame graph")
+    before = graph.bounding_box()
+    page.get_by_role("button", name="Fold the heatmap").click()
+    expect(page.locator(".heatmap canvas")).to_be_hidden()
+    after = graph.bounding_box()
+    assert before
+    assert after
+    assert after["y"] < before["y"] - 80
+    page.reload()
+    expect(page.locator(".heatmap .head")).to_be_visible()
+    expect(page.locator(".heatmap canvas")).to_be_hidden()
+    page.get_by_role("button", name="Show the heatmap").click()
+    expect(page.locator(".heatmap canvas")).to_be_visible()
