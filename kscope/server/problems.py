@@ -87,7 +87,9 @@ def _starlette_problem(_: Request, error: Exception) -> Response:
 def _store_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, StoreError)
     if isinstance(error, BatchRefused):
-        return problem(422, str(error))
+        # Its words name the database and its tables, which are none of a sender's business.
+        log.error("rows refused by the database: %s", error)
+        return problem(422, "the database refuses these rows; the server's log says why")
     if isinstance(error, QueryTimeout):
         return problem(504, f"{error}: ask for a shorter range, or filter by a host or a process")
     log.warning("%s", error)

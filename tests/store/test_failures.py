@@ -144,6 +144,22 @@ def test_a_damaged_file(tmp_path: Path) -> None:
         assert "Traceback" not in server.log
 
 
+def test_rows_that_the_database_refuses(tmp_path: Path) -> None:
+    """The sender is told that they never will be stored; why is in the log, with the file."""
+    database = SQLiteFile(tmp_path / "k.db")
+    with serving(tmp_path, *database.options) as server:
+        database.run(
+            "CREATE TRIGGER refusing BEFORE INSERT ON kscope_rows_offcputime"
+            " BEGIN SELECT RAISE(ABORT, 'not today'); END"
+        )
+        answer = send(server)
+        assert answer.status_code == 422
+        assert str(tmp_path) not in answer.text
+        assert f"{tmp_path}/k.db: not today" in server.log
+        database.run("DROP TRIGGER refusing")
+        assert send(server).status_code == 200
+
+
 @pytest.fixture(scope="module")
 def own_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
     """One that these tests may stop and kill."""
