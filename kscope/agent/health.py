@@ -32,6 +32,7 @@ class Interval:
     bpf_time: int = 0
     cpu_time: int = 0
     threshold: int = 0
+    lost_intervals: int = 0
 
 
 class Health:
@@ -52,6 +53,7 @@ class Health:
             "elapsed": interval.elapsed,
             "row_count": interval.rows,
             **{f"lost_{name}": count for name, count in loss.items()},
+            "lost_intervals": interval.lost_intervals,
             **frames,
             "bpf_runs": interval.bpf_runs,
             "bpf_time": interval.bpf_time,

@@ -67,6 +67,7 @@ class ProbeRunner(threading.Thread):
         self._outlet = outlet
         self._governor = Governor(plan.max_overhead)
         self._stopping = threading.Event()
+        self._life: _Life | None = None
         self.started = threading.Event()
         self.failure = ""
 
@@ -95,7 +96,7 @@ class ProbeRunner(threading.Thread):
         engine.start()
         start_cost = time.thread_time() - before
         self._governor.begin(start_cost)
-        life = _Life(
+        self._life = life = _Life(
             self.plan,
             engine,
             self._outlet,
@@ -109,6 +110,7 @@ class ProbeRunner(threading.Thread):
             self.started.set()
             log.info("%s: probe running", table)
             pause = life.run()
+            self._life = None
         finally:
             engine.close()
             self._outlet.began(table, None)
@@ -140,7 +142,15 @@ class ProbeRunner(threading.Thread):
                 log.debug("%s", traceback.format_exc())
         self.failure = text
         self.started.set()
-        interval = Interval(self.plan.category.table, "failed", text.partition("\n")[0])
+        began, self._life = self._life and self._life.began, None
+        interval = Interval(
+            self.plan.category.table,
+            "failed",
+            text.partition("\n")[0],
+            # What the kernel held when the probe died is gone with it.
+            elapsed=round((time.monotonic() - began) * 1e6) if began else 0,
+            lost_intervals=1 if began else 0,
+        )
         try:
             self._outlet.report(interval, time.time())
         except Exception:
@@ -169,13 +179,13 @@ class _Life:
         self._cost = Cost()
         self._cpu_at_start = time.thread_time()
         self._cpu = self._cpu_at_start - start_cost
-        self._began = time.monotonic()
+        self.began = time.monotonic()
 
     def run(self) -> float:
         """Until asked to stop, or out of the kernel for as many seconds as it returns."""
         if self._governor.threshold:
             self._engine.raise_threshold(self._governor.threshold)
-        due = self._began + first_interval(self._plan)
+        due = self.began + first_interval(self._plan)
         while not self._stopping.is_set():
             self._engine.poll(min(_TICK, max(0.0, due - time.monotonic())))
             if self._governor.due() and not self._within_bound():
@@ -208,7 +218,7 @@ class _Life:
         self._outlet.deliver(self._plan.category, drained.rows, ended)
         self._outlet.report(self._interval(drained, now), ended)
         self._outlet.began(self._plan.category.table, Began(ended, self._plan.interval))
-        self._began = now
+        self.began = now
 
     def _interval(self, drained: Drained, now: float) -> Interval:
         cost, cpu = self._engine.cost(), time.thread_time()
@@ -216,7 +226,7 @@ class _Life:
             probe=self._plan.category.table,
             state="raised" if self._governor.threshold else "running",
             detail=self._governor.text,
-            elapsed=round((now - self._began) * 1e6),
+            elapsed=round((now - self.began) * 1e6),
             rows=len(drained.rows),
             loss=drained.loss,
             bpf_runs=cost.runs - self._cost.runs,

@@ -178,7 +178,7 @@ def _missing(host: str, report: _Report, *, gaps: bool) -> list[Lack]:
     lacks = []
     lost = report.sums.get("lost_intervals", 0)
     if lost:
-        text = "of intervals were lost: the agent was killed before it could read them"
+        text = "of intervals were lost: the agent or the probe ended before they were read"
         share = lost / (report.intervals + lost)
         lacks.append(Lack(host, "lost_intervals", share, lost, text))
     covered = report.sums.get("elapsed", 0)
@@ -187,6 +187,6 @@ def _missing(host: str, report: _Report, *, gaps: bool) -> list[Lack]:
         share = 1 - covered / span
         if share >= _LEAST_GAP:
             missed = round((span - covered) / (covered / report.intervals))
-            text = "of the time is missing: the agent was not running"
+            text = "of the time is missing: the agent, or this probe, was not running"
             lacks.append(Lack(host, "elapsed", share, missed, text))
     return lacks

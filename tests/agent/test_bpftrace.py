@@ -178,8 +178,11 @@ def test_a_probe_that_fails_or_dies_leaves_the_others_alone(tmp_path: Path) -> N
                 running.stop()
     with sqlite3.connect(tmp_path / "rows.db") as stored:
         states = set(stored.execute("SELECT probe, state FROM agent").fetchall())
+        lost = dict(stored.execute("SELECT probe, sum(lost_intervals) FROM agent GROUP BY probe"))
     assert {("broken", "failed"), ("dies", "failed"), ("writes", "running")} <= states
     assert ("writes", "failed") not in states
+    assert lost["dies"] >= 1
+    assert lost["broken"] == lost["writes"] == 0
 
 
 def test_a_key_is_taken_apart() -> None:

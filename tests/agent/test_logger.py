@@ -55,7 +55,7 @@ def test_a_value_that_cannot_be_sent_is_not_silent() -> None:
     with fake_server() as server:
         log = Logger(server.url, interval=60)
         log("cpu", n={1, 2})
-        with pytest.raises(KscopeError, match="rows hold what JSON has no form for: .*set"):
+        with pytest.raises(KscopeError, match="rows hold what JSON has no form for"):
             log.flush()
         log("cpu", n=3)
         log.close()
