@@ -15,14 +15,23 @@ if TYPE_CHECKING:
     from kscope.declare.model import Category
 
 
-def folded_lines(category: Category, rows: Iterable[Row]) -> list[str]:
+class Folded:
     """`process;frame;frame value`, as the first flame graph of the category would show it."""
-    stack = next((c.name for c in category.with_role(Role.STACK)), None)
-    chart = next((c for c in category.charts if c.kind == "flamegraph"), None)
-    if stack is None or chart is None:
-        raise KscopeError(f"{category.table} has no stacks: --folded has nothing to print")
-    totals: Counter[str] = Counter()
-    for row in rows:
-        root = f"{row[chart.by]};" if chart.by else ""
-        totals[f"{root}{row[stack]}"] += row[chart.value] if chart.value else 1
-    return [f"{text} {value}" for text, value in totals.most_common()]
+
+    def __init__(self, category: Category) -> None:
+        stack = next((c.name for c in category.with_role(Role.STACK)), None)
+        chart = next((c for c in category.charts if c.kind == "flamegraph"), None)
+        if stack is None or chart is None:
+            raise KscopeError(f"{category.table} has no stacks: --folded has nothing to print")
+        self._stack = stack
+        self._chart = chart
+        self._totals: Counter[str] = Counter()
+
+    def add(self, rows: Iterable[Row]) -> None:
+        by, value = self._chart.by, self._chart.value
+        for row in rows:
+            root = f"{row[by]};" if by else ""
+            self._totals[f"{root}{row[self._stack]}"] += row[value] if value else 1
+
+    def lines(self) -> list[str]:
+        return [f"{text} {value}" for text, value in self._totals.most_common()]

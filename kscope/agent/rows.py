@@ -38,25 +38,42 @@ def column_value(column: Column, raw: Any) -> Any:
     return _CONVERTERS.get(column.type.name, int)(raw)
 
 
-def merge(category: Category, rows: Iterable[Row]) -> list[Row]:
+def adds_up(category: Category) -> bool:
+    """Whether two rows of one group may be written as one: every value of theirs is a sum."""
+    values = category.with_role(Role.VALUE)
+    return all(c.type.aggregate == "sum" for c in values) and bool(
+        values or category.with_role(Role.HISTOGRAM)
+    )
+
+
+class Merged:
     """Rows that only differ in what adds up become one, in the order of their first.
 
     Two addresses in one function, or two threads of one process, are two keys in the kernel and
     one row to a reader.
     """
-    values = [c.name for c in category.columns if c.type.role in (Role.VALUE, Role.HISTOGRAM)]
-    summing = bool(values) and all(
-        c.type.aggregate == "sum" for c in category.columns if c.type.role is Role.VALUE
-    )
-    if not summing:
+
+    def __init__(self, category: Category) -> None:
+        self._values = [c.name for c in category.with_role(Role.VALUE, Role.HISTOGRAM)]
+        self._rows: dict[tuple[Any, ...], Row] = {}
+
+    def add(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            identity = tuple(value for name, value in row.items() if name not in self._values)
+            first = self._rows.setdefault(identity, row)
+            if first is not row:
+                _add(first, row, self._values)
+
+    def rows(self) -> list[Row]:
+        return list(self._rows.values())
+
+
+def merge(category: Category, rows: Iterable[Row]) -> list[Row]:
+    if not adds_up(category):
         return list(rows)
-    merged: dict[tuple[Any, ...], Row] = {}
-    for row in rows:
-        identity = tuple(value for name, value in row.items() if name not in values)
-        first = merged.setdefault(identity, row)
-        if first is not row:
-            _add(first, row, values)
-    return list(merged.values())
+    merged = Merged(category)
+    merged.add(rows)
+    return merged.rows()
 
 
 def _add(total: Row, row: Row, values: Iterable[str]) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kscope.agent.folded import folded_lines
+from kscope.agent.folded import Folded
 from kscope.agent.plan import Wishes, engine, probe_category
-from kscope.agent.recording import Recorder
+from kscope.cli import oneshot
 from kscope.cli.probeflags import of_option, sending, targets
 from kscope.cli.probeplans import (
     catalog_of,
@@ -25,10 +25,8 @@ from kscope.cli.probeplans import (
 from kscope.cli.running import catch_signals, run, set_up_logging
 
 if TYPE_CHECKING:
-    import queue
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from kscope.agent.engines.base import Engine
     from kscope.declare.model import Category
 
 log = logging.getLogger(__name__)
@@ -92,51 +90,36 @@ def _run_probe(name: str, flags: dict[str, Any]) -> None:
     if flags["folded"] or flags["as_json"] or flags["record"]:
         settings = settings_of(config)
         category = probe_category(catalog_of(settings), name)
-        _print_rows(category, wishes_for(category, settings, flags), flags)
+        _one_shot(category, wishes_for(category, settings, flags), flags)
     else:
         set_up_logging(verbose=flags["verbose"])
         caught = catch_signals(until_eof=flags["until_eof"])
         run(lambda: named(name, config, flags), caught, flags["duration"])
 
 
-def _print_rows(category: Category, wishes: Wishes, flags: Mapping[str, Any]) -> None:
-    """Without a server: trace for --duration seconds, or until Ctrl-C, and print."""
+def _one_shot(category: Category, wishes: Wishes, flags: Mapping[str, Any]) -> None:
+    """Without a server: trace for --duration seconds, or until Ctrl-C."""
     set_up_logging(verbose=flags["verbose"])
+    if flags["folded"]:
+        Folded(category)  # says at once where there are no stacks to print
     caught = catch_signals(until_eof=flags["until_eof"])
     running = engine(category, wishes)
     running.start()
     log.debug("%s: probe running", category.table)
     end = time.monotonic() + (flags["duration"] or float("inf"))
-    try:
+
+    def ended() -> bool:
+        return not caught.empty() or time.monotonic() >= end
+
+    with closing(running):
         if flags["record"]:
-            _record(running, category, wishes, flags["record"], lambda: _ended(caught, end))
-            return
-        while not _ended(caught, end):
-            running.poll(0.1)
-        rows = running.drain().rows
-    finally:
-        running.close()
-    if flags["as_json"]:
-        for row in rows:
-            click.echo(json.dumps(row, ensure_ascii=False))
-    else:
-        for line in folded_lines(category, rows):
-            click.echo(line)
-
-
-def _ended(caught: queue.SimpleQueue[int], end: float) -> bool:
-    return not caught.empty() or time.monotonic() >= end
-
-
-def _record(
-    running: Engine, category: Category, wishes: Wishes, path: Path, ended: Callable[[], bool]
-) -> None:
-    recorder = Recorder(path, category, wishes.hostname, wishes.interval)
-    began = time.monotonic()
-    due = began + wishes.interval
-    while not ended():
-        running.poll(0.1)
-        if time.monotonic() >= due:
-            recorder.add(due - began, running.drain().rows)
-            due += wishes.interval
-    recorder.close()
+            oneshot.record(
+                running,
+                category,
+                flags["record"],
+                hostname=wishes.hostname,
+                interval=wishes.interval,
+                ended=ended,
+            )
+        else:
+            oneshot.print_rows(running, category, as_json=flags["as_json"], ended=ended)

@@ -1,0 +1,110 @@
+"""`kscope agent NAME --folded`, `--json`, `--record`: what a probe sees, without a server."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import click
+
+from kscope.agent.engines.base import Loss
+from kscope.agent.folded import Folded
+from kscope.agent.recording import Recorder
+from kscope.agent.rows import Merged, adds_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from kscope.agent.engines.base import Drained, Engine, Row
+    from kscope.declare.model import Category
+
+# Maps are sized for an interval; a trace that goes on until Ctrl-C must not fill them.
+_DRAIN_EVERY = 1.0
+_TICK = 0.1
+
+_MENDS = {
+    "stacks_collided": ("stacks, their slots were taken", "--stacks"),
+    "stacks_full": ("stacks, the map was full", "--stacks"),
+    "stacks_other": ("stacks", ""),
+    "keys_full": ("updates, the map was full", "--keys"),
+    "starts_full": ("starts, the map of things under way was full", "--keys"),
+    "events": ("events, they came faster than they could be taken", ""),
+}
+
+
+def print_rows(
+    engine: Engine, category: Category, *, as_json: bool, ended: Callable[[], bool]
+) -> None:
+    """As JSON, events as they come and sums at the end; or as folded stacks, at the end."""
+    assert category.probe
+    streamed = category.probe.collect.kind == "events" or not adds_up(category)
+    folded = None if as_json else Folded(category)
+    merged = Merged(category)
+    lost = Loss()
+    for drained, _ in _drains(engine, _DRAIN_EVERY, ended):
+        _add(lost, drained.loss)
+        if folded:
+            folded.add(drained.rows)
+        elif streamed:
+            _print_json(drained.rows)
+        else:
+            merged.add(drained.rows)
+    _print_json(merged.rows())
+    for line in folded.lines() if folded else ():
+        click.echo(line)
+    _warn(category, lost)
+
+
+def record(  # noqa: PLR0913 - a recording's header says all of it
+    engine: Engine,
+    category: Category,
+    path: Path,
+    *,
+    hostname: str,
+    interval: float,
+    ended: Callable[[], bool],
+) -> None:
+    """The last interval is as long as it was when the end came."""
+    lost = Loss()
+    with closing(Recorder(path, category, hostname, interval)) as recorder:
+        for drained, at in _drains(engine, interval, ended):
+            _add(lost, drained.loss)
+            recorder.add(at, drained.rows)
+    _warn(category, lost)
+
+
+def _drains(
+    engine: Engine, every: float, ended: Callable[[], bool]
+) -> Iterator[tuple[Drained, float]]:
+    """What each interval gave, and the seconds from the beginning to its end."""
+    began = time.monotonic()
+    due = began + every
+    while not ended():
+        engine.poll(_TICK)
+        if time.monotonic() >= due:
+            yield engine.drain(), time.monotonic() - began
+            due += every
+    yield engine.drain(), time.monotonic() - began
+
+
+def _print_json(rows: Sequence[Row]) -> None:
+    for row in rows:
+        click.echo(json.dumps(row, ensure_ascii=False))
+
+
+def _add(total: Loss, loss: Loss) -> None:
+    for field in fields(Loss):
+        setattr(total, field.name, getattr(total, field.name) + getattr(loss, field.name))
+
+
+def _warn(category: Category, lost: Loss) -> None:
+    """What is missing from what was printed, as bcc's tools say it."""
+    for name, (what, flag) in _MENDS.items():
+        count = getattr(lost, name)
+        if count:
+            mend = f"; a larger {flag} holds more" if flag else ""
+            click.echo(f"WARNING {category.table}: lost {count} {what}{mend}", err=True)
