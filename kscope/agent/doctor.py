@@ -70,7 +70,7 @@ def examine(server: str, token: str = "") -> Iterator[Finding]:
 
 
 def _bcc() -> Finding:
-    from kscope.agent.engines.bcc import load_bcc  # noqa: PLC0415 - what is being tried
+    from kscope.agent.engines.libbcc import load_bcc  # noqa: PLC0415 - what is being tried
 
     try:
         bcc = load_bcc()

@@ -43,7 +43,14 @@ class Server:
             assert self.arrived.wait_for(lambda: len(self.received) >= count, seconds)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        return [row for received in self.received for row in received.body.get(table, [])]
+        """Every row that came, its stack as text."""
+        found = []
+        for received in self.received:
+            stacks = received.body.get("stacks", [])
+            for row in received.body.get(table, []):
+                number = row.get("stack")
+                found.append(row | {"stack": stacks[number]} if isinstance(number, int) else row)
+        return found
 
 
 @contextmanager

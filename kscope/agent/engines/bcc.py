@@ -1,24 +1,17 @@
-"""Runs a `.bpf.c` program with bcc, the only module that imports it."""
+"""Runs a `.bpf.c` program with bcc, and turns its maps or events into rows."""
 
 from __future__ import annotations
 
 import ctypes
-import functools
-import importlib
-import importlib.util
-import os
 import re
-import sys
-import tempfile
-import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kscope.agent import kernel, processes, stubs
 from kscope.agent.decode import reader
 from kscope.agent.engines.base import Cost, Drained, Loss, Target
+from kscope.agent.engines.libbcc import compiled, free_symbols, load_bcc
 from kscope.agent.engines.stacks import Stacks
 from kscope.agent.engines.symbols import Symbols
 from kscope.agent.rows import check_field, merge
@@ -31,13 +24,6 @@ if TYPE_CHECKING:
     from kscope.agent.engines.base import Row
     from kscope.declare.model import Attach, Category, Column, Option, Source
 
-# Where distributions put it. Only this one package joins the path: the rest of those folders
-# would shadow the packages of a virtual environment.
-_PLACES = (
-    "/usr/lib/python3/dist-packages",
-    *(f"/usr/lib/python3.{minor}/site-packages" for minor in range(9, 16)),
-    *(f"/usr/lib64/python3.{minor}/site-packages" for minor in range(9, 16)),
-)
 _PRELUDE = Path(__file__).with_name("kscope.h")
 # The order of `enum ks_loss` in kscope.h.
 _LOSSES = (
@@ -45,37 +31,6 @@ _LOSSES = (
 )  # fmt: skip
 _GENERATION, _RAISED_US = 0, 1
 _SETTLE = 0.002  # seconds in which a program that read the old generation has ended
-# LLVM's set-up inside libbcc, and the standard error we borrow, are the whole process's.
-_compiling = threading.Lock()
-
-
-@functools.cache
-def load_bcc() -> ModuleType:
-    """The bcc package, the interpreter's own or the distribution's; KscopeError without either."""
-    try:
-        if importlib.util.find_spec("bcc") is None:
-            _import_from(next(p for p in _PLACES if Path(p, "bcc", "__init__.py").exists()))
-        return importlib.import_module("bcc")
-    except StopIteration:
-        raise KscopeError("the bcc engine needs bcc: apt install python3-bpfcc") from None
-    except OSError as error:  # the package without its shared library
-        raise KscopeError(f"bcc: {error}: apt install libbpfcc") from None
-
-
-def _import_from(place: str) -> None:
-    folder = Path(place, "bcc")
-    spec = importlib.util.spec_from_file_location(
-        "bcc", folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["bcc"] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules["bcc"]
-        raise
 
 
 class BccEngine:
@@ -110,10 +65,8 @@ class BccEngine:
         bcc = load_bcc()
         kernel.mount_tracefs()
         attached = self._offered()
-        with _compiling:
-            os.environ["BCC_KERNEL_SOURCE"] = str(self._headers())
-            self._bpf = self._compiled(bcc, attached)
-        self._symbols = Symbols(bcc.SymbolCache, _free_symbols)
+        self._bpf = self._compiled(attached)
+        self._symbols = Symbols(bcc.SymbolCache, free_symbols)
         try:
             for attach in attached:
                 self._attach(bcc, attach)
@@ -205,20 +158,12 @@ class BccEngine:
             return stubs.struct_headers()
         return stubs.tracepoint_headers()
 
-    def _compiled(self, bcc: ModuleType, attached: list[Attach]) -> Any:
+    def _compiled(self, attached: list[Attach]) -> Any:
         program = self._probe.program
         assert program
         text = f'{_PRELUDE.read_text()}\n#line 1 "{program.name}"\n{self._program()}'
         flags = [f"-D{name}={value}" for name, value in self._constants(attached).items()]
-        reason = ""
-        with _captured_stderr() as complaints:
-            try:
-                return bcc.BPF(text=text, cflags=[*flags, "-Wno-unused-function"])
-            except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
-                reason = str(error)
-            complaints.seek(0)
-            detail = complaints.read().decode("utf-8", "replace").strip()
-        raise KscopeError(f"{program}: {reason}" + (f"\n{detail[-4000:]}" if detail else ""))
+        return compiled(program, text, flags, self._headers())
 
     def _constants(self, attached: list[Attach]) -> dict[str, str]:
         present = {attach.define for attach in attached}
@@ -318,8 +263,8 @@ class BccEngine:
             yield {name: read(entry) for name, read in self._readers.items()}
         if self._stacks:
             parks = "BPF_HASH(waiting," in self._program()
-            waiting = self._bpf["waiting"] if parks else None
-            self._stacks.forget(left, waiting)
+            waiting = self._bpf["waiting"] if parks else {}
+            self._stacks.forget(left, waiting, self._table)
 
     def _take_event(self, _context: Any, data: Any, _size: int) -> None:
         # ctypes swallows what a callback raises.
@@ -342,7 +287,8 @@ class BccEngine:
         table = self._bpf["ks_lost"]
         for slot, name in enumerate(_LOSSES):
             total = table[ctypes.c_int(slot)].value
-            setattr(self._loss, name, total - self._lost_before[slot])
+            already = getattr(self._loss, name)
+            setattr(self._loss, name, already + total - self._lost_before[slot])
             self._lost_before[slot] = total
 
 
@@ -378,21 +324,3 @@ def _constant(option: Option, given: Any) -> str:
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return str(value)
-
-
-def _free_symbols(cache: Any, pid: int) -> None:
-    """SymbolCache has no destructor of its own; a long run would keep every process's symbols."""
-    importlib.import_module("bcc.libbcc").lib.bcc_free_symcache(cache.cache, pid)
-
-
-@contextmanager
-def _captured_stderr() -> Iterator[Any]:
-    """clang writes to file descriptor 2 directly: what it says belongs in our error."""
-    with tempfile.TemporaryFile() as file:
-        kept = os.dup(2)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield file
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

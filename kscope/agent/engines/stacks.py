@@ -10,7 +10,7 @@ from kscope.agent.engines.symbols import KERNEL_SUFFIX
 from kscope.agent.rows import folded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from kscope.agent.engines.base import Loss
     from kscope.agent.engines.symbols import Symbols
@@ -80,6 +80,9 @@ class Stacks:
                 return []
             return [LOST + KERNEL_SUFFIX if kernel else LOST]
         addresses = self._addresses(stack_id)
+        if not addresses:
+            loss.stacks_other += 1
+            return [LOST + KERNEL_SUFFIX if kernel else LOST]
         loss.stacks_truncated += len(addresses) >= MAX_DEPTH
         if kernel:
             frames = self._symbols.kernel_frames(addresses)
@@ -92,15 +95,22 @@ class Stacks:
             slot = stack_id & ((1 << LEVEL_BIT) - 1)
             table = self._maps[stack_id - slot]
             try:
-                found = table[ctypes.c_int(slot)].ip
+                walked = list(_until_zero(table[ctypes.c_int(slot)].ip))
             except KeyError:
-                found = ()
-            walked = self._walked[stack_id] = list(_until_zero(found))
+                walked = []
+            self._walked[stack_id] = walked
         return walked
 
-    def forget(self, generation: int, waiting: Mapping[Any, Any] | None) -> None:
-        """Empty the generation that nobody writes to, but for the stacks of threads that wait."""
-        held = _held(waiting) if waiting is not None else set()
+    def forget(
+        self, generation: int, waiting: Mapping[Any, Any], summed: Mapping[Any, Any]
+    ) -> None:
+        """Empty the generation that nobody writes to, but for the stacks that are still referred
+        to: by threads that wait, and by keys that were added since the generation was left.
+
+        A thread that stops waiting is added to `summed` before it leaves `waiting`, so that read in
+        this order one of the two has it.
+        """
+        held = _stack_ids(waiting.values()) | _stack_ids(summed.keys())
         for bits, table in self._maps.items():
             if bits >> GENERATION_BIT != generation:
                 continue
@@ -126,12 +136,14 @@ def _until_zero(addresses: Any) -> Any:
         yield address
 
 
-def _held(waiting: Mapping[Any, Any]) -> set[int]:
-    """Every stack id in the map of things under way, in the struct itself or in its `key`."""
+def _stack_ids(structs: Iterable[Any]) -> set[int]:
+    """Every stack id in the structs, in one itself or in its `key`."""
     ids: set[int] = set()
-    for value in waiting.values():
-        holder = getattr(value, "key", value)
-        for name, *_ in getattr(holder, "_fields_", ()):
-            if name.endswith(("kstack", "ustack")):
-                ids.add(getattr(holder, name))
+    names: list[str] | None = None
+    for struct in structs:
+        holder = getattr(struct, "key", struct)
+        if names is None:
+            fields = (name for name, *_ in getattr(holder, "_fields_", ()))
+            names = [name for name in fields if name.endswith(("kstack", "ustack"))]
+        ids.update(getattr(holder, name) for name in names)
     return ids

@@ -1,0 +1,86 @@
+/* Threads that nap, each below a chain of calls of its own.
+ *
+ * usage: napper FOLDER MILLISECONDS THREADS MICROSECONDS
+ * The threads are there before it says "ready", named nap0 to nap9. Each then sleeps so long (and a
+ * little more with each thread), over and over, in the function `nap` below thirteen calls of `left`
+ * and `right` that no other thread makes in that order. The protocol is waiter.c's.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static atomic_int going, stopping;
+static atomic_long naps;
+static long us;
+
+/* Made in place: libc keeps no frame pointer, which would hide the caller. */
+__attribute__((noinline)) static void nap(long nanoseconds)
+{
+    struct timespec t = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+    register long number __asm__("rax") = SYS_nanosleep;
+    __asm__ volatile("syscall" : "+r"(number) : "D"(&t), "S"(0) : "rcx", "r11", "memory");
+    atomic_fetch_add(&naps, 1);
+}
+
+void left(long nanoseconds, int path, int depth);
+
+#define STEP(name)                                                                                \
+    __attribute__((noinline)) void name(long nanoseconds, int path, int depth)                    \
+    {                                                                                             \
+        if (!depth)                                                                               \
+            nap(nanoseconds);                                                                     \
+        else if (path & 1)                                                                        \
+            left(nanoseconds, path >> 1, depth - 1);                                              \
+        else                                                                                      \
+            right(nanoseconds, path >> 1, depth - 1);                                             \
+        __asm__ volatile("");                                                                     \
+    }
+
+void right(long nanoseconds, int path, int depth);
+STEP(left)
+STEP(right)
+
+__attribute__((noinline)) static void *napping(void *number)
+{
+    long mine = (long)number;
+    char name[16];
+    snprintf(name, sizeof name, "nap%ld", mine % 10);
+    pthread_setname_np(pthread_self(), name);
+    while (!going)
+        nap(1000000);
+    while (!stopping)
+        right(us * 1000 + mine * 7000, mine, 13);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    char line[16];
+    if (argc < 5)
+        return 1;
+    int threads = atoi(argv[3]);
+    us = atol(argv[4]);
+    pthread_t all[threads];
+    for (long i = 0; i < threads; i++)
+        if (pthread_create(&all[i], 0, napping, (void *)i))
+            return 1;
+    puts("ready");
+    fflush(stdout);
+    if (!fgets(line, sizeof line, stdin))
+        return 1;
+    going = 1;
+    usleep(atoi(argv[2]) * 1000);
+    stopping = 1;
+    for (int i = 0; i < threads; i++)
+        pthread_join(all[i], 0);
+    printf("{\"naps\": %ld}\n", atomic_load(&naps));
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin))
+        ;
+    return 0;
+}
