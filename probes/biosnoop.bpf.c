@@ -2,8 +2,9 @@
  *
  * Each block I/O request: who, where, how much, how long in the queue and in the device.
  *
- * A request is known by device and sector. Who it is for is asked when it is queued, because it
- * may be issued by a kernel worker; requests that skip the queue are issued by their own process.
+ * A request is known by device and sector. Who it is for is asked when it is queued, because
+ * whoever comes by issues what is in the queue; requests that skip the queue are issued by their
+ * own process. So everybody's are noted, and only those that were asked for reported.
  */
 /* Two words of one size: padding between them would be part of the key, and hold anything. */
 struct request_key {
@@ -17,6 +18,8 @@ struct request {
     u32 tgid;
     u32 bytes;
     char operation;
+    bool wanted;
+    bool issued;
     char comm[16];
 };
 
@@ -44,13 +47,15 @@ static inline char operation_of(char first, char second)
     return first;
 }
 
-static inline void begin(struct request_key *key, u32 bytes, char operation)
+static inline void begin(struct request_key *key, u32 bytes, char operation, bool issued)
 {
     struct request r = {};
     r.queued_ns = r.issued_ns = bpf_ktime_get_ns();
     r.tgid = bpf_get_current_pid_tgid() >> 32;
     r.bytes = bytes;
     r.operation = operation;
+    r.wanted = ks_wanted_or_idle();
+    r.issued = issued;
     bpf_get_current_comm(&r.comm, sizeof(r.comm));
     if (requests.update(key, &r))
         ks_lose(KS_LOST_START);
@@ -59,11 +64,9 @@ static inline void begin(struct request_key *key, u32 bytes, char operation)
 TRACEPOINT_PROBE(block, block_rq_insert)
 {
     struct request_key key = {};
-    if (!ks_wanted_or_idle())
-        return 0;
     key.dev = args->dev;
     key.sector = args->sector;
-    begin(&key, args->bytes, operation_of(args->rwbs[0], args->rwbs[1]));
+    begin(&key, args->bytes, operation_of(args->rwbs[0], args->rwbs[1]), false);
     return 0;
 }
 
@@ -73,13 +76,54 @@ TRACEPOINT_PROBE(block, block_rq_issue)
     key.dev = args->dev;
     key.sector = args->sector;
     struct request *r = requests.lookup(&key);
-    if (!r) {
-        if (ks_wanted_or_idle())
-            begin(&key, args->bytes, operation_of(args->rwbs[0], args->rwbs[1]));
+    /* One that was issued already is of another request, whose end we did not see. */
+    if (!r || r->issued) {
+        begin(&key, args->bytes, operation_of(args->rwbs[0], args->rwbs[1]), true);
         return 0;
     }
+    r->issued = true;
     r->bytes = args->bytes; /* others may have been merged into it */
     r->issued_ns = bpf_ktime_get_ns();
+    return 0;
+}
+
+/* It will be issued again. */
+TRACEPOINT_PROBE(block, block_rq_requeue)
+{
+    struct request_key key = {};
+    key.dev = args->dev;
+    key.sector = args->sector;
+    struct request *r = requests.lookup(&key);
+    if (r)
+        r->issued = false;
+    return 0;
+}
+
+/* A request that becomes a part of another never completes. */
+#if HAVE_MERGE
+TRACEPOINT_PROBE(block, block_rq_merge)
+{
+    struct request_key key = {};
+    key.dev = args->dev;
+    key.sector = args->sector;
+    requests.delete(&key);
+    return 0;
+}
+#endif
+
+/* One that grows at its front begins elsewhere from then on. */
+TRACEPOINT_PROBE(block, block_bio_frontmerge)
+{
+    struct request_key old = {}, key = {};
+    old.dev = key.dev = args->dev;
+    key.sector = args->sector;
+    old.sector = args->sector + args->nr_sector;
+    struct request *r = requests.lookup(&old);
+    if (!r)
+        return 0;
+    struct request moved = *r;
+    requests.delete(&old);
+    requests.update(&key, &moved);
     return 0;
 }
 
@@ -99,7 +143,10 @@ TRACEPOINT_PROBE(block, block_rq_complete)
     e.bytes = r->bytes;
     e.operation = r->operation;
     __builtin_memcpy(&e.comm, r->comm, sizeof(e.comm));
+    bool wanted = r->wanted;
     requests.delete(&key);
+    if (!wanted)
+        return 0;
     e.dev = key.dev;
     e.sector = key.sector;
     e.error = args->error < 0 ? -args->error : args->error;

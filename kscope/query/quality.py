@@ -53,6 +53,7 @@ LOSSES = (
     Loss("lost_keys_full", "of events were not counted: the probe's map was full"),
     Loss("lost_starts_full", "of events were not seen: the map of things under way was full"),
     Loss("lost_events", "of events were lost on their way from the kernel"),
+    Loss("lost_runs", "of events came while another BPF program ran on that CPU"),
     Loss("dropped_rows", "of rows were dropped: the agent's spool was full", of="row_count"),
     Loss("refused_rows", "of rows were refused by the server, and are kept aside", of="row_count"),
     Loss("raised_time", "of the time the threshold was raised, to bound the cost", of="elapsed"),

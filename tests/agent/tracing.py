@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -79,11 +80,19 @@ def agent(*arguments: object) -> Iterator[Agent]:
             running.process.wait()
 
 
+class Rows(list[dict[str, Any]]):
+    """`lost`: how much the agent said that it missed."""
+
+    lost = 0
+
+
 @contextmanager
-def tracing(name: str, *arguments: object) -> Iterator[list[dict[str, Any]]]:
+def tracing(name: str, *arguments: object) -> Iterator[Rows]:
     """Run one probe while the body runs; the list holds its rows afterwards."""
-    rows: list[dict[str, Any]] = []
+    rows = Rows()
     with agent(name, *arguments, "--json", "--verbose") as running:
         running.wait_for("probe running")
         yield rows
         rows += [json.loads(line) for line in running.stop().splitlines()]
+        said = (re.match(r"WARNING \w+: lost (\d+)", line) for line in running.log)
+        rows.lost = sum(int(found[1]) for found in said if found)

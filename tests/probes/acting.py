@@ -19,7 +19,8 @@ from tests.workloads import Workload
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Rows = list[dict[str, Any]]
+    from tests.agent.tracing import Rows
+
 ACTIONS = Path(__file__).with_name("actions.py")
 
 
@@ -47,6 +48,25 @@ def recording(probe: str, *arguments: object) -> Iterator[Rows]:
         yield rows
     for row in rows:
         _validator(probe).validate(row)
+
+
+def read_bytes(pid: int) -> int:
+    """What the process has had read from disks, as the kernel counts it."""
+    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)["read_bytes"])
+
+
+def traced_reads(folder: Path, probe: str) -> tuple[Rows, dict[str, Any]]:
+    """Rows that `probe` recorded of one reader beside another, and what both say."""
+    with actor("reads", folder) as acting, actor("endless_reads", folder) as other:
+        with recording(probe, "--pid", acting.pid) as rows:
+            before = read_bytes(acting.pid)
+            acting.go()
+            truth = acting.truth() | {"actor": acting.pid}
+            other.go()
+            truth["other"] = other.truth()["sectors"]
+        truth["bytes"] = read_bytes(acting.pid) - before
+    return rows, truth
 
 
 def traced(action: str, folder: Path, probe: str, *arguments: object) -> tuple[Rows, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import json
 import mmap
 import os
@@ -210,32 +211,65 @@ def _retransmitted() -> int:
     return int(values[names.index("RetransSegs")])
 
 
-def reads() -> Any:
-    """Reads past the page cache: one request each, whose size the reader knows."""
-    path = Path("blocks")
-    with path.open("wb") as file:
-        file.write(os.urandom(READS * BLOCK))
-        os.fsync(file.fileno())
-    buffer = mmap.mmap(-1, BLOCK)  # aligned, as O_DIRECT wants it
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
-    before = _read_bytes()
-    spent = 0.0
-    for i in range(READS):
-        began = time.monotonic()
-        assert os.preadv(fd, [buffer], i * BLOCK) == BLOCK
-        spent += time.monotonic() - began
-    device = path.stat().st_dev
-    name = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
-    return {"bytes": _read_bytes() - before, "us": spent * 1e6, "device": name}
+class Reads:
+    """Writes and reads past the page cache, whose places on the disk are known.
+
+    While it acts the process reads nothing else: its memory is locked, its file is laid out.
+    """
+
+    __name__ = "reads"
+
+    def prepare(self) -> None:
+        self._path = Path(f"blocks-{os.getpid()}")
+        with self._path.open("wb") as file:
+            file.write(os.urandom(READS * BLOCK))
+            os.fsync(file.fileno())
+        self._buffer = mmap.mmap(-1, BLOCK)  # aligned, as O_DIRECT wants it
+        self._fd = os.open(self._path, os.O_RDWR | os.O_DIRECT)
+        self()
+        if LIBC.mlockall(3):  # MCL_CURRENT | MCL_FUTURE
+            raise OSError(ctypes.get_errno(), "mlockall")
+
+    def __call__(self) -> Any:
+        for i in range(READS):
+            assert os.pwritev(self._fd, [self._buffer], i * BLOCK) == BLOCK
+        spent = 0.0
+        for i in range(READS):
+            began = time.monotonic()
+            assert os.preadv(self._fd, [self._buffer], i * BLOCK) == BLOCK
+            spent += time.monotonic() - began
+        device = self._path.stat().st_dev
+        disk = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
+        start = disk / "start"
+        first = int(start.read_text()) if start.exists() else 0
+        sectors = [(first + at, count) for at, count in _extents(self._fd)]
+        return {"us": spent * 1e6, "device": disk.name, "sectors": sectors}
 
 
-# Once before it counts, so that the interpreter itself has nothing to read from the disk any more.
-reads.prepare = reads
+class EndlessReads(Reads):
+    """The same, over and over beside whatever is traced."""
+
+    __name__ = "endless_reads"
+
+    def prepare(self) -> None:
+        super().prepare()
+        threading.Thread(target=self._forever, daemon=True).start()
+
+    def _forever(self) -> None:
+        fd, buffer = os.open(self._path, os.O_RDONLY | os.O_DIRECT), mmap.mmap(-1, BLOCK)
+        while True:
+            for i in range(READS):
+                os.preadv(fd, [buffer], i * BLOCK)
 
 
-def _read_bytes() -> int:
-    lines = Path("/proc/self/io").read_text().splitlines()
-    return int(dict(line.split(": ") for line in lines)["read_bytes"])
+def _extents(fd: int) -> list[tuple[int, int]]:
+    """Where a file lies on its partition: first sector and number of sectors of each piece."""
+    room = 512
+    request = bytearray(struct.pack("QQIIII", 0, READS * BLOCK, 0, 0, room, 0) + bytes(56 * room))
+    fcntl.ioctl(fd, 0xC020660B, request)  # FS_IOC_FIEMAP
+    (count,) = struct.unpack_from("I", request, 20)
+    pieces = (struct.unpack_from("QQQ", request, 32 + 56 * i) for i in range(count))
+    return [(physical // 512, length // 512) for _, physical, length in pieces]
 
 
 def interrupts() -> Any:
@@ -350,8 +384,8 @@ def _memory_group() -> tuple[Path, str, str]:
 ACTIONS: dict[str, Callable[[], Any]] = {
     action.__name__: action
     for action in (
-        opens, calls, programs, ends, signals, connections, lossy, reads, interrupts, packets,
-        crowd, hunger, EarlyChild(),
+        opens, calls, programs, ends, signals, connections, lossy, interrupts, packets,
+        crowd, hunger, EarlyChild(), Reads(), EndlessReads(),
     )
 }  # fmt: skip
 

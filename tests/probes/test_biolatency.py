@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.probes.acting import traced
+from tests.probes.acting import traced_reads
 from tests.probes.actions import BLOCK, READS
 
 if TYPE_CHECKING:
@@ -16,14 +16,19 @@ pytestmark = pytest.mark.bpf
 
 
 def test_direct_reads_are_counted_and_timed(tmp_path: Path) -> None:
-    """Reads past the page cache: their number, their bytes, and no more time than they took."""
-    rows, truth = traced("reads", tmp_path, "biolatency")
-    said = truth["said"]
+    """Reads past the page cache beside those of another process: their bytes to the last one,
+    their number, and no more time than they took.
+    """
+    rows, truth = traced_reads(tmp_path, "biolatency")
     reads = [row for row in rows if row["operation"] == "read"]
-    assert sum(row["bytes"] for row in reads) == said["bytes"] == READS * BLOCK
+    missing = rows.lost * BLOCK  # where the kernel left the program out, at most
+    seen = sum(row["bytes"] for row in reads)
+    assert truth["bytes"] - missing <= seen <= truth["bytes"] == READS * BLOCK
     # A file in several pieces takes more requests than reads.
-    assert READS <= sum(row["count"] for row in reads) <= 2 * READS
+    requests = sum(row["count"] for row in reads)
+    assert READS - rows.lost <= requests < READS + len(truth["sectors"])
     assert sum(sum(row["latency"]) for row in reads) == sum(row["count"] for row in reads)
-    assert 0 < sum(row["elapsed"] for row in reads) <= said["us"]
-    assert any(row["operation"] == "write" and row["bytes"] >= READS * BLOCK for row in rows)
-    assert all(row["device"] in said["device"] for row in rows)
+    assert 0 < sum(row["elapsed"] for row in reads) <= truth["us"]
+    written = sum(row["bytes"] for row in rows if row["operation"] == "write")
+    assert READS * BLOCK - missing <= written <= READS * BLOCK
+    assert all(row["device"] in truth["device"] for row in rows)

@@ -40,6 +40,7 @@ class Loss:
     keys_full: int = 0
     starts_full: int = 0
     events: int = 0
+    runs: int = 0
     frames: int = 0
     frames_unknown: int = 0
     stacks_truncated: int = 0

@@ -57,6 +57,7 @@ class BccEngine:
         self._stack_count = stacks
         self._loss = Loss()
         self._lost_before = [0] * len(_LOSSES)
+        self._missed_before = 0
         self._events: list[Row] = []
         self._broken: BaseException | None = None
         self._generation = 0
@@ -104,12 +105,7 @@ class BccEngine:
         return Drained(rows, loss)
 
     def cost(self) -> Cost:
-        runs = run_ns = 0
-        for function in self._bpf.funcs.values():
-            info = Path(f"/proc/self/fdinfo/{function.fd}").read_text(encoding="ascii")
-            figures = dict(re.findall(r"^(run_\w+):\s+(\d+)$", info, re.MULTILINE))
-            runs += int(figures.get("run_cnt", 0))
-            run_ns += int(figures.get("run_time_ns", 0))
+        runs, run_ns, _ = self._figures()
         return Cost(runs, run_ns, known=runs > 0)
 
     def raise_threshold(self, by: int) -> bool:
@@ -283,7 +279,23 @@ class BccEngine:
         if self._broken:
             raise self._broken
 
+    def _figures(self) -> tuple[int, int, int]:
+        """How often the programs ran, for how many nanoseconds, and how often the kernel left them
+        out because another BPF program was running on that CPU.
+        """
+        runs = run_ns = missed = 0
+        for function in self._bpf.funcs.values():
+            info = Path(f"/proc/self/fdinfo/{function.fd}").read_text(encoding="ascii")
+            figures = dict(re.findall(r"^(\w+):\s+(\d+)$", info, re.MULTILINE))
+            runs += int(figures.get("run_cnt", 0))
+            run_ns += int(figures.get("run_time_ns", 0))
+            missed += int(figures.get("recursion_misses", 0))
+        return runs, run_ns, missed
+
     def _count_losses(self) -> None:
+        _, _, missed = self._figures()
+        self._loss.runs = missed - self._missed_before
+        self._missed_before = missed
         table = self._bpf["ks_lost"]
         for slot, name in enumerate(_LOSSES):
             total = table[ctypes.c_int(slot)].value
