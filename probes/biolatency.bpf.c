@@ -155,6 +155,6 @@ TRACEPOINT_PROBE(block, block_rq_complete)
     __sync_fetch_and_add(&value->us, us);
     __sync_fetch_and_add(&value->n, 1);
     __sync_fetch_and_add(&value->bytes, bytes);
-    __sync_fetch_and_add(&value->slots[ks_log2(us) & 31], 1);
+    __sync_fetch_and_add(&value->slots[ks_slot(us)], 1);
     return 0;
 }

@@ -62,6 +62,6 @@ TRACEPOINT_PROBE(irq, irq_handler_exit)
     }
     __sync_fetch_and_add(&value->ns, ns);
     __sync_fetch_and_add(&value->n, 1);
-    __sync_fetch_and_add(&value->slots[ks_log2(ns) & 31], 1);
+    __sync_fetch_and_add(&value->slots[ks_slot(ns)], 1);
     return 0;
 }

@@ -54,6 +54,18 @@ static inline u32 reason_of(long state)
     return PREEMPTED;
 }
 
+/* A kernel thread has no user half to its stack. */
+static inline bool right_kind(void *ctx)
+{
+#if THREADS
+    u64 ip = 0;
+    bpf_get_stack(ctx, &ip, sizeof(ip), BPF_F_USER_STACK);
+    return THREADS == 1 ? ip : !ip;
+#else
+    return true;
+#endif
+}
+
 static inline void fill_key(void *ctx, struct wait_key *key)
 {
     u64 id = bpf_get_current_pid_tgid();
@@ -94,14 +106,15 @@ static inline void add(struct wait_key *key, u64 us)
     }
     __sync_fetch_and_add(&value->us, us);
     __sync_fetch_and_add(&value->n, 1);
-    __sync_fetch_and_add(&value->slots[ks_log2(us) & 31], 1);
+    __sync_fetch_and_add(&value->slots[ks_slot(us)], 1);
 }
 
 TRACEPOINT_PROBE(sched, sched_switch)
 {
     u32 prev = bpf_get_current_pid_tgid();
     u32 reason = reason_of(args->prev_state);
-    if (ks_wanted() && reason != DEAD && (ONLY_REASON < 0 || reason == ONLY_REASON)) {
+    if (ks_wanted() && reason != DEAD && (ONLY_REASON < 0 || reason == ONLY_REASON) &&
+        right_kind(args)) {
         struct parked p = {};
         p.ns = bpf_ktime_get_ns();
         p.reason = reason;

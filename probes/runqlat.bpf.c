@@ -97,6 +97,6 @@ TRACEPOINT_PROBE(sched, sched_switch)
     }
     __sync_fetch_and_add(&value->ns, ns);
     __sync_fetch_and_add(&value->n, 1);
-    __sync_fetch_and_add(&value->slots[ks_log2(ns / 1000) & 31], 1);
+    __sync_fetch_and_add(&value->slots[ks_slot(ns / 1000)], 1);
     return 0;
 }

@@ -47,6 +47,6 @@ TRACEPOINT_PROBE(irq, softirq_exit)
     }
     __sync_fetch_and_add(&value->ns, ns);
     __sync_fetch_and_add(&value->n, 1);
-    __sync_fetch_and_add(&value->slots[ks_log2(ns) & 31], 1);
+    __sync_fetch_and_add(&value->slots[ks_slot(ns)], 1);
     return 0;
 }

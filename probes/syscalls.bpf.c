@@ -65,7 +65,7 @@ TRACEPOINT_PROBE(raw_syscalls, sys_exit)
     __sync_fetch_and_add(&value->n, 1);
     if (args->ret < 0 && args->ret >= -4095) /* beyond that it is an address */
         __sync_fetch_and_add(&value->failed, 1);
-    __sync_fetch_and_add(&value->slots[ks_log2(us) & 31], 1);
+    __sync_fetch_and_add(&value->slots[ks_slot(us)], 1);
     return 0;
 }
 

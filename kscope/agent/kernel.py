@@ -87,6 +87,14 @@ def why_not(missing: list[str]) -> str:
     return ""
 
 
+def deepest_stack() -> int:
+    """How many frames a stack map may have room for."""
+    try:
+        return int(Path("/proc/sys/kernel/perf_event_max_stack").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 127
+
+
 @functools.cache
 def has_kprobes() -> bool:
     places = (Path("/sys/bus/event_source/devices/kprobe"), TRACEFS / "kprobe_events")

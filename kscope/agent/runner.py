@@ -195,6 +195,8 @@ class _Life:
             if time.monotonic() >= due:
                 self._drain()
                 due = max(due + self._plan.interval, time.monotonic())
+            elif self._engine.full():
+                self._drain()
         self._drain()
         return 0.0
 
@@ -209,8 +211,9 @@ class _Life:
         return decision.threshold is not None
 
     def _spent(self) -> float:
-        """CPU seconds in the kernel, by its account, and in this thread."""
-        return self._engine.cost().run_ns / 1e9 + time.thread_time() - self._cpu_at_start
+        """CPU seconds in the kernel, by its account, in this thread and in a helper."""
+        cost = self._engine.cost()
+        return (cost.run_ns + cost.helper_ns) / 1e9 + time.thread_time() - self._cpu_at_start
 
     def _drain(self) -> None:
         drained = self._engine.drain()
@@ -221,7 +224,8 @@ class _Life:
         self.began = now
 
     def _interval(self, drained: Drained, now: float) -> Interval:
-        cost, cpu = self._engine.cost(), time.thread_time()
+        cost = self._engine.cost()
+        cpu = time.thread_time() + cost.helper_ns / 1e9
         interval = Interval(
             probe=self._plan.category.table,
             state="raised" if self._governor.threshold else "running",

@@ -8,11 +8,12 @@ from kscope.declare.columns import TYPES
 from kscope.declare.metaschema import COLLECT_KINDS
 from kscope.declare.model import TIME, Attach, Collect, Option, Probe, Source
 from kscope.declare.shape import suggestion
+from kscope.declare.sizes import NAMES, sizes
 from kscope.declare.values import value_problem
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from kscope.declare.model import Column
     from kscope.declare.yamlfile import Document, Path
@@ -24,7 +25,7 @@ FLAGS = frozenset(
     (
         *("pid", "tid", "children", "cgroup", "duration", "folded", "json", "record", "replay"),
         *("history", "server", "logger", "token-file", "hostname", "interval", "spool"),
-        *("max-overhead", "until-eof", "verbose", "config", "help"),
+        *("max-overhead", "until-eof", "verbose", "config", "help", *NAMES),
     )
 )
 
@@ -43,26 +44,20 @@ def check_probe(
         yield document.problem(("probe", *path), message)
 
 
-def make_probe(raw: dict[str, Any], folder: pathlib.Path | None) -> Probe:
+def make_probe(
+    raw: dict[str, Any], columns: Sequence[Column], folder: pathlib.Path | None
+) -> Probe:
     collect = raw["collect"]
     kind = next(kind for kind in COLLECT_KINDS if kind in collect)
     program = raw.get("program")
+    has_stack = any(c.type.name == "stack" and c.name in collect["columns"] for c in columns)
     return Probe(
         engine=raw["engine"],
         program=folder / program if folder and program else None,
         script=raw.get("script", ""),
-        options=tuple(
-            Option(
-                name,
-                TYPES[o["type"]],
-                o["default"],
-                o["define"],
-                o.get("help", ""),
-                o.get("choices", {}),
-                o.get("least"),
-                o.get("most"),
-            )
-            for name, o in raw.get("options", {}).items()
+        options=(
+            *(_option(name, option) for name, option in raw.get("options", {}).items()),
+            *sizes(raw["engine"], has_stack=has_stack),
         ),
         collect=Collect(
             kind, collect[kind], {name: _source(s) for name, s in collect["columns"].items()}
@@ -71,6 +66,19 @@ def make_probe(raw: dict[str, Any], folder: pathlib.Path | None) -> Probe:
         needs=tuple(raw.get("needs", ())),
         detect=raw.get("detect", {}),
         children=raw.get("children", False),
+    )
+
+
+def _option(name: str, raw: Mapping[str, Any]) -> Option:
+    return Option(
+        name,
+        TYPES[raw["type"]],
+        raw["default"],
+        raw["define"],
+        raw.get("help", ""),
+        raw.get("choices", {}),
+        raw.get("least"),
+        raw.get("most"),
     )
 
 

@@ -8,19 +8,28 @@ import sys
 import textwrap
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from kscope.agent.engines.bpftrace import difference, key_fields, stack_frames
+from kscope.agent.engines import bpftraceprocess
+from kscope.agent.engines.bpftracemap import (
+    difference,
+    key_fields,
+    script_map,
+    stack_frames,
+    with_constants,
+)
+from kscope.errors import KscopeError
 from tests import needs
+from tests.agent.fakeserver import fake_server
 from tests.agent.tracing import agent
 from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 BYTES = 100
 WRITER = f"""
@@ -183,6 +192,107 @@ def test_a_probe_that_fails_or_dies_leaves_the_others_alone(tmp_path: Path) -> N
     assert ("writes", "failed") not in states
     assert lost["dies"] >= 1
     assert lost["broken"] == lost["writes"] == 0
+
+
+def running_bpftraces(agent_pid: int) -> list[int]:
+    """Children of the agent, whichever of its threads started them."""
+    tasks = Path(f"/proc/{agent_pid}/task").iterdir()
+    return [int(n) for task in tasks for n in (task / "children").read_text().split()]
+
+
+def ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.bpf
+def test_no_bpftrace_outlives_its_agent(tmp_path: Path) -> None:
+    """An agent that is killed at once takes its bpftrace with it."""
+    needs.program("bpftrace", "bpftrace")
+    with writer() as process:
+        config = configured(tmp_path, WRITES.format(pid=process.pid))
+        with agent("--config", config, "writes", "--json", "--verbose") as running:
+            running.wait_for("probe running")
+            (bpftrace,) = running_bpftraces(running.process.pid)
+            running.process.kill()
+            running.process.wait()
+            poll(lambda: ended(bpftrace))
+
+
+def test_a_bpftrace_that_never_attaches_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that says nothing for too long is given up, and not left behind."""
+    silent, said = tmp_path / "bpftrace", tmp_path / "pid"
+    silent.write_text(f"#!/bin/sh\necho $$ >{said}\nexec sleep 60\n")
+    silent.chmod(0o755)
+    monkeypatch.setattr(bpftraceprocess, "_PATIENCE", 2.0)
+    with pytest.raises(KscopeError, match="took more than 2 s to attach"):
+        bpftraceprocess.Bpftrace(str(silent), "", 64)
+    assert ended(int(said.read_text()))
+
+
+# The process alone is taken from a key of two parts; 40 sizes fill a map of 64 keys by half.
+SIZES = """
+table: sizes
+columns:
+  - {{name: process, type: string}}
+  - {{name: written, type: bytes}}
+probe:
+  engine: bpftrace
+  script: |
+    tracepoint:syscalls:sys_enter_write /pid == {pid}/ {{
+      @w[comm, @n % 40] = sum(args->count);
+      @n++;
+    }}
+  collect: {{map: "@w", columns: {{process: key.0, written: value}}}}
+"""
+
+
+@pytest.mark.bpf
+def test_a_map_that_fills_is_begun_anew(tmp_path: Path) -> None:
+    """Rows go on, with the name alone where that is all of the key that was asked for."""
+    needs.program("bpftrace", "bpftrace")
+    with writer() as process, fake_server() as server:
+        config = configured(tmp_path, SIZES.format(pid=process.pid))
+        flags = ("--interval", 1, "--keys", 64, "--server", server.url)
+        with agent("--config", config, "sizes", *flags, "--spool", tmp_path / "spool") as running:
+            running.wait_for("probe running")
+            first = running_bpftraces(running.process.pid)
+            poll(lambda: set(running_bpftraces(running.process.pid)) - set(first))
+            before = len(server.rows("sizes"))
+            poll(lambda: len(server.rows("sizes")) > before)
+            running.stop()
+    assert {row["process"] for row in server.rows("sizes")} == {Path(sys.executable).name[:15]}
+
+
+def test_what_the_script_says_of_a_map() -> None:
+    """Its key's parts, brackets and commas in them; whether its values add up."""
+    script = "k:f { @w[comm, str(args->x[0], 8), kstack(3)] = sum(1); @last[pid] = nsecs; @n++; }"
+    written = script_map(script, "w", "f")
+    assert written.key == ("comm", "str(args->x[0], 8)", "kstack(3)")
+    assert written.sums
+    assert [written.is_kernel_stack(n) for n in range(4)] == [False, False, True, False]
+    assert not script_map(script, "@last", "f").sums
+    assert script_map(script, "n", "f").sums
+    assert script_map(script, "n", "f").key == ()
+
+
+@pytest.mark.parametrize("function", ["max", "min", "avg"])
+def test_what_has_no_interval_is_refused(function: str) -> None:
+    """The largest since the script began is not the largest of an interval."""
+    with pytest.raises(KscopeError, match=rf"mine.yaml: @w is made by {function}\(\)"):
+        script_map(f"k:f {{ @w[comm] = {function}(arg0); }}", "w", "mine.yaml")
+
+
+def test_constants_are_put_in_as_they_are() -> None:
+    """A text with backslashes and another constant's name in it; a fraction is refused."""
+    text = with_constants("/comm == NAME && pid == PID/", {"NAME": r"a\1 PID", "PID": 7}, "t")
+    assert text == r'/comm == "a\\1 PID" && pid == 7/'
+    with pytest.raises(KscopeError, match="whole numbers only"):
+        with_constants("SHARE", {"SHARE": 0.5}, "t")
 
 
 def test_a_key_is_taken_apart() -> None:

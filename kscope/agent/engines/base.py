@@ -22,12 +22,22 @@ class Target:
 class Cost:
     """What the probe's programs took in the kernel since they were loaded.
 
-    `known` is False where the kernel's BPF statistics could not be switched on.
+    `known` is False where the kernel's BPF statistics could not be switched on. `helper_ns` is CPU
+    time of a process beside the agent.
     """
 
     runs: int = 0
     run_ns: int = 0
     known: bool = False
+    helper_ns: int = 0
+
+    def plus(self, other: Cost) -> Cost:
+        return Cost(
+            self.runs + other.runs,
+            self.run_ns + other.run_ns,
+            self.known or other.known,
+            self.helper_ns + other.helper_ns,
+        )
 
 
 @dataclass(slots=True)
@@ -64,7 +74,10 @@ class Engine(Protocol):
     def start(self) -> None: ...
 
     def poll(self, seconds: float) -> None:
-        """Take in events for up to `seconds`."""
+        """Take in events for up to `seconds`, or until it is full."""
+
+    def full(self) -> bool:
+        """Whether it holds as much as one drain should give: the next one must not wait."""
 
     def drain(self) -> Drained: ...
 

@@ -15,6 +15,7 @@ from kscope.agent.engines.libbcc import compiled, free_symbols, load_bcc
 from kscope.agent.engines.stacks import Stacks
 from kscope.agent.engines.symbols import Symbols
 from kscope.agent.rows import check_field, merge
+from kscope.declare.sizes import DEPTH, STACKS
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
@@ -30,35 +31,32 @@ _LOSSES = (
     "stacks_collided", "stacks_full", "stacks_other", "keys_full", "starts_full", "events",
 )  # fmt: skip
 _GENERATION, _RAISED_US = 0, 1
+_EVENTS = 20_000  # are handed over before the interval ends; some 20 MB
 _SETTLE = 0.002  # seconds in which a program that read the old generation has ended
 
 
 class BccEngine:
-    """One category's program in the kernel.
-
-    `options` are the values of the probe's declared options; `keys` and `stacks` size the maps.
-    """
+    """One category's program in the kernel; `options` as `sizes.options` lists them."""
 
     def __init__(
         self,
         category: Category,
         options: Mapping[str, Any],
         target: Target,
-        *,
-        keys: int = 16384,
-        stacks: int = 16384,
     ) -> None:
         assert category.probe
         self._category = category
         self._probe = category.probe
-        self._options = options
+        defaults = {option.name: option.default for option in self._probe.options}
+        self._options = defaults | dict(options)
+        depth = self._options.get(DEPTH.name, DEPTH.default)
+        self._options[DEPTH.name] = min(depth, kernel.deepest_stack())
         self._target = target
-        self._keys = keys
-        self._stack_count = stacks
         self._loss = Loss()
         self._lost_before = [0] * len(_LOSSES)
         self._missed_before = 0
         self._events: list[Row] = []
+        self._most_events = _EVENTS
         self._broken: BaseException | None = None
         self._generation = 0
 
@@ -72,7 +70,7 @@ class BccEngine:
             for attach in attached:
                 self._attach(bcc, attach)
             self._table = self._bpf[self._probe.collect.name]
-            self._stacks = Stacks(self._bpf, self._symbols) if self._uses_stacks() else None
+            self._stacks = self._stack_maps()
             self._readers = dict(self._column_readers())
             if self._is_events:
                 self._table.open_ring_buffer(self._take_event)
@@ -93,13 +91,19 @@ class BccEngine:
         if self._stacks and self._with_children:
             self._prime_children()
 
+    def full(self) -> bool:
+        return len(self._events) >= _EVENTS
+
     def drain(self) -> Drained:
         if self._is_events:
+            self._most_events = 2 * _EVENTS
             self._bpf.ring_buffer_consume()
+            self._most_events = _EVENTS
             self._check()
             rows, self._events = self._events, []
         else:
             rows = merge(self._category, self._map_rows())
+        self._symbols.look_again()
         self._count_losses()
         loss, self._loss = self._loss, Loss()
         return Drained(rows, loss)
@@ -165,22 +169,24 @@ class BccEngine:
         present = {attach.define for attach in attached}
         target = self._target
         constants = {
-            "KS_KEYS": str(self._keys),
             "KS_PID": str(target.pid),
             "KS_TID": str(target.tid),
             "KS_CHILDREN": str(int(self._with_children)),
             "KS_CGROUP": f"{kernel.cgroup_id(target.cgroup)}ULL",
         }
-        if self._uses_stacks():
-            constants["KS_STACKS"] = str(self._stack_count)
         for attach in self._probe.attach:
             if attach.define:
                 constants[attach.define] = str(int(attach.define in present))
         for name, place in self._probe.detect.items():
             constants[name] = str(int(kernel.offers(place)))
         for option in self._probe.options:
-            constants[option.define] = _constant(option, self._options.get(option.name))
+            constants[option.define] = _constant(option, self._options[option.name])
         return constants
+
+    def _stack_maps(self) -> Stacks | None:
+        if STACKS.name not in self._options:
+            return None
+        return Stacks(self._bpf, self._symbols, self._options[DEPTH.name])
 
     def _attach(self, bcc: ModuleType, attach: Attach) -> None:
         kind, _, place = attach.to.partition(":")
@@ -211,9 +217,6 @@ class BccEngine:
     @property
     def _is_events(self) -> bool:
         return self._probe.collect.kind == "events"
-
-    def _uses_stacks(self) -> bool:
-        return "ks_stack(" in self._program()
 
     def _column_readers(self) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], Any]]]:
         if self._is_events:
@@ -252,7 +255,8 @@ class BccEngine:
         left, self._generation = self._generation, self._generation ^ 1
         self._bpf["ks_control"][ctypes.c_int(_GENERATION)] = ctypes.c_ulonglong(self._generation)
         time.sleep(_SETTLE)
-        for key, value in list(_take(self._table, left)):
+        # Process by process: the symbols of one are at hand while all its stacks are named.
+        for key, value in sorted(_take(self._table, left), key=_process_of):
             if self._stacks:
                 self._stacks.disown(key)
             entry = {"key": key, "value": value}
@@ -262,13 +266,15 @@ class BccEngine:
             waiting = self._bpf["waiting"] if parks else {}
             self._stacks.forget(left, waiting, self._table)
 
-    def _take_event(self, _context: Any, data: Any, _size: int) -> None:
+    def _take_event(self, _context: Any, data: Any, _size: int) -> int:
         # ctypes swallows what a callback raises.
         try:
             entry = {"event": self._table.event(data)}
             self._events.append({name: read(entry) for name, read in self._readers.items()})
         except Exception as error:  # noqa: BLE001
             self._broken = error
+        # Less than 0 ends the poll: what follows waits in the kernel, which counts what it loses.
+        return -1 if len(self._events) >= self._most_events else 0
 
     def _prime_children(self) -> None:
         """Short-lived processes have no names any more when the interval ends."""
@@ -327,8 +333,11 @@ def _take(table: Any, generation: int) -> Iterator[tuple[Any, Any]]:
         del table[key]
 
 
-def _constant(option: Option, given: Any) -> str:
-    value = option.default if given is None else given
+def _process_of(entry: tuple[Any, Any]) -> int:
+    return getattr(entry[0], "tgid", getattr(entry[0], "waker_tgid", 0))
+
+
+def _constant(option: Option, value: Any) -> str:
     if option.choices:
         return str(option.choices[value])
     if isinstance(value, bool):

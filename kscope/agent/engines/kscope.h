@@ -9,6 +9,7 @@
  *   KS_CGROUP         trace only this cgroup (its id, cgroup v2); 0: all
  *   KS_KEYS           how many keys the aggregating map holds
  *   KS_STACKS         how many stacks a generation holds
+ *   KS_DEPTH          how many frames of a stack are kept
  */
 #include <uapi/linux/ptrace.h>
 
@@ -56,6 +57,13 @@ static inline u32 ks_log2(u64 v)
     return v ? bpf_log2l(v) - 1 : 0;
 }
 
+/* The same for `u32 slots[32]`; the last slot takes all that is larger. */
+static inline u32 ks_slot(u64 v)
+{
+    u32 slot = ks_log2(v);
+    return slot < 31 ? slot : 31;
+}
+
 #if KS_CHILDREN
 BPF_HASH(ks_family, u32, u8, 16384);
 
@@ -101,6 +109,16 @@ static inline bool ks_wanted(void)
     return true;
 }
 
+/* Whether another process is the one that --pid names, or of its family: for what is done to it. */
+static inline bool ks_is_target(u32 tgid)
+{
+#if KS_PID && KS_CHILDREN
+    return tgid == KS_PID || ks_family.lookup(&tgid);
+#else
+    return KS_PID && tgid == KS_PID;
+#endif
+}
+
 /* Whether anything was asked for: if so, what cannot be told whose it is, is left out. */
 #define KS_FILTERED (KS_PID || KS_TID || KS_CGROUP)
 
@@ -115,12 +133,17 @@ static inline bool ks_wanted_or_idle(void)
  * map has one place for each hash; what finds it taken goes to an overflow map,
  * and from there to another: of 3000 stacks 250 go to the first, 8 to the second.
  */
-BPF_STACK_TRACE(ks_stacks_0, KS_STACKS);
-BPF_STACK_TRACE(ks_stacks_1, KS_STACKS);
-BPF_STACK_TRACE(ks_overflow_0, KS_STACKS / 4);
-BPF_STACK_TRACE(ks_overflow_1, KS_STACKS / 4);
-BPF_STACK_TRACE(ks_last_0, KS_STACKS / 8);
-BPF_STACK_TRACE(ks_last_1, KS_STACKS / 8);
+struct ks_walked {
+    u64 ip[KS_DEPTH];
+};
+#define KS_STACK_MAP(name, n) \
+    BPF_TABLE("stacktrace", int, struct ks_walked, name, roundup_pow_of_two(n))
+KS_STACK_MAP(ks_stacks_0, KS_STACKS);
+KS_STACK_MAP(ks_stacks_1, KS_STACKS);
+KS_STACK_MAP(ks_overflow_0, KS_STACKS / 4);
+KS_STACK_MAP(ks_overflow_1, KS_STACKS / 4);
+KS_STACK_MAP(ks_last_0, KS_STACKS / 8);
+KS_STACK_MAP(ks_last_1, KS_STACKS / 8);
 #define KS_STACK_GENERATION_BIT 30
 #define KS_STACK_LEVEL_BIT 28
 

@@ -33,6 +33,9 @@ class ReplayEngine:
     def poll(self, seconds: float) -> None:
         time.sleep(seconds)
 
+    def full(self) -> bool:
+        return False
+
     def drain(self) -> Drained:
         now = time.time()
         rows = list(self._between(self._played, now))

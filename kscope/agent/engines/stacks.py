@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 GENERATION_BIT, LEVEL_BIT = 30, 28
 # bpf_get_stackid: no such stack (a kernel thread has no user half). Anything else is a loss.
 NO_STACK = -14
-# The size of bcc's struct bpf_stacktrace, and the kernel's default.
-MAX_DEPTH = 127
 LOST = "[lost stack]"
 WAKER = "--"
 WAKER_KSTACK = "waker_kstack"
@@ -30,9 +28,10 @@ _INTERRUPT_ENTRY = re.compile(r"(asm_sysvec_\w+|asm_common_interrupt|el[01][ht]_
 
 
 class Stacks:
-    """`bpf` is a loaded bcc.BPF whose program uses `ks_stack`."""
+    """`bpf` is a loaded bcc.BPF whose program uses `ks_stack`, which keeps `depth` frames."""
 
-    def __init__(self, bpf: Any, symbols: Symbols) -> None:
+    def __init__(self, bpf: Any, symbols: Symbols, depth: int) -> None:
+        self._depth = depth
         self._maps = {
             generation << GENERATION_BIT | level << LEVEL_BIT: bpf[f"{name}_{generation}"]
             for generation in (0, 1)
@@ -83,7 +82,7 @@ class Stacks:
         if not addresses:
             loss.stacks_other += 1
             return [LOST + KERNEL_SUFFIX if kernel else LOST]
-        loss.stacks_truncated += len(addresses) >= MAX_DEPTH
+        loss.stacks_truncated += len(addresses) >= self._depth
         if kernel:
             frames = self._symbols.kernel_frames(addresses)
             return frames[: ends_in_interrupt(frames)] if field == WAKER_KSTACK else frames

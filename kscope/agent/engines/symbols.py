@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 KERNEL_SUFFIX = "_[k]"
 UNKNOWN = "[unknown]"
 MAX_PROCESSES = 256
+Image = tuple[int, int, int]
 MAX_KERNEL_NAMES = 100_000
 
 # How the program itself was called; no part of what the thread was doing.
@@ -40,7 +41,7 @@ class Symbols:
     """Resolves through `resolver(pid)`, an object like bcc.SymbolCache; pid -1 is the kernel.
 
     `forget(resolver, pid)` frees one. A process's resolver is kept as long as the process is
-    among the last ones asked about and has not been replaced by another of the same pid.
+    among the last ones asked about and runs the program that it ran.
     """
 
     def __init__(self, resolver: Callable[[int], Any], forget: Callable[[Any, int], None]) -> None:
@@ -49,6 +50,11 @@ class Symbols:
         self._kernel = resolver(-1)
         self._kernel_names: dict[int, str] = {}
         self._processes: OrderedDict[int, _Process] = OrderedDict()
+        self._looked_at: set[int] = set()
+
+    def look_again(self) -> None:
+        """What was seen of a process may be out of date: to be called at each drain."""
+        self._looked_at.clear()
 
     def kernel_frames(self, addresses: Sequence[int]) -> list[str]:
         """Leaf first, as the kernel gives them; without the frames of the probe itself."""
@@ -65,17 +71,22 @@ class Symbols:
 
     def prime(self, pid: int) -> _Process:
         """Open a process's maps now: after its end they cannot be read any more."""
-        started = _start_time(pid)
         process = self._processes.get(pid)
-        if process and started is not None and process.started != started:
+        if process is None or pid not in self._looked_at:
+            process = self._up_to_date(pid, process)
+            self._looked_at.add(pid)
+        self._processes.move_to_end(pid)
+        return process
+
+    def _up_to_date(self, pid: int, process: _Process | None) -> _Process:
+        image = _image(pid)
+        if process and image is not None and process.image != image:
             self._drop(pid)
             process = None
         if process is None:
-            process = _Process(self._new(pid), started, _main_binary(pid))
-            self._processes[pid] = process
+            process = self._processes[pid] = _Process(self._new(pid), image, _main_binary(pid))
             if len(self._processes) > MAX_PROCESSES:
                 self._drop(next(iter(self._processes)))
-        self._processes.move_to_end(pid)
         return process
 
     def close(self) -> None:
@@ -97,9 +108,9 @@ class Symbols:
 
 
 class _Process:
-    def __init__(self, resolver: Any, started: int | None, binary: str) -> None:
+    def __init__(self, resolver: Any, image: Image | None, binary: str) -> None:
         self.resolver = resolver
-        self.started = started
+        self.image = image
         self._binary = binary
         self._names: dict[int, str] = {}
         resolver.resolve(0, True)  # noqa: FBT003 - makes bcc read the process's maps
@@ -125,10 +136,12 @@ def _decoded(raw: bytes | None) -> str:
     return raw.decode("utf-8", "replace") if raw else ""
 
 
-def _start_time(pid: int) -> int | None:
+def _image(pid: int) -> Image | None:
+    """The process's start time, and where its program and its stack begin: an execve moves them."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - a hot path
-            return int(file.read().rpartition(b")")[2].split()[19])
+            fields = file.read().rpartition(b")")[2].split()
+        return int(fields[19]), int(fields[23]), int(fields[25])
     except (OSError, IndexError, ValueError):
         return None
 

@@ -1,0 +1,150 @@
+"""One bpftrace process: what it prints, what it costs, and that it ends when the agent does."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kscope.agent.engines.base import Cost, Loss
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Maps are printed in the order of their names: once this one comes, all the others have.
+_LAST = "@zz_kscope"
+_PRINTING = f"interval:ms:200 {{ {_LAST} = 1; }}"
+_PATIENCE = 20.0
+# The kernel kills it when we end, however that happens. A process of its own sets that up: in a
+# fork of a process with threads no Python may run.
+_WITH_US = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+Maps = dict[str, dict[str, Any]]
+
+
+class Bpftrace:
+    """Attached once this is made; KscopeError with what bpftrace says where that fails."""
+
+    def __init__(self, program: str, script: str, keys: int) -> None:
+        # -B line: through a pipe it would otherwise keep what it prints to itself.
+        command = [program, "-B", "line", "-f", "json", "-e", f"{script}\n{_PRINTING}\n"]
+        self._process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-ISc", _WITH_US, str(os.getpid()), *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=os.environ | {"BPFTRACE_MAP_KEYS_MAX": str(keys)},
+            start_new_session=True,  # Ctrl-C is for the agent, which then drains it
+        )
+        self._said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._complaints: list[str] = []
+        threading.Thread(target=self._listen, daemon=True).start()
+        self._complaining = threading.Thread(target=self._hear, daemon=True)
+        self._complaining.start()
+        try:
+            while self._next("to attach")["type"] != "attached_probes":
+                pass
+        except BaseException:
+            self._process.kill()
+            self._process.wait()
+            raise
+        time.sleep(0.3)
+
+    def check(self) -> None:
+        if self._process.poll() is not None:
+            self._complaining.join(1)
+            said = "".join(line for line in self._complaints if "RLIMIT_MEMLOCK" not in line)
+            raise KscopeError(f"bpftrace ended: {said.strip() or self._process.returncode}")
+
+    def maps(self, loss: Loss) -> Maps:
+        """All maps as they are now: name -> key -> value."""
+        self.check()
+        self._process.send_signal(signal.SIGUSR1)
+        found: Maps = {}
+        while _LAST not in found:
+            self._take(self._next("to print its maps"), found, loss)
+        return found
+
+    def close(self) -> Maps:
+        """End it, and give what it prints at its end."""
+        found: Maps = {}
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        with contextlib.suppress(queue.Empty):
+            while message := self._said.get(timeout=1):
+                self._take(message, found, Loss())
+        return found
+
+    def cost(self) -> Cost:
+        """Of its programs in the kernel, and of the process; nothing where it has ended."""
+        figures: list[Mapping[str, str]] = []
+        with contextlib.suppress(OSError):
+            for info in Path(f"/proc/{self._process.pid}/fdinfo").iterdir():
+                with contextlib.suppress(OSError):
+                    figures.append(
+                        dict(re.findall(r"^(run_\w+):\s+(\d+)$", info.read_text(), re.MULTILINE))
+                    )
+        runs = sum(int(figure.get("run_cnt", 0)) for figure in figures)
+        run_ns = sum(int(figure.get("run_time_ns", 0)) for figure in figures)
+        return Cost(runs, run_ns, known=runs > 0, helper_ns=_cpu_ns(self._process.pid))
+
+    def _take(self, message: dict[str, Any], found: Maps, loss: Loss) -> None:
+        kind, data = message["type"], message.get("data", {})
+        if kind == "lost_events":
+            loss.events += int(data.get("events", 0))
+        elif kind in {"map", "hist", "stats"}:
+            for name, content in data.items():
+                # A map without a key is its value; a histogram's is a list.
+                whole = not isinstance(content, dict) or (kind == "stats" and "count" in content)
+                found[name] = {"": content} if whole else content
+
+    def _next(self, what: str) -> dict[str, Any]:
+        try:
+            message = self._said.get(timeout=_PATIENCE)
+        except queue.Empty:
+            raise KscopeError(f"bpftrace took more than {_PATIENCE:.0f} s {what}") from None
+        if message is None:
+            self._process.wait(_PATIENCE)
+            self.check()
+        assert message is not None
+        return message
+
+    def _listen(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            with contextlib.suppress(ValueError):
+                self._said.put(json.loads(line))
+        self._said.put(None)
+
+    def _hear(self) -> None:
+        assert self._process.stderr
+        self._complaints.extend(self._process.stderr)
+
+
+def _cpu_ns(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
