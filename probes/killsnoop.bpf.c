@@ -27,18 +27,6 @@ struct signal_event {
 BPF_HASH(calls, u32, struct call, KS_KEYS);
 BPF_RINGBUF_OUTPUT(events, 64);
 
-/* A signal to what was asked for is as good as one from it. */
-static inline bool to_wanted(u32 target)
-{
-#if KS_PID && KS_CHILDREN
-    return target == KS_PID || ks_family.lookup(&target);
-#elif KS_PID
-    return target == KS_PID;
-#else
-    return false;
-#endif
-}
-
 static inline void submit(void *ctx, struct signal_event *e)
 {
     e->ns = bpf_ktime_get_ns();
@@ -51,7 +39,7 @@ static inline void submit(void *ctx, struct signal_event *e)
 TRACEPOINT_PROBE(signal, signal_generate)
 {
     struct signal_event e = {};
-    if (!ks_wanted_or_idle() && !to_wanted(args->pid))
+    if (!ks_wanted_or_idle() && !ks_is_target(args->pid))
         return 0;
     /* Positive codes are the kernel's own: a child ended, a bad address, a terminal's Ctrl-C. */
     if (!KERNEL_TOO && args->code > 0)

@@ -47,7 +47,7 @@ TRACEPOINT_PROBE(oom, mark_victim)
     struct kill_event e = {};
     struct victim *v = killed.lookup(&z);
     /* Whoever lacks the memory runs the killer; the victim may be another. */
-    if (!ks_wanted() && args->pid != KS_PID)
+    if (!ks_wanted() && !ks_is_target(args->pid))
         return 0;
     e.ns = bpf_ktime_get_ns();
     e.pid = args->pid;

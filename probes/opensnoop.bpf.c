@@ -5,6 +5,11 @@
  * The path is read when the call returns: the kernel has read it by then, so that the page is
  * there, which it need not be before.
  */
+#define O_WRONLY 01
+#define O_CREAT 0100
+#define O_TRUNC 01000
+#define O_PATH 010000000
+
 struct call {
     u64 ns;
     u64 path;
@@ -54,8 +59,8 @@ static inline int end(long ret)
     e->us = (e->ns - call->ns) / 1000;
     e->tgid = id >> 32;
     e->flags = call->flags;
-    e->access = call->flags & 3;
-    e->create = !!(call->flags & 0100);
+    e->access = call->flags & O_PATH ? 4 : call->flags & 3;
+    e->create = !!(call->flags & O_CREAT);
     e->error = ret < 0 ? -ret : 0;
     bpf_get_current_comm(&e->comm, sizeof(e->comm));
     if (bpf_probe_read_user_str(&e->path, sizeof(e->path), (void *)call->path) < 0)
@@ -76,6 +81,14 @@ TRACEPOINT_PROBE(syscalls, sys_exit_openat) { return end(args->ret); }
 #if HAVE_OPEN /* not on arm64, where the C library has always called openat */
 TRACEPOINT_PROBE(syscalls, sys_enter_open) { return begin(args->filename, args->flags); }
 TRACEPOINT_PROBE(syscalls, sys_exit_open) { return end(args->ret); }
+#endif
+
+#if HAVE_CREAT
+TRACEPOINT_PROBE(syscalls, sys_enter_creat)
+{
+    return begin(args->pathname, O_CREAT | O_WRONLY | O_TRUNC);
+}
+TRACEPOINT_PROBE(syscalls, sys_exit_creat) { return end(args->ret); }
 #endif
 
 #if HAVE_OPENAT2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kscope.agent.engines.base import Loss
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from kscope.agent.spool import Spool
 
 TABLE = "agent"
+_MEMLOCK = re.compile(r"^memlock:\s+(\d+)", re.MULTILINE)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -58,7 +61,7 @@ class Health:
             "bpf_runs": interval.bpf_runs,
             "bpf_time": interval.bpf_time,
             "cpu_time": interval.cpu_time,
-            "memory": resident_bytes(),
+            "memory": memory_bytes(),
             "threshold": interval.threshold,
             "raised_time": interval.elapsed if interval.threshold else 0,
             "paused_time": interval.elapsed if interval.state == "paused" else 0,
@@ -78,6 +81,23 @@ def killed_row(probe: str, seconds: float) -> Row:
         "elapsed": round(seconds * 1e6),
         "lost_intervals": 1,
     }
+
+
+def memory_bytes() -> int:
+    """What the agent has resident, and what its BPF maps take in the kernel."""
+    return resident_bytes() + map_bytes()
+
+
+def map_bytes() -> int:
+    total = 0
+    for info in Path("/proc/self/fdinfo").iterdir():
+        try:
+            text = info.read_text(encoding="ascii", errors="replace")
+        except OSError:  # closed meanwhile
+            continue
+        if "\nmap_type:" in text and (found := _MEMLOCK.search(text)):
+            total += int(found[1])
+    return total
 
 
 def resident_bytes() -> int:

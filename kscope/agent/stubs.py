@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -178,7 +179,6 @@ def _write(files: dict[str, str]) -> Path:
     root = cache_folder() / f"headers-{digest}"
     if root.exists():
         return root
-    root.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(dir=root.parent))
     for name, text in files.items():
         path = building / "include" / name
@@ -197,15 +197,30 @@ def cache_folder() -> Path:
     candidates = [os.environ.get("CACHE_DIRECTORY"), os.environ.get("XDG_CACHE_HOME")]
     home = os.environ.get("HOME")
     candidates.append(f"{home}/.cache" if home else None)
-    for candidate in candidates:
-        if candidate and _writable(Path(candidate)):
-            return Path(candidate) / "kernelscope"
-    return Path(tempfile.gettempdir()) / f"kernelscope-{os.getuid()}"
+    folders = [Path(candidate) / "kernelscope" for candidate in candidates if candidate]
+    folders.append(Path(tempfile.gettempdir()) / f"kernelscope-{os.getuid()}")
+    found = next((folder for folder in folders if _is_ours(folder)), None)
+    if found is None:
+        raise KscopeError(
+            f"{folders[-1]}: somebody else may write to it, and what lies there is compiled into "
+            "the kernel: remove it, or name a folder of your own in CACHE_DIRECTORY"
+        )
+    return found
 
 
-def _writable(folder: Path) -> bool:
+def _is_ours(folder: Path) -> bool:
+    """Whether nobody else can put files there, or another folder in its place; made if need be."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own, above = folder.lstat(), folder.parent.stat()
     except OSError:
         return False
-    return os.access(folder, os.W_OK)
+    shared = stat.S_IWGRP | stat.S_IWOTH
+    return (
+        stat.S_ISDIR(own.st_mode)
+        and own.st_uid == os.getuid()
+        and not own.st_mode & shared
+        and above.st_uid in {0, os.getuid()}
+        and (not above.st_mode & shared or bool(above.st_mode & stat.S_ISVTX))
+        and os.access(folder, os.W_OK)
+    )

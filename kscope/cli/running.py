@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import signal
 import sys
@@ -88,7 +89,8 @@ def set_up_logging(*, verbose: bool) -> None:
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(levelname)s %(message)s",
-        stream=sys.stderr,
+        # A way of its own to standard error: while a probe compiles, the compiler has the other.
+        stream=open(os.dup(sys.stderr.fileno()), "w", buffering=1),  # noqa: PTH123, SIM115
     )
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-SYS_OPEN, SYS_OPENAT2, AT_FDCWD = 2, 437, -100
+SYS_OPEN, SYS_CREAT, SYS_OPENAT2, AT_FDCWD = 2, 85, 437, -100
 SYS_IO_SETUP, SYS_IO_GETEVENTS, SYS_IO_SUBMIT = 206, 208, 209
 READS, BLOCK = 50, 64 * 1024
 
@@ -44,6 +44,8 @@ def opens() -> Any:
         os.open("not/there", os.O_RDONLY)
     except OSError as error:
         failure = errno.errorcode[error.errno or 0]
+    os.close(os.open(there, os.O_PATH))
+    os.close(LIBC.syscall(SYS_CREAT, b"by-creat", 0o600))
     os.close(LIBC.syscall(SYS_OPEN, b"by-open", os.O_WRONLY | os.O_CREAT, 0o600))
     how = struct.pack("QQQ", os.O_WRONLY | os.O_CREAT, 0o600, 0)
     os.close(LIBC.syscall(SYS_OPENAT2, AT_FDCWD, b"by-openat2", how, len(how)))
@@ -371,6 +373,42 @@ def hunger() -> Any:
         group.rmdir()
 
 
+class Victim:
+    """A child in a memory cgroup, the first to be killed when another process fills the group."""
+
+    __name__ = "victim"
+
+    def prepare(self) -> None:
+        self._group, limit, _ = _memory_group()
+        self._group.mkdir()
+        (self._group / limit).write_text(str(48 << 20))
+        Path("group").write_text(str(self._group))
+        settled, told = os.pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            (self._group / "cgroup.procs").write_text(str(os.getpid()))
+            Path("/proc/self/oom_score_adj").write_text("1000")
+            held = bytearray(24 << 20)
+            os.write(told, b"x")
+            time.sleep(60)
+            os._exit(len(held) % 2)
+        os.read(settled, 1)
+
+    def __call__(self) -> Any:
+        _, status = os.waitpid(self._pid, 0)
+        self._group.rmdir()
+        return {"pid": self._pid, "signal": os.WTERMSIG(status)}
+
+
+def crowds_out() -> Any:
+    """More memory than a victim's group has left, taken by a process of another family."""
+    group = Path(Path("group").read_text())
+    (group / "cgroup.procs").write_text(str(os.getpid()))
+    held = bytearray(32 << 20)
+    (group.parent / "cgroup.procs").write_text(str(os.getpid()))
+    return len(held)
+
+
 def _memory_group() -> tuple[Path, str, str]:
     name = f"kscope-test-{os.getpid()}"
     unified, legacy = Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")
@@ -385,7 +423,7 @@ ACTIONS: dict[str, Callable[[], Any]] = {
     action.__name__: action
     for action in (
         opens, calls, programs, ends, signals, connections, lossy, interrupts, packets,
-        crowd, hunger, EarlyChild(), Reads(), EndlessReads(),
+        crowd, hunger, EarlyChild(), Reads(), EndlessReads(), Victim(), crowds_out,
     )
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.probes.acting import traced
+from tests.probes.acting import actor, recording, traced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,3 +25,15 @@ def test_the_killed_and_what_it_held(tmp_path: Path) -> None:
     # The limit is 32 MiB; the files that it has mapped are charged to others.
     assert 24 << 20 < row["resident"] < 96 << 20
     assert row["total"] >= row["resident"]
+
+
+def test_a_child_that_another_process_crowds_out(tmp_path: Path) -> None:
+    """With --pid a killed child counts, whoever asked for the memory that was not there."""
+    with actor("victim", tmp_path) as family, actor("crowds_out", tmp_path) as stranger:
+        with recording("oomkill", "--pid", family.pid) as rows:
+            stranger.go()
+            stranger.truth()
+            family.go()
+            said = family.truth()
+        assert said["signal"] == 9
+        assert [(row["pid"], row["trigger_pid"]) for row in rows] == [(said["pid"], stranger.pid)]

@@ -25,6 +25,8 @@ def test_each_open_is_seen_with_its_outcome(tmp_path: Path) -> None:
         *[(there, "read", False, "")] * 20,
         ("made", "read and write", True, ""),
         ("not/there", "read", False, said["failure"]),
+        (there, "path", False, ""),
+        ("by-creat", "write", True, ""),
         ("by-open", "write", True, ""),
         ("by-openat2", "write", True, ""),
     ]

@@ -42,7 +42,7 @@ def test_a_cgroup_instead_of_a_process(tmp_path: Path) -> None:
         for process in (inside, outside):
             process.go()
             process.truth()
-    assert len(rows) == 25
+    assert len(rows) == 27
     assert {row["pid"] for row in rows} == {inside.pid}
 
 
