@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from tests.agent.tracing import Rows
 
+# Of a hundred requests, beyond what the agent says: where interrupts nest, Linux leaves out a
+# tracepoint's program now and then, and does not count every time.
+UNSAID = 5
 ACTIONS = Path(__file__).with_name("actions.py")
 
 

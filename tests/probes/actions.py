@@ -52,6 +52,22 @@ def opens() -> Any:
     return {"there": str(there), "failure": failure, "us": (time.monotonic() - began) * 1e6}
 
 
+def opens_many() -> Any:
+    """More than an event buffer has room for."""
+    for _ in range(5000):
+        os.close(os.open("/dev/null", os.O_RDONLY))
+    return 5000
+
+
+def opens_slowly() -> Any:
+    """Many, and no faster than they can be taken."""
+    for n in range(21_000):
+        os.close(os.open("/dev/null", os.O_RDONLY))
+        if not n % 500:
+            time.sleep(0.05)
+    return 21_000
+
+
 def calls() -> Any:
     """Calls that succeed, that fail, that sleep."""
     for _ in range(500):
@@ -422,8 +438,9 @@ def _memory_group() -> tuple[Path, str, str]:
 ACTIONS: dict[str, Callable[[], Any]] = {
     action.__name__: action
     for action in (
-        opens, calls, programs, ends, signals, connections, lossy, interrupts, packets,
-        crowd, hunger, EarlyChild(), Reads(), EndlessReads(), Victim(), crowds_out,
+        opens, opens_many, opens_slowly, calls, programs, ends, signals, connections, lossy,
+        interrupts, packets, crowd, hunger, EarlyChild(), Reads(), EndlessReads(), Victim(),
+        crowds_out,
     )
 }  # fmt: skip
 

@@ -1,9 +1,9 @@
 /* Threads that nap, each below a chain of calls of its own.
  *
  * usage: napper FOLDER MILLISECONDS THREADS MICROSECONDS
- * The threads are there before it says "ready", named nap0 to nap9. Each then sleeps so long (and a
- * little more with each thread), over and over, in the function `nap` below thirteen calls of `left`
- * and `right` that no other thread makes in that order. The protocol is waiter.c's.
+ * The threads are there before it says "ready". Each then has others sleep, one after the other, ten
+ * times so long (and a little more with each thread) in the function `nap`, below thirteen calls of
+ * `left` and `right` that no other thread makes in that order. The protocol is waiter.c's.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -16,7 +16,7 @@
 
 static atomic_int going, stopping;
 static atomic_long naps;
-static long us;
+static long us, threads;
 
 /* Made in place: libc keeps no frame pointer, which would hide the caller. */
 __attribute__((noinline)) static void nap(long nanoseconds)
@@ -48,13 +48,24 @@ STEP(right)
 __attribute__((noinline)) static void *napping(void *number)
 {
     long mine = (long)number;
-    char name[16];
-    snprintf(name, sizeof name, "nap%ld", mine % 10);
-    pthread_setname_np(pthread_self(), name);
+    pthread_setname_np(pthread_self(), "nap");
+    for (int i = 0; i < 10; i++)
+        right(us * 1000 + mine % threads * 7000, mine, 13);
+    return 0;
+}
+
+static void *sending_to_sleep(void *number)
+{
+    long mine = (long)number;
+    pthread_t sleeper;
+    pthread_setname_np(pthread_self(), "parent");
     while (!going)
-        nap(1000000);
-    while (!stopping)
-        right(us * 1000 + mine * 7000, mine, 13);
+        usleep(1000);
+    for (; !stopping; mine += threads) {
+        if (pthread_create(&sleeper, 0, napping, (void *)mine))
+            exit(2);
+        pthread_join(sleeper, 0);
+    }
     return 0;
 }
 
@@ -63,11 +74,11 @@ int main(int argc, char **argv)
     char line[16];
     if (argc < 5)
         return 1;
-    int threads = atoi(argv[3]);
+    threads = atoi(argv[3]);
     us = atol(argv[4]);
     pthread_t all[threads];
     for (long i = 0; i < threads; i++)
-        if (pthread_create(&all[i], 0, napping, (void *)i))
+        if (pthread_create(&all[i], 0, sending_to_sleep, (void *)i))
             return 1;
     puts("ready");
     fflush(stdout);

@@ -130,8 +130,9 @@ static inline bool ks_wanted_or_idle(void)
 
 #ifdef KS_STACKS
 /* Two generations: while the agent reads and empties one, the program fills the other. A stack
- * map has one place for each hash; what finds it taken goes to an overflow map,
- * and from there to another: of 3000 stacks 250 go to the first, 8 to the second.
+ * map has one place for each hash; what finds it taken goes to a smaller map, and from there to
+ * another: of 3000 stacks 250 go to the first, 15 to the second, one to the third. The hash is the
+ * same in all of them, so that it takes as many maps as stacks may share a place.
  */
 struct ks_walked {
     u64 ip[KS_DEPTH];
@@ -140,12 +141,49 @@ struct ks_walked {
     BPF_TABLE("stacktrace", int, struct ks_walked, name, roundup_pow_of_two(n))
 KS_STACK_MAP(ks_stacks_0, KS_STACKS);
 KS_STACK_MAP(ks_stacks_1, KS_STACKS);
-KS_STACK_MAP(ks_overflow_0, KS_STACKS / 4);
-KS_STACK_MAP(ks_overflow_1, KS_STACKS / 4);
-KS_STACK_MAP(ks_last_0, KS_STACKS / 8);
-KS_STACK_MAP(ks_last_1, KS_STACKS / 8);
+KS_STACK_MAP(ks_second_0, KS_STACKS / 4);
+KS_STACK_MAP(ks_second_1, KS_STACKS / 4);
+KS_STACK_MAP(ks_third_0, KS_STACKS / 8);
+KS_STACK_MAP(ks_third_1, KS_STACKS / 8);
+KS_STACK_MAP(ks_fourth_0, KS_STACKS / 16);
+KS_STACK_MAP(ks_fourth_1, KS_STACKS / 16);
+KS_STACK_MAP(ks_fifth_0, KS_STACKS / 16);
+KS_STACK_MAP(ks_fifth_1, KS_STACKS / 16);
 #define KS_STACK_GENERATION_BIT 30
-#define KS_STACK_LEVEL_BIT 28
+#define KS_STACK_LEVEL_BIT 27
+
+/* bcc rewrites no calls that a macro makes. */
+static inline int ks_walk_deeper(void *ctx, u64 flags, u32 generation, u32 *level)
+{
+    int id;
+    *level = 1;
+    if (generation)
+        id = ks_second_1.get_stackid(ctx, flags);
+    else
+        id = ks_second_0.get_stackid(ctx, flags);
+    if (id != -17)
+        return id;
+    *level = 2;
+    if (generation)
+        id = ks_third_1.get_stackid(ctx, flags);
+    else
+        id = ks_third_0.get_stackid(ctx, flags);
+    if (id != -17)
+        return id;
+    *level = 3;
+    if (generation)
+        id = ks_fourth_1.get_stackid(ctx, flags);
+    else
+        id = ks_fourth_0.get_stackid(ctx, flags);
+    if (id != -17)
+        return id;
+    *level = 4;
+    if (generation)
+        id = ks_fifth_1.get_stackid(ctx, flags);
+    else
+        id = ks_fifth_0.get_stackid(ctx, flags);
+    return id;
+}
 
 /* A stack's id with its generation, or a negative errno, counted as lost where it is a loss. */
 static inline int ks_stack(void *ctx, u64 flags)
@@ -159,20 +197,8 @@ static inline int ks_stack(void *ctx, u64 flags)
         id = ks_stacks_1.get_stackid(ctx, flags);
     else
         id = ks_stacks_0.get_stackid(ctx, flags);
-    if (id == -17) {
-        level = 1;
-        if (generation)
-            id = ks_overflow_1.get_stackid(ctx, flags);
-        else
-            id = ks_overflow_0.get_stackid(ctx, flags);
-    }
-    if (id == -17) {
-        level = 2;
-        if (generation)
-            id = ks_last_1.get_stackid(ctx, flags);
-        else
-            id = ks_last_0.get_stackid(ctx, flags);
-    }
+    if (id == -17)
+        id = ks_walk_deeper(ctx, flags, generation, &level);
     if (id >= 0)
         return id | (generation << KS_STACK_GENERATION_BIT) | (level << KS_STACK_LEVEL_BIT);
     if (id == -17)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from kscope.agent.engines.symbols import Symbols
 
 # As in kscope.h.
-GENERATION_BIT, LEVEL_BIT = 30, 28
+GENERATION_BIT, LEVEL_BIT = 30, 27
+_LEVELS = ("ks_stacks", "ks_second", "ks_third", "ks_fourth", "ks_fifth")
 # bpf_get_stackid: no such stack (a kernel thread has no user half). Anything else is a loss.
 NO_STACK = -14
 LOST = "[lost stack]"
@@ -35,7 +36,7 @@ class Stacks:
         self._maps = {
             generation << GENERATION_BIT | level << LEVEL_BIT: bpf[f"{name}_{generation}"]
             for generation in (0, 1)
-            for level, name in enumerate(("ks_stacks", "ks_overflow", "ks_last"))
+            for level, name in enumerate(_LEVELS)
         }
         self._symbols = symbols
         self._walked: dict[int, list[int]] = {}

@@ -83,7 +83,9 @@ class Symbols:
         if process and image is not None and process.image != image:
             self._drop(pid)
             process = None
-        if process is None:
+        if process:
+            process.look_again()
+        else:
             process = self._processes[pid] = _Process(self._new(pid), image, _main_binary(pid))
             if len(self._processes) > MAX_PROCESSES:
                 self._drop(next(iter(self._processes)))
@@ -113,6 +115,7 @@ class _Process:
         self.image = image
         self._binary = binary
         self._names: dict[int, str] = {}
+        self._unknown: list[int] = []
         resolver.resolve(0, True)  # noqa: FBT003 - makes bcc read the process's maps
 
     def name(self, address: int) -> str:
@@ -120,13 +123,21 @@ class _Process:
         if name is None:
             found, _, module = self.resolver.resolve(address, True)  # noqa: FBT003
             name = self._text(_decoded(found) or UNKNOWN, _decoded(module))
-            # An unknown one may come from code that is mapped later.
-            if found and len(self._names) < MAX_KERNEL_NAMES:
-                self._names[address] = name
+            if len(self._names) >= MAX_KERNEL_NAMES:
+                self._names.clear()
+            self._names[address] = name
+            if not found:
+                self._unknown.append(address)
         return name
 
+    def look_again(self) -> None:
+        """What had no name may lie in code that has been mapped since."""
+        for address in self._unknown:
+            self._names.pop(address, None)
+        self._unknown.clear()
+
     def _text(self, name: str, module: str) -> str:
-        library = Path(module).name
+        library = module.rpartition("/")[2]
         if not library or library == self._binary:
             return frame_text(name)
         return f"{frame_text(name)} [{frame_text(library)}]"
