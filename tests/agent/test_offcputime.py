@@ -7,17 +7,15 @@ import signal
 import sqlite3
 import subprocess
 from collections import Counter
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests import needs
 from tests.agent.tracing import agent, tracing
-from tests.serving import serving
+from tests.probes.test_target import cgroup
+from tests.serving import kscope, serving
 from tests.workloads import workload
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.bpf
 
@@ -159,6 +157,8 @@ FLAGS_AND_WHAT_HOLDS = {
     "reason": (["--reason", "uninterruptible"], lambda row: row["reason"] == "uninterruptible"),
     "longest": (["--longest", "5000"], lambda row: row["elapsed"] <= 5000 * row["count"]),
     "per-thread": (["--per-thread"], lambda row: row["tid"] >= row["pid"] > 0),
+    "threads": (["--threads", "user"], lambda row: not row["stack"].split(";")[0].endswith("_[k]")),
+    "depth": (["--depth", "3"], lambda row: row["stack"].count(";") <= 5),
 }
 
 
@@ -172,3 +172,41 @@ def test_flags_narrow_what_is_recorded(name: str, tmp_path: Path) -> None:
             waiter.truth()
         assert rows
         assert all(holds(row) for row in rows)
+
+
+def test_no_thread_of_a_program_is_the_kernels(tmp_path: Path) -> None:
+    """With --threads kernel nothing is recorded of a process, all of whose threads are its own."""
+    with workload("waiter.c", tmp_path, 500) as waiter:
+        with tracing("offcputime", "--pid", waiter.pid, "--threads", "kernel") as rows:
+            waiter.go()
+            waiter.truth()
+        assert rows == []
+
+
+def test_one_thread_in_its_cgroup(tmp_path: Path) -> None:
+    """With --tid only that thread is recorded, and the row names the cgroup that it is in."""
+    with workload("napper.c", tmp_path, 500, 3, 5000) as napper, cgroup(napper.pid) as folder:
+        threads = sorted(int(path.name) for path in Path(f"/proc/{napper.pid}/task").iterdir())
+        one = threads[2]
+        flags = ("--per-thread", "--tid", one)
+        with tracing("offcputime", "--pid", napper.pid, *flags) as rows:
+            napper.go()
+            napper.truth()
+        assert {row["tid"] for row in rows} == {one}
+        assert {row["cgroup"] for row in rows} == {f"/{folder.name}"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--depth", "128"], "128 is not in the range 1<=x<=127"),
+        (["--keys", "8"], "8 is not in the range"),
+        (["--stacks", "0"], "0 is not in the range"),
+    ],
+)
+def test_sizes_have_bounds(flags: list[str], said: str) -> None:
+    """What no map can hold is refused before anything starts."""
+    command = kscope("agent", "offcputime", *flags, "--folded")
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert said in ran.stderr

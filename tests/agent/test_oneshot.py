@@ -1,0 +1,112 @@
+"""What a probe prints without a server."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.agent.tracing import agent
+from tests.probes.acting import actor
+from tests.workloads import workload
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.bpf
+
+
+def test_events_are_printed_while_the_probe_runs(tmp_path: Path) -> None:
+    """With --json an event is there soon after it happened, not when the trace ends."""
+    with (
+        actor("opens", tmp_path) as opener,
+        agent("opensnoop", "--pid", opener.pid, "--json", "--verbose") as running,
+    ):
+        running.wait_for("probe running")
+        opener.go()
+        opener.truth()
+        assert running.process.stdout
+        first = json.loads(running.process.stdout.readline())
+        assert running.process.poll() is None
+        running.stop()
+    assert first["pid"] == opener.pid
+
+
+def test_what_was_lost_is_said(tmp_path: Path) -> None:
+    """Folded stacks come with a warning of what is missing from them, and how to mend it."""
+    with workload("pingpong.c", tmp_path, 2500, 500) as busy:
+        flags = ("--folded", "--verbose", "--keys", 64)
+        with agent("offcputime", "--pid", busy.pid, *flags) as running:
+            running.wait_for("probe running")
+            busy.go()
+            busy.truth()
+            lines = running.stop().splitlines()
+    (warning,) = (line for line in running.log if "the map was full" in line)
+    assert warning.startswith("WARNING offcputime: lost ")
+    assert warning.endswith("a larger --keys holds more\n")
+    # Drained every second, the map held more than it has places.
+    assert len(lines) > 64
+
+
+def test_a_recording_keeps_its_last_interval(tmp_path: Path) -> None:
+    """What was seen since the last full interval is in it too."""
+    recording = tmp_path / "opens.ndjson"
+    with actor("opens", tmp_path) as opener:
+        flags = ("--record", recording, "--interval", 3600, "--verbose")
+        with agent("opensnoop", "--pid", opener.pid, *flags) as running:
+            running.wait_for("probe running")
+            opener.go()
+            opener.truth()
+            running.stop()
+    header, interval = recording.read_text().splitlines()
+    assert json.loads(header)["recording"] == "opensnoop"
+    assert len(json.loads(interval)["rows"]) == 27
+
+
+def test_no_stacks_to_fold_is_said_at_once(tmp_path: Path) -> None:
+    """Not after a trace that was for nothing."""
+    with actor("opens", tmp_path) as opener:
+        running = agent("opensnoop", "--pid", opener.pid, "--folded")
+        with running as ended:
+            assert ended.process.wait(30) != 0
+    assert "opensnoop has no stacks: --folded has nothing to print" in "".join(ended.log)
+
+
+def test_what_a_probe_says_is_not_lost_while_another_compiles(tmp_path: Path) -> None:
+    """Three probes start at once: each one's word that it runs is in the log."""
+    (tmp_path / "categories").mkdir()
+    (tmp_path / "probes").mkdir()
+    with actor("opens", tmp_path) as opener:
+        for name in ("one", "two", "three"):
+            (tmp_path / f"categories/{name}.yaml").write_text(CATEGORY.format(name=name))
+            program = PROGRAM.replace("PID", str(opener.pid))
+            (tmp_path / f"probes/{name}.bpf.c").write_text(program)
+        (tmp_path / "kernelscope.yaml").write_text("categories: [builtin, ./categories]")
+        flags = ("--config", tmp_path / "kernelscope.yaml", "--spool", tmp_path / "spool")
+        with agent(*flags, "--server", "http://127.0.0.1:9") as running:
+            for name in ("one", "two", "three"):
+                running.wait_for(f"{name}: probe running")
+            running.signal(signal.SIGTERM)
+            running.stop()
+
+
+CATEGORY = """
+table: {name}
+columns: [{{name: calls, type: count}}]
+probe:
+  engine: bcc
+  program: {name}.bpf.c
+  collect: {{map: counts, columns: {{calls: value}}}}
+"""
+PROGRAM = """
+BPF_HASH(counts, u32, u64, 16);
+TRACEPOINT_PROBE(raw_syscalls, sys_enter)
+{
+    u32 pid = bpf_get_current_pid_tgid() >> 32;
+    if (pid == PID)
+        counts.increment(pid);
+    return 0;
+}
+"""
