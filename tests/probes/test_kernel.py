@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -59,9 +60,11 @@ def busy() -> Iterator[int]:
     process.wait()
 
 
-def run(folder: Path, program: str, pid: int) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, program: str, pid: int, category: str = CATEGORY
+) -> subprocess.CompletedProcess[str]:
     for name, text in (
-        ("categories/mine.yaml", CATEGORY),
+        ("categories/mine.yaml", category),
         ("probes/mine.bpf.c", program),
         ("kernelscope.yaml", "categories: [./categories]"),
     ):
@@ -82,6 +85,30 @@ def test_a_program_finds_out_what_the_kernel_has(tmp_path: Path, busy: int) -> N
         row = json.loads(line)
         assert (row["field"], row["no_field"], row["no_tracepoint"]) == (1, 0, 0)
     assert ran.stdout
+
+
+DOCUMENTED = """
+table: mine
+columns:
+  - {name: process, type: string}
+  - {name: pid, type: int}
+  - {name: calls, type: count}
+probe:
+  engine: bcc
+  program: mine.bpf.c
+  collect: {map: agg, columns: {process: key.comm, pid: key.tgid, calls: value}}
+"""
+
+
+def test_the_documented_program_runs(tmp_path: Path, busy: int) -> None:
+    """What docs/probes.md gives as a program of one's own is one."""
+    blocks = re.findall(r"```c\n(.*?)```", (ROOT / "docs/probes.md").read_text(), re.DOTALL)
+    (program,) = (block for block in blocks if "TRACEPOINT_PROBE" in block)
+    ran = run(tmp_path, program, busy, DOCUMENTED)
+    assert ran.returncode == 0, ran.stderr
+    (row,) = map(json.loads, ran.stdout.splitlines())
+    assert row["pid"] == busy
+    assert row["calls"] > 0
 
 
 def test_what_the_kernel_lacks_is_said_before_starting(tmp_path: Path, busy: int) -> None:

@@ -1,4 +1,5 @@
-# In the guest: the workload, the agent that traces it, and what both said. $server is set above.
+# In the guest: the workload, the agent that traces it, and what both said; then all the probes.
+# $server, $host and $pairs are set above.
 mkfifo go
 # In /root, which is on a disk: fsync has nothing to wait for in /tmp.
 ./waiter /root 4000 <go >truth &
@@ -24,4 +25,9 @@ code=$?
 sed 's/^/@@ agent /' agent.log
 sed -n '2s/^/@@ truth /p' truth
 exec 3>&-
+wait $waiter
+mount -t cgroup2 none /sys/fs/cgroup
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+cd /root
+PYTHONPATH=/kscope/actions:$PYTHONPATH python3 /kscope/probes.py $pairs || exit 1
 exit $code

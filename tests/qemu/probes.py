@@ -1,41 +1,64 @@
 """In the guest: run probes on this very process while it acts, and print rows and truth.
 
-usage: python probes.py PROBE=ACTION ...; the actions are those of tests/probes.
+usage: python probes.py PROBE=ACTION ...; the actions are those of tests/probes. A probe's name with
+`-` behind it is that probe without what it attaches by choice, such as a kprobe.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from actions import ACTIONS
 
 from kscope.agent.engines.base import Target
 from kscope.agent.engines.bcc import BccEngine
 from kscope.declare.catalog import load_catalog
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from kscope.declare.model import Category
 
 
 def main() -> None:
+    catalog = load_catalog()
     for pair in sys.argv[1:]:
-        probe, _, action = pair.partition("=")
-        sys.stdout.write(f"@@ {probe} {json.dumps(_rows_and_truth(probe, action))}\n")
-        sys.stdout.flush()
+        name, _, action = pair.partition("=")
+        category = catalog.get(name.removesuffix("-"))
+        assert category
+        if name.endswith("-"):
+            assert category.probe
+            probe = dataclasses.replace(category.probe, attach=())
+            category = dataclasses.replace(category, probe=probe)
+        # A process of its own, because some actions change it for good.
+        child = os.fork()
+        if not child:
+            _tell(name, category, action)
+            os._exit(0)
+        os.waitpid(child, 0)
 
 
-def _rows_and_truth(probe: str, action: str) -> object:
-    category = load_catalog().get(probe)
-    assert category
-    assert category.probe
-    options = {option.name: option.default for option in category.probe.options}
-    engine = BccEngine(category, options, Target(pid=os.getpid()), keys=2048, stacks=2048)
+def _tell(name: str, category: Category, action: str) -> None:
+    try:
+        told = _rows_and_truth(category, action)
+    except (KscopeError, OSError) as error:
+        told = {"error": str(error)}
+    sys.stdout.write(f"@@ {name} {json.dumps(told)}\n")
+    sys.stdout.flush()
+
+
+def _rows_and_truth(category: Category, action: str) -> object:
+    engine = BccEngine(category, {"keys": 2048}, Target(pid=os.getpid()))
     getattr(ACTIONS[action], "prepare", lambda: None)()
     engine.start()
     truth = ACTIONS[action]()
     engine.poll(0.1)
-    rows = engine.drain().rows
+    drained = engine.drain()
     engine.close()
-    return {"rows": rows, "truth": truth}
+    return {"rows": drained.rows, "truth": truth, "lost": dataclasses.asdict(drained.loss)}
 
 
 main()

@@ -1,41 +1,161 @@
-"""The agent on kernels that Debian ships, through the kprobe path that this one may not have."""
+"""The agent and all its probes on kernels that Debian ships, which have what this one may lack.
+
+Each kernel is booted once: the workload with the agent beside it, then probe after probe.
+"""
 
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kscope.declare.catalog import load_catalog
 from tests.e2e.waits import assert_waits
 from tests.qemu import guest, kernel
 from tests.serving import ROOT, serving
 from tests.workloads import compiled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.serving import Serving
 
+SERIES = ("6.1", "6.12")
 JOB = Path(__file__).with_name("job.sh")
+# Each probe, and what it looks at. offcputime runs in the agent, through the kprobe; here, without.
+ACTIONS = {
+    "offcputime-": "calls",
+    "profile": "packets",
+    "wakeuptime": "calls",
+    "offwaketime": "calls",
+    "runqlat": "calls",
+    "pagefaults": "programs",
+    "syscalls": "calls",
+    "softirqs": "packets",
+    "hardirqs": "interrupts",
+    "biolatency": "reads",
+    "biosnoop": "reads",
+    "opensnoop": "opens",
+    "execsnoop": "programs",
+    "exitsnoop": "ends",
+    "killsnoop": "signals",
+    "oomkill": "hunger",
+    "tcplife": "connections",
+    "tcpretrans": "lossy",
+}
+
+pytestmark = [
+    pytest.mark.qemu,
+    pytest.mark.timeout(600),  # the first run downloads the kernels and makes the image
+]
 
 
-@pytest.mark.qemu
-@pytest.mark.timeout(400)  # the first run downloads a kernel and makes the image
-@pytest.mark.parametrize("series", ["6.1", "6.12"])
-def test_off_cpu_time_on_a_debian_kernel(series: str, tmp_path: Path) -> None:
-    """Booted, traced through finish_task_switch, sent over the network, shown with true times."""
-    debian = kernel.fetch(series)
+@dataclass(frozen=True)
+class Booted:
+    """What one guest printed, and what the server then had of it."""
+
+    outcome: guest.Outcome
+    graph: Any
+
+    def told(self, probe: str) -> Any:
+        (line,) = self.outcome.lines(probe)
+        return json.loads(line)
+
+
+@pytest.fixture(scope="module")
+def guests(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Booted]:
+    """Both kernels at once: each guest has one processor, emulated."""
+    kernels = {series: kernel.fetch(series) for series in SERIES}
+    folders = {series: tmp_path_factory.mktemp(series) for series in SERIES}
     files = {name: ROOT / name for name in ("kscope", "categories", "probes")}
-    files["waiter"] = compiled("waiter.c", tmp_path)
-    with serving(tmp_path) as server:
-        outcome = guest.run(debian, _job(server, f"debian-{series}"), files, tmp_path, 240)
-        assert outcome.exit_code == 0, outcome.console
-        assert outcome.lines("up")[0].split()[1].startswith(f"{series}.")
-        assert any("finish_task_switch" in line for line in outcome.lines("kprobe"))
-        graph = server.get("/api/v1/flamegraph/offcputime", hostname=f"debian-{series}").json()
-    assert_waits(graph, json.loads(outcome.lines("truth")[0]))
+    files["waiter"] = compiled("waiter.c", folders[SERIES[0]])
+    files["probes.py"] = ROOT / "tests/qemu/probes.py"
+    files["actions/actions.py"] = ROOT / "tests/probes/actions.py"
+
+    def boot(series: str) -> guest.Outcome:
+        job = _job(server, f"debian-{series}")
+        return guest.run(kernels[series], job, files, folders[series], 400)
+
+    with (
+        serving(tmp_path_factory.mktemp("server")) as server,
+        ThreadPoolExecutor() as pool,
+    ):
+        outcomes = dict(zip(SERIES, pool.map(boot, SERIES), strict=True))
+        return {
+            series: Booted(
+                outcome,
+                server.get("/api/v1/flamegraph/offcputime", hostname=f"debian-{series}").json(),
+            )
+            for series, outcome in outcomes.items()
+        }
 
 
 def _job(server: Serving, host: str) -> str:
     port = server.ingest.rpartition(":")[2]
-    return f"server=http://10.0.2.2:{port}\nhost={host}\n{JOB.read_text()}"
+    pairs = " ".join(f"{probe}={action}" for probe, action in ACTIONS.items())
+    return f"server=http://10.0.2.2:{port}\nhost={host}\npairs='{pairs}'\n{JOB.read_text()}"
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_off_cpu_time_through_the_kprobe(series: str, guests: Mapping[str, Booted]) -> None:
+    """Booted, traced through finish_task_switch, sent over the network, shown with true times."""
+    booted = guests[series]
+    outcome = booted.outcome
+    assert outcome.exit_code == 0, outcome.console
+    assert outcome.lines("up")[0].split()[1].startswith(f"{series}.")
+    assert any("finish_task_switch" in line for line in outcome.lines("kprobe"))
+    assert_waits(booted.graph, json.loads(outcome.lines("truth")[0]))
+
+
+def test_every_probe_is_tried() -> None:
+    """A probe that is added is run on these kernels too."""
+    probes = {category.table for category in load_catalog() if category.probe}
+    assert {name.removesuffix("-") for name in ACTIONS} == probes
+
+
+@pytest.mark.parametrize("probe", ACTIONS)
+@pytest.mark.parametrize("series", SERIES)
+def test_a_probe_loads_and_sees(series: str, probe: str, guests: Mapping[str, Booted]) -> None:
+    """It attaches, its verifier permitting, and has rows of what was done under its eyes."""
+    told = guests[series].told(probe)
+    assert "error" not in told, told["error"]
+    assert told["rows"]
+    lost = {name: count for name, count in told["lost"].items() if not name.startswith("frames")}
+    assert not any(count for name, count in lost.items() if name != "runs"), lost
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_rows_are_true_on_older_kernels(series: str, guests: Mapping[str, Booted]) -> None:
+    """Sleeps, calls, programs, requests, a kill and retransmissions are as true as on a new one."""
+    booted = guests[series]
+    slept = booted.told("offcputime-")
+    naps = [row for row in slept["rows"] if "nanosleep" in row["stack"]]
+    assert sum(row["count"] for row in naps) >= 10
+    assert sum(row["elapsed"] for row in naps) <= slept["truth"]["slept_us"] * 1.1
+
+    (getppid,) = (r for r in booted.told("syscalls")["rows"] if r["syscall"] == "getppid")
+    assert getppid["count"] == 500
+
+    programs = booted.told("execsnoop")["rows"]
+    assert [row["path"] for row in programs][0::2] == ["/bin/true", "/bin/sleep", "/bin/true"]
+    assert [row["error"] for row in programs] == ["", "", "", "ENOENT", ""]
+
+    snooped = booted.told("biosnoop")
+    there = range(*_bounds(snooped["truth"]["sectors"]))
+    reads = [row for row in snooped["rows"] if row["operation"] == "read"]
+    assert sum(row["bytes"] for row in reads if row["sector"] in there) == 50 * 64 * 1024
+
+    (killed,) = booted.told("oomkill")["rows"]
+    assert killed["pid"] == booted.told("oomkill")["truth"]["pid"]
+    assert killed["process"] == "python3"
+
+    retransmitted = booted.told("tcpretrans")
+    assert len(retransmitted["rows"]) == retransmitted["truth"]["segments"] >= 2
+
+
+def _bounds(pieces: list[list[int]]) -> tuple[int, int]:
+    return min(first for first, _ in pieces), max(first + count for first, count in pieces)
