@@ -50,7 +50,7 @@ ACTIONS = {
 
 pytestmark = [
     pytest.mark.qemu,
-    pytest.mark.timeout(600),  # the first run downloads the kernels and makes the image
+    pytest.mark.timeout(900),  # the first run downloads the kernels and makes the image
 ]
 
 
@@ -78,7 +78,7 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Booted]:
 
     def boot(series: str) -> guest.Outcome:
         job = _job(server, f"debian-{series}")
-        return guest.run(kernels[series], job, files, folders[series], 400)
+        return guest.run(kernels[series], job, files, folders[series], 600)
 
     with (
         serving(tmp_path_factory.mktemp("server")) as server,
@@ -134,8 +134,9 @@ def test_rows_are_true_on_older_kernels(series: str, guests: Mapping[str, Booted
     booted = guests[series]
     slept = booted.told("offcputime-")
     naps = [row for row in slept["rows"] if "nanosleep" in row["stack"]]
-    assert sum(row["count"] for row in naps) >= 10
-    assert sum(row["elapsed"] for row in naps) <= slept["truth"]["slept_us"] * 1.1
+    # The engine naps once itself before it drains.
+    assert sum(row["count"] for row in naps) in {10, 11}
+    assert sum(row["elapsed"] for row in naps) >= slept["truth"]["slept_us"] * 0.9
 
     (getppid,) = (r for r in booted.told("syscalls")["rows"] if r["syscall"] == "getppid")
     assert getppid["count"] == 500
