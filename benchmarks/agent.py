@@ -5,7 +5,10 @@
 Two threads hand a byte to and fro; each tracer follows that process alone, one after the other.
 `ns/switch` is the kernel's own account (BPF statistics) divided by the workload's switches; `CPU`
 is what the tracer's process took; `slowdown` the workload's turns per second without a tracer over
-those with it, the mean of a run before and one after.
+those with it, the mean of a run before and one after. `MB` is resident memory and BPF maps.
+
+Ends with exit code 1 where a tracer could not run, so that half a comparison is not taken for one:
+bcc's tool needs kprobes and the kernel's headers.
 """
 
 from __future__ import annotations
@@ -54,7 +57,8 @@ def tracer(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     if process.poll() is not None:
         assert process.stderr
         said = process.stderr.read().decode(errors="replace").strip().splitlines()
-        raise RuntimeError(said[-1] if said else f"exit code {process.returncode}")
+        errors = [line for line in said if "error:" in line] or said[-1:]
+        raise RuntimeError(errors[0] if errors else f"exit code {process.returncode}")
     try:
         yield process
     finally:
@@ -84,8 +88,17 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def resident(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def memory(pid: int) -> int:
+    resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    total = resident * os.sysconf("SC_PAGE_SIZE")
+    for info in Path(f"/proc/{pid}/fdinfo").iterdir():
+        try:
+            text = info.read_text()
+        except OSError:
+            continue
+        if "\nmap_type:" in text and (found := re.search(r"^memlock:\s+(\d+)", text, re.MULTILINE)):
+            total += int(found[1])
+    return total
 
 
 def turns_per_second(pair: Workload) -> float:
@@ -109,7 +122,7 @@ def traced(command: list[str], folder: Path) -> Figures:
             switches = turns * MILLISECONDS / 1000 * 2  # each turn takes both threads off the CPU
             ns = bpf_time(process.pid)[0] - ns
             cpu = cpu_seconds(process.pid) - cpu
-            return Figures(turns, ns / switches, cpu / (MILLISECONDS / 1000), resident(process.pid))
+            return Figures(turns, ns / switches, cpu / (MILLISECONDS / 1000), memory(process.pid))
 
 
 def tracers(spool: Path) -> dict[str, list[str]]:
@@ -140,11 +153,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         before = alone(folder)
+        lacking = []
         for name, command in tracers(folder / "spool").items():
             try:
                 figures = traced(command, folder)
             except (OSError, RuntimeError) as error:
                 print(f"{name:34} cannot run here: {error}")
+                lacking.append(name)
                 continue
             after = alone(folder)
             slowdown = (before + after) / 2 / figures.turns_per_second
@@ -154,6 +169,8 @@ def main() -> None:
                 f"{slowdown:9.2f} {figures.cpu_share:7.2%} {figures.memory / 2**20:5.0f}"
             )
     statistics.close()
+    if lacking:
+        sys.exit(f"incomplete: {', '.join(lacking)} could not run here")
 
 
 if __name__ == "__main__":

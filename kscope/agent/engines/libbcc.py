@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -26,6 +28,8 @@ _PLACES = (
     *(f"/usr/lib/python3.{minor}/site-packages" for minor in range(9, 16)),
     *(f"/usr/lib64/python3.{minor}/site-packages" for minor in range(9, 16)),
 )
+_COMPILER = re.compile(r"/lib(LLVM|clang)[^/]*$")
+_MADV_DONTNEED = 4
 # LLVM's set-up inside libbcc, and the standard error we borrow, are the whole process's.
 _compiling = threading.Lock()
 
@@ -70,6 +74,8 @@ def compiled(program: Path, text: str, flags: Sequence[str], headers: Path) -> A
                 return bcc.BPF(text=text, cflags=[*flags, "-Wno-unused-function"])
             except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
                 reason = str(error)
+            finally:
+                _give_back()
             complaints.seek(0)
             detail = complaints.read().decode("utf-8", "replace").strip()
     raise KscopeError(f"{program}: {reason}" + (f"\n{detail[-4000:]}" if detail else ""))
@@ -78,6 +84,19 @@ def compiled(program: Path, text: str, flags: Sequence[str], headers: Path) -> A
 def free_symbols(cache: Any, pid: int) -> None:
     """SymbolCache has no destructor of its own; a long run would keep every process's symbols."""
     importlib.import_module("bcc.libbcc").lib.bcc_free_symcache(cache.cache, pid)
+
+
+def _give_back() -> None:
+    """What the compiler took: its heap, and its code, which is read again at need."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # glibc
+        libc.malloc_trim(0)
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        place, rights, *_, name = line.split()
+        # Code alone: other parts of a library are no longer what the file has.
+        if rights == "r-xp" and _COMPILER.search(name):
+            begin, end = (int(address, 16) for address in place.split("-"))
+            libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_DONTNEED)
 
 
 @contextmanager
