@@ -6,6 +6,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -210,3 +211,54 @@ def test_sizes_have_bounds(flags: list[str], said: str) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert said in ran.stderr
+
+
+def test_a_program_that_another_took_the_place_of(tmp_path: Path) -> None:
+    """After an execve frames have the names of the program that runs, at addresses it shares with
+    the one before.
+    """
+    sources = {"first": "first_nap", "second": "second_nap"}
+    for name, function in sources.items():
+        (tmp_path / f"{name}.c").write_text(REPLACED.replace("FUNCTION", function))
+        command = [needs.gcc(), "-O1", "-fno-omit-frame-pointer", "-no-pie", "-static"]
+        subprocess.run([*command, tmp_path / f"{name}.c", "-o", tmp_path / name], check=True)
+    command = [tmp_path / "first", tmp_path / "second"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
+        with tracing("offcputime", "--pid", process.pid) as rows:
+            time.sleep(1.5)
+            assert process.stdin
+            process.stdin.write("x")
+            process.stdin.flush()
+            time.sleep(1.5)
+        process.kill()
+    naps = [(row["process"], row["stack"]) for row in rows if "nanosleep" in row["stack"]]
+    # Addresses become names when an interval ends; the one in between has the new names alone.
+    assert any("first_nap" in stack for process, stack in naps if process == "first")
+    second = [stack for process, stack in naps if process == "second"]
+    assert second
+    assert all("second_nap" in stack for stack in second)
+
+
+REPLACED = """
+#define _GNU_SOURCE
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+__attribute__((noinline)) int FUNCTION(void)
+{
+    struct timespec t = {0, 10 * 1000 * 1000};
+    register long number __asm__("rax") = 35; /* nanosleep */
+    __asm__ volatile("syscall" : "+r"(number) : "D"(&t), "S"(0) : "rcx", "r11", "memory");
+    return number;
+}
+int main(int argc, char **argv)
+{
+    struct pollfd input = {0, POLLIN, 0};
+    char c;
+    for (;;) {
+        if (argc > 1 && poll(&input, 1, 0) > 0 && read(0, &c, 1) == 1)
+            execl(argv[1], argv[1], (char *)0);
+        FUNCTION();
+    }
+}
+"""
