@@ -46,12 +46,17 @@ class Loss:
 
 
 LOSSES = (
-    Loss("lost_stacks_full", "of stacks were lost: the probe's stack map was full"),
-    Loss("lost_stacks_collided", "of stacks were lost to collisions in the probe's stack map"),
+    Loss("lost_stacks_full", "of stacks were lost: the probe's stack map was full (--stacks)"),
+    Loss(
+        "lost_stacks_collided",
+        "of stacks were lost to collisions in the probe's stack map (--stacks)",
+    ),
     Loss("lost_stacks_other", "of stacks were lost"),
     Loss("lost_stacks_truncated", "of stacks are truncated: deeper than the kernel walks"),
-    Loss("lost_keys_full", "of events were not counted: the probe's map was full"),
-    Loss("lost_starts_full", "of events were not seen: the map of things under way was full"),
+    Loss("lost_keys_full", "of events were not counted: the probe's map was full (--keys)"),
+    Loss(
+        "lost_starts_full", "of events were not seen: the map of things under way was full (--keys)"
+    ),
     Loss("lost_events", "of events were lost on their way from the kernel"),
     Loss("lost_runs", "of events came while another BPF program ran on that CPU"),
     Loss("dropped_rows", "of rows were dropped: the agent's spool was full", of="row_count"),

@@ -87,6 +87,14 @@ def test_a_program_finds_out_what_the_kernel_has(tmp_path: Path, busy: int) -> N
     assert ran.stdout
 
 
+def test_a_length_beyond_the_last_slot_is_in_the_last(tmp_path: Path, busy: int) -> None:
+    """A wait of more than an hour is the longest there is, and not one of no length."""
+    program = PROGRAM.replace("{ FIELD,", "{ ks_slot(bpf_ktime_get_ns() | 1ULL << 40),")
+    ran = run(tmp_path, program % "raw_syscalls", busy)
+    assert ran.returncode == 0, ran.stderr
+    assert {json.loads(line)["field"] for line in ran.stdout.splitlines()} == {31}
+
+
 DOCUMENTED = """
 table: mine
 columns:
