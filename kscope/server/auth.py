@@ -60,7 +60,8 @@ class RequireToken:
         found = [declared for declared in self.tokens if _is(declared, token)]
         if not found:
             detail = "a token is needed: send it as Authorization: Bearer TOKEN"
-            headers = {"WWW-Authenticate": 'Bearer, Basic realm="Kernelscope", charset="UTF-8"'}
+            # Chromium reads one challenge a header: with Bearer first it does not ask its user.
+            headers = {"WWW-Authenticate": 'Basic realm="Kernelscope", charset="UTF-8"'}
             await problem(401, detail, headers=headers)(scope, receive, send)
         elif not any(self.scope in declared.scopes for declared in found):
             detail = f"this token has no scope '{self.scope}'"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import shlex
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.page import world
-from tests.serving import serving
+from tests.serving import kscope, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
 
     from tests.browserfixtures import Complaints
     from tests.serving import Serving
@@ -279,12 +282,37 @@ def test_keys_find_and_copy(fleet: Serving, page: Page) -> None:
 
 
 def test_the_first_rows_appear_by_themselves(built_page: None, page: Page, tmp_path: Path) -> None:
-    """A new server says how to start an agent for it, and shows what then arrives."""
+    """A new server says how to start an agent for it, in words that work; then it shows rows."""
     del built_page
     with serving(tmp_path) as server:
         page.goto(f"{server.read}/?table=offcputime")
-        command = page.locator(".command code").first
-        expect(command).to_contain_text("kscope agent offcputime --server http://127.0.0.1:")
-        world.fill(server)
-        frames = page.get_by_role("table", name="Frames")
-        expect(frames.get_by_text("do_fsync", exact=True)).to_be_visible(timeout=15_000)
+        commands = page.locator(".command code")
+        expect(commands.first).to_have_text(f"kscope agent offcputime --server {server.ingest}")
+        program, *arguments = shlex.split(commands.last.inner_text())
+        assert program == "kscope"
+        command = kscope(*arguments, "--spool", tmp_path / "spool")
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as agent:
+            frames = page.get_by_role("table", name="Frames")
+            expect(frames.get_by_text("main", exact=True)).to_be_visible(timeout=30_000)
+            expect(page.locator(".notices")).to_contain_text("Recorded data")
+            agent.terminate()
+
+
+def test_a_script_is_told_how_to_send(built_page: None, browser: Browser, tmp_path: Path) -> None:
+    """The line to copy for a type without a probe stores a row when it is run, token and all."""
+    del built_page
+    token = "t" * 32
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    config = tmp_path / "kernelscope.yaml"
+    config.write_text(
+        f"tokens: [{{name: ci, sha256: {digest}, scopes: [ingest, read]}}]\n"
+        "ingest: '127.0.0.1:0'\nread: '127.0.0.1:0'\n"
+    )
+    with serving(tmp_path, "--config", config) as server:
+        page = browser.new_page(http_credentials={"username": "", "password": token})
+        page.goto(f"{server.read}/?table=marker")
+        line = page.locator(".command code").inner_text(timeout=15_000)
+        assert server.ingest in line
+        subprocess.run(["sh", "-c", line.replace("TOKEN", token)], check=True, capture_output=True)
+        expect(page.locator(".figures")).to_contain_text("1 rows", timeout=15_000)
+        page.close()
