@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -38,12 +39,16 @@ EVERY_TYPE = ROOT / "tests/cases/every_type/categories"
 
 @pytest.mark.browser
 def test_a_dropped_in_category_has_its_charts(built_page: None, page: Page, tmp_path: Path) -> None:
-    """A stack, a number and a histogram give flame graph, table, timeline and heatmap."""
+    """Dropped in while the server runs, it has flame graph, timeline, heatmap and table.
+
+    Nothing of the page knows the category: it was made up here.
+    """
     del built_page
     folder = tmp_path / "categories"
     folder.mkdir()
-    (folder / "brewing.yaml").write_text(BREWING)
     with serving(tmp_path, "--categories", folder) as server:
+        (folder / "brewing.yaml").write_text(BREWING)
+        _wait_for(server, "brewing")
         _brew(server)
         page.goto(f"{server.read}/")
         page.get_by_label("Data type").select_option(label="Brewing")
@@ -52,10 +57,41 @@ def test_a_dropped_in_category_has_its_charts(built_page: None, page: Page, tmp_
         frames = page.get_by_role("table", name="Frames")
         row = frames.locator("tbody tr").filter(has_text="pour")
         assert row.locator("td").all_inner_texts() == ["pour", "30 drops", "30 drops"]
+        graph = page.get_by_role("application", name="Flame graph")
+        for said in ("all", "arabica", "boil", "pour"):
+            graph.press("ArrowDown")
+            expect(page.locator(".flame [aria-live]")).to_contain_text(said)
         expect(page.get_by_role("region", name="Heatmap")).to_contain_text("Drop size")
-        page.locator(".heatmap canvas").hover(position={"x": 400, "y": 50})
+        # Three sizes; the middle one occurs five times in each row.
+        assert _told(page, ".heatmap", 48, minutes_ago=15) == ["4 B to 8 B", "5 events"]
+        assert _told(page, ".timeline", 40, minutes_ago=15) == ["10 drops  arabica"]
         page.get_by_role("tab", name="Rows").click()
         expect(page.get_by_role("table", name="Rows")).to_contain_text("pour ← boil")
+
+
+def _wait_for(server: Serving, table: str) -> None:
+    """A server looks at its folders every other second."""
+    for _ in range(100):
+        categories = server.get("/api/v1/categories").json()["categories"]
+        if any(each["table"] == table for each in categories):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"the server has not noticed {table}.yaml")
+
+
+def _told(page: Page, part: str, y: float, minutes_ago: float) -> list[str]:
+    """What the tooltip says of the last hour's rows of that moment, below the time."""
+    canvas = page.locator(f"{part} canvas")
+    box = canvas.bounding_box()
+    assert box
+    # An axis of 64 pixels on the left, a margin of 8 on the right; a step is some ten pixels wide.
+    middle = 64 + (box["width"] - 72) * (1 - minutes_ago / 60)
+    for x in range(-16, 17, 4):
+        canvas.hover(position={"x": middle + x, "y": y})
+        told = page.locator(f"{part} .tip").inner_text().splitlines()[1:]
+        if told and told[-1] != "0 events":
+            return [line.strip() for line in told]
+    return []
 
 
 def _brew(server: Serving) -> None:
@@ -93,8 +129,52 @@ def test_a_new_category_is_previewed(server: Serving, page: Page) -> None:
     expect(preview).to_contain_text("brewing")
     page.get_by_role("tab", name="Charts").click()
     expect(preview.locator(".vega canvas")).to_have_count(2)
+    graph = preview.get_by_role("application")
+    graph.press("ArrowDown")
+    expect(preview.locator(".flame [aria-live]")).to_contain_text("total 100")
     tables = [each["table"] for each in server.get("/api/v1/categories").json()["categories"]]
     assert "brewing" not in tables
+
+
+@pytest.mark.browser
+def test_a_line_far_down_is_scrolled_to(server: Serving, page: Page) -> None:
+    """The button of a problem shows its line, however long the text is."""
+    page.goto(f"{server.read}/new")
+    text = page.get_by_label("Category in YAML")
+    many = "".join(f"  - {{name: c{k}, type: count}}\n" for k in range(100))
+    text.fill(BREWING + many + "  - {name: last, type: cuont}\n")
+    page.get_by_role("button", name="line 109").click()
+    top, height, line = text.evaluate(
+        "text => [text.scrollTop, text.clientHeight, parseFloat(getComputedStyle(text).lineHeight)]"
+    )
+    assert top < 108 * line < top + height
+    assert "cuont" in page.evaluate("getSelection().toString()")
+
+
+@pytest.mark.browser
+def test_an_old_preview_is_marked(server: Serving, page: Page) -> None:
+    """While a line is half written the last good preview stays, and says that it is old."""
+    page.goto(f"{server.read}/new")
+    text = page.get_by_label("Category in YAML")
+    preview = page.locator(".preview")
+    text.fill(BREWING)
+    expect(preview).to_contain_text("Poured from")
+    expect(preview).not_to_contain_text("before it had problems")
+    text.fill(BREWING.replace("stack", "stakc"))
+    expect(preview).to_contain_text("This is of the text before it had problems.")
+    expect(preview).to_contain_text("Poured from")
+    text.fill(BREWING)
+    expect(preview).not_to_contain_text("before it had problems")
+
+
+@pytest.mark.browser
+def test_a_draft_survives_a_reload(server: Serving, page: Page) -> None:
+    """What is being written is not lost with the page."""
+    page.goto(f"{server.read}/new")
+    page.get_by_label("Category in YAML").fill(BREWING)
+    expect(page.locator(".preview")).to_contain_text("Poured from")
+    page.reload()
+    expect(page.get_by_label("Category in YAML")).to_have_value(BREWING)
 
 
 @pytest.mark.parametrize(
