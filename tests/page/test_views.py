@@ -175,7 +175,7 @@ def test_hosts_are_ranked_and_one_click_compares(fleet: Serving, page: Page) -> 
 
 def test_vanished_frames_stay_in_the_differential(fleet: Serving, page: Page) -> None:
     """What only the baseline has is drawn and named, in a colour-blind safe palette if wished."""
-    query = "&view=compare&base.from=same&base.filter=&filter=process=web&color=red-blue"
+    query = "&view=compare&base.from=same&base.filter=&filter=process=web&diffColor=red-blue"
     _open(page, fleet, query)
     frames = page.get_by_role("table", name="Frames")
     assert _row(frames, "do_fsync")[2] == "\N{EN DASH}"

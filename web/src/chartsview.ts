@@ -79,7 +79,7 @@ class Cell {
     private readonly context: Context,
     private readonly config: ChartConfig,
   ) {
-    this.loader = new Loader(config.title);
+    this.loader = new Loader(config.title).over(this.place);
     this.element = h(
       "figure",
       {},

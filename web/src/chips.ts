@@ -3,6 +3,7 @@
 import { get } from "./api";
 import { category, column, question, type Context } from "./context";
 import { button, debounce, h, replace, select } from "./dom";
+import { quantity } from "./format";
 import { filterText, OPERATORS, operatorsFor, withFilter, type Filter } from "./filters";
 import { closePopover, popoverUnder } from "./popover";
 
@@ -13,6 +14,7 @@ export interface Filters {
 
 export class FilterChips {
   readonly element: HTMLElement;
+  private drawn = "";
 
   constructor(
     private readonly context: Context,
@@ -23,12 +25,17 @@ export class FilterChips {
   }
 
   update(): void {
+    const filters = this.source.filters();
+    const words = filters.map((filter) => [filterText(filter), filterWords(this.context, filter)]);
+    const wanted = JSON.stringify(words);
+    if (wanted === this.drawn) return;
+    this.drawn = wanted;
     const add = button("+ filter", () => this.open(add, null), {
       class: "add",
       "aria-haspopup": "dialog",
       "aria-expanded": "false",
     });
-    replace(this.element, ...this.source.filters().map((filter) => this.chip(filter)), add);
+    replace(this.element, ...filters.map((filter) => this.chip(filter)), add);
   }
 
   private chip(filter: Filter): HTMLElement {
@@ -54,7 +61,14 @@ export class FilterChips {
 
 export function filterWords(context: Context, filter: Filter): string {
   const name = column(context, filter.column)?.prettyname ?? filter.column;
-  return `${name} ${OPERATORS[filter.op] ?? filter.op} ${filter.value}`;
+  return `${name} ${OPERATORS[filter.op] ?? filter.op} ${valueWords(context, filter)}`;
+}
+
+/** A bare number has its column's unit; what already says one stays as it is. */
+function valueWords(context: Context, { column: name, value }: Filter): string {
+  const known = column(context, name);
+  if (known?.role !== "value" || value === "" || Number.isNaN(Number(value))) return value;
+  return quantity(Number(value), known.unit);
 }
 
 /** Column, operator, value; values are completed from what the rows in range hold. */
@@ -66,6 +80,8 @@ class FilterForm {
   private readonly complete = debounce(150, () => void this.fetchValues());
   private column: string;
   private op: string;
+  /** Counts the questions: only the last one's answer is shown. */
+  private asked = 0;
 
   constructor(
     private readonly context: Context,
@@ -88,6 +104,7 @@ class FilterForm {
     const names = columns.map((one): [string, string] => [one.name, one.prettyname]);
     const pick = select("Column", names, this.column, (name) => {
       this.column = name;
+      this.op = "";
       this.input.value = "";
       this.updateOperators();
       this.complete();
@@ -112,10 +129,12 @@ class FilterForm {
       this.operators,
       select("Operator", options, this.op, (op) => (this.op = op)),
     );
-    this.input.placeholder = one?.unit === "us" ? "microseconds" : "";
+    const examples: Record<string, string> = { us: "5ms, 1.5s or µs", bytes: "64KiB or bytes" };
+    this.input.placeholder = examples[one?.unit ?? ""] ?? "";
   }
 
   private async fetchValues(): Promise<void> {
+    const asked = ++this.asked;
     const role = column(this.context, this.column)?.role;
     this.values.replaceChildren();
     if (role !== "dimension" && role !== "identity") return;
@@ -125,6 +144,7 @@ class FilterForm {
     try {
       const path = `/api/v1/values/${table}/${this.column}`;
       const answer = await get<{ values: unknown[] }>(path, query);
+      if (asked !== this.asked) return;
       for (const value of answer.values) {
         const text =
           typeof value === "object" && value ? (value as { value: unknown }).value : value;

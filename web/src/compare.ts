@@ -1,28 +1,20 @@
 // The differential flame graph: what is shown now beside another range, other filters, another host.
 
 import type { Query } from "./api";
-import { FilterChips } from "./chips";
+import { baselineRange, CompareHead, type Answers } from "./comparehead";
 import type { Context } from "./context";
-import { button, h, replace, select } from "./dom";
+import { h } from "./dom";
 import { filterKey } from "./filters";
 import { makeTree, total, type Tree } from "./flame/tree";
 import { compared } from "./flame/transform";
 import { FlameView } from "./flameview";
-import { dateTime, quantity, zoneName } from "./format";
 import { Loader } from "./loader";
 import type { Notices } from "./notices";
 import type { Part } from "./part";
-import { iso, moment } from "./ranges";
+import { iso } from "./ranges";
 import type { SearchBox } from "./search";
-import { flameQuery, groupLevels, namesOfGroups } from "./source";
+import { flameQuery, groupLevels, namesOfGroups, subject } from "./source";
 import type { FlameAnswer } from "./types";
-
-const SHIFTS: [string, string][] = [
-  ["", "the range before"],
-  ["same", "the same range"],
-  ["-1d", "a day earlier"],
-  ["-7d", "a week earlier"],
-];
 
 /** What the drawn tree was made of: while none of it changes, only zoom and search do. */
 interface Shown {
@@ -33,32 +25,14 @@ interface Shown {
 }
 const KEYS = ["before", "after", "relative", "swap"] as const;
 
-/** The baseline's moments, in microseconds. */
-export function baselineRange(context: Context): { from: number; to: number } {
-  const { baseline, box } = context.store.state;
-  const { from, to } = box ?? context.range;
-  const back: Record<string, number> = {
-    "": to - from,
-    same: 0,
-    "-1d": 86_400e6,
-    "-7d": 7 * 86_400e6,
-  };
-  const shift = back[baseline.from];
-  if (shift !== undefined) return { from: from - shift, to: to - shift };
-  return { from: moment(baseline.from) ?? from, to: moment(baseline.to) ?? to };
-}
-
 export class CompareView implements Part {
   readonly element: HTMLElement;
-  private readonly head = h("div", { class: "sides" });
-  private readonly chips: FilterChips;
+  private readonly head: CompareHead;
   private readonly flame: FlameView;
   private readonly before = new Loader("Summing the baseline");
   private readonly after = new Loader("Summing stacks");
-  private answers: { before: FlameAnswer | null; after: FlameAnswer | null } = {
-    before: null,
-    after: null,
-  };
+  /** Of which question; a side that is not answered is null. */
+  private answers: Answers = { of: "", before: null, after: null };
   private shown: Shown | null = null;
 
   constructor(
@@ -66,25 +40,26 @@ export class CompareView implements Part {
     search: SearchBox,
     private readonly notices: Notices,
   ) {
-    const { store } = context;
-    this.chips = new FilterChips(context, "Filters of the baseline", {
-      filters: () => store.state.baseline.filters ?? store.state.filters,
-      change: (filters) => store.set({ baseline: { ...store.state.baseline, filters } }),
-    });
+    this.head = new CompareHead(context);
     this.flame = new FlameView("Differential flame graph", context, search, () => []);
     this.flame.cover(this.before.element, this.after.element);
-    this.element = h("div", { class: "flameview compare" }, this.head, this.flame.element);
+    this.before.over(...this.flame.content);
+    this.after.over(...this.flame.content);
+    this.element = h("div", { class: "flameview compare" }, this.head.element, this.flame.element);
   }
 
   update(): void {
+    const of = subject(this.context);
     const { table } = this.context.store.state;
     const path = `/api/v1/flamegraph/${table}`;
+    if (of !== this.answers.of) this.answers = { of, before: null, after: null };
+    const { answers } = this;
     void this.before.ask<FlameAnswer>(path, this.baselineQuery(), (answer) => {
-      this.answers.before = answer;
+      answers.before = answer;
       this.show();
     });
     void this.after.ask<FlameAnswer>(path, flameQuery(this.context), (answer) => {
-      this.answers.after = answer;
+      answers.after = answer;
       this.show();
     });
     this.show();
@@ -110,9 +85,11 @@ export class CompareView implements Part {
   }
 
   private show(): void {
-    this.drawHead();
+    if (!this.element.isConnected) return;
+    this.head.update(this.answers);
     const { before, after } = this.answers;
-    if (!before || !after) return;
+    // Two sides that answer different questions are no comparison.
+    if (!before || !after || !this.before.settled || !this.after.settled) return;
     const { relative, swap } = this.context.store.state;
     const wanted: Shown = { before, after, relative, swap };
     const known = this.shown && KEYS.every((key) => this.shown![key] === wanted[key]);
@@ -122,7 +99,7 @@ export class CompareView implements Part {
   }
 
   private setSides(before: FlameAnswer, after: FlameAnswer): void {
-    const { relative, swap } = this.context.store.state;
+    const { relative, swap, table } = this.context.store.state;
     const [oldTree, nowTree] = (swap ? [after, before] : [before, after]).map(treeOf) as [
       Tree,
       Tree,
@@ -132,53 +109,10 @@ export class CompareView implements Part {
     const tree = compared(oldTree, nowTree, scale);
     const groups = groupLevels(this.context);
     const groupNames = namesOfGroups(tree, groups);
-    this.flame.setSource({ tree, unit: after.unit, groups, groupNames, scale });
+    const { of } = this.answers;
+    this.flame.setSource({ of, tree, unit: after.unit, groups, groupNames, scale });
     const told = [...before.notices, ...after.notices, ...emptySides(before, after)];
-    this.notices.say("compare", told);
-  }
-
-  private drawHead(): void {
-    const { store } = this.context;
-    const { baseline, relative, swap, zone, box } = store.state;
-    const range = baselineRange(this.context);
-    const shown = box ?? this.context.range;
-    const words = (side: { from: number; to: number }) =>
-      `${dateTime(side.from, zone)} – ${dateTime(side.to, zone).slice(11)} ${zoneName(zone)}`;
-    const own = SHIFTS.some(([key]) => key === baseline.from);
-    const options: [string, string][] = own
-      ? SHIFTS
-      : [...SHIFTS, [baseline.from, "a range of its own"]];
-    const move = (from: string) =>
-      store.set({ baseline: { ...baseline, from, to: "", filters: baseline.filters } });
-    const { before, after } = this.answers;
-    const amount = (answer: FlameAnswer | null) =>
-      answer ? quantity(answer.total, answer.unit) : "";
-    this.chips.update();
-    replace(
-      this.head,
-      h(
-        "div",
-        { class: "side baseline" },
-        h("strong", {}, swap ? "After" : "Before"),
-        select("Baseline", options, baseline.from, move),
-        h("span", { class: "number" }, words(range)),
-        this.chips.element,
-        h("span", { class: "number" }, amount(before)),
-      ),
-      h(
-        "div",
-        { class: "side" },
-        h("strong", {}, swap ? "Before" : "After"),
-        h("span", { class: "number" }, `as shown, ${words(shown)} `),
-        h("span", { class: "number" }, amount(after)),
-        button("⇄ swap", () => store.set({ swap: !swap }), { "aria-pressed": String(swap) }),
-        button("relative", () => store.set({ relative: !relative }), {
-          "aria-pressed": String(relative),
-          title: "Compare shares of the whole rather than amounts",
-        }),
-        h("span", { class: "hint" }, "drag on the timeline with Shift to choose the baseline"),
-      ),
-    );
+    this.notices.say("compare", told, table);
   }
 
   repaint(): void {

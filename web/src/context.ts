@@ -13,6 +13,8 @@ export interface Context {
   /** Resolved once per refresh, so that all charts show the same moments. */
   range: { from: number; to: number };
   refresh(): void;
+  /** Asks whether there are other categories by now. */
+  recheck(): void;
   /** The column that stands in for a heatmap's where no row of the table has sizes in it. */
   sizes: { table: string; column: string } | null;
 }

@@ -29,9 +29,27 @@ export function append(parent: Element, children: Child[]): void {
   }
 }
 
+const FOCUSABLE = "button, select, input, [tabindex]";
+
+/** The focus stays with the control of the same name, or with the one in its place. */
 export function replace(parent: Element, ...children: Child[]): void {
+  const active = document.activeElement as HTMLElement | null;
+  const inside = active !== null && active !== parent && parent.contains(active);
+  const at = inside ? controls(parent).indexOf(active) : -1;
   parent.replaceChildren();
   append(parent, children);
+  if (!inside) return;
+  const made = controls(parent);
+  const same = made.find((one) => nameOf(one) === nameOf(active));
+  (same ?? made[Math.min(at, made.length - 1)])?.focus({ preventScroll: true });
+}
+
+function controls(parent: Element): HTMLElement[] {
+  return [...parent.querySelectorAll<HTMLElement>(FOCUSABLE)];
+}
+
+function nameOf(element: Element): string {
+  return element.getAttribute("aria-label") ?? element.textContent ?? "";
 }
 
 export function button(
@@ -58,6 +76,27 @@ export function select(
     element.append(h("option", { value: key, selected: key === value }, text));
   }
   return element;
+}
+
+/** A labelled select that is made once, so that an open list and the focus outlast an update. */
+export class Select {
+  readonly element: HTMLSelectElement;
+  private options = "";
+
+  constructor(label: string, onchange: (value: string) => void) {
+    this.element = select(label, [], "", onchange);
+  }
+
+  update(options: [string, string][], value: string): void {
+    const wanted = JSON.stringify(options);
+    if (wanted !== this.options) {
+      this.options = wanted;
+      this.element.replaceChildren(
+        ...options.map(([key, text]) => h("option", { value: key }, text)),
+      );
+    }
+    if (this.element.value !== value) this.element.value = value;
+  }
 }
 
 export function cssColor(name: string): string {

@@ -3,6 +3,7 @@
 import { get } from "./api";
 import { filterWords } from "./chips";
 import { category, type Context } from "./context";
+import { copyFrom } from "./copy";
 import { button, h } from "./dom";
 import { filterText } from "./filters";
 import { ago, dateTime, zoneName } from "./format";
@@ -16,10 +17,7 @@ interface ServerInfo {
 }
 
 function command(text: string): HTMLElement {
-  const copy = button("copy", () => {
-    void navigator.clipboard.writeText(text);
-    copy.textContent = "✓ copied";
-  });
+  const copy = button("copy", () => void copyFrom(copy, text));
   return h("div", { class: "command" }, h("code", {}, text), copy);
 }
 

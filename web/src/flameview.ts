@@ -2,7 +2,9 @@
 
 import type { Query } from "./api";
 import { category, chartOf, column, type Context } from "./context";
-import { button, download, h, replace, select } from "./dom";
+import { copyText } from "./copy";
+import { Cover } from "./cover";
+import { button, h, replace } from "./dom";
 import { withFilter } from "./filters";
 import {
   colorByChange,
@@ -10,23 +12,26 @@ import {
   colorByName,
   colorByValue,
   type Coloring,
-  type DiffColors,
 } from "./flame/colors";
 import { describe } from "./flame/describe";
-import { png, svg } from "./flame/export";
+import type { Picture } from "./flame/export";
 import { FlameGraph } from "./flame/graph";
 import { NameTable } from "./flame/names";
 import { label } from "./flame/paint";
 import { collapsed, focused, inverted } from "./flame/transform";
-import { findPath, outermost, pathOf, sum, total, type Tree } from "./flame/tree";
-import { percent } from "./format";
+import { drawnBy, exactPath, findPath, pathOf, total, type Tree } from "./flame/tree";
+import { fileItems, pictureItems } from "./flamefile";
+import { diffLegend, legend } from "./legend";
 import { menu, type MenuItem } from "./popover";
-import { compile, matchNames, type SearchBox } from "./search";
-import { speedscopeAddress, flameAddress } from "./exports";
-import { legend } from "./legend";
+import type { SearchBox } from "./search";
+import { Matches } from "./matches";
+import { grouping, stackColumn } from "./source";
+import { Switches } from "./switches";
 
 /** A tree as answered, before focus, inversion and the like. */
 export interface Source {
+  /** Newer data of the same has the same; see `subject`. */
+  of: string;
   tree: Tree;
   unit: string;
   /** How many levels below the root are groups (a process) rather than frames. */
@@ -36,210 +41,248 @@ export interface Source {
   scale: [number, number] | null;
 }
 
-interface Searched {
+/** What is drawn, and from what it was made. */
+interface Drawn {
+  source: Source;
+  how: string;
   tree: Tree;
-  text: string;
-  hits: Uint8Array | null;
-  wrong: boolean;
+  /** What each graph draws: the tree, or its two sides. */
+  trees: Tree[];
 }
 
 export class FlameView {
   readonly element: HTMLElement;
-  private readonly graph: FlameGraph;
+  /** The second is there only while two sides stand beside each other. */
+  private readonly graphs: [FlameGraph, FlameGraph];
+  private readonly halves: HTMLElement[];
+  private readonly pair = h("div", { class: "pair" });
   private readonly table: NameTable;
   private readonly crumbs = h("nav", { class: "crumbs", "aria-label": "Zoom path" });
-  private readonly switches = h("div", { class: "switches" });
+  private readonly switches: Switches;
   private readonly legend = h("div", { class: "legend" });
-  private readonly over = h("div", { class: "over" });
+  private readonly over = new Cover();
+  /** What fades while it does not show what was asked for. */
+  readonly content: HTMLElement[];
+  private readonly matches = new Matches();
   private source: Source | null = null;
-  private tree: Tree | null = null;
+  private drawn: Drawn | null = null;
   private coloring: Coloring = { palette: [], index: new Uint8Array() };
-  private derived = "";
   private painted = "";
-  private matches: number[] = [];
-  /** Which match was gone to last; kept while the tree and what is searched for stay the same. */
-  private step = -1;
-  private searched: Searched | null = null;
+  private crumbed = "";
+  private legended = "";
+  private revealed = "";
   private swept: Uint8Array | null = null;
 
   constructor(
-    name: string,
+    private readonly name: string,
     private readonly context: Context,
     private readonly search: SearchBox,
     private readonly exportQuery: () => Query,
   ) {
     const { store } = context;
-    this.graph = new FlameGraph(name, {
-      zoom: (node) => this.zoomed(node),
-      select: (node) => this.selected(node),
-      menu: (node, x, y) => this.openMenu(node, x, y),
-      describe: (node) => this.describe(node),
-    });
+    this.graphs = [this.makeGraph(name, 0), this.makeGraph(`${name}, after`, 1)];
+    this.halves = this.graphs.map((graph, k) =>
+      h(
+        "div",
+        { class: "half" },
+        h("div", { class: "side" }, k ? "after" : "before"),
+        graph.element,
+      ),
+    );
     this.table = new NameTable({
       order: (order) => store.set({ order }, "replace"),
       pick: (frame) => store.set({ frame: store.state.frame === frame ? "" : frame }, "replace"),
       menu: (frame, x, y) => menu(x, y, this.nameItems(frame), label(frame)),
       marked: (frame) => frame === this.marked(),
     });
+    this.switches = new Switches(context, (opener) => this.openExport(opener));
+    this.pair.append(this.halves[0]!);
+    this.content = [this.pair, this.table.element];
     this.element = h(
       "div",
       { class: "flameview" },
-      h("div", { class: "line" }, this.crumbs, this.switches),
+      h("div", { class: "line" }, this.crumbs, this.switches.element),
       h(
         "div",
         { class: "split" },
-        h("div", { class: "graph" }, this.graph.element, this.over, this.legend),
+        h("div", { class: "graph" }, this.pair, this.over.element, this.legend),
         this.table.element,
       ),
     );
   }
 
-  /** Where a loader or an explanation lies, over the graph. */
-  cover(...children: (Node | null)[]): void {
-    replace(this.over, ...children);
+  private makeGraph(name: string, k: number): FlameGraph {
+    return new FlameGraph(name, {
+      zoom: (node, step) => this.zoomed(node, step, k),
+      select: (node) => this.selected(node, k),
+      menu: (node, x, y) => this.openMenu(node, x, y),
+      describe: (node) => this.describe(node),
+    });
   }
 
+  private get tree(): Tree {
+    return this.drawn!.tree;
+  }
+
+  /** Where a loader or an explanation lies, over the graph. */
+  cover(...children: (Node | null)[]): void {
+    this.over.cover(...children);
+  }
+
+  /** Drawn when the view is shown, which it may no longer be when an answer comes. */
   setSource(source: Source): void {
     this.source = source;
-    this.derived = "";
-    this.painted = "";
     this.update();
   }
 
   update(): void {
-    if (this.quiet) return;
+    if (this.quiet || !this.element.isConnected) return;
     const { state } = this.context.store;
-    this.drawSwitches();
+    this.switches.update(!!this.source?.scale);
     if (!this.source) return;
-    const wanted = JSON.stringify([state.focus, state.collapse, state.leafFirst]);
-    if (wanted !== this.derived) {
-      this.derived = wanted;
-      this.derive();
-    }
-    const painted = `${state.color} ${wanted}`;
-    if (painted !== this.painted) {
-      this.painted = painted;
-      this.color();
-    }
-    const tree = this.tree!;
+    const before = this.drawn;
+    const selected = before ? pathOf(before.tree, this.graphs[0].selected) : [];
+    const drawn = this.derive(this.source);
+    this.color(drawn);
+    const { tree } = drawn;
     const zoom = findPath(tree, state.zoom);
-    this.graph.show(tree, this.coloring, state.flame, zoom);
+    const newer = before?.how === drawn.how;
+    const keep = newer && selected.length ? exactPath(tree, selected) : -1;
+    drawn.trees.forEach((one, k) => {
+      const { coloring } = this;
+      const { flame } = state;
+      this.graphs[k]!.show({ tree: one, coloring, flame, zoom, selected: keep, newer });
+    });
     this.drawCrumbs(zoom);
-    this.find();
+    this.find(drawn);
+    this.explainFocus(tree);
   }
 
-  private derive(): void {
-    const { focus, collapse, leafFirst } = this.context.store.state;
-    const { unit, groups, scale } = this.source!;
-    let tree = this.source!.tree;
+  private derive(source: Source): Drawn {
+    const { focus, collapse, leafFirst, sides } = this.context.store.state;
+    const two = sides && !!source.scale;
+    const how = JSON.stringify([source.of, focus, collapse, leafFirst, two, source.scale !== null]);
+    if (source === this.drawn?.source && how === this.drawn.how) return this.drawn;
+    let tree = source.tree;
     if (focus) tree = focused(tree, focus);
     if (collapse) tree = collapsed(tree);
-    this.table.setTree(tree, unit, groups, scale);
-    this.tree = leafFirst ? inverted(tree) : tree;
+    this.table.setTree(tree, source.unit, source.groups, source.scale);
+    if (leafFirst) tree = inverted(tree);
+    const trees = two ? [drawnBy(tree, 1), drawnBy(tree, 2)] : [tree];
+    this.element.classList.toggle("two", two);
+    if (two) this.pair.append(this.halves[1]!);
+    else this.halves[1]!.remove();
+    this.graphs[0].call(two ? `${this.name}, before` : this.name);
+    this.drawn = { source, how, tree, trees };
+    this.painted = "";
+    this.crumbed = "";
+    return this.drawn;
   }
 
-  private color(): void {
-    const { state } = this.context.store;
-    const { scale, groups, groupNames } = this.source!;
-    const tree = this.tree!;
-    if (scale) {
-      const colors: DiffColors = state.color === "red-blue" ? "red-blue" : "red-green";
-      this.coloring = colorByChange(tree, scale, colors);
-    } else if (state.color === "value") this.coloring = colorByValue(tree);
-    else if (state.color === "name") this.coloring = colorByName(tree);
-    else
-      this.coloring = colorByKind(tree, {
-        levels: state.leafFirst ? 0 : groups,
-        names: groupNames,
-      });
-    replace(this.legend, ...legend(scale ? "change" : state.color, state.color));
+  private color({ tree, source }: Drawn): void {
+    const { color, diffColor, leafFirst } = this.context.store.state;
+    const painted = source.scale ? diffColor : color;
+    if (painted === this.painted) return;
+    this.painted = painted;
+    const { scale, groups, groupNames } = source;
+    if (scale) this.coloring = colorByChange(tree, scale, diffColor);
+    else if (color === "value") this.coloring = colorByValue(tree);
+    else if (color === "name") this.coloring = colorByName(tree);
+    else this.coloring = colorByKind(tree, { levels: leafFirst ? 0 : groups, names: groupNames });
+  }
+
+  private drawLegend(searched: boolean): void {
+    const { color, diffColor } = this.context.store.state;
+    const wanted = [!!this.source!.scale, color, diffColor, searched].join(" ");
+    if (wanted === this.legended) return;
+    this.legended = wanted;
+    const items = this.source!.scale ? diffLegend(diffColor, searched) : legend(color, searched);
+    replace(this.legend, ...items);
+  }
+
+  /** A focus stays while the data changes: a frame may have gone. */
+  private explainFocus(tree: Tree): void {
+    const { store } = this.context;
+    const { focus } = store.state;
+    if (!focus || total(tree) || !total(this.source!.tree)) {
+      this.over.say(null);
+      return;
+    }
+    const remove = button("Remove focus", () => store.set({ focus: "" }));
+    const text = h("p", {}, `No stack here runs through ${label(focus)}.`);
+    this.over.say(h("div", { class: "empty" }, text, remove));
   }
 
   private describe(node: number): string[] {
     const { unit, scale, groups } = this.source!;
-    const grouped = !this.context.store.state.leafFirst && this.tree!.level[node]! <= groups;
-    return describe(this.tree!, node, { unit, scale, grouped });
+    const grouped = !this.context.store.state.leafFirst && this.tree.level[node]! <= groups;
+    return describe(this.tree, node, { unit, scale, grouped });
   }
 
-  private find(): void {
+  private find({ tree, how }: Drawn): void {
     const { search, frame, order } = this.context.store.state;
-    const tree = this.tree!;
-    if (this.searched?.tree !== tree || this.searched.text !== search) this.match(tree, search);
-    const { hits } = this.searched!;
-    this.sayFound();
-    this.table.show(order, hits);
-    this.swept = hits ?? (frame ? matchExactly(tree.names, frame) : null);
-    this.graph.highlight(this.swept);
-    if (frame) this.table.reveal(frame);
-  }
-
-  private match(tree: Tree, text: string): void {
-    const expression = compile(text);
-    const valid = expression instanceof RegExp;
-    const hits = valid ? matchNames(tree.names, expression) : null;
-    const value = tree.sides[0]!.value;
-    this.matches = hits ? outermost(tree, (i) => i > 0 && hits[tree.name[i]!] === 1) : [];
-    this.matches.sort((a, b) => value[b]! - value[a]!);
-    this.step = -1;
-    this.searched = { tree, text, hits, wrong: expression !== null && !valid };
-  }
-
-  private sayFound(): void {
-    const { tree, hits, wrong } = this.searched!;
-    if (wrong) this.search.say("not a regular expression", true);
-    else if (!hits) this.search.say("");
-    else if (this.step >= 0) this.search.say(`${this.step + 1} of ${this.matches.length}`);
-    else this.search.say(`${percent(sum(tree, this.matches), total(tree))} matched`);
+    const { matches } = this;
+    matches.find(tree, search);
+    matches.tell(this.search);
+    this.table.show(order, matches.hits, `${how} ${search}`);
+    this.swept = matches.hits ?? (frame ? matches.exactly(frame) : null);
+    for (const graph of this.graphs) graph.highlight(this.swept);
+    this.drawLegend(!!matches.hits);
+    if (frame && frame !== this.revealed) this.table.reveal(frame);
+    this.revealed = frame;
   }
 
   /** Goes to the next match, the largest first. */
   next(direction: 1 | -1): void {
-    const count = this.matches.length;
-    if (!count) return;
-    this.step = (this.step + direction + count) % count;
-    const node = this.matches[this.step]!;
-    this.graph.zoomTo(node);
-    this.sayFound();
+    const node = this.matches.next(direction);
+    if (node < 0) return;
+    this.graphs[0].zoomTo(node, true);
+    this.matches.tell(this.search);
   }
 
-  private zoomed(node: number): void {
+  private zoomed(node: number, step: boolean, k: number): void {
     const { store } = this.context;
-    const zoom = pathOf(this.tree!, node);
+    const zoom = pathOf(this.tree, node);
+    if (this.drawn!.trees.length > 1) this.graphs[1 - k]!.follow(node);
     this.drawCrumbs(node);
     this.quiet = true;
-    store.set({ zoom });
+    store.set({ zoom }, step ? "replace" : "push");
     this.quiet = false;
   }
 
   /** Set while the graph itself changes the zoom, which it has then drawn already. */
   private quiet = false;
 
-  private selected(node: number): void {
+  private selected(node: number, k: number): void {
+    if (this.drawn!.trees.length > 1) this.graphs[1 - k]!.mark(node);
     this.table.redraw();
-    if (node > 0) this.table.reveal(this.tree!.names[this.tree!.name[node]!]!);
+    if (node > 0) this.table.reveal(this.tree.names[this.tree.name[node]!]!);
   }
 
   private marked(): string {
-    const node = this.graph.selected;
-    if (node > 0 && this.tree) return this.tree.names[this.tree.name[node]!]!;
+    const node = this.graphs[0].selected;
+    if (node > 0 && this.drawn) return this.tree.names[this.tree.name[node]!]!;
     return this.context.store.state.frame;
   }
 
   private drawCrumbs(zoom: number): void {
     const { store } = this.context;
-    const tree = this.tree!;
+    const { tree } = this;
+    const { focus } = store.state;
+    const wanted = `${zoom} ${focus}`;
+    if (wanted === this.crumbed) return;
+    this.crumbed = wanted;
     const crumbs: Node[] = [];
-    for (let i = zoom; i >= 0; i = tree.parent[i]!) {
+    for (let i = zoom; i >= 0 && i < tree.n; i = tree.parent[i]!) {
       const node = i;
       const text = label(tree.names[tree.name[i]!]!);
       crumbs.unshift(
-        button(text, () => this.graph.zoomTo(node), {
+        button(text, () => this.graphs[0].zoomTo(node), {
           "aria-current": i === zoom ? "true" : undefined,
           title: text,
         }),
       );
     }
-    const { focus } = store.state;
     if (focus) {
       const clear = button("×", () => store.set({ focus: "" }), { "aria-label": "Remove focus" });
       clear.classList.add("x");
@@ -249,111 +292,45 @@ export class FlameView {
     this.crumbs.scrollLeft = this.crumbs.scrollWidth;
   }
 
-  private drawSwitches(): void {
-    const { store } = this.context;
-    const { state } = store;
-    const toggle = (text: string, title: string, key: "leafFirst" | "flame" | "collapse") =>
-      button(
-        text,
-        () => store.set({ [key]: !state[key], ...(key === "flame" ? {} : { zoom: [] }) }),
-        {
-          "aria-pressed": String(state[key]),
-          title,
-        },
-      );
-    const colors: [string, string][] = this.source?.scale
-      ? [
-          ["red-green", "red – green"],
-          ["red-blue", "red – blue"],
-        ]
-      : [
-          ["kind", "colour: kind"],
-          ["value", "colour: self"],
-          ["name", "colour: name"],
-        ];
-    const exporter = button("export ▾", () => this.openExport(exporter), {
-      "aria-haspopup": "menu",
-    });
-    replace(
-      this.switches,
-      toggle("leaf first", "Turn the stacks round: what was on top comes first", "leafFirst"),
-      toggle("grow upward", "Grow upward from the root, as flame graphs first did", "flame"),
-      toggle("collapse recursion", "A frame that calls itself becomes one", "collapse"),
-      select("Colours", colors, state.color, (color) => store.set({ color }, "replace")),
-      exporter,
-    );
-  }
-
   private openExport(opener: HTMLElement): void {
     const { table } = this.context.store.state;
-    const name = `${table}-flamegraph`;
-    const items: MenuItem[] = [];
-    if (this.tree?.n) {
-      items.push(
-        { text: "SVG", run: () => download(`${name}.svg`, svg(this.picture())) },
-        { text: "PNG", run: () => void this.savePng(name) },
-      );
-    }
-    if (!this.source?.scale) {
-      const query = this.exportQuery();
-      const save = (format: string) => () => location.assign(flameAddress(table, query, format));
-      items.push(
-        { text: "Folded stacks", run: save("folded") },
-        { text: "pprof", run: save("pprof") },
-        { text: "speedscope file", run: save("speedscope") },
-        {
-          text: "Open in speedscope",
-          run: () => void window.open(speedscopeAddress(table, query), "_blank", "noopener"),
-        },
-      );
-    }
+    const pictures = this.drawn?.tree.n ? pictureItems(table, this.picture()) : [];
+    const files = this.source?.scale ? [] : fileItems(table, this.exportQuery());
     const box = opener.getBoundingClientRect();
-    menu(box.right - 170, box.bottom + 4, items, "Export", () => opener.focus());
+    menu(box.right - 170, box.bottom + 4, [...pictures, ...files], "Export", opener);
   }
 
-  private picture() {
+  private picture(): Picture {
     const one = category(this.context);
+    const value = column(this.context, chartOf(one, "flamegraph")?.value ?? "")?.prettyname ?? "";
     return {
-      tree: this.tree!,
+      tree: this.tree,
       coloring: this.coloring,
+      hits: this.swept,
+      zoom: this.graphs[0].zoomed,
       flame: this.context.store.state.flame,
-      title: `${one?.prettyname ?? ""} · ${column(this.context, chartOf(one, "flamegraph")?.value ?? "")?.prettyname ?? ""}`,
+      title: `${one?.prettyname ?? ""} · ${value}`,
       describe: (node: number) => this.describe(node),
     };
   }
 
-  private async savePng(name: string): Promise<void> {
-    const blob = await png({
-      tree: this.tree!,
-      coloring: this.coloring,
-      hits: this.swept,
-      zoom: this.graph.zoomed,
-      selected: -1,
-      hovered: -1,
-      flame: this.context.store.state.flame,
-      background: "#ffffff",
-      accent: "#000000",
-    });
-    if (blob) download(`${name}.png`, blob);
-  }
-
   private openMenu(node: number, x: number, y: number): void {
-    const tree = this.tree!;
+    const { tree } = this;
     const name = tree.names[tree.name[node]!]!;
-    const items: MenuItem[] = [{ text: "Zoom in here", run: () => this.graph.zoomTo(node) }];
-    const { state } = this.context.store;
-    const by = chartOf(category(this.context), "flamegraph")?.by;
-    if (node > 0 && tree.level[node]! <= this.source!.groups && !state.leafFirst && by) {
-      items.push({ text: `Only ${label(name)}`, run: () => this.filter(by, "eq", name) });
-    } else if (node > 0) items.push(...this.nameItems(name));
+    const zoom = { text: "Zoom in here", run: () => this.graphs[0].zoomTo(node) };
     const stack = pathOf(tree, node).join(";");
-    items.push({ text: "Copy stack", run: () => void navigator.clipboard.writeText(stack) });
-    menu(x, y, items, label(name), () => this.graph.focus());
+    const copy = { text: "Copy stack", run: () => void copyText(stack) };
+    const by = grouping(this.context).split(",")[tree.level[node]! - 1];
+    let items: MenuItem[] = [];
+    if (node > 0 && by && !this.context.store.state.leafFirst) {
+      items = [{ text: `Only ${label(name)}`, run: () => this.filter(by, "eq", name) }];
+    } else if (node > 0) items = this.nameItems(name);
+    menu(x, y, [zoom, ...items, copy], label(name));
   }
 
   private nameItems(name: string): MenuItem[] {
     const { store } = this.context;
-    const stack = chartOf(category(this.context), "flamegraph")?.stack ?? "stack";
+    const stack = stackColumn(this.context);
     return [
       {
         text: "Sandwich: callers and callees",
@@ -373,7 +350,7 @@ export class FlameView {
         checked: store.state.collapse,
         run: () => store.set({ collapse: !store.state.collapse, zoom: [] }),
       },
-      { text: "Copy name", run: () => void navigator.clipboard.writeText(label(name)) },
+      { text: "Copy name", run: () => void copyText(label(name)) },
     ];
   }
 
@@ -384,14 +361,6 @@ export class FlameView {
   }
 
   repaint(): void {
-    this.graph.repaint();
+    for (const graph of this.graphs) graph.repaint();
   }
-}
-
-function matchExactly(names: string[], name: string): Uint8Array | null {
-  const at = names.indexOf(name);
-  if (at < 0) return null;
-  const hits = new Uint8Array(names.length);
-  hits[at] = 1;
-  return hits;
 }

@@ -2,21 +2,27 @@
 
 import { FilterChips } from "./chips";
 import type { Context } from "./context";
-import { button, h, replace, select } from "./dom";
+import { copyFrom } from "./copy";
+import { button, h, Select } from "./dom";
 import { dateTime, zoneName } from "./format";
 import { closePopover, menu, popoverUnder } from "./popover";
+import { rangeForm } from "./rangeform";
 import { iso, moment, PRESETS, rangeText } from "./ranges";
+import { toAddress } from "./state";
 import { cycleTheme, themeText } from "./theme";
 
 export class Header {
   readonly element: HTMLElement;
-  private readonly categories = h("span");
+  private readonly categories: Select;
   private readonly chips: FilterChips;
   private readonly range: HTMLButtonElement;
   private readonly live: HTMLButtonElement;
 
   constructor(private readonly context: Context) {
     const { store } = context;
+    this.categories = new Select("Data type", (table) => this.choose(table));
+    // A category may have been added since the page was opened.
+    this.categories.element.addEventListener("focus", () => context.recheck());
     this.chips = new FilterChips(context, "Filters", {
       filters: () => store.state.filters,
       change: (filters) => store.set({ filters }),
@@ -30,7 +36,10 @@ export class Header {
       title: "Ask again every ten seconds",
       "aria-pressed": "false",
     });
-    const share = button("share", () => void copyLink(share), { title: "Copy a link to this" });
+    const share = button("share", () => this.share(share), {
+      title: "Copy a link to this",
+      "aria-haspopup": "menu",
+    });
     const more = button("⋯", () => this.openMore(more), {
       "aria-label": "More",
       title: "More",
@@ -40,7 +49,7 @@ export class Header {
       "header",
       { class: "bar" },
       h("a", { class: "brand", href: "/" }, "Kernelscope"),
-      this.categories,
+      this.categories.element,
       this.chips.element,
       h("div", { class: "right" }, this.range, this.live, share, more),
     );
@@ -50,12 +59,9 @@ export class Header {
     const { store, range, categories } = this.context;
     const { state } = store;
     const options = categories.map((one): [string, string] => [one.table, one.prettyname]);
-    replace(
-      this.categories,
-      select("Data type", options, state.table, (table) => this.choose(table)),
-    );
+    this.categories.update(options, state.table);
     this.live.setAttribute("aria-pressed", String(state.live));
-    this.range.textContent = `${rangeText(state.from, state.to)} ▾`;
+    this.range.textContent = `${rangeText(state.from, state.to, state.zone)} ▾`;
     const [from, to] = [dateTime(range.from, state.zone), dateTime(range.to, state.zone)];
     this.range.title = `${from} – ${to} ${zoneName(state.zone)}`;
     this.chips.update();
@@ -71,10 +77,13 @@ export class Header {
       baseline: { ...baseline, filters: null },
       box: null,
       zoom: [],
+      callers: [],
+      callees: [],
       focus: "",
       frame: "",
       value: "",
       by: "",
+      group: "",
     });
   }
 
@@ -88,31 +97,14 @@ export class Header {
     const presets = PRESETS.map(([from, text]) =>
       button(text, () => set(from, "now"), { "aria-pressed": String(store.state.from === from) }),
     );
-    const { zone } = store.state;
-    const from = timeInput("From", store.state.from, range.from);
-    const to = timeInput("To", store.state.to, range.to);
-    const error = h("p", { class: "error", role: "alert" });
-    const apply = (event: Event) => {
-      event.preventDefault();
-      const [start, end] = [moment(from.value), moment(to.value)];
-      if (start === null || end === null) {
-        error.textContent = "Write a time as 2026-11-23 14:05:00 (UTC) or now-1h.";
-      } else if (start >= end) {
-        error.textContent = "The range ends before it begins.";
-      } else set(normal(from.value), normal(to.value));
-    };
+    const { zone, from, to } = store.state;
+    const form = rangeForm({ text: { from, to }, ...range }, zone, (typed) =>
+      set(typed.from, typed.to),
+    );
     const toggleZone = () => {
       closePopover();
       store.set({ zone: zone === "utc" ? "local" : "utc" }, "replace");
     };
-    const form = h(
-      "form",
-      { class: "absolute", onsubmit: apply },
-      h("label", {}, "From", from),
-      h("label", {}, "To", to),
-      error,
-      h("button", { type: "submit", class: "primary" }, "Show this range"),
-    );
     const times = button(`Times in ${zoneName(zone)}: change`, toggleZone, { class: "plain" });
     popoverUnder(this.range, [h("div", { class: "presets" }, ...presets), form, times], {
       role: "dialog",
@@ -131,6 +123,25 @@ export class Header {
     if (live) this.context.refresh();
   }
 
+  /** A moving range would be another one by the time the link is opened. */
+  private share(opener: HTMLElement): void {
+    const { store, range } = this.context;
+    const { state } = store;
+    const at = (address: string) => new URL(address, location.href).href;
+    const fixed = toAddress({ ...state, from: iso(range.from), to: iso(range.to), live: false });
+    if (!`${state.from}${state.to}`.includes("now")) {
+      void copyFrom(opener, at(fixed));
+      return;
+    }
+    const box = opener.getBoundingClientRect();
+    const moving = `Link to ${rangeText(state.from, state.to, state.zone)}, whenever it is opened`;
+    const items = [
+      { text: "Link to what is shown now", run: () => void copyFrom(opener, at(fixed)) },
+      { text: moving, run: () => void copyFrom(opener, at(toAddress(state))) },
+    ];
+    menu(box.right - 260, box.bottom + 4, items, "Share", opener);
+  }
+
   private openMore(opener: HTMLElement): void {
     const box = opener.getBoundingClientRect();
     const items = [
@@ -139,26 +150,6 @@ export class Header {
       { text: "New category …", run: () => location.assign("/new") },
       { text: "Print", run: () => window.print() },
     ];
-    menu(box.right - 180, box.bottom + 4, items, "More");
+    menu(box.right - 180, box.bottom + 4, items, "More", opener);
   }
-}
-
-function normal(text: string): string {
-  return /^now/.test(text.trim()) ? text.trim() : iso(moment(text)!);
-}
-
-function timeInput(label: string, text: string, resolved: number): HTMLInputElement {
-  const value = /^now/.test(text) ? text : iso(resolved);
-  return h("input", { type: "text", "aria-label": label, value, spellcheck: "false", size: 26 });
-}
-
-async function copyLink(opener: HTMLButtonElement): Promise<void> {
-  const text = opener.textContent;
-  try {
-    await navigator.clipboard.writeText(location.href);
-    opener.textContent = "✓ copied";
-  } catch {
-    opener.textContent = "copy the address";
-  }
-  setTimeout(() => (opener.textContent = text), 1500);
 }

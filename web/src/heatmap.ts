@@ -43,6 +43,7 @@ export class Heatmap {
       cancel: () => this.clear(),
     });
     this.plot.element.append(this.loaders.declared.element, this.loaders.other.element);
+    this.loaders.declared.over(this.plot.canvas);
     this.element = h(
       "section",
       { class: "heatmap", "aria-label": "Heatmap" },

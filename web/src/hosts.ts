@@ -1,7 +1,9 @@
 // Which hosts differ most from the rest, and in what.
 
 import { question, valueColumn, type Context } from "./context";
+import { Cover } from "./cover";
 import { button, h } from "./dom";
+import { explainEmpty } from "./empty";
 import { frame } from "./flame/frames";
 import { percent, quantity } from "./format";
 import { Loader } from "./loader";
@@ -30,29 +32,32 @@ export class HostsView implements Part {
   readonly element: HTMLElement;
   private readonly table: DataTable<Host>;
   private readonly loader = new Loader("Comparing hosts");
-  private order = "-distance";
+  private readonly over = new Cover();
   private answer: HostsAnswer | null = null;
+  private columns: TableColumn<Host>[] = [];
 
   constructor(
     private readonly context: Context,
     private readonly notices: Notices,
   ) {
+    const { store } = context;
     this.table = new DataTable<Host>("Hosts", {
-      order: (order) => {
-        this.order = order;
-        this.show();
-      },
+      order: (hostsOrder) => store.set({ hostsOrder }, "replace"),
+      key: (host) => host.host,
     });
+    this.loader.over(this.table.element);
+    this.over.cover(this.loader.element);
     this.element = h(
       "div",
       { class: "rowsview hosts" },
       h(
         "p",
         { class: "hint" },
-        "Distance of a host's profile from the fleet's median profile: 0 the same, 1 nothing in common.",
+        "Distance of a host's profile from the fleet's median profile: 0 the same, 1 nothing in common. " +
+          "A click on a host compares it with the sum of all others.",
       ),
       this.table.element,
-      this.loader.element,
+      this.over.element,
     );
   }
 
@@ -60,19 +65,30 @@ export class HostsView implements Part {
     const query = question(this.context, "box");
     query.push(["value", valueColumn(this.context)]);
     query.push(["stack", stackColumn(this.context)]);
-    const path = `/api/v1/hosts/${this.context.store.state.table}`;
-    void this.loader.ask<HostsAnswer>(path, query, (answer) => {
+    const { table } = this.context.store.state;
+    void this.loader.ask<HostsAnswer>(`/api/v1/hosts/${table}`, query, (answer) => {
       this.answer = answer;
-      this.notices.say("hosts", answer.notices);
+      this.columns = this.columnsIn(answer.unit);
+      this.notices.say("hosts", answer.notices, table);
       this.show();
+      void this.explain(answer);
     });
+    this.show();
+  }
+
+  private async explain(answer: HostsAnswer): Promise<void> {
+    const explanation = answer.hosts.length ? null : await explainEmpty(this.context);
+    if (answer === this.answer) this.over.say(explanation);
   }
 
   private show(): void {
-    if (this.answer) this.table.show(this.answer.hosts, this.columns(this.answer.unit), this.order);
+    if (!this.answer) return;
+    const { table, hostsOrder } = this.context.store.state;
+    const { columns } = this;
+    this.table.show({ rows: this.answer.hosts, columns, order: hostsOrder, of: table });
   }
 
-  private columns(unit: string): TableColumn<Host>[] {
+  private columnsIn(unit: string): TableColumn<Host>[] {
     return [
       {
         key: "host",
@@ -82,7 +98,7 @@ export class HostsView implements Part {
         cell: (host) =>
           button(host.host, () => this.compare(host), {
             class: "link",
-            title: "Compare with the fleet",
+            title: "Compare with all other hosts",
           }),
       },
       {
@@ -123,15 +139,17 @@ export class HostsView implements Part {
     ];
   }
 
-  /** The fleet, this host included, is the baseline; the host is what is shown. */
-  private compare(host: Host): void {
+  /** The other hosts are the baseline; the host is what is shown. */
+  private compare({ host }: Host): void {
     const { store } = this.context;
-    const { filters, baseline } = store.state;
-    const fleet = filters.filter((filter) => filter.column !== "hostname");
+    const { filters } = store.state;
+    const fleet = filters.filter(({ column, op }) => column !== "hostname" || op !== "eq");
+    const others = { column: "hostname", op: "ne", value: host };
     store.set({
       view: "compare",
-      filters: [...fleet, { column: "hostname", op: "eq", value: host.host }],
-      baseline: { ...baseline, from: "same", to: "", filters: fleet },
+      filters: [...fleet, { column: "hostname", op: "eq", value: host }],
+      baseline: { from: "same", to: "", filters: [...fleet, others] },
+      zoom: [],
       relative: true,
       swap: false,
     });

@@ -1,7 +1,8 @@
 // What the colours of a flame graph mean.
 
-import { diffPalette, kindColor, type DiffColors } from "./flame/colors";
+import { diffPalette, kindColor, valuePalette, type DiffColors } from "./flame/colors";
 import { KIND_TEXT, type Kind } from "./flame/frames";
+import { MATCH } from "./flame/paint";
 import { h } from "./dom";
 
 function swatch(color: string, text: string): HTMLElement {
@@ -10,16 +11,35 @@ function swatch(color: string, text: string): HTMLElement {
   return h("span", {}, square, text);
 }
 
-export function legend(by: string, colors: string): HTMLElement[] {
-  if (by === "change") {
-    const palette = diffPalette(colors === "red-blue" ? "red-blue" : ("red-green" as DiffColors));
-    return [
-      swatch(palette[0]!, "less"),
-      swatch(palette[10]!, "unchanged"),
-      swatch(palette[20]!, "more"),
-    ];
+function ramp(colors: string[], from: string, to: string): HTMLElement {
+  const bar = h("i", { class: "swatch ramp" });
+  bar.style.background = `linear-gradient(to right, ${colors.join(", ")})`;
+  return h("span", {}, `${from} `, bar, to);
+}
+
+/** Of a differential: what has become less and more. */
+export function diffLegend(colors: DiffColors, searched: boolean): HTMLElement[] {
+  const palette = diffPalette(colors);
+  return [
+    swatch(palette[0]!, "less"),
+    swatch(palette[10]!, "unchanged"),
+    swatch(palette[20]!, "more"),
+    ...matching(searched),
+  ];
+}
+
+export function legend(by: string, searched: boolean): HTMLElement[] {
+  if (by === "value") {
+    return [ramp(valuePalette(), "self: none", "the most"), ...matching(searched)];
   }
-  if (by !== "kind") return [];
+  if (by === "name") {
+    return [h("span", {}, "a shade for each name, without a meaning"), ...matching(searched)];
+  }
   const kinds: Kind[] = ["user", "library", "kernel", "unknown"];
-  return kinds.map((kind) => swatch(kindColor(kind), KIND_TEXT[kind]));
+  const swatches = kinds.map((kind) => swatch(kindColor(kind), KIND_TEXT[kind]));
+  return [...swatches, ...matching(searched)];
+}
+
+function matching(searched: boolean): HTMLElement[] {
+  return searched ? [swatch(MATCH, "matches the search")] : [];
 }

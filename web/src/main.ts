@@ -4,26 +4,29 @@ import { ApiError, get } from "./api";
 import { ChartsView, furtherCharts } from "./chartsview";
 import { CompareView } from "./compare";
 import { category, columnsWith, resolve, type Context } from "./context";
-import { button, h, replace } from "./dom";
+import { h, replace } from "./dom";
 import { explainEmpty } from "./empty";
 import { FlameView } from "./flameview";
 import { Header } from "./header";
 import { Heatmap } from "./heatmap";
 import { HostsView } from "./hosts";
 import { NewPage } from "./newpage";
+import { newRound } from "./loader";
 import { Notices, problemNotices } from "./notices";
 import type { Part } from "./part";
 import { listenForDismissal } from "./popover";
 import { Quality } from "./quality";
+import { moment } from "./ranges";
 import { RowsView } from "./rowsview";
 import { SandwichView } from "./sandwich";
 import { SearchBox } from "./search";
 import { flameQuery, stackColumn } from "./source";
 import { Stacks } from "./stacks";
-import { Store, type State, type View } from "./state";
+import { INITIAL, Store, type State, type View } from "./state";
+import { Tabs } from "./tabs";
 import { applyTheme, onTheme } from "./theme";
 import { Timeline } from "./timeline";
-import type { Category, CategoryProblem } from "./types";
+import type { Category, CategoryProblem, Notice } from "./types";
 
 const LIVE = 10_000;
 const TABS: [View, string][] = [
@@ -47,7 +50,7 @@ class Page {
   private readonly heatmap: Heatmap;
   private readonly search: SearchBox;
   private readonly notices = new Notices();
-  private readonly tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Views" });
+  private readonly tabs: Tabs<View>;
   private readonly body = h("div", { class: "body", id: "view", role: "tabpanel" });
   private readonly flame: FlameView;
   private readonly stacks: Stacks;
@@ -56,8 +59,13 @@ class Page {
   private readonly empty = h("div", { class: "explained" });
   private hasRows = true;
   private timer = 0;
+  private instruments = "";
 
-  constructor(private readonly context: Context) {
+  constructor(
+    private readonly context: Context,
+    told: Notice[],
+  ) {
+    this.tabs = new Tabs(TABS, (view) => context.store.set({ view }));
     this.header = new Header(context);
     this.timeline = new Timeline(context);
     this.heatmap = new Heatmap(context);
@@ -65,21 +73,22 @@ class Page {
     this.stacks = new Stacks(context, this.notices);
     this.flame = new FlameView("Flame graph", context, this.search, () => flameQuery(context));
     this.parts = this.makeParts();
-    this.search.step = (direction) => this.parts[this.view()].next(direction);
+    this.search.stepped = (direction) => this.parts[this.view()].next(direction);
     this.timeline.answered = (answer) => {
-      this.notices.say("timeline", answer.notices);
+      this.notices.say("timeline", answer.notices, context.store.state.table);
       this.hasRows = answer.meta.rows > 0;
       void this.explain();
     };
     this.quality = new Quality(context, this.notices);
     this.notices.say("categories", problemNotices(context.problems));
+    this.notices.say("address", told);
     document.body.replaceChildren(
       this.header.element,
       h(
         "main",
         {},
         h("div", { class: "instruments" }, this.timeline.element, this.heatmap.element),
-        h("div", { class: "tabbar" }, this.tabs, this.search.element),
+        h("div", { class: "tabbar" }, this.tabs.element, this.search.element),
         this.notices.element,
         this.empty,
         this.body,
@@ -87,6 +96,11 @@ class Page {
     );
     context.store.follow((state, before) => this.changed(state, before));
     onTheme(() => this.repaint());
+    const recheck = (): void => {
+      if (!document.hidden) void this.recheck();
+    };
+    window.addEventListener("focus", recheck);
+    document.addEventListener("visibilitychange", recheck);
     this.update();
   }
 
@@ -115,43 +129,80 @@ class Page {
     if (state.from !== before.from || state.to !== before.to || state.table !== before.table) {
       this.context.range = resolve(state);
     }
-    if (state.table !== before.table || state.view !== before.view) this.notices.clear();
+    if (state.table !== before.table) {
+      // Whether this one has rows is not known yet.
+      this.hasRows = true;
+      replace(this.empty);
+      this.body.hidden = false;
+    }
     this.update();
   }
 
   /** Where there are stacks the graph explains itself why it is empty. */
   private async explain(): Promise<void> {
+    const { table } = this.context.store.state;
     const silent = this.hasRows || !!stackColumn(this.context);
     const explanation = silent ? null : await explainEmpty(this.context);
+    if (table !== this.context.store.state.table || (explanation && this.hasRows)) return;
     replace(this.empty, explanation);
     this.body.hidden = !!explanation;
   }
 
   refresh(): void {
     this.context.range = resolve(this.context.store.state);
+    newRound();
+    this.instruments = "";
+    this.update();
+  }
+
+  /** Categories come and go while the page is open. */
+  async recheck(): Promise<void> {
+    const catalog = await get<Catalog>("/api/v1/categories", []).catch(() => null);
+    const { context } = this;
+    const known = JSON.stringify([context.categories, context.problems]);
+    if (!catalog || JSON.stringify([catalog.categories, catalog.problems]) === known) return;
+    // What is shown stays, even if its file has gone.
+    const shown = category(context);
+    const kept = shown && !catalog.categories.some((one) => one.table === shown.table);
+    context.categories = kept ? [...catalog.categories, shown] : catalog.categories;
+    context.problems = catalog.problems;
+    this.notices.say("categories", problemNotices(context.problems));
+    this.instruments = "";
     this.update();
   }
 
   private update(): void {
     const { state } = this.context.store;
-    const one = category(this.context);
-    document.title = one ? `${one.prettyname} · Kernelscope` : "Kernelscope";
-    this.header.update();
-    this.search.update();
-    this.timeline.update();
-    this.heatmap.update();
     const view = this.view();
-    this.drawTabs(view);
+    this.notices.show(state.table, view);
+    this.search.update();
+    this.updateInstruments();
+    this.tabs.update(this.views(), view);
     const part = this.parts[view];
     if (this.body.firstChild !== part.element) replace(this.body, part.element);
     this.search.element.hidden = !OF_STACKS.includes(view) || view === "hosts";
     part.update();
-    this.schedule(state.live);
-    if (this.hasRows) {
+    if (this.hasRows && this.body.hidden) {
       replace(this.empty);
       this.body.hidden = false;
     }
+  }
+
+  /** What lies above the views has nothing to do with a search, a zoom, an order. */
+  private updateInstruments(): void {
+    const { range, store } = this.context;
+    const { table, from, to, filters, box, value, by, view, zone, baseline, live } = store.state;
+    const asked = [range, table, from, to, filters, box, value, by, view, zone, baseline, live];
+    const instruments = JSON.stringify(asked);
+    if (instruments === this.instruments) return;
+    this.instruments = instruments;
+    const one = category(this.context);
+    document.title = one ? `${one.prettyname} · Kernelscope` : "Kernelscope";
+    this.header.update();
+    this.timeline.update();
+    this.heatmap.update();
     this.quality.update();
+    this.schedule(live);
   }
 
   /** Which views this category has something for. */
@@ -169,27 +220,15 @@ class Page {
     return views.includes(view) ? view : views[0]!;
   }
 
-  private drawTabs(current: View): void {
-    const views = this.views();
-    const shown = TABS.filter(([view]) => views.includes(view));
-    replace(
-      this.tabs,
-      ...shown.map(([view, text]) =>
-        button(text, () => this.context.store.set({ view }), {
-          role: "tab",
-          "aria-selected": String(view === current),
-          "aria-controls": "view",
-        }),
-      ),
-    );
-  }
-
   private schedule(live: boolean): void {
     clearTimeout(this.timer);
     if (!live) return;
     this.timer = window.setTimeout(() => {
       if (document.hidden) this.schedule(true);
-      else this.refresh();
+      else {
+        this.refresh();
+        void this.recheck();
+      }
     }, LIVE);
   }
 
@@ -213,7 +252,8 @@ async function start(): Promise<void> {
     fail("No categories", "The server has no readable category file; its log says why.");
     return;
   }
-  if (!catalog.categories.some((one) => one.table === store.state.table)) {
+  const asked = store.state.table;
+  if (!catalog.categories.some((one) => one.table === asked)) {
     const first =
       catalog.categories.find((one) => columnsWith(one, "stack").length) ?? catalog.categories[0]!;
     store.set({ table: first.table }, "replace");
@@ -226,8 +266,25 @@ async function start(): Promise<void> {
     range: resolve(store.state),
     sizes: null,
     refresh: () => page?.refresh(),
+    recheck: () => void page?.recheck(),
   };
-  page = new Page(context);
+  page = new Page(context, addressNotices(asked, store.state, category(context)));
+}
+
+/** What the address asks for and cannot have, and what is shown in its place. */
+function addressNotices(table: string, state: State, shown: Category | undefined): Notice[] {
+  const told: string[] = [];
+  if (table && table !== shown?.table) {
+    told.push(`There is no data type ${table} here: this is ${shown?.prettyname ?? "none"}.`);
+  }
+  for (const [key, text] of [
+    ["from", state.from],
+    ["to", state.to],
+  ] as const) {
+    if (moment(text) !== null) continue;
+    told.push(`${key}=${text} in the address is no time: ${INITIAL[key]} stands in for it.`);
+  }
+  return told.map((text) => ({ level: "warning", text }));
 }
 
 function fail(title: string, detail: string): void {

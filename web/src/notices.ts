@@ -4,35 +4,55 @@ import { button, h, replace } from "./dom";
 import { percent } from "./format";
 import { frame } from "./flame/frames";
 import { outermost, sum, total, type Tree } from "./flame/tree";
+import type { View } from "./state";
 import type { CategoryProblem, Notice } from "./types";
+
+/** What some sources say belongs to the views that show their answer. */
+const VIEWS: Record<string, View[]> = {
+  stacks: ["flame", "sandwich"],
+  compare: ["compare"],
+  hosts: ["hosts"],
+};
+/** Said of the page, whatever table is shown. */
+const OF_ALL = ["categories", "address"];
 
 export class Notices {
   readonly element = h("div", { class: "notices" });
-  private readonly parts = new Map<string, Notice[]>();
+  private readonly said = new Map<string, { table: string; notices: Notice[] }>();
+  private table = "";
+  private view: View = "flame";
   private drawn = "";
 
-  /** Forgets what was said of answers that are shown no more. */
-  clear(): void {
-    const kept = this.parts.get("categories") ?? [];
-    this.parts.clear();
-    this.say("categories", kept);
+  /** Only what was said of this table and belongs to this view is shown. */
+  show(table: string, view: View): void {
+    if (table === this.table && view === this.view) return;
+    Object.assign(this, { table, view });
+    this.update();
   }
 
-  /** Each source replaces what it said before. */
-  say(source: string, notices: Notice[]): void {
-    this.parts.set(source, notices);
-    const seen = new Set<string>();
-    const all = [...this.parts.values()].flat().filter((notice) => {
-      const first = !seen.has(notice.text);
-      seen.add(notice.text);
-      return first;
-    });
+  /** Each source replaces what it said before; an answer may come when another table is shown. */
+  say(source: string, notices: Notice[], table = this.table): void {
+    this.said.set(source, { table, notices });
+    this.update();
+  }
+
+  private update(): void {
+    const texts = new Set<string>();
+    const all = [...this.said]
+      .filter(([source, { table }]) => this.belongs(source, table))
+      .flatMap(([, { notices }]) => notices)
+      .filter((notice) => !texts.has(notice.text) && texts.add(notice.text));
     all.sort((a, b) => Number(b.level === "warning") - Number(a.level === "warning"));
     const wanted = JSON.stringify(all);
     // What is read aloud when it appears must not appear again with every refresh.
     if (wanted === this.drawn) return;
     this.drawn = wanted;
     this.draw(all);
+  }
+
+  private belongs(source: string, table: string): boolean {
+    if (OF_ALL.includes(source)) return true;
+    return table === this.table && (VIEWS[source]?.includes(this.view) ?? true);
   }
 
   /** One line has room; the rest is there when it is asked for. */

@@ -2,14 +2,24 @@
 
 import { h, type Child } from "./dom";
 
-let open: { element: HTMLElement; opener: HTMLElement | null } | null = null;
+interface Open {
+  element: HTMLElement;
+  opener: HTMLElement | null;
+  /** What had the focus before, and has it again afterwards. */
+  before: HTMLElement | null;
+}
+
+let open: Open | null = null;
 
 export function closePopover(): void {
   if (!open) return;
-  const { element, opener } = open;
+  const { element, opener, before } = open;
   open = null;
+  const focused = element.contains(document.activeElement);
   element.remove();
   opener?.setAttribute("aria-expanded", "false");
+  const back = opener?.isConnected ? opener : before;
+  if (focused && back?.isConnected) back.focus({ preventScroll: true });
 }
 
 function place(element: HTMLElement, x: number, y: number): void {
@@ -26,13 +36,16 @@ export function popoverAt(
   options: { role: string; label: string; opener?: HTMLElement },
 ): HTMLElement {
   closePopover();
+  const before = document.activeElement as HTMLElement | null;
   const element = h("div", { class: "popover", role: options.role, "aria-label": options.label });
   for (const child of content) if (child) element.append(child);
   document.body.append(element);
-  open = { element, opener: options.opener ?? null };
+  open = { element, opener: options.opener ?? null, before };
   options.opener?.setAttribute("aria-expanded", "true");
   place(element, x, y);
-  const first = element.querySelector<HTMLElement>("[autofocus], input, select, button");
+  const first =
+    element.querySelector<HTMLElement>("[autofocus]") ??
+    element.querySelector<HTMLElement>("input, select, button, textarea");
   first?.focus();
   return element;
 }
@@ -52,7 +65,7 @@ export interface MenuItem {
   checked?: boolean;
 }
 
-export function menu(x: number, y: number, items: MenuItem[], label: string, back?: () => void) {
+export function menu(x: number, y: number, items: MenuItem[], label: string, opener?: HTMLElement) {
   const buttons = items.map((item) =>
     h(
       "button",
@@ -62,14 +75,14 @@ export function menu(x: number, y: number, items: MenuItem[], label: string, bac
         "aria-checked": item.checked === undefined ? undefined : String(item.checked),
         onclick: () => {
           closePopover();
-          back?.();
           item.run();
         },
       },
       item.text,
     ),
   );
-  const element = popoverAt(x, y, buttons, { role: "menu", label });
+  const options = { role: "menu", label, ...(opener ? { opener } : {}) };
+  const element = popoverAt(x, y, buttons, options);
   element.classList.add("menu");
   element.addEventListener("keydown", (event) => {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
@@ -91,9 +104,7 @@ export function listenForDismissal(): void {
     "keydown",
     (event) => {
       if (event.key !== "Escape" || !open) return;
-      const { opener } = open;
       closePopover();
-      opener?.focus();
       event.stopPropagation();
       event.preventDefault();
     },

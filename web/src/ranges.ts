@@ -1,5 +1,7 @@
 // Time ranges: `now`, `now-15m`, or an ISO time.
 
+import { dateTime, type Zone } from "./format";
+
 const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 const UNIT_WORDS: Record<string, string> = { s: "s", m: "min", h: "h", d: "days", w: "weeks" };
 
@@ -13,8 +15,8 @@ export const PRESETS: [string, string][] = [
   ["now-30d", "last 30 days"],
 ];
 
-/** Microseconds since the epoch, or null where the text names no moment. No offset means UTC. */
-export function moment(text: string): number | null {
+/** Microseconds since the epoch, or null where the text names no moment; `zone` where it says none. */
+export function moment(text: string, zone: Zone = "utc"): number | null {
   const relative = /^now(?:-(\d+)([smhdw]))?$/.exec(text.trim());
   if (relative) {
     const back = relative[1] ? Number(relative[1]) * UNITS[relative[2]!]! : 0;
@@ -23,7 +25,8 @@ export function moment(text: string): number | null {
   const iso = text.trim().replace(" ", "T");
   if (!/^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:?\d\d)?)?$/.test(iso)) return null;
   const full = iso.includes("T") ? iso : `${iso}T00:00:00`;
-  const time = Date.parse(/(Z|[+-]\d\d:?\d\d)$/.test(full) ? full : `${full}Z`);
+  const own = zone === "local" || /(Z|[+-]\d\d:?\d\d)$/.test(full.slice(10));
+  const time = Date.parse(own ? full : `${full}Z`);
   return Number.isNaN(time) ? null : time * 1000 + micros(full);
 }
 
@@ -40,12 +43,16 @@ export function iso(us: number): string {
   return rest ? `${seconds}.${String(rest).padStart(6, "0")}Z` : `${seconds}Z`;
 }
 
-export function rangeText(from: string, to: string): string {
+export function rangeText(from: string, to: string, zone: Zone): string {
   const back = /^now-(\d+)([smhdw])$/.exec(from);
   if (to === "now" && back) {
     const preset = PRESETS.find(([start]) => start === from);
     return preset?.[1] ?? `last ${back[1]} ${UNIT_WORDS[back[2]!]}`;
   }
-  const short = (text: string) => text.replace("T", " ").replace(/(\.\d{3})\d*/, "$1");
+  const short = (text: string) => {
+    const at = text.startsWith("now") ? null : moment(text);
+    if (at === null) return text;
+    return dateTime(at, zone, at % 1e6 !== 0).replace(/(\.\d{3})\d*/, "$1");
+  };
   return `${short(from)} – ${short(to)}`;
 }

@@ -1,8 +1,11 @@
 // The rows themselves, newest first.
 
-import { get, url } from "./api";
+import { url } from "./api";
 import { category, column, question, type Context } from "./context";
-import { button, h } from "./dom";
+import { copyText } from "./copy";
+import { Cover } from "./cover";
+import { button, h, replace } from "./dom";
+import { explainEmpty } from "./empty";
 import { dateTime, exact, quantity, zoneName } from "./format";
 import { label } from "./flame/paint";
 import { Loader } from "./loader";
@@ -18,27 +21,34 @@ export class RowsView implements Part {
   readonly element: HTMLElement;
   private readonly table: DataTable<Row>;
   private readonly foot = h("div", { class: "foot" });
+  private readonly over = new Cover();
   private readonly loader = new Loader("Reading rows");
+  private readonly further = new Loader("Reading more rows");
   private rows: Row[] = [];
   private columns: string[] = [];
   private following: string | null = null;
-  private order = "-time";
 
   constructor(private readonly context: Context) {
+    const { store } = context;
     this.table = new DataTable<Row>("Rows", {
-      order: (order) => {
-        this.order = order;
-        this.update();
-      },
+      order: (rowsOrder) => store.set({ rowsOrder }, "replace"),
       menu: (row, x, y) => this.openMenu(row, x, y),
     });
+    this.loader.over(this.table.element, this.foot);
+    this.over.cover(this.loader.element, this.further.element);
     this.element = h(
       "div",
       { class: "rowsview" },
       this.table.element,
-      this.loader.element,
+      this.over.element,
       this.foot,
     );
+  }
+
+  /** The chosen order, unless it is by a column of another category. */
+  private get order(): string {
+    const { rowsOrder } = this.context.store.state;
+    return column(this.context, rowsOrder.replace(/^-/, "")) ? rowsOrder : "-time";
   }
 
   update(): void {
@@ -47,35 +57,46 @@ export class RowsView implements Part {
     const query = question(this.context, "box");
     query.push(["limit", "500"], ["order", this.order]);
     void this.loader.ask<RowsAnswer>(`/api/v1/rows/${table}`, query, (answer) => {
+      this.further.cancel();
       this.rows = answer.rows;
       this.columns = answer.columns;
       this.show(answer);
+      void this.explain(this.rows);
     });
+  }
+
+  private async explain(rows: Row[]): Promise<void> {
+    const explanation = rows.length ? null : await explainEmpty(this.context);
+    if (rows === this.rows) this.over.say(explanation);
   }
 
   private show(answer: RowsAnswer): void {
     this.following = answer.next;
+    const { table } = this.context.store.state;
     const columns = this.columns.map((name, k) =>
       this.tableColumn(column(this.context, name), name, k),
     );
-    this.table.show(this.rows, columns, this.order);
+    this.table.show({ rows: this.rows, columns, order: this.order, of: table });
     const query = question(this.context, "box");
-    const { table } = this.context.store.state;
     const save = (format: string) => () =>
       location.assign(url(`/api/v1/rows/${table}`, [...query, ["format", format]]));
-    this.foot.replaceChildren(
+    replace(
+      this.foot,
       h("span", { class: "number" }, `${exact(this.rows.length)} rows shown`),
-      ...(this.following ? [button("more", () => void this.more())] : []),
+      this.following ? button("more", () => this.more()) : null,
       button("CSV", save("csv"), { title: "All rows of this question as CSV" }),
       button("NDJSON", save("ndjson"), { title: "All rows of this question as NDJSON" }),
     );
   }
 
-  private async more(): Promise<void> {
-    if (!this.following) return;
-    const answer = await get<RowsAnswer>(this.following, []);
-    this.rows = [...this.rows, ...answer.rows];
-    this.show(answer);
+  /** A page is asked for once, however often the button is pressed. */
+  private more(): void {
+    const { following } = this;
+    if (!following) return;
+    void this.further.ask<RowsAnswer>(following, [], (answer) => {
+      this.rows = [...this.rows, ...answer.rows];
+      this.show(answer);
+    });
   }
 
   private tableColumn(known: Column | undefined, name: string, k: number): TableColumn<Row> {
@@ -117,7 +138,7 @@ export class RowsView implements Part {
       const known = column(this.context, name);
       const value = String(row[k] ?? "");
       if (known?.role === "stack") {
-        return [{ text: "Copy stack", run: () => void navigator.clipboard.writeText(value) }];
+        return [{ text: "Copy stack", run: () => void copyText(value) }];
       }
       if (known?.role !== "dimension" && known?.type !== "int") return [];
       const filter = { column: name, op: "eq", value };

@@ -1,31 +1,53 @@
 // One frame in the middle: who called it above, what it called below.
 
 import type { Context } from "./context";
+import { copyText } from "./copy";
+import { Cover } from "./cover";
 import { button, h, replace } from "./dom";
-import { colorByKind } from "./flame/colors";
+import { colorByKind, type Coloring } from "./flame/colors";
 import { describe } from "./flame/describe";
 import { FlameGraph } from "./flame/graph";
 import { NameTable } from "./flame/names";
 import { label } from "./flame/paint";
 import { sandwich } from "./flame/transform";
-import { outermost, sum, total, type Tree } from "./flame/tree";
+import { findPath, pathOf, total, type Tree } from "./flame/tree";
 import type { Source } from "./flameview";
 import { percent, quantity } from "./format";
 import { legend } from "./legend";
+import { Matches } from "./matches";
 import type { Part } from "./part";
 import { menu } from "./popover";
-import { compile, matchNames, type SearchBox } from "./search";
+import type { SearchBox } from "./search";
 import type { Stacks } from "./stacks";
+
+type Side = "callers" | "callees";
+const SIDES: Side[] = ["callers", "callees"];
+
+/** What is drawn, and from what it was made; trees are null where no stack has the frame. */
+interface Drawn {
+  source: Source;
+  frame: string;
+  trees: Record<Side, Tree> | null;
+}
 
 export class SandwichView implements Part {
   readonly element: HTMLElement;
+  readonly content: HTMLElement[];
   private readonly head = h("div", { class: "line" });
-  private readonly over = h("div", { class: "over" });
-  private readonly callers: FlameGraph;
-  private readonly callees: FlameGraph;
+  private readonly over = new Cover();
+  private readonly legend = h("div", { class: "legend" });
+  private readonly graphs: Record<Side, FlameGraph>;
   private readonly table: NameTable;
+  private readonly matches = new Matches();
+  private readonly found: Record<Side, Matches> = {
+    callers: new Matches(),
+    callees: new Matches(),
+  };
   private source: Source | null = null;
-  private trees: { callers: Tree; callees: Tree } | null = null;
+  private drawn: Drawn | null = null;
+  private listed: Source | null = null;
+  private revealed = "";
+  private readonly coloring: Partial<Record<Side, Coloring>> = {};
 
   constructor(
     private readonly context: Context,
@@ -33,39 +55,33 @@ export class SandwichView implements Part {
     private readonly stacks: Stacks,
   ) {
     const { store } = context;
-    this.callers = this.graph("Callers", () => this.trees?.callers);
-    this.callees = this.graph("Callees", () => this.trees?.callees);
+    this.graphs = {
+      callers: this.graph("Callers", "callers"),
+      callees: this.graph("Callees", "callees"),
+    };
     this.table = new NameTable({
       order: (order) => store.set({ order }, "replace"),
-      pick: (frame) => store.set({ frame }),
+      pick: (frame) => this.choose(frame),
       menu: (frame, x, y) => this.openMenu(frame, x, y),
       marked: (frame) => frame === store.state.frame,
     });
-    const half = (title: string, graph: FlameGraph) =>
-      h("div", { class: "half" }, h("div", { class: "side" }, title), graph.element);
-    this.element = h(
-      "div",
-      { class: "flameview sandwich" },
-      this.head,
-      h(
-        "div",
-        { class: "split" },
-        h(
-          "div",
-          { class: "graph" },
-          half("callers", this.callers),
-          half("callees", this.callees),
-          this.over,
-          h("div", { class: "legend" }, ...legend("kind", "")),
-        ),
-        this.table.element,
-      ),
+    const halves = SIDES.map((side) =>
+      h("div", { class: "half" }, h("div", { class: "side" }, side), this.graphs[side].element),
     );
+    this.content = [...halves, this.table.element];
+    const graph = h("div", { class: "graph" }, ...halves, this.over.element, this.legend);
+    const split = h("div", { class: "split" }, graph, this.table.element);
+    this.element = h("div", { class: "flameview sandwich" }, this.head, split);
   }
 
-  private graph(name: string, tree: () => Tree | undefined): FlameGraph {
+  private graph(name: string, side: Side): FlameGraph {
+    const { store } = this.context;
+    const tree = () => this.drawn?.trees?.[side];
     return new FlameGraph(name, {
-      zoom: () => undefined,
+      zoom: (node, step) => {
+        const zoom = pathOf(tree()!, node);
+        store.set({ [side]: zoom }, step ? "replace" : "push");
+      },
       select: () => undefined,
       menu: (node, x, y) => {
         const shown = tree();
@@ -80,12 +96,11 @@ export class SandwichView implements Part {
   }
 
   cover(...children: (Node | null)[]): void {
-    replace(this.over, ...children);
+    this.over.cover(...children);
   }
 
   setSource(source: Source): void {
     this.source = source;
-    this.table.setTree(source.tree, source.unit, source.groups, null);
     this.draw();
   }
 
@@ -94,47 +109,64 @@ export class SandwichView implements Part {
     this.draw();
   }
 
-  private draw(): void {
-    if (!this.source) return;
-    const { frame, order } = this.context.store.state;
-    this.trees = frame ? sandwich(this.source.tree, frame) : null;
-    this.drawHead(frame);
-    const { trees } = this;
-    if (trees) {
-      const groups = { levels: -1, names: this.source.groupNames };
-      this.callers.show(trees.callers, colorByKind(trees.callers, groups), true);
-      this.callees.show(trees.callees, colorByKind(trees.callees, groups), false);
-    }
-    this.element.classList.toggle("bare", !trees);
-    const expression = compile(this.context.store.state.search);
-    const { names } = this.source.tree;
-    const hits = expression instanceof RegExp ? matchNames(names, expression) : null;
-    this.callers.highlight(hits);
-    this.callees.highlight(hits);
-    this.table.show(order, hits);
-    if (frame) this.table.reveal(frame);
-    this.saySearch(hits, expression);
+  private choose(frame: string): void {
+    this.context.store.set({ frame, callers: [], callees: [] });
   }
 
-  private saySearch(hits: Uint8Array | null, expression: RegExp | string | null): void {
-    if (!hits) {
-      this.search.say(expression ? "not a regular expression" : "", !!expression);
-      return;
+  private draw(): void {
+    const { source } = this;
+    if (!source || !this.element.isConnected) return;
+    const { state } = this.context.store;
+    if (this.listed !== source) {
+      this.listed = source;
+      this.table.setTree(source.tree, source.unit, source.groups, null);
     }
-    const { tree } = this.source!;
-    const nodes = outermost(tree, (node) => node > 0 && hits[tree.name[node]!] === 1);
-    this.search.say(`${percent(sum(tree, nodes), total(tree))} matched`);
+    const { trees } = this.derive(source, state.frame);
+    this.element.classList.toggle("bare", !trees);
+    this.matches.find(source.tree, state.search);
+    const { hits } = this.matches;
+    for (const side of SIDES) {
+      this.graphs[side].highlight(hits);
+      if (trees) this.found[side].find(trees[side], state.search);
+    }
+    this.tell();
+    replace(this.legend, ...legend("kind", !!hits));
+    this.table.show(state.order, hits, `${source.of} ${state.search}`);
+    if (state.frame && state.frame !== this.revealed) this.table.reveal(state.frame);
+    this.revealed = state.frame;
+  }
+
+  /** The halves are made once for a frame, so that a zoom outlasts what else changes. */
+  private derive(source: Source, frame: string): Drawn {
+    const { state } = this.context.store;
+    const before = this.drawn;
+    if (source !== before?.source || frame !== before.frame) {
+      this.drawn = { source, frame, trees: frame ? sandwich(source.tree, frame) : null };
+      this.drawHead(frame);
+      this.explain(frame);
+    }
+    const { trees } = this.drawn!;
+    const newer = before?.frame === frame && before.source.of === source.of;
+    const groups = { levels: -1, names: source.groupNames };
+    for (const side of trees ? SIDES : []) {
+      const tree = trees![side];
+      const made = this.drawn !== before || !this.coloring[side];
+      if (made) this.coloring[side] = colorByKind(tree, groups);
+      const coloring = this.coloring[side]!;
+      const zoom = findPath(tree, state[side]);
+      this.graphs[side].show({ tree, coloring, flame: side === "callers", zoom, newer });
+    }
+    return this.drawn!;
   }
 
   private drawHead(frame: string): void {
     const { store } = this.context;
-    if (!this.trees) {
-      const missing = frame ? `No stack here runs through ${label(frame)}. ` : "";
-      replace(this.head, h("span", {}, `${missing}Choose a frame in the table.`));
+    const { trees, source } = this.drawn!;
+    if (!trees) {
+      replace(this.head, h("span", {}, "Choose a frame in the table."));
       return;
     }
-    const { tree, unit } = this.source!;
-    const all = total(this.trees.callees);
+    const all = total(trees.callees);
     const back = () => store.set({ view: "flame", search: "" });
     replace(
       this.head,
@@ -142,31 +174,65 @@ export class SandwichView implements Part {
         "span",
         {},
         h("strong", { class: "number" }, label(frame)),
-        ` ${quantity(all, unit)}, ${percent(all, total(tree))} of all`,
+        ` ${quantity(all, source.unit)}, ${percent(all, total(source.tree))} of all`,
       ),
       button("in the flame graph", back),
     );
   }
 
+  private explain(frame: string): void {
+    const { trees, source } = this.drawn!;
+    if (trees || !total(source.tree)) {
+      this.over.say(null);
+      return;
+    }
+    const missing = frame ? h("p", {}, `No stack here runs through ${label(frame)}.`) : null;
+    const text =
+      "A frame that you choose in the table stands here, with its callers above and below it what it called.";
+    this.over.say(h("div", { class: "empty" }, missing, h("p", {}, text)));
+  }
+
   private openMenu(frame: string, x: number, y: number): void {
     const { store } = this.context;
     const items = [
-      { text: "Put it in the middle", run: () => store.set({ frame }) },
+      { text: "Put it in the middle", run: () => this.choose(frame) },
       {
         text: "Focus: only stacks through it",
         run: () => store.set({ view: "flame", focus: frame, zoom: [] }),
       },
-      { text: "Copy name", run: () => void navigator.clipboard.writeText(label(frame)) },
+      { text: "Copy name", run: () => void copyText(label(frame)) },
     ];
     menu(x, y, items, label(frame));
   }
 
   repaint(): void {
-    this.callers.repaint();
-    this.callees.repaint();
+    for (const side of SIDES) this.graphs[side].repaint();
   }
 
-  next(): void {
-    // The table shows only what matches: there is nowhere to step to.
+  /** Through the callers, then the callees. */
+  next(direction: 1 | -1): void {
+    const { callers, callees } = this.found;
+    const all = callers.count + callees.count;
+    if (!all || !this.drawn?.trees) return;
+    const from = this.place >= 0 ? this.place : direction < 0 ? 0 : -1;
+    const to = (from + direction + all) % all;
+    callers.goTo(to < callers.count ? to : -1);
+    callees.goTo(to - callers.count);
+    const side = callers.current >= 0 ? "callers" : "callees";
+    this.graphs[side].zoomTo(this.found[side].current, true);
+    this.tell();
+  }
+
+  /** Which of all matches was gone to last; -1 before the first. */
+  private get place(): number {
+    const { callers, callees } = this.found;
+    if (callers.step >= 0) return callers.step;
+    return callees.step >= 0 ? callers.count + callees.step : -1;
+  }
+
+  private tell(): void {
+    const { callers, callees } = this.found;
+    if (this.place < 0) this.matches.tell(this.search);
+    else this.search.say(`${this.place + 1} of ${callers.count + callees.count}`);
   }
 }

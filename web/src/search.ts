@@ -22,14 +22,20 @@ export function matchNames(names: string[], expression: RegExp): Uint8Array {
   });
 }
 
+/** A search that takes longer waits for a pause in the typing. */
+const QUICK = 30;
+
 export class SearchBox {
   readonly element: HTMLElement;
   private readonly input: HTMLInputElement;
   private readonly result = h("output", { class: "number matched", "aria-live": "polite" });
-  step: (direction: 1 | -1) => void = () => undefined;
+  private took = 0;
+  /** Goes to the next or previous match, in the view that is shown. */
+  stepped: (direction: 1 | -1) => void = () => undefined;
 
   constructor(private readonly context: Context) {
-    const search = debounce(60, () => this.apply());
+    const later = debounce(60, () => this.apply());
+    const search = () => (this.took < QUICK ? this.apply() : later());
     this.input = h("input", {
       type: "search",
       placeholder: "search (regex)",
@@ -64,13 +70,21 @@ export class SearchBox {
 
   private apply(): void {
     const search = this.input.value;
-    if (search !== this.context.store.state.search) this.context.store.set({ search }, "replace");
+    if (search === this.context.store.state.search) return;
+    const start = performance.now();
+    this.context.store.set({ search }, "replace");
+    this.took = performance.now() - start;
+  }
+
+  /** Who types fast asks for the next match before the pause that starts a search. */
+  private step(direction: 1 | -1): void {
+    this.apply();
+    this.stepped(direction);
   }
 
   private key(event: KeyboardEvent): void {
     if (event.key === "Enter") {
       event.preventDefault();
-      this.apply(); // who types fast presses Enter before the pause that starts a search
       this.step(event.shiftKey ? -1 : 1);
     } else if (event.key === "Escape") {
       this.input.value = "";
@@ -83,7 +97,7 @@ export class SearchBox {
   private shortcut(event: KeyboardEvent): void {
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test((event.target as Element).tagName);
     const find = (event.ctrlKey || event.metaKey) && event.key === "f";
-    if (!this.element.isConnected) return;
+    if (!this.element.isConnected || this.element.hidden) return;
     if (find && document.activeElement !== this.input) {
       event.preventDefault();
       this.input.select();

@@ -3,14 +3,18 @@
 import type { Query } from "./api";
 import { category, chartOf, columnsWith, question, valueColumn, type Context } from "./context";
 import type { Source } from "./flameview";
-import { makeTree, type Tree } from "./flame/tree";
+import { makeTree, selfOf, type Tree } from "./flame/tree";
 import type { FlameAnswer } from "./types";
 
 /** The grouping at the root: as the address says, else as the category declares. */
 export function grouping(context: Context): string {
   const { group } = context.store.state;
   if (group === "-") return "";
-  return group || chartOf(category(context), "flamegraph")?.by || "";
+  return group || declaredGrouping(context);
+}
+
+export function declaredGrouping(context: Context): string {
+  return chartOf(category(context), "flamegraph")?.by ?? "";
 }
 
 /** How many levels below the root are groups. */
@@ -31,9 +35,18 @@ export function flameQuery(context: Context): Query {
   return query;
 }
 
-export function flameSource(answer: FlameAnswer, groups: number): Source {
-  const tree = makeTree(answer.names, answer.name, answer.level, [answer]);
-  return { tree, unit: answer.unit, groups, groupNames: namesOfGroups(tree, groups), scale: null };
+/** What a tree is of: newer data of the same keeps selection, zoom and place. */
+export function subject(context: Context): string {
+  return [context.store.state.table, stackColumn(context), grouping(context)].join(" ");
+}
+
+export function flameSource(answer: FlameAnswer, groups: number, of: string): Source {
+  const count = answer.count?.length ? answer.count : null;
+  const sides: { value: ArrayLike<number>; self: ArrayLike<number> }[] = [answer];
+  if (count) sides.push({ value: count, self: selfOf(answer.level, count) });
+  const tree = makeTree(answer.names, answer.name, answer.level, sides);
+  const groupNames = namesOfGroups(tree, groups);
+  return { of, tree, unit: answer.unit, groups, groupNames, scale: null };
 }
 
 /** Per name, 1 where it names a group and never a frame; the root counts as a group. */

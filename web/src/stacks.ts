@@ -5,10 +5,12 @@ import type { Context } from "./context";
 import type { Source } from "./flameview";
 import { Loader } from "./loader";
 import { unknownNotices, type Notices } from "./notices";
-import { flameQuery, flameSource, groupLevels } from "./source";
+import { flameQuery, flameSource, groupLevels, subject } from "./source";
 import type { FlameAnswer } from "./types";
 
 export interface StackFollower {
+  /** What fades while it does not show what was asked for. */
+  readonly content: HTMLElement[];
   setSource(source: Source): void;
   /** Lies over the graph. */
   cover(...children: (Node | null)[]): void;
@@ -17,6 +19,7 @@ export interface StackFollower {
 export class Stacks {
   private readonly loader = new Loader("Summing stacks");
   private source: Source | null = null;
+  private explanation: Node | null = null;
   private follower: StackFollower | null = null;
 
   constructor(
@@ -28,24 +31,31 @@ export class Stacks {
   update(follower: StackFollower): void {
     if (this.follower !== follower) {
       this.follower = follower;
-      follower.cover(this.loader.element);
+      this.loader.over(...follower.content);
+      follower.cover(this.loader.element, this.explanation);
       if (this.source) follower.setSource(this.source);
     }
     const groups = groupLevels(this.context);
-    const path = `/api/v1/flamegraph/${this.context.store.state.table}`;
+    const of = subject(this.context);
+    const { table } = this.context.store.state;
+    const path = `/api/v1/flamegraph/${table}`;
     void this.loader.ask<FlameAnswer>(path, flameQuery(this.context), (answer) => {
-      this.source = flameSource(answer, groups);
-      this.notices.say("stacks", [...answer.notices, ...unknownNotices(this.source.tree)]);
-      this.follower?.cover(this.loader.element);
-      this.follower?.setSource(this.source);
-      if (!answer.total) void this.explain();
+      const source = flameSource(answer, groups, of);
+      this.source = source;
+      this.notices.say("stacks", [...answer.notices, ...unknownNotices(source.tree)], table);
+      this.explain(null);
+      this.follower?.setSource(source);
+      if (!answer.total) void this.explainEmpty(source);
     });
   }
 
-  private async explain(): Promise<void> {
+  private explain(explanation: Node | null): void {
+    this.explanation = explanation;
+    this.follower?.cover(this.loader.element, explanation);
+  }
+
+  private async explainEmpty(source: Source): Promise<void> {
     const explanation = await explainEmpty(this.context);
-    if (!this.source?.tree.sides[0]!.value[0]) {
-      this.follower?.cover(this.loader.element, explanation);
-    }
+    if (source === this.source) this.explain(explanation);
   }
 }

@@ -1,5 +1,6 @@
 // What the page shows, kept in the address, so that a link shows another person the same thing.
 
+import type { DiffColors } from "./flame/colors";
 import { parseFilter, filterText, type Filter } from "./filters";
 
 export const VIEWS = ["flame", "sandwich", "compare", "hosts", "rows", "charts"] as const;
@@ -37,18 +38,27 @@ export interface State {
   group: string;
   search: string;
   zoom: string[];
+  /** The zooms of the sandwich's halves. */
+  callers: string[];
+  callees: string[];
   focus: string;
   frame: string;
   leafFirst: boolean;
   flame: boolean;
   collapse: boolean;
   color: string;
+  diffColor: DiffColors;
+  /** How frames, hosts and rows are sorted: a column, with `-` from the largest. */
   order: string;
+  hostsOrder: string;
+  rowsOrder: string;
   live: boolean;
   zone: "utc" | "local";
   baseline: Baseline;
   relative: boolean;
   swap: boolean;
+  /** The two sides beside each other rather than as one tree. */
+  sides: boolean;
 }
 
 export const INITIAL: State = {
@@ -63,18 +73,24 @@ export const INITIAL: State = {
   group: "",
   search: "",
   zoom: [],
+  callers: [],
+  callees: [],
   focus: "",
   frame: "",
   leafFirst: false,
   flame: false,
   collapse: false,
   color: "kind",
+  diffColor: "red-green",
   order: "-total",
+  hostsOrder: "-distance",
+  rowsOrder: "-time",
   live: false,
   zone: "utc",
   baseline: { from: "", to: "", filters: null },
   relative: true,
   swap: false,
+  sides: false,
 };
 
 const TEXTS = [
@@ -88,12 +104,25 @@ const TEXTS = [
   "focus",
   "frame",
   "color",
+  "diffColor",
   "order",
+  "hostsOrder",
+  "rowsOrder",
 ];
-const FLAGS = ["leafFirst", "flame", "collapse", "live", "relative", "swap"];
+const FLAGS = ["leafFirst", "flame", "collapse", "live", "relative", "swap", "sides"];
+const PATHS = ["zoom", "callers", "callees"];
 
 function encode(text: string): string {
   return encodeURIComponent(text).replace(/%(3A|3D|2C|3B|2F|40)/g, decodeURIComponent);
+}
+
+/** Names joined by the `;` that stands between frames; a process may have one in its name. */
+function pathText(path: string[]): string {
+  return path.map((name) => name.replace(/[%;]/g, encodeURIComponent)).join(";");
+}
+
+function pathFrom(text: string): string[] {
+  return text.split(";").map((name) => name.replace(/%(25|3B)/g, decodeURIComponent));
 }
 
 /** Only what differs from the start, so that a fresh page has a short address. */
@@ -107,7 +136,10 @@ export function toAddress(state: State): string {
   for (const filter of state.filters) pairs.push(["filter", filterText(filter)]);
   if (state.view !== INITIAL.view) pairs.push(["view", state.view]);
   if (state.zone !== INITIAL.zone) pairs.push(["zone", state.zone]);
-  if (state.zoom.length) pairs.push(["zoom", state.zoom.join(";")]);
+  for (const key of PATHS) {
+    const path = all[key] as string[];
+    if (path.length) pairs.push([key, pathText(path)]);
+  }
   if (state.box) {
     const { column, from, to, low, high } = state.box;
     pairs.push(["box", [column, from, to, low, high].join(",")]);
@@ -143,7 +175,7 @@ export function fromAddress(search: string): State {
   if (VIEWS.includes(view)) state["view"] = view;
   if (query.get("zone") === "local") state["zone"] = "local";
   state["filters"] = query.getAll("filter").map(parseFilter);
-  state["zoom"] = query.get("zoom")?.split(";") ?? [];
+  for (const key of PATHS) state[key] = query.has(key) ? pathFrom(query.get(key)!) : [];
   state["box"] = boxOf(query.get("box"));
   state["baseline"] = {
     from: query.get("base.from") ?? "",

@@ -19,9 +19,22 @@ export interface TableEvents<R> {
   pick?(row: R): void;
   menu?(row: R, x: number, y: number): void;
   marked?(row: R): boolean;
+  /** What makes a row the same one in the next answer. */
+  key?(row: R): string;
+}
+
+export interface Shown<R> {
+  rows: R[];
+  columns: TableColumn<R>[];
+  order: string;
+  /** Leaves rows out without sorting anew. */
+  keep?: ((row: R) => boolean) | null;
+  /** What the rows answer: the table begins at its top when this or the order changes. */
+  of: string;
 }
 
 const HEIGHT = 23;
+const HEAD = 27;
 const MARGIN = 10;
 
 export class DataTable<R> {
@@ -29,9 +42,15 @@ export class DataTable<R> {
   private readonly head = h("tr");
   private readonly body = h("tbody");
   private readonly table: HTMLTableElement;
+  private shown: Shown<R> = { rows: [], columns: [], order: "", of: "" };
+  private sorted: R[] = [];
   private rows: R[] = [];
   private columns: TableColumn<R>[] = [];
   private order = "";
+  /** The rows that exist as elements, by index. */
+  private made = new Map<number, HTMLElement>();
+  /** The one row that Tab reaches; arrows go on from there. */
+  private current = 0;
   private readonly draw = perFrame(() => this.drawNow());
 
   constructor(
@@ -39,35 +58,117 @@ export class DataTable<R> {
     private readonly events: TableEvents<R>,
   ) {
     this.table = h("table", { "aria-label": name }, h("thead", {}, this.head), this.body);
-    this.element = h("div", { class: "rows", tabindex: 0, role: "region", "aria-label": name });
-    this.element.append(this.table);
+    this.element = h("div", { class: "rows", role: "region", "aria-label": name }, this.table);
     this.element.addEventListener("scroll", this.draw, { passive: true });
+    this.body.addEventListener("keydown", (event) => this.key(event));
+    this.body.addEventListener("focusin", (event) => this.focused(event.target as Element));
     new ResizeObserver(this.draw).observe(this.element);
   }
 
-  show(rows: R[], columns: TableColumn<R>[], order: string): void {
-    this.columns = columns;
-    this.order = order;
-    this.rows = sorted(rows, columns, order);
-    this.table.setAttribute("aria-rowcount", String(rows.length + 1));
-    replace(this.head, ...columns.map((column) => this.heading(column)));
-    this.element.scrollTop = 0;
+  show(next: Shown<R>): void {
+    const { shown } = this;
+    this.shown = next;
+    const same = next.rows === shown.rows && next.columns === shown.columns;
+    if (same && next.order === shown.order && next.keep === shown.keep) {
+      this.draw();
+      return;
+    }
+    const key = this.rows[this.current] && this.events.key?.(this.rows[this.current]!);
+    this.columns = next.columns;
+    this.order = next.order;
+    if (!same || next.order !== shown.order) {
+      this.sorted = sorted(next.rows, next.columns, next.order);
+      replace(this.head, ...next.columns.map((column) => this.heading(column)));
+    }
+    this.rows = next.keep ? this.sorted.filter(next.keep) : this.sorted;
+    this.table.setAttribute("aria-rowcount", String(this.rows.length + 1));
+    if (next.of !== shown.of || next.order !== shown.order) this.element.scrollTop = 0;
+    this.renew(key);
+  }
+
+  /** Makes the rows anew; the one that had the focus has it again. */
+  private renew(key: string | undefined): void {
+    const focused = this.body.contains(document.activeElement);
+    const at = key === undefined ? -1 : this.rows.findIndex((row) => this.events.key!(row) === key);
+    this.current = Math.max(0, at);
+    this.made.clear();
+    this.body.replaceChildren();
     this.drawNow();
+    if (focused) this.focusTarget(this.current)?.focus({ preventScroll: true });
   }
 
   redraw(): void {
     this.draw();
   }
 
+  /** Scrolls to a row that is out of sight. */
   reveal(match: (row: R) => boolean): void {
     const at = this.rows.findIndex(match);
     if (at < 0) return;
+    this.current = at;
     const { scrollTop, clientHeight } = this.element;
     const top = at * HEIGHT;
-    if (top < scrollTop || top + 3 * HEIGHT > scrollTop + clientHeight) {
+    if (top + HEIGHT <= scrollTop || top + HEAD >= scrollTop + clientHeight) {
       this.element.scrollTop = Math.max(0, top - clientHeight / 2);
     }
     this.draw();
+  }
+
+  private focused(target: Element): void {
+    const row = target.closest("tr");
+    for (const [index, element] of this.made) if (element === row) this.current = index;
+    this.markCurrent();
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const page = Math.max(1, Math.floor((this.element.clientHeight - HEAD) / HEIGHT) - 1);
+    const last = this.rows.length - 1;
+    const to: Record<string, number> = {
+      ArrowDown: this.current + 1,
+      ArrowUp: this.current - 1,
+      PageDown: this.current + page,
+      PageUp: this.current - page,
+      Home: 0,
+      End: last,
+    };
+    const next = to[event.key];
+    if (next !== undefined) this.walk(Math.max(0, Math.min(last, next)));
+    else if (event.key === "m") this.menuAt(this.current);
+    else return;
+    event.preventDefault();
+  }
+
+  private walk(index: number): void {
+    this.current = index;
+    const { scrollTop, clientHeight } = this.element;
+    const top = index * HEIGHT;
+    if (top < scrollTop) this.element.scrollTop = top;
+    else if (top + HEIGHT + HEAD > scrollTop + clientHeight) {
+      this.element.scrollTop = top + HEIGHT + HEAD - clientHeight;
+    }
+    this.drawNow();
+    this.focusTarget(index)?.focus({ preventScroll: true });
+  }
+
+  private menuAt(index: number): void {
+    const row = this.rows[index];
+    const box = this.made.get(index)?.getBoundingClientRect();
+    if (row && box) this.events.menu?.(row, box.left + 16, box.bottom);
+  }
+
+  /** What of a row takes the focus: its button, or where there is none the row. */
+  private focusTarget(index: number): HTMLElement | null {
+    const row = this.made.get(index);
+    return row?.querySelector<HTMLElement>("button") ?? row ?? null;
+  }
+
+  private markCurrent(): void {
+    for (const index of this.made.keys()) {
+      const target = this.focusTarget(index)!;
+      const tabindex = index === this.current ? "0" : "-1";
+      if (target.getAttribute("tabindex") !== tabindex) target.setAttribute("tabindex", tabindex);
+    }
   }
 
   private heading(column: TableColumn<R>): HTMLElement {
@@ -103,28 +204,50 @@ export class DataTable<R> {
       this.rows.length,
       Math.ceil((scrollTop + (clientHeight || 600)) / HEIGHT) + MARGIN,
     );
-    replace(
-      this.body,
-      this.gap(first),
-      ...this.rows.slice(first, last).map((row, k) => this.row(row, first + k + 2)),
-      this.gap(this.rows.length - last),
-    );
+    const wanted = Array.from({ length: Math.max(0, last - first) }, (_, k) => first + k);
+    // The row with the focus stays, however far it is scrolled away.
+    if (this.current < first) wanted.unshift(this.current);
+    else if (this.current >= last && this.current < this.rows.length) wanted.push(this.current);
+    this.place(wanted);
+    this.markCurrent();
   }
 
-  private gap(rows: number): HTMLElement | null {
-    if (rows <= 0) return null;
+  /** Brings the elements in step with the wanted indices; those that stay are not touched. */
+  private place(wanted: number[]): void {
+    const before = this.made;
+    this.made = new Map();
+    const elements: HTMLElement[] = [];
+    let next = 0;
+    for (const index of wanted) {
+      if (index > next) elements.push(this.gap(index - next));
+      const row = this.rows[index]!;
+      const element = before.get(index) ?? this.row(row, index + 2);
+      element.className = this.events.marked?.(row) ? "marked" : "";
+      this.made.set(index, element);
+      elements.push(element);
+      next = index + 1;
+    }
+    if (this.rows.length > next) elements.push(this.gap(this.rows.length - next));
+    const kept = new Set<Element>(elements);
+    for (const child of [...this.body.children]) if (!kept.has(child)) child.remove();
+    elements.forEach((element, k) => {
+      const there = this.body.children[k] ?? null;
+      if (there !== element) this.body.insertBefore(element, there);
+    });
+  }
+
+  private gap(rows: number): HTMLElement {
     const gap = h("tr", { "aria-hidden": "true" }, h("td", { colspan: this.columns.length }));
     gap.style.height = `${rows * HEIGHT}px`;
     return gap;
   }
 
   private row(row: R, index: number): HTMLElement {
-    const { pick, menu, marked } = this.events;
+    const { pick, menu } = this.events;
     return h(
       "tr",
       {
         "aria-rowindex": index,
-        class: marked?.(row) ? "marked" : "",
         onclick: pick ? () => pick(row) : undefined,
         oncontextmenu: menu
           ? (event: MouseEvent) => {

@@ -1,7 +1,7 @@
 // How much over time, split by a column; a drag chooses the range.
 
 import { get } from "./api";
-import { baselineRange } from "./compare";
+import { baselineRange } from "./comparehead";
 import {
   category,
   chartOf,
@@ -12,7 +12,7 @@ import {
   valueColumn,
   type Context,
 } from "./context";
-import { button, cssColor, h, replace, select } from "./dom";
+import { button, cssColor, h, replace, Select } from "./dom";
 import { duration, exact, quantity } from "./format";
 import { withFilter } from "./filters";
 import { foldButton } from "./fold";
@@ -29,6 +29,8 @@ export class Timeline {
   private readonly legend = h("div", { class: "legend" });
   private readonly figures = h("span", { class: "number figures" });
   private readonly loader = new Loader("Summing over time");
+  private readonly values: Select;
+  private readonly splits: Select;
   private readonly plot: Plot;
   private answer: TimeseriesAnswer | null = null;
   private steps: Steps | null = null;
@@ -46,6 +48,10 @@ export class Timeline {
       cancel: () => undefined,
     });
     this.plot.element.append(this.loader.element);
+    this.loader.over(this.plot.canvas, this.legend, this.figures);
+    const { store } = context;
+    this.values = new Select("Value", (value) => store.set({ value }));
+    this.splits = new Select("Split by", (by) => store.set({ by }));
     this.element = h(
       "section",
       { class: "timeline", "aria-label": "Timeline" },
@@ -54,6 +60,7 @@ export class Timeline {
       this.legend,
     );
     this.fold = foldButton(this.element, "Timeline", false);
+    this.head.append(this.fold, this.values.element, this.splits.element, this.figures);
   }
 
   private get by(): string {
@@ -82,7 +89,6 @@ export class Timeline {
   }
 
   private drawHead(value: string): void {
-    const { store } = this.context;
     const one = category(this.context);
     const values = columnsWith(one, "value").map((c): [string, string] => [c.name, c.prettyname]);
     if (!values.some(([name]) => name === ROWS)) values.push([ROWS, "Rows"]);
@@ -90,15 +96,8 @@ export class Timeline {
       c.name,
       `by ${c.prettyname.toLowerCase()}`,
     ]);
-    replace(
-      this.head,
-      this.fold,
-      select("Value", values, value, (name) => store.set({ value: name })),
-      select("Split by", [["-", "not split"], ...by], this.by || "-", (name) =>
-        store.set({ by: name }),
-      ),
-      this.figures,
-    );
+    this.values.update(values, value);
+    this.splits.update([["-", "not split"], ...by], this.by || "-");
   }
 
   private drawLegend(): void {

@@ -60,6 +60,8 @@ export interface FlameAnswer extends Answer {
   level: number[];
   value: number[];
   self: number[];
+  /** How many events each node sums. */
+  count?: number[];
   total: number;
   rows: number;
 }

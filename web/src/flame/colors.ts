@@ -57,19 +57,25 @@ export function colorByName(tree: Tree): Coloring {
   return { palette, index: Uint8Array.from(tree.name, (name) => byName[name]!) };
 }
 
-/** Stronger the more of the total a node itself, without its children, holds. */
-export function colorByValue(tree: Tree): Coloring {
-  const steps = 24;
-  const palette = Array.from({ length: steps }, (_, step) => {
-    const t = step / (steps - 1);
+const VALUE_STEPS = 24;
+
+/** From no self at all to the most. */
+export function valuePalette(): string[] {
+  return Array.from({ length: VALUE_STEPS }, (_, step) => {
+    const t = step / (VALUE_STEPS - 1);
     return `hsl(${52 - 40 * t} ${70 + 15 * t}% ${90 - 30 * t}%)`;
   });
+}
+
+/** Stronger the more of the total a node itself, without its children, holds. */
+export function colorByValue(tree: Tree): Coloring {
+  const palette = valuePalette();
   const self = tree.sides[0]!.self;
   let most = 0;
   for (let i = 0; i < tree.n; i++) most = Math.max(most, self[i]!);
   const index = new Uint8Array(tree.n);
   for (let i = 0; i < tree.n; i++) {
-    index[i] = most ? Math.round(Math.sqrt(self[i]! / most) * (steps - 1)) : 0;
+    index[i] = most ? Math.round(Math.sqrt(self[i]! / most) * (VALUE_STEPS - 1)) : 0;
   }
   return { palette, index };
 }

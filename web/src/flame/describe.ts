@@ -26,7 +26,13 @@ export function describe(tree: Tree, node: number, telling: Telling): string[] {
   lines.push(`total ${amount(value[node]!, unit)}, ${percent(value[node]!, all)} of all`);
   if (parent > 0) lines.push(`${percent(value[node]!, value[parent]!)} of its parent`);
   lines.push(`self ${amount(self[node]!, unit)}, ${percent(self[node]!, all)} of all`);
+  const events = tree.sides[1]?.value;
+  if (events && events[0] !== value[0]) lines.push(eventsText(events[node]!));
   return lines;
+}
+
+function eventsText(count: number): string {
+  return count === 1 ? "1 event" : `${exact(count)} events`;
 }
 
 function amount(value: number, unit: string): string {

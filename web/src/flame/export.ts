@@ -1,7 +1,7 @@
 // The graph as a picture that stands alone.
 
 import type { Coloring } from "./colors";
-import { fit, label, paint, ROW, sceneHeight, type Scene } from "./paint";
+import { colorOf, fit, label, paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
 import type { Tree } from "./tree";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -23,14 +23,26 @@ function clean(text: string): string {
 export interface Picture {
   tree: Tree;
   coloring: Coloring;
+  /** Per name: 1 where the search matches; null without a search. */
+  hits: Uint8Array | null;
+  zoom: number;
   flame: boolean;
   title: string;
   describe(node: number): string[];
 }
 
+function sceneOf(picture: Picture): Scene {
+  const { tree, coloring, hits, zoom, flame } = picture;
+  const plain = { selected: -1, hovered: -1, background: "#ffffff", accent: "#000000" };
+  return { tree, coloring, hits, zoom, flame, ...plain };
+}
+
+const TOP = 28;
+
 export function svg(picture: Picture): Blob {
-  const { tree, coloring } = picture;
-  const height = sceneHeight(tree) + 28;
+  const { tree, zoom } = picture;
+  const scene = sceneOf(picture);
+  const height = sceneHeight(tree) + TOP;
   const root = element("svg", {
     xmlns: SVG,
     viewBox: `0 0 ${WIDTH} ${height}`,
@@ -41,43 +53,43 @@ export function svg(picture: Picture): Blob {
   });
   root.append(element("rect", { width: WIDTH, height, fill: "#fff" }));
   root.append(element("text", { x: 4, y: 18, "font-size": 14 }, clean(picture.title)));
-  const scale = WIDTH / tree.sides[0]!.value[0]!;
   for (let i = 0; i < tree.n;) {
-    const width = tree.sides[0]!.value[i]! * scale;
-    if (width < 0.1) {
+    const above = i <= zoom && tree.end[i]! >= tree.end[zoom]!;
+    const [x, width] = span(scene, i, WIDTH);
+    const inside = above || (i > zoom && i < tree.end[zoom]!);
+    if (!inside || width < 0.1) {
       i = tree.end[i]!;
       continue;
     }
-    const row = picture.flame ? tree.depth - tree.level[i]! : tree.level[i]!;
-    root.append(box(picture, i, tree.x[i]! * scale, 28 + row * ROW, width, coloring));
+    root.append(box(picture, scene, i, x, width));
     i++;
   }
   return new Blob([new XMLSerializer().serializeToString(root)], { type: "image/svg+xml" });
 }
 
-function box(
-  picture: Picture,
-  node: number,
-  x: number,
-  y: number,
-  width: number,
-  coloring: Coloring,
-): Element {
+function box(picture: Picture, scene: Scene, node: number, x: number, width: number): Element {
+  const { tree } = scene;
   const group = element("g", {});
-  const fill = coloring.palette[coloring.index[node]!]!;
   const shown = Math.max(0.1, width - 0.75).toFixed(2);
+  const y = TOP + rowTop(scene, tree.level[node]!, sceneHeight(tree));
   group.append(
     element("title", {}, clean(picture.describe(node).join("\n"))),
-    element("rect", { x: x.toFixed(2), y, width: shown, height: ROW - 1, fill: hex(fill) }),
+    element("rect", {
+      x: x.toFixed(2),
+      y,
+      width: shown,
+      height: ROW - 1,
+      fill: hex(colorOf(scene, node)),
+    }),
   );
-  const name = picture.tree.names[picture.tree.name[node]!]!;
-  const text = fit(clean(label(name)), (width - 7) / LETTER);
+  const text = fit(clean(label(tree.names[tree.name[node]!]!)), (width - 7) / LETTER);
   if (text) group.append(element("text", { x: (x + 4).toFixed(2), y: y + 13 }, text));
   return group;
 }
 
 /** Readers of SVG outside browsers do not know `hsl()`. */
 function hex(hsl: string): string {
+  if (hsl.startsWith("#")) return hsl;
   const [hue, saturation, light] = hsl.match(/[\d.]+/g)!.map(Number) as [number, number, number];
   const s = saturation / 100;
   const l = light / 100;
@@ -92,13 +104,14 @@ function hex(hsl: string): string {
 }
 
 /** Twice the pixels, so that it stays sharp in a report; as tall as the canvas's limit allows. */
-export function png(scene: Scene): Promise<Blob | null> {
+export function png(picture: Picture): Promise<Blob | null> {
+  const scene = sceneOf(picture);
   const height = Math.min(sceneHeight(scene.tree), 8000);
   const canvas = document.createElement("canvas");
   canvas.width = WIDTH * 2;
   canvas.height = height * 2;
   const context = canvas.getContext("2d", { alpha: false })!;
   context.scale(2, 2);
-  paint(context, { ...scene, hovered: -1, selected: -1 }, { width: WIDTH, height, top: 0 });
+  paint(context, scene, { width: WIDTH, height, top: 0 });
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }

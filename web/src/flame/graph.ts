@@ -6,11 +6,23 @@ import { paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
 import type { Tree } from "./tree";
 
 export interface GraphEvents {
-  zoom(node: number): void;
+  /** `step` where it is one of many, which nobody goes back through one by one. */
+  zoom(node: number, step: boolean): void;
   select(node: number): void;
   menu(node: number, x: number, y: number): void;
   /** The lines of the tooltip and of what a screen reader says. */
   describe(node: number): string[];
+}
+
+export interface Shown {
+  tree: Tree;
+  coloring: Coloring;
+  flame: boolean;
+  zoom: number;
+  /** The node that stays selected in another tree that is newer data of the same; -1 for none. */
+  selected?: number;
+  /** The tree is newer data of the same: the place that it is scrolled to stays. */
+  newer?: boolean;
 }
 
 export class FlameGraph {
@@ -30,8 +42,8 @@ export class FlameGraph {
       tabindex: 0,
       role: "application",
       "aria-roledescription": "flame graph",
-      "aria-label": `${name}. Arrow keys walk the frames, Enter zooms in, Escape out.`,
     });
+    this.call(name);
     this.picture = h("div", { class: "picture" }, this.canvas);
     this.tip = h("div", { class: "tip", hidden: true });
     this.live = h("div", { class: "unseen", "aria-live": "polite" });
@@ -50,6 +62,11 @@ export class FlameGraph {
     this.listen();
   }
 
+  call(name: string): void {
+    const keys = "Arrow keys walk the frames, Enter zooms in, Escape out.";
+    this.canvas.setAttribute("aria-label", `${name}. ${keys}`);
+  }
+
   private listen(): void {
     const canvas = this.canvas;
     this.element.addEventListener("scroll", this.draw, { passive: true });
@@ -58,7 +75,9 @@ export class FlameGraph {
     canvas.addEventListener("pointerleave", () => this.hover(null));
     canvas.addEventListener("click", (event) => {
       const node = this.at(event);
-      if (node >= 0) this.zoomTo(node);
+      if (node < 0) return;
+      this.zoomTo(node);
+      this.hover(event);
     });
     canvas.addEventListener("contextmenu", (event) => {
       const node = this.at(event);
@@ -72,22 +91,30 @@ export class FlameGraph {
     });
   }
 
-  /** Shows a tree zoomed to a node; the same tree keeps its selection and scroll position. */
-  show(tree: Tree, coloring: Coloring, flame: boolean, zoom = 0): void {
-    const same = tree === this.scene.tree && flame === this.scene.flame;
-    Object.assign(this.scene, { tree, coloring, flame, zoom });
+  /** The same tree keeps its selection and scroll position. */
+  show(shown: Shown): void {
+    const { tree, coloring, flame, zoom, selected = -1, newer = false } = shown;
+    const { scene, element } = this;
+    const same = tree === scene.tree && flame === scene.flame;
+    if (same && coloring === scene.coloring && zoom === scene.zoom) return;
     if (same) {
+      Object.assign(scene, { coloring, zoom });
       this.draw();
       return;
     }
-    Object.assign(this.scene, { selected: -1, hovered: -1, hits: null });
+    const turned = flame !== scene.flame;
+    const fromEnd = element.scrollHeight - element.scrollTop;
+    Object.assign(scene, { tree, coloring, flame, zoom, selected, hovered: -1, hits: null });
     this.picture.style.height = `${sceneHeight(tree)}px`;
     this.hideTip();
-    this.paintNow();
-    if (flame) this.element.scrollTop = this.element.scrollHeight;
+    if (newer && !turned) {
+      if (flame) element.scrollTop = element.scrollHeight - fromEnd;
+    } else element.scrollTop = flame ? element.scrollHeight : 0;
+    this.draw();
   }
 
   highlight(hits: Uint8Array | null): void {
+    if (hits === this.scene.hits) return;
     this.scene.hits = hits;
     this.draw();
   }
@@ -100,11 +127,26 @@ export class FlameGraph {
     return this.scene.selected;
   }
 
-  zoomTo(node: number): void {
+  zoomTo(node: number, step = false): void {
     if (node < 0 || node >= this.scene.tree.n) return;
-    this.scene.zoom = node;
+    this.follow(node);
     this.select(node);
-    this.events.zoom(node);
+    this.events.zoom(node, step);
+  }
+
+  /** Zooms as another graph of the same nodes did. */
+  follow(node: number): void {
+    this.scene.zoom = node;
+    this.hideTip();
+    this.draw();
+  }
+
+  /** Marks what is selected in another graph of the same nodes. */
+  mark(node: number): void {
+    if (node === this.scene.selected) return;
+    this.scene.selected = node;
+    if (node >= 0) this.reveal(node);
+    this.draw();
   }
 
   select(node: number): void {
@@ -135,8 +177,7 @@ export class FlameGraph {
     return this.scene.flame ? Math.max(height, this.element.clientHeight) : height;
   }
 
-  /** Paints at once; `draw` waits for the next frame. */
-  paintNow(): void {
+  private paintNow(): void {
     const { clientWidth: width, clientHeight: height } = this.element;
     if (!width || !height) return;
     const ratio = pixelRatio();
@@ -181,7 +222,7 @@ export class FlameGraph {
     return -1;
   }
 
-  private hover(event: PointerEvent | null): void {
+  private hover(event: MouseEvent | null): void {
     const node = event ? this.at(event) : -1;
     if (node !== this.scene.hovered) {
       this.scene.hovered = node;
@@ -271,10 +312,6 @@ export class FlameGraph {
       if (tree.level[i] === level && tree.sides[0]!.value[i]! > 0) return i;
     }
     return node;
-  }
-
-  focus(): void {
-    this.canvas.focus({ preventScroll: true });
   }
 }
 

@@ -5,6 +5,7 @@ import { percent, quantity } from "../format";
 import { DataTable, type TableColumn } from "../table";
 import { kindColor } from "./colors";
 import { frame } from "./frames";
+import { label } from "./paint";
 import { total, totalsByName, type Tree } from "./tree";
 
 export interface NameRow {
@@ -26,6 +27,8 @@ export class NameTable {
   private readonly table: DataTable<NameRow>;
   private rows: NameRow[] = [];
   private columns: TableColumn<NameRow>[] = [];
+  private hits: Uint8Array | null = null;
+  private keep: ((row: NameRow) => boolean) | null = null;
 
   constructor(events: NameEvents) {
     this.table = new DataTable<NameRow>("Frames", {
@@ -33,6 +36,7 @@ export class NameTable {
       pick: (row) => events.pick(row.name),
       menu: (row, x, y) => events.menu(row.name, x, y),
       marked: (row) => events.marked(row.name),
+      key: (row) => row.name,
     });
   }
 
@@ -48,15 +52,25 @@ export class NameTable {
       const totals = sums.total.map((side) => side[id]!);
       if (!totals[0]) return;
       const self = sums.self.map((side) => side[id]!);
-      this.rows.push({ id, name, label: frame(name).label, self, total: totals });
+      this.rows.push({ id, name, label: label(name), self, total: totals });
     });
     this.columns = scale ? changeColumns(unit, scale) : plainColumns(unit, total(tree));
   }
 
-  show(order: string, hits: Uint8Array | null): void {
-    const shown = hits ? this.rows.filter((row) => hits[row.id]) : this.rows;
+  /** The frames that match, if anything is searched for; `of` names the question, see Shown. */
+  show(order: string, hits: Uint8Array | null, of = ""): void {
     const known = this.columns.some((column) => order.replace("-", "") === column.key);
-    this.table.show(shown, this.columns, known ? order : `-${this.columns.at(-1)!.key}`);
+    if (hits !== this.hits) {
+      this.hits = hits;
+      this.keep = hits ? (row) => hits[row.id] === 1 : null;
+    }
+    this.table.show({
+      rows: this.rows,
+      columns: this.columns,
+      order: known ? order : `-${this.columns.at(-1)!.key}`,
+      keep: this.keep,
+      of,
+    });
   }
 
   redraw(): void {
@@ -106,18 +120,24 @@ function plainColumns(unit: string, all: number): TableColumn<NameRow>[] {
 }
 
 function changeColumns(unit: string, scale: [number, number]): TableColumn<NameRow>[] {
-  const side = (key: string, title: string, s: number): TableColumn<NameRow> => ({
+  const shares = scale[0] !== 1 || scale[1] !== 1;
+  const side = (value: number, s: number) => {
+    const share = percent(value * scale[s - 1]!, 1);
+    const amount = quantity(value, unit);
+    return shares ? h("span", { title: amount }, share) : amount;
+  };
+  const column = (key: string, title: string, s: number): TableColumn<NameRow> => ({
     key,
     title,
     numeric: true,
     sort: (row) => row.total[s]! * scale[s - 1]!,
-    cell: (row) => (row.total[s] ? quantity(row.total[s]!, unit) : "–"),
+    cell: (row) => (row.total[s] ? side(row.total[s]!, s) : "–"),
   });
   const change = (row: NameRow) => row.total[2]! * scale[1] - row.total[1]! * scale[0];
   return [
     nameColumn(),
-    side("before", "Before", 1),
-    side("after", "After", 2),
+    column("before", "Before", 1),
+    column("after", "After", 2),
     {
       key: "change",
       title: "Change",

@@ -6,8 +6,11 @@ import type { Tree } from "./tree";
 
 export const ROW = 18;
 const FONT = '11.5px ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace';
-// What matches a search, what does not, and the ancestors of the zoomed frame.
-const EXTRA = ["#c77dff", "#a9adb5", "#c3c6cc"];
+export const MATCH = "#c77dff";
+/** Ancestors of the zoomed frame. */
+export const ABOVE = "#c3c6cc";
+// What matches a search, what does not, what lies above the zoom.
+const EXTRA = [MATCH, "#a9adb5", ABOVE];
 const INK = "#16181d";
 
 export interface Scene {
@@ -79,8 +82,14 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene, view: Fra
 export function span(scene: Scene, node: number, width: number): [number, number] {
   const { tree, zoom } = scene;
   if (node <= zoom && tree.end[node]! >= tree.end[zoom]!) return [0, width];
-  const scale = width / tree.sides[0]!.value[zoom]!;
+  const scale = perUnit(tree, zoom, width);
   return [(tree.x[node]! - tree.x[zoom]!) * scale, tree.sides[0]!.value[node]! * scale];
+}
+
+/** A side that lacks the zoomed frame has nothing to draw of it. */
+function perUnit(tree: Tree, zoom: number, width: number): number {
+  const value = tree.sides[0]!.value[zoom]!;
+  return value ? width / value : 0;
 }
 
 interface Boxes {
@@ -96,7 +105,7 @@ function collect(scene: Scene, view: Frame2D, picture: number): Boxes {
   const value = tree.sides[0]!.value;
   const count = scene.coloring.palette.length + EXTRA.length;
   const boxes: Boxes = { fills: Array.from({ length: count }, () => []), labels: [] };
-  const scale = view.width / value[zoom]!;
+  const scale = perUnit(tree, zoom, view.width);
   const left = x[zoom]!;
   const lastPixel = new Int32Array(tree.depth + 1).fill(-1);
   for (let i = 0; i < tree.n;) {
@@ -132,6 +141,13 @@ function fillOf(scene: Scene, node: number, above: boolean): number {
   const { palette, index } = scene.coloring;
   if (scene.hits) return palette.length + (scene.hits[scene.tree.name[node]!] ? 0 : 1);
   return above ? palette.length + 2 : index[node]!;
+}
+
+/** What `paint` fills a node with. */
+export function colorOf(scene: Scene, node: number): string {
+  const { tree, zoom, coloring } = scene;
+  const above = node < zoom && tree.end[node]! >= tree.end[zoom]!;
+  return [...coloring.palette, ...EXTRA][fillOf(scene, node, above)]!;
 }
 
 function write(

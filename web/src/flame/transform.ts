@@ -174,9 +174,10 @@ export function sandwich(tree: Tree, name: string): { callers: Tree; callees: Tr
   return { callers: mergeUp(tree, nodes, "value", -1), callees: mergeDown(tree, nodes) };
 }
 
-/** Only the stacks that run through a frame called `name`. */
+/** Only the stacks that run through a frame called `name`; the root alone where none does. */
 export function focused(tree: Tree, name: string): Tree {
   const keep = new Uint8Array(tree.n);
+  if (tree.n) keep[0] = 2;
   const weights = tree.sides.map(() => new Float64Array(tree.n));
   for (const node of nodesNamed(tree, name)) {
     keep.fill(1, node, tree.end[node]!);

@@ -1,0 +1,53 @@
+// Copies a text, also where the page is plain HTTP and the browser keeps its clipboard to itself.
+
+import { h } from "./dom";
+import { popoverAt } from "./popover";
+
+/** False where the text could not be copied; it then stands selected in a box of its own. */
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    if (copySelected(text)) return true;
+  }
+  showSelected(text);
+  return false;
+}
+
+/** The older way, which needs no secure page. */
+function copySelected(text: string): boolean {
+  const focused = document.activeElement as HTMLElement | null;
+  const field = h("textarea", { class: "unseen", "aria-hidden": "true" });
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  try {
+    return document.execCommand("copy");
+  } finally {
+    field.remove();
+    focused?.focus({ preventScroll: true });
+  }
+}
+
+function showSelected(text: string): void {
+  const field = h("textarea", { readonly: true, rows: 4, cols: 60, "aria-label": "Text to copy" });
+  field.value = text;
+  const hint = h("p", {}, "The browser does not let this page copy. Press Ctrl+C:");
+  popoverAt(innerWidth / 2 - 240, innerHeight / 3, [hint, field], {
+    role: "dialog",
+    label: "Copy",
+  });
+  field.select();
+}
+
+/** Says on the button that the text is copied, for a moment. */
+export async function copyFrom(opener: HTMLElement, text: string): Promise<void> {
+  if (!(await copyText(text))) return;
+  const before = opener.textContent;
+  if (before === COPIED) return;
+  opener.textContent = COPIED;
+  setTimeout(() => (opener.textContent = before), 1500);
+}
+
+const COPIED = "✓ copied";

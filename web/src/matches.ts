@@ -1,0 +1,72 @@
+// What a search finds in a tree, and which of it was gone to last.
+
+import { exactPath, outermost, pathOf, sum, total, type Tree } from "./flame/tree";
+import { percent } from "./format";
+import { compile, matchNames, type SearchBox } from "./search";
+
+export class Matches {
+  /** Per name, 1 where it matches; null without a search. */
+  hits: Uint8Array | null = null;
+  private tree: Tree | null = null;
+  private text = "";
+  private wrong = false;
+  private nodes: number[] = [];
+  /** Which match was gone to last; kept while the search stays, in newer data by its path. */
+  step = -1;
+  private exact: { names: string[]; name: string; hits: Uint8Array | null } | null = null;
+
+  find(tree: Tree, text: string): void {
+    if (tree === this.tree && text === this.text) return;
+    const at = this.tree && text === this.text ? this.nodes[this.step] : undefined;
+    const path = at === undefined ? null : pathOf(this.tree!, at);
+    const expression = compile(text);
+    const valid = expression instanceof RegExp;
+    const hits = valid ? matchNames(tree.names, expression) : null;
+    const value = tree.sides[0]!.value;
+    this.nodes = hits ? outermost(tree, (i) => i > 0 && hits[tree.name[i]!] === 1) : [];
+    this.nodes.sort((a, b) => value[b]! - value[a]!);
+    this.step = path ? this.nodes.indexOf(exactPath(tree, path)) : -1;
+    Object.assign(this, { tree, text, hits, wrong: expression !== null && !valid });
+  }
+
+  get count(): number {
+    return this.nodes.length;
+  }
+
+  /** The match that was gone to last; -1 without one. */
+  get current(): number {
+    return this.nodes[this.step] ?? -1;
+  }
+
+  /** The k-th match, the largest first; none for what is no place among them. */
+  goTo(k: number): void {
+    this.step = k >= 0 && k < this.count ? k : -1;
+  }
+
+  /** The next match; -1 without one. */
+  next(direction: 1 | -1): number {
+    if (!this.count) return -1;
+    const from = this.step < 0 && direction < 0 ? 0 : this.step;
+    this.goTo((from + direction + this.count) % this.count);
+    return this.current;
+  }
+
+  tell(search: SearchBox): void {
+    if (this.wrong) search.say("not a regular expression", true);
+    else if (!this.hits) search.say("");
+    else if (this.step >= 0) search.say(`${this.step + 1} of ${this.nodes.length}`);
+    else search.say(`${percent(sum(this.tree!, this.nodes), total(this.tree!))} matched`);
+  }
+
+  /** As `hits`, of this one name; null where there is no such name. */
+  exactly(name: string): Uint8Array | null {
+    const { names } = this.tree!;
+    if (this.exact?.names !== names || this.exact.name !== name) {
+      const at = names.indexOf(name);
+      const hits = at < 0 ? null : new Uint8Array(names.length);
+      if (hits) hits[at] = 1;
+      this.exact = { names, name, hits };
+    }
+    return this.exact.hits;
+  }
+}
