@@ -40,7 +40,10 @@ class FlamegraphQuestion:
 
 
 class Flamegraph(msgspec.Struct, frozen=True, rename={"own": "self"}):
-    """Columnar, preorder; 2.2 MB for 100,000 nodes where nested JSON takes 8.1."""
+    """Columnar, preorder; 2.4 MB for 100,000 nodes where nested JSON takes 8.1.
+
+    `count` is how many events each node sums: by the category's count column, else rows.
+    """
 
     table: str
     stack: str
@@ -52,6 +55,7 @@ class Flamegraph(msgspec.Struct, frozen=True, rename={"own": "self"}):
     level: list[int]
     value: list[Any]
     own: list[Any]
+    count: list[Any]
     total: Any
     rows: int
     meta: Meta
@@ -60,9 +64,10 @@ class Flamegraph(msgspec.Struct, frozen=True, rename={"own": "self"}):
 
 @dataclass(frozen=True, slots=True)
 class Stacks:
-    """Path -> value, and what the answer says about itself."""
+    """Path -> value, and what the answer says about itself; `events` are of the same paths."""
 
     values: list[tuple[Path, Any]]
+    events: list[int]
     rows: int
     plan: Plan
     notices: list[Notice]
@@ -75,19 +80,27 @@ class Stacks:
 
 async def flamegraph(reader: Reader, question: FlamegraphQuestion) -> Flamegraph:
     stacks = await folded(reader, question)
-    tree = await asyncio.to_thread(fold.tree, stacks.values)
+    return await asyncio.to_thread(_drawn, question, stacks)
+
+
+def _drawn(question: FlamegraphQuestion, stacks: Stacks) -> Flamegraph:
+    ordered = sorted(zip(stacks.values, stacks.events, strict=True))
+    shape = fold.shaped([path for (path, _), _ in ordered])
+    values = [value for (_, value), _ in ordered]
+    value = shape.totals(values)
     return Flamegraph(
         table=question.scope.category.table,
         stack=question.stack.name,
         value_column=question.value.name,
         unit=question.value.unit,
         by=",".join(column.name for column in question.by),
-        names=tree.names,
-        name=tree.name,
-        level=tree.level,
-        value=tree.value,
-        own=tree.own,
-        total=tree.value[0],
+        names=shape.names,
+        name=shape.name,
+        level=shape.level,
+        value=value,
+        own=shape.own(values),
+        count=shape.totals([events for _, events in ordered]),
+        total=value[0],
         rows=stacks.rows,
         meta=stacks.meta,
         notices=stacks.notices,
@@ -98,21 +111,22 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
     """Sum the scope's stacks; one path may come more than once."""
     columns = (*question.by, question.stack)
     limited = question.limit is not None
-    needs = (*columns, question.value.column)
+    needs = (*columns, *question.value.columns)
     planned = await plan(reader, question.scope, needs, single_rows=limited)
     if question.limit is not None:
         planned = first_rows(reader, planned, question.limit)
 
-    measures = (question.value.total, ROWS)
+    measures = (question.value.total, question.value.events, ROWS)
     groups = await summed(reader, planned, by_columns(*columns), measures)
     texts = [
         await labels(reader, column, {key[i] for key in groups})
         for i, column in enumerate(question.by)
     ]
     stacks = await frames(reader, {key[-1] for key in groups})
-    rows = sum(counted for _, counted in groups.values())
+    rows = sum(counted for _, _, counted in groups.values())
     return Stacks(
         await asyncio.to_thread(_paths, groups, texts, stacks),
+        [events for _, events, _ in groups.values()],
         rows,
         planned,
         await notices(reader, planned),
@@ -129,4 +143,4 @@ def _paths(
         by: tuple([names[part] for names, part in zip(texts, by, strict=True)])
         for by in {key[:-1] for key in groups}
     }
-    return [(roots[key[:-1]] + stacks[key[-1]], value) for key, (value, _) in groups.items()]
+    return [(roots[key[:-1]] + stacks[key[-1]], value) for key, (value, *_) in groups.items()]
