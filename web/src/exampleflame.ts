@@ -44,6 +44,6 @@ export function exampleFlame(unit: string): HTMLElement {
     describe: (node) => describe(tree, node, { unit }),
   });
   const coloring = colorByKind(tree, { levels: 0, names: new Uint8Array(names.length) });
-  graph.show({ tree: tree, coloring: coloring, flame: false, zoom: 0 });
+  graph.show({ tree, coloring, flame: false, zoom: 0 });
   return graph.element;
 }

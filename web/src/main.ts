@@ -252,12 +252,7 @@ async function start(): Promise<void> {
     fail("No categories", "The server has no readable category file; its log says why.");
     return;
   }
-  const asked = store.state.table;
-  if (!catalog.categories.some((one) => one.table === asked)) {
-    const first =
-      catalog.categories.find((one) => columnsWith(one, "stack").length) ?? catalog.categories[0]!;
-    store.set({ table: first.table }, "replace");
-  }
+  const told = mendAddress(store, catalog.categories);
   let page: Page | null = null;
   const context: Context = {
     store,
@@ -268,21 +263,23 @@ async function start(): Promise<void> {
     refresh: () => page?.refresh(),
     recheck: () => void page?.recheck(),
   };
-  page = new Page(context, addressNotices(asked, store.state, category(context)));
+  page = new Page(context, told);
 }
 
 /** What the address asks for and cannot have, and what is shown in its place. */
-function addressNotices(table: string, state: State, shown: Category | undefined): Notice[] {
+function mendAddress(store: Store, categories: Category[]): Notice[] {
   const told: string[] = [];
-  if (table && table !== shown?.table) {
-    told.push(`There is no data type ${table} here: this is ${shown?.prettyname ?? "none"}.`);
+  const { table } = store.state;
+  if (!categories.some((one) => one.table === table)) {
+    const first = categories.find((one) => columnsWith(one, "stack").length) ?? categories[0]!;
+    if (table) told.push(`There is no data type ${table} here: this is ${first.prettyname}.`);
+    store.set({ table: first.table }, "replace");
   }
-  for (const [key, text] of [
-    ["from", state.from],
-    ["to", state.to],
-  ] as const) {
+  for (const key of ["from", "to"] as const) {
+    const text = store.state[key];
     if (moment(text) !== null) continue;
     told.push(`${key}=${text} in the address is no time: ${INITIAL[key]} stands in for it.`);
+    store.set({ [key]: INITIAL[key] }, "replace");
   }
   return told.map((text) => ({ level: "warning", text }));
 }

@@ -1,0 +1,174 @@
+"""Slow, failed, cancelled and late answers: what is shown is what was asked for."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page, Route
+
+    from tests.browserfixtures import Complaints
+    from tests.serving import Serving
+
+pytestmark = pytest.mark.browser
+
+
+def _open(page: Page, server: Serving, query: str = "") -> Locator:
+    page.goto(f"{server.read}/?table=offcputime{query}")
+    frames = page.get_by_role("table", name="Frames")
+    expect(frames.get_by_text("do_fsync", exact=True)).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    return frames
+
+
+def _held(page: Page, pattern: str) -> list[Route]:
+    """Hold back what is asked at such addresses; the test continues it."""
+    held: list[Route] = []
+    page.route(re.compile(pattern), lambda route: held.append(route))  # noqa: PLW0108
+    return held
+
+
+def test_a_cancelled_question_can_be_asked_again(fleet: Serving, page: Page) -> None:
+    """What it left behind fades; a search does not send it again, its button does."""
+    _open(page, fleet)
+    held = _held(page, "/api/v1/flamegraph/.*process=web")
+    page.locator(".timeline .legend").get_by_role("button", name=re.compile("^web")).click()
+    over = page.locator(".graph .over")
+    over.get_by_role("button", name="Cancel").click()
+    expect(over).to_contain_text("Cancelled.")
+    expect(page.locator(".pair")).to_have_class(re.compile("stale"))
+    page.get_by_label("Search frames").fill("eval")
+    expect(page).to_have_url(re.compile("search=eval"))
+    assert len(held) == 1
+    page.unroute_all()
+    over.get_by_role("button", name="Try again").click()
+    expect(page.locator(".matched")).to_have_text(re.compile("matched"))
+    expect(page.locator(".pair")).not_to_have_class(re.compile("stale"))
+    expect(page.get_by_role("table", name="Frames").get_by_text("do_fsync")).to_have_count(0)
+
+
+def test_a_failed_question_leaves_no_picture_that_passes_for_its_answer(
+    fleet: Serving, page: Page, complaints: Complaints
+) -> None:
+    """Graph, table and timeline fade under the error, and come back with the next answer."""
+    complaints.expected = "status of 400"
+    _open(page, fleet)
+    page.get_by_role("button", name="+ filter").first.click()
+    page.get_by_label("Operator").select_option("regex")
+    page.get_by_label("Value", exact=True).last.fill("(")
+    page.get_by_role("button", name="Add").click()
+    expect(page.locator(".loader.failed").first).to_be_visible()
+    for faded in (".pair", ".rows", ".timeline canvas", ".heatmap canvas"):
+        expect(page.locator(faded).first).to_have_class(re.compile("stale"))
+    page.get_by_role("button", name=re.compile("Remove filter")).click()
+    expect(page.locator(".stale")).to_have_count(0)
+
+
+def test_a_comparison_with_a_failed_side_shows_none(
+    fleet: Serving, page: Page, complaints: Complaints
+) -> None:
+    """One side's answer beside the other's last one would be a comparison of nothing."""
+    complaints.expected = "status of 400"
+    _open(page, fleet, "&view=compare&base.from=same&base.filter=process=web")
+    query = "view=compare&base.from=same&base.filter=process__regex=(&filter=process=web"
+    page.goto(f"{fleet.read}/?table=offcputime&{query}")
+    expect(page.locator(".loader.failed")).to_have_count(1)
+    expect(page.locator(".side.baseline")).not_to_contain_text("min")
+
+
+def test_more_rows_come_once(fleet: Serving, page: Page) -> None:
+    """However often the button is pressed while they are on their way."""
+    page.goto(f"{fleet.read}/?table=offcputime&view=rows")
+    foot = page.locator(".foot")
+    expect(foot).to_contain_text("500 rows shown")
+    foot.get_by_role("button", name="more").dblclick()
+    expect(foot).to_contain_text(re.compile("8[0-9]{2} rows shown"))
+    page.wait_for_load_state("networkidle")
+    expect(foot).to_contain_text(re.compile("8[0-9]{2} rows shown"))
+    expect(foot.get_by_role("button", name="more")).to_have_count(0)
+
+
+def test_more_rows_that_do_not_come_say_so(
+    fleet: Serving, page: Page, complaints: Complaints
+) -> None:
+    """The rows that are there stay, and the further ones can be asked for again."""
+    complaints.expected = "ERR_FAILED"
+    page.goto(f"{fleet.read}/?table=offcputime&view=rows")
+    foot = page.locator(".foot")
+    expect(foot).to_contain_text("500 rows shown")
+    page.route(re.compile("cursor="), lambda route: route.abort())
+    foot.get_by_role("button", name="more").click()
+    expect(page.locator(".loader.failed")).to_contain_text("The server does not answer")
+    expect(foot).to_contain_text("500 rows shown")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    expect(foot).to_contain_text(re.compile("8[0-9]{2} rows shown"))
+
+
+def test_late_answers_change_nothing_in_another_view(fleet: Serving, page: Page) -> None:
+    """A comparison that comes when the flame graph is shown leaves its search alone."""
+    _open(page, fleet, "&search=do_fsync&filter=process=db&base.from=same&base.filter=process=web")
+    held = _held(page, "/api/v1/flamegraph/.*process=web")
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.locator(".side.baseline")).to_be_visible()
+    page.get_by_role("tab", name="Flame graph").click()
+    matched = page.locator(".matched")
+    expect(matched).to_have_text(re.compile("%"))
+    before = matched.inner_text()
+    (route,) = held
+    with page.expect_response(re.compile("process=web")):
+        route.continue_()
+    page.wait_for_timeout(100)
+    assert matched.inner_text() == before
+    page.get_by_role("tab", name="Compare").click()
+    expect(matched).not_to_have_text(before)
+
+
+def test_a_late_explanation_hides_no_other_table(fleet: Serving, page: Page) -> None:
+    """Why one table is empty is not said over another one that is not."""
+    held = _held(page, "/api/v1/rows/biolatency.*limit=1&")
+    page.goto(f"{fleet.read}/?table=biolatency")
+    expect(page.locator(".figures")).to_contain_text("0 rows")
+    page.get_by_label("Data type").select_option("agent")
+    rows = page.get_by_role("table", name="Rows")
+    page.get_by_role("tab", name="Rows").click()
+    expect(rows.locator("tbody tr").first).to_be_visible()
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(200)
+    expect(rows.locator("tbody tr").first).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("^No "))).to_have_count(0)
+
+
+@pytest.mark.parametrize("view", ["rows", "hosts"])
+def test_empty_tables_say_why(fleet: Serving, page: Page, view: str) -> None:
+    """Where no rows or hosts are left, the filter that hides them is offered for removal."""
+    page.goto(f"{fleet.read}/?table=offcputime&view={view}&filter=process=nobody")
+    page.get_by_role("button", name="Remove the filter Process is nobody").click()
+    expect(page.get_by_role("table", name=view.title()).locator("tbody tr").first).to_be_visible()
+    expect(page.locator(".empty")).to_have_count(0)
+
+
+def test_the_sandwich_says_what_it_waits_for(fleet: Serving, page: Page) -> None:
+    """Without a frame, and with one that no stack has."""
+    page.goto(f"{fleet.read}/?table=offcputime&view=sandwich")
+    expect(page.locator(".over")).to_contain_text("A frame that you choose in the table")
+    page.goto(f"{fleet.read}/?table=offcputime&view=sandwich&frame=no_such")
+    expect(page.locator(".over")).to_contain_text("No stack here runs through no_such")
+
+
+def test_a_new_category_appears_in_an_open_page(fleet: Serving, page: Page) -> None:
+    """Who opens the list finds what was dropped in since the page was opened."""
+    _open(page, fleet)
+    catalog = fleet.get("/api/v1/categories").json()
+    new = catalog["categories"][0] | {"table": "fresh", "prettyname": "Fresh rows"}
+    answer = catalog | {"categories": [*catalog["categories"], new]}
+    page.route("**/api/v1/categories", lambda route: route.fulfill(json=answer))
+    choice = page.get_by_label("Data type")
+    choice.focus()
+    expect(choice.locator("option[value=fresh]")).to_have_text("Fresh rows")
+    expect(choice).to_be_focused()
