@@ -1,0 +1,102 @@
+"""Links, ranges and times: what an address says, and what is typed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+    from tests.serving import Serving
+
+pytestmark = pytest.mark.browser
+
+
+def _open(page: Page, server: Serving, query: str = "") -> Locator:
+    page.goto(f"{server.read}/?table=offcputime{query}")
+    frames = page.get_by_role("table", name="Frames")
+    expect(frames.locator("tbody tr").first).to_be_visible()
+    return frames
+
+
+def test_a_shared_link_shows_the_same_times(fleet: Serving, page: Page) -> None:
+    """Not those of an hour before it is opened, unless that is what is meant."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    _open(page, fleet, "&live=1&search=futex")
+    share = page.get_by_role("button", name="share")
+    for item, times in (
+        ("Link to what is shown now", r"from=20\d\d-.*&to=20\d\d-"),
+        ("Link to last 1 h", r"live=1"),
+    ):
+        share.click()
+        page.get_by_role("menuitem", name=item).click()
+        expect(page.get_by_role("button", name="copied")).to_be_visible()
+        expect(share).to_be_visible(timeout=5_000)
+        link = page.evaluate("navigator.clipboard.readText()")
+        assert link.startswith(f"{fleet.read}/?")
+        assert "search=futex" in link
+        assert re.search(times, link)
+
+
+def test_an_address_that_cannot_be_had_says_so(fleet: Serving, page: Page) -> None:
+    """What is shown instead is said, not passed off as what was asked for."""
+    page.goto(f"{fleet.read}/?table=nothing&from=yesterday")
+    notices = page.locator(".notices")
+    expect(notices).to_contain_text("There is no data type nothing here: this is Off-CPU time.")
+    expect(notices).to_contain_text("from=yesterday in the address is no time: now-1h stands in")
+    expect(page.get_by_role("button", name="last 1 h")).to_be_visible()
+
+
+def test_times_are_typed_in_the_zone_that_is_shown(fleet: Serving, browser: Browser) -> None:
+    """Inputs, the range's button and the address mean the same moments."""
+    context = browser.new_context(timezone_id="Asia/Kolkata")
+    page = context.new_page()
+    page.goto(f"{fleet.read}/?table=offcputime&zone=local&from=2026-01-02T00:00:00Z&to=now")
+    times = page.locator(".range")
+    expect(times).to_contain_text("2026-01-02 05:30:00")
+    times.click()
+    expect(page.get_by_label("From", exact=True)).to_have_value("2026-01-02 05:30:00")
+    page.get_by_label("From", exact=True).fill("2026-01-03 12:00")
+    page.get_by_label("To", exact=True).fill("2026-01-03T12:00:00.25Z")
+    page.get_by_role("button", name="Show this range").click()
+    expect(page).to_have_url(re.compile("from=2026-01-03T06:30:00Z&to=2026-01-03T12:00:00.250000Z"))
+    context.close()
+
+
+def test_the_filter_form_begins_with_the_value(fleet: Serving, page: Page) -> None:
+    """Sizes are compared, in the units that a person writes, and read so on the chip."""
+    frames = _open(page, fleet)
+    page.get_by_role("button", name="+ filter").first.click()
+    value = page.get_by_label("Value", exact=True).last
+    expect(value).to_be_focused()
+    page.get_by_label("Column", exact=True).select_option("elapsed")
+    expect(page.get_by_label("Operator")).to_have_value("gte")
+    expect(value).to_have_attribute("placeholder", re.compile("5ms"))
+    value.fill("2s")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Off-CPU time \N{GREATER-THAN OR EQUAL TO} 2s")).to_be_visible()
+    expect(frames.get_by_text("eval", exact=True)).to_be_hidden()
+    page.goto(f"{fleet.read}/?table=offcputime&filter=elapsed__gte=5000")
+    expect(page.get_by_text("Off-CPU time \N{GREATER-THAN OR EQUAL TO} 5.00 ms")).to_be_visible()
+
+
+def test_only_the_last_completion_counts(fleet: Serving, page: Page) -> None:
+    """An answer that comes late offers nothing for what is typed by then."""
+    _open(page, fleet)
+    held: list[object] = []
+    page.route(re.compile("values/.*prefix=w"), lambda route: held.append(route))  # noqa: PLW0108
+    page.get_by_role("button", name="+ filter").first.click()
+    value = page.get_by_label("Value", exact=True).last
+    with page.expect_request(re.compile("values/.*prefix=w")):
+        value.fill("w")
+    value.fill("d")
+    expect(page.locator("datalist option[value=db]")).to_have_count(1)
+    (route,) = held
+    with page.expect_response(re.compile("prefix=w")):
+        route.continue_()  # type: ignore[attr-defined]
+    page.wait_for_timeout(100)
+    assert page.locator("datalist option").count() == 1
