@@ -1,55 +1,70 @@
-import { colorByKind } from "../../web/src/flame/colors";
-import { FlameGraph } from "../../web/src/flame/graph";
-import { NameTable } from "../../web/src/flame/names";
-import { makeTree, outermost, sum, type Tree } from "../../web/src/flame/tree";
-import { matchNames } from "../../web/src/search";
+import type { Context } from "../../web/src/context";
+import { FlameView } from "../../web/src/flameview";
+import { Notices, unknownNotices } from "../../web/src/notices";
+import { SearchBox } from "../../web/src/search";
+import { flameSource } from "../../web/src/source";
+import { Store } from "../../web/src/state";
+import type { FlameAnswer } from "../../web/src/types";
 import { offer } from "./harness";
 
-// With the table beside it, as on the page.
-const graph = new FlameGraph("benchmark", {
-  zoom: () => undefined,
-  select: () => undefined,
-  menu: () => undefined,
-  describe: () => [],
+// The page's own way, from the answer to the picture: table, breadcrumb, legend, address, search box.
+const store = new Store();
+const context: Context = {
+  store,
+  categories: [],
+  problems: [],
+  range: { from: 0, to: 1 },
+  sizes: null,
+  refresh: () => undefined,
+  recheck: () => undefined,
+};
+const search = new SearchBox(context);
+const notices = new Notices();
+const view = new FlameView("benchmark", context, search, () => []);
+store.follow(() => {
+  search.update();
+  view.update();
 });
-const table = new NameTable({
-  order: () => undefined,
-  pick: () => undefined,
-  menu: () => undefined,
-  marked: () => false,
-});
-document.querySelector("#place")!.append(graph.element, table.element);
-let tree: Tree;
+document.querySelector("#place")!.append(search.element, notices.element, view.element);
+const canvas = view.element.querySelector("canvas")!;
+const input = search.element.querySelector("input")!;
+let answer: FlameAnswer;
+
+/** Until what was typed is searched for. */
+async function type(text: string): Promise<void> {
+  input.value = text;
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+  while (store.state.search !== text) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** Where the middle of the widest child of the root is, as a share of the width. */
+function widest(): number {
+  const { level, value } = answer;
+  let [at, best, middle] = [0, 0, 0];
+  for (let i = 1; i < level.length; i++) {
+    if (level[i] !== 1) continue;
+    if (value[i]! > best) [best, middle] = [value[i]!, at + value[i]! / 2];
+    at += value[i]!;
+  }
+  return middle / value[0]!;
+}
 
 offer({
   load(text) {
-    const answer = JSON.parse(text);
-    tree = makeTree(answer.names, answer.name, answer.level, [answer]);
-    graph.show(
-      tree,
-      colorByKind(tree, {
-        levels: 0,
-        names: new Uint8Array(tree.names.length),
-      }),
-      false,
-    );
-    table.setTree(tree, "us", 0, null);
-    table.show("-total", null);
+    answer = JSON.parse(text);
+    const source = flameSource(answer, 0, "benchmark");
+    notices.say("stacks", unknownNotices(source.tree));
+    view.setSource(source);
   },
   zoom() {
-    const value = tree.sides[0]!.value;
-    let best = 1;
-    for (let i = 1; i < tree.n; i = tree.end[i]!)
-      if (value[i]! > value[best]!) best = i;
-    graph.zoomTo(best);
+    const box = canvas.getBoundingClientRect();
+    const clientX = box.left + widest() * box.width;
+    const place = { clientX, clientY: box.top + 27, bubbles: true };
+    canvas.dispatchEvent(new MouseEvent("click", place));
   },
-  search(text) {
-    const hits = matchNames(tree.names, new RegExp(text, "i"));
-    sum(
-      tree,
-      outermost(tree, (i) => hits[tree.name[i]!] === 1),
-    );
-    graph.highlight(hits);
-    table.show("-total", hits);
-  },
+  /** All letters but the last: after a slow search the next one waits for a pause. */
+  prepare: (text) => type(text.slice(0, -1)),
+  search: (text) => type(text),
 });

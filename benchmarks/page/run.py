@@ -44,6 +44,7 @@ class Node:
     name: str
     own: int
     value: int = 0
+    events: int = 0
     children: list[Node] = field(default_factory=list)
 
 
@@ -72,6 +73,7 @@ def make_tree(nodes: int) -> Node:
 def _sum(node: Node) -> int:
     node.children.sort(key=lambda child: child.name)
     node.value = node.own + sum(_sum(child) for child in node.children)
+    node.events = (node.own > 0) + sum(child.events for child in node.children)
     return node.value
 
 
@@ -83,12 +85,14 @@ def walk(node: Node, level: int = 0) -> Iterator[tuple[Node, int]]:
 
 def columnar(root: Node) -> Any:
     ids: dict[str, int] = {}
-    answer: dict[str, list[Any]] = {"name": [], "level": [], "value": [], "self": []}
+    columns = ("name", "level", "value", "self", "count")
+    answer: dict[str, list[Any]] = {column: [] for column in columns}
     for node, level in walk(root):
         answer["name"].append(ids.setdefault(node.name, len(ids)))
         answer["level"].append(level)
         answer["value"].append(node.value)
         answer["self"].append(node.own)
+        answer["count"].append(node.events)
     return answer | {"names": list(ids)}
 
 
@@ -140,7 +144,7 @@ def build(site: Path) -> None:
     sources = [f"{name}.ts" for name in SUBJECTS]
     options = ["--bundle", "--format=esm", "--minify", "--log-level=error", f"--outdir={site}"]
     subprocess.run([esbuild, *sources, *options], cwd=HERE, check=True)
-    style = (WEB / "src/style.css").read_text() + "#place > .flame, .rows { height: 800px }"
+    style = (WEB / "src/style.css").read_text() + "#place > .flameview { height: 840px }"
     (site / "style.css").write_text(style)
     for name in SUBJECTS:
         (site / f"{name}.html").write_text(

@@ -4,7 +4,7 @@ import type { Query } from "./api";
 import { category, chartOf, column, type Context } from "./context";
 import { copyText } from "./copy";
 import { Cover } from "./cover";
-import { button, h, replace } from "./dom";
+import { button, h, perFrame, replace } from "./dom";
 import { withFilter } from "./filters";
 import {
   colorByChange,
@@ -72,6 +72,10 @@ export class FlameView {
   private legended = "";
   private revealed = "";
   private swept: Uint8Array | null = null;
+  /** The end of the path is what matters; measured when all else stands. */
+  private readonly scrollCrumbs = perFrame(() => {
+    this.crumbs.scrollLeft = this.crumbs.scrollWidth;
+  });
 
   constructor(
     private readonly name: string,
@@ -289,7 +293,7 @@ export class FlameView {
       crumbs.unshift(h("span", { class: "chip text" }, `focus ${label(focus)}`, clear));
     }
     replace(this.crumbs, ...crumbs);
-    this.crumbs.scrollLeft = this.crumbs.scrollWidth;
+    this.scrollCrumbs();
   }
 
   private openExport(opener: HTMLElement): void {
