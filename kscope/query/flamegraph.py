@@ -13,6 +13,7 @@ from kscope.query.answer import Meta, Notice, meta, notices
 from kscope.query.names import frames, labels
 from kscope.query.scan import ROWS, first_rows, plan, summed
 from kscope.query.scan import columns as by_columns
+from kscope.query.values import count_of, sum_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,12 +112,13 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
     """Sum the scope's stacks; one path may come more than once."""
     columns = (*question.by, question.stack)
     limited = question.limit is not None
-    needs = (*columns, *question.value.columns)
+    count = count_of(question.scope.category)
+    needs = (*columns, question.value.column, count)
     planned = await plan(reader, question.scope, needs, single_rows=limited)
     if question.limit is not None:
         planned = first_rows(reader, planned, question.limit)
 
-    measures = (question.value.total, question.value.events, ROWS)
+    measures = (question.value.total, sum_of(count) if count else ROWS, ROWS)
     groups = await summed(reader, planned, by_columns(*columns), measures)
     texts = [
         await labels(reader, column, {key[i] for key in groups})

@@ -93,9 +93,15 @@ def _suggested(category: Category, columns: Mapping[str, Column], kind: str) -> 
 
 
 def _weight(category: Category, column: Column) -> Column | None:
-    counts = [each for each in category.columns if each.type.name == "count"]
+    count = count_of(category)
     sums = column.type.role is Role.VALUE and column.type.aggregate == "sum"
-    return counts[0] if sums and len(counts) == 1 and counts[0] != column else None
+    return count if sums and count != column else None
+
+
+def count_of(category: Category) -> Column | None:
+    """The column that says how many events a row sums; None where each row is one."""
+    counts = [each for each in category.columns if each.type.name == "count"]
+    return counts[0] if len(counts) == 1 else None
 
 
 def stack_of(category: Category, name: str) -> Column:

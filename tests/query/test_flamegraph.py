@@ -62,6 +62,14 @@ def test_without_by_the_stacks_of_all_processes_are_one_tree(client: World) -> N
     ]
 
 
+def test_each_node_says_how_many_events_it_sums(client: World) -> None:
+    """By the column of counts, whatever is summed; rows where a category has none."""
+    sums = ask(client, by="", value="count")
+    assert sums["count"] == sums["value"] == [18, 17, 6, 3, 3, 10]
+    assert ask(client, by="")["count"] == sums["count"]
+    assert ask(client, by="", value="rows")["count"] == sums["count"]
+
+
 def test_rows_can_be_counted_and_grouped_by_several_columns(client: World) -> None:
     """`value=rows` counts; `by=hostname,pid` makes two levels."""
     assert drawn(ask(client, by="hostname,pid", value="rows", process="mysqld")) == [
