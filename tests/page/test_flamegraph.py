@@ -134,7 +134,7 @@ def _pixel(page: Page, x: float, level: int) -> list[int]:
 
 def test_a_flame_graph_grows_upward_if_wished(shown: Page) -> None:
     """The root then lies at the bottom, and arrows go the way that the picture goes."""
-    shown.get_by_role("button", name="flame", exact=True).click()
+    shown.get_by_role("button", name="grow upward", exact=True).click()
     canvas = shown.get_by_role("application", name="Flame graph")
     box = canvas.bounding_box()
     assert box

@@ -54,7 +54,7 @@ def test_what_is_said_of_a_comparison_goes_with_it(fleet: Serving, page: Page) -
         expect(banner).not_to_contain_text("The baseline holds no rows")
 
 
-@pytest.mark.parametrize("name", ["leaf first", "flame", "collapse recursion"])
+@pytest.mark.parametrize("name", ["leaf first", "grow upward", "collapse recursion"])
 def test_a_switch_keeps_the_focus(fleet: Serving, page: Page, name: str) -> None:
     """Who works with keys goes on from where they pressed one."""
     _open(page, fleet)
