@@ -170,10 +170,38 @@ def test_more_rows_than_a_piece_are_all_there_once(world: World) -> None:
     assert len(listed) == 5001
 
 
+def test_a_series_may_have_any_name(world: World) -> None:
+    """Processes called `time` and `other` lose nothing beside the moment and the rest."""
+    base = waits()[0]
+    names = {"time": 4, "other": 3, "x": 2, "y": 1}
+    world.insert(
+        "offcputime", [base | {"process": name, "elapsed": of} for name, of in names.items()]
+    )
+    path = "/api/v1/timeseries/offcputime"
+    params = DAY | {"n": "2", "points": "1", "by": "process"}
+    lines = world.get(path, params=params | {"format": "ndjson"}).text.splitlines()
+    rows = [json.loads(line) for line in lines]
+    found = {(row["series"], row["rest"]): row["value"] for row in rows}
+    assert found == {("time", False): 4, ("other", False): 3, ("other", True): 3}
+    text = world.get(path, params=params | {"format": "csv"}).text
+    table = [line.split(",")[1:] for line in text.splitlines()[1:]]
+    assert table == [[row["series"], str(row["value"]), str(row["rest"]).lower()] for row in rows]
+
+
+def test_a_frame_named_as_the_root_keeps_its_name(world: World) -> None:
+    """`all` is a good name for a process and a function; the root of 2016 is another node."""
+    world.insert("offcputime", [waits()[0] | {"process": "all", "stack": "all;main"}])
+    tree = json.loads(export(world, "tree").content)
+    asked = {"offcputime": {"elements": ["stack", "elapsed"], "format": "flamegraph"}}
+    seed = world.post("/api", json=asked).json()
+    assert [tree["name"], tree["children"][0]["name"]] == ["all", "all"]
+    assert [seed["name"], seed["children"][0]["name"]] == ["root", "all"]
+
+
 @pytest.mark.parametrize(
     ("question", "header"),
     [
-        ("timeseries", "time,mysqld,nginx,a;b"),
+        ("timeseries", "time,series,value,rest"),
         ("heatmap", "time,lower,events"),
         ("histogram", "lower,upper,events"),
         ("top", "process,elapsed,share,rows"),

@@ -16,12 +16,12 @@ def nested(tree: Tree, root: str) -> bytes:
     Written piece by piece: a stack may be deeper than an encoder can recurse.
     """
     names = [msgspec.json.encode(name) for name in tree.names]
-    names[0] = msgspec.json.encode(root)
     levels = [*tree.level, 0]
     pieces: list[bytes] = []
     for i, (name, value) in enumerate(zip(tree.name, tree.value, strict=True)):
         level, following = levels[i], levels[i + 1]
-        pieces.append(b'{"name":%b,"value":%b' % (names[name], msgspec.json.encode(value)))
+        written = names[name] if i else msgspec.json.encode(root)
+        pieces.append(b'{"name":%b,"value":%b' % (written, msgspec.json.encode(value)))
         if following > level:
             pieces.append(b',"children":[')
         else:

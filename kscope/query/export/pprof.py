@@ -8,7 +8,10 @@ for which a protobuf library and its generated code would be a large dependency.
 from __future__ import annotations
 
 import gzip
+import math
 from typing import TYPE_CHECKING, Any
+
+from kscope.declare.columns import INT64_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +31,7 @@ def pprof(stacks: Sequence[tuple[Path, Any]], name: str, unit: str, span: TimeRa
     samples = []
     for path, value in sorted(stacks):
         places = [functions.setdefault(frame, len(functions) + 1) for frame in path]
-        samples.append(_bytes(2, _packed(1, reversed(places)) + _packed(2, [round(value)])))
+        samples.append(_bytes(2, _packed(1, reversed(places)) + _packed(2, [_int64(value)])))
     kind = _number(1, _text(texts, name)) + _number(2, _text(texts, _UNITS.get(unit, "count")))
     named = [
         # A function, and the one location in it.
@@ -36,8 +39,8 @@ def pprof(stacks: Sequence[tuple[Path, Any]], name: str, unit: str, span: TimeRa
         + _bytes(4, _number(1, place) + _bytes(4, _number(1, place)))
         for frame, place in functions.items()
     ]
-    times = _number(9, span.start * _NANOSECONDS)
-    times += _number(10, (span.end - span.start) * _NANOSECONDS)
+    times = _number(9, _int64(span.start * _NANOSECONDS))
+    times += _number(10, _int64((span.end - span.start) * _NANOSECONDS))
     table = [_bytes(6, text.encode()) for text in texts]
     body = b"".join([_bytes(1, kind), *samples, *named, *table, times])
     return gzip.compress(body, compresslevel=6, mtime=0)
@@ -45,6 +48,13 @@ def pprof(stacks: Sequence[tuple[Path, Any]], name: str, unit: str, span: TimeRa
 
 def _text(texts: dict[str, int], text: str) -> int:
     return texts.setdefault(text, len(texts))
+
+
+def _int64(value: float) -> int:
+    """Values beyond 64 bits stay at the end of the scale."""
+    if not math.isfinite(value):
+        return 0
+    return max(-INT64_MAX, min(round(value), INT64_MAX))
 
 
 def _varint(number: int) -> bytes:

@@ -34,10 +34,12 @@ def table(answer: Any) -> Table:
 
 @table.register(Timeseries)
 def _timeseries(answer: Timeseries) -> Table:
-    names = ["time", *(each.name for each in answer.series)]
-    values = zip(*(each.values for each in answer.series), strict=True)
-    rows = ((iso(time), *each) for time, each in zip(answer.times, values, strict=True))
-    return names, rows
+    # A row for each value: a series may have any name, `time` and that of the rest as well.
+    return ["time", "series", "value", "rest"], (
+        (iso(time), each.name, value, each.rest)
+        for each in answer.series
+        for time, value in zip(answer.times, each.values, strict=True)
+    )
 
 
 @table.register(Heatmap)
