@@ -114,13 +114,11 @@ async def aggregated(  # noqa: PLR0913 - what to read, how to group it, what to 
     name: str,
     *,
     most: int | None = None,
-) -> Aggregated | None:
-    """Aggregate in one reading of the rows; None where there are more keys than `most`."""
+) -> Aggregated:
+    """Aggregate in one reading of the rows; raises TooManyGroups."""
     if name in SIMPLE:
         chosen = SIMPLE[name]
         found = await summed(reader, plan, keys, (*chosen.measures(value), ROWS), most)
-        if most is not None and len(found) > most:
-            return None
         return Aggregated(
             {key: chosen.finish(measured[:-1]) for key, measured in found.items()},
             {key: measured[-1] for key, measured in found.items()},

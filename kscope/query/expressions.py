@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
 
 
+_PAIR = ("first", "second")
+_JSON_TEXT = "LONGTEXT CHARACTER SET utf8mb4"
+
+
 class position(sa.sql.functions.FunctionElement[int]):  # noqa: N801 - SQL functions are lower case
     """Where the second text first stands in the first, by bytes; 1 is its start, 0 is nowhere."""
 
@@ -26,6 +30,11 @@ class exact(sa.sql.functions.FunctionElement[str]):  # noqa: N801
 
     type = sa.Text()
     inherit_cache = True
+
+
+def as_text(value: Any) -> Any:
+    """MySQL gives an exact text as its bytes."""
+    return value.decode() if isinstance(value, bytes) else value
 
 
 class whole_divide(sa.sql.functions.FunctionElement[int]):  # noqa: N801
@@ -51,9 +60,31 @@ def ids(column: sa.ColumnElement[Any], values: Sequence[int]) -> sa.ColumnElemen
     return column.op("IN", is_comparison=True)(listed(sa.literal(document, sa.Text())))
 
 
+class listed_texts(sa.sql.functions.FunctionElement[Any]):  # noqa: N801
+    """The same of texts, as `exact` compares them."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
 def texts(column: sa.ColumnElement[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:
     """`column` is, byte for byte, one of `values`."""
-    return sa.or_(sa.false(), *(exact(column) == exact(sa.literal(text)) for text in values))
+    document = msgspec.json.encode(list(values)).decode()
+    found = listed_texts(sa.literal(document, sa.Text()))
+    return exact(column).op("IN", is_comparison=True)(found)
+
+
+class listed_pairs(sa.sql.functions.FunctionElement[Any]):  # noqa: N801
+    """The pairs of whole numbers in one bound JSON array, as a table of `first`, `second`."""
+
+    inherit_cache = True
+
+
+def pairs(values: Sequence[tuple[int, int]]) -> sa.TableValuedAlias:
+    document = msgspec.json.encode(values).decode()
+    table = listed_pairs(sa.literal(document, sa.Text()))
+    columns = [sa.column(name, sa.BigInteger()) for name in _PAIR]
+    return table.table_valued(*columns, name="listed")
 
 
 @compiles(position)
@@ -90,6 +121,34 @@ def _divide_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
 def _listed_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     document = compiler.process(element.clauses, **kw)
     return f"(SELECT value FROM json_each({document}))"  # noqa: S608 - a parameter's mark
+
+
+@compiles(listed_texts, "sqlite")
+def _listed_texts_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return _listed_sqlite(element, compiler, **kw)
+
+
+@compiles(listed_texts, "mysql")
+@compiles(listed_texts, "mariadb")
+def _listed_texts_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    document = compiler.process(element.clauses, **kw)
+    table = f"JSON_TABLE({document}, '$[*]' COLUMNS (text {_JSON_TEXT} PATH '$'))"
+    return f"(SELECT CAST(listed.text AS BINARY) FROM {table} AS listed)"  # noqa: S608 - a parameter's mark
+
+
+@compiles(listed_pairs, "sqlite")
+def _listed_pairs_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    document = compiler.process(element.clauses, **kw)
+    values = ", ".join(f"json_extract(value, '$[{i}]') AS {_PAIR[i]}" for i in (0, 1))
+    return f"(SELECT {values} FROM json_each({document}))"  # noqa: S608 - a parameter's mark
+
+
+@compiles(listed_pairs, "mysql")
+@compiles(listed_pairs, "mariadb")
+def _listed_pairs_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    document = compiler.process(element.clauses, **kw)
+    columns = ", ".join(f"{_PAIR[i]} BIGINT PATH '$[{i}]'" for i in (0, 1))
+    return f"JSON_TABLE({document}, '$[*]' COLUMNS ({columns}))"
 
 
 @compiles(listed, "mysql")

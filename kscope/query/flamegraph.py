@@ -131,7 +131,7 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
         [events for _, events, _ in groups.values()],
         rows,
         planned,
-        await notices(reader, planned),
+        notices(planned),
     )
 
 

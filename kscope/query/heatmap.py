@@ -77,10 +77,10 @@ class Histogram(msgspec.Struct, frozen=True):
 
 
 async def heatmap(reader: Reader, question: HeatmapQuestion) -> Heatmap:
-    length = step_length(question.scope.range, question.points)
-    planned = await _plan(reader, question, length)
+    wanted = step_length(question.scope.range, question.points)
+    planned = await _plan(reader, question, wanted)
     scale = await scale_of(reader, planned, question.value, question.scale, question.slots)
-    grid = steps(planned.range, length)
+    grid = steps(planned.range, planned.step or wanted)
     found = await sizes(reader, planned, lambda each: [grid.of(each)], question.value, scale)
     slots = _slots([slot for _, slot in found.events])
     counts = [[found.events.get((step, slot), 0) for slot in slots] for step in range(grid.count)]
@@ -95,7 +95,7 @@ async def heatmap(reader: Reader, question: HeatmapQuestion) -> Heatmap:
         upper=_upper(scale, slots),
         counts=counts,
         meta=meta(planned, found.total_rows),
-        notices=await _notices(reader, planned, question.value),
+        notices=_notices(planned, question.value),
     )
 
 
@@ -121,7 +121,7 @@ async def histogram(reader: Reader, question: HeatmapQuestion) -> Histogram:
             if each
         },
         meta=meta(planned, found.total_rows),
-        notices=await _notices(reader, planned, question.value),
+        notices=_notices(planned, question.value),
     )
 
 
@@ -139,6 +139,6 @@ def _upper(scale: Scale, slots: range) -> Any:
     return scale.lower(slots[-1] + 1) if slots else 0
 
 
-async def _notices(reader: Reader, planned: Plan, value: Value) -> list[Notice]:
+def _notices(planned: Plan, value: Value) -> list[Notice]:
     means = [Notice("info", MEAN_NOTE)] if value.weight else []
-    return [*await notices(reader, planned), *means]
+    return [*notices(planned), *means]

@@ -133,7 +133,7 @@ async def hosts(reader: Reader, question: HostsQuestion) -> Hosts:
         fleet=fleet,
         hosts=answers,
         meta=meta(planned, sum(sums.rows for sums in by_host.values())),
-        notices=[*await notices(reader, planned), *doubts],
+        notices=[*notices(planned), *doubts],
     )
 
 

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from kscope.query.filters import Group, conditions, parse_filter
 from kscope.query.names import labels
-from kscope.query.scan import Measure, columns, plan, summed
+from kscope.query.scan import Measure, columns, plan, sum_of, summed
 from kscope.query.scope import Scope
-from kscope.query.values import sum_of, value_of
+from kscope.query.values import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

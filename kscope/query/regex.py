@@ -14,14 +14,18 @@ import sqlalchemy as sa
 
 from kscope.declare.columns import Storage
 from kscope.query.errors import complain
+from kscope.query.expressions import as_text, exact
 from kscope.query.filters import conditions, resolved
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kscope.query.filters import Condition, Group
     from kscope.query.scope import Scope
     from kscope.store.base import Reader
 
 _MEMORY = 8 << 20
+_AT_ONCE = 2000
 
 
 def compiled(parameter: str, pattern: str) -> Any:
@@ -47,13 +51,20 @@ async def resolve(reader: Reader, scope: Scope) -> Group:
 
 
 async def _matches(reader: Reader, scope: Scope, where: Condition, pattern: Any) -> tuple[Any, ...]:
-    rows = await reader.fetch(_candidates(reader, scope, where))
-    return await asyncio.to_thread(_search, rows, pattern)
+    """Some at a time: there may be more texts than should be in memory at once."""
+    found: list[Any] = []
+    some: list[Any] = []
+    async for row in reader.stream(_candidates(reader, scope, where)):
+        some.append(row)
+        if len(some) == _AT_ONCE:
+            found += await asyncio.to_thread(_search, some, pattern)
+            some = []
+    return (*found, *await asyncio.to_thread(_search, some, pattern))
 
 
-def _search(rows: Any, pattern: Any) -> tuple[Any, ...]:
+def _search(rows: Sequence[Sequence[Any]], pattern: Any) -> list[Any]:
     search = pattern.search
-    return tuple(key for key, text in rows if search(text))
+    return [as_text(key) for key, text in rows if search(as_text(text))]
 
 
 def _candidates(reader: Reader, scope: Scope, where: Condition) -> sa.Select[Any]:
@@ -64,6 +75,6 @@ def _candidates(reader: Reader, scope: Scope, where: Condition) -> sa.Select[Any
         case Storage.STRING_ID:
             return sa.select(dictionaries.string.c.id, dictionaries.string.c.text)
     rows = reader.schema.categories[scope.category.table].rows
-    text = rows.c[where.column.name]
+    text: sa.ColumnElement[Any] = exact(rows.c[where.column.name])
     inside = rows.c.time.between(scope.range.start, scope.range.end - 1)
     return sa.select(text, text.label("again")).where(inside).distinct()

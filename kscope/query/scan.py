@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
-from kscope.declare.columns import Role
+from kscope.declare.columns import Role, Storage
 from kscope.query import regex
+from kscope.query.errors import Complaint, QueryError
+from kscope.query.expressions import as_text, exact, ids
 from kscope.query.filters import clause, conditions
+from kscope.query.recorded import Replayed, replayed
 from kscope.query.timerange import TimeRange
+from kscope.store.base import NumberOverflow
 from kscope.store.planner import SECOND
 
 if TYPE_CHECKING:
@@ -26,16 +30,22 @@ if TYPE_CHECKING:
     from kscope.store.base import Reader
     from kscope.store.planner import Segment
 
+    Expression = Callable[[Segment], sa.ColumnElement[Any]]
     Expressions = Callable[[Segment], Sequence[sa.ColumnElement[Any]]]
+    Select = Callable[[Sequence[Expression]], sa.Select[Any]]
     Merge = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """An aggregate of a segment's rows, and how those of two segments become one."""
+    """An aggregate of a segment's rows, and how those of two segments become one.
 
-    of: Callable[[Segment], sa.ColumnElement[Any]]
+    `halves` are the sums of the upper and of the lower bits, where a sum may pass 64 of them.
+    """
+
+    of: Expression
     merge: Merge = operator.add
+    halves: tuple[Expression, ...] = ()
 
 
 def _rows(segment: Segment) -> sa.ColumnElement[Any]:
@@ -43,6 +53,33 @@ def _rows(segment: Segment) -> sa.ColumnElement[Any]:
 
 
 ROWS = Measure(_rows)
+_HALF = 31
+
+
+def sum_of(column: Column) -> Measure:
+    def stored(segment: Segment) -> sa.ColumnElement[Any]:
+        return segment.table.c[column.name]
+
+    whole = column.type.storage is Storage.INTEGER
+    halves = (
+        lambda segment: sa.func.sum(stored(segment).bitwise_rshift(_HALF)),
+        lambda segment: sa.func.sum(stored(segment).bitwise_and(2**_HALF - 1)),
+    )
+    return Measure(lambda segment: sa.func.sum(stored(segment)), halves=halves if whole else ())
+
+
+# What an answer is made of is kept in memory: so many groups take some hundred megabytes.
+MOST_GROUPS = 500_000
+
+
+class TooManyGroups(QueryError):  # noqa: N818 - named for what it tells
+    """There are more groups than a question may have."""
+
+    def __init__(self, most: int) -> None:
+        text = f"too many groups (over {most:,}): filter, group by less or ask for less time"
+        super().__init__(Complaint("by", text))
+
+
 # In microseconds of rows, and in buckets of sums: below, a second connection takes longer to ask,
 # and two answers longer to merge, than is saved.
 _WORTH_SHARING = 300 * 1_000_000
@@ -54,7 +91,8 @@ class Plan:
     """What the store planned for a scope, and its filters with their patterns resolved.
 
     `segments` are those of the store's plan, some of them cut in two so that two connections
-    share the work. The range may be wider than asked for, as `notices` then say.
+    share the work. The range may be wider than asked for, and the `step` longer, as `notices`
+    then say.
     """
 
     range: TimeRange
@@ -63,6 +101,8 @@ class Plan:
     source: str
     notices: tuple[str, ...]
     started: float
+    replayed: Replayed
+    step: int | None = None
 
     @property
     def elapsed_ms(self) -> float:
@@ -99,6 +139,8 @@ async def plan(
         planned.source,
         tuple(planned.notices),
         started,
+        await replayed(reader),
+        planned.step,
     )
 
 
@@ -127,14 +169,59 @@ async def summed(
 ) -> dict[tuple[Any, ...], list[Any]]:
     """Key -> measures, over all segments; a measure of no value is None.
 
-    With `most` there may be one key more, which says that there are too many.
+    Raises TooManyGroups where there are more keys than `most`, or than an answer may have.
     """
+    most = MOST_GROUPS if most is None else most
+    wanted = [*measures, *_recorded(plan)]
     segments = await _shared_out(reader, plan)
-    statements = [_grouped(reader, plan, segment, keys, measures) for segment in segments]
-    if most is not None:
-        statements = [statement.limit(most + 1) for statement in statements]
-    answers = await asyncio.gather(*(reader.fetch(statement) for statement in statements))
-    return await asyncio.to_thread(_merged, answers, [measure.merge for measure in measures])
+
+    def select(segment: Segment) -> Select:
+        return lambda measures: _grouped(reader, plan, segment, keys, measures).limit(most + 1)
+
+    answers = await asyncio.gather(*(_asked(reader, wanted, select(each)) for each in segments))
+    merged = await asyncio.to_thread(_merged, answers, [measure.merge for measure in wanted])
+    if len(merged) > most:
+        raise TooManyGroups(most)
+    if plan.replayed.hosts:
+        last = [found.pop() for found in merged.values()]
+        plan.replayed.seen |= any(last)
+    return merged
+
+
+def _recorded(plan: Plan) -> list[Measure]:
+    """Was any row replayed? Read with the others: it costs no second look at the rows."""
+    if not plan.replayed.hosts:
+        return []
+    return [Measure(lambda segment: sa.func.max(is_recorded(plan, segment)), max)]
+
+
+def is_recorded(plan: Plan, segment: Segment) -> sa.ColumnElement[int]:
+    return sa.case((ids(segment.table.c.hostname, plan.replayed.hosts), 1), else_=0)
+
+
+async def _asked(
+    reader: Reader, measures: Sequence[Measure], select: Select
+) -> Sequence[Sequence[Any]]:
+    try:
+        return await reader.fetch(select([measure.of for measure in measures]))
+    except NumberOverflow:
+        # SQLite refuses a sum beyond 64 bits: absurd values of one host must not end all answers.
+        halves = [of for measure in measures for of in (measure.halves or (measure.of,))]
+        return [_joined(row, measures) for row in await reader.fetch(select(halves))]
+
+
+def _joined(row: Sequence[Any], measures: Sequence[Measure]) -> list[Any]:
+    """Put the halves of each sum together again."""
+    width = len(row) - sum(len(measure.halves or (0,)) for measure in measures)
+    found = iter(row[width:])
+    joined = list(row[:width])
+    for measure in measures:
+        value = next(found)
+        if measure.halves:
+            lower = next(found)
+            value = None if value is None else (int(value) << _HALF) + int(lower)
+        joined.append(value)
+    return joined
 
 
 async def _shared_out(reader: Reader, plan: Plan) -> list[Segment]:
@@ -172,7 +259,13 @@ async def _middle(reader: Reader, segment: Segment) -> int | None:
 
 def columns(*named: Column) -> Expressions:
     """Group by these columns as they are stored."""
-    return lambda segment: [segment.table.c[column.name] for column in named]
+    return lambda segment: [stored(segment, column) for column in named]
+
+
+def stored(segment: Segment, column: Column) -> sa.ColumnElement[Any]:
+    """A column as a group's key: MySQL would count texts that end in spaces as one."""
+    value = segment.table.c[column.name]
+    return exact(value) if column.type.storage is Storage.TEXT else value
 
 
 def inside(reader: Reader, plan: Plan, segment: Segment) -> sa.ColumnElement[bool]:
@@ -181,10 +274,14 @@ def inside(reader: Reader, plan: Plan, segment: Segment) -> sa.ColumnElement[boo
 
 
 def _grouped(
-    reader: Reader, plan: Plan, segment: Segment, keys: Expressions, measures: Sequence[Measure]
+    reader: Reader,
+    plan: Plan,
+    segment: Segment,
+    keys: Expressions,
+    measures: Sequence[Expression],
 ) -> sa.Select[Any]:
     by = [key.label(f"key_{i}") for i, key in enumerate(keys(segment))]
-    found = [each.of(segment).label(f"measure_{i}") for i, each in enumerate(measures)]
+    found = [of(segment).label(f"measure_{i}") for i, of in enumerate(measures)]
     statement = sa.select(*by, *found).where(inside(reader, plan, segment))
     return statement.group_by(*by) if by else statement
 
@@ -196,7 +293,10 @@ def _merged(
     for answer in answers:
         for row in answer:
             width = len(row) - len(merges)
-            key, found = tuple(row[:width]), [_number(value) for value in row[width:]]
+            key = tuple(row[:width])
+            if bytes in map(type, key):
+                key = tuple(map(as_text, key))
+            found = [_number(value) for value in row[width:]]
             before = merged.get(key)
             merged[key] = found if before is None else _both(before, found, merges)
     return merged

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,8 @@ import sqlalchemy as sa
 
 from kscope.declare.columns import Role
 from kscope.query.errors import complain
-from kscope.query.expressions import log2_slot, whole
-from kscope.query.scan import ROWS, Measure, inside, summed
+from kscope.query.expressions import as_text, log2_slot, whole
+from kscope.query.scan import ROWS, Measure, inside, is_recorded, summed
 from kscope.store.encode import histogram_counts
 
 if TYPE_CHECKING:
@@ -32,17 +33,21 @@ LOG2, LINEAR = "log2", "linear"
 SCALES = (LOG2, LINEAR)
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 _ROWS_PER_TURN = 2000
+# Of floats: from here on not every whole number is one.
+_EXACT = 2**53
+_NARROWEST = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
     """Slot i holds the sizes from `lower(i)` up to but without `lower(i + 1)`.
 
-    `width` 0 stands for powers of two.
+    `width` 0 stands for powers of two. Slots go from 0 to `last`.
     """
 
     start: float = 0.0
     width: float = 0.0
+    last: int = 62
 
     @property
     def name(self) -> str:
@@ -51,8 +56,9 @@ class Scale:
     def lower(self, slot: int) -> int | float:
         if not self.width:
             return 2**slot if slot else 0
-        bound = self.start + slot * self.width
-        return int(bound) if bound.is_integer() else bound
+        # Halved as in _slot.
+        bound = _finite((self.start / 2 + slot * (self.width / 2)) * 2)
+        return int(bound) if bound.is_integer() and abs(bound) < _EXACT else bound
 
 
 def scale_name(value: Value, given: str) -> str:
@@ -75,15 +81,21 @@ async def scale_of(reader: Reader, plan: Plan, value: Value, name: str, slots: i
     most = Measure(lambda segment: sa.func.max(value.size(segment)), max)
     found = await summed(reader, plan, lambda _: [], (least, most))
     low, high = next(iter(found.values()), [None, None])
-    if low is None:
-        return Scale(0.0, 1.0)
-    width = _round_width((high - low) / slots)
-    return Scale(math.floor(low / width) * width, width)
+    if low is None or high is None:
+        return Scale(0.0, 1.0, 0)
+    # Divided first: the difference of two floats may be none.
+    width = _round_width(high / slots - low / slots)
+    start = _finite(math.floor(low / width) * width)
+    return Scale(start, width, int(high / width - start / width))
+
+
+def _finite(number: float) -> float:
+    return max(-sys.float_info.max, min(number, sys.float_info.max))
 
 
 def _round_width(width: float) -> float:
     """Give the next of 1, 2, 5, 10, ...: bounds that a person can read."""
-    if width <= 0:
+    if width < _NARROWEST:
         return 1.0
     power = 10.0 ** math.floor(math.log10(width))
     return float(next(power * step for step in (1, 2, 5, 10) if power * step >= width))
@@ -110,16 +122,20 @@ async def sizes(reader: Reader, plan: Plan, keys: Expressions, value: Value, sca
         return [*keys(segment), _slot(segment, value, scale)]
 
     counted = await summed(reader, plan, with_slot, (value.events, ROWS))
-    return Sized(
-        {key: events for key, (events, _) in counted.items() if events and key[-1] is not None},
-        {key: rows for key, (_, rows) in counted.items()},
-    )
+    found: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+    for (*key, slot), (events, _) in counted.items():
+        if events and slot is not None:
+            # A row that came since the scale was read may lie outside of it.
+            found[(*key, max(0, min(slot, scale.last)))] += events
+    return Sized(found, {key: rows for key, (_, rows) in counted.items()})
 
 
 def _slot(segment: Segment, value: Value, scale: Scale) -> sa.ColumnElement[Any]:
     assert value.column is not None
     if scale.width:
-        return whole((value.size(segment) - sa.literal(scale.start)) / sa.literal(scale.width))
+        # Halved, which is exact: the difference of two floats may be none.
+        above = value.size(segment) / 2.0 - sa.literal(scale.start / 2, sa.Double())
+        return whole(above / sa.literal(scale.width / 2, sa.Double()))
     table = segment.table
     weight = [table.c[value.weight.name]] if value.weight else []
     return log2_slot(table.c[value.column.name], *weight)
@@ -131,10 +147,13 @@ async def _of_histograms(reader: Reader, plan: Plan, keys: Expressions, value: V
     counts: defaultdict[tuple[Any, ...], int] = defaultdict(int)
     rows: defaultdict[tuple[Any, ...], int] = defaultdict(int)
     for segment in plan.segments:
-        shown = (*keys(segment), segment.weight, segment.table.c[value.column.name])
+        again = is_recorded(plan, segment) if plan.replayed.hosts else sa.literal_column("0")
+        shown = (*keys(segment), again, segment.weight, segment.table.c[value.column.name])
         statement = sa.select(*shown).where(inside(reader, plan, segment))
         number = 0
-        async for *key, weight, stored in reader.stream(statement):
+        async for *parts, recorded, weight, stored in reader.stream(statement):
+            key = [as_text(part) for part in parts]
+            plan.replayed.seen |= bool(recorded)
             rows[(*key, None)] += weight
             for slot, events in histogram_counts(stored).items():
                 counts[(*key, slot)] += events

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import sqlalchemy as sa
 
+from kscope.declare.columns import Storage
 from kscope.query.aggregates import Aggregated, adds, aggregated, needs_single_rows
 from kscope.query.answer import Meta, Notice, meta, notices
+from kscope.query.expressions import texts
 from kscope.query.names import labels
-from kscope.query.scan import columns, plan, summed
+from kscope.query.scan import TooManyGroups, columns, plan, stored, summed
 from kscope.query.timesteps import Steps, step_length, steps
 from kscope.query.top import quantile_notices, unit
 
@@ -67,11 +69,11 @@ class Timeseries(msgspec.Struct, frozen=True):
 
 
 async def timeseries(reader: Reader, question: TimeseriesQuestion) -> Timeseries:
-    length = step_length(question.scope.range, question.points)
+    wanted = step_length(question.scope.range, question.points)
     needs = (question.by, *question.value.columns)
     single = needs_single_rows(question.value, question.aggregate)
-    planned = await plan(reader, question.scope, needs, single_rows=single, step=length)
-    grid = steps(planned.range, length)
+    planned = await plan(reader, question.scope, needs, single_rows=single, step=wanted)
+    grid = steps(planned.range, planned.step or wanted)
     shown, found = await _measured(reader, planned, question, grid)
     return Timeseries(
         table=question.scope.category.table,
@@ -83,7 +85,7 @@ async def timeseries(reader: Reader, question: TimeseriesQuestion) -> Timeseries
         times=grid.times,
         series=await _series(reader, question, grid, shown, found.values),
         meta=meta(planned, found.total_rows),
-        notices=[*await notices(reader, planned), *quantile_notices(question.aggregate)],
+        notices=[*notices(planned), *quantile_notices(question.aggregate)],
     )
 
 
@@ -97,18 +99,16 @@ async def _measured(
     """
     ask = partial(aggregated, reader, planned, value=question.value, name=question.aggregate)
     if question.by is None:
-        every = await ask(keys=lambda segment: [grid.of(segment)])
-        assert every is not None
-        return [], every
+        return [], await ask(keys=lambda segment: [grid.of(segment)])
+    by = question.by
     if adds(question.aggregate):
-        by = question.by.name
-        found = await ask(keys=lambda each: [grid.of(each), each.table.c[by]], most=_MOST_GROUPS)
-        if found is not None:
+        try:
+            found = await ask(keys=lambda at: [grid.of(at), stored(at, by)], most=_MOST_GROUPS)
             return _with_rest(found, question.n)
+        except TooManyGroups:
+            pass
     shown = await _largest(reader, planned, question)
-    found = await ask(keys=_keys(grid, question.by, shown))
-    assert found is not None
-    return shown, found
+    return shown, await ask(keys=_keys(grid, by, shown))
 
 
 def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
@@ -134,8 +134,9 @@ def _keys(grid: Steps, by: Column, shown: Sequence[Any]) -> Expressions:
     """The step and the group; NULL for the rest, so that the answer stays small."""
 
     def keys(segment: Segment) -> list[sa.ColumnElement[Any]]:
-        group = segment.table.c[by.name]
-        return [grid.of(segment), sa.case((group.in_(shown), group), else_=sa.null())]
+        column, group = segment.table.c[by.name], stored(segment, by)
+        among = texts(column, shown) if by.type.storage is Storage.TEXT else group.in_(shown)
+        return [grid.of(segment), sa.case((among, group), else_=sa.null())]
 
     return keys
 

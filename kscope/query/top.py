@@ -12,6 +12,7 @@ from kscope.query.answer import Meta, Notice, meta, notices
 from kscope.query.names import labels
 from kscope.query.scan import columns, plan
 from kscope.query.sizes import QUANTILES
+from kscope.query.values import ROWS_NAME
 
 if TYPE_CHECKING:
     from kscope.declare.model import Column
@@ -59,7 +60,6 @@ async def top(reader: Reader, question: TopQuestion) -> Top:
     planned = await plan(reader, question.scope, needs, single_rows=single)
     keys = columns(*question.by)
     found = await aggregated(reader, planned, keys, question.value, question.aggregate)
-    assert found is not None
     values = found.values
     ranked = sorted(found.rows, key=lambda key: (-(values.get(key) or 0), key))
     shown = ranked[: question.n]
@@ -86,12 +86,14 @@ async def top(reader: Reader, question: TopQuestion) -> Top:
             for key in shown
         ],
         meta=meta(planned, found.total_rows),
-        notices=[*await notices(reader, planned), *quantile_notices(question.aggregate)],
+        notices=[*notices(planned), *quantile_notices(question.aggregate)],
     )
 
 
 def unit(value: Value, aggregate: str) -> str:
-    return "events" if aggregate == "count" and value.weight else value.unit
+    if aggregate == "count":
+        return "events" if value.weight else ROWS_NAME
+    return value.unit
 
 
 def quantile_notices(aggregate: str) -> list[Notice]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from kscope.declare.columns import Role
 from kscope.query.errors import complain, one_of
 from kscope.query.expressions import as_double
-from kscope.query.scan import ROWS, Measure
+from kscope.query.scan import ROWS, Measure, sum_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,10 +62,6 @@ class Value:
         return size / as_double(sa.func.nullif(segment.table.c[self.weight.name], 0))
 
 
-def sum_of(column: Column) -> Measure:
-    return Measure(lambda segment: sa.func.sum(segment.table.c[column.name]))
-
-
 def value_of(
     category: Category, name: str, kind: str = "", *roles: Role, rows: bool = True
 ) -> Value:
@@ -81,6 +77,18 @@ def value_of(
     if chosen not in ("", ROWS_NAME) or not rows:
         raise complain("value", one_of("value column", chosen, allowed))
     return Value(None)
+
+
+def share_value_of(category: Category, name: str) -> Value:
+    """A value whose parts make a whole: no measured one, which may be negative."""
+    value = value_of(category, name, "flamegraph")
+    if value.column is None or value.column.type.name != "float":
+        return value
+    adding = [each for each in category.with_role(Role.VALUE) if each.type.name != "float"]
+    if name:
+        allowed = ", ".join([*(each.name for each in adding), ROWS_NAME])
+        raise complain("value", f"{name} may be negative and has no shares. Allowed: {allowed}")
+    return value_of(category, adding[0].name if adding else ROWS_NAME)
 
 
 def _suggested(category: Category, columns: Mapping[str, Column], kind: str) -> str:
@@ -117,7 +125,7 @@ def stack_of(category: Category, name: str) -> Column:
 
 def groups_of(category: Category, names: str, parameter: str = "by") -> tuple[Column, ...]:
     """The columns of `a,b`, none for an empty text."""
-    groupable = (Role.DIMENSION, Role.IDENTITY, Role.TIME)
+    groupable = (Role.DIMENSION, Role.IDENTITY, Role.TIME, Role.STACK)
     columns = {column.name: column for column in category.with_role(*groupable)}
     wanted = [name for name in names.split(",") if name]
     for name in wanted:

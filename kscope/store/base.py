@@ -83,12 +83,17 @@ class QueryTimeout(StoreError):  # noqa: N818
     """A statement was ended at its deadline."""
 
 
+class NumberOverflow(StoreError):  # noqa: N818
+    """A sum passed 64 bits, on an engine whose sums have no more."""
+
+
 class Reader(Protocol):
     """The read-only side. Statements are SQLAlchemy Core over the tables of `schema`.
 
     Values come as the engine gives them: times as microseconds, booleans as 0 and 1, histograms as
     `slot:count` text, decimals as int or float. A statement that takes longer than the deadline is
-    ended on the engine and raises QueryTimeout; one that is cancelled is ended as well.
+    ended on the engine and raises QueryTimeout; one that is cancelled is ended as well. A sum that
+    the engine cannot hold raises NumberOverflow.
     """
 
     dialect: str

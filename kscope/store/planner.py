@@ -63,14 +63,15 @@ class Segment:
 class Plan:
     """Segments in the order of time, without gaps or overlaps, over `start <= time < stop`.
 
-    The range is wider than the one asked for where only sums are left of its edges; `notices` say
-    so in words for the page.
+    The range is wider than the one asked for where only sums are left of its edges, and so is the
+    `step` (us); `notices` say so in words for the page.
     """
 
     start: int
     stop: int
     segments: Sequence[Segment]
     notices: Sequence[str] = ()
+    step: int | None = None
 
     @property
     def source(self) -> str:
@@ -113,21 +114,37 @@ def plan(
     A question about an identity (a pid) or about the distribution of single rows' values names a
     column that only rows have: give `columns` that column, or "seq" to insist on rows. `step`, in
     us, is for answers over time: only sums whose bucket divides it are used, and the answer's bins
-    must then begin at multiples of `step`. `progress` is by bucket in seconds; 0 is the rows.
+    must then begin at multiples of the plan's `step`, which is longer where only sums of longer
+    buckets are left. `progress` is by bucket in seconds; 0 is the rows.
     """
     fitting = [
         _Level(rollup.table, rollup.rollup.bucket, progress.get(rollup.rollup.bucket, Progress()))
         for rollup in reversed(tables.rollups)
-        if _answers(rollup.table, columns) and _divides(rollup.rollup.bucket, step)
+        if _answers(rollup.table, columns)
     ]
     removed = progress.get(0, Progress()).removed
+    whole = _whole_step(fitting, removed, span[0], step)
+    fitting = [level for level in fitting if _divides(level.bucket, whole)]
     start, stop, notices = _widened(fitting, removed, *span)
+    if whole != step:
+        notices.append("single rows of this time were removed by age: steps are of whole buckets")
     segments = _cover(fitting, tables.rows, start, stop)
-    return Plan(start, stop, segments, notices)
+    return Plan(start, stop, segments, notices, whole)
 
 
 def _answers(table: sa.Table, columns: Collection[str]) -> bool:
     return all(name in table.c and name != "seq" for name in columns)
+
+
+def _whole_step(levels: Sequence[_Level], removed: int, start: int, step: int | None) -> int | None:
+    """Where rows are gone, the least multiple of the finest bucket that is left of them."""
+    if step is None or start >= removed:
+        return step
+    finest_first = list(reversed(levels))
+    left = next((level for level in finest_first if level.holds(start)), None)
+    # Nothing reaches so far back: what begins within the range begins with the coarsest.
+    left = left or next(iter(levels), None)
+    return (left and -(-step // left.length) * left.length) or step
 
 
 def _divides(bucket: int, step: int | None) -> bool:

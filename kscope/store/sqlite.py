@@ -12,7 +12,7 @@ from urllib.parse import quote
 from databases import Database
 from sqlalchemy.dialects.sqlite import pysqlite
 
-from kscope.store.base import BatchRefused, QueryTimeout, StoreBusy, StoreError
+from kscope.store.base import BatchRefused, NumberOverflow, QueryTimeout, StoreBusy, StoreError
 from kscope.store.engine import Relation, relations
 from kscope.store.lockfile import take
 from kscope.store.statements import compiled
@@ -217,6 +217,8 @@ class SQLiteEngine:
             return StoreBusy(f"{self.path} is locked by another process", retry_after=2)
         if family in ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH"):
             return BatchRefused(f"{self.path}: {error}")
+        if str(error) == "integer overflow":
+            return NumberOverflow(f"{self.path}: {error}")
         advice = _ADVICE.get(family, "")
         return StoreError(f"{self.path}: {error}{advice}")
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kscope.query.questions import QUESTIONS
 from tests.query.world import NOON, SECOND, waits
 
 if TYPE_CHECKING:
+    from kscope.query.questions import Question
     from tests.query.world import World
 
 SIX_SECONDS = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-23T00:00:06Z"}
@@ -148,17 +150,68 @@ def test_values_are_offered_by_prefix(client: World) -> None:
     assert offered("hostname", "web") == ["web-001", "web-002"]
 
 
-def test_nothing_is_an_answer(client: World) -> None:
-    """A range without rows gives empty charts, not errors."""
-    empty = {"from": "2020-01-01", "to": "2020-01-02"}
-    for question in ("timeseries", "heatmap", "histogram", "top"):
-        for extra in (
-            {},
-            {"scale": "linear", "value": "elapsed"} if question in ("heatmap", "histogram") else {},
-        ):
-            response = client.get(f"/api/v1/{question}/offcputime", params=empty | extra)
-            assert response.status_code == 200, response.text
+EMPTY = {"from": "2020-01-01", "to": "2020-01-02"}
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: str(each.name))
+def test_nothing_is_an_answer(client: World, question: Question) -> None:
+    """A range without rows gives empty charts, tables and files in every format, not errors."""
+    path = f"/api/v1{question.path}".replace("{table}", "offcputime").replace("{column}", "pid")
+    formats = next(each for each in question.parameters if each.name == "format").choices
+    for form in formats:
+        for extra in ({}, {"scale": "linear", "value": "elapsed"}, {"by": ""}, {"by": "stack"}):
+            names = {each.name for each in question.parameters}
+            if extra.keys() <= names:
+                response = client.get(path, params=EMPTY | extra | {"format": form})
+                assert response.status_code == 200, (form, extra, response.text)
+        if form == "json" and "meta" in response.json():
             assert response.json()["meta"]["rows"] == 0
+
+
+def test_stacks_are_groups_like_any_other(client: World) -> None:
+    """A series for each of the largest stacks, named by its frames."""
+    assert series(client, by="stack", n=1) == {
+        "main;do_command;futex_wait_[k]": [5000, 7000, 0],
+        "other": [3000, 1000, 31],
+    }
+    top = ask(client, "top/offcputime", by="stack,process", n=1)
+    assert top["entries"][0]["key"] == ["main;do_command;futex_wait_[k]", "mysqld"]
+
+
+def test_rows_without_a_count_are_counted_as_rows(client: World) -> None:
+    """A number of rows has not the unit of the value that is in them."""
+    client.insert("everything", [everything()])
+    assert ask(client, "top/everything", value="busy", aggregate="count")["unit"] == "rows"
+    assert ask(client, "top/offcputime", value="elapsed", aggregate="count")["unit"] == "events"
+
+
+def everything(**changed: Any) -> dict[str, Any]:
+    row = {"time": NOON, "hostname": "web", "process": "x", "path": "", "started": NOON}
+    row |= {"latency": 1, "busy": 1.5, "peer": "::1", "stack": "a", "latencies": [1]}
+    return row | changed
+
+
+def test_the_largest_and_the_smallest_float_are_sizes(engine_world: World) -> None:
+    """Slots, percentiles and heat maps of values whose difference is no float."""
+    values = (-1.7e308, 0.0, 1.7e308)
+    engine_world.insert("everything", [everything(busy=value) for value in values])
+    for question, more in (("heatmap", {"points": 1}), ("histogram", {})):
+        answer = ask(engine_world, f"{question}/everything", value="busy", **more)
+        counts = answer["counts"][0] if question == "heatmap" else answer["counts"]
+        assert sum(counts) == 3, question
+        assert counts[0] == counts[-1] == 1
+        assert None not in [*answer["lower"], answer["upper"]]
+    found = ask(engine_world, "top/everything", value="busy", aggregate="p50", by="process")
+    assert 0 <= found["entries"][0]["value"] <= 1.1e307
+
+
+def test_values_that_may_be_negative_have_no_shares(engine_world: World) -> None:
+    """A profile of a float column is refused with what is allowed; by default another is taken."""
+    engine_world.insert("everything", [everything(busy=value) for value in (-3.0, 1.0)])
+    refused = engine_world.get("/api/v1/hosts/everything", SIX_SECONDS | {"value": "busy"})
+    assert refused.status_code == 400
+    assert "Allowed: events, latency, written, rows" in refused.json()["errors"][0]["detail"]
+    assert ask(engine_world, "hosts/everything", min_events=0)["hosts"][0]["distance"] == 0
 
 
 @pytest.mark.parametrize(
@@ -166,7 +219,7 @@ def test_nothing_is_an_answer(client: World) -> None:
     [
         ("timeseries/offcputime", {"aggregate": "mean"}, "aggregate", "Allowed: sum, count"),
         ("timeseries/offcputime", {"by": "process,pid"}, "by", "one column"),
-        ("timeseries/offcputime", {"by": "stack"}, "by", "Allowed: time, hostname"),
+        ("timeseries/offcputime", {"by": "elapsed"}, "by", "Allowed: time, hostname"),
         ("timeseries/marker", {"aggregate": "avg"}, "aggregate", "Allowed: sum, count"),
         (
             "timeseries/everything",

@@ -12,13 +12,17 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kscope.query.timerange import iso
 from tests.databases import SQLiteFile
+from tests.mariadb import PASSWORD, USER
+from tests.query.test_rows import EVERYTHING
 from tests.query.world import NOON, SECOND, waits
 from tests.serving import ROOT, kscope
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.enginefixtures import Served
     from tests.query.world import World
 
 SPAN = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-23T00:01:00Z"}
@@ -32,7 +36,7 @@ ROWS = st.lists(
             "process": st.sampled_from(PROCESSES),
             "pid": st.integers(0, 3),
             "stack": st.lists(st.sampled_from(FRAMES), max_size=5).map(";".join),
-            "elapsed": st.integers(0, 2**45) | st.integers(0, 9),
+            "elapsed": st.integers(0, 2**63 - 1) | st.integers(0, 9),
             "count": st.integers(0, 5),
         }
     ),
@@ -173,25 +177,119 @@ def test_filters_mean_what_python_means(
     assert {each["key"][0]: each["value"] for each in found["entries"]} == kept
 
 
-def test_each_way_in_gives_the_same_flame_graph(engine_world: World, tmp_path: Path) -> None:
-    """The page's API, the seed's, the exports and the command line, over one set of rows."""
-    world = engine_world
-    world.insert("offcputime", waits())
-    page = {path: value for path, (value, _) in drawn(world.get(FLAMEGRAPH).json()).items()}
+def test_texts_are_told_apart_by_every_byte(engine_world: World) -> None:
+    """Paths that differ in a space at the end or in case, grouped, filtered and matched."""
+    paths = [
+        "/a",
+        "/a ",
+        "/a  ",
+        "/A",
+        "",
+        " ",
+        "/é",
+        "/e\u0301",
+        "\U0001f980",
+        'a"b,[c]\\',
+        "\x01",
+    ]
+    base = EVERYTHING | {"events": 1}
+    rows = [base | {"path": path, "latency": 10**i} for i, path in enumerate(paths)]
+    engine_world.insert("everything", rows)
 
-    asked = {"offcputime": {"elements": ["stack", "elapsed"], "format": "flamegraph"}}
-    assert nested(world.post("/api", json=asked).json(), "all") == page
-    assert nested(world.get(f"{FLAMEGRAPH}&format=tree").json(), "all") == page
-    folded = world.get(f"{FLAMEGRAPH}&format=folded").text
-    assert sum(int(line.rsplit(" ", 1)[1]) for line in folded.splitlines()) == page[("all",)]
+    def top(**parameters: str) -> dict[str, int]:
+        asked = SPAN | {"by": "path", "value": "latency"} | parameters
+        response = engine_world.get("/api/v1/top/everything", asked)
+        assert response.status_code == 200, response.text
+        return {each["key"][0]: each["value"] for each in response.json()["entries"]}
 
-    options = ["--from", "2026-11-23", "--to", "2026-11-24", "by=", "--format"]
-    for form, expected in (("folded", folded), ("tree", json.dumps(page[("all",)]))):
-        printed = command_line(world, tmp_path, *options, form)
-        assert printed == expected if form == "folded" else expected in printed
+    every = {row["path"]: row["latency"] for row in rows}
+    assert top() == every
+    for path in paths:
+        own = {path: every[path]}
+        assert top(path=path) == own
+        assert top(path__in=msgspec.json.encode([path, "no"]).decode()) == own
+        others = {name: value for name, value in every.items() if name != path}
+        assert top(path__not_in=msgspec.json.encode([path]).decode()) == others
+    assert top(path__regex="^/a $") == {"/a ": 10}
+    assert top(path__not_regex=" $").keys() == set(paths) - {"/a ", "/a  ", " "}
+    asked = SPAN | {"by": "path", "value": "latency", "n": "2"}
+    largest = {"sum": paths[-1:-3:-1], "max": sorted(paths)[:2]}
+    for aggregate, names in largest.items():
+        answer = engine_world.get("/api/v1/timeseries/everything", asked | {"aggregate": aggregate})
+        found = {each["name"]: each["values"][0] for each in answer.json()["series"]}
+        rest = [every[path] for path in paths if path not in names]
+        kept = {name: every[name] for name in names}
+        assert found == kept | {"other": sum(rest) if aggregate == "sum" else max(rest)}
+    offered = engine_world.get("/api/v1/values/everything/path", SPAN).json()["values"]
+    assert sorted(each["value"] for each in offered) == sorted(paths)
 
 
-FLAMEGRAPH = "/api/v1/flamegraph/offcputime?from=2026-11-23&to=2026-11-24&by="
+def test_each_way_in_gives_the_same_numbers(served: Served, tmp_path: Path) -> None:
+    """The page's API, the seed's, and the command line over HTTP and on the database itself."""
+    for row in waits():
+        served.server.post(
+            {"hostname": row["hostname"], "time": iso(row["time"]), "offcputime": [sent(row)]}
+        )
+
+    def page(question: str, **parameters: str) -> Any:
+        answer = served.server.get(f"/api/v1/{question}/offcputime", **(SPAN | parameters))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def seed(**asked: Any) -> Any:
+        answer = served.server.client.post(f"{served.server.read}/api", json={"offcputime": asked})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    ways = (["--server", served.server.read], ["--config", str(configured(served, tmp_path))])
+
+    def typed(*options: str) -> list[str]:
+        printed = [command_line(*way, *options) for way in ways]
+        assert printed[0] == printed[1]
+        return printed[0]
+
+    tree = {path: value for path, (value, _) in drawn(page("flamegraph", by="")).items()}
+    assert tree == {path: value for path, (value, _) in fold(waits()).items()}
+    assert nested(seed(elements=["stack", "elapsed"], format="flamegraph"), "all") == tree
+    stacks = dict(line.rsplit(" ", 1) for line in typed("by=", "--format", "folded"))
+    assert {tuple(stack.split(";")): int(value) for stack, value in stacks.items()} == {
+        path[1:] or ("[no stack]",): own
+        for path, (_, own) in drawn(page("flamegraph", by="")).items()
+        if own
+    }
+
+    top = {tuple(each["key"]): each["value"] for each in page("top", by="process")["entries"]}
+    listed = seed(elements=["process", "elapsed"])["offcputime"]
+    summed: Counter[tuple[str]] = Counter()
+    for row in listed:
+        summed[row["process"],] += row["elapsed"]
+    assert top == summed
+    rows = [json.loads(line) for line in typed("--top", "process", "--format", "ndjson")]
+    assert {(row["process"],): row["elapsed"] for row in rows} == top
+
+    series = page("timeseries", by="process", points="6")
+    values = {
+        (iso(time), each["name"]): value
+        for each in series["series"]
+        for time, value in zip(series["times"], each["values"], strict=True)
+    }
+    assert sum(values.values()) == sum(top.values())
+    lines = typed("-q", "timeseries", "by=process", "points=6", "--format", "ndjson")
+    assert {(row["time"], row["series"]): row["value"] for row in map(json.loads, lines)} == values
+
+    whole = page("rows", order="time")
+    keys = ["hostname", "process", "pid", "stack", "elapsed", "count"]
+    found = [
+        [dict(zip(whole["columns"], row, strict=True))[key] for key in keys]
+        for row in whole["rows"]
+    ]
+    assert [[row[key] for key in keys] for row in seed(elements=keys)["offcputime"]] == found
+    lines = typed("-q", "rows", "order=time", "--format", "ndjson")
+    assert [[row[key] for key in keys] for row in map(json.loads, lines)] == found
+
+
+def sent(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in ("hostname", "time")}
 
 
 def nested(node: dict[str, Any], name: str) -> dict[tuple[str, ...], int]:
@@ -202,22 +300,28 @@ def nested(node: dict[str, Any], name: str) -> dict[tuple[str, ...], int]:
     return found
 
 
-def command_line(world: World, folder: Path, *options: str) -> str:
-    """Ask the database itself, named by a configuration as a person would."""
-    config = folder / "kernelscope.yaml"
-    database = world.settings.database
-    if isinstance(world.database, SQLiteFile):
-        named: dict[str, Any] = {"sqlite": str(world.database.path)}
+def configured(served: Served, folder: Path) -> Path:
+    """Name the database in a configuration, as a person would."""
+    database = served.database
+    named: dict[str, Any]
+    if isinstance(database, SQLiteFile):
+        named = {"sqlite": str(database.path)}
     else:
-        assert not hasattr(database, "path")
-        keys = ("host", "port", "user", "password", "database")
-        named = {"mysql": {key: getattr(database, key) for key in keys}}
+        named = {"host": "127.0.0.1", "port": database.server.port, "user": USER}
+        named = {"mysql": named | {"password": PASSWORD, "database": database.database}}
+    config = folder / "kernelscope.yaml"
     config.write_text(json.dumps({"database": named}))
+    return config
+
+
+def command_line(*options: str) -> list[str]:
+    span = ("--from", SPAN["from"], "--to", SPAN["to"])
     run = subprocess.run(
-        kscope("query", "offcputime", "--config", config, *options),
+        kscope("query", "offcputime", *span, *options),
         cwd=ROOT,
         capture_output=True,
-        check=True,
+        check=False,
         timeout=60,
     )
-    return run.stdout.decode()
+    assert run.returncode == 0, run.stderr.decode()
+    return run.stdout.decode().splitlines()

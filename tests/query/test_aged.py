@@ -1,0 +1,62 @@
+"""Of time whose rows are gone and whose sums are left, every chart shows the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kscope.store import upkeep
+from tests.query.world import NOON, SECOND, waits
+
+if TYPE_CHECKING:
+    from tests.query.world import World
+
+HOUR = 3600 * SECOND
+THREE_HOURS = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-23T03:00:00Z"}
+
+
+@pytest.fixture
+def aged(engine_world: World) -> World:
+    """Rows of three hours, 20 days ago: hourly sums are kept for 90 days, rows for 14."""
+    rows = [
+        row | {"time": NOON + hour * HOUR + i} for hour in range(3) for i, row in enumerate(waits())
+    ]
+    engine_world.insert("offcputime", rows)
+    now = NOON + 20 * 24 * HOUR
+    engine_world.run(upkeep.roll_up(engine_world.store, now))
+    assert engine_world.run(upkeep.retain(engine_world.store, now)) >= len(rows)
+    return engine_world
+
+
+def ask(world: World, question: str, **parameters: Any) -> dict[str, Any]:
+    response = world.get(f"/api/v1/{question}/offcputime", THREE_HOURS | parameters)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+@pytest.mark.parametrize("points", [1, 3, 120, 2000])
+def test_the_timeline_sums_to_the_flame_graph(aged: World, points: int) -> None:
+    """However fine the steps that were asked for: they become hours, and a notice says so."""
+    assert ask(aged, "flamegraph")["total"] == 3 * 16031
+    for by in ("process", ""):
+        answer = ask(aged, "timeseries", by=by, points=points)
+        assert sum(sum(each["values"]) for each in answer["series"]) == 3 * 16031
+        assert answer["step"] >= HOUR
+        told = " ".join(notice["text"] for notice in answer["notices"])
+        assert ("whole buckets" in told) == (points > 3)
+
+
+def test_the_heat_map_counts_what_the_histogram_counts(aged: World) -> None:
+    """Of a column of histograms, which sums keep."""
+    histogram = ask(aged, "histogram", value="lengths")
+    heatmap = ask(aged, "heatmap", value="lengths", points=120)
+    assert histogram["total"] == sum(map(sum, heatmap["counts"])) == 18
+    assert heatmap["step"] == HOUR
+
+
+def test_what_sums_cannot_tell_is_said(aged: World) -> None:
+    """A filter by pid needs rows, which are gone: nothing, and the reason."""
+    answer = ask(aged, "timeseries", pid="100", by="")
+    assert "removed by age" in answer["notices"][0]["text"]
