@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kscope.declare.columns import Storage
-from kscope.query.rows import Order, RowsQuestion, stream
+from kscope.query.paging import Order
+from kscope.query.rows import RowsQuestion, stream
 from kscope.query.timerange import iso
 
 if TYPE_CHECKING:

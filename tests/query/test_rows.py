@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 from tests.query.world import NOON
 
@@ -67,9 +69,51 @@ def test_following_next_gives_every_row_once(client: World) -> None:
     ]
 
 
+@pytest.mark.parametrize("start", ["0001-01-01", "1969-12-31T23:59:59Z", "1970-01-01T00:00:01Z"])
+def test_a_range_of_any_time_has_pages(client: World, start: str) -> None:
+    """A page's `next` is taken, also of a range that begins near the epoch or before it."""
+    rows = pages(client, DAY | {"from": start, "limit": "2"})
+    assert len(rows) == 6
+
+
+def test_every_order_has_the_same_rows(engine_world: World) -> None:
+    """From both ends by each column, page by page and in one stream; many rows are alike."""
+    paths = ("/a", "/a ", "/A", "", "/é")
+    engine_world.insert(
+        "everything",
+        [
+            EVERYTHING
+            | {"time": NOON + i % 2, "path": paths[i % 5], "busy": i % 3 - 1.5, "pid": i % 4 - 2}
+            | {"process": paths[i % 4], "stack": paths[i % 3], "events": i, "direct": i % 2 == 0}
+            for i in range(23)
+        ],
+    )
+    columns = [name for name in EVERYTHING if name not in ("latencies", "hostname")]
+    for order in [*columns, *(f"-{name}" for name in columns)]:
+        query = DAY | {"order": order, "limit": "7"}
+        address = str(httpx.URL("/api/v1/rows/everything", params=query))
+        paged: list[dict[str, Any]] = []
+        while address:
+            answer = engine_world.get(address).json()
+            paged += [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
+            address = answer["next"]
+        name = order.removeprefix("-")
+        keys = [row[name].encode() if isinstance(row[name], str) else row[name] for row in paged]
+        assert keys == sorted(keys, reverse=order.startswith("-")), order
+        assert sorted(row["events"] for row in paged) == list(range(23)), order
+        streamed = engine_world.get(
+            "/api/v1/rows/everything", DAY | {"order": order, "format": "ndjson"}
+        )
+        lines = [json.loads(line) for line in streamed.text.splitlines()]
+        assert [row["events"] for row in lines] == [row["events"] for row in paged], order
+
+
 def test_a_made_up_cursor_is_refused(client: World) -> None:
     """It is said where cursors come from."""
-    for cursor in ("x", "1.x", "99999999999999999999", "9223372036854775808.1"):
-        response = client.get("/api/v1/rows/offcputime", params={"cursor": cursor})
-        assert response.status_code == 400, cursor
-        assert "'next'" in response.json()["detail"]
+    made_up = ("x", "é", "1.x", "99999999999999999999", "W10", "WzEsMiwzLDRd", "W251bGwsMSwxXQ")
+    for cursor in made_up:
+        for order in ("time", "elapsed", "process", "stack"):
+            query = {"cursor": cursor, "order": order}
+            response = client.get("/api/v1/rows/offcputime", params=query)
+            assert response.status_code == 400, query
+            assert "'next'" in response.json()["detail"]
