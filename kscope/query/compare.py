@@ -80,7 +80,9 @@ def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparis
     # A value may be 0 and its stack yet be there.
     here, there = (shape.totals([path in each for path in paths]) for each in (sums, base_sums))
     total, base_total = value[0], base_value[0]
-    scale = total / base_total if question.normalised and base_total and total else 1
+    # One division: a product with the rounded scale would not come out even at the root.
+    scaled = question.normalised and base_total and total
+    expected = [each * total / base_total for each in base_value] if scaled else base_value
     asked = question.side
     return Comparison(
         table=asked.scope.category.table,
@@ -89,7 +91,7 @@ def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparis
         unit=asked.value.unit,
         by=",".join(column.name for column in asked.by),
         mode="normalised" if question.normalised else "absolute",
-        scale=scale,
+        scale=total / base_total if scaled else 1,
         names=shape.names,
         name=shape.name,
         level=shape.level,
@@ -97,7 +99,7 @@ def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparis
         own=shape.own(values),
         base_value=base_value,
         base_own=shape.own(base_values),
-        delta=[ours - scale * theirs for ours, theirs in zip(value, base_value, strict=True)],
+        delta=[ours - theirs for ours, theirs in zip(value, expected, strict=True)],
         appeared=_only_in(shape, here, there),
         vanished=_only_in(shape, there, here),
         total=total,

@@ -15,6 +15,7 @@ from kscope.query.errors import complain, one_of
 from kscope.query.expressions import ids
 from kscope.query.operators import NEGATIONS, OPERATORS, SUFFIXES, allowed
 from kscope.query.timerange import now, parse_moment
+from kscope.store.encode import canonical_ip
 from kscope.store.interning import text_hash
 
 if TYPE_CHECKING:
@@ -80,10 +81,11 @@ def condition(parameter: str, column: Column, suffix: str, value: Any) -> Condit
         raise complain(parameter, one_of(kind, suffix, usable))
     operator = OPERATORS[NEGATIONS.get(suffix, suffix)]
     parsed: Any
+    read = _address if column.type.name == "ip" and operator.name in _EXACT else _value
     if operator.many:
-        parsed = tuple(_value(parameter, column, each) for each in _listed(parameter, value))
+        parsed = tuple(read(parameter, column, each) for each in _listed(parameter, value))
     else:
-        parsed = _value(parameter, column, value)
+        parsed = read(parameter, column, value)
     if operator.name == "holds" and not (len(parsed) == 2 and 0 <= parsed[0] < parsed[1]):
         raise complain(parameter, "needs two sizes, the smaller first: 1000,16000")
     return Condition(parameter, column, operator.name, parsed, negated=suffix in NEGATIONS)
@@ -186,6 +188,14 @@ def _value(parameter: str, column: Column, value: Any) -> Any:
             return parse_moment(parameter, text(parameter, value), now())
         case _:
             return text(parameter, value)
+
+
+def _address(parameter: str, column: Column, value: Any) -> str:
+    """As it is stored: an address has more than one way to be written."""
+    try:
+        return canonical_ip(_value(parameter, column, value))
+    except ValueError:
+        _bad(parameter, value, "an IPv4 or IPv6 address")
 
 
 def text(parameter: str, value: Any) -> str:

@@ -86,7 +86,7 @@ class Asked:
 
     def again(self, **changed: str) -> str:
         """The same request as a query string, its range made absolute, some parameters changed."""
-        span = {"from": str(self.scope.range.start), "to": str(self.scope.range.end)}
+        span = {"from": iso(self.scope.range.start), "to": iso(self.scope.range.end)}
         pinned = span | changed
         kept = [(name, given) for name, given in self.request if name not in pinned]
         return urlencode([*kept, *pinned.items()])
@@ -128,6 +128,7 @@ def read(
 
 
 BASE = "base."
+ANY = Parameter("any", "columns whose filters the base does not share, with commas between")
 
 
 def read_sides(
@@ -139,29 +140,39 @@ def read_sides(
     """The side looked at, and its base: as long, directly before, with the same filters.
 
     `base.from` and `base.to` choose another range; a `base.` filter takes the place of the
-    side's filters on the same column.
+    side's filters on the same column, and `base.any` drops those on the columns it names.
     """
     moment = now() if moment is None else moment
     own = [(name, given) for name, given in request if not name.startswith(BASE)]
     based = [(name[len(BASE) :], given) for name, given in request if name.startswith(BASE)]
     complaints: list[Complaint] = []
     side = base = None
+    dropped: set[str] = set()
     try:
         side = read(category, own, known, moment)
     except QueryError as error:
         complaints += error.complaints
     try:
-        base = read(category, _range_before(side, based, moment), (), moment)
+        base = read(category, _range_before(side, based, moment), (ANY,), moment)
+        dropped = _dropped(category, base["any"])
     except QueryError as error:
         complaints += [
             Complaint(f"{BASE}{each.parameter}", each.detail) for each in error.complaints
         ]
-    if side is None or base is None:
+    if side is None or base is None or complaints:
         raise QueryError(*complaints)
-    replaced = {each.column.name for each in conditions(base.scope.where)}
+    replaced = dropped | {each.column.name for each in conditions(base.scope.where)}
     kept = [each for each in conditions(side.scope.where) if each.column.name not in replaced]
     where = Group((*kept, *base.scope.where.members))
     return replace(side, base=replace(base.scope, where=where))
+
+
+def _dropped(category: Category, given: str) -> set[str]:
+    names = {name for name in given.split(",") if name}
+    columns = [each.name for each in category.all_columns]
+    for name in sorted(names.difference(columns)):
+        raise QueryError(Complaint(ANY.name, one_of("column", name, columns)))
+    return names
 
 
 def _range_before(

@@ -22,7 +22,7 @@ from kscope.query.quality import Quality, quality
 from kscope.query.rows import DEFAULT_LIMIT, MAX_LIMIT, Rows, RowsQuestion, order_of, rows
 from kscope.query.timeseries import Timeseries, TimeseriesQuestion, timeseries
 from kscope.query.top import Top, TopQuestion, top
-from kscope.query.values import chart_of, groups_of, stack_of, value_of
+from kscope.query.values import chart_of, groups_of, share_value_of, stack_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -88,7 +88,7 @@ async def _compare(reader: Reader, asked: Asked) -> Body:
 async def _hosts(reader: Reader, asked: Asked) -> Body:
     category = asked.category
     profile = _profile(category, asked["stack"])
-    value = value_of(category, asked["value"], "flamegraph")
+    value = share_value_of(category, asked["value"])
     question = HostsQuestion(asked.scope, profile, value, asked["n"], asked["min_events"])
     return await bodies.table_or_json(asked, await hosts(reader, question))
 

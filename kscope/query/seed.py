@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ OPERATORS = {
 _EXPRESSION = ("expr", "constraint")
 _KEYS = ("elements", "constraints", "limit", "format")
 _MAX_DEPTH = 20
+_DIGITS = re.compile(r"\d{1,10}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def _limit(pointer: str, given: Any) -> int | None:
     if given is None:
         return None
     # The page's form sends every value as text.
-    number = int(given) if isinstance(given, str) and given.isdecimal() else given
+    number = int(given) if isinstance(given, str) and _DIGITS.fullmatch(given) else given
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**31:
         raise complain(pointer, f"{str(given)[:80]!r} is not a whole number from 0 to {2**31 - 1}")
     return number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from kscope.query.errors import QueryError, complain
 
@@ -20,7 +20,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _RELATIVE = re.compile(r"now(?:([+-])((?:\d{1,9}[smhdw])+))?", re.ASCII)
 _PART = re.compile(r"(\d+)([smhdw])", re.ASCII)
 # Shorter numbers are dates in ISO's basic form, such as 20261123.
-_MICROSECONDS = re.compile(r"\d{12,18}", re.ASCII)
+_MICROSECONDS = re.compile(r"-?\d{12,19}", re.ASCII)
+# Until the year 2286 milliseconds have as many; microseconds had them until April 1970.
+_MILLISECONDS = 13
 # A + that was not escaped in an address arrives as a space.
 _LOST_PLUS = re.compile(r" (\d\d:?\d\d)$", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,7 +58,10 @@ def parse_moment(parameter: str, text: str, moment: int) -> int:
     if relative:
         return _checked(parameter, text, moment + _offset(relative))
     if _MICROSECONDS.fullmatch(text):
-        return int(text)
+        if len(text) == _MILLISECONDS:
+            said = f"{text} is in milliseconds, it seems: write {text}000, microseconds"
+            raise complain(parameter, f"{said}, or ISO 8601")
+        return _checked(parameter, text, int(text))
     try:
         parsed = datetime.fromisoformat(_LOST_PLUS.sub(r"+\1", text))
     except ValueError:
@@ -71,12 +76,11 @@ def parse_moment(parameter: str, text: str, moment: int) -> int:
 
 def iso(microseconds: int) -> str:
     """Write a moment as `2026-11-23T02:46:15.288693Z`; one outside the calendar as its number."""
-    seconds, rest = divmod(microseconds, SECOND)
     try:
-        moment = datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
+        moment = _EPOCH.replace(tzinfo=None) + timedelta(microseconds=microseconds)
+    except OverflowError:
         return str(microseconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
+    return f"{moment.isoformat(timespec='microseconds')}Z"
 
 
 def _offset(relative: re.Match[str]) -> int:

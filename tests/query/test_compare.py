@@ -62,6 +62,31 @@ def test_two_hosts_are_one_tree_with_both_values(engine_world: World) -> None:
     assert (answer["rows"], answer["base_rows"]) == (3, 3)
 
 
+def test_a_base_need_not_share_a_filter(client: World) -> None:
+    """One host against all hosts, itself among them: `base.any` drops the side's filter."""
+    sides = {"hostname": "web-001", "process": "mysqld", "base.from": SIX_SECONDS["from"]}
+    answer = compare(client, **sides, **{"base.any": "hostname"})
+    assert (answer["total"], answer["base_total"]) == (8000, 15000)
+    both = compare(client, **sides, **{"base.any": "hostname,process"})
+    assert both["base_total"] == 16031
+    wrong = client.get("/api/v1/compare/offcputime", params=sides | {"base.any": "hostnam"})
+    (error,) = wrong.json()["errors"]
+    assert (error["parameter"], "'hostname'?" in error["detail"]) == ("base.any", True)
+
+
+def test_the_root_of_normalised_sides_is_even(world: World) -> None:
+    """Whatever the totals: a third has no exact scale, and yet the root's delta is 0."""
+    base = waits()[0]
+    for i, (ours, theirs) in enumerate(((1, 3), (7, 49), (10**15 + 1, 3 * 10**14), (5, 2**53))):
+        sides = {"a": ours, "b": theirs}
+        world.insert(
+            "offcputime",
+            [base | {"hostname": f"{n}{i}", "elapsed": v} for n, v in sides.items()],
+        )
+        asked = {"hostname": f"a{i}", "base.hostname": f"b{i}", "base.from": SIX_SECONDS["from"]}
+        assert compare(world, normalised="true", **asked)["delta"][0] == 0
+
+
 def test_normalised_deltas_compare_shares(client: World) -> None:
     """The base is scaled to the side's total, so the root's delta is 0."""
     sides = {"process": "mysqld", "base.process": "nginx", "base.from": SIX_SECONDS["from"]}

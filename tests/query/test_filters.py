@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.query.test_rows import EVERYTHING
+
 if TYPE_CHECKING:
     from tests.query.world import World
 
@@ -57,6 +59,33 @@ def test_an_operator_lets_its_rows_through(
     assert pids(client, query) == expected
 
 
+def test_a_thousand_values_are_a_filter(engine_world: World) -> None:
+    """Of a text, a name, a number and an address; a thousand and one are refused."""
+    row = EVERYTHING | {"path": "/tmp/7", "process": "p7", "pid": 7, "peer": "10.0.0.7"}
+    engine_world.insert("everything", [row])
+    places = {"path": "/tmp/", "process": "p", "pid": "", "peer": "10.0.0."}
+    for column, before in places.items():
+        values = [f"{before}{i % 200}" for i in range(1000)]
+        for suffix, count in (("in", 1), ("not_in", 0)):
+            query = DAY | {f"{column}__{suffix}": ",".join(values)}
+            answer = engine_world.get("/api/v1/rows/everything", params=query)
+            assert answer.status_code == 200, answer.text
+            assert len(answer.json()["rows"]) == count, (column, suffix)
+        many = DAY | {f"{column}__in": ",".join([*values, values[0]])}
+        assert engine_world.get("/api/v1/rows/everything", params=many).status_code == 400
+
+
+def test_an_address_is_found_however_it_is_written(engine_world: World) -> None:
+    """`::1` has many forms; what is no address is refused."""
+    engine_world.insert("everything", [EVERYTHING])
+    for given in ("::1", "0:0:0:0:0:0:0:1", "0000::0001"):
+        for name in ("peer", "peer__in"):
+            answer = engine_world.get("/api/v1/rows/everything", params=DAY | {name: given})
+            assert len(answer.json()["rows"]) == 1, (name, given)
+    refused = engine_world.get("/api/v1/rows/everything", params=DAY | {"peer": "localhost"})
+    assert "is not an IPv4 or IPv6 address" in refused.json()["errors"][0]["detail"]
+
+
 @pytest.mark.parametrize(
     ("query", "parameter", "said"),
     [
@@ -73,6 +102,7 @@ def test_an_operator_lets_its_rows_through(
         ({"lengths__holds": "16,2"}, "lengths__holds", "needs two sizes, the smaller first"),
         ({"from": "yesterday"}, "from", "'yesterday' is not a time. Allowed: ISO 8601"),
         ({"from": "now", "to": "now-1h"}, "from", "must be before 'to'"),
+        ({"from": "1795392000000"}, "from", "milliseconds, it seems: write 1795392000000000,"),
         ({"limit": "0"}, "limit", "a whole number from 1 to 10000"),
         ({"order": "stac"}, "order", "Did you mean 'stack'?"),
     ],

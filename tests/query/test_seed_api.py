@@ -61,6 +61,14 @@ def test_the_2016_form_sends_numbers_as_text(client: World) -> None:
     assert client.post("/api", json=asked).json()["value"] == 12000
 
 
+def test_a_limit_of_too_many_digits_is_refused(client: World) -> None:
+    """As a text, as the page's form sends it."""
+    asked = {"offcputime": {"elements": ["pid"], "limit": "9" * 5000}}
+    response = client.post("/api", json=asked)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["pointer"] == "/offcputime/limit"
+
+
 def test_the_2016_script_gets_its_list(client: World) -> None:
     """Elements in, dicts out, in the order they were logged; `limit` counts rows."""
     constraint = {"oper": "and", "conditions": [{"process": "mysqld", "constraint": "="}]}
