@@ -335,6 +335,8 @@ def explain(answer: Answer) -> str:
         problem = json.loads(answer.detail)
         text = str(problem.get("detail") or problem.get("title") or "")
         errors = [f"{e.get('pointer', '')}: {e.get('detail', '')}" for e in problem["errors"][:3]]
+        # The sentence holds the first of them.
+        errors = [each for each in errors if each not in text]
     except (ValueError, AttributeError, KeyError, TypeError):
         text, errors = answer.detail[:300].replace("\n", " "), []
     return " ".join([f"HTTP {answer.status}", text, *errors]).strip()

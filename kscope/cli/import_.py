@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kscope.client import Endpoint
+from kscope.client import Endpoint, read_token, timestamp
 from kscope.config import AgentSettings
 from kscope.declare.catalog import load_catalog
 from kscope.declare.columns import Storage
@@ -36,7 +36,12 @@ _ENDINGS = {".folded": "folded", ".txt": "folded", ".perf": "perf", ".script": "
 @click.option("--server", default=AgentSettings().server, metavar="URL", show_default=True)
 @click.option("--token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--hostname", help="Whose rows they are; default: this host.")
-@click.option("--time", "moment", metavar="TIME", help="When it began; default: the file's time.")
+@click.option(
+    "--time",
+    "moment",
+    metavar="TIME",
+    help="When it began; default: so that it ended at the file's time.",
+)
 @click.option("--value", default="", help="Column of the stacks' numbers; default: the chart's.")
 @click.option(
     "--root", help="Column of the first frame, '' if it is a frame; default: the chart's."
@@ -74,18 +79,18 @@ def import_(  # noqa: PLR0913 - one per option
     if category is None:
         names = ", ".join(each.table for each in catalog)
         raise KscopeError(f"there is no table '{table}'; there are {names}")
-    token = token_file.read_text().strip() if token_file else ""
-    endpoint = Endpoint(server, token)
+    endpoint = Endpoint(server, read_token(token_file))
     constant = _fixed(category, fixed)
     for file in files:
-        recording = Recording(file, form or _form(file), category, value, root)
-        sender = Sender(
-            endpoint, recording, hostname or socket.gethostname(), constant, _moment(file, moment)
-        )
-        for rows in sender.send():
-            if sys.stderr.isatty():
-                click.echo(f"\r{file}: {rows} rows", nl=False, err=True)
+        with Recording(file, form or _form(file), category, value, root).kept() as recording:
+            began = _began(recording, moment)
+            host = hostname or socket.gethostname()
+            sender = Sender(endpoint, recording, host, constant, began)
+            for rows in sender.send():
+                if sys.stderr.isatty():
+                    click.echo(f"\r{file}: {rows} rows", nl=False, err=True)
         click.echo(f"{file}: {sender.rows} rows sent, {sender.known} of them stored before")
+        _warn_of_age(category, file, sender.oldest)
 
 
 def _form(file: str) -> str:
@@ -95,16 +100,27 @@ def _form(file: str) -> str:
     return _ENDINGS[ending]
 
 
-def _moment(file: str, given: str | None) -> float:
-    """Seconds since the epoch."""
+def _began(recording: Recording, given: str | None) -> float:
+    """Seconds since the epoch: a file was written when its recording ended."""
     if given:
         from kscope.query.timerange import SECOND, now, parse_moment  # noqa: PLC0415 - seldom
 
         return parse_moment("--time", given, now()) / SECOND
     try:
-        return time.time() if file == STDIN else Path(file).stat().st_mtime
+        ended = time.time() if recording.file == STDIN else Path(recording.file).stat().st_mtime
     except OSError as error:
-        raise KscopeError(f"{file}: cannot be read: {error.strerror}") from None
+        raise KscopeError(f"{recording.file}: cannot be read: {error.strerror}") from None
+    return ended - recording.length()
+
+
+def _warn_of_age(category: Category, file: str, oldest: float) -> None:
+    kept = category.retention
+    if kept is not None and oldest < time.time() - kept:
+        click.echo(
+            f"{file}: warning: rows go back to {timestamp(oldest)}; {category.table} keeps rows for"
+            f" {kept // 86400} days, older ones are removed soon. --time says when it began",
+            err=True,
+        )
 
 
 def _fixed(category: Category, given: Iterable[str]) -> dict[str, Any]:

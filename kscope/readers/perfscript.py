@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _EVENT = re.compile(
     r"\s*(?P<comm>\S.*?)\s+(?P<pid>-?\d+)(?:/(?P<tid>-?\d+))?\s+(?:\[\d+\]\s+)?"
-    r"(?P<time>\d+\.\d+):\s+(?:(?P<period>\d+)\s+)?(?P<event>[\w:./\-,]+?):(?:\s.*)?"
+    r"(?P<time>\d+\.\d+):\s+(?:(?P<period>\d+)\s+)?(?P<event>[\w:./\-,]+?):(?P<rest>\s.*)?"
 )
 _FRAME = re.compile(
     r"\s+[0-9a-f]+\s+(?P<symbol>.+?)(?:\+0x[0-9a-f]+)?\s+\((?P<dso>[^()]*(?:\(.*\))?)\)\s*"
@@ -41,9 +41,12 @@ def perf_script(lines: Iterable[str], target: Target) -> Iterator[Line]:
         elif line.strip() and not line.startswith("#"):
             if event:
                 yield _line(began, event, frames, target, first)
-            event, began, frames = _EVENT.fullmatch(line.rstrip("\n")), number, []
+            event, began = _EVENT.fullmatch(line.rstrip("\n")), number
             if event is None:
                 raise ReadError(number, f"is neither a sample nor a frame: {line.strip()[:60]!r}")
+            # Recorded without -g the one frame that is known stands behind the event.
+            frame = _FRAME.fullmatch(event["rest"] or "")
+            frames = [(frame["symbol"], frame["dso"])] if frame else []
             first = float(event["time"]) if first is None else first
     if event:
         yield _line(began, event, frames, target, first)
@@ -76,7 +79,13 @@ def _value(number: int, event: re.Match[str], target: Target) -> int:
     if target.value.type.name == "count":
         return 1
     if target.value.type.name == "elapsed" and _CLOCKS.fullmatch(event["event"]):
-        return int(event["period"] or 0) // 1000
+        if event["period"]:
+            return int(event["period"]) // 1000
+        raise ReadError(
+            number,
+            f"event {event['event']} has no period, which says how long it was: print it with "
+            "`perf script -F +period`, or choose a count with --value",
+        )
     raise ReadError(
         number,
         f"event {event['event']} does not say how much {target.value.name} there was; "

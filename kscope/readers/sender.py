@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
@@ -32,7 +34,8 @@ _UNKNOWN: dict[Storage, Any] = {Storage.STRING_ID: "", Storage.TEXT: "", Storage
 class Sender:
     """`fixed` is in every row; `began` is in seconds since the epoch.
 
-    So far `rows` were sent, `known` of which the server had stored before.
+    So far `rows` were sent, `known` of which the server had stored before; the `oldest` is in
+    seconds since the epoch.
     """
 
     endpoint: Endpoint
@@ -42,6 +45,7 @@ class Sender:
     began: float
     rows: int = 0
     known: int = 0
+    oldest: float = math.inf
 
     def send(self) -> Iterator[int]:
         """Give the number of rows so far after each request; KscopeError says where it ended."""
@@ -66,8 +70,10 @@ class Sender:
         table = self.recording.category.table
         body = {"hostname": host, "time": timestamp(self.began), "stacks": list(stacks)}
         content, encoding = encode(body | {table: rows})
-        # The same part of the same file has the same key: sent again, it is stored once.
-        key = blake2b(b"%d %b" % (self.rows, content), digest_size=16).hexdigest()
+        # The same part of the same file has the same key: sent again, it is stored once. Of the
+        # rows, not of what another version of a compressor makes of them.
+        plain = json.dumps([self.rows, body, rows], sort_keys=True).encode()
+        key = blake2b(plain, digest_size=16).hexdigest()
         answer = self._delivered(content, encoding, key)
         if not answer.accepted:
             place = f"{self.recording.file}:{lines[0].number}-{lines[-1].number}"
@@ -80,6 +86,7 @@ class Sender:
         row.pop("hostname", None)
         if line.at:
             row["time"] = timestamp(self.began + line.at)
+        self.oldest = min(self.oldest, _seconds(row.get("time"), self.began))
         for column in self.recording.category.with_role(Role.STACK):
             if isinstance(row.get(column.name), str):
                 row[column.name] = stacks.setdefault(row[column.name], len(stacks))
@@ -96,6 +103,15 @@ class Sender:
 
     def _so_far(self) -> str:
         return f" ({self.rows} rows before it are stored)" if self.rows else ""
+
+
+def _seconds(time: Any, began: float) -> float:
+    """A row's own time, where it has one that can be read; the server judges the others."""
+    try:
+        moment = datetime.fromisoformat(time)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return began
 
 
 def _unknown(category: Category) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -113,6 +114,70 @@ def test_ndjson_rows_keep_their_own_time_and_host(server: Serving, tmp_path: Pat
     assert folded(server, "offcputime", "back") == ["a;b 5"]
 
 
+def test_a_recording_ends_when_its_file_was_written(server: Serving) -> None:
+    """What `perf script` says at this moment is there at once: its last sample is of now."""
+    before = time.time_ns() // 1000
+    run(server, "profile", "-", "--format", "perf", "--hostname", "live", stdin=PERF.encode())
+    after = time.time_ns() // 1000
+    answer = server.get("/api/v1/rows/profile", hostname="live", order="time").json()
+    first, last = [row[answer["columns"].index("time")] for row in answer["rows"]]
+    assert before <= last <= after
+    assert last - first == pytest.approx(1_005_334, abs=1)
+
+
+def test_a_refusal_is_said_once(server: Serving) -> None:
+    """The server's sentence holds the first place and what is wrong there."""
+    options = ("--format", "ndjson", *MOMENT)
+    said = run(server, "offcputime", "-", *options, code=1, stdin=b'{"proces": 1}\n')
+    assert said.count("'proces'") == 1, said
+
+
+def test_rows_that_will_not_stay_are_warned_of(server: Serving, tmp_path: Path) -> None:
+    """A recording older than the category keeps its rows."""
+    file = tmp_path / "old.folded"
+    file.write_text("a;b 1\n")
+    command = kscope(
+        "import", "offcputime", file, "--time", "2020-01-01", "--server", server.ingest
+    )
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=60)
+    assert b"rows go back to 2020-01-01T00:00:00Z; offcputime keeps rows for 14 days" in done.stderr
+
+
+def test_perf_without_stacks_keeps_the_symbol(server: Serving) -> None:
+    """Recorded without -g, the function stands behind the event."""
+    lines = "dd 7 1.0: 1000000 cpu-clock:ppp:  ffff81 write+0x2 ([kernel.kallsyms])\n"
+    lines += "dd 7 1.1: 1000000 cpu-clock:  55d1 main+0x1f (/bin/dd)\n"
+    options = ("--format", "perf", *MOMENT, "--hostname", "flat")
+    run(server, "profile", "-", *options, stdin=lines.encode())
+    assert folded(server, "profile", "flat", "samples") == ["dd;main 1", "dd;write_[k] 1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"not gzip at all", "broken.folded.gz: is not what gzip wrote"),
+        (gzip.compress(b"a;b 1\n" * 9)[:-12], "broken.folded.gz: is cut off"),
+        (b"\x1f\x8b\x08\x00" + b"\xff" * 40, "broken.folded.gz: is not what gzip wrote"),
+    ],
+    ids=["not gzip", "cut off", "damaged"],
+)
+def test_a_broken_archive_is_told(
+    server: Serving, tmp_path: Path, content: bytes, said: str
+) -> None:
+    """Which file it is, and what is the matter with it."""
+    file = tmp_path / "broken.folded.gz"
+    file.write_bytes(content)
+    assert said in run(server, "offcputime", file, *MOMENT, code=1)
+
+
+def test_a_token_file_of_something_else_is_told(server: Serving, tmp_path: Path) -> None:
+    """It is not what `kscope token` printed."""
+    file = tmp_path / "token"
+    file.write_bytes(b"\xff\xfe")
+    arguments = ("offcputime", "-", "--format", "folded", "--token-file", file)
+    assert f"{file}: holds no token" in run(server, *arguments, code=1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "said"),
     [
@@ -138,6 +203,11 @@ def test_ndjson_rows_keep_their_own_time_and_host(server: Serving, tmp_path: Pat
             ("offcputime", "-", "--format", "perf"),
             "dd 1 [000] 1.0: 7 cycles:\n\t1 main (/bin/dd)\n",
             "event cycles does not say how much elapsed",
+        ),
+        (
+            ("offcputime", "-", "--format", "perf"),
+            "dd 1 [000] 1.0: cpu-clock:\n\t1 main (/bin/dd)\n",
+            "-:1: event cpu-clock has no period",
         ),
     ],
 )
