@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import msgspec
 
 from kscope.cli.source import Direct, Server
+from kscope.client import read_token
 from kscope.config import Settings, SQLite, load_settings
 from kscope.declare.catalog import load_catalog
 from kscope.errors import KscopeError
@@ -20,8 +22,11 @@ from kscope.query.export.formats import STACKS, TABLES
 from kscope.query.export.tables import table as as_table
 from kscope.query.flamegraph import Flamegraph
 from kscope.query.questions import QUESTIONS
+from kscope.query.timeseries import Timeseries
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kscope.query.questions import Question
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
@@ -34,7 +39,11 @@ _DRAWN = ("flame", "table")
 @click.option(
     "--question", "-q", type=click.Choice([*QUESTIONS]), help="Default: flamegraph, else rows."
 )
-@click.option("--top", metavar="COLUMNS", help="The groups with the most: -q top by=COLUMNS.")
+@click.option(
+    "--top",
+    metavar="COLUMNS",
+    help="The groups with the most, or a flame graph's first frames: by=COLUMNS.",
+)
 @click.option("--from", "start", metavar="TIME", help="Default: now-1h.")
 @click.option("--to", "end", metavar="TIME", help="Default: now.")
 @click.option(
@@ -79,26 +88,55 @@ def query(  # noqa: PLR0913 - one per option
     request += [(name, text) for name, text in (("from", start), ("to", end)) if text]
     if top:
         request.append(("by", top))
-    chosen = QUESTIONS[question or ("top" if top else _usual(form))]
+    chosen = QUESTIONS[question or _usual(source, table, top, form)]
     form = form or ("flame" if chosen.answer is Flamegraph else "table")
-    _check(chosen, form)
+    _check(chosen, form, request)
     if form not in _DRAWN:
-        source.ask(chosen, table, [*request, ("format", form)], sys.stdout.buffer.write)
-        sys.stdout.buffer.flush()
+        source.ask(chosen, table, [*request, ("format", form)], _write)
+        _flush()
         return
     answer = bytearray()
     source.ask(chosen, table, request, answer.extend)
     decoded: Any = msgspec.json.decode(bytes(answer), type=chosen.answer)
-    click.echo(_drawn(decoded, form, width, color), nl=False, color=color)
     for notice in getattr(decoded, "notices", ()):
         click.echo(f"{notice.level}: {terminal.printable(notice.text)}", err=True)
+    _write(_drawn(decoded, form, width, color).encode())
+    _flush()
 
 
-def _usual(form: str | None) -> str:
-    return "rows" if form in TABLES else "flamegraph"
+def _usual(source: Server | Direct, table: str, top: str | None, form: str | None) -> str:
+    """The question that the options suggest; a stack's format is of a flame graph."""
+    if form in STACKS or form == "flame":
+        return "flamegraph"
+    if top:
+        return "top"
+    return "flamegraph" if form not in TABLES and source.has_stacks(table) else "rows"
+
+
+def _write(piece: bytes) -> None:
+    """To standard output, whose reader may have had enough."""
+    try:
+        sys.stdout.buffer.write(piece)
+    except BrokenPipeError:
+        _end()
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _end()
+
+
+def _end() -> NoReturn:
+    # Python flushes again when it ends, which must not fail.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
 
 
 def _drawn(answer: object, form: str, width: int | None, color: bool | None) -> str:  # noqa: FBT001
+    if isinstance(answer, Timeseries):
+        return terminal.table(*terminal.timeseries(answer))
     if not isinstance(answer, Flamegraph):
         return terminal.table(*as_table(answer))
     if form == "table":
@@ -107,7 +145,10 @@ def _drawn(answer: object, form: str, width: int | None, color: bool | None) -> 
     return terminal.flame(answer, size, colour=sys.stdout.isatty() if color is None else color)
 
 
-def _check(question: Question, form: str) -> None:
+def _check(question: Question, form: str, request: Sequence[tuple[str, str]]) -> None:
+    for name in question.in_path:
+        if name not in dict(request):
+            raise KscopeError(f"{question.name} needs {name}=..., such as {name}=hostname")
     allowed = (
         ("flame", "table", "json", *STACKS)
         if question.answer is Flamegraph
@@ -134,8 +175,7 @@ def _source(
     if server and (sqlite or config):
         raise KscopeError("ask either a --server or a database (--sqlite, --config)")
     if not sqlite and not config:
-        token = token_file.read_text().strip() if token_file else ""
-        return Server(server or DEFAULT_SERVER, token)
+        return Server(server or DEFAULT_SERVER, read_token(token_file))
     settings = load_settings(config) if config else Settings()
     if sqlite:
         settings = replace(settings, database=SQLite(sqlite))

@@ -9,8 +9,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from kscope.declare.columns import Role
 from kscope.errors import KscopeError
 from kscope.query.questions import BASE
 from kscope.query.scope import category_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     Request = Sequence[tuple[str, str]]
 
 _PIECE = 1 << 16
+_STACK = ({"role": Role.STACK},)
 _PATIENCE = 60
 
 
@@ -45,14 +47,27 @@ class Server:
             place = place.replace(f"{{{name}}}", urllib.parse.quote(given[name], safe=""))
         rest = [(name, value) for name, value in request if name not in question.in_path]
         address = f"{self.url.rstrip('/')}{BASE}{place}?{urllib.parse.urlencode(rest)}"
+        with self._answer(address) as answer:
+            while piece := self._read(answer):
+                take(piece)
+
+    def has_stacks(self, table: str) -> bool:
+        """Is there a flame graph? Of a table that there is not the question itself will say so."""
+        with self._answer(f"{self.url.rstrip('/')}{BASE}/categories") as answer:
+            whole = b"".join(iter(lambda: self._read(answer), b""))
+        declared = {each["table"]: each["columns"] for each in json.loads(whole)["categories"]}
+        return any(each["role"] == Role.STACK for each in declared.get(table, _STACK))
+
+    def _answer(self, address: str) -> http.client.HTTPResponse:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
             asked = urllib.request.Request(address, headers=headers)  # noqa: S310 - checked below
             if asked.type not in ("http", "https"):
                 raise KscopeError(f"--server {self.url}: must begin with http:// or https://")
-            with urllib.request.urlopen(asked, timeout=_PATIENCE) as answer:  # noqa: S310
-                while piece := answer.read(_PIECE):
-                    take(piece)
+            return cast(
+                "http.client.HTTPResponse",
+                urllib.request.urlopen(asked, timeout=_PATIENCE),  # noqa: S310
+            )
         except urllib.error.HTTPError as error:
             raise KscopeError(_detail(error)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -62,11 +77,21 @@ class Server:
                 "directly with --sqlite FILE or --config FILE"
             ) from None
 
+    def _read(self, answer: http.client.HTTPResponse) -> bytes:
+        try:
+            return answer.read(_PIECE)
+        except (OSError, http.client.HTTPException) as error:
+            raise KscopeError(f"{self.url}: the answer broke off: {error}") from None
+
 
 @dataclass(frozen=True, slots=True)
 class Direct:
     settings: Settings
     catalog: Catalog
+
+    def has_stacks(self, table: str) -> bool:
+        category = self.catalog.get(table)
+        return category is None or bool(category.with_role(Role.STACK))
 
     def ask(
         self, question: Question, table: str, request: Request, take: Callable[[bytes], object]

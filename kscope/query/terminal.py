@@ -5,12 +5,14 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from kscope.query.timerange import iso
 from kscope.query.units import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from kscope.query.flamegraph import Flamegraph
+    from kscope.query.timeseries import Timeseries
 
 _MOST_LEVELS = 100
 _WIDEST_CELL = 60
@@ -33,6 +35,15 @@ def table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         + "\n"
         for line in lines
     )
+
+
+def timeseries(answer: Timeseries) -> tuple[list[str], list[list[Any]]]:
+    """A line for each step, a column for each series."""
+    names = ["time", *(each.name for each in answer.series)]
+    return names, [
+        [iso(time), *(each.values[step] for each in answer.series)]
+        for step, time in enumerate(answer.times)
+    ]
 
 
 def frames(answer: Flamegraph) -> tuple[list[str], list[tuple[str, str, str]]]:
@@ -97,7 +108,9 @@ def _line(boxes: Sequence[tuple[int, int, str]], width: int, *, colour: bool) ->
 def _coloured(label: str, text: str) -> str:
     name = text.rsplit(" ", 2)[0]
     shade = _KERNEL if name.endswith("_[k]") else _LIBRARY if name.endswith("]") else _USER
-    return f"\x1b[38;5;16;48;5;{shade}m{label[:-1]}{_RESET} "
+    # A box of one cell has no room for the gap, and is painted whole.
+    painted, gap = (label[:-1], " ") if len(label) > 1 else (label, "")
+    return f"\x1b[38;5;16;48;5;{shade}m{painted}{_RESET}{gap}"
 
 
 def printable(text: str) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 import subprocess
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +60,65 @@ def test_top_is_a_table(file: Path) -> None:
     assert lines[1].split() == ["mysqld", "15000", "0.9357", "3"]
 
 
+def test_a_stack_format_of_top_groups_is_a_flame_graph(file: Path) -> None:
+    """`--top process --format folded`: each process' stacks, the process first."""
+    options = ("offcputime", "--sqlite", file, *DAY, "--format", "folded", "--top")
+    assert "nginx;main;epoll_wait_[k] 1000\n" in ask(*options, "process")
+    assert "web-001;nginx;main;epoll_wait_[k] 1000\n" in ask(*options, "hostname,process")
+
+
+def test_a_narrow_box_has_its_colour(file: Path) -> None:
+    """A frame one cell wide is painted, not left out."""
+    painted = ask("offcputime", "--sqlite", file, *DAY, "--width", "20", "--color", "by=process")
+    cells = re.sub(r"\x1b\[38;5;16;48;5;\d+m([^\x1b]+)\x1b\[0m", lambda m: "#" * len(m[1]), painted)
+    first, second, *_ = cells.splitlines()
+    assert first.rstrip() == "#" * 19
+    assert second.rstrip().endswith("#")
+    assert len(second.rstrip()) == 20
+
+
+def test_a_time_series_has_a_column_for_each_group(file: Path) -> None:
+    """A line for each step."""
+    lines = ask("offcputime", "--sqlite", file, *DAY, "-q", "timeseries", "points=1").splitlines()
+    assert lines[0].split() == ["time", "mysqld", "nginx", "a;b"]
+    assert lines[1].split()[1:] == ["15000", "1020", "11"]
+
+
+def test_a_table_without_stacks_shows_its_rows(world: World) -> None:
+    """Where there is no flame graph to draw."""
+    marker = {"time": waits()[0]["time"], "hostname": "web-001", "kind": "deploy", "message": ""}
+    world.insert("marker", [marker])
+    assert isinstance(world.database, SQLiteFile)
+    lines = ask("marker", "--sqlite", world.database.path, *DAY).splitlines()
+    assert lines[0].split()[:2] == ["time", "hostname"]
+    assert "web-001" in lines[1]
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(file: Path) -> None:
+    """As `| head` does, whoever is asked: no complaint, no traceback."""
+    with closing(sqlite3.connect(file)) as database, database:
+        names = [
+            row[0] for row in database.execute(f"SELECT name FROM pragma_table_info('{TABLE}')")
+        ]
+        columns = ", ".join("seq + i" if name == "seq" else f'"{name}"' for name in names)
+        database.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 10 FROM n WHERE i < 20000)"
+            f" INSERT INTO {TABLE} SELECT {columns} FROM {TABLE}, n"
+        )
+    options = ("offcputime", "--sqlite", file, *DAY, "--format", "csv")
+    process = subprocess.Popen(
+        kscope("query", *options), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline().startswith(b"time,")
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(60)) == (b"", 0)
+
+
+TABLE = "kscope_rows_offcputime"
+
+
 def test_names_cannot_steer_the_terminal(world: World, file: Path) -> None:
     """An escape sequence in a process' name is shown, not obeyed."""
     row = waits()[0] | {"process": "\x1b[2Jgone\u202e"}
@@ -75,13 +137,18 @@ def test_names_cannot_steer_the_terminal(world: World, file: Path) -> None:
         (("--server", "ftp://x"), 1, "http:// or https://"),
         (("--server", "http://127.0.0.1:9"), 1, "is `kscope serve` running there?"),
         (("--sqlite", "no/such.db"), 1, "there is no such database"),
+        (("-q", "values"), 1, "values needs column=..."),
+        (("-q", "values", "--server", "http://127.0.0.1:9"), 1, "values needs column=..."),
+        (("--token-file", "/bin/true"), 1, "/bin/true: holds no token"),
     ],
 )
 def test_a_mistake_is_told_without_a_traceback(
     file: Path, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     """What is wrong and what would be right, with an exit code."""
-    own = () if {"--server", "--sqlite"} & set(arguments) else ("--sqlite", str(file))
+    own = (
+        () if {"--server", "--sqlite", "--token-file"} & set(arguments) else ("--sqlite", str(file))
+    )
     assert said in ask("offcputime", *own, *arguments, code=code)
 
 
@@ -107,3 +174,5 @@ def test_a_server_is_asked_the_same_questions(server: str) -> None:
         "3",
     ]
     assert "Did you mean 'process'?" in ask(*options, "proces=x", code=1)
+    assert ask("tcplife", "--server", server, *DAY).split()[:2] == ["time", "hostname"]
+    assert "unknown table 'nosuch'" in ask("nosuch", "--server", server, code=1)
