@@ -91,7 +91,8 @@ def _is_plain(about: dict[str, Any], shown: Category) -> bool:
 def _base() -> str:
     return (
         f"What it is compared with has the same, with `{BASE_PREFIX}` before it:"
-        f" `{BASE_PREFIX}from`, `{BASE_PREFIX}hostname=web-1`."
+        f" `{BASE_PREFIX}from`, `{BASE_PREFIX}hostname=web-1`. `{BASE_PREFIX}any=hostname` drops"
+        " the side's filters on that column."
     )
 
 

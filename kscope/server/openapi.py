@@ -9,22 +9,20 @@ import msgspec
 
 from kscope import __version__
 from kscope.declare.columns import Role, Storage
-from kscope.query import operators, seed
+from kscope.query import operators
 from kscope.query.export.formats import CSV, NDJSON, STACKS
+from kscope.query.parameters import ANY, FROM, TO
 from kscope.query.parameters import BASE as BASE_PREFIX
-from kscope.query.parameters import FROM, TO
 from kscope.query.questions import BASE, QUESTIONS
+from kscope.server import openapi_other
+from kscope.server.openapi_errors import PROBLEM, QUESTION, REFERENCE, refusals, responses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kscope.declare.model import Catalog, Category, Column
     from kscope.query.parameters import Parameter
     from kscope.query.questions import Question
 
-_REFERENCE = "#/components/schemas/{name}"
 _TEXT = {"type": "string"}
-_ERRORS = {"400": "Question", "404": "Unknown", "503": "Unavailable", "504": "TooLong"}
 
 
 def document(catalog: Catalog) -> dict[str, Any]:
@@ -45,10 +43,10 @@ def document(catalog: Catalog) -> dict[str, Any]:
             "epoch, UTC. Columns that are not listed as parameters of their own are filters: "
             "`column=value` and `column__operator=value`; all of them must hold.",
         },
-        "paths": paths | _plain_paths(catalog),
+        "paths": paths | openapi_other.paths(catalog),
         "components": {
             "schemas": schemas,
-            "responses": _error_responses(),
+            "responses": responses(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"token": []}],
@@ -77,7 +75,8 @@ def _operation(question: Question, category: Category, answers: dict[str, Any]) 
     ]
     parameters.append(_filters(category, "filters", ""))
     if question.compares:
-        parameters += [_based(FROM), _based(TO), _filters(category, "base_filters", BASE_PREFIX)]
+        parameters += [_based(FROM), _based(TO), _shared(category)]
+        parameters.append(_filters(category, "base_filters", BASE_PREFIX))
     return {
         "operationId": f"{question.name}_{category.table}",
         "summary": question.help,
@@ -115,6 +114,13 @@ def _based(parameter: Parameter) -> dict[str, Any]:
     schema = {"type": "string", "pattern": _MOMENT}
     name = f"{BASE_PREFIX}{parameter.name}"
     return {"name": name, "in": "query", "description": text, "schema": schema}
+
+
+def _shared(category: Category) -> dict[str, Any]:
+    names = "|".join(column.name for column in category.all_columns)
+    schema = {"type": "string", "pattern": f"^(({names})(,({names}))*)?$"}
+    name = f"{BASE_PREFIX}{ANY.name}"
+    return {"name": name, "in": "query", "description": ANY.help, "schema": schema}
 
 
 _MOMENT = r"^(now([+-]\d{1,4}[smhdw])?|20\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8]))$"
@@ -156,7 +162,7 @@ def _filters(category: Category, name: str, prefix: str) -> dict[str, Any]:
         "style": "form",
         "explode": True,
         "description": "filters on columns, each a parameter of its own",
-        "schema": {"$ref": _REFERENCE.format(name=_filters_name(category, prefix))},
+        "schema": {"$ref": REFERENCE.format(name=_filters_name(category, prefix))},
     }
 
 
@@ -165,7 +171,12 @@ def _filters_name(category: Category, prefix: str) -> str:
 
 
 def _filter_schema(category: Category, prefix: str) -> dict[str, Any]:
-    parameters = {"from", "to", *(p.name for q in QUESTIONS.values() for p in q.parameters)}
+    parameters = {
+        "from",
+        "to",
+        ANY.name,
+        *(p.name for q in QUESTIONS.values() for p in q.parameters),
+    }
     properties = {
         f"{prefix}{column.name}{'' if suffix == 'eq' else '__' + suffix}": _operand(column, suffix)
         for column in category.all_columns
@@ -200,143 +211,29 @@ def _answers(question: Question, answers: dict[str, Any]) -> dict[str, Any]:
     formats = [
         name for each in question.parameters if each.name == "format" for name in each.choices
     ]
+    shapes = [answers[question.name]]
     for each in (CSV, NDJSON, *STACKS.values()):
         if each.name in formats:
             kind = each.media_type.partition(";")[0]
             # A tree and speedscope's file are JSON as well, of another shape.
             if kind == "application/json":
-                content[kind] = {"schema": {"type": "object"}}
+                shapes.append({"$ref": REFERENCE.format(name=each.name.capitalize())})
             else:
                 content[kind] = {"schema": {"type": "string"}}
-    ok = {"description": "the answer", "content": content}
-    failed = {
-        status: {"$ref": f"#/components/responses/{name}"} for status, name in _ERRORS.items()
-    }
-    return {"200": ok, **failed}
+    if len(shapes) > 1:
+        content["application/json"] = {"schema": {"anyOf": shapes}}
+    return {"200": {"description": "the answer", "content": content}, **refusals(QUESTION)}
 
 
 def _schemas(catalog: Catalog) -> tuple[dict[str, Any], dict[str, Any]]:
     """Components, and each question's answer as a reference to one."""
     types = [question.answer for question in QUESTIONS.values()]
-    found, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    found, components = msgspec.json.schema_components(types, ref_template=REFERENCE)
     filters = {
         _filters_name(category, prefix): _filter_schema(category, prefix)
         for category in catalog
         for prefix in ("", BASE_PREFIX)
     }
-    return components | filters | {"Problem": _PROBLEM}, dict(zip(QUESTIONS, found, strict=True))
-
-
-_PROBLEM = {
-    "type": "object",
-    "description": "RFC 9457",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["detail"],
-                "properties": {
-                    "parameter": {"type": "string"},
-                    "pointer": {"type": "string"},
-                    "detail": {"type": "string"},
-                },
-            },
-        },
-    },
-}
-
-
-def _error_responses() -> dict[str, Any]:
-    words = {
-        "Question": "the question has mistakes: each is named with what is allowed",
-        "Unknown": "there is no such table",
-        "TooLarge": "the question is too large",
-        "Unavailable": "the database cannot answer now",
-        "TooLong": "the question took too long",
-    }
-    schema = {"$ref": _REFERENCE.format(name="Problem")}
-    content = {"application/problem+json": {"schema": schema}}
-    return {name: {"description": text, "content": content} for name, text in words.items()}
-
-
-def _plain_paths(catalog: Catalog) -> dict[str, Any]:
-    return {
-        f"{BASE}/categories": _plain("categories", "The declared categories and their problems."),
-        f"{BASE}/server": _plain("server", "The version, and where rows are sent to."),
-        f"{BASE}/openapi.json": _plain("openapi", "This document."),
-        "/api/getcategories": _plain("getcategories", "Columns by table, as in 2016."),
-        "/api": {"post": _seed(catalog)},
-    }
-
-
-def _plain(name: str, text: str) -> dict[str, Any]:
-    ok = {
-        "description": "the answer",
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    }
-    return {"get": {"operationId": name, "summary": text, "responses": {"200": ok}}}
-
-
-def _seed(catalog: Catalog) -> dict[str, Any]:
-    question = {
-        "type": "object",
-        "properties": {category.table: _seed_question(category) for category in catalog},
-        "additionalProperties": False,
-        "minProperties": 1,
-    }
-    refused = {
-        status: {"$ref": f"#/components/responses/{name}"}
-        for status, name in (*_ERRORS.items(), ("413", "TooLarge"))
-    }
-    ok = {
-        "description": "the answer",
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    }
-    return {
-        "operationId": "seed",
-        "summary": "The question of 2016: a list of rows, or a nested flame graph.",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": question}}},
-        "responses": {"200": ok, **refused},
-    }
-
-
-def _seed_question(category: Category) -> dict[str, Any]:
-    names = [column.name for column in category.all_columns]
-    return {
-        "type": "object",
-        "required": ["elements"],
-        "additionalProperties": False,
-        "properties": {
-            "elements": {"type": "array", "minItems": 1, "items": {"enum": names}},
-            "limit": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
-            "format": {"enum": list(seed.FORMATS)},
-            "constraints": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["conditions"],
-                    "properties": {
-                        "oper": {"enum": ["and", "or"]},
-                        "conditions": {"type": "array", "items": _seed_condition(names)},
-                    },
-                },
-            },
-        },
-    }
-
-
-def _seed_condition(names: Iterable[str]) -> dict[str, Any]:
-    symbols = {"expr": {"enum": list(seed.OPERATORS)}}
-    return {
-        "type": "object",
-        "required": ["expr"],
-        "properties": symbols | {name: {} for name in names},
-        "minProperties": 2,
-        "maxProperties": 2,
-    }
+    return components | filters | {"Problem": PROBLEM} | openapi_other.SCHEMAS, dict(
+        zip(QUESTIONS, found, strict=True)
+    )

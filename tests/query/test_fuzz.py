@@ -5,63 +5,107 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import needs
 from tests.query.test_rows import EVERYTHING
+from tests.query.world import waits
 from tests.serving import ROOT, Serving, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,"
+    "response_schema_conformance,negative_data_rejection"
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which categories are asked about, and how: all of them take minutes."""
+
+    tables: tuple[str, ...]
+    phases: str
+    examples: int
+    filled: bool = True
+
+
+# A category of every type; without values; without stacks; with both, and not a row yet.
+RUNS = {
+    "every type": Run(("everything",), "examples,fuzzing", 4),
+    "few columns": Run(("marker",), "examples,coverage", 1),
+    "no rows": Run(("offcputime", "pressure"), "examples,fuzzing", 2, filled=False),
+}
+
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """Give a server with one category of every type, and a row in it."""
-    folder = tmp_path_factory.mktemp("fuzzed")
-    config = folder / "kernelscope.yaml"
-    config.write_text(CONFIG)
-    with serving(folder, "--config", config) as running:
-        row = {
-            name: value for name, value in EVERYTHING.items() if name not in ("hostname", "time")
-        }
-        running.post(
-            {"hostname": "web-001", "everything": [row | {"started": "2026-11-23T00:00:00Z"}]}
-        )
-        yield running
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, Serving]]:
+    """Give a server with some rows in it, and one that has none."""
+    with ExitStack() as running:
+        found = {}
+        for filled in (True, False):
+            folder = tmp_path_factory.mktemp("fuzzed")
+            config = folder / "kernelscope.yaml"
+            config.write_text(CONFIG)
+            found[filled] = running.enter_context(serving(folder, "--config", config))
+        fill(found[True])
+        yield found
 
 
 CONFIG = f"""\
 database: {{sqlite: kernelscope.db}}
-categories: [{ROOT}/tests/cases/every_type/categories]
+categories: [builtin, {ROOT}/tests/cases/every_type/categories]
 """
 
 
-def fewer_filters(server: Serving, folder: Path) -> Path:
-    """Write the document with each tenth filter: all of them take minutes to make requests of."""
-    document = server.get("/api/v1/openapi.json").json()
-    for name, schema in document["components"]["schemas"].items():
+def fill(server: Serving) -> None:
+    """Without times: rows of this moment, which is what questions are about unless told."""
+    bare = [
+        {name: value for name, value in row.items() if name not in ("hostname", "time")}
+        for row in (EVERYTHING | {"started": "2026-11-23T00:00:00Z"}, *waits())
+    ]
+    for host in ("web-001", "web-002"):
+        rows = {"everything": bare[:1], "offcputime": bare[1:]}
+        server.post({"hostname": host, **rows, "marker": [{"kind": "deploy", "message": host}]})
+
+
+def described(server: Serving, run: Run, folder: Path) -> Path:
+    """Write the description of a run's categories, with each tenth filter."""
+    found = server.get("/api/v1/openapi.json").json()
+    found["paths"] = {
+        path: operations
+        for path, operations in found["paths"].items()
+        if set(next(iter(operations.values())).get("tags", ())) <= set(run.tables)
+    }
+    for name, schema in found["components"]["schemas"].items():
         if "filters_" in name:
             schema["properties"] = dict(list(schema["properties"].items())[::10])
+    seed = found["paths"]["/api"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    seed["properties"] = {table: seed["properties"][table] for table in run.tables}
     file = folder / "openapi.json"
-    file.write_text(json.dumps(document))
+    file.write_text(json.dumps(found))
     return file
 
 
-def test_fuzzing_finds_nothing_that_is_not_described(server: Serving, tmp_path: Path) -> None:
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_fuzzing_finds_nothing_that_is_not_described(
+    servers: dict[bool, Serving], run: Run, tmp_path: Path
+) -> None:
     """No 500, no status, type or shape that the document does not have, no mistake let through."""
     needs.module("schemathesis", "schemathesis")
-    checks = "not_a_server_error,status_code_conformance,content_type_conformance"
-    run = subprocess.run(
+    server = servers[run.filled]
+    done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run"),
-            *(str(fewer_filters(server, tmp_path)), "--url", server.read),
-            *("--checks", f"{checks},response_schema_conformance,negative_data_rejection"),
-            *("--max-examples", "10", "--seed", "1", "--no-color", "--phases", "fuzzing"),
-            *("--request-timeout", "20"),
+            *(str(described(server, run, tmp_path)), "--url", server.read, "--checks", CHECKS),
+            *("--phases", run.phases, "--max-examples", str(run.examples), "--seed", "1"),
+            *("--no-color", "--request-timeout", "20"),
         ],
         # It keeps what it found in the current folder.
         cwd=tmp_path,
@@ -69,5 +113,5 @@ def test_fuzzing_finds_nothing_that_is_not_described(server: Serving, tmp_path: 
         check=False,
         timeout=110,
     )
-    assert run.returncode == 0, run.stdout.decode()[-6000:] + run.stderr.decode()[-2000:]
+    assert done.returncode == 0, done.stdout.decode()[-6000:] + done.stderr.decode()[-2000:]
     assert "Traceback" not in server.log

@@ -7,8 +7,10 @@ from urllib.parse import quote
 
 import pytest
 
+from kscope.query.operators import SUFFIXES
 from kscope.query.questions import QUESTIONS
-from tests.query.world import waits
+from tests.query.test_rows import EVERYTHING
+from tests.query.world import catalog, waits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,13 +50,14 @@ HARMLESS = (200, 400, 404, 422)
 @pytest.fixture
 def client(engine_world: World) -> Iterator[World]:
     engine_world.insert("offcputime", waits())
+    engine_world.insert("everything", [EVERYTHING | {"process": "mysqld"}])
     before = contents(engine_world)
     yield engine_world
     assert contents(engine_world) == before
 
 
 def contents(world: World) -> list[list[str]]:
-    tables = ("kscope_rows_offcputime", "kscope_string", "kscope_stack")
+    tables = ("kscope_rows_offcputime", "kscope_rows_everything", "kscope_string", "kscope_stack")
     counted = [world.database.rows(f"SELECT COUNT(*) FROM {table}") for table in tables]
     return [*[row[0] for row in counted], ["mysqld"] * len(world.database.rows(_MYSQLD))]
 
@@ -64,30 +67,34 @@ _MYSQLD = "SELECT 1 FROM offcputime WHERE process = 'mysqld'"
 
 def addresses() -> list[tuple[str, str]]:
     """Every question with each parameter and filter that it takes."""
-    filters = ["process", "pid", "stack", "time", "elapsed", "reason"]
-    suffixes = ["", "__ne", "__in", "__contains", "__startswith", "__regex", "__gt", "__x"]
+    category = catalog().get("everything")
+    assert category is not None
+    filters = [column.name for column in category.all_columns]
+    suffixes = ["", "__x", *(f"__{suffix}" for suffix in SUFFIXES)]
     found = []
     for question in QUESTIONS.values():
-        names = ["from", "to", *(p.name for p in question.parameters), "base.process", "nosuch"]
+        names = ["from", "to", *(p.name for p in question.parameters), "base.process"]
+        names += ["base.any", "nosuch"]
         found += [(question.name, name) for name in names]
     return found + [("flamegraph", f"{name}{suffix}") for name in filters for suffix in suffixes]
 
 
 def attacks(client: World, turn: int) -> Sequence[str]:
-    """All of them on SQLite; on an engine that takes longer to ask, some each turn."""
-    if client.database.name == "sqlite":
-        return CORPUS
-    return [CORPUS[(turn * 3 + i) % len(CORPUS)] for i in range(3)]
+    """Some each turn, so that each is tried on every parameter of a kind; fewer where asking
+    takes longer.
+    """
+    count = 7 if client.database.name == "sqlite" else 3
+    return [CORPUS[(turn * count + i) % len(CORPUS)] for i in range(count)]
 
 
 def test_no_parameter_lets_sql_in(client: World) -> None:
     """Each attack is a value like any other, or a mistake that is named; nothing changes."""
     for turn, (question, name) in enumerate(addresses()):
-        path = f"/api/v1/{question}/offcputime" + ("/process" if question == "values" else "")
+        path = f"/api/v1/{question}/everything" + ("/process" if question == "values" else "")
         for attack in attacks(client, turn):
             response = client.get(path, SPAN | {name: attack})
             assert response.status_code in HARMLESS, (path, name, attack, response.text)
-            if response.status_code == 200 and name == "process":
+            if response.status_code == 200 and name in ("process", "path", "state", "stack"):
                 assert response.json()["rows"] == 0, (path, name, attack)
 
 

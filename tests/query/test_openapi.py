@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
+import time
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
+import pytest
+from starlette.routing import Route
 
 from kscope.query.questions import QUESTIONS
+from kscope.server.page import routes as page_routes
+from tests.query.test_rows import EVERYTHING
 from tests.query.world import waits
+from tests.serving import Serving, serving
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from tests.query.world import World
 
 
@@ -18,9 +30,29 @@ def described(world: World) -> dict[str, Any]:
     return found
 
 
+def lately(world: World) -> None:
+    """Rows of this minute in each table: what the examples ask for."""
+    moment = time.time_ns() // 1000 - 30_000_000
+    values = {
+        "kind": "deploy",
+        "message": "",
+        "resource": "cpu",
+        "share": 0.5,
+        "stalled": 7,
+        "scope": "some",
+    }
+    for category in world.catalog:
+        source = waits()[0] | EVERYTHING | values
+        names = {each.name for each in category.all_columns}
+        row = {name: value for name, value in source.items() if name in names}
+        if "started" in row:
+            row["started"] = moment
+        world.insert(category.table, [row | {"time": moment, "hostname": "web-001"}])
+
+
 def test_every_example_is_answered_as_described(world: World) -> None:
-    """Each operation's sample request gives 200 and a body that its schema accepts."""
-    world.insert("offcputime", waits())
+    """Each operation's sample request gives 200, and something that its schema accepts."""
+    lately(world)
     document = described(world)
     asked = set()
     for path, operations in document["paths"].items():
@@ -30,8 +62,64 @@ def test_every_example_is_answered_as_described(world: World) -> None:
             assert response.status_code == 200, (path, response.text)
             schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
             validate(response.json(), schema, document)
-            asked.add(path.split("/")[3])
+            question = path.split("/")[3]
+            asked.add(question)
+            if question != "quality":  # of rows that agents send
+                found = response.json()[HOLDS.get(question, question)]
+                assert found, (path, response.text)
     assert asked == set(QUESTIONS)
+
+
+HOLDS = {
+    "flamegraph": "total",
+    "compare": "total",
+    "timeseries": "series",
+    "heatmap": "counts",
+    "histogram": "total",
+    "top": "entries",
+}
+
+
+def test_the_other_routes_answer_as_described(world: World) -> None:
+    """What is posted has an example; texts are texts."""
+    lately(world)
+    document = described(world)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if "x-codeSamples" in operation or path == "/readyz":
+                continue
+            address, body = path, {}
+            for parameter in operation.get("parameters", ()):
+                name = f"{{{parameter['name']}}}"
+                address = address.replace(name, str(parameter["example"]))
+            for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+                example = content["example"]
+                text = example if isinstance(example, str) else json.dumps(example)
+                body = {"content": text, "headers": {"Content-Type": kind}}
+            response = world.request(method, address, **body)
+            assert response.status_code == 200, (path, response.text)
+            ((kind, content),) = operation["responses"]["200"]["content"].items()
+            assert response.headers["content-type"].startswith(kind)
+            if kind == "application/json":
+                validate(response.json(), content["schema"], document)
+
+
+def test_the_routes_are_all_described(world: World) -> None:
+    """No address of the read listener is missing from the document, none is too much."""
+    page = {route.path for route in page_routes}
+    routes = {
+        (method.lower(), route.path)
+        for route in world.app.routes
+        if isinstance(route, Route) and route.path not in page
+        for method in (route.methods or {"GET"}) - {"HEAD"}
+    }
+    tables = "|".join(category.table for category in world.catalog)
+    found = {
+        (method, re.sub(rf"/({tables})(?=/|$)", "/{table}", path))
+        for path, operations in described(world)["paths"].items()
+        for method in operations
+    }
+    assert found == routes
 
 
 def test_refusals_are_as_described(world: World) -> None:
@@ -42,6 +130,36 @@ def test_refusals_are_as_described(world: World) -> None:
         response = world.get(f"/api/v1/{path}")
         assert response.status_code == status
         validate(response.json(), problem, document)
+
+
+def test_every_refusal_has_the_shape_of_a_problem(guarded: Serving) -> None:
+    """A token that is missing or of another scope, a method that is none; and they are listed."""
+    document = guarded.get("/api/v1/openapi.json").json()
+    assert document["status"] == 401
+    reading = {"Authorization": f"Bearer {TOKENS['read']}"}
+    document = guarded.client.get(f"{guarded.read}/api/v1/openapi.json", headers=reading).json()
+    path = "/api/v1/rows/offcputime"
+    for method, token, status in (("GET", "", 401), ("GET", "ingest", 403), ("POST", "read", 405)):
+        headers = {"Authorization": f"Bearer {TOKENS.get(token, 'none')}"}
+        answer = guarded.client.request(method, guarded.read + path, headers=headers)
+        assert answer.status_code == status
+        assert str(status) in document["paths"][path]["get"]["responses"]
+        validate(answer.json(), {"$ref": "#/components/schemas/Problem"}, document)
+
+
+TOKENS = {"read": "kscope_read", "ingest": "kscope_ingest"}
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Serving]:
+    lines = [
+        f"  - {{name: {scope}, scopes: [{scope}], sha256: {sha256(token.encode()).hexdigest()}}}"
+        for scope, token in TOKENS.items()
+    ]
+    config = tmp_path / "kernelscope.yaml"
+    config.write_text("\n".join(["database: {sqlite: k.db}", "tokens:", *lines]))
+    with serving(tmp_path, "--config", config) as running:
+        yield running
 
 
 def validate(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:

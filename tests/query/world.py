@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import msgspec
-from starlette.applications import Starlette
 
 from kscope.config import MySQL, Settings, SQLite
 from kscope.declare.catalog import load_catalog
 from kscope.declare.columns import Storage
 from kscope.declare.model import Catalog
 from kscope.query.timerange import iso
-from kscope.server import read, seed_api
+from kscope.server.app import read_app
 from kscope.server.decode import Decoder
-from kscope.server.problems import HANDLERS
+from kscope.server.metrics import Metrics
 from kscope.store.open import open_store
 from tests.databases import SQLiteFile
 from tests.mariadb import PASSWORD, USER
@@ -60,11 +60,10 @@ class World:
         self.catalog = catalog()
         self.decoder = Decoder.of(self.catalog)
         self.store = self.run(open_store(self.settings, self.catalog))
-        app = Starlette(routes=[*read.routes, *seed_api.routes], exception_handlers=HANDLERS)
-        app.state.reader = self.store.reader
-        app.state.settings = self.settings
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://kscope.test")
+        live: Any = SimpleNamespace(problems=())
+        self.app = read_app(self.store, live, self.settings, Metrics())
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(coroutine)
@@ -75,6 +74,10 @@ class World:
 
     def get(self, address: str, params: Any = None) -> httpx.Response:
         answer: httpx.Response = self.run(self.http.get(address, params=params))
+        return answer
+
+    def request(self, method: str, address: str, **options: Any) -> httpx.Response:
+        answer: httpx.Response = self.run(self.http.request(method, address, **options))
         return answer
 
     def post(self, address: str, **body: Any) -> httpx.Response:

@@ -1,0 +1,70 @@
+"""How refusals and failures are described: the same for every route."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+REFERENCE = "#/components/schemas/{name}"
+# Status -> name and words. The first come from whoever is asked for something on this listener.
+_ALWAYS = {
+    "401": ("Unauthorized", "a token is needed"),
+    "403": ("Forbidden", "the token has not this scope, or the name is not this server's"),
+    "405": ("NotAllowed", "this address takes another method"),
+    "500": ("Failed", "the server failed; its log says why"),
+}
+_ASKED = {
+    "400": ("Question", "the question has mistakes: each is named with what is allowed"),
+    "404": ("Unknown", "there is no such table"),
+    "413": ("TooLarge", "the question is too large"),
+    "503": ("Unavailable", "the database cannot answer now"),
+    "504": ("TooLong", "the question took too long"),
+}
+# An address asks the database.
+QUESTION = ("400", "404", "503", "504")
+POSTED = ("400", "404", "413", "503", "504")
+
+PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["detail"],
+                "properties": {
+                    "parameter": {"type": "string"},
+                    "pointer": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def refusals(statuses: Iterable[str] = ()) -> dict[str, Any]:
+    """References to the responses that are not 200: those of every route, and `statuses`."""
+    named = _ALWAYS | {status: _ASKED[status] for status in statuses}
+    return {
+        status: {"$ref": f"#/components/responses/{name}"}
+        for status, (name, _) in sorted(named.items())
+    }
+
+
+def responses() -> dict[str, Any]:
+    """The components that `refusals` refers to."""
+    schema = {"$ref": REFERENCE.format(name="Problem")}
+    content = {"application/problem+json": {"schema": schema}}
+    return {
+        name: {"description": text, "content": content}
+        for name, text in (_ALWAYS | _ASKED).values()
+    }
