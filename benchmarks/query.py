@@ -1,13 +1,14 @@
 """How long each question takes, beside the bare SQL that finds the same rows.
 
-    python -m benchmarks.query [--rows 1000000] [--stacks 10000] [--repeat 3]
+    python -m benchmarks.query [--rows 1000000] [--stacks 10000] [--repeat 3] [--mariadb]
 
-One SQLite file is filled with off-CPU rows of an hour, whose stacks make a flame graph of about
-100,000 nodes. Each question goes through the whole read side, from the request's text to the
-encoded answer. `bare SQL` is the same grouping by ids over one connection of Python's sqlite3,
-fetched and thrown away; for a flame graph with the texts of its stacks. `CPU` is the processor time
-of the whole process, `beyond` how much more of it an answer takes: on a busy machine it says more
-than the clock.
+A database is filled with off-CPU rows of an hour, whose stacks make a flame graph of about 100,000
+nodes: a SQLite file, or with --mariadb a server started for it. Each question goes through the
+whole read side, from the request's text to the encoded answer. `bare SQL` is the same grouping by
+ids over one connection of the engine's own driver, fetched and thrown away; for a flame graph with
+the texts of its stacks. `ratio` is of the two by the clock. `CPU` is the processor time of the
+whole process, MariaDB's own not in it; `beyond` is how much more of it an answer takes than the
+bare SQL: on a busy machine it says more than the clock.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscope.config import Settings, SQLite
+import asyncmy
+
+from kscope.config import MySQL, Settings, SQLite
 from kscope.declare.catalog import load_catalog
 from kscope.declare.columns import Role, Storage
 from kscope.query.questions import QUESTIONS
 from kscope.store.base import Batch, TableRows
 from kscope.store.interning import text_hash
 from kscope.store.open import open_store
+from tests.mariadb import PASSWORD, USER, install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,8 +64,15 @@ BARE = {
     "top": f"SELECT process, SUM(elapsed), COUNT(*) {ROWS} GROUP BY process ORDER BY 2 DESC",
     "hosts": f"SELECT hostname, stack, SUM(elapsed), SUM(count), COUNT(*) {ROWS} GROUP BY 1, 2",
     "values": f"SELECT process, COUNT(*) {ROWS} GROUP BY process",
+    "compare": f"{GROUPED} UNION ALL {GROUPED}".replace(
+        f"time < {BEGIN + HOUR}", f"time < {BEGIN + HOUR // 2}", 1
+    ).replace(f"time >= {BEGIN} AND time < {BEGIN + HOUR}", f"time >= {BEGIN + HOUR // 2}"),
+    "quality": f"SELECT hostname, SUM(count) {ROWS} GROUP BY hostname",
 }
+# What another engine spells otherwise.
+MARIADB = {f"/ {STEP}": f"DIV {STEP}", "AS INTEGER": "AS SIGNED"}
 ASKED = {
+    "compare": [("from", str(BEGIN + HOUR // 2))],
     "heatmap": [("value", "elapsed")],
     "histogram": [("value", "elapsed")],
     "values": [("column", "process")],
@@ -122,7 +133,8 @@ async def ask(store: Store, name: str) -> bytes:
     """One question, from its text to its encoded answer."""
     category = store.catalog.get("offcputime")
     assert category is not None
-    request = [("from", str(BEGIN)), ("to", str(BEGIN + HOUR)), *ASKED.get(name, ())]
+    span = {"from": str(BEGIN), "to": str(BEGIN + HOUR)}
+    request = [*(span | dict(ASKED.get(name, ()))).items()]
     question = QUESTIONS[name]
     body = await question.ask(store.reader, question.read(category, request))
     assert isinstance(body.content, bytes)
@@ -145,52 +157,107 @@ class Stopwatch:
         return Taken(time.perf_counter() - self._wall, time.process_time() - self._cpu)
 
 
-def bare(path: Path, statement: str) -> Taken:
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-        connection.execute("PRAGMA mmap_size=1073741824")
-        watch = Stopwatch()
-        connection.execute(statement).fetchall()
-        return watch.stop()
+class SQLiteFile:
+    name = f"SQLite {sqlite3.sqlite_version}"
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "kernelscope.db"
+        self.settings = Settings(SQLite(self._path), query_deadline=300)
+
+    def bare(self, statement: str) -> Taken:
+        with sqlite3.connect(f"file:{self._path}?mode=ro", uri=True) as connection:
+            connection.execute("PRAGMA mmap_size=1073741824")
+            watch = Stopwatch()
+            connection.execute(statement).fetchall()
+            return watch.stop()
+
+    def stop(self) -> None: ...
 
 
-async def run(folder: Path, rows: int, stacks: int, repeat: int) -> None:
-    path = folder / "kernelscope.db"
+class MariaDBServer:
+    name = "MariaDB"
+
+    def __init__(self, folder: Path) -> None:
+        self._server = install(folder)
+        self._database = self._server.new_database()
+        chosen = MySQL("127.0.0.1", self._server.port, USER, PASSWORD, self._database)
+        self.settings = Settings(chosen, query_deadline=300)
+
+    def bare(self, statement: str) -> Taken:
+        for ours, theirs in MARIADB.items():
+            statement = statement.replace(ours, theirs)
+        return asyncio.run(self._bare(statement))
+
+    async def _bare(self, statement: str) -> Taken:
+        named = {"host": "127.0.0.1", "port": self._server.port, "db": self._database}
+        async with (
+            asyncmy.connect(user=USER, password=PASSWORD, **named) as connection,
+            connection.cursor() as cursor,
+        ):
+            watch = Stopwatch()
+            await cursor.execute(statement)
+            await cursor.fetchall()
+            return watch.stop()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+Engine = SQLiteFile | MariaDBServer
+COLUMNS = ("answer", "bare SQL", "ratio", "CPU", "beyond", "size")
+
+
+async def run(engine: Engine, rows: int, stacks: int, repeat: int) -> None:
     catalog = load_catalog()
-    store = await open_store(Settings(SQLite(path), query_deadline=300), catalog)
+    store = await open_store(engine.settings, catalog)
     try:
-        category = catalog.get("offcputime")
+        category, agent = catalog.get("offcputime"), catalog.get("agent")
         assert category is not None
+        assert agent is not None
         for batch in batches(category, rows, folded_stacks(stacks, random.Random(2))):
             await store.writer.write(batch)
+        await store.writer.write(reports(agent))
         print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},")
-        print(
-            f"SQLite {sqlite3.sqlite_version}: {rows:,} rows, {stacks:,} stacks, best of {repeat}"
-        )
-        print(
-            f"{'question':12} {'answer':>9} {'bare SQL':>9} {'beyond':>9} {'ratio':>6} {'size':>10}"
-        )
+        print(f"{engine.name}: {rows:,} rows, {stacks:,} stacks, best of {repeat}")
+        print(f"{'question':12} " + " ".join(f"{name:>9}" for name in COLUMNS))
         for name in QUESTIONS:
-            if name in BARE:
-                await measure(store, path, name, repeat)
+            await measure(store, engine, name, repeat)
     finally:
         await store.close()
 
 
-async def measure(store: Store, path: Path, name: str, repeat: int) -> None:
+def reports(agent: Category) -> Batch:
+    """What the hosts' agents say of themselves each minute; nothing is lost."""
+    known: dict[str, Any] = {"probe": "offcputime", "elapsed": 60_000_000, "row_count": 100}
+    moments = [(host, BEGIN + minute * 60_000_000) for host in HOSTS for minute in range(60)]
+    columns: list[list[Any]] = []
+    for column in agent.all_columns:
+        if column.name in ("hostname", "time"):
+            columns.append([moment[column.name == "time"] for moment in moments])
+        else:
+            text = column.type.storage in (Storage.STRING_ID, Storage.HISTOGRAM, Storage.TEXT)
+            columns.append([known.get(column.name, "" if text else 0)] * len(moments))
+    return Batch(b"", [TableRows(agent, columns)])
+
+
+async def measure(store: Store, engine: Engine, name: str, repeat: int) -> None:
     whole, alone, size = [], [], 0
     for _ in range(repeat):
         watch = Stopwatch()
         size = len(await ask(store, name))
         whole.append(watch.stop())
-        alone.append(await asyncio.to_thread(bare, path, BARE[name]))
+        alone.append(await asyncio.to_thread(engine.bare, BARE[name]))
     answer, sql = min(whole), min(alone)
     beyond = min(each.cpu for each in whole) - min(each.cpu for each in alone)
-    print(
-        f"{name:12} {1000 * answer.wall:6.0f} ms {1000 * sql.wall:6.0f} ms"
-        f" {answer.wall / sql.wall:6.2f} {1000 * answer.cpu:6.0f} ms {1000 * beyond:6.0f} ms"
-        f" {size / 1e6:7.2f} MB",
-        flush=True,
+    figures = (
+        f"{1000 * answer.wall:6.0f} ms",
+        f"{1000 * sql.wall:6.0f} ms",
+        f"{answer.wall / sql.wall:9.2f}",
+        f"{1000 * answer.cpu:6.0f} ms",
+        f"{1000 * beyond:6.0f} ms",
+        f"{size / 1e6:6.2f} MB",
     )
+    print(f"{name:12} " + " ".join(figures), flush=True)
     if name == "flamegraph":
         nodes = len(json.loads(await ask(store, name))["name"])
         print(f"{'':12} ({nodes:,} nodes)")
@@ -201,9 +268,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--stacks", type=int, default=10_000)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--mariadb", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(run(Path(folder), given.rows, given.stacks, given.repeat))
+        engine = (MariaDBServer if given.mariadb else SQLiteFile)(Path(folder))
+        try:
+            asyncio.run(run(engine, given.rows, given.stacks, given.repeat))
+        finally:
+            engine.stop()
 
 
 if __name__ == "__main__":
