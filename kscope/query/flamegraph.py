@@ -85,7 +85,8 @@ async def flamegraph(reader: Reader, question: FlamegraphQuestion) -> Flamegraph
 
 
 def _drawn(question: FlamegraphQuestion, stacks: Stacks) -> Flamegraph:
-    ordered = sorted(zip(stacks.values, stacks.events, strict=True))
+    # By the path alone: to compare tuples of tuples takes three times as long.
+    ordered = sorted(zip(stacks.values, stacks.events, strict=True), key=lambda each: each[0][0])
     shape = fold.shaped([path for (path, _), _ in ordered])
     values = [value for (_, value), _ in ordered]
     value = shape.totals(values)

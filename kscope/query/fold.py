@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain, count
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Tree:
 
 def tree(stacks: Iterable[tuple[Path, Number]]) -> Tree:
     """Build the tree of (path, value); the same path may come more than once."""
-    ordered = sorted(stacks)
+    ordered = sorted(stacks, key=itemgetter(0))
     shape = shaped([path for path, _ in ordered])
     values = [value for _, value in ordered]
     return Tree(shape.names, shape.name, shape.level, shape.totals(values), shape.own(values))
