@@ -11,9 +11,9 @@ import msgspec
 from kscope.query import fold
 from kscope.query.answer import Meta, Notice, meta, notices
 from kscope.query.names import frames, labels
-from kscope.query.scan import ROWS, first_rows, plan, summed
+from kscope.query.scan import ROWS, first_rows, plan, sum_of, summed
 from kscope.query.scan import columns as by_columns
-from kscope.query.values import count_of, sum_of
+from kscope.query.values import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
