@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -19,6 +21,14 @@ DDL = [ROOT / "sql/generated", ROOT / "tests/cases/every_type/expected/sql/gener
 
 STRINGS = [(1, 11, 0, "web-001"), (2, 12, 0, "mysqld"), (3, 13, 0, "blocked")]
 FLAT = ("2026-11-23 02:46:15.288693", "web-001", "mysqld", 1234, "blocked", "main;wait", 5123, 1)
+
+ROWS = (
+    f"INSERT INTO kscope_string VALUES {', '.join(str(row) for row in STRINGS)};"
+    "INSERT INTO kscope_stack VALUES (-7, 0, 'main;wait');"
+    "INSERT INTO kscope_rows_offcputime (time, seq, hostname, process, pid, tid, reason,"
+    " cgroup, stack, elapsed, count, lengths)"
+    " VALUES (1795401975288693, 1, 1, 2, 1234, 0, 3, 3, -7, 5123, 1, '')"
+)
 
 
 @pytest.mark.parametrize("folder", DDL, ids=["committed", "every type"])
@@ -51,6 +61,40 @@ def test_the_flat_view_gives_the_seed_shape_back(tmp_path: Path) -> None:
         ).fetchall() == [FLAT]
 
 
+def as_grafana_sends_it(query: str) -> str:
+    """Replace its macros as its source does, pkg/tsdb/mysql/macros.go, for a range of all time."""
+    query = query.replace("$__interval", "60s")
+    known = {
+        "__unixEpochFrom": lambda _: "0",
+        "__unixEpochTo": lambda _: "4000000000",
+        "__unixEpochGroup": lambda given: f"{given.split(',')[0]} DIV 60 * 60",
+    }
+    query = re.sub(r"\$(\w+)\(([^)]*)\)", lambda m: known[m[1]](m[2]), query)
+    return query.replace("$hostname", "'web-001','web-002'")
+
+
+@pytest.mark.mysql
+def test_every_query_of_the_dashboards_runs(mariadb: MariaDB) -> None:
+    """Grafana gets its panels from MariaDB; those of off-CPU time show the row that is there."""
+    shown: dict[str, list[str]] = {}
+    for folder in DDL:
+        name = mariadb.new_database()
+        mariadb.sql((folder / "mysql.sql").read_text(), name)
+        if folder == DDL[0]:
+            mariadb.sql(ROWS, name)
+        for file in (folder.parent.parent / "grafana/generated").glob("*.json"):
+            found = json.loads(file.read_text())
+            queries = [panel["targets"][0]["rawSql"] for panel in found["panels"]]
+            queries.append(found["templating"]["list"][1]["query"])
+            shown[file.stem] = [mariadb.sql(as_grafana_sends_it(query), name) for query in queries]
+    assert {"offcputime", "everything"} <= set(shown)
+    assert shown["offcputime"] == [
+        "main;wait\t5123\n",
+        "1795401960\tmysqld\t5123\n",
+        "web-001\n",
+    ]
+
+
 @pytest.mark.mysql
 def test_the_mysql_file_runs_twice_on_mariadb(mariadb: MariaDB) -> None:
     """A person pipes the file into `mysql`; the view then gives the seed's flat shape."""
@@ -58,15 +102,7 @@ def test_the_mysql_file_runs_twice_on_mariadb(mariadb: MariaDB) -> None:
     for name, folder in zip(names, DDL, strict=True):
         for _ in range(2):
             mariadb.sql((folder / "mysql.sql").read_text(), name)
-    values = ", ".join(str(row) for row in STRINGS)
-    mariadb.sql(
-        f"INSERT INTO kscope_string VALUES {values};"
-        "INSERT INTO kscope_stack VALUES (-7, 0, 'main;wait');"
-        "INSERT INTO kscope_rows_offcputime (time, seq, hostname, process, pid, tid, reason,"
-        " cgroup, stack, elapsed, count, lengths)"
-        " VALUES (1795401975288693, 1, 1, 2, 1234, 0, 3, 3, -7, 5123, 1, '')",
-        names[0],
-    )
+    mariadb.sql(ROWS, names[0])
     shown = mariadb.sql(
         "SELECT time, hostname, process, pid, reason, stack, elapsed, count FROM offcputime",
         names[0],

@@ -1,0 +1,175 @@
+"""Category -> a Grafana dashboard over MySQL: its charts as far as SQL can draw them."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from kscope.declare.columns import Storage
+from kscope.declare.model import Chart
+from kscope.generate.ddl import dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kscope.declare.model import Category
+    from kscope.generate.tables import Dictionaries, Schema
+
+# What Grafana writes into a query before it sends it. Its macros take no brackets inside.
+_Text = sa.ColumnElement[Any]
+_SINCE: _Text = sa.literal_column("$__unixEpochFrom() * 1000000")
+_UNTIL: _Text = sa.literal_column("$__unixEpochTo() * 1000000")
+_STEP: _Text = sa.literal_column("$__unixEpochGroup(kscope_rows.time DIV 1000000, $__interval)")
+_HOSTS: _Text = sa.literal_column("($hostname)")
+_DATASOURCE = {"type": "mysql", "uid": "${datasource}"}
+_UNITS = {"us": "µs", "bytes": "bytes", "%": "percent"}
+_MOST = 100
+_WIDTH, _HEIGHT = 24, 9
+
+
+def dashboard(category: Category, schema: Schema, notice: str) -> dict[str, Any]:
+    """Grafana's JSON. A chart that needs more than SQL, a heatmap, is left to our own page."""
+    asked = _Asked(category, schema)
+    charts = [chart for chart in category.charts if chart.kind in _PANELS]
+    # Without any chart there is still how many rows came.
+    charts = charts or [Chart("timeseries", "Rows over time")]
+    return {
+        "description": f"{category.description} {notice}".strip(),
+        "uid": f"kscope-{blake2b(category.table.encode(), digest_size=8).hexdigest()}",
+        "title": category.prettyname,
+        "tags": ["kernelscope"],
+        "schemaVersion": 39,
+        "editable": True,
+        "refresh": "1m",
+        "time": {"from": "now-1h", "to": "now"},
+        "timezone": "",
+        "templating": {"list": [_datasource(), _hosts(asked)]},
+        "panels": [_panel(chart, asked, place) for place, chart in enumerate(charts)],
+    }
+
+
+class _Asked:
+    """Statements over a category's rows in Grafana's range, of the chosen hosts."""
+
+    def __init__(self, category: Category, schema: Schema) -> None:
+        self.category = category
+        self.rows = schema.categories[category.table].rows.alias("kscope_rows")
+        self._dictionaries: Dictionaries = schema.dictionaries
+        self.within = sa.and_(self.rows.c.time >= _SINCE, self.rows.c.time < _UNTIL)
+
+    def hosts(self) -> sa.Select[Any]:
+        host, joined = self._named("hostname", self.rows)
+        return sa.select(host).distinct().select_from(joined).where(self.within).order_by(host)
+
+    def groups(self, chart: Chart, by: str, *first: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        """`first`, the group's name and the value of each."""
+        host, joined = self._named("hostname", self.rows)
+        keys = [*first]
+        if by:
+            name, joined = (host, joined) if by == "hostname" else self._named(by, joined)
+            keys.append(name.label("metric"))
+        chosen = sa.select(*keys, self._value(chart)).select_from(joined)
+        chosen = chosen.where(self.within, host.op("IN")(_HOSTS))
+        return chosen.group_by(*(sa.literal_column(str(at + 1)) for at in range(len(keys))))
+
+    def _value(self, chart: Chart) -> sa.ColumnElement[Any]:
+        column = self.category.column(chart.value)
+        if column is None:
+            return sa.func.count().label("value")
+        summed = sa.func.avg if column.type.aggregate == "avg" else sa.func.sum
+        return summed(self.rows.c[chart.value]).label("value")
+
+    def _named(
+        self, name: str, joined: sa.FromClause
+    ) -> tuple[sa.ColumnElement[Any], sa.FromClause]:
+        """A column as a person reads it, and what it is read from."""
+        column = self.category.column(name)
+        assert column is not None
+        stored = self.rows.c[name]
+        if column.type.storage is Storage.STRING_ID:
+            texts = self._dictionaries.string.alias(f"string_{name}")
+            return texts.c.text, joined.join(texts, texts.c.id == stored)
+        if column.type.storage is Storage.STACK_ID:
+            stacks = self._dictionaries.stack.alias(f"stack_{name}")
+            return stacks.c.frames, joined.join(stacks, stacks.c.id == stored)
+        return sa.cast(stored, sa.CHAR()), joined
+
+
+def _sql(statement: sa.Select[Any]) -> str:
+    compiled = statement.compile(dialect=dialect("mysql"), compile_kwargs={"literal_binds": True})
+    return str(compiled)
+
+
+def _datasource() -> dict[str, Any]:
+    return {"name": "datasource", "label": "Database", "type": "datasource", "query": "mysql"}
+
+
+def _hosts(asked: _Asked) -> dict[str, Any]:
+    return {
+        "name": "hostname",
+        "label": "Host",
+        "type": "query",
+        "datasource": _DATASOURCE,
+        "query": _sql(asked.hosts()),
+        "multi": True,
+        "includeAll": True,
+        "current": {"text": ["All"], "value": ["$__all"]},
+        # Whenever the range changes: other hosts may have sent rows then.
+        "refresh": 2,
+    }
+
+
+def _panel(chart: Chart, asked: _Asked, place: int) -> dict[str, Any]:
+    column = asked.category.column(chart.value)
+    unit = _UNITS.get(column.unit, "short") if column else "short"
+    return {
+        "id": place + 1,
+        "title": chart.title,
+        "datasource": _DATASOURCE,
+        "gridPos": {"x": 0, "y": place * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
+        "fieldConfig": {"defaults": {"unit": unit}, "overrides": []},
+        **_PANELS[chart.kind](chart, asked),
+    }
+
+
+def _timeseries(chart: Chart, asked: _Asked) -> dict[str, Any]:
+    statement = asked.groups(chart, chart.by, _STEP.label("time"))
+    return {
+        "type": "timeseries",
+        # Agents send once a minute: a shorter step would show gaps between.
+        "interval": "1m",
+        "targets": [_target(statement.order_by(sa.literal_column("1")), "time_series")],
+    }
+
+
+def _top(chart: Chart, asked: _Asked) -> dict[str, Any]:
+    return _table(chart, asked, chart.by or "hostname")
+
+
+def _stacks(chart: Chart, asked: _Asked) -> dict[str, Any]:
+    return _table(chart, asked, chart.stack)
+
+
+def _table(chart: Chart, asked: _Asked, by: str) -> dict[str, Any]:
+    statement = asked.groups(chart, by).order_by(sa.literal_column("2 DESC")).limit(_MOST)
+    return {"type": "table", "targets": [_target(statement, "table")]}
+
+
+def _target(statement: sa.Select[Any], form: str) -> dict[str, Any]:
+    return {
+        "refId": "A",
+        "datasource": _DATASOURCE,
+        "editorMode": "code",
+        "format": form,
+        "rawQuery": True,
+        "rawSql": _sql(statement),
+    }
+
+
+_PANELS: dict[str, Callable[[Chart, _Asked], dict[str, Any]]] = {
+    "timeseries": _timeseries,
+    "top": _top,
+    "flamegraph": _stacks,
+}
