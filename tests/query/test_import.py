@@ -129,7 +129,7 @@ def test_a_refusal_is_said_once(server: Serving) -> None:
     """The server's sentence holds the first place and what is wrong there."""
     options = ("--format", "ndjson", *MOMENT)
     said = run(server, "offcputime", "-", *options, code=1, stdin=b'{"proces": 1}\n')
-    assert said.count("'proces'") == 1, said
+    assert said.count("'process' is missing") == 1, said
 
 
 def test_rows_that_will_not_stay_are_warned_of(server: Serving, tmp_path: Path) -> None:
