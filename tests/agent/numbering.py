@@ -50,6 +50,9 @@ class Numbering:
         row = {"process": "p", "pid": 1, "stack": "main;wait"}
         return Drained([row | {"elapsed": number} for number in numbers])
 
+    def full(self) -> bool:
+        return False
+
     def cost(self) -> Cost:
         return Cost()
 
