@@ -45,6 +45,19 @@ class MariaDB:
             raise RuntimeError(done.stderr)
         return done.stdout
 
+    def dump(self, database: str) -> str:
+        """Give what the documented command writes."""
+        command = ["mariadb-dump", "--no-defaults", "-uroot", f"-S{self.socket}"]
+        options = ["--single-transaction", "--databases", database]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def load(self, text: str, database: str = "") -> None:
+        """Read a dump as the documented command does."""
+        command = ["mariadb", "--no-defaults", "-uroot", f"-S{self.socket}"]
+        chosen = [database] if database else []
+        subprocess.run([*command, *chosen], input=text, text=True, check=True)
+
     def new_database(self) -> str:
         name = f"kscope_{next(self._numbers)}"
         self.sql(f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO {USER}@'%'")
