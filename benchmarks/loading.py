@@ -19,12 +19,11 @@ from kscope.declare.model import Catalog
 from kscope.store import upkeep
 from kscope.store.base import Batch, TableRows
 from kscope.store.encode import histogram_text
-from kscope.store.interning import text_hash
+from kscope.store.interning import text_hash, today
 from kscope.store.open import engine_of
 from kscope.store.planner import SECOND
 from kscope.store.statements import bulk_insert
 from kscope.store.store import Store
-from kscope.store.writer import today
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

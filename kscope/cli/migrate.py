@@ -16,16 +16,21 @@ from kscope.store.store import Store
 @click.command()
 @with_settings
 @click.option("--dry-run", is_flag=True, help="Print the statements; change nothing.")
-def migrate(*, settings: Settings, dry_run: bool) -> None:
+@click.option(
+    "--discard-sums",
+    is_flag=True,
+    help="Let rollup levels go that are no longer declared, though their rows are gone already.",
+)
+def migrate(*, settings: Settings, dry_run: bool, discard_sums: bool) -> None:
     """Bring a database up to the categories, as a server does at its start.
 
     Whatever would lose data is refused, with the file and the line (exit code 2).
     """
-    for statement in asyncio.run(_migrate(settings, dry_run=dry_run)):
+    for statement in asyncio.run(_migrate(settings, dry_run, discard_sums)):
         click.echo(f"{statement};")
 
 
-async def _migrate(settings: Settings, *, dry_run: bool) -> list[str]:
+async def _migrate(settings: Settings, dry_run: bool, discard_sums: bool) -> list[str]:  # noqa: FBT001
     store = Store(engine_of(settings), load_catalog(settings.categories))
     database = settings.database
     if dry_run and isinstance(database, SQLite) and not database.path.exists():
@@ -33,6 +38,6 @@ async def _migrate(settings: Settings, *, dry_run: bool) -> list[str]:
     await store.engine.open()
     try:
         plan = store.plan_migration if dry_run else store.migrate
-        return [str(step) for step in (await plan()).steps]
+        return [str(step) for step in (await plan(discard_sums=discard_sums)).steps]
     finally:
         await store.engine.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -9,11 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from kscope.cli.database import run_with_store, with_settings
+from kscope.declare.catalog import load_catalog
 from kscope.store import retention as removal
 from kscope.store import upkeep
+from kscope.store.open import open_to_read
 from kscope.store.planner import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kscope.config import Settings
     from kscope.store.store import Store
 
@@ -23,19 +28,32 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say what there is to remove; remove nothing.")
 def retention(*, settings: Settings, dry_run: bool) -> None:
     """Remove what is older than its category keeps it; a server does so by itself."""
+    now = time.time_ns() // 1000
+    if dry_run:
+        asyncio.run(_tell(settings, now))
+        return
 
     async def work(store: Store) -> None:
-        now = time.time_ns() // 1000
-        if not dry_run:
-            await upkeep.roll_up(store, now)
-        due = await removal.expiries(store, now)
-        for expiry in due:
-            before = datetime.fromtimestamp(expiry.before / SECOND, UTC)
-            rows = await removal.count(store, expiry)
-            click.echo(f"{expiry.table.name}: {rows} rows before {before:%Y-%m-%d %H:%M} UTC")
-        if not due:
-            click.echo("nothing is too old")
-        if not dry_run:
-            await upkeep.retain(store, now)
+        await upkeep.roll_up(store, now)
+        await _print_due(store, await removal.expiries(store, now))
+        await upkeep.retain(store, now)
 
     run_with_store(settings, work)
+
+
+async def _tell(settings: Settings, now: int) -> None:
+    """Say what the command would do. Sums that it would make first are taken as made."""
+    async with open_to_read(settings, load_catalog(settings.categories)) as store:
+        await _print_due(store, await removal.expiries(store, now, as_if_summed=True))
+        for table, ids in await removal.orphans(store):
+            if ids:
+                click.echo(f"{table.name}: {len(ids)} texts that nothing refers to")
+
+
+async def _print_due(store: Store, due: Sequence[removal.Expiry]) -> None:
+    for expiry in due:
+        before = datetime.fromtimestamp(expiry.before / SECOND, UTC)
+        rows = await removal.count(store, expiry)
+        click.echo(f"{expiry.table.name}: {rows} rows before {before:%Y-%m-%d %H:%M} UTC")
+    if not due:
+        click.echo("nothing is too old")

@@ -19,6 +19,12 @@ def dialect(name: str) -> sa.engine.Dialect:
     return sa.dialects.registry.load(name)(paramstyle="named")  # type: ignore[no-any-return]
 
 
+def preamble(dialect: sa.engine.Dialect) -> list[str]:
+    """What has to be said before there is a table."""
+    # Later it would take a VACUUM of the whole file.
+    return ["PRAGMA auto_vacuum=INCREMENTAL"] if dialect.name == "sqlite" else []
+
+
 def create_statements(schema: Schema, dialect: sa.engine.Dialect) -> list[str]:
     """Tables, indexes and views, each safe to run where it exists already."""
     return [

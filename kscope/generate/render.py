@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.declare.metaschema import category_schema
 from kscope.generate.charts import chart_configs
-from kscope.generate.ddl import DIALECTS, create_statements, dialect
+from kscope.generate.ddl import DIALECTS, create_statements, dialect, preamble
 from kscope.generate.grafana import dashboard
 from kscope.generate.jsonschema import table_schema
 from kscope.generate.reference import category_reference
@@ -68,7 +68,8 @@ def _source(category: Category) -> str:
 
 
 def _ddl(catalog: Catalog, name: str) -> str:
-    statements = create_statements(schema(catalog), dialect(name))
+    chosen = dialect(name)
+    statements = [*preamble(chosen), *create_statements(schema(catalog), chosen)]
     lines = (f"{_tidy(statement)};\n" for statement in statements)
     folders = sorted({PurePath(_source(category)).parent.as_posix() for category in catalog})
     return f"-- {notice(' and '.join(f'{folder}/' for folder in folders))}\n\n" + "\n".join(lines)

@@ -47,6 +47,10 @@ class Dictionaries:
     meta: sa.Table
     progress: sa.Table
 
+    @property
+    def tables(self) -> tuple[sa.Table, ...]:
+        return (self.string, self.stack, self.batch, self.meta, self.progress)
+
 
 @dataclass(frozen=True)
 class RollupTable:
@@ -186,10 +190,13 @@ def _rows_table(category: Category, metadata: sa.MetaData) -> sa.Table:
     return _clustered(rows_name(category), metadata, columns, indexes, category.prettyname)
 
 
+INDEX_PREFIX = "kscope_index_"
+
+
 def _index_name(category: Category, column: Column) -> str:
     """SQLite wants index names unique in the database, MySQL at most 64 characters."""
     table = hashlib.blake2b(category.table.encode(), digest_size=4).hexdigest()
-    return f"kscope_index_{table}_{column.name}"
+    return f"{INDEX_PREFIX}{table}_{column.name}"
 
 
 def _rollup_table(category: Category, rollup: Rollup, metadata: sa.MetaData) -> sa.Table:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # 20 digits each: half a megabyte of statement, far below MySQL's packet.
 _CHUNK = 20_000
+# A damaged database still gives an answer.
+LOST = "[lost]"
 
 
 async def labels(reader: Reader, column: Column, values: Collection[Any]) -> Mapping[Any, str]:
@@ -70,4 +72,4 @@ async def _texts(
         chunk = listed[start : start + _CHUNK]
         statement: sa.Select[Any] = sa.select(*columns).where(ids(key, chunk))
         found.update(tuple(row) for row in await reader.fetch(statement))
-    return found
+    return dict.fromkeys(listed, LOST) | found

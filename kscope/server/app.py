@@ -28,6 +28,7 @@ from kscope.server.encoding import Compress
 from kscope.server.ingest import Ingest
 from kscope.server.live import LiveCatalog
 from kscope.server.metrics import CountAnswers, Metrics
+from kscope.server.patience import Patience
 from kscope.server.problems import HANDLERS
 from kscope.server.waiting import Door, patiently_opened
 from kscope.store import upkeep
@@ -72,7 +73,8 @@ def ingest_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Met
 
 def read_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
     routes = [*metrics_routes.routes(store, metrics), *_read_routes()]
-    app = _app(routes, settings.read, "read", settings, metrics)
+    patience = Middleware(Patience, seconds=settings.query_deadline)
+    app = _app(routes, settings.read, "read", settings, metrics, patience)
     app.state.reader = store.reader
     app.state.live = live
     app.state.settings = settings
@@ -91,6 +93,7 @@ def _app(
     scope: str,
     settings: Settings,
     metrics: Metrics,
+    *innermost: Middleware,
 ) -> Starlette:
     middleware = [
         Middleware(CountAnswers, listener=scope, metrics=metrics),
@@ -98,6 +101,7 @@ def _app(
     ]
     if is_loopback(address.host) and not settings.tokens:
         middleware.append(Middleware(LocalNames, names=settings.hosts))
+    middleware += innermost
     if scope == "read":
         middleware.append(Middleware(Compress))
     return Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS)

@@ -80,9 +80,9 @@ def _lines(store: Store, metrics: Metrics) -> Iterator[str]:
     }
     for name, (text, value) in counters.items():
         yield from (f"# HELP {name} {text}", f"# TYPE {name} counter", f"{name} {value}")
-    yield "# HELP kscope_rows_waiting rows that wait for a commit"
-    yield "# TYPE kscope_rows_waiting gauge"
-    yield f"kscope_rows_waiting {store.writer.waiting_rows}"
+    waiting = ("rows that wait for a commit", store.writer.waiting_rows)
+    for name, (text, value) in {"kscope_rows_waiting": waiting, **store.engine.gauges()}.items():
+        yield from (f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value}")
     yield "# HELP kscope_http_answers_total answers by listener and status"
     yield "# TYPE kscope_http_answers_total counter"
     for (listener, status), count in sorted(metrics.answers.items()):

@@ -37,6 +37,7 @@ def backup(source: Path, target: Path, progress: Callable[[int, int], None]) -> 
                 progress=lambda _, left, pages: progress(left, pages),
                 sleep=0.001,
             )
+            _check_whole(writing, source)
         part.rename(target)
         _sync_folder(target)
     except (sqlite3.Error, OSError) as error:
@@ -57,6 +58,7 @@ def restore(source: Path, target: Path, progress: Callable[[int, int], None]) ->
                     pages=_PAGES_PER_STEP,
                     progress=lambda _, left, pages: progress(left, pages),
                 )
+                _check_whole(writing, source)
             # A log of the old file would be played into the new one.
             for suffix in ("-wal", "-shm"):
                 target.with_name(f"{target.name}{suffix}").unlink(missing_ok=True)
@@ -84,6 +86,13 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise KscopeError(f"{path} is no database of kscope: {error}") from None
     if not rows or int(rows[0][0]) > LAYOUT:
         raise KscopeError(f"{path} was made by a newer kscope: use that version")
+
+
+def _check_whole(copy: sqlite3.Connection, source: Path) -> None:
+    """A damaged file is copied as faithfully as any other."""
+    ((found,), *_) = copy.execute("PRAGMA quick_check(1)").fetchall()
+    if found != "ok":
+        raise KscopeError(f"{source} is damaged: {found}; nothing was written")
 
 
 def _sync_folder(path: Path) -> None:

@@ -79,8 +79,23 @@ class BatchRefused(StoreError):  # noqa: N818
     """The engine will never take this batch; sending it again is of no use."""
 
 
+class StaleDeclaration(StoreBusy):
+    """The batch was checked against a declaration that has changed since."""
+
+
 class QueryTimeout(StoreError):  # noqa: N818
     """A statement was ended at its deadline."""
+
+
+class NoReader(StoreBusy):
+    """Every read-only connection was busy until the deadline."""
+
+    def __init__(self) -> None:
+        super().__init__("other questions take up every reader: ask again later", retry_after=5)
+
+
+class ResultCut(StoreError):  # noqa: N818
+    """The engine left out a part of a value that was too long."""
 
 
 class NumberOverflow(StoreError):  # noqa: N818
@@ -92,8 +107,9 @@ class Reader(Protocol):
 
     Values come as the engine gives them: times as microseconds, booleans as 0 and 1, histograms as
     `slot:count` text, decimals as int or float. A statement that takes longer than the deadline is
-    ended on the engine and raises QueryTimeout; one that is cancelled is ended as well. A sum that
-    the engine cannot hold raises NumberOverflow.
+    ended on the engine and raises QueryTimeout; one that is cancelled is ended as well. Where no
+    connection comes free in that time it is NoReader. A sum that the engine cannot hold raises
+    NumberOverflow.
     """
 
     dialect: str

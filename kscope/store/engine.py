@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     import sqlalchemy as sa
@@ -19,15 +19,28 @@ class Relation:
     """A table or view that the database holds: column -> type as the engine names it."""
 
     is_view: bool
-    columns: dict[str, str]
+    columns: dict[str, str] = field(default_factory=dict)
+    nullable: set[str] = field(default_factory=set)
+    indexes: set[str] = field(default_factory=set)
 
 
-def relations(rows: Iterable[Sequence[Any]]) -> dict[str, Relation]:
-    """Put together (relation, is it a view, column, type), as a catalog query gives them."""
+def relations(
+    columns: Iterable[Sequence[Any]], indexes: Iterable[Sequence[Any]]
+) -> dict[str, Relation]:
+    """Put together what catalog queries give.
+
+    Of columns (relation, is it a view, column, type, may it be NULL), of indexes (table, index).
+    """
     found: dict[str, Relation] = {}
-    for name, is_view, column, kind in rows:
-        relation = found.setdefault(name, Relation(bool(is_view), {}))
+    for name, is_view, column, kind, nullable in columns:
+        relation = found.setdefault(name, Relation(bool(is_view)))
         relation.columns[column] = str(kind).upper()
+        if nullable:
+            relation.nullable.add(column)
+    for name, index in indexes:
+        # Asked for one after the other: a table may have come in between.
+        if name in found:
+            found[name].indexes.add(index)
     return found
 
 
@@ -60,6 +73,18 @@ class Engine(Protocol):
 
     async def close(self) -> None: ...
 
+    async def ping(self) -> None:
+        """Raise StoreError unless the database answers, within seconds."""
+        ...
+
+    def gauges(self) -> Mapping[str, tuple[str, int]]:
+        """Name -> what it is, and how much; for /metrics."""
+        ...
+
+    async def checkpoint(self) -> None:
+        """Bring a log that has grown back to its size, where the engine does not by itself."""
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[Session]:
         """Commit at the end, or roll back everything. One at a time: the others wait."""
         ...
@@ -75,10 +100,14 @@ class Engine(Protocol):
         """Give space that is free inside back to the disk, in small steps."""
         ...
 
+    def snapshot(self, deadline: float) -> AbstractAsyncContextManager[Session]:
+        """Lend a session that cannot write, and makes no database where there is none."""
+        ...
+
     async def fetch(
         self, statement: sa.Select[Any], deadline: float
     ) -> Sequence[Sequence[Any]]: ...
 
     def stream(
         self, statement: sa.Select[Any], deadline: float
-    ) -> AsyncIterator[Sequence[Any]]: ...
+    ) -> AsyncGenerator[Sequence[Any], None]: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -15,6 +16,11 @@ Value = TypeVar("Value")
 def text_hash(text: str) -> int:
     """64 bits of BLAKE2b as the signed integer that every engine can hold."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def today() -> int:
+    """Days since 1970: what the use of a text is counted in."""
+    return int(time.time() // 86400)
 
 
 class Known(Generic[Key, Value]):

@@ -2,122 +2,146 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from kscope.declare.columns import Storage
 from kscope.errors import DeclarationError, Problem
 from kscope.generate.ddl import table_statements, view_statements
+from kscope.generate.tables import bucket_name
+from kscope.store import levels, notes
+from kscope.store.alterations import Step, addition, indexes
 from kscope.store.base import StoreError
-from kscope.store.encode import encode
-from kscope.store.interning import text_hash
-from kscope.store.planner import Progress
-from kscope.store.writer import today
+from kscope.store.interning import text_hash, today
+from kscope.store.planner import SECOND, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from kscope.declare.model import Category, Column
+    from kscope.declare.model import Category
     from kscope.generate.tables import CategoryTables, Schema
     from kscope.store.engine import Relation, Session
+    from kscope.store.levels import ProgressKey
+
+    Upgrade = Callable[["Schema", "Held", sa.engine.Dialect], list[Step]]
 
 LAYOUT = 1
+# Layout -> the steps that make the next one of it. Whoever changes the kscope_* tables raises
+# LAYOUT, and adds the steps here.
+UPGRADES: Mapping[int, Upgrade] = {}
 
 # What a column may become without a stored value losing its meaning.
 _WIDENINGS = {("label", "string"), ("string", "label"), ("ip", "string"), ("ip", "label")}
 
 
 @dataclass(frozen=True)
-class Step:
-    """One statement. `default` is the text that `{default}` stands for, by its id."""
-
-    text: str
-    default: str | None = None
-
-    def __str__(self) -> str:
-        return self.text.replace("{default}", f"(id of {self.default!r})")
-
-
-@dataclass(frozen=True)
 class Migration:
+    """Steps, and rows of kscope_meta: some to be written before them, some after.
+
+    What is declared is noted first: from then on a server that goes by other columns sums no
+    more, see notes.is_current. That a view was made is noted once it is.
+    """
+
     steps: tuple[Step, ...]
-    notes: Mapping[str, str]
-    """Rows of kscope_meta to be written with them."""
+    before: Mapping[str, str]
+    after: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Held:
-    """What a database holds."""
+    """What a database holds. `oldest` is of each rollup table the time of its first sum."""
 
-    relations: Mapping[str, Relation]
-    notes: Mapping[str, str]
+    relations: Mapping[str, Relation] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    progress: Mapping[ProgressKey, Progress] = field(default_factory=dict)
+    oldest: Mapping[str, int | None] = field(default_factory=dict)
 
 
 async def held(session: Session, schema: Schema) -> Held:
     relations = await session.relations()
-    meta = schema.dictionaries.meta
-    if meta.name not in relations:
-        return Held(relations, {})
-    rows = await session.fetch(sa.select(meta.c.name, meta.c.value))
-    return Held(relations, {str(name): str(value) for name, value in rows})
+    meta, progress = schema.dictionaries.meta, schema.dictionaries.progress
+    if meta.name not in relations or progress.name not in relations:
+        return Held(relations)
+    oldest = {}
+    for tables in schema.categories.values():
+        for name in levels.undeclared(tables, relations):
+            first: sa.Select[tuple[int | None]] = sa.select(sa.func.min(sa.column("time")))
+            oldest[name] = (await session.fetch(first.select_from(sa.table(name))))[0][0]
+    return Held(
+        relations,
+        await notes.notes(session, schema),
+        await levels.progress_held(session, schema),
+        oldest,
+    )
 
 
-def plan(schema: Schema, found: Held, dialect: sa.engine.Dialect) -> Migration:
-    """Raise DeclarationError where a declared change would lose data."""
-    _check_layout(found)
+def plan(
+    schema: Schema, found: Held, dialect: sa.engine.Dialect, *, discard_sums: bool = False
+) -> Migration:
+    """Raise DeclarationError where a declared change would lose data.
+
+    With `discard_sums` a level that is no longer declared goes, whatever it alone holds.
+    """
+    steps = _layout_steps(schema, found, dialect)
+    declared: dict[str, str] = {}
+    made = {"layout": str(LAYOUT)}
     problems: list[Problem] = []
-    steps: list[Step] = []
-    notes: dict[str, str] = {}
-    if "layout" not in found.notes:
-        notes["layout"] = str(LAYOUT)
-    dictionaries = schema.dictionaries
-    for table in (
-        dictionaries.string,
-        dictionaries.stack,
-        dictionaries.batch,
-        dictionaries.meta,
-        dictionaries.progress,
-    ):
+    for table in schema.dictionaries.tables:
         steps += _creation(table, found, dialect)
     for tables in schema.categories.values():
         problems += _losses(tables, found)
+        if not discard_sums:
+            problems += _lost_sums(tables, found)
         steps += _category_steps(tables, found, dialect, problems)
-        declared = json.dumps({c.name: c.type.name for c in tables.category.all_columns})
-        if found.notes.get(_note_name(tables.category)) != declared:
-            notes[_note_name(tables.category)] = declared
+        name = notes.category_note(tables.category.table)
+        declared[name] = json.dumps(notes.declared(tables.category))
+        made[_view_note(tables)] = _digest(tables, dialect)
     if problems:
         raise DeclarationError(problems)
-    return Migration(tuple(steps), notes)
+    new = {name: value for name, value in declared.items() if found.notes.get(name) != value}
+    made = {name: value for name, value in made.items() if found.notes.get(name) != value}
+    is_fresh = schema.dictionaries.meta.name not in found.relations
+    return Migration(tuple(steps), {} if is_fresh else new, new | made if is_fresh else made)
 
 
 async def apply(session: Session, schema: Schema, migration: Migration) -> None:
+    for name, value in migration.before.items():
+        await notes.write(session, schema, name, value)
     for step in migration.steps:
         text = step.text
         if step.default is not None:
             text = text.replace("{default}", str(await _string_id(session, schema, step.default)))
         await session.run(text)
-    meta = schema.dictionaries.meta
-    for name, value in migration.notes.items():
-        await session.execute(sa.delete(meta).where(meta.c.name == name))
-        await session.execute(sa.insert(meta).values(name=name, value=value))
+    for name, value in migration.after.items():
+        await notes.write(session, schema, name, value)
     await _store_default_stacks(session, schema)
-    await _store_progress(session, schema)
+    await levels.begin(session, schema)
 
 
-def _check_layout(found: Held) -> None:
+def _layout_steps(schema: Schema, found: Held, dialect: sa.engine.Dialect) -> list[Step]:
     layout = int(found.notes.get("layout", LAYOUT))
     if layout > LAYOUT:
         raise StoreError(
             f"this database was made by a newer kscope (layout {layout}, this one knows {LAYOUT}):"
             " use that version"
         )
-
-
-def _note_name(category: Category) -> str:
-    return f"category {category.table}"
+    if layout < LAYOUT:
+        upgrades = [UPGRADES[number] for number in range(layout, LAYOUT)]
+        return [step for upgrade in upgrades for step in upgrade(schema, found, dialect)]
+    for table in schema.dictionaries.tables:
+        relation = found.relations.get(table.name)
+        lacking = table.columns.keys() - relation.columns.keys() if relation else ()
+        if lacking:
+            raise StoreError(
+                f"the table {table.name} has no column '{min(lacking)}': kscope did not make"
+                " it so; restore a backup, or use another database"
+            )
+    return []
 
 
 def _creation(table: sa.Table, found: Held, dialect: sa.engine.Dialect) -> list[Step]:
@@ -129,7 +153,7 @@ def _creation(table: sa.Table, found: Held, dialect: sa.engine.Dialect) -> list[
 def _losses(tables: CategoryTables, found: Held) -> Iterator[Problem]:
     """What was declared before and would be lost, or read as something else."""
     category = tables.category
-    before = json.loads(found.notes.get(_note_name(category), "{}"))
+    before = json.loads(found.notes.get(notes.category_note(category.table), "{}"))
     for name, kind in before.items():
         column = category.column(name)
         if column is None:
@@ -153,6 +177,21 @@ def _losses(tables: CategoryTables, found: Held) -> Iterator[Problem]:
         yield Problem(category.file, category.line, "table", message)
 
 
+def _lost_sums(tables: CategoryTables, found: Held) -> Iterator[Problem]:
+    """Levels that are no longer declared, and go back further than the rows."""
+    category = tables.category
+    for name, bucket in levels.undeclared(tables, found.relations).items():
+        oldest = found.oldest.get(name)
+        if oldest is not None and levels.only_there(tables, bucket, oldest, found.progress):
+            since = datetime.fromtimestamp(oldest / SECOND, UTC)
+            message = (
+                f"'{bucket_name(bucket)}' is no longer declared, and holds sums since"
+                f" {since:%Y-%m-%d} of rows that were removed by age: put it back, or let its"
+                " sums go with `kscope migrate --discard-sums`"
+            )
+            yield Problem(category.file, category.line, "rollup", message)
+
+
 def _category_steps(
     tables: CategoryTables, found: Held, dialect: sa.engine.Dialect, problems: list[Problem]
 ) -> list[Step]:
@@ -164,59 +203,44 @@ def _category_steps(
             steps += _creation(table, found, dialect)
             continue
         for stored in table.columns:
-            if stored.name in relation.columns:
-                continue
             column = category.column(stored.name)
-            if column is None or not column.optional:
+            if column is not None and column.optional:
+                steps += addition(table, column, relation, dialect)
+            elif stored.name not in relation.columns:
                 problems.append(_needs_default(category, stored.name))
-            else:
-                steps.append(_addition(table, stored, column, dialect))
-    view = found.relations.get(category.table)
-    flat = [column.name for column in category.all_columns]
-    if view is None or list(view.columns) != flat:
+        steps += indexes(table, relation, dialect)
+    steps += _level_removals(tables, found, dialect)
+    is_new = found.notes.get(_view_note(tables)) != _digest(tables, dialect)
+    if is_new or category.table not in found.relations:
         steps += [Step(text) for text in view_statements(tables, dialect)]
     return steps
+
+
+def _level_removals(
+    tables: CategoryTables, found: Held, dialect: sa.engine.Dialect
+) -> Iterator[Step]:
+    """Let go of levels that are no longer declared: nothing adds late rows to them.
+
+    First of all their progress: a table without it is read by nobody.
+    """
+    for name, bucket in levels.undeclared(tables, found.relations).items():
+        yield levels.forgetting(tables.category.table, bucket, dialect)
+        yield Step(f"DROP TABLE {dialect.identifier_preparer.quote(name)}")
+
+
+def _view_note(tables: CategoryTables) -> str:
+    return f"view {tables.category.table}"
+
+
+def _digest(tables: CategoryTables, dialect: sa.engine.Dialect) -> str:
+    text = "\n".join(view_statements(tables, dialect))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _needs_default(category: Category, name: str) -> Problem:
     column = category.column(name)
     message = f"column '{name}' is new in a table that exists: give it a default"
     return Problem(category.file, column.line if column else category.line, "columns", message)
-
-
-def _addition(
-    table: sa.Table, stored: sa.Column[Any], column: Column, dialect: sa.engine.Dialect
-) -> Step:
-    preparer = dialect.identifier_preparer
-    kind = stored.type.compile(dialect=dialect)
-    head = f"ALTER TABLE {preparer.format_table(table)} ADD COLUMN {preparer.quote(column.name)}"
-    value = default_value(column)
-    if column.type.storage is Storage.STRING_ID:
-        return Step(f"{head} {kind} NOT NULL DEFAULT {{default}}", str(value))
-    literal = sa.literal(value).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
-    # MySQL takes a default of a TEXT column only in brackets, SQLite takes none in them.
-    text = f"({literal})" if dialect.name == "mysql" else str(literal)
-    return Step(f"{head} {kind} NOT NULL DEFAULT {text}")
-
-
-def default_value(column: Column) -> Any:
-    """Give the default as rows hold it; for a string still the text."""
-    if column.type.storage is Storage.STACK_ID:
-        return text_hash(column.default)
-    return encode(column.type, [column.default])[0]
-
-
-async def _store_progress(session: Session, schema: Schema) -> None:
-    """Each level has its row from the start: it is what servers lock."""
-    table = schema.dictionaries.progress
-    found = {tuple(row) for row in await session.fetch(sa.select(table.c.category, table.c.bucket))}
-    start = Progress()
-    for name, tables in schema.categories.items():
-        for bucket in (0, *(rollup.rollup.bucket for rollup in tables.rollups)):
-            if (name, bucket) not in found:
-                values = {"category": name, "bucket": bucket}
-                times = {"closed": start.closed, "removed": start.removed}
-                await session.execute(sa.insert(table).values(**values, **times))
 
 
 async def _string_id(session: Session, schema: Schema, text: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,12 +16,13 @@ from databases import Database
 from databases.core import Connection
 from sqlalchemy.dialects.mysql import pymysql
 
-from kscope.store.base import BatchRefused, QueryTimeout, StoreAway, StoreBusy, StoreError
+from kscope.store.base import NoReader, ResultCut, StoreBusy
 from kscope.store.engine import Relation, relations
+from kscope.store.mysqlerrors import Translating
 from kscope.store.statements import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 
     import sqlalchemy as sa
 
@@ -30,7 +31,15 @@ if TYPE_CHECKING:
 
 READERS = 8
 _CONNECT_SECONDS = 5
+# A server that hangs keeps its connections open and says nothing. No statement of ours takes as
+# long, but for a migration's, which has a connection of its own.
+_ANSWER_SECONDS = 30
+_PING_SECONDS = 3
+# After its deadline the server ends a statement by itself, and says so.
+_PATIENCE = 2
 _ROWS_PER_FETCH = 2000
+# "Row %u was cut by %s"
+_CUT = 1260
 _ROWS_PER_INSERT = 5000
 # Below the smallest max_allowed_packet that is usual, 16 MiB.
 _BYTES_PER_INSERT = 4 * 1024 * 1024
@@ -67,26 +76,48 @@ class MySQLEngine:
         self._settings = settings
         self.dialect: sa.engine.Dialect = pymysql.dialect(paramstyle="pyformat")
         self._writing = asyncio.Lock()
-        self._writer = self._database(_WRITER, 2, stmt_cache_size=32)
+        self._writer = self._database(_WRITER, 2, stmt_cache_size=32, read_timeout=_ANSWER_SECONDS)
         self._readers = self._database(_READER, READERS, conv=_DECODERS)
+        self._reader_slots = asyncio.Semaphore(READERS)
+        self._reading = 0
         self._killers: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         with self._translating():
-            await self._writer.connect()
-            await self._readers.connect()
+            async with asyncio.timeout(2 * _CONNECT_SECONDS):
+                await self._writer.connect()
+                await self._readers.connect()
 
     async def close(self) -> None:
         if self._killers:
             await asyncio.wait(self._killers, timeout=_CONNECT_SECONDS)
-        async with self._writing:
-            await self._writer.disconnect()
-        await self._readers.disconnect()
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS), self._writing:
+                await self._writer.disconnect()
+                await self._readers.disconnect()
+        except TimeoutError:
+            log.warning("%s does not answer: its connections are left", self._translating().where)
+
+    async def ping(self) -> None:
+        with self._translating():
+            async with asyncio.timeout(_PING_SECONDS), self._borrowed(self._writer) as raw:
+                await MySQLSession(raw, self.dialect).run("SELECT 1")
+
+    def gauges(self) -> Mapping[str, tuple[str, int]]:
+        return {"kscope_readers_busy": ("questions that are being answered", self._reading)}
+
+    async def checkpoint(self) -> None:
+        """InnoDB keeps its log at its size by itself."""
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MySQLSession]:
+        async with self._writing, self._transaction(self._writer) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _transaction(self, database: Database) -> AsyncIterator[MySQLSession]:
         with self._translating():
-            async with self._writing, self._borrowed(self._writer) as raw:
+            async with self._borrowed(database) as raw:
                 await raw.begin()
                 try:
                     yield MySQLSession(raw, self.dialect)
@@ -97,36 +128,63 @@ class MySQLEngine:
 
     @asynccontextmanager
     async def migration(self) -> AsyncIterator[MySQLSession]:
-        async with self.transaction() as session, session.raw.cursor() as cursor:
-            await cursor.execute("SELECT GET_LOCK(CONCAT('kscope ', DATABASE()), 60)")
-            if (await cursor.fetchone())[0] != 1:
-                raise StoreBusy("another server migrates this database", retry_after=10)
-            try:
-                yield session
-            finally:
-                await cursor.execute("SELECT RELEASE_LOCK(CONCAT('kscope ', DATABASE()))")
+        # An index or a column of a large table takes its time; ingest goes on meanwhile.
+        patient = self._database(_WRITER, 1)
+        with self._translating():
+            async with asyncio.timeout(2 * _CONNECT_SECONDS):
+                await patient.connect()
+        try:
+            async with self._transaction(patient) as session, session.raw.cursor() as cursor:
+                await cursor.execute("SELECT GET_LOCK(CONCAT('kscope ', DATABASE()), 60)")
+                if (await cursor.fetchone())[0] != 1:
+                    raise StoreBusy("another server migrates this database", retry_after=10)
+                try:
+                    yield session
+                finally:
+                    await cursor.execute("SELECT RELEASE_LOCK(CONCAT('kscope ', DATABASE()))")
+        finally:
+            await patient.disconnect()
 
     async def shrink(self) -> AsyncIterator[None]:
         """InnoDB uses the space of removed rows again by itself."""
         return
         yield
 
+    @asynccontextmanager
+    async def snapshot(self, deadline: float) -> AsyncIterator[MySQLSession]:
+        async with self._reader(deadline) as (raw, _):
+            yield MySQLSession(raw, self.dialect)
+
     async def fetch(self, statement: sa.Select[Any], deadline: float) -> Sequence[Sequence[Any]]:
         text, parameters = compiled(statement, self.dialect)
-        async with self._reader(deadline) as raw, raw.cursor() as cursor:
-            await cursor.execute(text, parameters)
-            rows: Sequence[Any] = await cursor.fetchall()
+        async with self._reader(deadline) as (raw, ends):
+            cursor = raw.cursor()
+            async with asyncio.timeout_at(ends + _PATIENCE):
+                await cursor.execute(text, parameters)
+                rows: Sequence[Any] = await cursor.fetchall()
+                await cursor.close()
+                if "group_concat" in text.lower():
+                    await _check_whole(raw)
             return rows
 
     async def stream(
         self, statement: sa.Select[Any], deadline: float
-    ) -> AsyncIterator[Sequence[Any]]:
+    ) -> AsyncGenerator[Sequence[Any], None]:
         text, parameters = compiled(statement, self.dialect)
-        async with self._reader(deadline) as raw, raw.cursor(SSCursor) as cursor:
-            await cursor.execute(text, parameters)
-            while rows := await cursor.fetchmany(_ROWS_PER_FETCH):
+        async with self._reader(deadline) as (raw, ends):
+            # Not closed where the rest is not wanted: that would read it all.
+            cursor = raw.cursor(SSCursor)
+            async with asyncio.timeout_at(ends + _PATIENCE):
+                await cursor.execute(text, parameters)
+            while True:
+                # Each by itself: what the taker of the rows does is not the server's time.
+                async with asyncio.timeout(deadline + _PATIENCE):
+                    rows = await cursor.fetchmany(_ROWS_PER_FETCH)
+                if not rows:
+                    break
                 for row in rows:
                     yield row
+            await cursor.close()
 
     def _database(self, init_command: str, size: int, **options: Any) -> Database:
         chosen = self._settings
@@ -156,24 +214,44 @@ class MySQLEngine:
             yield connection.raw_connection
 
     @asynccontextmanager
-    async def _reader(self, deadline: float) -> AsyncIterator[Any]:
-        with self._translating():
-            async with self._borrowed(self._readers) as raw:
-                limits = {"seconds": deadline, "milliseconds": int(deadline * 1000)}
-                await MySQLSession(raw, self.dialect).run(_DEADLINE.format(**limits))
-                try:
-                    yield raw
-                except (asyncio.CancelledError, GeneratorExit):
-                    self._end_query(raw.thread_id())
-                    raise
+    async def _reader(self, deadline: float) -> AsyncIterator[tuple[Any, float]]:
+        """Lend a connection until a moment of the loop's clock; to wait for it counts as well."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + deadline
+        try:
+            async with asyncio.timeout_at(ends):
+                await self._reader_slots.acquire()
+        except TimeoutError:
+            raise NoReader from None
+        self._reading += 1
+        try:
+            with self._translating():
+                async with AsyncExitStack() as stack:
+                    # A server that hangs gets as long as one that ends a statement itself.
+                    async with asyncio.timeout_at(ends + _PATIENCE):
+                        raw = await stack.enter_async_context(self._borrowed(self._readers))
+                        left = max(ends - loop.time(), 0.01)
+                        limits = {"seconds": f"{left:.3f}", "milliseconds": int(left * 1000)}
+                        await MySQLSession(raw, self.dialect).run(_DEADLINE.format(**limits))
+                    try:
+                        yield raw, ends
+                    except (asyncio.CancelledError, GeneratorExit, TimeoutError):
+                        # Closed, so that nobody else has it when its statement is ended.
+                        thread = raw.thread_id()
+                        raw.close()
+                        self._end_query(thread)
+                        raise
+        finally:
+            self._reading -= 1
+            self._reader_slots.release()
 
     def _end_query(self, thread: int) -> None:
         """Nobody waits for the answer any more: the engine must not go on working for it."""
 
         async def kill() -> None:
             try:
-                async with self._borrowed(self._writer) as raw:
-                    await MySQLSession(raw, self.dialect).run(f"KILL QUERY {thread:d}")
+                async with asyncio.timeout(_CONNECT_SECONDS), self._borrowed(self._writer) as raw:
+                    await MySQLSession(raw, self.dialect).run(f"KILL {thread:d}")
             except (asyncmy.errors.MySQLError, OSError) as error:
                 log.debug("query %d could not be ended: %s", thread, error)
 
@@ -181,8 +259,8 @@ class MySQLEngine:
         self._killers.add(task)
         task.add_done_callback(self._killers.discard)
 
-    def _translating(self) -> _Translating:
-        return _Translating(self._settings)
+    def _translating(self) -> Translating:
+        return Translating(self._settings)
 
 
 class MySQLSession:
@@ -216,12 +294,26 @@ class MySQLSession:
     async def relations(self) -> dict[str, Relation]:
         async with self.raw.cursor() as cursor:
             await cursor.execute(
-                "SELECT c.table_name, t.table_type = 'VIEW', c.column_name, c.data_type"
+                "SELECT c.table_name, t.table_type = 'VIEW', c.column_name, c.data_type,"
+                " c.is_nullable = 'YES'"
                 " FROM information_schema.columns AS c JOIN information_schema.tables AS t"
                 " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
                 " WHERE c.table_schema = DATABASE() ORDER BY c.table_name, c.ordinal_position"
             )
-            return relations(await cursor.fetchall())
+            columns = await cursor.fetchall()
+            await cursor.execute(
+                "SELECT table_name, index_name FROM information_schema.statistics"
+                " WHERE table_schema = DATABASE()"
+            )
+            return relations(columns, await cursor.fetchall())
+
+
+async def _check_whole(raw: Any) -> None:
+    """MySQL cuts what it joins beyond a limit, and only warns."""
+    async with raw.cursor() as cursor:
+        await cursor.execute("SHOW WARNINGS")
+        if any(code == _CUT for _, code, _ in await cursor.fetchall()):
+            raise ResultCut("the histograms of this range do not fit into one answer")
 
 
 async def _roll_back(raw: Any) -> None:
@@ -254,59 +346,3 @@ def _portions(columns: Sequence[Sequence[Any]]) -> Iterator[list[tuple[Any, ...]
 def _by_count(rows: list[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
     for start in range(0, len(rows), _ROWS_PER_INSERT):
         yield rows[start : start + _ROWS_PER_INSERT]
-
-
-class _Translating:
-    """The driver's errors -> ours, in words for the person who set it up."""
-
-    def __init__(self, settings: MySQL) -> None:
-        self._settings = settings
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, (asyncmy.errors.MySQLError, OSError, TimeoutError)):
-            raise self._translated(error) from error
-
-    def _translated(self, error: BaseException) -> StoreError:
-        chosen = self._settings
-        code, text = _code_and_text(error)
-        where = f"MySQL at {chosen.host}" + ("" if chosen.host[:1] == "/" else f":{chosen.port}")
-        if code in _TIMEOUTS:
-            return QueryTimeout("the statement was ended at its deadline")
-        if code in _BUSY:
-            return StoreBusy(f"{where}: {text}", retry_after=1)
-        if code in _REFUSED:
-            return BatchRefused(f"{where}: {text}")
-        if code in _ADVICE:
-            advice = _ADVICE[code].format(user=chosen.user, database=chosen.database)
-            return StoreError(f"{where}: {text}; {advice}")
-        if code in _GONE or isinstance(error, OSError):
-            return StoreAway(f"{where} does not answer: {text}")
-        return StoreError(f"{where}: {text}")
-
-
-# Numbers from the server's and the client library's error references.
-_TIMEOUTS = frozenset({1317, 1969, 3024})
-_BUSY = frozenset({1040, 1203, 1205, 1213, 1226})
-_GONE = frozenset({0, 1053, 1077, 1079, 1080, 1927, 2002, 2003, 2006, 2013, 2014, 2055})
-_REFUSED = frozenset({1048, 1062, 1118, 1153, 1264, 1265, 1366, 1406, 2020, 3988})
-_ADVICE = {
-    1021: "free some space, nothing that was acknowledged is lost",
-    1044: "GRANT ALL ON `{database}`.* TO '{user}'",
-    1045: "check user and password",
-    1049: "make it first: CREATE DATABASE `{database}` CHARACTER SET utf8mb4",
-    1114: "free some space, nothing that was acknowledged is lost",
-    1142: "GRANT ALL ON `{database}`.* TO '{user}'",
-    1698: "check user and password",
-}
-
-
-def _code_and_text(error: BaseException) -> tuple[int, str]:
-    arguments: Iterable[Any] = error.args
-    match list(arguments):
-        case [int(code), text, *_]:
-            return code, str(text)
-        case [text, *_]:
-            return 0, str(text)
-    return 0, type(error).__name__

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 from kscope.config import MySQL, Settings, SQLite
 from kscope.errors import KscopeError
-from kscope.generate.tables import schema as schema_of
 from kscope.store.base import StoreError
-from kscope.store.reader import SqlReader
 from kscope.store.sqlite import SQLiteEngine
 from kscope.store.store import Store
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Catalog
     from kscope.store.engine import Engine
+    from kscope.store.reader import SqlReader
 
 
 def engine_of(settings: Settings) -> Engine:
@@ -43,16 +42,21 @@ async def open_store(settings: Settings, catalog: Catalog) -> Store:
 
 
 @asynccontextmanager
-async def open_reader(settings: Settings, catalog: Catalog) -> AsyncIterator[SqlReader]:
-    """Only to read: nothing is made or migrated, and a server may be using the database."""
-    engine = engine_of(settings)
-    schema = schema_of(catalog)
+async def open_to_read(settings: Settings, catalog: Catalog) -> AsyncIterator[Store]:
+    """Nothing is made or migrated, and a server may be using the database."""
+    store = Store(engine_of(settings), catalog, settings.query_deadline)
     # SQLite's would make the file that it is to read; its readers open by themselves.
     if not isinstance(settings.database, SQLite):
-        await engine.open()
+        await store.engine.open()
     elif not settings.database.path.exists():
         raise StoreError(f"{settings.database.path}: there is no such database")
     try:
-        yield SqlReader(engine, lambda: (catalog, schema), settings.query_deadline)
+        yield store
     finally:
-        await engine.close()
+        await store.engine.close()
+
+
+@asynccontextmanager
+async def open_reader(settings: Settings, catalog: Catalog) -> AsyncIterator[SqlReader]:
+    async with open_to_read(settings, catalog) as store:
+        yield store.reader

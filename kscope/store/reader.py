@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from kscope.store.allowance import allowance
 from kscope.store.interning import Known
 from kscope.store.planner import Plan, Progress, plan
 
@@ -47,10 +48,11 @@ class SqlReader:
         return self._current()[1]
 
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        return await self._engine.fetch(statement, self.deadline)
+        with allowance(self.deadline).used() as left:
+            return await self._engine.fetch(statement, left)
 
     def stream(self, statement: sa.Select[Any]) -> AsyncIterator[Sequence[Any]]:
-        return self._engine.stream(statement, self.deadline)
+        return self._engine.stream(statement, max(allowance(self.deadline).left, 0))
 
     async def plan(
         self, table: str, start: int, stop: int, columns: Collection[str], step: int | None = None

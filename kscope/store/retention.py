@@ -6,7 +6,6 @@ coarser level holds them. Strings and stacks go when no row can refer to them an
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,17 @@ import sqlalchemy as sa
 
 from kscope.declare.columns import TYPES, Storage
 from kscope.generate.tables import rows_name
+from kscope.store import notes
+from kscope.store.interning import today
+from kscope.store.levels import levels_held
 from kscope.store.planner import SECOND, Progress
-from kscope.store.rollup import progress_of
-from kscope.store.writer import today
+from kscope.store.rollup import GRACE, progress_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from kscope.generate.tables import CategoryTables
-    from kscope.store.engine import Session
+    from kscope.store.engine import Relation, Session
     from kscope.store.store import Store
 
 ROWS_PER_STEP = 5000
@@ -44,15 +45,19 @@ class Expiry:
     before: int
 
 
-async def expiries(store: Store, now: int) -> list[Expiry]:
-    """What there is to remove at `now` (us)."""
+async def expiries(store: Store, now: int, *, as_if_summed: bool = False) -> list[Expiry]:
+    """What there is to remove at `now` (us); of sums that are due as if they were there."""
+    relations = await _relations(store)
     due = []
     for name, tables in store.schema.categories.items():
         progress = await progress_of(store, name)
+        if as_if_summed:
+            progress = {**progress, **_summed_by(tables, now)}
         for expiry in _of_category(tables, progress, now):
-            first = sa.select(sa.func.min(expiry.table.c.time))
-            rows = await store.engine.fetch(first, _DEADLINE)
-            if rows[0][0] is not None and rows[0][0] < expiry.before:
+            if expiry.table.name not in relations:
+                continue
+            first = await _first(store, expiry.table)
+            if first is not None and first < expiry.before:
                 due.append(expiry)
     return due
 
@@ -76,17 +81,27 @@ async def remove(store: Store, expiry: Expiry) -> AsyncIterator[int]:
         yield removed
 
 
-async def forget_batches(store: Store, now: int) -> int:
+async def forget_batches(store: Store, now: int) -> AsyncIterator[int]:
+    """Forget which batches came so long ago that none is sent again, a step at a time."""
     batch = store.schema.dictionaries.batch
-    old = sa.delete(batch).where(batch.c.received < now - BATCH_KEEP * SECOND)
-    async with store.engine.transaction() as session:
-        return await session.execute(old)
+    received = batch.c.received
+    before = now - BATCH_KEEP * SECOND
+    old = sa.select(received).where(received < before).order_by(received)
+    while True:
+        async with store.engine.transaction() as session:
+            rows = await session.fetch(old.offset(ROWS_PER_STEP - 1).limit(1))
+            until = received <= rows[0][0] if rows else received < before
+            forgotten = await session.execute(sa.delete(batch).where(until))
+        if not forgotten:
+            return
+        yield forgotten
 
 
-async def sweep(store: Store) -> AsyncIterator[int]:
-    """Remove strings and stacks that were last used so long ago that no row is left of then."""
-    cutoff = min(today() - _longest_days(store), await _oldest_day(store)) - _MARGIN_DAYS
+async def orphans(store: Store) -> list[tuple[sa.Table, list[int]]]:
+    """Strings and stacks that were last used so long ago that no row is left of then: their ids."""
+    cutoff = await _cutoff(store)
     dictionaries = store.schema.dictionaries
+    found = []
     for table, storage in (
         (dictionaries.stack, Storage.STACK_ID),
         (dictionaries.string, Storage.STRING_ID),
@@ -95,7 +110,14 @@ async def sweep(store: Store) -> AsyncIterator[int]:
         candidates = {row[0] for row in await store.engine.fetch(old, _DEADLINE)}
         if candidates:
             candidates -= await _referred_forever(store, storage)
-        ids = sorted(candidates)
+        found.append((table, sorted(candidates)))
+    return found
+
+
+async def sweep(store: Store) -> AsyncIterator[int]:
+    """Remove the orphans."""
+    cutoff = await _cutoff(store)
+    for table, ids in await orphans(store):
         for start in range(0, len(ids), ROWS_PER_STEP):
             part = ids[start : start + ROWS_PER_STEP]
             async with store.engine.transaction() as session:
@@ -104,6 +126,41 @@ async def sweep(store: Store) -> AsyncIterator[int]:
                     unused = sa.and_(table.c.id.in_(some), table.c.day < cutoff)
                     await session.execute(sa.delete(table).where(unused))
             yield len(part)
+
+
+async def _cutoff(store: Store) -> int:
+    """Before this day no text was used that a row or a sum with an age still refers to.
+
+    Where removal is behind, rows are there that are older than they may be.
+    """
+    days = [today() - _longest_days(store)]
+    relations = await _relations(store)
+    for tables in store.schema.categories.values():
+        aging = [level.table for level in tables.rollups]
+        aging += [tables.rows] if tables.category.retention is not None else []
+        for table in aging:
+            first = await _first(store, table) if table.name in relations else None
+            if first is not None:
+                days.append(first // (_DAY * SECOND))
+    return min(days) - _MARGIN_DAYS
+
+
+async def _relations(store: Store) -> Mapping[str, Relation]:
+    async with store.engine.snapshot(_DEADLINE) as session:
+        return await session.relations()
+
+
+async def _first(store: Store, table: sa.Table) -> int | None:
+    first: int | None
+    ((first,),) = await store.engine.fetch(sa.select(sa.func.min(table.c.time)), _DEADLINE)
+    return first
+
+
+def _summed_by(tables: CategoryTables, now: int) -> dict[int, Progress]:
+    """Give the progress that there is once every bucket that is due was summed."""
+    ends = now - GRACE * SECOND
+    buckets = [level.rollup.bucket for level in tables.rollups]
+    return {bucket: Progress(closed=ends - ends % (bucket * SECOND)) for bucket in buckets}
 
 
 def _of_category(
@@ -160,19 +217,6 @@ def _longest_days(store: Store) -> int:
     return -(-max(keeps) // _DAY)
 
 
-async def _oldest_day(store: Store) -> int:
-    """The day of the oldest row or sum that has an age: one whose removal fails stays longer."""
-    days = [today()]
-    for tables in store.schema.categories.values():
-        aging = [rollup.table for rollup in tables.rollups]
-        aging += [tables.rows] if tables.category.retention is not None else []
-        for table in aging:
-            rows = await store.engine.fetch(sa.select(sa.func.min(table.c.time)), _DEADLINE)
-            if rows[0][0] is not None:
-                days.append(rows[0][0] // (_DAY * SECOND))
-    return min(days)
-
-
 async def _referred_forever(store: Store, storage: Storage) -> set[int]:
     """Ids in tables without retention, and in those of categories no longer declared."""
     found: set[int] = set()
@@ -186,18 +230,12 @@ async def _referred_forever(store: Store, storage: Storage) -> set[int]:
 async def _kept_forever(
     store: Store, storage: Storage
 ) -> Sequence[tuple[sa.TableClause, Sequence[str]]]:
-    async with store.engine.transaction() as session:
+    async with store.engine.snapshot(_DEADLINE) as session:
         relations = await session.relations()
-        meta = store.schema.dictionaries.meta
-        notes = await session.fetch(sa.select(meta.c.name, meta.c.value))
+        declared = notes.categories(await notes.notes(session, store.schema))
     kept = []
-    for note, value in notes:
-        name = str(note).removeprefix("category ")
-        if name == note:
-            continue
-        columns = [
-            column for column, kind in json.loads(value).items() if TYPES[kind].storage is storage
-        ]
+    for name, kinds in declared.items():
+        columns = [column for column, kind in kinds.items() if TYPES[kind].storage is storage]
         for table in _tables_kept(store, name, relations):
             present = [column for column in columns if column in relations[table].columns]
             clause = sa.table(table, *(sa.column(column) for column in present))
@@ -208,9 +246,8 @@ async def _kept_forever(
 def _tables_kept(store: Store, name: str, relations: Iterable[str]) -> list[str]:
     tables = store.schema.categories.get(name)
     if tables is None:
-        rollup = [r for r in relations if r.startswith("kscope_rollup_") and r.endswith(f"_{name}")]
         rows = f"kscope_rows_{name}"
-        return [rows, *rollup] if rows in relations else rollup
+        return [*([rows] if rows in relations else []), *levels_held(name, relations)]
     return [rows_name(tables.category)] if tables.category.retention is None else []
 
 

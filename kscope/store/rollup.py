@@ -8,18 +8,21 @@ for the next time. From that commit on the writer itself adds late rows to the s
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from kscope.store.base import StoreError
+from kscope.store.base import ResultCut, StoreError
+from kscope.store.notes import is_current
 from kscope.store.planner import SECOND, Progress
 from kscope.store.statements import bulk_insert
 from kscope.store.sums import (
     grouped,
     grouped_in_halves,
     joined_halves,
+    merged,
     summed_names,
     tidied,
     transposed,
@@ -61,11 +64,17 @@ async def close_next(store: Store, table: str, now: int) -> int | None:
     Gives the number of rows that were summed; None when nothing is due.
     """
     bucket = await _next(store, table, now)
-    if bucket is None:
-        return None
+    return None if bucket is None else await _store_sums(store, bucket)
+
+
+async def _store_sums(store: Store, bucket: _Bucket) -> int | None:
+    table = bucket.tables.category.table
     sums = tidied(bucket.tables.category, await _sums(store, bucket))
     rows: int = sum(row[-1] for row in sums)
     async with store.engine.transaction() as session:
+        if not await is_current(session, store.schema, bucket.tables.category):
+            _warn_once(table)
+            return None
         if not await _as_before(session, store, bucket, rows):
             log.info("%s: rows came while a bucket was summed; later", table)
             return None
@@ -75,16 +84,40 @@ async def close_next(store: Store, table: str, now: int) -> int | None:
     return rows
 
 
+@lru_cache
+def _warn_once(table: str) -> None:
+    log.warning(
+        "%s: another server on this database has declared other columns, and sums it; bring the"
+        " categories of this one up to date",
+        table,
+    )
+
+
 async def _sums(store: Store, bucket: _Bucket) -> Sequence[Sequence[Any]]:
     what = (bucket.tables.category, bucket.source, bucket.start, bucket.stop)
     try:
         return await store.engine.fetch(grouped(*what), _DEADLINE)
+    except ResultCut:
+        return await _sums_of_halves(store, bucket)
     except StoreError as error:
         if "overflow" not in str(error):
             raise
     # SQLite refuses a sum beyond 64 bits; absurd values of one sender must not end all sums.
     rows = await store.engine.fetch(grouped_in_halves(*what), _DEADLINE)
     return joined_halves(bucket.tables.category, rows)
+
+
+async def _sums_of_halves(store: Store, bucket: _Bucket) -> Sequence[Sequence[Any]]:
+    """Where a bucket's histograms are too much for one answer, those of its halves may not be."""
+    middle = (bucket.start + bucket.stop) // 2
+    if middle == bucket.start:
+        raise ResultCut(f"{bucket.source.name}: the histograms of one moment are too many")
+    category = bucket.tables.category
+    halves = [
+        tidied(category, await _sums(store, half))
+        for half in (replace(bucket, stop=middle), replace(bucket, start=middle))
+    ]
+    return merged(category, [*halves[0], *halves[1]])
 
 
 async def progress_of(store: Store, table: str) -> Mapping[int, Progress]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 from contextlib import asynccontextmanager
@@ -12,13 +13,20 @@ from urllib.parse import quote
 from databases import Database
 from sqlalchemy.dialects.sqlite import pysqlite
 
-from kscope.store.base import BatchRefused, NumberOverflow, QueryTimeout, StoreBusy, StoreError
+from kscope.store.base import (
+    BatchRefused,
+    NoReader,
+    NumberOverflow,
+    QueryTimeout,
+    StoreBusy,
+    StoreError,
+)
 from kscope.store.engine import Relation, relations
 from kscope.store.lockfile import take
 from kscope.store.statements import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     import sqlalchemy as sa
@@ -30,7 +38,9 @@ _BUSY_SECONDS = 5.0
 _ROWS_PER_FETCH = 2000
 _SPARE_PAGES = 1000
 _PAGES_PER_STEP = 500
-_INTERRUPT_SECONDS = 0.05
+_SETTLE_SECONDS = 0.05
+_LOG_LIMIT = 256 * 2**20
+_CHECKPOINT_MILLISECONDS = 1000
 
 # WAL: readers never wait for the writer. synchronous=FULL: a commit is on the disk before it is
 # answered, so that an acknowledged row also survives a power cut, not only a killed process;
@@ -54,6 +64,9 @@ _READER_PRAGMAS = (
 )
 
 
+log = logging.getLogger(__name__)
+
+
 class SQLiteEngine:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -63,7 +76,8 @@ class SQLiteEngine:
         self._writing = asyncio.Lock()
         self._idle_readers: list[Any] = []
         self._reader_slots = asyncio.Semaphore(READERS)
-        self._ending: set[asyncio.Task[None]] = set()
+        self._reading = 0
+        self._ending: dict[Any, asyncio.Task[None]] = {}
 
     async def open(self) -> None:
         if not self.path.parent.is_dir():
@@ -74,10 +88,17 @@ class SQLiteEngine:
             raise StoreError(f"{self.path}: {error.strerror}; {_WRITABLE}") from None
         self._try_to_open()
         self._writer = await self._connect("rwc", _WRITER_PRAGMAS)
+        ((vacuum,),) = await self._writer.raw_connection.execute_fetchall("PRAGMA auto_vacuum")
+        if not vacuum:
+            log.warning(
+                "%s keeps freed space, as it was made without auto_vacuum: to change that, stop the"
+                " server once and run: sqlite3 %s 'PRAGMA auto_vacuum=INCREMENTAL; VACUUM'",
+                *(self.path, self.path),
+            )
 
     async def close(self) -> None:
         if self._ending:
-            await asyncio.wait(self._ending)
+            await asyncio.wait(self._ending.values())
         while self._idle_readers:
             await self._idle_readers.pop().__aexit__()
         async with self._writing:
@@ -87,6 +108,36 @@ class SQLiteEngine:
             if self._lock is not None:
                 os.close(self._lock)
                 self._lock = None
+
+    def gauges(self) -> Mapping[str, tuple[str, int]]:
+        return {
+            "kscope_readers_busy": ("questions that are being answered", self._reading),
+            "kscope_wal_bytes": ("size of SQLite's write-ahead log", self._log_size()),
+        }
+
+    async def checkpoint(self) -> None:
+        """SQLite begins its log anew only when nobody reads from it: so readers have to wait once.
+
+        Where some reader is always there the log would grow for ever, and reads with it.
+        """
+        if self._log_size() < _LOG_LIMIT:
+            return
+        async with self._writing:
+            if self._writer is None:
+                return
+            raw = self._writer.raw_connection
+            try:
+                await raw.execute_fetchall(f"PRAGMA busy_timeout={_CHECKPOINT_MILLISECONDS}")
+                await raw.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+                await raw.execute_fetchall(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
+            except sqlite3.Error as error:
+                raise self._translated(error) from error
+
+    def _log_size(self) -> int:
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
+        except OSError:
+            return 0
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SQLiteSession]:
@@ -128,6 +179,20 @@ class SQLiteEngine:
                 return
             yield
 
+    async def ping(self) -> None:
+        connection = await self._connect("ro", ())
+        try:
+            await connection.raw_connection.execute_fetchall("SELECT 1 FROM sqlite_schema")
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        finally:
+            await connection.__aexit__()
+
+    @asynccontextmanager
+    async def snapshot(self, deadline: float) -> AsyncIterator[SQLiteSession]:
+        async with self._reader(deadline) as raw:
+            yield SQLiteSession(raw, self.dialect)
+
     async def fetch(self, statement: sa.Select[Any], deadline: float) -> Sequence[Sequence[Any]]:
         text, parameters = compiled(statement, self.dialect)
         async with self._reader(deadline) as raw:
@@ -136,7 +201,7 @@ class SQLiteEngine:
 
     async def stream(
         self, statement: sa.Select[Any], deadline: float
-    ) -> AsyncIterator[Sequence[Any]]:
+    ) -> AsyncGenerator[Sequence[Any], None]:
         text, parameters = compiled(statement, self.dialect)
         async with self._reader(deadline) as raw, raw.execute(text, parameters) as cursor:
             while rows := await cursor.fetchmany(_ROWS_PER_FETCH):
@@ -172,32 +237,66 @@ class SQLiteEngine:
     @asynccontextmanager
     async def _reader(self, deadline: float) -> AsyncIterator[Any]:
         """Lend a read-only connection; whatever it still does at the deadline is interrupted."""
-        async with self._reader_slots:
-            connection = (
-                self._idle_readers.pop()
-                if self._idle_readers
-                else await self._connect("ro", _READER_PRAGMAS)
-            )
-            loan = _Loan(connection)
-            timer = asyncio.get_running_loop().call_later(deadline, loan.end)
-            try:
-                yield connection.raw_connection
-            except asyncio.CancelledError:
-                loan.end()
-                raise
-            except sqlite3.Error as error:
-                raise self._translated(error) from error
-            finally:
-                timer.cancel()
-                self._take_back(loan)
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + deadline
+        connection = await self._idle_reader(ends)
+        raw = connection.raw_connection
+        # aiosqlite's own interrupt() waits its turn in the thread that is to be interrupted.
+        timer = loop.call_at(ends, raw._conn.interrupt)  # noqa: SLF001
+        try:
+            yield raw
+        except (asyncio.CancelledError, GeneratorExit):
+            timer.cancel()
+            self._end_query(connection)
+            raise
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        finally:
+            timer.cancel()
+            if connection not in self._ending:
+                self._give_back(connection)
 
-    def _take_back(self, loan: _Loan) -> None:
-        if loan.ending is None:
-            self._idle_readers.append(loan.connection)
-            return
-        self._ending.add(loan.ending)
-        loan.ending.add_done_callback(self._ending.discard)
-        loan.ending.add_done_callback(lambda _: self._idle_readers.append(loan.connection))
+    async def _idle_reader(self, ends: float) -> Any:
+        try:
+            async with asyncio.timeout_at(ends):
+                await self._reader_slots.acquire()
+        except TimeoutError:
+            raise NoReader from None
+        self._reading += 1
+        try:
+            if self._idle_readers:
+                return self._idle_readers.pop()
+            return await self._connect("ro", _READER_PRAGMAS)
+        except BaseException:
+            self._free_slot()
+            raise
+
+    def _give_back(self, connection: Any) -> None:
+        self._idle_readers.append(connection)
+        self._free_slot()
+
+    def _free_slot(self) -> None:
+        self._reading -= 1
+        self._reader_slots.release()
+
+    def _end_query(self, connection: Any) -> None:
+        """Nobody waits for the answer any more. The connection is lent again once it is idle.
+
+        A statement that waits for its turn in the connection's thread is not yet there to be
+        interrupted: so it is asked again until the thread is through.
+        """
+
+        async def settle() -> None:
+            raw = connection.raw_connection
+            through = asyncio.ensure_future(raw.execute_fetchall("SELECT 1"))
+            while not through.done():
+                raw._conn.interrupt()  # noqa: SLF001
+                await asyncio.wait([through], timeout=_SETTLE_SECONDS)
+            through.exception()
+            del self._ending[connection]
+            self._give_back(connection)
+
+        self._ending[connection] = asyncio.create_task(settle())
 
     async def _roll_back(self, raw: Any) -> None:
         try:
@@ -234,26 +333,6 @@ _ADVICE = {
 }
 
 
-class _Loan:
-    """A read-only connection that someone asks. `ending` is there once that is to end."""
-
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
-        self.ending: asyncio.Task[None] | None = None
-
-    def end(self) -> None:
-        if self.ending is None:
-            self.ending = asyncio.get_running_loop().create_task(self._end())
-
-    async def _end(self) -> None:
-        """Interrupt until nothing is left to do: what has not begun takes no notice of it."""
-        raw = self.connection.raw_connection
-        idle = asyncio.ensure_future(raw.execute_fetchall(""))
-        while not idle.done():
-            raw._conn.interrupt()  # noqa: SLF001 - aiosqlite's own interrupt() waits its turn in the thread that is to be interrupted
-            await asyncio.wait([idle], timeout=_INTERRUPT_SECONDS)
-
-
 class SQLiteSession:
     def __init__(self, raw: Any, dialect: sa.engine.Dialect) -> None:
         self.raw = raw
@@ -278,9 +357,12 @@ class SQLiteSession:
             await cursor.close()
 
     async def relations(self) -> dict[str, Relation]:
-        rows = await self.raw.execute_fetchall(
-            "SELECT m.name, m.type = 'view', c.name, c.type"
+        columns = await self.raw.execute_fetchall(
+            "SELECT m.name, m.type = 'view', c.name, c.type, NOT c.\"notnull\""
             " FROM sqlite_schema AS m, pragma_table_info(m.name) AS c"
             " WHERE m.type IN ('table', 'view') ORDER BY m.name, c.cid"
         )
-        return relations(rows)
+        indexes = await self.raw.execute_fetchall(
+            "SELECT tbl_name, name FROM sqlite_schema WHERE type = 'index'"
+        )
+        return relations(columns, indexes)

@@ -74,7 +74,8 @@ def bulk_insert(
 ) -> BulkInsert:
     """Insert into declared columns.
 
-    Where `update` names one of them, a row whose key is there already gets that column's new value.
+    Where `update` names one of them, a row whose key is there already keeps that column's larger
+    value.
     """
     preparer = dialect.identifier_preparer
     names = ", ".join(preparer.quote(name) for name in columns)
@@ -89,6 +90,6 @@ def bulk_insert(
 
 
 _UPDATE = {
-    "sqlite": " ON CONFLICT DO UPDATE SET {0} = excluded.{0}",
-    "mysql": " ON DUPLICATE KEY UPDATE {0} = VALUES({0})",
+    "sqlite": " ON CONFLICT DO UPDATE SET {0} = max({0}, excluded.{0})",
+    "mysql": " ON DUPLICATE KEY UPDATE {0} = GREATEST({0}, VALUES({0}))",
 }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
 from kscope.generate import ddl
 from kscope.generate.tables import schema as schema_of
 from kscope.store.migrate import Held, Migration, apply, held, plan
@@ -13,6 +11,8 @@ from kscope.store.reader import DEADLINE, SqlReader
 from kscope.store.writer import GroupWriter
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from kscope.declare.model import Catalog
     from kscope.generate.tables import Schema
     from kscope.store.engine import Engine
@@ -50,7 +50,7 @@ class Store:
 
     async def ping(self) -> None:
         """Raise StoreError unless the database answers."""
-        await self.reader.fetch(sa.select(sa.literal(1)))
+        await self.engine.ping()
 
     async def adopt(self, catalog: Catalog) -> None:
         """Make what the catalog needs, then go by it; on an error the last one stays."""
@@ -58,25 +58,25 @@ class Store:
         await self._migrate_to(schema)
         self._catalog, self._schema = catalog, schema
 
-    async def migrate(self) -> Migration:
-        """Bring the database up to the catalog; gives what was done."""
-        return await self._migrate_to(self._schema)
+    async def migrate(self, *, discard_sums: bool = False) -> Migration:
+        """Bring the database up to the catalog; gives what was done. See migrate.plan."""
+        return await self._migrate_to(self._schema, discard_sums=discard_sums)
 
-    async def plan_migration(self) -> Migration:
-        async with self.engine.transaction() as session:
+    async def plan_migration(self, *, discard_sums: bool = False) -> Migration:
+        async with self.engine.snapshot(DEADLINE) as session:
             found = await held(session, self._schema)
-        return plan(self._schema, found, self._ddl)
+        return plan(self._schema, found, self._ddl, discard_sums=discard_sums)
 
     def plan_from_nothing(self) -> Migration:
-        return plan(self._schema, Held({}, {}), self._ddl)
+        return plan(self._schema, Held(), self._ddl)
 
     @property
     def _ddl(self) -> sa.engine.Dialect:
         return ddl.dialect(self.engine.dialect.name)
 
-    async def _migrate_to(self, schema: Schema) -> Migration:
+    async def _migrate_to(self, schema: Schema, *, discard_sums: bool = False) -> Migration:
         async with self.engine.migration() as session:
             found = await held(session, schema)
-            migration = plan(schema, found, self._ddl)
+            migration = plan(schema, found, self._ddl, discard_sums=discard_sums)
             await apply(session, schema, migration)
         return migration

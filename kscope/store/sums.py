@@ -114,6 +114,22 @@ def transposed(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Columns
     return {name: list(map(itemgetter(index), rows)) for index, name in enumerate(names)}
 
 
+def merged(category: Category, rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """Add up rows, in the order of `summed_names`, that are sums of the same group."""
+    keys = len(category.with_role(*_GROUPED))
+    adding = [*map(_adder, category.with_role(*_SUMMED)), _capped]
+    groups: dict[tuple[Any, ...], list[Any]] = {}
+    for row in rows:
+        key, values = tuple(row[:keys]), row[keys:]
+        before = groups.get(key)
+        groups[key] = (
+            list(values)
+            if before is None
+            else [add(*pair) for add, *pair in zip(adding, before, values, strict=True)]
+        )
+    return [(*key, *values) for key, values in groups.items()]
+
+
 def _rows(columns: Sequence[list[Any]], count: int) -> Iterable[tuple[Any, ...]]:
     return zip(*columns, strict=True) if columns else [()] * count
 
@@ -162,4 +178,8 @@ def _adder(column: Column) -> Any:
         case Storage.REAL:
             return lambda left, right: left + right
         case _:
-            return lambda left, right: min(left + right, INT64_MAX)
+            return _capped
+
+
+def _capped(left: int, right: int) -> int:
+    return min(left + right, INT64_MAX)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kscope.errors import KscopeError
-from kscope.store import retention, rollup
+from kscope.store import compact, retention, rollup
 from kscope.store.planner import SECOND
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ async def run(store: Store) -> None:
     while True:
         with _logging("the sums"):
             await roll_up(store)
+        with _logging("the log"):
+            await store.engine.checkpoint()
         if time.monotonic() - swept >= _RETENTION_SECONDS or not swept:
             with _logging("removal by age"):
                 await retain(store)
@@ -65,16 +67,19 @@ async def roll_up(store: Store, now: int | None = None) -> int:
 
 
 async def retain(store: Store, now: int | None = None) -> int:
-    """Remove what is too old; gives how many rows and sums went."""
+    """Join late sums, and remove what is too old; gives how many rows and sums went."""
     now = now or time.time_ns() // 1000
     removed = 0
+    async for _ in compact.compact(store):
+        await asyncio.sleep(_PAUSE)
     for expiry in await retention.expiries(store, now):
         with _logging(expiry.table.name):
             async for rows in retention.remove(store, expiry):
                 removed += rows
                 await asyncio.sleep(_PAUSE)
             log.info("%s: removed what is before %d", expiry.table.name, expiry.before // SECOND)
-    await retention.forget_batches(store, now)
+    async for _ in retention.forget_batches(store, now):
+        await asyncio.sleep(_PAUSE)
     async for _ in retention.sweep(store):
         await asyncio.sleep(_PAUSE)
     async for _ in store.engine.shrink():

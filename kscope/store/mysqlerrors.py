@@ -1,0 +1,76 @@
+"""What MySQL and its driver say -> our errors, in words for the person who set it up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import asyncmy
+
+from kscope.store.base import BatchRefused, QueryTimeout, StoreAway, StoreBusy, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kscope.config import MySQL
+
+
+class Translating:
+    """The driver's errors -> ours, in words for the person who set it up."""
+
+    def __init__(self, settings: MySQL) -> None:
+        self._settings = settings
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, (asyncmy.errors.MySQLError, OSError, TimeoutError)):
+            raise self._translated(error) from error
+
+    @property
+    def where(self) -> str:
+        chosen = self._settings
+        return f"MySQL at {chosen.host}" + ("" if chosen.host[:1] == "/" else f":{chosen.port}")
+
+    def _translated(self, error: BaseException) -> StoreError:
+        chosen, where = self._settings, self.where
+        code, text = _code_and_text(error)
+        if code in _TIMEOUTS:
+            return QueryTimeout("the statement was ended at its deadline")
+        if code in _BUSY:
+            return StoreBusy(f"{where}: {text}", retry_after=1)
+        if code in _REFUSED:
+            return BatchRefused(f"{where}: {text}")
+        if code in _ADVICE:
+            advice = _ADVICE[code].format(user=chosen.user, database=chosen.database)
+            return StoreError(f"{where}: {text}; {advice}")
+        if code in _GONE or isinstance(error, OSError):
+            return StoreAway(f"{where} does not answer: {text}")
+        return StoreError(f"{where}: {text}")
+
+
+# Numbers from the server's and the client library's error references.
+_TIMEOUTS = frozenset({1317, 1969, 3024})
+_BUSY = frozenset({1040, 1203, 1205, 1213, 1226})
+_GONE = frozenset({0, 1053, 1077, 1079, 1080, 1927, 2002, 2003, 2006, 2013, 2014, 2055})
+_REFUSED = frozenset({1048, 1062, 1118, 1153, 1264, 1265, 1366, 1406, 2020, 3988})
+_ADVICE = {
+    1021: "free some space, nothing that was acknowledged is lost",
+    1044: "GRANT ALL ON `{database}`.* TO '{user}'",
+    1045: "check user and password",
+    1049: "make it first: CREATE DATABASE `{database}` CHARACTER SET utf8mb4",
+    1114: "free some space, nothing that was acknowledged is lost",
+    1142: "GRANT ALL ON `{database}`.* TO '{user}'",
+    1698: "check user and password",
+}
+
+
+def _code_and_text(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, TimeoutError):
+        return 0, "nothing came in time"
+    arguments: Iterable[Any] = error.args
+    match list(arguments):
+        case [int(code), text, *_]:
+            return code, str(text)
+        case [text, *_]:
+            return 0, str(text)
+    return 0, type(error).__name__
