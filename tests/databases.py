@@ -33,6 +33,10 @@ class SQLiteFile:
             for statement in statements:
                 connection.execute(statement)
 
+    def load(self, dump: str) -> None:
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.executescript(dump)
+
 
 @dataclass(frozen=True)
 class MariaDBDatabase:
@@ -50,6 +54,9 @@ class MariaDBDatabase:
 
     def run(self, *statements: str) -> None:
         self.server.sql("; ".join(statements), self.database)
+
+    def load(self, dump: str) -> None:
+        self.server.load(dump, self.database)
 
 
 Database = SQLiteFile | MariaDBDatabase

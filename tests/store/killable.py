@@ -1,25 +1,143 @@
-"""A server in a process that can be started fast, and killed."""
+"""A server in a process that can be started fast, and that dies in the middle of what it does."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from typing import TYPE_CHECKING
+import os
+import random
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from kscope.declare.catalog import load_catalog
+from kscope.errors import KscopeError
 from kscope.server import app
-from kscope.store import mysql, retention, upkeep  # noqa: F401 - loaded before the fork
+from kscope.store import compact, mysql, retention, rollup, sqlite, store, upkeep, writer
+from kscope.store.planner import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from kscope.config import Settings
 
+PHASES = ("ingest", "migration", "rollup", "retention", "late sums")
+# Of the memory that is shared with the test: seconds that a phase took lately, by its number.
+INSIDE, CLOCK, STATEMENTS, PLANNED = 10, 11, 12, 13
+CELLS = 14
+HOUR = 3600
 
-def run(settings: Settings, log: Path) -> None:
-    """Serve, with housekeeping all the time and in tiny steps, so that a kill meets it."""
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Death:
+    """Kills this process a random while after it entered a phase, before it leaves it.
+
+    By SIGALRM's default action: the kernel ends the process as it does for SIGKILL, at once and
+    without asking, and it is the only one of such signals that a timer sends.
+    """
+
+    phase: str
+    shared: Any
+
+    @contextmanager
+    def near(self, phase: str) -> Iterator[None]:
+        if phase != self.phase:
+            yield
+            return
+        number = PHASES.index(phase)
+        started = time.perf_counter()
+        self.shared[INSIDE] = 1
+        usual = self.shared[number] or 0.005
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, usual))
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self.shared[INSIDE] = 0
+            self.shared[number] = (usual + time.perf_counter() - started) / 2
+
+
+def run(settings: Settings, log: Path, phase: str, shared: Any) -> None:
+    """Serve, with housekeeping all the time and in tiny steps; die in the phase, if one is named.
+
+    Housekeeping goes by a clock of its own, an hour further with each round: each has an hour to
+    sum and one to remove.
+    """
     logging.basicConfig(filename=log, level=logging.INFO)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    random.seed(os.getpid())
     retention.ROWS_PER_STEP = 40
-    upkeep._ROLLUP_SECONDS = upkeep._RETENTION_SECONDS = 0
+    _watch(Death(phase, shared))
+
+    async def housekeeping(opened: store.Store) -> None:
+        while True:
+            shared[CLOCK] += HOUR
+            now = int(shared[CLOCK]) * SECOND
+            try:
+                await upkeep.roll_up(opened, now)
+                await upkeep.retain(opened, now)
+            except KscopeError as error:
+                LOG.warning("housekeeping waits: %s", error)
+            await asyncio.sleep(0)
+
+    upkeep.run = housekeeping  # type: ignore[assignment]
     catalog = load_catalog(settings.categories)
     asyncio.run(app.serve(settings, catalog, lambda *_: None))
+
+
+def _watch(death: Death) -> None:
+    """Put each phase's own code between the entry and the exit."""
+
+    def whole(phase: str, function: Any) -> Any:
+        @functools.wraps(function)
+        async def wrapped(*given: Any) -> Any:
+            with death.near(phase):
+                return await function(*given)
+
+        return wrapped
+
+    def each_step(phase: str, steps: Any) -> Any:
+        @functools.wraps(steps)
+        async def wrapped(*given: Any) -> AsyncIterator[int]:
+            generator = steps(*given)
+            while True:
+                with death.near(phase):
+                    step = await anext(generator, None)
+                if step is None:
+                    return
+                yield step
+
+        return wrapped
+
+    writer.GroupWriter._store_once = whole("ingest", writer.GroupWriter._store_once)  # type: ignore[method-assign]
+    rollup._store_sums = whole("rollup", rollup._store_sums)
+    retention.remove = each_step("retention", retention.remove)
+    compact.compact = each_step("late sums", compact.compact)
+    store.apply = whole("migration", _counted(death.shared, store.apply))  # type: ignore[attr-defined]
+
+
+def _counted(shared: Any, apply: Any) -> Any:
+    """Note how far the statements of a migration have come."""
+
+    async def wrapped(session: Any, schema: Any, migration: Any) -> None:
+        shared[STATEMENTS], shared[PLANNED] = 0, len(migration.steps)
+        for kind in (mysql.MySQLSession, sqlite.SQLiteSession):
+            kind.run = _counting(shared, kind.run)  # type: ignore[method-assign]
+        await apply(session, schema, migration)
+
+    return wrapped
+
+
+def _counting(shared: Any, run: Any) -> Any:
+    async def wrapped(self: Any, text: str) -> None:
+        await run(self, text)
+        shared[STATEMENTS] += 1
+
+    return wrapped

@@ -11,14 +11,18 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
+
 from kscope.declare.catalog import load_catalog
 from kscope.server.decode import Decoder
-from tests.databases import Database, SQLiteFile, scalar
+from tests.databases import Database, MariaDBDatabase, SQLiteFile, scalar
 from tests.serving import ROOT, kscope, serving
 from tests.store.opened import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.mariadb import MariaDB
 
 ROW = {"process": "mysqld", "pid": 1234, "stack": "main;futex_wait", "elapsed": 5123}
 COUNT = "SELECT count(*) FROM offcputime"
@@ -102,11 +106,28 @@ def test_retention_tells_before_it_removes(database: Database) -> None:
                 await store.writer.write(decoder.decode(json.dumps(body).encode(), 0))
 
     asyncio.run(fill())
-    # The sums lag behind, and without them no row goes.
-    assert "nothing is too old" in run("retention", "--dry-run", *database.options)
-    assert "kscope_rows_offcputime: 3 rows before" in run("retention", *database.options)
+    shown = run("retention", "--dry-run", *database.options)
+    assert "kscope_rows_offcputime: 3 rows before" in shown
+    assert scalar(database, COUNT) == 4
+    # What it said is what it does; the sums that rows wait for are made first.
+    assert run("retention", *database.options) == shown
     assert scalar(database, "SELECT sum(kscope_rows) FROM kscope_rollup_1d_offcputime") == 3
     assert scalar(database, COUNT) == 1
+    database.run("UPDATE kscope_stack SET day = 1", "UPDATE kscope_string SET day = 1")
+    database.run("DELETE FROM kscope_rows_offcputime")
+    for table in ("1h", "1d"):
+        database.run(f"DELETE FROM kscope_rollup_{table}_offcputime")
+    told = run("retention", "--dry-run", *database.options)
+    assert "kscope_stack: 1 texts that nothing refers to" in told
+    assert scalar(database, "SELECT count(*) FROM kscope_stack") == 1
+
+
+def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
+    """A name mistyped is an error, not a new database."""
+    missing = tmp_path / "none.db"
+    for command in ("retention", "migrate"):
+        run(command, "--dry-run", "--sqlite", missing, code=1 if command == "retention" else 0)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_backup_is_of_one_moment(tmp_path: Path) -> None:
@@ -151,6 +172,45 @@ def test_what_is_no_backup_is_not_restored(tmp_path: Path) -> None:
     run("backup", database.path, *database.options, code=1)
     run("backup", tmp_path / "b.db", "--sqlite", tmp_path / "none.db", code=1)
     assert not (tmp_path / "b.db").exists()
+
+
+def test_a_damaged_file_is_neither_kept_nor_restored(tmp_path: Path) -> None:
+    """A backup is checked before it has its name, and again before it replaces anything."""
+    database = SQLiteFile(tmp_path / "kernelscope.db")
+    run("migrate", *database.options)
+    run("backup", tmp_path / "good.db", *database.options)
+    query = "SELECT rootpage FROM sqlite_schema WHERE name = 'kscope_meta'"
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes((tmp_path / "good.db").read_bytes())
+    page = scalar(SQLiteFile(damaged), query.replace("kscope_meta", "kscope_rows_offcputime"))
+    with damaged.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    before = database.path.read_bytes()
+    refused = run("restore", damaged, *database.options, "--force", code=1)
+    assert "is damaged" in refused
+    assert database.path.read_bytes() == before
+    assert "is damaged" in run("backup", tmp_path / "copy.db", "--sqlite", damaged, code=1)
+    assert not (tmp_path / "copy.db").exists()
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.mysql
+def test_a_dump_of_mariadb_is_a_backup(mariadb: MariaDB, tmp_path: Path) -> None:
+    """As documented: dumped beside a running server, loaded into its place, and served."""
+    database = MariaDBDatabase(mariadb, mariadb.new_database())
+    flat = "SELECT hostname, process, stack, elapsed FROM offcputime ORDER BY elapsed"
+    with serving(tmp_path, *database.options) as server:
+        server.post({"hostname": "h", "offcputime": [ROW, ROW | {"elapsed": 1}]})
+        before = database.rows(flat)
+        dump = mariadb.dump(database.database)
+    mariadb.sql(f"DROP DATABASE {database.database}")
+    mariadb.load(dump)
+    assert database.rows(flat) == before
+    with serving(tmp_path, *database.options) as server:
+        server.post({"hostname": "h", "offcputime": [ROW]})
+        answer = server.get("/api/v1/flamegraph/offcputime").json()
+        assert answer["value"][0] == 2 * ROW["elapsed"] + 1
 
 
 def test_backup_of_mysql_names_its_tool() -> None:

@@ -7,6 +7,8 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ import httpx
 import pytest
 
 from tests import needs
+from tests import serving as running
 from tests.databases import MariaDBDatabase, SQLiteFile, scalar
 from tests.mariadb import MariaDB, install
 from tests.serving import ROOT, Serving, kscope, serving, start, stop
@@ -265,3 +268,86 @@ def eventually_answered(address: str) -> httpx.Response:
         except httpx.ConnectError:
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+@contextmanager
+def hanging(server: MariaDB) -> Iterator[None]:
+    """Stop the process: its connections stay open, and nothing comes."""
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+IMPATIENT = """
+from kscope.store import mysql
+mysql._ANSWER_SECONDS = 2
+from kscope.cli import main
+main()
+"""
+
+
+@pytest.mark.mysql
+def test_mariadb_that_hangs(
+    own_mariadb: MariaDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests are told, the server can be stopped, and one that waited it out goes on."""
+    monkeypatch.setattr(
+        running, "kscope", lambda *given: [sys.executable, "-c", IMPATIENT, *map(str, given)]
+    )
+    config = tmp_path / "kernelscope.yaml"
+    config.write_text("query_deadline: 2s\n")
+    database = MariaDBDatabase(own_mariadb, own_mariadb.new_database())
+    with serving(tmp_path, "--config", config, *database.options) as server:
+        assert send(server, 10).status_code == 200
+        assert server.get("/api/v1/rows/offcputime").status_code == 200
+        with hanging(own_mariadb):
+            for answer in (
+                send(server),
+                server.get("/readyz"),
+                server.get("/api/v1/rows/offcputime"),
+            ):
+                assert answer.status_code == 503
+                assert "does not answer" in answer.json()["detail"]
+            assert server.get("/healthz").status_code == 200
+        eventually_stored(server)
+        assert server.get("/api/v1/rows/offcputime").status_code == 200
+        assert scalar(database, COUNT) >= 11
+        with hanging(own_mariadb):
+            assert stop(server) == 0
+        assert "Traceback" not in server.log
+
+
+@pytest.mark.mysql
+def test_senders_outlast_mariadb(own_mariadb: MariaDB, tmp_path: Path) -> None:
+    """Killed, and away for seconds in which agents go on sending: each batch is there once."""
+    database = MariaDBDatabase(own_mariadb, own_mariadb.new_database())
+    with serving(tmp_path, *database.options) as server:
+        done = threading.Event()
+        with ThreadPoolExecutor(4) as pool:
+            sent = [pool.submit(keep_sending, server, f"sender {n}", done) for n in range(4)]
+            time.sleep(0.5)
+            assert own_mariadb.process is not None
+            own_mariadb.process.send_signal(signal.SIGKILL)
+            own_mariadb.process.wait()
+            time.sleep(6)
+            own_mariadb.start()
+            eventually_stored(server)
+            done.set()
+        assert scalar(database, COUNT) == sum(future.result() for future in sent) + 1
+        assert "Traceback" not in server.log
+
+
+def keep_sending(server: Serving, name: str, done: threading.Event) -> int:
+    """Send batches, each until it is taken, as an agent does; give the number of their rows."""
+    batches = 0
+    with httpx.Client(timeout=60) as client:
+        while not done.is_set() or not batches:
+            key = {"Idempotency-Key": f"{name} {batches}"}
+            body = {"hostname": name, "offcputime": [ROW] * 5}
+            while client.post(f"{server.ingest}/", json=body, headers=key).status_code != 200:
+                time.sleep(0.1)
+            batches += 1
+    return 5 * batches

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import os
 import random
 import signal
 import socket
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 FILE = """\
 table: waits
 retention: 2d
-rollup: {1h: 40d, 1d: 80d}
+rollup: {1h: 800d, 1d: 2000d}
 columns:
   - {name: process, type: string}
   - {name: stack, type: stack}
@@ -40,7 +39,9 @@ columns:
 """
 DAY = 86400
 ROWS = 20
-KILLS = {"sqlite": 50, "mysql": 25}
+KILLS_PER_PHASE = 10
+# Where the clock of housekeeping begins.
+START = 20_000 * DAY
 
 
 def free_port() -> int:
@@ -55,18 +56,19 @@ class Sender:
 
     url: str
     name: str
+    shared: Any
     sent: list[list[int]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
         chance = random.Random(self.name)
-        now = int(time.time())
         with httpx.Client(timeout=5, verify=False) as client:
             while not self.stopping.is_set():
+                now = int(self.shared[killable.CLOCK])
                 rows = [
                     {
                         "time": time.strftime(
-                            "%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - chance.randrange(20 * DAY))
+                            "%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - chance.randrange(3 * DAY))
                         ),
                         "process": f"p{chance.randrange(5)}",
                         "stack": f"main;f{chance.randrange(50)}",
@@ -92,10 +94,8 @@ class Sender:
             time.sleep(0.01)
 
 
-def test_acknowledged_rows_survive(
-    database: Database, tmp_path: Path, record_property: Any
-) -> None:
-    """In the middle of ingest, of migrations, of sums and of retention."""
+def test_acknowledged_rows_survive(database: Database, tmp_path: Path) -> None:
+    """Killed in the middle of ingest, migrations, sums, retention and the joining of late sums."""
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "waits.yaml").write_text(FILE)
@@ -108,50 +108,69 @@ def test_acknowledged_rows_survive(
         ingest=Address("127.0.0.1", ingest),
         read=Address("127.0.0.1", free_port()),
     )
-    senders = [Sender(f"http://127.0.0.1:{ingest}/", name) for name in "ab"]
+    shared = CONTEXT.Array("d", killable.CELLS, lock=False)
+    shared[killable.CLOCK] = START
+    senders = [Sender(f"http://127.0.0.1:{ingest}/", name, shared) for name in "ab"]
     threads = [threading.Thread(target=sender.run) for sender in senders]
     for thread in threads:
         thread.start()
     try:
-        kill_often(chosen, folder / "waits.yaml", log, KILLS[database.name])
-        last = start(chosen, log)
+        amid_statements = kill_often(chosen, folder / "waits.yaml", log, shared)
+        last = start(chosen, log, "", shared)
         for sender in senders:
             sender.stopping.set()
         for thread in threads:
             thread.join(30)
         last.terminate()
-        last.join(10)
+        last.join(30)
     finally:
         for sender in senders:
             sender.stopping.set()
     assert "Traceback" not in log.read_text()
+    # MySQL commits each statement of a migration by itself.
+    assert amid_statements > 0
     sent = [elapsed for sender in senders for batch in sender.sent for elapsed in batch]
-    record_property("rows", len(sent))
-    assert len(sent) > KILLS[database.name] * ROWS
     assert asyncio.run(stored(database, folder)) == (len(sent), sum(sent))
     if isinstance(database, SQLiteFile):
         with sqlite3.connect(database.path) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def kill_often(chosen: Settings, file: Path, log: Path, times: int) -> None:
-    chance = random.Random(5)
-    for number in range(times):
-        # Each start has something to migrate.
-        with file.open("a") as text:
-            text.write(f"  - {{name: c{number}, type: label, default: d{number}}}\n")
-        process = start(chosen, log)
-        time.sleep(chance.uniform(0.05, 0.5))
-        assert process.pid is not None
-        assert process.is_alive(), log.read_text()
-        os.kill(process.pid, signal.SIGKILL)
-        process.join(10)
+def kill_often(chosen: Settings, file: Path, log: Path, shared: Any) -> int:
+    """Let it die in each phase; give how often it did so between a migration's statements."""
+    columns = amid = 0
+    for phase in killable.PHASES:
+        killed = 0
+        while killed < KILLS_PER_PHASE:
+            if phase == "migration":
+                columns += 1
+                kind = "count, default: 2" if columns % 2 else "label, default: x"
+                with file.open("a") as text:
+                    text.write(f"  - {{name: c{columns}, type: {kind}}}\n")
+            process = start(chosen, log, phase, shared)
+            process.join(3 if phase == "migration" else 60)
+            if process.is_alive():
+                # This migration was quicker than usual.
+                assert phase == "migration", log.read_text()
+                process.kill()
+                process.join(10)
+                continue
+            assert process.exitcode == -signal.SIGALRM, log.read_text()
+            assert shared[killable.INSIDE]
+            killed += 1
+            if phase == "migration":
+                amid += 0 < shared[killable.STATEMENTS] < shared[killable.PLANNED]
+    return amid
 
 
-def start(chosen: Settings, log: Path) -> multiprocessing.process.BaseProcess:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.store.killable"])
-    process = context.Process(target=killable.run, args=(chosen, log))
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.store.killable"])
+
+
+def start(
+    chosen: Settings, log: Path, phase: str, shared: Any
+) -> multiprocessing.process.BaseProcess:
+    process = CONTEXT.Process(target=killable.run, args=(chosen, log, phase, shared))
     process.start()
     return process
 

@@ -1,0 +1,240 @@
+"""A category that changes when its rows, its sums and its strings are there already."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from kscope.declare.model import Catalog
+from kscope.errors import DeclarationError
+from kscope.query.names import labels
+from kscope.store import rollup, upkeep
+from kscope.store.base import StaleDeclaration
+from kscope.store.encode import histogram_counts
+from kscope.store.open import engine_of
+from kscope.store.planner import SECOND
+from kscope.store.store import Store
+from tests.databases import MariaDBDatabase, SQLiteFile, scalar
+from tests.store.opened import WAITS, batch, category, opened, settings, totals
+
+if TYPE_CHECKING:
+    from tests.databases import Database
+    from tests.mariadb import MariaDB
+
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+T0 = 20_000 * DAY
+ADDED = """\
+  - {name: waits, type: count, default: 3}
+  - {name: share, type: float, default: 0.5}
+  - {name: kind, type: label, default: new}
+  - {name: spread, type: histogram, default: []}
+"""
+AGES = "retention: 4d\nrollup: {1h: 20d, 1d: 40d}\n"
+BEFORE = category(f"{WAITS}{AGES}")
+AFTER = category(f"{WAITS}{ADDED}{AGES}")
+
+
+def row(time: int, host: str = "h") -> tuple[Any, ...]:
+    return (time, host, "p", 1, "a;b", 10, "2:1")
+
+
+def new_row(time: int) -> tuple[Any, ...]:
+    return (*row(time), 3, 0.5, "new", "")
+
+
+async def sums(store: Store) -> list[list[Any]]:
+    """Give what each table of the category adds up to: rows, waits, share, spread."""
+    tables = store.schema.categories["waits"]
+    found = []
+    for table in (tables.rows, *(level.table for level in tables.rollups)):
+        rows = table.c.kscope_rows if "kscope_rows" in table.c else sa.literal_column("1")
+        columns = (rows, table.c.waits, table.c.share)
+        select = sa.select(*map(sa.func.sum, columns))
+        texts = await store.reader.fetch(sa.select(table.c.spread))
+        (numbers,) = await store.reader.fetch(select)
+        spread = histogram_counts(",".join(text for (text,) in texts))
+        found.append([*map(float, numbers), spread])
+    return found
+
+
+def test_an_added_column_has_its_default_in_every_row(database: Database) -> None:
+    """In rows that were summed already as well: sums and rows go on agreeing, late rows too."""
+
+    async def run() -> None:
+        async with opened(database, BEFORE) as store:
+            rows = [row(T0 + n * SECOND) for n in range(100)]
+            await store.writer.write(batch(BEFORE, rows))
+            await upkeep.roll_up(store, T0 + 3 * DAY)
+        async with opened(database, AFTER) as store:
+            assert await sums(store) == [[100, 300, 50, {}]] * 3
+            await store.writer.write(batch(AFTER, [new_row(T0)] * 2))
+            assert await sums(store) == [[102, 306, 51, {}]] * 3
+
+    asyncio.run(run())
+
+
+@pytest.mark.mysql
+def test_an_addition_that_was_killed_goes_on(mariadb: MariaDB) -> None:
+    """MySQL commits each statement: wherever it ended, the next start finishes it."""
+    table = "kscope_rollup_1h_waits"
+
+    async def run(*half_done: str) -> None:
+        database = MariaDBDatabase(mariadb, mariadb.new_database())
+        async with opened(database, BEFORE) as store:
+            await store.writer.write(batch(BEFORE, [row(T0), row(T0)]))
+            await upkeep.roll_up(store, T0 + 3 * DAY)
+        database.run(*half_done)
+        async with opened(database, AFTER) as store:
+            assert await sums(store) == [[2, 6, 1, {}]] * 3
+            assert not (await store.plan_migration()).steps
+
+    added = f"ALTER TABLE {table} ADD COLUMN waits BIGINT NULL"
+    asyncio.run(run(added))
+    asyncio.run(run(added, f"UPDATE {table} SET waits = 6"))
+
+
+def test_an_index_comes_and_goes(database: Database) -> None:
+    """`index: true` on a column that is there makes one, without it the index is dropped."""
+    plain = category()
+    indexed = category(
+        WAITS.replace("{name: pid, type: int}", "{name: pid, type: int, index: true}")
+    )
+    query = (
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name LIKE 'kscope_index_%pid'"
+        if isinstance(database, SQLiteFile)
+        else "SELECT count(*) FROM information_schema.statistics WHERE table_schema = DATABASE()"
+        " AND index_name LIKE 'kscope_index_%pid'"
+    )
+
+    async def run() -> None:
+        async with opened(database, plain) as store:
+            await store.writer.write(batch(plain, [row(T0)]))
+        for declared, many in ((indexed, 1), (plain, 0), (indexed, 1)):
+            async with opened(database, declared) as store:
+                assert not (await store.plan_migration()).steps
+                assert scalar(database, query) == many
+
+    asyncio.run(run())
+
+
+def test_a_level_that_is_added_late_begins_where_rows_are(database: Database) -> None:
+    """Of what was removed by age it claims nothing, nor the day of which a part is gone."""
+    without = category(f"{WAITS}retention: 2d\n")
+    daily = category(f"{WAITS}retention: 2d\nrollup: {{1d: 40d}}\n")
+    now = T0 + 5 * DAY + 12 * HOUR
+
+    async def run() -> None:
+        async with opened(database, without) as store:
+            rows = [row(T0 + n * HOUR) for n in range(5 * 24)]
+            await store.writer.write(batch(without, rows))
+            await upkeep.retain(store, now)
+            left = await totals(store, T0, T0 + 5 * DAY)
+            assert left == {"p": (36, 360)}
+        async with opened(database, daily) as store:
+            await upkeep.roll_up(store, now)
+            plan = await store.reader.plan("waits", T0, T0 + 5 * DAY, {"process"})
+            assert plan.source == "rollup 1d + raw"
+            assert "removed by age" in plan.notices[0]
+            assert await totals(store, T0, T0 + 5 * DAY) == left
+            days = sa.select(sa.func.min(store.schema.categories["waits"].rollups[0].table.c.time))
+            assert (await store.reader.fetch(days))[0][0] == T0 + 4 * DAY
+
+    asyncio.run(run())
+
+
+def test_a_level_that_is_taken_out_and_put_back_is_whole(database: Database) -> None:
+    """Its sums are made anew: rows that came late in between are in them."""
+    hourly = category(f"{WAITS}rollup: {{1h: 20d}}\n")
+    without = category()
+
+    async def run() -> None:
+        for declared in (hourly, without, hourly):
+            async with opened(database, declared) as store:
+                await store.writer.write(batch(declared, [row(T0), row(T0 + HOUR)]))
+                await upkeep.roll_up(store, T0 + 2 * DAY)
+        async with opened(database, hourly) as store:
+            plan = await store.reader.plan("waits", T0, T0 + DAY, {"process"})
+            assert plan.source == "rollup 1h"
+            assert await totals(store, T0, T0 + DAY) == {"p": (6, 60)}
+
+    asyncio.run(run())
+
+
+def test_sums_that_alone_are_left_are_not_dropped_unasked(database: Database) -> None:
+    """A level that goes further back than the rows is refused to go, with file and line."""
+    kept = category(f"{WAITS}retention: 2d\nrollup: {{1h: 20d}}\n")
+    without = category(f"{WAITS}retention: 2d\n")
+
+    async def run() -> None:
+        async with opened(database, kept) as store:
+            await store.writer.write(batch(kept, [row(T0), row(T0 + 5 * DAY)]))
+            await upkeep.roll_up(store, T0 + 6 * DAY)
+            await upkeep.retain(store, T0 + 6 * DAY)
+        with pytest.raises(DeclarationError, match=r"waits.yaml:1: rollup: '1h' .* --discard-sums"):
+            async with opened(database, without):
+                pass
+        async with opened(database, kept) as store:
+            assert await totals(store, T0, T0 + 6 * DAY) == {"p": (2, 20)}
+        chosen = Store(engine_of(settings(database)), Catalog((without,)))
+        await chosen.engine.open()
+        await chosen.migrate(discard_sums=True)
+        await chosen.engine.close()
+        async with opened(database, without) as store:
+            assert await totals(store, T0, T0 + 6 * DAY) == {"p": (1, 10)}
+
+    asyncio.run(run())
+
+
+def test_a_server_that_is_behind_sums_nothing(database: Database) -> None:
+    """It takes rows, and leaves sums to those that know the new column; late rows it gives back."""
+
+    async def run() -> None:
+        async with opened(database, BEFORE) as old, opened(database, AFTER) as new:
+            await new.writer.write(batch(AFTER, [new_row(T0)]))
+            assert await rollup.close_next(old, "waits", T0 + 3 * DAY) is None
+            await old.writer.write(batch(BEFORE, [row(T0)] * 2))
+            await upkeep.roll_up(new, T0 + 3 * DAY)
+            with pytest.raises(StaleDeclaration, match="bring its categories up to date"):
+                await old.writer.write(batch(BEFORE, [row(T0)]))
+            await old.writer.write(batch(BEFORE, [row(T0 + 4 * DAY)]))
+            await upkeep.roll_up(new, T0 + 6 * DAY)
+            assert await sums(new) == [[4, 12, 2, {}]] * 3
+
+    asyncio.run(run())
+
+
+def test_what_a_row_of_the_future_names_is_kept(database: Database) -> None:
+    """A sender's clock is weeks ahead: its rows age by that clock, and their names with them."""
+    kept = category(f"{WAITS}retention: 2d\n")
+    now = time.time_ns() // 1000
+    ahead = now + 40 * DAY
+
+    async def run() -> None:
+        async with opened(database, kept) as store:
+            await store.writer.write(batch(kept, [row(ahead, "ahead"), row(now, "ahead")]))
+            dictionaries = store.schema.dictionaries
+            for table in (dictionaries.string, dictionaries.stack):
+                (days,) = await store.reader.fetch(sa.select(sa.func.min(table.c.day)))
+                assert days[0] == ahead // DAY
+            await store.writer.write(batch(kept, [row(now, "ahead")]))
+            (days,) = await store.reader.fetch(sa.select(sa.func.min(dictionaries.string.c.day)))
+            assert days[0] == ahead // DAY
+
+    asyncio.run(run())
+
+
+def test_a_name_that_is_lost_is_said_to_be(database: Database) -> None:
+    """A damaged dictionary does not end every question."""
+
+    async def run() -> None:
+        async with opened(database, BEFORE) as store:
+            process = BEFORE.column("process")
+            assert process is not None
+            assert await labels(store.reader, process, {77}) == {77: "[lost]"}
+
+    asyncio.run(run())

@@ -1,0 +1,112 @@
+"""Databases that an older version of us made, and ones that nobody should have made."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from kscope.store import migrate
+from kscope.store.alterations import Step
+from kscope.store.base import StoreError
+from tests.databases import Database, scalar
+from tests.serving import serving
+from tests.store.opened import WAITS, category, opened
+
+if TYPE_CHECKING:
+    from kscope.generate.tables import Schema
+
+# Of 0.1.0: 50 rows of web-1, an hour each from 20,000 days after 1970, two days of them summed, and
+# 4 late ones of web-2; from a declaration of waits that had fewer columns.
+DUMPS = Path(__file__).parent / "made_by_0_1_0"
+NOW = """\
+table: waits
+rollup: {1h: 800d, 6h: 800d, 1d: 2000d}
+columns:
+  - {name: process, type: string}
+  - {name: pid, type: int, index: true}
+  - {name: stack, type: stack}
+  - {name: elapsed, type: elapsed}
+  - {name: sizes, type: histogram}
+  - {name: reason, type: label, default: unknown}
+  - {name: waits, type: count, default: 2}
+"""
+RANGE = {"from": "2024-10-04T00:00:00Z", "to": "2024-10-07T00:00:00Z"}
+
+
+def test_a_database_of_0_1_0_opens(database: Database, tmp_path: Path) -> None:
+    """Its rows and sums are there, what was declared since is added, and new rows come in."""
+    database.load((DUMPS / f"{database.name}.sql").read_text())
+    (tmp_path / "waits.yaml").write_text(NOW)
+    with serving(tmp_path, *database.options, "--categories", tmp_path) as server:
+        row = {"process": "p", "pid": 1, "stack": "main;read", "elapsed": 1, "sizes": []}
+        late = {"hostname": "web-3", "time": "2024-10-04T01:00:00Z", "waits": [row]}
+        server.post(late, Idempotency_Key="new")
+        for value, total in (("elapsed", 500 + 20 + 1), ("waits", 2 * 55)):
+            answer = server.get("/api/v1/flamegraph/waits", value=value, **RANGE).json()
+            assert answer["value"][0] == total
+            assert "rollup 1d" in answer["meta"]["source"]
+        hosts = server.get("/api/v1/top/waits", by="hostname", **RANGE).text
+        assert "web-1" in hosts
+        assert "web-2" in hosts
+    assert scalar(database, "SELECT count(*) FROM waits WHERE reason = 'unknown'") == 55
+
+
+def test_a_later_layout_is_reached_by_its_steps(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that changes our own tables says how; it is done once."""
+
+    def upgrade(schema: Schema, *_: object) -> list[Step]:
+        name = schema.dictionaries.meta.name
+        return [Step(f"INSERT INTO {name} (name, value) VALUES ('upgraded', 'yes')")]
+
+    async def run() -> None:
+        async with opened(database, category()):
+            pass
+        monkeypatch.setattr(migrate, "LAYOUT", 2)
+        monkeypatch.setattr(migrate, "UPGRADES", {1: upgrade})
+        for _ in range(2):
+            async with opened(database, category()) as store:
+                meta = store.schema.dictionaries.meta
+                notes = dict(await store.reader.fetch(sa.select(meta.c.name, meta.c.value)))
+                assert notes["layout"] == "2"
+                assert notes["upgraded"] == "yes"
+
+    asyncio.run(run())
+
+
+def test_our_own_tables_are_looked_at(database: Database) -> None:
+    """One that lacks a column is not served from: it says what is wrong, at once and clearly."""
+
+    async def run() -> None:
+        async with opened(database, category()):
+            pass
+        database.run("ALTER TABLE kscope_stack DROP COLUMN day")
+        with pytest.raises(StoreError, match="kscope_stack has no column 'day'"):
+            async with opened(database, category()):
+                pass
+
+    asyncio.run(run())
+
+
+def test_a_view_follows_its_definition(database: Database) -> None:
+    """One of an older version that has the same columns is made anew all the same."""
+
+    async def run() -> None:
+        async with opened(database, category(WAITS)):
+            pass
+        names = ("time", "hostname", "process", "pid", "stack", "elapsed", "sizes")
+        columns = ", ".join(f"1 AS {name}" for name in names)
+        database.run(
+            "DROP VIEW waits",
+            f"CREATE VIEW waits AS SELECT {columns}",
+            "UPDATE kscope_meta SET value = 'older' WHERE name = 'view waits'",
+        )
+        async with opened(database, category(WAITS)):
+            assert scalar(database, "SELECT count(*) FROM waits") == 0
+
+    asyncio.run(run())
