@@ -90,7 +90,7 @@ def set_up_logging(*, verbose: bool) -> None:
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(levelname)s %(message)s",
         # A way of its own to standard error: while a probe compiles, the compiler has the other.
-        stream=open(os.dup(sys.stderr.fileno()), "w", buffering=1),  # noqa: PTH123, SIM115
+        stream=os.fdopen(os.dup(2), "w", buffering=1),
     )
 
 

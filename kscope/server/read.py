@@ -88,8 +88,9 @@ routes = [
     Route(f"{BASE}/categories", _categories, methods=["GET"]),
     Route(f"{BASE}/server", _server, methods=["GET"]),
     Route(f"{BASE}/openapi.json", _openapi, methods=["GET"]),
-    Route("/", _rows, methods=["POST"]),
-    Route(f"{BASE}/ingest", _rows, methods=["POST"]),
+    # Only to say where rows go.
+    Route("/", _rows, methods=["POST"], include_in_schema=False),
+    Route(f"{BASE}/ingest", _rows, methods=["POST"], include_in_schema=False),
     *(
         Route(f"{BASE}{question.path}", _endpoint(question), methods=["GET"])
         for question in QUESTIONS.values()

@@ -80,9 +80,11 @@ def _command(kernel: Kernel, payload: Path) -> list[str]:
         *("-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"),
         *("-kernel", str(kernel.image), "-append", COMMAND_LINE),
         *("-drive", f"file={image.build()},format=raw,if=none,id=root,snapshot=on"),
-        *("-device", "nvme,drive=root,serial=root"),
+        # Two namespaces of one controller: of two controllers either may become the first.
+        *("-device", "nvme,id=disks,serial=disks"),
+        *("-device", "nvme-ns,bus=disks,drive=root,nsid=1"),
         *("-drive", f"file={payload},format=raw,if=none,id=job,readonly=on"),
-        *("-device", "nvme,drive=job,serial=job"),
+        *("-device", "nvme-ns,bus=disks,drive=job,nsid=2"),
         *("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net"),
         *("-object", "rng-random,id=rng,filename=/dev/urandom"),
     ]

@@ -123,7 +123,7 @@ def test_a_stream_in_any_order_takes_little_memory(tmp_path: Path) -> None:
                 lines += piece.count(b"\n")
                 most = max(most, memory(server.process.pid))
         assert lines == 200_001
-        assert most - before < 16, f"grew from {before} to {most} MB"
+        assert most - before < 24, f"grew from {before} to {most} MB"
 
 
 T = "kscope_rows_offcputime"

@@ -109,8 +109,9 @@ def test_retention_tells_before_it_removes(database: Database) -> None:
     shown = run("retention", "--dry-run", *database.options)
     assert "kscope_rows_offcputime: 3 rows before" in shown
     assert scalar(database, COUNT) == 4
-    # What it said is what it does; the sums that rows wait for are made first.
-    assert run("retention", *database.options) == shown
+    # What it said is what it does. The sums that rows wait for are made first, and those of them
+    # that are too old themselves go at once.
+    assert run("retention", *database.options).startswith(shown)
     assert scalar(database, "SELECT sum(kscope_rows) FROM kscope_rollup_1d_offcputime") == 3
     assert scalar(database, COUNT) == 1
     database.run("UPDATE kscope_stack SET day = 1", "UPDATE kscope_string SET day = 1")

@@ -138,14 +138,18 @@ class Page {
     this.update();
   }
 
-  /** Where there are stacks the graph explains itself why it is empty. */
+  /** One explanation in place of empty charts; every other view has its own. */
   private async explain(): Promise<void> {
-    const { table } = this.context.store.state;
-    const silent = this.hasRows || !!stackColumn(this.context);
-    const explanation = silent ? null : await explainEmpty(this.context);
-    if (table !== this.context.store.state.table || (explanation && this.hasRows)) return;
+    const { state } = this.context.store;
+    const explanation = this.chartsAreEmpty() ? await explainEmpty(this.context) : null;
+    if (state.table !== this.context.store.state.table) return;
+    if (!!explanation !== this.chartsAreEmpty()) return;
     replace(this.empty, explanation);
     this.body.hidden = !!explanation;
+  }
+
+  private chartsAreEmpty(): boolean {
+    return !this.hasRows && this.view() === "charts";
   }
 
   refresh(): void {
@@ -182,10 +186,7 @@ class Page {
     if (this.body.firstChild !== part.element) replace(this.body, part.element);
     this.search.element.hidden = !OF_STACKS.includes(view) || view === "hosts";
     part.update();
-    if (this.hasRows && this.body.hidden) {
-      replace(this.empty);
-      this.body.hidden = false;
-    }
+    if (this.body.hidden !== this.chartsAreEmpty()) void this.explain();
   }
 
   /** What lies above the views has nothing to do with a search, a zoom, an order. */

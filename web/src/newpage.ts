@@ -78,7 +78,11 @@ export class NewPage {
         { class: "bar" },
         h("a", { class: "brand", href: "/" }, "Kernelscope"),
         h("h1", {}, "New category"),
-        h("span", { class: "hint" }, "Nothing is stored: save it into the server's categories/."),
+        h(
+          "span",
+          { class: "hint" },
+          "Nothing is stored: save it into mine/, or another folder of the server's.",
+        ),
         h("div", { class: "right" }, save),
       ),
       h(
@@ -230,6 +234,7 @@ function shownAgain(shown: string, names: string[]): string {
 function tabText(name: string): string {
   if (name.endsWith(".schema.json")) return "JSON Schema";
   if (name.endsWith(".charts.json")) return "Chart specs";
+  if (name.startsWith("grafana/")) return "Grafana";
   return /([a-z]+)\.sql$/.exec(name)?.[1] ?? name;
 }
 
