@@ -54,6 +54,7 @@ _DECODERS = 1
 # writer would spend its time waiting: it comes back every 500 rows.
 _SWITCH_SECONDS = 0.0005
 _GRACE_SECONDS = 10
+_CANCEL_AGAIN_SECONDS = 0.5
 # Rows and stacks are some ten thousand tuples at a time, none of them in a cycle: to look through
 # them every 700 takes a tenth of the time of a large answer.
 _OBJECTS_PER_COLLECTION = 50_000
@@ -189,11 +190,19 @@ async def _running(
         try:
             yield store, live
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
     finally:
         await store.close()
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel them until they have ended: a database driver may lose a cancellation on its way."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _opened(settings: Settings, catalog: Catalog, ended: asyncio.Future[Any]) -> Store:

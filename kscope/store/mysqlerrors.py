@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import asyncmy
@@ -24,6 +25,11 @@ class Translating:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, (asyncmy.errors.MySQLError, OSError, TimeoutError)):
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                # The driver closes a connection whose question is given up, and then fails to
+                # close the cursor: what it raises must not hide that the task is to end.
+                raise asyncio.CancelledError from error
             raise self._translated(error) from error
 
     @property

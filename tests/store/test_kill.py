@@ -123,9 +123,12 @@ def test_acknowledged_rows_survive(database: Database, tmp_path: Path) -> None:
             thread.join(30)
         last.terminate()
         last.join(30)
+        assert last.exitcode == 0, log.read_text()[-2000:]
     finally:
         for sender in senders:
             sender.stopping.set()
+        for process in multiprocessing.active_children():
+            process.kill()
     assert "Traceback" not in log.read_text()
     # MySQL commits each statement of a migration by itself.
     assert amid_statements > 0
