@@ -84,10 +84,12 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Where files may be open for writing, as when the kernel finds errors on a disk."""
+    """As when the kernel finds errors on a disk."""
     subprocess.run(["mount", "--bind", folder, folder], check=True)
+    remount = ["mount", "-o", "remount,bind,ro", folder]
     try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        # Refused as busy as long as somebody has a file open for writing, for a moment each time.
+        eventually(lambda: not subprocess.run(remount, check=False).returncode)
         yield
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tests.qemu.kernel import Kernel
 
 COMMAND_LINE = (
-    "console=ttyS0 quiet root=/dev/nvme0n1 rw init=/init panic=-1 mitigations=off nokaslr "
+    f"console=ttyS0 quiet root=PARTUUID={image.SIGNATURE:x}-01 rw init=/init panic=-1 "
+    "mitigations=off nokaslr rootwait "  # the disks are looked for beside all else
     "tsc=reliable no_timer_check"  # a busy machine may let the check of the timer fail
 )
 
@@ -80,7 +81,6 @@ def _command(kernel: Kernel, payload: Path) -> list[str]:
         *("-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"),
         *("-kernel", str(kernel.image), "-append", COMMAND_LINE),
         *("-drive", f"file={image.build()},format=raw,if=none,id=root,snapshot=on"),
-        # Two namespaces of one controller: of two controllers either may become the first.
         *("-device", "nvme,id=disks,serial=disks"),
         *("-device", "nvme-ns,bus=disks,drive=root,nsid=1"),
         *("-drive", f"file={payload},format=raw,if=none,id=job,readonly=on"),

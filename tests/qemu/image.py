@@ -11,6 +11,7 @@ import importlib.metadata
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -31,6 +32,9 @@ BCC = Path("/usr/lib/python3/dist-packages/bcc")
 # What bcc and Python open at run time, beyond what they are linked with.
 LIBRARIES = ("libbcc.so.0", "libc.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1")
 LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu")
+# The kernel finds its root by this name: which of two disks is the first is left to chance.
+SIGNATURE = 0x6B736370
+SECTOR, FIRST_SECTOR = 512, 2048
 MOUNT_POINTS = ("proc", "sys", "dev", "tmp", "etc", "run", "root", "kscope")
 UNUSED = shutil.ignore_patterns(
     "test", "idlelib", "tkinter", "lib2to3", "ensurepip", "config-*", "*-packages", "*.a"
@@ -154,5 +158,18 @@ def _inside(root: Path, path: Path) -> Path:
 
 def _make_disk(root: Path, disk: Path) -> None:
     used = int(output("du", "-sm", root).split()[0])
-    size = f"{used * 5 // 4 + 64}M"
-    output("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", root, disk, size)
+    megabytes = used * 5 // 4 + 64
+    sectors = megabytes * 1024 * 1024 // SECTOR
+    with disk.open("wb") as file:
+        file.write(_partition_table(sectors))
+        file.truncate((FIRST_SECTOR + sectors) * SECTOR)
+    place = ("-E", f"offset={FIRST_SECTOR * SECTOR}")
+    made = ("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", *place, "-d", root, disk)
+    output(*made, f"{megabytes}M")
+
+
+def _partition_table(sectors: int) -> bytes:
+    """Return a master boot record that holds one Linux partition."""
+    linux, anywhere = 0x83, b"\xfe\xff\xff"
+    entry = struct.pack("<B3sB3sII", 0, anywhere, linux, anywhere, FIRST_SECTOR, sectors)
+    return struct.pack("<440xIH16s48xH", SIGNATURE, 0, entry, 0xAA55)
