@@ -136,3 +136,22 @@ def test_a_program_that_does_not_compile_says_where(tmp_path: Path, busy: int) -
     assert "mine.bpf.c:" in ran.stderr
     assert "kee" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_programs_share_what_they_include(tmp_path: Path, busy: int) -> None:
+    """Maps and programs of a file beside it count as its own, and a mistake has the file's line."""
+    struct, shared, action = PROGRAM.partition("BPF_HASH(counts, struct key, u64, 16);\n")
+    header = tmp_path / "probes/shared.h"
+    header.parent.mkdir()
+    header.write_text(struct + shared)
+    including = f'#include "shared.h"\n{action % "raw_syscalls"}'
+    ran = run(tmp_path, including, busy)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout
+
+    wrong = run(tmp_path, including.replace("increment(key)", "increment(kee)"), busy)
+    assert "mine.bpf.c:6:" in wrong.stderr
+    header.write_text(f"{struct}{shared}int mistake = kee;\n")
+    assert "shared.h:4:" in run(tmp_path, including, busy).stderr
+    header.unlink()
+    assert f"{header}: No such file or directory" in run(tmp_path, including, busy).stderr

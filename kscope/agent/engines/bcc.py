@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.agent import kernel, processes, stubs
 from kscope.agent.decode import reader
+from kscope.agent.engines import program
 from kscope.agent.engines.base import Cost, Drained, Loss, Target
 from kscope.agent.engines.libbcc import compiled, free_symbols, load_bcc
 from kscope.agent.engines.stacks import Stacks
@@ -134,7 +135,7 @@ class BccEngine:
 
     def _offered(self) -> list[Attach]:
         """What of the probe's attach points this kernel has; KscopeError where one must be."""
-        wanted = [*self._probe.needs, *_tracepoints(self._program())]
+        wanted = [*self._probe.needs, *program.tracepoints(self._program())]
         wanted += [attach.to for attach in self._probe.attach if not attach.define]
         missing = [place for place in dict.fromkeys(wanted) if not kernel.offers(place)]
         if missing:
@@ -146,10 +147,7 @@ class BccEngine:
 
     def _program(self) -> str:
         assert self._probe.program
-        try:
-            return self._probe.program.read_text(encoding="utf-8")
-        except OSError as error:
-            raise KscopeError(f"{self._probe.program}: {error.strerror}") from None
+        return program.read(self._probe.program)
 
     def _headers(self) -> Path:
         if "btf" in self._probe.needs or (
@@ -159,11 +157,11 @@ class BccEngine:
         return stubs.tracepoint_headers()
 
     def _compiled(self, attached: list[Attach]) -> Any:
-        program = self._probe.program
-        assert program
-        text = f'{_PRELUDE.read_text()}\n#line 1 "{program.name}"\n{self._program()}'
+        path = self._probe.program
+        assert path
+        text = f"{_PRELUDE.read_text()}\n{self._program()}"
         flags = [f"-D{name}={value}" for name, value in self._constants(attached).items()]
-        return compiled(program, text, flags, self._headers())
+        return compiled(path, text, flags, self._headers())
 
     def _constants(self, attached: list[Attach]) -> dict[str, str]:
         present = {attach.define for attach in attached}
@@ -308,19 +306,6 @@ class BccEngine:
             already = getattr(self._loss, name)
             setattr(self._loss, name, already + total - self._lost_before[slot])
             self._lost_before[slot] = total
-
-
-def _tracepoints(program: str) -> Iterator[str]:
-    """Those that the program cannot do without: declared outside any #if."""
-    depth = 0
-    for line in program.splitlines():
-        if re.match(r"\s*#\s*if", line):
-            depth += 1
-        elif re.match(r"\s*#\s*endif", line):
-            depth -= 1
-        found = re.match(r"TRACEPOINT_PROBE\((\w+),\s*(\w+)\)", line)
-        if found and not depth:
-            yield f"tracepoint:{found[1]}:{found[2]}"
 
 
 def _take(table: Any, generation: int) -> Iterator[tuple[Any, Any]]:
