@@ -146,4 +146,4 @@ def _paths(
         by: tuple([names[part] for names, part in zip(texts, by, strict=True)])
         for by in {key[:-1] for key in groups}
     }
-    return [(roots[key[:-1]] + stacks[key[-1]], value) for key, (value, *_) in groups.items()]
+    return [(roots[key[:-1]] + stacks[key[-1]], found[0]) for key, found in groups.items()]

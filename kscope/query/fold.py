@@ -6,6 +6,7 @@ whole stack's at a time, and only what is done for each stack is a step of Pytho
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import chain, count
 from operator import itemgetter
@@ -123,7 +124,7 @@ def shaped(ordered: Sequence[Path]) -> Shape:
     for path in ordered:
         shared = 0
         for one, other in zip(before, path, strict=False):
-            if one != other:
+            if one is not other and one != other:
                 break
             shared += 1
         shares.append(shared)
@@ -131,6 +132,6 @@ def shaped(ordered: Sequence[Path]) -> Shape:
         frames += path[shared:]
         level += range(shared + 1, len(path) + 1)
         before = path
-    names = dict(zip(dict.fromkeys(frames), count(), strict=False))
+    names: defaultdict[str, int] = defaultdict(count().__next__)
     name = list(map(names.__getitem__, frames))
     return Shape(list(names), name, level, list(map(len, ordered)), shares, firsts)

@@ -58,7 +58,6 @@ _WRITER_PRAGMAS = (
 _READER_PRAGMAS = (
     "PRAGMA query_only=ON",
     "PRAGMA cache_size=-65536",
-    "PRAGMA temp_store=MEMORY",
     "PRAGMA mmap_size=1073741824",
     "PRAGMA trusted_schema=OFF",
 )
