@@ -49,7 +49,7 @@ async def read(request: Request, limits: Limits, share: Share) -> bytes:
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limits.body:
         refused = _too_large(limits.body)
-    async for chunk in _in_time(request.stream(), limits):
+    async for chunk in _in_time(request.stream(), limits.silence, limits.whole):
         seen += len(chunk)
         try:
             if refused is None:
@@ -69,21 +69,35 @@ async def read(request: Request, limits: Limits, share: Share) -> bytes:
     return bytes(body)
 
 
-async def _in_time(pieces: AsyncIterator[bytes], limits: Limits) -> AsyncIterator[bytes]:
+async def read_small(
+    request: Request, most: int, too_large: str, *, silence: float = 30, whole: float = 60
+) -> bytes:
+    """Give a body that fits into memory many times; raise 408, or 413 with that text."""
+    body = bytearray()
+    async for piece in _in_time(request.stream(), silence, whole):
+        body += piece
+        if len(body) > most:
+            raise HttpProblem(413, too_large, headers={"Connection": "close"})
+    return bytes(body)
+
+
+async def _in_time(
+    pieces: AsyncIterator[bytes], silence: float, whole: float
+) -> AsyncIterator[bytes]:
     """Raise 408 where nothing comes for too long, or too little: it would take up room for ever."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + limits.whole
+    end = loop.time() + whole
     while True:
         try:
-            async with asyncio.timeout_at(min(end, loop.time() + limits.silence)):
+            async with asyncio.timeout_at(min(end, loop.time() + silence)):
                 piece = await anext(pieces)
         except StopAsyncIteration:
             return
         except TimeoutError:
             raise HttpProblem(
                 408,
-                f"the body did not come: send each piece within {limits.silence:g} seconds of the"
-                f" last, and all of them within {limits.whole:g}",
+                f"the body did not come: send each piece within {silence:g} seconds of the"
+                f" last, and all of them within {whole:g}",
                 headers={"Connection": "close"},
             ) from None
         yield piece

@@ -14,6 +14,7 @@ from kscope.generate.charts import chart_configs
 from kscope.generate.render import render
 from kscope.query.categories import category_answer
 from kscope.query.scope import category_of
+from kscope.server.body import read_small
 from kscope.server.problems import HttpProblem
 from kscope.server.read import json_response
 
@@ -44,11 +45,8 @@ async def _check(request: Request) -> Response:
 
 
 async def _text(request: Request) -> str:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_TEXT:
-            raise HttpProblem(413, f"a category file has at most {MAX_TEXT // 1024} KiB")
+    too_large = f"a category file has at most {MAX_TEXT // 1024} KiB"
+    body = await read_small(request, MAX_TEXT, too_large)
     try:
         return body.decode()
     except UnicodeDecodeError as error:

@@ -16,7 +16,7 @@ from kscope.query.flamegraph import FlamegraphQuestion, folded
 from kscope.query.seed import parse, weight
 from kscope.query.seed_rows import seed_rows
 from kscope.query.values import Value
-from kscope.server.problems import HttpProblem
+from kscope.server.body import read_small
 from kscope.server.read import json_response
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ async def _getcategories(request: Request) -> Response:
 
 async def _post(request: Request) -> Response:
     reader: Reader = request.app.state.reader
-    asked = parse(reader.catalog, _decoded(await _body(request)))
+    body = await read_small(request, MAX_BODY, f"a question has at most {MAX_BODY} bytes")
+    asked = parse(reader.catalog, _decoded(body))
     if asked.flamegraph:
         tree = await _flamegraph(reader, asked.questions[0])
         return Response(tree, media_type="application/json")
@@ -63,15 +64,6 @@ async def _flamegraph(reader: Reader, question: SeedQuestion) -> bytes:
     asked = FlamegraphQuestion(question.scope, stack, Value(value), limit=question.limit)
     stacks = await folded(reader, asked)
     return await asyncio.to_thread(lambda: nested(fold.tree(stacks.values), root="root"))
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY:
-            raise HttpProblem(413, f"a question has at most {MAX_BODY} bytes")
-    return body
 
 
 def _decoded(body: bytes) -> Any:

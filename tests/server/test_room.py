@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 
 from kscope.config import Settings, SQLite
 from kscope.declare.catalog import load_catalog
-from kscope.server.body import Limits
+from kscope.server.body import Limits, read_small
 from kscope.server.ingest import Ingest, routes
 from kscope.server.live import LiveCatalog
 from kscope.server.metrics import Metrics
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+    from starlette.requests import Request
 
 ROW = {"process": "mysqld", "pid": 1234, "stack": "main;futex_wait", "elapsed": 5123}
 
@@ -90,6 +93,30 @@ def test_a_body_that_does_not_come(tmp_path: Path) -> None:
 
     async def run() -> None:
         async with listening(tmp_path, Limits(silence=0.2, whole=0.4)) as client:
+            for pause in (60, 0.01):
+                answer = await client.post("/", content=dripping(pause))
+                assert "within 0.2 seconds" in problem(answer, 408)["detail"]
+
+    asyncio.run(run())
+
+
+def test_a_question_that_does_not_come() -> None:
+    """The listener that answers questions does not wait for ever either."""
+
+    async def asked(request: Request) -> Response:
+        return Response(await read_small(request, 100, "too large", silence=0.2, whole=0.4))
+
+    async def dripping(pause: float) -> AsyncIterator[bytes]:
+        for _ in range(99):
+            yield b" "
+            await asyncio.sleep(pause)
+
+    async def run() -> None:
+        app = Starlette(routes=[Route("/", asked, methods=["POST"])], exception_handlers=HANDLERS)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://k.test") as client:
+            assert (await client.post("/", content=b"here")).text == "here"
+            problem(await client.post("/", content=b" " * 101), 413)
             for pause in (60, 0.01):
                 answer = await client.post("/", content=dripping(pause))
                 assert "within 0.2 seconds" in problem(answer, 408)["detail"]
