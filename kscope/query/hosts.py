@@ -17,19 +17,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import nsmallest
+from itertools import count
 from math import log2, sqrt
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kscope.declare.columns import Role
 from kscope.query.answer import Meta, Notice, meta, notices
-from kscope.query.names import labels
+from kscope.query.names import frames, labels
 from kscope.query.scan import ROWS, columns, plan, summed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from kscope.declare.model import Column
     from kscope.query.scope import Scope
@@ -95,11 +98,11 @@ class Hosts(msgspec.Struct, frozen=True):
     notices: list[Notice]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Sums:
     """What a host has: value by stack, and how much it rests on."""
 
-    values: dict[Any, Any]
+    values: dict[Any, Any] = field(default_factory=dict)
     events: int = 0
     rows: int = 0
 
@@ -121,9 +124,9 @@ async def hosts(reader: Reader, question: HostsQuestion) -> Hosts:
     measures = (question.value.total, question.value.events, ROWS)
     found = await summed(reader, planned, columns(host, question.profile), measures)
     names = await labels(reader, host, {key for key, _ in found})
-    stacks = await labels(reader, question.profile, {stack for _, stack in found})
-    by_host = {names[key]: sums for key, sums in _by_host(found).items()}
-    answers, fleet, doubts = await asyncio.to_thread(_ranked, question, by_host, stacks)
+    held = await _frames(reader, question.profile, {part for _, part in found})
+    by_host = await asyncio.to_thread(_by_host, found, names)
+    answers, fleet, doubts = await asyncio.to_thread(_ranked, question, by_host, held)
     return Hosts(
         table=category.table,
         profile=question.profile.name,
@@ -137,41 +140,49 @@ async def hosts(reader: Reader, question: HostsQuestion) -> Hosts:
     )
 
 
-def _by_host(found: Mapping[tuple[Any, ...], Sequence[Any]]) -> dict[Any, _Sums]:
-    values: defaultdict[Any, dict[Any, Any]] = defaultdict(dict)
-    events: defaultdict[Any, int] = defaultdict(int)
-    rows: defaultdict[Any, int] = defaultdict(int)
+async def _frames(
+    reader: Reader, profile: Column, wanted: Collection[Any]
+) -> Mapping[Any, Iterable[str]]:
+    """What each of the profile's values consists of: its frames, or itself where it is no stack."""
+    if profile.type.role is Role.STACK:
+        return await frames(reader, wanted)
+    texts = await labels(reader, profile, wanted)
+    return {value: [text] if text else [] for value, text in texts.items()}
+
+
+def _by_host(
+    found: Mapping[tuple[Any, ...], Sequence[Any]], names: Mapping[Any, str]
+) -> dict[str, _Sums]:
+    by_host: defaultdict[Any, _Sums] = defaultdict(_Sums)
     for (host, stack), (value, counted, number) in found.items():
-        values[host][stack] = value
-        events[host] += counted
-        rows[host] += number
-    return {host: _Sums(values[host], events[host], rows[host]) for host in values}
+        sums = by_host[host]
+        sums.values[stack] = value
+        sums.events += counted
+        sums.rows += number
+    return {names[host]: sums for host, sums in by_host.items()}
 
 
 def _ranked(
-    question: HostsQuestion, by_host: Mapping[str, _Sums], stacks: Mapping[Any, str]
+    question: HostsQuestion,
+    by_host: Mapping[str, _Sums],
+    held: Mapping[Any, Iterable[str]],
 ) -> tuple[list[Host], int, list[Notice]]:
     enough = {
         host: sums.profile
         for host, sums in by_host.items()
         if sums.events >= question.min_events and sums.total > 0
     }
-    fleet, doubts = fleet_profile(list(enough.values()))
-    frames = {stack: frozenset(text.split(";")) - {""} for stack, text in stacks.items()}
+    profile, doubts = fleet_profile(list(enough.values()))
+    fleet = _Fleet(profile, held)
     answers = []
     for name, sums in by_host.items():
-        terms = divergence_terms(enough[name], fleet) if name in enough else {}
-        shown = _frames(enough[name], fleet, terms, frames) if name in enough else []
+        distance, shown = None, []
+        if name in enough:
+            terms = divergence_terms(enough[name], profile)
+            distance = min(1.0, sqrt(sum(terms.values())))
+            shown = fleet.frames_of(enough[name], terms, question.frames)
         answers.append(
-            Host(
-                host=name,
-                distance=min(1.0, sqrt(sum(terms.values()))) if name in enough else None,
-                total=sums.total,
-                events=sums.events,
-                rows=sums.rows,
-                few=name not in enough,
-                frames=shown[: question.frames],
-            )
+            Host(name, distance, sums.total, sums.events, sums.rows, distance is None, shown)
         )
     answers.sort(key=lambda each: (each.few, -(each.distance or 0), each.host))
     return answers, len(enough), doubts
@@ -202,36 +213,60 @@ def fleet_profile(profiles: Sequence[Profile]) -> tuple[Profile, list[Notice]]:
 
 def divergence_terms(one: Profile, other: Profile) -> dict[Any, float]:
     """Each stack's term of the Jensen-Shannon divergence, in bits; none is negative."""
-    return {stack: _term(one.get(stack, 0.0), other.get(stack, 0.0)) for stack in {*one, *other}}
+    terms = {stack: _term(share, other.get(stack, 0.0)) for stack, share in one.items()}
+    for stack, share in other.items():
+        if stack not in one:
+            terms[stack] = _term(0.0, share)
+    return terms
 
 
 def _term(p: float, q: float) -> float:
     middle = (p + q) / 2
-    halves = (share / 2 * log2(share / middle) for share in (p, q) if share > 0)
-    return max(0.0, sum(halves))
+    found = p / 2 * log2(p / middle) if p > 0 else 0.0
+    return max(0.0, found + q / 2 * log2(q / middle)) if q > 0 else found
 
 
-def _frames(
-    profile: Profile,
-    fleet: Profile,
-    terms: Mapping[Any, float],
-    frames: Mapping[Any, Iterable[str]],
-) -> list[Frame]:
-    """What makes the host different: the frame that alone tells most comes first."""
-    sums: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for stack, term in terms.items():
-        share, usual = profile.get(stack, 0.0), fleet.get(stack, 0.0)
-        for frame in frames[stack]:
-            counted = sums[frame]
-            counted[0] += share
-            counted[1] += usual
-            counted[2] += term
-    found = [
-        Frame(name, min(share, 1.0), min(usual, 1.0), part, _alone(share, usual))
-        for name, (share, usual, part) in sums.items()
-    ]
-    found.sort(key=lambda frame: (-round(frame.alone, 12), frame.part, frame.name))
-    return found
+class _Fleet:
+    """The fleet's profile, and what it is by frame: the same for every host, so summed once."""
+
+    def __init__(self, profile: Profile, held: Mapping[Any, Iterable[str]]) -> None:
+        numbers: defaultdict[str, int] = defaultdict(count().__next__)
+        self._frames = {
+            stack: [numbers[frame] for frame in dict.fromkeys(frames)]
+            for stack, frames in held.items()
+        }
+        self._names = list(numbers)
+        self._usual = [0.0] * len(numbers)
+        for stack, share in profile.items():
+            for frame in self._frames[stack]:
+                self._usual[frame] += share
+
+    def frames_of(self, profile: Profile, terms: Mapping[Any, float], most: int) -> list[Frame]:
+        """What makes the host different: the frame that alone tells most comes first."""
+        # Share and term in one: a complex number adds up both in one step, of which there are
+        # millions.
+        sums = [0j] * len(self._names)
+        for stack, term in terms.items():
+            both = complex(profile.get(stack, 0.0), term)
+            for frame in self._frames[stack]:
+                sums[frame] += both
+        found = [
+            (_alone(both.real, usual), both.imag, frame)
+            for frame, (both, usual) in enumerate(zip(sums, self._usual, strict=True))
+            if both
+        ]
+        names, usual = self._names, self._usual
+        first = nsmallest(most, found, lambda each: (-round(each[0], 12), each[1], names[each[2]]))
+        return [
+            Frame(
+                name=names[frame],
+                share=min(sums[frame].real, 1.0),
+                median=min(usual[frame], 1.0),
+                part=part,
+                alone=alone,
+            )
+            for alone, part, frame in first
+        ]
 
 
 def _alone(share: float, usual: float) -> float:
