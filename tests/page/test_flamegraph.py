@@ -65,7 +65,7 @@ def test_a_search_is_part_of_the_address(shown: Page) -> None:
     """Whoever opens the link sees the same highlight."""
     shown.get_by_label("Search frames").fill("futex")
     expect(shown.locator(".matched")).to_have_text("35.0 % matched")
-    assert "search=futex" in shown.url
+    expect(shown).to_have_url(re.compile("search=futex"))
     other = shown.context.new_page()
     other.goto(shown.url)
     expect(other.locator(".matched")).to_have_text("35.0 % matched")
@@ -82,6 +82,23 @@ def test_a_click_zooms_and_the_breadcrumb_leads_back(shown: Page) -> None:
     expect(crumbs).to_have_text(["all", "db"])
     shown.go_back()
     expect(crumbs).to_have_text(["all"])
+
+
+def test_steps_within_one_picture_are_gone_back_one_by_one(shown: Page) -> None:
+    """Whoever is quicker than the screen finds each step in the browser's history."""
+    shown.get_by_role("application", name="Flame graph").evaluate(
+        """canvas => {
+            const press = key => canvas.dispatchEvent(new KeyboardEvent('keydown', {key}))
+            press('+')
+            press('+')
+        }"""
+    )
+    crumbs = shown.get_by_role("navigation", name="Zoom path").get_by_role("button")
+    expect(crumbs).to_have_text(["all", "db", "main"])
+    expect(shown).to_have_url(re.compile("zoom=db;main"))
+    for way in (["all", "db"], ["all"]):
+        shown.go_back()
+        expect(crumbs).to_have_text(way)
 
 
 def test_keys_walk_the_frames_and_a_screen_reader_hears_them(shown: Page) -> None:

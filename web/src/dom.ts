@@ -124,6 +124,22 @@ export function perFrame(run: () => void): () => void {
   };
 }
 
+/** Once the next picture is on the screen; at once where there will be none. */
+export function afterFrame(run: () => void): () => void {
+  let pending = false;
+  return () => {
+    if (document.hidden) return run();
+    if (pending) return;
+    pending = true;
+    requestAnimationFrame(() =>
+      setTimeout(() => {
+        pending = false;
+        run();
+      }),
+    );
+  };
+}
+
 export function debounce<A extends unknown[]>(ms: number, run: (...args: A) => void) {
   let timer = 0;
   return (...args: A): void => {

@@ -4,7 +4,7 @@ import type { Query } from "./api";
 import { category, chartOf, column, type Context } from "./context";
 import { copyText } from "./copy";
 import { Cover } from "./cover";
-import { button, h, perFrame, replace } from "./dom";
+import { afterFrame, button, h, perFrame, replace } from "./dom";
 import { withFilter } from "./filters";
 import {
   colorByChange,
@@ -259,9 +259,18 @@ export class FlameView {
 
   private selected(node: number, k: number): void {
     if (this.drawn!.trees.length > 1) this.graphs[1 - k]!.mark(node);
-    this.table.redraw();
-    if (node > 0) this.table.reveal(this.tree.names[this.tree.name[node]!]!);
+    this.picked = node;
+    this.markRow();
   }
+
+  private picked = 0;
+  /** The graph first: it is what the eye is on. */
+  private readonly markRow = afterFrame(() => {
+    this.table.redraw();
+    if (this.picked > 0 && this.picked < this.tree.n) {
+      this.table.reveal(this.tree.names[this.tree.name[this.picked]!]!);
+    }
+  });
 
   private marked(): string {
     const node = this.graphs[0].selected;

@@ -1,5 +1,6 @@
 // What the page shows, kept in the address, so that a link shows another person the same thing.
 
+import { afterFrame } from "./dom";
 import type { DiffColors } from "./flame/colors";
 import { parseFilter, filterText, type Filter } from "./filters";
 
@@ -192,11 +193,18 @@ type Listener = (state: State, before: State) => void;
 /** The state and who follows it. Steps that a person would want to go back from are pushed. */
 export class Store {
   private readonly listeners: Listener[] = [];
+  /** To write the address takes a browser as long as to draw: it comes after the picture. */
+  private unwritten: { address: string; push: boolean } | null = null;
+  private readonly write = afterFrame(() => this.writeNow());
   state: State;
 
   constructor() {
     this.state = fromAddress(location.search);
-    window.addEventListener("popstate", () => this.apply(fromAddress(location.search)));
+    window.addEventListener("popstate", () => {
+      this.unwritten = null;
+      this.apply(fromAddress(location.search));
+    });
+    window.addEventListener("pagehide", () => this.writeNow());
   }
 
   follow(listener: Listener): void {
@@ -205,11 +213,18 @@ export class Store {
 
   set(change: Partial<State>, history: "push" | "replace" = "push"): void {
     const next = { ...this.state, ...change };
-    const address = toAddress(next);
-    if (address !== location.pathname + location.search) {
-      window.history[history === "push" ? "pushState" : "replaceState"](null, "", address);
-    }
+    const push = history === "push";
+    if (push) this.writeNow(); // what a person goes back to
+    this.unwritten = { address: toAddress(next), push: push || !!this.unwritten?.push };
+    this.write();
     this.apply(next);
+  }
+
+  private writeNow(): void {
+    const { unwritten } = this;
+    this.unwritten = null;
+    if (!unwritten || unwritten.address === location.pathname + location.search) return;
+    window.history[unwritten.push ? "pushState" : "replaceState"](null, "", unwritten.address);
   }
 
   private apply(next: State): void {

@@ -1,6 +1,6 @@
 // The flame graph as a control: a canvas that scrolls, zooms, is searched and is driven by keys.
 
-import { cssColor, h, perFrame, pixelRatio } from "../dom";
+import { afterFrame, cssColor, h, perFrame, pixelRatio } from "../dom";
 import type { Coloring } from "./colors";
 import { paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
 import type { Tree } from "./tree";
@@ -33,6 +33,11 @@ export class FlameGraph {
   private readonly live: HTMLElement;
   private readonly scene: Scene;
   private readonly draw = perFrame(() => this.paintNow());
+  private clicked: MouseEvent | null = null;
+  /** Of what lies under the pointer after a zoom: placing it lays out the page. */
+  private readonly tipAgain = afterFrame(() => {
+    if (this.clicked) this.hover(this.clicked);
+  });
 
   constructor(
     name: string,
@@ -77,7 +82,9 @@ export class FlameGraph {
       const node = this.at(event);
       if (node < 0) return;
       this.zoomTo(node);
-      this.hover(event);
+      this.scene.hovered = this.at(event);
+      this.clicked = event;
+      this.tipAgain();
     });
     canvas.addEventListener("contextmenu", (event) => {
       const node = this.at(event);
@@ -223,6 +230,7 @@ export class FlameGraph {
   }
 
   private hover(event: MouseEvent | null): void {
+    this.clicked = null;
     const node = event ? this.at(event) : -1;
     if (node !== this.scene.hovered) {
       this.scene.hovered = node;
