@@ -144,6 +144,17 @@ class Category:
     def with_role(self, *roles: Role) -> tuple[Column, ...]:
         return tuple(column for column in self.all_columns if column.type.role in roles)
 
+    @property
+    def count(self) -> Column | None:
+        """The column that says how many events a row sums; None where each row is one."""
+        counts = [column for column in self.columns if column.type.name == "count"]
+        return counts[0] if len(counts) == 1 else None
+
+    def weight_of(self, column: Column) -> Column | None:
+        """How many events a row's value is the sum of; None where it is of one."""
+        sums = column.type.role is Role.VALUE and column.type.aggregate == "sum"
+        return self.count if sums and self.count != column else None
+
 
 TIME = Column("time", TYPES["timestamp"], "Time", help="when the row's interval ended, UTC")
 HOSTNAME = Column("hostname", TYPES["string"], "Host", help="the host that sent the row")

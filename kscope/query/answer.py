@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kscope.declare.columns import Role
 from kscope.query.filters import conditions
 from kscope.query.recorded import RECORDED
 
@@ -43,6 +44,6 @@ def notices(plan: Plan) -> list[Notice]:
     if plan.replayed.seen:
         text = f"Recorded data: hosts named {RECORDED}… were replayed, not measured now."
         told.append(Notice("info", text))
-    if any(each.operator == "holds" for each in conditions(plan.where)):
+    if any(each.column.type.role is Role.HISTOGRAM for each in conditions(plan.where)):
         told.append(Notice("info", WHOLE_ROWS))
     return told

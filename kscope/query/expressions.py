@@ -18,6 +18,14 @@ _PAIR = ("first", "second")
 _JSON_TEXT = "LONGTEXT CHARACTER SET utf8mb4"
 
 
+def mean_size(
+    value: sa.ColumnElement[Any], weight: sa.ColumnElement[Any] | None
+) -> sa.ColumnElement[Any]:
+    """Of so many events as `weight` says, as floating point; NULL of none."""
+    size = as_double(value)
+    return size if weight is None else size / as_double(sa.func.nullif(weight, 0))
+
+
 class position(sa.sql.functions.FunctionElement[int]):  # noqa: N801 - SQL functions are lower case
     """Where the second text first stands in the first, by bytes; 1 is its start, 0 is nowhere."""
 

@@ -11,15 +11,15 @@ import msgspec
 import sqlalchemy as sa
 
 from kscope.declare.columns import Storage
-from kscope.query.errors import complain, one_of
-from kscope.query.expressions import ids
-from kscope.query.operators import NEGATIONS, OPERATORS, SUFFIXES, allowed
+from kscope.query.errors import QueryError, complain, one_of
+from kscope.query.expressions import ids, mean_size
+from kscope.query.operators import HOLDS, NEGATIONS, OPERATORS, SUFFIXES, allowed
 from kscope.query.timerange import now, parse_moment
 from kscope.store.encode import canonical_ip
 from kscope.store.interning import text_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kscope.declare.model import Category, Column
     from kscope.generate.tables import Dictionaries
@@ -42,7 +42,8 @@ class Condition:
     """One comparison; `value` is a tuple where the operator takes many.
 
     `matches` holds what a regular expression was resolved to: ids, or texts of a column
-    that is not interned.
+    that is not interned. `weight` says of how many events a value is the sum, where its size is
+    that of their mean.
     """
 
     parameter: str
@@ -51,6 +52,7 @@ class Condition:
     value: Any
     negated: bool = False
     matches: tuple[Any, ...] | None = None
+    weight: Column | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,10 @@ def parse_filter(category: Category, parameter: str, text: str) -> Condition:
         raise complain(parameter[:80], one_of("column", name, names))
     if column.name == parameter:
         suffix = ""
-    return condition(parameter, column, suffix or "eq", text)
+    found = condition(parameter, column, suffix or "eq", text)
+    if found.operator == HOLDS:
+        return replace(found, weight=category.weight_of(column))
+    return found
 
 
 def condition(parameter: str, column: Column, suffix: str, value: Any) -> Condition:
@@ -81,14 +86,19 @@ def condition(parameter: str, column: Column, suffix: str, value: Any) -> Condit
         raise complain(parameter, one_of(kind, suffix, usable))
     operator = OPERATORS[NEGATIONS.get(suffix, suffix)]
     parsed: Any
-    read = _address if column.type.name == "ip" and operator.name in _EXACT else _value
+    read = _reader(column, operator.name)
     if operator.many:
         parsed = tuple(read(parameter, column, each) for each in _listed(parameter, value))
     else:
         parsed = read(parameter, column, value)
-    if operator.name == "holds" and not (len(parsed) == 2 and 0 <= parsed[0] < parsed[1]):
+    if operator.name == HOLDS and not _are_sizes(column, parsed):
         raise complain(parameter, "needs two sizes, the smaller first: 1000,16000")
     return Condition(parameter, column, operator.name, parsed, negated=suffix in NEGATIONS)
+
+
+def _are_sizes(column: Column, found: Sequence[Any]) -> bool:
+    counted = column.type.storage is Storage.HISTOGRAM
+    return len(found) == 2 and found[0] < found[1] and not (counted and found[0] < 0)
 
 
 def conditions(where: Group | Condition) -> list[Condition]:
@@ -113,7 +123,7 @@ def clause(
 ) -> sa.ColumnElement[bool]:
     """Over a table of rows or a rollup; regular expressions must be resolved."""
     if isinstance(where, Condition):
-        built = _comparison(where, table.c[where.column.name], dictionaries)
+        built = _comparison(where, table, dictionaries)
         return sa.not_(built) if where.negated else built
     members = [clause(member, table, dictionaries) for member in where.members]
     if not members:
@@ -122,9 +132,10 @@ def clause(
 
 
 def _comparison(
-    where: Condition, column: sa.ColumnElement[Any], dictionaries: Dictionaries
+    where: Condition, table: sa.FromClause, dictionaries: Dictionaries
 ) -> sa.ColumnElement[bool]:
     operator = OPERATORS[where.operator]
+    column = table.c[where.column.name]
     match where.column.type.storage:
         case Storage.STRING_ID | Storage.STACK_ID if where.matches is not None:
             return ids(column, where.matches)
@@ -147,6 +158,10 @@ def _comparison(
             return _built(OPERATORS["in"], column, replace(where, value=where.matches))
         case Storage.TEXT:
             return _built(operator, column, where)
+        case Storage.INTEGER | Storage.REAL if operator.name == HOLDS:
+            size = mean_size(column, table.c[where.weight.name] if where.weight else None)
+            low, high = where.value
+            return sa.and_(size >= low, size < high)
     assert operator.of_number is not None
     return operator.of_number(column, where.value)
 
@@ -188,6 +203,22 @@ def _value(parameter: str, column: Column, value: Any) -> Any:
             return parse_moment(parameter, text(parameter, value), now())
         case _:
             return text(parameter, value)
+
+
+def _reader(column: Column, operator: str) -> Callable[[str, Column, Any], Any]:
+    if column.type.name == "ip" and operator in _EXACT:
+        return _address
+    if operator == HOLDS and column.type.storage is not Storage.HISTOGRAM:
+        return _size
+    return _value
+
+
+def _size(parameter: str, column: Column, value: Any) -> int | float:
+    """An event's mean size need not be whole."""
+    try:
+        return _real(parameter, value)
+    except QueryError:
+        return _whole(parameter, column, value)
 
 
 def _address(parameter: str, column: Column, value: Any) -> str:

@@ -13,7 +13,6 @@ from kscope.query.answer import Meta, Notice, meta, notices
 from kscope.query.names import frames, labels
 from kscope.query.scan import ROWS, first_rows, plan, sum_of, summed
 from kscope.query.scan import columns as by_columns
-from kscope.query.values import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +112,7 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
     """Sum the scope's stacks; one path may come more than once."""
     columns = (*question.by, question.stack)
     limited = question.limit is not None
-    count = count_of(question.scope.category)
+    count = question.scope.category.count
     needs = (*columns, question.value.column, count)
     planned = await plan(reader, question.scope, needs, single_rows=limited)
     if question.limit is not None:

@@ -56,6 +56,10 @@ def _holds(column: sa.ColumnElement[Any], values: Any) -> sa.ColumnElement[bool]
     return sa.or_(*(position(listed, sa.literal(f",{slot}:", sa.Text())) > 0 for slot in slots))
 
 
+# Of a histogram: some of its events are of such sizes. Of a plain number: its mean event is.
+HOLDS = "holds"
+
+
 def _compare(name: str, text: str, compare: Callable[[Any, Any], Any]) -> Operator:
     return Operator(name, text, _text(compare), compare)
 
@@ -67,7 +71,7 @@ _ALL = (
     _compare("lt", "is less than", operator.lt),
     _compare("lte", "is at most", operator.le),
     Operator("in", "is one of: a,b or a JSON array", texts, _in_numbers, many=True),
-    Operator("holds", "has counts of values from a to b: a,b", None, _holds, many=True),
+    Operator(HOLDS, "sums events of sizes from a up to b: a,b", None, _holds, many=True),
     Operator("contains", "contains the text, upper and lower case told apart", _contains, None),
     Operator("startswith", "starts with the text", _startswith, None),
     Operator("regex", "matches the regular expression (RE2) anywhere", None, None),
@@ -87,18 +91,18 @@ NEGATIONS: Mapping[str, str] = MappingProxyType(
 SUFFIXES = (*OPERATORS, *NEGATIONS)
 
 _NUMBER = ("eq", "gt", "gte", "lt", "lte", "in", "ne", "not_in")
-_TEXT = tuple(name for name in SUFFIXES if name != "holds")
+_TEXT = tuple(name for name in SUFFIXES if name != HOLDS)
 _STACK = tuple(name for name in _TEXT if name not in ("gt", "gte", "lt", "lte"))
 _ALLOWED: Mapping[Storage, tuple[str, ...]] = MappingProxyType(
     {
         Storage.TIME: _NUMBER,
-        Storage.INTEGER: _NUMBER,
-        Storage.REAL: _NUMBER,
+        Storage.INTEGER: (*_NUMBER, HOLDS),
+        Storage.REAL: (*_NUMBER, HOLDS),
         Storage.BOOLEAN: ("eq", "ne"),
         Storage.TEXT: _TEXT,
         Storage.STRING_ID: _TEXT,
         Storage.STACK_ID: _STACK,
-        Storage.HISTOGRAM: ("holds",),
+        Storage.HISTOGRAM: (HOLDS,),
     }
 )
 

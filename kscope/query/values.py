@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
 from kscope.declare.columns import Role
 from kscope.query.errors import complain, one_of
-from kscope.query.expressions import as_double
+from kscope.query.expressions import mean_size
 from kscope.query.scan import ROWS, Measure, sum_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import sqlalchemy as sa
 
     from kscope.declare.model import Category, Chart, Column
     from kscope.store.planner import Segment
@@ -56,10 +56,9 @@ class Value:
     def size(self, segment: Segment) -> sa.ColumnElement[Any]:
         """An event's value, as floating point: the mean of the row's events."""
         assert self.column is not None
-        size = as_double(segment.table.c[self.column.name])
-        if self.weight is None:
-            return size
-        return size / as_double(sa.func.nullif(segment.table.c[self.weight.name], 0))
+        table = segment.table
+        weight = table.c[self.weight.name] if self.weight else None
+        return mean_size(table.c[self.column.name], weight)
 
 
 def value_of(
@@ -73,7 +72,7 @@ def value_of(
     allowed = [*columns, ROWS_NAME] if rows else list(columns)
     chosen = name or _suggested(category, columns, kind)
     if chosen in columns:
-        return Value(columns[chosen], _weight(category, columns[chosen]))
+        return Value(columns[chosen], category.weight_of(columns[chosen]))
     if chosen not in ("", ROWS_NAME) or not rows:
         raise complain("value", one_of("value column", chosen, allowed))
     return Value(None)
@@ -98,18 +97,6 @@ def _suggested(category: Category, columns: Mapping[str, Column], kind: str) -> 
     # A count says how many events a row sums: what was measured comes before it.
     measured = sorted(columns.values(), key=lambda column: column.type.name == "count")
     return measured[0].name if measured else ""
-
-
-def _weight(category: Category, column: Column) -> Column | None:
-    count = count_of(category)
-    sums = column.type.role is Role.VALUE and column.type.aggregate == "sum"
-    return count if sums and count != column else None
-
-
-def count_of(category: Category) -> Column | None:
-    """The column that says how many events a row sums; None where each row is one."""
-    counts = [each for each in category.columns if each.type.name == "count"]
-    return counts[0] if len(counts) == 1 else None
 
 
 def stack_of(category: Category, name: str) -> Column:

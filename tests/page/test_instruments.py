@@ -118,10 +118,11 @@ def test_means_are_not_added_up(server: Serving, page: Page) -> None:
 def test_a_box_on_values_is_shared_with_its_column(
     server: Serving, page: Page, browser: Browser
 ) -> None:
-    """Rows without histograms have a heatmap of their times; a link to a box on it holds."""
+    """Rows without histograms have a heatmap of their mean waits; a link to a box on it holds."""
     end, range_ = world.past(4)
     bare = {key: world.MIXED[key] for key in ("process", "pid", "stack", "elapsed")}
-    world.minutely(server, end, "offcputime", [bare, bare | {"elapsed": 1000, "stack": world.SYNC}])
+    short = bare | {"elapsed": 100_000, "count": 100, "stack": world.SYNC}
+    world.minutely(server, end, "offcputime", [bare, short])
     heatmap = page.get_by_role("region", name="Heatmap")
     _open(page, server, range_)
     expect(heatmap.locator("strong")).to_have_text("Off-CPU time")

@@ -100,6 +100,8 @@ def test_an_address_is_found_however_it_is_written(engine_world: World) -> None:
         ({"process__in": "[1"}, "process__in", "not a JSON array"),
         ({"lengths__holds": "5000"}, "lengths__holds", "needs two sizes, the smaller first"),
         ({"lengths__holds": "16,2"}, "lengths__holds", "needs two sizes, the smaller first"),
+        ({"elapsed__holds": "5ms"}, "elapsed__holds", "needs two sizes, the smaller first"),
+        ({"elapsed__holds": "5ms,long"}, "elapsed__holds", "one of the units us"),
         ({"from": "yesterday"}, "from", "'yesterday' is not a time. Allowed: ISO 8601"),
         ({"from": "now", "to": "now-1h"}, "from", "must be before 'to'"),
         ({"from": "1795392000000"}, "from", "milliseconds, it seems: write 1795392000000000,"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,6 +77,19 @@ def test_sizes_over_time_are_counted_by_powers_of_two(client: World) -> None:
         [0, 0, 0, 10, 0, 0, 0, 0, 2, 0],
         [1, 1, 0, 0, 0, 0, 0, 0, 0, 0],
     ]
+
+
+@pytest.mark.parametrize("scale", ["log2", "linear"])
+def test_a_filter_by_size_finds_what_a_heatmap_counts(client: World, scale: str) -> None:
+    """A slot's rows are those whose mean event lies in it, however much they sum."""
+    drawn = ask(client, "heatmap/offcputime", value="elapsed", scale=scale, slots=7)
+    bounds = pairwise([*drawn["lower"], drawn["upper"]])
+    for slot, (low, high) in enumerate(bounds):
+        query = {"by": "", "aggregate": "count", "elapsed__holds": f"{low},{high}"}
+        found = ask(client, "timeseries/offcputime", **query)
+        events = sum(counts[slot] for counts in drawn["counts"])
+        assert sum(value or 0 for each in found["series"] for value in each["values"]) == events
+    assert events > 0
 
 
 def test_slots_of_equal_width_have_round_bounds(client: World) -> None:

@@ -72,16 +72,11 @@ export function heatmapColumn(context: Context): string {
   return sizes && sizes.table === context.store.state.table ? sizes.column : declaredSizes(context);
 }
 
-/** Rows of the box's sizes; of a histogram, rows that hold events of such sizes. */
+/** Rows that hold events of the box's sizes: some of a histogram's, or the mean of what is summed. */
 function valueBounds(context: Context): Query {
   const { box } = context.store.state;
   const name = heatmapColumn(context);
-  if (!box || !name) return [];
-  if (column(context, name)?.role === "histogram") {
-    return [[`${name}__holds`, `${box.low},${box.high}`]];
-  }
-  const bounds: Query = [[`${name}__lt`, String(box.high)]];
-  return box.low > 0 ? [[`${name}__gte`, String(box.low)], ...bounds] : bounds;
+  return box && name ? [[`${name}__holds`, `${box.low},${box.high}`]] : [];
 }
 
 export type Scope = "range" | "box" | "box values";

@@ -168,7 +168,7 @@ export class Heatmap {
       column: answer.value_column,
       from: Math.max(from, answer.steps.span(columns[0]!)[0]),
       to: Math.min(to, answer.steps.span(columns[1]!)[1]),
-      low: rows[0] === 0 ? 0 : answer.lower[rows[0]!]!,
+      low: answer.lower[rows[0]!]!,
       high: answer.lower[rows[1]! + 1] ?? answer.upper,
     };
     this.context.store.set({ box, zoom: [] });
@@ -245,7 +245,7 @@ export class Heatmap {
     };
     const row = area.height / lower.length;
     const top = area.height - place(box.high) * row;
-    const bottom = area.height - (box.low > 0 ? place(box.low) * row : 0);
+    const bottom = area.height - place(box.low) * row;
     paintBand(canvas, xOf(box.from), top, xOf(box.to) - xOf(box.from), bottom - top);
   }
 
