@@ -13,16 +13,10 @@ from urllib.parse import quote
 from databases import Database
 from sqlalchemy.dialects.sqlite import pysqlite
 
-from kscope.store.base import (
-    BatchRefused,
-    NoReader,
-    NumberOverflow,
-    QueryTimeout,
-    StoreBusy,
-    StoreError,
-)
+from kscope.store.base import NoReader, StoreError
 from kscope.store.engine import Relation, relations
 from kscope.store.lockfile import take
+from kscope.store.sqliteerrors import WRITABLE, translated
 from kscope.store.statements import compiled
 
 if TYPE_CHECKING:
@@ -84,7 +78,7 @@ class SQLiteEngine:
         try:
             self._lock = take(self.path) if self._lock is None else self._lock
         except OSError as error:
-            raise StoreError(f"{self.path}: {error.strerror}; {_WRITABLE}") from None
+            raise StoreError(f"{self.path}: {error.strerror}; {WRITABLE}") from None
         self._try_to_open()
         self._writer = await self._connect("rwc", _WRITER_PRAGMAS)
         ((vacuum,),) = await self._writer.raw_connection.execute_fetchall("PRAGMA auto_vacuum")
@@ -130,7 +124,7 @@ class SQLiteEngine:
                 await raw.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
                 await raw.execute_fetchall(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
             except sqlite3.Error as error:
-                raise self._translated(error) from error
+                raise translated(self.path, error) from error
 
     def _log_size(self) -> int:
         try:
@@ -151,7 +145,7 @@ class SQLiteEngine:
             except BaseException as error:
                 await self._roll_back(raw)
                 if isinstance(error, sqlite3.Error):
-                    raise self._translated(error) from error
+                    raise translated(self.path, error) from error
                 raise
 
     migration = transaction
@@ -173,7 +167,7 @@ class SQLiteEngine:
                     await raw.execute_fetchall(f"PRAGMA incremental_vacuum({_PAGES_PER_STEP})")
                     (after,) = (await raw.execute_fetchall("PRAGMA freelist_count"))[0]
                 except sqlite3.Error as error:
-                    raise self._translated(error) from error
+                    raise translated(self.path, error) from error
             if after >= free:
                 return
             yield
@@ -183,7 +177,7 @@ class SQLiteEngine:
         try:
             await connection.raw_connection.execute_fetchall("SELECT 1 FROM sqlite_schema")
         except sqlite3.Error as error:
-            raise self._translated(error) from error
+            raise translated(self.path, error) from error
         finally:
             await connection.__aexit__()
 
@@ -212,7 +206,7 @@ class SQLiteEngine:
         try:
             sqlite3.connect(self.path).close()
         except sqlite3.Error as error:
-            raise self._translated(error) from error
+            raise translated(self.path, error) from error
 
     async def _connect(self, mode: str, pragmas: Sequence[str]) -> Any:
         # Quoted twice: once for the URL of `databases`, once for SQLite's own.
@@ -221,7 +215,7 @@ class SQLiteEngine:
         try:
             await connection.__aenter__()
         except sqlite3.Error as error:
-            raise self._translated(error) from error
+            raise translated(self.path, error) from error
         try:
             for pragma in pragmas:
                 await connection.raw_connection.execute_fetchall(pragma)
@@ -229,7 +223,7 @@ class SQLiteEngine:
             # Its thread would keep the process from ending.
             await connection.__aexit__()
             if isinstance(error, sqlite3.Error):
-                raise self._translated(error) from error
+                raise translated(self.path, error) from error
             raise
         return connection
 
@@ -249,7 +243,7 @@ class SQLiteEngine:
             self._end_query(connection)
             raise
         except sqlite3.Error as error:
-            raise self._translated(error) from error
+            raise translated(self.path, error) from error
         finally:
             timer.cancel()
             if connection not in self._ending:
@@ -305,31 +299,6 @@ class SQLiteEngine:
             # A connection that cannot roll back is of no further use; the next one starts clean.
             writer, self._writer = self._writer, None
             await writer.__aexit__()
-
-    def _translated(self, error: sqlite3.Error) -> StoreError:
-        name = getattr(error, "sqlite_errorname", "") or ""
-        family = "_".join(name.split("_")[:2])
-        if family == "SQLITE_INTERRUPT":
-            return QueryTimeout("the statement was ended at its deadline")
-        if family in ("SQLITE_BUSY", "SQLITE_LOCKED"):
-            return StoreBusy(f"{self.path} is locked by another process", retry_after=2)
-        if family in ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH"):
-            return BatchRefused(f"{self.path}: {error}")
-        if str(error) == "integer overflow":
-            return NumberOverflow(f"{self.path}: {error}")
-        advice = _ADVICE.get(family, "")
-        return StoreError(f"{self.path}: {error}{advice}")
-
-
-_WRITABLE = "the server must be able to write the file and its folder"
-_ADVICE = {
-    "SQLITE_FULL": "; free some space, nothing that was acknowledged is lost",
-    "SQLITE_READONLY": f"; {_WRITABLE}",
-    "SQLITE_CANTOPEN": "; check that the file and its folder exist and may be read and written",
-    "SQLITE_CORRUPT": "; the file is damaged: restore a backup (kscope restore)",
-    "SQLITE_NOTADB": "; the file is no SQLite database: name another one",
-    "SQLITE_IOERR": "; the disk reports an error",
-}
 
 
 class SQLiteSession:

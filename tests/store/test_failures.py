@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,134 +16,15 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests import needs
 from tests import serving as running
 from tests.databases import MariaDBDatabase, SQLiteFile, scalar
 from tests.mariadb import MariaDB, install
 from tests.serving import ROOT, Serving, kscope, serving, start, stop
+from tests.store.faults import COUNT, ROW, eventually_stored, fails_to_start, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-ROW = {"process": "mysqld", "pid": 1234, "stack": "main;futex_wait", "elapsed": 5123}
-COUNT = "SELECT count(*) FROM offcputime"
-
-
-def fails_to_start(*options: object) -> str:
-    """Give what `kscope serve` says before it ends."""
-    listen = ("--read", "127.0.0.1:0", "--ingest", "127.0.0.1:0")
-    command = kscope("serve", *map(str, options), *listen)
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr
-
-
-def send(server: Serving, rows: int = 1, text: str = "main;futex_wait") -> httpx.Response:
-    body = {"hostname": "h", "offcputime": [ROW | {"stack": text}] * rows}
-    return server.client.post(f"{server.ingest}/", json=body)
-
-
-def eventually_stored(server: Serving) -> None:
-    """Send until it is taken, as an agent does."""
-    deadline = time.monotonic() + 30
-    while send(server).status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-@contextmanager
-def tmpfs(folder: Path, size: str) -> Iterator[Path]:
-    needs.root("mounting a file system")
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-def test_a_full_disk(tmp_path: Path) -> None:
-    """503 with the reason while it is full; once there is room the same server goes on."""
-    with tmpfs(tmp_path / "disk", "6m") as disk:
-        filler = disk / "filler"
-        filler.write_bytes(bytes(2 * 2**20))
-        database = SQLiteFile(disk / "k.db")
-        with serving(tmp_path, *database.options) as server:
-            acknowledged = number = 0
-            while (answer := send(server, 50, f"stack {number} {'x' * 30_000}")).status_code == 200:
-                acknowledged += 50
-                number += 1
-                assert number < 1000
-            assert answer.status_code == 503
-            assert "free some space" in answer.json()["detail"]
-            assert int(answer.headers["retry-after"]) > 0
-            assert acknowledged > 0
-            assert server.get("/api/v1/rows/offcputime").status_code == 200
-            filler.unlink()
-            eventually_stored(server)
-            assert scalar(database, COUNT) == acknowledged + 1
-        assert "Traceback" not in server.log
-
-
-def test_a_read_only_disk(tmp_path: Path) -> None:
-    """Said at the start, with what to do."""
-    with tmpfs(tmp_path / "disk", "6m") as disk:
-        with serving(tmp_path, "--sqlite", disk / "k.db") as server:
-            send(server)
-        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-        assert "must be able to write the file" in fails_to_start("--sqlite", disk / "k.db")
-
-
-def test_a_locked_file(tmp_path: Path) -> None:
-    """Another program holds the file: 503 and Retry-After; when it lets go, on it goes."""
-    database = SQLiteFile(tmp_path / "k.db")
-    with serving(tmp_path, *database.options) as server:
-        send(server)
-        other = sqlite3.connect(database.path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        answer = send(server)
-        assert answer.status_code == 503
-        assert "locked by another process" in answer.json()["detail"]
-        assert server.get("/api/v1/rows/offcputime").status_code == 200
-        other.execute("ROLLBACK")
-        other.close()
-        eventually_stored(server)
-        assert scalar(database, COUNT) == 2
-
-
-def test_files_that_are_no_database(tmp_path: Path) -> None:
-    """Text, a folder, a missing folder, the path of a device."""
-    (tmp_path / "text").write_text("SQLite is not what this is\n" * 100)
-    assert "no SQLite database" in fails_to_start("--sqlite", tmp_path / "text")
-    assert (tmp_path / "text").read_text().startswith("SQLite is not")
-    assert str(tmp_path) in fails_to_start("--sqlite", tmp_path)
-    missing = fails_to_start("--sqlite", tmp_path / "none" / "k.db")
-    assert f"there is no folder {tmp_path}/none" in missing
-
-
-def test_a_damaged_file(tmp_path: Path) -> None:
-    """Pages overwritten in the middle: requests are told, the server stays up."""
-    database = SQLiteFile(tmp_path / "k.db")
-    with serving(tmp_path, *database.options) as server:
-        for number in range(20):
-            send(server, 500, f"stack {number} {'x' * 3000}")
-    page = int(
-        database.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'kscope_rows_offcputime'")[
-            0
-        ][0]
-    )
-    with database.path.open("r+b") as file:
-        file.seek((page - 1) * 4096)
-        file.write(b"\xff" * 4096)
-    with serving(tmp_path, *database.options) as server:
-        answer = send(server)
-        assert answer.status_code == 503
-        assert "restore a backup" in answer.json()["detail"]
-        assert "Traceback" not in server.log
 
 
 def test_rows_that_the_database_refuses(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""What the tests of failures do to a server, and how they talk to it meanwhile."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tests import needs
+from tests.serving import ROOT, kscope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx
+
+    from tests.serving import Serving
+
+ROW = {"process": "mysqld", "pid": 1234, "stack": "main;futex_wait", "elapsed": 5123}
+COUNT = "SELECT count(*) FROM offcputime"
+
+
+def fails_to_start(*options: object) -> str:
+    """Give what `kscope serve` says before it ends."""
+    listen = ("--read", "127.0.0.1:0", "--ingest", "127.0.0.1:0")
+    command = kscope("serve", *map(str, options), *listen)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def send(server: Serving, rows: int = 1, text: str = "main;futex_wait") -> httpx.Response:
+    body = {"hostname": "h", "offcputime": [ROW | {"stack": text}] * rows}
+    return server.client.post(f"{server.ingest}/", json=body)
+
+
+def eventually_stored(server: Serving) -> None:
+    """Send until it is taken, as an agent does."""
+    deadline = time.monotonic() + 30
+    while send(server).status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@contextmanager
+def tmpfs(folder: Path, size: str) -> Iterator[Path]:
+    needs.root("mounting a file system")
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
