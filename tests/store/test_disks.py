@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,13 +15,16 @@ import pytest
 
 from tests import needs
 from tests import serving as running
-from tests.databases import SQLiteFile, scalar
+from tests.databases import MariaDBDatabase, SQLiteFile, scalar
+from tests.mariadb import install
 from tests.serving import serving, start, stop
-from tests.store.faults import COUNT, eventually_stored, fails_to_start, send, tmpfs
+from tests.store.faults import COUNT, eventually_stored, fails_to_start, filled, send, tmpfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.mariadb import MariaDB
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
@@ -46,6 +48,44 @@ def test_a_full_disk(tmp_path: Path) -> None:
             eventually_stored(server)
             assert scalar(database, COUNT) == acknowledged + 1
         assert "Traceback" not in server.log
+
+
+@pytest.mark.mysql
+def test_a_full_disk_of_mariadb(tmp_path: Path) -> None:
+    """503 with the reason, questions are answered; with room again the same server goes on."""
+    mariadb = install(tmp_path / "mariadb")
+    name = mariadb.new_database()
+    database = MariaDBDatabase(mariadb, name)
+    with (
+        tmpfs(mariadb.folder / "data" / name, "32m") as disk,
+        stopped(mariadb),
+        serving(tmp_path, *database.options) as server,
+    ):
+        # In a table smaller than this MariaDB has no room to roll back, and ends itself.
+        for _ in range(3):
+            assert send(server, 20_000).status_code == 200
+        acknowledged = 60_000
+        with filled(disk, 4 * 2**20):
+            while (answer := send(server, 2000)).status_code == 200:
+                acknowledged += 2000
+            assert answer.status_code == 503
+            assert "free some space" in answer.json()["detail"]
+            assert int(answer.headers["retry-after"]) > 0
+            assert server.get("/api/v1/rows/offcputime").status_code == 200
+            assert server.get("/api/v1/flamegraph/offcputime").status_code == 200
+            assert server.get("/readyz").status_code == 200
+        eventually_stored(server)
+        assert scalar(database, COUNT) == acknowledged + 1
+        assert "Traceback" not in server.log
+
+
+@contextmanager
+def stopped(mariadb: MariaDB) -> Iterator[None]:
+    """At the end: it has files open on a disk that is to go."""
+    try:
+        yield
+    finally:
+        mariadb.stop()
 
 
 @pytest.mark.parametrize("left", [0, 16, 64])
@@ -98,17 +138,6 @@ def test_a_disk_that_is_full_when_a_category_has_changed(tmp_path: Path) -> None
 
 def schema(database: SQLiteFile) -> list[list[str]]:
     return database.rows("SELECT name, sql FROM sqlite_schema ORDER BY name")
-
-
-@contextmanager
-def filled(disk: Path, left: int) -> Iterator[None]:
-    """Leave so many bytes free."""
-    filler = disk / "filler"
-    filler.write_bytes(bytes(shutil.disk_usage(disk).free - left))
-    try:
-        yield
-    finally:
-        filler.unlink()
 
 
 def test_a_read_only_disk(tmp_path: Path) -> None:

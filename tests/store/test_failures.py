@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_LONG = 25  # seconds
+
 
 def test_rows_that_the_database_refuses(tmp_path: Path) -> None:
     """The sender is told that they never will be stored; why is in the log, with the file."""
@@ -202,7 +204,7 @@ def test_mariadb_that_hangs(
 
 @pytest.mark.mysql
 def test_senders_outlast_mariadb(own_mariadb: MariaDB, tmp_path: Path) -> None:
-    """Killed, and away for seconds in which agents go on sending: each batch is there once."""
+    """Killed, and away for long, in which agents go on sending: each batch is there once."""
     database = MariaDBDatabase(own_mariadb, own_mariadb.new_database())
     with serving(tmp_path, *database.options) as server:
         done = threading.Event()
@@ -212,22 +214,32 @@ def test_senders_outlast_mariadb(own_mariadb: MariaDB, tmp_path: Path) -> None:
             assert own_mariadb.process is not None
             own_mariadb.process.send_signal(signal.SIGKILL)
             own_mariadb.process.wait()
-            time.sleep(6)
+            time.sleep(_LONG)
             own_mariadb.start()
             eventually_stored(server)
             done.set()
-        assert scalar(database, COUNT) == sum(future.result() for future in sent) + 1
+        rows, refusals = (sum(counts) for counts in zip(*(f.result() for f in sent), strict=True))
+        assert refusals > 4 * _LONG
+        assert scalar(database, COUNT) == rows + 1
         assert "Traceback" not in server.log
 
 
-def keep_sending(server: Serving, name: str, done: threading.Event) -> int:
-    """Send batches, each until it is taken, as an agent does; give the number of their rows."""
-    batches = 0
+def keep_sending(server: Serving, name: str, done: threading.Event) -> tuple[int, int]:
+    """Send batches, each until it is taken, as an agent does.
+
+    Give the number of their rows, and how often the server said to come later.
+    """
+    batches = refusals = 0
     with httpx.Client(timeout=60) as client:
         while not done.is_set() or not batches:
             key = {"Idempotency-Key": f"{name} {batches}"}
             body = {"hostname": name, "offcputime": [ROW] * 5}
-            while client.post(f"{server.ingest}/", json=body, headers=key).status_code != 200:
+            while (
+                answer := client.post(f"{server.ingest}/", json=body, headers=key)
+            ).status_code != 200:
+                assert answer.status_code == 503
+                assert int(answer.headers["retry-after"]) > 0
+                refusals += 1
                 time.sleep(0.1)
             batches += 1
-    return 5 * batches
+    return 5 * batches, refusals
