@@ -71,6 +71,10 @@ class StoreBusy(StoreError):  # noqa: N818 - named for what it tells
         self.retry_after = retry_after
 
 
+class WriteConflict(StoreBusy):
+    """Another server's transaction was in the way, and this one is undone: do it again."""
+
+
 class StoreAway(StoreError):  # noqa: N818
     """The database does not answer; it may still be starting."""
 

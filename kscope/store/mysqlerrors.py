@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import asyncmy
 
-from kscope.store.base import BatchRefused, QueryTimeout, StoreAway, StoreBusy, StoreError
+from kscope.store.base import (
+    BatchRefused,
+    QueryTimeout,
+    StoreAway,
+    StoreBusy,
+    StoreError,
+    WriteConflict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +49,8 @@ class Translating:
         code, text = _code_and_text(error)
         if code in _TIMEOUTS:
             return QueryTimeout("the statement was ended at its deadline")
+        if code == _DEADLOCK:
+            return WriteConflict(f"{where}: {text}")
         if code in _BUSY:
             return StoreBusy(f"{where}: {text}", retry_after=1)
         if code in _REFUSED:
@@ -56,7 +65,8 @@ class Translating:
 
 # Numbers from the server's and the client library's error references.
 _TIMEOUTS = frozenset({1317, 1969, 3024})
-_BUSY = frozenset({1040, 1203, 1205, 1213, 1226})
+_DEADLOCK = 1213
+_BUSY = frozenset({1040, 1203, 1205, 1226})
 _GONE = frozenset({0, 1053, 1077, 1079, 1080, 1927, 2002, 2003, 2006, 2013, 2014, 2055})
 _REFUSED = frozenset({1048, 1062, 1118, 1153, 1264, 1265, 1366, 1406, 2020, 3988})
 _ADVICE = {

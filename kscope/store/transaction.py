@@ -143,17 +143,17 @@ class Transaction:
                     if column.type.storage is Storage.STRING_ID:
                         _need(needed, set(values), day)
         known = self._known.strings.find(needed)
-        new = {
-            text_hash(text): text
-            for text, day in needed.items()
-            if text not in known or known[text][1] < day
-        }
+        lacking = [
+            text for text, day in needed.items() if text not in known or known[text][1] < day
+        ]
+        # In one order, so that two servers that store the same do not wait for each other.
+        new = dict(sorted((text_hash(text), text) for text in lacking))
         if new:
             table = self._schema.dictionaries.string
             insert = self._bulk(table, ("hash", "day", "text"), update="day")
             days = [needed[text] for text in new.values()]
             await self._session.insert(insert, (list(new), days, list(new.values())))
-            for part in _parts(sorted(new)):
+            for part in _parts(list(new)):
                 select = sa.select(table.c.hash, table.c.id).where(table.c.hash.in_(part))
                 for key, number in await self._session.fetch(select):
                     self.new_strings[new[key]] = (number, needed[new[key]])

@@ -9,7 +9,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kscope.store.base import Batch, BatchRefused, StaleDeclaration, StoreBusy, Stored, StoreError
+from kscope.store.base import (
+    Batch,
+    BatchRefused,
+    StaleDeclaration,
+    StoreBusy,
+    Stored,
+    StoreError,
+    WriteConflict,
+)
 from kscope.store.transaction import Dictionary, Transaction
 
 if TYPE_CHECKING:
@@ -145,13 +153,18 @@ class GroupWriter:
                 waiting.answer.set_exception(error)
 
     async def _store(self, batches: list[Batch]) -> list[Stored]:
-        """Try anew with other sequence numbers when they are taken by another server's rows."""
+        """Try anew what another server's transaction was in the way of.
+
+        With other sequence numbers when they are taken by its rows.
+        """
         for attempt in range(3):
             try:
                 return await self._store_once(batches)
-            except BatchRefused:
+            except (BatchRefused, WriteConflict) as error:
                 if attempt == 2:
                     raise
+                if isinstance(error, WriteConflict):
+                    continue
                 # Those below may all be taken in this microsecond: there is more room above.
                 self._seq = random.randrange(_SMALL_SEQ_LIMIT, _SEQ_LIMIT)  # noqa: S311
                 self.known.clear()
