@@ -51,8 +51,16 @@ def histogram_counts(text: str) -> dict[int, int]:
     counts: dict[int, int] = {}
     for pair in filter(None, text.split(",")):
         slot, _, count = pair.partition(":")
-        counts[int(slot)] = counts.get(int(slot), 0) + int(count)
+        counts[int(slot)] = counts.get(int(slot), 0) + _whole(count)
     return counts
+
+
+def _whole(text: str) -> int:
+    """Read a count; earlier versions stored a sender's 1.0 as it came."""
+    try:
+        return int(text)
+    except ValueError:
+        return int(float(text))
 
 
 def canonical_ip(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from tests.serving import serving
 from tests.store.opened import WAITS, category, opened
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kscope.generate.tables import Schema
 
 # Of 0.1.0: 50 rows of web-1, an hour each from 20,000 days after 1970, two days of them summed, and
@@ -110,3 +113,36 @@ def test_a_view_follows_its_definition(database: Database) -> None:
             assert scalar(database, "SELECT count(*) FROM waits") == 0
 
     asyncio.run(run())
+
+
+def test_counts_that_were_stored_with_a_point_are_read(database: Database, tmp_path: Path) -> None:
+    """Earlier versions took a sender's 1.0 as it came: it is one, in rows and in late sums."""
+    (tmp_path / "waits.yaml").write_text(f"{WAITS}rollup: {{1h: 800d}}\n")
+    row = {"process": "p", "pid": 1, "stack": "main", "elapsed": 1, "sizes": [1.0, 0, 2]}
+    hour = {"from": "2024-10-04T00:00:00Z", "to": "2024-10-04T01:00:00Z"}
+    pieces = "SELECT count(*) FROM kscope_rollup_1h_waits"
+    with serving(tmp_path, *database.options, "--categories", tmp_path) as server:
+        for minute in (10, 20):
+            at = f"2024-10-04T00:{minute}:00Z"
+            server.post({"hostname": "h", "time": at, "waits": [row]})
+    for table in ("kscope_rows_waits", "kscope_rollup_1h_waits"):
+        database.run(f"UPDATE {table} SET sizes = '0:1.0,2:2.0'")
+    with serving(tmp_path, *database.options, "--categories", tmp_path) as server:
+        listed = server.get("/api/v1/rows/waits", **hour).json()
+        (at,) = (n for n, name in enumerate(listed["columns"]) if name == "sizes")
+        assert [each[at] for each in listed["rows"]] == [[1, 0, 2]] * 2
+        until(lambda: scalar(database, pieces) == 1)
+        for question in (hour, {"from": "2024-10-04T00:05:00Z", "to": "2024-10-04T00:30:00Z"}):
+            assert (
+                server.get("/api/v1/histogram/waits", value="sizes", **question).json()["total"]
+                == 6
+            )
+        assert "Traceback" not in server.log
+    assert database.rows("SELECT sizes FROM kscope_rollup_1h_waits") == [["0:2,2:4"]]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
