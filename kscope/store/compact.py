@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kscope.store.store import Store
 
 PIECES_PER_STEP = 20_000
-_DEADLINE = 3600.0
 _PREFIX = "late "
 
 
@@ -52,7 +51,7 @@ async def compact(store: Store) -> AsyncIterator[int]:
     """Add up what is noted, a host's bucket at a time; gives how many sums each step did away."""
     meta = store.schema.dictionaries.meta
     select = sa.select(meta.c.name).where(meta.c.name.startswith(_PREFIX))
-    for (name,) in await store.engine.fetch(select, _DEADLINE):
+    for (name,) in await store.engine.fetch_aside(select):
         table, bucket, time, host = str(name).removeprefix(_PREFIX).split(" ")
         yield await _join(store, Late(table, int(bucket), int(time), int(host)))
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from kscope.store.statements import BulkInsert
 
 
+# Seconds that a statement of the store's own may take: sums of a long time of a fleet are slow.
+UNHURRIED = 3600.0
+
+
 @dataclass(frozen=True)
 class Relation:
     """A table or view that the database holds: column -> type as the engine names it."""
@@ -101,12 +105,19 @@ class Engine(Protocol):
         ...
 
     def snapshot(self, deadline: float) -> AbstractAsyncContextManager[Session]:
-        """Lend a session that cannot write, and makes no database where there is none."""
+        """Lend a session that cannot write, and makes no database where there is none.
+
+        It is for the store's own work, and shares the connection of fetch_aside.
+        """
         ...
 
     async def fetch(
         self, statement: sa.Select[Any], deadline: float
     ) -> Sequence[Sequence[Any]]: ...
+
+    async def fetch_aside(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
+        """As fetch, without haste, on a connection that no question waits for."""
+        ...
 
     def stream(
         self, statement: sa.Select[Any], deadline: float

@@ -16,9 +16,10 @@ from databases import Database
 from databases.core import Connection
 from sqlalchemy.dialects.mysql import pymysql
 
-from kscope.store.base import NoReader, ResultCut, StoreBusy
-from kscope.store.engine import Relation, relations
+from kscope.store.base import ResultCut, StoreBusy
+from kscope.store.engine import UNHURRIED, Relation, relations
 from kscope.store.mysqlerrors import Translating
+from kscope.store.slots import Slots
 from kscope.store.statements import compiled
 
 if TYPE_CHECKING:
@@ -77,9 +78,9 @@ class MySQLEngine:
         self.dialect: sa.engine.Dialect = pymysql.dialect(paramstyle="pyformat")
         self._writing = asyncio.Lock()
         self._writer = self._database(_WRITER, 2, stmt_cache_size=32, read_timeout=_ANSWER_SECONDS)
-        self._readers = self._database(_READER, READERS, conv=_DECODERS)
-        self._reader_slots = asyncio.Semaphore(READERS)
-        self._reading = 0
+        self._readers = self._database(_READER, READERS + 1, conv=_DECODERS)
+        self._slots = Slots(READERS)
+        self._own_slots = Slots(1)
         self._killers: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -104,7 +105,7 @@ class MySQLEngine:
                 await MySQLSession(raw, self.dialect).run("SELECT 1")
 
     def gauges(self) -> Mapping[str, tuple[str, int]]:
-        return {"kscope_readers_busy": ("questions that are being answered", self._reading)}
+        return {"kscope_readers_busy": ("questions that are being answered", self._slots.taken)}
 
     async def checkpoint(self) -> None:
         """InnoDB keeps its log at its size by itself."""
@@ -152,12 +153,20 @@ class MySQLEngine:
 
     @asynccontextmanager
     async def snapshot(self, deadline: float) -> AsyncIterator[MySQLSession]:
-        async with self._reader(deadline) as (raw, _):
+        async with self._reader(self._own_slots, deadline) as (raw, _):
             yield MySQLSession(raw, self.dialect)
 
     async def fetch(self, statement: sa.Select[Any], deadline: float) -> Sequence[Sequence[Any]]:
+        return await self._fetch(statement, self._slots, deadline)
+
+    async def fetch_aside(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
+        return await self._fetch(statement, self._own_slots, UNHURRIED)
+
+    async def _fetch(
+        self, statement: sa.Select[Any], slots: Slots, deadline: float
+    ) -> Sequence[Sequence[Any]]:
         text, parameters = compiled(statement, self.dialect)
-        async with self._reader(deadline) as (raw, ends):
+        async with self._reader(slots, deadline) as (raw, ends):
             cursor = raw.cursor()
             async with asyncio.timeout_at(ends + _PATIENCE):
                 await cursor.execute(text, parameters)
@@ -171,7 +180,7 @@ class MySQLEngine:
         self, statement: sa.Select[Any], deadline: float
     ) -> AsyncGenerator[Sequence[Any], None]:
         text, parameters = compiled(statement, self.dialect)
-        async with self._reader(deadline) as (raw, ends):
+        async with self._reader(self._slots, deadline) as (raw, ends):
             # Not closed where the rest is not wanted: that would read it all.
             cursor = raw.cursor(SSCursor)
             async with asyncio.timeout_at(ends + _PATIENCE):
@@ -214,16 +223,11 @@ class MySQLEngine:
             yield connection.raw_connection
 
     @asynccontextmanager
-    async def _reader(self, deadline: float) -> AsyncIterator[tuple[Any, float]]:
+    async def _reader(self, slots: Slots, deadline: float) -> AsyncIterator[tuple[Any, float]]:
         """Lend a connection until a moment of the loop's clock; to wait for it counts as well."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + deadline
-        try:
-            async with asyncio.timeout_at(ends):
-                await self._reader_slots.acquire()
-        except TimeoutError:
-            raise NoReader from None
-        self._reading += 1
+        await slots.take(ends)
         try:
             with self._translating():
                 async with AsyncExitStack() as stack:
@@ -242,8 +246,7 @@ class MySQLEngine:
                         self._end_query(thread)
                         raise
         finally:
-            self._reading -= 1
-            self._reader_slots.release()
+            slots.give_back()
 
     def _end_query(self, thread: int) -> None:
         """Nobody waits for the answer any more: the engine must not go on working for it."""

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from kscope.declare.columns import TYPES, Storage
 from kscope.generate.tables import rows_name
 from kscope.store import notes
+from kscope.store.engine import UNHURRIED
 from kscope.store.interning import today
 from kscope.store.levels import levels_held
 from kscope.store.planner import SECOND, Progress
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 ROWS_PER_STEP = 5000
 # A sender that never learnt that its batch was stored asks again within this time.
 BATCH_KEEP = 30 * 86400
-_DEADLINE = 3600.0
 _DAY = 86400
 # Between a string's last use, in whole days, and rows whose clock was a day ahead.
 _MARGIN_DAYS = 3
@@ -65,7 +65,7 @@ async def expiries(store: Store, now: int, *, as_if_summed: bool = False) -> lis
 async def count(store: Store, expiry: Expiry) -> int:
     table = expiry.table
     select = sa.select(sa.func.count()).select_from(table).where(table.c.time < expiry.before)
-    return int((await store.engine.fetch(select, _DEADLINE))[0][0])
+    return int((await store.engine.fetch_aside(select))[0][0])
 
 
 async def remove(store: Store, expiry: Expiry) -> AsyncIterator[int]:
@@ -107,7 +107,7 @@ async def orphans(store: Store) -> list[tuple[sa.Table, list[int]]]:
         (dictionaries.string, Storage.STRING_ID),
     ):
         old = sa.select(table.c.id).where(table.c.day < cutoff)
-        candidates = {row[0] for row in await store.engine.fetch(old, _DEADLINE)}
+        candidates = {row[0] for row in await store.engine.fetch_aside(old)}
         if candidates:
             candidates -= await _referred_forever(store, storage)
         found.append((table, sorted(candidates)))
@@ -146,13 +146,13 @@ async def _cutoff(store: Store) -> int:
 
 
 async def _relations(store: Store) -> Mapping[str, Relation]:
-    async with store.engine.snapshot(_DEADLINE) as session:
+    async with store.engine.snapshot(UNHURRIED) as session:
         return await session.relations()
 
 
 async def _first(store: Store, table: sa.Table) -> int | None:
     first: int | None
-    ((first,),) = await store.engine.fetch(sa.select(sa.func.min(table.c.time)), _DEADLINE)
+    ((first,),) = await store.engine.fetch_aside(sa.select(sa.func.min(table.c.time)))
     return first
 
 
@@ -223,14 +223,14 @@ async def _referred_forever(store: Store, storage: Storage) -> set[int]:
     for table, columns in await _kept_forever(store, storage):
         for column in columns:
             select = sa.select(table.c[column]).distinct()
-            found.update(row[0] for row in await store.engine.fetch(select, _DEADLINE))
+            found.update(row[0] for row in await store.engine.fetch_aside(select))
     return found
 
 
 async def _kept_forever(
     store: Store, storage: Storage
 ) -> Sequence[tuple[sa.TableClause, Sequence[str]]]:
-    async with store.engine.snapshot(_DEADLINE) as session:
+    async with store.engine.snapshot(UNHURRIED) as session:
         relations = await session.relations()
         declared = notes.categories(await notes.notes(session, store.schema))
     kept = []

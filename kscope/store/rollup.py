@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 # Agents send once a minute: most rows of a bucket are there two minutes after its end.
 GRACE = 120
-_DEADLINE = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -96,14 +95,14 @@ def _warn_once(table: str) -> None:
 async def _sums(store: Store, bucket: _Bucket) -> Sequence[Sequence[Any]]:
     what = (bucket.tables.category, bucket.source, bucket.start, bucket.stop)
     try:
-        return await store.engine.fetch(grouped(*what), _DEADLINE)
+        return await store.engine.fetch_aside(grouped(*what))
     except ResultCut:
         return await _sums_of_halves(store, bucket)
     except StoreError as error:
         if "overflow" not in str(error):
             raise
     # SQLite refuses a sum beyond 64 bits; absurd values of one sender must not end all sums.
-    rows = await store.engine.fetch(grouped_in_halves(*what), _DEADLINE)
+    rows = await store.engine.fetch_aside(grouped_in_halves(*what))
     return joined_halves(bucket.tables.category, rows)
 
 
@@ -123,7 +122,7 @@ async def _sums_of_halves(store: Store, bucket: _Bucket) -> Sequence[Sequence[An
 async def progress_of(store: Store, table: str) -> Mapping[int, Progress]:
     progress = store.schema.dictionaries.progress
     select = sa.select(progress.c.bucket, progress.c.closed, progress.c.removed)
-    rows = await store.engine.fetch(select.where(progress.c.category == table), _DEADLINE)
+    rows = await store.engine.fetch_aside(select.where(progress.c.category == table))
     return {bucket: Progress(closed, removed) for bucket, closed, removed in rows}
 
 
@@ -141,7 +140,7 @@ async def _next(store: Store, table: str, now: int) -> _Bucket | None:
         first = sa.select(sa.func.min(source.c.time)).where(
             source.c.time >= closed, source.c.time < limit
         )
-        (found,) = (await store.engine.fetch(first, _DEADLINE))[0]
+        (found,) = (await store.engine.fetch_aside(first))[0]
         if found is None:
             return _Bucket(tables, level, source, limit, limit)
         start = found - found % width

@@ -13,9 +13,10 @@ from urllib.parse import quote
 from databases import Database
 from sqlalchemy.dialects.sqlite import pysqlite
 
-from kscope.store.base import NoReader, StoreError
-from kscope.store.engine import Relation, relations
+from kscope.store.base import StoreError
+from kscope.store.engine import UNHURRIED, Relation, relations
 from kscope.store.lockfile import take
+from kscope.store.slots import Slots
 from kscope.store.sqliteerrors import WRITABLE, translated
 from kscope.store.statements import compiled
 
@@ -68,8 +69,8 @@ class SQLiteEngine:
         self._lock: int | None = None
         self._writing = asyncio.Lock()
         self._idle_readers: list[Any] = []
-        self._reader_slots = asyncio.Semaphore(READERS)
-        self._reading = 0
+        self._slots = Slots(READERS)
+        self._own_slots = Slots(1)
         self._ending: dict[Any, asyncio.Task[None]] = {}
 
     async def open(self) -> None:
@@ -104,7 +105,7 @@ class SQLiteEngine:
 
     def gauges(self) -> Mapping[str, tuple[str, int]]:
         return {
-            "kscope_readers_busy": ("questions that are being answered", self._reading),
+            "kscope_readers_busy": ("questions that are being answered", self._slots.taken),
             "kscope_wal_bytes": ("size of SQLite's write-ahead log", self._log_size()),
         }
 
@@ -183,12 +184,20 @@ class SQLiteEngine:
 
     @asynccontextmanager
     async def snapshot(self, deadline: float) -> AsyncIterator[SQLiteSession]:
-        async with self._reader(deadline) as raw:
+        async with self._reader(self._own_slots, deadline) as raw:
             yield SQLiteSession(raw, self.dialect)
 
     async def fetch(self, statement: sa.Select[Any], deadline: float) -> Sequence[Sequence[Any]]:
+        return await self._fetch(statement, self._slots, deadline)
+
+    async def fetch_aside(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
+        return await self._fetch(statement, self._own_slots, UNHURRIED)
+
+    async def _fetch(
+        self, statement: sa.Select[Any], slots: Slots, deadline: float
+    ) -> Sequence[Sequence[Any]]:
         text, parameters = compiled(statement, self.dialect)
-        async with self._reader(deadline) as raw:
+        async with self._reader(slots, deadline) as raw:
             rows: list[tuple[Any, ...]] = await raw.execute_fetchall(text, parameters)
             return rows
 
@@ -196,7 +205,10 @@ class SQLiteEngine:
         self, statement: sa.Select[Any], deadline: float
     ) -> AsyncGenerator[Sequence[Any], None]:
         text, parameters = compiled(statement, self.dialect)
-        async with self._reader(deadline) as raw, raw.execute(text, parameters) as cursor:
+        async with (
+            self._reader(self._slots, deadline) as raw,
+            raw.execute(text, parameters) as cursor,
+        ):
             while rows := await cursor.fetchmany(_ROWS_PER_FETCH):
                 for row in rows:
                     yield row
@@ -228,66 +240,52 @@ class SQLiteEngine:
         return connection
 
     @asynccontextmanager
-    async def _reader(self, deadline: float) -> AsyncIterator[Any]:
+    async def _reader(self, slots: Slots, deadline: float) -> AsyncIterator[Any]:
         """Lend a read-only connection; whatever it still does at the deadline is interrupted."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + deadline
-        connection = await self._idle_reader(ends)
+        connection = await self._idle_reader(slots, ends)
         raw = connection.raw_connection
-        # aiosqlite's own interrupt() waits its turn in the thread that is to be interrupted.
-        timer = loop.call_at(ends, raw._conn.interrupt)  # noqa: SLF001
+        timer = _Interrupts(raw, ends)
         try:
             yield raw
         except (asyncio.CancelledError, GeneratorExit):
             timer.cancel()
-            self._end_query(connection)
+            self._end_query(connection, slots)
             raise
         except sqlite3.Error as error:
             raise translated(self.path, error) from error
         finally:
             timer.cancel()
             if connection not in self._ending:
-                self._give_back(connection)
+                self._give_back(connection, slots)
 
-    async def _idle_reader(self, ends: float) -> Any:
-        try:
-            async with asyncio.timeout_at(ends):
-                await self._reader_slots.acquire()
-        except TimeoutError:
-            raise NoReader from None
-        self._reading += 1
+    async def _idle_reader(self, slots: Slots, ends: float) -> Any:
+        await slots.take(ends)
         try:
             if self._idle_readers:
                 return self._idle_readers.pop()
             return await self._connect("ro", _READER_PRAGMAS)
         except BaseException:
-            self._free_slot()
+            slots.give_back()
             raise
 
-    def _give_back(self, connection: Any) -> None:
+    def _give_back(self, connection: Any, slots: Slots) -> None:
         self._idle_readers.append(connection)
-        self._free_slot()
+        slots.give_back()
 
-    def _free_slot(self) -> None:
-        self._reading -= 1
-        self._reader_slots.release()
-
-    def _end_query(self, connection: Any) -> None:
-        """Nobody waits for the answer any more. The connection is lent again once it is idle.
-
-        A statement that waits for its turn in the connection's thread is not yet there to be
-        interrupted: so it is asked again until the thread is through.
-        """
+    def _end_query(self, connection: Any, slots: Slots) -> None:
+        """Nobody waits for the answer any more. The connection is lent again once it is idle."""
 
         async def settle() -> None:
             raw = connection.raw_connection
+            timer = _Interrupts(raw, 0)
             through = asyncio.ensure_future(raw.execute_fetchall("SELECT 1"))
-            while not through.done():
-                raw._conn.interrupt()  # noqa: SLF001
-                await asyncio.wait([through], timeout=_SETTLE_SECONDS)
+            await asyncio.wait([through])
+            timer.cancel()
             through.exception()
             del self._ending[connection]
-            self._give_back(connection)
+            self._give_back(connection, slots)
 
         self._ending[connection] = asyncio.create_task(settle())
 
@@ -299,6 +297,27 @@ class SQLiteEngine:
             # A connection that cannot roll back is of no further use; the next one starts clean.
             writer, self._writer = self._writer, None
             await writer.__aexit__()
+
+
+class _Interrupts:
+    """From a moment of the loop's clock on ends what a connection does, until it is cancelled.
+
+    Again and again: a statement that waits for its turn in the connection's thread is not yet there
+    to be interrupted.
+    """
+
+    def __init__(self, raw: Any, start: float) -> None:
+        # aiosqlite's own interrupt() waits its turn in the thread that is to be interrupted.
+        self._interrupt = raw._conn.interrupt  # noqa: SLF001
+        self._loop = asyncio.get_running_loop()
+        self._next = self._loop.call_at(start, self._end)
+
+    def _end(self) -> None:
+        self._interrupt()
+        self._next = self._loop.call_later(_SETTLE_SECONDS, self._end)
+
+    def cancel(self) -> None:
+        self._next.cancel()
 
 
 class SQLiteSession:

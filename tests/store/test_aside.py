@@ -1,0 +1,82 @@
+"""Housekeeping that takes long: nobody's question waits for it, and no deadline ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from kscope.declare.model import Catalog
+from kscope.store import mysql, sqlite, upkeep
+from kscope.store.base import QueryTimeout
+from kscope.store.open import engine_of
+from kscope.store.planner import SECOND
+from kscope.store.store import Store
+from tests.databases import SQLiteFile, scalar
+from tests.store.opened import WAITS, batch, category, settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.databases import Database
+
+HOUR = 3600 * SECOND
+T0 = 20_000 * 24 * HOUR
+CATEGORY = category(f"{WAITS}rollup: {{1h: 20d}}\n")
+ROWS = 2000
+
+
+@asynccontextmanager
+async def slow(database: Database, times: int, deadline: float) -> AsyncIterator[Store]:
+    """Open a store of whose rows each is there 2000 times, and that many times again."""
+    store = Store(engine_of(settings(database)), Catalog((CATEGORY,)), deadline)
+    await store.open()
+    try:
+        row = ("h", "p", 1, "a;b", 1, "")
+        await store.writer.write(batch(CATEGORY, [(T0 + n, *row) for n in range(ROWS)]))
+        names = [f"a.{column.name}" for column in store.schema.categories["waits"].rows.columns]
+        others = "".join(f", some AS other{n}" for n in range(times))
+        database.run(
+            "ALTER TABLE kscope_rows_waits RENAME TO some",
+            f"CREATE VIEW kscope_rows_waits AS SELECT {', '.join(names)} FROM some AS a{others}",
+        )
+        yield store
+    finally:
+        await store.close()
+
+
+def test_a_sum_takes_no_reader_from_those_who_ask(database: Database) -> None:
+    """While one goes on for hours, as many are answered at a time as without it."""
+    readers = sqlite.READERS if isinstance(database, SQLiteFile) else mysql.READERS
+
+    async def run() -> None:
+        async with slow(database, 3, deadline=2) as store, AsyncExitStack() as asking:
+            summing = asyncio.create_task(upkeep.roll_up(store, T0 + 3 * HOUR))
+            strings = sa.select(store.schema.dictionaries.string.c.text)
+            await asyncio.sleep(0.5)
+            for _ in range(readers):
+                rows: Any = store.reader.stream(strings)
+                await asking.enter_async_context(aclosing(rows))
+                assert await anext(rows)
+            assert not summing.done()
+            summing.cancel()
+            await asyncio.gather(summing, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def test_a_sum_may_take_longer_than_a_question(database: Database) -> None:
+    """An hour of a fleet that nobody could ask for within the deadline is summed all the same."""
+
+    async def run() -> None:
+        async with slow(database, 1, deadline=0.0001) as store:
+            rows = store.schema.categories["waits"].rows
+            with pytest.raises(QueryTimeout):
+                await store.reader.fetch(sa.select(sa.func.sum(rows.c.elapsed)))
+            assert await upkeep.roll_up(store, T0 + 3 * HOUR) == 1
+        assert scalar(database, "SELECT kscope_rows FROM kscope_rollup_1h_waits") == ROWS**2
+
+    asyncio.run(run())
