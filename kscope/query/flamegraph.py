@@ -13,6 +13,7 @@ from kscope.query.answer import Meta, Notice, meta, notices
 from kscope.query.names import frames, labels
 from kscope.query.scan import ROWS, first_rows, plan, sum_of, summed
 from kscope.query.scan import columns as by_columns
+from kscope.query.values import by_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,9 +113,10 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
     """Sum the scope's stacks; one path may come more than once."""
     columns = (*question.by, question.stack)
     limited = question.limit is not None
+    single = limited or by_values(question.by)
     count = question.scope.category.count
     needs = (*columns, question.value.column, count)
-    planned = await plan(reader, question.scope, needs, single_rows=limited)
+    planned = await plan(reader, question.scope, needs, single_rows=single)
     if question.limit is not None:
         planned = first_rows(reader, planned, question.limit)
 

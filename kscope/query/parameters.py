@@ -61,7 +61,9 @@ FROM = Parameter("from", f"start of the range: {MOMENT_HELP}", DEFAULT_FROM)
 TO = Parameter("to", "end of the range, itself not in it; written as `from`", DEFAULT_TO)
 VALUE = Parameter("value", "the value column, or `rows` to count rows; default: the chart's")
 STACK = Parameter("stack", "the stack column; default: the chart's")
-BY = Parameter("by", "columns to group by, with commas between; default: the chart's")
+_GROUPS = "any but histograms; default: the chart's"
+BY = Parameter("by", f"columns to group by, with commas between: {_GROUPS}")
+SERIES_BY = Parameter("by", f"the column to group by: {_GROUPS}; empty for one series of all")
 
 
 @dataclass(frozen=True, slots=True)

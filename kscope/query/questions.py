@@ -246,7 +246,14 @@ _ALL = (
     Question(
         "timeseries",
         "A value over time: the largest groups, and the rest as one.",
-        (p.VALUE, p.BY, _n("series beside the rest", 5), _AGGREGATE, _POINTS, _TABLE_FORMAT),
+        (
+            p.VALUE,
+            p.SERIES_BY,
+            _n("series beside the rest", 5),
+            _AGGREGATE,
+            _POINTS,
+            _TABLE_FORMAT,
+        ),
         _timeseries,
         Timeseries,
     ),

@@ -18,6 +18,7 @@ from kscope.query.names import labels
 from kscope.query.scan import TooManyGroups, columns, plan, stored, summed
 from kscope.query.timesteps import Steps, step_length, steps
 from kscope.query.top import quantile_notices, unit
+from kscope.query.values import by_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ class Timeseries(msgspec.Struct, frozen=True):
 async def timeseries(reader: Reader, question: TimeseriesQuestion) -> Timeseries:
     wanted = step_length(question.scope.range, question.points)
     needs = (question.by, *question.value.columns)
-    single = needs_single_rows(question.value, question.aggregate)
+    single = needs_single_rows(question.value, question.aggregate) or by_values([question.by])
     planned = await plan(reader, question.scope, needs, single_rows=single, step=wanted)
     grid = steps(planned.range, planned.step or wanted)
     shown, found = await _measured(reader, planned, question, grid)
@@ -116,9 +117,10 @@ def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
     for (_, group), value in found.values.items():
         totals[group] += value
     shown = sorted(totals, key=lambda group: (-totals[group], group))[:n]
+    own = set(shown)
     values: Counter[tuple[Any, ...]] = Counter()
     for (step, group), value in found.values.items():
-        values[(step, group if group in shown else None)] += value
+        values[(step, group if group in own else None)] += value
     return shown, Aggregated(values, found.rows)
 
 

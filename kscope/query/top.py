@@ -12,7 +12,7 @@ from kscope.query.answer import Meta, Notice, meta, notices
 from kscope.query.names import labels
 from kscope.query.scan import columns, plan
 from kscope.query.sizes import QUANTILES
-from kscope.query.values import ROWS_NAME
+from kscope.query.values import ROWS_NAME, by_values
 
 if TYPE_CHECKING:
     from kscope.declare.model import Column
@@ -56,7 +56,7 @@ class Top(msgspec.Struct, frozen=True):
 
 async def top(reader: Reader, question: TopQuestion) -> Top:
     needs = (*question.by, *question.value.columns)
-    single = needs_single_rows(question.value, question.aggregate)
+    single = needs_single_rows(question.value, question.aggregate) or by_values(question.by)
     planned = await plan(reader, question.scope, needs, single_rows=single)
     keys = columns(*question.by)
     found = await aggregated(reader, planned, keys, question.value, question.aggregate)

@@ -11,7 +11,7 @@ from kscope.query.expressions import mean_size
 from kscope.query.scan import ROWS, Measure, sum_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import sqlalchemy as sa
 
@@ -110,15 +110,32 @@ def stack_of(category: Category, name: str) -> Column:
     return columns[name] if name else columns.get(suggested) or next(iter(columns.values()))
 
 
-def groups_of(category: Category, names: str, parameter: str = "by") -> tuple[Column, ...]:
+def groupable(category: Category) -> Mapping[str, Column]:
+    """By name: any column but histograms. Values are groups as they are, one for each size."""
+    return {each.name: each for each in category.all_columns if not _is_histogram(each)}
+
+
+def groups_of(category: Category, names: str) -> tuple[Column, ...]:
     """The columns of `a,b`, none for an empty text."""
-    groupable = (Role.DIMENSION, Role.IDENTITY, Role.TIME, Role.STACK)
-    columns = {column.name: column for column in category.with_role(*groupable)}
+    columns = groupable(category)
     wanted = [name for name in names.split(",") if name]
     for name in wanted:
+        column = category.column(name)
+        if column and _is_histogram(column):
+            text = f"{name} is a histogram, and a row of it no single value to group by"
+            raise complain("by", f"{text}. Allowed: {', '.join(columns)}")
         if name not in columns:
-            raise complain(parameter, one_of("column to group by", name, columns))
+            raise complain("by", one_of("column to group by", name, columns))
     return tuple(columns[name] for name in dict.fromkeys(wanted))
+
+
+def _is_histogram(column: Column) -> bool:
+    return column.type.role is Role.HISTOGRAM
+
+
+def by_values(columns: Iterable[Column | None]) -> bool:
+    """Are there groups that only single rows tell? Sums have values added up."""
+    return any(column and column.type.role is Role.VALUE for column in columns)
 
 
 def chart_of(category: Category, kind: str) -> Chart | None:

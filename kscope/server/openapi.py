@@ -11,13 +11,16 @@ from kscope import __version__
 from kscope.declare.columns import Role, Storage
 from kscope.query import operators
 from kscope.query.export.formats import CSV, NDJSON, STACKS
-from kscope.query.parameters import ANY, FROM, TO
+from kscope.query.parameters import ANY, BY, FROM, SERIES_BY, TO
 from kscope.query.parameters import BASE as BASE_PREFIX
 from kscope.query.questions import BASE, QUESTIONS
+from kscope.query.values import groupable
 from kscope.server import openapi_other
 from kscope.server.openapi_errors import PROBLEM, QUESTION, REFERENCE, refusals, responses
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kscope.declare.model import Catalog, Category, Column
     from kscope.query.parameters import Parameter
     from kscope.query.questions import Question
@@ -117,10 +120,15 @@ def _based(parameter: Parameter) -> dict[str, Any]:
 
 
 def _shared(category: Category) -> dict[str, Any]:
-    names = "|".join(column.name for column in category.all_columns)
-    schema = {"type": "string", "pattern": f"^(({names})(,({names}))*)?$"}
+    schema = _names([column.name for column in category.all_columns])
     name = f"{BASE_PREFIX}{ANY.name}"
     return {"name": name, "in": "query", "description": ANY.help, "schema": schema}
+
+
+def _names(columns: Iterable[str], *, many: bool = True) -> dict[str, Any]:
+    """Names with commas between, or one; none is an empty text."""
+    name = f"({'|'.join(columns)})"
+    return {"type": "string", "pattern": f"^({name}(,{name})*)?$" if many else f"^{name}?$"}
 
 
 _MOMENT = r"^(now([+-]\d{1,4}[smhdw])?|20\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8]))$"
@@ -152,6 +160,8 @@ def _named(parameter: Parameter, category: Category) -> dict[str, Any]:
         names = [each.name for each in category.with_role(*kinds[parameter.name])]
         extra = ["rows"] if parameter.name == "value" else []
         return {"type": "string", "enum": [*names, *extra]}
+    if parameter in (BY, SERIES_BY):
+        return _names(groupable(category), many=parameter == BY)
     return dict(_TEXT)
 
 

@@ -57,6 +57,24 @@ def test_the_heat_map_counts_what_the_histogram_counts(aged: World) -> None:
 
 
 def test_what_sums_cannot_tell_is_said(aged: World) -> None:
-    """A filter by pid needs rows, which are gone: nothing, and the reason."""
-    answer = ask(aged, "timeseries", pid="100", by="")
-    assert "removed by age" in answer["notices"][0]["text"]
+    """A filter by pid or groups by a value need rows, which are gone: nothing, and the reason."""
+    for asked in ({"pid": "100", "by": ""}, {"by": "elapsed"}):
+        answer = ask(aged, "timeseries", **asked)
+        assert "removed by age" in answer["notices"][0]["text"]
+        assert answer["meta"]["rows"] == 0
+
+
+def test_values_are_those_of_rows_where_there_are_sums_as_well(engine_world: World) -> None:
+    """Two waits of 5 ms are no wait of 10 ms: groups by a value are never read from sums."""
+    twice = [row | {"time": row["time"] + i} for row in waits() for i in range(2)]
+    engine_world.insert("offcputime", twice)
+    engine_world.run(upkeep.roll_up(engine_world.store, NOON + 24 * HOUR))
+    assert ask(engine_world, "top", by="process")["meta"]["source"] == "rollup 1h"
+    once = {str(row["elapsed"]): 2 * row["elapsed"] for row in waits()}
+    top = ask(engine_world, "top", by="elapsed")
+    assert {each["key"][0]: each["value"] for each in top["entries"]} == once
+    series = ask(engine_world, "timeseries", by="elapsed", points=1, n=6)["series"]
+    assert {each["name"]: sum(each["values"]) for each in series} == once
+    graph = ask(engine_world, "flamegraph", by="elapsed")
+    below = [i for i, level in enumerate(graph["level"]) if level == 1]
+    assert {graph["names"][graph["name"][i]]: graph["value"][i] for i in below} == once

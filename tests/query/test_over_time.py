@@ -192,6 +192,51 @@ def test_stacks_are_groups_like_any_other(client: World) -> None:
     assert top["entries"][0]["key"] == ["main;do_command;futex_wait_[k]", "mysqld"]
 
 
+def test_values_are_groups_like_any_other(client: World) -> None:
+    """Durations and numbers as they are: the largest have a series, whatever is asked of them."""
+    assert series(client, by="elapsed", n=2) == {
+        "7000": [0, 7000, 0],
+        "5000": [5000, 0, 0],
+        "other": [3000, 1000, 31],
+    }
+    # By how many a row sums.
+    assert series(client, by="count", n=1, value="elapsed", aggregate="max") == {
+        "10": [None, 100, None],
+        "other": [5000, 3500, 20],
+    }
+    top = ask(client, "top/offcputime", by="hostname,count", value="rows")
+    assert {tuple(each["key"]): each["rows"] for each in top["entries"]} == {
+        ("web-001", "1"): 1,
+        ("web-001", "3"): 1,
+        ("web-001", "10"): 1,
+        ("web-002", "1"): 2,
+        ("web-002", "2"): 1,
+    }
+    graph = ask(client, "flamegraph/offcputime", by="count")
+    below = [i for i, level in enumerate(graph["level"]) if level == 1]
+    found = {graph["names"][graph["name"][i]]: graph["value"][i] for i in below}
+    assert found == {"1": 5031, "2": 7000, "3": 3000, "10": 1000}
+
+
+def test_floats_are_told_apart_by_every_bit(engine_world: World) -> None:
+    """Groups of measured values: 0.1 + 0.2 is not 0.3, and zero has no sign."""
+    values = (0.1 + 0.2, 0.3, 1.7e308, 5e-324, -1.5, -0.0, 0.0, 2.0)
+    rows = [everything(busy=value, latency=10**i) for i, value in enumerate(values)]
+    engine_world.insert("everything", rows)
+    expected = {str(value): 10**i for i, value in enumerate(values) if value}
+    expected["0.0"] = 1_100_000
+    asked = {"by": "busy", "value": "latency"}
+    top = ask(engine_world, "top/everything", **asked)
+    assert {each["key"][0]: each["value"] for each in top["entries"]} == expected
+    for aggregate in ("sum", "max"):
+        answer = ask(
+            engine_world, "timeseries/everything", **asked, points=1, n=7, aggregate=aggregate
+        )
+        found = {each["name"]: each["values"] for each in answer["series"]}
+        whole = expected | ({"0.0": 1_000_000} if aggregate == "max" else {})
+        assert found == {name: [value] for name, value in whole.items()}
+
+
 def test_rows_without_a_count_are_counted_as_rows(client: World) -> None:
     """A number of rows has not the unit of the value that is in them."""
     client.insert("everything", [everything()])
@@ -233,7 +278,9 @@ def test_values_that_may_be_negative_have_no_shares(engine_world: World) -> None
     [
         ("timeseries/offcputime", {"aggregate": "mean"}, "aggregate", "Allowed: sum, count"),
         ("timeseries/offcputime", {"by": "process,pid"}, "by", "one column"),
-        ("timeseries/offcputime", {"by": "elapsed"}, "by", "Allowed: time, hostname"),
+        ("timeseries/offcputime", {"by": "lengths"}, "by", "is a histogram"),
+        ("top/everything", {"by": "pid,latencies"}, "by", "Allowed: time, hostname, process"),
+        ("flamegraph/offcputime", {"by": "elapsd"}, "by", "'elapsed'?"),
         ("timeseries/marker", {"aggregate": "avg"}, "aggregate", "Allowed: sum, count"),
         (
             "timeseries/everything",

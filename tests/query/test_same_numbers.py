@@ -93,6 +93,12 @@ def test_every_engine_says_what_a_plain_fold_says(
         rows, "pid", "process"
     )
 
+    assert drawn(answer(world, "flamegraph", host, by="count")) == fold(rows, "count")
+    sizes_seen = answer(world, "top", host, by="elapsed,count", value="rows")["entries"]
+    assert {tuple(map(int, each["key"])): each["value"] for each in sizes_seen} == Counter(
+        (row["elapsed"], row["count"]) for row in rows
+    )
+
     for aggregate, expected in plain_groups(rows).items():
         top = answer(world, "top", host, by="process", aggregate=aggregate)
         assert {each["key"][0]: each["value"] for each in top["entries"]} == expected, aggregate
