@@ -254,9 +254,13 @@ def _stop_on_signals(servers: Sequence[uvicorn.Server]) -> None:
 def _listen(address: Address, name: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        return socket.create_server((address.host, address.port), family=family, backlog=1024)
+        listening = socket.create_server((address.host, address.port), family=family, backlog=1024)
     except OSError as error:
         raise KscopeError(f"{name}: cannot listen on {address}: {error.strerror}") from None
+    # Connections inherit it; asyncio does so only where the protocol has a number. Head and body
+    # are two writes: on a connection that is kept the body would wait 40 ms for the head's arrival.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _address(listening: socket.socket) -> Address:
