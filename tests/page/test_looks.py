@@ -148,6 +148,25 @@ def test_filters_can_be_read_on_a_phone(recorded: Serving, browser: Browser) -> 
     page.close()
 
 
+@pytest.mark.parametrize("width", [360, 420])
+def test_the_bar_takes_two_lines_on_a_phone(
+    recorded: Serving, browser: Browser, width: int
+) -> None:
+    """However long a data type's name is, the buttons stay beside it."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(f"{recorded.read}/?table=offwaketime")
+    chosen = page.get_by_label("Data type")
+    expect(chosen.locator("option:checked")).to_have_text("Off-CPU time and its waker")
+    top = chosen.bounding_box()
+    assert top
+    for name in ("live", "share", "More"):
+        box = page.locator(".bar").get_by_role("button", name=name).bounding_box()
+        assert box
+        assert abs(box["y"] - top["y"]) < 4, name
+        assert box["x"] + box["width"] <= width
+    page.close()
+
+
 def test_recorded_data_is_marked(recorded: Serving, page: Page) -> None:
     """Nobody takes a replay for what is happening now."""
     page.goto(f"{recorded.read}/?table=offcputime")
