@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from tests import needs
 from tests.serving import ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
     from tests.browserfixtures import Complaints
     from tests.serving import Serving
@@ -81,6 +82,22 @@ SIZES = [
     *((420, view) for view in NARROW),
     (2560, "flame"),
 ]
+# When the page says which theme was chosen; a paint tells its own time.
+THEMED = """
+new MutationObserver(() => { window.themed ??= performance.now(); })
+    .observe(document, {subtree: true, attributeFilter: ['data-theme']});
+"""
+PAINTED = "performance.getEntriesByName('first-paint')[0]?.startTime"
+# The flame graph is not so high as its place.
+CANVAS = """
+color => {
+    const canvas = document.querySelector('.flame canvas')
+    if (!canvas) return false
+    const [bottom, paper] = [canvas.height - 1, canvas.getContext('2d')]
+    return `rgb(${paper.getImageData(0, bottom, 1, 1).data.slice(0, 3).join(', ')})` === color
+}
+"""
+PAGE = "color => getComputedStyle(document.body).backgroundColor === color"
 # In the dark only colours differ.
 RULES = {"light": "{}", "dark": "{runOnly: ['color-contrast']}"}
 
@@ -165,6 +182,30 @@ def test_the_bar_takes_two_lines_on_a_phone(
         assert abs(box["y"] - top["y"]) < 4, name
         assert box["x"] + box["width"] <= width
     page.close()
+
+
+def test_a_chosen_theme_is_there_from_the_first_paint(recorded: Serving, browser: Browser) -> None:
+    """It outlasts a reload, against the system's; page and canvases follow, nothing flashes up."""
+    page = browser.new_page(color_scheme="light", viewport={"width": 1440, "height": 900})
+    page.add_init_script(THEMED)
+    page.goto(f"{recorded.read}/?table=offcputime")
+    for theme in ("system", "light"):
+        page.get_by_role("button", name="More", exact=True).click()
+        page.get_by_role("menuitem", name=f"Theme: {theme}").click()
+    page.wait_for_function(PAGE, arg="rgb(15, 17, 21)")
+    page.wait_for_function(CANVAS, arg="rgb(22, 25, 31)")
+    page.route("**/main-*.js", _late)
+    page.reload()
+    page.wait_for_function(CANVAS, arg="rgb(22, 25, 31)")
+    painted = page.wait_for_function(PAINTED).json_value()
+    assert page.evaluate("window.themed") <= painted
+    page.close()
+
+
+def _late(route: Route) -> None:
+    """Answers after the browser would have painted."""
+    time.sleep(0.5)
+    route.continue_()
 
 
 def test_recorded_data_is_marked(recorded: Serving, page: Page) -> None:

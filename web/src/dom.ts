@@ -99,8 +99,26 @@ export class Select {
   }
 }
 
+const colors = new Map<string, string>();
+
+/** A colour of the style sheet; only where it is used is it known which theme's it is. */
 export function cssColor(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  let color = colors.get(name);
+  if (color === undefined) {
+    const probe = h("span", { hidden: true });
+    probe.style.forcedColorAdjust = "none"; // as canvases are
+    probe.style.color = `var(${name})`;
+    document.body.append(probe);
+    color = getComputedStyle(probe).color;
+    probe.remove();
+    colors.set(name, color);
+  }
+  return color;
+}
+
+/** When the theme changes. */
+export function forgetColors(): void {
+  colors.clear();
 }
 
 export function printing(): boolean {

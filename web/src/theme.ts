@@ -1,6 +1,6 @@
 // Light, dark, or as the system says; kept on this machine, not in the address. Paper is light.
 
-import { printing } from "./dom";
+import { forgetColors, printing } from "./dom";
 
 const ORDER = ["system", "light", "dark"] as const;
 type Theme = (typeof ORDER)[number];
@@ -15,6 +15,7 @@ export function applyTheme(): void {
   const theme = printing() ? "light" : stored();
   if (theme === "system") document.documentElement.removeAttribute("data-theme");
   else document.documentElement.setAttribute("data-theme", theme);
+  forgetColors();
   for (const listener of listeners) listener();
 }
 
