@@ -50,6 +50,9 @@ _WRITER_PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
     "PRAGMA trusted_schema=OFF",
 )
+# No temp_store=MEMORY: SQLite would then ask for memory for each row that it sorts, under a lock
+# that all connections share, and two questions at once would take as long as one after the other.
+# As it is it sorts in one piece of memory as large as the cache, and on the disk beyond.
 _READER_PRAGMAS = (
     "PRAGMA query_only=ON",
     "PRAGMA cache_size=-65536",
