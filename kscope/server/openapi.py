@@ -141,7 +141,9 @@ def _schema(parameter: Parameter, category: Category) -> dict[str, Any]:
     elif parameter.choices:
         schema = {"type": "string", "enum": list(parameter.choices)}
     elif parameter in (FROM, TO):
-        schema = {"type": "string", "examples": [parameter.default, "2026-11-23T02:00:00Z"]}
+        hour = "02" if parameter == FROM else "03"
+        moments = [parameter.default, f"2026-11-23T{hour}:00:00Z"]
+        schema = {"type": "string", "examples": moments}
     else:
         schema = _named(parameter, category)
     if parameter.least is not None:

@@ -210,6 +210,7 @@ def _seed_condition(names: Iterable[str]) -> dict[str, Any]:
         "type": "object",
         "required": ["expr"],
         "properties": symbols | {name: {} for name in names},
+        "additionalProperties": False,
         "minProperties": 2,
         "maxProperties": 2,
     }
