@@ -160,7 +160,8 @@ def _named(parameter: Parameter, category: Category) -> dict[str, Any]:
     }
     if parameter.name in kinds:
         names = [each.name for each in category.with_role(*kinds[parameter.name])]
-        extra = ["rows"] if parameter.name == "value" else []
+        # An empty text chooses as none does: forms send what was left empty.
+        extra = {"value": ["rows", ""], "stack": [""]}.get(parameter.name, [])
         return {"type": "string", "enum": [*names, *extra]}
     if parameter in (BY, SERIES_BY):
         return _names(groupable(category), many=parameter == BY)
