@@ -5,12 +5,11 @@ from __future__ import annotations
 import lzma
 import re
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests import needs
+from tests import debian, needs
 from tests.qemu.image import CACHE, output
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def fetch(series: str) -> Kernel:
     if not folder.is_dir():
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as temporary:
-            _download(f"{package}={version}", CACHE / temporary, folder)
+            _download(package, version, CACHE / temporary, folder)
     return Kernel(folder / "vmlinuz", folder / "modules")
 
 
@@ -48,19 +47,12 @@ def _newest(series: str) -> tuple[str, str]:
     if not names:
         needs.lacking("qemu", f"this Debian's package lists have no {series} cloud kernel")
     newest = max(names, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
-    version = re.search(r"Candidate: (\d\S+)", output("apt-cache", "policy", newest))
-    if version is None:
-        needs.lacking("qemu", f"apt has no candidate for {newest}; run apt-get update")
-    return newest, version[1]
+    return newest, debian.candidate("qemu", newest)
 
 
-def _download(package: str, temporary: Path, folder: Path) -> None:
-    unpacked, made = temporary / "unpacked", temporary / "made"
-    download = ["apt-get", "download", "-qq", package]
-    asked = subprocess.run(download, cwd=temporary, capture_output=True, text=True, check=False)
-    if asked.returncode:
-        needs.lacking("qemu", f"run apt-get update: {asked.stderr.strip()}")
-    subprocess.run(["dpkg", "-x", *temporary.glob("*.deb"), unpacked], check=True)
+def _download(package: str, version: str, temporary: Path, folder: Path) -> None:
+    unpacked = debian.unpack("qemu", package, version, temporary)
+    made = temporary / "made"
     made.mkdir()
     shutil.copy(next(unpacked.glob("boot/vmlinuz-*")), made / "vmlinuz")
     _copy_drivers(unpacked, made / "modules")

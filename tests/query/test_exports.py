@@ -12,10 +12,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.query.pprof_program import pprof
 from tests.query.profile_proto import profile
 from tests.query.world import NOON, SECOND, waits
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
 
     from tests.query.world import World
@@ -63,6 +66,19 @@ def test_pprof_reads_the_profile(client: World) -> None:
     assert text[0] == ""
     assert (found.time_nanos, found.duration_nanos) == (NOON * 1000, 86400 * 10**9)
     assert len(found.SerializeToString()) == len(raw), "there is a field that pprof does not know"
+
+
+def test_the_program_pprof_opens_the_profile(client: World, tmp_path: Path) -> None:
+    """As `go tool pprof` does: the same stacks, leaf first, their unit, the range and the total."""
+    file = tmp_path / "offcputime.pb.gz"
+    file.write_bytes(export(client, "pprof").content)
+    head, *traces = re.split(r"^-+\+-+$", pprof(file, "-traces", "-unit=us"), flags=re.MULTILINE)
+    assert "Type: elapsed\nTime: Nov 23, 2026 at 12:00am (UTC)\nDuration: 24hrs" in head
+    assert "Total samples = 16031us" in head
+    found = {}
+    for value, *frames in (trace.split() for trace in traces if trace.strip()):
+        found[";".join(reversed(frames))] = int(value.removesuffix("us"))
+    assert found == {stack.replace("a:b", "a;b"): value for stack, value in FOLDED.items()}
 
 
 def test_speedscope_reads_the_file(client: World) -> None:
