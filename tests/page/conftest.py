@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from tests.serving import ROOT, kscope, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.page.recording import Row
     from tests.serving import Serving
 
 
@@ -22,11 +24,19 @@ def server(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def fleet(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """An hour of three hosts."""
+def fleet_rows() -> list[Row]:
+    return world.fleet(datetime.now(UTC))
+
+
+@pytest.fixture(scope="session")
+def fleet(
+    built_page: None, tmp_path_factory: pytest.TempPathFactory, fleet_rows: list[Row]
+) -> Iterator[Serving]:
+    """Three hosts for most of an hour, whose rows are `fleet_rows`."""
     del built_page
     with serving(tmp_path_factory.mktemp("fleet")) as started:
-        world.fleet(started)
+        world.send(started, "offcputime", fleet_rows)
+        world.send(started, "agent", world.reports(fleet_rows))
         yield started
 
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.page.shown import expect_shown
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
+    from tests.page.recording import Row
     from tests.serving import Serving
 
 pytestmark = pytest.mark.browser
@@ -67,9 +70,11 @@ def test_times_are_typed_in_the_zone_that_is_shown(fleet: Serving, browser: Brow
     context.close()
 
 
-def test_the_filter_form_begins_with_the_value(fleet: Serving, page: Page) -> None:
+def test_the_filter_form_begins_with_the_value(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
     """Sizes are compared, in the units that a person writes, and read so on the chip."""
-    frames = _open(page, fleet)
+    _open(page, fleet)
     page.get_by_role("button", name="+ filter").first.click()
     value = page.get_by_label("Value", exact=True).last
     expect(value).to_be_focused()
@@ -79,7 +84,7 @@ def test_the_filter_form_begins_with_the_value(fleet: Serving, page: Page) -> No
     value.fill("2s")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Off-CPU time \N{GREATER-THAN OR EQUAL TO} 2s")).to_be_visible()
-    expect(frames.get_by_text("eval", exact=True)).to_be_hidden()
+    expect_shown(page, [row for row in fleet_rows if row["elapsed"] >= 2_000_000])
     page.goto(f"{fleet.read}/?table=offcputime&filter=elapsed__gte=5000")
     expect(page.get_by_text("Off-CPU time \N{GREATER-THAN OR EQUAL TO} 5.00 ms")).to_be_visible()
 
@@ -88,15 +93,15 @@ def test_only_the_last_completion_counts(fleet: Serving, page: Page) -> None:
     """An answer that comes late offers nothing for what is typed by then."""
     _open(page, fleet)
     held: list[object] = []
-    page.route(re.compile("values/.*prefix=w"), lambda route: held.append(route))  # noqa: PLW0108
+    page.route(re.compile("values/.*prefix=shopw"), lambda route: held.append(route))  # noqa: PLW0108
     page.get_by_role("button", name="+ filter").first.click()
     value = page.get_by_label("Value", exact=True).last
-    with page.expect_request(re.compile("values/.*prefix=w")):
-        value.fill("w")
-    value.fill("d")
-    expect(page.locator("datalist option[value=db]")).to_have_count(1)
+    with page.expect_request(re.compile("values/.*prefix=shopw")):
+        value.fill("shopw")
+    value.fill("shopj")
+    expect(page.locator("datalist option[value=shopjobs]")).to_have_count(1)
     (route,) = held
-    with page.expect_response(re.compile("prefix=w")):
+    with page.expect_response(re.compile("prefix=shopw")):
         route.continue_()  # type: ignore[attr-defined]
     page.wait_for_timeout(100)
     assert page.locator("datalist option").count() == 1

@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+from tests.page.recording import Profile, duration, label, percent
+from tests.page.world import SLOW
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page, Position
+
+    from tests.page.recording import Path, Row
     from tests.serving import Serving
 
 pytestmark = pytest.mark.browser
 
-SLOW = "&view=compare&filter=hostname=web-003&base.from=same&base.filter=hostname__ne=web-003"
+AGAINST = f"&view=compare&filter=hostname={SLOW}&base.from=same&base.filter=hostname__ne={SLOW}"
 
 
-def _open(page: Page, server: Serving, query: str = SLOW) -> Locator:
+def _sides(rows: list[Row]) -> tuple[Profile, Profile]:
+    """Before and after: what all others did, and what the slow host did."""
+    before = Profile(row for row in rows if row["hostname"] != SLOW)
+    return before, Profile(row for row in rows if row["hostname"] == SLOW)
+
+
+def _open(page: Page, server: Serving, query: str = AGAINST) -> Locator:
     page.goto(f"{server.read}/?table=offcputime{query}")
     frames = page.get_by_role("table", name="Frames")
     expect(frames.locator("tbody tr").first).to_be_visible()
@@ -30,15 +40,23 @@ def _row(frames: Locator, name: str) -> list[str]:
     return row.first.locator("td").all_inner_texts()
 
 
-def test_shares_are_shown_where_shares_are_compared(fleet: Serving, page: Page) -> None:
+def test_shares_are_shown_where_shares_are_compared(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
     """What is before, after and their difference are in one unit, whichever is chosen."""
     frames = _open(page, fleet)
-    assert _row(frames, "take_lock") == ["take_lock", "25.0 %", "68.1 %", "+43.09 pp"]
+    before, after = (side.frames["lock_wait"][1] for side in _sides(fleet_rows))
+    was, now = (side.share("lock_wait") for side in _sides(fleet_rows))
+    risen = f"+{100 * (now - was):.2f} pp"
+    assert _row(frames, "lock_wait") == ["lock_wait", percent(was, 1), percent(now, 1), risen]
     page.get_by_role("button", name="relative").click()
-    assert all("min" in amount for amount in _row(frames, "take_lock")[1:])
+    amounts = [duration(before), duration(after), f"+{duration(after - before)}"]
+    assert _row(frames, "lock_wait") == ["lock_wait", *amounts]
 
 
-def test_two_sides_stand_beside_each_other(fleet: Serving, page: Page) -> None:
+def test_two_sides_stand_beside_each_other(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
     """Each by its own weights; zoom, selection and search are in step."""
     _open(page, fleet)
     page.get_by_role("button", name="side by side").click()
@@ -49,17 +67,24 @@ def test_two_sides_stand_beside_each_other(fleet: Serving, page: Page) -> None:
     assert widths[0]
     assert widths[1]
     assert abs(widths[0]["width"] - widths[1]["width"]) < 4
-    # Locks: a quarter of the one side, two thirds of the other.
+    was, now = _sides(fleet_rows)
     tips = page.locator(".flame .tip")
-    after.hover(position={"x": widths[1]["width"] * 0.4, "y": 18 * 3 + 9})
-    expect(tips.nth(1)).to_contain_text("take_lock")
-    before.hover(position={"x": widths[0]["width"] * 0.4, "y": 18 * 3 + 9})
-    expect(tips.nth(0)).to_contain_text("write_log")
-    before.click(position={"x": widths[0]["width"] * 0.4, "y": 18 * 3 + 9})
-    after.hover(position={"x": widths[1]["width"] * 0.1, "y": 18 * 3 + 9})
-    expect(tips.nth(1)).to_contain_text("write_log")
+
+    def place(profile: Profile, path: Path) -> Position:
+        x = profile.middle(path) * widths[0]["width"]
+        return {"x": x, "y": 18 * len(path) + 9}
+
+    # Locks: next to nothing of the one side, much of the other.
+    after.hover(position=place(now, now.matches("^lock_acquire$")[0]))
+    expect(tips.nth(1)).to_contain_text("lock_acquire")
+    idle = was.widest(4)
+    before.hover(position=place(was, idle))
+    expect(tips.nth(0)).to_contain_text(label(idle[-1]))
+    before.click(position=place(was, idle))
+    after.hover(position={"x": widths[1]["width"] * 0.1, "y": 18 * 4 + 9})
+    expect(tips.nth(1)).to_contain_text(label(idle[-1]))
     crumbs = page.get_by_role("navigation", name="Zoom path").get_by_role("button")
-    expect(crumbs).to_have_text(["all", "db", "main", "write_log"])
+    expect(crumbs).to_have_text(["all", *map(label, idle)])
     page.go_back()
     expect(crumbs).to_have_text(["all"])
     page.reload()
@@ -84,15 +109,18 @@ def test_a_baseline_can_be_typed(fleet: Serving, page: Page) -> None:
     expect(page.locator(".notices")).to_contain_text("The baseline holds no rows")
 
 
-def test_a_host_is_compared_with_the_others(fleet: Serving, page: Page) -> None:
+def test_a_host_is_compared_with_the_others(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
     """Its own rows are no part of what it is held against, and the page says so."""
     page.goto(f"{fleet.read}/?table=offcputime&view=hosts")
     expect(page.locator(".hosts")).to_contain_text("with the sum of all others")
-    page.get_by_role("table", name="Hosts").get_by_role("button", name="web-003").click()
-    expect(page.locator(".side.baseline")).to_contain_text("Host is not web-003")
+    page.get_by_role("table", name="Hosts").get_by_role("button", name=SLOW).click()
+    expect(page.locator(".side.baseline")).to_contain_text(f"Host is not {SLOW}")
     frames = page.get_by_role("table", name="Frames")
-    expect(frames.get_by_text("take_lock", exact=True)).to_be_visible()
-    assert _row(frames, "take_lock")[1:3] == ["25.0 %", "68.1 %"]
+    expect(frames.get_by_text("lock_wait", exact=True)).to_be_visible()
+    shares = [percent(side.share("lock_wait"), 1) for side in _sides(fleet_rows)]
+    assert _row(frames, "lock_wait")[1:3] == shares
 
 
 def test_the_colours_of_a_change_are_its_own(fleet: Serving, page: Page) -> None:

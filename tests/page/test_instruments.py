@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.page import world
+from tests.page.recording import duration, has_size, intervals
+from tests.page.shown import boxed, expect_shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
+    from tests.page.recording import Row
     from tests.serving import Serving
 
 pytestmark = pytest.mark.browser
@@ -40,32 +44,53 @@ def _picture(canvas: Locator) -> str:
     return str(canvas.evaluate("canvas => canvas.toDataURL()"))
 
 
-def test_every_part_of_a_bar_tells_its_rows(fleet: Serving, page: Page) -> None:
+def test_every_part_of_a_bar_tells_its_rows(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
     """Rows of a minute are drawn as wide as a minute, and all of it answers to the pointer."""
     _open(page, fleet)
-    for part, told in ((".heatmap", "events"), (".timeline", "db")):
-        tip = page.locator(f"{part} .tip")
-        # From pixel to pixel over what is more than a minute's width.
-        for x in range(600, 640, 4):
-            page.locator(f"{part} canvas").hover(
-                position={"x": x, "y": 90 if told[0] == "e" else 40}
-            )
-            expect(tip).to_contain_text(told)
-            assert not re.search(r"\b0 events", tip.inner_text())
-            assert re.search(r"\d\d:\d\d:\d\d \S \d\d:\d\d:\d\d UTC", tip.inner_text())
+    slots, sums = _by_minute(fleet_rows)
+    for x in range(700, 740, 4):  # From pixel to pixel over what is more than a minute's width.
+        times, sizes, events = _told(page, ".heatmap", x, 50)
+        assert re.search(r"\d\d:\d\d:\d\d \S \d\d:\d\d:\d\d UTC", times)
+        assert events in {f"{counts[sizes]:,} events" for counts in slots.values()} - {"0 events"}
+        times, *told = _told(page, ".timeline", x, 40)
+        assert re.search(r"\d\d:\d\d:\d\d \S \d\d:\d\d:\d\d UTC", times)
+        assert {line.strip() for line in told} in sums.values()
 
 
-def test_a_narrow_box_holds_the_rows_that_are_drawn_there(fleet: Serving, page: Page) -> None:
+def _told(page: Page, part: str, x: int, y: int) -> list[str]:
+    page.locator(f"{part} canvas").hover(position={"x": x, "y": y})
+    return page.locator(f"{part} .tip").inner_text().splitlines()
+
+
+def _by_minute(rows: list[Row]) -> tuple[dict[str, Counter[str]], dict[str, set[str]]]:
+    """What should be told of each minute: how many waits of each size, and each process's sum."""
+    slots: dict[str, Counter[str]] = {}
+    sums: dict[str, Counter[str]] = {}
+    for row in rows:
+        counts = slots.setdefault(row["time"], Counter())
+        for k, count in enumerate(row["lengths"]):
+            counts[f"{duration(2**k)} to {duration(2 ** (k + 1))}"] += count
+        sums.setdefault(row["time"], Counter())[row["process"]] += row["elapsed"]
+    lines = {
+        time: {f"{duration(us)}  {process}" for process, us in one.items()}
+        for time, one in sums.items()
+    }
+    return slots, lines
+
+
+def test_a_narrow_box_holds_the_rows_that_are_drawn_there(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
     """Whichever half of a cell a box begins and ends in, the cell's rows are in it."""
     _open(page, fleet)
-    frames = page.get_by_role("table", name="Frames")
-    for x in (600, 607, 614):
-        _drag(page, page.locator(".heatmap canvas"), (x, 88), (x + 5, 91))
+    for x in (700, 707, 714):
+        _drag(page, page.locator(".heatmap canvas"), (x, 48), (x + 5, 51))
         expect(page).to_have_url(re.compile("box=lengths,"))
-        expect(frames.get_by_text(world.HOSTILE, exact=True)).to_be_visible()
-        expect(frames.get_by_text("do_fsync", exact=True)).to_be_hidden()
+        expect_shown(page, *boxed(page, fleet_rows))
         page.keyboard.press("Escape")
-        expect(frames.get_by_text("do_fsync", exact=True)).to_be_visible()
+        expect_shown(page, fleet_rows)
 
 
 def test_an_upright_drag_is_a_box_and_no_click(fleet: Serving, page: Page) -> None:
@@ -142,7 +167,8 @@ def test_a_box_on_values_is_shared_with_its_column(
 def test_the_declared_heatmap_comes_back(server: Serving, page: Page) -> None:
     """A range without rows, or without histograms, says nothing about the next one."""
     end, range_ = world.past(5)
-    world.minutely(server, end, "offcputime", [world.MIXED])
+    rows = intervals()[0]
+    world.minutely(server, end, "offcputime", rows)
     _, nothing = world.past(6)
     title = page.locator(".heatmap strong")
     _open(page, server, nothing)
@@ -152,20 +178,23 @@ def test_the_declared_heatmap_comes_back(server: Serving, page: Page) -> None:
     page.get_by_label("From", exact=True).fill(start)
     page.get_by_label("To", exact=True).fill(stop)
     page.get_by_role("button", name="Show this range").click()
-    expect(page.locator(".figures")).to_contain_text("59 rows")
+    expect(page.locator(".figures")).to_contain_text(f"{59 * len(rows):,} rows")
     expect(title).to_have_text("Wait lengths")
 
 
 def test_rows_of_a_box_are_said_to_be_whole(server: Serving, page: Page) -> None:
-    """A row holds all that it sums: a box of its short waits shows its long one, and says so."""
+    """A row holds all that it sums: a box of its short waits shows its long ones, and says so."""
     end, range_ = world.past(7)
-    world.minutely(server, end, "offcputime", [world.MIXED])
+    rows = intervals()[0]
+    world.minutely(server, end, "offcputime", rows)
     start, stop = (end.timestamp() - 3600) * 1e6, end.timestamp() * 1e6
     notices = page.locator(".notices")
     _open(page, server, range_)
     expect(notices).not_to_contain_text("counted whole")
     _open(page, server, f"{range_}&box={start:.0f},{stop:.0f},512,2048")
-    expect(page.locator(".figures")).to_contain_text("59 rows")
+    left = [row for row in rows if has_size(row, 512, 2048)]
+    assert 0 < len(left) < len(rows)
+    expect_shown(page, left * 59)
     expect(notices).to_contain_text("rows with any of the chosen sizes are counted whole")
 
 

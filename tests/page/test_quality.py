@@ -6,28 +6,33 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.page.world import HOSTS, MINUTES, SLOW, reports
+
 if TYPE_CHECKING:
+    from tests.page.recording import Row
     from tests.serving import Serving
 
 
-def test_losses_are_shares_of_what_there_was(fleet: Serving) -> None:
-    """44 reports of one lost stack beside 295 waits; 15 of 59 minutes without a report."""
+def test_losses_are_shares_of_what_there_was(fleet: Serving, fleet_rows: list[Row]) -> None:
+    """Lost stacks beside the waits that arrived; minutes without a report beside all minutes."""
     answer = fleet.get("/api/v1/quality/offcputime", **{"from": "now-90m"}).json()
     assert answer["agents"] == 3
-    assert {lack["host"] for lack in answer["lacks"]} == {"web-003"}
+    assert {lack["host"] for lack in answer["lacks"]} == {SLOW}
+    said = [row for row in reports(fleet_rows) if row["hostname"] == SLOW]
     lost = next(lack for lack in answer["lacks"] if lack["column"] == "lost_stacks_full")
-    assert lost["count"] == 44
-    assert lost["share"] == pytest.approx(44 / (295 + 44))
+    assert lost["count"] == sum(row["lost_stacks_full"] for row in said)
+    waits = sum(row["count"] for row in fleet_rows if row["hostname"] == SLOW)
+    assert lost["share"] == pytest.approx(lost["count"] / (waits + lost["count"]))
     silent = next(lack for lack in answer["lacks"] if lack["column"] == "elapsed")
     assert silent["count"] == 15
-    assert silent["share"] == pytest.approx(15 / 59)
+    assert silent["share"] == pytest.approx(15 / MINUTES)
 
 
 def test_other_hosts_losses_are_not_told(fleet: Serving) -> None:
     """A filter by host holds for the banner too; other filters do not hide a loss."""
-    whole = fleet.get("/api/v1/quality/offcputime", hostname="web-001").json()
+    whole = fleet.get("/api/v1/quality/offcputime", hostname=HOSTS[0]).json()
     assert whole["lacks"] == []
-    spoilt = fleet.get("/api/v1/quality/offcputime", hostname="web-003", process="db").json()
+    spoilt = fleet.get("/api/v1/quality/offcputime", hostname=SLOW, process="shopdb").json()
     assert spoilt["agents"] == 1
     assert len(spoilt["lacks"]) == 2
 

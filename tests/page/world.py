@@ -1,85 +1,91 @@
-"""Rows whose sums are known, for tests that compare what the page says with what was sent."""
+"""What the page is shown: rows of the recording, and what a recording of one host cannot hold.
+
+Made up are only the host that is ill, the reports of agents, a name that is markup, and rows of
+categories or shapes that were not recorded; each says so below.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from tests.page.recording import by_host, has, intervals
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from playwright.sync_api import Page
-
+    from tests.page.recording import Row
     from tests.serving import Serving
 
-SYNC = "main;write_log;fsync [libc.so.6];do_fsync_[k];io_schedule_[k]"
-LOCK = "main;take_lock;pthread_mutex_lock [libc.so.6];futex_wait_[k]"
-DEEP = "main;eval;eval;eval;futex_wait_[k]"
-# Kernel names are what their authors chose; a process may call itself anything.
+# Short of an hour, so that no row leaves "last 1 h" while the tests run.
+MINUTES = 45
+HOSTS = ("shop-1", "shop-2", "shop-3")
+SLOW = "shop-3"
+# Made up: the kernel's names are what their authors chose, and a process may call itself anything.
 HOSTILE = "<img src=x onerror=alert(1)>"
 
-# process, stack, microseconds: 10 s in all, 60 % of it in fsync.
-ROWS = [
-    ("db", SYNC, 6_000_000),
-    ("db", LOCK, 1_500_000),
-    ("web", LOCK, 1_000_000),
-    ("web", DEEP, 1_000_000),
-    (HOSTILE, f"main;{HOSTILE}", 500_000),
-]
+
+def host(end: datetime) -> list[Row]:
+    """The recording as it was made, on one host, up to `end`; and the row with a hostile name."""
+    rows: list[Row] = []
+    for k, interval in enumerate(reversed(intervals())):
+        time = (end - timedelta(seconds=10 * k)).isoformat()
+        rows += [row | {"hostname": "shop-1", "time": time} for row in interval]
+    hostile = {"process": HOSTILE, "stack": f"main;{HOSTILE}"}
+    return [*rows, rows[0] | hostile]
 
 
-def body(hostname: str, time: datetime, scale: float = 1) -> dict[str, Any]:
-    rows = [
-        {"process": process, "pid": 1, "stack": stack, **_wait(int(elapsed * scale))}
-        for process, stack, elapsed in ROWS
-    ]
-    return {"hostname": hostname, "time": time.isoformat(), "offcputime": rows}
+def fleet(now: datetime) -> list[Row]:
+    """Three hosts for most of an hour, an interval of the recording each minute.
 
-
-def _wait(elapsed: int) -> dict[str, Any]:
-    """One wait: its time, and the same as a histogram."""
-    slots = [0] * elapsed.bit_length()
-    slots[-1] = 1
-    return {"elapsed": elapsed, "lengths": slots}
-
-
-def fill(server: Serving) -> None:
-    """One batch of ROWS from one host, five minutes ago."""
-    server.post(body("web-001", datetime.now(UTC) - timedelta(minutes=5)))
-
-
-def texts(page: Page, selector: str) -> list[str]:
-    return [text.strip() for text in page.locator(selector).all_inner_texts()]
-
-
-def fleet(server: Serving) -> None:
-    """An hour of three hosts, five rows a minute; on web-003 locks take ten times as long.
-
-    Its agent says that one stack in six was lost, and missed a quarter of an hour.
+    Each host begins elsewhere in it, so that no two are alike. Made up: on the slow one locks take
+    fifty times as long. The recording is of one host, and that was well.
     """
-    now = datetime.now(UTC)
-    for host in ("web-001", "web-002", "web-003"):
-        slow = host == "web-003"
-        batch: dict[str, Any] = {"hostname": host, "time": now.isoformat()}
-        batch |= {"offcputime": [], "agent": []}
-        for minute in range(59, 0, -1):
-            time = (now - timedelta(minutes=minute)).isoformat()
-            batch["offcputime"] += [row | {"time": time} for row in _rows(slow=slow)]
-            if not slow or not 20 <= minute < 35:
-                batch["agent"].append(_report(lost=slow) | {"time": time})
-        server.post(batch)
-
-
-def _rows(*, slow: bool) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = body("", datetime.now(UTC))["offcputime"]
-    if slow:
-        rows[1] |= _wait(rows[1]["elapsed"] * 10)
+    rows = []
+    for k, hostname in enumerate(HOSTS):
+        for minute in range(MINUTES, 0, -1):
+            interval = intervals()[(minute + 7 * k) % len(intervals())]
+            place = {"hostname": hostname, "time": (now - timedelta(minutes=minute)).isoformat()}
+            slow = hostname == SLOW
+            rows += [(_held(row) if slow else row) | place for row in interval]
     return rows
 
 
-def _report(*, lost: bool) -> dict[str, Any]:
-    report = {"probe": "offcputime", "state": "running", "elapsed": 60_000_000, "row_count": 5}
-    return report | ({"lost_stacks_full": 1} if lost else {})
+def _held(row: Row) -> Row:
+    """The row of a host whose locks are held too long."""
+    if not has(row, "lock_wait"):
+        return row
+    return row | {"elapsed": row["elapsed"] * 50, "lengths": [0] * 5 + row["lengths"]}
+
+
+def reports(rows: Iterable[Row]) -> list[Row]:
+    """What an agent would say of each minute: made up, as only its rows were recorded.
+
+    The slow host's agent lost a stack for every five waits, and missed a quarter of an hour.
+    """
+    found = []
+    for hostname, some in by_host(rows).items():
+        times = sorted({row["time"] for row in some}, reverse=True)
+        for minute, time in enumerate(times, start=1):
+            if hostname != SLOW or not 20 <= minute < 35:
+                sent = [row for row in some if row["time"] == time]
+                report = {"hostname": hostname, "time": time, "probe": "offcputime"}
+                report |= {"state": "running", "elapsed": 60_000_000, "row_count": len(sent)}
+                lost = sum(row["count"] for row in sent) // 5 if hostname == SLOW else 0
+                found.append(report | {"lost_stacks_full": lost})
+    return found
+
+
+def send(server: Serving, table: str, rows: Iterable[Row]) -> None:
+    """One batch from each host, its stacks by index, as an agent sends them."""
+    for hostname, some in by_host(rows).items():
+        index: dict[str, int] = {}
+        batch = [{key: value for key, value in row.items() if key != "hostname"} for row in some]
+        for row in batch:
+            if "stack" in row:
+                row["stack"] = index.setdefault(row["stack"], len(index))
+        time = some[0]["time"]
+        server.post({"hostname": hostname, "time": time, "stacks": list(index), table: batch})
 
 
 def past(days: int, minutes: int = 60) -> tuple[datetime, str]:
@@ -98,6 +104,9 @@ def minutely(
     server.post({"hostname": "web-001", "time": times[0], table: every})
 
 
+# For rows without histograms, which the recording has none of, and for those with two sizes alone.
+SYNC = "main;write_log;fsync [libc.so.6];do_fsync_[k];io_schedule_[k]"
+LOCK = "main;take_lock;pthread_mutex_lock [libc.so.6];futex_wait_[k]"
 # Ten short waits and a long one in a single row: its histogram holds both sizes, its time is a sum.
 MIXED = {
     "process": "mixed",

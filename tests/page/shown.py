@@ -1,0 +1,56 @@
+"""What the page asks for by its address, and whether it shows just that."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from tests.page.recording import Profile, duration, has_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from playwright.sync_api import Page
+
+    from tests.page.recording import Row
+
+
+def chosen(page: Page, rows: Iterable[Row]) -> list[Row]:
+    """The rows of the range that the page's address gives."""
+    found = re.search(r"\bfrom=(20[^&]+)&to=([^&]+)", page.url)
+    assert found, page.url
+    start, end = map(datetime.fromisoformat, found.groups())
+    return _within(rows, start, end)
+
+
+def boxed(page: Page, rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows with waits of the sizes of the address's box: in its time, and in all the range."""
+    found = re.search(r"\bbox=lengths,([\d.]+),([\d.]+),([\d.]+),([\d.]+)", page.url)
+    assert found, page.url
+    begin, stop, low, high = map(float, found.groups())
+    sized = [row for row in rows if has_size(row, low, high)]
+    start, end = (datetime.fromtimestamp(us / 1e6, UTC) for us in (begin, stop))
+    return _within(sized, start, end), sized
+
+
+def _within(rows: Iterable[Row], start: datetime, end: datetime) -> list[Row]:
+    return [row for row in rows if start <= datetime.fromisoformat(row["time"]) < end]
+
+
+def expect_shown(page: Page, rows: list[Row], timeline: list[Row] | None = None) -> None:
+    """Table and timeline are of these rows and no others.
+
+    The timeline goes on on both sides of a box: it is of `timeline`, where that is given.
+    """
+    drawn, summed = Profile(rows if timeline is None else timeline), Profile(rows)
+    assert summed.total
+    expect(page.locator(".figures")).to_have_text(drawn.figures)
+    split = [f"{path[0]} {duration(value)}" for path, value in drawn.nodes.items() if not path[1:]]
+    legend = page.locator(".timeline .legend > *").all_inner_texts()
+    assert sorted(legend) == sorted(split)
+    most = max(total for _, total in summed.frames.values())
+    first = page.get_by_role("table", name="Frames").locator("tbody tr").first
+    expect(first.locator("td").last).to_have_text(duration(most))
