@@ -25,10 +25,13 @@ store.follow(() => {
   search.update();
   view.update();
 });
-document.querySelector("#place")!.append(search.element, notices.element, view.element);
+document
+  .querySelector("#place")!
+  .append(search.element, notices.element, view.element);
 const canvas = view.element.querySelector("canvas")!;
 const input = search.element.querySelector("input")!;
-let answer: FlameAnswer;
+/** Where to click: worked out while loading, as it is for the others. */
+let middle = 0;
 
 /** Until what was typed is searched for. */
 async function type(text: string): Promise<void> {
@@ -40,27 +43,27 @@ async function type(text: string): Promise<void> {
 }
 
 /** Where the middle of the widest child of the root is, as a share of the width. */
-function widest(): number {
-  const { level, value } = answer;
-  let [at, best, middle] = [0, 0, 0];
+function widest({ level, value }: FlameAnswer): number {
+  let [at, best, found] = [0, 0, 0];
   for (let i = 1; i < level.length; i++) {
     if (level[i] !== 1) continue;
-    if (value[i]! > best) [best, middle] = [value[i]!, at + value[i]! / 2];
+    if (value[i]! > best) [best, found] = [value[i]!, at + value[i]! / 2];
     at += value[i]!;
   }
-  return middle / value[0]!;
+  return found / value[0]!;
 }
 
 offer({
   load(text) {
-    answer = JSON.parse(text);
+    const answer: FlameAnswer = JSON.parse(text);
+    middle = widest(answer);
     const source = flameSource(answer, 0, "benchmark");
     notices.say("stacks", unknownNotices(source.tree));
     view.setSource(source);
   },
   zoom() {
     const box = canvas.getBoundingClientRect();
-    const clientX = box.left + widest() * box.width;
+    const clientX = box.left + middle * box.width;
     const place = { clientX, clientY: box.top + 27, bubbles: true };
     canvas.dispatchEvent(new MouseEvent("click", place));
   },
