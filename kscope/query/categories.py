@@ -27,7 +27,7 @@ def category_answer(category: Category) -> dict[str, Any]:
         "table": category.table,
         "prettyname": category.prettyname,
         "description": category.description,
-        "columns": [_column(column) for column in category.all_columns],
+        "columns": [_column(category, column) for column in category.all_columns],
         "charts": [_chart(category, chart) for chart in category.charts],
         "retention": category.retention,
         "rollup": [{"bucket": each.bucket, "keep": each.keep} for each in category.rollup],
@@ -35,7 +35,8 @@ def category_answer(category: Category) -> dict[str, Any]:
     }
 
 
-def _column(column: Column) -> dict[str, Any]:
+def _column(category: Category, column: Column) -> dict[str, Any]:
+    """`optional` is what a row may leave out: what has a default, and what the envelope says."""
     return {
         "name": column.name,
         "type": column.type.name,
@@ -43,6 +44,7 @@ def _column(column: Column) -> dict[str, Any]:
         "prettyname": column.prettyname,
         "unit": column.unit or column.type.unit,
         "help": column.help,
+        "optional": column.optional or column not in category.columns,
     }
 
 

@@ -30,7 +30,8 @@ def _refer(name: str) -> dict[str, Any]:
 
 
 _COLUMN = _object(
-    dict.fromkeys(("name", "type", "role", "prettyname", "unit", "help"), _TEXT),
+    dict.fromkeys(("name", "type", "role", "prettyname", "unit", "help"), _TEXT)
+    | {"optional": {"type": "boolean"}},
 )
 _CHART = _object(
     {"kind": _TEXT, "title": _TEXT}, **dict.fromkeys(("value", "stack", "by", "unit"), _TEXT)

@@ -357,9 +357,22 @@ def test_a_script_is_told_how_to_send(built_page: None, browser: Browser, tmp_pa
     )
     with serving(tmp_path, "--config", config) as server:
         page = browser.new_page(http_credentials={"username": "", "password": token})
-        page.goto(f"{server.read}/?table=marker")
-        line = page.locator(".command code").inner_text(timeout=15_000)
-        assert server.ingest in line
-        subprocess.run(["sh", "-c", line.replace("TOKEN", token)], check=True, capture_output=True)
-        expect(page.locator(".figures")).to_contain_text("1 rows", timeout=15_000)
+        for table in ("marker", "pressure"):
+            page.goto(f"{server.read}/?table={table}")
+            line = page.locator(".command code").inner_text(timeout=15_000)
+            assert server.ingest in line
+            # A default of the category's stands in for what a row need not say.
+            assert "stalled" not in line
+            command = ["sh", "-c", line.replace("TOKEN", token)]
+            subprocess.run(command, check=True, capture_output=True)
+            expect(page.locator(".figures")).to_contain_text("1 rows", timeout=15_000)
         page.close()
+
+
+def test_rows_about_agents_come_with_any_agent(server: Serving, page: Page) -> None:
+    """Nobody is told to write such rows: a first visit says what sends them."""
+    page.goto(f"{server.read}/?table=agent")
+    first = page.locator(".empty.first")
+    expect(first).to_contain_text("Every agent sends these")
+    commands = first.locator(".command code")
+    expect(commands).to_have_text([f"kscope agent offcputime --server {server.ingest}"])

@@ -16,6 +16,11 @@ interface ServerInfo {
   token: boolean;
 }
 
+/** What agents say of themselves has no probe of its own: any agent brings it. */
+const AGENTS = "agent";
+/** The category whose recording comes with Kernelscope, and the probe that most begin with. */
+const RECORDED = "offcputime";
+
 function command(text: string): HTMLElement {
   const copy = button("copy", () => void copyFrom(copy, text));
   return h("div", { class: "command" }, h("code", {}, text), copy);
@@ -38,17 +43,23 @@ async function firstVisit(context: Context): Promise<HTMLElement> {
   const agent = `--server ${address}${server?.token ? " --token-file FILE" : ""}`;
   const bearer = server?.token ? ' -H "Authorization: Bearer TOKEN"' : "";
   const body = `{"hostname": "$(hostname)", "${one.table}": [${exampleRow(one)}]}`;
+  const start = "Start an agent on the host that you want to look into, as root:";
   const how = one.has_probe
     ? [
-        h("p", {}, "Start an agent on the host that you want to look into, as root:"),
+        h("p", {}, start),
         command(`kscope agent ${one.table} ${agent}`),
         h("p", {}, "No host at hand? Play the off-CPU times that come recorded with Kernelscope:"),
-        command(`kscope agent offcputime --replay bundled --history 3600 ${agent}`),
+        command(`kscope agent ${RECORDED} --replay bundled --history 3600 ${agent}`),
       ]
-    : [
-        h("p", {}, "Nothing has sent rows of this type yet. Any script can, with one POST:"),
-        command(`curl ${address}${bearer} -d "${body.replaceAll('"', '\\"')}"`),
-      ];
+    : one.table === AGENTS
+      ? [
+          h("p", {}, `Every agent sends these beside what its probe sees. ${start}`),
+          command(`kscope agent ${RECORDED} ${agent}`),
+        ]
+      : [
+          h("p", {}, "Nothing has sent rows of this type yet. Any script can, with one POST:"),
+          command(`curl ${address}${bearer} -d "${body.replaceAll('"', '\\"')}"`),
+        ];
   return h(
     "div",
     { class: "empty first" },
@@ -83,13 +94,14 @@ const EXAMPLES: Record<string, unknown> = {
   timestamp: "2026-01-31T12:00:00Z",
 };
 
+/** The shortest row that is taken, for a line that can be read; all of it where nothing must be. */
 function exampleRow(one: Category): string {
-  const values = one.columns
-    .filter((each) => each.name !== "time" && each.name !== "hostname")
-    .map((each) => {
-      const text = ["string", "label", "text"].includes(each.type);
-      return [each.name, EXAMPLES[each.type] ?? (text ? each.name : 1)];
-    });
+  const own = one.columns.filter((each) => each.name !== "time" && each.name !== "hostname");
+  const needed = own.filter((each) => !each.optional);
+  const values = (needed.length ? needed : own).map((each) => {
+    const text = ["string", "label", "text"].includes(each.type);
+    return [each.name, EXAMPLES[each.type] ?? (text ? each.name : 1)];
+  });
   return JSON.stringify(Object.fromEntries(values));
 }
 

@@ -7,6 +7,8 @@ export interface Column {
   prettyname: string;
   unit: string;
   help: string;
+  /** A row may leave it out. */
+  optional: boolean;
 }
 
 export interface Chart {
