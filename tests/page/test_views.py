@@ -35,6 +35,12 @@ def _open(page: Page, server: Serving, query: str = "") -> None:
     expect(page.locator(".figures")).to_contain_text("rows")
 
 
+def _heatmap(page: Page) -> Locator:
+    """The heatmap's canvas, once there is something drawn on it."""
+    page.wait_for_load_state("networkidle")
+    return page.locator(".heatmap canvas")
+
+
 def _row(table: Locator, name: str) -> list[str]:
     row = table.locator("tbody tr").filter(has=table.page.get_by_text(name, exact=True)).first
     expect(row).to_be_visible()
@@ -75,7 +81,7 @@ def test_a_box_on_the_heatmap_bounds_everything_else(
     _open(page, fleet)
     expect_shown(page, fleet_rows)
     # The largest sizes: threads that wait for seconds.
-    _drag(page, page.locator(".heatmap canvas"), (0.4, 0.03), (0.7, 0.1))
+    _drag(page, _heatmap(page), (0.4, 0.03), (0.7, 0.1))
     expect(page).to_have_url(re.compile(r"box=lengths,\d+"))
     left, sized = boxed(page, fleet_rows)
     assert 0 < len(left) < len(sized) < 0.1 * len(fleet_rows)
@@ -89,7 +95,7 @@ def test_a_box_on_the_heatmap_bounds_everything_else(
 def test_two_clicks_on_the_heatmap_are_a_box_too(fleet: Serving, page: Page) -> None:
     """As in FlameScope: one click begins, another ends."""
     _open(page, fleet)
-    canvas = page.locator(".heatmap canvas")
+    canvas = _heatmap(page)
     canvas.click(position={"x": 300, "y": 5})
     canvas.click(position={"x": 600, "y": 80})
     expect(page).to_have_url(re.compile(r"box=lengths,\d+"))
