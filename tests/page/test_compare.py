@@ -91,6 +91,31 @@ def test_two_sides_stand_beside_each_other(
     expect(after).to_be_visible()
 
 
+def test_the_tooltip_counts_the_events_of_both_sides(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
+    """Of the whole and of any frame, also where the sides are swapped."""
+    _open(page, fleet, f"{AGAINST}&sides=1")
+    was, now = _sides(fleet_rows)
+    path = now.matches("^lock_acquire$")[0]
+    graphs = page.get_by_role("application", name="Differential flame graph")
+    counts = {len(path): (was.count(path), now.count(path))}
+    counts[0] = (was.events.total(), now.events.total())
+
+    def tell(side: int, depth: int, before: int, after: int) -> None:
+        graph = graphs.nth(side)
+        x = now.middle(path) * graph.evaluate("graph => graph.clientWidth")
+        graph.hover(position={"x": x, "y": 18 * depth + 9})
+        events = re.compile(rf"before .*, {before:,} events?\s*after .*, {after:,} events?")
+        expect(page.locator(".flame .tip").nth(side)).to_contain_text(events)
+
+    for depth, (before, after) in counts.items():
+        tell(1, depth, before, after)
+    page.get_by_role("button", name="swap").click()
+    for depth, (before, after) in counts.items():
+        tell(0, depth, after, before)
+
+
 def test_a_baseline_can_be_typed(fleet: Serving, page: Page) -> None:
     """Any range will do, also one that the timeline does not reach."""
     _open(page, fleet, "&view=compare&base.from=same")

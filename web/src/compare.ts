@@ -5,7 +5,7 @@ import { baselineRange, CompareHead, type Answers } from "./comparehead";
 import type { Context } from "./context";
 import { h } from "./dom";
 import { filterKey } from "./filters";
-import { makeTree, total, type Tree } from "./flame/tree";
+import { total, type Tree } from "./flame/tree";
 import { compared } from "./flame/transform";
 import { FlameView } from "./flameview";
 import { Loader } from "./loader";
@@ -13,7 +13,7 @@ import type { Notices } from "./notices";
 import type { Part } from "./part";
 import { iso } from "./ranges";
 import type { SearchBox } from "./search";
-import { flameQuery, groupLevels, namesOfGroups, subject } from "./source";
+import { flameQuery, flameTree, groupLevels, namesOfGroups, subject } from "./source";
 import type { FlameAnswer } from "./types";
 
 /** What the drawn tree was made of: while none of it changes, only zoom and search do. */
@@ -100,10 +100,8 @@ export class CompareView implements Part {
 
   private setSides(before: FlameAnswer, after: FlameAnswer): void {
     const { relative, swap, table } = this.context.store.state;
-    const [oldTree, nowTree] = (swap ? [after, before] : [before, after]).map(treeOf) as [
-      Tree,
-      Tree,
-    ];
+    const [old, now] = swap ? [after, before] : [before, after];
+    const [oldTree, nowTree] = [flameTree(old), flameTree(now)];
     const share = (tree: Tree) => (total(tree) ? 1 / total(tree) : 0);
     const scale: [number, number] = relative ? [share(oldTree), share(nowTree)] : [1, 1];
     const tree = compared(oldTree, nowTree, scale);
@@ -122,10 +120,6 @@ export class CompareView implements Part {
   next(direction: 1 | -1): void {
     this.flame.next(direction);
   }
-}
-
-function treeOf(answer: FlameAnswer): Tree {
-  return makeTree(answer.names, answer.name, answer.level, [answer]);
 }
 
 function emptySides(before: FlameAnswer, after: FlameAnswer) {

@@ -41,12 +41,16 @@ export function subject(context: Context): string {
 }
 
 export function flameSource(answer: FlameAnswer, groups: number, of: string): Source {
+  const tree = flameTree(answer);
+  const groupNames = namesOfGroups(tree, groups);
+  return { of, tree, unit: answer.unit, groups, groupNames, scale: null };
+}
+
+export function flameTree(answer: FlameAnswer): Tree {
   const count = answer.count?.length ? answer.count : null;
   const sides: { value: ArrayLike<number>; self: ArrayLike<number> }[] = [answer];
   if (count) sides.push({ value: count, self: selfOf(answer.level, count) });
-  const tree = makeTree(answer.names, answer.name, answer.level, sides);
-  const groupNames = namesOfGroups(tree, groups);
-  return { of, tree, unit: answer.unit, groups, groupNames, scale: null };
+  return makeTree(answer.names, answer.name, answer.level, sides);
 }
 
 /** Per name, 1 where it names a group and never a frame; the root counts as a group. */

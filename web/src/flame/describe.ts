@@ -26,9 +26,16 @@ export function describe(tree: Tree, node: number, telling: Telling): string[] {
   lines.push(`total ${amount(value[node]!, unit)}, ${percent(value[node]!, all)} of all`);
   if (parent > 0) lines.push(`${percent(value[node]!, value[parent]!)} of its parent`);
   lines.push(`self ${amount(self[node]!, unit)}, ${percent(self[node]!, all)} of all`);
-  const events = tree.sides[1]?.value;
-  if (events && events[0] !== value[0]) lines.push(eventsText(events[node]!));
+  if (tellsEvents(tree, [0])) lines.push(eventsText(tree.sides[1]!.value[node]!));
   return lines;
+}
+
+/** Whether events are known, and other than the values; those of `sides` follow after these. */
+function tellsEvents(tree: Tree, sides: number[]): boolean {
+  return sides.some((side) => {
+    const events = tree.sides[side + sides.length];
+    return events && events.value[0] !== tree.sides[side]!.value[0];
+  });
 }
 
 function eventsText(count: number): string {
@@ -45,13 +52,13 @@ function amount(value: number, unit: string): string {
 function comparison(tree: Tree, node: number, unit: string, scale: [number, number]): string[] {
   const before = tree.sides[1]!.value;
   const after = tree.sides[2]!.value;
-  const line = (title: string, value: Float64Array) =>
-    `${title} ${amount(value[node]!, unit)}, ${percent(value[node]!, value[0]!)}`;
+  const counted = tellsEvents(tree, [1, 2]);
+  const line = (title: string, side: number) => {
+    const { value } = tree.sides[side]!;
+    const text = `${title} ${amount(value[node]!, unit)}, ${percent(value[node]!, value[0]!)}`;
+    return counted ? `${text}, ${eventsText(tree.sides[side + 2]!.value[node]!)}` : text;
+  };
   const change = after[node]! * scale[1] - before[node]! * scale[0];
   const state = !before[node] ? "appeared" : !after[node] ? "vanished" : "change";
-  return [
-    line("before", before),
-    line("after", after),
-    `${state} ${changeText(change, unit, scale)}`,
-  ];
+  return [line("before", 1), line("after", 2), `${state} ${changeText(change, unit, scale)}`];
 }

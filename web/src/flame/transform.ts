@@ -1,6 +1,6 @@
 // Trees made from trees: leaf first, callers, callees, focus, collapsed recursion.
 
-import { makeTree, outermost, type Tree } from "./tree";
+import { makeTree, outermost, type Side, type Tree } from "./tree";
 
 /** Collects nodes in preorder. */
 class Builder {
@@ -198,7 +198,10 @@ export function focused(tree: Tree, name: string): Tree {
   return builder.tree();
 }
 
-/** Two trees in one: side 0 is both together, sides 1 and 2 are the one and the other. */
+/**
+ * Two trees in one: side 0 is both together, sides 1 and 2 are the one and the other. Where either
+ * knows its events, sides 3 and 4 are those.
+ */
 export function compared(before: Tree, after: Tree, scale: [number, number]): Tree {
   const ids = new Map(after.names.map((name, id) => [name, id]));
   const names = [...after.names];
@@ -207,17 +210,21 @@ export function compared(before: Tree, after: Tree, scale: [number, number]): Tr
     return known ?? names.push(name) - 1;
   });
   const out = { name: [] as number[], level: [] as number[] };
-  const sides = [0, 1, 2].map(() => ({ value: [] as number[], self: [] as number[] }));
+  const counted = before.sides.length > 1 || after.sides.length > 1;
+  const sides = Array.from({ length: counted ? 5 : 3 }, () => ({
+    value: [] as number[],
+    self: [] as number[],
+  }));
   const add = (name: number, level: number, b: number, a: number): void => {
     out.name.push(name);
     out.level.push(level);
-    const old = before.sides[0]!;
-    const now = after.sides[0]!;
     for (const key of ["value", "self"] as const) {
-      const [was, is] = [b < 0 ? 0 : old[key][b]!, a < 0 ? 0 : now[key][a]!];
+      const [was, is] = [weight(before, 0, key, b), weight(after, 0, key, a)];
       sides[0]![key].push(was * scale[0] + is * scale[1]);
       sides[1]![key].push(was);
       sides[2]![key].push(is);
+      sides[3]?.[key].push(weight(before, 1, key, b));
+      sides[4]?.[key].push(weight(after, 1, key, a));
     }
   };
   const stack: [number, number, number][] = [[before.n ? 0 : -1, after.n ? 0 : -1, 0]];
@@ -240,4 +247,9 @@ export function compared(before: Tree, after: Tree, scale: [number, number]): Tr
     for (const [, [oldChild, newChild]] of sorted) stack.push([oldChild, newChild, level + 1]);
   }
   return makeTree(names, out.name, out.level, sides);
+}
+
+/** Nothing where the tree has no such node, or not that side. */
+function weight(tree: Tree, side: number, key: keyof Side, node: number): number {
+  return tree.sides[side]?.[key][node] ?? 0;
 }

@@ -2,7 +2,7 @@
 
 /**
  * One set of weights over the nodes. Side 0 is what is drawn; side 1 how many events it sums, where
- * that is known. A comparison adds its two sides instead.
+ * that is known. A comparison has other sides; see `compared`.
  */
 export interface Side {
   value: Float64Array;
