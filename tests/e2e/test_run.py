@@ -68,7 +68,8 @@ def started(
     log = clone.parent / "output"
     with log.open("w") as output:
         process = subprocess.Popen(
-            ["scripts/run", *map(str, arguments)],
+            # Tests that run in the background ignore Ctrl-C, and so would all that they start.
+            ["env", "--default-signal=INT", "scripts/run", *map(str, arguments)],
             cwd=clone,
             env=os.environ | {"KSCOPE_PORT": "0", "PATH": f"{first}{os.environ['PATH']}"},
             stdin=subprocess.DEVNULL,
