@@ -278,12 +278,16 @@ class SQLiteEngine:
         slots.give_back()
 
     def _end_query(self, connection: Any, slots: Slots) -> None:
-        """Nobody waits for the answer any more. The connection is lent again once it is idle."""
+        """Nobody waits for the answer any more. The connection is lent again once it is idle.
+
+        The thread keeps what it gave last. Where that is rows half read, their statement goes on,
+        and every further one would be ended with it: so what is waited for gives nothing.
+        """
 
         async def settle() -> None:
             raw = connection.raw_connection
             timer = _Interrupts(raw, 0)
-            through = asyncio.ensure_future(raw.execute_fetchall("SELECT 1"))
+            through = asyncio.ensure_future(raw.rollback())
             await asyncio.wait([through])
             timer.cancel()
             through.exception()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -88,6 +88,34 @@ def test_a_question_that_is_given_up_before_it_began_ends(database: Database) ->
                 await asyncio.gather(*(store.reader.fetch(one) for _ in range(8)))
 
     asyncio.run(run())
+
+
+def test_rows_that_are_given_up_as_they_come_spoil_no_other_question(database: Database) -> None:
+    """Someone closed the page just when the first rows were there: the next answers are whole."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            await store.writer.write(batch(CATEGORY, ROWS))
+            count = sa.select(sa.func.count()).select_from(store.schema.categories["waits"].rows)
+            await asyncio.gather(*(store.reader.fetch(count) for _ in range(4)))
+            every = sa.select(store.schema.categories["waits"].rows)
+            given_up = [asyncio.ensure_future(_first(store, every)) for _ in range(4)]
+            await asyncio.sleep(0)
+            # The rows come while nobody looks, so that they and the end of the wait meet.
+            time.sleep(0.1)  # noqa: ASYNC251
+            for each in given_up:
+                each.cancel()
+            await asyncio.wait(given_up)
+            answers = await asyncio.gather(*(store.reader.fetch(count) for _ in range(8)))
+            assert [answer[0][0] for answer in answers] == [len(ROWS)] * 8
+
+    asyncio.run(run())
+
+
+async def _first(store: Store, statement: sa.Select[Any]) -> object:
+    async for row in store.reader.stream(statement):
+        return row
+    return None
 
 
 def test_reads_go_on_while_a_transaction_is_open(database: Database) -> None:
