@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -24,7 +25,6 @@ from tests.store.faults import COUNT, ROW, eventually_stored, fails_to_start, se
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _LONG = 25  # seconds
 
@@ -157,10 +157,19 @@ def hanging(server: MariaDB) -> Iterator[None]:
     """Stop the process: its connections stay open, and nothing comes."""
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
+    # Each of its threads stops when it next looks: one may answer until then.
+    tasks = Path(f"/proc/{server.process.pid}/task")
+    deadline = time.monotonic() + 10
+    while not all(_is_stopped(task) for task in tasks.iterdir()):
+        assert time.monotonic() < deadline, "it does not stop"
     try:
         yield
     finally:
         server.process.send_signal(signal.SIGCONT)
+
+
+def _is_stopped(task: Path) -> bool:
+    return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 IMPATIENT = """
