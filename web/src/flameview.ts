@@ -223,15 +223,26 @@ export class FlameView {
     return describe(this.tree, node, { unit, scale, grouped });
   }
 
-  private find({ tree, how }: Drawn): void {
-    const { search, frame, order } = this.context.store.state;
+  private find({ tree }: Drawn): void {
+    const { search, frame } = this.context.store.state;
     const { matches } = this;
     matches.find(tree, search);
     matches.tell(this.search);
-    this.table.show(order, matches.hits, `${how} ${search}`);
     this.swept = matches.hits ?? (frame ? matches.exactly(frame) : null);
     for (const graph of this.graphs) graph.highlight(this.swept);
     this.drawLegend(!!matches.hits);
+    if (tree === this.listed) this.listLater();
+    else this.list();
+    this.listed = tree;
+  }
+
+  private listed: Tree | null = null;
+  /** While someone types, the graph comes first: it is what the eye is on. */
+  private readonly listLater = afterFrame(() => this.list());
+
+  private list(): void {
+    const { search, frame, order } = this.context.store.state;
+    this.table.show(order, this.matches.hits, `${this.drawn!.how} ${search}`);
     if (frame && frame !== this.revealed) this.table.reveal(frame);
     this.revealed = frame;
   }
