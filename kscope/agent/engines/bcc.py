@@ -60,10 +60,13 @@ class BccEngine:
         self._most_events = _EVENTS
         self._broken: BaseException | None = None
         self._generation = 0
+        self._program = ""
 
     def start(self) -> None:
         bcc = load_bcc()
         kernel.mount_tracefs()
+        assert self._probe.program
+        self._program = program.read(self._probe.program)
         attached = self._offered()
         self._bpf = self._compiled(attached)
         self._symbols = Symbols(bcc.SymbolCache, free_symbols)
@@ -135,7 +138,7 @@ class BccEngine:
 
     def _offered(self) -> list[Attach]:
         """What of the probe's attach points this kernel has; KscopeError where one must be."""
-        wanted = [*self._probe.needs, *program.tracepoints(self._program())]
+        wanted = [*self._probe.needs, *program.tracepoints(self._program)]
         wanted += [attach.to for attach in self._probe.attach if not attach.define]
         missing = [place for place in dict.fromkeys(wanted) if not kernel.offers(place)]
         if missing:
@@ -144,10 +147,6 @@ class BccEngine:
                 + kernel.why_not(missing)
             )
         return [attach for attach in self._probe.attach if kernel.offers(attach.to)]
-
-    def _program(self) -> str:
-        assert self._probe.program
-        return program.read(self._probe.program)
 
     def _headers(self) -> Path:
         if "btf" in self._probe.needs or (
@@ -159,7 +158,7 @@ class BccEngine:
     def _compiled(self, attached: list[Attach]) -> Any:
         path = self._probe.program
         assert path
-        text = f"{_PRELUDE.read_text()}\n{self._program()}"
+        text = f"{_PRELUDE.read_text()}\n{self._program}"
         flags = [f"-D{name}={value}" for name, value in self._constants(attached).items()]
         return compiled(path, text, flags, self._headers())
 
@@ -260,7 +259,7 @@ class BccEngine:
             entry = {"key": key, "value": value}
             yield {name: read(entry) for name, read in self._readers.items()}
         if self._stacks:
-            parks = "BPF_HASH(waiting," in self._program()
+            parks = "BPF_HASH(waiting," in self._program
             waiting = self._bpf["waiting"] if parks else {}
             self._stacks.forget(left, waiting, self._table)
 
