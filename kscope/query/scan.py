@@ -6,6 +6,7 @@ import asyncio
 import operator
 import time
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from kscope.declare.columns import Role, Storage
 from kscope.query import regex
 from kscope.query.errors import Complaint, QueryError
-from kscope.query.expressions import as_text, exact, ids
+from kscope.query.expressions import INEXACT, as_text, exact, ids, quick_sum
 from kscope.query.filters import clause, conditions
 from kscope.query.recorded import Replayed, replayed
 from kscope.query.timerange import TimeRange
@@ -48,7 +49,7 @@ class Measure:
 
 
 def _rows(segment: Segment) -> sa.ColumnElement[Any]:
-    return sa.func.sum(segment.weight) if segment.bucket else sa.func.count()
+    return quick_sum(segment.weight) if segment.bucket else sa.func.count()
 
 
 ROWS = Measure(_rows)
@@ -59,12 +60,13 @@ def sum_of(column: Column) -> Measure:
     def stored(segment: Segment) -> sa.ColumnElement[Any]:
         return segment.table.c[column.name]
 
-    whole = column.type.storage is Storage.INTEGER
+    if column.type.storage is not Storage.INTEGER:
+        return Measure(lambda segment: sa.func.sum(stored(segment)))
     halves = (
         lambda segment: sa.func.sum(stored(segment).bitwise_rshift(_HALF)),
         lambda segment: sa.func.sum(stored(segment).bitwise_and(2**_HALF - 1)),
     )
-    return Measure(lambda segment: sa.func.sum(stored(segment)), halves=halves if whole else ())
+    return Measure(lambda segment: quick_sum(stored(segment)), halves=halves)
 
 
 # What an answer is made of is kept in memory: so many groups take some hundred megabytes.
@@ -204,11 +206,20 @@ async def _asked(
     reader: Reader, measures: Sequence[Measure], select: Select
 ) -> Sequence[Sequence[Any]]:
     try:
-        return await reader.fetch(select([measure.of for measure in measures]))
+        rows = await reader.fetch(select([measure.of for measure in measures]))
     except NumberOverflow:
         # SQLite refuses a sum beyond 64 bits: absurd values of one host must not end all answers.
-        halves = [of for measure in measures for of in (measure.halves or (measure.of,))]
-        return [_joined(row, measures) for row in await reader.fetch(select(halves))]
+        rows = None
+    if rows is not None and (reader.dialect == "sqlite" or _are_exact(rows, measures)):
+        return rows
+    halves = [of for measure in measures for of in (measure.halves or (measure.of,))]
+    return [_joined(row, measures) for row in await reader.fetch(select(halves))]
+
+
+def _are_exact(rows: Sequence[Sequence[Any]], measures: Sequence[Measure]) -> bool:
+    places = [i - len(measures) for i, measure in enumerate(measures) if measure.halves]
+    most = (max(filter(None, map(itemgetter(place), rows)), default=0) for place in places)
+    return max(most, default=0) < INEXACT
 
 
 def _joined(row: Sequence[Any], measures: Sequence[Measure]) -> list[Any]:
