@@ -76,9 +76,9 @@ def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparis
     paths = sorted(sums.keys() | base_sums.keys())
     shape = fold.shaped(paths)
     values, base_values = ([each.get(path, 0) for path in paths] for each in (sums, base_sums))
-    value, base_value = shape.totals(values), shape.totals(base_values)
+    value, base_value = shape.totals(values, base_values)
     # A value may be 0 and its stack yet be there.
-    here, there = (shape.totals([path in each for path in paths]) for each in (sums, base_sums))
+    here, there = shape.totals(*([path in each for path in paths] for each in (sums, base_sums)))
     total, base_total = value[0], base_value[0]
     # One division: a product with the rounded scale would not come out even at the root.
     scaled = question.normalised and base_total and total

@@ -89,7 +89,7 @@ def _drawn(question: FlamegraphQuestion, stacks: Stacks) -> Flamegraph:
     ordered = sorted(zip(stacks.values, stacks.events, strict=True), key=lambda each: each[0][0])
     shape = fold.shaped([path for (path, _), _ in ordered])
     values = [value for (_, value), _ in ordered]
-    value = shape.totals(values)
+    value, count = shape.totals(values, [events for _, events in ordered])
     return Flamegraph(
         table=question.scope.category.table,
         stack=question.stack.name,
@@ -101,7 +101,7 @@ def _drawn(question: FlamegraphQuestion, stacks: Stacks) -> Flamegraph:
         level=shape.level,
         value=value,
         own=shape.own(values),
-        count=shape.totals([events for _, events in ordered]),
+        count=count,
         total=value[0],
         rows=stacks.rows,
         meta=stacks.meta,
@@ -122,11 +122,10 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
 
     measures = (question.value.total, sum_of(count) if count else ROWS, ROWS)
     groups = await summed(reader, planned, by_columns(*columns), measures)
-    texts = [
-        await labels(reader, column, {key[i] for key in groups})
-        for i, column in enumerate(question.by)
-    ]
-    stacks = await frames(reader, {key[-1] for key in groups})
+    stacks, *texts = await asyncio.gather(
+        frames(reader, {key[-1] for key in groups}),
+        *(labels(reader, by, {key[i] for key in groups}) for i, by in enumerate(question.by)),
+    )
     rows = sum(counted for _, _, counted in groups.values())
     return Stacks(
         await asyncio.to_thread(_paths, groups, texts, stacks),

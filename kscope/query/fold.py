@@ -51,34 +51,49 @@ class Shape:
             own[end] += value
         return own
 
-    def totals(self, values: Iterable[Number]) -> list[Number]:
-        """Give each node the values of the paths that go through it."""
+    def totals(
+        self, values: Sequence[Number], others: Sequence[Number]
+    ) -> tuple[list[Number], list[Number]]:
+        """Give each node the values of the paths that go through it.
+
+        Of two columns, as the walk takes longer than to add.
+        """
         totals: list[Number] = [0] * len(self.name)
-        # The nodes from the root to where the walk is, in runs that have all the same total so
-        # far: the level and the node that each begins with, and its total. One lies below the root.
+        other_totals = totals.copy()
+        # The nodes from the root to where the walk is, in runs that have all the same totals so
+        # far: the level and the node that each begins with, and its sums. One lies below the root.
         levels, nodes = [-1, 0], [-1, 0]
         sums: list[Number] = [0, 0]
+        other_sums = sums.copy()
         top = 0
-        for (depth, shared, first), value in zip(
-            chain(self._paths(), [_END]), chain(values, [0]), strict=True
+        columns = (chain(values, [0]), chain(others, [0]))
+        for (depth, shared, first), value, other in zip(
+            chain(self._paths(), [_END]), *columns, strict=True
         ):
             if depth > shared:
                 # No path to come goes through what is above `shared`.
                 while levels[-1] > shared:
-                    total, length = sums.pop(), top - levels[-1] + 1
-                    node = nodes.pop()
+                    level, node = levels.pop(), nodes.pop()
+                    total, other_total = sums.pop(), other_sums.pop()
+                    length = top - level + 1
                     totals[node : node + length] = [total] * length
-                    top = levels.pop() - 1
+                    other_totals[node : node + length] = [other_total] * length
+                    top = level - 1
                     sums[-1] += total
-                length = top - shared
-                node = nodes[-1] + shared + 1 - levels[-1]
-                totals[node : node + length] = [sums[-1]] * length
+                    other_sums[-1] += other_total
+                if top > shared:
+                    length = top - shared
+                    node = nodes[-1] + shared + 1 - levels[-1]
+                    totals[node : node + length] = [sums[-1]] * length
+                    other_totals[node : node + length] = [other_sums[-1]] * length
                 levels.append(shared + 1)
                 nodes.append(first)
                 sums.append(0)
+                other_sums.append(0)
                 top = depth
             sums[-1] += value
-        return totals
+            other_sums[-1] += other
+        return totals, other_totals
 
     def parents(self) -> list[int]:
         """Give each node the node below it; the root is its own."""
@@ -113,12 +128,14 @@ def tree(stacks: Iterable[tuple[Path, Number]]) -> Tree:
     ordered = sorted(stacks, key=itemgetter(0))
     shape = shaped([path for path, _ in ordered])
     values = [value for _, value in ordered]
-    return Tree(shape.names, shape.name, shape.level, shape.totals(values), shape.own(values))
+    totals, _ = shape.totals(values, values)
+    return Tree(shape.names, shape.name, shape.level, totals, shape.own(values))
 
 
 def shaped(ordered: Sequence[Path]) -> Shape:
     """Build the tree of these paths, which come sorted."""
     frames, level = [ROOT], [0]
+    levels = list(range(1 + max(map(len, ordered), default=0)))
     shares, firsts = [], []
     before: Path = ()
     for path in ordered:
@@ -130,7 +147,7 @@ def shaped(ordered: Sequence[Path]) -> Shape:
         shares.append(shared)
         firsts.append(len(frames))
         frames += path[shared:]
-        level += range(shared + 1, len(path) + 1)
+        level += levels[shared + 1 : len(path) + 1]
         before = path
     names: defaultdict[str, int] = defaultdict(count().__next__)
     name = list(map(names.__getitem__, frames))
