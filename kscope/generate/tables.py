@@ -252,7 +252,11 @@ def _data_column(column: Column) -> sa.Column[Any]:
 
 
 def _flat(category: Category, rows: sa.Table, dictionaries: Dictionaries) -> sa.Select[Any]:
-    """The seed's flat shape, for a person at a SQL prompt."""
+    """The seed's flat shape, for a person at a SQL prompt.
+
+    Outer joins: engines leave out those whose text a question does not ask for, and none begins
+    with the texts and looks for rows of each.
+    """
     joined: sa.FromClause = rows
     shown: list[sa.ColumnElement[Any]] = []
     for column in category.all_columns:
@@ -260,11 +264,11 @@ def _flat(category: Category, rows: sa.Table, dictionaries: Dictionaries) -> sa.
         match column.type.storage:
             case Storage.STRING_ID:
                 names = dictionaries.string.alias(f"string_{column.name}")
-                joined = joined.join(names, names.c.id == stored)
+                joined = joined.outerjoin(names, names.c.id == stored)
                 shown.append(names.c.text.label(column.name))
             case Storage.STACK_ID:
                 stacks = dictionaries.stack.alias(f"stack_{column.name}")
-                joined = joined.join(stacks, stacks.c.id == stored)
+                joined = joined.outerjoin(stacks, stacks.c.id == stored)
                 shown.append(stacks.c.frames.label(column.name))
             case Storage.TIME:
                 shown.append(readable_time(stored).label(column.name))

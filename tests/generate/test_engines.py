@@ -22,6 +22,9 @@ DDL = [ROOT / "sql/generated", ROOT / "tests/cases/every_type/expected/sql/gener
 STRINGS = [(1, 11, 0, "web-001"), (2, 12, 0, "mysqld"), (3, 13, 0, "blocked")]
 FLAT = ("2026-11-23 02:46:15.288693", "web-001", "mysqld", 1234, "blocked", "main;wait", 5123, 1)
 
+# No text is looked up for it.
+NUMBERS = "SELECT elapsed FROM offcputime"
+
 ROWS = (
     f"INSERT INTO kscope_string VALUES {', '.join(str(row) for row in STRINGS)};"
     "INSERT INTO kscope_stack VALUES (-7, 0, 'main;wait');"
@@ -59,6 +62,8 @@ def test_the_flat_view_gives_the_seed_shape_back(tmp_path: Path) -> None:
         assert connection.execute(
             "SELECT time, hostname, process, pid, reason, stack, elapsed, count FROM offcputime"
         ).fetchall() == [FLAT]
+        looked_up = connection.execute(f"EXPLAIN QUERY PLAN {NUMBERS}").fetchall()
+        assert [step for *_, step in looked_up] == ["SCAN kscope_rows_offcputime"]
 
 
 def as_grafana_sends_it(query: str) -> str:
@@ -108,3 +113,5 @@ def test_the_mysql_file_runs_twice_on_mariadb(mariadb: MariaDB) -> None:
         names[0],
     )
     assert shown.strip().split("\t") == [str(value) for value in FLAT]
+    looked_up = mariadb.sql(f"EXPLAIN {NUMBERS}", names[0]).splitlines()
+    assert [line.split("\t")[2] for line in looked_up] == ["kscope_rows_offcputime"]

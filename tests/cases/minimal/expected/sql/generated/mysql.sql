@@ -48,4 +48,4 @@ CREATE TABLE IF NOT EXISTS kscope_string (
 )ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Every distinct string once; rows hold its id.';
 
 CREATE OR REPLACE VIEW forks AS SELECT TIMESTAMP'1970-01-01 00:00:00.000000' + INTERVAL (kscope_rows_forks.time) MICROSECOND AS time, string_hostname.text AS hostname, string_process.text AS process, stack_stack.frames AS stack
-FROM kscope_rows_forks INNER JOIN kscope_string AS string_hostname ON string_hostname.id = kscope_rows_forks.hostname INNER JOIN kscope_string AS string_process ON string_process.id = kscope_rows_forks.process INNER JOIN kscope_stack AS stack_stack ON stack_stack.id = kscope_rows_forks.stack;
+FROM kscope_rows_forks LEFT OUTER JOIN kscope_string AS string_hostname ON string_hostname.id = kscope_rows_forks.hostname LEFT OUTER JOIN kscope_string AS string_process ON string_process.id = kscope_rows_forks.process LEFT OUTER JOIN kscope_stack AS stack_stack ON stack_stack.id = kscope_rows_forks.stack;

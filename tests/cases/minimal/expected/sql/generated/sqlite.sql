@@ -57,4 +57,4 @@ CREATE TABLE IF NOT EXISTS kscope_string (
 DROP VIEW IF EXISTS forks;
 
 CREATE VIEW forks AS SELECT (strftime('%Y-%m-%d %H:%M:%S', kscope_rows_forks.time / 1000000, 'unixepoch') || printf('.%06d', kscope_rows_forks.time % 1000000)) AS time, string_hostname.text AS hostname, string_process.text AS process, stack_stack.frames AS stack
-FROM kscope_rows_forks JOIN kscope_string AS string_hostname ON string_hostname.id = kscope_rows_forks.hostname JOIN kscope_string AS string_process ON string_process.id = kscope_rows_forks.process JOIN kscope_stack AS stack_stack ON stack_stack.id = kscope_rows_forks.stack;
+FROM kscope_rows_forks LEFT OUTER JOIN kscope_string AS string_hostname ON string_hostname.id = kscope_rows_forks.hostname LEFT OUTER JOIN kscope_string AS string_process ON string_process.id = kscope_rows_forks.process LEFT OUTER JOIN kscope_stack AS stack_stack ON stack_stack.id = kscope_rows_forks.stack;
