@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from kscope.declare.columns import Role
 from kscope.query.errors import Complaint, QueryError, one_of
 from kscope.query.filters import Group, conditions, parse_filter, text
 from kscope.query.scope import Scope
@@ -20,7 +21,7 @@ from kscope.query.timerange import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kscope.declare.model import Category
     from kscope.query.filters import Condition
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`choices` empty: any text. A whole number has `least` and `most`."""
+    """`choices` empty: any text. A whole number has `least` and `most`.
+
+    `names` of a category are those that the parameter may choose from.
+    """
 
     name: str
     help: str
@@ -36,6 +40,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     least: int | None = None
     most: int | None = None
+    names: Callable[[Category], list[str]] | None = None
 
     def parse(self, given: str) -> Any:
         if self.least is not None:
@@ -59,8 +64,36 @@ class Parameter:
 
 FROM = Parameter("from", f"start of the range: {MOMENT_HELP}", DEFAULT_FROM)
 TO = Parameter("to", "end of the range, itself not in it; written as `from`", DEFAULT_TO)
-VALUE = Parameter("value", "the value column, or `rows` to count rows; default: the chart's")
-STACK = Parameter("stack", "the stack column; default: the chart's")
+
+
+def _columns(*roles: Role) -> Callable[[Category], list[str]]:
+    return lambda category: [column.name for column in category.with_role(*roles)]
+
+
+def _adding(category: Category) -> list[str]:
+    return [each.name for each in category.with_role(Role.VALUE) if each.type.name != "float"]
+
+
+def _or_rows(names: Callable[[Category], list[str]]) -> Callable[[Category], list[str]]:
+    return lambda category: [*names(category), "rows"]
+
+
+_VALUE = "the value column, or `rows` to count rows; default: the chart's"
+VALUE = Parameter("value", _VALUE, names=_or_rows(_columns(Role.VALUE)))
+MEASURE = Parameter(
+    "value",
+    "the value or histogram column, or `rows` to count rows; default: the chart's",
+    names=_or_rows(_columns(Role.VALUE, Role.HISTOGRAM)),
+)
+SHARE = Parameter("value", f"{_VALUE}; none of floats", names=_or_rows(_adding))
+SIZE = Parameter(
+    "value",
+    "the value or histogram column; default: the chart's",
+    names=_columns(Role.VALUE, Role.HISTOGRAM),
+)
+STACK = Parameter("stack", "the stack column; default: the chart's", names=_columns(Role.STACK))
+completable = _columns(Role.DIMENSION, Role.IDENTITY, Role.STACK)
+COLUMN = Parameter("column", "whose values", names=completable)
 _GROUPS = "any but histograms; default: the chart's"
 BY = Parameter("by", f"columns to group by, with commas between: {_GROUPS}")
 SERIES_BY = Parameter("by", f"the column to group by: {_GROUPS}; empty for one series of all")

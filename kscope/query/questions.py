@@ -178,11 +178,11 @@ async def _values(reader: Reader, asked: Asked) -> Body:
 
 
 def _completed(asked: Asked) -> Column:
-    kinds = (Role.DIMENSION, Role.IDENTITY, Role.STACK)
-    columns = {column.name: column for column in asked.category.with_role(*kinds)}
-    if asked["column"] not in columns:
-        raise complain("column", one_of("column with values to offer", asked["column"], columns))
-    return columns[asked["column"]]
+    name, allowed = asked["column"], p.completable(asked.category)
+    column = asked.category.column(name)
+    if column is None or name not in allowed:
+        raise complain("column", one_of("column with values to offer", name, allowed))
+    return column
 
 
 def _by(asked: Asked, kind: str) -> str:
@@ -247,7 +247,7 @@ _ALL = (
         "timeseries",
         "A value over time: the largest groups, and the rest as one.",
         (
-            p.VALUE,
+            p.MEASURE,
             p.SERIES_BY,
             _n("series beside the rest", 5),
             _AGGREGATE,
@@ -260,21 +260,21 @@ _ALL = (
     Question(
         "heatmap",
         "Events by time and size.",
-        (p.VALUE, _SCALE, _SLOTS, _POINTS, _TABLE_FORMAT),
+        (p.SIZE, _SCALE, _SLOTS, _POINTS, _TABLE_FORMAT),
         _heatmap,
         Heatmap,
     ),
     Question(
         "histogram",
         "Events by size, and percentiles read from them.",
-        (p.VALUE, _SCALE, _SLOTS, _TABLE_FORMAT),
+        (p.SIZE, _SCALE, _SLOTS, _TABLE_FORMAT),
         _histogram,
         Histogram,
     ),
     Question(
         "top",
         "The groups with the most.",
-        (p.VALUE, p.BY, _n("groups", 20), _AGGREGATE, _TABLE_FORMAT),
+        (p.MEASURE, p.BY, _n("groups", 20), _AGGREGATE, _TABLE_FORMAT),
         _top,
         Top,
     ),
@@ -289,7 +289,7 @@ _ALL = (
     Question(
         "hosts",
         "How far each host is from the others' median profile, and the frames that make it so.",
-        (p.VALUE, p.STACK, _n("frames of each host", 10), _MIN_EVENTS, _TABLE_FORMAT),
+        (p.SHARE, p.STACK, _n("frames of each host", 10), _MIN_EVENTS, _TABLE_FORMAT),
         _hosts,
         Hosts,
     ),
@@ -304,7 +304,7 @@ _ALL = (
         "values",
         "The values of a column, for completion; of a stack column, its frames.",
         (
-            p.Parameter("column", "whose values"),
+            p.COLUMN,
             p.Parameter("prefix", "text that a value contains, at its start first"),
             _n("values", 20),
             _TABLE_FORMAT,

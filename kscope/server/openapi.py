@@ -11,7 +11,7 @@ from kscope import __version__
 from kscope.declare.columns import Role, Storage
 from kscope.query import operators
 from kscope.query.export.formats import CSV, NDJSON, STACKS
-from kscope.query.parameters import ANY, BY, FROM, SERIES_BY, TO
+from kscope.query.parameters import ANY, BY, COLUMN, FROM, SERIES_BY, TO
 from kscope.query.parameters import BASE as BASE_PREFIX
 from kscope.query.questions import BASE, QUESTIONS
 from kscope.query.values import groupable
@@ -153,16 +153,10 @@ def _schema(parameter: Parameter, category: Category) -> dict[str, Any]:
 
 def _named(parameter: Parameter, category: Category) -> dict[str, Any]:
     """A parameter whose value is the name of a column, or free text."""
-    kinds = {
-        "value": (Role.VALUE, Role.HISTOGRAM),
-        "stack": (Role.STACK,),
-        "column": (Role.DIMENSION, Role.IDENTITY, Role.STACK),
-    }
-    if parameter.name in kinds:
-        names = [each.name for each in category.with_role(*kinds[parameter.name])]
-        # An empty text chooses as none does: forms send what was left empty.
-        extra = {"value": ["rows", ""], "stack": [""]}.get(parameter.name, [])
-        return {"type": "string", "enum": [*names, *extra]}
+    if parameter.names:
+        # An empty text chooses as none does, but in a path: forms send what was left empty.
+        empty = [] if parameter == COLUMN else [""]
+        return {"type": "string", "enum": [*parameter.names(category), *empty]}
     if parameter in (BY, SERIES_BY):
         return _names(groupable(category), many=parameter == BY)
     return dict(_TEXT)

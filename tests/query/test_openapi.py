@@ -80,6 +80,20 @@ HOLDS = {
 }
 
 
+def test_the_columns_that_are_listed_are_those_that_are_taken(world: World) -> None:
+    """Each name that an operation lists for its value and its stack; no other column's."""
+    for path, operations in described(world)["paths"].items():
+        for parameter in operations.get("get", {}).get("parameters", ()):
+            if parameter["name"] not in ("value", "stack") or "enum" not in parameter["schema"]:
+                continue
+            category = world.catalog.get(path.split("/")[4])
+            assert category
+            listed = set(parameter["schema"]["enum"])
+            for name in {*listed, "rows", *(column.name for column in category.all_columns)}:
+                status = world.get(path, {parameter["name"]: name}).status_code
+                assert status == (200 if name in listed else 400), (path, parameter["name"], name)
+
+
 def test_the_other_routes_answer_as_described(world: World) -> None:
     """What is posted has an example; texts are texts."""
     lately(world)
