@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -105,8 +105,10 @@ def catch_signals(*, until_eof: bool = False) -> Signals:
 
 def _wait_for_eof(caught: Signals) -> None:
     """Whoever started us may not be allowed to signal us: sudo's child is root's."""
-    while sys.stdin and sys.stdin.buffer.read(1):
-        pass
+    # Not sys.stdin: who is still in it as the interpreter ends makes it abort.
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
     caught.put(signal.SIGTERM)
 
 

@@ -9,6 +9,7 @@ import itertools
 import json
 import signal
 import sqlite3
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from kscope.declare.catalog import load_catalog
 from tests import serving
 from tests.agent.fakeserver import fake_server
 from tests.agent.tracing import agent
+from tests.serving import kscope
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +56,25 @@ def replaying(folder: Path, url: str) -> tuple[Any, ...]:
 def is_whole(numbers: list[int]) -> bool:
     """Consecutive, each once; the recording begins again after its end."""
     return all(b == a + 1 or b == 1 for a, b in itertools.pairwise(numbers))
+
+
+@pytest.mark.parametrize("ends", ["by itself", "with its input"])
+def test_it_ends_cleanly_with_its_standard_input_or_before(ends: str, tmp_path: Path) -> None:
+    """The input of `--until-eof` may be open still, as it is under scripts/run."""
+    more = ["--duration", "1"] if ends == "by itself" else []
+    flags = (*replaying(tmp_path, "http://127.0.0.1:9"), "--until-eof", *more)
+    with subprocess.Popen(
+        kscope("agent", *map(str, flags)),
+        cwd=serving.ROOT,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdin
+        assert running.stderr
+        if not more:
+            running.stdin.close()
+        assert running.wait(40) == 0, running.stderr.read()
 
 
 def test_a_stopped_server_costs_nothing(tmp_path: Path) -> None:

@@ -100,6 +100,36 @@ def test_it_shows_the_process_it_was_told_to_trace(clone: Path, tmp_path: Path) 
         _eventually(30, lambda: "wait_pipe" in httpx.get(question).json()["names"])
 
 
+def test_a_mistake_is_told_and_nothing_is_made_up(clone: Path) -> None:
+    """A flag that there is not, a process that there is not: no recording in their place."""
+    environment = os.environ | {"KSCOPE_PORT": "0"}
+    for arguments, words in ((["--bogus"], "No such option"), (["-p", "3999999"], "no process")):
+        done = subprocess.run(
+            ["scripts/run", *arguments],
+            cwd=clone,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode in (1, 2)
+        assert words in done.stderr
+        assert "recording" not in done.stdout
+        assert "Fatal" not in done.stderr
+        assert _running_in(clone) == []
+
+
+def test_an_agent_that_ends_is_told_and_the_page_stays(clone: Path) -> None:
+    with (
+        subprocess.Popen(["sleep", "300"]) as asleep,
+        started(clone, "--pid", asleep.pid, "--duration", "8") as (address, _),
+    ):
+        told = "The agent has ended; the page stays"
+        _eventually(30, lambda: told in (clone.parent / "output").read_text())
+        assert "<title>Kernelscope" in httpx.get(address).text
+        asleep.kill()
+
+
 def test_without_bpf_it_says_why_and_plays_a_recording(clone: Path) -> None:
     """A user without rights gets a page too, marked as recorded."""
     subprocess.run(["chown", "-R", "nobody", clone], check=True)
