@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # Agents send once a minute: most rows of a bucket are there two minutes after its end.
 GRACE = 120
+# How often a bucket is summed anew because rows came to it meanwhile.
+_PATIENCE = 2
 
 log = logging.getLogger(__name__)
 
@@ -67,20 +69,31 @@ async def close_next(store: Store, table: str, now: int) -> int | None:
 
 
 async def _store_sums(store: Store, bucket: _Bucket) -> int | None:
-    table = bucket.tables.category.table
-    sums = tidied(bucket.tables.category, await _sums(store, bucket))
-    rows: int = sum(row[-1] for row in sums)
-    async with store.engine.transaction() as session:
-        if not await is_current(session, store.schema, bucket.tables.category):
-            _warn_once(table)
-            return None
-        if not await _as_before(session, store, bucket, rows):
-            log.info("%s: rows came while a bucket was summed; later", table)
-            return None
-        if sums:
-            await _insert(session, store, bucket, sums)
-        await _advance(session, store, bucket)
-    return rows
+    """Sum while rows come in; where they go on coming to this very bucket, hold them off."""
+    for holding in (*[False] * _PATIENCE, True):
+        sums = [] if holding else await _tidy_sums(store, bucket)
+        async with store.engine.transaction() as session:
+            if not await is_current(session, store.schema, bucket.tables.category):
+                _warn_once(bucket.tables.category.table)
+                return None
+            closed = await _locked(session, store, bucket)
+            if closed is None:
+                return None
+            if holding:
+                sums = await _tidy_sums(store, bucket)
+            rows: int = sum(row[-1] for row in sums)
+            if await _count(session, bucket, closed) != rows:
+                continue
+            if sums:
+                await _insert(session, store, bucket, sums)
+            await _advance(session, store, bucket)
+            return rows
+    # They came before it: that is another bucket, and the next one.
+    return None
+
+
+async def _tidy_sums(store: Store, bucket: _Bucket) -> list[tuple[Any, ...]]:
+    return tidied(bucket.tables.category, await _sums(store, bucket))
 
 
 @lru_cache
@@ -159,18 +172,23 @@ def _source(
     return tables.rows, None
 
 
-async def _as_before(session: Session, store: Store, bucket: _Bucket, counted: int) -> bool:
-    """Is the bucket still open, and has no row come to it, or before it, since it was read?"""
+async def _locked(session: Session, store: Store, bucket: _Bucket) -> int | None:
+    """Up to when the level is closed, and will be until the commit; None where this bucket is."""
     progress = store.schema.dictionaries.progress
     locked = await session.fetch(
         sa.select(progress.c.closed).where(_is(progress, bucket)).with_for_update()
     )
     if not locked or locked[0][0] > bucket.start or locked[0][0] >= bucket.stop:
-        return False
+        return None
+    return int(locked[0][0])
+
+
+async def _count(session: Session, bucket: _Bucket, closed: int) -> int:
+    """Count the bucket's rows, and what came before it since it was chosen."""
     source = bucket.source
-    within = (source.c.time >= locked[0][0], source.c.time < bucket.stop)
+    within = (source.c.time >= closed, source.c.time < bucket.stop)
     rows = await session.fetch(sa.select(weight(source)).where(*within))
-    return int(rows[0][0]) == counted
+    return int(rows[0][0])
 
 
 async def _insert(

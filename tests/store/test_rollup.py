@@ -130,6 +130,37 @@ def test_late_rows_are_counted(database: Database) -> None:
     asyncio.run(run())
 
 
+def test_a_bucket_that_rows_go_on_coming_to_is_summed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time that it is looked at another row comes: they are held off, not the sums."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            row = (T0 + 7, "a", "p", 1, "x;y", 1, "")
+            await store.writer.write(batch(CATEGORY, [row]))
+            coming: list[asyncio.Task[Any]] = []
+            fetch = store.engine.fetch_aside
+
+            async def overtaken(statement: sa.Select[Any]) -> Any:
+                found = await fetch(statement)
+                if "GROUP BY" in str(statement):
+                    coming.append(asyncio.create_task(store.writer.write(batch(CATEGORY, [row]))))
+                    await asyncio.wait(coming, timeout=1)
+                return found
+
+            monkeypatch.setattr(store.engine, "fetch_aside", overtaken)
+            assert await upkeep.roll_up(store, T0 + 2 * HOUR) == 1
+            monkeypatch.undo()
+            await asyncio.gather(*coming)
+            plan = await store.reader.plan("waits", T0, T0 + HOUR, {"process", "elapsed"})
+            assert plan.source.startswith("rollup")
+            rows = 1 + len(coming)
+            assert await totals(store, T0, T0 + HOUR) == {"p": (rows, rows)}
+
+    asyncio.run(run())
+
+
 def test_hours_shrink_to_their_groups(database: Database) -> None:
     """What a host repeats each minute is one sum an hour, one a day; a pid is in none."""
 
