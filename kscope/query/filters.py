@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 INT64 = 2**63
 MAX_TEXT = 65536
 MAX_VALUES = 1000
+# Engines bound how deep an expression may be, and each costs time for every row.
+MAX_CONDITIONS = 200
+TOO_MANY = f"a question takes at most {MAX_CONDITIONS} filters; many values fit into one, as `in`"
 _EXACT = ("eq", "in")
 _WHOLE = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _MEASURE = re.compile(r"(\d{1,19}(?:\.\d{1,9})?)\s?([a-zA-Zµ]{1,5})", re.ASCII)

@@ -8,7 +8,14 @@ from urllib.parse import urlencode
 
 from kscope.declare.columns import Role
 from kscope.query.errors import Complaint, QueryError, one_of
-from kscope.query.filters import Group, conditions, parse_filter, text
+from kscope.query.filters import (
+    MAX_CONDITIONS,
+    TOO_MANY,
+    Group,
+    conditions,
+    parse_filter,
+    text,
+)
 from kscope.query.scope import Scope
 from kscope.query.timerange import (
     DEFAULT_FROM,
@@ -148,6 +155,8 @@ def read(
                 values[name] = parameters[name].parse(given)
         except QueryError as error:
             complaints += error.complaints
+    if len(filters) > MAX_CONDITIONS:
+        complaints.append(Complaint(filters[MAX_CONDITIONS].parameter, TOO_MANY))
     given_names = frozenset(values)
     for name, parameter in parameters.items():
         if name not in values:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.declare.columns import Role
 from kscope.query.errors import Complaint, QueryError, complain, one_of
-from kscope.query.filters import Condition, Group, condition
+from kscope.query.filters import (
+    MAX_CONDITIONS,
+    TOO_MANY,
+    Condition,
+    Group,
+    condition,
+    conditions,
+)
 from kscope.query.scope import Scope, category_of
 from kscope.query.timerange import ALWAYS
 
@@ -124,7 +131,10 @@ def _constraints(category: Category, pointer: str, given: Any) -> Group:
     if not isinstance(given, list):
         raise complain(pointer, "must be a list of {oper, conditions}")
     members = [_group(category, f"{pointer}/{i}", each, 0) for i, each in enumerate(given)]
-    return Group(tuple(members))
+    where = Group(tuple(members))
+    if len(list(conditions(where))) > MAX_CONDITIONS:
+        raise complain(pointer, TOO_MANY)
+    return where
 
 
 def _group(category: Category, pointer: str, given: Any, depth: int) -> Group:

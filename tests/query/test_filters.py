@@ -121,6 +121,32 @@ def test_a_mistake_is_named_with_what_is_allowed(
     assert said in error["detail"]
 
 
+def test_filters_are_bounded(client: World) -> None:
+    """Both ways in say how many there may be; so many are answered, also on both sides of a
+    comparison.
+    """
+    most = [("pid__ne", str(number)) for number in range(200)]
+    one = {"pid": 1, "expr": "!="}
+    for filters, conditions, status in (
+        (most, [one] * 200, 200),
+        ([*most, most[0]], [one] * 201, 400),
+    ):
+        base = [(f"base.{name}", value) for name, value in filters]
+        asked = {
+            "offcputime": {
+                "elements": ["pid"],
+                "constraints": [{"oper": "and", "conditions": conditions}],
+            }
+        }
+        for response in (
+            client.get("/api/v1/rows/offcputime", params=[*DAY.items(), *filters]),
+            client.get("/api/v1/compare/offcputime", params=[*DAY.items(), *filters[:200], *base]),
+            client.post("/api", json=asked),
+        ):
+            assert response.status_code == status, response.text
+            assert status == 200 or "at most 200 filters" in response.text
+
+
 def test_all_mistakes_come_at_once(client: World) -> None:
     """Three wrong parameters, three errors."""
     wrong = {"pid": "x", "from": "y", "order": "time", "proces": "z"}
