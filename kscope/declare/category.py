@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from kscope.declare.columns import ColumnType
 
 DAY = 86400
+# To read a row engines join the texts that its columns name; MariaDB joins 61 tables, of which two
+# are the rows and their hosts' names.
+_JOINED = (Storage.STRING_ID, Storage.STACK_ID)
+_MOST_JOINED = 59
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,15 @@ class _Checker:
                 self.add(path, f"column '{name}' is already on line {known[name].line}")
             elif has_type:
                 known[name] = _column(self.document, i)
+        self.check_joins(known)
         return known
+
+    def check_joins(self, columns: dict[str, Column]) -> None:
+        joined = [column for column in columns.values() if column.type.storage in _JOINED]
+        if len(joined) > _MOST_JOINED:
+            names = ", ".join(name for name, each in TYPES.items() if each.storage in _JOINED)
+            text = f"{len(joined)} columns of types {names}, of which {_MOST_JOINED} can be read"
+            self.add(("columns",), f"{text}: make some of them text, or split the table")
 
     def check_default(self, i: int, raw: dict[str, Any]) -> None:
         if "default" in raw and (why := _default_problem(TYPES[raw["type"]], raw["default"])):

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from kscope.declare.category import read_category
+from kscope.declare.model import Catalog
 from tests.query.world import NOON
+from tests.store.opened import category
 
 if TYPE_CHECKING:
     from tests.query.world import World
@@ -51,6 +54,26 @@ def pages(client: World, query: dict[str, str]) -> list[list[Any]]:
         found += answer["rows"]
         address = answer["next"]
     return found
+
+
+def test_as_many_names_as_are_taken_can_be_read(engine_world: World) -> None:
+    """By every engine, as rows and at a SQL prompt; one more is refused with the reason."""
+    world = engine_world
+    names = [f"name{number}" for number in range(59)]
+    wide = category(f"table: wide\ncolumns: [{', '.join(map(_named, names))}]")
+    world.adopt(Catalog((*world.catalog, wide)))
+    row = {name: f"text of {name}" for name in names}
+    world.insert("wide", [row | {"time": NOON, "hostname": "web-001"}])
+    (found,) = world.get("/api/v1/rows/wide", params=DAY).json()["rows"]
+    assert found[2:] == list(row.values())
+    assert world.database.rows("SELECT name58 FROM wide") == [[row["name58"]]]
+    columns = ", ".join(map(_named, [*names, "more"]))
+    (problem,) = read_category(f"table: wide\ncolumns: [{columns}]", "wide.yaml").problems
+    assert "60 columns of types" in problem.message
+
+
+def _named(name: str) -> str:
+    return f"{{name: {name}, type: string}}"
 
 
 def test_following_next_gives_every_row_once(client: World) -> None:
