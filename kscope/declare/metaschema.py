@@ -122,8 +122,14 @@ def _probe() -> dict[str, Any]:
                     "enum": list(ENGINES),
                     "description": f"what runs the program: {' or '.join(ENGINES)}",
                 },
-                "program": _line("a file in the probes/ folder beside the category's folder"),
-                "script": {"type": "string", "minLength": 1, "description": "the program inline"},
+                "program": _line(
+                    "of bcc: a file in the probes/ folder beside the category's folder"
+                ),
+                "script": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "of bpftrace: the script",
+                },
                 "options": {
                     "type": "object",
                     "propertyNames": {"pattern": "^[a-z][a-z0-9-]{0,30}$"},

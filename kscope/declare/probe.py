@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kscope.declare.columns import TYPES
 from kscope.declare.metaschema import COLLECT_KINDS
 from kscope.declare.model import TIME, Attach, Collect, Option, Probe, Source
+from kscope.declare.script import script_map
 from kscope.declare.shape import suggestion
 from kscope.declare.sizes import NAMES, sizes
 from kscope.declare.values import value_problem
@@ -37,6 +38,7 @@ def check_probe(
     folder: pathlib.Path | None,
 ) -> Iterator[Problem]:
     for path, message in (
+        *_check_engine(probe),
         *_check_program(probe, folder),
         *_check_options(probe.get("options")),
         *_check_collect(probe.get("collect"), columns),
@@ -88,11 +90,48 @@ def _source(raw: Any) -> Source:
     return Source(tuple(raw) if isinstance(raw, list) else (raw,))
 
 
+def _check_engine(probe: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """bcc compiles a program of the probes/ folder, bpftrace runs the script of this file."""
+    match probe:
+        case {"engine": "bcc", "script": _}:
+            yield ("script",), "is for bpftrace: bcc takes a 'program', a file in probes/"
+        case {"engine": "bpftrace", "program": _}:
+            yield ("program",), "is for bcc: bpftrace takes its 'script' here, in this file"
+        case {"engine": "bpftrace", "script": str(script), "collect": dict(collect)}:
+            yield from _check_script(script, collect)
+
+
+def _check_script(script: str, collect: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    if "events" in collect:
+        yield ("collect", "events"), "bpftrace gives maps: use 'map' or 'histogram'"
+    kind = next((kind for kind in ("map", "histogram") if isinstance(collect.get(kind), str)), None)
+    columns = collect.get("columns")
+    if kind is None or not isinstance(columns, dict):
+        return
+    try:
+        filled = script_map(script, collect[kind])
+    except ValueError as error:
+        yield ("collect", kind), str(error)
+        return
+    for name, source in columns.items():
+        for path in _paths(source):
+            if why := filled.key_problem(path):
+                yield ("collect", "columns", name), why
+
+
+def _paths(source: Any) -> Iterator[str]:
+    match source:
+        case str(path) | {"from": str(path)}:
+            yield path
+        case list(paths):
+            yield from (path for path in paths if isinstance(path, str))
+
+
 def _check_program(
     probe: dict[str, Any], folder: pathlib.Path | None
 ) -> Iterator[tuple[Path, str]]:
     program = probe.get("program")
-    if not isinstance(program, str):
+    if not isinstance(program, str) or probe.get("engine") == "bpftrace":
         return
     if "/" in program or program.startswith("."):
         yield ("program",), "must be a file name alone: it is looked for in the probes/ folder"

@@ -18,10 +18,10 @@ from kscope.agent.engines import bpftraceprocess
 from kscope.agent.engines.bpftracemap import (
     difference,
     key_fields,
-    script_map,
     stack_frames,
     with_constants,
 )
+from kscope.declare.script import script_map
 from kscope.errors import KscopeError
 from tests import needs
 from tests.agent.fakeserver import fake_server
@@ -271,20 +271,20 @@ def test_a_map_that_fills_is_begun_anew(tmp_path: Path) -> None:
 def test_what_the_script_says_of_a_map() -> None:
     """Its key's parts, brackets and commas in them; whether its values add up."""
     script = "k:f { @w[comm, str(args->x[0], 8), kstack(3)] = sum(1); @last[pid] = nsecs; @n++; }"
-    written = script_map(script, "w", "f")
+    written = script_map(script, "w")
     assert written.key == ("comm", "str(args->x[0], 8)", "kstack(3)")
     assert written.sums
     assert [written.is_kernel_stack(n) for n in range(4)] == [False, False, True, False]
-    assert not script_map(script, "@last", "f").sums
-    assert script_map(script, "n", "f").sums
-    assert script_map(script, "n", "f").key == ()
+    assert not script_map(script, "@last").sums
+    assert script_map(script, "n").sums
+    assert script_map(script, "n").key == ()
 
 
 @pytest.mark.parametrize("function", ["max", "min", "avg"])
 def test_what_has_no_interval_is_refused(function: str) -> None:
     """The largest since the script began is not the largest of an interval."""
-    with pytest.raises(KscopeError, match=rf"mine.yaml: @w is made by {function}\(\)"):
-        script_map(f"k:f {{ @w[comm] = {function}(arg0); }}", "w", "mine.yaml")
+    with pytest.raises(ValueError, match=rf"@w is made by {function}\(\)"):
+        script_map(f"k:f {{ @w[comm] = {function}(arg0); }}", "w")
 
 
 def test_constants_are_put_in_as_they_are() -> None:

@@ -73,7 +73,7 @@ class BccEngine:
         try:
             for attach in attached:
                 self._attach(bcc, attach)
-            self._table = self._bpf[self._probe.collect.name]
+            self._table = self._collected()
             self._stacks = self._stack_maps()
             self._readers = dict(self._column_readers())
             if self._is_events:
@@ -85,6 +85,14 @@ class BccEngine:
             self._symbols.prime(self._target.pid)
         if self._with_children:
             self._adopt(processes.descendants(self._target.pid))
+
+    def _collected(self) -> Any:
+        collect = self._probe.collect
+        try:
+            return self._bpf[collect.name]
+        except KeyError:
+            where = f"{self._category.file}: probe.collect.{collect.kind}"
+            raise KscopeError(f"{where}: the program has no map '{collect.name}'") from None
 
     def poll(self, seconds: float) -> None:
         if self._is_events:

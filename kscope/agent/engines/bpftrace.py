@@ -18,13 +18,13 @@ from kscope.agent.engines.base import Cost, Drained, Loss, Target
 from kscope.agent.engines.bpftracemap import (
     difference,
     key_fields,
-    script_map,
     stack_frames,
     with_constants,
 )
 from kscope.agent.engines.bpftraceprocess import Bpftrace
 from kscope.agent.engines.symbols import KERNEL_SUFFIX, UNKNOWN
 from kscope.agent.rows import folded, merge
+from kscope.declare.script import script_map
 from kscope.declare.sizes import KEYS
 from kscope.errors import KscopeError
 
@@ -51,15 +51,12 @@ class BpftraceEngine:
         self._options = defaults | dict(options)
         self._target = target
         self._keys = int(self._options[KEYS.name])
-        self._map = script_map(
-            self._probe.script, self._probe.collect.name, f"{category.file}: probe.script"
-        )
+        self._map = script_map(self._probe.script, self._probe.collect.name)
         self._columns = [
             (column, source)
             for name, source in self._probe.collect.columns.items()
             if (column := category.column(name))
         ]
-        self._check_key()
         self._loss = Loss()
         self._before: dict[Key, Value] = {}
         self._spent = Cost()
@@ -115,16 +112,6 @@ class BpftraceEngine:
             value = self._options[option.name]
             constants[option.define] = option.choices[value] if option.choices else value
         return with_constants(self._probe.script, constants, self._category.table)
-
-    def _check_key(self) -> None:
-        for column, source in self._columns:
-            for path in source.fields:
-                part, _, number = path.partition(".")
-                if part == "key" and number and int(number) >= len(self._map.key):
-                    raise KscopeError(
-                        f"{self._category.file}: probe.collect.columns.{column.name}: '{path}': "
-                        f"the key of {self._map.name} has {len(self._map.key)} parts, from key.0 on"
-                    )
 
     def _rows(self, current: dict[Key, Value]) -> Iterator[Row]:
         for key, value in current.items():

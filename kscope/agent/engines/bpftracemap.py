@@ -1,9 +1,8 @@
-"""What a bpftrace script says of a map, and what bpftrace prints of it."""
+"""What bpftrace prints of a map, and a script with its constants put in."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from kscope.agent.engines.symbols import UNKNOWN, without_own
@@ -13,59 +12,6 @@ from kscope.errors import KscopeError
 Value = Any
 _STACK = re.compile(r"\n(?:[ \t]+.*\n)*")
 _OFFSET = re.compile(r"\+(0x)?[0-9a-f]+$")
-# What adds up from one print to the next, so that the difference is the interval's.
-_SUMS = frozenset({"count", "sum", "stats", "hist", "lhist"})
-# What is of all the time since the script began, and of no interval.
-_OF_ALL_TIME = frozenset({"min", "max", "avg"})
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptMap:
-    """`key` holds the parts of the key as the script has them; none for a map without a key.
-
-    `sums`: each print holds all that was before it; otherwise it is what the map says now.
-    """
-
-    name: str
-    key: tuple[str, ...]
-    sums: bool
-
-    def is_kernel_stack(self, part: int) -> bool:
-        return part < len(self.key) and self.key[part].startswith("kstack")
-
-
-def script_map(script: str, name: str, where: str) -> ScriptMap:
-    """The map as the script fills it; KscopeError where rows cannot be made of that."""
-    name = f"@{name.removeprefix('@')}"
-    for found in re.finditer(rf"{re.escape(name)}\b", script):
-        key, end = _key(script, found.end())
-        if function := re.match(r"\s*=\s*(\w+)\s*\(", script[end:]):
-            if function[1] in _OF_ALL_TIME:
-                raise KscopeError(
-                    f"{where}: {name} is made by {function[1]}(), which knows no intervals: use "
-                    "count(), sum(), hist(), or stats() with value.count and value.total"
-                )
-            return ScriptMap(name, key, sums=function[1] in _SUMS)
-        if re.match(r"\s*(\+\+|\+=)", script[end:]):
-            return ScriptMap(name, key, sums=True)
-        if re.match(r"\s*=[^=]", script[end:]):
-            return ScriptMap(name, key, sums=False)
-    raise KscopeError(f"{where}: the script fills no map {name}")
-
-
-def _key(script: str, at: int) -> tuple[tuple[str, ...], int]:
-    """The parts of the key that begins there, if one does, and where it ends."""
-    if script[at : at + 1] != "[":
-        return (), at
-    parts, depth, begin = [], 0, at + 1
-    for i in range(at, len(script)):
-        depth += (script[i] in "[(") - (script[i] in "])")
-        if depth == 0 or (depth == 1 and script[i] == ","):
-            parts.append(script[begin:i].strip())
-            begin = i + 1
-        if depth == 0:
-            return tuple(parts), i + 1
-    return tuple(parts), len(script)
 
 
 def key_fields(key: str, count: int) -> list[str]:
