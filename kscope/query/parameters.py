@@ -183,8 +183,9 @@ def read_sides(
 ) -> Asked:
     """The side looked at, and its base: as long, directly before, with the same filters.
 
-    `base.from` and `base.to` choose another range; a `base.` filter takes the place of the
-    side's filters on the same column, and `base.any` drops those on the columns it names.
+    A `base.` filter takes the place of the side's filters on the same column, and `base.any` drops
+    those on the columns it names: such a base has the side's range. `base.from` and `base.to`
+    choose another.
     """
     moment = now() if moment is None else moment
     own = [(name, given) for name, given in request if not name.startswith(BASE)]
@@ -197,7 +198,7 @@ def read_sides(
     except QueryError as error:
         complaints += error.complaints
     try:
-        base = read(category, _range_before(side, based, moment), (ANY,), moment)
+        base = read(category, _with_range(side, based, moment), (ANY,), moment)
         dropped = _dropped(category, base["any"])
     except QueryError as error:
         complaints += [
@@ -219,15 +220,20 @@ def _dropped(category: Category, given: str) -> set[str]:
     return names
 
 
-def _range_before(
+def _with_range(
     side: Asked | None, based: Sequence[tuple[str, str]], moment: int
 ) -> list[tuple[str, str]]:
-    """Add what is missing of the base's range: it is as long as the side's."""
+    """Add what is missing of the base's range: it is as long as the side's.
+
+    Others are looked at in the same time, the same ones in the time before.
+    """
     given = dict(based)
     if side is None or {"from", "to"} <= given.keys():
         return list(based)
     span = side.scope.range
     length = span.end - span.start
+    if based and not {"from", "to"} & given.keys():
+        return [*based, ("from", iso(span.start)), ("to", iso(span.end))]
     if "from" in given:
         return [*based, ("to", iso(parse_moment("from", given["from"], moment) + length))]
     end = parse_moment("to", given["to"], moment) if "to" in given else span.start

@@ -113,7 +113,8 @@ def _parameter(parameter: Parameter, category: Category, *, in_path: bool) -> di
 
 
 def _based(parameter: Parameter) -> dict[str, Any]:
-    text = f"of the base: {parameter.help}; default: as long as the side's range, directly before"
+    default = "the side's for a base with filters of its own, else directly before it"
+    text = f"of the base: {parameter.help}; default: {default}"
     schema = {"type": "string", "pattern": _MOMENT}
     name = f"{BASE_PREFIX}{parameter.name}"
     return {"name": name, "in": "query", "description": text, "schema": schema}

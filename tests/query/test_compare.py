@@ -109,6 +109,15 @@ def test_the_base_is_by_default_the_time_before(client: World) -> None:
     assert later["base_meta"]["from"] == NOON - 2 * SECOND
 
 
+def test_others_are_by_default_looked_at_in_the_same_time(client: World) -> None:
+    """A host against another, or against all: not against what they did before."""
+    for others in ({"base.hostname": "web-001"}, {"base.any": "hostname"}):
+        answer = compare(client, **SIX_SECONDS, hostname="web-002", **others)
+        assert answer["base_meta"]["from"] == answer["meta"]["from"]
+        assert answer["base_meta"]["to"] == answer["meta"]["to"]
+        assert answer["base_total"] > 0
+
+
 def test_a_mistake_on_the_base_side_is_named_so(client: World) -> None:
     """`base.` stands before the parameter."""
     response = client.get(
