@@ -25,9 +25,8 @@ store.follow(() => {
   search.update();
   view.update();
 });
-document
-  .querySelector("#place")!
-  .append(search.element, notices.element, view.element);
+const place = document.querySelector("#place")!;
+place.append(search.element, notices.element, view.element);
 const canvas = view.element.querySelector("canvas")!;
 const input = search.element.querySelector("input")!;
 /** Where to click: worked out while loading, as it is for the others. */
@@ -64,8 +63,8 @@ offer({
   zoom() {
     const box = canvas.getBoundingClientRect();
     const clientX = box.left + middle * box.width;
-    const place = { clientX, clientY: box.top + 27, bubbles: true };
-    canvas.dispatchEvent(new MouseEvent("click", place));
+    const at = { clientX, clientY: box.top + 27, bubbles: true };
+    canvas.dispatchEvent(new MouseEvent("click", at));
   },
   /** All letters but the last: after a slow search the next one waits for a pause. */
   prepare: (text) => type(text.slice(0, -1)),

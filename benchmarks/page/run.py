@@ -2,9 +2,10 @@
 
     python benchmarks/page/run.py [--nodes 2000,20000,100000] [--repeat 3]
 
-All run in one Chromium, on the same trees. A step is timed from its call to the frame that shows
-it, so a page with nothing to do takes one to two frames: the `idle` column. Each library gets its
-own input format as text; parsing it counts.
+All run in one Chromium, on the same trees. A step begins right after a frame, as a task of its own,
+and ends when the next frame has been handed over; a page with nothing to do waits for that frame:
+the `idle` column. What a page leaves for after the picture is not in it. Each library gets its own
+input format as text; parsing it counts.
 """
 
 from __future__ import annotations
@@ -148,7 +149,8 @@ def build(site: Path) -> None:
     (site / "style.css").write_text(style)
     for name in SUBJECTS:
         (site / f"{name}.html").write_text(
-            '<!doctype html><link rel="stylesheet" href="style.css"><div id="place"></div>'
+            '<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="style.css">'
+            '<div id="place"></div>'
             f'<script type="module" src="{name}.js"></script>'
         )
     shutil.copytree(WEB / "node_modules/speedscope/dist/release", site / "speedscope")
@@ -194,18 +196,19 @@ _WATCH = """
 window.shown = new Promise(done => new MutationObserver((_, observer) => {
     if (!document.body.textContent.includes('%s')) return
     observer.disconnect()
-    requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now())))
+    requestAnimationFrame(() => setTimeout(() => done(performance.now())))
 }).observe(document, {subtree: true, childList: true, characterData: true}))
 const input = document.querySelector('input[type=file]')
 input.addEventListener('change', () => { window.began = performance.now() }, true)
 """
 _TIMED = """
 async step => {
-    const frame = () => new Promise(resolve => requestAnimationFrame(() => resolve()))
+    const frame = () => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)))
+    await new Promise(resolve => setTimeout(resolve, 300))
+    await frame()
     await frame()
     const start = performance.now()
     new Function(step)()
-    await frame()
     await frame()
     return performance.now() - start
 }
