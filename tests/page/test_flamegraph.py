@@ -230,6 +230,37 @@ def test_it_is_crisp_on_fine_screens(filled: Serving, browser: Browser) -> None:
     context.close()
 
 
+def test_boxes_begin_and_end_on_pixels(filled: Serving, browser: Browser) -> None:
+    """No edge is blurred on a screen with a pixel and a half for one of the page."""
+    context = browser.new_context(device_scale_factor=1.5)
+    page = context.new_page()
+    page.goto(f"{filled.read}/?table=offcputime&search=^schedule$")
+    expect(page.locator(".graph .legend")).to_contain_text("matches the search")
+    page.wait_for_timeout(50)
+    schedule = len(ALL.matches("^schedule$")[0])
+    found, other, between = [0xC7, 0x7D, 0xFF], [0xA9, 0xAD, 0xB5], [0xFF, 0xFF, 0xFF]
+    assert _colours(page, "across", ROW + 2) == [other, between]
+    assert _colours(page, "across", ROW * schedule + 2) == [other, found, between]
+    assert _colours(page, "down", 2) == [other, between]
+    context.close()
+
+
+def _colours(page: Page, way: str, at: float) -> list[list[int]]:
+    """All colours along a line through the graph, which should miss the text."""
+    return page.get_by_role("application", name="Flame graph").evaluate(
+        """(canvas, [way, at]) => {
+            const { width, height } = canvas
+            const place = Math.round(at * width / canvas.clientWidth)
+            const line = way === 'down' ? [place, 0, 1, height] : [0, place, width, 1]
+            const pixels = canvas.getContext('2d').getImageData(...line).data
+            const colours = new Set()
+            for (let k = 0; k < pixels.length; k += 4) colours.add(pixels.slice(k, k + 3).join())
+            return [...colours].map(one => one.split(',').map(Number)).sort((a, b) => a[0] - b[0])
+        }""",
+        [way, at],
+    )
+
+
 def test_matches_are_gone_to_one_by_one(shown: Page) -> None:
     """The largest first; n and N, Enter and the arrows beside the box go on and back."""
     search = shown.get_by_label("Search frames")

@@ -2,6 +2,7 @@
 
 import type { Coloring } from "./colors";
 import { frame } from "./frames";
+import { Lines, pixelOf, type Extent } from "./lines";
 import type { Tree } from "./tree";
 
 export const ROW = 18;
@@ -9,8 +10,8 @@ const FONT = '11.5px ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospa
 export const MATCH = "#c77dff";
 /** Ancestors of the zoomed frame. */
 export const ABOVE = "#c3c6cc";
-// What matches a search, what does not, what lies above the zoom.
-const EXTRA = [MATCH, "#a9adb5", ABOVE];
+/** What a search leaves. */
+const OTHER = "#a9adb5";
 const INK = "#16181d";
 
 export interface Scene {
@@ -56,24 +57,20 @@ export function rowTop(scene: Scene, level: number, height: number): number {
 
 export function paint(context: CanvasRenderingContext2D, scene: Scene, view: Frame2D): void {
   const { tree } = scene;
+  const ratio = context.getTransform().a;
   context.fillStyle = scene.background;
   context.fillRect(0, 0, view.width, view.height);
   if (!tree.n) return;
   const picture = Math.max(sceneHeight(tree), scene.flame ? view.height : 0);
-  const boxes = collect(scene, view, picture);
-  const colors = [...scene.coloring.palette, ...EXTRA];
-  for (const [fill, rects] of boxes.fills.entries()) {
-    if (!rects.length) continue;
-    context.fillStyle = colors[fill]!;
-    for (let k = 0; k < rects.length; k += 3) {
-      const width = rects[k + 2]!;
-      context.fillRect(rects[k]!, rects[k + 1]!, width > 3 ? width - 0.75 : width, ROW - 1);
-    }
-  }
+  const background = pixelOf(context, scene.background);
+  const lines = new Lines(inSight(scene, view, picture, ratio), background);
+  const colors = fills(scene).map((color) => pixelOf(context, color));
+  const named = collect(scene, view, lines, ratio, colors);
+  lines.paint(context, ratio, ROW - 1, (level) => rowTop(scene, level, picture) - view.top);
   context.font = FONT;
   context.textBaseline = "middle";
   context.fillStyle = INK;
-  write(context, scene, view, boxes.labels);
+  write(context, scene, view, picture, named);
   outline(context, scene, view, picture, scene.hovered, 1);
   outline(context, scene, view, picture, scene.selected, 2);
 }
@@ -92,76 +89,83 @@ function perUnit(tree: Tree, zoom: number, width: number): number {
   return value ? width / value : 0;
 }
 
-interface Boxes {
-  /** Per fill colour, the palette's and then EXTRA: x, y, width of each box. */
-  fills: number[][];
-  /** Node, x, y, width of each box that is wide enough to be named. */
-  labels: number[];
+function inSight(scene: Scene, view: Frame2D, picture: number, ratio: number): Extent {
+  const { flame, tree } = scene;
+  const from = flame ? picture - view.top - view.height : view.top;
+  const first = Math.max(0, Math.min(tree.depth, Math.floor(from / ROW)));
+  const last = Math.max(first, Math.min(tree.depth, Math.floor((from + view.height) / ROW)));
+  return { width: Math.round(view.width * ratio), first, last };
 }
 
-function collect(scene: Scene, view: Frame2D, picture: number): Boxes {
+/** Fills the lines; the nodes that are wide enough to be named, each with its left edge and width. */
+function collect(
+  scene: Scene,
+  view: Frame2D,
+  lines: Lines,
+  ratio: number,
+  colors: number[],
+): number[] {
   const { tree, zoom } = scene;
-  const { x, end, level } = tree;
+  const { n, x, end, level } = tree;
   const value = tree.sides[0]!.value;
-  const count = scene.coloring.palette.length + EXTRA.length;
-  const boxes: Boxes = { fills: Array.from({ length: count }, () => []), labels: [] };
   const scale = perUnit(tree, zoom, view.width);
   const left = x[zoom]!;
-  const lastPixel = new Int32Array(tree.depth + 1).fill(-1);
-  for (let i = 0; i < tree.n;) {
+  const gap = Math.round(0.75 * ratio) || 1;
+  const fillOf = filling(scene);
+  const named: number[] = [];
+  for (let i = 0; i < n;) {
     const above = i < zoom && end[i]! >= end[zoom]!;
-    let from = above ? 0 : (x[i]! - left) * scale;
-    let width = above ? view.width : value[i]! * scale;
+    const from = above ? 0 : (x[i]! - left) * scale;
+    const width = above ? view.width : value[i]! * scale;
     const outside = from >= view.width || from + width <= 0 || width === 0;
-    if (!above && (i < zoom || outside)) {
+    const hidden = !above && (i < zoom || outside);
+    if (
+      hidden ||
+      !lines.add(level[i]!, from * ratio, (from + width) * ratio, colors[fillOf(i)]!, gap)
+    ) {
       i = end[i]!;
       continue;
     }
-    if (width < 0.5) {
-      const pixel = Math.floor(from);
-      if (lastPixel[level[i]!] === pixel) {
-        i = end[i]!;
-        continue;
-      }
-      lastPixel[level[i]!] = pixel;
-      from = pixel;
-      width = 1;
-    }
-    const y = rowTop(scene, level[i]!, picture) - view.top;
-    if (y > -ROW && y < view.height) {
-      boxes.fills[fillOf(scene, i, above)]!.push(from, y, width);
-      if (width > 24) boxes.labels.push(i, from, y, width);
-    }
+    if (width > 24) named.push(i, from, width);
     i++;
   }
-  return boxes;
+  return named;
 }
 
-function fillOf(scene: Scene, node: number, above: boolean): number {
-  const { palette, index } = scene.coloring;
-  if (scene.hits) return palette.length + (scene.hits[scene.tree.name[node]!] ? 0 : 1);
-  return above ? palette.length + 2 : index[node]!;
+function fills(scene: Scene): string[] {
+  return [...scene.coloring.palette, MATCH, OTHER, ABOVE];
+}
+
+/** Which of the fills a node has. */
+function filling(scene: Scene): (node: number) => number {
+  const { tree, coloring, hits, zoom } = scene;
+  const { name, end } = tree;
+  const { palette, index } = coloring;
+  if (hits) return (node) => palette.length + (hits[name[node]!] ? 0 : 1);
+  return (node) => (node < zoom && end[node]! >= end[zoom]! ? palette.length + 2 : index[node]!);
 }
 
 /** What `paint` fills a node with. */
 export function colorOf(scene: Scene, node: number): string {
-  const { tree, zoom, coloring } = scene;
-  const above = node < zoom && tree.end[node]! >= tree.end[zoom]!;
-  return [...coloring.palette, ...EXTRA][fillOf(scene, node, above)]!;
+  return fills(scene)[filling(scene)(node)]!;
 }
 
 function write(
   context: CanvasRenderingContext2D,
   scene: Scene,
   view: Frame2D,
+  picture: number,
   named: number[],
 ): void {
+  const { tree } = scene;
   const letter = context.measureText("m").width;
-  for (let k = 0; k < named.length; k += 4) {
+  for (let k = 0; k < named.length; k += 3) {
+    const node = named[k]!;
     const from = Math.max(0, named[k + 1]!);
-    const width = Math.min(view.width, named[k + 1]! + named[k + 3]!) - from;
-    const text = fit(label(scene.tree.names[scene.tree.name[named[k]!]!]!), (width - 7) / letter);
-    if (text) context.fillText(text, from + 4, named[k + 2]! + ROW / 2);
+    const width = Math.min(view.width, named[k + 1]! + named[k + 2]!) - from;
+    const text = fit(label(tree.names[tree.name[node]!]!), (width - 7) / letter);
+    const y = rowTop(scene, tree.level[node]!, picture) - view.top + ROW / 2;
+    if (text) context.fillText(text, from + 4, y);
   }
 }
 
