@@ -142,6 +142,29 @@ export function perFrame(run: () => void): () => void {
   };
 }
 
+/**
+ * As `perFrame`, but the first call of a frame runs as soon as the code that calls has come to its
+ * end: the time until the browser wants the frame is enough to draw it.
+ */
+export function soon(run: () => void): () => void {
+  let asked = false;
+  let free = true;
+  const go = (): void => {
+    asked = false;
+    free = false;
+    requestAnimationFrame(() => {
+      free = true;
+      if (asked) go();
+    });
+    run();
+  };
+  return () => {
+    if (printing()) return run();
+    if (!asked && free) queueMicrotask(go);
+    asked = true;
+  };
+}
+
 /** Once the next picture is on the screen; at once where there will be none. */
 export function afterFrame(run: () => void): () => void {
   let pending = false;

@@ -1,6 +1,6 @@
 // The flame graph as a control: a canvas that scrolls, zooms, is searched and is driven by keys.
 
-import { afterFrame, cssColor, h, perFrame, pixelRatio } from "../dom";
+import { afterFrame, cssColor, h, pixelRatio, soon } from "../dom";
 import type { Coloring } from "./colors";
 import { paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
 import type { Tree } from "./tree";
@@ -32,7 +32,9 @@ export class FlameGraph {
   private readonly tip: HTMLElement;
   private readonly live: HTMLElement;
   private readonly scene: Scene;
-  private readonly draw = perFrame(() => this.paintNow());
+  private readonly draw = soon(() => this.paintNow());
+  /** What to scroll to, once the page is laid out for the next picture; -1 for nothing. */
+  private sought = -1;
   private clicked: MouseEvent | null = null;
   /** Of what lies under the pointer after a zoom: placing it lays out the page. */
   private readonly tipAgain = afterFrame(() => {
@@ -82,7 +84,6 @@ export class FlameGraph {
       const node = this.at(event);
       if (node < 0) return;
       this.zoomTo(node);
-      this.scene.hovered = this.at(event);
       this.clicked = event;
       this.tipAgain();
     });
@@ -112,6 +113,7 @@ export class FlameGraph {
     const turned = flame !== scene.flame;
     const fromEnd = element.scrollHeight - element.scrollTop;
     Object.assign(scene, { tree, coloring, flame, zoom, selected, hovered: -1, hits: null });
+    this.sought = -1;
     this.picture.style.height = `${sceneHeight(tree)}px`;
     this.hideTip();
     if (newer && !turned) {
@@ -152,16 +154,14 @@ export class FlameGraph {
   mark(node: number): void {
     if (node === this.scene.selected) return;
     this.scene.selected = node;
-    if (node >= 0) this.reveal(node);
+    this.sought = node;
     this.draw();
   }
 
   select(node: number): void {
     this.scene.selected = node;
-    if (node >= 0) {
-      this.live.textContent = this.events.describe(node).join(", ");
-      this.reveal(node);
-    }
+    this.sought = node;
+    if (node >= 0) this.live.textContent = this.events.describe(node).join(", ");
     this.events.select(node);
     this.draw();
   }
@@ -195,6 +195,9 @@ export class FlameGraph {
       this.canvas.style.width = `${width}px`;
       this.canvas.style.height = `${height}px`;
     }
+    if (this.sought >= 0) this.reveal(this.sought);
+    this.sought = -1;
+    if (this.clicked) this.scene.hovered = this.at(this.clicked);
     const context = this.canvas.getContext("2d", { alpha: false })!;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.scene.background = cssColor("--surface");
