@@ -1,6 +1,6 @@
 // What a search finds in a tree, and which of it was gone to last.
 
-import { exactPath, outermost, pathOf, sum, total, type Tree } from "./flame/tree";
+import { exactPath, markOf, outermost, pathOf, sum, total, type Tree } from "./flame/tree";
 import { percent } from "./format";
 import { compile, matchNames, type SearchBox } from "./search";
 
@@ -11,22 +11,30 @@ export class Matches {
   private text = "";
   private wrong = false;
   private nodes: number[] = [];
+  private ranked = false;
   /** Which match was gone to last; kept while the search stays, in newer data by its path. */
   step = -1;
   private exact: { names: string[]; name: string; hits: Uint8Array | null } | null = null;
 
   find(tree: Tree, text: string): void {
     if (tree === this.tree && text === this.text) return;
-    const at = this.tree && text === this.text ? this.nodes[this.step] : undefined;
-    const path = at === undefined ? null : pathOf(this.tree!, at);
+    const at = text === this.text ? this.current : -1;
+    const path = at < 0 ? null : pathOf(this.tree!, at);
     const expression = compile(text);
     const valid = expression instanceof RegExp;
     const hits = valid ? matchNames(tree.names, expression) : null;
-    const value = tree.sides[0]!.value;
-    this.nodes = hits ? outermost(tree, (i) => i > 0 && hits[tree.name[i]!] === 1) : [];
-    this.nodes.sort((a, b) => value[b]! - value[a]!);
-    this.step = path ? this.nodes.indexOf(exactPath(tree, path)) : -1;
-    Object.assign(this, { tree, text, hits, wrong: expression !== null && !valid });
+    const nodes = hits ? outermost(tree, hits) : [];
+    const wrong = expression !== null && !valid;
+    Object.assign(this, { tree, text, hits, wrong, nodes, ranked: false, step: -1 });
+    if (path) this.step = this.rank().indexOf(exactPath(tree, path));
+  }
+
+  /** The largest first. Who types looks at the graph; only who goes through them needs this. */
+  private rank(): number[] {
+    const value = this.tree!.sides[0]!.value;
+    if (!this.ranked) this.nodes.sort((a, b) => value[b]! - value[a]!);
+    this.ranked = true;
+    return this.nodes;
   }
 
   get count(): number {
@@ -35,7 +43,7 @@ export class Matches {
 
   /** The match that was gone to last; -1 without one. */
   get current(): number {
-    return this.nodes[this.step] ?? -1;
+    return this.step < 0 ? -1 : this.rank()[this.step]!;
   }
 
   /** The k-th match, the largest first; none for what is no place among them. */
@@ -62,10 +70,7 @@ export class Matches {
   exactly(name: string): Uint8Array | null {
     const { names } = this.tree!;
     if (this.exact?.names !== names || this.exact.name !== name) {
-      const at = names.indexOf(name);
-      const hits = at < 0 ? null : new Uint8Array(names.length);
-      if (hits) hits[at] = 1;
-      this.exact = { names, name, hits };
+      this.exact = { names, name, hits: markOf(names, name) };
     }
     return this.exact.hits;
   }

@@ -90,9 +90,9 @@ export function problemNotices(problems: CategoryProblem[]): Notice[] {
 
 /** Frames without a name, seen in the graph itself. Few are normal; many make it unreadable. */
 export function unknownNotices(tree: Tree): Notice[] {
-  const unknown = tree.names.map((name) => frame(name).kind === "unknown");
-  const nodes = outermost(tree, (node) => node > 0 && unknown[tree.name[node]!]!);
-  const part = sum(tree, nodes);
+  const kinds = tree.names.map((name) => frame(name).kind);
+  const unknown = Uint8Array.from(kinds, (kind) => (kind === "unknown" ? 1 : 0));
+  const part = sum(tree, outermost(tree, unknown));
   if (!part || part < 0.02 * total(tree)) return [];
   const share = percent(part, total(tree));
   return [

@@ -66,13 +66,16 @@ export class DataTable<R> {
   }
 
   show(next: Shown<R>): void {
-    const { shown } = this;
+    const { shown, element } = this;
     this.shown = next;
     const same = next.rows === shown.rows && next.columns === shown.columns;
     if (same && next.order === shown.order && next.keep === shown.keep) {
       this.draw();
       return;
     }
+    // Asked before the rows change: whoever asks after has the browser lay out all of them.
+    let { scrollTop } = element;
+    const { clientHeight } = element;
     const key = this.rows[this.current] && this.events.key?.(this.rows[this.current]!);
     this.columns = next.columns;
     this.order = next.order;
@@ -82,18 +85,21 @@ export class DataTable<R> {
     }
     this.rows = next.keep ? this.sorted.filter(next.keep) : this.sorted;
     this.table.setAttribute("aria-rowcount", String(this.rows.length + 1));
-    if (next.of !== shown.of || next.order !== shown.order) this.element.scrollTop = 0;
-    this.renew(key);
+    if (scrollTop && (next.of !== shown.of || next.order !== shown.order)) {
+      element.scrollTop = scrollTop = 0;
+    }
+    this.renew(key, scrollTop, clientHeight);
   }
 
   /** Makes the rows anew; the one that had the focus has it again. */
-  private renew(key: string | undefined): void {
+  private renew(key: string | undefined, scrollTop: number, height: number): void {
     const focused = this.body.contains(document.activeElement);
     const at = key === undefined ? -1 : this.rows.findIndex((row) => this.events.key!(row) === key);
     this.current = Math.max(0, at);
     this.made.clear();
     this.body.replaceChildren();
-    this.drawNow();
+    const lowest = Math.max(0, HEAD + this.rows.length * HEIGHT - height);
+    this.drawNow(Math.min(scrollTop, lowest), height);
     if (focused) this.focusTarget(this.current)?.focus({ preventScroll: true });
   }
 
@@ -197,8 +203,10 @@ export class DataTable<R> {
     );
   }
 
-  private drawNow(): void {
-    const { scrollTop, clientHeight } = this.element;
+  private drawNow(
+    scrollTop = this.element.scrollTop,
+    clientHeight = this.element.clientHeight,
+  ): void {
     const first = Math.max(0, Math.floor(scrollTop / HEIGHT) - MARGIN);
     const last = Math.min(
       this.rows.length,

@@ -1,6 +1,6 @@
 // Trees made from trees: leaf first, callers, callees, focus, collapsed recursion.
 
-import { makeTree, outermost, type Side, type Tree } from "./tree";
+import { makeTree, markOf, outermost, type Side, type Tree } from "./tree";
 
 /** Collects nodes in preorder. */
 class Builder {
@@ -163,8 +163,8 @@ export function collapsed(tree: Tree): Tree {
 }
 
 function nodesNamed(tree: Tree, name: string): number[] {
-  const id = tree.names.indexOf(name);
-  return id < 0 ? [] : outermost(tree, (i) => i > 0 && tree.name[i] === id);
+  const marked = markOf(tree.names, name);
+  return marked ? outermost(tree, marked) : [];
 }
 
 /** The frame's callers (root: the frame, then who called it) and its callees; null: no such frame. */

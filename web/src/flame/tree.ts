@@ -100,18 +100,30 @@ export function total(tree: Tree): number {
   return tree.n ? tree.sides[0]!.value[0]! : 0;
 }
 
-/** The nodes of `matches` that lie under no other match: summing them counts nothing twice. */
-export function outermost(tree: Tree, matches: (node: number) => boolean): number[] {
+/**
+ * The nodes below the root whose name is marked and that lie under no other such: summing them
+ * counts nothing twice.
+ */
+export function outermost({ n, name, end }: Tree, marked: Uint8Array): number[] {
   const found: number[] = [];
-  for (let i = 0; i < tree.n;) {
-    if (matches(i)) {
+  for (let i = 1; i < n;) {
+    if (marked[name[i]!]) {
       found.push(i);
-      i = tree.end[i]!;
+      i = end[i]!;
     } else {
       i++;
     }
   }
   return found;
+}
+
+/** Marks one name; null where there is no such name. */
+export function markOf(names: string[], name: string): Uint8Array | null {
+  const id = names.indexOf(name);
+  if (id < 0) return null;
+  const marked = new Uint8Array(names.length);
+  marked[id] = 1;
+  return marked;
 }
 
 export function sum(tree: Tree, nodes: number[], side = 0): number {
