@@ -26,29 +26,26 @@ def chosen(page: Page, rows: Iterable[Row]) -> list[Row]:
     return _within(rows, start, end)
 
 
-def boxed(page: Page, rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
-    """The rows with waits of the sizes of the address's box: in its time, and in all the range."""
+def boxed(page: Page, rows: Iterable[Row]) -> list[Row]:
+    """The rows in the time of the address's box that hold waits of its sizes."""
     found = re.search(r"\bbox=lengths,([\d.]+),([\d.]+),([\d.]+),([\d.]+)", page.url)
     assert found, page.url
     begin, stop, low, high = map(float, found.groups())
     sized = [row for row in rows if has_size(row, low, high)]
     start, end = (datetime.fromtimestamp(us / 1e6, UTC) for us in (begin, stop))
-    return _within(sized, start, end), sized
+    return _within(sized, start, end)
 
 
 def _within(rows: Iterable[Row], start: datetime, end: datetime) -> list[Row]:
     return [row for row in rows if start <= datetime.fromisoformat(row["time"]) < end]
 
 
-def expect_shown(page: Page, rows: list[Row], timeline: list[Row] | None = None) -> None:
-    """Table and timeline are of these rows and no others.
-
-    The timeline goes on on both sides of a box: it is of `timeline`, where that is given.
-    """
-    drawn, summed = Profile(rows if timeline is None else timeline), Profile(rows)
+def expect_shown(page: Page, rows: list[Row]) -> None:
+    """Table and timeline are of these rows and no others."""
+    summed = Profile(rows)
     assert summed.total
-    expect(page.locator(".figures")).to_have_text(drawn.figures)
-    split = [f"{path[0]} {duration(value)}" for path, value in drawn.nodes.items() if not path[1:]]
+    expect(page.locator(".figures")).to_have_text(summed.figures)
+    split = [f"{path[0]} {duration(value)}" for path, value in summed.nodes.items() if not path[1:]]
     legend = page.locator(".timeline .legend > *").all_inner_texts()
     assert sorted(legend) == sorted(split)
     most = max(total for _, total in summed.frames.values())

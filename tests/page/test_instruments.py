@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from playwright.sync_api import expect
 
 from tests.page import world
 from tests.page.recording import duration, has_size, intervals
-from tests.page.shown import boxed, expect_shown
+from tests.page.shown import boxed, chosen, expect_shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -88,9 +89,74 @@ def test_a_narrow_box_holds_the_rows_that_are_drawn_there(
     for x in (700, 707, 714):
         _drag(page, page.locator(".heatmap canvas"), (x, 48), (x + 5, 51))
         expect(page).to_have_url(re.compile("box=lengths,"))
-        expect_shown(page, *boxed(page, fleet_rows))
+        expect_shown(page, boxed(page, fleet_rows))
         page.keyboard.press("Escape")
         expect_shown(page, fleet_rows)
+
+
+def test_the_timeline_shows_just_the_box(fleet: Serving, fleet_rows: list[Row], page: Page) -> None:
+    """Outside of it nothing is drawn or told; its bars are the minutes that they were before."""
+    _open(page, fleet)
+    whole = _bars(page)
+    _drag(page, page.locator(".heatmap canvas"), (603, 2), (660, 100))
+    expect(page).to_have_url(re.compile("box=lengths,"))
+    expect_shown(page, boxed(page, fleet_rows))
+    start, stop, *_ = map(float, page.url.split("box=lengths,")[1].split(","))
+    inside = [bar for bar in whole if start / 1e6 <= bar[0] and bar[1] <= stop / 1e6]
+    assert 2 <= len(inside) < 5
+    assert _bars(page) == inside
+    shades = [_shades(page, x) for x in (400, 500, 630, 700, 900)]
+    assert [shade > 1 for shade in shades] == [False, False, True, False, False]
+
+
+def _shades(page: Page, x: int) -> int:
+    """How many colours one column of the timeline has."""
+    return page.locator(".timeline canvas").evaluate(
+        """(canvas, x) => {
+            const pixels = canvas.getContext('2d').getImageData(x, 0, 1, canvas.height - 20).data
+            return new Set(new Uint32Array(pixels.buffer)).size
+        }""",
+        x,
+    )
+
+
+def test_a_box_is_left_by_the_timeline(fleet: Serving, fleet_rows: list[Row], page: Page) -> None:
+    """For the whole range by a button, for another range by a drag, also outside of the box."""
+    _open(page, fleet)
+    back = page.get_by_role("button", name="Back to the whole range")
+    expect(back).to_be_hidden()
+    _drag(page, page.locator(".heatmap canvas"), (603, 2), (660, 100))
+    expect(page).to_have_url(re.compile("box=lengths,"))
+    page.set_viewport_size({"width": 420, "height": 900})
+    expect(back).to_be_in_viewport(ratio=0.9)
+    back.click()
+    page.set_viewport_size({"width": 1280, "height": 720})
+    expect(page).not_to_have_url(re.compile("box="))
+    expect_shown(page, fleet_rows)
+    expect(back).to_be_hidden()
+    page.go_back()
+    expect(page).to_have_url(re.compile("box=lengths,"))
+    _drag(page, page.locator(".timeline canvas"), (700, 40), (800, 40))
+    expect(page).to_have_url(re.compile("from=20"))
+    expect(page).not_to_have_url(re.compile("box="))
+    expect_shown(page, chosen(page, fleet_rows))
+
+
+def _bars(page: Page) -> list[tuple[float, float]]:
+    """When each bar of the timeline begins and ends, from left to right."""
+    canvas = page.locator(".timeline canvas")
+    box = canvas.bounding_box()
+    assert box
+    found = {}
+    for x in range(66, int(box["width"]) - 8, 4):
+        canvas.hover(position={"x": x, "y": 40})
+        told = page.locator(".timeline .tip").inner_text().splitlines()
+        if len(told) > 1:
+            day, begin, end = re.findall(r"^([\d-]+) ([\d:]+) \S ([\d:]+) UTC", told[0])[0]
+            first, last = (datetime.fromisoformat(f"{day}T{one}Z") for one in (begin, end))
+            length = (last - first).total_seconds() % 86_400
+            found[first.timestamp()] = first.timestamp() + length
+    return sorted(found.items())
 
 
 def test_an_upright_drag_is_a_box_and_no_click(fleet: Serving, page: Page) -> None:

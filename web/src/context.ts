@@ -79,15 +79,19 @@ function valueBounds(context: Context): Query {
   return box && name ? [[`${name}__holds`, `${box.low},${box.high}`]] : [];
 }
 
-export type Scope = "range" | "box" | "box values";
+/** Where there is no box, the range. */
+export type Scope = "range" | "box";
 
-/**
- * Range and filters of a question. The heatmap itself asks about the whole range, the timeline
- * about the box's values over the whole range, everything else about the box.
- */
+/** The moments that are shown. */
+export function bounds(context: Context, scope: Scope): { from: number; to: number } {
+  const { box } = context.store.state;
+  return scope === "box" && box ? box : context.range;
+}
+
+/** Bounds and filters of a question: the heatmap's is about the range, all others' about the box. */
 export function question(context: Context, scope: Scope): Query {
   const { state } = context.store;
-  const bounds = scope === "box" && state.box ? state.box : context.range;
-  const query: Query = [["from", iso(bounds.from)], ["to", iso(bounds.to)], ...filterQuery(state)];
+  const { from, to } = bounds(context, scope);
+  const query: Query = [["from", iso(from)], ["to", iso(to)], ...filterQuery(state)];
   return scope === "range" ? query : [...query, ...valueBounds(context)];
 }

@@ -32,6 +32,7 @@ export class Heatmap {
   private readonly fold: HTMLElement;
   private anchor: { x: number; y: number } | null = null;
   private pointer: { x: number; y: number } | null = null;
+  answered: (steps: Steps) => void = () => undefined;
 
   constructor(private readonly context: Context) {
     this.plot = new Plot("Heatmap. Drag a box, or click its two corners; Escape removes it.", {
@@ -92,6 +93,7 @@ export class Heatmap {
       const filled = counts.map((slots) => slots.some(Boolean));
       this.answers[which] = { ...answer, steps: new Steps(times, step, filled) };
       then(answer);
+      if (this.answer) this.answered(this.answer.steps);
       this.plot.paint();
     });
   }
@@ -131,7 +133,8 @@ export class Heatmap {
         this.context.refresh();
       };
       const clear = button("×", () => this.clear(), { "aria-label": "Remove the box", class: "x" });
-      head.push(h("span", { class: "chip text" }, text, clear), button("zoom into it", into));
+      const chip = h("span", { class: "chip text" }, h("span", { title: text }, text), clear);
+      head.push(chip, button("zoom into it", into));
     } else {
       head.push(h("span", { class: "hint" }, "drag a box: graph, table and timeline follow"));
     }

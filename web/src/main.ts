@@ -79,6 +79,7 @@ class Page {
       this.hasRows = answer.meta.rows > 0;
       void this.explain();
     };
+    this.heatmap.answered = (steps) => this.timeline.measureBy(steps);
     this.quality = new Quality(context, this.notices);
     this.notices.say("categories", problemNotices(context.problems));
     this.notices.say("address", told);

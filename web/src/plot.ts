@@ -199,12 +199,15 @@ export function paintBand(
 export class Steps {
   private readonly reach: number;
 
+  /** `longer` has steps of the same length over a longer time: what it tells of intervals holds. */
   constructor(
     private readonly times: number[],
     readonly step: number,
     private readonly filled: boolean[],
+    longer: Steps | null = null,
   ) {
-    this.reach = intervalSteps(filled) - 1;
+    const known = longer?.step === step ? longer.reach : 0;
+    this.reach = Math.max(known, intervalSteps(filled) - 1);
   }
 
   /** How long what one step shows was summed for. */

@@ -1,8 +1,10 @@
-// How much over time, split by a column; a drag chooses the range.
+// How much over time, split by a column; a drag chooses the range. A box on the heatmap bounds it, on
+// an axis that stays the heatmap's: what lies outside can still be chosen.
 
 import { get } from "./api";
 import { baselineRange } from "./comparehead";
 import {
+  bounds,
   category,
   chartOf,
   column,
@@ -22,18 +24,23 @@ import { iso } from "./ranges";
 import type { TimeseriesAnswer } from "./types";
 
 const SERIES = 7;
+/** How many steps the range is cut into, at most; the heatmap's is cut alike. */
+const POINTS = 120;
 
 export class Timeline {
   readonly element: HTMLElement;
   private readonly head = h("div", { class: "head" });
   private readonly legend = h("div", { class: "legend" });
   private readonly figures = h("span", { class: "number figures" });
+  private readonly boxed: HTMLElement;
   private readonly loader = new Loader("Summing over time");
   private readonly values: Select;
   private readonly splits: Select;
   private readonly plot: Plot;
   private answer: TimeseriesAnswer | null = null;
   private steps: Steps | null = null;
+  /** The heatmap's, which are of the whole range. */
+  private whole: Steps | null = null;
   private readonly fold: HTMLElement;
   private pointer = -1;
   answered: (answer: TimeseriesAnswer) => void = () => undefined;
@@ -60,7 +67,19 @@ export class Timeline {
       this.legend,
     );
     this.fold = foldButton(this.element, "Timeline", false);
-    this.head.append(this.fold, this.values.element, this.splits.element, this.figures);
+    const whole = button("×", () => store.set({ box: null }), {
+      "aria-label": "Back to the whole range",
+      title: "Back to the whole range",
+      class: "x",
+    });
+    this.boxed = h(
+      "span",
+      { class: "chip text", hidden: true },
+      h("span", {}, "only the box"),
+      whole,
+    );
+    this.head.append(this.fold, this.values.element, this.splits.element);
+    this.head.append(this.boxed, this.figures);
   }
 
   private get by(): string {
@@ -71,16 +90,18 @@ export class Timeline {
   }
 
   update(): void {
-    const { store } = this.context;
+    const { store, range } = this.context;
     const value = valueColumn(this.context);
     this.drawHead(value);
-    const query = question(this.context, "box values");
+    const { from, to } = bounds(this.context, "box");
+    const points = Math.ceil((POINTS * (to - from)) / (range.to - range.from)) || 1;
+    const query = question(this.context, "box");
     query.push(["value", value], ["by", this.by]);
-    query.push(["n", String(SERIES)], ["points", "120"]);
+    query.push(["n", String(SERIES)], ["points", String(points)]);
     const path = `/api/v1/timeseries/${store.state.table}`;
     void this.loader.ask<TimeseriesAnswer>(path, query, (answer) => {
       this.answer = answer;
-      this.steps = stepsOf(answer);
+      this.measure();
       this.drawLegend();
       this.answered(answer);
       this.plot.paint();
@@ -88,7 +109,20 @@ export class Timeline {
     this.plot.redraw();
   }
 
+  /** A box may hold too few intervals to see how long they are. */
+  measureBy(whole: Steps): void {
+    this.whole = whole;
+    this.measure();
+    this.plot.redraw();
+  }
+
+  private measure(): void {
+    const longer = this.context.store.state.box ? this.whole : null;
+    this.steps = this.answer && stepsOf(this.answer, longer);
+  }
+
   private drawHead(value: string): void {
+    this.boxed.hidden = !this.context.store.state.box;
     const one = category(this.context);
     const values = columnsWith(one, "value").map((c): [string, string] => [c.name, c.prettyname]);
     if (!values.some(([name]) => name === ROWS)) values.push([ROWS, "Rows"]);
@@ -156,7 +190,10 @@ export class Timeline {
     const { answer, steps } = this;
     const { left, width } = this.plot.area;
     if (!answer?.times.length || x < left || x > left + width) return [];
-    const at = steps!.at(this.timeAt(x));
+    const time = this.timeAt(x);
+    const { from, to } = bounds(this.context, "box");
+    if (time < from || time > to) return [];
+    const at = steps!.at(time);
     const rows = answer.series
       .map((one) => ({ name: one.name, value: one.values[at] ?? 0 }))
       .filter((one) => one.value)
@@ -171,11 +208,14 @@ export class Timeline {
     const scale = area.width / (range.to - range.from);
     const xOf = (time: number) => area.left + (time - range.from) * scale;
     paintTimeAxis(canvas, area, range.from, range.to, store.state.zone);
-    if (answer) paintSeries(canvas, area, answer, this.steps!, xOf);
+    const { from, to } = bounds(this.context, "box");
+    const shown = { ...area, left: Math.max(area.left, xOf(from)) };
+    shown.width = Math.max(0, Math.min(area.left + area.width, xOf(to)) - shown.left);
+    if (answer) paintSeries(canvas, area, shown, answer, this.steps!, xOf);
     canvas.fillStyle = cssColor("--line");
     canvas.fillRect(area.left, area.height, area.width, 1);
     const { box, view } = store.state;
-    if (box) paintBand(canvas, xOf(box.from), 0, (box.to - box.from) * scale, area.height);
+    if (box) this.paintOutside(canvas, area, shown);
     if (view === "compare") {
       const compared = baselineRange(this.context);
       const left = Math.max(area.left, xOf(compared.from));
@@ -196,6 +236,15 @@ export class Timeline {
     }
   }
 
+  private paintOutside(canvas: CanvasRenderingContext2D, area: Area, shown: Area): void {
+    const end = shown.left + shown.width;
+    canvas.fillStyle = cssColor("--hover");
+    canvas.fillRect(area.left, 0, shown.left - area.left, area.height);
+    canvas.fillRect(end, 0, area.left + area.width - end, area.height);
+    canvas.fillStyle = cssColor("--accent");
+    for (const x of [shown.left - 1, end]) canvas.fillRect(Math.round(x), 0, 1, area.height);
+  }
+
   repaint(): void {
     this.plot.redraw();
   }
@@ -212,16 +261,18 @@ function amount(values: (number | null)[], aggregate: string): number {
   return aggregate === "avg" ? sum / (known.length || 1) : sum;
 }
 
-function stepsOf({ times, step, series, aggregate }: TimeseriesAnswer): Steps {
+function stepsOf(answer: TimeseriesAnswer, longer: Steps | null): Steps {
+  const { times, step, series, aggregate } = answer;
   const mean = aggregate === "avg";
   const has = (value: number | null | undefined) => (mean ? value != null : !!value);
   const filled = times.map((_, k) => series.some((one) => has(one.values[k])));
-  return new Steps(times, step, filled);
+  return new Steps(times, step, filled, longer);
 }
 
 function paintSeries(
   canvas: CanvasRenderingContext2D,
   area: Area,
+  shown: Area,
   answer: TimeseriesAnswer,
   steps: Steps,
   xOf: (time: number) => number,
@@ -232,7 +283,7 @@ function paintSeries(
   const yOf = (value: number) => area.height - ((value - low) / (high - low)) * (area.height - 12);
   canvas.save();
   canvas.beginPath();
-  canvas.rect(area.left, 0, area.width, area.height);
+  canvas.rect(shown.left, 0, shown.width, area.height);
   canvas.clip();
   const paint = means ? paintLines : paintBars;
   paint(canvas, answer, steps, xOf, yOf);
