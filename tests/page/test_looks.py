@@ -184,6 +184,22 @@ def test_the_bar_takes_two_lines_on_a_phone(
     page.close()
 
 
+def test_filters_have_a_line_of_their_own_on_a_tablet(recorded: Serving, browser: Browser) -> None:
+    """Beside the range and the buttons they would stand below each other."""
+    page = browser.new_page(viewport={"width": 700, "height": 900})
+    page.goto(f"{recorded.read}/?table=offcputime&filter=process=shopdb&filter=hostname=shop-1")
+    bar = page.locator(".bar")
+    expect(bar.locator(".chip")).to_have_count(2)
+    first = [page.get_by_label("Data type"), *bar.locator(".right > button").all()]
+    second = [*bar.locator(".chip").all(), bar.get_by_role("button", name="+ filter")]
+    middle = "part => (part.getBoundingClientRect().top + part.getBoundingClientRect().bottom) / 2"
+    for line in (first, second):
+        middles = [part.evaluate(middle) for part in line]
+        assert max(middles) - min(middles) < 4
+    assert bar.evaluate("bar => bar.clientHeight") < 80
+    page.close()
+
+
 def test_a_chosen_theme_is_there_from_the_first_paint(recorded: Serving, browser: Browser) -> None:
     """It outlasts a reload, against the system's; page and canvases follow, nothing flashes up."""
     page = browser.new_page(color_scheme="light", viewport={"width": 1440, "height": 900})
