@@ -142,8 +142,11 @@ def test_the_bound_holds_on_a_real_probe(tmp_path: Path) -> None:
     """At a hundred thousand switches a second what the probe takes is near the bound from its
     start on; it says when it is paused, and records again when the load is gone.
     """
-    bound = 0.05
-    with fake_server() as server, workload("pingpong.c", tmp_path, 6_000) as pair:
+    # Two threads on one CPU switch all the time they get, so that even without stacks, which a
+    # higher threshold spares where there are kprobes, the probe takes more than this share of it.
+    bound = 0.06 / (os.cpu_count() or 1)
+    with fake_server() as server, workload("pingpong.c", tmp_path, 8_000) as pair:
+        os.sched_setaffinity(pair.pid, {min(os.sched_getaffinity(0))})
         flags = ("--server", server.url, "--spool", tmp_path / "spool", "--interval", 1)
         flags = (*flags, "--max-overhead", f"{bound:%}")
         with agent("offcputime", "--pid", pair.pid, *flags) as running:
@@ -152,7 +155,8 @@ def test_the_bound_holds_on_a_real_probe(tmp_path: Path) -> None:
             running.wait_for("threshold raised by")
             running.wait_for("paused for")
             pair.truth()
-            running.wait_for("probe running", times=2)
+            # A pause pays for the next start, which costs a slow machine more.
+            running.wait_for("probe running", seconds=90, times=2)
             running.stop()
         rows = server.rows("agent")
     # Compiling the program is paid for too, but for the first time.
