@@ -8,15 +8,21 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import needs
+from tests.agent.fakeserver import fake_server
 from tests.agent.tracing import agent, tracing
 from tests.probes.test_target import cgroup
 from tests.serving import kscope, serving
 from tests.workloads import workload
+
+if TYPE_CHECKING:
+    from tests.agent.fakeserver import Server
 
 pytestmark = pytest.mark.bpf
 
@@ -76,9 +82,11 @@ def test_the_reason_tells_a_disk_from_a_lock(tmp_path: Path) -> None:
         with tracing("offcputime", "--pid", waiter.pid) as rows:
             waiter.go()
             waiter.truth()
+        # A thread that others push off the CPU waits for neither.
+        waits = [row for row in rows if row["reason"] != "preempted"]
         reasons = {
             frame: max(
-                (row for row in rows if frame in row["stack"]), key=lambda row: row["elapsed"]
+                (row for row in waits if frame in row["stack"]), key=lambda row: row["elapsed"]
             )["reason"]
             for frame in WAITS
         }
@@ -100,6 +108,22 @@ def libbpf_totals(output: str) -> Counter[str]:
     return totals
 
 
+def wait_until_attached(pid: int) -> None:
+    """It says that it traces only when it ends: what it holds open tells before."""
+    end = time.monotonic() + 60
+    while not any("bpf_link" in name or "perf_event" in name for name in held_open(pid)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def held_open(pid: int) -> list[str]:
+    names = []
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            names.append(str(file.readlink()))
+    return names
+
+
 def test_it_agrees_with_libbpf_tools(tmp_path: Path) -> None:
     """Both trace one process at one time: their totals by wait are within 5 % of each other."""
     offcputime = needs.program("offcputime", "libbpf-tools")
@@ -110,6 +134,7 @@ def test_it_agrees_with_libbpf_tools(tmp_path: Path) -> None:
             ) as theirs,
             tracing("offcputime", "--pid", waiter.pid) as rows,
         ):
+            wait_until_attached(theirs.pid)
             waiter.go()
             waiter.truth()
             theirs.send_signal(signal.SIGINT)
@@ -133,9 +158,11 @@ def test_the_lengths_of_waits_are_kept(tmp_path: Path) -> None:
             assert sum(row["lengths"]) == row["count"]
             least = sum(n << slot for slot, n in enumerate(row["lengths"]) if slot)
             assert least <= row["elapsed"] + row["count"]
-        (sleeps,) = [r for r in rows if "wait_sleep" in r["stack"] and r["reason"] == "blocked"]
-        # 15 ms are between 2**13 and 2**14 us.
-        assert sleeps["lengths"][13] >= 0.5 * sleeps["count"]
+            assert row["elapsed"] < 2 * least + 2 * row["count"]
+        sleeps = [r for r in rows if "wait_sleep" in r["stack"] and r["reason"] == "blocked"]
+        # 15 ms are between 2**13 and 2**14 us; on a busy machine they become more, not less.
+        long = sum(sum(row["lengths"][13:]) for row in sleeps)
+        assert long >= 0.9 * sum(row["count"] for row in sleeps) > 0
 
 
 def test_folded_stacks_need_no_server(tmp_path: Path) -> None:
@@ -181,7 +208,9 @@ def test_no_thread_of_a_program_is_the_kernels(tmp_path: Path) -> None:
         with tracing("offcputime", "--pid", waiter.pid, "--threads", "kernel") as rows:
             waiter.go()
             waiter.truth()
-        assert rows == []
+        # One that is pushed off the CPU while it ends has no memory of its own any more, by which
+        # the kernel's are told from others.
+        assert [row for row in rows if "do_exit_[k]" not in row["stack"]] == []
 
 
 def test_one_thread_in_its_cgroup(tmp_path: Path) -> None:
@@ -223,20 +252,30 @@ def test_a_program_that_another_took_the_place_of(tmp_path: Path) -> None:
         command = [needs.gcc(), "-O1", "-fno-omit-frame-pointer", "-no-pie", "-static"]
         subprocess.run([*command, tmp_path / f"{name}.c", "-o", tmp_path / name], check=True)
     command = [tmp_path / "first", tmp_path / "second"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
-        with tracing("offcputime", "--pid", process.pid) as rows:
-            time.sleep(1.5)
+    with fake_server() as server, subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        flags = ("--server", server.url, "--spool", tmp_path / "spool", "--interval", 0.5)
+        with agent("offcputime", "--pid", process.pid, *flags) as running:
+            first = naps_of("first", server)
             assert process.stdin
-            process.stdin.write("x")
+            process.stdin.write(b"x")
             process.stdin.flush()
-            time.sleep(1.5)
+            second = naps_of("second", server)
+            running.stop()
         process.kill()
-    naps = [(row["process"], row["stack"]) for row in rows if "nanosleep" in row["stack"]]
     # Addresses become names when an interval ends; the one in between has the new names alone.
-    assert any("first_nap" in stack for process, stack in naps if process == "first")
-    second = [stack for process, stack in naps if process == "second"]
-    assert second
+    assert any("first_nap" in stack for stack in first)
     assert all("second_nap" in stack for stack in second)
+
+
+def naps_of(program: str, server: Server) -> list[str]:
+    """Wait until naps of a program have come in, and give their stacks."""
+    end = time.monotonic() + 60
+    while True:
+        rows = [row for row in server.rows("offcputime") if row["process"] == program]
+        if naps := [row["stack"] for row in rows if "nanosleep" in row["stack"]]:
+            return naps
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 REPLACED = """
