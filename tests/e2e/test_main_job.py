@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.agent.tracing import agent
-from tests.e2e.waits import WAITS, assert_waits
+from tests.e2e.waits import WAITS, assert_waits, waited
 from tests.serving import serving
 from tests.workloads import workload
 
@@ -39,6 +39,7 @@ class Traced:
     server: Serving
     pid: int
     truth: dict[str, Any]
+    stolen_us: int
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +54,13 @@ def traced(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             waiter.go()
             truth = waiter.truth()
             running.stop()
-        yield Traced(server, waiter.pid, truth)
+        yield Traced(server, waiter.pid, truth, waiter.stolen_us)
 
 
 def test_the_flame_graph_holds_each_wait_with_its_time(traced: Traced) -> None:
     """Futex, pipe, fsync and sleep: frames of program and kernel, times within 10 %."""
     graph = traced.server.get("/api/v1/flamegraph/offcputime", pid=traced.pid).json()
-    assert_waits(graph, traced.truth)
+    assert_waits(graph, traced.truth, traced.stolen_us)
 
 
 @pytest.mark.browser
@@ -83,8 +84,8 @@ def test_a_search_highlights_the_waits(traced: Traced, page: Page) -> None:
     share = re.match(r"([\d.]+) % matched", page.locator(".matched").inner_text())
     assert share
     graph = traced.server.get("/api/v1/flamegraph/offcputime", pid=traced.pid).json()
-    waited = sum(traced.truth[kind]["us"] for kind, _ in WAITS.values())
-    assert float(share[1]) == pytest.approx(100 * waited / graph["total"], rel=0.1)
+    # Told with a digit behind the point.
+    assert float(share[1]) == pytest.approx(100 * waited(graph) / graph["total"], abs=0.06)
 
 
 def _open(page: Page, traced: Traced) -> None:

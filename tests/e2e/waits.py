@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
+from tests.workloads import agrees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,15 +18,21 @@ WAITS = {
 }
 
 
-def assert_waits(graph: dict[str, Any], truth: dict[str, Any]) -> None:
+def assert_waits(graph: dict[str, Any], truth: dict[str, Any], stolen_us: int = 0) -> None:
     """Each wait has its user and kernel frames, and the time that the workload itself measured."""
     nodes = list(_nodes(graph))
     for function, (kind, kernel) in WAITS.items():
         own = [(path, value) for path, value in nodes if path[-1] == function]
         # A thread is named after its wait, and the graph has the process next to its root.
         assert {path[:2] for path, _ in own} == {("all", kind)}
-        assert sum(value for _, value in own) == pytest.approx(truth[kind]["us"], rel=0.1)
+        measured = sum(value for _, value in own)
+        assert agrees(measured, truth[kind]["us"], stolen_us), (function, measured, truth)
         assert any(function in path and _in_kernel(path[-1], kernel) for path, _ in nodes)
+
+
+def waited(graph: dict[str, Any]) -> int:
+    """What the graph holds of all of them."""
+    return sum(value for path, value in _nodes(graph) if path[-1] in WAITS)
 
 
 def _in_kernel(frame: str, part: str) -> bool:
