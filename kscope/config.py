@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.declare import durations
 from kscope.declare.catalog import BUILTIN
-from kscope.declare.options import option_value
+from kscope.declare.options import exclusive_problem, option_value
 from kscope.declare.shape import suggestion
 from kscope.declare.yamlfile import Document, parse
 from kscope.errors import DeclarationError, KscopeError, Problem
@@ -330,6 +330,8 @@ def _probe_problems(
             option_value(options[key], given)
         except ValueError as error:
             yield (key,), str(error)
+    if problem := exclusive_problem(probe.options):
+        yield (), problem
 
 
 def parse_share(text: Any) -> float:

@@ -13,7 +13,7 @@ import click
 from kscope.agent.folded import Folded
 from kscope.agent.plan import Wishes, engine, probe_category
 from kscope.cli import oneshot
-from kscope.cli.probeflags import of_option, sending, targets
+from kscope.cli.probeflags import check_together, of_option, sending, targets
 from kscope.cli.probeplans import (
     catalog_of,
     configured,
@@ -69,7 +69,7 @@ def agent(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
 
 def probe_command(category: Category) -> click.Command:
     def run_it(**flags: Any) -> None:
-        _run_probe(category.table, flags)
+        _run_probe(category, flags)
 
     command = sending(run_it)
     assert category.probe
@@ -82,19 +82,18 @@ def probe_command(category: Category) -> click.Command:
     )
 
 
-def _run_probe(name: str, flags: dict[str, Any]) -> None:
+def _run_probe(category: Category, flags: dict[str, Any]) -> None:
     context = click.get_current_context()
     outer = context.obj or {}
     flags |= {flag: value for flag, value in outer.items() if value and not flags.get(flag)}
     config = context.parent.params.get("config") if context.parent else None
+    check_together(category, flags)
     if flags["folded"] or flags["as_json"] or flags["record"]:
-        settings = settings_of(config)
-        category = probe_category(catalog_of(settings), name)
-        _one_shot(category, wishes_for(category, settings, flags), flags)
+        _one_shot(category, wishes_for(category, settings_of(config), flags), flags)
     else:
         set_up_logging(verbose=flags["verbose"])
         caught = catch_signals(until_eof=flags["until_eof"])
-        run(lambda: named(name, config, flags), caught, flags["duration"])
+        run(lambda: named(category.table, config, flags), caught, flags["duration"])
 
 
 def _one_shot(category: Category, wishes: Wishes, flags: Mapping[str, Any]) -> None:

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kscope.config import parse_share
-from kscope.declare.options import option_value
+from kscope.declare.options import exclusive_problem, option_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from kscope.declare.model import Option
+    from kscope.declare.model import Category, Option
 
 BUNDLED = "bundled"
+# What is done with rows in place of sending them, and where they come from in place of the kernel.
+_INSTEAD = ("folded", "json", "record", "replay")
+_TARGETS = ("pid", "tid", "children", "cgroup")
+_LONGEST = 366 * 86400.0
+
+
+class _Seconds(click.FloatRange):
+    """A time that passes: `nan` and `inf` are floating-point numbers too, but none of these."""
+
+    def __init__(self, least: float) -> None:
+        super().__init__(least, _LONGEST)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return number
 
 
 def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
@@ -35,7 +55,7 @@ def sending(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--token-file", type=click.Path(path_type=Path, exists=True)),
             click.option("--hostname", help="the name to send rows under"),
             click.option(
-                "--interval", type=click.FloatRange(0.1), help="seconds from drain to drain [60]"
+                "--interval", type=_Seconds(0.1), help="seconds from drain to drain [60]"
             ),
             click.option(
                 "--spool", type=click.Path(path_type=Path), help="where batches wait for the server"
@@ -93,7 +113,7 @@ def targets() -> list[click.Option]:
         click.Option(["-t", "--tid"], type=positive, help="trace only this thread"),
         click.Option(["--children"], is_flag=True, help="and the processes that --pid starts"),
         click.Option(["--cgroup"], default="", help="trace only this cgroup (v2 folder)"),
-        click.Option(["--duration"], type=click.FloatRange(0.1), help="end after so many seconds"),
+        click.Option(["--duration"], type=_Seconds(0.1), help="end after so many seconds"),
         click.Option(["--folded"], is_flag=True, help="print folded stacks; needs no server"),
         click.Option(["--json", "as_json"], is_flag=True, help="print rows; needs no server"),
         click.Option(["--record"], type=click.Path(path_type=Path), help="write a recording"),
@@ -101,6 +121,24 @@ def targets() -> list[click.Option]:
             ["--replay"], metavar="FILE", help=f"play a recording ('{BUNDLED}': ours) instead"
         ),
         click.Option(
-            ["--history"], type=float, default=0.0, help="seconds that --replay begins with"
+            ["--history"], type=_Seconds(0), default=0.0, help="seconds that --replay begins with"
         ),
     ]
+
+
+def check_together(category: Category, flags: Mapping[str, Any]) -> None:
+    """Raise UsageError for flags of which one would be ignored beside the other."""
+    given = [f"--{name}" for name in _INSTEAD if flags["as_json" if name == "json" else name]]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} exclude each other")
+    limits = [f"--{name}" for name in _TARGETS if flags[name]]
+    if flags["replay"] and limits:
+        raise click.UsageError(f"--replay plays all that was recorded, whatever {limits[0]} says")
+    if flags["history"] and not flags["replay"]:
+        raise click.UsageError("--history goes with --replay")
+    if flags["children"] and not flags["pid"]:
+        raise click.UsageError("--children goes with --pid")
+    assert category.probe
+    options = {option.name: flags[dest(option)] for option in category.probe.options}
+    if problem := exclusive_problem(options):
+        raise click.UsageError(problem)

@@ -112,10 +112,9 @@ def _bound(settings: Settings, flags: Mapping[str, Any], probe: ProbeSettings | 
 
 
 def _target(flags: Mapping[str, Any]) -> Target:
-    if flags["children"] and not flags["pid"]:
-        raise KscopeError("--children goes with --pid")
-    if flags["pid"] and not Path(f"/proc/{flags['pid']}").exists():
-        raise KscopeError(f"there is no process {flags['pid']}")
+    for kind, number in (("process", flags["pid"]), ("thread", flags["tid"])):
+        if number and not Path(f"/proc/{number}").exists():
+            raise KscopeError(f"there is no {kind} {number}")
     return Target(flags["pid"] or 0, flags["tid"] or 0, flags["children"], flags["cgroup"])
 
 

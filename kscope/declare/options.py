@@ -9,7 +9,12 @@ from kscope.declare.columns import Storage
 from kscope.declare.values import value_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kscope.declare.model import Option
+
+# Each leaves out what the other keeps: of both together nothing would be left.
+_EXCLUSIVE = ("user-only", "kernel-only")
 
 
 def option_value(option: Option, given: Any) -> Any:
@@ -29,6 +34,13 @@ def option_value(option: Option, given: Any) -> Any:
     if option.most is not None and value > option.most:
         raise ValueError(f"{given} is more than {option.most}, the most")
     return value
+
+
+def exclusive_problem(given: Mapping[str, Any]) -> str:
+    """What is wrong with these options together, each of which may be right; else nothing."""
+    if all(given.get(name) is True for name in _EXCLUSIVE):
+        return f"{' and '.join(_EXCLUSIVE)} exclude each other"
+    return ""
 
 
 def _read(option: Option, text: str) -> Any:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Were a flag taken that must not be, nothing should be traced.
+NOBODY = "--pid 999999999"
+
+
 def refused(*arguments: object) -> str:
     """What the command says when it refuses what it was given."""
     result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
@@ -37,11 +41,42 @@ def refused(*arguments: object) -> str:
         ("offcputime --reason tired", "'tired' is not one of"),
         ("offcputime --max-overhead 1", "'1' is not a share such as 1% or 0.5%"),
         ("offcputime --max-overhead 101%", "not a share"),
+        ("offcputime --replay /nosuch --json {nobody}", "--json and --replay exclude each other"),
+        (
+            "offcputime --replay /nosuch --folded {nobody}",
+            "--folded and --replay exclude each other",
+        ),
+        (
+            "offcputime --json --folded --record x {nobody}",
+            "--folded and --json and --record exclude",
+        ),
+        ("offcputime --replay /nosuch {nobody}", "--replay plays all that was recorded"),
+        (
+            "offcputime --user-only --kernel-only --json {nobody}",
+            "user-only and kernel-only exclude",
+        ),
+        ("offcputime --history 60 {nobody}", "--history goes with --replay"),
+        ("offcputime --children", "--children goes with --pid"),
+        ("offcputime --interval nan {nobody}", "'--interval': 'nan' is not a number of seconds"),
+        (
+            "offcputime --interval inf {nobody}",
+            "'--interval': inf is not in the range 0.1<=x<=31622400",
+        ),
+        ("offcputime --duration nan {nobody}", "'--duration': 'nan' is not a number of seconds"),
+        ("offcputime --replay /nosuch --history nan", "'nan' is not a number of seconds"),
+        ("offcputime --replay /nosuch --history 1e12", "'--history': 1000000000000.0 is not in"),
     ],
 )
 def test_a_flag_that_cannot_be_is_refused(flags: str, said: str) -> None:
     """With the flag's name and what would do."""
-    assert said in refused("agent", *flags.split())
+    assert said in refused("agent", *flags.format(nobody=NOBODY).split())
+
+
+@pytest.mark.parametrize(("flag", "what"), [("--pid", "process"), ("--tid", "thread")])
+def test_whom_to_trace_must_be_there(flag: str, what: str) -> None:
+    """A number mistyped would give a trace without rows."""
+    result = CliRunner().invoke(cli, ["agent", "offcputime", flag, "999999999", "--json"])
+    assert str(result.exception) == f"there is no {what} 999999999"
 
 
 CONFIG = """\
@@ -52,7 +87,7 @@ agent:
       per-thread: 3
       treshold: 5
       max_overhead: lots
-    profile: {frequency: fast}
+    profile: {frequency: fast, user-only: true, kernel-only: true}
     nope: {}
     runqlat: {}
 """
@@ -71,15 +106,16 @@ def test_each_mistake_in_the_configuration_has_its_line(tmp_path: Path, command:
     said = [line.removeprefix(f"{config}:") for line in refused(
         command, "--config", config
     ).splitlines()]  # fmt: skip
-    assert [line.partition(": ")[0] for line in said] == ["4", "5", "6", "7", "8"]
+    assert [line.partition(": ")[0] for line in said] == ["4", "5", "6", "7", "7", "8"]
     options = "agent.probes.offcputime"
     assert (
         said[0] == f"4: {options}.threshold: 'abc' is not a length of time such as 5000, 5ms or 2s"
     )
     assert said[1].startswith(f"5: {options}.per-thread: 3 is not of type bool")
     assert said[2] == f"6: {options}.treshold: unknown option. Did you mean 'threshold'?"
-    assert said[3].startswith("7: agent.probes.profile.frequency: 'fast' is not of type int")
-    assert said[4].startswith("8: agent.probes.nope: there is no probe 'nope'.")
+    assert said[3] == "7: agent.probes.profile: user-only and kernel-only exclude each other"
+    assert said[4].startswith("7: agent.probes.profile.frequency: 'fast' is not of type int")
+    assert said[5].startswith("8: agent.probes.nope: there is no probe 'nope'.")
 
 
 @pytest.mark.parametrize(
