@@ -10,7 +10,8 @@ import click
 
 from kscope.agent.doctor import Verdict, examine
 from kscope.client import read_token
-from kscope.config import chosen_settings
+from kscope.config import check_probes, chosen_settings
+from kscope.declare.catalog import load_catalog
 
 if TYPE_CHECKING:
     from kscope.agent.doctor import Finding
@@ -29,7 +30,10 @@ def doctor(config: Path | None, server: str | None, token_file: Path | None) -> 
 
     Exit code 1 when something that every agent needs is missing.
     """
-    settings = chosen_settings(config).agent
+    chosen = chosen_settings(config)
+    settings = chosen.agent
+    # An agent with this file would not start.
+    check_probes(settings, load_catalog(chosen.categories))
     token = read_token(token_file or settings.token_file)
     failed = False
     for finding in examine(server or settings.server, token):

@@ -63,6 +63,27 @@ def test_its_command_is_one_that_kscope_takes() -> None:
     assert done.stderr.startswith("there is no probe to run"), done.stderr
 
 
+def test_what_the_readme_installs_is_a_configuration(tmp_path: Path) -> None:
+    """Its commands as they stand there, but for the folders: doctor takes the file as it is."""
+    readme = (UNIT.parent / "README.md").read_text()
+    blocks = "".join(re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL))
+    (tmp_path / "agent.token").write_text("kscope_secret\n")
+    (tmp_path / "packaging").symlink_to(UNIT.parent)
+    (tmp_path / "etc/systemd/system").mkdir(parents=True)
+    for line in blocks.splitlines():
+        if line.startswith("install "):
+            words = line.replace(" /etc", f" {tmp_path}/etc").split()
+            subprocess.run(words, cwd=tmp_path, check=True)
+    (doctor,) = (line for line in blocks.splitlines() if " doctor " in line)
+    _, *arguments = doctor.replace(" /etc", f" {tmp_path}/etc").split()
+    done = subprocess.run(
+        kscope(*arguments), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode in (0, 1), done.stderr  # what the host lacks is not asked here
+    assert " server: http://127.0.0.1:8081" in done.stdout
+    assert (tmp_path / "etc/systemd/system" / UNIT.name).is_file()
+
+
 @pytest.fixture
 def busy() -> Iterator[int]:
     process = subprocess.Popen([sys.executable, "-c", BUSY])
