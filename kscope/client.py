@@ -81,13 +81,7 @@ class Endpoint:
     """
 
     def __init__(self, url: str, token: str = "", timeout: float = 30.0) -> None:
-        parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise KscopeError(f"'{url}' is not the address of a server, such as http://host:8081")
-        try:
-            port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
-        except ValueError as error:
-            raise KscopeError(f"'{url}': {error}") from None
+        parts, host, port = _address(url)
         if token and not _TOKEN.fullmatch(token):
             raise KscopeError("the token holds what no token may: `kscope token` makes one")
         self.url = f"{parts.scheme}://{parts.netloc}"
@@ -98,10 +92,10 @@ class Endpoint:
         if parts.scheme == "https":
             context = ssl.create_default_context()
             self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.hostname, port, timeout=timeout, context=context
+                host, port, timeout=timeout, context=context
             )
         else:
-            self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=timeout)
+            self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
 
     def health(self) -> Answer:
         """Whether a server is there and well, whoever asks."""
@@ -138,6 +132,17 @@ class Endpoint:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _address(url: str) -> tuple[urllib.parse.SplitResult, str, int]:
+    try:
+        parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+        port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
+    except ValueError as error:
+        raise KscopeError(f"'{url}': {error}") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise KscopeError(f"'{url}' is not the address of a server, such as http://host:8081")
+    return parts, parts.hostname, port
 
 
 def _seconds(header: str | None) -> float | None:

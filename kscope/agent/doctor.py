@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING
 
 from kscope.agent import kernel
 from kscope.agent.bpfstats import BpfStatistics, load_trivial_program
-from kscope.client import Endpoint, explain
+from kscope.client import DEFAULT_PORT, Endpoint, explain
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from kscope.client import Answer
+
+# What a server answers to rows that is none, or whose page stands there.
+_NO_INGEST = (404, 405)
 # Bit numbers of linux/capability.h.
 _CAPABILITIES = {
     "CAP_BPF": (39, "load programs and maps"),
@@ -221,17 +225,23 @@ def _server(url: str, token: str) -> Iterator[Finding]:
                       "name one with --server, or under agent: in kernelscope.yaml")  # fmt: skip
         return
     answer = endpoint.health()
+    # By a request that holds no rows: who may send is asked before what was sent is.
+    posted = endpoint.post(b"{}", "", "") if answer.accepted else answer
+    endpoint.close()
     if not answer.status:
         yield Finding(Verdict.FAILED, "server", answer.detail,
                       "start one (kscope serve), or name another with --server")  # fmt: skip
     elif not answer.accepted:
         yield Finding(Verdict.FAILED, "server", f"{url}: HTTP {answer.status} from /healthz",
                       "is this the ingest listener of a Kernelscope server?")  # fmt: skip
+    elif posted.status in _NO_INGEST:
+        yield Finding(Verdict.FAILED, "server", f"{url} takes no rows: HTTP {posted.status}",
+                      "name the ingest listener, which has another port than the page: "
+                      f"{DEFAULT_PORT}, if not told otherwise")  # fmt: skip
     else:
         yield Finding(Verdict.OK, "server", f"{url} answers")
         yield _clock(answer.clock_ahead)
-        yield _token(endpoint, given=bool(token))
-    endpoint.close()
+        yield _token(posted, given=bool(token))
 
 
 def _clock(ahead: float | None) -> Finding:
@@ -244,9 +254,7 @@ def _clock(ahead: float | None) -> Finding:
                    "stand at the wrong time", "timedatectl set-ntp true, on both")  # fmt: skip
 
 
-def _token(endpoint: Endpoint, *, given: bool) -> Finding:
-    """By a request that holds no rows: who may send is asked before what was sent is."""
-    answer = endpoint.post(b"{}", "", "")
+def _token(answer: Answer, *, given: bool) -> Finding:
     if answer.status in (401, 403):
         return Finding(Verdict.FAILED, "token", explain(answer),
                        "kscope token makes one: its file is for --token-file, the lines that it "

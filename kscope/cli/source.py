@@ -9,6 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from kscope.declare.columns import Role
@@ -69,13 +70,26 @@ class Server:
                 urllib.request.urlopen(asked, timeout=_PATIENCE),  # noqa: S310
             )
         except urllib.error.HTTPError as error:
-            raise KscopeError(_detail(error)) from None
+            raise KscopeError(self._detail(error)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise KscopeError(
                 f"{self.url}: {reason}; is `kscope serve` running there? A database is asked "
                 "directly with --sqlite FILE or --config FILE"
             ) from None
+
+    def _detail(self, error: urllib.error.HTTPError) -> str:
+        try:
+            detail = str(json.load(error)["detail"])
+        except (ValueError, KeyError, TypeError):
+            detail = f"{error.code} {error.reason}"
+        # Where questions are asked, what is not there has a name.
+        if error.code == HTTPStatus.NOT_FOUND and detail.endswith(HTTPStatus.NOT_FOUND.phrase):
+            return (
+                f"{self.url} takes no questions ({detail}): name the page's address; where rows "
+                "come in is another"
+            )
+        return detail
 
     def _read(self, answer: http.client.HTTPResponse) -> bytes:
         try:
@@ -109,10 +123,3 @@ class Direct:
             else:
                 async for piece in body.content:
                     take(piece)
-
-
-def _detail(error: urllib.error.HTTPError) -> str:
-    try:
-        return str(json.load(error)["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"{error.code} {error.reason}"

@@ -11,7 +11,7 @@ import pytest
 
 from tests import needs
 from tests.agent.fakeserver import fake_server
-from tests.serving import ROOT, kscope
+from tests.serving import ROOT, kscope, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +93,8 @@ def test_a_program_that_is_not_installed_is_named_with_its_package() -> None:
     [
         ("http://h:abc", "'http://h:abc': Port could not be cast"),
         ("http://127.0.0.1:99999", "Port out of range"),
-        (":99999", "is not the address of a server"),
+        (":9999", "is not the address of a server"),
+        ("http://[::1", "'http://[::1': Invalid IPv6 URL"),
         (NOWHERE, "http://127.0.0.1:9: [Errno 111] Connection refused"),
         ("https://127.0.0.1", "https://127.0.0.1: "),
     ],
@@ -103,6 +104,22 @@ def test_a_wrong_address_is_a_finding_like_others(url: str, problem: str) -> Non
     code, found = said("--server", url)
     assert code == 1
     assert problem in found["server"]
+
+
+def test_the_page_is_not_where_rows_go(tmp_path: Path) -> None:
+    """Doctor refuses the read listener, which would refuse each batch; `query` the ingest one."""
+    with serving(tmp_path) as server:
+        code, found = said("--server", server.read)
+        assert code == 1
+        assert f"{server.read} takes no rows: HTTP 405" in found["server"]
+        assert "name the ingest listener" in found["server"]
+        assert "token" not in found
+        assert said("--server", server.ingest)[1]["token"].endswith("none is needed")
+        command = kscope("query", "offcputime", "--server", server.ingest)
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert asked.returncode == 1
+        said_so = f"{server.ingest} takes no questions (Not Found): name the page's address"
+        assert asked.stderr.startswith(said_so)
 
 
 def test_it_goes_by_the_configuration(tmp_path: Path) -> None:
