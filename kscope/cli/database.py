@@ -13,7 +13,7 @@ import click
 from kscope.config import MySQL, Settings, SQLite, chosen_settings
 from kscope.declare.catalog import load_catalog
 from kscope.errors import KscopeError
-from kscope.store.open import engine_of
+from kscope.store.open import check_there, engine_of
 from kscope.store.store import Store
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def run_with_store(settings: Settings, work: Callable[[Store], Awaitable[None]]) -> None:
-    """Open the database, migrate it, and do the work."""
+    """Open the database, which must be there, migrate it, and do the work."""
+    check_there(settings)
 
     async def run() -> None:
         store = Store(engine_of(settings), load_catalog(settings.categories))

@@ -41,15 +41,20 @@ async def open_store(settings: Settings, catalog: Catalog) -> Store:
     return store
 
 
+def check_there(settings: Settings) -> None:
+    """Raise StoreError where opening would make a new SQLite file."""
+    if isinstance(settings.database, SQLite) and not settings.database.path.exists():
+        raise StoreError(f"{settings.database.path}: there is no such database")
+
+
 @asynccontextmanager
 async def open_to_read(settings: Settings, catalog: Catalog) -> AsyncIterator[Store]:
     """Nothing is made or migrated, and a server may be using the database."""
     store = Store(engine_of(settings), catalog, settings.query_deadline)
     # SQLite's would make the file that it is to read; its readers open by themselves.
+    check_there(settings)
     if not isinstance(settings.database, SQLite):
         await store.engine.open()
-    elif not settings.database.path.exists():
-        raise StoreError(f"{settings.database.path}: there is no such database")
     try:
         yield store
     finally:

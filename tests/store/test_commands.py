@@ -123,9 +123,10 @@ def test_retention_tells_before_it_removes(database: Database) -> None:
     assert scalar(database, "SELECT count(*) FROM kscope_stack") == 1
 
 
-def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
-    """A name mistyped is an error, not a new database."""
+def test_a_name_mistyped_makes_nothing(tmp_path: Path) -> None:
+    """It is an error, not a new database; so is a dry run's."""
     missing = tmp_path / "none.db"
+    assert "there is no such database" in run("retention", "--sqlite", missing, code=1)
     for command in ("retention", "migrate"):
         run(command, "--dry-run", "--sqlite", missing, code=1 if command == "retention" else 0)
     assert not list(tmp_path.iterdir())
