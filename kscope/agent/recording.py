@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -45,13 +46,15 @@ class Recording:
 
 
 class Recorder:
-    """Writes a recording, interval by interval."""
+    """Writes a recording, interval by interval; KscopeError where the file cannot be written."""
 
     def __init__(self, path: Path, category: Category, hostname: str, interval: float) -> None:
+        self._path = path
         self._stacks = [c.name for c in category.columns if c.type.name == "stack"]
-        self._file = _open(path, "wt")
         header = {"recording": category.table, "hostname": hostname, "interval": interval}
-        self._file.write(json.dumps(header) + "\n")
+        with self._told():
+            self._file = _open(path, "wt")
+            self._file.write(json.dumps(header) + "\n")
 
     def add(self, at: float, rows: Sequence[Row]) -> None:
         index: dict[str, int] = {}
@@ -60,10 +63,19 @@ class Recorder:
             for row in rows
         ]
         line = {"at": round(at, 3), "stacks": list(index), "rows": named}
-        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        with self._told():
+            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
     def close(self) -> None:
-        self._file.close()
+        with self._told():
+            self._file.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise KscopeError(f"{self._path}: cannot be written: {error.strerror}") from None
 
 
 def bundled(table: str) -> Path | None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kscope import __version__
+from kscope.cli.output import guard_output
 from kscope.errors import KscopeError
 
 # Commands load when they are called: an agent must not pay for the server's imports.
@@ -47,8 +48,12 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; a KscopeError becomes its text on stderr and its exit code."""
+    guard_output()
     try:
-        return cli.main(args=arguments, prog_name="kscope")
+        try:
+            return cli.main(args=arguments, prog_name="kscope")
+        finally:
+            sys.stdout.flush()
     except KscopeError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)

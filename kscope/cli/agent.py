@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import click
 
 from kscope.agent.folded import Folded
 from kscope.agent.plan import Wishes, engine, probe_category
+from kscope.agent.recording import Recorder
 from kscope.cli import oneshot
 from kscope.cli.probeflags import check_together, of_option, sending, targets
 from kscope.cli.probeplans import (
@@ -101,24 +102,22 @@ def _one_shot(category: Category, wishes: Wishes, flags: Mapping[str, Any]) -> N
     set_up_logging(verbose=flags["verbose"])
     if flags["folded"]:
         Folded(category)  # says at once where there are no stacks to print
-    caught = catch_signals(until_eof=flags["until_eof"])
-    running = engine(category, wishes)
-    running.start()
-    log.debug("%s: probe running", category.table)
-    end = time.monotonic() + (flags["duration"] or float("inf"))
+    with ExitStack() as stack:
+        recorder = None
+        if path := flags["record"]:
+            recorder = Recorder(path, category, wishes.hostname, wishes.interval)
+            stack.callback(recorder.close)
+        caught = catch_signals(until_eof=flags["until_eof"])
+        running = engine(category, wishes)
+        running.start()
+        stack.callback(running.close)
+        log.debug("%s: probe running", category.table)
+        end = time.monotonic() + (flags["duration"] or float("inf"))
 
-    def ended() -> bool:
-        return not caught.empty() or time.monotonic() >= end
+        def ended() -> bool:
+            return not caught.empty() or time.monotonic() >= end
 
-    with closing(running):
-        if flags["record"]:
-            oneshot.record(
-                running,
-                category,
-                flags["record"],
-                hostname=wishes.hostname,
-                interval=wishes.interval,
-                ended=ended,
-            )
+        if recorder:
+            oneshot.record(running, category, recorder, wishes.interval, ended)
         else:
             oneshot.print_rows(running, category, as_json=flags["as_json"], ended=ended)

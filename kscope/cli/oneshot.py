@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -12,14 +11,13 @@ import click
 
 from kscope.agent.engines.base import Loss
 from kscope.agent.folded import Folded
-from kscope.agent.recording import Recorder
 from kscope.agent.rows import Merged, adds_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from kscope.agent.engines.base import Drained, Engine, Row
+    from kscope.agent.recording import Recorder
     from kscope.declare.model import Category
 
 # Maps are sized for an interval; a trace that goes on until Ctrl-C must not fill them.
@@ -60,21 +58,18 @@ def print_rows(
     _warn(category, lost)
 
 
-def record(  # noqa: PLR0913 - a recording's header says all of it
+def record(
     engine: Engine,
     category: Category,
-    path: Path,
-    *,
-    hostname: str,
+    recorder: Recorder,
     interval: float,
     ended: Callable[[], bool],
 ) -> None:
     """The last interval is as long as it was when the end came."""
     lost = Loss()
-    with closing(Recorder(path, category, hostname, interval)) as recorder:
-        for drained, at in _drains(engine, interval, ended):
-            _add(lost, drained.loss)
-            recorder.add(at, drained.rows)
+    for drained, at in _drains(engine, interval, ended):
+        _add(lost, drained.loss)
+        recorder.add(at, drained.rows)
     _warn(category, lost)
 
 

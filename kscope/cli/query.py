@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -92,16 +91,14 @@ def query(  # noqa: PLR0913 - one per option
     form = form or ("flame" if chosen.answer is Flamegraph else "table")
     _check(chosen, form, request)
     if form not in _DRAWN:
-        source.ask(chosen, table, [*request, ("format", form)], _write)
-        _flush()
+        source.ask(chosen, table, [*request, ("format", form)], sys.stdout.buffer.write)
         return
     answer = bytearray()
     source.ask(chosen, table, request, answer.extend)
     decoded: Any = msgspec.json.decode(bytes(answer), type=chosen.answer)
     for notice in getattr(decoded, "notices", ()):
         click.echo(f"{notice.level}: {terminal.printable(notice.text)}", err=True)
-    _write(_drawn(decoded, form, width, color).encode())
-    _flush()
+    sys.stdout.buffer.write(_drawn(decoded, form, width, color).encode())
 
 
 def _usual(source: Server | Direct, table: str, top: str | None, form: str | None) -> str:
@@ -111,27 +108,6 @@ def _usual(source: Server | Direct, table: str, top: str | None, form: str | Non
     if top:
         return "top"
     return "flamegraph" if form not in TABLES and source.has_stacks(table) else "rows"
-
-
-def _write(piece: bytes) -> None:
-    """To standard output, whose reader may have had enough."""
-    try:
-        sys.stdout.buffer.write(piece)
-    except BrokenPipeError:
-        _end()
-
-
-def _flush() -> None:
-    try:
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        _end()
-
-
-def _end() -> NoReturn:
-    # Python flushes again when it ends, which must not fail.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(0)
 
 
 def _drawn(answer: object, form: str, width: int | None, color: bool | None) -> str:  # noqa: FBT001

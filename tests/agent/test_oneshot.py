@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.agent.tracing import agent
 from tests.probes.acting import actor
+from tests.serving import ROOT, kscope
 from tests.workloads import workload
 
 if TYPE_CHECKING:
@@ -63,6 +65,49 @@ def test_a_recording_keeps_its_last_interval(tmp_path: Path) -> None:
     header, interval = recording.read_text().splitlines()
     assert json.loads(header)["recording"] == "opensnoop"
     assert len(json.loads(interval)["rows"]) == 27
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--json >/dev/full", "standard output: No space left on device"),
+        ("--record /dev/full", "/dev/full: cannot be written: No space left on device"),
+        ("--record /nosuch/x", "/nosuch/x: cannot be written: No such file or directory"),
+    ],
+)
+def test_an_output_that_takes_nothing_is_told(tmp_path: Path, flags: str, said: str) -> None:
+    """A full disk, a folder that is not there: one sentence, and the trace ends."""
+    with actor("opens", tmp_path) as opener:
+        command = kscope("agent", "opensnoop", "--pid", opener.pid, "--duration", 3, "--verbose")
+        process = subprocess.Popen(
+            ["sh", "-c", f'exec "$@" {flags}', "sh", *command],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr
+        log = [process.stderr.readline()]
+        if "probe running" in log[0]:
+            opener.go()
+            opener.truth()
+        log += process.stderr.readlines()
+    assert process.wait(30) == 1
+    assert [line for line in log if "probe running" not in line] == [f"{said}\n"]
+
+
+def test_a_reader_that_has_enough_ends_a_trace(tmp_path: Path) -> None:
+    """As `| head -1` does: quietly."""
+    with (
+        actor("opens", tmp_path) as opener,
+        agent("opensnoop", "--pid", opener.pid, "--json", "--verbose") as running,
+    ):
+        running.wait_for("probe running")
+        assert running.process.stdout
+        running.process.stdout.close()
+        opener.go()
+        opener.truth()
+        assert running.process.wait(30) == 0
+    assert not [line for line in running.log if "probe running" not in line]
 
 
 def test_no_stacks_to_fold_is_said_at_once(tmp_path: Path) -> None:

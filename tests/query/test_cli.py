@@ -119,6 +119,27 @@ def test_a_reader_that_has_enough_ends_it_quietly(file: Path) -> None:
 TABLE = "kscope_rows_offcputime"
 
 
+@pytest.mark.parametrize(
+    ("form", "to", "said"),
+    [
+        ("csv", "/dev/full", "standard output: No space left on device\n"),
+        ("table", "/dev/full", "standard output: No space left on device\n"),
+        ("table", "&-", "standard output is closed\n"),
+    ],
+)
+def test_an_output_that_takes_nothing_is_told(file: Path, form: str, to: str, said: str) -> None:
+    """In one sentence; a result that nobody can have read is no success."""
+    command = kscope("query", "offcputime", "--sqlite", file, *DAY, "--format", form)
+    run = subprocess.run(
+        ["sh", "-c", f'exec "$@" >{to}', "sh", *command],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (run.stderr, run.returncode) == (said, 1)
+
+
 def test_names_cannot_steer_the_terminal(world: World, file: Path) -> None:
     """An escape sequence in a process' name is shown, not obeyed."""
     row = waits()[0] | {"process": "\x1b[2Jgone\u202e"}
