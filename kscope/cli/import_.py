@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kscope.client import Endpoint, read_token, timestamp
-from kscope.config import AgentSettings
+from kscope.config import chosen_settings
 from kscope.declare.catalog import load_catalog
 from kscope.declare.columns import Storage
 from kscope.errors import KscopeError
@@ -33,14 +32,17 @@ _ENDINGS = {".folded": "folded", ".txt": "folded", ".perf": "perf", ".script": "
 @click.argument("table")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Default: by the file's ending.")
-@click.option("--server", default=AgentSettings().server, metavar="URL", show_default=True)
+@click.option(
+    "--config", type=click.Path(path_type=Path, exists=True), help="[./kernelscope.yaml if there]"
+)
+@click.option("--server", metavar="URL", help="[the configuration's, or http://127.0.0.1:8081]")
 @click.option("--token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--hostname", help="Whose rows they are; default: this host.")
+@click.option("--hostname", help="Whose rows they are; default: what a row says, else this host.")
 @click.option(
     "--time",
     "moment",
     metavar="TIME",
-    help="When it began; default: so that it ended at the file's time.",
+    help="When it began, for rows without a time; default: so that it ended at the file's time.",
 )
 @click.option("--value", default="", help="Column of the stacks' numbers; default: the chart's.")
 @click.option(
@@ -57,7 +59,8 @@ def import_(  # noqa: PLR0913 - one per option
     table: str,
     files: tuple[str, ...],
     form: str | None,
-    server: str,
+    config: Path | None,
+    server: str | None,
     token_file: Path | None,
     hostname: str | None,
     moment: str | None,
@@ -74,18 +77,22 @@ def import_(  # noqa: PLR0913 - one per option
     \b
     perf script | kscope import offcputime - --format perf
     """
-    catalog = load_catalog(("builtin", *categories))
+    settings = chosen_settings(config)
+    catalog = load_catalog((*settings.categories, *categories))
     category = catalog.get(table)
     if category is None:
         names = ", ".join(each.table for each in catalog)
         raise KscopeError(f"there is no table '{table}'; there are {names}")
-    endpoint = Endpoint(server, read_token(token_file))
+    token = read_token(token_file or settings.agent.token_file)
+    endpoint = Endpoint(server or settings.agent.server, token)
     constant = _fixed(category, fixed)
     for file in files:
-        with Recording(file, form or _form(file), category, value, root).kept() as recording:
+        kind = form or _form(file)
+        if kind == "ndjson" and (value or root is not None):
+            raise click.UsageError("--value and --root are for stacks; NDJSON names its columns")
+        with Recording(file, kind, category, value, root).kept() as recording:
             began = _began(recording, moment)
-            host = hostname or socket.gethostname()
-            sender = Sender(endpoint, recording, host, constant, began)
+            sender = Sender(endpoint, recording, hostname, constant, began)
             for rows in sender.send():
                 if sys.stderr.isatty():
                     click.echo(f"\r{file}: {rows} rows", nl=False, err=True)
@@ -143,4 +150,6 @@ def _typed(option: str, storage: Storage, text: str) -> Any:
             return float(text)
     except ValueError:
         raise KscopeError(f"--set {option}: '{text}' is not a number") from None
+    if storage is Storage.BOOLEAN and text not in ("true", "false"):
+        raise KscopeError(f"--set {option}: '{text}' is neither true nor false")
     return text == "true" if storage is Storage.BOOLEAN else text

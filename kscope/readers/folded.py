@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
+from kscope.declare.columns import Storage
 from kscope.readers.base import Line, ReadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from kscope.declare.model import Column
     from kscope.readers.base import Target
 
+# No tool writes longer ones, and the server takes less.
+_NUMBER = re.compile(r"(\d{1,40})(?:\.(\d{0,40}))?", re.ASCII)
 _NO_STACK = "[no stack]"
 
 
@@ -21,7 +26,7 @@ def folded(lines: Iterable[str], target: Target) -> Iterator[Line]:
         if not text or text.startswith("#"):
             continue
         stack, _, value = text.rpartition(" ")
-        row: dict[str, Any] = {target.value.name: _number(number, value)}
+        row: dict[str, Any] = {target.value.name: _number(number, value, target.value)}
         if stack == _NO_STACK:
             stack = ""
         if target.root:
@@ -30,11 +35,13 @@ def folded(lines: Iterable[str], target: Target) -> Iterator[Line]:
         yield Line(number, row)
 
 
-def _number(line: int, text: str) -> int:
-    try:
-        number = float(text)
-        if number >= 0:
-            return round(number)
-    except (ValueError, OverflowError):
-        pass
+def _number(line: int, text: str, column: Column) -> int | float:
+    """As it stands there: a sum that is nearly the one of the file would be another one."""
+    found = _NUMBER.fullmatch(text)
+    if found and column.type.storage is Storage.REAL:
+        return float(text)
+    if found and not (found[2] or "").strip("0"):
+        return int(found[1])
+    if found:
+        raise ReadError(line, f"{text} is not a whole number, as {column.name} are")
     raise ReadError(line, f"must end with a number, as in main;write 42, not with {text[:40]!r}")

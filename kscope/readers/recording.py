@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from kscope.errors import KscopeError
-from kscope.readers.base import target
+from kscope.readers.base import ReadError, target
 from kscope.readers.folded import folded
 from kscope.readers.ndjson import ndjson
 from kscope.readers.perfscript import perf_script
@@ -52,7 +52,7 @@ class Recording:
             yield replace(self, copy=Path(copy.name))
 
     def lines(self) -> Iterator[Line]:
-        """Read as it is asked for, whatever the file's size; ReadError names the line."""
+        """Read as it is asked for, whatever the file's size; KscopeError names file and line."""
         try:
             with self._open() as text:
                 if self.form == "ndjson":
@@ -60,6 +60,8 @@ class Recording:
                     return
                 where = target(self.category, self.value, self.root)
                 yield from (folded if self.form == "folded" else perf_script)(text, where)
+        except ReadError as error:
+            raise KscopeError(f"{self.file}:{error.number}: {error}") from None
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             said = "is cut off" if isinstance(error, EOFError) else "is not what gzip wrote"
             raise KscopeError(f"{self.file}: {said}: {error}") from None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import groupby, islice
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from kscope.client import Endpoint, backoff, encode, explain, timestamp
 from kscope.declare.columns import Role, Storage
 from kscope.errors import KscopeError
-from kscope.readers.base import ReadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,8 @@ _UNKNOWN: dict[Storage, Any] = {Storage.STRING_ID: "", Storage.TEXT: "", Storage
 
 @dataclass(slots=True)
 class Sender:
-    """`fixed` is in every row; `began` is in seconds since the epoch.
+    """`hostname`, unless None, and `fixed` hold for every row, whatever it says itself; `began` is
+    in seconds since the epoch.
 
     So far `rows` were sent, `known` of which the server had stored before; the `oldest` is in
     seconds since the epoch.
@@ -40,29 +41,35 @@ class Sender:
 
     endpoint: Endpoint
     recording: Recording
-    hostname: str
+    hostname: str | None
     fixed: dict[str, Any]
     began: float
     rows: int = 0
     known: int = 0
     oldest: float = math.inf
+    _own_name: str = field(default_factory=socket.gethostname)
+    _unknown: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        whole = self.recording.form == "ndjson"
+        self._unknown = {} if whole else _unknown(self.recording.category)
 
     def send(self) -> Iterator[int]:
         """Give the number of rows so far after each request; KscopeError says where it ended."""
-        if self.recording.form != "ndjson":
-            self.fixed = _unknown(self.recording.category) | self.fixed
-        lines = self.recording.lines()
+        lines = self._lines()
+        while batch := list(islice(lines, _ROWS_PER_REQUEST)):
+            for host, group in groupby(batch, key=self._host):
+                self._post(host, list(group))
+            yield self.rows
+
+    def _lines(self) -> Iterator[Line]:
         try:
-            while batch := list(islice(lines, _ROWS_PER_REQUEST)):
-                for host, group in groupby(batch, key=self._host):
-                    self._post(host, list(group))
-                yield self.rows
-        except ReadError as error:
-            place = f"{self.recording.file}:{error.number}"
-            raise KscopeError(f"{place}: {error}{self._so_far()}") from None
+            yield from self.recording.lines()
+        except KscopeError as error:
+            raise KscopeError(f"{error}{self._so_far()}") from None
 
     def _host(self, line: Line) -> str:
-        return str(line.row.get("hostname", self.hostname))
+        return self.hostname or str(line.row.get("hostname", self._own_name))
 
     def _post(self, host: str, lines: Sequence[Line]) -> None:
         stacks: dict[str, int] = {}
@@ -82,7 +89,7 @@ class Sender:
         self.known += len(lines) if json.loads(answer.detail)["duplicate"] else 0
 
     def _row(self, line: Line, stacks: dict[str, int]) -> dict[str, Any]:
-        row = self.fixed | line.row
+        row = self._unknown | line.row | self.fixed
         row.pop("hostname", None)
         if line.at:
             row["time"] = timestamp(self.began + line.at)

@@ -42,10 +42,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         yield running
 
 
-def run(server: Serving, *arguments: str | Path, code: int = 0, stdin: bytes = b"") -> str:
+def run(
+    server: Serving,
+    *arguments: str | Path,
+    code: int = 0,
+    stdin: bytes = b"",
+    folder: Path = ROOT,
+) -> str:
     command = kscope("import", *arguments, "--server", server.ingest)
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, check=False, timeout=60, input=stdin
+        command, cwd=folder, capture_output=True, check=False, timeout=60, input=stdin
     )
     assert done.returncode == code, done.stderr.decode()
     assert b"Traceback" not in done.stderr
@@ -114,6 +120,45 @@ def test_ndjson_rows_keep_their_own_time_and_host(server: Serving, tmp_path: Pat
     assert folded(server, "offcputime", "back") == ["a;b 5"]
 
 
+def test_what_is_given_wins_over_what_a_row_says(server: Serving, tmp_path: Path) -> None:
+    """Rows that kscope exported go to the host that --hostname names, with the values of --set."""
+    row = '{"time": "2026-11-23T12:00:00Z", "hostname": "theirs", "process": "a", "pid": 1'
+    file = tmp_path / "rows.ndjson"
+    file.write_text(f'{row}, "stack": "main", "elapsed": 5}}\n')
+    run(server, "offcputime", file, "--hostname", "ours", "--set", "process=b", "--set", "pid=7")
+    assert folded(server, "offcputime", "theirs") == []
+    assert folded(server, "offcputime", "ours") == ["b;main 5"]
+
+
+def test_a_number_is_stored_as_it_stands_there(server: Serving) -> None:
+    """Beyond what floating point tells apart; a part of one is refused, nothing is rounded."""
+    options = ("offcputime", "-", "--format", "folded", *MOMENT, "--hostname", "exact")
+    run(server, *options, stdin=b"a;b 9007199254740993\na;c 5.0\n")
+    assert folded(server, "offcputime", "exact") == ["a;b 9007199254740993", "a;c 5"]
+    said = run(server, *options, code=1, stdin=b"a;b 1\na;b 1.5\n")
+    assert said == "-:2: 1.5 is not a whole number, as elapsed are\n"
+
+
+def test_it_goes_by_the_configuration(server: Serving, tmp_path: Path) -> None:
+    """A category in a folder that kernelscope.yaml names needs no --categories; with such a file
+    elsewhere, --config does.
+    """
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/cpu.yaml").write_text("table: cpu\ncolumns: [{name: n, type: count}]\n")
+    config = tmp_path / "kernelscope.yaml"
+    config.write_text("categories: [builtin, mine]\nagent: {server: 'http://127.0.0.1:9'}\n")
+    options = ("cpu", "-", "--format", "ndjson")
+    # The server does not know it: which it says only once it is asked.
+    for way, folder in (((), tmp_path), (("--config", config), ROOT)):
+        said = run(server, *options, *way, code=1, stdin=b'{"n": 1}\n', folder=folder)
+        assert said.startswith("-:1-1: HTTP 422"), said
+    command = kscope("import", *options)
+    done = subprocess.run(
+        command, cwd=tmp_path, input=b'{"n": 1}', capture_output=True, check=False
+    )
+    assert b"http://127.0.0.1:9" in done.stderr
+
+
 def test_a_recording_ends_when_its_file_was_written(server: Serving) -> None:
     """What `perf script` says at this moment is there at once: its last sample is of now."""
     before = time.time_ns() // 1000
@@ -151,6 +196,12 @@ def test_perf_without_stacks_keeps_the_symbol(server: Serving) -> None:
     options = ("--format", "perf", *MOMENT, "--hostname", "flat")
     run(server, "profile", "-", *options, stdin=lines.encode())
     assert folded(server, "profile", "flat", "samples") == ["dd;main 1", "dd;write_[k] 1"]
+
+
+def test_a_mistake_of_perf_names_its_place_without_a_time(server: Serving) -> None:
+    """Also where its length must be known before a row is sent."""
+    said = run(server, "profile", "-", "--format", "perf", code=1, stdin=b"hello\n")
+    assert said.startswith("-:1: is neither a sample nor a frame")
 
 
 @pytest.mark.parametrize(
