@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from kscope.agent.engines.base import Row
     from kscope.declare.model import Category
 
+# What separates frames and lines cannot be in a process's name; the read API has the same rule.
+_SEPARATORS = str.maketrans({";": ":", "\n": " ", "\r": " "})
+
 
 class Folded:
     """`process;frame;frame value`, as the first flame graph of the category would show it."""
@@ -30,7 +33,7 @@ class Folded:
     def add(self, rows: Iterable[Row]) -> None:
         by, value = self._chart.by, self._chart.value
         for row in rows:
-            root = f"{row[by]};" if by else ""
+            root = f"{str(row[by]).translate(_SEPARATORS)};" if by else ""
             self._totals[f"{root}{row[self._stack]}"] += row[value] if value else 1
 
     def lines(self) -> list[str]:

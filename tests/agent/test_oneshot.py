@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,6 +51,21 @@ def test_what_was_lost_is_said(tmp_path: Path) -> None:
     assert warning.endswith("a larger --keys holds more\n")
     # Drained every second, the map held more than it has places.
     assert len(lines) > 64
+
+
+def test_a_process_is_one_frame() -> None:
+    """Whatever it is called: a `;` in its name separates no frames."""
+    napping = "import time\nopen('/proc/self/comm', 'w').write('a;b c')\nwhile 1: time.sleep(0.01)"
+    napper = subprocess.Popen([sys.executable, "-c", napping])
+    try:
+        with agent("offcputime", "--pid", napper.pid, "--folded", "--duration", 1) as running:
+            assert running.process.stdout
+            stacks = [line for line in running.process.stdout if "nanosleep" in line]
+    finally:
+        napper.kill()
+        napper.wait()
+    assert stacks
+    assert {stack.partition(";")[0] for stack in stacks} == {"a:b c"}
 
 
 def test_a_recording_keeps_its_last_interval(tmp_path: Path) -> None:
