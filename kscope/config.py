@@ -61,11 +61,13 @@ class Token:
 class ProbeSettings:
     """`options` as written: which there are only the catalog knows, see `check_probes`.
 
+    `cgroup` limits it to a cgroup v2 folder. A pid would mean another process after a while.
     `problem` makes one of a place below the probe's name and a message.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     max_overhead: float | None = None
+    cgroup: str = ""
     problem: Callable[[yamlfile.Path, str], Problem] | None = field(
         default=None, compare=False, repr=False
     )
@@ -232,12 +234,12 @@ class _Reader:
         if not isinstance(options, dict):
             self.refuse(path, "write the options as a mapping: {threshold: 5000}")
             return ProbeSettings()
-        key = "max_overhead"
-        bound = self.one(parse_share)(options[key], (*path, key)) if key in options else None
+        keys = {"max_overhead": self.one(parse_share), "cgroup": self.one(_text)}
+        own = {name: given for name, given in options.items() if name in keys}
         return ProbeSettings(
-            {name: given for name, given in options.items() if name != key},
-            bound,
-            lambda place, message: self.document.problem((*path, *place), message),
+            {name: given for name, given in options.items() if name not in keys},
+            **self.mapping(own, path, keys),
+            problem=lambda place, message: self.document.problem((*path, *place), message),
         )
 
     def mapping(
@@ -324,12 +326,14 @@ def _probe_problems(
     options = {option.name: option for option in known[name].options}
     for key, given in probe.options.items():
         if key not in options:
-            yield (key,), f"unknown option.{suggestion(key, {*options, 'max_overhead'})}"
+            yield (key,), f"unknown option.{suggestion(key, {*options, 'max_overhead', 'cgroup'})}"
             continue
         try:
             option_value(options[key], given)
         except ValueError as error:
             yield (key,), str(error)
+    if probe.cgroup and known[name].engine == "bpftrace":
+        yield ("cgroup",), "a bpftrace script cannot be limited to one"
     if problem := exclusive_problem(probe.options):
         yield (), problem
 

@@ -44,6 +44,7 @@ def configured(config: Path | None, flags: Mapping[str, Any]) -> Parts:
             probe_category(catalog, name),
             Wishes(
                 options=probe.options,
+                target=Target(cgroup=probe.cgroup),
                 interval=flags["interval"] or settings.agent.interval,
                 max_overhead=_bound(settings, flags, probe),
                 hostname=hostname,

@@ -118,6 +118,26 @@ def test_each_mistake_in_the_configuration_has_its_line(tmp_path: Path, command:
     assert said[5].startswith("8: agent.probes.nope: there is no probe 'nope'.")
 
 
+def test_a_cgroup_is_not_for_every_engine(tmp_path: Path) -> None:
+    """A script of bpftrace would see the whole host: the file is refused, with the line."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/opens.yaml").write_text(
+        "table: opens\ncolumns: [{name: n, type: count}]\nprobe:\n  engine: bpftrace\n"
+        "  script: 'BEGIN { @n = count(); }'\n  collect: {map: n, columns: {n: value}}\n"
+    )
+    config = tmp_path / "kernelscope.yaml"
+    config.write_text(
+        "categories: [builtin, mine]\nagent:\n  probes:\n    opens:\n      cgroup: /system.slice\n"
+        "    opensnoop:\n      cgroup: 7\n"
+    )
+    place = f"{config}:7: agent.probes.opensnoop.cgroup"
+    assert refused("agent", "--config", config) == f"{place}: 7 is not a text; put it in quotes"
+    config.write_text(config.read_text().replace(" 7", " /a"))
+    place = f"{config}:5: agent.probes.opens.cgroup"
+    said = f"{place}: a bpftrace script cannot be limited to one"
+    assert refused("agent", "--config", config) == said
+
+
 @pytest.mark.parametrize(
     ("given", "us"), [(5000, 5000), ("5000", 5000), ("5ms", 5000), ("2s", 2_000_000), ("7us", 7)]
 )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kscope.agent.kernel import cgroup_root
+from tests.agent.fakeserver import fake_server
+from tests.agent.tracing import agent
 from tests.probes.acting import actor, recording, traced
 
 if TYPE_CHECKING:
@@ -42,6 +44,28 @@ def test_a_cgroup_instead_of_a_process(tmp_path: Path) -> None:
         for process in (inside, outside):
             process.go()
             process.truth()
+    assert len(rows) == 27
+    assert {row["pid"] for row in rows} == {inside.pid}
+
+
+def test_a_cgroup_in_the_configuration(tmp_path: Path) -> None:
+    """A probe that kernelscope.yaml lists may be limited there as --cgroup does it."""
+    config = tmp_path / "kernelscope.yaml"
+    with (
+        actor("opens", tmp_path) as inside,
+        actor("opens", tmp_path) as outside,
+        cgroup(inside.pid) as folder,
+        fake_server() as server,
+    ):
+        config.write_text(f"agent: {{probes: {{opensnoop: {{cgroup: {folder}}}}}}}\n")
+        flags = ("--server", server.url, "--spool", tmp_path / "spool", "--config", config)
+        with agent(*flags) as running:
+            running.wait_for("opensnoop: probe running")
+            for process in (inside, outside):
+                process.go()
+                process.truth()
+            running.stop()
+        rows = server.rows("opensnoop")
     assert len(rows) == 27
     assert {row["pid"] for row in rows} == {inside.pid}
 
