@@ -138,6 +138,14 @@ def test_a_program_that_does_not_compile_says_where(tmp_path: Path, busy: int) -
     assert "Traceback" not in ran.stderr
 
 
+def test_a_mistake_beside_the_tracepoint_has_its_line(tmp_path: Path, busy: int) -> None:
+    """A program of one line, too, and what comes after it."""
+    one_line = "TRACEPOINT_PROBE(raw_syscalls, sys_enter) { return kee; }\nint after = koo;\n"
+    ran = run(tmp_path, f"BPF_HASH(counts, u32, u64, 16);\n\n{one_line}", busy)
+    assert re.search(r"mine\.bpf\.c:3:\d+: error: .*kee", ran.stderr), ran.stderr
+    assert re.search(r"mine\.bpf\.c:4:\d+: error: .*koo", ran.stderr), ran.stderr
+
+
 def test_programs_share_what_they_include(tmp_path: Path, busy: int) -> None:
     """Maps and programs of a file beside it count as its own, and a mistake has the file's line."""
     struct, shared, action = PROGRAM.partition("BPF_HASH(counts, struct key, u64, 16);\n")

@@ -29,11 +29,15 @@ def _lines(path: Path, *, including: bool = False) -> Iterator[str]:
         included = _INCLUDE.fullmatch(line) if including else None
         if included:
             yield from _lines(path.with_name(included[1]))
+            yield f'#line {number + 1} "{path.name}"'
+        elif line.startswith("TRACEPOINT_PROBE"):
+            # In front of a tracepoint's program, which begins here, bcc puts the struct of its
+            # arguments.
+            yield "extern"
+            yield f'#line {number} "{path.name}"'
+            yield line
         else:
             yield line
-        # In front of a tracepoint's program bcc puts the struct of its arguments.
-        if included or line.startswith("TRACEPOINT_PROBE"):
-            yield f'#line {number + 1} "{path.name}"'
 
 
 def _text(path: Path) -> str:
