@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -134,4 +135,7 @@ class Governor:
         return f"threshold raised by {self.threshold} us" if self.threshold else ""
 
     def _says(self, share: float) -> str:
-        return f"the probe takes {share:.2%} of the host's CPU time (bound {self._bound:.2%})"
+        # A small bound has more places, so that it is not 0.
+        places = max(2, 1 - math.floor(math.log10(100 * self._bound)))
+        taken, bound = f"{share:.{places}%}", f"{self._bound:.{places}%}"
+        return f"the probe takes {taken} of the host's CPU time (bound {bound})"

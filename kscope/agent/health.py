@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kscope.agent.spool import Spool
 
 TABLE = "agent"
+_ON_ITS_WAY = 2.0  # seconds
 _MEMLOCK = re.compile(r"^memlock:\s+(\d+)", re.MULTILINE)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -46,7 +47,8 @@ class Health:
         self._sender = sender
 
     def row(self, interval: Interval) -> Row:
-        batches, size, age = self._spool.depth()
+        # What this interval gave was kept a moment ago: it is on its way, and waits for nobody.
+        batches, size, age = self._spool.depth(_ON_ITS_WAY)
         loss = dataclasses.asdict(interval.loss)
         frames = {name: loss.pop(name) for name in ("frames", "frames_unknown")}
         return {

@@ -143,10 +143,10 @@ class Spool:
                 log.warning("%s cannot be kept aside: %s", entry.path, error.strerror)
             self._forget(entry)
 
-    def depth(self) -> tuple[int, int, float]:
-        """How many batches wait, their bytes, and the oldest one's age in seconds."""
+    def depth(self, waited: float = 0.0) -> tuple[int, int, float]:
+        """How many batches have waited for so many seconds, their bytes, the oldest one's age."""
         with self._lock:
-            entries = list(self._entries.values())
+            entries = [each for each in self._entries.values() if each.age >= waited]
         age = entries[0].age if entries else 0.0
         return len(entries), sum(entry.size for entry in entries), age
 

@@ -44,6 +44,23 @@ def test_each_interval_has_a_row_about_the_probe(tmp_path: Path) -> None:
 
 
 @pytest.mark.bpf
+def test_what_waits_for_the_server_is_counted(tmp_path: Path) -> None:
+    """Not what has just been kept and is on its way, but what a server leaves waiting."""
+    with fake_server() as server, workload("waiter.c", tmp_path, 500) as waiter:
+        server.answers = [(503, {"Retry-After": "4"}, {})]
+        flags = ("--server", server.url, "--spool", tmp_path / "spool", "--interval", 0.5)
+        with agent("offcputime", "--pid", waiter.pid, *flags) as running:
+            running.wait_for("probe running")
+            waiter.go()
+            waiter.truth()
+            server.wait_for(3)
+            running.stop()
+        rows = server.rows("agent")
+    assert rows[0]["spool_batches"] == 0
+    assert max(row["spool_batches"] for row in rows) >= 1
+
+
+@pytest.mark.bpf
 def test_an_interval_that_a_kill_took_is_counted(tmp_path: Path) -> None:
     """After kill -9 the next agent says which interval is lost, and how long it was."""
     with fake_server() as server, workload("waiter.c", tmp_path, 500) as waiter:
@@ -108,6 +125,13 @@ def test_the_bound_holds_whatever_the_excess(share: float) -> None:
     assert "of the host's CPU time (bound 1.00%): threshold raised by" in probe.said[0]
     assert "paused for" in probe.said[-1]
     assert probe.governor.threshold == 0  # it saved nothing, and would only hide short waits
+
+
+def test_a_small_bound_is_not_said_to_be_nothing() -> None:
+    """With as many places as it takes."""
+    probe = Probe(0.00001)
+    probe.run(600, lambda _threshold: 0.001)
+    assert "takes 0.1000% of the host's CPU time (bound 0.0010%)" in probe.said[0]
 
 
 def test_a_threshold_that_saves_enough_spares_the_pause() -> None:
