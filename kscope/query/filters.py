@@ -31,7 +31,8 @@ MAX_VALUES = 1000
 MAX_CONDITIONS = 200
 TOO_MANY = f"a question takes at most {MAX_CONDITIONS} filters; many values fit into one, as `in`"
 _EXACT = ("eq", "in")
-_WHOLE = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+# Python refuses to read much longer ones.
+_WHOLE = re.compile(r"[+-]?\d{1,4000}", re.ASCII)
 _MEASURE = re.compile(r"(\d{1,19}(?:\.\d{1,9})?)\s?([a-zA-Zµ]{1,5})", re.ASCII)
 _UNITS = {
     "us": {"us": 1, "µs": 1, "ms": 1000, "s": 10**6, "m": 6 * 10**7, "h": 36 * 10**8},
@@ -255,7 +256,7 @@ def _whole(parameter: str, column: Column, value: Any) -> int:
     else:
         number = _measured(parameter, column, value, written)
     if not -INT64 <= number < INT64:
-        raise complain(parameter, f"{written} does not fit 64 bits")
+        raise complain(parameter, f"{written[:40]} does not fit 64 bits")
     return number
 
 

@@ -94,6 +94,7 @@ def test_an_address_is_found_however_it_is_written(engine_world: World) -> None:
         ({"pid__contains": "1"}, "pid__contains", "Allowed: eq, gt, gte, lt, lte, in"),
         ({"pid": "many"}, "pid", "'many' is not a whole number"),
         ({"pid": "9223372036854775808"}, "pid", "64 bits"),
+        ({"pid": "9" * 400}, "pid", f"{'9' * 40} does not fit 64 bits"),
         ({"elapsed": "5 parsecs"}, "elapsed", "one of the units us"),
         ({"process__regex": "(("}, "process__regex", "missing )"),
         ({"process": "a\0b"}, "process", "NUL"),
