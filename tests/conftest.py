@@ -13,7 +13,6 @@ ENGINES = {
     "qemu": needs.qemu,
     "browser": needs.chromium,
     "mysql": needs.mariadb,
-    "clickhouse": needs.clickhouse,
 }
 
 

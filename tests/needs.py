@@ -2,7 +2,7 @@
 
 With KSCOPE_REQUIRE=all, as CI sets it, a lack is a failure instead: a green run has skipped
 nothing. KSCOPE_REQUIRE=bpf,qemu requires those alone. A test marked `bpf`, `qemu`, `browser`,
-`mysql` or `clickhouse` asks by itself (see conftest.py).
+or `mysql` asks by itself (see conftest.py).
 """
 
 from __future__ import annotations
@@ -62,10 +62,6 @@ def qemu() -> str:
 
 def mariadb() -> str:
     return program("mariadbd", "mariadb-server")
-
-
-def clickhouse() -> str:
-    return program("clickhouse-server", "clickhouse-server")
 
 
 def chromium() -> str:
