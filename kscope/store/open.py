@@ -30,7 +30,7 @@ def _mysql(chosen: MySQL) -> Engine:
         from kscope.store.mysql import MySQLEngine  # noqa: PLC0415 - an extra that few need
     except ModuleNotFoundError as error:
         raise KscopeError(
-            f"MySQL needs the Python package {error.name}: pip install 'kernelscope[mysql]'"
+            f"MySQL needs the Python package {error.name}: pip install {error.name}"
         ) from None
     return MySQLEngine(chosen)
 

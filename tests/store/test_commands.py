@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -219,3 +220,17 @@ def test_backup_of_mysql_names_its_tool() -> None:
     assert "mariadb-dump --single-transaction" in run(
         "backup", "x.sql", "--mysql", "127.0.0.1", code=1
     )
+
+
+def test_a_lacking_driver_is_named_as_one_installs_it() -> None:
+    """The project itself comes from a clone: no extra of it can be had by name."""
+    without = "import sys; sys.modules['asyncmy'] = None; from kscope.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", without, "migrate", "--mysql", "127.0.0.1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = "MySQL needs the Python package asyncmy: pip install asyncmy\n"
+    assert (done.stderr, done.returncode) == (said, 1)
