@@ -32,11 +32,18 @@ _COMPILER = re.compile(r"/lib(LLVM|clang)[^/]*$")
 _MADV_DONTNEED = 4
 # LLVM's set-up inside libbcc, and the standard error we borrow, are the whole process's.
 _compiling = threading.Lock()
+# Probes start at once, and a module that is half imported is found by the next who looks.
+_importing = threading.Lock()
+
+
+def load_bcc() -> ModuleType:
+    """The bcc package, the interpreter's own or the distribution's; KscopeError without either."""
+    with _importing:
+        return _load_bcc()
 
 
 @functools.cache
-def load_bcc() -> ModuleType:
-    """The bcc package, the interpreter's own or the distribution's; KscopeError without either."""
+def _load_bcc() -> ModuleType:
     try:
         if importlib.util.find_spec("bcc") is None:
             _import_from(next(p for p in _PLACES if Path(p, "bcc", "__init__.py").exists()))
