@@ -15,7 +15,7 @@ from tests.serving import ROOT, kscope
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PATIENCE = 40.0
+_PATIENCE = 90.0
 
 
 class Agent:
