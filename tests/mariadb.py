@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -11,13 +10,14 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from tests import needs
+from tests.serving import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 USER = "kscope"
 PASSWORD = "p@ss:w/rd%"  # what a URL would have to escape
-_PATIENCE = 30.0
+_PATIENCE = 90.0
 
 
 @dataclass
@@ -113,9 +113,7 @@ def install(folder: Path, *settings: str) -> MariaDB:
         check=True,
         capture_output=True,
     )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = MariaDB(folder, port, settings=settings)
+    server = MariaDB(folder, free_port(), settings=settings)
     server.start()
     server.sql(f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
     return server

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import re
+import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +54,19 @@ class Serving:
 
 def kscope(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "kscope", *map(str, arguments)]
+
+
+def free_port(following: int = 0) -> int:
+    """A port that may be let go of for a while, and so many that follow it: none of those that the
+    kernel gives to whoever asks for any, as other tests do meanwhile.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(min(10_000, lowest - 100), lowest - following)
+        with suppress(OSError), ExitStack() as stack:
+            for each in range(port, port + 1 + following):
+                stack.enter_context(socket.create_server(("127.0.0.1", each)))
+            return port
 
 
 def start(folder: Path, arguments: Sequence[str | Path] = ()) -> Serving:

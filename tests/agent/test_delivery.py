@@ -79,8 +79,8 @@ def test_it_ends_cleanly_with_its_standard_input_or_before(ends: str, tmp_path: 
 
 def test_a_stopped_server_costs_nothing(tmp_path: Path) -> None:
     """The server away for ten intervals: all rows in the database exactly once afterwards."""
-    server = serving.start(tmp_path)
-    port = server.ingest.rpartition(":")[2]
+    port = serving.free_port()
+    server = serving.start(tmp_path, ["--ingest", f"127.0.0.1:{port}"])
     with agent(*replaying(tmp_path, server.ingest)) as running:
         time.sleep(3 * LENGTH)
         serving.stop(server)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.serving import serving
+from tests.serving import free_port, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +61,7 @@ def test_the_old_command_line(tmp_path: Path) -> None:
     """`--sqlite FILE PORT`: the page is on that port, and rows come in on the next one; who sends
     them to the page's, as in 2016, is told where.
     """
-    port = _two_free_ports()
+    port = free_port(following=1)
     with serving(tmp_path, str(port), "--sqlite", tmp_path / "k.db") as server:
         assert server.read == f"http://127.0.0.1:{port}"
         assert server.ingest == f"http://127.0.0.1:{port + 1}"
@@ -72,17 +70,6 @@ def test_the_old_command_line(tmp_path: Path) -> None:
         assert refused.value.code == 405
         assert f"send them to {server.ingest}/" in json.load(refused.value)["detail"]
         _ask(server.ingest, "/", TRACED[0])
-
-
-def _two_free_ports() -> int:
-    """The first of two that follow each other."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            with suppress(OSError, OverflowError):
-                second.bind(("127.0.0.1", port + 1))
-                return port
 
 
 def _ask(listener: str, path: str, body: Any = None) -> Any:

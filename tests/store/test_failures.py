@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +19,7 @@ import pytest
 from tests import serving as running
 from tests.databases import MariaDBDatabase, SQLiteFile, scalar
 from tests.mariadb import MariaDB, install
-from tests.serving import ROOT, Serving, kscope, serving, start, stop
+from tests.serving import ROOT, Serving, free_port, kscope, serving, start, stop
 from tests.store.faults import COUNT, ROW, eventually_stored, fails_to_start, send
 
 if TYPE_CHECKING:
@@ -134,12 +133,6 @@ def test_a_server_that_waits_ends_on_request(own_mariadb: MariaDB, tmp_path: Pat
         process.kill()
         process.wait()
     assert "Traceback" not in log.read_text()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 def eventually_answered(address: str) -> httpx.Response:

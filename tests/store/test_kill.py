@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import random
 import signal
-import socket
 import sqlite3
 import threading
 import time
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 import sqlalchemy as sa
 
 from kscope.config import Address, Settings
@@ -22,6 +22,7 @@ from kscope.declare.catalog import load_catalog
 from kscope.store import upkeep
 from kscope.store.planner import SECOND
 from tests.databases import Database, SQLiteFile
+from tests.serving import free_port
 from tests.store import killable
 from tests.store.opened import opened, settings
 
@@ -42,12 +43,6 @@ ROWS = 20
 KILLS_PER_PHASE = 10
 # Where the clock of housekeeping begins.
 START = 20_000 * DAY
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -94,6 +89,8 @@ class Sender:
             time.sleep(0.01)
 
 
+# Fifty kills and as many starts: on a busy machine they alone take most of two minutes.
+@pytest.mark.timeout(400)
 def test_acknowledged_rows_survive(database: Database, tmp_path: Path) -> None:
     """Killed in the middle of ingest, migrations, sums, retention and the joining of late sums."""
     folder = tmp_path / "mine"
