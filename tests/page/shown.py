@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.page.recording import Profile, duration, has_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from playwright.sync_api import Page
 
@@ -38,6 +38,15 @@ def boxed(page: Page, rows: Iterable[Row]) -> list[Row]:
 
 def _within(rows: Iterable[Row], start: datetime, end: datetime) -> list[Row]:
     return [row for row in rows if start <= datetime.fromisoformat(row["time"]) < end]
+
+
+def wait_for(page: Page, holds: Callable[[], bool]) -> None:
+    """What a canvas shows is painted a moment later, and on a busy machine later than that."""
+    for _ in range(100):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    assert holds()
 
 
 def expect_shown(page: Page, rows: list[Row]) -> None:

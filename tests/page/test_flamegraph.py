@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from tests.page import world
 from tests.page.recording import Profile, duration, label, percent
+from tests.page.shown import wait_for
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -207,13 +208,11 @@ def test_colours_tell_kind_or_self(shown: Page) -> None:
     shown.get_by_label("Colours", exact=True).select_option("value")
     expect(legend).to_contain_text("self: none")
     expect(legend).not_to_contain_text("kernel")
-    shown.wait_for_timeout(50)
-    assert _pixel(shown, x, top - 1) == _pixel(shown, x, 2)
+    wait_for(shown, lambda: _pixel(shown, x, top - 1) == _pixel(shown, x, 2))
     assert _pixel(shown, x, top) != _pixel(shown, x, top - 1)
     shown.get_by_label("Search frames").fill("^schedule$")
     expect(legend).to_contain_text("matches the search")
-    shown.wait_for_timeout(50)
-    assert _pixel(shown, x, top - 1) == [0xC7, 0x7D, 0xFF, 255]
+    wait_for(shown, lambda: _pixel(shown, x, top - 1) == [0xC7, 0x7D, 0xFF, 255])
 
 
 def test_it_is_crisp_on_fine_screens(filled: Serving, browser: Browser) -> None:

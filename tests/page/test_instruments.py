@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from tests.page import world
 from tests.page.recording import duration, has_size, intervals
-from tests.page.shown import boxed, chosen, expect_shown
+from tests.page.shown import boxed, chosen, expect_shown, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -173,11 +173,9 @@ def test_nothing_of_the_pointer_stays_behind(fleet: Serving, page: Page) -> None
     canvas = page.locator(".timeline canvas")
     before = _picture(canvas)
     canvas.hover(position={"x": 400, "y": 30})
-    page.wait_for_timeout(50)
-    assert _picture(canvas) != before
+    wait_for(page, lambda: _picture(canvas) != before)
     page.mouse.move(5, 5)
-    page.wait_for_timeout(50)
-    assert _picture(canvas) == before
+    wait_for(page, lambda: _picture(canvas) == before)
 
 
 def test_a_baseline_of_another_day_shades_nothing(fleet: Serving, page: Page) -> None:

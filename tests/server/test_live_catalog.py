@@ -41,7 +41,7 @@ def problems(server: Serving) -> list[str]:
 
 
 def eventually(server: Serving, text: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if any(text in message for message in problems(server)):
             return
@@ -50,7 +50,7 @@ def eventually(server: Serving, text: str) -> None:
 
 
 def eventually_none(server: Serving) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while problems(server):
         assert time.monotonic() < deadline, problems(server)
         time.sleep(0.1)

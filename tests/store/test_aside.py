@@ -53,7 +53,7 @@ def test_a_sum_takes_no_reader_from_those_who_ask(database: Database) -> None:
     readers = sqlite.READERS if isinstance(database, SQLiteFile) else mysql.READERS
 
     async def run() -> None:
-        async with slow(database, 3, deadline=2) as store, AsyncExitStack() as asking:
+        async with slow(database, 3, deadline=20) as store, AsyncExitStack() as asking:
             summing = asyncio.create_task(upkeep.roll_up(store, T0 + 3 * HOUR))
             strings = sa.select(store.schema.dictionaries.string.c.text)
             await asyncio.sleep(0.5)

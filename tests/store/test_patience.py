@@ -63,7 +63,7 @@ def test_a_question_ends_at_its_deadline_and_says_what_to_do(
     database: Database, tmp_path: Path
 ) -> None:
     """504 with advice; those that found no reader free get a 503, and may ask again."""
-    with slow_server(database, tmp_path, "1s") as server:
+    with slow_server(database, tmp_path, "3s") as server:
         with concurrent.futures.ThreadPoolExecutor(12) as pool:
             answers = list(pool.map(lambda _: server.get(FLAMEGRAPH), range(12)))
         statuses = {answer.status_code for answer in answers}

@@ -36,13 +36,12 @@ def test_a_statement_ends_at_its_deadline(database: Database) -> None:
         async with opened(database, CATEGORY) as store:
             await store.writer.write(batch(CATEGORY, ROWS))
             store.reader.deadline = 0.5
-            started = time.monotonic()
             slow = asyncio.create_task(store.reader.fetch(endless(store)))
             await asyncio.sleep(0.1)
             await store.writer.write(batch(CATEGORY, [(5000, "a", "p", 1, "s", 1, "")]))
-            with pytest.raises(QueryTimeout):
-                await slow
-            assert time.monotonic() - started < 10
+            async with asyncio.timeout(60):  # alone it would take hours
+                with pytest.raises(QueryTimeout):
+                    await slow
             rows = store.schema.categories["waits"].rows
             count = await store.reader.fetch(sa.select(sa.func.count()).select_from(rows))
             assert count[0][0] == 2001
@@ -56,16 +55,15 @@ def test_a_question_that_is_given_up_ends(database: Database) -> None:
     async def run() -> None:
         async with opened(database, CATEGORY) as store:
             await store.writer.write(batch(CATEGORY, ROWS))
-            store.reader.deadline = 60
+            store.reader.deadline = 600
             for _ in range(10):
                 slow = asyncio.create_task(store.reader.fetch(endless(store)))
                 await asyncio.sleep(0.05)
                 slow.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await slow
-            started = time.monotonic()
-            assert (await store.reader.fetch(sa.select(sa.literal(1))))[0][0] == 1
-            assert time.monotonic() - started < 10
+            async with asyncio.timeout(60):
+                assert (await store.reader.fetch(sa.select(sa.literal(1))))[0][0] == 1
 
     asyncio.run(run())
 
