@@ -124,8 +124,10 @@ def test_a_probe_loads_and_sees(series: str, probe: str, guests: Mapping[str, Bo
     told = guests[series].told(probe)
     assert "error" not in told, told["error"]
     assert told["rows"]
-    lost = {name: count for name, count in told["lost"].items() if not name.startswith("frames")}
-    assert not any(count for name, count in lost.items() if name != "runs"), lost
+    # Other programs may be in the way of ours, and a thread that is caught in code that keeps no
+    # frame pointer, as libc and Python do not, may seem to be without end.
+    elsewhere = {"runs", "stacks_truncated", "frames", "frames_unknown"}
+    assert {n: count for n, count in told["lost"].items() if count and n not in elsewhere} == {}
 
 
 @pytest.mark.parametrize("series", SERIES)
