@@ -125,7 +125,7 @@ def test_a_network_that_swallows_everything_costs_nothing(
     """
     with (
         proxy(server.ingest) as network,
-        numbering(network.url, tmp_path, timeout=0.5) as running,
+        numbering(network.url, tmp_path, timeout=2) as running,
     ):
         running.wait_for_drains(1)
         network.silent = True

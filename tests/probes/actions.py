@@ -459,13 +459,19 @@ class Victim:
         return {"pid": self._pid, "signal": os.WTERMSIG(status)}
 
 
-def crowds_out() -> Any:
-    """More memory than a victim's group has left, taken by a process of another family."""
+def crowds_out() -> int:
+    """More memory than a victim's group has left, taken by a child of another family.
+
+    On a busy machine the victim may take so long to die that the child is killed as well.
+    """
     group = Path(Path("group").read_text())
-    (group / "cgroup.procs").write_text(str(os.getpid()))
-    held = bytearray(32 << 20)
-    (group.parent / "cgroup.procs").write_text(str(os.getpid()))
-    return len(held)
+    pid = os.fork()
+    if not pid:
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+        held = bytearray(32 << 20)
+        os._exit(len(held) % 2)
+    os.waitpid(pid, 0)
+    return pid
 
 
 def _limit(file: Path, size: int) -> None:

@@ -32,8 +32,8 @@ def test_a_child_that_another_process_crowds_out(tmp_path: Path) -> None:
     with actor("victim", tmp_path) as family, actor("crowds_out", tmp_path) as stranger:
         with recording("oomkill", "--pid", family.pid) as rows:
             stranger.go()
-            stranger.truth()
+            crowd = stranger.truth()
             family.go()
             said = family.truth()
         assert said["signal"] == 9
-        assert [(row["pid"], row["trigger_pid"]) for row in rows] == [(said["pid"], stranger.pid)]
+        assert [(row["pid"], row["trigger_pid"]) for row in rows] == [(said["pid"], crowd)]
