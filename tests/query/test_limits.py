@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
+import sqlalchemy as sa
 
 from kscope.query import scan
-from kscope.store import sqlite
+from kscope.query.timerange import iso
+from kscope.store import mysql, sqlite
+from kscope.store.reader import DEADLINE
 from tests.databases import SQLiteFile
-from tests.query.world import waits
+from tests.query.world import SECOND, waits
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -98,6 +102,28 @@ def test_clients_that_stop_reading_are_in_nobodys_way(served: Served) -> None:
         assert top.json()["entries"][0]["rows"] == 6500
 
 
+def test_who_finds_no_reader_free_may_ask_again(engine_world: World) -> None:
+    """503, not the 504 of a question that takes too long."""
+    world, reader = engine_world, engine_world.store.reader
+    readers = sqlite.READERS if isinstance(world.database, SQLiteFile) else mysql.READERS
+
+    async def ask() -> httpx.Response:
+        async with AsyncExitStack() as held:
+            for _ in range(readers):
+                stream = reader.stream(sa.select(sa.literal(1)))
+                held.push_async_callback(stream.aclose)
+                await anext(stream)
+            reader.deadline = 0.2
+            answer: httpx.Response = await world.http.get("/api/v1/flamegraph/offcputime")
+            return answer
+
+    answer = world.run(ask())
+    assert answer.status_code == 503
+    assert "ask again later" in answer.json()["detail"]
+    reader.deadline = DEADLINE
+    assert world.get("/api/v1/flamegraph/offcputime").status_code == 200
+
+
 def memory(pid: int) -> int:
     """Megabytes of a process that are not files."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -108,8 +134,11 @@ def memory(pid: int) -> int:
 def test_a_stream_in_any_order_takes_little_memory(tmp_path: Path) -> None:
     """300,000 rows by their value: the server does not hold them, nor does SQLite sort them all."""
     database = SQLiteFile(tmp_path / "kernelscope.db")
+    # A server removes rows of long ago.
+    begin = time.time_ns() // 1000 - 3600 * SECOND
+    span = {"from": iso(begin), "to": iso(begin + SECOND)}
     with serving(tmp_path) as server:
-        server.post({"hostname": "h", "time": "2026-11-23T00:00:00Z", "offcputime": [ROW]})
+        server.post({"hostname": "h", "time": iso(begin), "offcputime": [ROW]})
         names = [row[0] for row in database.rows("SELECT name FROM pragma_table_info('" + T + "')")]
         changed = {"time": "time + i", "elapsed": "(i * 7919) % 100003"}
         columns = ", ".join(changed.get(name, f'"{name}"') for name in names)
@@ -117,10 +146,10 @@ def test_a_stream_in_any_order_takes_little_memory(tmp_path: Path) -> None:
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 299999)"
             f" INSERT INTO {T} SELECT {columns} FROM {T}, n"
         )
-        warm_up(server)
+        warm_up(server, span)
         before, most, lines = memory(server.process.pid), 0, 0
         address = f"{server.read}/api/v1/rows/offcputime"
-        query = DAY | {"order": "elapsed", "format": "csv"}
+        query = span | {"order": "elapsed", "format": "csv"}
         with httpx.stream("GET", address, params=query, timeout=120) as answer:
             for piece in answer.iter_bytes(1 << 20):
                 lines += piece.count(b"\n")
@@ -129,12 +158,12 @@ def test_a_stream_in_any_order_takes_little_memory(tmp_path: Path) -> None:
         assert most - before < 15, f"grew from {before} to {most} MB"
 
 
-def warm_up(server: Serving) -> None:
+def warm_up(server: Serving, span: dict[str, str]) -> None:
     """Each connection to the database takes what it needs, whichever is asked afterwards."""
 
     def ask(_: int) -> httpx.Response:
         few = {"order": "elapsed", "format": "csv", "limit": 30_000}
-        return server.get("/api/v1/rows/offcputime", **DAY | few)
+        return server.get("/api/v1/rows/offcputime", **span | few)
 
     with ThreadPoolExecutor(sqlite.READERS) as pool:
         answers = pool.map(ask, range(3 * sqlite.READERS))

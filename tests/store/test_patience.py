@@ -62,12 +62,13 @@ def until(server: Serving, readers: int) -> None:
 def test_a_question_ends_at_its_deadline_and_says_what_to_do(
     database: Database, tmp_path: Path
 ) -> None:
-    """504 with advice; those that found no reader free get a 503, and may ask again."""
+    """504 with advice; those that found no reader free until then may ask again."""
     with slow_server(database, tmp_path, "3s") as server:
         with concurrent.futures.ThreadPoolExecutor(12) as pool:
             answers = list(pool.map(lambda _: server.get(FLAMEGRAPH), range(12)))
         statuses = {answer.status_code for answer in answers}
-        assert statuses == {503, 504}
+        # Whether one of the last gets a reader just before its own deadline is a matter of luck.
+        assert {504} <= statuses <= {503, 504}
         for answer in answers:
             if answer.status_code == 504:
                 assert "ask for a shorter range" in answer.json()["detail"]
