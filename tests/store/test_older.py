@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from kscope.store import migrate
+from kscope.store import migrate, upkeep
 from kscope.store.alterations import Step
 from kscope.store.base import StoreError
+from kscope.store.planner import SECOND
 from tests.databases import Database, scalar
 from tests.serving import serving
-from tests.store.opened import WAITS, category, opened
+from tests.store.opened import WAITS, batch, category, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,14 +118,23 @@ def test_a_view_follows_its_definition(database: Database) -> None:
 
 def test_counts_that_were_stored_with_a_point_are_read(database: Database, tmp_path: Path) -> None:
     """Earlier versions took a sender's 1.0 as it came: it is one, in rows and in late sums."""
-    (tmp_path / "waits.yaml").write_text(f"{WAITS}rollup: {{1h: 800d}}\n")
-    row = {"process": "p", "pid": 1, "stack": "main", "elapsed": 1, "sizes": [1.0, 0, 2]}
+    text = f"{WAITS}rollup: {{1h: 800d}}\n"
+    (tmp_path / "waits.yaml").write_text(text)
     hour = {"from": "2024-10-04T00:00:00Z", "to": "2024-10-04T01:00:00Z"}
     pieces = "SELECT count(*) FROM kscope_rollup_1h_waits"
-    with serving(tmp_path, *database.options, "--categories", tmp_path) as server:
-        for minute in (10, 20):
-            at = f"2024-10-04T00:{minute}:00Z"
-            server.post({"hostname": "h", "time": at, "waits": [row]})
+
+    async def store_late() -> None:
+        """Two sums, which nobody joins meanwhile."""
+        waits = category(text)
+        async with opened(database, waits) as store:
+            await upkeep.roll_up(store)
+            for minute in (10, 20):
+                at = (1_728_000_000 + minute * 60) * SECOND
+                row = (at, "h", "p", 1, "main", 1, "0:1,2:2")
+                await store.writer.write(batch(waits, [row]))
+
+    asyncio.run(store_late())
+    assert scalar(database, pieces) == 2
     for table in ("kscope_rows_waits", "kscope_rollup_1h_waits"):
         database.run(f"UPDATE {table} SET sizes = '0:1.0,2:2.0'")
     with serving(tmp_path, *database.options, "--categories", tmp_path) as server:
