@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from kscope.agent.rows import frame_text
 from kscope.declare.columns import Role
 from kscope.errors import KscopeError
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 
     from kscope.agent.engines.base import Row
     from kscope.declare.model import Category
-
-# What separates frames and lines cannot be in a process's name; the read API has the same rule.
-_SEPARATORS = str.maketrans({";": ":", "\n": " ", "\r": " "})
 
 
 class Folded:
@@ -33,7 +31,7 @@ class Folded:
     def add(self, rows: Iterable[Row]) -> None:
         by, value = self._chart.by, self._chart.value
         for row in rows:
-            root = f"{str(row[by]).translate(_SEPARATORS)};" if by else ""
+            root = f"{frame_text(str(row[by]))};" if by else ""
             self._totals[f"{root}{row[self._stack]}"] += row[value] if value else 1
 
     def lines(self) -> list[str]:

@@ -26,6 +26,7 @@ from kscope.query.timerange import (
     parse_moment,
     parse_range,
 )
+from kscope.query.values import ROWS_NAME, shared_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,12 +78,8 @@ def _columns(*roles: Role) -> Callable[[Category], list[str]]:
     return lambda category: [column.name for column in category.with_role(*roles)]
 
 
-def _adding(category: Category) -> list[str]:
-    return [each.name for each in category.with_role(Role.VALUE) if each.type.name != "float"]
-
-
 def _or_rows(names: Callable[[Category], list[str]]) -> Callable[[Category], list[str]]:
-    return lambda category: [*names(category), "rows"]
+    return lambda category: [*names(category), ROWS_NAME]
 
 
 _VALUE = "the value column, or `rows` to count rows; default: the chart's"
@@ -92,7 +89,7 @@ MEASURE = Parameter(
     "the value or histogram column, or `rows` to count rows; default: the chart's",
     names=_or_rows(_columns(Role.VALUE, Role.HISTOGRAM)),
 )
-SHARE = Parameter("value", f"{_VALUE}; none of floats", names=_or_rows(_adding))
+SHARE = Parameter("value", f"{_VALUE}; none of floats", names=_or_rows(shared_out))
 SIZE = Parameter(
     "value",
     "the value or histogram column; default: the chart's",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import operator
 import time
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
@@ -205,20 +205,18 @@ def is_recorded(plan: Plan, segment: Segment) -> sa.ColumnElement[int]:
 async def _asked(
     reader: Reader, measures: Sequence[Measure], select: Select
 ) -> Sequence[Sequence[Any]]:
-    try:
+    # SQLite refuses a sum beyond 64 bits: absurd values of one host must not end all answers.
+    with contextlib.suppress(NumberOverflow):
         rows = await reader.fetch(select([measure.of for measure in measures]))
-    except NumberOverflow:
-        # SQLite refuses a sum beyond 64 bits: absurd values of one host must not end all answers.
-        rows = None
-    if rows is not None and (reader.dialect == "sqlite" or _are_exact(rows, measures)):
-        return rows
+        if reader.dialect == "sqlite" or _are_exact(rows, measures):
+            return rows
     halves = [of for measure in measures for of in (measure.halves or (measure.of,))]
     return [_joined(row, measures) for row in await reader.fetch(select(halves))]
 
 
 def _are_exact(rows: Sequence[Sequence[Any]], measures: Sequence[Measure]) -> bool:
     places = [i - len(measures) for i, measure in enumerate(measures) if measure.halves]
-    most = (max(filter(None, map(itemgetter(place), rows)), default=0) for place in places)
+    most = (max(filter(None, map(operator.itemgetter(place), rows)), default=0) for place in places)
     return max(most, default=0) < INEXACT
 
 

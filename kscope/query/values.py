@@ -83,11 +83,16 @@ def share_value_of(category: Category, name: str) -> Value:
     value = value_of(category, name, "flamegraph")
     if value.column is None or value.column.type.name != "float":
         return value
-    adding = [each for each in category.with_role(Role.VALUE) if each.type.name != "float"]
+    allowed = [*shared_out(category), ROWS_NAME]
     if name:
-        allowed = ", ".join([*(each.name for each in adding), ROWS_NAME])
-        raise complain("value", f"{name} may be negative and has no shares. Allowed: {allowed}")
-    return value_of(category, adding[0].name if adding else ROWS_NAME)
+        text = f"{name} may be negative and has no shares. Allowed: {', '.join(allowed)}"
+        raise complain("value", text)
+    return value_of(category, allowed[0])
+
+
+def shared_out(category: Category) -> list[str]:
+    """The value columns whose parts make a whole."""
+    return [each.name for each in category.with_role(Role.VALUE) if each.type.name != "float"]
 
 
 def _suggested(category: Category, columns: Mapping[str, Column], kind: str) -> str:
