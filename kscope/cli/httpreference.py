@@ -10,7 +10,7 @@ from kscope.generate.jsonschema import body_schema
 from kscope.generate.markdown import table
 from kscope.query import seed
 from kscope.query.export.formats import STACKS, TABLES
-from kscope.query.operators import NEGATIONS, OPERATORS, allowed
+from kscope.query.operators import OPERATORS, allowed
 from kscope.query.parameters import BASE as BASE_PREFIX
 from kscope.query.parameters import FROM, TO
 from kscope.query.questions import BASE, QUESTIONS
@@ -107,7 +107,6 @@ def _parameter(parameter: Parameter) -> tuple[str, str, str, str]:
 
 
 def _filters() -> Iterator[str]:
-    negated = {positive: name for name, positive in NEGATIONS.items()}
     yield from (
         "## Filters",
         "",
@@ -116,7 +115,7 @@ def _filters() -> Iterator[str]:
         *table(
             ("operator", "its opposite", "holds where the column"),
             (
-                (f"`{o.name}`", f"`{negated[o.name]}`" if o.name in negated else "", o.help)
+                (f"`{o.name}`", f"`{o.opposite[0]}`" if o.opposite else "", o.help)
                 for o in OPERATORS.values()
             ),
         ),

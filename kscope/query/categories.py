@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kscope.query import operators
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -12,8 +14,9 @@ if TYPE_CHECKING:
 
 
 def categories(catalog: Catalog, problems: Iterable[Problem] = ()) -> dict[str, Any]:
-    """`problems` are those of files that were left out."""
+    """`problems` are those of files that were left out; a column names its `operators`."""
     return {
+        "operators": operators.described(),
         "categories": [category_answer(category) for category in catalog],
         "problems": [
             {"file": each.file, "line": each.line, "path": each.path, "message": each.message}
@@ -44,6 +47,7 @@ def _column(category: Category, column: Column) -> dict[str, Any]:
         "prettyname": column.prettyname,
         "unit": column.unit or column.type.unit,
         "help": column.help,
+        "operators": list(operators.allowed(column.type.storage)),
         "optional": column.optional or column not in category.columns,
     }
 

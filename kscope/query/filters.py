@@ -95,6 +95,9 @@ def condition(parameter: str, column: Column, suffix: str, value: Any) -> Condit
         parsed = tuple(read(parameter, column, each) for each in _listed(parameter, value))
     else:
         parsed = read(parameter, column, value)
+    if operator.refused and operator.refused in parsed:
+        fault = f"{parsed[:80]!r} holds {operator.refused!r}, which separates frames"
+        raise complain(parameter, f"{fault}; name one frame, or use {column.name}__contains")
     if operator.name == HOLDS and not _are_sizes(column, parsed):
         raise complain(parameter, "needs two sizes, the smaller first: 1000,16000")
     return Condition(parameter, column, operator.name, parsed, negated=suffix in NEGATIONS)

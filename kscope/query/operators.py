@@ -20,16 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """`of_text` and `of_number` build the comparison; None where it has no sense.
+    """`of_text` and `of_number` build the comparison; None if it has no sense.
 
     A regular expression has neither: it is resolved to ids before the statement is made.
+    `words` are those between a column and a value on the page; `opposite` is the name of the
+    exact complement, and its words. A value does not hold `refused`.
     """
 
     name: str
+    words: str
     help: str
-    of_text: Build | None
-    of_number: Build | None
+    of_text: Build | None = None
+    of_number: Build | None = None
+    opposite: tuple[str, str] | None = None
     many: bool = False
+    refused: str = ""
 
 
 def _text(compare: Callable[[Any, Any], Any]) -> Build:
@@ -42,6 +47,14 @@ def _contains(column: sa.ColumnElement[Any], value: str) -> sa.ColumnElement[boo
 
 def _startswith(column: sa.ColumnElement[Any], value: str) -> sa.ColumnElement[bool]:
     return position(column, sa.literal(value, sa.Text())) == 1
+
+
+def _has_frame(column: sa.ColumnElement[Any], value: str) -> sa.ColumnElement[bool]:
+    """A stack is its frames with `;` between; the empty text is a stack without frames."""
+    framed = sa.literal(FRAME_SEPARATOR, sa.Text()) + column + FRAME_SEPARATOR
+    wanted = sa.literal(f"{FRAME_SEPARATOR}{value}{FRAME_SEPARATOR}", sa.Text())
+    found = position(framed, wanted) > 0
+    return found if value else sa.and_(found, sa.func.length(column) > 0)
 
 
 def _in_numbers(column: sa.ColumnElement[Any], values: Any) -> sa.ColumnElement[bool]:
@@ -60,39 +73,69 @@ def _holds(column: sa.ColumnElement[Any], values: Any) -> sa.ColumnElement[bool]
 HOLDS = "holds"
 
 
-def _compare(name: str, text: str, compare: Callable[[Any, Any], Any]) -> Operator:
-    return Operator(name, text, _text(compare), compare)
-
+FRAME_SEPARATOR = ";"
 
 _ALL = (
-    _compare("eq", "is", operator.eq),
-    _compare("gt", "is greater than", operator.gt),
-    _compare("gte", "is at least", operator.ge),
-    _compare("lt", "is less than", operator.lt),
-    _compare("lte", "is at most", operator.le),
-    Operator("in", "is one of: a,b or a JSON array", texts, _in_numbers, many=True),
-    Operator(HOLDS, "sums events of sizes from a up to b: a,b", None, _holds, many=True),
-    Operator("contains", "contains the text, upper and lower case told apart", _contains, None),
-    Operator("startswith", "starts with the text", _startswith, None),
-    Operator("regex", "matches the regular expression (RE2) anywhere", None, None),
+    Operator("eq", "is", "is", _text(operator.eq), operator.eq, ("ne", "is not")),
+    Operator("gt", ">", "is greater than", _text(operator.gt), operator.gt),
+    Operator("gte", "≥", "is at least", _text(operator.ge), operator.ge),
+    Operator("lt", "<", "is less than", _text(operator.lt), operator.lt),
+    Operator("lte", "≤", "is at most", _text(operator.le), operator.le),
+    Operator(
+        "in",
+        "is one of",
+        "is one of: a,b or a JSON array",
+        texts,
+        _in_numbers,
+        ("not_in", "is none of"),
+        many=True,
+    ),
+    Operator(
+        HOLDS,
+        "holds sizes",
+        "sums events of sizes from a up to b: a,b",
+        of_number=_holds,
+        many=True,
+    ),
+    Operator(
+        "contains",
+        "contains",
+        "contains the text; case-sensitive",
+        _contains,
+        opposite=("not_contains", "does not contain"),
+    ),
+    Operator(
+        "startswith",
+        "starts with",
+        "starts with the text; case-sensitive",
+        _startswith,
+        opposite=("not_startswith", "does not start with"),
+    ),
+    Operator(
+        "has",
+        "has the frame",
+        "has a frame that is exactly the text; case-sensitive",
+        _has_frame,
+        opposite=("lacks", "does not have the frame"),
+        refused=FRAME_SEPARATOR,
+    ),
+    Operator(
+        "regex",
+        "matches",
+        "matches the regular expression (RE2) anywhere",
+        opposite=("not_regex", "does not match"),
+    ),
 )
 OPERATORS: Mapping[str, Operator] = MappingProxyType({row.name: row for row in _ALL})
-
-# Written out, so that a person sees `ne` and not `not_eq`.
 NEGATIONS: Mapping[str, str] = MappingProxyType(
-    {
-        "ne": "eq",
-        "not_in": "in",
-        "not_contains": "contains",
-        "not_startswith": "startswith",
-        "not_regex": "regex",
-    }
+    {row.opposite[0]: row.name for row in _ALL if row.opposite}
 )
 SUFFIXES = (*OPERATORS, *NEGATIONS)
+_OF_STACKS = ("has", "lacks")
 
 _NUMBER = ("eq", "gt", "gte", "lt", "lte", "in", "ne", "not_in")
-_TEXT = tuple(name for name in SUFFIXES if name != HOLDS)
-_STACK = tuple(name for name in _TEXT if name not in ("gt", "gte", "lt", "lte"))
+_TEXT = tuple(name for name in SUFFIXES if name not in (HOLDS, *_OF_STACKS))
+_STACK = (*_OF_STACKS, *(name for name in _TEXT if name not in ("gt", "gte", "lt", "lte")))
 _ALLOWED: Mapping[Storage, tuple[str, ...]] = MappingProxyType(
     {
         Storage.TIME: _NUMBER,
@@ -110,3 +153,17 @@ _ALLOWED: Mapping[Storage, tuple[str, ...]] = MappingProxyType(
 def allowed(storage: Storage) -> tuple[str, ...]:
     """List the suffixes that a column of this storage takes."""
     return _ALLOWED[storage]
+
+
+def described() -> list[dict[str, Any]]:
+    """List every suffix with its words, for programs that let a person choose one."""
+    opposites = {row.opposite[0]: row.opposite[1] for row in _ALL if row.opposite}
+    return [
+        {
+            "name": name,
+            "words": opposites.get(name) or OPERATORS[name].words,
+            "many": OPERATORS[NEGATIONS.get(name, name)].many,
+            "opposite_of": NEGATIONS.get(name, ""),
+        }
+        for name in SUFFIXES
+    ]

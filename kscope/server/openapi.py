@@ -201,6 +201,8 @@ def _operand(column: Column, suffix: str) -> dict[str, Any]:
         "description": f"{column.prettyname} {'not: ' if suffix != kind.name else ''}{kind.help}"
     }
     storage = column.type.storage
+    if kind.refused:
+        return told | {"type": "string", "pattern": f"^[^{kind.refused}]*$"}
     if kind.many or suffix.endswith("regex"):
         return told | _TEXT
     if storage is Storage.BOOLEAN:

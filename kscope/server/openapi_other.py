@@ -31,7 +31,10 @@ def _refer(name: str) -> dict[str, Any]:
 
 _COLUMN = _object(
     dict.fromkeys(("name", "type", "role", "prettyname", "unit", "help"), _TEXT)
-    | {"optional": {"type": "boolean"}},
+    | {"operators": _list(_TEXT), "optional": {"type": "boolean"}},
+)
+_OPERATOR = _object(
+    dict.fromkeys(("name", "words", "opposite_of"), _TEXT) | {"many": {"type": "boolean"}}
 )
 _CHART = _object(
     {"kind": _TEXT, "title": _TEXT}, **dict.fromkeys(("value", "stack", "by", "unit"), _TEXT)
@@ -81,6 +84,7 @@ _SEED_ANSWER = {
 }
 SCHEMAS = {
     "Column": _COLUMN,
+    "Operator": _OPERATOR,
     "Chart": _CHART,
     "Category": _CATEGORY,
     "ChartConfig": _CHART_CONFIG,
@@ -89,6 +93,7 @@ SCHEMAS = {
 }
 _CATEGORIES = _object(
     {
+        "operators": _list(_refer("Operator")),
         "categories": _list(_refer("Category")),
         "problems": _list(_object({"file": _TEXT} | _PROBLEM_IN_FILE)),
     }
@@ -102,7 +107,9 @@ _NEW = "table: waits\ncolumns:\n  - {name: process, type: string}\n"
 def paths(catalog: Catalog) -> dict[str, Any]:
     return {
         f"{BASE}/categories": _get(
-            "categories", "The declared categories and their problems.", _json(_CATEGORIES)
+            "categories",
+            "The declared categories, their problems, the operators of filters.",
+            _json(_CATEGORIES),
         ),
         f"{BASE}/charts/{{table}}": _charts(catalog),
         f"{BASE}/check": {"post": _check()},
