@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACKAGE = ROOT / "kscope"
-BELOW_STORE = {"errors", "declare", "config", "generate"}
+BELOW_STORE = {"errors", "files", "declare", "config", "generate"}
 MAY_IMPORT = {
     "errors": set[str](),
-    "declare": {"errors"},
-    "config": {"errors", "declare"},
+    "files": {"errors"},
+    "declare": {"errors", "files"},
+    "config": {"errors", "files", "declare"},
     "generate": {"errors", "declare"},
     "store": BELOW_STORE,
     "query": BELOW_STORE | {"store"},
     "server": BELOW_STORE | {"store", "query"},
-    "client": {"errors"},
+    "client": {"errors", "files"},
     "readers": {"errors", "declare", "client"},
-    "agent": {"errors", "declare", "config", "client"},
+    "agent": {"errors", "files", "declare", "config", "client"},
 }
 # Libraries that only one part deals with, so that replacing one is that part's business alone.
 BELONGS_TO = {

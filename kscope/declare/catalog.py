@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kscope.declare.category import Reading, read_category
 from kscope.declare.model import Catalog, Category
+from kscope.declare.yamlfile import MAX_BYTES, printable
 from kscope.errors import DeclarationError, Problem
+from kscope.files import UnreadableError, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
 BUILTIN = "builtin"
+MAX_FILES = 1000
+# Of anything, category or not: a folder of so many files is another one.
+_MAX_ENTRIES = 10_000
+# In all files together: beyond it each file that is wrong names one problem.
+_MAX_PROBLEMS = 1000
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -42,27 +50,26 @@ def load_catalog(folders: Sequence[str | Path] = (BUILTIN,)) -> Catalog:
 def read_catalog(
     folders: Sequence[str | Path] = (BUILTIN,), previous: Catalog | None = None
 ) -> CatalogReading:
-    """Read what can be read.
+    """Return every category that can be read, and the problems of all files; nothing is raised.
 
-    What has become bad keeps what it declared in `previous`: a file its category, a folder that
-    cannot be looked into all of its own. Of two files with one table, that one keeps it which
-    had it.
+    A file that has become bad keeps the category that it has in `previous`, and a folder that
+    cannot be read keeps all of its categories. If two files declare one table, the file keeps it
+    that has it in `previous`.
     """
     problems: list[Problem] = []
     found: list[Category] = []
     for folder in folders:
-        path = builtin_folder() if folder == BUILTIN else Path(folder)
-        try:
-            files = _files(path)
-        except OSError as error:
-            problems.append(_no_folder(path, error))
-            found += [c for c in previous or () if Path(c.file).parent == path]
-            continue
-        for file in files:
+        path = folder_of(folder)
+        listing = list_files(path)
+        problems += listing.problems
+        for file in listing.files:
             reading = _read_file(file)
-            problems += reading.problems
+            full = len(problems) > _MAX_PROBLEMS
+            problems += reading.problems[:1] if full else reading.problems
             category = reading.category or _declared_in(str(file), previous)
             found += [category] if category else []
+        if listing.problems:
+            found += _unread(path, listing.files, previous)
     chosen = _one_each(found, previous, problems)
     return CatalogReading(_sorted(chosen.values()), tuple(sorted(set(problems))))
 
@@ -78,18 +85,52 @@ def without_files(catalog: Catalog, files: Collection[str], previous: Catalog) -
     return _sorted(chosen.values())
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(
+@dataclass(frozen=True)
+class Listing:
+    """The category files of one folder, and why there may be others."""
+
+    files: tuple[Path, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+def folder_of(folder: str | Path) -> Path:
+    return builtin_folder() if folder == BUILTIN else Path(folder)
+
+
+def list_files(folder: Path) -> Listing:
+    """Return the folder's category files in the order of their names, without opening them.
+
+    Hidden files are left out, among them those that editors keep beside a file.
+    """
+    try:
+        entries = list(itertools.islice(folder.iterdir(), _MAX_ENTRIES + 1))
+    except OSError as error:
+        return Listing((), (_no_folder(folder, error),))
+    files = sorted(
         file
-        for file in folder.iterdir()
+        for file in entries
         if file.suffix in {".yaml", ".yml"} and not file.name.startswith(".")
     )
+    message = ""
+    if len(entries) > _MAX_ENTRIES:
+        message = f"has more than {_MAX_ENTRIES} files; keep categories in a folder of their own"
+    elif len(files) > MAX_FILES:
+        message = f"has {len(files)} category files, and only the first {MAX_FILES} are read"
+    problems = (Problem(str(folder), 0, "", message),) if message else ()
+    return Listing(tuple(files[:MAX_FILES]), problems)
 
 
 def _no_folder(path: Path, error: OSError) -> Problem:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return Problem(str(path), 0, "", "there is no such folder of categories")
     return Problem(str(path), 0, "", f"the folder cannot be read: {error.strerror}")
+
+
+def _unread(folder: Path, files: Sequence[Path], previous: Catalog | None) -> list[Category]:
+    """The folder's categories of before whose files were not read now."""
+    known = {str(file) for file in files}
+    of_folder = (category for category in previous or () if Path(category.file).parent == folder)
+    return [category for category in of_folder if category.file not in known]
 
 
 def _one_each(
@@ -114,11 +155,16 @@ def _sorted(categories: Iterable[Category]) -> Catalog:
 
 
 def _read_file(file: Path) -> Reading:
+    name = str(file)
+    if not file.name.isprintable():
+        shown = str(file.parent / printable(file.name))
+        message = "the file's name holds characters that cannot be shown; rename it"
+        return Reading(None, (Problem(shown, 0, "", message),))
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return Reading(None, (Problem(str(file), 0, "", f"cannot be read: {error}"),))
-    return read_category(text, str(file), file.resolve().parent.parent / "probes")
+        text = read_text(file, MAX_BYTES)
+    except UnreadableError as error:
+        return Reading(None, (Problem(name, error.line, "", error.fault),))
+    return read_category(text, name, file.resolve().parent.parent / "probes")
 
 
 def _declared_in(file: str, catalog: Catalog | None) -> Category | None:

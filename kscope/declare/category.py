@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare import chartkinds, reserved, shape
 from kscope.declare.columns import TYPES, Role, Storage
 from kscope.declare.durations import seconds
-from kscope.declare.metaschema import category_schema
+from kscope.declare.metaschema import MAX_ENTRIES, category_schema
 from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column, Rollup
 from kscope.declare.probe import check_probe, make_probe
 from kscope.declare.values import value_problem
-from kscope.declare.yamlfile import Document, Path, parse
+from kscope.declare.yamlfile import Document, Path, bounded, parse, printable
 from kscope.errors import Problem
 
 if TYPE_CHECKING:
     import pathlib
+    from collections.abc import Iterator
 
     from kscope.declare.columns import ColumnType
 
@@ -39,16 +40,25 @@ class Reading:
 def read_category(text: str, file: str, probes: pathlib.Path | None = None) -> Reading:
     """Check a category's text; `probes` is the folder its program is looked for in."""
     document = parse(text, file)
-    problems = list(document.problems)
-    if document.value is None and not problems:
-        problems.append(Problem(file, 1, "", "the file is empty: it needs 'table' and 'columns'"))
+    problems = bounded(file, _problems(document, probes))
+    return Reading(None, problems) if problems else Reading(_make(document, probes), ())
+
+
+def _problems(document: Document, probes: pathlib.Path | None) -> Iterator[Problem]:
+    """Yield each problem when it is asked for: the caller stops after a hundred of them."""
+    yield from document.problems
+    if document.value is None and not document.problems:
+        message = "the file is empty: it needs 'table' and 'columns'"
+        yield Problem(document.file, 1, "", message)
     if document.value is not None:
-        unread = {problem.path for problem in problems}
-        found = [*shape.check(document, category_schema()), *_Checker(document, probes).run()]
-        problems += (problem for problem in found if problem.path not in unread)
-    if problems:
-        return Reading(None, tuple(sorted(set(problems))))
-    return Reading(_make(document, probes), ())
+        unread = {problem.path for problem in document.problems}
+        found = itertools.chain(
+            shape.check(document, category_schema()), _Checker(document, probes).run()
+        )
+        yield from (problem for problem in found if problem.path not in unread)
+
+
+_Found = tuple[Path, str]
 
 
 @dataclass
@@ -57,112 +67,133 @@ class _Checker:
 
     document: Document
     probes: pathlib.Path | None
-    problems: list[Problem] = field(default_factory=list)
 
-    def run(self) -> list[Problem]:
+    def run(self) -> Iterator[Problem]:
         value = self.document.value
         if not isinstance(value, dict):
-            return []
-        if isinstance(table := value.get("table"), str) and (why := reserved.table_problem(table)):
-            self.add(("table",), why)
-        columns = self.check_columns(value.get("columns"))
-        self.check_charts(value.get("charts"), columns)
-        self.check_ages(value.get("retention"), value.get("rollup"))
+            return
+        columns = self.known_columns(value.get("columns"))
+        found = itertools.chain(
+            self.check_table(value.get("table")),
+            self.check_columns(value.get("columns")),
+            self.check_joins(columns),
+            self.check_charts(value.get("charts"), columns),
+            self.check_ages(value.get("retention"), value.get("rollup")),
+        )
+        yield from (self.document.problem(path, message) for path, message in found)
         if isinstance(probe := value.get("probe"), dict):
-            self.problems += check_probe(self.document, probe, columns, self.probes)
-        return self.problems
+            yield from check_probe(self.document, probe, columns, self.probes)
 
-    def add(self, path: Path, message: str) -> None:
-        self.problems.append(self.document.problem(path, message))
+    def check_table(self, table: Any) -> Iterator[_Found]:
+        if isinstance(table, str) and (why := reserved.table_problem(table)):
+            yield ("table",), why
 
-    def check_columns(self, columns: Any) -> dict[str, Column]:
-        """Columns by name, as far as they can be told."""
+    def known_columns(self, columns: Any) -> dict[str, Column]:
+        """Columns by name, as far as they can be told; the first of each name."""
         known: dict[str, Column] = {}
-        for i, raw in enumerate(columns if isinstance(columns, list) else []):
-            name = raw.get("name") if isinstance(raw, dict) else None
+        for i, raw in _entries(columns):
+            name = raw.get("name")
+            if not isinstance(name, str) or name in known or reserved.column_problem(name):
+                continue
+            if str(raw.get("type")) in TYPES:
+                known[name] = _column(self.document, i)
+        return known
+
+    def check_columns(self, columns: Any) -> Iterator[_Found]:
+        lines: dict[str, int] = {}
+        for i, raw in _entries(columns):
+            name = raw.get("name")
             if not isinstance(name, str):
                 continue
             path: Path = ("columns", i, "name")
-            has_type = str(raw.get("type")) in TYPES
-            if has_type:
-                self.check_default(i, raw)
+            if str(raw.get("type")) in TYPES:
+                yield from self.check_type(i, raw)
             if why := reserved.column_problem(name):
-                self.add(path, why)
-            elif name in known:
-                self.add(path, f"column '{name}' is already on line {known[name].line}")
-            elif has_type:
-                known[name] = _column(self.document, i)
-        self.check_joins(known)
-        return known
+                yield path, why
+            elif name in lines:
+                yield path, f"column '{printable(name)}' is already on line {lines[name]}"
+            lines.setdefault(name, self.document.line(path))
 
-    def check_joins(self, columns: dict[str, Column]) -> None:
+    def check_joins(self, columns: dict[str, Column]) -> Iterator[_Found]:
         joined = [column for column in columns.values() if column.type.storage in _JOINED]
         if len(joined) > _MOST_JOINED:
             names = ", ".join(name for name, each in TYPES.items() if each.storage in _JOINED)
             text = f"{len(joined)} columns of types {names}, of which {_MOST_JOINED} can be read"
-            self.add(("columns",), f"{text}: make some of them text, or split the table")
+            yield ("columns",), f"{text}: make some of them text, or split the table"
 
-    def check_default(self, i: int, raw: dict[str, Any]) -> None:
-        if "default" in raw and (why := _default_problem(TYPES[raw["type"]], raw["default"])):
-            self.add(("columns", i, "default"), why)
+    def check_type(self, i: int, raw: dict[str, Any]) -> Iterator[_Found]:
+        """What is wrong with a column beside its type, which is known."""
+        column_type = TYPES[raw["type"]]
+        if "default" in raw and (why := _default_problem(column_type, raw["default"])):
+            yield ("columns", i, "default"), why
 
-    def check_charts(self, charts: Any, columns: dict[str, Column]) -> None:
-        for i, chart in enumerate(charts if isinstance(charts, list) else []):
-            if isinstance(chart, dict) and str(chart.get("kind")) in chartkinds.KINDS:
-                self.check_chart(i, chart, columns)
+    def check_charts(self, charts: Any, columns: dict[str, Column]) -> Iterator[_Found]:
+        for i, chart in _entries(charts):
+            if str(chart.get("kind")) in chartkinds.KINDS:
+                yield from self.check_chart(i, chart, columns)
 
-    def check_chart(self, i: int, chart: dict[str, Any], columns: dict[str, Column]) -> None:
+    def check_chart(
+        self, i: int, chart: dict[str, Any], columns: dict[str, Column]
+    ) -> Iterator[_Found]:
         kind = chartkinds.KINDS[chart["kind"]]
         path: Path = ("charts", i)
         groups = (Role.DIMENSION,)
-        self.check_reference((*path, "value"), chart.get("value"), columns, kind.values)
-        self.check_reference((*path, "stack"), chart.get("stack"), columns, (Role.STACK,))
-        self.check_reference((*path, "by"), chart.get("by"), columns, groups)
+        yield from _check_reference((*path, "value"), chart.get("value"), columns, kind.values)
+        yield from _check_reference((*path, "stack"), chart.get("stack"), columns, (Role.STACK,))
+        yield from _check_reference((*path, "by"), chart.get("by"), columns, groups)
         if kind.needs_stack and "stack" not in chart:
-            self.add(path, f"a {kind.name} needs 'stack', the column that holds the stacks")
+            yield path, f"a {kind.name} needs 'stack', the column that holds the stacks"
         if kind.needs_value and "value" not in chart:
-            self.add(path, f"a {kind.name} needs 'value', the column that it shows")
+            yield path, f"a {kind.name} needs 'value', the column that it shows"
         if "stack" in chart and not kind.needs_stack:
-            self.add((*path, "stack"), f"a {kind.name} has no use for a stack")
+            yield (*path, "stack"), f"a {kind.name} does not take a stack; remove this key"
         if "by" in chart and not kind.takes_by:
-            self.add((*path, "by"), f"a {kind.name} cannot be split")
+            yield (*path, "by"), f"a {kind.name} cannot be split; remove this key"
 
-    def check_reference(
-        self, path: Path, name: Any, columns: dict[str, Column], roles: tuple[Role, ...]
-    ) -> None:
-        if not isinstance(name, str):
-            return
-        known = {column.name: column for column in IMPLICIT_COLUMNS} | columns
-        fitting = [column.name for column in known.values() if column.type.role in roles]
-        if name not in known:
-            self.add(path, f"there is no column '{name}'.{shape.suggestion(name, fitting)}")
-        elif name not in fitting:
-            kind = known[name].type.name
-            self.add(path, f"'{name}' is of type {kind}.{shape.suggestion(name, fitting)}")
-
-    def check_ages(self, retention: Any, rollup: Any) -> None:
+    def check_ages(self, retention: Any, rollup: Any) -> Iterator[_Found]:
         keep = _try_seconds(retention)
-        levels = rollup if isinstance(rollup, dict) else {}
+        levels = dict(itertools.islice(rollup.items(), 100)) if isinstance(rollup, dict) else {}
         buckets = {text: bucket for text in levels if (bucket := _try_seconds(text)) is not None}
         for text, bucket in buckets.items():
             path: Path = ("rollup", text)
             if bucket < 60 or (DAY % bucket and bucket % DAY):
-                self.add(path, f"a bucket of {text} does not divide a day: use 1m, 15m, 1h, 6h, 1d")
+                yield path, f"a bucket of {text} does not divide a day: use 1m, 15m, 1h, 6h, 1d"
             kept = _try_seconds(levels[text])
             if kept is not None and kept <= bucket:
-                self.add(path, f"kept for {levels[text]}, no longer than the bucket itself")
+                yield path, f"kept for {levels[text]}, no longer than the bucket itself"
             if keep is not None and keep < 2 * bucket and bucket == min(buckets.values()):
-                self.add(
-                    ("retention",),
-                    f"rows kept for {retention} are gone before a bucket of {text} is summed",
-                )
-        self.check_nesting(buckets)
+                why = f"rows kept for {retention} are gone before a bucket of {text} is summed"
+                yield ("retention",), why
+        yield from _check_nesting(buckets)
 
-    def check_nesting(self, buckets: dict[str, int]) -> None:
-        ordered = sorted(buckets.items(), key=lambda item: item[1])
-        for (fine, small), (coarse, large) in itertools.pairwise(ordered):
-            if large % small or large == small:
-                self.add(("rollup", coarse), f"{coarse} is not a multiple of {fine}")
+
+def _entries(listed: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the mappings of a list with their places, as far as a list may be long."""
+    for i, entry in enumerate(listed[:MAX_ENTRIES] if isinstance(listed, list) else ()):
+        if isinstance(entry, dict):
+            yield i, entry
+
+
+def _check_nesting(buckets: dict[str, int]) -> Iterator[_Found]:
+    ordered = sorted(buckets.items(), key=lambda item: item[1])
+    for (fine, small), (coarse, large) in itertools.pairwise(ordered):
+        if large % small or large == small:
+            yield ("rollup", coarse), f"{coarse} is not a multiple of {fine}"
+
+
+def _check_reference(
+    path: Path, name: Any, columns: dict[str, Column], roles: tuple[Role, ...]
+) -> Iterator[_Found]:
+    if not isinstance(name, str):
+        return
+    known = {column.name: column for column in IMPLICIT_COLUMNS} | columns
+    fitting = [column.name for column in known.values() if column.type.role in roles]
+    if name not in known:
+        shown = printable(name)
+        yield path, f"there is no column '{shown}'.{shape.suggestion(name, fitting)}"
+    elif name not in fitting:
+        kind = known[name].type.name
+        yield path, f"'{name}' is of type {kind}.{shape.suggestion(name, fitting)}"
 
 
 def _default_problem(column_type: ColumnType, default: Any) -> str:

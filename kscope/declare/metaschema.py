@@ -10,6 +10,8 @@ from kscope.declare.durations import PATTERN as DURATION
 
 ENGINES = ("bcc", "bpftrace")
 COLLECT_KINDS = ("map", "histogram", "events")
+# Columns, charts, options: of each.
+MAX_ENTRIES = 200
 NAME = "^[a-z][a-z0-9_]{0,39}$"
 FIELD = "^(key|value|event)(\\.[A-Za-z0-9_]+)*$"
 # What the agent can turn a number into; kscope.agent.decode holds one function for each.
@@ -62,9 +64,9 @@ def _line(description: str, limit: int = 100) -> dict[str, Any]:
 def _array(items: dict[str, Any], least: int, description: str) -> dict[str, Any]:
     return {
         "type": "array",
+        "maxItems": MAX_ENTRIES,
         "items": items,
         "minItems": least,
-        "maxItems": 200,
         "description": description,
     }
 

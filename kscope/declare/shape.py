@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.declare.durations import PATTERN as DURATION
 from kscope.declare.values import Validator
+from kscope.declare.yamlfile import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import jsonschema
 
@@ -25,28 +26,28 @@ _TYPE_NAMES = {
     "integer": "a whole number",
     "number": "a number",
 }
+# To look for a similar name among more of them costs too much for a hint.
+_MOST_NAMES = 1000
 _PATTERNS = {DURATION: "a duration such as 90s, 15m, 12h, 14d or 2y"}
 
 
 def suggestion(wrong: object, known: Iterable[str]) -> str:
     """` Did you mean 'string'?`, or else the allowed words, or nothing where there are many."""
     names = sorted(known)
-    near = difflib.get_close_matches(str(wrong), names, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(_show(wrong), names[:_MOST_NAMES], n=1, cutoff=0.6)
     if near:
         return f" Did you mean '{near[0]}'?"
     return f" Known are: {', '.join(names)}." if 0 < len(names) <= 20 else ""
 
 
-def check(document: Document, schema: Mapping[str, Any]) -> list[Problem]:
-    """Every place where the document is not of the schema's shape."""
-    return [
-        document.problem(path, message)
-        for error in Validator(schema).iter_errors(document.value)
-        for path, message in _explain(error)
-    ]
+def check(document: Document, schema: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield every place where the document is not of the schema's shape."""
+    for error in Validator(schema).iter_errors(document.value):
+        for path, message in _explain(error):
+            yield document.problem(path, message)
 
 
-def _explain(error: jsonschema.ValidationError) -> list[tuple[Path, str]]:
+def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Path, str]]:
     path: Path = tuple(error.absolute_path)
     # jsonschema types these as perhaps unset; an error that iter_errors yields has them all.
     detail: Any = error
@@ -62,13 +63,11 @@ def _explain(error: jsonschema.ValidationError) -> list[tuple[Path, str]]:
 
 def _unknown_keys(
     path: Path, value: Mapping[str, Any], known: Mapping[str, Any]
-) -> list[tuple[Path, str]]:
+) -> Iterator[tuple[Path, str]]:
     free = set(known) - set(value)
-    return [
-        ((*path, key), f"unknown key '{key}'.{suggestion(key, free)}")
-        for key in value
-        if key not in known
-    ]
+    for key in value:
+        if key not in known:
+            yield (*path, key), f"unknown key '{printable(key)}'.{suggestion(key, free)}"
 
 
 def _message(validator: object, path: Path, value: object, rule: Any) -> str:

@@ -1,37 +1,55 @@
-"""Strict YAML: plain values, and the line on which each of them stands."""
+"""Strict YAML: plain values, and the line on which each of them is.
+
+Values are built from the parser's events, without PyYAML's constructors: the number of values and
+their depth are bounded before anything is built, and no date, tag or number can raise.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from kscope.declare import scalars
 from kscope.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 Path = tuple[str | int, ...]
 
 MAX_BYTES = 256 * 1024
-_MAX_DEPTH = 32
+MAX_VALUES = 10_000
+MAX_DEPTH = 32
+MAX_PROBLEMS = 100
+_MAX_MESSAGE = 600
+_MAX_PART = 60
+_STANDARD = "tag:yaml.org,2002:"
 
 
 @dataclass(frozen=True)
 class Document:
-    """One YAML document. Mapping keys are text exactly as written."""
+    """One YAML document. Mapping keys are text exactly as written.
+
+    `traps` has the words that YAML reads as something else, such as `no`, with the cure.
+    """
 
     file: str
     value: Any
     lines: Mapping[Path, int]
     problems: tuple[Problem, ...]
+    traps: Mapping[Path, str] = field(default_factory=dict)
 
     def problem(self, path: Path, message: str) -> Problem:
-        return Problem(self.file, self.line(path), path_text(path), message)
+        """Return a problem at a place, with a cure if YAML reads its word in its own way."""
+        if path in self.traps:
+            message = f"{message.removesuffix('.')}; {self.traps[path]}"
+        return Problem(self.file, self.line(path), path_text(path), cut(message, _MAX_MESSAGE))
 
     def line(self, path: Path) -> int:
-        """Give the line of the nearest enclosing place that the file has."""
+        """Return the line of the place, or of the nearest one around it that the file has."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
@@ -40,96 +58,205 @@ class Document:
 def path_text(path: Path) -> str:
     """Write ("columns", 2, "type") as `columns[2].type`."""
     text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    for part in path[: MAX_DEPTH + 2]:
+        key = part if isinstance(part, int) else printable(part)
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
     return text
 
 
+def cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """One line of at most 60 characters: control characters are written as escapes."""
+    shown = cut(text[: _MAX_PART + 1], _MAX_PART)
+    return shown if shown.isprintable() else cut(repr(shown)[1:-1], _MAX_PART)
+
+
+def bounded(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return the first 100 problems in the order of their lines, and a note if there are more."""
+    found: dict[Problem, None] = {}
+    for problem in problems:
+        if len(found) == MAX_PROBLEMS and problem not in found:
+            note = f"has more than {MAX_PROBLEMS} problems; these are the first that were found"
+            return (Problem(file, 0, "", note), *sorted(found))
+        found[problem] = None
+    return tuple(sorted(found))
+
+
 def parse(text: str, file: str) -> Document:
-    """Read one document; whatever is wrong with it is in its `problems`."""
-    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
-        message = f"larger than {MAX_BYTES // 1024} KiB"
+    """Read one document; everything that is wrong with it is in its `problems`."""
+    if len(text) > MAX_BYTES or len(text.encode(errors="surrogatepass")) > MAX_BYTES:
+        message = f"is larger than {MAX_BYTES // 1024} KiB; split it"
         return Document(file, None, {}, (Problem(file, 0, "", message),))
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        return Document(file, None, {}, (_syntax_problem(file, error),))
-    except (yaml.YAMLError, ValueError) as error:
-        return Document(file, None, {}, (Problem(file, 0, "", f"not YAML: {_first(error)}"),))
-    except RecursionError:
-        return Document(file, None, {}, (Problem(file, 0, "", "nested too deeply"),))
     builder = _Builder(file)
-    value = builder.build(root, ()) if root is not None else None
-    return Document(file, value, builder.lines, tuple(builder.problems))
+    try:
+        value = builder.document(yaml.parse(text, Loader=yaml.SafeLoader))
+    except _StopError:
+        return builder.stopped()
+    except yaml.MarkedYAMLError as error:
+        return builder.stopped(_syntax_problem(file, error))
+    except yaml.reader.ReaderError as error:
+        return builder.stopped(_character_problem(file, text, error))
+    except Exception as error:  # noqa: BLE001 - PyYAML lets through what chr() and int() raise
+        message = f"not YAML after this line: {cut(printable_line(str(error)), 200)}"
+        return builder.stopped(Problem(file, builder.last_line, "", message))
+    return Document(file, value, builder.lines, bounded(file, builder.problems), builder.traps)
 
 
 def _syntax_problem(file: str, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 0
     text = ", ".join(part for part in (error.context, error.problem) if part)
-    return Problem(file, line, "", f"not YAML: {text}")
+    return Problem(file, line, "", f"not YAML: {cut(printable_line(text), 300)}{_cure(error)}")
 
 
-def _first(error: Exception) -> str:
-    return str(error).splitlines()[0]
+def printable_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def _cure(error: yaml.MarkedYAMLError) -> str:
+    """How to fix it, by the character at which the parser stopped."""
+    mark = error.problem_mark
+    buffer = getattr(mark, "buffer", None)
+    if mark is None or buffer is None:
+        return ""
+    return _CURE_AT.get(buffer[mark.pointer : mark.pointer + 1], "")
+
+
+_QUOTE = "; put the text in quotes"
+_CURE_AT = {
+    "\t": "; indent with spaces instead of tabs",
+    ":": _QUOTE,
+    **dict.fromkeys("@`%*&!|>", _QUOTE),
+}
+
+
+def _character_problem(file: str, text: str, error: yaml.reader.ReaderError) -> Problem:
+    line = text.count("\n", 0, error.position) + 1
+    character = error.character if isinstance(error.character, int) else ord(error.character)
+    message = f"the character U+{character:04X} cannot be in a YAML file; remove it"
+    return Problem(file, line, "", message)
+
+
+class _StopError(Exception):
+    """Reading stops here: the rest would cost too much, or is not part of the document."""
 
 
 @dataclass
 class _Builder:
-    """Nodes -> plain values. An alias is refused: a small file could unfold into a huge one."""
+    """Events -> plain values. An alias is refused: a small file could unfold into a huge one."""
 
     file: str
     lines: dict[Path, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    _seen: set[int] = field(default_factory=set)
-    _scalars: yaml.SafeLoader = field(default_factory=lambda: yaml.SafeLoader(""))
+    traps: dict[Path, str] = field(default_factory=dict)
+    last_line: int = 1
+    _values: int = 0
 
-    def build(self, node: yaml.Node, path: Path) -> Any:
-        self.lines.setdefault(path, _line(node))
-        if id(node) in self._seen:
-            # The node is the anchor's: where the alias stands is known from its key.
-            line = self.lines[path]
-            return self._refuse(line, path, "aliases (*name) are not supported: write it out")
-        self._seen.add(id(node))
-        if len(path) > _MAX_DEPTH:
-            return self._refuse(_line(node), path, "nested too deeply")
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(child, (*path, i)) for i, child in enumerate(node.value)]
-        return self._scalar(node, path)
+    def stopped(self, *why: Problem) -> Document:
+        return Document(self.file, None, {}, bounded(self.file, [*self.problems, *why]))
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                self._refuse(_line(key_node), path, "a key must be a plain word")
-                continue
-            key = str(key_node.value)
-            if not _is_text(key):
-                self._refuse(_line(key_node), path, f"{key!r} is not text that can be stored")
-                continue
-            if key in result:
-                first = self.lines[(*path, key)]
-                self._refuse(
-                    _line(key_node), (*path, key), f"key '{key}' is already on line {first}"
-                )
-                continue
-            self.lines[(*path, key)] = _line(key_node)
-            result[key] = self.build(value_node, (*path, key))
-        return result
-
-    def _scalar(self, node: yaml.Node, path: Path) -> Any:
-        try:
-            value = self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            return self._refuse(_line(node), path, f"cannot be read: {_first(error)}")
-        if isinstance(value, str) and not _is_text(value):
-            return self._refuse(_line(node), path, f"{value!r} is not text that can be stored")
+    def document(self, events: Iterator[yaml.Event]) -> Any:
+        value = None
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._stop(event, "a second document starts here; remove this '---'")
+            elif isinstance(event, yaml.NodeEvent):
+                value = self._build(event, events, ())
         return value
 
-    def _refuse(self, line: int, path: Path, message: str) -> None:
-        self.problems.append(Problem(self.file, line, path_text(path), message))
+    def _build(self, event: Any, events: Iterator[yaml.Event], path: Path) -> Any:
+        self.last_line = _line(event)
+        self.lines.setdefault(path, self.last_line)
+        self._values += 1
+        if self._values > MAX_VALUES:
+            self._stop(event, f"holds more than {MAX_VALUES} values; split the file")
+        if len(path) > MAX_DEPTH:
+            self._stop(event, f"is nested more than {MAX_DEPTH} deep; is a bracket missing?")
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse(event, path, "aliases (*name) are not supported: write it out")
+            return None
+        if event.tag and not self._is_known(event):
+            self._refuse(event, path, f"the tag {printable(event.tag)} is not supported; remove it")
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(events, path)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(events, path)
+        return self._scalar(event, path)
+
+    def _is_known(self, event: Any) -> bool:
+        """A tag that says no more than the value already does."""
+        kinds = {yaml.MappingStartEvent: "map", yaml.SequenceStartEvent: "seq"}
+        return event.tag in ("!", f"{_STANDARD}{kinds.get(type(event), 'str')}")
+
+    def _sequence(self, events: Iterator[yaml.Event], path: Path) -> list[Any]:
+        result: list[Any] = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            result.append(self._build(event, events, (*path, len(result))))
+        return result
+
+    def _mapping(self, events: Iterator[yaml.Event], path: Path) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        while not isinstance(key := _next(events), yaml.MappingEndEvent):
+            wrong = self._key_problem(key, path, result)
+            place = (*path, key.value) if isinstance(key, yaml.ScalarEvent) else path
+            if wrong:
+                self._refuse(key, place, wrong)
+                self._skip(key, events, path)
+                self._skip(next(events), events, path)
+                continue
+            self.lines[place] = _line(key)
+            self._values += 1
+            result[key.value] = self._build(next(events), events, place)
+        return result
+
+    def _key_problem(self, key: yaml.Event, path: Path, known: Mapping[str, Any]) -> str:
+        if not isinstance(key, yaml.ScalarEvent):
+            return "a key must be a plain word"
+        if not _is_text(key.value):
+            return f"{cut(repr(key.value), _MAX_PART)} is not text that can be stored"
+        if key.value in known:
+            first = self.lines[(*path, key.value)]
+            return f"key '{printable(key.value)}' is already on line {first}; keep one of them"
+        return ""
+
+    def _skip(self, event: yaml.Event, events: Iterator[yaml.Event], path: Path) -> None:
+        """Read past a value, within the same bounds, without keeping it."""
+        kept = (self.lines, self.problems, self.traps)
+        self.lines, self.problems, self.traps = {}, [], {}
+        if isinstance(event, yaml.NodeEvent):
+            self._build(event, events, path)
+        self.lines, self.problems, self.traps = kept
+
+    def _scalar(self, event: Any, path: Path) -> Any:
+        if not _is_text(event.value):
+            shown = cut(repr(event.value[: _MAX_PART + 1]), _MAX_PART)
+            self._refuse(event, path, f"{shown} is not text that can be stored")
+            return None
+        if not event.implicit[0]:
+            return event.value
+        read = scalars.read(event.value)
+        if read.refused:
+            self._refuse(event, path, read.cure)
+            return None
+        if read.cure:
+            self.traps[path] = read.cure
+        return read.value
+
+    def _refuse(self, event: yaml.Event, path: Path, message: str) -> None:
+        text = cut(message, _MAX_MESSAGE)
+        self.problems.append(Problem(self.file, _line(event), path_text(path), text))
+        if len(self.problems) > MAX_PROBLEMS:
+            raise _StopError
+
+    def _stop(self, event: yaml.Event, message: str) -> None:
+        self.problems.append(Problem(self.file, _line(event), "", message))
+        raise _StopError
 
 
 def _is_text(value: str) -> bool:
@@ -137,5 +264,10 @@ def _is_text(value: str) -> bool:
     return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+def _next(events: Iterator[yaml.Event]) -> Any:
+    """Return the next event; its kind decides which attributes it has."""
+    return next(events)
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1

@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 import logging
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kscope.declare.catalog import BUILTIN, builtin_folder, read_catalog, without_files
+from kscope.declare.catalog import folder_of, list_files, read_catalog, without_files
 from kscope.errors import DeclarationError, KscopeError, Problem
 from kscope.server.decode import Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from kscope.declare.model import Catalog, Category
     from kscope.store.store import Store
@@ -23,7 +23,7 @@ POLL_SECONDS = 1.0
 # Between two looks, whoever asks for them.
 _PAUSE_SECONDS = 0.1
 
-Signature = tuple[tuple[str, int, int], ...]
+Signature = tuple[tuple[object, ...], ...]
 
 log = logging.getLogger(__name__)
 
@@ -129,20 +129,20 @@ def _identity(catalog: Catalog) -> Sequence[tuple[Category, str]]:
 
 
 def signature(folders: Sequence[str | Path]) -> Signature:
-    """Name, size and time of every category file: another one tells of a change."""
-    found = []
-    for folder in folders:
-        path = builtin_folder() if folder == BUILTIN else Path(folder)
-        try:
-            files = sorted(path.iterdir())
-        except OSError:
-            found.append((str(path), -1, -1))
-            continue
-        for file in files:
-            if file.suffix in {".yaml", ".yml"}:
-                try:
-                    state = file.stat()
-                except OSError:
-                    continue
-                found.append((str(file), state.st_size, state.st_mtime_ns))
+    """Name, size and times of every category file: another one tells of a change.
+
+    No file is opened. The time of the last change of its inode tells of another mode, too.
+    """
+    found: list[tuple[object, ...]] = []
+    for path in map(folder_of, folders):
+        listing = list_files(path)
+        found += [(problem.file, problem.message) for problem in listing.problems]
+        for file in listing.files:
+            try:
+                state = file.stat()
+            except OSError as error:
+                found.append((str(file), error.errno))
+                continue
+            times = (state.st_mtime_ns, state.st_ctime_ns)
+            found.append((str(file), state.st_ino, state.st_size, *times))
     return tuple(found)
