@@ -4,7 +4,7 @@ import { get } from "./api";
 import { category, column, question, type Context } from "./context";
 import { button, debounce, h, replace, select } from "./dom";
 import { quantity } from "./format";
-import { filterText, OPERATORS, operatorsFor, withFilter, type Filter } from "./filters";
+import { filterText, firstOperator, HAS, LACKS, withFilter, type Filter } from "./filters";
 import { closePopover, popoverUnder } from "./popover";
 
 export interface Filters {
@@ -47,7 +47,8 @@ export class FilterChips {
   }
 
   private others(filter: Filter | null): Filter[] {
-    return this.source.filters().filter((other) => other !== filter);
+    const text = filter && filterText(filter);
+    return this.source.filters().filter((other) => filterText(other) !== text);
   }
 
   private open(opener: HTMLElement, old: Filter | null): void {
@@ -61,14 +62,23 @@ export class FilterChips {
 
 export function filterWords(context: Context, filter: Filter): string {
   const name = column(context, filter.column)?.prettyname ?? filter.column;
-  return `${name} ${OPERATORS[filter.op] ?? filter.op} ${valueWords(context, filter)}`;
+  return `${name} ${operatorWords(context, filter.op)} ${valueWords(context, filter)}`;
 }
 
-/** A bare number has its column's unit; what already says one stays as it is. */
-function valueWords(context: Context, { column: name, value }: Filter): string {
+/** An operator that the server does not know is shown by its name. */
+function operatorWords(context: Context, op: string): string {
+  return context.operators.find((one) => one.name === op)?.words ?? op;
+}
+
+/** A bare number has its column's unit; a value that names a unit stays unchanged. */
+function valueWords(context: Context, { column: name, op, value }: Filter): string {
   const known = column(context, name);
-  if (known?.role !== "value" || value === "" || Number.isNaN(Number(value))) return value;
-  return quantity(Number(value), known.unit);
+  const role = known?.role;
+  if (!known || (role !== "value" && role !== "histogram")) return value;
+  const many = context.operators.find((one) => one.name === op)?.many ?? false;
+  const words = (text: string) =>
+    text.trim() === "" || Number.isNaN(Number(text)) ? text : quantity(Number(text), known.unit);
+  return many && !value.startsWith("[") ? value.split(",").map(words).join(", ") : words(value);
 }
 
 /** Column, operator, value; values are completed from what the rows in range hold. */
@@ -102,6 +112,7 @@ class FilterForm {
       autofocus: true,
     });
     const names = columns.map((one): [string, string] => [one.name, one.prettyname]);
+    if (!column(context, this.column)) names.push([this.column, this.column]);
     const pick = select("Column", names, this.column, (name) => {
       this.column = name;
       this.op = "";
@@ -122,22 +133,34 @@ class FilterForm {
 
   private updateOperators(): void {
     const one = column(this.context, this.column);
-    const operators = operatorsFor(one?.role ?? "dimension", one?.type ?? "");
-    if (!operators.includes(this.op)) this.op = operators[0] ?? "eq";
-    const options = operators.map((op): [string, string] => [op, OPERATORS[op] ?? op]);
+    const operators = [...(one?.operators ?? [])];
+    if (!this.op) this.op = firstOperator(one?.role ?? "", operators);
+    // Whatever the address says stays until a person chooses another.
+    if (!operators.includes(this.op)) operators.push(this.op);
+    const words = (op: string) => operatorWords(this.context, op);
+    const options = operators.map((op): [string, string] => [op, words(op)]);
     replace(
       this.operators,
-      select("Operator", options, this.op, (op) => (this.op = op)),
+      select("Operator", options, this.op, (op) => {
+        this.op = op;
+        this.complete();
+      }),
     );
     const examples: Record<string, string> = { us: "5ms, 1.5s or µs", bytes: "64KiB or bytes" };
     this.input.placeholder = examples[one?.unit ?? ""] ?? "";
   }
 
+  /** The server offers the frames of stacks, which only two operators compare with. */
+  private completes(): boolean {
+    const role = column(this.context, this.column)?.role;
+    if (role === "stack") return this.op === HAS || this.op === LACKS;
+    return role === "dimension" || role === "identity";
+  }
+
   private async fetchValues(): Promise<void> {
     const asked = ++this.asked;
-    const role = column(this.context, this.column)?.role;
     this.values.replaceChildren();
-    if (role !== "dimension" && role !== "identity") return;
+    if (!this.completes()) return;
     const { table } = this.context.store.state;
     const query = question(this.context, "range").filter(([key]) => key === "from" || key === "to");
     query.push(["prefix", this.input.value]);

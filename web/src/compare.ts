@@ -5,7 +5,7 @@ import { baselineRange, CompareHead, type Answers } from "./comparehead";
 import type { Context } from "./context";
 import { h } from "./dom";
 import { filterKey } from "./filters";
-import { total, type Tree } from "./flame/tree";
+import { groupsApart, total, type Tree } from "./flame/tree";
 import { compared } from "./flame/transform";
 import { FlameView } from "./flameview";
 import { Loader } from "./loader";
@@ -104,8 +104,8 @@ export class CompareView implements Part {
     const [oldTree, nowTree] = [flameTree(old), flameTree(now)];
     const share = (tree: Tree) => (total(tree) ? 1 / total(tree) : 0);
     const scale: [number, number] = relative ? [share(oldTree), share(nowTree)] : [1, 1];
-    const tree = compared(oldTree, nowTree, scale);
     const groups = groupLevels(this.context);
+    const tree = groupsApart(compared(oldTree, nowTree, scale), groups);
     const groupNames = namesOfGroups(tree, groups);
     const { of } = this.answers;
     this.flame.setSource({ of, tree, unit: after.unit, groups, groupNames, scale });

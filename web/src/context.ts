@@ -1,7 +1,7 @@
 // What every part of the page shares: the state, the categories and the range asked for.
 
 import type { Query } from "./api";
-import { filterKey } from "./filters";
+import { filterKey, type Operator } from "./filters";
 import { iso, moment } from "./ranges";
 import type { State, Store } from "./state";
 import type { Category, CategoryProblem, Chart, Column } from "./types";
@@ -10,6 +10,7 @@ export interface Context {
   store: Store;
   categories: Category[];
   problems: CategoryProblem[];
+  operators: Operator[];
   /** Resolved once per refresh, so that all charts show the same moments. */
   range: { from: number; to: number };
   refresh(): void;

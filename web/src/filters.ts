@@ -6,34 +6,24 @@ export interface Filter {
   value: string;
 }
 
-/** How an operator is written on a chip. The API's default, equality, has no name in the address. */
-export const OPERATORS: Record<string, string> = {
-  eq: "is",
-  ne: "is not",
-  gte: "≥",
-  lte: "≤",
-  gt: ">",
-  lt: "<",
-  contains: "contains",
-  not_contains: "lacks",
-  startswith: "starts with",
-  regex: "matches",
-  in: "is one of",
-  holds: "holds sizes",
-};
+/** An operator as the server lists it; `many` takes a list of values. */
+export interface Operator {
+  name: string;
+  words: string;
+  many: boolean;
+}
 
-const BY_ROLE: Record<string, string[]> = {
-  dimension: ["eq", "ne", "contains", "not_contains", "startswith", "regex", "in"],
-  identity: ["eq", "ne", "gte", "lte", "gt", "lt", "in"],
-  value: ["gte", "lte", "gt", "lt", "eq", "ne"],
-  stack: ["contains", "not_contains", "regex"],
-  time: ["gte", "lt"],
-  histogram: ["holds"],
-};
+/** What a filter on a frame is: the stacks that have exactly this frame, and those that do not. */
+export const HAS = "has";
+export const LACKS = "lacks";
 
-export function operatorsFor(role: string, type: string): string[] {
-  if (type === "text") return BY_ROLE["dimension"]!;
-  return BY_ROLE[role] ?? ["eq"];
+/** Sizes are compared more often than they are equal. */
+const FIRST: Record<string, string> = { value: "gte", time: "gte" };
+
+/** The operator that a new filter on a column starts with. */
+export function firstOperator(role: string, operators: string[]): string {
+  const wanted = FIRST[role] ?? "";
+  return operators.includes(wanted) ? wanted : (operators[0] ?? "eq");
 }
 
 export function parseFilter(text: string): Filter {

@@ -5,7 +5,7 @@ import { category, chartOf, column, type Context } from "./context";
 import { copyText } from "./copy";
 import { Cover } from "./cover";
 import { afterFrame, button, h, perFrame, replace } from "./dom";
-import { withFilter } from "./filters";
+import { HAS, LACKS, withFilter } from "./filters";
 import {
   colorByChange,
   colorByKind,
@@ -19,12 +19,12 @@ import { FlameGraph } from "./flame/graph";
 import { NameTable } from "./flame/names";
 import { label } from "./flame/paint";
 import { collapsed, focused, inverted } from "./flame/transform";
-import { drawnBy, exactPath, findPath, pathOf, total, type Tree } from "./flame/tree";
+import { drawnBy, exactPath, findPath, pathOf, total, wholes, type Tree } from "./flame/tree";
 import { fileItems, pictureItems } from "./flamefile";
 import { diffLegend, legend } from "./legend";
 import { menu, type MenuItem } from "./popover";
 import type { SearchBox } from "./search";
-import { Matches } from "./matches";
+import { Matches, type Whole } from "./matches";
 import { grouping, stackColumn } from "./source";
 import { Switches } from "./switches";
 
@@ -124,6 +124,13 @@ export class FlameView {
     });
   }
 
+  /** What shares are of, whatever is focused or zoomed into. */
+  private whole(): Whole {
+    const { source } = this;
+    const all = source ? wholes(source.tree) : [];
+    return { all, compares: !!source?.scale, focused: this.context.store.state.focus !== "" };
+  }
+
   private get tree(): Tree {
     return this.drawn!.tree;
   }
@@ -170,7 +177,7 @@ export class FlameView {
     let tree = source.tree;
     if (focus) tree = focused(tree, focus);
     if (collapse) tree = collapsed(tree);
-    this.table.setTree(tree, source.unit, source.groups, source.scale);
+    this.table.setTree(tree, source.unit, source.groups, source.scale, total(source.tree));
     if (leafFirst) tree = inverted(tree);
     const trees = two ? [drawnBy(tree, 1), drawnBy(tree, 2)] : [tree];
     this.element.classList.toggle("two", two);
@@ -218,16 +225,23 @@ export class FlameView {
   }
 
   private describe(node: number): string[] {
-    const { unit, scale, groups } = this.source!;
-    const grouped = !this.context.store.state.leafFirst && this.tree.level[node]! <= groups;
-    return describe(this.tree, node, { unit, scale, grouped });
+    const { source } = this;
+    if (!source) return [];
+    const { unit, scale } = source;
+    const grouped = this.isGroup(node);
+    const focused = this.context.store.state.focus !== "";
+    return describe(this.tree, node, { unit, scale, grouped, all: wholes(source.tree), focused });
+  }
+
+  private isGroup(node: number): boolean {
+    return this.source?.groupNames[this.tree.name[node] ?? -1] === 1;
   }
 
   private find({ tree }: Drawn): void {
     const { search, frame } = this.context.store.state;
     const { matches } = this;
     matches.find(tree, search);
-    matches.tell(this.search);
+    matches.tell(this.search, this.whole());
     this.swept = matches.hits ?? (frame ? matches.exactly(frame) : null);
     for (const graph of this.graphs) graph.highlight(this.swept);
     this.drawLegend(!!matches.hits);
@@ -252,7 +266,7 @@ export class FlameView {
     const node = this.matches.next(direction);
     if (node < 0) return;
     this.graphs[0].zoomTo(node, true);
-    this.matches.tell(this.search);
+    this.matches.tell(this.search, this.whole());
   }
 
   private zoomed(node: number, step: boolean, k: number): void {
@@ -344,12 +358,17 @@ export class FlameView {
     const zoom = { text: "Zoom in here", run: () => this.graphs[0].zoomTo(node) };
     const stack = pathOf(tree, node).join(";");
     const copy = { text: "Copy stack", run: () => void copyText(stack) };
-    const by = grouping(this.context).split(",")[tree.level[node]! - 1];
-    let items: MenuItem[] = [];
-    if (node > 0 && by && !this.context.store.state.leafFirst) {
-      items = [{ text: `Only ${label(name)}`, run: () => this.filter(by, "eq", name) }];
-    } else if (node > 0) items = this.nameItems(name);
+    const items = node > 0 ? this.nodeItems(node, name) : [];
     menu(x, y, [zoom, ...items, copy], label(name));
+  }
+
+  private nodeItems(node: number, name: string): MenuItem[] {
+    if (!this.isGroup(node)) return this.nameItems(name);
+    const by = grouping(this.context).split(",").filter(Boolean);
+    const level = this.context.store.state.leafFirst ? 0 : this.tree.level[node]! - 1;
+    const column = by.length === 1 || level >= 0 ? by[level] : undefined;
+    if (!column || (this.context.store.state.leafFirst && by.length > 1)) return [];
+    return [{ text: `Only ${label(name)}`, run: () => this.filter(column, "eq", name) }];
   }
 
   private nameItems(name: string): MenuItem[] {
@@ -364,7 +383,8 @@ export class FlameView {
         text: "Focus: only stacks through it",
         run: () => store.set({ focus: name, zoom: [] }),
       },
-      { text: "Filter the rows by it", run: () => this.filter(stack, "contains", name) },
+      { text: "Filter the rows by it", run: () => this.filter(stack, HAS, name) },
+      { text: "Leave out the rows with it", run: () => this.filter(stack, LACKS, name) },
       {
         text: "Show in the table",
         run: () => store.set({ frame: name, search: "" }, "replace"),

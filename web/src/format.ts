@@ -1,12 +1,14 @@
 // Numbers with their units, and times with their zone.
 
+/** In nanoseconds. */
 const DURATIONS: [number, string][] = [
-  [86_400e6, "d"],
-  [3600e6, "h"],
-  [60e6, "min"],
-  [1e6, "s"],
-  [1e3, "ms"],
-  [1, "µs"],
+  [86_400e9, "d"],
+  [3600e9, "h"],
+  [60e9, "min"],
+  [1e9, "s"],
+  [1e6, "ms"],
+  [1e3, "µs"],
+  [1, "ns"],
 ];
 const BYTES: [number, string][] = [
   [2 ** 50, "PiB"],
@@ -14,6 +16,13 @@ const BYTES: [number, string][] = [
   [2 ** 30, "GiB"],
   [2 ** 20, "MiB"],
   [2 ** 10, "KiB"],
+  [1, "B"],
+];
+const HERTZ: [number, string][] = [
+  [1e9, "GHz"],
+  [1e6, "MHz"],
+  [1e3, "kHz"],
+  [1, "Hz"],
 ];
 const COUNTS: [number, string][] = [
   [1e12, "T"],
@@ -21,6 +30,23 @@ const COUNTS: [number, string][] = [
   [1e6, "M"],
   [1e3, "k"],
 ];
+
+/** A unit whose numbers are shown in larger or smaller steps of the same kind. */
+interface Scaled {
+  steps: [number, string][];
+  /** One of this unit, in the smallest step. */
+  one: number;
+  symbol: string;
+}
+
+const SCALED = new Map<string, Scaled>([
+  ["ns", { steps: DURATIONS, one: 1, symbol: "ns" }],
+  ["us", { steps: DURATIONS, one: 1e3, symbol: "µs" }],
+  ["ms", { steps: DURATIONS, one: 1e6, symbol: "ms" }],
+  ["s", { steps: DURATIONS, one: 1e9, symbol: "s" }],
+  ["bytes", { steps: BYTES, one: 1, symbol: "B" }],
+  ["Hz", { steps: HERTZ, one: 1, symbol: "Hz" }],
+]);
 
 function digits(value: number): string {
   const size = Math.abs(value);
@@ -30,27 +56,53 @@ function digits(value: number): string {
 /** Three digits, so that a column of numbers is even. */
 function significant(value: number): string {
   const size = Math.abs(value);
+  if (size >= 1e15) return value.toExponential(2);
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
 }
 
-function scaled(value: number, scale: [number, string][], rest: string): string {
-  const size = Math.abs(value);
-  const step = scale.find(([factor]) => size >= factor);
-  if (!step) return rest ? `${digits(value)} ${rest}` : digits(value);
-  const part = value / step[0];
-  return `${step[0] === 1 ? digits(part) : significant(part)} ${step[1]}`;
+function scaled(value: number, { steps, one, symbol }: Scaled): string {
+  const size = Math.abs(value) * one;
+  const step = steps.find(([factor]) => size >= factor) ?? steps.at(-1);
+  if (!value || !step) return `${digits(value)} ${symbol}`;
+  const [factor, name] = step;
+  // Multiplied or divided once, so that 5 µs stays 5 and is not 4.999.
+  const part = factor <= one ? value * (one / factor) : value / (factor / one);
+  return `${factor <= one ? digits(part) : significant(part)} ${name}`;
 }
 
-/** `unit` as the API names it: "us", "bytes", "" for a plain count, or a word of the category's. */
+function counted(value: number): string {
+  const step = COUNTS.find(([factor]) => Math.abs(value) >= factor);
+  return step ? `${significant(value / step[0])} ${step[1]}` : digits(value);
+}
+
+/**
+ * `unit` as the API names it: one of those that are scaled, "" for a plain count, or any word of the
+ * category's.
+ */
 export function quantity(value: number, unit: string): string {
-  if (unit === "us") {
-    return value !== 0 && Math.abs(value) < 1
-      ? `${digits(value * 1000)} ns`
-      : scaled(value, DURATIONS, "µs");
-  }
-  if (unit === "bytes") return scaled(value, BYTES, "B");
-  const text = scaled(value, COUNTS, "");
-  return unit ? `${text} ${unit}` : text;
+  const known = SCALED.get(unit);
+  if (known) return scaled(value, known);
+  if (unit === "%") return `${digits(value)} %`;
+  return unit ? `${counted(value)} ${unit}` : counted(value);
+}
+
+/** As short as an axis needs it: the unit only if it is a part of the number. */
+export function axisText(value: number, unit: string): string {
+  return SCALED.has(unit) || unit === "%" ? quantity(value, unit) : counted(value);
+}
+
+/** What an axis says of its unit, if its numbers do not. */
+export function axisTitle(unit: string): string {
+  return SCALED.has(unit) || unit === "%" ? "" : unit;
+}
+
+/** The number that a person reads, and all of its digits if those are more. */
+export function amount(value: number, unit: string): string {
+  const short = quantity(value, unit);
+  const { symbol = "", one = 1 } = SCALED.get(unit) ?? {};
+  const long = symbol ? `${exact(value)} ${symbol}` : exact(value);
+  const same = Math.abs(value) < 1000 && (one === 1 || short.endsWith(` ${symbol}`));
+  return same || short === long ? short : `${short} (${long})`;
 }
 
 /** A length that somebody chose: 30 s, not 30.0 s. */

@@ -6,6 +6,7 @@ import { CompareView } from "./compare";
 import { category, columnsWith, resolve, type Context } from "./context";
 import { h, replace } from "./dom";
 import { explainEmpty } from "./empty";
+import type { Operator } from "./filters";
 import { FlameView } from "./flameview";
 import { Header } from "./header";
 import { Heatmap } from "./heatmap";
@@ -40,6 +41,7 @@ const TABS: [View, string][] = [
 const OF_STACKS: View[] = ["flame", "sandwich", "compare", "hosts"];
 
 interface Catalog {
+  operators: Operator[];
   categories: Category[];
   problems: CategoryProblem[];
 }
@@ -171,6 +173,7 @@ class Page {
     const kept = shown && !catalog.categories.some((one) => one.table === shown.table);
     context.categories = kept ? [...catalog.categories, shown] : catalog.categories;
     context.problems = catalog.problems;
+    context.operators = catalog.operators;
     this.notices.say("categories", problemNotices(context.problems));
     this.instruments = "";
     this.update();
@@ -260,6 +263,7 @@ async function start(): Promise<void> {
     store,
     categories: catalog.categories,
     problems: catalog.problems,
+    operators: catalog.operators,
     range: resolve(store.state),
     sizes: null,
     refresh: () => page?.refresh(),

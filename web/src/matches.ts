@@ -4,6 +4,15 @@ import { exactPath, markOf, outermost, pathOf, sum, total, type Tree } from "./f
 import { percent } from "./format";
 import { compile, matchNames, type SearchBox } from "./search";
 
+/** What a share is of: per side, the whole. */
+export interface Whole {
+  all: number[];
+  /** Sides 1 and 2 are compared. */
+  compares: boolean;
+  /** What is drawn is a part of the whole. */
+  focused: boolean;
+}
+
 export class Matches {
   /** Per name, 1 where it matches; null without a search. */
   hits: Uint8Array | null = null;
@@ -59,11 +68,20 @@ export class Matches {
     return this.current;
   }
 
-  tell(search: SearchBox): void {
+  tell(search: SearchBox, whole: Whole): void {
     if (this.wrong) search.say("not a regular expression", true);
     else if (!this.hits) search.say("");
     else if (this.step >= 0) search.say(`${this.step + 1} of ${this.nodes.length}`);
-    else search.say(`${percent(sum(this.tree!, this.nodes), total(this.tree!))} matched`);
+    else search.say(this.share(whole));
+  }
+
+  private share({ all, compares, focused }: Whole): string {
+    const { tree, nodes } = this;
+    if (!tree) return "";
+    const of = (side: number) => percent(sum(tree, nodes, side), all[side] ?? 0);
+    if (compares) return `${of(1)} before, ${of(2)} after matched`;
+    const text = `${of(0)} matched`;
+    return focused ? `${text}, ${percent(sum(tree, nodes), total(tree))} of the focus` : text;
   }
 
   /** As `hits`, of this one name; null where there is no such name. */

@@ -10,7 +10,8 @@ import { FlameGraph } from "./flame/graph";
 import { NameTable } from "./flame/names";
 import { label } from "./flame/paint";
 import { sandwich } from "./flame/transform";
-import { findPath, pathOf, total, type Tree } from "./flame/tree";
+import { findPath, pathOf, total, wholes, type Tree } from "./flame/tree";
+import { HAS, LACKS, withFilter } from "./filters";
 import type { Source } from "./flameview";
 import { percent, quantity } from "./format";
 import { legend } from "./legend";
@@ -18,6 +19,7 @@ import { Matches } from "./matches";
 import type { Part } from "./part";
 import { menu } from "./popover";
 import type { SearchBox } from "./search";
+import { stackColumn } from "./source";
 import type { Stacks } from "./stacks";
 
 type Side = "callers" | "callees";
@@ -90,7 +92,7 @@ export class SandwichView implements Part {
       describe: (node) => {
         const shown = tree();
         if (!shown || !this.source) return [];
-        return describe(shown, node, { unit: this.source.unit, all: total(this.source.tree) });
+        return describe(shown, node, { unit: this.source.unit, all: wholes(this.source.tree) });
       },
     });
   }
@@ -200,9 +202,18 @@ export class SandwichView implements Part {
         text: "Focus: only stacks through it",
         run: () => store.set({ view: "flame", focus: frame, zoom: [] }),
       },
+      { text: "Filter the rows by it", run: () => this.filter(HAS, frame) },
+      { text: "Leave out the rows with it", run: () => this.filter(LACKS, frame) },
       { text: "Copy name", run: () => void copyText(label(frame)) },
     ];
     menu(x, y, items, label(frame));
+  }
+
+  private filter(op: string, value: string): void {
+    const { store } = this.context;
+    const filter = { column: stackColumn(this.context), op, value };
+    const filters = withFilter(store.state.filters, filter);
+    store.set({ filters, callers: [], callees: [] });
   }
 
   repaint(): void {
@@ -232,7 +243,9 @@ export class SandwichView implements Part {
 
   private tell(): void {
     const { callers, callees } = this.found;
-    if (this.place < 0) this.matches.tell(this.search);
-    else this.search.say(`${this.place + 1} of ${callers.count + callees.count}`);
+    if (this.place < 0) {
+      const all = this.source ? wholes(this.source.tree) : [];
+      this.matches.tell(this.search, { all, compares: false, focused: false });
+    } else this.search.say(`${this.place + 1} of ${callers.count + callees.count}`);
   }
 }

@@ -3,7 +3,7 @@
 import type { Query } from "./api";
 import { category, chartOf, columnsWith, question, valueColumn, type Context } from "./context";
 import type { Source } from "./flameview";
-import { makeTree, selfOf, type Tree } from "./flame/tree";
+import { groupsApart, makeTree, selfOf, type Tree } from "./flame/tree";
 import type { FlameAnswer } from "./types";
 
 /** The grouping at the root: as the address says, else as the category declares. */
@@ -41,7 +41,7 @@ export function subject(context: Context): string {
 }
 
 export function flameSource(answer: FlameAnswer, groups: number, of: string): Source {
-  const tree = flameTree(answer);
+  const tree = groupsApart(flameTree(answer), groups);
   const groupNames = namesOfGroups(tree, groups);
   return { of, tree, unit: answer.unit, groups, groupNames, scale: null };
 }

@@ -7,6 +7,8 @@ export interface Column {
   prettyname: string;
   unit: string;
   help: string;
+  /** Which filters it takes. */
+  operators: string[];
   /** A row may leave it out. */
   optional: boolean;
 }

@@ -44,8 +44,14 @@ export class NameTable {
     return this.table.element;
   }
 
-  /** `scale` brings the two sides of a comparison to the same size. */
-  setTree(tree: Tree, unit: string, groups: number, scale: [number, number] | null): void {
+  /** `scale` brings the two sides of a comparison to the same size; shares are of `all`. */
+  setTree(
+    tree: Tree,
+    unit: string,
+    groups: number,
+    scale: [number, number] | null,
+    all = total(tree),
+  ): void {
     const sums = totalsByName(tree, groups);
     this.rows = [];
     tree.names.forEach((name, id) => {
@@ -54,7 +60,7 @@ export class NameTable {
       const self = sums.self.map((side) => side[id]!);
       this.rows.push({ id, name, label: label(name), self, total: totals });
     });
-    this.columns = scale ? changeColumns(unit, scale) : plainColumns(unit, total(tree));
+    this.columns = scale ? changeColumns(unit, scale) : plainColumns(unit, all);
   }
 
   /** The frames that match, if anything is searched for; `of` names the question, see Shown. */
@@ -110,7 +116,11 @@ function plainColumns(unit: string, all: number): TableColumn<NameRow>[] {
     sort: value,
     bar: (row) => value(row) / all,
     cell: (row) =>
-      h("span", { title: percent(value(row), all) }, value(row) ? quantity(value(row), unit) : "–"),
+      h(
+        "span",
+        { title: `${percent(value(row), all)} of all` },
+        value(row) ? quantity(value(row), unit) : "–",
+      ),
   });
   return [
     nameColumn(),

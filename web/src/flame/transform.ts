@@ -155,7 +155,14 @@ export function inverted(tree: Tree): Tree {
   for (let i = 1; i < tree.n; i++) {
     if (tree.sides.some((side) => side.self[i]! > 0)) starts.push(i);
   }
-  return mergeUp(tree, starts, "self", tree.name[0] ?? 0);
+  const merged = mergeUp(tree, starts, "self", tree.name[0] ?? 0);
+  // Rows without a stack have no leaf: they are the root's own.
+  merged.sides.forEach((side, s) => {
+    const own = tree.sides[s]?.self[0] ?? 0;
+    side.value[0] = (side.value[0] ?? 0) + own;
+    side.self[0] = (side.self[0] ?? 0) + own;
+  });
+  return merged;
 }
 
 export function collapsed(tree: Tree): Tree {

@@ -96,6 +96,37 @@ export function selfOf(level: ArrayLike<number>, value: ArrayLike<number>): Floa
   return self;
 }
 
+/**
+ * Gives each level of groups (the root, and so many levels below it) names that no frame and no other
+ * level has: a process and a frame of the same name are neither merged nor counted together.
+ */
+export function groupsApart(tree: Tree, groups: number): Tree {
+  const { n, level } = tree;
+  const framed = new Uint8Array(tree.names.length);
+  for (let i = 0; i < n; i++) if (level[i]! > groups) framed[tree.name[i]!] = 1;
+  const names = [...tree.names];
+  const name = new Int32Array(tree.name);
+  /** By level: the names of groups, each under its old number. */
+  const own = Array.from({ length: groups + 1 }, () => new Map<number, number>());
+  const taken = new Set<number>();
+  for (let i = 0; i < n; i++) {
+    const id = tree.name[i]!;
+    const known = own[level[i]!];
+    if (!known) continue;
+    const free = !framed[id] && !taken.has(id);
+    const made = known.get(id) ?? (free ? id : names.push(tree.names[id]!) - 1);
+    known.set(id, made);
+    taken.add(id);
+    name[i] = made;
+  }
+  return names.length > tree.names.length ? { ...tree, names, name } : tree;
+}
+
+/** Per side, the whole of it. */
+export function wholes(tree: Tree): number[] {
+  return tree.sides.map((side) => side.value[0] ?? 0);
+}
+
 export function total(tree: Tree): number {
   return tree.n ? tree.sides[0]!.value[0]! : 0;
 }

@@ -1,0 +1,199 @@
+"""Filters: a frame as a filter, and chips of every operator that the server lists."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.page.recording import Profile, has
+from tests.page.shown import expect_shown
+from tests.page.world import minutely, past
+from tests.serving import ROOT, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Locator, Page
+
+    from tests.browserfixtures import Complaints
+    from tests.page.recording import Row
+    from tests.serving import Serving
+
+pytestmark = pytest.mark.browser
+
+EVERY_TYPE = ROOT / "tests/cases/every_type/categories"
+# Names that hold each other: a filter by a part of the text finds all of them.
+ALIKE = [
+    {"process": "a", "pid": 1, "stack": "main;work", "elapsed": 1_000},
+    {"process": "a", "pid": 1, "stack": "worker_main;work", "elapsed": 2_000},
+    {"process": "a", "pid": 1, "stack": "main2;work;main_loop", "elapsed": 4_000},
+    {"process": "main", "pid": 1, "stack": "start;work", "elapsed": 8_000},
+]
+MINUTES = 59
+
+
+@pytest.fixture(scope="module")
+def alike(server: Serving) -> str:
+    """The address of an hour with `ALIKE` in each minute."""
+    end, address = past(40)
+    minutely(server, end, "offcputime", ALIKE)
+    return address
+
+
+@pytest.fixture(scope="module")
+def every_type(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    del built_page
+    with serving(tmp_path_factory.mktemp("types"), "--categories", EVERY_TYPE) as started:
+        yield started
+
+
+def _frames(page: Page) -> Locator:
+    frames = page.get_by_role("table", name="Frames")
+    expect(frames.locator("tbody tr").first).to_be_visible()
+    return frames
+
+
+def _menu(page: Page, frame: str, item: str) -> None:
+    _frames(page).get_by_text(frame, exact=True).click(button="right")
+    page.get_by_role("menuitem", name=item).click()
+
+
+@pytest.mark.parametrize("view", ["flame", "sandwich"])
+@pytest.mark.parametrize(
+    ("item", "address", "elapsed"),
+    [
+        ("Filter the rows by it", "filter=stack__has=main", 1_000),
+        ("Leave out the rows with it", "filter=stack__lacks=main", 14_000),
+    ],
+)
+def test_a_frame_is_filtered_by_its_whole_name(
+    server: Serving, alike: str, page: Page, *, view: str, item: str, address: str, elapsed: int
+) -> None:
+    """`main` finds neither `worker_main` nor a process of that name."""
+    page.goto(f"{server.read}/?table=offcputime&view={view}{alike}")
+    _menu(page, "main", item)
+    expect(page).to_have_url(re.compile(f"{address}(&|$)"))
+    total = elapsed * MINUTES / 1000
+    expect(page.locator(".figures")).to_contain_text(f"sum {total:.{0 if total >= 100 else 1}f} ms")
+
+
+def test_a_frame_in_the_graph_is_filtered_by_its_whole_name(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
+    """The rows that are left are those whose stack has the frame, kernel suffix included."""
+    page.goto(f"{fleet.read}/?table=offcputime&search=%5Efutex_wait%24")
+    _frames(page)
+    page.get_by_role("button", name="Next match").click()
+    page.get_by_role("application", name="Flame graph").press("m")
+    page.get_by_role("menuitem", name="Filter the rows by it").click()
+    expect(page).to_have_url(re.compile(r"stack__has=futex_wait_%5Bk%5D"))
+    expect(page.locator(".bar .chip")).to_contain_text("has the frame futex_wait_[k]")
+    page.goto(page.url.replace("search=", "frame="))
+    expect_shown(page, [row for row in fleet_rows if has(row, "futex_wait")])
+
+
+def test_a_group_leaf_first_is_no_frame(server: Serving, alike: str, page: Page) -> None:
+    """A process at the end of a turned stack filters by process, whatever it is called."""
+    page.goto(f"{server.read}/?table=offcputime&leafFirst=1&search=%5Emain%24{alike}")
+    _frames(page)
+    page.get_by_role("button", name="Next match").click()
+    page.get_by_role("application", name="Flame graph").press("m")
+    page.get_by_role("menuitem", name="Only main").click()
+    expect(page).to_have_url(re.compile("filter=process=main"))
+
+
+def test_a_chip_keeps_its_operator(every_type: Serving, page: Page) -> None:
+    """A new value changes the value alone, with every operator of every column."""
+    catalog = every_type.get("/api/v1/categories").json()
+    listed = {one["name"]: one for one in catalog["operators"]}
+    (category,) = [one for one in catalog["categories"] if one["table"] == "everything"]
+    for column in category["columns"]:
+        low, high, other = VALUES.get(column["type"], ("1000", "16000", "70000"))
+        many = {name: listed[name]["many"] for name in column["operators"]}
+        keys = {
+            name: column["name"] if name == "eq" else f"{column['name']}__{name}" for name in many
+        }
+        olds = {name: f"{low},{high}" if many[name] else low for name in many}
+        query = "".join(f"&filter={keys[name]}={quote(olds[name])}" for name in many)
+        page.goto(f"{every_type.read}/?table=everything&view=rows{query}")
+        for name in many:
+            _edit(page, f"{keys[name]}={olds[name]}", listed[name], f"{low},{other}")
+        titles = page.locator(".bar .chip button:not(.x)").evaluate_all(
+            "all => all.map(one => one.title)"
+        )
+        news = {name: f"{low},{other}" if many[name] else other for name in many}
+        assert titles == [f"{keys[name]}={news[name]}" for name in many]
+    assert set().union(*(column["operators"] for column in category["columns"])) == set(listed)
+
+
+VALUES = {
+    "timestamp": tuple(f"2026-01-0{day}T00:00:00Z" for day in (1, 2, 3)),
+    "bool": ("false", "true", "true"),
+    "ip": tuple(f"192.0.2.{k}" for k in (1, 2, 3)),
+}
+
+
+def _edit(page: Page, title: str, operator: dict[str, Any], new: str) -> None:
+    chip = page.locator(".bar").get_by_title(title, exact=True)
+    expect(chip).to_contain_text(f" {operator['words']} ")
+    chip.click()
+    form = page.locator("form.filter")
+    expect(form.get_by_label("Operator")).to_have_value(operator["name"])
+    form.get_by_label("Value").fill(new if operator["many"] else new.split(",")[1])
+    page.keyboard.press("Enter")
+    expect(form).to_have_count(0)
+
+
+def test_an_operator_that_nobody_knows_stays(
+    fleet: Serving, page: Page, complaints: Complaints
+) -> None:
+    """It is shown by its name, in the form too, and a new value does not change it."""
+    complaints.expected = "status of 400"
+    page.goto(f"{fleet.read}/?table=offcputime&filter=process__resembles=shop")
+    chip = page.locator(".bar .chip button").first
+    expect(chip).to_have_text("Process resembles shop")
+    chip.click()
+    form = page.locator("form.filter")
+    expect(form.get_by_label("Operator")).to_have_value("resembles")
+    form.get_by_label("Value").fill("shopdb")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("filter=process__resembles=shopdb"))
+
+
+def test_a_chip_is_replaced_after_the_way_back(fleet: Serving, page: Page) -> None:
+    """The chip that is edited goes, also when the address was read again meanwhile."""
+    page.goto(f"{fleet.read}/?table=offcputime&filter=process=shopdb")
+    _frames(page)
+    page.get_by_label("Search frames").fill("futex")
+    page.get_by_role("tab", name="Rows").click()
+    page.go_back()
+    page.locator(".bar .chip button").first.click()
+    page.locator("form.filter").get_by_label("Value").fill("shopweb")
+    page.keyboard.press("Enter")
+    expect(page.locator(".bar .chip")).to_have_count(1)
+    expect(page.locator(".bar .chip")).to_contain_text("shopweb")
+
+
+def test_shares_under_focus_are_of_the_whole(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
+    """Tooltip, table and search say how much of all it is, and of the focus beside it."""
+    whole = Profile(fleet_rows)
+    part = Profile(row for row in fleet_rows if has(row, "session_main"))
+    page.goto(f"{fleet.read}/?table=offcputime&focus=session_main&search=%5Esession_main%24")
+    _frames(page)
+    share = f"{100 * part.total / whole.total:.1f} %"
+    expect(page.locator(".matched")).to_have_text(f"{share} matched, 100.0 % of the focus")
+    graph = page.get_by_role("application", name="Flame graph")
+    graph.press("ArrowDown")
+    said = page.locator(".flame [aria-live]")
+    expect(said).to_contain_text(f"{share} of all, 100.0 % of the focus")
+    cell = page.get_by_role("table", name="Frames").locator("tbody tr").first.locator("td").last
+    expect(cell.locator("span")).to_have_attribute("title", f"{share} of all")
+    for switch in ("leaf first", "collapse recursion"):
+        page.get_by_role("button", name=switch).click()
+        expect(page.locator(".matched")).to_have_text(f"{share} matched, 100.0 % of the focus")
