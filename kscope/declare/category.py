@@ -138,7 +138,9 @@ class _Checker:
         kind = chartkinds.KINDS[chart["kind"]]
         path: Path = ("charts", i)
         groups = (Role.DIMENSION,)
-        yield from _check_reference((*path, "value"), chart.get("value"), columns, kind.values)
+        words = () if kind.needs_value else (chartkinds.ROWS,)
+        value = chart.get("value")
+        yield from _check_reference((*path, "value"), value, columns, kind.values, words)
         yield from _check_reference((*path, "stack"), chart.get("stack"), columns, (Role.STACK,))
         yield from _check_reference((*path, "by"), chart.get("by"), columns, groups)
         if kind.needs_stack and "stack" not in chart:
@@ -182,12 +184,18 @@ def _check_nesting(buckets: dict[str, int]) -> Iterator[_Found]:
 
 
 def _check_reference(
-    path: Path, name: Any, columns: dict[str, Column], roles: tuple[Role, ...]
+    path: Path,
+    name: Any,
+    columns: dict[str, Column],
+    roles: tuple[Role, ...],
+    words: tuple[str, ...] = (),
 ) -> Iterator[_Found]:
-    if not isinstance(name, str):
+    """`words` can be in the place of a column."""
+    if not isinstance(name, str) or name in words:
         return
     known = {column.name: column for column in IMPLICIT_COLUMNS} | columns
-    fitting = [column.name for column in known.values() if column.type.role in roles]
+    columns_of_role = (column.name for column in known.values() if column.type.role in roles)
+    fitting = [*words, *columns_of_role]
     if name not in known:
         shown = printable(name)
         yield path, f"there is no column '{shown}'.{shape.suggestion(name, fitting)}"
@@ -256,20 +264,8 @@ def _column(document: Document, i: int) -> Column:
 def _charts(value: dict[str, Any], columns: tuple[Column, ...]) -> tuple[Chart, ...]:
     if not value.get("charts"):
         return chartkinds.derive(columns)
-    known = {column.name: column for column in (*IMPLICIT_COLUMNS, *columns)}
-    return tuple(
-        Chart(
-            kind=raw["kind"],
-            title=raw.get("title")
-            or chartkinds.title(
-                raw["kind"], known.get(raw.get("value", "")), known.get(raw.get("by", ""))
-            ),
-            value=raw.get("value", ""),
-            stack=raw.get("stack", ""),
-            by=raw.get("by", ""),
-        )
-        for raw in value["charts"]
-    )
+    known = {column.name: column for column in (*columns, *IMPLICIT_COLUMNS)}
+    return tuple(chartkinds.declared(raw, known) for raw in value["charts"])
 
 
 def _title(name: str) -> str:

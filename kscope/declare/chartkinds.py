@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ class ChartKind:
     needs_stack: bool = False
     needs_value: bool = False
     takes_by: bool = False
+    needs_by: bool = False
 
 
 _KINDS = (
@@ -35,10 +36,14 @@ _KINDS = (
     ),
     ChartKind("timeseries", "a value over time, one line per group", (Role.VALUE,), takes_by=True),
     ChartKind("histogram", "how often which value", (Role.VALUE, Role.HISTOGRAM), needs_value=True),
-    ChartKind("top", "the groups with the most", (Role.VALUE,), takes_by=True),
+    ChartKind("top", "the groups with the most", (Role.VALUE,), takes_by=True, needs_by=True),
 )
 
 KINDS: Mapping[str, ChartKind] = MappingProxyType({kind.name: kind for kind in _KINDS})
+
+# The word for the number of rows, in place of a value column's name. No column can be called that:
+# it is a word of SQL.
+ROWS = "rows"
 
 # What a chart shows that nobody titled: {value} is the pretty name of its value or "Rows".
 _TITLES = {
@@ -55,9 +60,14 @@ def title(kind: str, value: Column | None, by: Column | None) -> str:
     return f"{text}, by {by.prettyname.lower()}" if by else text
 
 
+def unit(value: Column | None) -> str:
+    """The unit of a chart's value, or a word for what it counts."""
+    return (value.unit or value.prettyname.lower()) if value else ROWS
+
+
 def derive(columns: Sequence[Column]) -> tuple[Chart, ...]:
     """Charts for a category that declares none: one of each kind that its columns allow."""
-    by = _grouping(columns)
+    by = grouping(columns)
     values = [column for column in columns if column.type.role is Role.VALUE]
     # A count says how many events a row sums: what was measured comes before it.
     values.sort(key=lambda column: column.type.name == "count")
@@ -78,13 +88,26 @@ def derive(columns: Sequence[Column]) -> tuple[Chart, ...]:
     return tuple(charts)
 
 
-def _grouping(columns: Sequence[Column]) -> Column | None:
-    """The column to group by: the first string, or else the first label."""
-    for wanted in ("string", "label"):
+def grouping(columns: Sequence[Column]) -> Column | None:
+    """The column to group by if none is named: the first label, or else the first string."""
+    for wanted in ("label", "string"):
         for column in columns:
             if column.type.name == wanted:
                 return column
     return None
+
+
+def declared(raw: Mapping[str, str], columns: Mapping[str, Column]) -> Chart:
+    """A chart as its category declares it. Without a value it counts rows."""
+    kind = raw["kind"]
+    value = columns.get(raw.get("value", ROWS))
+    by = columns.get(raw.get("by", ""))
+    if by is None and KINDS[kind].needs_by:
+        by = grouping(tuple(columns.values())) or columns.get("hostname")
+    return replace(
+        _chart(kind, value, by, stack=raw.get("stack", "")),
+        **({"title": raw["title"]} if raw.get("title") else {}),
+    )
 
 
 def _chart(kind: str, value: Column | None, by: Column | None, stack: str = "") -> Chart:

@@ -97,7 +97,10 @@ def _chart() -> dict[str, Any]:
         {
             "kind": {"enum": list(KINDS), "description": kinds},
             "title": _line("what stands over the chart"),
-            "value": {"type": "string", "description": "the column that is summed"},
+            "value": {
+                "type": "string",
+                "description": "the column that is summed; left out, or `rows`: rows are counted",
+            },
             "stack": {"type": "string", "description": "the column of stacks"},
             "by": {"type": "string", "description": "the column that splits it"},
         },

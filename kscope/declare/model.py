@@ -29,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What to draw; the columns are named, and empty where the kind has no use for them."""
+    """What to draw, by columns' names. Without a value it counts rows; other names can be empty."""
 
     kind: str
     title: str

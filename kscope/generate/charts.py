@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from kscope.declare.chartkinds import ROWS, unit
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -41,12 +43,11 @@ def chart_configs(category: Category) -> list[dict[str, Any]]:
 
 
 def chart_unit(category: Category, chart: Chart) -> str:
-    column = category.column(chart.value) if chart.value else None
-    return column.unit if column else "rows"
+    return unit(category.column(chart.value))
 
 
 def _query(category: Category, chart: Chart) -> dict[str, Any]:
-    chosen = {"value": chart.value, "stack": chart.stack, "by": chart.by}
+    chosen = {"value": chart.value or ROWS, "stack": chart.stack, "by": chart.by}
     return {
         "path": f"/api/v1/{chart.kind}/{category.table}",
         "parameters": {name: column for name, column in chosen.items() if column},

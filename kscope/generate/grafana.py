@@ -14,7 +14,7 @@ from kscope.generate.ddl import dialect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kscope.declare.model import Category
+    from kscope.declare.model import Category, Column
     from kscope.generate.tables import Dictionaries, Schema
 
 # What Grafana writes into a query before it sends it. Its macros take no brackets inside.
@@ -24,7 +24,8 @@ _UNTIL: _Text = sa.literal_column("$__unixEpochTo() * 1000000")
 _STEP: _Text = sa.literal_column("$__unixEpochGroup(kscope_rows.time DIV 1000000, $__interval)")
 _HOSTS: _Text = sa.literal_column("($hostname)")
 _DATASOURCE = {"type": "mysql", "uid": "${datasource}"}
-_UNITS = {"us": "µs", "bytes": "bytes", "%": "percent"}
+# Grafana's names of the units that it scales.
+_UNITS = {"ns": "ns", "us": "µs", "ms": "ms", "s": "s", "bytes": "bytes", "%": "percent"}
 _MOST = 100
 _WIDTH, _HEIGHT = 24, 9
 
@@ -123,15 +124,20 @@ def _hosts(asked: _Asked) -> dict[str, Any]:
 
 def _panel(chart: Chart, asked: _Asked, place: int) -> dict[str, Any]:
     column = asked.category.column(chart.value)
-    unit = _UNITS.get(column.unit, "short") if column else "short"
     return {
         "id": place + 1,
         "title": chart.title,
         "datasource": _DATASOURCE,
         "gridPos": {"x": 0, "y": place * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
-        "fieldConfig": {"defaults": {"unit": unit}, "overrides": []},
+        "fieldConfig": {"defaults": {"unit": _unit(column)}, "overrides": []},
         **_PANELS[chart.kind](chart, asked),
     }
+
+
+def _unit(value: Column | None) -> str:
+    if value is None or not value.unit:
+        return "short"
+    return _UNITS.get(value.unit, f"suffix: {value.unit}")
 
 
 def _timeseries(chart: Chart, asked: _Asked) -> dict[str, Any]:
@@ -145,7 +151,7 @@ def _timeseries(chart: Chart, asked: _Asked) -> dict[str, Any]:
 
 
 def _top(chart: Chart, asked: _Asked) -> dict[str, Any]:
-    return _table(chart, asked, chart.by or "hostname")
+    return _table(chart, asked, chart.by)
 
 
 def _stacks(chart: Chart, asked: _Asked) -> dict[str, Any]:

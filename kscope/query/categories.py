@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kscope.declare.chartkinds import ROWS, unit
 from kscope.query import operators
 
 if TYPE_CHECKING:
@@ -53,13 +54,10 @@ def _column(category: Category, column: Column) -> dict[str, Any]:
 
 
 def _chart(category: Category, chart: Chart) -> dict[str, Any]:
-    answer = {"kind": chart.kind, "title": chart.title}
-    answer |= {
-        key: named
-        for key, named in (("value", chart.value), ("stack", chart.stack), ("by", chart.by))
-        if named
+    named = {"value": chart.value or ROWS, "stack": chart.stack, "by": chart.by}
+    return {
+        "kind": chart.kind,
+        "title": chart.title,
+        **{key: name for key, name in named.items() if name},
+        "unit": unit(category.column(chart.value)),
     }
-    column = category.column(chart.value) if chart.value else None
-    if column:
-        answer["unit"] = column.unit or column.type.unit
-    return answer

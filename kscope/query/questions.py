@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kscope.declare.chartkinds import grouping
 from kscope.declare.columns import Role
 from kscope.query import aggregates, bodies, sizes
 from kscope.query import parameters as p
@@ -98,9 +99,11 @@ async def _quality(reader: Reader, asked: Asked) -> Body:
 
 
 def _profile(category: Category, stack: str) -> Column:
-    """The stack column, or without one the first column that charts group by."""
+    """The stack column, or without one the column that charts group by."""
     if stack or category.with_role(Role.STACK):
         return stack_of(category, stack)
+    if by := grouping(category.columns):
+        return by
     dimensions = [each for each in category.with_role(Role.DIMENSION) if each.name != "hostname"]
     if not dimensions:
         raise complain("table", f"{category.table} has no column whose shares could be compared")
@@ -149,7 +152,7 @@ async def _timeseries(reader: Reader, asked: Asked) -> Body:
 
 async def _top(reader: Reader, asked: Asked) -> Body:
     value = value_of(asked.category, asked["value"], "top", Role.HISTOGRAM)
-    by = groups_of(asked.category, _by(asked, "top")) or groups_of(asked.category, "hostname")
+    by = groups_of(asked.category, _by(asked, "top") or _grouping(asked))
     aggregate = aggregates.aggregate_name(value, asked["aggregate"])
     question = TopQuestion(asked.scope, by, value, aggregate, asked["n"])
     return await bodies.table_or_json(asked, await top(reader, question))
@@ -191,6 +194,12 @@ def _by(asked: Asked, kind: str) -> str:
         return str(asked["by"])
     charts = (chart_of(asked.category, kind), chart_of(asked.category, "timeseries"))
     return next((chart.by for chart in charts if chart), "")
+
+
+def _grouping(asked: Asked) -> str:
+    """What a ranking is by if neither the request nor a chart says it."""
+    column = grouping(asked.category.columns)
+    return column.name if column and "by" not in asked.given else "hostname"
 
 
 _LIMIT = p.Parameter(

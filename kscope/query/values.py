@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kscope.declare import chartkinds
 from kscope.declare.columns import Role
 from kscope.query.errors import complain, one_of
 from kscope.query.expressions import mean_size
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from kscope.declare.model import Category, Chart, Column
     from kscope.store.planner import Segment
 
-ROWS_NAME = "rows"
+ROWS_NAME = chartkinds.ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,7 @@ class Value:
 
     @property
     def unit(self) -> str:
-        if self.column is None:
-            return ROWS_NAME
-        return self.column.unit or self.column.type.unit or self.column.prettyname.lower()
+        return chartkinds.unit(self.column)
 
     @property
     def columns(self) -> tuple[Column | None, ...]:
@@ -64,13 +63,13 @@ class Value:
 def value_of(
     category: Category, name: str, kind: str = "", *roles: Role, rows: bool = True
 ) -> Value:
-    """The column of that name; without one the chart's of that kind, the first, the rows.
+    """The column of that name; without one what the chart of that kind shows, or the first.
 
     Columns have the role of a value, or one of `roles`; counting rows may make no sense.
     """
     columns = {column.name: column for column in category.with_role(Role.VALUE, *roles)}
     allowed = [*columns, ROWS_NAME] if rows else list(columns)
-    chosen = name or _suggested(category, columns, kind)
+    chosen = name or _suggested(category, columns, kind, rows=rows)
     if chosen in columns:
         return Value(columns[chosen], category.weight_of(columns[chosen]))
     if chosen not in ("", ROWS_NAME) or not rows:
@@ -95,10 +94,11 @@ def shared_out(category: Category) -> list[str]:
     return [each.name for each in category.with_role(Role.VALUE) if each.type.name != "float"]
 
 
-def _suggested(category: Category, columns: Mapping[str, Column], kind: str) -> str:
+def _suggested(category: Category, columns: Mapping[str, Column], kind: str, *, rows: bool) -> str:
     chart = chart_of(category, kind)
-    if chart and chart.value in columns:
-        return chart.value
+    shown = (chart.value or ROWS_NAME) if chart else ""
+    if shown in columns or (shown == ROWS_NAME and rows):
+        return shown
     # A count says how many events a row sums: what was measured comes before it.
     measured = sorted(columns.values(), key=lambda column: column.type.name == "count")
     return measured[0].name if measured else ""
