@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from kscope.declare.model import Category, Column
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-MAX_STACKS = 1_000_000
+MAX_STACKS = 250_000
+STACK = {"type": "string", "maxLength": 65536, "pattern": "^[^\\u0000]*$"}
 _TIME = TYPES["timestamp"].json
 
 
@@ -75,7 +76,7 @@ def _envelope() -> dict[str, Any]:
         "stacks": {
             "type": "array",
             "maxItems": MAX_STACKS,
-            "items": {"type": "string", "maxLength": 65536, "pattern": "^[^\\u0000]*$"},
+            "items": STACK,
             "description": "folded stacks that rows refer to by their place, from 0",
         },
     }

@@ -10,7 +10,6 @@ import logging
 import signal
 import socket
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from kscope.server.auth import LocalNames, RequireToken, is_loopback
 from kscope.server.body import Limits
 from kscope.server.encoding import Compress
 from kscope.server.ingest import Ingest
+from kscope.server.lanes import Lanes
 from kscope.server.live import LiveCatalog
 from kscope.server.metrics import CountAnswers, Metrics
 from kscope.server.patience import Patience
@@ -48,8 +48,6 @@ _READ_MODULES = (
     "kscope.server.seed_api",
     "kscope.server.page",
 )
-# One at a time holds the interpreter; another thread would only make it wait.
-_DECODERS = 1
 # A thread that comes back from SQLite waits this long for one that decodes. With the usual 5 ms the
 # writer would spend its time waiting: it comes back every 500 rows.
 _SWITCH_SECONDS = 0.0005
@@ -63,11 +61,10 @@ log = logging.getLogger(__name__)
 
 
 def ingest_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
-    # One body of the largest size, with what it unfolds to, always has room when it is alone.
+    # One body of the largest size, with its rows, always has room when it is alone.
     room = max(settings.max_body * 8, 64 * 1024 * 1024)
-    limits = Limits(settings.max_body, settings.max_body * 4, room)
-    decoders = ThreadPoolExecutor(_DECODERS, "decode")
-    handler = Ingest(live, store.writer, decoders, metrics, limits)
+    limits = Limits(settings.max_body, settings.max_body, room)
+    handler = Ingest(live, store.writer, Lanes(), metrics, limits)
     routes = [*ingest_routes.routes(handler), *metrics_routes.routes(store, metrics)]
     return _app(routes, settings.ingest, "ingest", settings, metrics)
 

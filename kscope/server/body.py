@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING
 
 import zstandard
 
+from kscope.server.lanes import Lane
 from kscope.server.problems import HttpProblem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from starlette.requests import Request
 
     from kscope.server.budget import Share
+    from kscope.server.lanes import Steps
+
+    Room = Callable[[int], None]
+    Decompress = Callable[[bytes | bytearray, int, Room], Steps[bytearray]]
 
 # A zstd frame may ask for a window of gigabytes; the levels that senders use need 8 MiB.
 _ZSTD_WINDOW = 32 * 1024 * 1024
@@ -24,6 +29,7 @@ _ZSTD_WINDOW = 32 * 1024 * 1024
 _PATIENCE = 4
 # What follows a member is copied each time one ends: in small pieces, and not for ever.
 _GZIP_PIECE = 4096
+_ZSTD_PIECE = 1024 * 1024
 _GZIP_MEMBERS = 10_000
 
 
@@ -35,13 +41,13 @@ class Limits:
     """
 
     body: int = 32 * 1024 * 1024
-    decompressed: int = 128 * 1024 * 1024
+    decompressed: int = 32 * 1024 * 1024
     in_flight: int = 256 * 1024 * 1024
     silence: float = 30
     whole: float = 300
 
 
-async def read(request: Request, limits: Limits, share: Share) -> bytes:
+async def read(request: Request, limits: Limits, share: Share) -> bytearray:
     """Give the body as it was sent; raise 408, 413 or 503 without keeping it."""
     body = bytearray()
     seen = 0
@@ -66,7 +72,7 @@ async def read(request: Request, limits: Limits, share: Share) -> bytes:
             break
     if refused:
         raise refused
-    return bytes(body)
+    return body
 
 
 async def read_small(
@@ -103,8 +109,8 @@ async def _in_time(
         yield piece
 
 
-def decompressor(encoding: str) -> Callable[[bytes, int], bytes]:
-    """Give the function (body, limit) -> text of a Content-Encoding; 415 for others."""
+def decompressor(encoding: str) -> Decompress | None:
+    """Return what unfolds a Content-Encoding; None if nothing has to. Raise 415."""
     try:
         return _DECOMPRESSORS[encoding.strip().lower()]
     except KeyError:
@@ -115,51 +121,58 @@ def decompressor(encoding: str) -> Callable[[bytes, int], bytes]:
         ) from None
 
 
-def _plain(body: bytes, limit: int) -> bytes:
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
+def _collected(pieces: Iterator[bytes], limit: int, room: Room) -> Steps[bytearray]:
+    """Return what the pieces make up. `room` is called with each one's size, and may raise."""
+    text = bytearray()
+    for piece in pieces:
+        room(len(piece))
+        text += piece
+        if len(text) > limit:
+            raise _too_large(limit, "decompressed")
+        yield Lane.GOOD
+    return text
 
 
-def _gunzip(body: bytes, limit: int) -> bytes:
-    parts: list[bytes] = []
-    room = limit + 1
+def _gunzip(body: bytes | bytearray, limit: int, room: Room) -> Steps[bytearray]:
+    return _collected(_gunzipped(body), limit, room)
+
+
+def _gunzipped(body: bytes | bytearray) -> Iterator[bytes]:
+    """Yield pieces of 4 MiB at most: a byte stands for a thousand."""
     at = members = 0
-    while at < len(body) and room > 0:
+    while at < len(body):
         members += 1
         if members > _GZIP_MEMBERS:
             raise HttpProblem(400, f"the gzip body has more than {_GZIP_MEMBERS} members: send one")
         member = zlib.decompressobj(wbits=31)
-        while not member.eof and at < len(body) and room > 0:
+        while not member.eof and at < len(body):
             piece = body[at : at + _GZIP_PIECE]
             try:
-                parts.append(member.decompress(piece, room))
+                yield member.decompress(piece)
             except zlib.error as error:
                 raise HttpProblem(400, f"the body is not gzip: {error}") from None
-            room -= len(parts[-1])
             at += len(piece) - len(member.unused_data)
-        if room > 0 and not member.eof:
+        if not member.eof:
             raise HttpProblem(400, "the gzip body ends before its end")
-    if room <= 0:
-        raise _too_large(limit, "decompressed")
-    return b"".join(parts)
 
 
-def _unzstd(body: bytes, limit: int) -> bytes:
+def _unzstd(body: bytes | bytearray, limit: int, room: Room) -> Steps[bytearray]:
+    return _collected(_unzstded(body), limit, room)
+
+
+def _unzstded(body: bytes | bytearray) -> Iterator[bytes]:
     context = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     try:
         with context.stream_reader(body, read_across_frames=True) as reader:
-            text = reader.read(limit + 1)
+            while piece := reader.read(_ZSTD_PIECE):
+                yield piece
     except zstandard.ZstdError as error:
         raise HttpProblem(400, f"the body is not zstd: {error}") from None
-    if len(text) > limit:
-        raise _too_large(limit, "decompressed")
-    return text
 
 
-_DECOMPRESSORS: dict[str, Callable[[bytes, int], bytes]] = {
-    "": _plain,
-    "identity": _plain,
+_DECOMPRESSORS: Mapping[str, Decompress | None] = {
+    "": None,
+    "identity": None,
     "gzip": _gunzip,
     "x-gzip": _gunzip,
     "zstd": _unzstd,

@@ -1,37 +1,69 @@
-"""A request's JSON -> a batch that is ready to be stored, or everything that is wrong with it."""
+"""A request's JSON -> a batch that is ready to be stored, or its faults.
+
+A body is read in pieces of rows, in steps of a few milliseconds each: see lanes.py. Each piece goes
+the fast way (typed.py). What that does not take is examined a little at a time (explain.py).
+"""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
 import msgspec
 
 from kscope.declare.columns import Storage
 from kscope.declare.model import TIME
 from kscope.generate.jsonschema import body_schema
-from kscope.server.problems import Fault, HttpProblem
-from kscope.server.typed import Body, Columns, TypedBodies
+from kscope.server.arrays import Listed, Table
+from kscope.server.explain import (
+    MAX_FAULTS,
+    Faults,
+    RowSchema,
+    UnknownName,
+    short,
+    suggestion,
+    validator,
+    wrong_value,
+)
+from kscope.server.lanes import Lane
+from kscope.server.problems import HttpProblem
+from kscope.server.scan import (
+    Cursor,
+    NotJsonError,
+    TooLargeError,
+    exact_end,
+    guessed_end,
+)
+from kscope.server.typed import TypedRows
 from kscope.store.base import Batch, TableRows
-from kscope.store.encode import BadValueError, encode, microseconds
+from kscope.store.encode import microseconds
 from kscope.store.interning import text_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from kscope.declare.model import Catalog, Category, Column
+    from kscope.declare.model import Catalog
+    from kscope.server.arrays import Elements
+    from kscope.server.lanes import Steps
 
-MAX_FAULTS = 100
+# All columns' values of all rows, with time and host: half a million rows of off-CPU time.
+MAX_VALUES = 6_000_000
 _ENVELOPE = frozenset({"hostname", "time", "stacks"})
-_SHOWN = 60
-
-
-class UnknownName(HttpProblem):
-    """The body names a table or a column that the catalog does not have, perhaps not yet."""
+# A larger body is read twice: first without keeping its rows, as one of them may be wrong.
+_KEPT_AT_ONCE = 4 * 1024 * 1024
+# What is read beyond the first fault, in order to name others.
+_READ_ON = 1024 * 1024
+# What is not an array of rows or of stacks is a name or a time.
+_SMALL_BYTES, _SMALL_VALUES = 8192, 256
+# As much of an unknown table is passed over, in order to name others.
+_SKIPPED_BYTES, _SKIPPED_VALUES = 64 * 1024, 10_000
+# A body up to this size is decoded whole where that says best why it is not JSON.
+_WHOLE = 256 * 1024
+# Texts that look like the ends of rows: guesses do not pay.
+_WRONG_GUESSES = 3
+_CHUNK = 20_000
 
 
 @dataclass(frozen=True)
@@ -39,103 +71,287 @@ class Decoder:
     """Checks bodies against one catalog. Safe to use in several threads."""
 
     catalog: Catalog
-    _validator: Any = field(repr=False)
-    _typed: TypedBodies = field(repr=False)
-    _json: msgspec.json.Decoder[Any] = field(default_factory=msgspec.json.Decoder, repr=False)
+    typed: Mapping[str, TypedRows] = field(repr=False)
+    schemas: Mapping[str, RowSchema] = field(repr=False)
+    envelope: Any = field(repr=False)
 
     @classmethod
     def of(cls, catalog: Catalog) -> Decoder:
-        validator = jsonschema_rs.validator_for(body_schema(catalog), validate_formats=True)
-        return cls(catalog, validator, TypedBodies.of(catalog))
+        return cls(
+            catalog,
+            {category.table: TypedRows.of(category) for category in catalog},
+            {category.table: RowSchema.of(category) for category in catalog},
+            validator(body_schema(catalog)),
+        )
 
     def decode(self, text: bytes, now: int, key: str = "") -> Batch:
-        """Raise HttpProblem 400 or 422. `now` is the time of a body without one, in us."""
-        return self._batch(self._typed.decode(text) or self._checked(text), now, key)
+        """Return a batch at once. Raise HttpProblem 400, 413 or 422."""
+        steps = self.steps(text, now, key)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                batch: Batch = end.value
+                return batch
 
-    def _checked(self, text: bytes) -> Body:
-        body = self._parsed(text)
-        if not self._validator.is_valid(body):
-            self._refuse(body)
-        tables = {
-            category.table: _columns(category, body[category.table])
-            for category in self.catalog
-            if category.table in body
-        }
-        return Body(body["hostname"], body.get("time"), body.get("stacks", ()), tables)
+    def steps(
+        self,
+        text: bytes | bytearray,
+        now: int,
+        key: str = "",
+        room: Callable[[int], None] = lambda _: None,
+    ) -> Steps[Batch]:
+        """Decode a little at a time; `now` is the time of a body without one, in microseconds.
 
-    def _parsed(self, text: bytes) -> Any:
+        `room` is called with the bytes that are kept in addition, and may raise.
+        """
+        if len(text) > _KEPT_AT_ONCE:
+            yield from _Reading(self, text).run()
+        reading = _Reading(self, text, keep=room)
+        yield from reading.run()
+        return (yield from _batch(reading, now, key))
+
+
+@dataclass
+class _Reading:
+    """One way through a body. Without `keep` its rows are checked and forgotten."""
+
+    decoder: Decoder
+    text: bytes | bytearray
+    keep: Callable[[int], None] | None = None
+    envelope: dict[str, Any] = field(default_factory=dict)
+    stacks: Listed = field(default_factory=Listed)
+    tables: dict[str, Table] = field(default_factory=dict)
+    faults: Faults = field(default_factory=Faults)
+    _unknown: list[str] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
+    _first_fault: int | None = None
+    _wrong_guesses: int = 0
+
+    def __post_init__(self) -> None:
+        self._cursor = Cursor(self.text)
+
+    def run(self) -> Steps[None]:
+        """Raise HttpProblem."""
         try:
-            return self._json.decode(text)
-        except UnicodeDecodeError as error:
-            raise HttpProblem(400, f"the body is not UTF-8: {error.reason}") from None
-        except RecursionError:
-            raise HttpProblem(400, "the body is nested too deeply") from None
-        except msgspec.MsgspecError as error:
-            raise HttpProblem(400, f"the body is not JSON: {error}") from None
+            yield from self._members()
+        except NotJsonError as error:
+            yield Lane.DOUBT
+            raise _not_json(self.text, error) from None
+        if self._unknown:
+            raise self._unknown_names()
+        yield from self._check_envelope()
+        for table in self.tables.values():
+            table.check_places(self.stacks.count, self.faults)
+        if self.faults.found:
+            raise self.faults.problem()
 
-    def _refuse(self, body: Any) -> None:
-        if isinstance(body, dict):
-            unknown = [name for name in body if name not in _ENVELOPE and not self._has(name)]
-            if unknown:
-                faults = [Fault(_pointer([name]), self._unknown(name)) for name in unknown]
-                raise UnknownName(422, faults[0].detail, faults[:MAX_FAULTS])
-        errors = list(islice(self._validator.iter_errors(body), MAX_FAULTS + 1))
-        faults = [fault for error in errors for fault in self._faults(error)]
-        kind = UnknownName if any(map(_names_a_column, errors)) else HttpProblem
-        raise kind(422, _summary(faults), faults[:MAX_FAULTS])
+    def _members(self) -> Steps[None]:
+        cursor = self._cursor
+        if cursor.peek() != b"{":
+            yield Lane.DOUBT
+            raise self._not_an_object()
+        cursor.take(b"{")
+        more = not cursor.has(b"}")
+        while more:
+            yield from self._member(self._name())
+            more = cursor.another(b"}")
+        if cursor.peek():
+            raise NotJsonError(cursor.at)
 
-    def _has(self, table: str) -> bool:
-        return self.catalog.get(table) is not None
+    def _name(self) -> str:
+        start = self._cursor.at
+        try:
+            name = str(_decoded(self._cursor.name(), start))
+        except TooLargeError:
+            start = self._cursor.at
+            name = self.text[start + 1 : start + 200].decode(errors="replace")
+            self._unknown.append(name)
+            raise self._unknown_names() from None
+        self._cursor.take(b":")
+        if name in self._seen:
+            raise _refusal([name], "is there twice: send it once")
+        self._seen.add(name)
+        return name
 
-    def _unknown(self, name: str) -> str:
-        known = [category.table for category in self.catalog]
-        return f"there is no category {_short(name)}{_suggestion(name, known)}"
+    def _member(self, name: str) -> Steps[None]:
+        array = self._cursor.peek() == b"["
+        category = self.decoder.catalog.get(name)
+        if name not in _ENVELOPE and category is None:
+            self._skip(name)
+        elif array and name == "stacks":
+            yield from self._array(self.stacks)
+        elif array and category is not None:
+            table = Table(self.decoder.typed[name], self.decoder.schemas[name], self.keep)
+            self.tables[name] = table
+            yield from self._array(table)
+        else:
+            self.envelope[name] = self._small(name)
 
-    def _faults(self, error: Any) -> Iterator[Fault]:
-        """One for each name that lacks or is too many, with the column's own words."""
+    def _skip(self, name: str) -> None:
+        """Pass over the value of an unknown name, if that is quick: others may be unknown too."""
+        self._unknown.append(name)
+        try:
+            self._cursor.value(_SKIPPED_BYTES, _SKIPPED_VALUES)
+        except TooLargeError:
+            raise self._unknown_names() from None
+        if len(self._unknown) > MAX_FAULTS:
+            raise self._unknown_names()
+
+    def _small(self, name: str) -> Any:
+        self._cursor.peek()
+        start = self._cursor.at
+        try:
+            return _decoded(self._cursor.value(_SMALL_BYTES, _SMALL_VALUES), start)
+        except TooLargeError:
+            shown = self.text[start : start + 60].decode(errors="replace")
+            raise _refusal([name], f"{shown}... is too large for what belongs here") from None
+
+    def _array(self, elements: Elements) -> Steps[None]:
+        cursor = self._cursor
+        cursor.take(b"[")
+        more = not cursor.has(b"]")
+        while more:
+            yield Lane.GOOD
+            cursor.peek()
+            end = self._taken(elements)
+            if end is None:
+                yield Lane.DOUBT
+                end = self._examined(elements)
+            cursor.at = end
+            more = cursor.another(b"]")
+            self._stop_in_time()
+
+    def _taken(self, elements: Elements) -> int | None:
+        """Return the place behind the elements that were taken the fast way, if any were."""
+        at = self._cursor.at
+        for find_end in (self._guessed_end, exact_end):
+            try:
+                end = find_end(self.text, at, elements.closing)
+                if end is not None:
+                    return end if elements.take(_piece(self.text, at, end)) else None
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                # The guess was wrong, or this is not JSON.
+                self._wrong_guesses += 1
+            except (TooLargeError, NotJsonError):
+                return None
+        return None
+
+    def _guessed_end(self, text: bytes | bytearray, at: int, closing: bytes) -> int | None:
+        return guessed_end(text, at, closing) if self._wrong_guesses < _WRONG_GUESSES else None
+
+    def _examined(self, elements: Elements) -> int:
+        """Judge one element at least by its schema; return the place behind."""
+        at = self._cursor.at
+        try:
+            end = exact_end(self.text, at, elements.closing)
+        except TooLargeError:
+            self.faults.add(elements.next_path, "is too large, or nested too deeply, for a row")
+            raise self.faults.problem() from None
+        elements.examine(_decoded(_piece(self.text, at, end), at), self.faults)
+        return end
+
+    def _stop_in_time(self) -> None:
+        if sum(table.size for table in self.tables.values()) > MAX_VALUES:
+            detail = f"the rows have more than {MAX_VALUES} values: send fewer rows at a time"
+            raise HttpProblem(413, detail)
+        if not self.faults.found:
+            return
+        if self._first_fault is None:
+            self._first_fault = self._cursor.at
+        if self.faults.full or self._cursor.at > self._first_fault + _READ_ON:
+            raise self.faults.problem()
+
+    def _check_envelope(self) -> Steps[None]:
+        if not self.decoder.envelope.is_valid(self.envelope):
+            yield Lane.DOUBT
+            for error in islice(self.decoder.envelope.iter_errors(self.envelope), MAX_FAULTS):
+                self._envelope_fault(error)
+        elif "time" in self.envelope:
+            try:
+                microseconds(self.envelope["time"])
+            except ValueError as error:
+                self.faults.add(["time"], str(error))
+
+    def _envelope_fault(self, error: Any) -> None:
         path = list(error.instance_path)
         kind = error.kind.as_dict()
-        category = self.catalog.get(path[0]) if path else None
-        columns = [column.name for column in category.columns] if category else []
-        for name in kind.get("unexpected", ()):
-            detail = f"there is no column {_short(name)}{_suggestion(name, columns)}"
-            yield Fault(_pointer([*path, name]), detail)
         if "property" in kind:
-            yield Fault(_pointer(path), f"'{kind['property']}' is missing")
-        elif "unexpected" not in kind:
-            column = category.column(path[2]) if category and len(path) > 2 else None
-            column = TIME if path == ["time"] else column
-            yield Fault(_pointer(path), _wrong_value(error, column))
+            self.faults.add(path, f"'{kind['property']}' is missing")
+        else:
+            self.faults.add(path, wrong_value(error, TIME if path == ["time"] else None))
 
-    def _batch(self, body: Body, now: int, key: str) -> Batch:
-        faults: list[Fault] = []
+    def _unknown_names(self) -> UnknownName:
+        tables = [category.table for category in self.decoder.catalog]
+        faults = Faults()
+        for name in self._unknown:
+            detail = f"there is no category {short(name)}{suggestion(name, tables)}"
+            faults.add([name], detail, unknown=True)
+        return UnknownName(422, faults.found[0].detail, faults.found[:MAX_FAULTS])
+
+    def _not_an_object(self) -> HttpProblem:
+        if len(self.text) > _WHOLE:
+            return HttpProblem(422, "the body is not an object with a hostname and rows")
         try:
-            now = microseconds(body.time) if body.time is not None else now
-        except ValueError as error:
-            faults.append(Fault("/time", str(error)))
-        stacks = _Stacks(body.stacks)
-        tables = []
-        for category in self.catalog:
-            if category.table in body.tables:
-                rows = _Rows(category, body.tables[category.table], body.hostname, now, stacks)
-                tables.append(TableRows(category, rows.columns(faults)))
-        if faults:
-            raise HttpProblem(422, _summary(faults), faults[:MAX_FAULTS])
-        return Batch(_batch_key(body.hostname, key), tables, stacks.used)
+            value = _decoded(self.text, 0)
+        except NotJsonError as error:
+            return HttpProblem(400, error.detail)
+        wrong = next(iter(self.decoder.envelope.iter_errors(value)))
+        return _refusal([], wrong_value(wrong, None))
 
 
-def _columns(category: Category, rows: Sequence[dict[str, Any]]) -> Columns:
-    values: dict[str, Sequence[Any]] = {}
-    for column in category.columns:
-        name = column.name
-        found = [row.get(name, column.default) for row in rows]
-        # JSON Schema takes 5.0 for an integer, and so must we.
-        if column.type.storage is Storage.INTEGER:
-            found = [int(value) for value in found]
-        elif column.type.storage is Storage.HISTOGRAM:
-            found = [[int(count) for count in counts] for counts in found]
-        values[name] = found
-    return Columns(len(rows), [row.get("time") for row in rows], values)
+def _piece(text: bytes | bytearray, at: int, end: int) -> bytes:
+    return b"[" + text[at:end] + b"]"
+
+
+def _decoded(text: bytes | bytearray, at: int) -> Any:
+    """Raise NotJsonError with the place in the body."""
+    try:
+        return msgspec.json.decode(text)
+    except UnicodeDecodeError as error:
+        raise NotJsonError(at, f"the body is not UTF-8: {error.reason}") from None
+    except RecursionError:
+        raise NotJsonError(at, "the body is nested too deeply") from None
+    except msgspec.DecodeError as error:
+        raise NotJsonError(at, f"the body is not JSON: {error}") from None
+
+
+def _not_json(text: bytes | bytearray, error: NotJsonError) -> HttpProblem:
+    if len(text) <= _WHOLE:
+        try:
+            _decoded(text, 0)
+        except NotJsonError as whole:
+            return HttpProblem(400, whole.detail)
+    detail = error.detail or "the body is not JSON"
+    return HttpProblem(400, f"{detail}, in the part that begins at byte {error.at}")
+
+
+def _refusal(path: Sequence[str | int], detail: str) -> HttpProblem:
+    faults = Faults()
+    faults.add(path, detail)
+    return faults.problem()
+
+
+def _batch(reading: _Reading, now: int, key: str) -> Steps[Batch]:
+    """Put the columns together; a reading that has ended has no faults."""
+    hostname = reading.envelope["hostname"]
+    if "time" in reading.envelope:
+        now = microseconds(reading.envelope["time"])
+    stacks = _Stacks(reading.stacks.texts)
+    tables = []
+    for category in reading.decoder.catalog:
+        if table := reading.tables.get(category.table):
+            columns: list[Sequence[Any]] = [
+                [now if time is None else time for time in table.times],
+                [hostname] * table.count,
+            ]
+            for column in category.columns:
+                values = table.values[column.name]
+                if column.type.storage is Storage.STACK_ID:
+                    values = yield from stacks.ids(values)
+                columns.append(values)
+            tables.append(TableRows(category, columns))
+    return Batch(_batch_key(hostname, key), tables, stacks.used)
 
 
 class _Stacks:
@@ -145,10 +361,16 @@ class _Stacks:
         self.listed = listed
         self.used: dict[int, str] = {}
 
-    def ids(self, values: Sequence[Any]) -> list[int]:
-        """Raise IndexError for a place outside the list."""
-        known = {value: self._id(value) for value in set(values)}
-        return list(map(known.__getitem__, values))
+    def ids(self, values: Sequence[Any]) -> Steps[list[int]]:
+        known: dict[Any, int] = {}
+        found: list[int] = []
+        for start in range(0, len(values), _CHUNK):
+            part = values[start : start + _CHUNK]
+            for value in set(part) - known.keys():
+                known[value] = self._id(value)
+            found.extend(map(known.__getitem__, part))
+            yield Lane.GOOD
+        return found
 
     def _id(self, value: Any) -> int:
         text = value if isinstance(value, str) else self.listed[int(value)]
@@ -157,94 +379,8 @@ class _Stacks:
         return key
 
 
-@dataclass(frozen=True)
-class _Rows:
-    category: Category
-    found: Columns
-    hostname: str
-    now: int
-    stacks: _Stacks
-
-    def columns(self, faults: list[Fault]) -> list[Sequence[Any]]:
-        """All columns in the order of `all_columns`; what is wrong is added to `faults`."""
-        columns: list[Sequence[Any]] = [self._times(faults), [self.hostname] * self.found.rows]
-        columns.extend(self._column(column, faults) for column in self.category.columns)
-        return columns
-
-    def _times(self, faults: list[Fault]) -> Sequence[Any]:
-        times = self.found.times
-        known: dict[str | None, int] = {None: self.now}
-        for text in set(times) - {None}:
-            try:
-                known[text] = microseconds(str(text))
-            except ValueError as error:
-                faults.append(self._fault(times.index(text), "time", str(error)))
-        return [] if faults else list(map(known.__getitem__, times))
-
-    def _column(self, column: Column, faults: list[Fault]) -> Sequence[Any]:
-        values = self.found.values[column.name]
-        if column.type.storage is Storage.STACK_ID:
-            return self._stack_ids(column.name, values, faults)
-        try:
-            return encode(column.type, values)
-        except BadValueError as error:
-            faults.append(self._fault(error.index, column.name, str(error)))
-            return []
-
-    def _stack_ids(self, name: str, values: Sequence[Any], faults: list[Fault]) -> Sequence[int]:
-        try:
-            return self.stacks.ids(values)
-        except IndexError:
-            count = len(self.stacks.listed)
-            for index, value in enumerate(values):
-                if not isinstance(value, str) and value >= count:
-                    detail = f"{value} is outside `stacks`, which has {count} entries"
-                    faults.append(self._fault(index, name, detail))
-            return []
-
-    def _fault(self, index: int, name: str, detail: str) -> Fault:
-        return Fault(_pointer([self.category.table, index, name]), detail)
-
-
 def _batch_key(hostname: str, key: str) -> bytes:
     """Two hosts may well use the same key: each has its own."""
     if not key:
         return b""
     return blake2b(f"{hostname}\0{key}".encode(), digest_size=16).digest()
-
-
-def _names_a_column(error: Any) -> bool:
-    """Tell whether the error is about a column that is not declared; see body_schema."""
-    return "unexpected" in error.kind.as_dict() and len(error.instance_path) == 2
-
-
-def _summary(faults: Sequence[Fault]) -> str:
-    first = faults[0]
-    more = f", and {len(faults) - 1} more" if 1 < len(faults) <= MAX_FAULTS else ""
-    more = f", and more than {MAX_FAULTS - 1} others" if len(faults) > MAX_FAULTS else more
-    return f"{first.pointer or 'the body'}: {first.detail}{more}"
-
-
-def _wrong_value(error: Any, column: Column | None) -> str:
-    shown = _short(error.instance)
-    if isinstance(error.instance, str) and "\0" in error.instance:
-        return f"{shown} has a NUL character, which no name from a kernel has"
-    if column is not None and error.kind.name in ("type", "anyOf", "format", "pattern"):
-        return f"{shown} is not of type {column.type.name}: {column.type.help}"
-    reason = error.message
-    return reason if len(reason) < 200 else f"{shown} does not satisfy '{error.kind.name}'"
-
-
-def _short(value: Any) -> str:
-    text = repr(value[:_SHOWN]) if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= _SHOWN + 2 else f"{text[:_SHOWN]}..."
-
-
-def _suggestion(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name[:_SHOWN], known, 1)
-    return f". Did you mean '{close[0]}'?" if close else ""
-
-
-def _pointer(path: Sequence[str | int]) -> str:
-    """RFC 6901."""
-    return "".join(f"/{str(part)[:200].replace('~', '~0').replace('/', '~1')}" for part in path)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.responses import Response
@@ -12,21 +11,17 @@ from starlette.routing import Route
 
 from kscope.server.body import Limits, decompressor, read
 from kscope.server.budget import Budget
-from kscope.server.decode import UnknownName
+from kscope.server.explain import UnknownName
 from kscope.server.problems import HttpProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Executor
-
     from starlette.requests import Request
 
     from kscope.server.budget import Share
+    from kscope.server.lanes import Lanes
     from kscope.server.live import LiveCatalog
     from kscope.server.metrics import Metrics
     from kscope.store.base import Batch, Writer
-
-_Result = TypeVar("_Result")
 
 # 2016's clients sent what urllib sends, a form's type; the others are what curl and scripts send.
 _ACCEPTED_TYPES = frozenset(
@@ -39,7 +34,7 @@ _ACCEPTED_TYPES = frozenset(
         "application/x-www-form-urlencoded",
     }
 )
-# Smaller bodies take less time to decode than a hop to another thread.
+# A smaller body takes less time to decode than a hop to another thread, unless it has faults.
 _INLINE = 16 * 1024
 _MAX_KEY = 255
 # What an answer says of its rows.
@@ -63,13 +58,13 @@ class Ingest:
         self,
         live: LiveCatalog,
         writer: Writer,
-        executor: Executor,
+        lanes: Lanes,
         metrics: Metrics,
         limits: Limits | None = None,
     ) -> None:
         self._live = live
         self._writer = writer
-        self._executor = executor
+        self._lanes = lanes
         self._metrics = metrics
         self._limits = limits or Limits()
         self._budget = Budget(self._limits.in_flight)
@@ -82,37 +77,34 @@ class Ingest:
         encoding = request.headers.get("content-encoding", "").strip()
         decompressor(encoding)  # a body that cannot be read is not waited for
         with self._budget.share() as share:
-            body = await read(request, self._limits, share)
-            batch = await self._decode(body, encoding, key, share)
+            batch = await self._decode(await self._text(request, encoding, share), key, share)
             stored = await self._writer.write(batch)
-        self._metrics.bytes_received += len(body)
         answer = {"stored": stored.rows, "duplicate": stored.duplicate}
         return Response(msgspec.json.encode(answer), media_type="application/json")
 
-    async def _decode(self, body: bytes, encoding: str, key: str, share: Share) -> Batch:
+    async def _text(self, request: Request, encoding: str, share: Share) -> bytearray:
+        """Return the body unfolded; the one that was sent is forgotten."""
+        body = await read(request, self._limits, share)
+        self._metrics.bytes_received += len(body)
+        decompress = decompressor(encoding)
+        if decompress is None:
+            return body
+        sent = len(body)
+        text = await self._lanes.run(decompress(body, self._limits.decompressed, share.take))
+        share.give(sent)
+        return text
+
+    async def _decode(self, text: bytearray, key: str, share: Share) -> Batch:
         now = time.time_ns() // 1000
-        compressed = encoding.lower() not in ("", "identity")
-        if compressed:
-            body = await self._in_thread(self._decompress, body, encoding, share)
-        small = not compressed and len(body) <= _INLINE
         for attempt in range(2):
             decoder = self._live.decoder
+            steps = decoder.steps(text, now, key, share.take)
             try:
-                if small:
-                    return decoder.decode(body, now, key)
-                return await self._in_thread(decoder.decode, body, now, key)
+                return await self._lanes.run(steps, small=len(text) <= _INLINE)
             except UnknownName as unknown:
                 if attempt or not await self._live.has_newer(decoder):
                     raise self._with_problems(unknown) from None
         raise AssertionError
-
-    def _decompress(self, body: bytes, encoding: str, share: Share) -> bytes:
-        text = decompressor(encoding)(body, self._limits.decompressed)
-        share.take(len(text))
-        return text
-
-    async def _in_thread(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
 
     def _with_problems(self, unknown: UnknownName) -> UnknownName:
         """What lacks may be in a file that has a mistake."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kscope.query.errors import Complaint
 
 MEDIA_TYPE = "application/problem+json"
+_FAULTS_BYTES = 48 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +69,22 @@ def problem(
         "detail": detail,
     }
     if faults:
-        body["errors"] = [fault.document() for fault in faults]
+        body["errors"] = _bounded(faults)
     return Response(
         msgspec.json.encode(body), status, headers=dict(headers or {}), media_type=MEDIA_TYPE
     )
+
+
+def _bounded(faults: Sequence[Fault]) -> list[dict[str, str]]:
+    """Return the first ones: names and values of a request are quoted, however it wrote them."""
+    documents: list[dict[str, str]] = []
+    room = _FAULTS_BYTES
+    for fault in faults:
+        documents.append(fault.document())
+        room -= len(msgspec.json.encode(documents[-1]))
+        if room < 0:
+            break
+    return documents
 
 
 def _http_problem(_: Request, error: Exception) -> Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from kscope.config import Settings, SQLite
 from kscope.declare.catalog import load_catalog
 from kscope.server.body import Limits, read_small
 from kscope.server.ingest import Ingest, routes
+from kscope.server.lanes import Lanes
 from kscope.server.live import LiveCatalog
 from kscope.server.metrics import Metrics
 from kscope.server.problems import HANDLERS
@@ -41,12 +41,11 @@ GOOD = {"hostname": "h", "offcputime": [ROW]}
 async def listening(folder: Path, limits: Limits) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of an ingest listener in this process."""
     store = await open_store(Settings(SQLite(folder / "k.db")), load_catalog())
-    with ThreadPoolExecutor(1) as decoders:
-        handler = Ingest(LiveCatalog([], store), store.writer, decoders, Metrics(), limits)
-        app = Starlette(routes=routes(handler), exception_handlers=HANDLERS)
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://k.test") as client:
-            yield client
+    handler = Ingest(LiveCatalog([], store), store.writer, Lanes(), Metrics(), limits)
+    app = Starlette(routes=routes(handler), exception_handlers=HANDLERS)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://k.test") as client:
+        yield client
     await store.close()
 
 
@@ -64,7 +63,7 @@ def test_bodies_that_never_end_leave_room(tmp_path: Path) -> None:
             taken.set()
             await asyncio.sleep(60)
 
-        async with listening(tmp_path, Limits(in_flight=100_000)) as client:
+        async with listening(tmp_path, Limits(in_flight=150_000)) as client:
             waiting = asyncio.create_task(client.post("/", content=unfinished()))
             await taken.wait()
             for refused in (
@@ -78,7 +77,7 @@ def test_bodies_that_never_end_leave_room(tmp_path: Path) -> None:
             assert (await client.post("/", json=GOOD)).status_code == 200
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-            assert (await client.post("/", content=many[:80_000])).status_code == 400
+            assert (await client.post("/", content=many[:20_000])).status_code == 400
 
     asyncio.run(run())
 

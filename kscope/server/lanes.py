@@ -1,0 +1,89 @@
+"""Work on bodies, a little at a time: those without faults first, and each in its turn.
+
+One body's work is a generator. Between two steps it yields the lane that its next step belongs to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T")
+
+# Steps of one body before it is another's turn. Each takes a few milliseconds at most.
+_STEPS = 4
+# The lane of doubt rests this many times as long as it worked, so that wrong rows take a third of
+# a processor at most from good ones, whoever sends how many.
+_RESTS = 2.0
+
+
+class Lane(Enum):
+    """Good: what is quick, and right as far as it was read. Doubt: what is slow to judge."""
+
+    GOOD = "good"
+    DOUBT = "doubt"
+
+
+Steps = Generator[Lane, None, T]
+
+
+@dataclass(frozen=True)
+class Done(Generic[T]):
+    result: T
+
+
+@dataclass
+class Lanes:
+    """A thread for each lane. More threads would only wait for the interpreter."""
+
+    _threads: Mapping[Lane, ThreadPoolExecutor] = field(
+        default_factory=lambda: {lane: ThreadPoolExecutor(1, lane.value) for lane in Lane}
+    )
+    _rested: float = 0.0
+
+    async def run(self, steps: Steps[T], *, small: bool = False) -> T:
+        """Return what the generator returns. A small body's good steps are done at once."""
+        state: Lane | Done[T] = Lane.GOOD
+        if small:
+            state = _turn(steps, Lane.GOOD, _STEPS * _STEPS)
+        while isinstance(state, Lane):
+            state = await self._in_thread(steps, state)
+        return state.result
+
+    async def _in_thread(self, steps: Steps[T], lane: Lane) -> Lane | Done[T]:
+        turn: Any = _turn if lane is Lane.GOOD else self._doubtful_turn
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads[lane], turn, steps, lane)
+
+    def _doubtful_turn(self, steps: Steps[T], lane: Lane) -> Lane | Done[T]:
+        # At the beginning, so that nobody waits for a rest that nobody needs.
+        time.sleep(max(0.0, self._rested - time.monotonic()))
+        started = time.thread_time()
+        try:
+            return _turn(steps, lane)
+        finally:
+            self._rested = time.monotonic() + _RESTS * (time.thread_time() - started)
+
+    def close(self) -> None:
+        for thread in self._threads.values():
+            thread.shutdown(wait=False)
+
+
+def _turn(steps: Steps[T], lane: Lane, most: int = _STEPS) -> Lane | Done[T]:
+    following = lane
+    try:
+        for _ in range(most):
+            following = next(steps)
+            if following is not lane:
+                break
+    except StopIteration as end:
+        return Done(end.value)
+    return following

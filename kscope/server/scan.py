@@ -1,0 +1,175 @@
+"""A JSON text in pieces, so that no call has to take all of it.
+
+Nothing here builds values. A piece is decoded by its reader, which finds out whether it is JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_MEGABYTE = 1024 * 1024
+# One call decodes this much at most: it holds the interpreter for a few milliseconds.
+_GUESSED = 256 * 1024
+_EXACT = 32 * 1024
+# An element of an array, such as a row. A stack of 65,536 characters may be 786 KiB of escapes.
+ELEMENT_BYTES = _MEGABYTE
+ELEMENT_VALUES = 4096
+_DEPTH = 16
+_NAME_BYTES = 4096
+_SPACES = 64 * 1024
+_TRIES = 4
+
+_SPACE = re.compile(rb"[ \t\n\r]*+")
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_SCALAR = re.compile(rb"[-+.0-9A-Za-z]++")
+# Strings are one token. The groups are: opened, closed, next, and a string without an end.
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|([\[{])|([\]}])|(,)|(")', re.DOTALL)
+_OPENED, _CLOSED, _NEXT, _ENDLESS = 1, 2, 3, 4
+_OBJECT, _STRING_START = ord("{"), ord('"')
+# The end of an element -> what follows it if another one does, and the end of the last.
+_BETWEEN = {
+    b"}": re.compile(rb"[ \t\n\r]*+,[ \t\n\r]*+\{"),
+    b'"': re.compile(rb'[ \t\n\r]*+,[ \t\n\r]*+"'),
+}
+_LAST = {b"}": re.compile(rb"\}[ \t\n\r]*+\]"), b'"': re.compile(rb'"[ \t\n\r]*+\]')}
+
+
+class NotJsonError(Exception):
+    """The text is not JSON in the part that begins at byte `at`; `detail` may say more."""
+
+    def __init__(self, at: int, detail: str = "") -> None:
+        super().__init__(at, detail)
+        self.at = at
+        self.detail = detail
+
+
+class TooLargeError(Exception):
+    """A value has more bytes, values or levels than any value of its place."""
+
+
+@dataclass
+class Cursor:
+    """A place in a text. Methods move it behind what they read; they raise NotJsonError."""
+
+    text: bytes | bytearray
+    at: int = 0
+
+    def peek(self) -> bytes:
+        """Return the next byte that is not a space, or nothing at the end."""
+        while True:
+            found = _SPACE.match(self.text, self.at, self.at + _SPACES)
+            self.at = found.end() if found else self.at
+            if not found or found.end() - found.start() < _SPACES:
+                return bytes(self.text[self.at : self.at + 1])
+
+    def take(self, expected: bytes) -> None:
+        if not self.has(expected):
+            raise NotJsonError(self.at)
+
+    def has(self, expected: bytes) -> bool:
+        found = self.peek() == expected
+        self.at += found
+        return found
+
+    def another(self, end: bytes) -> bool:
+        """Return whether a comma follows, rather than the end of the array or object."""
+        if self.has(b","):
+            return True
+        self.take(end)
+        return False
+
+    def name(self) -> bytes:
+        """Return a member's name as it is written. Raise TooLargeError."""
+        if self.peek() != b'"':
+            raise NotJsonError(self.at)
+        return self.value(_NAME_BYTES, 1)
+
+    def value(self, most_bytes: int, most_values: int) -> bytes:
+        """Return the text of the value that begins here. Raise TooLargeError."""
+        self.peek()
+        start, self.at = self.at, value_end(self.text, self.at, most_bytes, most_values)
+        return bytes(self.text[start : self.at])
+
+
+def value_end(text: bytes | bytearray, at: int, most_bytes: int, most_values: int) -> int:
+    """Return the place behind the value at `at`. Raise TooLargeError, NotJsonError."""
+    limit = min(len(text), at + most_bytes)
+    first = text[at : at + 1]
+    if first and first in b"[{":
+        return _nested_end(text, at, limit, most_values)
+    found = (_STRING if first == b'"' else _SCALAR).match(text, at, limit)
+    if found is None or (found.end() == limit < len(text) and first != b'"'):
+        raise _unfinished(text, limit, at)
+    return found.end()
+
+
+def _nested_end(text: bytes | bytearray, at: int, limit: int, most_values: int) -> int:
+    depth = values = 0
+    for token in _TOKEN.finditer(text, at, limit):
+        kind = token.lastindex
+        if kind == _OPENED:
+            depth += 1
+            values += 1
+        elif kind == _CLOSED:
+            depth -= 1
+            if not depth:
+                return token.end()
+        elif kind == _NEXT:
+            values += 1
+        elif kind == _ENDLESS:
+            break
+        if depth > _DEPTH or values > most_values:
+            raise TooLargeError
+    raise _unfinished(text, limit, at)
+
+
+def _unfinished(text: bytes | bytearray, limit: int, at: int) -> Exception:
+    return TooLargeError() if limit < len(text) else NotJsonError(at)
+
+
+def guessed_end(text: bytes | bytearray, at: int, closing: bytes) -> int | None:
+    """Guess quickly where an array's elements can be cut: behind an element, near 256 KiB.
+
+    Elements end with `closing`, and so may texts in them. A wrong guess leaves a string, an array
+    or an object unfinished, so that what was cut off is not JSON.
+    """
+    limit = min(len(text), at + _GUESSED)
+    last = text.find(closing + b"]", at, limit)
+    if last >= 0:
+        return last + 1
+    if limit == len(text) and (found := _LAST[closing].search(text, at)):
+        return found.start() + 1
+    for _ in range(_TRIES):
+        limit = text.rfind(closing, at, limit)
+        if limit < 0:
+            return None
+        if _BETWEEN[closing].match(text, limit + 1, limit + 1 + _SPACES):
+            return limit + 1
+    return None
+
+
+def exact_end(text: bytes | bytearray, at: int, _: bytes) -> int:
+    """Return the place behind the last whole element of an array within 32 KiB, one at least.
+
+    Raise TooLargeError for an element that no reader takes, NotJsonError.
+    """
+    cursor = Cursor(text, at)
+    end = at
+    while end == at or end - at < _EXACT:
+        try:
+            end = _element_end(cursor)
+        except (TooLargeError, NotJsonError):
+            # What is before it comes first.
+            if end == at:
+                raise
+            break
+        if not cursor.has(b","):
+            break
+    return end
+
+
+def _element_end(cursor: Cursor) -> int:
+    cursor.peek()
+    cursor.at = value_end(cursor.text, cursor.at, ELEMENT_BYTES, ELEMENT_VALUES)
+    return cursor.at
