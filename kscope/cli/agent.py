@@ -14,9 +14,9 @@ from kscope.agent.folded import Folded
 from kscope.agent.plan import Wishes, engine, probe_category
 from kscope.agent.recording import Recorder
 from kscope.cli import oneshot
+from kscope.cli.categories import warn
 from kscope.cli.probeflags import check_together, of_option, sending, targets
 from kscope.cli.probeplans import (
-    catalog_of,
     configured,
     named,
     settings_of,
@@ -24,6 +24,7 @@ from kscope.cli.probeplans import (
     wishes_for,
 )
 from kscope.cli.running import catch_signals, run, set_up_logging
+from kscope.declare.catalog import read_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,12 +38,15 @@ class ProbeGroup(click.Group):
     """A command for each category with a probe, its flags made from the category's options."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        catalog = catalog_of(settings_of(ctx.params.get("config")))
-        return sorted(c.table for c in catalog if c.probe)
+        reading = read_catalog(settings_of(ctx.params.get("config")).categories)
+        return sorted(c.table for c in reading.catalog if c.probe)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        catalog = catalog_of(settings_of(ctx.params.get("config")))
-        return probe_command(probe_category(catalog, cmd_name))
+        reading = read_catalog(settings_of(ctx.params.get("config")).categories)
+        if reading.catalog.get(cmd_name) is None:
+            # Its file may be one of the bad ones.
+            warn(reading.problems)
+        return probe_command(probe_category(reading.catalog, cmd_name))
 
 
 @click.group(cls=ProbeGroup, invoke_without_command=True)
@@ -62,7 +66,7 @@ def agent(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
         return
     set_up_logging(verbose=flags["verbose"])
     run(
-        lambda: configured(config, flags),
+        lambda before: configured(config, flags, before),
         catch_signals(until_eof=flags["until_eof"]),
         signature=lambda: signature(config),
     )
@@ -94,7 +98,7 @@ def _run_probe(category: Category, flags: dict[str, Any]) -> None:
     else:
         set_up_logging(verbose=flags["verbose"])
         caught = catch_signals(until_eof=flags["until_eof"])
-        run(lambda: named(category.table, config, flags), caught, flags["duration"])
+        run(lambda before: named(category.table, config, flags, before), caught, flags["duration"])
 
 
 def _one_shot(category: Category, wishes: Wishes, flags: Mapping[str, Any]) -> None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kscope.cli.categories import warn
 from kscope.config import MySQL, Settings, SQLite, chosen_settings
-from kscope.declare.catalog import load_catalog
+from kscope.declare.model import Catalog
 from kscope.errors import KscopeError
+from kscope.store.adoption import adopt_folders
 from kscope.store.open import check_there, engine_of
 from kscope.store.store import Store
 
@@ -63,13 +65,18 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def run_with_store(settings: Settings, work: Callable[[Store], Awaitable[None]]) -> None:
-    """Open the database, which must be there, migrate it, and do the work."""
+    """Open the database, which must be there, migrate it, and do the work.
+
+    A bad category file keeps its stored shape, as in a server.
+    """
     check_there(settings)
 
     async def run() -> None:
-        store = Store(engine_of(settings), load_catalog(settings.categories))
-        await store.open()
+        store = Store(engine_of(settings), Catalog(()))
+        await store.connect()
         try:
+            before = await store.remembered()
+            warn(await adopt_folders(settings.categories, before, store.adopt))
             await work(store)
         finally:
             await store.close()

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from kscope.agent.doctor import Verdict, examine
+from kscope.cli.categories import warn
 from kscope.client import read_token
 from kscope.config import check_probes, chosen_settings
-from kscope.declare.catalog import load_catalog
+from kscope.declare.catalog import read_catalog
 
 if TYPE_CHECKING:
     from kscope.agent.doctor import Finding
@@ -32,8 +33,11 @@ def doctor(config: Path | None, server: str | None, token_file: Path | None) -> 
     """
     chosen = chosen_settings(config)
     settings = chosen.agent
-    # An agent with this file would not start.
-    check_probes(settings, load_catalog(chosen.categories))
+    reading = read_catalog(chosen.categories)
+    warn(reading.problems)
+    # An agent with this file would not start. A probe may be unknown since its file is bad.
+    if not reading.problems:
+        check_probes(settings, reading.catalog)
     token = read_token(token_file or settings.token_file)
     failed = False
     for finding in examine(server or settings.server, token):

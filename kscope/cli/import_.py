@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kscope.cli.categories import good_catalog
 from kscope.client import Endpoint, read_token, timestamp
 from kscope.config import chosen_settings
-from kscope.declare.catalog import load_catalog
 from kscope.declare.columns import Storage
 from kscope.errors import KscopeError
 from kscope.readers.recording import FORMATS, STDIN, Recording
@@ -78,7 +78,7 @@ def import_(  # noqa: PLR0913 - one per option
     perf script | kscope import offcputime - --format perf
     """
     settings = chosen_settings(config)
-    catalog = load_catalog((*settings.categories, *categories))
+    catalog = good_catalog((*settings.categories, *categories))
     category = catalog.get(table)
     if category is None:
         names = ", ".join(each.table for each in catalog)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import click
 
 from kscope.cli.database import with_settings
 from kscope.config import Settings, SQLite
 from kscope.declare.catalog import load_catalog
+from kscope.store.alterations import Step
 from kscope.store.open import engine_of
 from kscope.store.store import Store
+
+if TYPE_CHECKING:
+    from kscope.store.migrate import Migration
 
 
 @click.command()
@@ -34,10 +39,14 @@ async def _migrate(settings: Settings, dry_run: bool, discard_sums: bool) -> lis
     store = Store(engine_of(settings), load_catalog(settings.categories))
     database = settings.database
     if dry_run and isinstance(database, SQLite) and not database.path.exists():
-        return [str(step) for step in store.plan_from_nothing().steps]
+        return _texts(store.plan_from_nothing())
     await store.engine.open()
     try:
         plan = store.plan_migration if dry_run else store.migrate
-        return [str(step) for step in (await plan(discard_sums=discard_sums)).steps]
+        return _texts(await plan(discard_sums=discard_sums))
     finally:
         await store.engine.close()
+
+
+def _texts(migration: Migration) -> list[str]:
+    return [str(step) for step in migration.steps if isinstance(step, Step)]

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from kscope.agent.agent import Delivery
 from kscope.agent.engines.base import Target
 from kscope.agent.health import TABLE as HEALTH
 from kscope.agent.plan import Wishes, live_plan, probe_category, replay_plan
+from kscope.cli.categories import good_catalog, warn
 from kscope.cli.probeflags import BUNDLED, dest
 from kscope.cli.running import Parts
 from kscope.client import read_token
 from kscope.config import DEFAULT_FILE, ProbeSettings, Settings, check_probes, chosen_settings
-from kscope.declare.catalog import BUILTIN, load_catalog
+from kscope.declare.catalog import BUILTIN, read_catalog
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
@@ -28,14 +32,16 @@ def settings_of(config: Path | None) -> Settings:
     return chosen_settings(Path(config) if config else None)
 
 
-def catalog_of(settings: Settings) -> Catalog:
-    return load_catalog(settings.categories)
-
-
-def configured(config: Path | None, flags: Mapping[str, Any]) -> Parts:
+def configured(
+    config: Path | None, flags: Mapping[str, Any], before: Catalog | None = None
+) -> Parts:
     """The probes that the configuration lists, and those of one's own categories."""
     settings = settings_of(config)
-    catalog = catalog_of(settings)
+    reading = read_catalog(settings.categories, before)
+    warn(reading.problems)
+    catalog = reading.catalog
+    if reading.problems:
+        settings = _without_unknown(settings, catalog)
     check_probes(settings.agent, catalog)
     hostname = flags["hostname"] or socket.gethostname()
     own = {name: ProbeSettings() for name in _own_probes(settings, catalog)}
@@ -52,21 +58,31 @@ def configured(config: Path | None, flags: Mapping[str, Any]) -> Parts:
         )
         for name, probe in {**own, **settings.agent.probes}.items()
     ]
-    return Parts(plans, _delivery(settings, flags, hostname), catalog.get(HEALTH))
+    return Parts(catalog, plans, _delivery(settings, flags, hostname), catalog.get(HEALTH))
 
 
-def named(name: str, config: Path | None, flags: Mapping[str, Any]) -> Parts:
+def named(
+    name: str, config: Path | None, flags: Mapping[str, Any], before: Catalog | None = None
+) -> Parts:
     """One probe, as its flags say."""
     settings = settings_of(config)
-    catalog = catalog_of(settings)
+    catalog = good_catalog(settings.categories, before)
     category = probe_category(catalog, name)
     wishes = wishes_for(category, settings, flags)
     if not flags["replay"]:
         delivery = _delivery(settings, flags, wishes.hostname)
-        return Parts([live_plan(category, wishes)], delivery, catalog.get(HEALTH))
+        return Parts(catalog, [live_plan(category, wishes)], delivery, catalog.get(HEALTH))
     path = None if flags["replay"] == BUNDLED else Path(flags["replay"])
     plan = replay_plan(category, path, wishes)
-    return Parts([plan], _delivery(settings, flags, plan.hostname), None)
+    return Parts(catalog, [plan], _delivery(settings, flags, plan.hostname), None)
+
+
+def _without_unknown(settings: Settings, catalog: Catalog) -> Settings:
+    """The file of a probe that is listed may be a bad one: the others run without it."""
+    probes = {name: probe for name, probe in settings.agent.probes.items() if catalog.get(name)}
+    for name in settings.agent.probes.keys() - probes.keys():
+        click.echo(f"warning: {name}: no good category file declares this probe", err=True)
+    return replace(settings, agent=replace(settings.agent, probes=probes))
 
 
 def signature(config: Path | None) -> list[tuple[str, int, int]]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from kscope.cli.categories import good_catalog
 from kscope.cli.source import Direct, Server
 from kscope.client import read_token
 from kscope.config import Settings, SQLite, load_settings
-from kscope.declare.catalog import load_catalog
 from kscope.errors import KscopeError
 from kscope.query import terminal
 from kscope.query.export.formats import STACKS, TABLES
@@ -155,4 +155,4 @@ def _source(
     settings = load_settings(config) if config else Settings()
     if sqlite:
         settings = replace(settings, database=SQLite(sqlite))
-    return Direct(settings, load_catalog(settings.categories))
+    return Direct(settings, good_catalog(settings.categories))

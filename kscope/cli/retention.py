@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kscope.cli.categories import good_catalog
 from kscope.cli.database import run_with_store, with_settings
-from kscope.declare.catalog import load_catalog
 from kscope.store import retention as removal
 from kscope.store import upkeep
 from kscope.store.open import open_to_read
@@ -43,7 +43,7 @@ def retention(*, settings: Settings, dry_run: bool) -> None:
 
 async def _tell(settings: Settings, now: int) -> None:
     """Say what the command would do. Sums that it would make first are taken as made."""
-    async with open_to_read(settings, load_catalog(settings.categories)) as store:
+    async with open_to_read(settings, good_catalog(settings.categories)) as store:
         await _print_due(store, await removal.expiries(store, now, as_if_summed=True))
         for table, ids in await removal.orphans(store):
             if ids:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kscope.agent.agent import Delivery
     from kscope.agent.runner import Plan
-    from kscope.declare.model import Category
+    from kscope.declare.model import Catalog, Category
 
     Signals = queue.SimpleQueue[int]
 
@@ -30,8 +30,9 @@ _LOOK_EVERY = 1.0  # seconds between looks at the files
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """All that an agent is made of."""
+    """All that an agent is made of, and the categories that were read for it."""
 
+    catalog: Catalog
     plans: Sequence[Plan]
     delivery: Delivery
     health_category: Category | None
@@ -41,17 +42,17 @@ class Parts:
 
 
 def run(
-    parts: Callable[[], Parts],
+    parts: Callable[[Catalog | None], Parts],
     caught: Signals,
     duration: float | None = None,
     signature: Callable[[], object] = lambda: None,
 ) -> None:
     """Until a signal says to end, or for `duration` seconds; SIGHUP reads everything again, as does
-    a change of `signature`.
+    a change of `signature`. `parts` gets the categories of before, which bad files keep.
     """
     # Taken before what it stands for is read: what changes while that goes on is seen afterwards.
     seen = signature()
-    made = parts()
+    made = parts(None)
     running = made.agent()
     running.start()
     end = float("inf")
@@ -61,7 +62,7 @@ def run(
     while (number := _next_signal(caught, end, signature, seen)) == signal.SIGHUP:
         seen = signature()
         try:
-            changed = parts()
+            changed = parts(made.catalog)
             running = _changed(running, made, changed)
             made = changed
             log.info("reloaded")

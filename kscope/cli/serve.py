@@ -10,7 +10,7 @@ import click
 
 from kscope.cli.database import with_settings
 from kscope.config import Address, Settings, check_probes, parse_address
-from kscope.declare.catalog import load_catalog
+from kscope.declare.catalog import read_catalog
 from kscope.errors import KscopeError
 from kscope.server.app import check_exposure
 from kscope.server.app import serve as run_server
@@ -50,9 +50,15 @@ def serve(  # noqa: PLR0913 - one per option
     if ingest:
         settings = replace(settings, ingest=_address("--ingest", ingest))
     check_exposure(settings, insecure=insecure)
-    catalog = load_catalog(settings.categories)
-    check_probes(settings.agent, catalog)
-    asyncio.run(run_server(settings, catalog, _announce))
+    _check_probes(settings)
+    asyncio.run(run_server(settings, _announce))
+
+
+def _check_probes(settings: Settings) -> None:
+    """A probe may be unknown since its file is bad: the server starts, and logs those problems."""
+    reading = read_catalog(settings.categories)
+    if not reading.problems:
+        check_probes(settings.agent, reading.catalog)
 
 
 def _address(option: str, text: str) -> Address:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from kscope.errors import DeclarationError, Problem
 from kscope.files import UnreadableError, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 BUILTIN = "builtin"
 MAX_FILES = 1000
@@ -56,6 +57,7 @@ def read_catalog(
     cannot be read keeps all of its categories. If two files declare one table, the file keeps it
     that has it in `previous`.
     """
+    before = _Before.of(previous)
     problems: list[Problem] = []
     found: list[Category] = []
     for folder in folders:
@@ -66,20 +68,21 @@ def read_catalog(
             reading = _read_file(file)
             full = len(problems) > _MAX_PROBLEMS
             problems += reading.problems[:1] if full else reading.problems
-            category = reading.category or _declared_in(str(file), previous)
+            category = reading.category or before.declared_in(str(file))
             found += [category] if category else []
         if listing.problems:
-            found += _unread(path, listing.files, previous)
+            found += before.unread(path, listing.files)
     chosen = _one_each(found, previous, problems)
     return CatalogReading(_sorted(chosen.values()), tuple(sorted(set(problems))))
 
 
 def without_files(catalog: Catalog, files: Collection[str], previous: Catalog) -> Catalog:
     """The catalog where these files still declare what they did in `previous`, if anything."""
+    before = _Before.of(previous)
     chosen = {c.table: c for c in catalog if c.file not in files}
     for category in catalog:
         if category.file in files:
-            held = _declared_in(category.file, previous) or previous.get(category.table)
+            held = before.declared_in(category.file) or previous.get(category.table)
             if held is not None:
                 chosen.setdefault(held.table, held)
     return _sorted(chosen.values())
@@ -120,17 +123,49 @@ def list_files(folder: Path) -> Listing:
     return Listing(tuple(files[:MAX_FILES]), problems)
 
 
+@dataclass(frozen=True)
+class _Before:
+    """Categories that were declared before, by the absolute path and by the name of their file.
+
+    A database keeps absolute paths, a command line names relative ones.
+    """
+
+    by_file: Mapping[str, Category] = field(default_factory=dict)
+    by_name: Mapping[str, Category | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, catalog: Catalog | None) -> _Before:
+        by_file = {_absolute(category.file): category for category in catalog or ()}
+        by_name: dict[str, Category | None] = {}
+        for path, category in by_file.items():
+            name = Path(path).name
+            by_name[name] = None if name in by_name else category
+        return cls(by_file, by_name)
+
+    def declared_in(self, file: str) -> Category | None:
+        """Return what the file declared, also if its folder has moved since."""
+        found = self.by_file.get(_absolute(file))
+        if found is None:
+            moved = self.by_name.get(Path(file).name)
+            found = moved if moved and not Path(moved.file).exists() else None
+        return replace(found, file=file) if found else None
+
+    def unread(self, folder: Path, files: Sequence[Path]) -> list[Category]:
+        """Return the folder's categories whose files were not read now."""
+        known = {_absolute(file) for file in files}
+        where = _absolute(folder)
+        of_folder = (path for path in self.by_file if str(Path(path).parent) == where)
+        return [self.by_file[path] for path in of_folder if path not in known]
+
+
+def _absolute(file: str | Path) -> str:
+    return os.path.abspath(file)  # noqa: PTH100 - as text, and without `..`
+
+
 def _no_folder(path: Path, error: OSError) -> Problem:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return Problem(str(path), 0, "", "there is no such folder of categories")
     return Problem(str(path), 0, "", f"the folder cannot be read: {error.strerror}")
-
-
-def _unread(folder: Path, files: Sequence[Path], previous: Catalog | None) -> list[Category]:
-    """The folder's categories of before whose files were not read now."""
-    known = {str(file) for file in files}
-    of_folder = (category for category in previous or () if Path(category.file).parent == folder)
-    return [category for category in of_folder if category.file not in known]
 
 
 def _one_each(
@@ -140,7 +175,8 @@ def _one_each(
     for category in found:
         held = previous.get(category.table) if previous else None
         other = chosen.get(category.table)
-        if other is None or (held and held.file == category.file != other.file):
+        had = held is not None and _absolute(held.file) == _absolute(category.file)
+        if other is None or (had and category.file != other.file):
             chosen[category.table] = category
     problems += [
         _twice(category, chosen[category.table])
@@ -165,10 +201,6 @@ def _read_file(file: Path) -> Reading:
     except UnreadableError as error:
         return Reading(None, (Problem(name, error.line, "", error.fault),))
     return read_category(text, name, file.resolve().parent.parent / "probes")
-
-
-def _declared_in(file: str, catalog: Catalog | None) -> Category | None:
-    return next((category for category in catalog or () if category.file == file), None)
 
 
 def _twice(category: Category, other: Category) -> Problem:

@@ -26,7 +26,6 @@ from kscope.server.body import Limits
 from kscope.server.encoding import Compress
 from kscope.server.ingest import Ingest
 from kscope.server.lanes import Lanes
-from kscope.server.live import LiveCatalog
 from kscope.server.metrics import CountAnswers, Metrics
 from kscope.server.patience import Patience
 from kscope.server.problems import HANDLERS
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import BaseRoute
 
-    from kscope.declare.model import Catalog
+    from kscope.server.live import LiveCatalog
     from kscope.store.store import Store
 
 # The read side's modules: each offers `routes`.
@@ -117,11 +116,7 @@ def check_exposure(settings: Settings, *, insecure: bool) -> None:
             )
 
 
-async def serve(
-    settings: Settings,
-    catalog: Catalog,
-    announce: Callable[[Address, Address], None],
-) -> None:
+async def serve(settings: Settings, announce: Callable[[Address, Address], None]) -> None:
     """Serve until SIGINT or SIGTERM; then finish what is under way, and close the database.
 
     `announce` is told the listeners' addresses (read, ingest) once both answer from the database.
@@ -138,7 +133,7 @@ async def serve(
         _stop_on_signals(list(listeners.values()))
         async with (
             _answering(listeners) as ended,
-            _running(settings, catalog, ended) as (store, live),
+            _running(settings, ended) as (store, live),
         ):
             metrics = Metrics()
             read_door.app = read_app(store, live, settings, metrics)
@@ -178,11 +173,10 @@ class _EndedError(Exception):
 
 @contextlib.asynccontextmanager
 async def _running(
-    settings: Settings, catalog: Catalog, ended: asyncio.Future[Any]
+    settings: Settings, ended: asyncio.Future[Any]
 ) -> AsyncIterator[tuple[Store, LiveCatalog]]:
-    store = await _opened(settings, catalog, ended)
+    store, live = await _opened(settings, ended)
     try:
-        live = LiveCatalog(settings.categories, store)
         tasks = [asyncio.create_task(live.watch()), asyncio.create_task(upkeep.run(store))]
         try:
             yield store, live
@@ -202,8 +196,8 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _opened(settings: Settings, catalog: Catalog, ended: asyncio.Future[Any]) -> Store:
-    opening = asyncio.create_task(patiently_opened(settings, catalog))
+async def _opened(settings: Settings, ended: asyncio.Future[Any]) -> tuple[Store, LiveCatalog]:
+    opening = asyncio.create_task(patiently_opened(settings))
     await asyncio.wait({opening, ended}, return_when=asyncio.FIRST_COMPLETED)
     if not opening.done():
         opening.cancel()

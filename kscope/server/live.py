@@ -8,12 +8,13 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from kscope.declare.catalog import folder_of, list_files, read_catalog, without_files
-from kscope.errors import DeclarationError, KscopeError, Problem
+from kscope.declare.catalog import folder_of, list_files, read_catalog
+from kscope.errors import KscopeError, Problem
 from kscope.server.decode import Decoder
+from kscope.store.adoption import adopt_good
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from kscope.declare.model import Catalog, Category
@@ -44,6 +45,14 @@ class LiveCatalog:
     def catalog(self) -> Catalog:
         return self._store.catalog
 
+    async def begin(self) -> None:
+        """Adopt all good files. A bad one keeps the shape that the database remembers of it.
+
+        Raises StoreError.
+        """
+        before = await self._store.remembered()
+        self._tell(await self._take_up(before, self._adopt))
+
     async def watch(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
@@ -73,7 +82,7 @@ class LiveCatalog:
         try:
             now = await asyncio.to_thread(signature, self._folders)
             if now != self._seen:
-                problems = await self._take_up()
+                problems = await self._take_up(self.catalog, self._adopt_changed)
                 self._seen = now
                 self._tell(problems)
         except KscopeError as error:
@@ -87,29 +96,21 @@ class LiveCatalog:
                 log.exception("the categories could not be taken up")
             self._tell((unexpected,))
 
-    async def _take_up(self) -> tuple[Problem, ...]:
-        before = self.catalog
+    async def _take_up(
+        self, before: Catalog, adopt: Callable[[Catalog], Awaitable[None]]
+    ) -> tuple[Problem, ...]:
         reading = await asyncio.to_thread(read_catalog, self._folders, before)
-        problems = {*reading.problems}
-        try:
-            await self._adopt(reading.catalog)
-        except DeclarationError as error:
-            problems |= {*error.problems}
-            # The files that would lose data stay as they were; the others need not wait for them.
-            kept = without_files(reading.catalog, {p.file for p in error.problems}, before)
-            try:
-                await self._adopt(kept)
-            except DeclarationError as other:
-                problems |= {*other.problems}
-        return tuple(sorted(problems))
+        return await adopt_good(reading.catalog, reading.problems, before, adopt)
+
+    async def _adopt_changed(self, catalog: Catalog) -> None:
+        if _identity(catalog) != _identity(self.catalog):
+            await self._adopt(catalog)
 
     async def _adopt(self, catalog: Catalog) -> None:
-        if _identity(catalog) == _identity(self.catalog):
-            return
         decoder = Decoder.of(catalog)
         await self._store.adopt(catalog)
         self.decoder = decoder
-        log.info("categories: %s", ", ".join(category.table for category in catalog))
+        log.info("categories: %s", ", ".join(category.table for category in catalog) or "none")
 
     def _problem(self, message: str) -> Problem:
         return Problem(", ".join(map(str, self._folders)), 0, "", message)

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse
 
+from kscope.declare.model import Catalog
+from kscope.server.live import LiveCatalog
 from kscope.server.problems import problem
 from kscope.store.base import StoreAway, StoreBusy
-from kscope.store.open import open_store
+from kscope.store.open import engine_of
+from kscope.store.store import Store
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from kscope.config import Settings
-    from kscope.declare.model import Catalog
-    from kscope.store.store import Store
 
 _FIRST_PAUSE = 1
 _LONGEST_PAUSE = 15
@@ -35,16 +36,28 @@ class Door:
         await self.app(scope, receive, send)
 
 
-async def patiently_opened(settings: Settings, catalog: Catalog) -> Store:
+async def patiently_opened(settings: Settings) -> tuple[Store, LiveCatalog]:
     """Ask until the database answers: it may start later than we do. Raises what is final."""
     pause = _FIRST_PAUSE
     while True:
         try:
-            return await open_store(settings, catalog)
+            return await _opened(settings)
         except (StoreAway, StoreBusy) as error:
             log.warning("%s; asked again in %d s", error, pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _opened(settings: Settings) -> tuple[Store, LiveCatalog]:
+    store = Store(engine_of(settings), Catalog(()), settings.query_deadline)
+    await store.connect()
+    try:
+        live = LiveCatalog(settings.categories, store)
+        await live.begin()
+    except BaseException:
+        await store.close()
+        raise
+    return store, live
 
 
 async def _later(scope: Scope, receive: Receive, send: Send) -> None:

@@ -14,7 +14,7 @@ from kscope.store.encode import encode
 from kscope.store.interning import text_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from kscope.declare.model import Column
     from kscope.store.engine import Relation
@@ -22,13 +22,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """One statement. `default` is the text that `{default}` stands for, by its id."""
+    """One statement. `default` is the text that `{default}` stands for, by its id.
+
+    If `empty` names tables, they must not have rows when the statement runs.
+    """
 
     text: str
     default: str | None = None
+    empty: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.text.replace("{default}", f"(id of {self.default!r})")
+
+
+@dataclass(frozen=True)
+class Note:
+    """A row of kscope_meta to write between two statements."""
+
+    name: str
+    value: str
 
 
 def addition(
@@ -64,6 +76,23 @@ def addition(
     yield Step(_text(multiplied.where(stored.is_(None)), dialect))
     kind = f"{_name(column, dialect)} {_kind(table, column, dialect)}"
     yield Step(f"{_alter(table, dialect)} MODIFY COLUMN {kind} {default}")
+
+
+def removal(tables: Sequence[str], dialect: sa.engine.Dialect) -> Iterator[Step]:
+    """Drop tables, which must be empty. A writer that comes between finds no table, and retries.
+
+    SQLite does all of it in one transaction. MySQL commits each statement, so it locks them.
+    """
+    names = [dialect.identifier_preparer.quote(name) for name in tables]
+    if not names:
+        return
+    if dialect.name == "sqlite":
+        for table, name in zip(tables, names, strict=True):
+            yield Step(f"DROP TABLE {name}", empty=(table,))
+        return
+    yield Step(f"LOCK TABLES {', '.join(f'{name} WRITE' for name in names)}")
+    yield Step(f"DROP TABLE {', '.join(names)}", empty=tuple(tables))
+    yield Step("UNLOCK TABLES")
 
 
 def indexes(table: sa.Table, held: Relation, dialect: sa.engine.Dialect) -> Iterator[Step]:

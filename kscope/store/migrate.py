@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -14,14 +14,14 @@ from kscope.declare.columns import Storage
 from kscope.errors import DeclarationError, Problem
 from kscope.generate.ddl import table_statements, view_statements
 from kscope.generate.tables import bucket_name
-from kscope.store import levels, notes
-from kscope.store.alterations import Step, addition, indexes
-from kscope.store.base import StoreError
+from kscope.store import levels, notes, shapes
+from kscope.store.alterations import Note, Step, addition, indexes, removal
+from kscope.store.base import StoreBusy, StoreError
 from kscope.store.interning import text_hash, today
 from kscope.store.planner import SECOND, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from kscope.declare.model import Category
     from kscope.generate.tables import CategoryTables, Schema
@@ -35,9 +35,6 @@ LAYOUT = 1
 # LAYOUT, and adds the steps here.
 UPGRADES: Mapping[int, Upgrade] = {}
 
-# What a column may become without a stored value losing its meaning.
-_WIDENINGS = {("label", "string"), ("string", "label"), ("ip", "string"), ("ip", "label")}
-
 
 @dataclass(frozen=True)
 class Migration:
@@ -47,19 +44,23 @@ class Migration:
     more, see notes.is_current. That a view was made is noted once it is.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[Step | Note, ...]
     before: Mapping[str, str]
     after: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Held:
-    """What a database holds. `oldest` is of each rollup table the time of its first sum."""
+    """What a database holds. `oldest` is of each rollup table the time of its first sum.
+
+    `vacant` names the categories of which no table has a row: they may change in any way.
+    """
 
     relations: Mapping[str, Relation] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     progress: Mapping[ProgressKey, Progress] = field(default_factory=dict)
     oldest: Mapping[str, int | None] = field(default_factory=dict)
+    vacant: frozenset[str] = frozenset()
 
 
 async def held(session: Session, schema: Schema) -> Held:
@@ -80,6 +81,18 @@ async def held(session: Session, schema: Schema) -> Held:
     )
 
 
+async def planned(
+    session: Session, schema: Schema, dialect: sa.engine.Dialect, *, discard_sums: bool = False
+) -> Migration:
+    """Compare with the database, and plan; see plan. Tables without rows may change in any way."""
+    found = await held(session, schema)
+    try:
+        return plan(schema, found, dialect, discard_sums=discard_sums)
+    except DeclarationError:
+        found = replace(found, vacant=await _vacant(session, schema, found.relations))
+        return plan(schema, found, dialect, discard_sums=discard_sums)
+
+
 def plan(
     schema: Schema, found: Held, dialect: sa.engine.Dialect, *, discard_sums: bool = False
 ) -> Migration:
@@ -87,20 +100,26 @@ def plan(
 
     With `discard_sums` a level that is no longer declared goes, whatever it alone holds.
     """
-    steps = _layout_steps(schema, found, dialect)
+    steps: list[Step | Note] = [*_layout_steps(schema, found, dialect)]
     declared: dict[str, str] = {}
     made = {"layout": str(LAYOUT)}
     problems: list[Problem] = []
     for table in schema.dictionaries.tables:
         steps += _creation(table, found, dialect)
     for tables in schema.categories.values():
-        problems += _losses(tables, found)
-        if not discard_sums:
-            problems += _lost_sums(tables, found)
-        steps += _category_steps(tables, found, dialect, problems)
-        name = notes.category_note(tables.category.table)
-        declared[name] = json.dumps(notes.declared(tables.category))
+        category = tables.category
+        note = notes.category_note(category.table), json.dumps(notes.declared(category))
+        losses = [*_losses(tables, found), *([] if discard_sums else _lost_sums(tables, found))]
+        changes = _category_steps(tables, found, dialect, losses)
+        if losses and category.table in found.vacant:
+            steps += _recreation(tables, found, dialect, Note(*note))
+        else:
+            steps += changes
+            problems += losses
+            declared |= dict([note])
+        problems += _foreign(tables, found)
         made[_view_note(tables)] = _digest(tables, dialect)
+        made[shapes.shape_note(category.table)] = shapes.shape(category)
     if problems:
         raise DeclarationError(problems)
     new = {name: value for name, value in declared.items() if found.notes.get(name) != value}
@@ -113,6 +132,11 @@ async def apply(session: Session, schema: Schema, migration: Migration) -> None:
     for name, value in migration.before.items():
         await notes.write(session, schema, name, value)
     for step in migration.steps:
+        if isinstance(step, Note):
+            await notes.write(session, schema, step.name, step.value)
+            continue
+        if not await _are_empty(session, step.empty):
+            raise StoreBusy(f"rows came to {step.empty[0]} while it was to change: try again")
         text = step.text
         if step.default is not None:
             text = text.replace("{default}", str(await _string_id(session, schema, step.default)))
@@ -121,6 +145,31 @@ async def apply(session: Session, schema: Schema, migration: Migration) -> None:
         await notes.write(session, schema, name, value)
     await _store_default_stacks(session, schema)
     await levels.begin(session, schema)
+
+
+async def _vacant(
+    session: Session, schema: Schema, relations: Mapping[str, Relation]
+) -> frozenset[str]:
+    vacant = set()
+    for name, tables in schema.categories.items():
+        if await _are_empty(session, _tables_held(tables, relations)):
+            vacant.add(name)
+    return frozenset(vacant)
+
+
+async def _are_empty(session: Session, tables: Iterable[str]) -> bool:
+    for name in tables:
+        any_row: sa.Select[Any] = (
+            sa.select(sa.literal_column("1")).select_from(sa.table(name)).limit(1)
+        )
+        if await session.fetch(any_row):
+            return False
+    return True
+
+
+def _tables_held(tables: CategoryTables, relations: Mapping[str, Relation]) -> list[str]:
+    names = [str(tables.rows.name), *levels.levels_held(tables.category.table, relations)]
+    return [name for name in names if name in relations]
 
 
 def _layout_steps(schema: Schema, found: Held, dialect: sa.engine.Dialect) -> list[Step]:
@@ -159,15 +208,19 @@ def _losses(tables: CategoryTables, found: Held) -> Iterator[Problem]:
         if column is None:
             message = (
                 f"column '{name}' is in the database and no longer declared: put it back, or"
-                " declare the new shape under another table name"
+                f" drop its values with `kscope migrate --drop {category.table}.{name}`"
             )
             yield Problem(category.file, category.line, "columns", message)
-        elif column.type.name != kind and (kind, column.type.name) not in _WIDENINGS:
+        elif not notes.can_hold(kind, column.type.name):
             message = (
                 f"column '{name}' is stored as {kind} and cannot become {column.type.name}:"
                 " give the new column another name"
             )
             yield Problem(category.file, column.line, "columns", message)
+
+
+def _foreign(tables: CategoryTables, found: Held) -> Iterator[Problem]:
+    category = tables.category
     relation = found.relations.get(category.table)
     if relation is not None and not relation.is_view:
         message = (
@@ -214,6 +267,23 @@ def _category_steps(
     if is_new or category.table not in found.relations:
         steps += [Step(text) for text in view_statements(tables, dialect)]
     return steps
+
+
+def _recreation(
+    tables: CategoryTables, found: Held, dialect: sa.engine.Dialect, note: Note
+) -> Iterator[Step | Note]:
+    """Drop the category's tables, which are empty, and make them as they are declared now.
+
+    The note is written when there is no table: at any other time it would contradict one.
+    """
+    yield Step(f"DROP VIEW IF EXISTS {dialect.identifier_preparer.quote(tables.category.table)}")
+    yield from removal(_tables_held(tables, found.relations), dialect)
+    for bucket in levels.undeclared(tables, found.relations).values():
+        yield levels.forgetting(tables.category.table, bucket, dialect)
+    yield note
+    for table in (tables.rows, *(level.table for level in tables.rollups)):
+        yield from (Step(text) for text in table_statements(table, dialect))
+    yield from (Step(text) for text in view_statements(tables, dialect))
 
 
 def _level_removals(

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from kscope.declare.model import Category
     from kscope.generate.tables import Schema
     from kscope.store.engine import Session
 
 _CATEGORY = "category "
+# What a column may become without a stored value losing its meaning.
+_WIDENINGS = {("label", "string"), ("string", "label"), ("ip", "string"), ("ip", "label")}
 
 
 async def notes(session: Session, schema: Schema) -> dict[str, str]:
@@ -56,3 +58,25 @@ async def is_current(session: Session, schema: Schema, category: Category) -> bo
     select = sa.select(meta.c.value).where(meta.c.name == category_note(category.table))
     rows = await session.fetch(select)
     return bool(rows) and json.loads(rows[0][0]) == declared(category)
+
+
+def can_hold(stored: str, declared: str) -> bool:
+    """Return whether values of the stored type mean the same as the declared type."""
+    return stored == declared or (stored, declared) in _WIDENINGS
+
+
+async def contradicted(
+    session: Session, schema: Schema, written: Iterable[Category]
+) -> Category | None:
+    """Return a category of which a column has another type now, if there is one.
+
+    A column that only one side knows is no contradiction: it has a default.
+    """
+    by_note = {category_note(category.table): category for category in written}
+    meta = schema.dictionaries.meta
+    select = sa.select(meta.c.name, meta.c.value).where(meta.c.name.in_(sorted(by_note)))
+    for name, value in await session.fetch(select):
+        mine, noted = declared(by_note[name]), json.loads(value)
+        if any(not can_hold(mine[each], noted.get(each, mine[each])) for each in mine):
+            return by_note[name]
+    return None

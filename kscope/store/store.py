@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kscope.declare.model import Catalog
 from kscope.generate import ddl
 from kscope.generate.tables import schema as schema_of
-from kscope.store.migrate import Held, Migration, apply, held, plan
+from kscope.store import notes, shapes
+from kscope.store.migrate import Held, Migration, apply, plan, planned
 from kscope.store.reader import DEADLINE, SqlReader
 from kscope.store.writer import GroupWriter
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from kscope.declare.model import Catalog
     from kscope.generate.tables import Schema
     from kscope.store.engine import Engine
 
@@ -36,12 +37,16 @@ class Store:
 
     async def open(self) -> None:
         """Connect and bring the database up to the catalog; raises before anything is served."""
-        await self.engine.open()
+        await self.connect()
         try:
             await self.adopt(self._catalog)
         except BaseException:
-            await self.engine.close()
+            await self.close()
             raise
+
+    async def connect(self) -> None:
+        """Connect only: the caller adopts a catalog before rows arrive."""
+        await self.engine.open()
         self.writer.start()
 
     async def close(self) -> None:
@@ -58,14 +63,22 @@ class Store:
         await self._migrate_to(schema)
         self._catalog, self._schema = catalog, schema
 
+    async def remembered(self) -> Catalog:
+        """Return the categories as this database was last used with."""
+        async with self.engine.snapshot(DEADLINE) as session:
+            relations = await session.relations()
+            if self._schema.dictionaries.meta.name not in relations:
+                return Catalog(())
+            found = await notes.notes(session, self._schema)
+        return shapes.stored_catalog(found, relations)
+
     async def migrate(self, *, discard_sums: bool = False) -> Migration:
         """Bring the database up to the catalog; gives what was done. See migrate.plan."""
         return await self._migrate_to(self._schema, discard_sums=discard_sums)
 
     async def plan_migration(self, *, discard_sums: bool = False) -> Migration:
         async with self.engine.snapshot(DEADLINE) as session:
-            found = await held(session, self._schema)
-        return plan(self._schema, found, self._ddl, discard_sums=discard_sums)
+            return await planned(session, self._schema, self._ddl, discard_sums=discard_sums)
 
     def plan_from_nothing(self) -> Migration:
         return plan(self._schema, Held(), self._ddl)
@@ -76,7 +89,6 @@ class Store:
 
     async def _migrate_to(self, schema: Schema, *, discard_sums: bool = False) -> Migration:
         async with self.engine.migration() as session:
-            found = await held(session, schema)
-            migration = plan(schema, found, self._ddl, discard_sums=discard_sums)
+            migration = await planned(session, schema, self._ddl, discard_sums=discard_sums)
             await apply(session, schema, migration)
         return migration

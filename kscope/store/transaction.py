@@ -14,7 +14,7 @@ from kscope.declare.columns import Storage
 from kscope.store.base import Batch, StaleDeclaration, Stored, TableRows
 from kscope.store.compact import Late, note
 from kscope.store.interning import Known, text_hash, today
-from kscope.store.notes import is_current
+from kscope.store.notes import contradicted, is_current
 from kscope.store.statements import BulkInsert, bulk_insert
 from kscope.store.sums import Columns, summed
 
@@ -77,6 +77,7 @@ class Transaction:
             rows = _merged(tables, pieces, ids)
             await self._store_rows(tables.rows, rows)
             await self._store_late(tables, rows, closed)
+        await self._check_types(fresh)
         await self._note(fresh)
         return answers
 
@@ -179,6 +180,20 @@ class Transaction:
         if tables is None or any(piece.category != tables.category for piece in pieces):
             raise StaleDeclaration(f"the declaration of {table} has just changed: send again")
         return tables
+
+    async def _check_types(self, batches: list[Batch]) -> None:
+        """Refuse rows of a table that another server has made again with other types.
+
+        After the rows: from then on the table stays as it is until the commit.
+        """
+        written = {rows.category.table: rows.category for b in batches for rows in b.tables}
+        if written and (
+            changed := await contradicted(self._session, self._schema, written.values())
+        ):
+            raise StaleDeclaration(
+                f"the declaration of {changed.table} has changed on another server: update the"
+                " categories of this one"
+            )
 
     async def _store_rows(self, table: sa.Table, rows: Columns) -> None:
         count = len(next(iter(rows.values())))

@@ -171,9 +171,9 @@ class GroupWriter:
         raise AssertionError
 
     async def _store_once(self, batches: list[Batch]) -> list[Stored]:
-        schema = self._schema()
         async with self._engine.transaction() as session:
-            transaction = Transaction(session, schema, self.known, self.next_seq)
+            # Now, not before: a migration may have run while this waited for its turn.
+            transaction = Transaction(session, self._schema(), self.known, self.next_seq)
             answers = await transaction.store(batches)
         self.known.strings.add(transaction.new_strings)
         self.known.stacks.add(transaction.new_stacks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from kscope.cli import cli
 from kscope.declare.catalog import load_catalog
 from kscope.declare.options import option_value
 from kscope.errors import DeclarationError
+from tests.serving import kscope
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,3 +149,31 @@ def test_a_length_of_time_may_carry_its_unit(given: object, us: int) -> None:
     assert category
     assert category.probe
     assert option_value(category.probe.options[0], given) == us
+
+
+def test_a_bad_category_file_costs_no_other_probe(tmp_path: Path) -> None:
+    """The agent and the doctor name the mistake, and work with the good files."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/foo.yaml").write_text("table: [foo")
+    config = tmp_path / "kernelscope.yaml"
+    config.write_text("categories: [builtin, mine]\nagent: {probes: {foo: {}}}\n")
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(kscope(*arguments), capture_output=True, text=True, check=False)
+
+    bad = f"{tmp_path}/mine/foo.yaml:1: not YAML"
+    shown = run("agent", "--config", config, "offcputime", "--help")
+    assert shown.returncode == 0
+    named = run("agent", "--config", config, "foo")
+    assert bad in named.stderr
+    assert "'foo' is not a category" in named.stderr
+    assert named.returncode != 0
+    configured = run("agent", "--config", config)
+    assert bad in configured.stderr
+    assert "foo: no good category file declares this probe" in configured.stderr
+    assert "Traceback" not in configured.stderr
+    examined = run("doctor", "--config", config, "--server", "http://127.0.0.1:9")
+    assert bad in examined.stderr
+    assert "kernel" in examined.stdout
+    generated = run("generate", "--categories", tmp_path / "mine", "--output", tmp_path / "out")
+    assert generated.returncode == 2

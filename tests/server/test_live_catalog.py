@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.databases import Database, scalar
-from tests.serving import ROOT, Serving, serving, start, stop
+from tests.serving import ROOT, Serving, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,18 +148,6 @@ def test_a_table_stays_with_the_file_that_declared_it(on_sqlite: Serving, folder
     found = on_sqlite.get("/api/v1/categories").json()["categories"]
     (locks,) = (category for category in found if category["table"] == "locks")
     assert "n" not in [column["name"] for column in locks["columns"]]
-
-
-def test_a_start_that_would_lose_data_fails(
-    tmp_path: Path, folder: Path, database: Database
-) -> None:
-    """Before anything is served, with the file and line, exit code 2."""
-    (folder / "locks.yaml").write_text(FILE)
-    server = start(tmp_path, [*database.options, "--categories", folder])
-    stop(server)
-    (folder / "locks.yaml").write_text(FILE.replace("elapsed", "string"))
-    with pytest.raises(AssertionError, match=r"locks.yaml:4: columns: column 'waited'"):
-        start(tmp_path, [*database.options, "--categories", folder])
 
 
 def test_the_packaged_categories_are_there_by_default(server: Serving) -> None:

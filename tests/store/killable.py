@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.catalog import load_catalog
 from kscope.errors import KscopeError
 from kscope.server import app
 from kscope.store import compact, mysql, retention, rollup, sqlite, store, upkeep, writer
@@ -91,8 +90,7 @@ def run(settings: Settings, log: Path, phase: str, shared: Any) -> None:
             await asyncio.sleep(0)
 
     upkeep.run = housekeeping  # type: ignore[assignment]
-    catalog = load_catalog(settings.categories)
-    asyncio.run(app.serve(settings, catalog, lambda *_: None))
+    asyncio.run(app.serve(settings, lambda *_: None))
 
 
 def _watch(death: Death) -> None:

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from kscope.declare.model import Catalog
 from kscope.errors import DeclarationError
 from kscope.query.names import labels
-from kscope.store import rollup, upkeep
-from kscope.store.base import StaleDeclaration
+from kscope.store import migrate, rollup, upkeep
+from kscope.store.base import Batch, StaleDeclaration, StoreBusy, TableRows
 from kscope.store.encode import histogram_counts
+from kscope.store.interning import text_hash
 from kscope.store.open import engine_of
 from kscope.store.planner import SECOND
 from kscope.store.store import Store
@@ -22,6 +23,7 @@ from tests.databases import MariaDBDatabase, SQLiteFile, scalar
 from tests.store.opened import WAITS, batch, category, opened, settings, totals
 
 if TYPE_CHECKING:
+    from kscope.declare.model import Column
     from tests.databases import Database
     from tests.mariadb import MariaDB
 
@@ -224,6 +226,112 @@ def test_what_a_row_of_the_future_names_is_kept(database: Database) -> None:
             await store.writer.write(batch(kept, [row(now, "ahead")]))
             (days,) = await store.reader.fetch(sa.select(sa.func.min(dictionaries.string.c.day)))
             assert days[0] == ahead // DAY
+
+    asyncio.run(run())
+
+
+CHANGES = {
+    "another type": WAITS.replace("pid, type: int", "pid, type: string"),
+    "a column less": WAITS.replace("  - {name: pid, type: int}\n", ""),
+    "a column more": f"{WAITS}  - {{name: n, type: count}}\n",
+    "another order": WAITS.replace("  - {name: pid, type: int}\n", "").replace(
+        "columns:\n", "columns:\n  - {name: pid, type: int}\n"
+    ),
+    "all other columns": "table: waits\ncolumns:\n  - {name: n, type: count}\n",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_table_without_rows_changes_in_any_way(database: Database, change: str) -> None:
+    """Its sums and its view change with it, and it takes rows of the new shape."""
+    old, new = category(f"{WAITS}{AGES}"), category(f"{CHANGES[change]}rollup: {{1h: 20d}}\n")
+
+    async def run() -> None:
+        async with opened(database, old):
+            pass
+        async with opened(database, new) as store:
+            assert not (await store.plan_migration()).steps
+            tables = store.schema.categories["waits"]
+            values = [[T0], ["h"], *([_value(column)] for column in new.columns)]
+            stacks = {text_hash("a"): "a"}
+            await store.writer.write(Batch(b"", [TableRows(new, values)], stacks))
+            await upkeep.roll_up(store, T0 + 3 * DAY)
+            count = sa.select(sa.func.sum(tables.rollups[0].table.c.kscope_rows))
+            assert (await store.reader.fetch(count))[0][0] == 1
+        assert scalar(database, "SELECT count(*) FROM waits") == 1
+
+    asyncio.run(run())
+
+
+def _value(column: Column) -> Any:
+    if column.type.name == "stack":
+        return text_hash("a")
+    return {"string": "x", "histogram": "2:1"}.get(column.type.name, 1)
+
+
+def test_a_table_with_only_sums_is_not_without_rows(database: Database) -> None:
+    """Rows go at their age, their sums stay: a change that would lose them is refused."""
+    old = category(f"{WAITS}retention: 2d\nrollup: {{1h: 20d}}\n")
+    new = category(WAITS.replace("elapsed, type: elapsed", "elapsed, type: string"))
+
+    async def run() -> None:
+        async with opened(database, old) as store:
+            await store.writer.write(batch(old, [row(T0)]))
+            await upkeep.roll_up(store, T0 + 6 * DAY)
+            await upkeep.retain(store, T0 + 6 * DAY)
+            assert await totals(store, T0, T0 + DAY) == {"p": (1, 10)}
+        with pytest.raises(DeclarationError, match="cannot become string"):
+            async with opened(database, new):
+                pass
+        async with opened(database, old) as store:
+            assert await totals(store, T0, T0 + DAY) == {"p": (1, 10)}
+
+    asyncio.run(run())
+
+
+def test_a_row_that_comes_while_its_table_changes_is_not_lost(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It arrives after the table was found empty: the change is put off, then refused."""
+    old = category()
+    new = category(WAITS.replace("elapsed, type: elapsed", "elapsed, type: string"))
+
+    async def late(*given: Any) -> frozenset[str]:
+        found = await vacant(*given)
+        session = given[0]
+        await session.run(
+            "INSERT INTO kscope_rows_waits (time, seq, hostname, process, pid, stack, elapsed,"
+            " sizes) VALUES (1, 1, 1, 1, 1, 1, 1, '')"
+        )
+        return found
+
+    vacant = migrate._vacant
+
+    async def run() -> None:
+        async with opened(database, old):
+            pass
+        monkeypatch.setattr(migrate, "_vacant", late)
+        with pytest.raises(StoreBusy, match="rows came to kscope_rows_waits"):
+            async with opened(database, new):
+                pass
+        monkeypatch.setattr(migrate, "_vacant", vacant)
+        async with opened(database, old) as store:
+            await store.writer.write(batch(old, [row(T0)]))
+        assert scalar(database, "SELECT sum(elapsed) FROM waits") >= 10
+
+    asyncio.run(run())
+
+
+def test_a_server_with_the_old_types_writes_none_of_them(database: Database) -> None:
+    """Another server made the empty table again: a number must not be read as a string's id."""
+    old = category()
+    new = category(WAITS.replace("elapsed, type: elapsed", "elapsed, type: string"))
+
+    async def run() -> None:
+        async with opened(database, old) as behind, opened(database, new):
+            with pytest.raises(StaleDeclaration, match="has changed on another server"):
+                await behind.writer.write(batch(old, [row(T0)]))
+        assert scalar(database, "SELECT count(*) FROM waits") == 0
 
     asyncio.run(run())
 

@@ -53,6 +53,9 @@ def test_migrate_shows_and_does_the_same(database: Database, tmp_path: Path) -> 
     assert "(id of 'x')" in shown
     run("migrate", *options)
     assert run("migrate", *options) == ""
+    database.run(
+        "INSERT INTO kscope_rows_locks (time, seq, hostname, mutex, mode) VALUES (1, 1, 1, 1, 1)"
+    )
     file.write_text("table: locks\ncolumns:\n  - {name: mutex, type: int}\n")
     refused = run("migrate", "--dry-run", *options, code=2)
     assert f"{file}:3: columns: column 'mutex' is stored as string and cannot" in refused

@@ -1,0 +1,31 @@
+"""The categories of a command that does its work with the good ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kscope.declare.catalog import read_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from kscope.declare.model import Catalog
+    from kscope.errors import Problem
+
+
+def good_catalog(folders: Sequence[str | Path], before: Catalog | None = None) -> Catalog:
+    """Return the categories of all good files; the problems of the others go to standard error.
+
+    A file that has become bad keeps the category that it has in `before`.
+    """
+    reading = read_catalog(folders, before)
+    warn(reading.problems)
+    return reading.catalog
+
+
+def warn(problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        click.echo(f"warning: {problem}", err=True)

@@ -1,0 +1,57 @@
+"""Folders of category files -> the categories that a store uses: all good ones, always."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kscope.declare.catalog import read_catalog, without_files
+from kscope.declare.model import Catalog
+from kscope.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from kscope.errors import Problem
+
+
+async def adopt_good(
+    catalog: Catalog,
+    problems: Sequence[Problem],
+    before: Catalog,
+    adopt: Callable[[Catalog], Awaitable[None]],
+) -> tuple[Problem, ...]:
+    """Adopt what the database accepts of the catalog, and return all problems, sorted.
+
+    A category whose change is refused keeps what it was in `before`. One that even so is refused is
+    left out. Raises StoreError.
+    """
+    found = {*problems}
+    while True:
+        try:
+            await adopt(catalog)
+        except DeclarationError as error:
+            found |= {*error.problems}
+            catalog = _without(catalog, {problem.file for problem in error.problems}, before)
+        else:
+            return tuple(sorted(found))
+
+
+async def adopt_folders(
+    folders: Sequence[str | Path],
+    before: Catalog,
+    adopt: Callable[[Catalog], Awaitable[None]],
+) -> tuple[Problem, ...]:
+    """Read the folders, and adopt all that is good in them; see adopt_good."""
+    reading = read_catalog(folders, before)
+    return await adopt_good(reading.catalog, reading.problems, before, adopt)
+
+
+def _without(catalog: Catalog, files: set[str], before: Catalog) -> Catalog:
+    kept = without_files(catalog, files, before)
+    if kept != catalog:
+        return kept
+    left = Catalog(tuple(category for category in catalog if category.file not in files))
+    if left == catalog:
+        raise AssertionError(f"no category is in {', '.join(sorted(files))}")
+    return left
