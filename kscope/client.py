@@ -101,6 +101,10 @@ class Endpoint:
         """Whether a server is there and well, whoever asks."""
         return self._try("GET", "/healthz", b"", self._headers)
 
+    def metrics(self) -> Answer:
+        """What the server counts; the start of it, if it is long."""
+        return self._try("GET", "/metrics", b"", self._headers)
+
     def post(self, body: bytes, encoding: str, key: str) -> Answer:
         """Send a request body; the server stores what comes twice under one `key` once."""
         headers = {**self._headers, "Content-Type": "application/json", "Idempotency-Key": key}

@@ -90,7 +90,10 @@ class AgentSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Paths in the file are relative to the file. Sizes are in bytes, times in seconds."""
+    """Paths in the file are relative to the file. Sizes are in bytes, times in seconds.
+
+    Connections are counted for each listener; None stands for as many as there may be open files.
+    """
 
     database: SQLite | MySQL = field(default_factory=lambda: SQLite(Path("kernelscope.db")))
     categories: tuple[str | Path, ...] = (BUILTIN,)
@@ -99,6 +102,8 @@ class Settings:
     hosts: tuple[str, ...] = ()
     tokens: tuple[Token, ...] = ()
     max_body: int = 32 * 1024 * 1024
+    max_connections: int | None = None
+    max_connections_per_address: int | None = None
     query_deadline: int = 10
     agent: AgentSettings = field(default_factory=AgentSettings)
 
@@ -152,6 +157,8 @@ class _Reader:
                 "hosts": self.listed(_text),
                 "tokens": self.tokens,
                 "max_body": self.one(_size),
+                "max_connections": self.one(_number),
+                "max_connections_per_address": self.one(_number),
                 "query_deadline": self.one(_duration),
                 "agent": self.agent,
             },
@@ -372,6 +379,12 @@ def _text(value: Any) -> str:
 def _port(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
         raise _WrongError(f"{value!r} is not a port")
+    return value
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 1_000_000:
+        raise _WrongError(f"{repr(value)[:80]} is not a number from 1 to 1000000")
     return value
 
 

@@ -69,10 +69,11 @@ def free_port(following: int = 0) -> int:
             return port
 
 
-def start(folder: Path, arguments: Sequence[str | Path] = ()) -> Serving:
+def start(folder: Path, arguments: Sequence[str | Path] = (), files: int = 0) -> Serving:
     """Start a server whose data is in `folder`, unless the arguments name another database.
 
-    Its ports are free ones, unless the first argument is the page's port.
+    Its ports are free ones, unless the first argument is the page's port. `files` is the limit of
+    its open files, if given.
     """
     chosen = [*arguments]
     has_port = bool(chosen) and str(chosen[0]).isdigit()
@@ -82,8 +83,11 @@ def start(folder: Path, arguments: Sequence[str | Path] = ()) -> Serving:
         if listener not in chosen and not has_port:
             chosen += [listener, "127.0.0.1:0"]
     log_file = folder / "server.log"
+    command = kscope("serve", *chosen)
+    if files:
+        command = ["prlimit", f"--nofile={files}", *command]
     with log_file.open("wb") as log:
-        process = subprocess.Popen(kscope("serve", *chosen), cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         found = re.search(r"page +(http://\S+)/\s+ingest +(http://\S+)/\s", log_file.read_text())
@@ -107,8 +111,8 @@ def stop(server: Serving) -> int:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str | Path) -> Iterator[Serving]:
-    server = start(folder, arguments)
+def serving(folder: Path, *arguments: str | Path, files: int = 0) -> Iterator[Serving]:
+    server = start(folder, arguments, files)
     try:
         yield server
     finally:

@@ -30,6 +30,8 @@ hosts: [kernelscope.example]
 tokens:
   - {{name: agents, scopes: [ingest], sha256: "{HASH}"}}
 max_body: 64MiB
+max_connections: 5000
+max_connections_per_address: 100
 query_deadline: 1m
 agent:
   server: https://kernelscope.example
@@ -54,6 +56,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert (settings.read, settings.ingest) == (Address("0.0.0.0", 80), Address("::", 8081))
     assert settings.tokens == (Token("agents", HASH, ("ingest",)),)
     assert (settings.max_body, settings.query_deadline) == (64 * 2**20, 60)
+    assert (settings.max_connections, settings.max_connections_per_address) == (5000, 100)
     assert settings.agent.probes == {
         "offcputime": ProbeSettings({"threshold": 5000}),
         "runqlat": ProbeSettings(max_overhead=0.005),

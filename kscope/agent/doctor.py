@@ -242,6 +242,35 @@ def _server(url: str, token: str) -> Iterator[Finding]:
         yield Finding(Verdict.OK, "server", f"{url} answers")
         yield _clock(answer.clock_ahead)
         yield _token(posted, given=bool(token))
+        if posted.status and not posted.retry:
+            yield from _connections(url, token)
+
+
+def _connections(url: str, token: str) -> Iterator[Finding]:
+    """Yield a finding about the connections of the server's ingest listener, if it counts them."""
+    endpoint = Endpoint(url, token, timeout=5)
+    text = endpoint.metrics().detail
+    endpoint.close()
+    found = {
+        name: int(count)
+        for name, count in re.findall(
+            r'^kscope_(\w+){listener="ingest"} (\d{1,15})$', text, re.MULTILINE | re.ASCII
+        )
+    }
+    if "connections_open" not in found:
+        return
+    refused, wrong = found.get("connections_refused_total", 0), found.get("tokens_wrong_total", 0)
+    detail = (
+        f"{found['connections_open']} of {found.get('connections_limit', 0)} open,"
+        f" {refused} refused; {wrong} wrong tokens,"
+        f" {found.get('tokens_throttled_total', 0)} of them throttled"
+    )
+    if refused:
+        yield Finding(Verdict.WARNING, "connections", detail,
+                      "raise max_connections or max_connections_per_address in the server's"
+                      " kernelscope.yaml, and its limit of open files")  # fmt: skip
+    else:
+        yield Finding(Verdict.OK, "connections", detail)
 
 
 def _clock(ahead: float | None) -> Finding:

@@ -13,7 +13,6 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
@@ -23,9 +22,12 @@ from kscope.server import ingest as ingest_routes
 from kscope.server import metrics as metrics_routes
 from kscope.server.auth import LocalNames, RequireToken, is_loopback
 from kscope.server.body import Limits
+from kscope.server.connections import Connections, connection_limits
 from kscope.server.encoding import Compress
+from kscope.server.guesses import WrongTokens
 from kscope.server.ingest import Ingest
 from kscope.server.lanes import Lanes
+from kscope.server.listener import Server
 from kscope.server.metrics import CountAnswers, Metrics
 from kscope.server.patience import Patience
 from kscope.server.problems import HANDLERS
@@ -50,7 +52,6 @@ _READ_MODULES = (
 # A thread that comes back from SQLite waits this long for one that decodes. With the usual 5 ms the
 # writer would spend its time waiting: it comes back every 500 rows.
 _SWITCH_SECONDS = 0.0005
-_GRACE_SECONDS = 10
 _CANCEL_AGAIN_SECONDS = 0.5
 # Rows and stacks are some ten thousand tuples at a time, none of them in a cycle: to look through
 # them every 700 takes a tenth of the time of a large answer.
@@ -92,9 +93,11 @@ def _app(
     metrics: Metrics,
     *innermost: Middleware,
 ) -> Starlette:
+    wrong = WrongTokens(scope)
+    metrics.wrong_tokens.append(wrong)
     middleware = [
         Middleware(CountAnswers, listener=scope, metrics=metrics),
-        Middleware(RequireToken, scope=scope, tokens=settings.tokens),
+        Middleware(RequireToken, scope=scope, tokens=settings.tokens, wrong=wrong),
     ]
     if is_loopback(address.host) and not settings.tokens:
         middleware.append(Middleware(LocalNames, names=settings.hosts))
@@ -129,13 +132,19 @@ async def serve(settings: Settings, announce: Callable[[Address, Address], None]
         # Port 0 asks for any that is free: from here on it is known which.
         settings = replace(settings, read=_address(read_socket), ingest=_address(ingest_socket))
         read_door, ingest_door = Door(), Door()
-        listeners = {read_socket: _server(read_door), ingest_socket: _server(ingest_door)}
+        limits = connection_limits(settings)
+        read_connections = Connections("read", limits)
+        ingest_connections = Connections("ingest", limits)
+        listeners = {
+            read_socket: Server(read_door, read_connections, [ingest_connections]),
+            ingest_socket: Server(ingest_door, ingest_connections, [read_connections]),
+        }
         _stop_on_signals(list(listeners.values()))
         async with (
             _answering(listeners) as ended,
             _running(settings, ended) as (store, live),
         ):
-            metrics = Metrics()
+            metrics = Metrics(connections=(read_connections, ingest_connections))
             read_door.app = read_app(store, live, settings, metrics)
             ingest_door.app = ingest_app(store, live, settings, metrics)
             # What is there now stays: no collection needs to look at it again.
@@ -146,7 +155,7 @@ async def serve(settings: Settings, announce: Callable[[Address, Address], None]
 
 @contextlib.asynccontextmanager
 async def _answering(
-    listeners: Mapping[socket.socket, uvicorn.Server],
+    listeners: Mapping[socket.socket, Server],
 ) -> AsyncIterator[asyncio.Future[Any]]:
     """Give what is done when the listeners are."""
     tasks = [
@@ -206,31 +215,7 @@ async def _opened(settings: Settings, ended: asyncio.Future[Any]) -> tuple[Store
     return opening.result()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's, but two of them share the process' signals: serve() handles those."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _server(app: Door) -> _Server:
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        backlog=1024,
-    )
-    return _Server(config)
-
-
-def _stop_on_signals(servers: Sequence[uvicorn.Server]) -> None:
+def _stop_on_signals(servers: Sequence[Server]) -> None:
     def stop() -> None:
         for server in servers:
             # A second signal does not wait for requests under way.

@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 
+from kscope.server.connections import address_group
+from kscope.server.guesses import PERIOD_SECONDS
 from kscope.server.problems import problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from kscope.config import Token
+    from kscope.server.guesses import WrongTokens
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
@@ -46,28 +50,48 @@ class RequireToken:
     """Middleware: with tokens declared, only a bearer of the scope passes.
 
     A browser asks its user by itself when it is answered with Basic: the password is the token.
+    A request is refused before its body is read. Too many wrong tokens from one address get 429,
+    but a right one from there still passes: others may share the address.
     """
 
     app: ASGIApp
     scope: str
     tokens: Sequence[Token]
+    wrong: WrongTokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self.tokens or scope["path"] in _OPEN_PATHS:
-            await self.app(scope, receive, send)
-            return
+        if scope["type"] == "http" and self.tokens and scope["path"] not in _OPEN_PATHS:
+            refusal = self._refusal(scope)
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
         token = _presented(Headers(scope=scope).get("authorization", ""))
-        found = [declared for declared in self.tokens if _is(declared, token)]
-        if not found:
-            detail = "a token is needed: send it as Authorization: Bearer TOKEN"
-            # Chromium reads one challenge a header: with Bearer first it does not ask its user.
-            headers = {"WWW-Authenticate": 'Basic realm="Kernelscope", charset="UTF-8"'}
-            await problem(401, detail, headers=headers)(scope, receive, send)
-        elif not any(self.scope in declared.scopes for declared in found):
-            detail = f"this token has no scope '{self.scope}'"
-            await problem(403, detail)(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
+        found = self._declared(token) if token else []
+        if any(self.scope in declared.scopes for declared in found):
+            return None
+        if found:
+            return problem(403, f"this token has no scope '{self.scope}'")
+        if token and self.wrong.one_more(address_group((scope.get("client") or ("",))[0])):
+            return _too_many()
+        # Chromium reads one challenge a header: with Bearer first it does not ask its user.
+        headers = {"WWW-Authenticate": 'Basic realm="Kernelscope", charset="UTF-8"'}
+        detail = "a token is needed: send it as Authorization: Bearer TOKEN"
+        return problem(401, detail, headers=headers)
+
+    def _declared(self, token: str) -> list[Token]:
+        given = token_hash(token)
+        return [each for each in self.tokens if hmac.compare_digest(each.sha256, given)]
+
+
+def _too_many() -> Response:
+    return problem(
+        429,
+        "too many wrong tokens from this address: send a right one",
+        headers={"Retry-After": str(PERIOD_SECONDS), "Connection": "close"},
+    )
 
 
 @dataclass(frozen=True)
@@ -110,7 +134,3 @@ def _presented(authorization: str) -> str:
         except (binascii.Error, UnicodeDecodeError):
             return ""
     return ""
-
-
-def _is(declared: Token, token: str) -> bool:
-    return hmac.compare_digest(declared.sha256, token_hash(token))

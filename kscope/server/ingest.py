@@ -47,6 +47,8 @@ STATUSES = {
     413: "too large as sent, or unfolded: send fewer rows at a time",
     415: "a Content-Type or Content-Encoding that is not taken",
     422: "rows that do not fit their category; `errors` has a JSON pointer to each",
+    429: "too many wrong tokens came from this address",
+    431: "the fields of the request are too many or too large",
     503: "not now: send again after `Retry-After` seconds",
 }
 

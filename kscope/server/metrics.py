@@ -13,11 +13,13 @@ from kscope.server.problems import problem
 from kscope.store.base import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from kscope.server.connections import Connections
+    from kscope.server.guesses import WrongTokens
     from kscope.store.store import Store
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -25,6 +27,10 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass
 class Metrics:
+    """`connections` and `wrong_tokens` have one entry per listener."""
+
+    connections: Sequence[Connections] = ()
+    wrong_tokens: list[WrongTokens] = field(default_factory=list)
     bytes_received: int = 0
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
 
@@ -83,8 +89,54 @@ def _lines(store: Store, metrics: Metrics) -> Iterator[str]:
     waiting = ("rows that wait for a commit", store.writer.waiting_rows)
     for name, (text, value) in {"kscope_rows_waiting": waiting, **store.engine.gauges()}.items():
         yield from (f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value}")
-    yield "# HELP kscope_http_answers_total answers by listener and status"
-    yield "# TYPE kscope_http_answers_total counter"
-    for (listener, status), count in sorted(metrics.answers.items()):
-        labels = f'listener="{listener}",status="{status}"'
-        yield f"kscope_http_answers_total{{{labels}}} {count}"
+    answers = (
+        ((("listener", listener), ("status", str(status))), count)
+        for (listener, status), count in sorted(_answers(metrics).items())
+    )
+    yield from _labelled("http_answers_total", "answers by listener and status", answers)
+    yield from _connection_lines(metrics.connections)
+    for name, text in {
+        "wrong": "requests with a token that is not declared",
+        "throttled": "those of them that came too often from one address",
+    }.items():
+        counts = (((("listener", w.listener),), getattr(w, name)) for w in metrics.wrong_tokens)
+        yield from _labelled(f"tokens_{name}_total", text, counts)
+
+
+def _answers(metrics: Metrics) -> Counter[tuple[str, int]]:
+    """Return the applications' answers, and those to requests that no application has seen."""
+    answers = metrics.answers.copy()
+    for each in metrics.connections:
+        for status, count in each.refused_requests.items():
+            answers[each.listener, status] += count
+    return answers
+
+
+def _connection_lines(connections: Sequence[Connections]) -> Iterator[str]:
+    for name, text, count in (
+        ("open", "open connections", len),
+        ("limit", "the most connections that may be open", lambda each: each.limits.total),
+        ("refused_total", "connections closed at once, there were too many", _refused),
+    ):
+        counts = (((("listener", each.listener),), count(each)) for each in connections)
+        yield from _labelled(f"connections_{name}", text, counts)
+    ended = (
+        ((("listener", each.listener), ("reason", reason)), count)
+        for each in connections
+        for reason, count in sorted(each.ended.items())
+    )
+    yield from _labelled("connections_ended_total", "connections that the server gave up", ended)
+
+
+def _refused(connections: Connections) -> int:
+    return connections.refused
+
+
+def _labelled(
+    name: str, text: str, counts: Iterable[tuple[tuple[tuple[str, str], ...], int]]
+) -> Iterator[str]:
+    kind = "counter" if name.endswith("_total") else "gauge"
+    yield from (f"# HELP kscope_{name} {text}", f"# TYPE kscope_{name} {kind}")
+    for labels, count in counts:
+        listed = ",".join(f'{label}="{value}"' for label, value in labels)
+        yield f"kscope_{name}{{{listed}}} {count}"

@@ -13,6 +13,9 @@ _ALWAYS = {
     "401": ("Unauthorized", "a token is needed"),
     "403": ("Forbidden", "the token has not this scope, or the name is not this server's"),
     "405": ("NotAllowed", "this address takes another method"),
+    "414": ("LongAddress", "the address is too long"),
+    "429": ("Throttled", "too many wrong tokens came from this address"),
+    "431": ("LargeHead", "the fields of the request are too many or too large"),
     "500": ("Failed", "the server failed; its log says why"),
 }
 _ASKED = {

@@ -114,7 +114,9 @@ def test_the_page_is_not_where_rows_go(tmp_path: Path) -> None:
         assert f"{server.read} takes no rows: HTTP 405" in found["server"]
         assert "name the ingest listener" in found["server"]
         assert "token" not in found
-        assert said("--server", server.ingest)[1]["token"].endswith("none is needed")
+        found = said("--server", server.ingest)[1]
+        assert found["token"].endswith("none is needed")
+        assert " open, 0 refused; 0 wrong tokens" in found["connections"]
         command = kscope("query", "offcputime", "--server", server.ingest)
         asked = subprocess.run(command, capture_output=True, text=True, check=False)
         assert asked.returncode == 1
