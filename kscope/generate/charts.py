@@ -13,19 +13,48 @@ if TYPE_CHECKING:
     from kscope.declare.model import Category, Chart
 
 VEGA_LITE = "https://vega.github.io/schema/vega-lite/v6.json"
-# Vega-Lite's own default is a 12-hour clock.
+# As fine as the axis is: Vega-Lite's own default is a 12-hour clock without dates.
 _TIME_AXIS: Mapping[str, Any] = {
-    "format": "%H:%M:%S",
+    "format": {
+        "year": "%Y",
+        "quarter": "%Y-%m",
+        "month": "%Y-%m",
+        "week": "%m-%d",
+        "date": "%m-%d",
+        "hours": "%H:%M",
+        "minutes": "%H:%M",
+        "seconds": "%H:%M:%S",
+        "milliseconds": "%H:%M:%S.%L",
+    },
     "labelOverlap": True,
     "labelSeparation": 12,
     "title": None,
 }
 # A unit's steps, the largest first: from so much on, by so much, with such a suffix.
+_TIMES: tuple[tuple[float, str], ...] = (
+    (86_400e9, " d"),
+    (3600e9, " h"),
+    (60e9, " min"),
+    (1e9, " s"),
+    (1e6, " ms"),
+    (1e3, " \N{MICRO SIGN}s"),
+)
 _STEPS: Mapping[str, tuple[tuple[float, str], ...]] = {
-    "us": ((86_400e6, " d"), (3600e6, " h"), (60e6, " min"), (1e6, " s"), (1e3, " ms")),
+    **{
+        unit: tuple((size / one, suffix) for size, suffix in _TIMES if size > one)
+        for unit, one in (("ns", 1), ("us", 1e3), ("ms", 1e6), ("s", 1e9))
+    },
     "bytes": ((2**40, " TiB"), (2**30, " GiB"), (2**20, " MiB"), (2**10, " KiB")),
+    "Hz": ((1e9, " GHz"), (1e6, " MHz"), (1e3, " kHz")),
 }
-_SMALLEST: Mapping[str, str] = {"us": " \N{MICRO SIGN}s", "bytes": " B"}
+_SMALLEST: Mapping[str, str] = {
+    "ns": " ns",
+    "us": " \N{MICRO SIGN}s",
+    "ms": " ms",
+    "s": " s",
+    "bytes": " B",
+    "Hz": " Hz",
+}
 
 
 def chart_configs(category: Category) -> list[dict[str, Any]]:

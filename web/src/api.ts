@@ -20,18 +20,29 @@ export function url(path: string, query: Query = []): string {
 }
 
 export async function get<T>(path: string, query: Query, signal?: AbortSignal): Promise<T> {
+  const address = url(path, query);
   let response: Response;
   try {
-    response = await fetch(url(path, query), signal ? { signal } : {});
+    response = await fetch(address, signal ? { signal } : {});
   } catch (error) {
     if (signal?.aborted) throw error;
+    if (address.length > LONG) throw tooLong(0);
     throw new ApiError("The server does not answer", "Is kscope serve still running?", 0);
   }
   if (!response.ok) throw await problem(response);
   return (await response.json()) as T;
 }
 
+/** From here on a server, or a proxy before it, may refuse an address for its length. */
+const LONG = 8_000;
+
+function tooLong(status: number): ApiError {
+  const detail = "Remove filters, or filter by a part of a long name.";
+  return new ApiError("The question is too long for the server", detail, status);
+}
+
 export async function problem(response: Response): Promise<ApiError> {
+  if (response.status === 414 || response.status === 431) return tooLong(response.status);
   try {
     const body = await response.json();
     return new ApiError(body.title, body.detail ?? "", response.status, body.errors ?? []);

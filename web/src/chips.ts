@@ -6,11 +6,15 @@ import { button, debounce, h, replace, select } from "./dom";
 import { quantity } from "./format";
 import { filterText, firstOperator, HAS, LACKS, withFilter, type Filter } from "./filters";
 import { closePopover, popoverUnder } from "./popover";
+import { plain, short } from "./text";
 
 export interface Filters {
   filters(): Filter[];
   change(filters: Filter[]): void;
 }
+
+/** More than a person reads; the address has all of them. */
+const MOST_CHIPS = 50;
 
 export class FilterChips {
   readonly element: HTMLElement;
@@ -35,7 +39,10 @@ export class FilterChips {
       "aria-haspopup": "dialog",
       "aria-expanded": "false",
     });
-    replace(this.element, ...filters.map((filter) => this.chip(filter)), add);
+    const more = filters.length - MOST_CHIPS;
+    const rest = more > 0 ? h("span", { class: "hint" }, `and ${more} more`) : null;
+    const chips = filters.slice(0, MOST_CHIPS).map((filter) => this.chip(filter));
+    replace(this.element, ...chips, rest, add);
   }
 
   private chip(filter: Filter): HTMLElement {
@@ -62,7 +69,8 @@ export class FilterChips {
 
 export function filterWords(context: Context, filter: Filter): string {
   const name = column(context, filter.column)?.prettyname ?? filter.column;
-  return `${name} ${operatorWords(context, filter.op)} ${valueWords(context, filter)}`;
+  const value = short(plain(valueWords(context, filter)), 200);
+  return `${name} ${operatorWords(context, filter.op)} ${value}`;
 }
 
 /** An operator that the server does not know is shown by its name. */

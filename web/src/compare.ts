@@ -1,20 +1,26 @@
 // The differential flame graph: what is shown now beside another range, other filters, another host.
 
 import type { Query } from "./api";
-import { baselineRange, CompareHead, type Answers } from "./comparehead";
-import type { Context } from "./context";
+import {
+  baselineFilters,
+  baselineRange,
+  CompareHead,
+  sideWords,
+  type Answers,
+} from "./comparehead";
+import { bounds, filterQuery, valueBounds, type Context } from "./context";
 import { h } from "./dom";
-import { filterKey } from "./filters";
 import { groupsApart, total, type Tree } from "./flame/tree";
 import { compared } from "./flame/transform";
 import { FlameView } from "./flameview";
+import { duration } from "./format";
 import { Loader } from "./loader";
 import type { Notices } from "./notices";
 import type { Part } from "./part";
 import { iso } from "./ranges";
 import type { SearchBox } from "./search";
-import { flameQuery, flameTree, groupLevels, namesOfGroups, subject } from "./source";
-import type { FlameAnswer } from "./types";
+import { flameQuery, flameTree, groupLevels, namesOfGroups, stackQuery, subject } from "./source";
+import type { FlameAnswer, Notice } from "./types";
 
 /** What the drawn tree was made of: while none of it changes, only zoom and search do. */
 interface Shown {
@@ -22,8 +28,10 @@ interface Shown {
   after: FlameAnswer;
   relative: boolean;
   swap: boolean;
+  /** What the sides are called. */
+  names: string;
 }
-const KEYS = ["before", "after", "relative", "swap"] as const;
+const KEYS = ["before", "after", "relative", "swap", "names"] as const;
 
 export class CompareView implements Part {
   readonly element: HTMLElement;
@@ -65,22 +73,15 @@ export class CompareView implements Part {
     this.show();
   }
 
+  /** Its own times and filters; the sizes of a box bound both sides. */
   private baselineQuery(): Query {
-    const { baseline } = this.context.store.state;
-    const range = baselineRange(this.context);
-    const shown = flameQuery(this.context);
-    if (!baseline.filters) {
-      return shown.map(([key, value]) =>
-        key === "from" || key === "to" ? [key, iso(range[key])] : [key, value],
-      );
-    }
-    const filters = new Set(this.context.store.state.filters.map(filterKey));
-    const rest = shown.filter(([key]) => key !== "from" && key !== "to" && !filters.has(key));
+    const { from, to } = baselineRange(this.context);
     return [
-      ["from", iso(range.from)],
-      ["to", iso(range.to)],
-      ...baseline.filters.map((filter): [string, string] => [filterKey(filter), filter.value]),
-      ...rest,
+      ["from", iso(from)],
+      ["to", iso(to)],
+      ...filterQuery(baselineFilters(this.context)),
+      ...valueBounds(this.context),
+      ...stackQuery(this.context),
     ];
   }
 
@@ -91,8 +92,10 @@ export class CompareView implements Part {
     // Two sides that answer different questions are no comparison.
     if (!before || !after || !this.before.settled || !this.after.settled) return;
     const { relative, swap } = this.context.store.state;
-    const wanted: Shown = { before, after, relative, swap };
-    const known = this.shown && KEYS.every((key) => this.shown![key] === wanted[key]);
+    const names = JSON.stringify(this.sideNames(swap));
+    const wanted: Shown = { before, after, relative, swap, names };
+    const { shown } = this;
+    const known = shown && KEYS.every((key) => shown[key] === wanted[key]);
     this.shown = wanted;
     if (known) this.flame.update();
     else this.setSides(before, after);
@@ -108,9 +111,31 @@ export class CompareView implements Part {
     const tree = groupsApart(compared(oldTree, nowTree, scale), groups);
     const groupNames = namesOfGroups(tree, groups);
     const { of } = this.answers;
-    this.flame.setSource({ of, tree, unit: after.unit, groups, groupNames, scale });
+    const sideNames = this.sideNames(swap);
+    const { unit } = after;
+    this.flame.setSource({ of, tree, unit, groups, groupNames, scale, sideNames });
     const told = [...before.notices, ...after.notices, ...emptySides(before, after)];
+    if (!relative) told.push(...this.unevenSides());
     this.notices.say("compare", told, table);
+  }
+
+  private sideNames(swap: boolean): [string, string] {
+    const { context } = this;
+    const baseline = sideWords(context, baselineRange(context), baselineFilters(context));
+    const shown = sideWords(context, bounds(context, "box"), context.store.state.filters);
+    return swap ? [shown, baseline] : [baseline, shown];
+  }
+
+  /** Amounts of an hour and of five minutes are no comparison. */
+  private unevenSides(): Notice[] {
+    const lengths = [baselineRange(this.context), bounds(this.context, "box")].map(
+      ({ from, to }) => to - from,
+    );
+    const [before = 0, after = 0] = lengths;
+    if (Math.abs(before - after) <= 0.01 * Math.max(before, after)) return [];
+    const words = `${duration(before)} and ${duration(after)}`;
+    const text = `The sides are of different lengths (${words}): compare shares, with "relative".`;
+    return [{ level: "info", text }];
   }
 
   repaint(): void {

@@ -1,9 +1,10 @@
 // What is compared with what: the baseline's range and filters, the shown side, how they are set
 // against each other.
 
-import { FilterChips } from "./chips";
-import type { Context } from "./context";
+import { FilterChips, filterWords } from "./chips";
+import { bounds, type Context } from "./context";
 import { button, h, Select } from "./dom";
+import type { Filter } from "./filters";
 import { dateTime, quantity, zoneName } from "./format";
 import { closePopover, popoverUnder } from "./popover";
 import { rangeForm } from "./rangeform";
@@ -30,19 +31,40 @@ const SHIFTS: [string, string][] = [
 ];
 const OWN = "own";
 
-/** The baseline's moments, in microseconds. */
+/**
+ * The baseline's moments, in microseconds. A box on the heatmap narrows the shown side; the baseline
+ * keeps its own range, unless that is "the same".
+ */
 export function baselineRange(context: Context): Range {
-  const { baseline, box } = context.store.state;
-  const { from, to } = box ?? context.range;
+  const { baseline } = context.store.state;
+  if (baseline.from === "same") return bounds(context, "box");
+  const { from, to } = context.range;
   const back: Record<string, number> = {
     "": to - from,
-    same: 0,
     "-1d": 86_400e6,
     "-7d": 7 * 86_400e6,
   };
   const shift = back[baseline.from];
   if (shift !== undefined) return { from: from - shift, to: to - shift };
   return { from: moment(baseline.from) ?? from, to: moment(baseline.to) ?? to };
+}
+
+export function baselineFilters(context: Context): Filter[] {
+  const { baseline, filters } = context.store.state;
+  return baseline.filters ?? filters;
+}
+
+/** What a side is of: its filters and its times. The filters come first, for a narrow place. */
+export function sideWords(context: Context, range: Range, filters: Filter[]): string {
+  const words = filters.map((filter) => filterWords(context, filter));
+  return [...words, rangeWords(context, range)].join(", ");
+}
+
+function rangeWords(context: Context, { from, to }: Range): string {
+  const { zone } = context.store.state;
+  const [start, end] = [dateTime(from, zone), dateTime(to, zone)];
+  const sameDay = start.slice(0, 10) === end.slice(0, 10);
+  return `${start} – ${sameDay ? end.slice(11) : end} ${zoneName(zone)}`;
 }
 
 export class CompareHead {
@@ -64,7 +86,7 @@ export class CompareHead {
   constructor(private readonly context: Context) {
     const { store } = context;
     this.chips = new FilterChips(context, "Filters of the baseline", {
-      filters: () => store.state.baseline.filters ?? store.state.filters,
+      filters: () => baselineFilters(context),
       change: (filters) => store.set({ baseline: { ...store.state.baseline, filters } }),
     });
     this.range = new Select("Baseline", (from) => this.move(from));
@@ -105,26 +127,22 @@ export class CompareHead {
   }
 
   update(answers: Answers): void {
-    const { baseline, relative, swap, box } = this.context.store.state;
+    const { baseline, relative, swap } = this.context.store.state;
     const own = !SHIFTS.some(([key]) => key === baseline.from);
     const options: [string, string][] = own ? [...SHIFTS, [OWN, "a range of its own"]] : SHIFTS;
     this.range.update(options, own ? OWN : baseline.from);
     this.titles[0].textContent = swap ? "After" : "Before";
     this.titles[1].textContent = swap ? "Before" : "After";
-    this.times[0].textContent = this.words(baselineRange(this.context));
-    this.times[1].textContent = `as shown, ${this.words(box ?? this.context.range)}`;
+    const { context } = this;
+    const { filters } = context.store.state;
+    this.times[0].textContent = rangeWords(context, baselineRange(context));
+    const shown = sideWords(context, bounds(context, "box"), filters);
+    this.times[1].textContent = `as shown, ${shown}`;
     this.amounts[0].textContent = amount(answers.before);
     this.amounts[1].textContent = amount(answers.after);
     this.swap.setAttribute("aria-pressed", String(swap));
     this.relative.setAttribute("aria-pressed", String(relative));
     this.chips.update();
-  }
-
-  private words({ from, to }: Range): string {
-    const { zone } = this.context.store.state;
-    const [start, end] = [dateTime(from, zone), dateTime(to, zone)];
-    const sameDay = start.slice(0, 10) === end.slice(0, 10);
-    return `${start} – ${sameDay ? end.slice(11) : end} ${zoneName(zone)}`;
   }
 
   private move(from: string): void {

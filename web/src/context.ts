@@ -1,8 +1,9 @@
 // What every part of the page shares: the state, the categories and the range asked for.
 
 import type { Query } from "./api";
-import { filterKey, type Operator } from "./filters";
+import { filterKey, type Filter, type Operator } from "./filters";
 import { iso, moment } from "./ranges";
+import type { Gutter } from "./plot";
 import type { State, Store } from "./state";
 import type { Category, CategoryProblem, Chart, Column } from "./types";
 
@@ -11,6 +12,7 @@ export interface Context {
   categories: Category[];
   problems: CategoryProblem[];
   operators: Operator[];
+  gutter: Gutter;
   /** Resolved once per refresh, so that all charts show the same moments. */
   range: { from: number; to: number };
   refresh(): void;
@@ -42,12 +44,29 @@ export function resolve(state: State): { from: number; to: number } {
   return { from, to };
 }
 
-export function filterQuery(state: State): Query {
-  return state.filters.map((filter): [string, string] => [filterKey(filter), filter.value]);
+export function filterQuery(filters: Filter[]): Query {
+  return filters.map((filter): [string, string] => [filterKey(filter), filter.value]);
 }
 
 /** How the API calls the number of rows, where a value column's name could stand. */
 export const ROWS = "rows";
+
+/** The stack column that is shown: the chosen one, the first chart's, or the first of all. */
+export function stackColumn(context: Context): string {
+  const one = category(context);
+  const stacks = columnsWith(one, "stack").map((column) => column.name);
+  const { stack } = context.store.state;
+  if (stacks.includes(stack)) return stack;
+  return chartOf(one, "flamegraph")?.stack ?? stacks[0] ?? "";
+}
+
+/** The first flame graph that is declared of the shown stack column. */
+export function flameChart(context: Context): Chart | undefined {
+  const stack = stackColumn(context);
+  return category(context)?.charts.find(
+    (chart) => chart.kind === "flamegraph" && chart.stack === stack,
+  );
+}
 
 /** The chosen value column; else the flame graph's or the timeline's, which may count rows. */
 export function valueColumn(context: Context): string {
@@ -55,7 +74,9 @@ export function valueColumn(context: Context): string {
   const values = columnsWith(one, "value").map((column) => column.name);
   const { value } = context.store.state;
   if (values.includes(value) || value === ROWS) return value;
-  const chart = chartOf(one, "flamegraph") ?? chartOf(one, "timeseries");
+  const chart = [flameChart(context), chartOf(one, "flamegraph"), chartOf(one, "timeseries")].find(
+    Boolean,
+  );
   if (chart) return chart.value ?? ROWS;
   return values[0] ?? ROWS;
 }
@@ -74,7 +95,7 @@ export function heatmapColumn(context: Context): string {
 }
 
 /** Rows that hold events of the box's sizes: some of a histogram's, or the mean of what is summed. */
-function valueBounds(context: Context): Query {
+export function valueBounds(context: Context): Query {
   const { box } = context.store.state;
   const name = heatmapColumn(context);
   return box && name ? [[`${name}__holds`, `${box.low},${box.high}`]] : [];
@@ -93,6 +114,6 @@ export function bounds(context: Context, scope: Scope): { from: number; to: numb
 export function question(context: Context, scope: Scope): Query {
   const { state } = context.store;
   const { from, to } = bounds(context, scope);
-  const query: Query = [["from", iso(from)], ["to", iso(to)], ...filterQuery(state)];
+  const query: Query = [["from", iso(from)], ["to", iso(to)], ...filterQuery(state.filters)];
   return scope === "range" ? query : [...query, ...valueBounds(context)];
 }

@@ -1,7 +1,12 @@
 // Element making. Text only ever enters through textContent, so a name cannot become markup.
 
+import { readable, short } from "./text";
+
 type Attributes = Record<string, string | number | boolean | ((event: never) => void) | undefined>;
 export type Child = Node | string | null | undefined | false;
+
+/** Attributes that are read by people. */
+const SHOWN = new Set(["title", "aria-label"]);
 
 /** Makes an element; `on…` attributes are listeners, booleans toggle, the rest are attributes. */
 export function h<K extends keyof HTMLElementTagNameMap>(
@@ -16,7 +21,7 @@ export function h<K extends keyof HTMLElementTagNameMap>(
     } else if (value === true) {
       element.setAttribute(key, "");
     } else if (value !== false && value !== undefined) {
-      element.setAttribute(key, String(value));
+      element.setAttribute(key, SHOWN.has(key) ? short(readable(String(value)), 2000) : `${value}`);
     }
   }
   append(element, children);
@@ -25,7 +30,8 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 
 export function append(parent: Element, children: Child[]): void {
   for (const child of children) {
-    if (child !== null && child !== undefined && child !== false) parent.append(child);
+    if (typeof child === "string") parent.append(readable(child));
+    else if (child) parent.append(child);
   }
 }
 

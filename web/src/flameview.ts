@@ -1,7 +1,7 @@
 // The flame graph with what belongs to it: breadcrumb, switches, the table beside it.
 
 import type { Query } from "./api";
-import { category, chartOf, column, type Context } from "./context";
+import { category, column, stackColumn, valueColumn, type Context } from "./context";
 import { copyText } from "./copy";
 import { Cover } from "./cover";
 import { afterFrame, button, h, perFrame, replace } from "./dom";
@@ -25,8 +25,9 @@ import { diffLegend, legend } from "./legend";
 import { menu, type MenuItem } from "./popover";
 import type { SearchBox } from "./search";
 import { Matches, type Whole } from "./matches";
-import { grouping, stackColumn } from "./source";
+import { grouping } from "./source";
 import { Switches } from "./switches";
+import { short } from "./text";
 
 /** A tree as answered, before focus, inversion and the like. */
 export interface Source {
@@ -39,6 +40,8 @@ export interface Source {
   groupNames: Uint8Array;
   /** For a comparison: what its two sides are multiplied by to be compared. */
   scale: [number, number] | null;
+  /** For a comparison: what is before and what is after. */
+  sideNames: [string, string] | null;
 }
 
 /** What is drawn, and from what it was made. */
@@ -55,6 +58,7 @@ export class FlameView {
   /** The second is there only while two sides stand beside each other. */
   private readonly graphs: [FlameGraph, FlameGraph];
   private readonly halves: HTMLElement[];
+  private readonly titles = [h("div", { class: "side" }), h("div", { class: "side" })];
   private readonly pair = h("div", { class: "pair" });
   private readonly table: NameTable;
   private readonly crumbs = h("nav", { class: "crumbs", "aria-label": "Zoom path" });
@@ -86,17 +90,12 @@ export class FlameView {
     const { store } = context;
     this.graphs = [this.makeGraph(name, 0), this.makeGraph(`${name}, after`, 1)];
     this.halves = this.graphs.map((graph, k) =>
-      h(
-        "div",
-        { class: "half" },
-        h("div", { class: "side" }, k ? "after" : "before"),
-        graph.element,
-      ),
+      h("div", { class: "half" }, this.titles[k], graph.element),
     );
     this.table = new NameTable({
       order: (order) => store.set({ order }, "replace"),
       pick: (frame) => store.set({ frame: store.state.frame === frame ? "" : frame }, "replace"),
-      menu: (frame, x, y) => menu(x, y, this.nameItems(frame), label(frame)),
+      menu: (frame, x, y) => menu(x, y, this.nameItems(frame), short(label(frame))),
       marked: (frame) => frame === this.marked(),
     });
     this.switches = new Switches(context, (opener) => this.openExport(opener));
@@ -180,7 +179,8 @@ export class FlameView {
     this.table.setTree(tree, source.unit, source.groups, source.scale, total(source.tree));
     if (leafFirst) tree = inverted(tree);
     const trees = two ? [drawnBy(tree, 1), drawnBy(tree, 2)] : [tree];
-    this.element.classList.toggle("two", two);
+    this.pair.classList.toggle("two", two);
+    this.nameSides(source);
     if (two) this.pair.append(this.halves[1]!);
     else this.halves[1]!.remove();
     this.graphs[0].call(two ? `${this.name}, before` : this.name);
@@ -188,6 +188,14 @@ export class FlameView {
     this.painted = "";
     this.crumbed = "";
     return this.drawn;
+  }
+
+  private nameSides({ sideNames }: Source): void {
+    this.titles.forEach((title, k) => {
+      const text = sideNames?.[k] ?? "";
+      replace(title, h("strong", {}, k ? "After" : "Before"), ` ${text}`);
+      title.title = text;
+    });
   }
 
   private color({ tree, source }: Drawn): void {
@@ -220,7 +228,7 @@ export class FlameView {
       return;
     }
     const remove = button("Remove focus", () => store.set({ focus: "" }));
-    const text = h("p", {}, `No stack here runs through ${label(focus)}.`);
+    const text = h("p", {}, `No stack here runs through ${short(label(focus))}.`);
     this.over.say(h("div", { class: "empty" }, text, remove));
   }
 
@@ -313,7 +321,7 @@ export class FlameView {
     const crumbs: Node[] = [];
     for (let i = zoom; i >= 0 && i < tree.n; i = tree.parent[i]!) {
       const node = i;
-      const text = label(tree.names[tree.name[i]!]!);
+      const text = short(label(tree.names[tree.name[i]!]!));
       crumbs.unshift(
         button(text, () => this.graphs[0].zoomTo(node), {
           "aria-current": i === zoom ? "true" : undefined,
@@ -324,7 +332,7 @@ export class FlameView {
     if (focus) {
       const clear = button("×", () => store.set({ focus: "" }), { "aria-label": "Remove focus" });
       clear.classList.add("x");
-      crumbs.unshift(h("span", { class: "chip text" }, `focus ${label(focus)}`, clear));
+      crumbs.unshift(h("span", { class: "chip text" }, `focus ${short(label(focus))}`, clear));
     }
     replace(this.crumbs, ...crumbs);
     this.scrollCrumbs();
@@ -340,16 +348,23 @@ export class FlameView {
 
   private picture(): Picture {
     const one = category(this.context);
-    const value = column(this.context, chartOf(one, "flamegraph")?.value ?? "")?.prettyname ?? "";
+    const value = column(this.context, valueColumn(this.context))?.prettyname ?? "Rows";
     return {
       tree: this.tree,
       coloring: this.coloring,
       hits: this.swept,
       zoom: this.graphs[0].zoomed,
       flame: this.context.store.state.flame,
-      title: `${one?.prettyname ?? ""} · ${value}`,
+      title: [one?.prettyname ?? "", value, ...this.parts()].join(" · "),
       describe: (node: number) => this.describe(node),
     };
+  }
+
+  /** What a picture shows of the whole, for somebody who sees it alone. */
+  private parts(): string[] {
+    const { focus } = this.context.store.state;
+    const sides = this.source?.sideNames?.map((name, k) => `${k ? "after" : "before"}: ${name}`);
+    return [...(sides ?? []), ...(focus ? [`only through ${short(label(focus))}`] : [])];
   }
 
   private openMenu(node: number, x: number, y: number): void {
@@ -359,7 +374,7 @@ export class FlameView {
     const stack = pathOf(tree, node).join(";");
     const copy = { text: "Copy stack", run: () => void copyText(stack) };
     const items = node > 0 ? this.nodeItems(node, name) : [];
-    menu(x, y, [zoom, ...items, copy], label(name));
+    menu(x, y, [zoom, ...items, copy], short(label(name)));
   }
 
   private nodeItems(node: number, name: string): MenuItem[] {
@@ -368,7 +383,7 @@ export class FlameView {
     const level = this.context.store.state.leafFirst ? 0 : this.tree.level[node]! - 1;
     const column = by.length === 1 || level >= 0 ? by[level] : undefined;
     if (!column || (this.context.store.state.leafFirst && by.length > 1)) return [];
-    return [{ text: `Only ${label(name)}`, run: () => this.filter(column, "eq", name) }];
+    return [{ text: `Only ${short(label(name), 80)}`, run: () => this.filter(column, "eq", name) }];
   }
 
   private nameItems(name: string): MenuItem[] {

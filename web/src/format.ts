@@ -147,14 +147,6 @@ export function dateTime(us: number, zone: Zone, fraction = false): string {
   return `${day} ${time}${fraction ? `.${String(micros).padStart(6, "0")}` : ""}`;
 }
 
-/** A tick label as coarse as its step allows. */
-export function tick(us: number, step: number, zone: Zone): string {
-  const [day, time, micros] = parts(us, zone);
-  if (step >= 86_400e6 || time === "00:00:00") return day.slice(5);
-  if (step >= 60e6) return time.slice(0, 5);
-  return step >= 1e6 ? time : `${time}.${String(micros).padStart(6, "0").slice(0, 3)}`;
-}
-
 export function ago(us: number): string {
   return `${quantity(Math.max(0, Date.now() * 1000 - us), "us")} ago`;
 }

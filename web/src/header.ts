@@ -81,6 +81,7 @@ export class Header {
       callees: [],
       focus: "",
       frame: "",
+      stack: "",
       value: "",
       by: "",
       group: "",

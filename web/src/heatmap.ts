@@ -10,10 +10,10 @@ import {
   type Context,
 } from "./context";
 import { button, cssColor, h, replace } from "./dom";
-import { dateTime, exact, quantity, zoneName } from "./format";
+import { axisText, axisTitle, dateTime, exact, quantity, zoneName } from "./format";
 import { foldButton } from "./fold";
 import { Loader } from "./loader";
-import { paintBand, paintTimeAxis, Plot, Steps, type Area, type Drag } from "./plot";
+import { paintBand, paintTimeAxis, Plot, Steps, type Area, type AxisText, type Drag } from "./plot";
 import type { Box } from "./state";
 import type { HeatmapAnswer } from "./types";
 import { iso } from "./ranges";
@@ -35,14 +35,19 @@ export class Heatmap {
   answered: (steps: Steps) => void = () => undefined;
 
   constructor(private readonly context: Context) {
-    this.plot = new Plot("Heatmap. Drag a box, or click its two corners; Escape removes it.", {
-      paint: (canvas, area) => this.paint(canvas, area),
-      dragged: (drag) => this.choose(drag),
-      clicked: (x, y) => this.clicked(x, y),
-      hover: (x, y) => this.hover(x, y),
-      left: () => (this.pointer = null),
-      cancel: () => this.clear(),
-    });
+    this.plot = new Plot(
+      "Heatmap. Drag a box, or click its two corners; Escape removes it.",
+      context.gutter,
+      {
+        axis: (area) => (this.answer ? sizeTexts(area, this.answer) : []),
+        paint: (canvas, area) => this.paint(canvas, area),
+        dragged: (drag) => this.choose(drag),
+        clicked: (x, y) => this.clicked(x, y),
+        hover: (x, y) => this.hover(x, y),
+        left: () => (this.pointer = null),
+        cancel: () => this.clear(),
+      },
+    );
     this.plot.element.append(this.loaders.declared.element, this.loaders.other.element);
     this.loaders.declared.over(this.plot.canvas);
     this.element = h(
@@ -119,10 +124,11 @@ export class Heatmap {
   private drawHead(name: string): void {
     const { store } = this.context;
     const { box, zone } = store.state;
+    const unit = axisTitle(column(this.context, name)?.unit ?? "");
     const title = chartOf(category(this.context), "heatmap")?.title ?? name;
     const head: (Node | null)[] = [
       this.fold,
-      h("strong", {}, column(this.context, name)?.prettyname ?? title),
+      h("strong", {}, column(this.context, name)?.prettyname ?? title, unit && ` (${unit})`),
     ];
     if (box) {
       const unit = this.answer?.unit ?? column(this.context, name)?.unit ?? "";
@@ -220,7 +226,6 @@ export class Heatmap {
     canvas.clip();
     paintCells(canvas, area, answer, xOf);
     canvas.restore();
-    paintSizes(canvas, area, answer);
     const { box } = store.state;
     if (box) this.paintBox(canvas, area, box, xOf);
     const { dragging } = this.plot;
@@ -287,18 +292,14 @@ function paintCells(
   });
 }
 
-function paintSizes(canvas: CanvasRenderingContext2D, area: Area, answer: HeatmapAnswer): void {
-  const { lower, unit } = answer;
+/** Beside each slot's lower edge; the lowest is above the time axis and keeps the next away. */
+function sizeTexts(area: Area, { lower, unit }: HeatmapAnswer): AxisText[] {
   const row = area.height / lower.length;
   const every = Math.max(1, Math.ceil(15 / row));
-  canvas.fillStyle = cssColor("--muted");
-  canvas.textAlign = "right";
-  canvas.textBaseline = "middle";
-  for (let r = 0; r < lower.length; r += every) {
-    // Beside the slot's lower edge; the lowest stands on the axis and keeps the next away.
-    const y = r ? area.height - r * row : area.height - 6;
-    if (!r || (y > 6 && y < area.height - 18))
-      canvas.fillText(quantity(lower[r]!, unit), area.left - 6, y);
-  }
-  canvas.textAlign = "left";
+  return lower
+    .map((low, r) => ({
+      text: axisText(low, unit),
+      y: r ? area.height - r * row : area.height - 6,
+    }))
+    .filter(({ y }, r) => r % every === 0 && (!r || (y > 6 && y < area.height - 18)));
 }

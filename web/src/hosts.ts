@@ -1,16 +1,16 @@
 // Which hosts differ most from the rest, and in what.
 
-import { question, valueColumn, type Context } from "./context";
+import { question, stackColumn, valueColumn, type Context } from "./context";
 import { Cover } from "./cover";
 import { button, h } from "./dom";
 import { explainEmpty } from "./empty";
-import { frame } from "./flame/frames";
+import { label } from "./flame/paint";
 import { percent, quantity } from "./format";
 import { Loader } from "./loader";
 import type { Notices } from "./notices";
 import type { Part } from "./part";
-import { stackColumn } from "./source";
 import { DataTable, type TableColumn } from "./table";
+import { short } from "./text";
 import type { Answer } from "./types";
 
 interface Host {
@@ -132,7 +132,7 @@ export class HostsView implements Part {
             .slice(0, 4)
             .map((one) => {
               const change = `${percent(one.share, 1)}, fleet ${percent(one.median, 1)}`;
-              return `${frame(one.name).label} (${change})`;
+              return `${short(label(one.name), 80)} (${change})`;
             })
             .join(" · "),
       },

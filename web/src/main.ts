@@ -2,12 +2,14 @@
 
 import { ApiError, get } from "./api";
 import { ChartsView, furtherCharts } from "./chartsview";
+import { ChartSwitch } from "./chartswitch";
 import { CompareView } from "./compare";
-import { category, columnsWith, resolve, type Context } from "./context";
+import { category, columnsWith, resolve, stackColumn, type Context } from "./context";
 import { h, replace } from "./dom";
 import { explainEmpty } from "./empty";
 import type { Operator } from "./filters";
 import { FlameView } from "./flameview";
+import { exact } from "./format";
 import { Header } from "./header";
 import { Heatmap } from "./heatmap";
 import { HostsView } from "./hosts";
@@ -15,16 +17,18 @@ import { NewPage } from "./newpage";
 import { newRound } from "./loader";
 import { Notices, problemNotices } from "./notices";
 import type { Part } from "./part";
+import { Gutter } from "./plot";
 import { listenForDismissal } from "./popover";
 import { Quality } from "./quality";
 import { moment } from "./ranges";
 import { RowsView } from "./rowsview";
 import { SandwichView } from "./sandwich";
 import { SearchBox } from "./search";
-import { flameQuery, stackColumn } from "./source";
+import { flameQuery } from "./source";
 import { Stacks } from "./stacks";
-import { INITIAL, Store, type State, type View } from "./state";
+import { INITIAL, MOST_FILTERS, Store, tooMany, type State, type View } from "./state";
 import { Tabs } from "./tabs";
+import { short } from "./text";
 import { applyTheme, onTheme } from "./theme";
 import { Timeline } from "./timeline";
 import type { Category, CategoryProblem, Notice } from "./types";
@@ -51,6 +55,7 @@ class Page {
   private readonly timeline: Timeline;
   private readonly heatmap: Heatmap;
   private readonly search: SearchBox;
+  private readonly chart: ChartSwitch;
   private readonly notices = new Notices();
   private readonly tabs: Tabs<View>;
   private readonly body = h("div", { class: "body", id: "view", role: "tabpanel" });
@@ -74,6 +79,7 @@ class Page {
     this.search = new SearchBox(context);
     this.stacks = new Stacks(context, this.notices);
     this.flame = new FlameView("Flame graph", context, this.search, () => flameQuery(context));
+    this.chart = new ChartSwitch(context);
     this.parts = this.makeParts();
     this.search.stepped = (direction) => this.parts[this.view()].next(direction);
     this.timeline.answered = (answer) => {
@@ -91,7 +97,7 @@ class Page {
         "main",
         {},
         h("div", { class: "instruments" }, this.timeline.element, this.heatmap.element),
-        h("div", { class: "tabbar" }, this.tabs.element, this.search.element),
+        h("div", { class: "tabbar" }, this.tabs.element, this.chart.element, this.search.element),
         this.notices.element,
         this.empty,
         this.body,
@@ -188,6 +194,7 @@ class Page {
     this.tabs.update(this.views(), view);
     const part = this.parts[view];
     if (this.body.firstChild !== part.element) replace(this.body, part.element);
+    this.chart.update(OF_STACKS.includes(view));
     this.search.element.hidden = !OF_STACKS.includes(view) || view === "hosts";
     part.update();
     if (this.body.hidden !== this.chartsAreEmpty()) void this.explain();
@@ -196,8 +203,10 @@ class Page {
   /** What lies above the views has nothing to do with a search, a zoom, an order. */
   private updateInstruments(): void {
     const { range, store } = this.context;
-    const { table, from, to, filters, box, value, by, view, zone, baseline, live } = store.state;
-    const asked = [range, table, from, to, filters, box, value, by, view, zone, baseline, live];
+    const { table, from, to, filters, box, view, zone, baseline, live } = store.state;
+    const { stack, value, by } = store.state;
+    const asked = [range, table, from, to, filters, box, view, zone, baseline, live];
+    asked.push(stack, value, by);
     const instruments = JSON.stringify(asked);
     if (instruments === this.instruments) return;
     this.instruments = instruments;
@@ -266,6 +275,7 @@ async function start(): Promise<void> {
     operators: catalog.operators,
     range: resolve(store.state),
     sizes: null,
+    gutter: new Gutter(),
     refresh: () => page?.refresh(),
     recheck: () => void page?.recheck(),
   };
@@ -278,13 +288,20 @@ function mendAddress(store: Store, categories: Category[]): Notice[] {
   const { table } = store.state;
   if (!categories.some((one) => one.table === table)) {
     const first = categories.find((one) => columnsWith(one, "stack").length) ?? categories[0]!;
-    if (table) told.push(`There is no data type ${table} here: this is ${first.prettyname}.`);
+    if (table)
+      told.push(`There is no data type ${short(table, 80)} here: this is ${first.prettyname}.`);
     store.set({ table: first.table }, "replace");
+  }
+  const left = tooMany(location.search);
+  if (left) {
+    told.push(`filter: ${exact(left)} filters of the address are left out; use ${MOST_FILTERS}.`);
   }
   for (const key of ["from", "to"] as const) {
     const text = store.state[key];
     if (moment(text) !== null) continue;
-    told.push(`${key}=${text} in the address is no time: ${INITIAL[key]} stands in for it.`);
+    told.push(
+      `${key}=${short(text, 80)} in the address is no time: ${INITIAL[key]} stands in for it.`,
+    );
     store.set({ [key]: INITIAL[key] }, "replace");
   }
   return told.map((text) => ({ level: "warning", text }));

@@ -1,11 +1,14 @@
 // What the timeline and the heatmap share: a crisp canvas with a time axis, and a drag on it.
 
 import { cssColor, h, perFrame, pixelRatio } from "./dom";
-import { dateTime, tick, zoneName, type Zone } from "./format";
+import { dateTime, zoneName, type Zone } from "./format";
+import { timeTicks } from "./ticks";
 
-export const LEFT = 64;
 const RIGHT = 8;
 const AXIS = 16;
+/** Between the texts of an axis and the axis. */
+const GAP = 6;
+const LEAST_LEFT = 64;
 
 export interface Area {
   left: number;
@@ -13,18 +16,20 @@ export interface Area {
   height: number;
 }
 
-const STEPS = [
-  1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 10e6, 15e6, 30e6, 60e6, 120e6, 300e6,
-  600e6, 900e6, 1800e6, 3600e6, 7200e6, 10_800e6, 21_600e6, 43_200e6, 86_400e6, 172_800e6,
-  604_800e6,
-];
+/** The room on the left for the texts of the y axes: one for all plots, so that times line up. */
+export class Gutter {
+  private readonly wanted = new Map<Plot, number>();
+  width = LEAST_LEFT;
 
-/** As many ticks as have room for their labels. */
-function timeTicks(from: number, to: number, room: (step: number) => boolean): [number[], number] {
-  const step = STEPS.find(room) ?? STEPS.at(-1)!;
-  const at: number[] = [];
-  for (let t = Math.ceil(from / step) * step; t <= to; t += step) at.push(t);
-  return [at, step];
+  /** The width of a plot's widest text; true if the room for all has changed. */
+  want(plot: Plot, text: number): void {
+    this.wanted.set(plot, Math.ceil(text) + GAP + 2);
+    const width = Math.max(LEAST_LEFT, ...this.wanted.values());
+    if (width === this.width) return;
+    this.width = width;
+    document.documentElement.style.setProperty("--gutter", `${width}px`);
+    for (const one of this.wanted.keys()) one.redraw();
+  }
 }
 
 export interface Drag {
@@ -35,7 +40,15 @@ export interface Drag {
   shift: boolean;
 }
 
+/** A text of the y axis; `y` is its middle. */
+export interface AxisText {
+  text: string;
+  y: number;
+}
+
 export interface PlotEvents {
+  /** The texts of the y axis. */
+  axis(area: Area): AxisText[];
   paint(context: CanvasRenderingContext2D, area: Area): void;
   /** A finished drag, in canvas pixels. */
   dragged(drag: Drag): void;
@@ -55,6 +68,7 @@ export class Plot {
 
   constructor(
     name: string,
+    private readonly gutter: Gutter,
     private readonly events: PlotEvents,
   ) {
     this.canvas = h("canvas", { role: "img", "aria-label": name, tabindex: 0 });
@@ -65,9 +79,10 @@ export class Plot {
 
   get area(): Area {
     const { clientWidth, clientHeight } = this.element;
+    const left = this.gutter.width;
     return {
-      left: LEFT,
-      width: Math.max(1, clientWidth - LEFT - RIGHT),
+      left,
+      width: Math.max(1, clientWidth - left - RIGHT),
       height: Math.max(1, clientHeight - AXIS),
     };
   }
@@ -131,7 +146,7 @@ export class Plot {
 
   paint(): void {
     const { clientWidth: width, clientHeight: height } = this.element;
-    if (!width || !height) return;
+    if (!width || !height) return this.gutter.want(this, 0);
     const ratio = pixelRatio();
     const [w, t] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.canvas.width !== w || this.canvas.height !== t) {
@@ -143,7 +158,16 @@ export class Plot {
     context.fillStyle = cssColor("--surface");
     context.fillRect(0, 0, width, height);
     context.font = '10.5px ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace';
-    this.events.paint(context, this.area);
+    const texts = this.events.axis(this.area);
+    const widths = texts.map(({ text }) => context.measureText(text).width);
+    this.gutter.want(this, Math.max(0, ...widths));
+    const { area } = this;
+    this.events.paint(context, area);
+    context.fillStyle = cssColor("--muted");
+    context.textAlign = "right";
+    context.textBaseline = "middle";
+    for (const { text, y } of texts) context.fillText(text, area.left - GAP, y);
+    context.textAlign = "left";
   }
 }
 
@@ -154,20 +178,23 @@ export function paintTimeAxis(
   to: number,
   zone: Zone,
 ): void {
-  const width = (step: number) => context.measureText(tick(from + 1, step, zone)).width;
+  const width = (text: string) => context.measureText(text).width;
   const scale = area.width / (to - from);
-  const [at, step] = timeTicks(from, to, (one) => one * scale >= width(one) + 18);
   context.fillStyle = cssColor("--muted");
   context.textBaseline = "top";
   context.textAlign = "right";
-  context.fillText(zoneName(zone), area.left - 6, area.height + 5);
+  context.fillText(zoneName(zone), area.left - GAP, area.height + 5);
   context.textAlign = "center";
-  const half = width(step) / 2;
-  for (const time of at) {
+  let end = area.left - GAP;
+  for (const { time, text } of timeTicks(from, to, area.width, zone, width)) {
     const x = area.left + (time - from) * scale;
     context.fillRect(Math.round(x), area.height, 1, 3);
+    const half = width(text) / 2;
     const inside = Math.max(area.left + half, Math.min(x, area.left + area.width - half));
-    context.fillText(tick(time, step, zone), inside, area.height + 5);
+    // At an edge a text is moved inside, where another may be.
+    if (inside - half < end + GAP) continue;
+    context.fillText(text, inside, area.height + 5);
+    end = inside + half;
   }
   context.textAlign = "left";
 }

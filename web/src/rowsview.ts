@@ -11,8 +11,9 @@ import { label } from "./flame/paint";
 import { Loader } from "./loader";
 import type { Part } from "./part";
 import { menu } from "./popover";
-import { withFilter } from "./filters";
+import { HAS, withFilter } from "./filters";
 import { DataTable, type TableColumn } from "./table";
+import { plain, short } from "./text";
 import type { Column, RowsAnswer } from "./types";
 
 type Row = unknown[];
@@ -109,7 +110,7 @@ export class RowsView implements Part {
       ...(known?.help ? { help: known.help } : {}),
       numeric,
       sort: (row) => row[k] as number | string,
-      cell: (row) => h("span", { title: String(row[k] ?? "") }, this.text(known, row[k])),
+      cell: (row) => h("span", { title: String(row[k] ?? "") }, short(this.text(known, row[k]))),
     };
   }
 
@@ -119,9 +120,10 @@ export class RowsView implements Part {
       return dateTime(Number(value), this.context.store.state.zone, true);
     if (known?.role === "value") return quantity(Number(value), known.unit);
     if (known?.role === "stack") {
-      return String(value).split(";").reverse().slice(0, 12).map(label).join(" ← ");
+      const leaves = String(value).split(";").reverse().slice(0, 12);
+      return leaves.map((name) => short(label(name), 80)).join(" ← ");
     }
-    return Array.isArray(value) ? value.join(" ") : String(value);
+    return plain(Array.isArray(value) ? value.join(" ") : String(value));
   }
 
   repaint(): void {
@@ -136,14 +138,21 @@ export class RowsView implements Part {
     const { store } = this.context;
     const items = this.columns.flatMap((name, k) => {
       const known = column(this.context, name);
-      const value = String(row[k] ?? "");
-      if (known?.role === "stack") {
-        return [{ text: "Copy stack", run: () => void copyText(value) }];
+      if (!known || row[k] === null || row[k] === undefined) return [];
+      const value = String(row[k]);
+      const only = (op: string, text: string) => {
+        const filter = { column: name, op, value: text };
+        return () => store.set({ filters: withFilter(store.state.filters, filter) });
+      };
+      if (known.role === "stack") {
+        const leaf = value.split(";").at(-1) ?? "";
+        const text = `Only stacks through ${short(label(leaf), 80)}`;
+        const filter = leaf ? [{ text, run: only(HAS, leaf) }] : [];
+        return [...filter, { text: "Copy stack", run: () => void copyText(value) }];
       }
-      if (known?.role !== "dimension" && known?.type !== "int") return [];
-      const filter = { column: name, op: "eq", value };
-      const run = () => store.set({ filters: withFilter(store.state.filters, filter) });
-      return [{ text: `Only ${known.prettyname} ${value}`, run }];
+      if (known.role !== "dimension" && known.type !== "int") return [];
+      const text = `Only ${known.prettyname} ${short(plain(value), 80)}`;
+      return [{ text, run: only("eq", value) }];
     });
     menu(x, y, items, "Row");
   }

@@ -1,6 +1,6 @@
 // One frame in the middle: who called it above, what it called below.
 
-import type { Context } from "./context";
+import { stackColumn, type Context } from "./context";
 import { copyText } from "./copy";
 import { Cover } from "./cover";
 import { button, h, replace } from "./dom";
@@ -19,8 +19,8 @@ import { Matches } from "./matches";
 import type { Part } from "./part";
 import { menu } from "./popover";
 import type { SearchBox } from "./search";
-import { stackColumn } from "./source";
 import type { Stacks } from "./stacks";
+import { short } from "./text";
 
 type Side = "callers" | "callees";
 const SIDES: Side[] = ["callers", "callees"];
@@ -175,7 +175,7 @@ export class SandwichView implements Part {
       h(
         "span",
         {},
-        h("strong", { class: "number" }, label(frame)),
+        h("strong", { class: "number" }, short(label(frame))),
         ` ${quantity(all, source.unit)}, ${percent(all, total(source.tree))} of all`,
       ),
       button("in the flame graph", back),
@@ -188,7 +188,7 @@ export class SandwichView implements Part {
       this.over.say(null);
       return;
     }
-    const missing = frame ? h("p", {}, `No stack here runs through ${label(frame)}.`) : null;
+    const missing = frame ? h("p", {}, `No stack here runs through ${short(label(frame))}.`) : null;
     const text =
       "A frame that you choose in the table stands here, with its callers above and below it what it called.";
     this.over.say(h("div", { class: "empty" }, missing, h("p", {}, text)));
@@ -206,7 +206,7 @@ export class SandwichView implements Part {
       { text: "Leave out the rows with it", run: () => this.filter(LACKS, frame) },
       { text: "Copy name", run: () => void copyText(label(frame)) },
     ];
-    menu(x, y, items, label(frame));
+    menu(x, y, items, short(label(frame)));
   }
 
   private filter(op: string, value: string): void {

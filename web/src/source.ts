@@ -1,7 +1,7 @@
 // Asking for stack trees.
 
 import type { Query } from "./api";
-import { category, chartOf, columnsWith, question, valueColumn, type Context } from "./context";
+import { flameChart, question, stackColumn, valueColumn, type Context } from "./context";
 import type { Source } from "./flameview";
 import { groupsApart, makeTree, selfOf, type Tree } from "./flame/tree";
 import type { FlameAnswer } from "./types";
@@ -14,7 +14,7 @@ export function grouping(context: Context): string {
 }
 
 export function declaredGrouping(context: Context): string {
-  return chartOf(category(context), "flamegraph")?.by ?? "";
+  return flameChart(context)?.by ?? "";
 }
 
 /** How many levels below the root are groups. */
@@ -22,17 +22,17 @@ export function groupLevels(context: Context): number {
   return grouping(context).split(",").filter(Boolean).length;
 }
 
-export function stackColumn(context: Context): string {
-  const one = category(context);
-  return chartOf(one, "flamegraph")?.stack ?? columnsWith(one, "stack")[0]?.name ?? "";
+export function flameQuery(context: Context): Query {
+  return [...question(context, "box"), ...stackQuery(context)];
 }
 
-export function flameQuery(context: Context): Query {
-  const query = question(context, "box");
-  query.push(["value", valueColumn(context)]);
-  query.push(["stack", stackColumn(context)]);
-  query.push(["by", grouping(context)]);
-  return query;
+/** What is summed, of which stacks, grouped by what. */
+export function stackQuery(context: Context): Query {
+  return [
+    ["value", valueColumn(context)],
+    ["stack", stackColumn(context)],
+    ["by", grouping(context)],
+  ];
 }
 
 /** What a tree is of: newer data of the same keeps selection, zoom and place. */
@@ -43,7 +43,7 @@ export function subject(context: Context): string {
 export function flameSource(answer: FlameAnswer, groups: number, of: string): Source {
   const tree = groupsApart(flameTree(answer), groups);
   const groupNames = namesOfGroups(tree, groups);
-  return { of, tree, unit: answer.unit, groups, groupNames, scale: null };
+  return { of, tree, unit: answer.unit, groups, groupNames, scale: null, sideNames: null };
 }
 
 export function flameTree(answer: FlameAnswer): Tree {

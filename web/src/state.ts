@@ -33,6 +33,8 @@ export interface State {
   filters: Filter[];
   box: Box | null;
   view: View;
+  /** The stack column and the value column; "" as declared. */
+  stack: string;
   value: string;
   by: string;
   /** What the stacks of the flame graph are grouped by: "" as declared, "-" by nothing. */
@@ -69,6 +71,7 @@ export const INITIAL: State = {
   filters: [],
   box: null,
   view: "flame",
+  stack: "",
   value: "",
   by: "",
   group: "",
@@ -98,6 +101,7 @@ const TEXTS = [
   "table",
   "from",
   "to",
+  "stack",
   "value",
   "by",
   "group",
@@ -122,8 +126,10 @@ function pathText(path: string[]): string {
   return path.map((name) => name.replace(/[%;]/g, encodeURIComponent)).join(";");
 }
 
-function pathFrom(text: string): string[] {
-  return text.split(";").map((name) => name.replace(/%(25|3B)/g, decodeURIComponent));
+function pathFrom(text: string | null): string[] {
+  return (
+    (text || null)?.split(";").map((name) => name.replace(/%(25|3B)/g, decodeURIComponent)) ?? []
+  );
 }
 
 /** Only what differs from the start, so that a fresh page has a short address. */
@@ -167,26 +173,45 @@ function boxOf(text: string | null): Box | null {
   return { column, from, to, low, high };
 }
 
+/** A question takes so many filters, as docs/questions.md says. */
+export const MOST_FILTERS = 200;
+/** More than any frame or stack has: what is longer was not written by this page. */
+const MOST_TEXT = 70_000;
+const MOST_FRAMES = 5_000;
+
+/** Bounded, whatever the address holds; `tooMany` says what of it was left out. */
 export function fromAddress(search: string): State {
   const query = new URLSearchParams(search);
   const state: Record<string, unknown> = { ...INITIAL };
-  for (const key of TEXTS) state[key] = query.get(key) ?? state[key];
+  for (const key of TEXTS) state[key] = query.get(key)?.slice(0, MOST_TEXT) ?? state[key];
   for (const key of FLAGS) if (query.has(key)) state[key] = query.get(key) === "1";
   const view = query.get("view") as View;
   if (VIEWS.includes(view)) state["view"] = view;
   if (query.get("zone") === "local") state["zone"] = "local";
-  state["filters"] = query.getAll("filter").map(parseFilter);
-  for (const key of PATHS) state[key] = query.has(key) ? pathFrom(query.get(key)!) : [];
+  state["filters"] = filtersOf(query, "filter");
+  for (const key of PATHS) state[key] = pathFrom(query.get(key)).slice(0, MOST_FRAMES);
   state["box"] = boxOf(query.get("box"));
   state["baseline"] = {
     from: query.get("base.from") ?? "",
     to: query.get("base.to") ?? "",
-    filters: query.has("base.filter")
-      ? query.getAll("base.filter").filter(Boolean).map(parseFilter)
-      : null,
+    filters: query.has("base.filter") ? filtersOf(query, "base.filter") : null,
   };
   return state as unknown as State;
 }
+
+function filtersOf(query: URLSearchParams, key: string): Filter[] {
+  return query.getAll(key).filter(Boolean).slice(0, MOST_FILTERS).map(parseFilter);
+}
+
+/** How many filters an address has that are left out. */
+export function tooMany(search: string): number {
+  const query = new URLSearchParams(search);
+  const counts = ["filter", "base.filter"].map((key) => query.getAll(key).filter(Boolean).length);
+  return counts.reduce((all, count) => all + Math.max(0, count - MOST_FILTERS), 0);
+}
+
+/** Browsers refuse longer ones. */
+const MOST_ADDRESS = 1_000_000;
 
 type Listener = (state: State, before: State) => void;
 
@@ -224,6 +249,7 @@ export class Store {
     const { unwritten } = this;
     this.unwritten = null;
     if (!unwritten || unwritten.address === location.pathname + location.search) return;
+    if (unwritten.address.length > MOST_ADDRESS) return;
     window.history[unwritten.push ? "pushState" : "replaceState"](null, "", unwritten.address);
   }
 

@@ -15,12 +15,13 @@ import {
   type Context,
 } from "./context";
 import { button, cssColor, h, replace, Select } from "./dom";
-import { duration, exact, quantity } from "./format";
+import { axisText, duration, exact, quantity } from "./format";
 import { withFilter } from "./filters";
 import { foldButton } from "./fold";
 import { cost, Loader } from "./loader";
-import { paintBand, paintTimeAxis, Plot, Steps, type Area, type Drag } from "./plot";
+import { paintBand, paintTimeAxis, Plot, Steps, type Area, type AxisText, type Drag } from "./plot";
 import { iso } from "./ranges";
+import { plain, short } from "./text";
 import type { TimeseriesAnswer } from "./types";
 
 const SERIES = 7;
@@ -46,7 +47,8 @@ export class Timeline {
   answered: (answer: TimeseriesAnswer) => void = () => undefined;
 
   constructor(private readonly context: Context) {
-    this.plot = new Plot("Timeline. Drag to choose a time range.", {
+    this.plot = new Plot("Timeline. Drag to choose a time range.", context.gutter, {
+      axis: (area) => (this.answer && this.steps ? valueTexts(area, this.answer, this.steps) : []),
       paint: (canvas, area) => this.paint(canvas, area),
       dragged: (drag) => this.dragged(drag),
       clicked: () => undefined,
@@ -151,7 +153,7 @@ export class Timeline {
     const items = series.map((one, k) => {
       const square = h("i", { class: "swatch" });
       square.style.background = seriesColor(k, one.rest === true);
-      const text = `${one.name || "(empty)"} ${quantity(amount(one.values, aggregate), unit)}`;
+      const text = `${short(plain(one.name), 80) || "(empty)"} ${quantity(amount(one.values, aggregate), unit)}`;
       if (!named || one.rest === true) return h("span", {}, square, text);
       const filter = { column: this.by, op: "eq", value: one.name };
       const only = () => store.set({ filters: withFilter(store.state.filters, filter) });
@@ -198,7 +200,10 @@ export class Timeline {
       .map((one) => ({ name: one.name, value: one.values[at] ?? 0 }))
       .filter((one) => one.value)
       .sort((a, b) => b.value - a.value)
-      .map((one) => `${quantity(one.value, answer.unit).padStart(9)}  ${one.name || "all"}`);
+      .map(
+        (one) =>
+          `${quantity(one.value, answer.unit).padStart(9)}  ${short(plain(one.name), 80) || "all"}`,
+      );
     return [steps!.text(at, this.context.store.state.zone), ...rows];
   }
 
@@ -288,13 +293,20 @@ function paintSeries(
   const paint = means ? paintLines : paintBars;
   paint(canvas, answer, steps, xOf, yOf);
   canvas.restore();
-  canvas.fillStyle = cssColor("--muted");
-  canvas.textBaseline = "top";
-  canvas.textAlign = "right";
-  canvas.fillText(quantity(high, answer.unit), area.left - 6, 4);
-  if (!means) canvas.fillText(`per ${duration(steps.interval)}`, area.left - 6, 17);
-  canvas.fillText(low ? quantity(low, answer.unit) : "0", area.left - 6, area.height - 10);
-  canvas.textAlign = "left";
+}
+
+/** The most, the least, and for sums the time that each is of. */
+function valueTexts(area: Area, answer: TimeseriesAnswer, steps: Steps): AxisText[] {
+  if (!answer.times.length) return [];
+  const means = answer.aggregate === "avg";
+  const [low, high] = means ? extent(answer) : [0, highest(answer)];
+  if (low === high) return [];
+  const texts = [
+    { text: axisText(high, answer.unit), y: 9 },
+    { text: low ? axisText(low, answer.unit) : "0", y: area.height - 5 },
+  ];
+  if (!means) texts.push({ text: `per ${duration(steps.interval)}`, y: 22 });
+  return texts;
 }
 
 function highest({ times, series }: TimeseriesAnswer): number {

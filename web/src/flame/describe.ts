@@ -1,8 +1,10 @@
 // A node in words: for the tooltip, the screen reader and the exported picture.
 
 import { amount, exact, percent } from "../format";
+import { plain, short } from "../text";
 import { frame, KIND_TEXT } from "./frames";
 import { changeText } from "./names";
+import { label } from "./paint";
 import { total, wholes, type Tree } from "./tree";
 
 export interface Telling {
@@ -19,9 +21,11 @@ export interface Telling {
 
 export function describe(tree: Tree, node: number, telling: Telling): string[] {
   const { unit, scale, grouped, all = wholes(tree), focused = false } = telling;
-  const { label, kind, library } = frame(tree.names[tree.name[node]!]!);
-  const what = library ? `${KIND_TEXT[kind]} ${library}` : KIND_TEXT[kind];
-  const lines = [grouped ? label : `${label}  (${what})`];
+  const name = tree.names[tree.name[node]!]!;
+  const { kind, library } = frame(name);
+  const shown = short(label(name));
+  const what = library ? `${KIND_TEXT[kind]} ${short(plain(library))}` : KIND_TEXT[kind];
+  const lines = [grouped ? shown : `${shown}  (${what})`];
   if (scale) return [...lines, ...comparison(tree, node, unit, scale, all)];
   const { value, self } = tree.sides[0]!;
   const parent = tree.parent[node]!;

@@ -2,6 +2,7 @@
 
 import { h } from "../dom";
 import { percent, quantity } from "../format";
+import { short } from "../text";
 import { DataTable, type TableColumn } from "../table";
 import { kindColor } from "./colors";
 import { frame } from "./frames";
@@ -97,7 +98,12 @@ function nameColumn(): TableColumn<NameRow> {
     cell: (row) => {
       const swatch = h("i", { class: "swatch" });
       swatch.style.background = kindColor(frame(row.name).kind);
-      return h("button", { type: "button", class: "name", title: row.name }, swatch, row.label);
+      return h(
+        "button",
+        { type: "button", class: "name", title: row.name },
+        swatch,
+        short(row.label),
+      );
     },
   };
 }

@@ -1,6 +1,7 @@
 // Draws the visible part of a tree on a canvas.
 
 import type { Coloring } from "./colors";
+import { plain } from "../text";
 import { frame } from "./frames";
 import { Lines, pixelOf, type Extent } from "./lines";
 import type { Tree } from "./tree";
@@ -36,11 +37,12 @@ export interface Frame2D {
 
 const labels = new Map<string, string>();
 
+/** A name without the suffix that marks its kind, as it is shown. */
 export function label(name: string): string {
   let text = labels.get(name);
   if (text === undefined) {
     if (labels.size > 200_000) labels.clear();
-    text = frame(name).label;
+    text = plain(frame(name).label);
     labels.set(name, text);
   }
   return text;
