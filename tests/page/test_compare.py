@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.recording import Profile, duration, label, percent
+from tests.page.recording import Profile, duration, has_size, label, percent
 from tests.page.world import SLOW
 
 if TYPE_CHECKING:
@@ -158,3 +159,89 @@ def test_the_colours_of_a_change_are_its_own(fleet: Serving, page: Page) -> None
     page.get_by_label("Colours", exact=True).select_option("name")
     page.get_by_role("tab", name="Compare").click()
     expect(page.get_by_label("Colours of the change")).to_have_value("red-blue")
+
+
+def test_both_sides_say_what_they_are(fleet: Serving, page: Page) -> None:
+    """Times and filters of each, merged and side by side, swapped or not, and in a picture."""
+    _open(page, fleet)
+    head = page.locator(".sides .side")
+    expect(head.first).to_contain_text("Before")
+    expect(head.first).to_contain_text(f"Host is not {SLOW}")
+    expect(head.last).to_contain_text("After")
+    expect(head.last).to_contain_text(f"as shown, Host is {SLOW}, 20")
+    titles = page.locator(".pair .side")
+    expect(titles.first).to_be_hidden()
+    page.get_by_role("button", name="side by side").click()
+    before = re.compile(rf"Before Host is not {SLOW}, 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d .* UTC$")
+    after = re.compile(rf"After Host is {SLOW}, 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d .* UTC$")
+    for title, text in zip((titles.first, titles.last), (before, after), strict=True):
+        expect(title).to_be_visible()
+        expect(title).to_have_text(text)
+    page.get_by_role("button", name="export").click()
+    with page.expect_download() as saved:
+        page.get_by_role("menuitem", name="SVG").click()
+    picture = saved.value.path().read_text()
+    assert f"before: Host is not {SLOW}, 20" in picture
+    assert f"after: Host is {SLOW}, 20" in picture
+    page.get_by_role("button", name="swap").click()
+    expect(titles.first).to_have_text(re.compile(f"^Before Host is {SLOW}, "))
+    expect(titles.last).to_have_text(re.compile(f"^After Host is not {SLOW}, "))
+    page.reload()
+    expect(titles.first).to_have_text(re.compile(f"^Before Host is {SLOW}, "))
+
+
+def test_a_box_narrows_the_side_that_it_was_drawn_on(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
+    """The baseline keeps its own times; the box's sizes bound both."""
+    times = sorted({datetime.fromisoformat(row["time"]) for row in fleet_rows})
+    middle = times[len(times) // 2]
+    base = f"&base.from={middle - timedelta(minutes=20):%Y-%m-%dT%H:%M:%SZ}"
+    base += f"&base.to={middle:%Y-%m-%dT%H:%M:%SZ}"
+    start, end = (int((middle + timedelta(minutes=m)).timestamp()) * 10**6 for m in (1, 6))
+    box = f"&box=lengths,{start},{end},65536,16777216"
+    _open(page, fleet, f"&view=compare&relative=0{base}{box}")
+    sized = [row for row in fleet_rows if has_size(row, 65536, 16777216)]
+    begin = middle.replace(microsecond=0) - timedelta(minutes=20)
+    before = Profile(_between(sized, begin, middle.replace(microsecond=0)))
+    shown = Profile(
+        _between(sized, *(datetime.fromtimestamp(us / 1e6, UTC) for us in (start, end)))
+    )
+    sides = page.locator(".sides .side")
+    expect(sides.first).to_contain_text(duration(before.total))
+    expect(sides.last).to_contain_text(duration(shown.total))
+    expect(page.locator(".notices")).to_contain_text("different lengths (20 min and 5 min)")
+    assert before.total
+    assert before.total != shown.total
+
+
+def test_the_same_range_is_the_box_too(fleet: Serving, fleet_rows: list[Row], page: Page) -> None:
+    """Host against host: the box is of both, as the range is."""
+    times = sorted({datetime.fromisoformat(row["time"]) for row in fleet_rows})
+    start, end = (int(times[k].timestamp()) * 10**6 for k in (len(times) // 2, -1))
+    _open(page, fleet, f"{AGAINST}&relative=0&box=lengths,{start},{end},1,16777216")
+    left = _between(fleet_rows, *(datetime.fromtimestamp(us / 1e6, UTC) for us in (start, end)))
+    before, after = _sides([row for row in left if has_size(row, 1, 16777216)])
+    sides = page.locator(".sides .side")
+    expect(sides.first).to_contain_text(duration(before.total))
+    expect(sides.last).to_contain_text(duration(after.total))
+
+
+def test_a_search_has_a_share_of_each_side(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
+    """Of the whole of each, under a focus too."""
+    _open(page, fleet, f"{AGAINST}&search=%5Elock_wait%24")
+    was, now = (percent(side.share("lock_wait"), 1) for side in _sides(fleet_rows))
+    matched = page.locator(".matched")
+    expect(matched).to_have_text(f"{was} before, {now} after matched")
+    page.goto(f"{page.url}&focus=lock_wait")
+    expect(matched).to_have_text(f"{was} before, {now} after matched")
+    graph = page.get_by_role("application", name="Differential flame graph")
+    graph.press("ArrowDown")
+    said = page.locator(".flame [aria-live]").first
+    expect(said).to_contain_text(re.compile(rf"before .*, {was}.*after .*, {now}"))
+
+
+def _between(rows: list[Row], start: datetime, end: datetime) -> list[Row]:
+    return [row for row in rows if start <= datetime.fromisoformat(row["time"]) < end]

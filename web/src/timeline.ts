@@ -22,11 +22,16 @@ import { cost, Loader } from "./loader";
 import { paintBand, paintTimeAxis, Plot, Steps, type Area, type AxisText, type Drag } from "./plot";
 import { iso } from "./ranges";
 import { plain, short } from "./text";
-import type { TimeseriesAnswer } from "./types";
+import type { TimeseriesAnswer, TopAnswer } from "./types";
 
 const SERIES = 7;
 /** How many steps the range is cut into, at most; the heatmap's is cut alike. */
 const POINTS = 120;
+
+interface Means {
+  whole: number | null;
+  each: Map<string, number | null>;
+}
 
 export class Timeline {
   readonly element: HTMLElement;
@@ -40,6 +45,8 @@ export class Timeline {
   private readonly plot: Plot;
   private answer: TimeseriesAnswer | null = null;
   private steps: Steps | null = null;
+  /** Of what is averaged: over all rows of the range, and of each series. */
+  private means: Means | null = null;
   /** The heatmap's, which are of the whole range. */
   private whole: Steps | null = null;
   private readonly fold: HTMLElement;
@@ -103,12 +110,34 @@ export class Timeline {
     const path = `/api/v1/timeseries/${store.state.table}`;
     void this.loader.ask<TimeseriesAnswer>(path, query, (answer) => {
       this.answer = answer;
+      this.means = null;
+      if (answer.aggregate === "avg") void this.askMeans(answer);
       this.measure();
       this.drawLegend();
       this.answered(answer);
       this.plot.paint();
     });
     this.plot.redraw();
+  }
+
+  /** The mean of steps is not the mean of rows, which steps have different numbers of. */
+  private async askMeans(of: TimeseriesAnswer): Promise<void> {
+    try {
+      const by = [this.by, "hostname"].filter(Boolean);
+      const [each, whole] = await Promise.all(by.map((name) => this.askGroups(name)));
+      if (this.answer !== of || !each) return;
+      this.means = meansOf(of, each, whole ?? each);
+      this.drawLegend();
+    } catch {
+      // The chart is there; only the numbers beside it are not known.
+    }
+  }
+
+  private askGroups(by: string): Promise<TopAnswer> {
+    const value = valueColumn(this.context);
+    const query = question(this.context, "box");
+    query.push(["value", value], ["by", by], ["n", "1000"]);
+    return get<TopAnswer>(`/api/v1/top/${this.context.store.state.table}`, query);
   }
 
   /** A box may hold too few intervals to see how long they are. */
@@ -140,20 +169,20 @@ export class Timeline {
     const { series, unit, meta, aggregate } = this.answer!;
     const { store } = this.context;
     const named = column(this.context, this.by);
-    const all = quantity(
-      amount(
-        series.flatMap((one) => one.values),
-        aggregate,
-      ),
-      unit,
-    );
-    const what = aggregate === "avg" ? "mean" : "sum";
-    this.figures.textContent = `${what} ${all} · ${exact(meta.rows)} rows`;
+    const averaged = aggregate === "avg";
+    const all = averaged
+      ? this.means?.whole
+      : series.reduce((whole, one) => whole + sum(one.values), 0);
+    const words = typeof all === "number" ? quantity(all, unit) : "…";
+    const what = averaged ? "mean" : "sum";
+    this.figures.textContent = `${what} ${words} · ${exact(meta.rows)} rows`;
     this.figures.title = cost(meta);
     const items = series.map((one, k) => {
       const square = h("i", { class: "swatch" });
       square.style.background = seriesColor(k, one.rest === true);
-      const text = `${short(plain(one.name), 80) || "(empty)"} ${quantity(amount(one.values, aggregate), unit)}`;
+      const value = averaged ? this.means?.each.get(one.name) : sum(one.values);
+      const words = typeof value === "number" ? quantity(value, unit) : "…";
+      const text = `${short(plain(one.name), 80) || "(empty)"} ${words}`;
       if (!named || one.rest === true) return h("span", {}, square, text);
       const filter = { column: this.by, op: "eq", value: one.name };
       const only = () => store.set({ filters: withFilter(store.state.filters, filter) });
@@ -259,11 +288,28 @@ export function seriesColor(k: number, rest: boolean): string {
   return cssColor(rest ? "--series-rest" : `--series-${(k % 8) + 1}`);
 }
 
-/** Values of several steps as one: what is a mean must not be added up. */
-function amount(values: (number | null)[], aggregate: string): number {
-  const known = values.filter((one) => one !== null);
-  const sum = known.reduce((a, b) => a + b, 0);
-  return aggregate === "avg" ? sum / (known.length || 1) : sum;
+/** `whole` has few groups; the rest of a split is what the named series leave of it. */
+function meansOf(answer: TimeseriesAnswer, each: TopAnswer, whole: TopAnswer): Means {
+  const complete = whole.groups === whole.entries.length;
+  const all = complete ? together(whole.entries) : null;
+  const found = new Map(each.entries.map((one) => [one.key.join(), one]));
+  const means = new Map<string, number | null>();
+  const named = answer.series.flatMap((one) => (one.rest ? [] : (found.get(one.name) ?? [])));
+  for (const one of named) means.set(one.key.join(), one.value);
+  const part = together(named);
+  for (const { name, rest } of answer.series) {
+    if (rest && all) means.set(name, (all.sum - part.sum) / (all.rows - part.rows));
+  }
+  return { whole: all && all.rows ? all.sum / all.rows : null, each: means };
+}
+
+function together(entries: TopAnswer["entries"]): { sum: number; rows: number } {
+  const rows = entries.reduce((count, one) => count + one.rows, 0);
+  return { rows, sum: entries.reduce((all, one) => all + (one.value ?? 0) * one.rows, 0) };
+}
+
+function sum(values: (number | null)[]): number {
+  return values.reduce<number>((all, one) => all + (one ?? 0), 0);
 }
 
 function stepsOf(answer: TimeseriesAnswer, longer: Steps | null): Steps {

@@ -85,6 +85,12 @@ export interface TimeseriesAnswer extends Answer {
   unit: string;
 }
 
+/** `groups` is how many there are, of which `entries` has the first. */
+export interface TopAnswer extends Answer {
+  groups: number;
+  entries: { key: string[]; value: number | null; rows: number }[];
+}
+
 export interface HeatmapAnswer extends Answer {
   table: string;
   value_column: string;
