@@ -16,6 +16,7 @@ from kscope.declare.columns import Role
 from kscope.errors import KscopeError
 from kscope.query.questions import BASE
 from kscope.query.scope import category_of
+from kscope.store.allowance import allow
 from kscope.store.open import open_reader
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ class Direct:
     ) -> None:
         asked = question.read(category_of(self.catalog, table), request)
         async with open_reader(self.settings, self.catalog) as reader:
-            body = await question.ask(reader, asked)
+            with allow(reader.deadline) as allowed, allowed.used():
+                body = await question.ask(reader, asked)
             if isinstance(body.content, bytes):
                 take(body.content)
             else:

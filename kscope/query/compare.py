@@ -12,6 +12,7 @@ import msgspec
 from kscope.query import fold
 from kscope.query.answer import Meta, Notice  # noqa: TC001 - msgspec reads the types
 from kscope.query.flamegraph import FlamegraphQuestion, Stacks, folded
+from kscope.query.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,7 @@ class Comparison(msgspec.Struct, frozen=True, rename={"own": "self", "base_own":
 
 
 async def compare(reader: Reader, question: CompareQuestion) -> Comparison:
-    side, base = await asyncio.gather(folded(reader, question.side), folded(reader, question.base))
+    side, base = await together(folded(reader, question.side), folded(reader, question.base))
     return await asyncio.to_thread(_compared, question, side, base)
 
 

@@ -13,6 +13,7 @@ from kscope.declare.columns import Role
 from kscope.query.answer import Meta, meta
 from kscope.query.names import labels
 from kscope.query.scan import ROWS, columns, plan, summed
+from kscope.query.values import by_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +49,8 @@ class Values(msgspec.Struct, frozen=True):
 
 
 async def values(reader: Reader, question: ValuesQuestion) -> Values:
-    planned = await plan(reader, question.scope, (question.column,))
+    single = by_values([question.column])
+    planned = await plan(reader, question.scope, (question.column,), single_rows=single)
     found = await summed(reader, planned, columns(question.column), (ROWS,))
     counted = {key: rows for (key,), (rows,) in found.items()}
     names = await labels(reader, question.column, counted)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kscope.generate.tables import Dictionaries
 
 INT64 = 2**63
+_LONGEST_WORD = 10
 MAX_TEXT = 65536
 MAX_VALUES = 1000
 # Engines bound how deep an expression may be, and each costs time for every row.
@@ -188,13 +189,16 @@ def _listed(parameter: str, value: Any) -> Sequence[Any]:
     if isinstance(value, str) and value.startswith("["):
         try:
             value = msgspec.json.decode(value)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             raise complain(parameter, f"not a JSON array: {value[:80]!r}") from None
-    values = value.split(",") if isinstance(value, str) else value
+    # Not split whole: a list of the largest size has few values.
+    values = value.split(",", MAX_VALUES) if isinstance(value, str) else value
     if not isinstance(values, list) or not values:
         raise complain(parameter, "needs a list of values: a,b or a JSON array")
     if len(values) > MAX_VALUES:
-        raise complain(parameter, f"at most {MAX_VALUES} values, {len(values)} were given")
+        raise complain(
+            parameter, f"the list has over {MAX_VALUES} values; use at most {MAX_VALUES}"
+        )
     return values
 
 
@@ -284,7 +288,7 @@ def _real(parameter: str, value: Any) -> float:
 
 def _boolean(parameter: str, value: Any) -> int:
     known = {"true": 1, "1": 1, "false": 0, "0": 0}
-    written = str(value).lower()
+    written = str(value)[:_LONGEST_WORD].lower()
     if written not in known:
         _bad(parameter, value, "true or false")
     return known[written]

@@ -13,6 +13,7 @@ from kscope.query.answer import Meta, Notice, meta, notices
 from kscope.query.names import frames, labels
 from kscope.query.scan import ROWS, first_rows, plan, sum_of, summed
 from kscope.query.scan import columns as by_columns
+from kscope.query.together import together
 from kscope.query.values import by_values
 
 if TYPE_CHECKING:
@@ -122,10 +123,11 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
 
     measures = (question.value.total, sum_of(count) if count else ROWS, ROWS)
     groups = await summed(reader, planned, by_columns(*columns), measures)
-    stacks, *texts = await asyncio.gather(
+    found: list[Any] = await together(
         frames(reader, {key[-1] for key in groups}),
         *(labels(reader, by, {key[i] for key in groups}) for i, by in enumerate(question.by)),
     )
+    stacks, *texts = found
     rows = sum(counted for _, _, counted in groups.values())
     return Stacks(
         await asyncio.to_thread(_paths, groups, texts, stacks),

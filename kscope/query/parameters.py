@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from kscope.declare.columns import Role
-from kscope.query.errors import Complaint, QueryError, one_of
+from kscope.query.errors import MOST_COMPLAINTS, Complaint, QueryError, one_of
 from kscope.query.filters import (
     MAX_CONDITIONS,
     TOO_MANY,
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Category
     from kscope.query.filters import Condition
+
+
+# Filters on both sides of a comparison, and every other parameter.
+MAX_PARAMETERS = 2 * MAX_CONDITIONS + 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,13 @@ class Asked:
         return urlencode([*kept, *pinned.items()])
 
 
+def check_count(parameters: int) -> None:
+    """Raise QueryError if there are more parameters than any question can have."""
+    if parameters > MAX_PARAMETERS:
+        fault = f"the question has {parameters:,} parameters"
+        raise QueryError(Complaint("", f"{fault}; use at most {MAX_PARAMETERS}"))
+
+
 def read(
     category: Category,
     request: Sequence[tuple[str, str]],
@@ -138,20 +149,9 @@ def read(
     moment: int | None = None,
 ) -> Asked:
     """Whatever is no parameter is a filter on a column. All mistakes come in one QueryError."""
+    check_count(len(request))
     parameters = {parameter.name: parameter for parameter in (FROM, TO, *known)}
-    values: dict[str, Any] = {}
-    filters: list[Condition] = []
-    complaints: list[Complaint] = []
-    for name, given in request:
-        try:
-            if name not in parameters:
-                filters.append(_filter(category, name, given, parameters))
-            elif name in values:
-                complaints.append(Complaint(name, "is given more than once"))
-            else:
-                values[name] = parameters[name].parse(given)
-        except QueryError as error:
-            complaints += error.complaints
+    values, filters, complaints = _checked(category, request, parameters)
     if len(filters) > MAX_CONDITIONS:
         complaints.append(Complaint(filters[MAX_CONDITIONS].parameter, TOO_MANY))
     given_names = frozenset(values)
@@ -166,6 +166,28 @@ def read(
         raise QueryError(*complaints)
     scope = Scope(category, span, Group(tuple(filters)))
     return Asked(scope, values, given_names, tuple(request))
+
+
+def _checked(
+    category: Category, request: Sequence[tuple[str, str]], parameters: Mapping[str, Parameter]
+) -> tuple[dict[str, Any], list[Condition], list[Complaint]]:
+    """Read values and filters, up to as many mistakes as an answer names."""
+    values: dict[str, Any] = {}
+    filters: list[Condition] = []
+    complaints: list[Complaint] = []
+    for name, given in request:
+        if len(complaints) == MOST_COMPLAINTS:
+            break
+        try:
+            if name not in parameters:
+                filters.append(_filter(category, name, given, parameters))
+            elif name in values:
+                complaints.append(Complaint(name, "is given more than once"))
+            else:
+                values[name] = parameters[name].parse(given)
+        except QueryError as error:
+            complaints += error.complaints
+    return values, filters, complaints
 
 
 BASE = "base."
@@ -184,6 +206,7 @@ def read_sides(
     those on the columns it names: such a base has the side's range. `base.from` and `base.to`
     choose another.
     """
+    check_count(len(request))
     moment = now() if moment is None else moment
     own = [(name, given) for name, given in request if not name.startswith(BASE)]
     based = [(name[len(BASE) :], given) for name, given in request if name.startswith(BASE)]

@@ -18,6 +18,7 @@ from kscope.query.expressions import INEXACT, as_text, exact, ids, quick_sum
 from kscope.query.filters import clause, conditions
 from kscope.query.recorded import Replayed, replayed
 from kscope.query.timerange import TimeRange
+from kscope.query.together import together
 from kscope.store.base import NumberOverflow
 from kscope.store.planner import SECOND
 
@@ -181,7 +182,7 @@ async def summed(
     def select(share: _Share) -> Select:
         return lambda measures: _grouped(reader, plan, share, keys, measures).limit(most + 1)
 
-    answers = await asyncio.gather(*(_asked(reader, wanted, select(each)) for each in shares))
+    answers = await together(*(_asked(reader, wanted, select(each)) for each in shares))
     merged = await asyncio.to_thread(_merged, answers, [measure.merge for measure in wanted])
     if len(merged) > most:
         raise TooManyGroups(most)

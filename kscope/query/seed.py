@@ -36,6 +36,8 @@ OPERATORS = {
 _EXPRESSION = ("expr", "constraint")
 _KEYS = ("elements", "constraints", "limit", "format")
 _MAX_DEPTH = 20
+# Groups as well as conditions, of which each group usually has one at least.
+_MAX_PARTS = 2 * MAX_CONDITIONS + 100
 _DIGITS = re.compile(r"\d{1,10}", re.ASCII)
 
 
@@ -105,7 +107,9 @@ def _elements(category: Category, pointer: str, given: Any) -> tuple[Column, ...
     if not isinstance(given, list) or not given:
         names = ", ".join(column.name for column in category.all_columns)
         raise complain(pointer, f"must list the columns to answer with, of: {names}")
-    return tuple(_column(category, f"{pointer}/{i}", name) for i, name in enumerate(given))
+    named = (_column(category, f"{pointer}/{i}", name) for i, name in enumerate(given))
+    # A row of the answer has each name once.
+    return tuple(dict.fromkeys(named))
 
 
 def _column(category: Category, pointer: str, name: Any) -> Column:
@@ -130,11 +134,23 @@ def _constraints(category: Category, pointer: str, given: Any) -> Group:
     """All groups must hold, as in 2016."""
     if not isinstance(given, list):
         raise complain(pointer, "must be a list of {oper, conditions}")
+    if _parts(given, _MAX_DEPTH) > _MAX_PARTS:
+        raise complain(pointer, TOO_MANY)
     members = [_group(category, f"{pointer}/{i}", each, 0) for i, each in enumerate(given)]
     where = Group(tuple(members))
     if len(list(conditions(where))) > MAX_CONDITIONS:
         raise complain(pointer, TOO_MANY)
     return where
+
+
+def _parts(given: list[Any], deeper: int) -> int:
+    """Count conditions and groups before any is read: each costs more than its bytes."""
+    found = len(given)
+    for each in given:
+        inner = each.get("conditions") if isinstance(each, dict) else None
+        if isinstance(inner, list) and deeper and found <= _MAX_PARTS:
+            found += _parts(inner, deeper - 1)
+    return found
 
 
 def _group(category: Category, pointer: str, given: Any, depth: int) -> Group:

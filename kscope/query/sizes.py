@@ -10,6 +10,7 @@ import asyncio
 import math
 import sys
 from collections import defaultdict
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from kscope.declare.columns import Role
 from kscope.query.errors import complain
 from kscope.query.expressions import as_text, log2_slot, whole
 from kscope.query.scan import ROWS, Measure, inside, is_recorded, summed
+from kscope.store.allowance import check_deadline
 from kscope.store.encode import histogram_counts
 
 if TYPE_CHECKING:
@@ -151,15 +153,17 @@ async def _of_histograms(reader: Reader, plan: Plan, keys: Expressions, value: V
         shown = (*keys(segment), again, segment.weight, segment.table.c[value.column.name])
         statement = sa.select(*shown).where(inside(reader, plan, segment))
         number = 0
-        async for *parts, recorded, weight, stored in reader.stream(statement):
-            key = [as_text(part) for part in parts]
-            plan.replayed.seen |= bool(recorded)
-            rows[(*key, None)] += weight
-            for slot, events in histogram_counts(stored).items():
-                counts[(*key, slot)] += events
-            number += 1
-            if number % _ROWS_PER_TURN == 0:
-                await asyncio.sleep(0)
+        async with aclosing(reader.stream(statement)) as found:
+            async for *parts, recorded, weight, stored in found:
+                key = [as_text(part) for part in parts]
+                plan.replayed.seen |= bool(recorded)
+                rows[(*key, None)] += weight
+                for slot, events in histogram_counts(stored).items():
+                    counts[(*key, slot)] += events
+                number += 1
+                if number % _ROWS_PER_TURN == 0:
+                    check_deadline()
+                    await asyncio.sleep(0)
     return Sized(counts, rows)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare import chartkinds
-from kscope.declare.columns import Role
+from kscope.declare.columns import Role, Storage
 from kscope.query.errors import complain, one_of
 from kscope.query.expressions import mean_size
 from kscope.query.scan import ROWS, Measure, sum_of
@@ -139,8 +139,11 @@ def _is_histogram(column: Column) -> bool:
 
 
 def by_values(columns: Iterable[Column | None]) -> bool:
-    """Are there groups that only single rows tell? Sums have values added up."""
-    return any(column and column.type.role is Role.VALUE for column in columns)
+    """Check for groups that only single rows have: sums add values up and round times."""
+    return any(
+        column and (column.type.role is Role.VALUE or column.type.storage is Storage.TIME)
+        for column in columns
+    )
 
 
 def chart_of(category: Category, kind: str) -> Chart | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Patience:
-    """Middleware. `seconds` is how long the database may work for one request."""
+    """Middleware. `seconds` is how long one request may take to be answered."""
 
     app: ASGIApp
     seconds: float
@@ -24,7 +24,7 @@ class Patience:
             await self.app(scope, receive, send)
             return
         messages: asyncio.Queue[Message] = asyncio.Queue(1)
-        with allow(self.seconds):
+        with allow(self.seconds) as allowed:
             work = asyncio.ensure_future(self.app(scope, messages.get, send))
         listener = asyncio.ensure_future(_listen(receive, messages, work))
         try:
@@ -35,6 +35,7 @@ class Patience:
                 work.cancel()
                 raise
         finally:
+            allowed.end()
             listener.cancel()
 
 

@@ -11,10 +11,12 @@ from starlette.routing import Route
 from kscope import __version__
 from kscope.query.categories import categories
 from kscope.query.export.formats import JSON
+from kscope.query.parameters import check_count
 from kscope.query.questions import BASE, QUESTIONS
 from kscope.query.scope import category_of
 from kscope.server.openapi import document
-from kscope.server.problems import problem
+from kscope.server.problems import HttpProblem, problem
+from kscope.store.allowance import allowance
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from kscope.query.bodies import Body
     from kscope.query.questions import Question
 
+# Bytes of a query string. The HTTP parser takes no address beyond 64 KiB.
+MAX_QUERY = 60_000
 _ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 
 
@@ -66,13 +70,27 @@ def _endpoint(question: Question) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         reader = request.app.state.reader
         category = category_of(reader.catalog, request.path_params["table"])
+        _check_size(request)
         given = [
             *request.query_params.multi_items(),
             *((name, request.path_params[name]) for name in question.in_path),
         ]
-        return _response(await question.ask(reader, question.read(category, given)))
+        asked = question.read(category, given)
+        # The deadline is the question's: what is done between its statements counts as well.
+        with allowance(reader.deadline).used():
+            body = await question.ask(reader, asked)
+        return _response(body)
 
     return endpoint
+
+
+def _check_size(request: Request) -> None:
+    """Raise before the query string is taken apart, which costs time for each of its parameters."""
+    query = request.scope["query_string"]
+    if len(query) > MAX_QUERY:
+        detail = f"the question has {len(query):,} bytes; use at most {MAX_QUERY:,}"
+        raise HttpProblem(414, detail)
+    check_count(query.count(b"&") + 1)
 
 
 def _response(body: Body) -> Response:

@@ -18,6 +18,7 @@ from kscope.query.seed_rows import seed_rows
 from kscope.query.values import Value
 from kscope.server.body import read_small
 from kscope.server.read import json_response
+from kscope.store.allowance import allowance
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -45,7 +46,8 @@ async def _post(request: Request) -> Response:
     body = await read_small(request, MAX_BODY, f"a question has at most {MAX_BODY} bytes")
     asked = parse(reader.catalog, _decoded(body))
     if asked.flamegraph:
-        tree = await _flamegraph(reader, asked.questions[0])
+        with allowance(reader.deadline).used():
+            tree = await _flamegraph(reader, asked.questions[0])
         return Response(tree, media_type="application/json")
     pieces = seed_rows(reader, asked.questions)
     # The first piece is asked for here, so that a statement that fails still gets its status.

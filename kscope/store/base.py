@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
     import sqlalchemy as sa
 
@@ -117,6 +117,8 @@ class Reader(Protocol):
     """
 
     dialect: str
+    deadline: float
+    """In seconds, of what is asked outside of a request."""
     stacks: Known[int, Frames]
     """Stacks that were read. An id is the hash of its text, so what it stands for never changes."""
 
@@ -128,7 +130,9 @@ class Reader(Protocol):
 
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]: ...
 
-    def stream(self, statement: sa.Select[Any]) -> AsyncIterator[Sequence[Any]]: ...
+    def stream(self, statement: sa.Select[Any]) -> AsyncGenerator[Sequence[Any], None]:
+        """Close it: the time until then is the question's."""
+        ...
 
     async def plan(
         self, table: str, start: int, stop: int, columns: Collection[str], step: int | None = None

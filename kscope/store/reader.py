@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from kscope.store.interning import Known
 from kscope.store.planner import Plan, Progress, plan
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
     from kscope.declare.model import Catalog
     from kscope.generate.tables import Schema
@@ -51,8 +52,12 @@ class SqlReader:
         with allowance(self.deadline).used() as left:
             return await self._engine.fetch(statement, left)
 
-    def stream(self, statement: sa.Select[Any]) -> AsyncIterator[Sequence[Any]]:
-        return self._engine.stream(statement, max(allowance(self.deadline).left, 0))
+    async def stream(self, statement: sa.Select[Any]) -> AsyncGenerator[Sequence[Any], None]:
+        # What is done with a row before the next one is charged as well.
+        with allowance(self.deadline).used() as left:
+            async with aclosing(self._engine.stream(statement, left)) as rows:
+                async for row in rows:
+                    yield row
 
     async def plan(
         self, table: str, start: int, stop: int, columns: Collection[str], step: int | None = None

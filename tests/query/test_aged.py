@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kscope.query.timerange import iso
 from kscope.store import upkeep
 from tests.query.world import NOON, SECOND, waits
 
@@ -29,8 +30,9 @@ def aged(engine_world: World) -> World:
     return engine_world
 
 
-def ask(world: World, question: str, **parameters: Any) -> dict[str, Any]:
-    response = world.get(f"/api/v1/{question}/offcputime", THREE_HOURS | parameters)
+def ask(world: World, question: str, column: str = "", **parameters: Any) -> dict[str, Any]:
+    path = f"/api/v1/{question}/offcputime" + (f"/{column}" if column else "")
+    response = world.get(path, THREE_HOURS | parameters)
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()
     return found
@@ -78,3 +80,21 @@ def test_values_are_those_of_rows_where_there_are_sums_as_well(engine_world: Wor
     graph = ask(engine_world, "flamegraph", by="elapsed")
     below = [i for i, level in enumerate(graph["level"]) if level == 1]
     assert {graph["names"][graph["name"][i]]: graph["value"][i] for i in below} == once
+
+
+def test_moments_are_those_of_rows_where_there_are_sums_as_well(engine_world: World) -> None:
+    """A bucket's start is no row's time: groups by a time are never read from sums."""
+    engine_world.insert("offcputime", waits())
+    engine_world.run(upkeep.roll_up(engine_world.store, NOON + HOUR))
+    late = {"time": NOON + HOUR + 7}
+    engine_world.insert("offcputime", [waits()[0] | late])
+    moments = {row["time"] for row in (*waits(), late)}
+    top = ask(engine_world, "top", by="time")
+    assert {each["key"][0] for each in top["entries"]} == {iso(time) for time in moments}
+    series = ask(engine_world, "timeseries", by="time", points=1, n=10)["series"]
+    assert {each["name"] for each in series} == {iso(time) for time in moments}
+    graph = ask(engine_world, "flamegraph", by="time,process")
+    below = [graph["name"][i] for i, level in enumerate(graph["level"]) if level == 1]
+    assert {graph["names"][name] for name in below} == {iso(time) for time in moments}
+    offered = ask(engine_world, "values", "time")["values"]
+    assert {each["value"] for each in offered} == {iso(time) for time in moments}

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+import re2
 
+from kscope.query import regex
+from kscope.query.questions import QUESTIONS
+from kscope.query.together import together
+from kscope.store.allowance import allow
+from kscope.store.base import QueryTimeout
 from tests.query.test_rows import EVERYTHING
+from tests.query.world import waits
 
 if TYPE_CHECKING:
     from tests.query.world import World
@@ -166,3 +175,79 @@ def test_an_unknown_table_is_not_found(client: World) -> None:
 def test_a_pattern_that_backtracks_elsewhere_does_not_hang(client: World) -> None:
     """The classic (a+)+$ takes linear time."""
     assert pids(client, {"stack__regex": "(a+)+$(m|a|i|n)*x{1000}"}) == []
+
+
+class _Slow:
+    """A pattern that takes its time over each text, and counts them."""
+
+    def __init__(self, seen: list[str], seconds: float) -> None:
+        self.seen, self.seconds = seen, seconds
+
+    def search(self, text: str) -> bool:
+        self.seen.append(text)
+        time.sleep(self.seconds)
+        return True
+
+
+def test_a_deadline_is_of_all_patterns_together(
+    client: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Matching is charged to the question: twenty patterns get no more time than one."""
+    texts = [f"{'a' * 60_000};{i}" for i in range(30)]
+    client.insert("offcputime", [waits()[0] | {"stack": text} for text in texts])
+    seen: list[str] = []
+    monkeypatch.setattr(regex, "_compiled", lambda _: _Slow(seen, 0.05))
+    category = client.catalog.get("offcputime")
+    assert category is not None
+    asked = QUESTIONS["top"].read(
+        category, [*DAY.items(), *(("stack__regex", str(i)) for i in range(20))]
+    )
+
+    async def ask() -> None:
+        with allow(0.5), pytest.raises(QueryTimeout):
+            await QUESTIONS["top"].ask(client.store.reader, asked)
+
+    client.run(ask())
+    assert 0 < len(seen) < 30, "one pattern's texts, of twenty patterns'"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "said"),
+    [
+        (["x"] * 21, "the question has 21 regular expressions; use at most 20"),
+        (["x" * 1001], "the pattern has 1,001 characters; use at most 1,000"),
+        ([r"\pL" * 300], "pattern too large"),
+        (["x", "(("], "missing )"),
+    ],
+)
+def test_patterns_are_bounded(client: World, patterns: list[str], said: str) -> None:
+    """In number, in length and in what they compile to."""
+    query = [*DAY.items(), *(("stack__regex", each) for each in patterns)]
+    answer = client.get("/api/v1/rows/offcputime", params=query)
+    assert (answer.status_code, said in answer.json()["detail"]) == (400, True), answer.text
+
+
+def test_patterns_are_not_kept(client: World) -> None:
+    """Once a question is answered the library's cache of compiled patterns is empty."""
+    for i in range(200):
+        pids(client, {"stack__regex": f"main.*{i}(a|b|c)*x{{500}}"})
+    assert re2._Regexp._make.cache_info().currsize == 0
+
+
+def test_a_failed_part_ends_the_others() -> None:
+    """No sibling goes on for an answer that nobody gets, and the error is the part's own."""
+    ended = []
+
+    async def slow() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.append("slow")
+
+    async def bad() -> None:
+        await asyncio.sleep(0)
+        raise QueryTimeout("late")
+
+    with pytest.raises(QueryTimeout):
+        asyncio.run(together(slow(), bad(), slow()))
+    assert ended == ["slow", "slow"]
