@@ -17,7 +17,7 @@ from kscope.declare.columns import Storage
 from kscope.query.errors import complain
 from kscope.query.expressions import as_text, exact
 from kscope.query.filters import conditions, resolved
-from kscope.store.allowance import check_deadline
+from kscope.store.allowance import allowance, check_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,13 +60,16 @@ def _compiled(where: Condition) -> Any:
 async def resolve(reader: Reader, scope: Scope) -> Group:
     """Replace each regular expression of the filters by what it matches."""
     wanted = [each for each in conditions(scope.where) if each.operator == "regex"]
+    if not wanted:
+        return scope.where
     if len(wanted) > MAX_PATTERNS:
         fault = f"the question has {len(wanted)} regular expressions"
         raise complain(wanted[MAX_PATTERNS].parameter, f"{fault}; use at most {MAX_PATTERNS}")
-    for each in wanted:
-        # All are checked before the first text is read.
-        await asyncio.to_thread(_compiled, each)
-    found = {each: await _matches(reader, scope, each) for each in wanted}
+    with allowance(reader.deadline).used():
+        for each in wanted:
+            # All are checked before the first text is read.
+            await asyncio.to_thread(_compiled, each)
+        found = {each: await _matches(reader, scope, each) for each in wanted}
     return resolved(scope.where, found)
 
 
