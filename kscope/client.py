@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kscope import __version__
 from kscope.errors import KscopeError
+from kscope.files import UnreadableError, read_secret
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,13 +44,12 @@ _AGAIN = frozenset({401, 403, 404, 408, 425, 429})
 
 
 def read_token(file: Path | None) -> str:
-    """The token in a file, or none without one."""
+    """Return the token in a file, or an empty text without a file. Raises KscopeError."""
     try:
-        return file.read_text(encoding="utf-8").strip() if file else ""
-    except OSError as error:
-        raise KscopeError(f"{file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise KscopeError(f"{file}: holds no token: `kscope token` makes one") from None
+        return read_secret(file) if file else ""
+    except UnreadableError as error:
+        text = f"{file}: holds no token: it {error.fault}; `kscope token` makes one"
+        raise KscopeError(text) from None
 
 
 @dataclass(frozen=True, slots=True)

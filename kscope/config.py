@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,9 @@ from kscope.declare import durations
 from kscope.declare.catalog import BUILTIN
 from kscope.declare.options import exclusive_problem, option_value
 from kscope.declare.shape import suggestion
-from kscope.declare.yamlfile import Document, parse
-from kscope.errors import DeclarationError, KscopeError, Problem
+from kscope.declare.yamlfile import MAX_BYTES, MAX_PROBLEMS, QUOTE, Document, bounded, parse, shown
+from kscope.errors import DeclarationError, Problem
+from kscope.files import UnreadableError, read_secret, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from kscope.declare import yamlfile
     from kscope.declare.model import Catalog
 
+# A path, as the kernel bounds it; a host's name, as DNS does; entries of a list or a mapping.
+_MAX_TEXT = 4096
+_MAX_HOST = 255
+_MAX_LISTED = 1000
 SCOPES = ("ingest", "read")
 DEFAULT_FILE = Path("kernelscope.yaml")
 
@@ -116,11 +120,11 @@ def chosen_settings(config: Path | None) -> Settings:
 
 
 def load_settings(path: Path) -> Settings:
-    """Raise DeclarationError with all problems of the file, or KscopeError without the file."""
+    """Raise DeclarationError with all problems of the file."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise KscopeError(f"{path}: cannot be read: {error}") from None
+        text = read_text(path, MAX_BYTES)
+    except UnreadableError as error:
+        raise DeclarationError([Problem(str(path), error.line, "", error.fault)]) from None
     return parse_settings(text, str(path), path.absolute().parent)
 
 
@@ -128,8 +132,8 @@ def parse_settings(text: str, file: str, folder: Path) -> Settings:
     document = parse(text, file)
     reader = _Reader(document, folder, list(document.problems))
     settings = reader.settings() if not document.problems else Settings()
-    if reader.problems:
-        raise DeclarationError(reader.problems)
+    if problems := bounded(file, reader.problems):
+        raise DeclarationError(problems)
     return settings
 
 
@@ -169,7 +173,7 @@ class _Reader:
         kinds = {"sqlite": self.one(self.path), "mysql": self.mysql}
         found = self.mapping(value, path, kinds)
         if isinstance(value, dict) and len(value) != 1:
-            self.refuse(path, "name one database: either sqlite or mysql")
+            self.refuse(path, "expected exactly one of sqlite, mysql")
         if "sqlite" in found:
             return SQLite(found["sqlite"])
         return found.get("mysql")
@@ -193,12 +197,17 @@ class _Reader:
 
     def categories(self, value: Any, path: yamlfile.Path) -> tuple[str | Path, ...]:
         value = [value] if isinstance(value, str) else value
-        folders = self.listed(_text)(value, path)
-        return tuple(name if name == BUILTIN else self.path(name) for name in folders)
+        return self.listed(self.category_folder)(value, path)
+
+    def category_folder(self, value: Any) -> str | Path:
+        return BUILTIN if value == BUILTIN else self.path(value)
 
     def tokens(self, value: Any, path: yamlfile.Path) -> tuple[Token, ...]:
         if not isinstance(value, list):
             self.refuse(path, "write a list of tokens")
+            return ()
+        if len(value) > _MAX_LISTED:
+            self.refuse(path, f"has {len(value)} tokens; at most {_MAX_LISTED} are allowed")
             return ()
         tokens = []
         keys = {"name": self.one(_text), "sha256": self.one(_sha256), "scopes": self.scopes}
@@ -263,9 +272,7 @@ class _Reader:
         found = {}
         for key, part in value.items():
             if key not in readers:
-                close = difflib.get_close_matches(key, readers, 1)
-                hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(readers)}."
-                self.refuse((*path, key), f"unknown key. {hint}")
+                self.refuse((*path, key), f"unknown key.{suggestion(key, readers)}")
                 continue
             result = readers[key](part, (*path, key))
             if result is not None:
@@ -292,23 +299,29 @@ class _Reader:
             if not isinstance(value, list) or not value:
                 self.refuse(path, "write a list: [a, b]")
                 return ()
+            if len(value) > _MAX_LISTED:
+                self.refuse(path, f"has {len(value)} entries; at most {_MAX_LISTED} are allowed")
+                return ()
             entries = (self.one(convert)(part, (*path, i)) for i, part in enumerate(value))
             return tuple(entry for entry in entries if entry is not None)
 
         return read
 
     def path(self, value: Any) -> Path:
-        return self.folder / Path(_text(value)).expanduser()
+        try:
+            return self.folder / Path(_text(value)).expanduser()
+        except RuntimeError:
+            raise _WrongError(f"{shown(value)}: there is no such user; write the path") from None
 
     def secret(self, value: Any) -> str:
-        path = self.path(value)
         try:
-            return path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise _WrongError(f"{path} cannot be read: {error}") from None
+            return read_secret(self.path(value))
+        except UnreadableError as error:
+            raise _WrongError(str(error)) from None
 
     def refuse(self, path: yamlfile.Path, message: str) -> None:
-        self.problems.append(self.document.problem(path, message))
+        if len(self.problems) <= MAX_PROBLEMS:
+            self.problems.append(self.document.problem(path, message))
 
 
 def check_probes(settings: AgentSettings, catalog: Catalog) -> None:
@@ -349,7 +362,7 @@ def parse_share(text: Any) -> float:
     """Read `1%` as 0.01. Raises ValueError."""
     found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)%", str(text), re.ASCII)
     if not found or float(found[1]) > 100:
-        raise _WrongError(f"'{text}' is not a share such as 1% or 0.5%")
+        raise _WrongError(f"{shown(text)} is not a share such as 1% or 0.5%")
     return float(found[1]) / 100
 
 
@@ -359,8 +372,8 @@ def parse_address(text: str) -> Address:
     Raises ValueError.
     """
     host, _, port = text.rpartition(":")
-    if not port.isdigit() or not 0 <= int(port) < 65536:
-        raise _WrongError(f"'{text}' is not an address such as 127.0.0.1:8080")
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535 or len(host) > _MAX_HOST:
+        raise _WrongError(f"{shown(text)} is not an address such as 127.0.0.1:8080")
     if ":" not in text:
         host = "127.0.0.1"
     return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by `:8080`
@@ -372,13 +385,16 @@ def _address(value: Any) -> Address:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise _WrongError(f"{value!r} is not a text; put it in quotes")
+        cure = QUOTE if isinstance(value, bool | int | float) else ""
+        raise _WrongError(f"must be text, not {shown(value)}{cure}")
+    if len(value) > _MAX_TEXT:
+        raise _WrongError(f"has {len(value)} characters; at most {_MAX_TEXT} are allowed")
     return value
 
 
 def _port(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
-        raise _WrongError(f"{value!r} is not a port")
+        raise _WrongError(f"{shown(value)} is not a port, a number from 1 to 65535")
     return value
 
 
@@ -391,7 +407,7 @@ def _number(value: Any) -> int:
 def _size(value: Any) -> int:
     match = re.fullmatch(r"([1-9][0-9]{0,8}) ?(B|KiB|MiB|GiB)", str(value))
     if not match:
-        raise _WrongError(f"'{value}' is not a size such as 32MiB")
+        raise _WrongError(f"{shown(value)} is not a size such as 32MiB")
     return int(match[1]) * {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[match[2]]
 
 
@@ -407,11 +423,11 @@ def _sha256(value: Any) -> str:
 
 def _scope(value: Any) -> str:
     if value not in SCOPES:
-        raise _WrongError(f"{value!r} is not a scope; known: {', '.join(SCOPES)}")
+        raise _WrongError(f"{shown(value)} is not a scope; known: {', '.join(SCOPES)}")
     return str(value)
 
 
 def _url(value: Any) -> str:
     if not re.fullmatch(r"https?://[^\s/]+.*", _text(value)):
-        raise _WrongError(f"'{value}' is not an address such as http://127.0.0.1:8081")
+        raise _WrongError(f"{shown(value)} is not an address such as http://127.0.0.1:8081")
     return str(value)

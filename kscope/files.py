@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # A token or a password; anything longer is another file.
 MAX_SECRET = 4096
+# A BPF program; libbpf's largest has a quarter of that.
+MAX_PROGRAM = 256 * 1024
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -25,8 +27,6 @@ _KINDS = (
 
 class UnreadableError(KscopeError):
     """A file that cannot be read. The message starts with its path; `fault` leaves that out."""
-
-    exit_code = 2
 
     def __init__(self, path: Path, fault: str, line: int = 0) -> None:
         self.fault = fault

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +23,11 @@ from kscope.config import (
     parse_settings,
 )
 from kscope.errors import DeclarationError, KscopeError
+from tests.children import bounded_run
+from tests.serving import ROOT, kscope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HASH = "0" * 64
 FULL = f"""\
@@ -90,9 +100,9 @@ agent: {server: ftp://x, probes: {offcputime: 5000}}
         parse_settings(text, "kernelscope.yaml", tmp_path)
     assert str(caught.value).splitlines() == [
         "kernelscope.yaml:1: databse: unknown key. Did you mean 'database'?",
-        "kernelscope.yaml:2: database: name one database: either sqlite or mysql",
+        "kernelscope.yaml:2: database: expected exactly one of sqlite, mysql",
         "kernelscope.yaml:2: database.mysql.prt: unknown key. Did you mean 'port'?",
-        "kernelscope.yaml:2: database.sqlite: 5 is not a text; put it in quotes",
+        "kernelscope.yaml:2: database.sqlite: must be text, not 5; put it in quotes",
         "kernelscope.yaml:3: read: 'nowhere' is not an address such as 127.0.0.1:8080",
         "kernelscope.yaml:4: max_body: 'big' is not a size such as 32MiB",
         (
@@ -116,6 +126,162 @@ agent: {server: ftp://x, probes: {offcputime: 5000}}
             " http://127.0.0.1:8081"
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "hosts: [no]",
+            "hosts[0]: must be text, not false; YAML reads no as false: put it in quotes",
+        ),
+        ("read: 12:30", "read: YAML reads 12:30 as a number of base 60: put it in quotes"),
+        (
+            "max_body: 0644",
+            "max_body: 0644 is octal in YAML: write 420 for the number, or put it in",
+        ),
+        ("agent: {timeout: 1:30}", "agent.timeout: YAML reads 1:30 as a number of base 60"),
+        ("query_deadline: 12:30:45.5", "query_deadline: YAML reads 12:30:45.5 as a number of base"),
+        ("database: {sqlite: ~}", "sqlite: must be text, not nothing; YAML reads ~ as nothing"),
+        (
+            "database: {sqlite: }",
+            "sqlite: must be text, not nothing; give it a value, or remove it",
+        ),
+        ("database: {mysql: {user: on}}", "must be text, not true; YAML reads on as true: put it"),
+        ("database: {mysql: {database: 2024-01-01}}", "YAML reads 2024-01-01 as a date: put it in"),
+        (
+            "database: {mysql: {port: 1e3}}",
+            "is not a port, a number from 1 to 65535; YAML reads 1e3",
+        ),
+        ("database: {mysql: {password: 1234}}", "must be text, not 1234; put it in quotes"),
+        ("categories: [~nobody-of-that-name/mine]", "there is no such user; write the path"),
+        ("database: {mysql: {password_file: folder}}", "folder: is a folder; it must be a regular"),
+        ("database: {mysql: {password_file: long}}", "long: is larger than 4 KiB; is it the right"),
+        ("ingest: 127.0.0.1:\u00b2", "is not an address such as 127.0.0.1:8080"),
+        ("read: &a 8080\ningest: *a", "aliases (*name) are not supported: write it out"),
+        ("read: 8080\n---\nread: 8080", "a second document starts here; remove this '---'"),
+        ("read: 8080\nread: 8081", "read: key 'read' is already on line 1; keep one of them"),
+        ("read: !!python/name:os.system 1", "the tag !!python/name:os.system is not supported"),
+    ],
+)
+def test_a_word_that_yaml_reads_in_its_own_way_is_told_with_its_cure(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "long").write_text("x" * 5000)
+    with pytest.raises(DeclarationError) as caught:
+        parse_settings(text, "kernelscope.yaml", tmp_path)
+    [line] = str(caught.value).splitlines()
+    assert problem in line
+    assert line.startswith("kernelscope.yaml:")
+
+
+def is_a_pipe(file: Path) -> None:
+    os.mkfifo(file)
+
+
+def is_a_folder(file: Path) -> None:
+    file.mkdir()
+
+
+def is_large(file: Path) -> None:
+    with file.open("wb") as sparse:
+        sparse.truncate(300 << 20)
+
+
+def is_latin1(file: Path) -> None:
+    file.write_bytes(b"hosts: [caf\xe9]")
+
+
+@pytest.mark.parametrize("make", [is_a_pipe, is_a_folder, is_large, is_latin1])
+def test_what_is_no_file_of_text_ends_the_command(tmp_path: Path, make: Any) -> None:
+    """`kscope serve` neither waits for it nor reads all of it: exit code 2, and one line."""
+    file = tmp_path / "kernelscope.yaml"
+    make(file)
+    run = subprocess.run(
+        kscope("serve", "--config", file), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 2
+    assert re.fullmatch(rf"{re.escape(str(file))}(:1)?: is .*\n", run.stderr)
+
+
+# Every setting once, for `FLOODS` to take the place of each value in turn.
+WHOLE = {
+    "database": {"mysql": dict.fromkeys(
+        ("host", "port", "user", "password", "password_file", "database"), "x"
+    )},
+    "categories": ["x"], "ingest": "x", "read": "x", "hosts": ["x"],
+    "tokens": [{"name": "x", "sha256": "x", "scopes": ["x"]}],
+    "max_body": "x", "query_deadline": "x",
+    "agent": {
+        **dict.fromkeys(
+            ("server", "token_file", "interval", "timeout", "max_overhead", "spool",
+             "spool_bytes", "spool_age"), "x",
+        ),
+        "probes": {"offcputime": {"max_overhead": "x", "cgroup": "x", "threshold": "x"}},
+    },
+}  # fmt: skip
+
+
+def test_every_setting_is_flooded(tmp_path: Path) -> None:
+    """No value of any setting costs more than its file does: 100 problems, short, in 100 MB."""
+    (tmp_path / "whole.json").write_text(json.dumps(WHOLE))
+    printed = bounded_run(FLOOD, tmp_path / "whole.json", ROOT, folder=tmp_path)
+    *known, memory = printed.split()
+    assert int(memory) < 200
+    assert sorted(known) == sorted({name for name in _names(WHOLE) if name != "offcputime"})
+
+
+@pytest.mark.parametrize("place", [(), ("database",), ("database", "mysql"), ("agent",)])
+def test_the_flood_has_every_setting(tmp_path: Path, place: tuple[str, ...]) -> None:
+    """Each mapping names the keys that it knows: one that is added is added to the flood."""
+    inner: Any = WHOLE
+    for part in place:
+        inner = inner[part]
+    wrong = json.dumps(_within(place, {"zzzzzzzz": 1}))
+    with pytest.raises(DeclarationError) as caught:
+        parse_settings(wrong, "kernelscope.yaml", tmp_path)
+    known = re.search(r"unknown key\. Known are: (.*)\.", str(caught.value))
+    assert known
+    assert set(known[1].split(", ")) - {"sqlite"} == set(inner)
+
+
+def _within(place: tuple[str, ...], value: Any) -> Any:
+    return {place[0]: _within(place[1:], value)} if place else value
+
+
+def _names(value: Any) -> Iterator[str]:
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        yield from (name, *_names(inner))
+    for inner in value if isinstance(value, list) else ():
+        yield from _names(inner)
+
+
+FLOOD = """
+import json, re
+from pathlib import Path
+from kscope.config import check_probes, parse_settings
+from kscope.declare.catalog import load_catalog
+from kscope.errors import DeclarationError
+from tests.floods import CUT_SHORT, FLOODS, places, put
+
+whole = json.loads(Path(sys.argv[1]).read_text())
+catalog = load_catalog([Path(sys.argv[2]) / "categories"])
+known = set()
+for place in places(whole):
+    for flood in (*FLOODS, *(CUT_SHORT if not known else ())):
+        try:
+            settings = parse_settings(put(whole, place, flood), "kernelscope.yaml", Path())
+            check_probes(settings.agent, catalog)
+        except DeclarationError as error:
+            lines = str(error).splitlines()
+            assert len(lines) <= 101, (place, len(lines))
+            assert max(map(len, lines)) < 4000, (place, lines)
+            assert all(line.startswith("kernelscope.yaml") for line in lines)
+        assert peak() < 200, (place, peak())
+    known |= {part for part in place if isinstance(part, str)}
+print(*sorted(known - {"offcputime"}), peak())
+"""
 
 
 @pytest.mark.parametrize("text", ["- a\n", "5\n", "a: [\n", "read: &x 1\nhosts: *x\n"])

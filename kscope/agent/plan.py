@@ -10,6 +10,7 @@ from kscope.agent.recording import Recording, bundled, read_recording
 from kscope.agent.runner import Plan
 from kscope.declare.options import option_value
 from kscope.errors import KscopeError
+from kscope.files import MAX_PROGRAM, UnreadableError, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,8 +89,8 @@ def _program(category: Category) -> bytes:
     """What the probe's file holds now: a plan made of another text is another plan."""
     path = category.probe.program if category.probe else None
     try:
-        return path.read_bytes() if path else b""
-    except OSError:
+        return read_text(path, MAX_PROGRAM).encode() if path else b""
+    except UnreadableError:
         return b""
 
 

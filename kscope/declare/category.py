@@ -12,7 +12,7 @@ from kscope.declare.durations import seconds
 from kscope.declare.metaschema import MAX_ENTRIES, category_schema
 from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column, Rollup
 from kscope.declare.probe import check_probe, make_probe
-from kscope.declare.values import value_problem
+from kscope.declare.values import unit_problem, value_problem
 from kscope.declare.yamlfile import Document, Path, bounded, parse, printable
 from kscope.errors import Problem
 
@@ -124,6 +124,8 @@ class _Checker:
     def check_type(self, i: int, raw: dict[str, Any]) -> Iterator[_Found]:
         """What is wrong with a column beside its type, which is known."""
         column_type = TYPES[raw["type"]]
+        if isinstance(raw.get("unit"), str) and (why := unit_problem(column_type, raw["unit"])):
+            yield ("columns", i, "unit"), why
         if "default" in raw and (why := _default_problem(column_type, raw["default"])):
             yield ("columns", i, "default"), why
 

@@ -11,7 +11,7 @@ PATTERN = "^[1-9][0-9]{0,5}(s|m|h|d|w|y)$"
 def seconds(text: str) -> int:
     """Turn `90d` into seconds; a year has 365 days. Raises ValueError."""
     if not re.fullmatch(PATTERN, text):
-        raise ValueError(f"'{text}' is not a duration such as 90s, 15m, 12h, 14d, 4w or 2y")
+        raise ValueError(f"'{text[:60]}' is not a duration such as 90s, 15m, 12h, 14d, 4w or 2y")
     return int(text[:-1]) * UNITS[text[-1]]
 
 
@@ -19,7 +19,7 @@ def microseconds(text: str) -> int:
     """Turn `5ms`, or a number of microseconds, into microseconds. Raises ValueError."""
     found = re.fullmatch(r"(\d{1,20})(us|ms|s|m)?", text, re.ASCII)
     if not found:
-        raise ValueError(f"'{text}' is not a length of time such as 5000, 5ms or 2s")
+        raise ValueError(f"'{text[:60]}' is not a length of time such as 5000, 5ms or 2s")
     return int(found[1]) * {None: 1, "us": 1, "ms": 1000, "s": 10**6, "m": 60 * 10**6}[found[2]]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kscope.declare.chartkinds import KINDS
-from kscope.declare.columns import TYPES
+from kscope.declare.columns import INT64_MAX, TYPES
 from kscope.declare.durations import PATTERN as DURATION
 
 ENGINES = ("bcc", "bpftrace")
@@ -13,14 +13,32 @@ COLLECT_KINDS = ("map", "histogram", "events")
 # Columns, charts, options: of each.
 MAX_ENTRIES = 200
 NAME = "^[a-z][a-z0-9_]{0,39}$"
-FIELD = "^(key|value|event)(\\.[A-Za-z0-9_]+)*$"
+FIELD = "^(key|value|event)(\\.[A-Za-z0-9_]{1,64}){0,8}$"
 # What the agent can turn a number into; kscope.agent.decode holds one function for each.
 DECODES = (
     "arguments", "cgroup", "device", "errno", "nanoseconds", "signal", "syscall", "user",
 )  # fmt: skip
-PLACE = "^(kprobe|tracepoint|perf):[A-Za-z0-9_:@-]+$"
-NEED = "^(btf|cgroup2|(kprobe|tracepoint):[A-Za-z0-9_:]+)$"
+PLACE = "^(kprobe|tracepoint|perf):[A-Za-z0-9_:@-]{1,200}$"
+NEED = "^(btf|cgroup2|(kprobe|tracepoint):[A-Za-z0-9_:]{1,200})$"
 CONSTANT = "^[A-Z][A-Z0-9_]{0,39}$"
+FUNCTION = "^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+FLAG = "^[a-z][a-z0-9-]{0,30}$"
+NUMBER = "^(-?[0-9]{1,20}|0x[0-9a-fA-F]{1,16})$"
+# What a text is not that does not match.
+PATTERNS = {
+    DURATION: "a duration such as 90s, 15m, 12h, 14d or 2y",
+    FIELD: "a field such as key, key.comm, value.us or event.pid",
+    PLACE: "a place such as kprobe:FUNCTION, tracepoint:GROUP:NAME or perf:cpu-clock@RATE",
+    NEED: "one of btf, cgroup2, kprobe:FUNCTION, tracepoint:GROUP:NAME",
+    CONSTANT: "a constant's name: capital letters, digits and _, a letter first, at most 40",
+    FUNCTION: "a C function's name, of at most 64 characters",
+    FLAG: "a flag's name: lower case letters, digits and -, a letter first, at most 31",
+    NUMBER: "a whole number, such as 16 or 0x10",
+}
+# Of the numbers that a map of `names` has words for, and of a script's characters.
+_MAX_NAMES = 1000
+_MAX_SCRIPT = 64 * 1024
+_INT64 = {"type": "integer", "minimum": -INT64_MAX - 1, "maximum": INT64_MAX}
 
 
 def category_schema() -> dict[str, Any]:
@@ -61,6 +79,10 @@ def _line(description: str, limit: int = 100) -> dict[str, Any]:
     return {"type": "string", "minLength": 1, "maxLength": limit, "description": description}
 
 
+def _reference(description: str) -> dict[str, Any]:
+    return {"type": "string", "maxLength": 40, "description": description}
+
+
 def _array(items: dict[str, Any], least: int, description: str) -> dict[str, Any]:
     return {
         "type": "array",
@@ -97,12 +119,9 @@ def _chart() -> dict[str, Any]:
         {
             "kind": {"enum": list(KINDS), "description": kinds},
             "title": _line("what stands over the chart"),
-            "value": {
-                "type": "string",
-                "description": "the column that is summed; left out, or `rows`: rows are counted",
-            },
-            "stack": {"type": "string", "description": "the column of stacks"},
-            "by": {"type": "string", "description": "the column that splits it"},
+            "value": _reference("the column that is summed; left out, or `rows`: rows are counted"),
+            "stack": _reference("the column of stacks"),
+            "by": _reference("the column that splits it"),
         },
         required=("kind",),
     )
@@ -112,9 +131,9 @@ def _rollup() -> dict[str, Any]:
     return {
         "type": "object",
         "description": "bucket: how long it is kept, as {1h: 90d, 1d: 2y}",
+        "maxProperties": 6,
         "propertyNames": {"pattern": DURATION},
         "additionalProperties": _duration("how long this bucket is kept"),
-        "maxProperties": 6,
     }
 
 
@@ -130,14 +149,11 @@ def _probe() -> dict[str, Any]:
                 "program": _line(
                     "of bcc: a file in the probes/ folder beside the category's folder"
                 ),
-                "script": {
-                    "type": "string",
-                    "minLength": 1,
-                    "description": "of bpftrace: the script",
-                },
+                "script": _line("of bpftrace: the script", limit=_MAX_SCRIPT),
                 "options": {
                     "type": "object",
-                    "propertyNames": {"pattern": "^[a-z][a-z0-9-]{0,30}$"},
+                    "maxProperties": MAX_ENTRIES,
+                    "propertyNames": {"pattern": FLAG},
                     "additionalProperties": _option(),
                     "description": "flags of `kscope agent`, and constants in the program",
                 },
@@ -147,6 +163,7 @@ def _probe() -> dict[str, Any]:
                 ),
                 "detect": {
                     "type": "object",
+                    "maxProperties": MAX_ENTRIES,
                     "propertyNames": {"pattern": CONSTANT},
                     "additionalProperties": {"type": "string", "pattern": NEED},
                     "description": "constants that the program finds 1 where the kernel offers "
@@ -172,6 +189,7 @@ def _option() -> dict[str, Any]:
             "type": {"enum": flags, "description": "a column type: what the flag takes"},
             "default": {
                 "type": ["integer", "number", "string", "boolean"],
+                "maxLength": 1024,
                 "description": "what holds without the flag",
             },
             "define": {
@@ -181,12 +199,14 @@ def _option() -> dict[str, Any]:
             },
             "choices": {
                 "type": "object",
-                "additionalProperties": {"type": "integer"},
+                "maxProperties": MAX_ENTRIES,
+                "propertyNames": {"maxLength": 100},
+                "additionalProperties": dict(_INT64),
                 "minProperties": 1,
                 "description": "the words that the flag takes, and the number each is",
             },
-            "least": {"type": "integer", "description": "the smallest number that it takes"},
-            "most": {"type": "integer", "description": "the largest number that it takes"},
+            "least": {**_INT64, "description": "the smallest number that it takes"},
+            "most": {**_INT64, "description": "the largest number that it takes"},
             "help": _line("one sentence for --help", limit=500),
         },
         required=("type", "default", "define"),
@@ -204,7 +224,7 @@ def _attach() -> dict[str, Any]:
             },
             "run": {
                 "type": "string",
-                "pattern": "^[A-Za-z_][A-Za-z0-9_]*$",
+                "pattern": FUNCTION,
                 "description": "the program's function",
             },
             "define": {
@@ -228,7 +248,9 @@ def _collect() -> dict[str, Any]:
                     "from": {**field, "description": "the field that holds the number"},
                     "names": {
                         "type": "object",
-                        "additionalProperties": {"type": "string"},
+                        "maxProperties": _MAX_NAMES,
+                        "propertyNames": {"pattern": NUMBER},
+                        "additionalProperties": {"type": "string", "maxLength": 256},
                         "description": "number: word; a number without one stays",
                     },
                     "as": {"enum": list(DECODES), "description": "what the number stands for"},
@@ -247,6 +269,8 @@ def _collect() -> dict[str, Any]:
                 **names,
                 "columns": {
                     "type": "object",
+                    "maxProperties": MAX_ENTRIES,
+                    "propertyNames": {"maxLength": 40},
                     "additionalProperties": source,
                     "description": "column: where its value comes from",
                 },

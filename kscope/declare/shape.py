@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from kscope.declare.durations import PATTERN as DURATION
+from kscope.declare.metaschema import NAME, PATTERNS
 from kscope.declare.values import Validator
-from kscope.declare.yamlfile import printable
+from kscope.declare.yamlfile import QUOTE, printable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import jsonschema
 
@@ -28,16 +27,20 @@ _TYPE_NAMES = {
 }
 # To look for a similar name among more of them costs too much for a hint.
 _MOST_NAMES = 1000
-_PATTERNS = {DURATION: "a duration such as 90s, 15m, 12h, 14d or 2y"}
+_MOST_CHARACTERS = 100
 
 
 def suggestion(wrong: object, known: Iterable[str]) -> str:
     """` Did you mean 'string'?`, or else the allowed words, or nothing where there are many."""
     names = sorted(known)
-    near = difflib.get_close_matches(_show(wrong), names[:_MOST_NAMES], n=1, cutoff=0.6)
-    if near:
-        return f" Did you mean '{near[0]}'?"
-    return f" Known are: {', '.join(names)}." if 0 < len(names) <= 20 else ""
+    few = f" Known are: {', '.join(names)}." if 0 < len(names) <= 20 else ""
+    return _near(wrong, names) or few
+
+
+def _near(wrong: object, names: Sequence[str]) -> str:
+    cut_to = str(wrong)[:_MOST_CHARACTERS] if isinstance(wrong, str) else shown(wrong)
+    near = difflib.get_close_matches(cut_to, names[:_MOST_NAMES], n=1, cutoff=0.6)
+    return f" Did you mean '{near[0]}'?" if near else ""
 
 
 def check(document: Document, schema: Mapping[str, Any]) -> Iterator[Problem]:
@@ -56,9 +59,26 @@ def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Path, str]]:
         return _unknown_keys(path, value, detail.schema["properties"])
     if error.validator == "required":
         return [(path, f"'{key}' is missing") for key in rule if key not in value]
-    if error.validator == "pattern":
-        return [(_name_path(error, path), _pattern_message(value, rule))]
-    return [(path, _message(error.validator, path, value, rule) or error.message)]
+    pattern = detail.schema.get("pattern")
+    if pattern and (error.validator == "pattern" or (pattern != NAME and _is_plain(value))):
+        return [(_name_path(error, path), _pattern_message(value, pattern))]
+    if error.validator == "anyOf" and (meant := _meant(error)):
+        return [found for each in meant for found in _explain(each)]
+    message = _message(error.validator, path, value, rule) or error.message
+    return [(_name_path(error, path), message)]
+
+
+def _meant(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
+    """What is wrong with the value as the one branch has it that is for values of its type."""
+    branches: dict[int, list[jsonschema.ValidationError]] = {}
+    for each in error.context or ():
+        branches.setdefault(int(each.relative_schema_path[0]), []).append(each)
+    of_type = [
+        found
+        for found in branches.values()
+        if not any(each.validator == "type" and not each.relative_path for each in found)
+    ]
+    return of_type[0] if len(of_type) == 1 else []
 
 
 def _unknown_keys(
@@ -74,10 +94,14 @@ def _message(validator: object, path: Path, value: object, rule: Any) -> str:
     match validator:
         case "enum":
             noun = path[-1] if path else "value"
-            return f"unknown {noun} {_show(value)}.{suggestion(value, rule)}"
+            known = f" Allowed are: {', '.join(map(str, rule))}."
+            return f"unknown {noun} {shown(value)}.{_near(value, sorted(rule))}{known}"
         case "type":
             names = (_TYPE_NAMES[name] for name in ([rule] if isinstance(rule, str) else rule))
-            return f"must be {' or '.join(names)}, not {_show(value)}"
+            text = f"must be {' or '.join(names)}, not {shown(value)}"
+            if rule == "array":
+                return f"{text}; start each entry with '- '"
+            return text + QUOTE if rule == "string" and _is_plain(value) else text
         case "oneOf":
             keys = (key for branch in rule for key in branch["required"])
             return f"needs exactly one of {', '.join(keys)}"
@@ -85,8 +109,11 @@ def _message(validator: object, path: Path, value: object, rule: Any) -> str:
             return "must be a field such as key.comm, a list of fields, or {from:, names: or as:}"
         case "minItems" | "minLength":
             return "must not be empty"
-        case "maxItems" | "maxLength" | "maxProperties":
-            return f"too long: at most {rule}"
+        case "maxItems" | "maxProperties" | "maxLength":
+            noun = "characters" if validator == "maxLength" else "entries"
+            return f"has {len(cast('Any', value))} {noun}; at most {rule} are allowed"
+        case "minimum" | "maximum":
+            return f"{shown(value)} is beyond what a 64-bit number can hold"
     return ""
 
 
@@ -97,15 +124,12 @@ def _name_path(error: jsonschema.ValidationError, path: Path) -> Path:
 
 
 def _pattern_message(value: object, pattern: str) -> str:
-    if pattern in _PATTERNS:
-        return f"{_show(value)} is not {_PATTERNS[pattern]}"
-    if pattern.startswith("^[a-z]"):
-        return (
-            f"{_show(value)} must be lower case letters, digits and _, a letter first, at most 40"
-        )
-    return f"{_show(value)} must match {pattern}"
+    if pattern == NAME:
+        rule = "lower case letters, digits and _, a letter first, at most 40"
+        return f"{shown(value)} must be {rule}"
+    return f"{shown(value)} is not {PATTERNS.get(pattern, f'text that matches {pattern}')}"
 
 
-def _show(value: object) -> str:
-    text = re.sub(r"\s+", " ", f"'{value}'" if isinstance(value, str) else repr(value))
-    return text if len(text) <= 60 else text[:57] + "..."
+def _is_plain(value: object) -> bool:
+    """A number or true or false, which quotes would make text; traps say so by themselves."""
+    return isinstance(value, bool | int | float)

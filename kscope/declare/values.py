@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 from jsonschema import Draft202012Validator
 
+from kscope.declare.columns import Role, Storage
+from kscope.declare.yamlfile import QUOTE, printable, shown
+
 if TYPE_CHECKING:
     from kscope.declare.columns import ColumnType
 
+_NUMBERS = (Storage.INTEGER, Storage.REAL)
 _FORMATS = jsonschema.FormatChecker(["ipv4", "ipv6"])
 
 
@@ -33,8 +37,34 @@ Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
 )
 
 
+# Units of things that have a type for them; a count in one of these would be off by a factor.
+_MEASURES = frozenset(
+    ("ns", "us", "\N{MICRO SIGN}s", "ms", "s", "sec", "min", "h", "nanoseconds", "microseconds",
+     "milliseconds", "seconds", "minutes", "hours", "B", "byte", "bytes", "KB", "MB", "GB", "TB",
+     "KiB", "MiB", "GiB", "TiB", "kB", "%")
+)  # fmt: skip
+
+
+def unit_problem(column_type: ColumnType, unit: str) -> str:
+    """Say why a column of the type cannot be in that unit; empty when it can."""
+    name = column_type.name
+    if column_type.unit and unit != column_type.unit:
+        text = f"{name} values are in {column_type.unit}, not in '{printable(unit)}'"
+        return f"{text}: send {column_type.unit} and remove this key, or make the column a float"
+    if name == "count" and unit in _MEASURES:
+        text = f"a count is a number of events, which is not in '{unit}'"
+        return f"{text}: make the column elapsed (us), bytes or float"
+    if column_type.role not in (Role.VALUE, Role.HISTOGRAM, Role.IDENTITY):
+        return f"a {name} is not a number: remove this key"
+    return ""
+
+
 def value_problem(column_type: ColumnType, value: Any) -> str:
     """Say why the type cannot hold the value; empty when it can."""
     if Validator(dict(column_type.json), format_checker=_FORMATS).is_valid(value):
         return ""
-    return f"{value!r} is not of type {column_type.name}, {column_type.help}"
+    if _is_integer(None, value) and abs(value) >= 2**63 and column_type.storage in _NUMBERS:
+        return f"{shown(value)} is beyond what a 64-bit number can hold"
+    problem = f"{shown(value)} is not of type {column_type.name}, {column_type.help}"
+    wants_text = column_type.json.get("type") == "string"
+    return problem + QUOTE if wants_text and isinstance(value, bool | int | float) else problem

@@ -26,6 +26,7 @@ MAX_DEPTH = 32
 MAX_PROBLEMS = 100
 _MAX_MESSAGE = 600
 _MAX_PART = 60
+QUOTE = "; put it in quotes"
 _STANDARD = "tag:yaml.org,2002:"
 
 
@@ -45,7 +46,7 @@ class Document:
     def problem(self, path: Path, message: str) -> Problem:
         """Return a problem at a place, with a cure if YAML reads its word in its own way."""
         if path in self.traps:
-            message = f"{message.removesuffix('.')}; {self.traps[path]}"
+            message = f"{message.removesuffix(QUOTE).removesuffix('.')}; {self.traps[path]}"
         return Problem(self.file, self.line(path), path_text(path), cut(message, _MAX_MESSAGE))
 
     def line(self, path: Path) -> int:
@@ -72,6 +73,14 @@ def printable(text: str) -> str:
     """One line of at most 60 characters: control characters are written as escapes."""
     shown = cut(text[: _MAX_PART + 1], _MAX_PART)
     return shown if shown.isprintable() else cut(repr(shown)[1:-1], _MAX_PART)
+
+
+def shown(value: Any) -> str:
+    """Write a value as a file has it, in one line of at most 60 characters."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    text = f"'{value}'" if isinstance(value, str) else repr(value)
+    return cut(re.sub(r"\s+", " ", text[:1000]), _MAX_PART)
 
 
 def bounded(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -117,19 +126,27 @@ def printable_line(text: str) -> str:
 
 
 def _cure(error: yaml.MarkedYAMLError) -> str:
-    """How to fix it, by the character at which the parser stopped."""
-    mark = error.problem_mark
+    """How to fix it, by the characters at which the parser started and stopped."""
+    start, stop = _character(error.context_mark), _character(error.problem_mark)
+    if stop in _CURES:
+        return _CURES[stop]
+    if start in ("'", '"'):
+        return "; close the quote"
+    if start and start in _SIGNS:
+        return _CURES[start]
+    is_structure = isinstance(error, yaml.parser.ParserError)
+    return "; check the indentation and the brackets" if is_structure else ""
+
+
+def _character(mark: Any) -> str:
     buffer = getattr(mark, "buffer", None)
-    if mark is None or buffer is None:
-        return ""
-    return _CURE_AT.get(buffer[mark.pointer : mark.pointer + 1], "")
+    return str(buffer[mark.pointer : mark.pointer + 1]) if buffer else ""
 
 
-_QUOTE = "; put the text in quotes"
-_CURE_AT = {
+_SIGNS = "@`%*&!|>"
+_CURES = {
     "\t": "; indent with spaces instead of tabs",
-    ":": _QUOTE,
-    **dict.fromkeys("@`%*&!|>", _QUOTE),
+    **dict.fromkeys(f":{_SIGNS}", "; put the text in quotes"),
 }
 
 
@@ -182,7 +199,8 @@ class _Builder:
             self._refuse(event, path, "aliases (*name) are not supported: write it out")
             return None
         if event.tag and not self._is_known(event):
-            self._refuse(event, path, f"the tag {printable(event.tag)} is not supported; remove it")
+            tag = printable(event.tag.replace(_STANDARD, "!!"))
+            self._refuse(event, path, f"the tag {tag} is not supported; remove it")
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(events, path)
         if isinstance(event, yaml.SequenceStartEvent):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from kscope.errors import KscopeError
+from kscope.files import MAX_PROGRAM, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ def read(path: Path) -> str:
 def _lines(path: Path, *, including: bool = False) -> Iterator[str]:
     """With #line, so that the compiler's messages name the file and line that a person looks at."""
     yield f'#line 1 "{path.name}"'
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    for number, line in enumerate(read_text(path, MAX_PROGRAM).splitlines(), 1):
         included = _INCLUDE.fullmatch(line) if including else None
         if included:
             yield from _lines(path.with_name(included[1]))
@@ -38,13 +38,6 @@ def _lines(path: Path, *, including: bool = False) -> Iterator[str]:
             yield line
         else:
             yield line
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise KscopeError(f"{path}: {error.strerror}") from None
 
 
 def tracepoints(program: str) -> Iterator[str]:
