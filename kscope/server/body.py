@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import zstandard
 
@@ -29,7 +29,10 @@ _ZSTD_WINDOW = 32 * 1024 * 1024
 _PATIENCE = 4
 # What follows a member is copied each time one ends: in small pieces, and not for ever.
 _GZIP_PIECE = 4096
-_ZSTD_PIECE = 1024 * 1024
+_ZSTD_PIECE = 16 * 1024
+_ZSTD_READS = 20_000
+# A step of unfolding: this much, in and out.
+_STEP = 256 * 1024
 _GZIP_MEMBERS = 10_000
 
 
@@ -124,12 +127,16 @@ def decompressor(encoding: str) -> Decompress | None:
 def _collected(pieces: Iterator[bytes], limit: int, room: Room) -> Steps[bytearray]:
     """Return what the pieces make up. `room` is called with each one's size, and may raise."""
     text = bytearray()
+    done = 0
     for piece in pieces:
         room(len(piece))
         text += piece
         if len(text) > limit:
             raise _too_large(limit, "decompressed")
-        yield Lane.GOOD
+        done += _GZIP_PIECE + len(piece)
+        if done > _STEP:
+            done = 0
+            yield Lane.GOOD
     return text
 
 
@@ -161,13 +168,43 @@ def _unzstd(body: bytes | bytearray, limit: int, room: Room) -> Steps[bytearray]
 
 
 def _unzstded(body: bytes | bytearray) -> Iterator[bytes]:
+    """Yield pieces of 1 MiB at most, and empty ones while the body stands for nothing."""
+    source: Any = _Source(body)
     context = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-    try:
-        with context.stream_reader(body, read_across_frames=True) as reader:
-            while piece := reader.read(_ZSTD_PIECE):
-                yield piece
-    except zstandard.ZstdError as error:
-        raise HttpProblem(400, f"the body is not zstd: {error}") from None
+    reader = context.stream_reader(source, read_size=_ZSTD_PIECE, read_across_frames=True)
+    for _ in range(_ZSTD_READS):
+        try:
+            piece = reader.read1(1024 * 1024)
+        except _PauseError:
+            yield b""
+            continue
+        except zstandard.ZstdError as error:
+            raise HttpProblem(400, f"the body is not zstd: {error}") from None
+        if not piece:
+            return
+        yield piece
+    raise HttpProblem(400, "the zstd body has too many frames or blocks: send one frame")
+
+
+class _PauseError(Exception):
+    """The reader has read a while without coming to any text. It goes on when asked again."""
+
+
+class _Source:
+    """A body as a file for the reader, which would read all of it in one call if it is empty."""
+
+    def __init__(self, body: bytes | bytearray) -> None:
+        self._body = body
+        self._at = 0
+        self._pause = False
+
+    def read(self, count: int) -> bytes:
+        self._pause = not self._pause
+        if not self._pause:
+            raise _PauseError
+        piece = bytes(self._body[self._at : self._at + count])
+        self._at += len(piece)
+        return piece
 
 
 _DECOMPRESSORS: Mapping[str, Decompress | None] = {

@@ -1,0 +1,470 @@
+"""A request costs what its rows are worth: every way to be refused, with 10^5 to 10^7 items.
+
+A server of its own, whose memory and processor time the kernel counts.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import zstandard
+
+from kscope.declare.catalog import load_catalog
+from kscope.server.decode import Decoder
+from kscope.server.problems import HttpProblem
+from tests.serving import Serving, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kscope.server.lanes import Steps
+    from kscope.store.base import Batch
+
+MIB = 1024 * 1024
+ROW = b'{"process":"mysqld","pid":1234,"stack":"main;futex_wait","elapsed":5123}'
+BAD = ROW.replace(b"1234", b'"1234"')
+# What a refused request may take, in bytes and in seconds of the processor. The rule says a second:
+# the other one is for what a busy machine's caches cost.
+_MEMORY = 100 * MIB
+_SECONDS = 2.0
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def of(rows: bytes, head: bytes = b'"hostname":"flood"', table: bytes = b"offcputime") -> bytes:
+    return b"{" + head + b',"' + table + b'":[' + rows + b"]}"
+
+
+def many(item: bytes, size: int = 30 * MIB) -> bytes:
+    return b",".join([item] * (size // (len(item) + 1)))
+
+
+def named(form: bytes, count: int) -> bytes:
+    return b",".join(form % number for number in range(count))
+
+
+def with_value(name: bytes, value: bytes) -> bytes:
+    return ROW[:-1] + b',"' + name + b'":' + value + b"}"
+
+
+# What is sent, the status, where the first fault is, and words of the answer.
+Case = tuple["Callable[[], bytes]", int, str | None, str]
+NO = None
+CASES: dict[str, Case] = {
+    "rows that are arrays": (lambda: of(many(b"[]")), 422, "/offcputime/0", "not an object"),
+    "rows that are empty": (lambda: of(many(b"{}")), 422, "/offcputime/0", "is missing"),
+    "rows that are numbers": (lambda: of(many(b"1")), 422, "/offcputime/0", "not an object"),
+    "rows that are texts": (lambda: of(many(b'""')), 422, "/offcputime/0", "not an object"),
+    "rows that are null": (lambda: of(many(b"null")), 422, "/offcputime/0", "not an object"),
+    "every row wrong": (lambda: of(many(BAD)), 422, "/offcputime/0/pid", "type int"),
+    "long wrong values": (
+        lambda: of(many(ROW.replace(b"1234", b'"' + b"y" * 100_000 + b'"'))),
+        422,
+        "/offcputime/0/pid",
+        "type int",
+    ),
+    "the last row wrong": (
+        lambda: of(many(ROW) + b"," + BAD),
+        422,
+        "/offcputime/430921/pid",
+        "type int",
+    ),
+    "the last place wrong": (
+        lambda: of(many(ROW) + b"," + ROW.replace(b'"main;futex_wait"', b"7")),
+        422,
+        "/offcputime/430921/stack",
+        "outside `stacks`",
+    ),
+    "the last of unusual numbers wrong": (
+        lambda: of(many(ROW.replace(b"5123", b"5.0")) + b"," + BAD),
+        422,
+        "/offcputime/436906/pid",
+        "type int",
+    ),
+    "cut off": (lambda: of(many(ROW))[:-5], 400, NO, "not JSON"),
+    "not UTF-8 at the end": (
+        lambda: of(many(ROW) + b"," + ROW.replace(b"mysqld", b"\xff")),
+        400,
+        NO,
+        "not UTF-8",
+    ),
+    "not UTF-8 throughout": (
+        lambda: of(many(ROW.replace(b"mysqld", b"\xff"))),
+        400,
+        NO,
+        "not UTF-8",
+    ),
+    "more after the end": (lambda: of(many(ROW)) + b"x", 400, NO, "not JSON"),
+    "deep": (lambda: b"[" * (32 * MIB), 422, NO, "not an object"),
+    "deep and small": (lambda: b"[" * 200_000, 400, NO, "nested"),
+    "a deep host": (lambda: b'{"hostname":' + b"[" * (30 * MIB), 422, "/hostname", "too large"),
+    "a deep row": (lambda: of(b'{"pid":' * (4 * MIB)), 422, "/offcputime/0", "nested too deeply"),
+    "a host of arrays": (
+        lambda: b'{"hostname":[' + b"[]," * (5 * MIB) + b"[]]}",
+        422,
+        "/hostname",
+        "too large",
+    ),
+    "a long host": (
+        lambda: b'{"hostname":"' + b"x" * (30 * MIB) + b'"}',
+        422,
+        "/hostname",
+        "too large",
+    ),
+    "a long time": (
+        lambda: b'{"hostname":"h","time":"' + b"2" * (30 * MIB) + b'"}',
+        422,
+        "/time",
+        "too large",
+    ),
+    "blanks": (lambda: b" " * (32 * MIB), 422, NO, "not an object"),
+    "unknown categories": (
+        lambda: b"{" + named(b'"offcputim%d":1', 1_000_000) + b"}",
+        422,
+        "/offcputim0",
+        "Did you mean 'offcputime'?",
+    ),
+    "a category with a long name": (
+        lambda: b'{"' + b"k" * (30 * MIB) + b'":1}',
+        422,
+        "/" + "k" * 80,
+        "there is no category",
+    ),
+    "an unknown category with rows": (
+        lambda: of(many(ROW), table=b"offcputimes"),
+        422,
+        "/offcputimes",
+        "Did you mean 'offcputime'?",
+    ),
+    "a host again and again": (
+        lambda: b"{" + many(b'"hostname":"h"') + b"}",
+        422,
+        "/hostname",
+        "twice",
+    ),
+    "a table again and again": (
+        lambda: b'{"hostname":"h",' + many(b'"offcputime":[]') + b"}",
+        422,
+        "/offcputime",
+        "twice",
+    ),
+    "rows that are an object": (
+        lambda: b'{"hostname":"h","offcputime":{' + named(b'"n%d":1', 10**6) + b"}}",
+        422,
+        "/offcputime",
+        "too large",
+    ),
+    "unknown columns": (
+        lambda: of(b"{" + named(b'"n%d":1', 1_000_000) + b"}"),
+        422,
+        "/offcputime/0",
+        "too large",
+    ),
+    "unknown columns in each row": (
+        lambda: of(many(b"{" + named(b'"pi%d":1', 4000) + b"}")),
+        422,
+        "/offcputime/0/pi0",
+        "Did you mean 'pid'?",
+    ),
+    "a column with a long name": (
+        lambda: of(b'{"' + b"k" * (30 * MIB) + b'":1}'),
+        422,
+        "/offcputime/0",
+        "too large",
+    ),
+    "columns with long names": (
+        lambda: of(many(b'{"' + b"k" * 900_000 + b'":1}')),
+        422,
+        "/offcputime/0/" + "k" * 80,
+        "there is no column",
+    ),
+    "a large number": (
+        lambda: of(many(ROW.replace(b"1234", b"1" * 100_000))),
+        400,
+        NO,
+        "not JSON",
+    ),
+    "an endless number": (
+        lambda: of(ROW.replace(b"1234", b"1" * (30 * MIB))),
+        422,
+        "/offcputime/0",
+        "too large",
+    ),
+    "a large exponent": (
+        lambda: of(many(ROW.replace(b"1234", b"1e999999"))),
+        400,
+        NO,
+        "not JSON",
+    ),
+    "a long fraction": (
+        lambda: of(many(ROW.replace(b"1234", b"0." + b"1" * 100_000))),
+        422,
+        "/offcputime/0/pid",
+        "type int",
+    ),
+    "too many stacks": (
+        lambda: of(ROW, b'"hostname":"h","stacks":[' + many(b'"a"', 4 * MIB) + b"]"),
+        413,
+        NO,
+        "stacks",
+    ),
+    "stacks of wrong types": (
+        lambda: of(ROW, b'"hostname":"h","stacks":[' + many(b"{}") + b"]"),
+        422,
+        "/stacks/0",
+        "is not of type",
+    ),
+    "stacks that are long": (
+        lambda: of(ROW, b'"hostname":"h","stacks":[' + many(b'"' + b"f" * 70_000 + b'"') + b"]"),
+        422,
+        "/stacks/0",
+        "maxLength",
+    ),
+    "an endless stack": (
+        lambda: of(ROW, b'"hostname":"h","stacks":["' + b"f" * (30 * MIB) + b'"]'),
+        422,
+        "/stacks/0",
+        "too large",
+    ),
+    "stacks for a wrong row": (
+        lambda: of(BAD, b'"hostname":"h","stacks":[' + named(b'"%0110d"', 240_000) + b"]"),
+        422,
+        "/offcputime/0/pid",
+        "type int",
+    ),
+    "a histogram of a million slots": (
+        lambda: of(with_value(b"lengths", b"[" + many(b"1", 2 * MIB) + b"]")),
+        422,
+        "/offcputime/0",
+        "too large",
+    ),
+    "long histograms": (
+        lambda: of(many(with_value(b"lengths", b"[" + many(b"1", 8000) + b"]"))),
+        422,
+        "/offcputime/0/lengths",
+        "maxItems",
+    ),
+    "histograms of texts": (
+        lambda: of(many(with_value(b"lengths", b"[" + many(b'"a"', 9000) + b"]"))),
+        422,
+        "/offcputime/0/lengths",
+        "maxItems",
+    ),
+    "days that never were": (
+        lambda: of(
+            b",".join(
+                with_value(b"time", b'"2026-02-30T00:00:00.%06dZ"' % number)
+                for number in range(250_000)
+            )
+        ),
+        422,
+        "/offcputime/",
+        "is not a time",
+    ),
+    "addresses that are none": (
+        lambda: of(
+            named(
+                b'{"direction":"in","local_address":"10.0.0.%d","local_port":1,'
+                b'"remote_address":"::1","remote_port":1,"elapsed":1}',
+                230_000,
+            ),
+            table=b"tcplife",
+        ),
+        422,
+        "/tcplife/256/local_address",
+        "type ip",
+    ),
+    "NUL in each row": (
+        lambda: of(many(ROW.replace(b"mysqld", b"\\u0000"))),
+        422,
+        "/offcputime/0/process",
+        "NUL",
+    ),
+    "more rows than a body may have": (
+        lambda: of(many(b'{"process":"","pid":1,"stack":"","elapsed":1}', 32 * MIB - 100)),
+        413,
+        NO,
+        "fewer rows",
+    ),
+    "texts that look like rows": (
+        lambda: of(many(ROW.replace(b"mysqld", b"},{" * 300)) + b"," + BAD),
+        422,
+        "/offcputime/",
+        "type int",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Process:
+    """What the kernel counts of a server."""
+
+    pid: int
+
+    def forget_peak(self) -> int:
+        """Return what it has now, in bytes."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        return self._memory("VmRSS")
+
+    def peak(self) -> int:
+        return self._memory("VmHWM")
+
+    def _memory(self, name: str) -> int:
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
+
+    def seconds(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(tmp_path_factory.mktemp("floods")) as running:
+        running.post({"hostname": "first", "offcputime": [json.loads(ROW)]})
+        yield running
+
+
+def refused(server: Serving, body: bytes, **headers: str) -> dict[str, Any]:
+    """Send it, and hold its cost and its answer to their bounds."""
+    process = Process(server.process.pid)
+    before, spent = process.forget_peak(), process.seconds()
+    answer = server.send(body, **headers)
+    assert process.peak() - before < _MEMORY
+    assert process.seconds() - spent < _SECONDS
+    assert answer.headers["content-type"] == "application/problem+json", answer.text[:200]
+    assert len(answer.content) < 64 * 1024
+    found: dict[str, Any] = answer.json()
+    assert len(found.get("errors", [])) <= 100
+    assert all(len(each["detail"]) < 500 for each in found.get("errors", []))
+    return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_refused_body_costs_little(server: Serving, name: str) -> None:
+    """Whatever it holds: memory, time and answer are bounded, and the first fault is named."""
+    make, status, pointer, says = CASES[name]
+    answer = refused(server, make())
+    assert answer["status"] == status, answer
+    assert says in str(answer)
+    if pointer is not None:
+        assert answer["errors"][0]["pointer"].startswith(pointer)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"), [("gzip", gzip.compress), ("zstd", zstandard.compress)]
+)
+@pytest.mark.parametrize("name", ["rows that are arrays", "every row wrong", "the last row wrong"])
+def test_a_small_body_that_unfolds_costs_little(
+    server: Serving, encoding: str, compress: Callable[[bytes], bytes], name: str
+) -> None:
+    """A few KiB that stand for 30 MiB."""
+    make, status, _, says = CASES[name]
+    answer = refused(server, compress(make()), Content_Encoding=encoding)
+    assert answer["status"] == status
+    assert says in str(answer)
+
+
+@pytest.mark.parametrize("text", ["\u0001", "\U0001f600", "~", '"', "\\"])
+def test_an_answer_is_bounded_whatever_it_quotes(server: Serving, text: str) -> None:
+    """Names and values that double when they are written, a hundred of them."""
+    names = {text * 900 + str(number): 1 for number in range(200)}
+    assert refused(server, json.dumps({"hostname": "h"} | names).encode())["status"] == 422
+    rows = [json.loads(ROW) | {"pid": text * 5000} | names for _ in range(3)]
+    body = json.dumps({"hostname": "h", "offcputime": rows}).encode()
+    assert refused(server, body)["status"] == 422
+
+
+def test_good_rows_in_any_form_are_stored(server: Serving) -> None:
+    """The bounds cost nobody a row: long bodies, odd numbers, blanks, texts with brackets."""
+    forms = [
+        ROW,
+        ROW.replace(b"5123", b"5.123e3"),
+        ROW.replace(b":", b" : ").replace(b",", b" ,\n"),
+        ROW.replace(b"mysqld", b'}],[{\\"}, {'),
+        ROW.replace(b"mysqld", b"\\\\\\\\u0000"),
+        ROW.replace(b"main;futex_wait", b"f" * 60_000),
+    ]
+    for number, form in enumerate(forms):
+        host = b'"hostname":"good-%d"' % number
+        rows = min(3 * MIB // len(form), 20_000)
+        for body in (of(b",".join([form] * rows), host), of(b"\n,\t".join([form] * rows), host)):
+            answer = server.send(body)
+            assert answer.json()["stored"] == {"offcputime": rows}, answer.text[:300]
+        found = server.get("/api/v1/rows/offcputime", hostname=f"good-{number}", limit=1).json()
+        stored = dict(zip(found["columns"], found["rows"][0], strict=True))
+        sent = json.loads(form)
+        assert (stored["process"], stored["elapsed"]) == (sent["process"], sent["elapsed"])
+
+
+def test_tables_and_names_in_any_order(server: Serving) -> None:
+    """The host, the time and the stacks may come after the rows that need them."""
+    rows = many(ROW.replace(b'"main;futex_wait"', b"1"), MIB)
+    moment = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
+    rest = {"tcplife": [], "stacks": ["a", "b;c"], "time": moment.isoformat(), "hostname": "late"}
+    body = b'{"offcputime":[' + rows + b"]," + json.dumps(rest).encode()[1:]
+    count = rows.count(b"process")
+    assert server.send(body).json()["stored"] == {"offcputime": count, "tcplife": 0}
+    answer = server.get("/api/v1/rows/offcputime", hostname="late", limit=1)
+    found = answer.json()
+    stored = dict(zip(found["columns"], found["rows"][0], strict=True))
+    assert stored["stack"] == "b;c"
+    assert stored["time"] == moment.timestamp() * 1_000_000
+
+
+def test_wrong_rows_of_many_senders_delay_no_good_ones(server: Serving) -> None:
+    """A good sender has many answers for each one that senders of wrong bodies have together."""
+    ended = threading.Event()
+    wrong = of(b",".join([BAD] * 200))
+    answers: list[int] = []
+
+    def attack() -> None:
+        with httpx.Client(timeout=60) as client:
+            while not ended.is_set():
+                answers.append(client.post(f"{server.ingest}/", content=wrong).status_code)
+
+    attackers = [threading.Thread(target=attack) for _ in range(16)]
+    for each in attackers:
+        each.start()
+    try:
+        for number in range(40):
+            server.post({"hostname": "honest", "offcputime": [json.loads(ROW)] * 50})
+            server.client.get(f"{server.ingest}/healthz").raise_for_status()
+            if number == 0:
+                answers.clear()
+        between = len(answers)
+    finally:
+        ended.set()
+        for each in attackers:
+            each.join()
+    assert set(answers) <= {422}
+    # In one line for all there would be sixteen for each good one.
+    assert between < 4 * 40
+
+
+@pytest.mark.parametrize(
+    ("rows", "most"), [(many(BAD), 4), (many(b"[]"), 4), (many(ROW, 29 * MIB) + b"," + BAD, 200)]
+)
+def test_what_is_examined_is_bounded(rows: bytes, most: int) -> None:
+    """Reading ends at a hundred faults, a short way beyond the first, or at the end."""
+    decoder = Decoder.of(load_catalog())
+    assert 0 < taken(decoder.steps(of(rows), 0)) <= most
+
+
+def taken(work: Steps[Batch]) -> int:
+    """Return after how many steps it is refused."""
+    count = 0
+    with suppress(HttpProblem):
+        for _ in work:
+            count += 1
+        raise AssertionError("it was not refused")
+    return count
