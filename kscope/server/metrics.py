@@ -60,7 +60,7 @@ def routes(store: Store, metrics: Metrics) -> list[Route]:
         try:
             await store.ping()
         except StoreError as error:
-            return problem(503, str(error))
+            return problem(503, error.public, headers={"Retry-After": str(error.retry_after)})
         return PlainTextResponse("ready\n")
 
     async def exposition(_: Request) -> Response:

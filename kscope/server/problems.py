@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,14 @@ from kscope.store.base import BatchRefused, QueryTimeout, StoreError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from starlette.datastructures import State
     from starlette.requests import Request
 
     from kscope.query.errors import Complaint
 
+# The same fault of the database is logged once in this time.
+_NEWS_SECONDS = 10
+_NEWS_AT_ONCE = 100
 MEDIA_TYPE = "application/problem+json"
 _FAULTS_BYTES = 48 * 1024
 
@@ -97,7 +102,7 @@ def _starlette_problem(_: Request, error: Exception) -> Response:
     return problem(error.status_code, error.detail, headers=error.headers)
 
 
-def _store_problem(_: Request, error: Exception) -> Response:
+def _store_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, StoreError)
     if isinstance(error, BatchRefused):
         # Its words name the database and its tables, which are none of a sender's business.
@@ -105,8 +110,20 @@ def _store_problem(_: Request, error: Exception) -> Response:
         return problem(422, "the database refuses these rows; the server's log says why")
     if isinstance(error, QueryTimeout):
         return problem(504, f"{error}: ask for a shorter range, or filter by a host or a process")
-    log.warning("%s", error)
-    return problem(503, str(error), headers={"Retry-After": str(error.retry_after)})
+    if not error.logged and _is_news(request.app.state, error):
+        log.warning("%s", error)
+    return problem(503, error.public, headers={"Retry-After": str(error.retry_after)})
+
+
+def _is_news(state: State, error: StoreError) -> bool:
+    """Every request fails in the same way for as long as the database does: one line is enough."""
+    told: dict[str, float] = getattr(state, "told", {})
+    now = time.monotonic()
+    state.told = {text: since for text, since in told.items() if now - since < _NEWS_SECONDS}
+    if error.public in state.told or len(state.told) >= _NEWS_AT_ONCE:
+        return False
+    state.told[error.public] = now
+    return True
 
 
 def _query_problem(_: Request, error: Exception) -> Response:

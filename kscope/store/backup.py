@@ -11,6 +11,7 @@ from urllib.parse import quote
 from kscope.errors import KscopeError
 from kscope.store.lockfile import locked
 from kscope.store.migrate import LAYOUT
+from kscope.store.private import create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ def backup(source: Path, target: Path, progress: Callable[[int, int], None]) -> 
         raise KscopeError(f"{target} exists: name a new file")
     part = target.with_name(f"{target.name}.part")
     try:
+        create(part)
         with _read_only(source) as reading, closing(sqlite3.connect(part)) as writing:
             _check(reading, source)
             # One read transaction around all steps: the copy is of one moment, and does not begin
@@ -50,6 +52,7 @@ def restore(source: Path, target: Path, progress: Callable[[int, int], None]) ->
     """Put a backup in the place of `target`, which no server may have open."""
     part = target.with_name(f"{target.name}.part")
     try:
+        create(part)
         with locked(target, exclusive=True):
             with _read_only(source) as reading, closing(sqlite3.connect(part)) as writing:
                 _check(reading, source)

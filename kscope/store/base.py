@@ -58,16 +58,40 @@ class Stored:
 
 
 class StoreError(KscopeError):
-    """The database cannot do it now; the text says what a person can do about it."""
+    """The database cannot do it now; the text says what a person can do about it.
+
+    The text is for the log and the terminal. `public` is for answers, which people without a token
+    may see: it names no path, no host and no user.
+    """
 
     retry_after = 10
+    # The store has written it to the log already, once.
+    logged = False
+
+    def __init__(self, message: str, *, public: str = "") -> None:
+        super().__init__(message)
+        self.public = public or message
+
+
+class StoreFault(StoreError):  # noqa: N818
+    """The database cannot be written, and stays so until a person acts: /readyz says it too."""
+
+
+class StoreDamaged(StoreFault):
+    """A part of the database is damaged; other parts may well be written."""
+
+
+class StoreMoved(StoreFault):
+    """The database file is not where it was opened."""
+
+    logged = True
 
 
 class StoreBusy(StoreError):  # noqa: N818 - named for what it tells
     """Try again after `retry_after` seconds."""
 
-    def __init__(self, message: str, retry_after: int = 1) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, retry_after: int = 1, *, public: str = "") -> None:
+        super().__init__(message, public=public)
         self.retry_after = retry_after
 
 

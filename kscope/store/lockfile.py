@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kscope.errors import KscopeError
+from kscope.store.private import create
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,8 @@ def locked(database: Path, *, exclusive: bool = False) -> Iterator[None]:
 def take(database: Path, *, exclusive: bool = False) -> int:
     """Give the open file that holds the lock; to close it, or to end, lets go of it."""
     path = database.with_name(f"{database.name}.lock")
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    create(path)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except OSError:

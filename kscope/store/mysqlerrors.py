@@ -12,9 +12,13 @@ from kscope.store.base import (
     QueryTimeout,
     StoreAway,
     StoreBusy,
+    StoreDamaged,
     StoreError,
+    StoreFault,
     WriteConflict,
 )
+
+LOG = "the server's log says why"
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,17 +54,22 @@ class Translating:
         if code in _TIMEOUTS:
             return QueryTimeout("the statement was ended at its deadline")
         if code == _DEADLOCK:
-            return WriteConflict(f"{where}: {text}")
+            return WriteConflict(f"{where}: {text}", public="a concurrent transaction conflicted")
         if code in _BUSY:
-            return StoreBusy(f"{where}: {text}", retry_after=1)
+            return StoreBusy(f"{where}: {text}", 1, public="the database is busy: send again")
         if code in _REFUSED:
             return BatchRefused(f"{where}: {text}")
         if code in _ADVICE:
             advice = _ADVICE[code].format(user=chosen.user, database=chosen.database)
-            return StoreError(f"{where}: {text}; {advice}")
+            return StoreError(f"{where}: {text}; {advice}", public=f"the database failed; {LOG}")
+        if code in _FAULTS:
+            kind = StoreDamaged if code in _DAMAGED else StoreFault
+            return kind(f"{where}: {text}; {_FAULTS[code]}", public=f"the database {_FAULTS[code]}")
         if code in _GONE or isinstance(error, OSError):
-            return StoreAway(f"{where} does not answer: {text}")
-        return StoreError(f"{where}: {text}")
+            return StoreAway(
+                f"{where} does not answer: {text}", public="the database does not answer"
+            )
+        return StoreError(f"{where}: {text}", public=f"the database failed; {LOG}")
 
 
 # Numbers from the server's and the client library's error references.
@@ -70,14 +79,22 @@ _BUSY = frozenset({1040, 1203, 1205, 1226})
 _GONE = frozenset({0, 1053, 1077, 1079, 1080, 1927, 2002, 2003, 2006, 2013, 2014, 2055})
 _REFUSED = frozenset({1048, 1062, 1118, 1153, 1264, 1265, 1366, 1406, 2020, 3988})
 _ADVICE = {
-    1021: "free some space, nothing that was acknowledged is lost",
     1044: "GRANT ALL ON `{database}`.* TO '{user}'",
     1045: "check user and password",
     1049: "make it first: CREATE DATABASE `{database}` CHARACTER SET utf8mb4",
-    1114: "free some space, nothing that was acknowledged is lost",
     1142: "GRANT ALL ON `{database}`.* TO '{user}'",
     1698: "check user and password",
 }
+
+_FULL = "has no room: free some space, nothing that was acknowledged is lost"
+_READ_ONLY = "is read-only: make the server writable"
+_BROKEN = "is damaged: restore a backup"
+_FAULTS = {
+    **dict.fromkeys((20, 1021, 1114), _FULL),
+    **dict.fromkeys((1036, 1290, 1792, 1836), _READ_ONLY),
+    **dict.fromkeys((126, 127, 1034, 1035, 1194, 1195, 1712, 1877, 1932), _BROKEN),
+}
+_DAMAGED = frozenset(code for code, text in _FAULTS.items() if text == _BROKEN)
 
 
 def _code_and_text(error: BaseException) -> tuple[int, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.store.allowance import allowance
+from kscope.store.base import StoreError
 from kscope.store.interning import Known
 from kscope.store.planner import Plan, Progress, plan
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from kscope.generate.tables import Schema
     from kscope.store.base import Frames
     from kscope.store.engine import Engine
+    from kscope.store.health import Health
 
 DEADLINE = 10.0
 # Twice the stacks of a fleet of thousands of programs; frames that repeat are counted each time.
@@ -32,11 +34,13 @@ class SqlReader:
         self,
         engine: Engine,
         current: Callable[[], tuple[Catalog, Schema]],
+        health: Health,
         deadline: float = DEADLINE,
     ) -> None:
         self.dialect = engine.dialect.name
         self.deadline = deadline
         self._engine = engine
+        self._health = health
         self._current = current
         self.stacks: Known[int, Frames] = Known(_STACK_BYTES, _size)
 
@@ -50,7 +54,11 @@ class SqlReader:
 
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
         with allowance(self.deadline).used() as left:
-            return await self._engine.fetch(statement, left)
+            try:
+                return await self._engine.fetch(statement, left)
+            except StoreError as error:
+                self._health.note(error)
+                raise
 
     async def stream(self, statement: sa.Select[Any]) -> AsyncGenerator[Sequence[Any], None]:
         # What is done with a row before the next one is charged as well.

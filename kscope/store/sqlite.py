@@ -13,9 +13,11 @@ from urllib.parse import quote
 from databases import Database
 from sqlalchemy.dialects.sqlite import pysqlite
 
-from kscope.store.base import StoreError
+from kscope.store.base import StoreBusy, StoreError, StoreFault, StoreMoved
 from kscope.store.engine import UNHURRIED, Relation, relations
 from kscope.store.lockfile import take
+from kscope.store.openfile import OpenFile, State
+from kscope.store.private import create, tighten
 from kscope.store.slots import Slots
 from kscope.store.sqliteerrors import WRITABLE, translated
 from kscope.store.statements import compiled
@@ -36,6 +38,7 @@ _PAGES_PER_STEP = 500
 _SETTLE_SECONDS = 0.05
 _LOG_LIMIT = 256 * 2**20
 _CHECKPOINT_MILLISECONDS = 1000
+_LEAST_ROOM = 256 * 1024
 
 # WAL: readers never wait for the writer. synchronous=FULL: a commit is on the disk before it is
 # answered, so that an acknowledged row also survives a power cut, not only a killed process;
@@ -75,16 +78,22 @@ class SQLiteEngine:
         self._slots = Slots(READERS)
         self._own_slots = Slots(1)
         self._ending: dict[Any, asyncio.Task[None]] = {}
+        self._file = OpenFile(self.path)
+        self._said = State.WHOLE
+        self._lent: set[Any] = set()
 
     async def open(self) -> None:
         if not self.path.parent.is_dir():
-            raise StoreError(f"{self.path}: there is no folder {self.path.parent}; make it first")
+            text = f"{self.path}: there is no folder {self.path.parent}; make it first"
+            raise StoreError(text, public="the database's folder is missing")
         try:
             self._lock = take(self.path) if self._lock is None else self._lock
         except OSError as error:
-            raise StoreError(f"{self.path}: {error.strerror}; {WRITABLE}") from None
+            text = f"{self.path}: {error.strerror}; {WRITABLE}"
+            raise StoreError(text, public=f"the database: {error.strerror}; {WRITABLE}") from None
         self._try_to_open()
         self._writer = await self._connect("rwc", _WRITER_PRAGMAS)
+        self._file.remember()
         ((vacuum,),) = await self._writer.raw_connection.execute_fetchall("PRAGMA auto_vacuum")
         if not vacuum:
             log.warning(
@@ -96,6 +105,7 @@ class SQLiteEngine:
     async def close(self) -> None:
         if self._ending:
             await asyncio.wait(self._ending.values())
+        self._file.forget()
         while self._idle_readers:
             await self._idle_readers.pop().__aexit__()
         async with self._writing:
@@ -139,6 +149,7 @@ class SQLiteEngine:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SQLiteSession]:
         async with self._writing:
+            await self._keep_file()
             if self._writer is None:
                 await self.open()
             raw = self._writer.raw_connection
@@ -151,8 +162,52 @@ class SQLiteEngine:
                 if isinstance(error, sqlite3.Error):
                     raise translated(self.path, error) from error
                 raise
+            # What went into a file that is somewhere else now must not be acknowledged.
+            await self._keep_file()
 
     migration = transaction
+
+    async def _keep_file(self) -> None:
+        """Raise StoreMoved unless the path leads to the file that is open.
+
+        Without -wal or -shm other programs would not see what is committed, and a crash would lose
+        it: it goes into the file itself, which is then opened again.
+        """
+        state = self._file.state()
+        self._say(state)
+        if state in (State.GONE, State.REPLACED):
+            text = f"the database file {state.value}"
+            raise StoreMoved(f"{self.path}: {text}", public=text)
+        if state is State.LOG_LOST:
+            await self._open_again()
+
+    def _say(self, state: State) -> None:
+        """Log each change of it once."""
+        if state is not self._said:
+            say = log.info if state is State.WHOLE else log.error
+            say("%s: the database file %s", self.path, state.value)
+            self._said = state
+
+    async def _open_again(self) -> None:
+        if self._writer is None:
+            return
+        if self._lent:
+            # They read from the log that is lost, and would not see what is written from now on.
+            raise StoreBusy("the database is opened again: send again", retry_after=2)
+        try:
+            ((is_blocked, *_),) = await self._writer.raw_connection.execute_fetchall(
+                "PRAGMA wal_checkpoint(TRUNCATE)"
+            )
+        except sqlite3.Error as error:
+            raise translated(self.path, error) from error
+        if is_blocked:
+            raise StoreBusy("another program reads the database: send again", retry_after=2)
+        writer, self._writer = self._writer, None
+        await writer.__aexit__()
+        while self._idle_readers:
+            await self._idle_readers.pop().__aexit__()
+        await self.open()
+        self._say(self._file.state())
 
     async def shrink(self) -> AsyncIterator[None]:
         while True:
@@ -177,6 +232,8 @@ class SQLiteEngine:
             yield
 
     async def ping(self) -> None:
+        await self._see_file()
+        self._see_room()
         connection = await self._connect("ro", ())
         try:
             await connection.raw_connection.execute_fetchall("SELECT 1 FROM sqlite_schema")
@@ -184,6 +241,28 @@ class SQLiteEngine:
             raise translated(self.path, error) from error
         finally:
             await connection.__aexit__()
+
+    async def _see_file(self) -> None:
+        """As _keep_file, for those that read."""
+        if self._file.state() is State.WHOLE and self._said is State.WHOLE:
+            return
+        async with self._writing:
+            await self._keep_file()
+
+    def _see_room(self) -> None:
+        """Raise StoreFault if the disk is full or read-only: without rows nothing else tells."""
+        try:
+            disk = os.statvfs(self.path.parent)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: {error.strerror}", public="the database's folder is missing"
+            ) from None
+        if disk.f_flag & os.ST_RDONLY:
+            text = f"the database's disk is read-only; {WRITABLE}"
+            raise StoreFault(f"{self.path}: {text}", public=text)
+        if disk.f_bavail * disk.f_frsize < _LEAST_ROOM:
+            text = "the database's disk is full; free some space"
+            raise StoreFault(f"{self.path}: {text}", public=text)
 
     @asynccontextmanager
     async def snapshot(self, deadline: float) -> AsyncIterator[SQLiteSession]:
@@ -218,6 +297,13 @@ class SQLiteEngine:
 
     def _try_to_open(self) -> None:
         """What fails in aiosqlite leaves its thread to write to a loop that is gone."""
+        try:
+            # SQLite gives the files beside it the same rights.
+            create(self.path)
+            for suffix in ("-wal", "-shm"):
+                tighten(self.path.resolve().with_name(f"{self.path.resolve().name}{suffix}"))
+        except OSError:
+            pass  # SQLite has the words for it
         try:
             sqlite3.connect(self.path).close()
         except sqlite3.Error as error:
@@ -266,14 +352,19 @@ class SQLiteEngine:
     async def _idle_reader(self, slots: Slots, ends: float) -> Any:
         await slots.take(ends)
         try:
+            await self._see_file()
             if self._idle_readers:
-                return self._idle_readers.pop()
-            return await self._connect("ro", _READER_PRAGMAS)
+                reader = self._idle_readers.pop()
+            else:
+                reader = await self._connect("ro", _READER_PRAGMAS)
         except BaseException:
             slots.give_back()
             raise
+        self._lent.add(reader)
+        return reader
 
     def _give_back(self, connection: Any, slots: Slots) -> None:
+        self._lent.discard(connection)
         self._idle_readers.append(connection)
         slots.give_back()
 

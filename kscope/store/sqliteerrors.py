@@ -6,7 +6,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kscope.store.base import BatchRefused, NumberOverflow, QueryTimeout, StoreBusy, StoreError
+from kscope.store.base import (
+    BatchRefused,
+    NumberOverflow,
+    QueryTimeout,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreFault,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -14,6 +22,8 @@ if TYPE_CHECKING:
 
 WRITABLE = "the server must be able to write the file and its folder"
 _SPACE = "; free some space, nothing that was acknowledged is lost"
+LOG = "the server's log says why"
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 # By the error's name, or the first two words of it.
 _ADVICE = {
     "SQLITE_FULL": _SPACE,
@@ -33,13 +43,17 @@ def translated(path: Path, error: sqlite3.Error) -> StoreError:
     if family == "SQLITE_INTERRUPT":
         return QueryTimeout("the statement was ended at its deadline")
     if family in ("SQLITE_BUSY", "SQLITE_LOCKED"):
-        return StoreBusy(f"{path} is locked by another process{_who(path)}", retry_after=2)
+        text = "is locked by another process"
+        return StoreBusy(f"{path} {text}{_who(path)}", 2, public=f"the database {text}")
     if family in ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH"):
         return BatchRefused(f"{path}: {error}")
     if str(error) == "integer overflow":
-        return NumberOverflow(f"{path}: {error}")
+        return NumberOverflow(f"{path}: {error}", public=f"the database: {error}")
     advice = _ADVICE.get(name, _ADVICE.get(family, ""))
-    return StoreError(f"{path}: {error}{advice}")
+    if not advice:
+        return StoreError(f"{path}: {error}", public=f"the database failed; {LOG}")
+    kind = StoreDamaged if family in _DAMAGED else StoreFault
+    return kind(f"{path}: {error}{advice}", public=f"the database: {error}{advice}")
 
 
 def _who(path: Path) -> str:

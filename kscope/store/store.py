@@ -8,6 +8,7 @@ from kscope.declare.model import Catalog
 from kscope.generate import ddl
 from kscope.generate.tables import schema as schema_of
 from kscope.store import notes, shapes
+from kscope.store.health import Health
 from kscope.store.migrate import Held, Migration, apply, plan, planned
 from kscope.store.reader import DEADLINE, SqlReader
 from kscope.store.writer import GroupWriter
@@ -24,8 +25,10 @@ class Store:
         self.engine = engine
         self._catalog = catalog
         self._schema = schema_of(catalog)
-        self.reader = SqlReader(engine, lambda: (self._catalog, self._schema), deadline)
-        self.writer = GroupWriter(engine, lambda: self._schema)
+        self.health = Health()
+        current = lambda: (self._catalog, self._schema)  # noqa: E731
+        self.reader = SqlReader(engine, current, self.health, deadline)
+        self.writer = GroupWriter(engine, lambda: self._schema, self.health)
 
     @property
     def catalog(self) -> Catalog:
@@ -54,8 +57,9 @@ class Store:
         await self.engine.close()
 
     async def ping(self) -> None:
-        """Raise StoreError unless the database answers."""
+        """Raise StoreError unless the database answers, and took the last rows."""
         await self.engine.ping()
+        self.health.check()
 
     async def adopt(self, catalog: Catalog) -> None:
         """Make what the catalog needs, then go by it; on an error the last one stays."""

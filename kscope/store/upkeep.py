@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kscope.errors import KscopeError
 from kscope.store import compact, retention, rollup
+from kscope.store.base import StoreMoved
 from kscope.store.planner import SECOND
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def _logging(what: str) -> Iterator[None]:
     """What fails in one part must not keep the other parts from their work."""
     try:
         yield
+    except StoreMoved:
+        pass  # the engine has said so, once
     except KscopeError as error:
         log.warning("%s: housekeeping waits: %s", what, error)
     except Exception:

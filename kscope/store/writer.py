@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from kscope.generate.tables import Schema
     from kscope.store.engine import Engine
+    from kscope.store.health import Health
 
 MAX_WAITING_ROWS = 1_000_000
 MAX_GROUP_ROWS = 200_000
@@ -57,8 +58,9 @@ class Counters:
 class GroupWriter:
     """One task writes; requests wait in line. At most MAX_WAITING_ROWS wait."""
 
-    def __init__(self, engine: Engine, schema: Callable[[], Schema]) -> None:
+    def __init__(self, engine: Engine, schema: Callable[[], Schema], health: Health) -> None:
         self._engine = engine
+        self._health = health
         self._schema = schema
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
         self._waiting_rows = 0
@@ -121,6 +123,7 @@ class GroupWriter:
         except (BatchRefused, StaleDeclaration) as error:
             await self._one_by_one(group, error)
         except StoreError as error:
+            self._health.note(error)
             self._fail(group, error)
         except Exception:
             log.exception("a batch could not be stored")
@@ -138,6 +141,7 @@ class GroupWriter:
             await self._commit([waiting])
 
     def _succeed(self, group: list[Waiting], answers: list[Stored]) -> None:
+        self._health.wrote()
         self.counters.commits += 1
         for waiting, answer in zip(group, answers, strict=True):
             self.counters.batches += 1

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.mariadb import MariaDB
+    from tests.serving import Serving
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
@@ -43,9 +44,11 @@ def test_a_full_disk(tmp_path: Path) -> None:
             assert "free some space" in answer.json()["detail"]
             assert int(answer.headers["retry-after"]) > 0
             assert acknowledged > 0
+            assert_not_ready(server, "free some space", tmp_path)
             assert server.get("/api/v1/rows/offcputime").status_code == 200
             filler.unlink()
             eventually_stored(server)
+            assert server.get("/readyz").status_code == 200
             assert scalar(database, COUNT) == acknowledged + 1
         assert "Traceback" not in server.log
 
@@ -73,10 +76,19 @@ def test_a_full_disk_of_mariadb(tmp_path: Path) -> None:
             assert int(answer.headers["retry-after"]) > 0
             assert server.get("/api/v1/rows/offcputime").status_code == 200
             assert server.get("/api/v1/flamegraph/offcputime").status_code == 200
-            assert server.get("/readyz").status_code == 200
+            assert_not_ready(server, "free some space", tmp_path)
         eventually_stored(server)
+        assert server.get("/readyz").status_code == 200
         assert scalar(database, COUNT) == acknowledged + 1
         assert "Traceback" not in server.log
+
+
+def assert_not_ready(server: Serving, reason: str, folder: Path) -> None:
+    """/readyz says why the last rows could not be stored, and names no path."""
+    answer = server.get("/readyz")
+    assert answer.status_code == 503
+    assert reason in answer.json()["detail"]
+    assert str(folder) not in answer.text
 
 
 @contextmanager
@@ -175,7 +187,8 @@ def test_a_locked_file(tmp_path: Path) -> None:
         other.execute("BEGIN IMMEDIATE")
         answer = send(server)
         assert answer.status_code == 503
-        assert f"locked by another process (pid {os.getpid()}, " in answer.json()["detail"]
+        assert answer.json()["detail"] == "the database is locked by another process"
+        assert f"locked by another process (pid {os.getpid()}, " in server.log
         assert server.get("/api/v1/rows/offcputime").status_code == 200
         other.execute("ROLLBACK")
         other.close()
@@ -244,6 +257,7 @@ def test_a_file_that_becomes_read_only(tmp_path: Path) -> None:
                     assert answer.status_code == 503
                     assert "read-only" in answer.json()["detail"]
                     assert int(answer.headers["retry-after"]) > 0
+                assert_not_ready(server, "read-only", tmp_path)
                 listed = server.get("/api/v1/rows/offcputime")
                 assert listed.status_code == 200
                 assert len(listed.json()["rows"]) == 1
@@ -282,4 +296,45 @@ def test_a_damaged_file(tmp_path: Path) -> None:
         answer = send(server)
         assert answer.status_code == 503
         assert "restore a backup" in answer.json()["detail"]
+        assert_not_ready(server, "restore a backup", tmp_path)
         assert "Traceback" not in server.log
+
+
+def test_a_file_that_is_overwritten_in_its_place(tmp_path: Path) -> None:
+    """`cp` of something else over it: the same file, and nothing of it is right."""
+    database = SQLiteFile(tmp_path / "k.db")
+    with serving(tmp_path, *database.options) as server:
+        send(server, 500)
+    with serving(tmp_path, *database.options) as server:
+        assert server.get("/readyz").status_code == 200
+        size = database.path.stat().st_size
+        with database.path.open("r+b") as file:
+            file.write(b"not this" * (size // 8))
+        assert_not_ready(server, "restore a backup", tmp_path)
+
+
+def test_a_disk_that_is_full_without_any_rows(tmp_path: Path) -> None:
+    """Nothing is written, and /readyz says so all the same."""
+    with tmpfs(tmp_path / "disk", "6m") as disk, serving(tmp_path, "--sqlite", disk / "k.db") as up:
+        assert up.get("/readyz").status_code == 200
+        with filled(disk, 64 * 1024):
+            assert_not_ready(up, "the database's disk is full", tmp_path)
+        assert up.get("/readyz").status_code == 200
+
+
+def test_only_the_owner_reads_the_files(tmp_path: Path) -> None:
+    """The database, what is beside it, its backup; those of earlier versions too."""
+    database = SQLiteFile(tmp_path / "k.db")
+    for _ in range(2):
+        with serving(tmp_path, *database.options) as server:
+            send(server)
+            files = [tmp_path / name for name in ("k.db", "k.db-wal", "k.db-shm", "k.db.lock")]
+            assert [oct(file.stat().st_mode & 0o777) for file in files] == ["0o600"] * 4
+        for file in tmp_path.glob("k.db*"):
+            file.chmod(0o644)
+    command = running.kscope("backup", tmp_path / "copy.db", *database.options)
+    subprocess.run(command, check=True, cwd=tmp_path)
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+    command = running.kscope("restore", tmp_path / "copy.db", "--sqlite", tmp_path / "new.db")
+    subprocess.run(command, check=True, cwd=tmp_path)
+    assert (tmp_path / "new.db").stat().st_mode & 0o777 == 0o600
