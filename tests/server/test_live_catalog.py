@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kscope.server.live import signature
 from tests.databases import Database, scalar
 from tests.serving import ROOT, Serving, serving
 
@@ -155,3 +157,34 @@ def test_the_packaged_categories_are_there_by_default(server: Serving) -> None:
     declared = {path.stem for path in (ROOT / "categories").glob("*.yaml")}
     answer = server.get("/api/v1/categories").json()
     assert declared <= {category["table"] for category in answer["categories"]}
+
+
+def test_a_pipe_in_the_folder_hangs_nothing(tmp_path: Path) -> None:
+    """Neither at the start nor while the server runs: it is named, and other files are read."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    os.mkfifo(mine / "pipe.yaml")
+    with serving(tmp_path, "--categories", mine) as server:
+        eventually(server, "is a pipe; it must be a regular file")
+        with (mine / "large.yaml").open("wb") as sparse:
+            sparse.truncate(300 << 20)
+        (mine / "time.yaml").write_text(
+            "table: t\ncolumns: [{name: a, type: int, default: 1:30.5}]"
+        )
+        eventually(server, "is larger than 256 KiB")
+        eventually(server, "YAML reads 1:30.5 as a number of base 60: put it in quotes")
+        (mine / "locks.yaml").write_text(FILE)
+        server.post({"hostname": "a", "locks": [{"mutex": "m", "waited": 1}]})
+        for name in ("pipe", "large", "time"):
+            (mine / f"{name}.yaml").unlink()
+        eventually_none(server)
+
+
+def test_a_file_that_cannot_be_read_is_read_once_its_mode_is_right(tmp_path: Path) -> None:
+    """Its size and the time of its text do not change then."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "locks.yaml").write_text(FILE)
+    before = signature([mine])
+    (mine / "locks.yaml").chmod(0)
+    assert signature([mine]) != before
