@@ -45,17 +45,28 @@ _MEASURES = frozenset(
 )  # fmt: skip
 
 
+def has_unit(column_type: ColumnType) -> bool:
+    """Are its values numbers, or sizes of them?"""
+    return column_type.storage in (*_NUMBERS, Storage.HISTOGRAM)
+
+
+def refused_units(column_type: ColumnType) -> frozenset[str]:
+    """The units that another type is for; none of a type that has a unit, which takes no other."""
+    counts = column_type.role is Role.VALUE and column_type.aggregate == "sum"
+    return _MEASURES if counts and not column_type.unit else frozenset()
+
+
 def unit_problem(column_type: ColumnType, unit: str) -> str:
     """Say why a column of the type cannot be in that unit; empty when it can."""
-    name = column_type.name
-    if column_type.unit and unit != column_type.unit:
-        text = f"{name} values are in {column_type.unit}, not in '{printable(unit)}'"
-        return f"{text}: send {column_type.unit} and remove this key, or make the column a float"
-    if name == "count" and unit in _MEASURES:
-        text = f"a count is a number of events, which is not in '{unit}'"
-        return f"{text}: make the column elapsed (us), bytes or float"
-    if column_type.role not in (Role.VALUE, Role.HISTOGRAM, Role.IDENTITY):
+    name, own = column_type.name, column_type.unit
+    if not has_unit(column_type):
         return f"a {name} is not a number: remove this key"
+    if own and unit != own:
+        text = f"{name} values are in {own}, not in '{printable(unit)}'"
+        return f"{text}: send {own} and remove this key, or make the column a float"
+    if unit in refused_units(column_type):
+        text = f"a {name} is a number of events, which is not in '{unit}'"
+        return f"{text}: make the column elapsed (us), bytes or float"
     return ""
 
 

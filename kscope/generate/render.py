@@ -6,7 +6,7 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.metaschema import category_schema
+from kscope.declare.editor import editor_schema
 from kscope.generate.charts import chart_configs
 from kscope.generate.ddl import DIALECTS, create_statements, dialect, preamble
 from kscope.generate.grafana import dashboard
@@ -42,7 +42,7 @@ def render(catalog: Catalog) -> Mapping[str, str]:
             {"$comment": source, "charts": chart_configs(category)}
         )
     files["schema/category.schema.json"] = _json(
-        {"$comment": notice("kscope/declare"), **category_schema()}
+        {"$comment": notice("kscope/declare"), **editor_schema()}
     )
     files[f"{SHARED}/categories.md"] = page("kscope/declare", category_reference())
     return dict(sorted(files.items()))
