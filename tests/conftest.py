@@ -5,6 +5,8 @@ import pytest
 from tests import needs
 
 pytest_plugins = ["tests.enginefixtures", "tests.browserfixtures"]
+# Characters of a text that names a test.
+MAX_ID = 100
 
 # One marker per engine: it names what the machine must have, and keeps the tests that share the
 # engine in one xdist worker, so that two never fight over it.
@@ -28,3 +30,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for name, need in ENGINES.items():
         if item.get_closest_marker(name):
             need()
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a long text by its length.
+
+    A worker passes the name to each program that it starts, and all workers must agree on it: a
+    compressed text holds the time.
+    """
+    if isinstance(val, str | bytes) and len(val) > MAX_ID:
+        return f"{argname}-{len(val)}"
+    return None
