@@ -32,23 +32,31 @@ if TYPE_CHECKING:
     help="The folder below which the files go. Default: this one.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where a file differs.")
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Also delete files that these categories made and no longer make.",
+)
 @click.pass_context
 def generate(
-    ctx: click.Context, /, categories: tuple[str, ...], output: Path, *, check: bool
+    ctx: click.Context, /, categories: tuple[str, ...], output: Path, *, check: bool, prune: bool
 ) -> None:
     """Make DDL, JSON Schemas, chart configs and reference pages from the category files.
+
+    Files of other categories, and files that it did not make, are never deleted.
 
     Exit code 0: all is as it should be. 1: --check found a difference. 2: a category file is wrong.
     """
     files = {**render(load_catalog(categories or (BUILTIN,))), **_pages(ctx)}
     try:
-        drifts = compare(files, output) if check else write(files, output)
+        drifts = compare(files, output) if check else write(files, output, prune=prune)
     except OSError as error:
         raise KscopeError(f"{error.filename}: {error.strerror}") from None
     for drift in drifts:
-        click.echo(f"{drift.how if check else _DONE[drift.how]}: {drift.path}", err=check)
+        done = _PRUNED if prune else _DONE
+        click.echo(f"{drift.how if check else done[drift.how]}: {drift.path}", err=check)
     if check and drifts:
-        click.echo("run `kscope generate` and commit what it writes", err=True)
+        click.echo("run `kscope generate --prune` and commit the changes", err=True)
         sys.exit(1)
     click.echo(f"{len(files)} files {'are as declared' if check else 'up to date'}")
 
@@ -59,4 +67,10 @@ def _pages(ctx: click.Context) -> Mapping[str, str]:
     return pages(group, load_catalog())
 
 
-_DONE = {"missing": "wrote", "changed": "updated", "orphaned": "removed"}
+_DONE = {
+    "missing": "wrote",
+    "changed": "updated",
+    "orphaned": "left, no category makes it any more (--prune deletes it)",
+    "unknown": "left, it does not say that it is generated",
+}
+_PRUNED = {**_DONE, "orphaned": "removed"}

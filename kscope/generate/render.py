@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +58,10 @@ def page(source: str, text: str) -> str:
     return f"<!-- {notice(source)} -->\n\n{text}"
 
 
-def has_notice(text: bytes) -> bool:
-    return _GENERATED.encode() in text[:1000]
+def source_of(text: str) -> str:
+    """Return the source that a generated file names in its notice; '' of any other file."""
+    found = re.search(rf"{re.escape(_GENERATED)} from ([^\s:]+)(?: and [^:]+)?: edit", text)
+    return found[1] if found else ""
 
 
 def _source(category: Category) -> str:

@@ -76,17 +76,17 @@ def update(
 
 
 def test_check_names_what_is_missing_changed_and_orphaned(tmp_path: Path) -> None:
-    """The drift check sees all three kinds, writes nothing, and a plain run mends them; what others
-    wrote beside the reference is left alone.
+    """The drift check sees all kinds and writes nothing. A plain run deletes nothing, and --prune
+    only what these categories made; what others wrote beside the reference is left alone.
     """
     shutil.copytree(CASES / "minimal" / "categories", tmp_path / "categories")
     arguments = ("generate", "--categories", "categories")
+    (tmp_path / "categories/old.yaml").write_text("table: old\ncolumns: [{name: a, type: int}]\n")
     assert kscope(*arguments, folder=tmp_path).returncode == 0
+    (tmp_path / "categories/old.yaml").unlink()
     (tmp_path / "sql/generated/sqlite.sql").write_text("-- mine\n")
     (tmp_path / "sql/generated/mysql.sql").unlink()
-    (tmp_path / "schema/generated/old.schema.json").write_text("{}")
-    (tmp_path / "sql/generated/old").mkdir()
-    (tmp_path / "sql/generated/old/sqlite.sql").write_text("")
+    (tmp_path / "schema/generated/hand.schema.json").write_text("{}")
     (tmp_path / "sql/generated/.gitkeep").write_text("")
     page = (tmp_path / "docs/reference/categories.md").read_text()
     (tmp_path / "docs/reference/old.md").write_text(page)
@@ -98,15 +98,40 @@ def test_check_names_what_is_missing_changed_and_orphaned(tmp_path: Path) -> Non
     assert check.returncode == 1
     assert check.stderr.splitlines()[:-1] == [
         "orphaned: docs/reference/old.md",
+        "orphaned: grafana/generated/old.json",
+        "unknown: schema/generated/hand.schema.json",
         "orphaned: schema/generated/old.schema.json",
         "missing: sql/generated/mysql.sql",
-        "orphaned: sql/generated/old/sqlite.sql",
         "changed: sql/generated/sqlite.sql",
+        "orphaned: web/generated/old.charts.json",
     ]
     assert tree(tmp_path) == before
-    assert kscope(*arguments, folder=tmp_path).returncode == 0
+    plain = kscope(*arguments, folder=tmp_path)
+    assert "--prune deletes it): schema/generated/old.schema.json" in plain.stdout
+    assert set(tree(tmp_path)) == {*before, "sql/generated/mysql.sql"}
+    assert (
+        "removed: web/generated/old.charts.json"
+        in kscope(*arguments, "--prune", folder=tmp_path).stdout
+    )
+    assert "schema/generated/old.schema.json" not in tree(tmp_path)
+    (tmp_path / "schema/generated/hand.schema.json").unlink()
     assert kscope(*arguments, "--check", folder=tmp_path).returncode == 0
     assert (tmp_path / "docs/reference/mine.md").exists()
+
+
+@pytest.mark.parametrize("folder", ["mine", "elsewhere/categories"])
+def test_files_of_other_categories_are_never_deleted(folder: str, tmp_path: Path) -> None:
+    """Neither by a plain run nor by --prune, not even if the folders are called the same."""
+    shutil.copytree(CASES / "minimal" / "categories", tmp_path / "categories")
+    kscope("generate", "--categories", "categories", folder=tmp_path)
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "a.yaml").write_text("table: a\ncolumns: [{name: b, type: int}]\n")
+    before = set(tree(tmp_path))
+    for arguments in ((), ("--prune",)):
+        run = kscope("generate", "--categories", folder, *arguments, folder=tmp_path)
+        assert run.returncode == 0
+        assert before < set(tree(tmp_path))
+    assert kscope("generate", "--categories", folder, "--check", folder=tmp_path).returncode == 0
 
 
 def test_a_header_names_the_file_that_was_read(tmp_path: Path) -> None:
