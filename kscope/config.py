@@ -109,6 +109,8 @@ class Settings:
     max_connections: int | None = None
     max_connections_per_address: int | None = None
     query_deadline: int = 10
+    new_stacks_per_hour: int = 50_000
+    new_strings_per_hour: int = 50_000
     agent: AgentSettings = field(default_factory=AgentSettings)
 
 
@@ -164,6 +166,8 @@ class _Reader:
                 "max_connections": self.one(_number),
                 "max_connections_per_address": self.one(_number),
                 "query_deadline": self.one(_duration),
+                "new_stacks_per_hour": self.one(_most),
+                "new_strings_per_hour": self.one(_most),
                 "agent": self.agent,
             },
         )
@@ -409,6 +413,12 @@ def _size(value: Any) -> int:
     if not match:
         raise _WrongError(f"{shown(value)} is not a size such as 32MiB")
     return int(match[1]) * {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[match[2]]
+
+
+def _most(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10**9:
+        raise _WrongError(f"{value!r} is not a number from 0 (no bound) to 1000000000")
+    return value
 
 
 def _duration(value: Any) -> int:

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import sqlalchemy as sa
 
+from kscope.declare.columns import Storage
 from kscope.query.filters import Group, conditions, parse_filter
 from kscope.query.names import labels
 from kscope.query.scan import Measure, columns, plan, sum_of, summed
 from kscope.query.scope import Scope
 from kscope.query.values import value_of
+from kscope.store.cardinality import OVER_STACKS, OVER_STRINGS
+from kscope.store.interning import text_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,6 +68,24 @@ LOSSES = (
     Loss("paused_time", "of the time the probe was paused, to bound its cost", of="elapsed"),
     Loss("frames_unknown", "of user frames have no name", of="frames", least=_LEAST_UNNAMED),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    text: str
+    reason: str
+
+
+_LIMITS = {
+    Storage.STACK_ID: _Limit(
+        OVER_STACKS,
+        "of rows have no stack: the host sent more new stacks than new_stacks_per_hour",
+    ),
+    Storage.STRING_ID: _Limit(
+        OVER_STRINGS,
+        "of rows have no name in a column: the host sent more new ones than new_strings_per_hour",
+    ),
+}
 _SUMMED = ("row_count", "frames", "elapsed", "lost_intervals", *(loss.column for loss in LOSSES))
 
 
@@ -101,21 +122,61 @@ class _Report:
 async def quality(reader: Reader, scope: Scope) -> Quality:
     table = scope.category.table
     agent = reader.catalog.get(AGENT)
-    if agent is None or agent.table == table:
-        return Quality(table, 0, [])
     hosts = tuple(each for each in conditions(scope.where) if each.column.name == "hostname")
-    reports = await _reports(reader, agent, scope, hosts)
+    over = await _over_limits(reader, scope, hosts)
+    reports = {}
+    if agent is not None and agent.table != table:
+        reports = await _reports(reader, agent, scope, hosts)
     if not reports:
-        return Quality(table, 0, [])
+        return Quality(table, 0, over)
     events = await _events(reader, Scope(scope.category, scope.range, Group(hosts)))
     gaps = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
-    lacks = [
+    lacks = over + [
         lack
         for host, report in reports.items()
         for lack in (*_lost(host, report, events.get(host, 0)), *_missing(host, report, gaps=gaps))
     ]
     lacks.sort(key=lambda lack: (-lack.share, lack.host, lack.column))
     return Quality(table, len(reports), lacks)
+
+
+async def _over_limits(reader: Reader, scope: Scope, hosts: tuple[Any, ...]) -> list[Lack]:
+    """Rows that the server stored without their stack, or without a string: see cardinality."""
+    category = scope.category
+    lacks = []
+    for column in category.columns:
+        limit = _LIMITS.get(column.type.storage)
+        if limit is None or not await _is_stored(reader, limit.text, column):
+            continue
+        beyond = parse_filter(category, column.name, limit.text)
+        rows = await _rows(reader, Scope(category, scope.range, Group((beyond, *hosts))))
+        if rows:
+            all_rows = await _rows(reader, Scope(category, scope.range, Group(hosts)))
+            lacks += [
+                Lack(host, column.name, count / all_rows[host], count, limit.reason)
+                for host, count in rows.items()
+            ]
+    return sorted(lacks, key=lambda lack: (-lack.share, lack.host, lack.column))
+
+
+async def _is_stored(reader: Reader, text: str, column: Column) -> bool:
+    """Most databases never had one: then no rows are read."""
+    dictionaries = reader.schema.dictionaries
+    key = text_hash(text)
+    stacks, strings = dictionaries.stack, dictionaries.string
+    is_stack = column.type.storage is Storage.STACK_ID
+    select = (
+        sa.select(stacks.c.id).where(stacks.c.id == key)
+        if is_stack
+        else sa.select(strings.c.id).where(strings.c.hash == key)
+    )
+    return bool(await reader.fetch(select))
+
+
+async def _rows(reader: Reader, scope: Scope) -> dict[str, int]:
+    planned = await plan(reader, scope)
+    found = await _by_host(reader, scope.category, planned, [Measure(_intervals)])
+    return {host: int(count or 0) for host, (count,) in found.items()}
 
 
 async def _reports(

@@ -80,6 +80,14 @@ def _lines(store: Store, metrics: Metrics) -> Iterator[str]:
         "kscope_batches_stored_total": ("batches committed", done.batches),
         "kscope_batches_duplicate_total": ("batches that were stored already", done.duplicates),
         "kscope_batches_failed_total": ("batches that could not be stored", done.failures),
+        "kscope_rows_over_stack_limit_total": (
+            "rows whose new stack was beyond new_stacks_per_hour",
+            done.over_stack_limit,
+        ),
+        "kscope_rows_over_string_limit_total": (
+            "rows with a new string beyond new_strings_per_hour",
+            done.over_string_limit,
+        ),
         "kscope_commits_total": ("transactions that stored batches", done.commits),
         "kscope_commit_seconds_total": ("time spent in them", done.commit_seconds),
         "kscope_received_bytes_total": ("bytes of stored bodies as sent", metrics.bytes_received),

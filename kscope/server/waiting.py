@@ -12,6 +12,7 @@ from kscope.declare.model import Catalog
 from kscope.server.live import LiveCatalog
 from kscope.server.problems import problem
 from kscope.store.base import StoreAway, StoreBusy
+from kscope.store.cardinality import Limits, NewTexts
 from kscope.store.open import engine_of
 from kscope.store.store import Store
 
@@ -49,7 +50,8 @@ async def patiently_opened(settings: Settings) -> tuple[Store, LiveCatalog]:
 
 
 async def _opened(settings: Settings) -> tuple[Store, LiveCatalog]:
-    store = Store(engine_of(settings), Catalog(()), settings.query_deadline)
+    limits = Limits(NewTexts(settings.new_stacks_per_hour), NewTexts(settings.new_strings_per_hour))
+    store = Store(engine_of(settings), Catalog(()), settings.query_deadline, limits)
     await store.connect()
     try:
         live = LiveCatalog(settings.categories, store)

@@ -8,6 +8,7 @@ from kscope.declare.model import Catalog
 from kscope.generate import ddl
 from kscope.generate.tables import schema as schema_of
 from kscope.store import notes, shapes
+from kscope.store.cardinality import Limits
 from kscope.store.health import Health
 from kscope.store.migrate import Held, Migration, apply, plan, planned
 from kscope.store.reader import DEADLINE, SqlReader
@@ -21,14 +22,20 @@ if TYPE_CHECKING:
 
 
 class Store:
-    def __init__(self, engine: Engine, catalog: Catalog, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        catalog: Catalog,
+        deadline: float = DEADLINE,
+        limits: Limits | None = None,
+    ) -> None:
         self.engine = engine
         self._catalog = catalog
         self._schema = schema_of(catalog)
         self.health = Health()
         current = lambda: (self._catalog, self._schema)  # noqa: E731
         self.reader = SqlReader(engine, current, self.health, deadline)
-        self.writer = GroupWriter(engine, lambda: self._schema, self.health)
+        self.writer = GroupWriter(engine, lambda: self._schema, self.health, limits or Limits())
 
     @property
     def catalog(self) -> Catalog:

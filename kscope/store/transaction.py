@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from kscope.declare.columns import Storage
 from kscope.store.base import Batch, StaleDeclaration, Stored, TableRows
+from kscope.store.cardinality import STACKS, STRINGS, Limits, bounded, used
 from kscope.store.compact import Late, note
 from kscope.store.interning import Known, text_hash, today
 from kscope.store.notes import contradicted, is_current
@@ -59,6 +60,7 @@ class Transaction:
         schema: Schema,
         known: Dictionary,
         next_seq: Callable[[int], range],
+        limits: Limits,
     ) -> None:
         self._session = session
         self._schema = schema
@@ -66,9 +68,11 @@ class Transaction:
         self._next_seq = next_seq
         self.new_strings: dict[str, tuple[int, int]] = {}
         self.new_stacks: dict[int, int] = {}
+        self.stack_grant, self.string_grant = limits.stacks.start(), limits.strings.start()
 
     async def store(self, batches: list[Batch]) -> list[Stored]:
         answers, fresh = await self._unseen(batches)
+        fresh = await self._bounded(fresh)
         await self._store_stacks(fresh)
         ids = await self._string_ids(fresh)
         closed = await self._closed()
@@ -118,6 +122,32 @@ class Transaction:
             [json.dumps(_counts(batch)) for batch in keyed],
         )
         await self._session.insert(insert, columns)
+
+    async def _bounded(self, batches: list[Batch]) -> list[Batch]:
+        """Put the limit's text in place of new stacks and strings beyond it."""
+        if self.stack_grant.of.limit:
+            stacks = used(batches, STACKS)
+            unknown = stacks - self._known.stacks.find(stacks).keys()
+            table = self._schema.dictionaries.stack
+            new = unknown - await self._stored(table.c.id, unknown) - {STACKS.over}
+            if new:
+                batches = bounded(batches, new, STACKS, self.stack_grant)
+        if self.string_grant.of.limit:
+            strings = used(batches, STRINGS)
+            unknown = strings - self._known.strings.find(strings).keys()
+            by_hash = {text_hash(text): text for text in unknown}
+            stored = await self._stored(self._schema.dictionaries.string.c.hash, by_hash)
+            new = {by_hash[key] for key in by_hash.keys() - stored} - {STRINGS.over}
+            if new:
+                batches = bounded(batches, new, STRINGS, self.string_grant)
+        return batches
+
+    async def _stored(self, column: sa.Column[int], keys: Iterable[int]) -> set[int]:
+        found: set[int] = set()
+        for part in _parts(sorted(keys)):
+            select = sa.select(column).where(column.in_(part))
+            found.update(key for (key,) in await self._session.fetch(select))
+        return found
 
     async def _store_stacks(self, batches: list[Batch]) -> None:
         stacks: dict[int, str] = {}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kscope.generate.tables import Schema
+    from kscope.store.cardinality import Limits
     from kscope.store.engine import Engine
     from kscope.store.health import Health
 
@@ -52,15 +53,20 @@ class Counters:
     rows: int = 0
     duplicates: int = 0
     failures: int = 0
+    over_stack_limit: int = 0
+    over_string_limit: int = 0
     commit_seconds: float = 0.0
 
 
 class GroupWriter:
     """One task writes; requests wait in line. At most MAX_WAITING_ROWS wait."""
 
-    def __init__(self, engine: Engine, schema: Callable[[], Schema], health: Health) -> None:
+    def __init__(
+        self, engine: Engine, schema: Callable[[], Schema], health: Health, limits: Limits
+    ) -> None:
         self._engine = engine
         self._health = health
+        self.limits = limits
         self._schema = schema
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
         self._waiting_rows = 0
@@ -177,8 +183,14 @@ class GroupWriter:
     async def _store_once(self, batches: list[Batch]) -> list[Stored]:
         async with self._engine.transaction() as session:
             # Now, not before: a migration may have run while this waited for its turn.
-            transaction = Transaction(session, self._schema(), self.known, self.next_seq)
+            transaction = Transaction(
+                session, self._schema(), self.known, self.next_seq, self.limits
+            )
             answers = await transaction.store(batches)
+        for grant in (transaction.stack_grant, transaction.string_grant):
+            grant.commit()
+        self.counters.over_stack_limit += transaction.stack_grant.rows
+        self.counters.over_string_limit += transaction.string_grant.rows
         self.known.strings.add(transaction.new_strings)
         self.known.stacks.add(transaction.new_stacks)
         return answers
