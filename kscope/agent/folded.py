@@ -6,7 +6,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from kscope.agent.rows import frame_text
-from kscope.declare.columns import Role
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
@@ -20,11 +19,10 @@ class Folded:
     """`process;frame;frame value`, as the first flame graph of the category would show it."""
 
     def __init__(self, category: Category) -> None:
-        stack = next((c.name for c in category.with_role(Role.STACK)), None)
         chart = next((c for c in category.charts if c.kind == "flamegraph"), None)
-        if stack is None or chart is None:
+        if chart is None:
             raise KscopeError(f"{category.table} has no stacks: --folded has nothing to print")
-        self._stack = stack
+        self._stack = chart.stack
         self._chart = chart
         self._totals: Counter[str] = Counter()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare.columns import TYPES
@@ -37,11 +38,11 @@ def check_probe(
     columns: Mapping[str, Column],
     folder: pathlib.Path | None,
 ) -> Iterator[Problem]:
-    for path, message in (
-        *_check_engine(probe),
-        *_check_program(probe, folder),
-        *_check_options(probe.get("options")),
-        *_check_collect(probe.get("collect"), columns),
+    for path, message in itertools.chain(
+        _check_engine(probe),
+        _check_program(probe, folder),
+        _check_options(probe.get("options")),
+        _check_collect(probe.get("collect"), columns),
     ):
         yield document.problem(("probe", *path), message)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 from typing import TYPE_CHECKING, Any, cast
 
 from kscope.declare.metaschema import NAME, PATTERNS
@@ -26,8 +27,9 @@ _TYPE_NAMES = {
     "number": "a number",
 }
 # To look for a similar name among more of them costs too much for a hint.
-_MOST_NAMES = 1000
-_MOST_CHARACTERS = 100
+_MOST_NAMES = 300
+_MOST_CHARACTERS = 60
+_COMPARED = 8
 
 
 def suggestion(wrong: object, known: Iterable[str]) -> str:
@@ -38,9 +40,21 @@ def suggestion(wrong: object, known: Iterable[str]) -> str:
 
 
 def _near(wrong: object, names: Sequence[str]) -> str:
-    cut_to = str(wrong)[:_MOST_CHARACTERS] if isinstance(wrong, str) else shown(wrong)
-    near = difflib.get_close_matches(cut_to, names[:_MOST_NAMES], n=1, cutoff=0.6)
+    """Compare in full only with the few names that start and end most like it: that is costly."""
+    text = str(wrong)[:_MOST_CHARACTERS] if isinstance(wrong, str) else shown(wrong)
+    likely = heapq.nlargest(_COMPARED, names[:_MOST_NAMES], key=lambda name: _alike(text, name))
+    near = difflib.get_close_matches(text, likely, n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters the two share at the start and at the end."""
+    return _shared(one, other) + _shared(one[::-1], other[::-1])
+
+
+def _shared(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def check(document: Document, schema: Mapping[str, Any]) -> Iterator[Problem]:

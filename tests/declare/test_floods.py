@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,30 @@ def test_more_than_a_hundred_problems_are_said_to_be_more() -> None:
     assert len(problems) == 101
     assert "more than 100 problems" in problems[0].message
     assert all(problem.line > 2 for problem in problems[1:])
+
+
+def test_a_hint_is_looked_for_only_if_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of unknown names that are like all known ones: at most 100 are compared, and each
+    with a few.
+    """
+    compared = 0
+    closest = difflib.get_close_matches
+
+    def counted(word: str, names: list[str], **options: Any) -> list[str]:
+        nonlocal compared
+        compared += len(names)
+        assert len(word) <= 100
+        return closest(word, names, **options)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    like = "abcdefghij" * 3
+    value = json.loads(declaration())
+    value["columns"] += [{"name": f"{like}{i:05}", "type": "int"} for i in range(190)]
+    bound = value["probe"]["collect"]["columns"]
+    bound |= {f"x{i:05}{like}": "key.0" for i in range(4000)}
+    problems = read_category(json.dumps(value), "x.yaml").problems
+    assert len(problems) == 101
+    assert 0 < compared <= 101 * 10
 
 
 def test_a_folder_of_floods_is_read(tmp_path: Path) -> None:
