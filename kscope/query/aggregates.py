@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from heapq import nsmallest
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import sqlalchemy as sa
 
 from kscope.declare.columns import Role
 from kscope.query.errors import complain, one_of
+from kscope.query.heaviest import heaviest
 from kscope.query.scan import ROWS, Measure, summed
 from kscope.query.sizes import QUANTILES, Scale, quantile, scale_name, scale_of, sizes
 
@@ -39,6 +42,7 @@ class Aggregate:
     measures: Callable[[Value], Sequence[Measure]]
     finish: Callable[[Sequence[Any]], Any]
     adds: bool = False
+    by_mean: bool = False
 
 
 def _first(found: Sequence[Any]) -> Any:
@@ -61,7 +65,9 @@ def _most(value: Value) -> Sequence[Measure]:
 _SIMPLE = (
     Aggregate("sum", "the total", lambda value: [value.total], _first, adds=True),
     Aggregate("count", "how many events", lambda value: [value.events], _first, adds=True),
-    Aggregate("avg", "the mean per event", lambda value: [value.total, value.events], _mean),
+    Aggregate(
+        "avg", "the mean per event", lambda value: [value.total, value.events], _mean, by_mean=True
+    ),
     Aggregate("min", "the least, of rows' means", _least, _first),
     Aggregate("max", "the greatest, of rows' means", _most, _first),
 )
@@ -106,6 +112,44 @@ class Aggregated:
         return sum(self.rows.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The groups with the most, in order: key, number, rows; then what is so of all groups.
+
+    `total` is None unless values add up.
+    """
+
+    entries: list[tuple[tuple[Any, ...], Any, int]]
+    total: Any
+    rows: int
+    groups: int
+
+
+async def ranked(  # noqa: PLR0913 - what to read, how to group it, what to make of it
+    reader: Reader, plan: Plan, keys: Expressions, value: Value, name: str, *, n: int
+) -> Ranked:
+    if name not in SIMPLE:
+        found = await aggregated(reader, plan, keys, value, name)
+        return await asyncio.to_thread(_ranked_quantiles, found, n)
+    chosen = SIMPLE[name]
+    measures = (*chosen.measures(value), ROWS)
+    most = await heaviest(reader, plan, keys, measures, n, by_mean=chosen.by_mean)
+    shown = [(key, chosen.finish(found[:-1]), found[-1]) for key, found in most.groups.items()]
+    shown.sort(key=_order)
+    total = (most.totals[0] or 0) if chosen.adds else None
+    return Ranked(shown, total, most.totals[-1] or 0, most.count)
+
+
+def _order(entry: tuple[tuple[Any, ...], Any, int]) -> tuple[Any, ...]:
+    key, value, _ = entry
+    return (-(value or 0), key)
+
+
+def _ranked_quantiles(found: Aggregated, n: int) -> Ranked:
+    every = [(key, found.values.get(key), rows) for key, rows in found.rows.items()]
+    return Ranked(nsmallest(n, every, _order), None, found.total_rows, len(every))
+
+
 async def aggregated(  # noqa: PLR0913 - what to read, how to group it, what to make of it
     reader: Reader,
     plan: Plan,
@@ -119,13 +163,18 @@ async def aggregated(  # noqa: PLR0913 - what to read, how to group it, what to 
     if name in SIMPLE:
         chosen = SIMPLE[name]
         found = await summed(reader, plan, keys, (*chosen.measures(value), ROWS), most)
-        return Aggregated(
-            {key: chosen.finish(measured[:-1]) for key, measured in found.items()},
-            {key: measured[-1] for key, measured in found.items()},
-        )
+        return await asyncio.to_thread(_finished, chosen, found)
     scale = await scale_of(reader, plan, value, scale_name(value, ""), _QUANTILE_SLOTS)
     sized = await sizes(reader, plan, keys, value, scale)
-    return Aggregated(_quantiles(sized.events, QUANTILES[name], scale), _without_slot(sized.rows))
+    quantiles = await asyncio.to_thread(_quantiles, sized.events, QUANTILES[name], scale)
+    return Aggregated(quantiles, await asyncio.to_thread(_without_slot, sized.rows))
+
+
+def _finished(chosen: Aggregate, found: Mapping[tuple[Any, ...], Sequence[Any]]) -> Aggregated:
+    return Aggregated(
+        {key: chosen.finish(measured[:-1]) for key, measured in found.items()},
+        {key: measured[-1] for key, measured in found.items()},
+    )
 
 
 def _without_slot(rows: Mapping[tuple[Any, ...], int]) -> dict[tuple[Any, ...], int]:

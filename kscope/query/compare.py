@@ -74,7 +74,7 @@ async def compare(reader: Reader, question: CompareQuestion) -> Comparison:
 
 def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparison:
     sums, base_sums = _sums(side), _sums(base)
-    paths = sorted(sums.keys() | base_sums.keys())
+    paths = fold.in_order(list(sums.keys() | base_sums.keys()), lambda path: path)
     shape = fold.shaped(paths)
     values, base_values = ([each.get(path, 0) for path in paths] for each in (sums, base_sums))
     value, base_value = shape.totals(values, base_values)

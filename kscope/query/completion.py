@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from kscope.declare.columns import Role
+from kscope.query import scan
 from kscope.query.answer import Meta, meta
+from kscope.query.heaviest import heaviest
 from kscope.query.names import labels
-from kscope.query.scan import ROWS, columns, plan, summed
+from kscope.query.scan import ROWS, columns, plan
 from kscope.query.values import by_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kscope.declare.model import Column
+    from kscope.query.heaviest import Heaviest
     from kscope.query.scope import Scope
     from kscope.store.base import Reader
 
@@ -51,17 +55,21 @@ class Values(msgspec.Struct, frozen=True):
 async def values(reader: Reader, question: ValuesQuestion) -> Values:
     single = by_values([question.column])
     planned = await plan(reader, question.scope, (question.column,), single_rows=single)
-    found = await summed(reader, planned, columns(question.column), (ROWS,))
-    counted = {key: rows for (key,), (rows,) in found.items()}
+    found = await heaviest(reader, planned, columns(question.column), (ROWS,), scan.MOST_GROUPS)
+    counted = await asyncio.to_thread(_counted, found)
     names = await labels(reader, question.column, counted)
     offered = await asyncio.to_thread(_offered, question, counted, names)
     return Values(
         table=question.scope.category.table,
         column=question.column.name,
         values=offered[: question.n],
-        more=len(offered) > question.n,
-        meta=meta(planned, sum(counted.values())),
+        more=len(offered) > question.n or found.left_out > 0,
+        meta=meta(planned, found.totals[0] or 0),
     )
+
+
+def _counted(found: Heaviest) -> dict[Any, int]:
+    return {key: rows for (key,), (rows,) in found.groups.items()}
 
 
 def _offered(
@@ -73,8 +81,13 @@ def _offered(
             rows[name] += number
     wanted = question.prefix.casefold()
     matching = [(name, number) for name, number in rows.items() if wanted in name.casefold()]
-    matching.sort(key=lambda each: (not each[0].casefold().startswith(wanted), -each[1], each[0]))
-    return [Offered(name, number) for name, number in matching]
+    # One more than is shown tells whether there are more; a few of very many are found in steps.
+    first = nsmallest(
+        question.n + 1,
+        matching,
+        lambda each: (not each[0].casefold().startswith(wanted), -each[1], each[0]),
+    )
+    return [Offered(name, number) for name, number in first]
 
 
 def _parts(column: Column, name: str) -> set[str]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kscope.query import fold
+from kscope.query import fold, scan
 from kscope.query.answer import Meta, Notice, meta, notices
+from kscope.query.heaviest import REST, heaviest
 from kscope.query.names import frames, labels
-from kscope.query.scan import ROWS, first_rows, plan, sum_of, summed
+from kscope.query.scan import ROWS, first_rows, plan, sum_of
 from kscope.query.scan import columns as by_columns
 from kscope.query.together import together
 from kscope.query.values import by_values
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Column
     from kscope.query.fold import Path
+    from kscope.query.heaviest import Heaviest
     from kscope.query.scan import Plan
     from kscope.query.scope import Scope
     from kscope.query.values import Value
@@ -87,7 +89,9 @@ async def flamegraph(reader: Reader, question: FlamegraphQuestion) -> Flamegraph
 
 def _drawn(question: FlamegraphQuestion, stacks: Stacks) -> Flamegraph:
     # By the path alone: to compare tuples of tuples takes three times as long.
-    ordered = sorted(zip(stacks.values, stacks.events, strict=True), key=lambda each: each[0][0])
+    ordered = fold.in_order(
+        list(zip(stacks.values, stacks.events, strict=True)), lambda each: each[0][0]
+    )
     shape = fold.shaped([path for (path, _), _ in ordered])
     values = [value for (_, value), _ in ordered]
     value, count = shape.totals(values, [events for _, events in ordered])
@@ -122,30 +126,47 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
         planned = first_rows(reader, planned, question.limit)
 
     measures = (question.value.total, sum_of(count) if count else ROWS, ROWS)
-    groups = await summed(reader, planned, by_columns(*columns), measures)
+    summed = await heaviest(reader, planned, by_columns(*columns), measures, scan.MOST_GROUPS)
+    wanted = await asyncio.to_thread(_parts, summed.groups, len(columns))
     found: list[Any] = await together(
-        frames(reader, {key[-1] for key in groups}),
-        *(labels(reader, by, {key[i] for key in groups}) for i, by in enumerate(question.by)),
+        frames(reader, wanted[-1]),
+        *(labels(reader, by, part) for by, part in zip(question.by, wanted, strict=False)),
     )
     stacks, *texts = found
-    rows = sum(counted for _, _, counted in groups.values())
-    return Stacks(
-        await asyncio.to_thread(_paths, groups, texts, stacks),
-        [events for _, events, _ in groups.values()],
-        rows,
-        planned,
-        notices(planned),
+    values, events = await asyncio.to_thread(_paths, summed, texts, stacks)
+    rows = summed.totals[-1] or 0
+    return Stacks(values, events, rows, planned, [*notices(planned), *rest_notices(summed)])
+
+
+def rest_notices(summed: Heaviest) -> list[Notice]:
+    if not summed.left_out:
+        return []
+    text = (
+        f"There are {summed.count:,} groups: the {len(summed.groups):,} with the most are shown,"
+        f" the others' sum is `{REST}`. Filter, group by less or choose a shorter range."
     )
+    return [Notice("warning", text)]
+
+
+def _parts(groups: Mapping[tuple[Any, ...], Any], width: int) -> list[set[Any]]:
+    return [{key[i] for key in groups} for i in range(width)]
 
 
 def _paths(
-    groups: Mapping[tuple[Any, ...], list[Any]],
+    summed: Heaviest,
     texts: Sequence[Mapping[Any, str]],
     stacks: Mapping[int, Frames],
-) -> list[tuple[Path, Any]]:
-    """Put what `by` names under the root, before the stack's own frames."""
+) -> tuple[list[tuple[Path, Any]], list[int]]:
+    """Put the values of `by` under the root, before the stack's frames; the rest beside them."""
+    groups = summed.groups
     roots: dict[tuple[Any, ...], Path] = {
         by: tuple([names[part] for names, part in zip(texts, by, strict=True)])
         for by in {key[:-1] for key in groups}
     }
-    return [(roots[key[:-1]] + stacks[key[-1]], found[0]) for key, found in groups.items()]
+    values = [(roots[key[:-1]] + stacks[key[-1]], found[0]) for key, found in groups.items()]
+    events = [found[1] for found in groups.values()]
+    if summed.left_out:
+        value, count, _ = summed.rest()
+        values.append(((REST,), value))
+        events.append(count)
+    return values, events

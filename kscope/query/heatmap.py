@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from kscope.query.timesteps import step_length, steps
 if TYPE_CHECKING:
     from kscope.query.scan import Plan
     from kscope.query.scope import Scope
+    from kscope.query.sizes import Sized
+    from kscope.query.timesteps import Steps
     from kscope.query.values import Value
     from kscope.store.base import Reader
 
@@ -82,8 +85,7 @@ async def heatmap(reader: Reader, question: HeatmapQuestion) -> Heatmap:
     scale = await scale_of(reader, planned, question.value, question.scale, question.slots)
     grid = steps(planned.range, planned.step or wanted)
     found = await sizes(reader, planned, lambda each: [grid.of(each)], question.value, scale)
-    slots = _slots([slot for _, slot in found.events])
-    counts = [[found.events.get((step, slot), 0) for slot in slots] for step in range(grid.count)]
+    slots, counts = await asyncio.to_thread(_cells, found, grid)
     return Heatmap(
         table=question.scope.category.table,
         value_column=question.value.name,
@@ -129,6 +131,12 @@ async def _plan(reader: Reader, question: HeatmapQuestion, step: int | None = No
     single = needs_single_rows(question.value, "p50")
     needs = question.value.columns
     return await plan(reader, question.scope, needs, single_rows=single, step=step)
+
+
+def _cells(found: Sized, grid: Steps) -> tuple[range, list[list[int]]]:
+    events = found.events
+    slots = _slots([slot for _, slot in events])
+    return slots, [[events.get((step, slot), 0) for slot in slots] for step in range(grid.count)]
 
 
 def _slots(found: list[int]) -> range:

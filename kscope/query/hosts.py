@@ -27,9 +27,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kscope.declare.columns import Role
+from kscope.query import scan
 from kscope.query.answer import Meta, Notice, meta, notices
+from kscope.query.flamegraph import rest_notices
+from kscope.query.heaviest import REST, heaviest
 from kscope.query.names import frames, labels
 from kscope.query.scan import ROWS, columns, plan, summed
+from kscope.store.allowance import check_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -122,9 +126,16 @@ async def hosts(reader: Reader, question: HostsQuestion) -> Hosts:
     needs = (host, question.profile, *question.value.columns)
     planned = await plan(reader, question.scope, needs)
     measures = (question.value.total, question.value.events, ROWS)
-    found = await summed(reader, planned, columns(host, question.profile), measures)
+    both = columns(host, question.profile)
+    most = await heaviest(reader, planned, both, measures, scan.MOST_GROUPS)
+    found = most.groups
+    if most.left_out:
+        # Each host keeps its total: its stacks beyond the heaviest are one.
+        whole = await summed(reader, planned, columns(host), measures)
+        found = await asyncio.to_thread(_with_rests, found, whole)
     names = await labels(reader, host, {key for key, _ in found})
-    held = await _frames(reader, question.profile, {part for _, part in found})
+    held = await _frames(reader, question.profile, {part for _, part in found} - {None})
+    held = {**held, None: (REST,)}
     by_host = await asyncio.to_thread(_by_host, found, names)
     answers, fleet, doubts = await asyncio.to_thread(_ranked, question, by_host, held)
     return Hosts(
@@ -136,8 +147,24 @@ async def hosts(reader: Reader, question: HostsQuestion) -> Hosts:
         fleet=fleet,
         hosts=answers,
         meta=meta(planned, sum(sums.rows for sums in by_host.values())),
-        notices=[*notices(planned), *doubts],
+        notices=[*notices(planned), *rest_notices(most), *doubts],
     )
+
+
+def _with_rests(
+    found: Mapping[tuple[Any, ...], Sequence[Any]], whole: Mapping[tuple[Any, ...], Sequence[Any]]
+) -> dict[tuple[Any, ...], list[Any]]:
+    """Add what is left out of each host, under the stack None."""
+    kept: defaultdict[Any, list[Any]] = defaultdict(lambda: [0, 0, 0])
+    for (host, _), sums in found.items():
+        kept[host] = [have + more for have, more in zip(kept[host], sums, strict=True)]
+    rests = {
+        (host, None): [all_of - part for all_of, part in zip(sums, kept[host], strict=True)]
+        for (host,), sums in whole.items()
+    }
+    return {key: list(sums) for key, sums in found.items()} | {
+        key: sums for key, sums in rests.items() if sums[-1]
+    }
 
 
 async def _frames(
@@ -176,6 +203,7 @@ def _ranked(
     fleet = _Fleet(profile, held)
     answers = []
     for name, sums in by_host.items():
+        check_deadline()
         distance, shown = None, []
         if name in enough:
             terms = divergence_terms(enough[name], profile)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -12,13 +13,14 @@ from kscope.query.expressions import ids
 from kscope.query.timerange import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from kscope.declare.model import Column
     from kscope.store.base import Frames, Reader
 
 # 20 digits each: half a megabyte of statement, far below MySQL's packet.
 _CHUNK = 20_000
+_PER_TURN = 2000
 # A damaged database still gives an answer.
 LOST = "[lost]"
 
@@ -41,15 +43,27 @@ async def labels(reader: Reader, column: Column, values: Collection[Any]) -> Map
 
 async def frames(reader: Reader, wanted: Collection[int]) -> Mapping[int, Frames]:
     """Stack id -> its frames, root first."""
-    known = reader.stacks.find(wanted)
-    missing = [key for key in wanted if key not in known]
+    known: dict[int, Frames] = {}
+    for piece in batched(wanted, _PER_TURN):
+        known |= reader.stacks.find(piece)
+        await asyncio.sleep(0)
+    missing = await asyncio.to_thread(lambda: [key for key in wanted if key not in known])
     if missing:
         stacks = reader.schema.dictionaries.stack
         texts = await _texts(reader, stacks.c.id, stacks.c.frames, missing)
         found = await asyncio.to_thread(_split, texts)
-        reader.stacks.add(found)
+        for piece in batched(found.items(), _PER_TURN):
+            reader.stacks.add(dict(piece))
+            await asyncio.sleep(0)
         known |= found
     return known
+
+
+def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Cut into pieces, so that a loop over very many lets others run in between."""
+    rest = iter(items)
+    while piece := list(islice(rest, size)):
+        yield piece
 
 
 def _split(texts: Mapping[int, str]) -> dict[int, Frames]:
@@ -72,4 +86,4 @@ async def _texts(
         chunk = listed[start : start + _CHUNK]
         statement: sa.Select[Any] = sa.select(*columns).where(ids(key, chunk))
         found.update(tuple(row) for row in await reader.fetch(statement))
-    return dict.fromkeys(listed, LOST) | found
+    return found if len(found) == len(listed) else dict.fromkeys(listed, LOST) | found

@@ -54,7 +54,7 @@ def _rows(segment: Segment) -> sa.ColumnElement[Any]:
 
 
 ROWS = Measure(_rows)
-_HALF = 31
+HALF = 31
 
 
 def sum_of(column: Column) -> Measure:
@@ -64,14 +64,14 @@ def sum_of(column: Column) -> Measure:
     if column.type.storage is not Storage.INTEGER:
         return Measure(lambda segment: sa.func.sum(stored(segment)))
     halves = (
-        lambda segment: sa.func.sum(stored(segment).bitwise_rshift(_HALF)),
-        lambda segment: sa.func.sum(stored(segment).bitwise_and(2**_HALF - 1)),
+        lambda segment: sa.func.sum(stored(segment).bitwise_rshift(HALF)),
+        lambda segment: sa.func.sum(stored(segment).bitwise_and(2**HALF - 1)),
     )
     return Measure(lambda segment: quick_sum(stored(segment)), halves=halves)
 
 
 # What an answer is made of is kept in memory: so many groups take some hundred megabytes.
-MOST_GROUPS = 500_000
+MOST_GROUPS = 200_000
 
 
 class TooManyGroups(QueryError):  # noqa: N818 - named for what it tells
@@ -179,17 +179,21 @@ async def summed(
     wanted = [*measures, *_recorded(plan)]
     shares = await _shared_out(reader, plan)
 
-    def select(share: _Share) -> Select:
-        return lambda measures: _grouped(reader, plan, share, keys, measures).limit(most + 1)
+    def select(share: Share) -> Select:
+        return lambda measures: grouped(reader, plan, share, keys, measures).limit(most + 1)
 
     answers = await together(*(_asked(reader, wanted, select(each)) for each in shares))
     merged = await asyncio.to_thread(_merged, answers, [measure.merge for measure in wanted])
     if len(merged) > most:
         raise TooManyGroups(most)
     if plan.replayed.hosts:
-        last = [found.pop() for found in merged.values()]
-        plan.replayed.seen |= any(last)
+        plan.replayed.seen |= await asyncio.to_thread(_take_last, merged)
     return merged
+
+
+def _take_last(merged: dict[tuple[Any, ...], list[Any]]) -> bool:
+    last = [found.pop() for found in merged.values()]
+    return any(last)
 
 
 def _recorded(plan: Plan) -> list[Measure]:
@@ -209,10 +213,11 @@ async def _asked(
     # SQLite refuses a sum beyond 64 bits: absurd values of one host must not end all answers.
     with contextlib.suppress(NumberOverflow):
         rows = await reader.fetch(select([measure.of for measure in measures]))
-        if reader.dialect == "sqlite" or _are_exact(rows, measures):
+        if reader.dialect == "sqlite" or await asyncio.to_thread(_are_exact, rows, measures):
             return rows
     halves = [of for measure in measures for of in (measure.halves or (measure.of,))]
-    return [_joined(row, measures) for row in await reader.fetch(select(halves))]
+    rows = await reader.fetch(select(halves))
+    return await asyncio.to_thread(lambda: [joined(row, measures) for row in rows])
 
 
 def _are_exact(rows: Sequence[Sequence[Any]], measures: Sequence[Measure]) -> bool:
@@ -221,7 +226,7 @@ def _are_exact(rows: Sequence[Sequence[Any]], measures: Sequence[Measure]) -> bo
     return max(most, default=0) < INEXACT
 
 
-def _joined(row: Sequence[Any], measures: Sequence[Measure]) -> list[Any]:
+def joined(row: Sequence[Any], measures: Sequence[Measure]) -> list[Any]:
     """Put the halves of each sum together again."""
     width = len(row) - sum(len(measure.halves or (0,)) for measure in measures)
     found = iter(row[width:])
@@ -230,34 +235,34 @@ def _joined(row: Sequence[Any], measures: Sequence[Measure]) -> list[Any]:
         value = next(found)
         if measure.halves:
             lower = next(found)
-            value = None if value is None else (int(value) << _HALF) + int(lower)
+            value = None if value is None else (int(value) << HALF) + int(lower)
         joined.append(value)
     return joined
 
 
 @dataclass(frozen=True, slots=True)
-class _Share:
+class Share:
     """What one connection sums: of a segment those rows that are `part` of it."""
 
     segment: Segment
     part: sa.ColumnElement[bool] = field(default_factory=sa.true)
 
 
-async def _shared_out(reader: Reader, plan: Plan) -> list[_Share]:
+async def _shared_out(reader: Reader, plan: Plan) -> list[Share]:
     """Cut long stretches of rows in two: engines read them over two connections at a time."""
-    shares: list[_Share] = []
+    shares: list[Share] = []
     for segment in plan.segments:
         middle = await _middle(reader, segment)
         if middle is None:
-            shares.append(_Share(segment))
+            shares.append(Share(segment))
         elif _sorts(reader) and plan.stack and segment.bucket and not any(conditions(plan.where)):
             # To sort takes longer than to read, and halves without a key in common are less to
             # fetch and nothing to merge. The id is a hash.
             odd = segment.table.c[plan.stack.name].bitwise_and(1)
-            shares += [_Share(segment, odd == half) for half in (0, 1)]
+            shares += [Share(segment, odd == half) for half in (0, 1)]
         else:
-            shares.append(_Share(replace(segment, stop=middle)))
-            shares.append(_Share(replace(segment, start=middle)))
+            shares.append(Share(replace(segment, stop=middle)))
+            shares.append(Share(replace(segment, start=middle)))
     return shares
 
 
@@ -303,10 +308,10 @@ def inside(reader: Reader, plan: Plan, segment: Segment) -> sa.ColumnElement[boo
     return sa.and_(segment.within, clause(plan.where, segment.table, reader.schema.dictionaries))
 
 
-def _grouped(
+def grouped(
     reader: Reader,
     plan: Plan,
-    share: _Share,
+    share: Share,
     keys: Expressions,
     measures: Sequence[Expression],
 ) -> sa.Select[Any]:

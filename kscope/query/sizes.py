@@ -35,6 +35,8 @@ LOG2, LINEAR = "log2", "linear"
 SCALES = (LOG2, LINEAR)
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 _ROWS_PER_TURN = 2000
+# Steps and slots of the largest heat map, or groups and slots of percentiles.
+_MOST_CELLS = 1_100_000
 # Of floats: from here on not every whole number is one.
 _EXACT = 2**53
 _NARROWEST = 1e-300
@@ -123,7 +125,11 @@ async def sizes(reader: Reader, plan: Plan, keys: Expressions, value: Value, sca
     def with_slot(segment: Segment) -> Sequence[sa.ColumnElement[Any]]:
         return [*keys(segment), _slot(segment, value, scale)]
 
-    counted = await summed(reader, plan, with_slot, (value.events, ROWS))
+    counted = await summed(reader, plan, with_slot, (value.events, ROWS), _MOST_CELLS)
+    return await asyncio.to_thread(_sized, counted, scale)
+
+
+def _sized(counted: Mapping[tuple[Any, ...], Sequence[Any]], scale: Scale) -> Sized:
     found: defaultdict[tuple[Any, ...], int] = defaultdict(int)
     for (*key, slot), (events, _) in counted.items():
         if events and slot is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,8 +16,9 @@ from kscope.declare.columns import Storage
 from kscope.query.aggregates import Aggregated, adds, aggregated, needs_single_rows
 from kscope.query.answer import Meta, Notice, meta, notices
 from kscope.query.expressions import texts
+from kscope.query.heaviest import REST, heaviest
 from kscope.query.names import labels
-from kscope.query.scan import TooManyGroups, columns, plan, stored, summed
+from kscope.query.scan import TooManyGroups, columns, plan, stored
 from kscope.query.timesteps import Steps, step_length, steps
 from kscope.query.top import quantile_notices, unit
 from kscope.query.values import by_values
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from kscope.store.base import Reader
     from kscope.store.planner import Segment
 
-REST = "other"
 _MOST_GROUPS = 50_000
 
 
@@ -99,24 +101,25 @@ async def _measured(
     the rows are read twice, so that the answer of the database stays small.
     """
     ask = partial(aggregated, reader, planned, value=question.value, name=question.aggregate)
+    cells = grid.count * (question.n + 1)
     if question.by is None:
-        return [], await ask(keys=lambda segment: [grid.of(segment)])
+        return [], await ask(keys=lambda segment: [grid.of(segment)], most=cells)
     by = question.by
     if adds(question.aggregate):
         try:
             found = await ask(keys=lambda at: [grid.of(at), stored(at, by)], most=_MOST_GROUPS)
-            return _with_rest(found, question.n)
+            return await asyncio.to_thread(_with_rest, found, question.n)
         except TooManyGroups:
             pass
     shown = await _largest(reader, planned, question)
-    return shown, await ask(keys=_keys(grid, by, shown))
+    return shown, await ask(keys=_keys(grid, by, shown), most=cells)
 
 
 def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
     totals: Counter[Any] = Counter()
     for (_, group), value in found.values.items():
         totals[group] += value
-    shown = sorted(totals, key=lambda group: (-totals[group], group))[:n]
+    shown = nsmallest(n, totals, lambda group: (-totals[group], group))
     own = set(shown)
     values: Counter[tuple[Any, ...]] = Counter()
     for (step, group), value in found.values.items():
@@ -127,9 +130,9 @@ def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
 async def _largest(reader: Reader, planned: Plan, question: TimeseriesQuestion) -> list[Any]:
     assert question.by is not None
     weigh = question.value.total if question.aggregate == "sum" else question.value.events
-    found = await summed(reader, planned, columns(question.by), (weigh,))
-    ranked = sorted(found, key=lambda key: (-(found[key][0] or 0), key))
-    return [key for (key,) in ranked[: question.n]]
+    found = await heaviest(reader, planned, columns(question.by), (weigh,), question.n)
+    groups = found.groups
+    return [key for (key,) in sorted(groups, key=lambda key: (-(groups[key][0] or 0), key))]
 
 
 def _keys(grid: Steps, by: Column, shown: Sequence[Any]) -> Expressions:

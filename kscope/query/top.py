@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kscope.query.aggregates import QUANTILE_NOTE, adds, aggregated, needs_single_rows
+from kscope.query.aggregates import QUANTILE_NOTE, needs_single_rows, ranked
 from kscope.query.answer import Meta, Notice, meta, notices
 from kscope.query.names import labels
 from kscope.query.scan import columns, plan
@@ -58,34 +58,36 @@ async def top(reader: Reader, question: TopQuestion) -> Top:
     needs = (*question.by, *question.value.columns)
     single = needs_single_rows(question.value, question.aggregate) or by_values(question.by)
     planned = await plan(reader, question.scope, needs, single_rows=single)
-    keys = columns(*question.by)
-    found = await aggregated(reader, planned, keys, question.value, question.aggregate)
-    values = found.values
-    ranked = sorted(found.rows, key=lambda key: (-(values.get(key) or 0), key))
-    shown = ranked[: question.n]
+    found = await ranked(
+        reader,
+        planned,
+        columns(*question.by),
+        question.value,
+        question.aggregate,
+        n=question.n,
+    )
     names = [
-        await labels(reader, column, {key[i] for key in shown})
+        await labels(reader, column, {key[i] for key, _, _ in found.entries})
         for i, column in enumerate(question.by)
     ]
-    total = sum(values.values()) if adds(question.aggregate) else None
     return Top(
         table=question.scope.category.table,
         by=[column.name for column in question.by],
         value_column=question.value.name,
         aggregate=question.aggregate,
         unit=unit(question.value, question.aggregate),
-        total=total,
-        groups=len(found.rows),
+        total=found.total,
+        groups=found.groups,
         entries=[
             Entry(
                 [texts[part] for texts, part in zip(names, key, strict=True)],
-                values.get(key),
-                values[key] / total if total else None,
-                found.rows[key],
+                value,
+                value / found.total if found.total else None,
+                rows,
             )
-            for key in shown
+            for key, value, rows in found.entries
         ],
-        meta=meta(planned, found.total_rows),
+        meta=meta(planned, found.rows),
         notices=[*notices(planned), *quantile_notices(question.aggregate)],
     )
 

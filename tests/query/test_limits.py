@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import sqlalchemy as sa
 
-from kscope.query import scan
+from kscope.query import heaviest, scan, sizes
 from kscope.query.timerange import iso
 from kscope.store import mysql, sqlite
 from kscope.store.reader import DEADLINE
@@ -60,14 +60,21 @@ def test_a_sum_may_pass_64_bits(engine_world: World) -> None:
         assert engine_world.get(path, DAY | {"format": form}).status_code == 200, form
 
 
-def test_more_groups_than_fit_are_refused(client: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said what to do; the rest of the questions are answered."""
+def test_more_groups_than_fit_are_no_mistake(
+    client: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heaviest are answered; percentiles, which do not add up, say what to do."""
     monkeypatch.setattr(scan, "MOST_GROUPS", 3)
     by = {"top/offcputime": "time,pid", "flamegraph/offcputime": "pid", "hosts/offcputime": ""}
     for question, names in (by | {"values/offcputime/pid": ""}).items():
         response = client.get(f"/api/v1/{question}", DAY | ({"by": names} if names else {}))
-        assert response.status_code == 400, question
-    (error,) = client.get("/api/v1/top/offcputime", DAY | {"by": "pid"}).json()["errors"]
+        assert response.status_code == 200, question
+    percentiles = DAY | {"by": "pid", "value": "lengths"}
+    monkeypatch.setattr(sizes, "_MOST_CELLS", 3)
+    monkeypatch.setattr(heaviest, "_RANKED_HERE", 3)
+    assert client.get("/api/v1/top/offcputime", percentiles).status_code == 200
+    spread = DAY | {"by": "pid", "aggregate": "p99"}
+    (error,) = client.get("/api/v1/top/offcputime", spread).json()["errors"]
     assert "too many groups (over 3): filter, group by less" in error["detail"]
     assert client.get("/api/v1/top/offcputime", DAY | {"by": "hostname"}).status_code == 200
 

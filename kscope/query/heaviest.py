@@ -1,0 +1,154 @@
+"""The groups with the most, ranked by the engine if there are too many to be ranked here.
+
+Sums over several segments stay exact: the engine adds a group's segments up before it ranks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+from dataclasses import dataclass
+from functools import reduce
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from kscope.query.expressions import as_double, as_text
+from kscope.query.scan import HALF, Share, TooManyGroups, grouped, joined, summed
+from kscope.query.together import together
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kscope.query.scan import Expressions, Measure, Plan
+    from kscope.store.base import Reader
+
+REST = "other"
+# So many groups are ranked here: that needs one reading of the rows, over two connections.
+_RANKED_HERE = 20_000
+_OUTER: Mapping[Any, Any] = {operator.add: sa.func.sum, min: sa.func.min, max: sa.func.max}
+
+
+@dataclass(frozen=True, slots=True)
+class Heaviest:
+    """Key -> measures of the heaviest groups, in no order; the measures of all; their number."""
+
+    groups: dict[tuple[Any, ...], list[Any]]
+    totals: list[Any]
+    count: int
+
+    @property
+    def left_out(self) -> int:
+        return self.count - len(self.groups)
+
+    def rest(self) -> list[Any]:
+        """Return the sums of the groups that are left out; all measures must add up."""
+        kept = [sum(filter(None, column)) for column in zip(*self.groups.values(), strict=True)]
+        return [(whole or 0) - part for whole, part in zip(self.totals, kept, strict=True)]
+
+
+async def heaviest(  # noqa: PLR0913 - what to read, how to group it, how much of it to keep
+    reader: Reader,
+    plan: Plan,
+    keys: Expressions,
+    measures: Sequence[Measure],
+    n: int,
+    *,
+    by_mean: bool = False,
+) -> Heaviest:
+    """Return the `n` groups of which the first measure is largest, or its share of the second."""
+    try:
+        found = await summed(reader, plan, keys, measures, max(n, _RANKED_HERE))
+    except TooManyGroups:
+        return await _by_engine(reader, plan, keys, measures, n, by_mean=by_mean)
+    return await asyncio.to_thread(_here, found, measures, n, by_mean=by_mean)
+
+
+def _here(
+    found: dict[tuple[Any, ...], list[Any]], measures: Sequence[Measure], n: int, *, by_mean: bool
+) -> Heaviest:
+    columns = list(zip(*found.values(), strict=True)) or [()] * len(measures)
+    totals = [_merged(each, column) for each, column in zip(measures, columns, strict=True)]
+    if len(found) <= n:
+        return Heaviest(found, totals, len(found))
+
+    def order(key: tuple[Any, ...]) -> tuple[Any, ...]:
+        first, second, *_ = (*found[key], 0)
+        weight = (first or 0) / second if by_mean and second else 0 if by_mean else first
+        return (-(weight or 0), key)
+
+    return Heaviest({key: found[key] for key in nsmallest(n, found, order)}, totals, len(found))
+
+
+def _merged(measure: Measure, column: Sequence[Any]) -> Any:
+    present = [each for each in column if each is not None]
+    return reduce(measure.merge, present) if present else None
+
+
+async def _by_engine(  # noqa: PLR0913 - those of `heaviest`
+    reader: Reader,
+    plan: Plan,
+    keys: Expressions,
+    measures: Sequence[Measure],
+    n: int,
+    *,
+    by_mean: bool,
+) -> Heaviest:
+    statement = _ranked(reader, plan, keys, measures, by_mean=by_mean).limit(n)
+    parts: list[Any] = await together(
+        reader.fetch(statement), summed(reader, plan, lambda _: [], measures)
+    )
+    rows, totals = parts
+    groups, count = await asyncio.to_thread(_groups, rows, measures)
+    return Heaviest(groups, next(iter(totals.values())), count)
+
+
+def _groups(
+    rows: Sequence[Sequence[Any]], measures: Sequence[Measure]
+) -> tuple[dict[tuple[Any, ...], list[Any]], int]:
+    groups = {}
+    for *row, _ in rows:
+        found = joined(row, measures)
+        width = len(found) - len(measures)
+        groups[tuple(map(as_text, found[:width]))] = found[width:]
+    return groups, int(rows[0][-1])
+
+
+def _ranked(
+    reader: Reader,
+    plan: Plan,
+    keys: Expressions,
+    measures: Sequence[Measure],
+    *,
+    by_mean: bool,
+) -> sa.Select[Any]:
+    """Select keys, measures (in halves if a measure has them) and the number of groups."""
+    halves = [of for measure in measures for of in (measure.halves or (measure.of,))]
+    merges = [measure.merge for measure in measures for _ in (measure.halves or (None,))]
+    parts = [grouped(reader, plan, Share(each), keys, halves) for each in plan.segments]
+    both = (parts[0] if len(parts) == 1 else sa.union_all(*parts)).subquery()
+    width = len(both.c) - len(halves)
+    by, values = list(both.c)[:width], list(both.c)[width:]
+    if len(parts) > 1:
+        values = [_OUTER[merge](each) for merge, each in zip(merges, values, strict=True)]
+    weight = _weight(measures, values, by_mean=by_mean)
+    statement = sa.select(*by, *values, sa.func.count().over()).order_by(weight.desc(), *by)
+    return statement.group_by(*by) if len(parts) > 1 else statement
+
+
+def _weight(
+    measures: Sequence[Measure], values: Sequence[sa.ColumnElement[Any]], *, by_mean: bool
+) -> sa.ColumnElement[Any]:
+    first = _number(measures[0], values)
+    if not by_mean:
+        return first
+    second = _number(measures[1], values[len(measures[0].halves) or 1 :])
+    return first / sa.func.nullif(second, 0.0)
+
+
+def _number(measure: Measure, values: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[Any]:
+    """Put halves together, as floating point: exact below 2**53, and only to rank by."""
+    if not measure.halves:
+        return as_double(values[0])
+    return as_double(values[0]) * float(2**HALF) + as_double(values[1])
