@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kscope.agent.engines import program
 from kscope.config import (
     Address,
     MySQL,
@@ -305,3 +306,32 @@ def test_addresses() -> None:
     for text in ("", "x", "1.2.3.4", "1.2.3.4:99999", "1.2.3.4:-1"):
         with pytest.raises(ValueError, match="is not an address"):
             parse_address(text)
+
+
+@pytest.mark.parametrize("make", [is_a_pipe, is_large, is_latin1])
+def test_what_is_no_token_is_told(tmp_path: Path, make: Any) -> None:
+    """Any command that sends a token neither waits for its file nor reads all of it."""
+    file = tmp_path / "token"
+    make(file)
+    server = ("--server", "http://127.0.0.1:9", "--token-file", file)
+    run = subprocess.run(
+        kscope("query", "offcputime", *server),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 1
+    fault = rf"{re.escape(str(file))}: holds no token: it is .*; `kscope token` makes one\n"
+    assert re.fullmatch(fault, run.stderr)
+
+
+@pytest.mark.parametrize("make", [is_a_pipe, is_a_folder, is_large, is_latin1])
+def test_what_is_no_program_is_told(tmp_path: Path, make: Any) -> None:
+    """Neither a probe's program nor a file that it includes."""
+    file = tmp_path / "included.h"
+    make(file)
+    (tmp_path / "a.bpf.c").write_text('#include "included.h"\n')
+    for path in (file, tmp_path / "a.bpf.c"):
+        with pytest.raises(KscopeError, match=r"included\.h(:1)?: is "):
+            program.read(path)
