@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 
 from kscope.server.connections import address_group
 from kscope.server.guesses import PERIOD_SECONDS
-from kscope.server.problems import problem
+from kscope.server.problems import OPEN_PATHS, problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from kscope.config import Token
     from kscope.server.guesses import WrongTokens
-
-_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
 
 def new_token() -> str:
@@ -60,7 +58,7 @@ class RequireToken:
     wrong: WrongTokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self.tokens and scope["path"] not in _OPEN_PATHS:
+        if scope["type"] == "http" and self.tokens and scope["path"] not in OPEN_PATHS:
             refusal = self._refusal(scope)
             if refusal is not None:
                 await refusal(scope, receive, send)

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from kscope.server.throttle import ThrottledLog
+from kscope.server.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +83,7 @@ class Connections:
     listener: str
     limits: ConnectionLimits
     refused: int = 0
+    turns: Turns = field(default_factory=Turns)
     ended: Counter[str] = field(default_factory=Counter)
     refused_requests: Counter[int] = field(default_factory=Counter)
     _phases: dict[Phase, OrderedDict[Client, float]] = field(init=False)

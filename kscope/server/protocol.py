@@ -10,7 +10,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kscope.server.connections import LEAST_READ, Phase
-from kscope.server.problems import problem
+from kscope.server.problems import OPEN_PATHS, problem
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,9 +31,10 @@ MAX_HEAD = MAX_TARGET + 32 * 1024
 # Bytes of a chunked body that are not content: chunks of 100 bytes are fine, of one byte are not.
 _FRAMING = 64 * 1024
 _FRAMING_PART = 16
-# The parser does not stop inside what it is given: a piece is what it may do too much.
-_PIECE = 1024
-_PIECES = 32
+# The parser does not stop inside a piece: a small one has few requests, or few chunks.
+_PIECE = 256
+_BODY_PIECE = 1024
+_PIECES = 64
 # A client that is still sending when we have answered reads the answer only if we take that.
 _LINGER_BYTES = 4 * 1024 * 1024
 _UNREAD = "the request is not HTTP/1.1"
@@ -229,7 +230,7 @@ class Bounded(HttpToolsProtocol):
         for _ in range(_PIECES):
             if self._at >= len(self._data) or self._waits():
                 break
-            piece = self._data[self._at : self._at + (self._remaining or _PIECE)]
+            piece = self._data[self._at : self._at + self._piece()]
             self._at += len(piece)
             self._parse(piece)
         if self.ending:
@@ -242,6 +243,12 @@ class Bounded(HttpToolsProtocol):
         self._data, self._at = b"", 0
         if not self._waits():
             self.flow.resume_reading()
+
+    def _piece(self) -> int:
+        if self._remaining:
+            return self._remaining
+        in_body = not self._in_head and self.cycle is not None and self.cycle.more_body
+        return _BODY_PIECE if in_body else _PIECE
 
     def _waits(self) -> bool:
         """Whether the application must do something before more is parsed."""
@@ -342,7 +349,11 @@ class Bounded(HttpToolsProtocol):
 
             await app(scope, receive, checked)
 
-        super()._start_asgi_task(cycle, answered)
+        start = super()._start_asgi_task
+        if cycle.scope["path"] in OPEN_PATHS:
+            start(cycle, answered)
+        else:
+            self._connections.turns.take(lambda: cycle.disconnected or start(cycle, answered))
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1

@@ -1,0 +1,32 @@
+"""Requests start a few at a time, so that other connections get their turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# In one turn of the event loop, for each listener.
+_AT_A_TIME = 4
+
+
+class Turns:
+    """The starts of one listener that wait for their turn, in order."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], object]] = deque()
+
+    def take(self, start: Callable[[], object]) -> None:
+        """Call `start` in one of the next turns of the running loop."""
+        self._waiting.append(start)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        for _ in range(min(_AT_A_TIME, len(self._waiting))):
+            self._waiting.popleft()()
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._next)
