@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from kscope.query.expressions import ids
 from kscope.query.timerange import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from kscope.declare.model import Column
     from kscope.store.base import Frames, Reader
@@ -34,11 +35,13 @@ async def labels(reader: Reader, column: Column, values: Collection[Any]) -> Map
         case Storage.STACK_ID:
             stacks = reader.schema.dictionaries.stack
             return await _texts(reader, stacks.c.id, stacks.c.frames, values)
-        case Storage.BOOLEAN:
-            return {value: "true" if value else "false" for value in values}
-        case Storage.TIME:
-            return {value: iso(value) for value in values}
-    return {value: str(value) for value in values}
+    write = _WRITTEN.get(column.type.storage, str)
+    return await asyncio.to_thread(lambda: {value: write(value) for value in values})
+
+
+_WRITTEN: Mapping[Storage, Callable[[Any], str]] = MappingProxyType(
+    {Storage.BOOLEAN: lambda value: "true" if value else "false", Storage.TIME: iso}
+)
 
 
 async def frames(reader: Reader, wanted: Collection[int]) -> Mapping[int, Frames]:

@@ -23,6 +23,7 @@ from kscope.server import metrics as metrics_routes
 from kscope.server.auth import LocalNames, RequireToken, is_loopback
 from kscope.server.body import Limits
 from kscope.server.connections import Connections, connection_limits
+from kscope.server.declared import Checks
 from kscope.server.encoding import Compress
 from kscope.server.guesses import WrongTokens
 from kscope.server.ingest import Ingest
@@ -76,6 +77,7 @@ def read_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metri
     app.state.reader = store.reader
     app.state.live = live
     app.state.settings = settings
+    app.state.checks = Checks()
     return app
 
 

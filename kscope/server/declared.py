@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from starlette.routing import Route
 
@@ -19,12 +21,15 @@ from kscope.server.problems import HttpProblem
 from kscope.server.read import json_response
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Headers
     from starlette.requests import Request
     from starlette.responses import Response
 
     from kscope.declare.category import Reading
     from kscope.declare.model import Category
 
+# Under way and waiting.
+_MOST_CHECKS = 4
 # A category file is a page of text; what is longer is something else.
 MAX_TEXT = 64 * 1024
 _FILE = "new.yaml"
@@ -37,11 +42,41 @@ async def _charts(request: Request) -> Response:
     return json_response({"table": category.table, "charts": chart_configs(category)})
 
 
+class Checks:
+    """One thread for checks, which take processor time alone, and a short line of waiting ones."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, "check")
+        self._under_way = 0
+
+    async def answer(self, text: str, catalog: Catalog) -> dict[str, Any]:
+        """Raise 503 if the line is full."""
+        if self._under_way >= _MOST_CHECKS:
+            detail = "other category files are being checked; send this one again in a second"
+            raise HttpProblem(503, detail, headers={"Retry-After": "1"})
+        self._under_way += 1
+        work = asyncio.get_running_loop().run_in_executor(self._pool, check, text, catalog)
+        work.add_done_callback(self._done)
+        return await work
+
+    def _done(self, _: object) -> None:
+        self._under_way -= 1
+
+
 async def _check(request: Request) -> Response:
+    refuse_foreign_page(request.headers)
     text = await _text(request)
-    # In a thread: a long file must not keep others waiting.
-    answer = await asyncio.to_thread(check, text, request.app.state.reader.catalog)
-    return json_response(answer)
+    checks: Checks = request.app.state.checks
+    return json_response(await checks.answer(text, request.app.state.reader.catalog))
+
+
+def refuse_foreign_page(headers: Headers) -> None:
+    """Raise 403 if a page of another site asks: its visitor's browser would work for it."""
+    site = headers.get("sec-fetch-site", "")
+    origin = headers.get("origin")
+    own = origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    if site not in ("", "same-origin", "none") or (not site and not own):
+        raise HttpProblem(403, "category files are not checked for the pages of other sites")
 
 
 async def _text(request: Request) -> str:

@@ -155,7 +155,7 @@ def _check() -> dict[str, Any]:
         "operationId": "check",
         "summary": "What is wrong with a category file, or what it gives rise to. Stores nothing.",
         "requestBody": {"required": False, "content": content},
-        "responses": {"200": _json(_CHECKED), **refusals(("400", "413"))},
+        "responses": {"200": _json(_CHECKED), **refusals(("400", "413", "503"))},
     }
 
 
