@@ -63,7 +63,7 @@ log = logging.getLogger(__name__)
 
 def ingest_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
     # One body of the largest size, with its rows, always has room when it is alone.
-    room = max(settings.max_body * 8, 64 * 1024 * 1024)
+    room = max(settings.max_body * 6, 64 * 1024 * 1024)
     limits = Limits(settings.max_body, settings.max_body, room)
     handler = Ingest(live, store.writer, Lanes(), metrics, limits)
     routes = [*ingest_routes.routes(handler), *metrics_routes.routes(store, metrics)]

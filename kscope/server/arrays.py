@@ -80,7 +80,7 @@ class Listed:
     def _add(self, texts: Sequence[str]) -> None:
         self.count += len(texts)
         if self.count > MAX_STACKS:
-            raise HttpProblem(413, f"more than {MAX_STACKS} stacks: send fewer rows at a time")
+            raise HttpProblem(413, f"more than {MAX_STACKS} stacks; send fewer rows at a time")
         self.texts.extend(texts)
 
 

@@ -45,7 +45,7 @@ class Limits:
 
     body: int = 32 * 1024 * 1024
     decompressed: int = 32 * 1024 * 1024
-    in_flight: int = 256 * 1024 * 1024
+    in_flight: int = 192 * 1024 * 1024
     silence: float = 30
     whole: float = 300
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # A request that holds no more than this part of the room is small. The last quarter of the room is
 # for small ones alone: a few large or slow bodies do not keep agents out.
-_SMALL_PART = 1 / 64
+_SMALL_PART = 1 / 32
 _LARGE_PART = 3 / 4
 
 
@@ -52,6 +52,10 @@ class Share:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._held = 0
+
+    @property
+    def held(self) -> int:
+        return self._held
 
     def take(self, count: int) -> None:
         """Raise 503 if there is no room now, 413 if there never is."""

@@ -30,6 +30,8 @@ from kscope.server.explain import (
 from kscope.server.lanes import Lane
 from kscope.server.problems import HttpProblem
 from kscope.server.scan import (
+    ELEMENT_BYTES,
+    ELEMENT_VALUES,
     Cursor,
     NotJsonError,
     TooLargeError,
@@ -57,7 +59,7 @@ _KEPT_AT_ONCE = 4 * 1024 * 1024
 _READ_ON = 1024 * 1024
 # What is not an array of rows or of stacks is a name or a time.
 _SMALL_BYTES, _SMALL_VALUES = 8192, 256
-# As much of an unknown table is passed over, in order to name others.
+# As much of unknown tables is passed over, in order to name others.
 _SKIPPED_BYTES, _SKIPPED_VALUES = 64 * 1024, 10_000
 # A body up to this size is decoded whole where that says best why it is not JSON.
 _WHOLE = 256 * 1024
@@ -112,6 +114,10 @@ class Decoder:
         return (yield from _batch(reading, now, key))
 
 
+class _EnoughError(Exception):
+    """Enough names are unknown, or one has a value that takes long to pass over."""
+
+
 @dataclass
 class _Reading:
     """One way through a body. Without `keep` its rows are checked and forgotten."""
@@ -125,6 +131,7 @@ class _Reading:
     faults: Faults = field(default_factory=Faults)
     _unknown: list[str] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
+    _skippable: int = _SKIPPED_BYTES
     _first_fault: int | None = None
     _wrong_guesses: int = 0
 
@@ -138,7 +145,10 @@ class _Reading:
         except NotJsonError as error:
             yield Lane.DOUBT
             raise _not_json(self.text, error) from None
+        except _EnoughError:
+            pass
         if self._unknown:
+            yield Lane.DOUBT
             raise self._unknown_names()
         yield from self._check_envelope()
         for table in self.tables.values():
@@ -167,10 +177,10 @@ class _Reading:
             start = self._cursor.at
             name = self.text[start + 1 : start + 200].decode(errors="replace")
             self._unknown.append(name)
-            raise self._unknown_names() from None
+            raise _EnoughError from None
         self._cursor.take(b":")
         if name in self._seen:
-            raise _refusal([name], "is there twice: send it once")
+            raise _refusal([name], "is there twice; send it once")
         self._seen.add(name)
         return name
 
@@ -191,12 +201,14 @@ class _Reading:
     def _skip(self, name: str) -> None:
         """Pass over the value of an unknown name, if that is quick: others may be unknown too."""
         self._unknown.append(name)
+        start = self._cursor.at
         try:
-            self._cursor.value(_SKIPPED_BYTES, _SKIPPED_VALUES)
+            self._cursor.value(self._skippable, _SKIPPED_VALUES)
         except TooLargeError:
-            raise self._unknown_names() from None
-        if len(self._unknown) > MAX_FAULTS:
-            raise self._unknown_names()
+            raise _EnoughError from None
+        self._skippable -= self._cursor.at - start
+        if len(self._unknown) > MAX_FAULTS or self._skippable <= 0:
+            raise _EnoughError
 
     def _small(self, name: str) -> Any:
         self._cursor.peek()
@@ -205,7 +217,8 @@ class _Reading:
             return _decoded(self._cursor.value(_SMALL_BYTES, _SMALL_VALUES), start)
         except TooLargeError:
             shown = self.text[start : start + 60].decode(errors="replace")
-            raise _refusal([name], f"{shown}... is too large for what belongs here") from None
+            detail = f"{shown}... is too large for this place; see the table's JSON Schema"
+            raise _refusal([name], detail) from None
 
     def _array(self, elements: Elements) -> Steps[None]:
         cursor = self._cursor
@@ -246,14 +259,18 @@ class _Reading:
         try:
             end = exact_end(self.text, at, elements.closing)
         except TooLargeError:
-            self.faults.add(elements.next_path, "is too large, or nested too deeply, for a row")
+            detail = (
+                f"is too large or nested too deeply; send at most {ELEMENT_BYTES // 1024} KiB and"
+                f" {ELEMENT_VALUES} values in one row"
+            )
+            self.faults.add(elements.next_path, detail)
             raise self.faults.problem() from None
         elements.examine(_decoded(_piece(self.text, at, end), at), self.faults)
         return end
 
     def _stop_in_time(self) -> None:
         if sum(table.size for table in self.tables.values()) > MAX_VALUES:
-            detail = f"the rows have more than {MAX_VALUES} values: send fewer rows at a time"
+            detail = f"the rows have more than {MAX_VALUES} values; send fewer rows at a time"
             raise HttpProblem(413, detail)
         if not self.faults.found:
             return

@@ -97,15 +97,21 @@ class Ingest:
         return text
 
     async def _decode(self, text: bytearray, key: str, share: Share) -> Batch:
+        """Return the batch; `share` then holds what its rows take up, and the text no more."""
         now = time.time_ns() // 1000
+        held = share.held
         for attempt in range(2):
             decoder = self._live.decoder
             steps = decoder.steps(text, now, key, share.take)
             try:
-                return await self._lanes.run(steps, small=len(text) <= _INLINE)
+                batch = await self._lanes.run(steps, small=len(text) <= _INLINE)
             except UnknownName as unknown:
                 if attempt or not await self._live.has_newer(decoder):
                     raise self._with_problems(unknown) from None
+                share.give(share.held - held)
+            else:
+                share.give(len(text))
+                return batch
         raise AssertionError
 
     def _with_problems(self, unknown: UnknownName) -> UnknownName:

@@ -72,10 +72,6 @@ class Lanes:
         finally:
             self._rested = time.monotonic() + _RESTS * (time.thread_time() - started)
 
-    def close(self) -> None:
-        for thread in self._threads.values():
-            thread.shutdown(wait=False)
-
 
 def _turn(steps: Steps[T], lane: Lane, most: int = _STEPS) -> Lane | Done[T]:
     following = lane
