@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 
 from kscope.declare.columns import Storage
+from kscope.store.apart import apart
 from kscope.store.base import Batch, StaleDeclaration, Stored, TableRows
 from kscope.store.cardinality import STACKS, STRINGS, Limits, bounded, used
 from kscope.store.compact import Late, note
@@ -78,7 +79,7 @@ class Transaction:
         closed = await self._closed()
         for table, pieces in _by_table(fresh).items():
             tables = self._tables(table, pieces)
-            rows = _merged(tables, pieces, ids)
+            rows = await apart(sum(map(len, pieces)), _merged, tables, pieces, ids)
             await self._store_rows(tables.rows, rows)
             await self._store_late(tables, rows, closed)
         await self._check_types(fresh)
@@ -125,21 +126,22 @@ class Transaction:
 
     async def _bounded(self, batches: list[Batch]) -> list[Batch]:
         """Put the limit's text in place of new stacks and strings beyond it."""
+        count = sum(map(len, batches))
         if self.stack_grant.of.limit:
-            stacks = used(batches, STACKS)
+            stacks = await apart(count, used, batches, STACKS)
             unknown = stacks - self._known.stacks.find(stacks).keys()
             table = self._schema.dictionaries.stack
             new = unknown - await self._stored(table.c.id, unknown) - {STACKS.over}
             if new:
-                batches = bounded(batches, new, STACKS, self.stack_grant)
+                batches = await apart(count, bounded, batches, new, STACKS, self.stack_grant)
         if self.string_grant.of.limit:
-            strings = used(batches, STRINGS)
+            strings = await apart(count, used, batches, STRINGS)
             unknown = strings - self._known.strings.find(strings).keys()
-            by_hash = {text_hash(text): text for text in unknown}
+            by_hash = await apart(len(unknown), _by_hash, unknown)
             stored = await self._stored(self._schema.dictionaries.string.c.hash, by_hash)
             new = {by_hash[key] for key in by_hash.keys() - stored} - {STRINGS.over}
             if new:
-                batches = bounded(batches, new, STRINGS, self.string_grant)
+                batches = await apart(count, bounded, batches, new, STRINGS, self.string_grant)
         return batches
 
     async def _stored(self, column: sa.Column[int], keys: Iterable[int]) -> set[int]:
@@ -150,45 +152,28 @@ class Transaction:
         return found
 
     async def _store_stacks(self, batches: list[Batch]) -> None:
-        stacks: dict[int, str] = {}
-        needed: dict[int, int] = {}
-        for batch in batches:
-            stacks.update(batch.stacks)
-            _need(needed, batch.stacks, _used_until(batch.tables))
-        known = self._known.stacks.find(needed)
-        new = {key: day for key, day in needed.items() if known.get(key, _NEVER) < day}
-        if not new:
+        count = sum(map(len, batches))
+        new = await apart(count, _new_stacks, batches, self._known.stacks)
+        if not new.ids:
             return
-        ids = sorted(new)
         insert = self._bulk(self._schema.dictionaries.stack, ("id", "day", "frames"), update="day")
-        days = [new[key] for key in ids]
-        await self._session.insert(insert, (ids, days, [stacks[key] for key in ids]))
-        self.new_stacks = new
+        await self._session.insert(insert, (new.ids, new.days, new.texts))
+        self.new_stacks = dict(zip(new.ids, new.days, strict=True))
 
     async def _string_ids(self, batches: list[Batch]) -> dict[str, int]:
-        needed: dict[str, int] = {}
-        for batch in batches:
-            for rows in batch.tables:
-                day = _used_until([rows])
-                for column, values in zip(rows.category.all_columns, rows.columns, strict=True):
-                    if column.type.storage is Storage.STRING_ID:
-                        _need(needed, set(values), day)
-        known = self._known.strings.find(needed)
-        lacking = [
-            text for text, day in needed.items() if text not in known or known[text][1] < day
-        ]
-        # In one order, so that two servers that store the same do not wait for each other.
-        new = dict(sorted((text_hash(text), text) for text in lacking))
-        if new:
+        count = sum(map(len, batches))
+        known, new = await apart(count, _new_strings, batches, self._known.strings)
+        if new.ids:
             table = self._schema.dictionaries.string
             insert = self._bulk(table, ("hash", "day", "text"), update="day")
-            days = [needed[text] for text in new.values()]
-            await self._session.insert(insert, (list(new), days, list(new.values())))
-            for part in _parts(list(new)):
+            await self._session.insert(insert, (new.ids, new.days, new.texts))
+            uses = dict(zip(new.ids, zip(new.texts, new.days, strict=True), strict=True))
+            for part in _parts(new.ids):
                 select = sa.select(table.c.hash, table.c.id).where(table.c.hash.in_(part))
                 for key, number in await self._session.fetch(select):
-                    self.new_strings[new[key]] = (number, needed[new[key]])
-        return {text: number for text, (number, _) in (known | self.new_strings).items()}
+                    text, day = uses[key]
+                    self.new_strings[text] = (number, day)
+        return await apart(count, _numbers, known | self.new_strings)
 
     async def _closed(self) -> dict[str, dict[int, int]]:
         """Category -> bucket -> up to when it is summed.
@@ -249,7 +234,8 @@ class Transaction:
             )
         noted: set[Late] = set()
         for bucket, until in late.items():
-            sums = summed(tables.category, bucket, rows, until)
+            count = len(rows["time"])
+            sums = await apart(count, summed, tables.category, bucket, rows, until)
             await self._store_rows(levels[bucket], sums)
             hosts = set(zip(sums["time"], sums["hostname"], strict=True))
             noted |= {Late(name, bucket, time, host) for time, host in hosts}
@@ -257,6 +243,54 @@ class Transaction:
 
     def _bulk(self, table: sa.Table, columns: Sequence[str], *, update: str = "") -> BulkInsert:
         return bulk_insert(table, columns, self._session.dialect, update=update)
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """Texts that are not stored yet, or not as used until their day; in the order of their ids.
+
+    In one order, so that two servers that store the same do not wait for each other.
+    """
+
+    ids: Sequence[int]
+    days: Sequence[int]
+    texts: Sequence[str]
+
+
+def _new_stacks(batches: Sequence[Batch], stored: Known[int, int]) -> _New:
+    stacks: dict[int, str] = {}
+    needed: dict[int, int] = {}
+    for batch in batches:
+        stacks.update(batch.stacks)
+        _need(needed, batch.stacks, _used_until(batch.tables))
+    known = stored.find(needed)
+    ids = sorted(key for key, day in needed.items() if known.get(key, _NEVER) < day)
+    return _New(ids, [needed[key] for key in ids], [stacks[key] for key in ids])
+
+
+def _new_strings(
+    batches: Sequence[Batch], stored: Known[str, tuple[int, int]]
+) -> tuple[dict[str, tuple[int, int]], _New]:
+    """Return those that are stored as well, with number and day."""
+    needed: dict[str, int] = {}
+    for batch in batches:
+        for rows in batch.tables:
+            day = _used_until([rows])
+            for column, values in zip(rows.category.all_columns, rows.columns, strict=True):
+                if column.type.storage is Storage.STRING_ID:
+                    _need(needed, set(values), day)
+    known = stored.find(needed)
+    missing = [text for text, day in needed.items() if text not in known or known[text][1] < day]
+    texts = dict(sorted(_by_hash(missing).items()))
+    return known, _New([*texts], [needed[text] for text in texts.values()], [*texts.values()])
+
+
+def _by_hash(texts: Iterable[str]) -> dict[int, str]:
+    return {text_hash(text): text for text in texts}
+
+
+def _numbers(strings: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+    return {text: number for text, (number, _) in strings.items()}
 
 
 def _merged(tables: CategoryTables, pieces: Sequence[TableRows], ids: Mapping[str, int]) -> Columns:

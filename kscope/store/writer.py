@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kscope.store.apart import apart
 from kscope.store.base import (
     Batch,
     BatchRefused,
@@ -191,8 +192,9 @@ class GroupWriter:
             grant.commit()
         self.counters.over_stack_limit += transaction.stack_grant.rows
         self.counters.over_string_limit += transaction.string_grant.rows
-        self.known.strings.add(transaction.new_strings)
-        self.known.stacks.add(transaction.new_stacks)
+        count = sum(map(len, batches))
+        await apart(count, self.known.strings.add, transaction.new_strings)
+        await apart(count, self.known.stacks.add, transaction.new_stacks)
         return answers
 
     def next_seq(self, count: int) -> range:

@@ -149,3 +149,25 @@ def test_whatever_goes_wrong_with_the_categories_is_told(
         await store.close()
 
     asyncio.run(run())
+
+
+def test_many_unknown_names_make_one_look_at_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look at the files serves all senders of undeclared names that wait for it."""
+    looks: list[object] = []
+
+    def counted(folders: list[Path]) -> tuple[()]:
+        looks.append(folders)
+        return ()
+
+    async def run() -> None:
+        store = await open_store(Settings(SQLite(tmp_path / "k.db")), load_catalog())
+        live = LiveCatalog([], store)
+        monkeypatch.setattr("kscope.server.live.signature", counted)
+        found = await asyncio.gather(*(live.has_newer(live.decoder) for _ in range(10_000)))
+        assert not any(found)
+        await store.close()
+
+    asyncio.run(run())
+    assert 1 <= len(looks) <= 2

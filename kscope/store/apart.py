@@ -1,0 +1,24 @@
+"""Work on many rows, which must not hold the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
+
+# Fewer rows take less than a few milliseconds, of which a hop to a thread would be a good part.
+_MANY = 10_000
+
+
+async def apart(
+    rows: int, work: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments
+) -> Result:
+    """Return what the work returns; it is done in a thread if it is about many rows."""
+    if rows < _MANY:
+        return work(*arguments)
+    return await asyncio.to_thread(work, *arguments)
