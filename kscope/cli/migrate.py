@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from kscope.cli.categories import warn
 from kscope.cli.database import with_settings
 from kscope.config import Settings, SQLite
-from kscope.declare.catalog import load_catalog
+from kscope.declare.catalog import load_catalog, read_catalog
+from kscope.declare.model import Catalog
+from kscope.store.adoption import adopt_good
 from kscope.store.alterations import Step
-from kscope.store.open import engine_of
+from kscope.store.drop import Drop, drop, leftover, plan_drop
+from kscope.store.open import check_there, engine_of
+from kscope.store.planner import SECOND
 from kscope.store.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kscope.store.migrate import Migration
 
 
@@ -26,13 +34,69 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Let rollup levels go that are no longer declared, though their rows are gone already.",
 )
-def migrate(*, settings: Settings, dry_run: bool, discard_sums: bool) -> None:
+@click.option(
+    "--drop",
+    "dropped",
+    multiple=True,
+    metavar="TABLE[.COLUMN]",
+    help="Drop a table, or one column, that no category file declares. Its data is lost; --dry-run"
+    " says how much. No server may run on a SQLite file. May be repeated.",
+)
+def migrate(
+    *, settings: Settings, dry_run: bool, discard_sums: bool, dropped: tuple[str, ...]
+) -> None:
     """Bring a database up to the categories, as a server does at its start.
 
     Whatever would lose data is refused, with the file and the line (exit code 2).
     """
+    if dropped:
+        check_there(settings)
+        asyncio.run(_drop(settings, dropped, dry_run=dry_run))
+        return
     for statement in asyncio.run(_migrate(settings, dry_run, discard_sums)):
         click.echo(f"{statement};")
+
+
+async def _drop(settings: Settings, dropped: Sequence[str], *, dry_run: bool) -> None:
+    """All are checked before the first is dropped."""
+    store = Store(engine_of(settings, alone=not dry_run), Catalog(()))
+    await store.engine.open()
+    try:
+        before = await store.remembered()
+        reading = read_catalog(settings.categories, before)
+        declared = {c.table: [column.name for column in c.columns] for c in reading.catalog}
+        plans = [await plan_drop(store, named, declared) for named in dropped]
+        for each in plans:
+            _say(each, dry_run=dry_run)
+            if not dry_run:
+                await drop(store, each)
+        if not dry_run:
+            warn(await adopt_good(reading.catalog, reading.problems, before, store.adopt))
+    finally:
+        await store.engine.close()
+
+
+def _say(chosen: Drop, *, dry_run: bool) -> None:
+    verb = "would lose" if dry_run else "lost"
+    what = f" column '{chosen.column}'" if chosen.column else ""
+    for loss in chosen.losses:
+        since = f", {_day(loss.first)} to {_day(loss.last)}" if loss.rows else ""
+        unit = "values" if chosen.column else "rows"
+        click.echo(f"{loss.table}: {verb}{what}, {loss.rows} {unit}{since}")
+    if not chosen.losses:
+        click.echo(f"{chosen.category}: has no rows")
+
+
+def _day(time: int | None) -> str:
+    return "?" if time is None else _moment(time)
+
+
+def _moment(time: int) -> str:
+    """Write microseconds since 1970; a year that no calendar has stays a number."""
+    try:
+        return f"{datetime.fromtimestamp(time // SECOND, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, ValueError, OSError):
+        return f"{time} us"
 
 
 async def _migrate(settings: Settings, dry_run: bool, discard_sums: bool) -> list[str]:  # noqa: FBT001
@@ -43,7 +107,10 @@ async def _migrate(settings: Settings, dry_run: bool, discard_sums: bool) -> lis
     await store.engine.open()
     try:
         plan = store.plan_migration if dry_run else store.migrate
-        return _texts(await plan(discard_sums=discard_sums))
+        statements = _texts(await plan(discard_sums=discard_sums))
+        for name in await store.leftovers():
+            click.echo(f"note: {leftover(name)}", err=True)
+        return statements
     finally:
         await store.engine.close()
 

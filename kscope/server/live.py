@@ -12,6 +12,7 @@ from kscope.declare.catalog import folder_of, list_files, read_catalog
 from kscope.errors import KscopeError, Problem
 from kscope.server.decode import Decoder
 from kscope.store.adoption import adopt_good
+from kscope.store.drop import leftover
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -38,6 +39,7 @@ class LiveCatalog:
         self._seen: Signature | None = signature(folders)
         self._looking = asyncio.Lock()
         self._looked = 0.0
+        self._left: frozenset[str] = frozenset()
         self.problems: tuple[Problem, ...] = ()
         self.decoder = Decoder.of(store.catalog)
 
@@ -111,6 +113,10 @@ class LiveCatalog:
         await self._store.adopt(catalog)
         self.decoder = decoder
         log.info("categories: %s", ", ".join(category.table for category in catalog) or "none")
+        left = frozenset(await self._store.leftovers())
+        for name in sorted(left - self._left):
+            log.warning("%s", leftover(name))
+        self._left = left
 
     def _problem(self, message: str) -> Problem:
         return Problem(", ".join(map(str, self._folders)), 0, "", message)

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from kscope.store.reader import SqlReader
 
 
-def engine_of(settings: Settings) -> Engine:
+def engine_of(settings: Settings, *, alone: bool = False) -> Engine:
+    """If `alone`, a SQLite file that a server has open cannot be opened."""
     if isinstance(settings.database, MySQL):
         return _mysql(settings.database)
-    return SQLiteEngine(settings.database.path)
+    return SQLiteEngine(settings.database.path, alone=alone)
 
 
 def _mysql(chosen: MySQL) -> Engine:

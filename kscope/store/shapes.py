@@ -33,6 +33,18 @@ def shape(category: Category) -> str:
     )
 
 
+def without_column(text: str | None, name: str) -> str:
+    """Return the stored shape without a column, and without the charts if one names it."""
+    if not text:
+        return ""
+    kept: dict[str, Any] = json.loads(text)
+    declaration = kept["declaration"]
+    declaration["columns"] = [each for each in declaration["columns"] if each["name"] != name]
+    if any(name in chart.values() for chart in declaration.get("charts", ())):
+        del declaration["charts"]
+    return json.dumps(kept)
+
+
 def stored_catalog(found: Mapping[str, str], relations: Iterable[str]) -> Catalog:
     """Return the categories that the notes describe, except those that no longer parse."""
     names = list(relations)

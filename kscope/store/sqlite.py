@@ -68,8 +68,10 @@ log = logging.getLogger(__name__)
 
 
 class SQLiteEngine:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
+        """If `alone`, opening fails while a server has the file open."""
         self.path = path.absolute()
+        self._alone = alone
         self.dialect: sa.engine.Dialect = pysqlite.dialect(paramstyle="qmark")
         self._writer: Any = None
         self._lock: int | None = None
@@ -87,7 +89,8 @@ class SQLiteEngine:
             text = f"{self.path}: there is no folder {self.path.parent}; make it first"
             raise StoreError(text, public="the database's folder is missing")
         try:
-            self._lock = take(self.path) if self._lock is None else self._lock
+            if self._lock is None:
+                self._lock = take(self.path, exclusive=self._alone)
         except OSError as error:
             text = f"{self.path}: {error.strerror}; {WRITABLE}"
             raise StoreError(text, public=f"the database: {error.strerror}; {WRITABLE}") from None

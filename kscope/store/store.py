@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kscope.declare.model import Catalog
 from kscope.generate import ddl
 from kscope.generate.tables import schema as schema_of
-from kscope.store import notes, shapes
+from kscope.store import drop, notes, shapes
 from kscope.store.cardinality import Limits
 from kscope.store.health import Health
 from kscope.store.migrate import Held, Migration, apply, plan, planned
@@ -82,6 +82,11 @@ class Store:
                 return Catalog(())
             found = await notes.notes(session, self._schema)
         return shapes.stored_catalog(found, relations)
+
+    async def leftovers(self) -> list[str]:
+        """Return the tables with rows that no category declares; see drop.leftover."""
+        async with self.engine.snapshot(DEADLINE) as session:
+            return await drop.leftovers(session, self._schema)
 
     async def migrate(self, *, discard_sums: bool = False) -> Migration:
         """Bring the database up to the catalog; gives what was done. See migrate.plan."""

@@ -1,0 +1,198 @@
+"""What a person asks to drop: tables that no category declares any more, and single columns."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from kscope.errors import KscopeError
+from kscope.store import levels, notes, shapes
+from kscope.store.engine import UNHURRIED
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from kscope.generate.tables import Schema
+    from kscope.store.engine import Relation, Session
+    from kscope.store.store import Store
+
+
+class DropRefusedError(KscopeError):
+    """The command names something that is not there, or that a file still declares."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A table whose rows go, or lose a column; times in microseconds since 1970, UTC."""
+
+    table: str
+    rows: int
+    first: int | None
+    last: int | None
+
+
+@dataclass(frozen=True)
+class Drop:
+    """`column` is empty if all of the category goes. `losses` has the rows' table first."""
+
+    category: str
+    column: str
+    losses: tuple[Loss, ...]
+
+
+@dataclass(frozen=True)
+class _Found:
+    relations: Mapping[str, Relation]
+    notes: Mapping[str, str]
+
+    def tables(self, category: str) -> list[str]:
+        names = [f"kscope_rows_{category}", *levels.levels_held(category, self.relations)]
+        return [name for name in names if name in self.relations]
+
+
+async def plan_drop(store: Store, named: str, declared: Mapping[str, Collection[str]]) -> Drop:
+    """Look at what `TABLE` or `TABLE.COLUMN` is. `declared` has the columns of each table.
+
+    Raises DropRefusedError.
+    """
+    async with store.engine.snapshot(UNHURRIED) as session:
+        found = await _found(session, store)
+    table, _, column = named.partition(".")
+    known = notes.categories(found.notes)
+    if table not in known:
+        raise DropRefusedError(f"--drop {named}: there is no table '{table}'{_close(table, known)}")
+    if "." in named:
+        _check_column(named, column, known[table], declared.get(table, ()))
+    elif table in declared:
+        raise DropRefusedError(
+            f"--drop {named}: a category file declares '{table}'; remove that file first"
+        )
+    losses = [await _loss(store, name) for name in found.tables(table)]
+    return Drop(table, column, tuple(losses))
+
+
+async def drop(store: Store, chosen: Drop) -> None:
+    """Do it. Strings and stacks that only these rows named go with `kscope retention`."""
+    async with store.engine.migration() as session:
+        found = await _found(session, store)
+        if chosen.column:
+            await _drop_column(session, store, found, chosen)
+        else:
+            await _drop_table(session, store, found, chosen.category)
+
+
+def leftover(table: str) -> str:
+    """Say that a table has rows that no category declares, and the command that drops them."""
+    return (
+        f"the database has rows of '{table}', which no category file declares; they stay until"
+        f" `kscope migrate --drop {table}`"
+    )
+
+
+async def leftovers(session: Session, schema: Schema) -> list[str]:
+    """Return the tables with rows or sums that no category declares."""
+    relations = await session.relations()
+    if schema.dictionaries.meta.name not in relations:
+        return []
+    found = _Found(relations, await notes.notes(session, schema))
+    names = []
+    for category in sorted(notes.categories(found.notes).keys() - schema.categories.keys()):
+        for table in found.tables(category):
+            one: sa.Select[tuple[int]] = sa.select(sa.literal_column("1"))
+            if await session.fetch(one.select_from(sa.table(table)).limit(1)):
+                names.append(category)
+                break
+    return names
+
+
+def _check_column(
+    named: str, column: str, known: Mapping[str, str], declared: Collection[str]
+) -> None:
+    table = named.partition(".")[0]
+    if column in ("time", "hostname"):
+        raise DropRefusedError(f"--drop {named}: every table has '{column}'; drop {table} instead")
+    if column not in known:
+        raise DropRefusedError(
+            f"--drop {named}: '{table}' has no column '{column}'{_close(column, known)}"
+        )
+    if column in declared:
+        raise DropRefusedError(
+            f"--drop {named}: a category file declares '{column}'; remove it there first"
+        )
+
+
+def _close(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name[:60], known, 1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+async def _found(session: Session, store: Store) -> _Found:
+    relations = await session.relations()
+    if store.schema.dictionaries.meta.name not in relations:
+        return _Found(relations, {})
+    return _Found(relations, await notes.notes(session, store.schema))
+
+
+async def _loss(store: Store, name: str) -> Loss:
+    time: sa.ColumnClause[int] = sa.column("time")
+    columns: list[sa.ColumnElement[Any]] = [sa.func.count(), sa.func.min(time), sa.func.max(time)]
+    counted = sa.select(*columns)
+    ((rows, first, last),) = await store.engine.fetch_aside(counted.select_from(sa.table(name)))
+    return Loss(name, int(rows), first, last)
+
+
+async def _drop_table(session: Session, store: Store, found: _Found, category: str) -> None:
+    """The notes go last: if it is cut short, the command can be given again."""
+    quote = store.engine.dialect.identifier_preparer.quote
+    await session.run(f"DROP VIEW IF EXISTS {quote(category)}")
+    for name in found.tables(category):
+        await session.run(f"DROP TABLE {quote(name)}")
+    dictionaries = store.schema.dictionaries
+    progress, meta = dictionaries.progress, dictionaries.meta
+    await session.execute(sa.delete(progress).where(progress.c.category == category))
+    await session.execute(
+        sa.delete(meta).where(meta.c.name.startswith(f"late {category} ", autoescape=True))
+    )
+    gone = [notes.category_note(category), shapes.shape_note(category), f"view {category}"]
+    await session.execute(sa.delete(meta).where(meta.c.name.in_(gone)))
+
+
+async def _drop_column(session: Session, store: Store, found: _Found, chosen: Drop) -> None:
+    quote = store.engine.dialect.identifier_preparer.quote
+    # The next start makes it again, of the columns that are left.
+    await session.run(f"DROP VIEW IF EXISTS {quote(chosen.category)}")
+    for name in found.tables(chosen.category):
+        if chosen.column not in found.relations[name].columns:
+            continue
+        for index in _indexes_of(found.relations[name], chosen.column):
+            of = "" if store.engine.dialect.name == "sqlite" else f" ON {quote(name)}"
+            await session.run(f"DROP INDEX {quote(index)}{of}")
+        await session.run(f"ALTER TABLE {quote(name)} DROP COLUMN {quote(chosen.column)}")
+    await _forget_column(session, store, found, chosen)
+
+
+def _indexes_of(relation: Relation, column: str) -> Sequence[str]:
+    # kscope_index_ and eight digits of the table's hash: see tables.py.
+    return [name for name in relation.indexes if name[len("kscope_index_") + 9 :] == column]
+
+
+async def _forget_column(session: Session, store: Store, found: _Found, chosen: Drop) -> None:
+    """The shape has the column still, and must not bring it back: it goes with the note."""
+    kinds = dict(notes.categories(found.notes)[chosen.category])
+    kinds.pop(chosen.column, None)
+    await notes.write(
+        session, store.schema, notes.category_note(chosen.category), json.dumps(kinds)
+    )
+    shape = shapes.without_column(
+        found.notes.get(shapes.shape_note(chosen.category)), chosen.column
+    )
+    if shape:
+        await notes.write(session, store.schema, shapes.shape_note(chosen.category), shape)
+    meta = store.schema.dictionaries.meta
+    await session.execute(sa.delete(meta).where(meta.c.name == f"view {chosen.category}"))
