@@ -46,7 +46,8 @@ def _rows_in(shown: Category) -> Iterator[str]:
         "",
         "The body is JSON, plain or with `Content-Encoding: gzip` or `zstd`. It is stored whole or",
         "not at all, and answered for once it is on the disk. A body sent again with the same",
-        "`Idempotency-Key` counts once.",
+        "`Idempotency-Key` counts once. Stacks are root first at `/api/v1/ingest`, and",
+        "leaf first at `/`, where the agent of 2016 sends them.",
         "",
     )
     names = {shown.table: "TABLE"}
@@ -160,6 +161,7 @@ def _seed() -> Iterator[str]:
         '      {"oper": "and", "conditions": [{"elapsed": 5000, "expr": ">"}]}]}}',
         "",
         f"`expr` is one of {operators}; `oper` is `and` or `or`; `format` is {formats}.",
+        "Stacks are leaf first in lists, as in 2016; a flame graph is root first.",
     )
 
 

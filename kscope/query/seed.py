@@ -18,6 +18,7 @@ from kscope.query.filters import (
 )
 from kscope.query.scope import Scope, category_of
 from kscope.query.timerange import ALWAYS
+from kscope.store.interning import turned_round
 
 if TYPE_CHECKING:
     from kscope.declare.model import Catalog, Category, Column
@@ -190,6 +191,9 @@ def _member(category: Category, pointer: str, given: Any, depth: int) -> Conditi
 
 
 def _condition(pointer: str, column: Column, symbol: str, value: Any) -> Condition:
+    if column.type.role is Role.STACK and isinstance(value, str):
+        # These clients see stacks leaf first.
+        value = turned_round(value)
     try:
         return condition(pointer, column, OPERATORS[symbol], value)
     except QueryError as error:

@@ -1,4 +1,7 @@
-"""The seed's list answer, streamed: {"offcputime": [{"process": "dd", ...}, ...]}."""
+"""The seed's list answer, streamed: {"offcputime": [{"process": "dd", ...}, ...]}.
+
+Stacks are leaf first, as the clients of 2016 sent them.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kscope.declare.columns import Storage
+from kscope.declare.columns import Role, Storage
 from kscope.query.paging import Order
 from kscope.query.rows import RowsQuestion, stream
 from kscope.query.timerange import iso
+from kscope.store.interning import turned_round
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -33,6 +37,7 @@ async def seed_rows(reader: Reader, questions: Sequence[SeedQuestion]) -> AsyncI
 
 async def _table(reader: Reader, question: SeedQuestion) -> AsyncIterator[bytes]:
     names = [column.name for column in question.elements]
+    stacks = [i for i, each in enumerate(question.elements) if each.type.role is Role.STACK]
     times = [i for i, each in enumerate(question.elements) if each.type.storage is Storage.TIME]
     oldest_first = Order(question.scope.category.all_columns[0], descending=False)
     asked = RowsQuestion(question.scope, question.elements, oldest_first, question.limit)
@@ -41,6 +46,8 @@ async def _table(reader: Reader, question: SeedQuestion) -> AsyncIterator[bytes]
         for row in piece:
             for i in times:
                 row[i] = iso(row[i]).removesuffix("Z")
+            for i in stacks:
+                row[i] = turned_round(row[i])
         rows = [dict(zip(names, row, strict=True)) for row in piece]
         yield separator + msgspec.json.encode(rows)[1:-1]
         separator = b","

@@ -41,7 +41,7 @@ from kscope.server.scan import (
 from kscope.server.typed import TypedRows
 from kscope.store.base import Batch, TableRows
 from kscope.store.encode import microseconds
-from kscope.store.interning import text_hash
+from kscope.store.interning import text_hash, turned_round
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -102,16 +102,19 @@ class Decoder:
         now: int,
         key: str = "",
         room: Callable[[int], None] = lambda _: None,
+        *,
+        leaf_first: bool = False,
     ) -> Steps[Batch]:
         """Decode a little at a time; `now` is the time of a body without one, in microseconds.
 
+        With `leaf_first` the body's stacks begin with the leaf, as those of 2016 do.
         `room` is called with the bytes that are kept in addition, and may raise.
         """
         if len(text) > _KEPT_AT_ONCE:
             yield from _Reading(self, text).run()
         reading = _Reading(self, text, keep=room)
         yield from reading.run()
-        return (yield from _batch(reading, now, key))
+        return (yield from _batch(reading, now, key, leaf_first=leaf_first))
 
 
 class _EnoughError(Exception):
@@ -349,12 +352,12 @@ def _refusal(path: Sequence[str | int], detail: str) -> HttpProblem:
     return faults.problem()
 
 
-def _batch(reading: _Reading, now: int, key: str) -> Steps[Batch]:
+def _batch(reading: _Reading, now: int, key: str, *, leaf_first: bool) -> Steps[Batch]:
     """Put the columns together; a reading that has ended has no faults."""
     hostname = reading.envelope["hostname"]
     if "time" in reading.envelope:
         now = microseconds(reading.envelope["time"])
-    stacks = _Stacks(reading.stacks.texts)
+    stacks = _Stacks(reading.stacks.texts, leaf_first=leaf_first)
     tables = []
     for category in reading.decoder.catalog:
         if table := reading.tables.get(category.table):
@@ -374,8 +377,9 @@ def _batch(reading: _Reading, now: int, key: str) -> Steps[Batch]:
 class _Stacks:
     """Folded texts and places in the body's list -> ids; what was used is kept."""
 
-    def __init__(self, listed: Sequence[str]) -> None:
+    def __init__(self, listed: Sequence[str], *, leaf_first: bool) -> None:
         self.listed = listed
+        self.leaf_first = leaf_first
         self.used: dict[int, str] = {}
 
     def ids(self, values: Sequence[Any]) -> Steps[list[int]]:
@@ -391,6 +395,7 @@ class _Stacks:
 
     def _id(self, value: Any) -> int:
         text = value if isinstance(value, str) else self.listed[int(value)]
+        text = turned_round(text) if self.leaf_first else text
         key = text_hash(text)
         self.used[key] = text
         return key

@@ -71,7 +71,11 @@ class Ingest:
         self._limits = limits or Limits()
         self._budget = Budget(self._limits.in_flight)
 
-    async def __call__(self, request: Request) -> Response:
+    async def of_2016(self, request: Request) -> Response:
+        """The agent of 2016 joins its frames leaf first."""
+        return await self(request, leaf_first=True)
+
+    async def __call__(self, request: Request, *, leaf_first: bool = False) -> Response:
         _check_type(request)
         key = request.headers.get("idempotency-key", "")
         if len(key) > _MAX_KEY:
@@ -79,7 +83,10 @@ class Ingest:
         encoding = request.headers.get("content-encoding", "").strip()
         decompressor(encoding)  # a body that cannot be read is not waited for
         with self._budget.share() as share:
-            batch = await self._decode(await self._text(request, encoding, share), key, share)
+            # Not by a name: the text is forgotten before its rows are written.
+            batch = await self._decode(
+                await self._text(request, encoding, share), key, share, leaf_first=leaf_first
+            )
             stored = await self._writer.write(batch)
         answer = {"stored": stored.rows, "duplicate": stored.duplicate}
         return Response(msgspec.json.encode(answer), media_type="application/json")
@@ -96,13 +103,13 @@ class Ingest:
         share.give(sent)
         return text
 
-    async def _decode(self, text: bytearray, key: str, share: Share) -> Batch:
+    async def _decode(self, text: bytearray, key: str, share: Share, *, leaf_first: bool) -> Batch:
         """Return the batch; `share` then holds what its rows take up, and the text no more."""
         now = time.time_ns() // 1000
         held = share.held
         for attempt in range(2):
             decoder = self._live.decoder
-            steps = decoder.steps(text, now, key, share.take)
+            steps = decoder.steps(text, now, key, share.take, leaf_first=leaf_first)
             try:
                 batch = await self._lanes.run(steps, small=len(text) <= _INLINE)
             except UnknownName as unknown:
@@ -138,6 +145,6 @@ def _check_type(request: Request) -> None:
 
 def routes(ingest: Ingest) -> list[Route]:
     return [
-        Route("/", ingest.__call__, methods=["POST"]),
+        Route("/", ingest.of_2016, methods=["POST"]),
         Route("/api/v1/ingest", ingest.__call__, methods=["POST"]),
     ]

@@ -18,6 +18,11 @@ def text_hash(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
+def turned_round(stack: str) -> str:
+    """Return a folded stack with its frames in the opposite order."""
+    return ";".join(reversed(stack.split(";")))
+
+
 def today() -> int:
     """Days since 1970: what the use of a text is counted in."""
     return int(time.time() // 86400)

@@ -14,19 +14,20 @@ from tests.serving import free_port, serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What `offcputime.py --logger` posted: the stack itself, or an index into `stacks`.
+# What `offcputime.py --logger` posted: the stack itself, or an index into `stacks`. Leaf first: its
+# `";".join(sleep_trace)` begins with the innermost frame.
 TRACED = [
     {
         "hostname": "web-001",
         "time": "2026-11-23T02:46:15.288693Z",
-        "stacks": ["main;do_work;futex_wait"],
+        "stacks": ["futex_wait;do_work;main"],
         "offcputime": [{"process": "mysqld", "pid": 1234, "stack": 0, "elapsed": 5123}],
     },
     {
         "hostname": "web-001",
         "time": "2026-11-23 02:47:15.288693",
         "offcputime": [
-            {"process": "mysqld", "pid": 1234, "stack": "main;do_work;io_schedule", "elapsed": 877}
+            {"process": "mysqld", "pid": 1234, "stack": "io_schedule;do_work;main", "elapsed": 877}
         ],
     },
 ]
@@ -49,12 +50,38 @@ def test_old_clients_log_and_ask_unchanged(tmp_path: Path) -> None:
                     "process": "mysqld",
                     "pid": 1234,
                     "elapsed": 5123,
-                    "stack": "main;do_work;futex_wait",
+                    "stack": "futex_wait;do_work;main",
                 }
             ]
         }
         drawn = {"elements": ["stack", "elapsed"], "format": "flamegraph"}
-        assert _ask(server.read, "/api", {"offcputime": drawn})["value"] == 6000
+        tree = _ask(server.read, "/api", {"offcputime": drawn})
+        assert tree["value"] == 6000
+        (main,) = tree["children"]
+        (do_work,) = main["children"]
+        assert [main["name"], do_work["name"]] == ["main", "do_work"]
+        assert {each["name"] for each in do_work["children"]} == {"futex_wait", "io_schedule"}
+
+
+def test_each_address_has_its_order_of_frames(tmp_path: Path) -> None:
+    """`POST /` and the lists of 2016 are leaf first, everything else is root first."""
+    body = {"hostname": "web-001", "offcputime": [{"process": "x", "pid": 1, "elapsed": 1}]}
+    texts = ["leaf;middle;root", "root;middle;leaf", "", "one"]
+    with serving(tmp_path) as server:
+        for path, first in (("/", 0), ("/api/v1/ingest", 1)):
+            rows = [body["offcputime"][0] | {"stack": text} for text in (texts[first], *texts[2:])]
+            _ask(server.ingest, path, body | {"offcputime": rows})
+        listed = {"elements": ["stack"]}
+        found = _ask(server.read, "/api", {"offcputime": listed})["offcputime"]
+        assert [each["stack"] for each in found] == ["leaf;middle;root", "", "one"] * 2
+        for given, count in (("leaf;middle;root", 2), ("leaf;middle", 0), ("root;middle;leaf", 0)):
+            condition = {"stack": given, "expr": "="}
+            asked = listed | {"constraints": [{"conditions": [condition]}]}
+            found = _ask(server.read, "/api", {"offcputime": asked})["offcputime"]
+            assert len(found) == count, given
+        now = _ask(server.read, "/api/v1/rows/offcputime")
+        at = now["columns"].index("stack")
+        assert sorted(row[at] for row in now["rows"]) == sorted(["root;middle;leaf", "", "one"] * 2)
 
 
 def test_the_old_command_line(tmp_path: Path) -> None:

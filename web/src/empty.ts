@@ -58,7 +58,7 @@ async function firstVisit(context: Context): Promise<HTMLElement> {
         ]
       : [
           h("p", {}, "Nothing has sent rows of this type yet. Any script can, with one POST:"),
-          command(`curl ${address}${bearer} -d "${body.replaceAll('"', '\\"')}"`),
+          command(`curl ${address}/api/v1/ingest${bearer} -d "${body.replaceAll('"', '\\"')}"`),
         ];
   return h(
     "div",
