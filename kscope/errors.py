@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# The type of the problem document for rows that name a table or a column that the server does not
+# know, perhaps not yet: senders try again for a while.
+UNKNOWN_NAME = "urn:kernelscope:unknown-name"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:

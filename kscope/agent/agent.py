@@ -10,23 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kscope.agent import health, slots
+from kscope.agent import health
 from kscope.agent.batch import batches
 from kscope.agent.bpfstats import BpfStatistics
 from kscope.agent.ledger import Began, Ledger
 from kscope.agent.runner import ProbeRunner
-from kscope.agent.sender import Sender
-from kscope.agent.spool import Fate, Spool, Spooled, waiting
-from kscope.client import Endpoint, decode
+from kscope.client import slots
+from kscope.client.encoding import decode
+from kscope.client.endpoint import Endpoint
+from kscope.client.sender import Sender
+from kscope.client.spool import Fate, Spool, Spooled, waiting
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from kscope.agent.batch import Batch
     from kscope.agent.engines.base import Row
     from kscope.agent.health import Interval
     from kscope.agent.runner import Plan
+    from kscope.client.batch import Batch
     from kscope.declare.model import Category
 
 log = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ class Agent:
         if not plans:
             raise KscopeError("there is no probe to run: name one, or list some in the config")
         endpoint = Endpoint(delivery.server, delivery.token, delivery.timeout)
-        folder, self._claim = slots.claim(delivery.spool or spool_folder(), delivery.server)
+        folder, self._claim = slots.claim(delivery.spool or spool_folder(), endpoint.url)
         self.delivery = delivery
         self._health_category = health_category
         self._ledger = Ledger(folder, health_category)
@@ -72,6 +74,7 @@ class Agent:
             kept_longest=health.TABLE,
         )
         self._sender = Sender(self._spool, endpoint, delivery.longest_pause)
+        self._not_stored = 0
         self._health = health.Health(self._spool, self._sender)
         self._probes = {plan.category.table: ProbeRunner(plan, self) for plan in plans}
 
@@ -107,16 +110,25 @@ class Agent:
             probe.started.wait()
 
     def stop(self) -> None:
-        """Drain every probe, then try to empty the spool; what is left is sent next time."""
+        """Drain every probe, then try to empty the spool; the rest is sent next time."""
         began = time.monotonic()
         _end(self.probes, began + DRAIN_WITHIN)
         self._sender.stop(began + STOP_WITHIN)
         self._ledger.save()
         self._statistics.close()
-        batches_left, size, _ = self._spool.depth()
-        if batches_left:
-            log.warning("%d batches (%d bytes) stay in %s", batches_left, size, self._spool.folder)
         os.close(self._claim)
+        if rows := self._spool.rows:
+            log.warning("%d rows are kept in %s", rows, self._spool.folder)
+
+    def undelivered(self) -> str:
+        """Say how many rows of this run the server does not have, where they are, and why."""
+        kept, folder = self._spool.rows, self._spool.folder
+        parts = [f"{kept} rows were not delivered and are kept in {folder}"] if kept else []
+        if self._not_stored:
+            parts.append(f"{self._not_stored} rows were refused or dropped, see {folder}")
+        why = f": {self._sender.trouble}" if parts and self._sender.trouble else ""
+        advice = "; `kscope spool send` tries again" if parts else ""
+        return " and ".join(parts) + why + advice
 
     # ---- what the probes call
 
@@ -160,20 +172,21 @@ class Agent:
                     self._ledger.owe(row["probe"], row)
         self._sender.wake()
 
-    def _lost(self, entry: Spooled, fate: Fate) -> None:
+    def _lost(self, entry: Spooled, fate: Fate, rows: int) -> None:
         """A batch will not arrive. What rows about probes said is said again; those that a server
         refused would be refused again, and are in the folder for a person to read.
         """
         if entry.table != health.TABLE:
-            counts = {f"{fate}_batches": 1, f"{fate}_rows": entry.rows}
+            self._not_stored += rows
+            counts = {f"{fate}_batches": 1, f"{fate}_rows": rows}
             self._ledger.owe(entry.table, counts)
         elif fate == "dropped":
             try:
-                rows = decode(entry.body(), entry.encoding)[health.TABLE]
+                said = decode(entry.body(), entry.encoding)[health.TABLE]
             except Exception as error:  # noqa: BLE001 - a broken file may break in any way
                 log.warning("%s cannot be read: %s", entry.path, error)
                 return
-            for row in rows:
+            for row in said:
                 self._ledger.owe(row["probe"], row)
 
     def _take_over(self) -> None:
@@ -207,7 +220,7 @@ class Agent:
         """
         left = list(waiting(folder))
         for entry in [each for each in left if each.age > self.delivery.spool_age]:
-            self._lost(entry, "dropped")
+            self._lost(entry, "dropped", entry.rows)
             with suppress(OSError):
                 entry.path.unlink()
             left.remove(entry)

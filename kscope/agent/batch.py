@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kscope.client import encode, timestamp
+from kscope.client.batch import Batch
+from kscope.client.encoding import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,17 +16,6 @@ if TYPE_CHECKING:
 MAX_ROWS = 10_000
 # Well below what a server takes in one request, before compression.
 MAX_STACK_BYTES = 4_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One request as it will be sent, and the key under which it counts once."""
-
-    table: str
-    key: str
-    rows: int
-    body: bytes
-    encoding: str
 
 
 def batches(
@@ -41,7 +29,7 @@ def batches(
         if stacks:
             body["stacks"] = index
         body[category.table] = named
-        yield Batch(category.table, uuid.uuid4().hex, len(part), *encode(body))
+        yield Batch.of(category.table, body)
 
 
 def _parts(rows: Sequence[Row], stacks: Sequence[str]) -> Iterator[list[Row]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kscope.agent import kernel
 from kscope.agent.rows import column_value, field_reader
 from kscope.agent.syscalls import syscall_name
-from kscope.client import timestamp
+from kscope.client.encoding import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

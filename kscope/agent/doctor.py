@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from kscope.agent import kernel
 from kscope.agent.bpfstats import BpfStatistics, load_trivial_program
-from kscope.client import DEFAULT_PORT, Endpoint, explain
+from kscope.client.answers import Outcome
+from kscope.client.endpoint import DEFAULT_PORT, Endpoint
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kscope.client import Answer
+    from kscope.client.answers import Answer
 
-# What a server answers to rows that is none, or whose page stands there.
-_NO_INGEST = (404, 405)
+_TOKEN_ASKED = (401, 403)
 # Bit numbers of linux/capability.h.
 _CAPABILITIES = {
     "CAP_BPF": (39, "load programs and maps"),
@@ -225,31 +225,31 @@ def _server(url: str, token: str) -> Iterator[Finding]:
                       "name one with --server, or under agent: in kernelscope.yaml")  # fmt: skip
         return
     answer = endpoint.health()
-    # By a request that holds no rows: who may send is asked before what was sent is.
-    posted = endpoint.post(b"{}", "", "") if answer.accepted else answer
+    # By a request that holds no rows: the token is checked before the body.
+    posted = endpoint.post(b"{}", "", "", {}) if answer.stored else answer
     endpoint.close()
     if not answer.status:
-        yield Finding(Verdict.FAILED, "server", answer.detail,
+        yield Finding(Verdict.FAILED, "server", answer.text,
                       "start one (kscope serve), or name another with --server")  # fmt: skip
-    elif not answer.accepted:
+    elif not answer.stored:
         yield Finding(Verdict.FAILED, "server", f"{url}: HTTP {answer.status} from /healthz",
                       "is this the ingest listener of a Kernelscope server?")  # fmt: skip
-    elif posted.status in _NO_INGEST:
-        yield Finding(Verdict.FAILED, "server", f"{url} takes no rows: HTTP {posted.status}",
+    elif posted.outcome is Outcome.LATER and posted.status not in _TOKEN_ASKED:
+        yield Finding(Verdict.FAILED, "server", f"takes no rows: {posted.text}",
                       "name the ingest listener, which has another port than the page: "
-                      f"{DEFAULT_PORT}, if not told otherwise")  # fmt: skip
+                      f"{DEFAULT_PORT} by default; else see the server's log")  # fmt: skip
     else:
         yield Finding(Verdict.OK, "server", f"{url} answers")
         yield _clock(answer.clock_ahead)
         yield _token(posted, given=bool(token))
-        if posted.status and not posted.retry:
+        if posted.outcome is not Outcome.LATER:
             yield from _connections(url, token)
 
 
 def _connections(url: str, token: str) -> Iterator[Finding]:
     """Yield a finding about the connections of the server's ingest listener, if it counts them."""
     endpoint = Endpoint(url, token, timeout=5)
-    text = endpoint.metrics().detail
+    text = endpoint.metrics()
     endpoint.close()
     found = {
         name: int(count)
@@ -284,12 +284,9 @@ def _clock(ahead: float | None) -> Finding:
 
 
 def _token(answer: Answer, *, given: bool) -> Finding:
-    if answer.status in (401, 403):
-        return Finding(Verdict.FAILED, "token", explain(answer),
+    if answer.status in _TOKEN_ASKED:
+        return Finding(Verdict.FAILED, "token", answer.text,
                        "kscope token makes one: its file is for --token-file, the lines that it "
                        "prints are for the server's kernelscope.yaml")  # fmt: skip
-    if answer.retry:
-        return Finding(Verdict.FAILED, "token", f"rows are not taken: {explain(answer)}",
-                       "the server's log says why")  # fmt: skip
     detail = "taken by the server" if given else "none is needed"
     return Finding(Verdict.OK, "token", detail)

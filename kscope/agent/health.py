@@ -13,8 +13,8 @@ from kscope.agent.engines.base import Loss
 
 if TYPE_CHECKING:
     from kscope.agent.engines.base import Row
-    from kscope.agent.sender import Sender
-    from kscope.agent.spool import Spool
+    from kscope.client.sender import Sender
+    from kscope.client.spool import Spool
 
 TABLE = "agent"
 _ON_ITS_WAY = 2.0  # seconds

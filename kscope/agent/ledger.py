@@ -107,6 +107,7 @@ class Ledger:
         try:
             if owed or began:
                 building = self._file.with_suffix(".tmp")
+                building.touch(mode=0o600)
                 building.write_text(json.dumps({"began": began, "owed": owed}), encoding="utf-8")
                 building.replace(self._file)
             else:

@@ -14,7 +14,7 @@ from kscope.agent.engines.base import Cost, Drained
 from kscope.agent.governor import Governor
 from kscope.agent.health import Interval
 from kscope.agent.ledger import Began
-from kscope.client import backoff
+from kscope.client.pauses import backoff
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import click
 
 from kscope.agent.doctor import Verdict, examine
 from kscope.cli.categories import warn
-from kscope.client import read_token
+from kscope.client.endpoint import read_token
 from kscope.config import check_probes, chosen_settings
 from kscope.declare.catalog import read_catalog
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kscope.cli.categories import good_catalog
-from kscope.client import Endpoint, read_token, timestamp
+from kscope.client.encoding import timestamp
+from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
 from kscope.declare.columns import Storage
 from kscope.errors import KscopeError

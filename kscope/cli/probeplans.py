@@ -17,7 +17,7 @@ from kscope.agent.plan import Wishes, live_plan, probe_category, replay_plan
 from kscope.cli.categories import good_catalog, warn
 from kscope.cli.probeflags import BUNDLED, dest
 from kscope.cli.running import Parts
-from kscope.client import read_token
+from kscope.client.endpoint import read_token
 from kscope.config import DEFAULT_FILE, ProbeSettings, Settings, check_probes, chosen_settings
 from kscope.declare.catalog import BUILTIN, read_catalog
 from kscope.errors import KscopeError

@@ -13,7 +13,7 @@ import msgspec
 
 from kscope.cli.categories import good_catalog
 from kscope.cli.source import Direct, Server
-from kscope.client import read_token
+from kscope.client.endpoint import read_token
 from kscope.config import Settings, SQLite, load_settings
 from kscope.errors import KscopeError
 from kscope.query import terminal

@@ -70,6 +70,8 @@ def run(
             # A configuration that has become bad must not end an agent that works.
             log.warning("not reloaded: %s", error)
     running.stop()
+    if duration and not number and (undelivered := running.undelivered()):
+        raise KscopeError(undelivered)
     if not number and all(probe.failure for probe in running.probes):
         raise KscopeError("no probe could run")
 

@@ -12,20 +12,27 @@ from hashlib import blake2b
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
-from kscope.client import Endpoint, backoff, encode, explain, timestamp
+from kscope.client.answers import Outcome
+from kscope.client.encoding import encode, timestamp
+from kscope.client.pauses import patience
 from kscope.declare.columns import Role, Storage
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kscope.client import Answer
+    from kscope.client.answers import Answer
+    from kscope.client.endpoint import Endpoint
     from kscope.declare.model import Category
     from kscope.readers.base import Line
     from kscope.readers.recording import Recording
 
 _ROWS_PER_REQUEST = 5000
 _TRIES = 6
+_LONGEST_PAUSE = 10.0
+# Our answers that may be another one soon: a body that was too slow, a category that the server
+# has not read yet, a server that is busy. Others, before the first row, need another address.
+_BUSY = frozenset({408, 422, 429, 502, 503, 504})
 # What a row says of something that recorded stacks do not know.
 _UNKNOWN: dict[Storage, Any] = {Storage.STRING_ID: "", Storage.TEXT: "", Storage.INTEGER: 0}
 
@@ -81,12 +88,12 @@ class Sender:
         # rows, not of what another version of a compressor makes of them.
         plain = json.dumps([self.rows, body, rows], sort_keys=True).encode()
         key = blake2b(plain, digest_size=16).hexdigest()
-        answer = self._delivered(content, encoding, key)
-        if not answer.accepted:
+        answer = self._delivered(content, encoding, key, {table: len(rows)})
+        if not answer.stored:
             place = f"{self.recording.file}:{lines[0].number}-{lines[-1].number}"
-            raise KscopeError(f"{place}: {explain(answer)}{self._so_far()}")
+            raise KscopeError(f"{place}: {answer.text}{self._so_far()}")
         self.rows += len(lines)
-        self.known += len(lines) if json.loads(answer.detail)["duplicate"] else 0
+        self.known += len(lines) if answer.duplicate else 0
 
     def _row(self, line: Line, stacks: dict[str, int]) -> dict[str, Any]:
         row = self._unknown | line.row | self.fixed
@@ -99,14 +106,15 @@ class Sender:
                 row[column.name] = stacks.setdefault(row[column.name], len(stacks))
         return row
 
-    def _delivered(self, content: bytes, encoding: str, key: str) -> Answer:
+    def _delivered(self, content: bytes, encoding: str, key: str, rows: dict[str, int]) -> Answer:
         """Patient with a server that is busy, not with one that was never there."""
         for attempt in range(1, _TRIES):
-            answer = self.endpoint.post(content, encoding, key)
-            if not answer.retry or not (answer.status or self.rows):
+            answer = self.endpoint.post(content, encoding, key, rows)
+            final = answer.stored or answer.outcome is Outcome.REFUSED
+            if final or not (answer.status in _BUSY or self.rows):
                 return answer
-            time.sleep(answer.retry_after or backoff(attempt, 10))
-        return self.endpoint.post(content, encoding, key)
+            time.sleep(patience(answer, attempt, _LONGEST_PAUSE))
+        return self.endpoint.post(content, encoding, key, rows)
 
     def _so_far(self) -> str:
         return f" ({self.rows} rows before it are stored)" if self.rows else ""

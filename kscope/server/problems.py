@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -55,8 +55,9 @@ class Fault:
 
 @dataclass
 class HttpProblem(Exception):  # noqa: N818 - RFC 9457's word
-    """Raise it anywhere below a route."""
+    """Raise it anywhere below a route. `type` is RFC 9457's: what a program may decide by."""
 
+    type: ClassVar[str] = "about:blank"
     status: int
     detail: str
     faults: Sequence[Fault] = ()
@@ -68,9 +69,10 @@ def problem(
     detail: str,
     faults: Sequence[Fault] = (),
     headers: Mapping[str, str] | None = None,
+    kind: str = HttpProblem.type,
 ) -> Response:
     body: dict[str, Any] = {
-        "type": "about:blank",
+        "type": kind,
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
@@ -96,7 +98,7 @@ def _bounded(faults: Sequence[Fault]) -> list[dict[str, str]]:
 
 def _http_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, HttpProblem)
-    return problem(error.status, error.detail, error.faults, error.headers)
+    return problem(error.status, error.detail, error.faults, error.headers, error.type)
 
 
 def _starlette_problem(_: Request, error: Exception) -> Response:

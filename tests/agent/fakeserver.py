@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+Answer = tuple[int, dict[str, str], dict[str, Any]]
+
+
 @dataclass
 class Received:
     key: str
@@ -32,7 +35,7 @@ class Server:
     """
 
     url: str = ""
-    answers: list[tuple[int, dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     clock_ahead: float = 0.0
@@ -51,6 +54,22 @@ class Server:
                 number = row.get("stack")
                 found.append(row | {"stack": stacks[number]} if isinstance(number, int) else row)
         return found
+
+
+def stored(body: dict[str, Any]) -> Answer:
+    """The answer to rows that are stored."""
+    envelope = ("hostname", "time", "stacks")
+    counts = {name: len(rows) for name, rows in body.items() if name not in envelope}
+    return 200, {}, {"stored": counts, "duplicate": False}
+
+
+def problem(status: int, detail: str, *faults: tuple[str, str], **headers: str) -> Answer:
+    """A problem document, as our server writes it; `faults` are pointers and details."""
+    errors = [{"pointer": pointer, "detail": text} for pointer, text in faults]
+    more = {"errors": errors} if errors else {}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    document = {"type": "about:blank", "title": "t", "status": status, "detail": detail}
+    return status, named, document | more
 
 
 @contextmanager
@@ -80,13 +99,15 @@ def fake_server() -> Iterator[Server]:
             }
             body = json.loads(unpack.get(self.headers["Content-Encoding"] or "", bytes)(raw))
             with state.arrived:
-                answer = state.answers.pop(0) if state.answers else (200, {}, {"stored": {}})
+                answer = state.answers.pop(0) if state.answers else stored(body)
                 key = self.headers["Idempotency-Key"]
                 state.received.append(Received(key, body, dict(self.headers)))
                 state.arrived.notify_all()
             status, headers, content = answer
             text = json.dumps(content).encode()
+            kind = "application/json" if status == 200 else "application/problem+json"
             self.send_response(status)
+            self.send_header("Content-Type", kind)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(text)))

@@ -21,17 +21,18 @@ import pytest
 from kscope.agent.agent import Agent, Delivery
 from kscope.agent.engines.replay import ReplayEngine
 from kscope.agent.runner import Plan, first_interval
-from kscope.client import Answer, backoff, patience
+from kscope.client.answers import Answer, Outcome
+from kscope.client.pauses import backoff, patience
 from kscope.declare.catalog import load_catalog
 from tests import serving
-from tests.agent.fakeserver import fake_server
+from tests.agent.fakeserver import fake_server, problem
 from tests.agent.tracing import agent
 from tests.serving import kscope
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-BUSY = (503, {"Retry-After": "0"}, {"title": "busy"})
+BUSY = problem(503, "busy", Retry_After="0")
 LENGTH = 0.5
 
 
@@ -74,7 +75,9 @@ def test_it_ends_cleanly_with_its_standard_input_or_before(ends: str, tmp_path: 
         assert running.stderr
         if not more:
             running.stdin.close()
-        assert running.wait(40) == 0, running.stderr.read()
+        said = running.stderr.read()
+        assert running.wait(40) == (1 if more else 0), said
+        assert ("rows were not delivered and are kept in" in said) is bool(more)
 
 
 def test_a_stopped_server_costs_nothing(tmp_path: Path) -> None:
@@ -118,7 +121,7 @@ def test_a_busy_server_gets_the_same_batch_again(tmp_path: Path) -> None:
 def test_a_refused_batch_does_not_block_the_others(tmp_path: Path) -> None:
     """One that the server calls invalid is kept aside, with a line in the log; the rest go on."""
     with fake_server() as server:
-        server.answers = [(422, {}, {"title": "invalid", "errors": []})]
+        server.answers = [problem(422, "invalid")]
         with agent(*replaying(tmp_path, server.url)) as running:
             running.wait_for("refused")
             server.wait_for(4)
@@ -180,10 +183,12 @@ def test_pauses_between_attempts_grow_and_differ() -> None:
 
 def test_a_server_that_asks_for_patience_is_not_asked_by_all_at_once() -> None:
     """What it tells a whole fleet is kept to, and no two come back in the same moment."""
-    pauses = [patience(Answer(503, retry_after=30.0), 1, 60) for _ in range(10)]
+    pauses = [
+        patience(Answer(Outcome.LATER, status=503, retry_after=30.0), 1, 60) for _ in range(10)
+    ]
     assert all(30 <= pause <= 45 for pause in pauses)
     assert len(set(pauses)) > 5
-    assert patience(Answer(503, retry_after=1e9), 1, 60) <= 900
+    assert patience(Answer(Outcome.LATER, status=503, retry_after=1e9), 1, 60) <= 900
 
 
 def test_the_bundled_recording_shows_at_once_and_says_what_it_is(tmp_path: Path) -> None:

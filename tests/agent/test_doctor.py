@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import needs
-from tests.agent.fakeserver import fake_server
+from tests.agent.fakeserver import fake_server, problem
 from tests.serving import ROOT, kscope, serving
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def test_a_program_that_is_not_installed_is_named_with_its_package() -> None:
         ("http://127.0.0.1:99999", "Port out of range"),
         (":9999", "is not the address of a server"),
         ("http://[::1", "'http://[::1': Invalid IPv6 URL"),
-        (NOWHERE, "http://127.0.0.1:9: [Errno 111] Connection refused"),
-        ("https://127.0.0.1", "https://127.0.0.1: "),
+        (NOWHERE, "http://127.0.0.1:9: Connection refused"),
+        ("https://127.0.0.1", "https://127.0.0.1:443: "),
     ],
 )
 def test_a_wrong_address_is_a_finding_like_others(url: str, problem: str) -> None:
@@ -111,7 +111,8 @@ def test_the_page_is_not_where_rows_go(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         code, found = said("--server", server.read)
         assert code == 1
-        assert f"{server.read} takes no rows: HTTP 405" in found["server"]
+        assert f"takes no rows: {server.read} is the page's address" in found["server"]
+        assert f"send them to {server.ingest}/" in found["server"]
         assert "name the ingest listener" in found["server"]
         assert "token" not in found
         found = said("--server", server.ingest)[1]
@@ -141,7 +142,7 @@ def test_it_goes_by_the_configuration(tmp_path: Path) -> None:
         assert "timedatectl" in found["clock"]
         assert server.received[0].headers["Authorization"] == "Bearer kscope_secret"
         server.clock_ahead = 0
-        server.answers = [(401, {}, {"detail": "a token is needed", "errors": []})]
+        server.answers = [problem(401, "a token is needed")]
         code, found = said("--server", address)
         assert code == 1
         assert found["clock"].startswith("ok")

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
+import stat
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kscope.agent.batch import Batch
-from kscope.agent.slots import abandoned, claim
-from kscope.agent.spool import Spool, waiting
+from kscope.client.batch import Batch
+from kscope.client.encoding import decode
+from kscope.client.endpoint import Endpoint
+from kscope.client.lanes import Lanes
+from kscope.client.sender import Sender
+from kscope.client.slots import abandoned, claim
+from kscope.client.spool import Spool, waiting
 from kscope.errors import KscopeError
+from tests.agent.fakeserver import fake_server, problem
+from tests.serving import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +41,7 @@ class Lost(list[tuple[int, str]]):
             folder,
             max_bytes=max_bytes,
             max_age=max_age,
-            lost=lambda entry, fate: self.append((int(entry.key, 16), fate)),
+            lost=lambda entry, fate, _: self.append((int(entry.key, 16), fate)),
             kept_longest="agent",
         )
 
@@ -179,3 +189,142 @@ def test_a_spool_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("")
     with pytest.raises(KscopeError, match="spool folder"):
         claim(tmp_path / "spool", "http://one")
+
+
+def test_only_the_owner_reads_it(tmp_path: Path) -> None:
+    """Whatever the umask is: folders and files, those that are set aside and their reasons too."""
+    before = os.umask(0)
+    try:
+        folder, lock = claim(tmp_path / "a/spool", "http://one")
+        spool = spool_in(folder)
+        for number in (1, 2):
+            spool.put(batch(number))
+        entry = spool.oldest()
+        assert entry
+        spool.refuse(entry, 422, "no")
+        os.close(lock)
+    finally:
+        os.umask(before)
+    found = [tmp_path / "a/spool", *(tmp_path / "a/spool").rglob("*")]
+    assert len(found) == 8
+    assert not [path for path in found if stat.S_IMODE(path.stat().st_mode) & 0o077]
+
+
+class Counting(int):
+    """A number that counts how often any of its kind is compared."""
+
+    compared = 0
+
+    def __lt__(self, other: int) -> bool:
+        Counting.compared += 1
+        return int(self) < int(other)
+
+
+def test_a_hundred_thousand_batches_drain_in_as_many_steps() -> None:
+    """Each step looks at the first batch of each table, not at those behind it."""
+
+    class Entry:
+        rows = size = 1
+
+        def __init__(self, number: int) -> None:
+            self.number = Counting(number)
+            self.table = f"table_{number % 4}"
+
+    lanes: Lanes[Entry] = Lanes()
+    count = 100_000
+    for number in range(count):
+        lanes.add(Entry(number))
+    Counting.compared = 0
+    order = []
+    while entry := lanes.first():
+        order.append(int(entry.number))
+        lanes.remove(entry)
+    assert order == list(range(count))
+    assert Counting.compared <= 4 * count
+    assert (lanes.count, lanes.rows, lanes.size) == (0, 0, 0)
+
+
+FLOOD = """if 1:
+    import os, sys, resource
+    from pathlib import Path
+    from kscope.client.spool import Spool
+    count, folder = int(sys.argv[1]), Path(sys.argv[2])
+    for number in range(count):
+        name = f"{number:012d}-1-t{number % 3}-{number:032x}.json"
+        os.close(os.open(folder / name, os.O_CREAT, 0o600))
+    calls = 0
+    def count_calls(frame, event, argument):
+        global calls
+        calls += event == "call"
+    lost = lambda *_: None
+    spool = Spool(folder, max_bytes=1 << 30, max_age=1e9, lost=lost)
+    sys.setprofile(count_calls)
+    seen = 0
+    while entry := spool.oldest():
+        spool.depth(2.0)
+        spool.refuse(entry, 422, "no") if seen % 100 == 0 else spool.done(entry)
+        seen += 1
+    sys.setprofile(None)
+    assert seen == count and not spool.rows
+    print(calls / count)
+"""
+
+
+def test_a_spool_of_many_files_takes_the_same_steps_for_each(tmp_path: Path) -> None:
+    """Ten times as many batches cost ten times as many calls: asked, counted, sent, set aside."""
+    costs = []
+    for count in (2_000, 20_000):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        command = [sys.executable, "-c", FLOOD, str(count), str(folder)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        costs.append(float(done.stdout))
+    assert costs[1] < costs[0] * 1.2
+
+
+def test_bad_rows_are_set_aside_and_the_others_arrive(tmp_path: Path) -> None:
+    """By the server's pointers, exactly; the rest is sent under a key of its own."""
+    lost: list[tuple[str, int]] = []
+    spool = Spool(tmp_path, max_bytes=10**6, max_age=DAY,
+                  lost=lambda _, fate, rows: lost.append((fate, rows)))  # fmt: skip
+    rows = [{"n": n} for n in range(10)]
+    spool.put(Batch.of("cpu", {"hostname": "h", "cpu": rows}))
+    with fake_server() as server:
+        faults = [(f"/cpu/{n}/n", "not a number") for n in (2, 7)]
+        server.answers = [problem(422, "two are wrong", *faults)]
+        sender = Sender(spool, Endpoint(server.url))
+        sender.start()
+        server.wait_for(2)
+        sender.stop(time.monotonic() + 5)
+    assert [row["n"] for row in server.received[1].body["cpu"]] == [0, 1, 3, 4, 5, 6, 8, 9]
+    assert server.received[0].key != server.received[1].key
+    assert spool.rows == 0
+    assert lost == [("refused", 2)]
+    (aside,) = waiting(spool.refused)
+    kept = decode(aside.body(), aside.encoding)
+    assert kept["cpu"] == [{"n": 2}, {"n": 7}]
+    reason = json.loads((spool.refused / f"{aside.path.name}.reason").read_text())
+    assert "not a number" in reason["reason"]
+
+
+def test_a_batch_that_is_too_large_is_halved(tmp_path: Path) -> None:
+    """Until the server takes the parts; a single row that is too large is set aside."""
+    spool = spool_in(tmp_path)
+    spool.put(Batch.of("cpu", {"hostname": "h", "cpu": [{"n": n} for n in range(4)]}))
+    large = problem(413, "too large")
+    with fake_server() as server:
+        server.answers = [large, large, large]
+        sender = Sender(spool, Endpoint(server.url))
+        sender.start()
+        server.wait_for(5)
+        sender.stop(time.monotonic() + 5)
+    sizes = [len(request.body["cpu"]) for request in server.received]
+    assert sizes == [4, 2, 2, 1, 1, 1, 1][: len(sizes)]
+    assert spool.rows == 0
+
+
+def test_a_split_that_is_made_twice_has_the_same_keys() -> None:
+    """A kill between the split and the end of the original batch stores no row twice."""
+    whole = Batch.of("cpu", {"hostname": "h", "cpu": [{"n": n} for n in range(5)]})
+    assert whole.rest([1, 3]).key == whole.rest([3, 1]).key
+    assert whole.rest([1]).key != whole.only([1]).key

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from kscope.agent.engines.base import Cost, Drained
-from kscope.client import timestamp
+from kscope.client.encoding import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,8 @@ def claim(root: Path, server: str) -> tuple[Path, int]:
     """
     folder = root / re.sub(r"[^A-Za-z0-9.]+", "_", server.partition("://")[2] or server)
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(exist_ok=True, mode=0o700)
         return next(filter(None, (_lock(folder / str(n)) for n in range(1000))))
     except OSError as error:
         raise KscopeError(f"spool folder {folder}: {error.strerror}") from None

@@ -1,0 +1,264 @@
+"""The meaning of an answer to rows: the one place that decides it, for every sender.
+
+Only the server's own answer counts, by its status, media type and shape. A page, a redirect, a
+login form or noise leaves the rows where they are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from kscope.errors import UNKNOWN_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INGEST_PATH = "/api/v1/ingest"
+_TYPES = frozenset({"about:blank", UNKNOWN_NAME})
+# Our own answers after which the same bytes will never be stored.
+_FINAL = frozenset({400, 413, 415, 422})
+_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+_PASSWORD = re.compile(rb"type\s*=\s*[\"']?password", re.IGNORECASE)
+_SHOWN = 200
+
+
+class Outcome(Enum):
+    """The fate of the rows: UNKNOWN and LATER keep them."""
+
+    STORED = "stored"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One mistake in the rows, by its JSON pointer into the body."""
+
+    pointer: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer as it came; the body is bounded. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def media_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def json(self) -> Any:
+        """Return the decoded body, or None if it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcome of one request, and one line of text that explains it.
+
+    `status` is 0 if no HTTP answer came. `retry_after` is in seconds, `clock_ahead` is the
+    server's clock minus ours, in seconds.
+    """
+
+    outcome: Outcome
+    text: str = ""
+    status: int = 0
+    retry_after: float | None = None
+    clock_ahead: float | None = None
+    faults: tuple[Fault, ...] = ()
+    duplicate: bool = False
+
+    @property
+    def stored(self) -> bool:
+        return self.outcome is Outcome.STORED
+
+    def faults_by_row(self, table: str) -> dict[int, Fault]:
+        """Return the first fault of each row of the table; empty if a fault has no row."""
+        found: dict[int, Fault] = {}
+        for fault in self.faults:
+            _, _, rest = fault.pointer.partition(f"/{table}/")
+            number = rest.partition("/")[0]
+            if not fault.pointer.startswith(f"/{table}/") or not _is_index(number):
+                return {}
+            found.setdefault(int(number), fault)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One of our RFC 9457 documents."""
+
+    type: str
+    detail: str
+    faults: tuple[Fault, ...] = field(default=())
+
+
+def judge(reply: Reply, rows: Mapping[str, int], url: str) -> Answer:
+    """Return what the answer says of a request to `url` with so many rows of each table."""
+    stored = _stored(reply)
+    if stored is not None:
+        return _answer(reply, *_compared(stored, rows), duplicate=bool(reply.json()["duplicate"]))
+    problem = problem_of(reply)
+    if problem is None:
+        return _answer(reply, Outcome.LATER, _likeness(reply, url))
+    text = _of_problem(reply.status, problem, url)
+    return _answer(reply, _outcome(reply.status, problem), text, faults=problem.faults)
+
+
+def problem_of(reply: Reply) -> Problem | None:
+    """Return the problem document if it is one of ours, by media type and shape."""
+    document = reply.json() if reply.media_type == "application/problem+json" else None
+    match document:
+        case {
+            "type": str(kind),
+            "title": str(),
+            "status": int(status),
+            "detail": str(detail),
+            **more,
+        }:
+            faults = _faults(more.get("errors", []))
+            if kind in _TYPES and status == reply.status and faults is not None:
+                return Problem(kind, detail, faults)
+    return None
+
+
+def shown(text: str, limit: int = _SHOWN) -> str:
+    """Return foreign text on one line, without characters that steer a terminal."""
+    line = "".join(c if c.isprintable() else " " for c in text[: limit + 1])
+    return f"{line[:limit]}..." if len(line) > limit else line
+
+
+def _answer(
+    reply: Reply,
+    outcome: Outcome,
+    text: str,
+    *,
+    faults: tuple[Fault, ...] = (),
+    duplicate: bool = False,
+) -> Answer:
+    return Answer(
+        outcome,
+        text,
+        reply.status,
+        _seconds(reply.headers.get("retry-after")),
+        clock_ahead(reply.headers.get("date")),
+        faults,
+        duplicate,
+    )
+
+
+def _stored(reply: Reply) -> Mapping[str, Any] | None:
+    """Return the counts of our own 200, else None."""
+    if reply.status != HTTPStatus.OK or reply.media_type != "application/json":
+        return None
+    match reply.json():
+        case {"stored": dict(stored), "duplicate": bool()}:
+            return stored
+    return None
+
+
+def _compared(stored: Mapping[str, Any], rows: Mapping[str, int]) -> tuple[Outcome, str]:
+    if stored == dict(rows):
+        return Outcome.STORED, ""
+    said = shown(json.dumps(stored))
+    sent = json.dumps(dict(rows))
+    return Outcome.LATER, f"the server answers that it stored {said}, and {sent} was sent"
+
+
+def _outcome(status: int, problem: Problem) -> Outcome:
+    if status not in _FINAL:
+        return Outcome.LATER
+    return Outcome.UNKNOWN if problem.type == UNKNOWN_NAME else Outcome.REFUSED
+
+
+def _faults(errors: Any) -> tuple[Fault, ...] | None:
+    """Return the faults of a document, or None if they do not have our shape."""
+    if not isinstance(errors, list):
+        return None
+    found = []
+    for error in errors:
+        match error:
+            case {"detail": str(detail), "pointer": str(pointer)}:
+                found.append(Fault(pointer, detail))
+            case {"detail": str(detail), "parameter": str()}:
+                found.append(Fault("", detail))
+            case _:
+                return None
+    return tuple(found)
+
+
+def _of_problem(status: int, problem: Problem, url: str) -> str:
+    text = f"HTTP {status} {shown(problem.detail, 500)}"
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"{url} is the page's address, not the one for rows: {text}"
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return f"{url}: {text}; `kscope token` makes a token, --token-file names its file"
+    listed = [f"{each.pointer}: {shown(each.detail)}" for each in problem.faults[:3]]
+    # The sentence has the first of them.
+    return " ".join([text, *(each for each in listed if each not in text)])
+
+
+def _likeness(reply: Reply, url: str) -> str:
+    """Say what an answer that is not ours looks like, and what to do."""
+    if 300 <= reply.status < 400:
+        return _redirect(reply, url)
+    by = shown(reply.headers.get("server", ""), 40)
+    said = f"HTTP {reply.status} from {by}" if by else f"HTTP {reply.status}"
+    return (
+        f"{url}: {said} is {_kind(reply)}, not a Kernelscope server's answer; "
+        "--server names the address that takes rows"
+    )
+
+
+def _kind(reply: Reply) -> str:
+    if not reply.body:
+        return "an empty answer"
+    if reply.body.lstrip()[:1] != b"<":
+        return f"{shown(reply.media_type, 40) or 'text without a type'}"
+    kind = "a login page" if _PASSWORD.search(reply.body) else "a web page"
+    title = _TITLE.search(reply.body)
+    return f"{kind}, '{shown(title[1].decode('utf-8', 'replace').strip())}'" if title else kind
+
+
+def _redirect(reply: Reply, url: str) -> str:
+    place = shown(reply.headers.get("location", ""), 300)
+    said = f"{url} redirects (HTTP {reply.status})"
+    if not place:
+        return f"{said} to nowhere; --server names the address that takes rows"
+    if place.endswith(INGEST_PATH):
+        return f"{said}: write --server {place.removesuffix(INGEST_PATH)}"
+    return f"{said} to {place}; --server names the address that takes rows, without a redirect"
+
+
+def _is_index(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return max(0.0, float(header)) if header else None
+    except ValueError:
+        return None
+
+
+def clock_ahead(header: str | None) -> float | None:
+    """Return the server's clock minus ours in seconds, from a Date header."""
+    try:
+        theirs = datetime.strptime(header or "", "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return theirs.timestamp() - time.time()

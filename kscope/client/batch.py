@@ -1,0 +1,52 @@
+"""One request as it will be sent, and its parts if the server refuses some of its rows."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from kscope.client.encoding import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows of one table as a request body, and the key under which it counts once."""
+
+    table: str
+    key: str
+    rows: int
+    body: bytes
+    encoding: str
+
+    @classmethod
+    def of(cls, table: str, body: Mapping[str, Any], key: str = "") -> Batch:
+        return cls(table, key or uuid.uuid4().hex, len(body[table]), *encode(dict(body)))
+
+    def rest(self, bad: Collection[int]) -> Batch:
+        """Return the batch without the rows at these places.
+
+        Its key follows from this one's: the same rest, made twice, is stored once.
+        """
+        return self._part(bad, "rest", keep=False)
+
+    def only(self, bad: Collection[int]) -> Batch:
+        """Return a batch of the rows at these places."""
+        return self._part(bad, "only", keep=True)
+
+    def _part(self, places: Collection[int], name: str, *, keep: bool) -> Batch:
+        body = decode(self.body, self.encoding)
+        rows = [r for i, r in enumerate(body[self.table]) if (i in places) is keep]
+        seed = f"{self.key} {name} {sorted(places)}".encode()
+        key = blake2b(seed, digest_size=16).hexdigest()
+        return Batch.of(self.table, body | {self.table: rows}, key)
+
+
+def halves(batch: Batch) -> tuple[Batch, Batch]:
+    """Return two batches for one that is too large for the server."""
+    later = range(batch.rows // 2, batch.rows)
+    return batch.rest(later), batch.only(later)

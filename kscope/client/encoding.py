@@ -1,0 +1,38 @@
+"""Request bodies: JSON, compressed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+try:  # the server reads both; zstd is smaller and cheaper if it is there
+    import zstandard
+except ImportError:  # pragma: no cover - depends on the machine
+    zstandard = None  # type: ignore[assignment, unused-ignore]
+
+
+def encode(body: dict[str, Any]) -> tuple[bytes, str]:
+    """Return a request body, compressed, and its Content-Encoding."""
+    raw = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    if zstandard:
+        return zstandard.ZstdCompressor(level=3).compress(raw), "zstd"
+    return gzip.compress(raw, compresslevel=5), "gzip"
+
+
+def decode(body: bytes, encoding: str) -> dict[str, Any]:
+    """Return what `encode` was given. Raises ValueError if this machine cannot read it."""
+    if encoding == "zstd":
+        if not zstandard:
+            raise ValueError("zstandard is not installed")
+        body = zstandard.ZstdDecompressor().decompressobj().decompress(body)
+    elif encoding == "gzip":
+        body = gzip.decompress(body)
+    decoded: dict[str, Any] = json.loads(body)
+    return decoded
+
+
+def timestamp(seconds: float) -> str:
+    """Return seconds since 1970 as ISO 8601, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,328 @@
+"""One server's ingest listener over HTTP: bounded in time and in what it reads."""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import io
+import ipaddress
+import re
+import socket
+import ssl
+import time
+import urllib.parse
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kscope import __version__
+from kscope.client.answers import INGEST_PATH, Answer, Outcome, Reply, clock_ahead, judge, shown
+from kscope.errors import KscopeError
+from kscope.files import UnreadableError, read_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+DEFAULT_PORT = 8081
+# Of an answer, its header included: our own longest one names 100 faults.
+MOST_BYTES = 256 * 1024
+_PIECE = 1 << 16
+# RFC 6750's token characters: what a header carries whatever the library.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
+_NO_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
+)
+# The first bytes of a TLS alert.
+_ALERT = "\x15\x03"
+
+
+def read_token(file: Path | None) -> str:
+    """Return the token in a file, or an empty text without a file. Raises KscopeError."""
+    try:
+        return read_secret(file) if file else ""
+    except UnreadableError as error:
+        text = f"{file}: holds no token: it {error.fault}; `kscope token` makes one"
+        raise KscopeError(text) from None
+
+
+class EndlessAnswerError(OSError):
+    """An answer is longer than any of ours."""
+
+
+class Endpoint:
+    """One server's ingest listener, over a connection that is kept open. Not for two threads.
+
+    `timeout` bounds connecting, sending and the whole answer, each, in seconds.
+    """
+
+    def __init__(self, url: str, token: str = "", timeout: float = 30.0) -> None:
+        address = Address.parse(url)
+        if token and not _TOKEN.fullmatch(token):
+            raise KscopeError("the token holds what no token may: `kscope token` makes one")
+        self.url = address.url
+        self._path = address.path
+        self._timeout = timeout
+        self._headers = {"User-Agent": f"kscope/{__version__}"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._connection = address.connection(timeout)
+
+    def health(self) -> Answer:
+        """Ask whether a server is there and well; any client may."""
+        reply = self._try("GET", "/healthz", b"", self._headers)
+        if isinstance(reply, Answer):
+            return reply
+        outcome = Outcome.STORED if reply.status == 200 else Outcome.LATER
+        ahead = clock_ahead(reply.headers.get("date"))
+        return Answer(outcome, f"HTTP {reply.status}", reply.status, clock_ahead=ahead)
+
+    def metrics(self) -> str:
+        """Return what the server counts, or an empty text."""
+        reply = self._try("GET", "/metrics", b"", self._headers)
+        return reply.body.decode("utf-8", "replace") if isinstance(reply, Reply) else ""
+
+    def post(self, body: bytes, encoding: str, key: str, rows: Mapping[str, int]) -> Answer:
+        """Send a request body with so many `rows` of each table.
+
+        The server stores a body that comes twice under one `key` once. A redirect is not followed.
+        """
+        headers = {**self._headers, "Content-Type": "application/json", "Idempotency-Key": key}
+        if encoding:
+            headers["Content-Encoding"] = encoding
+        reply = self._try("POST", INGEST_PATH, body, headers)
+        if isinstance(reply, Answer):
+            return reply
+        answer = judge(reply, rows, self.url)
+        if answer.outcome is Outcome.LATER:
+            # A stranger's connection might have more to say, which is no answer to the next rows.
+            self.close()
+        return answer
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def abort(self) -> None:
+        """End a request that another thread waits for."""
+        if sock := self._connection.sock:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def _try(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> Reply | Answer:
+        """Return the reply, or the answer that says why there is none."""
+        idle = self._connection.sock is not None
+        try:
+            return self._exchange(method, path, body, headers)
+        except (ConnectionError, http.client.CannotSendRequest) as error:
+            self.close()
+            # The other side may have closed an idle connection: that says nothing about it.
+            if not idle:
+                return self._failure(error)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            return self._failure(error)
+        return self._try(method, path, body, headers)
+
+    def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        if sock := self._connection.sock:
+            sock.settimeout(self._timeout)
+        try:
+            self._connection.request(method, self._path + path, body, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            # A server that refuses before it has read all may have said why.
+            if self._connection.sock is None:
+                raise
+        response = self._connection.getresponse()
+        content = _content(response)
+        names = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status, names, content)
+
+    def _failure(self, error: Exception) -> Answer:
+        return Answer(Outcome.LATER, f"{self.url}: {_why(error, self._timeout)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A server's address; `path` is what a proxy puts before ours, without a slash at the end."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read `http://host:8081`, `host`, `host:8081`, `::1` or `[::1]:8081`; else KscopeError."""
+        url = text if "://" in text else f"http://{_bracketed(text)}"
+        try:
+            parts = urllib.parse.urlsplit(url)
+            port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
+        except ValueError as error:
+            raise KscopeError(f"'{shown(text)}': {error}") from None
+        if fault := _address_fault(url, parts):
+            raise KscopeError(f"'{shown(text)}': {fault}; write it as http://host:8081")
+        path = parts.path.rstrip("/").removesuffix(INGEST_PATH)
+        return cls(parts.scheme, parts.hostname or "", port, path)
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.path}"
+
+    def connection(self, timeout: float) -> http.client.HTTPConnection:
+        made: http.client.HTTPConnection
+        if self.scheme == "https":
+            context = ssl.create_default_context()
+            made = http.client.HTTPSConnection(
+                self.host, self.port, timeout=timeout, context=context
+            )
+        else:
+            made = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        made.response_class = _Response
+        return made
+
+
+def _bracketed(text: str) -> str:
+    try:
+        return f"[{ipaddress.IPv6Address(text)}]"
+    except ValueError:
+        return text
+
+
+def _address_fault(url: str, parts: urllib.parse.SplitResult) -> str:
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return "is not the address of a server"
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return "holds a character that no address has"
+    if parts.username is not None:
+        return "holds a user name or a password; a token goes into a file, see --token-file"
+    if parts.query or parts.fragment:
+        return "holds a query or a fragment"
+    return ""
+
+
+class _Response(http.client.HTTPResponse):
+    """Reads through `_Bounded`, from the socket's timeout on."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(sock, *arguments, **named)
+        raw = self.fp.detach()
+        self.fp = io.BufferedReader(_Bounded(raw, sock))
+
+
+def _content(response: http.client.HTTPResponse) -> bytes:
+    """Read in pieces: memory for as much as a header promises must not be reserved."""
+    content = b"".join(iter(lambda: response.read(_PIECE), b""))
+    if response.length:
+        raise http.client.IncompleteRead(content, response.length)
+    return content
+
+
+class _Bounded(io.RawIOBase):
+    """A socket's stream that ends with an error after the time or the bytes of one answer."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._deadline = time.monotonic() + (sock.gettimeout() or 30.0)
+        self._left = MOST_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        read = self._raw.readinto(buffer)
+        self._left -= read or 0
+        if self._left < 0:
+            raise EndlessAnswerError
+        return int(read)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+@functools.singledispatch
+def _why(error: Exception, timeout: float) -> str:
+    """Say what happened to a request without an answer, and what to do."""
+    del timeout
+    return shown(str(error) or type(error).__name__)
+
+
+@_why.register
+def _(error: OSError, timeout: float) -> str:
+    del timeout
+    return shown(error.strerror or str(error) or type(error).__name__)
+
+
+@_why.register
+def _(error: ConnectionRefusedError, timeout: float) -> str:
+    del timeout
+    return f"{error.strerror}; is `kscope serve` running there?"
+
+
+@_why.register
+def _(error: ConnectionResetError, timeout: float) -> str:
+    del timeout
+    return f"{error.strerror}; if it speaks TLS, write https:// in --server"
+
+
+@_why.register
+def _(error: socket.gaierror, timeout: float) -> str:
+    del timeout
+    return f"{error.strerror}; check the host's name in --server"
+
+
+@_why.register
+def _(_: TimeoutError, timeout: float) -> str:
+    return f"no whole answer within {timeout:g} s"
+
+
+@_why.register
+def _(_: EndlessAnswerError, timeout: float) -> str:
+    del timeout
+    return f"an answer of more than {MOST_BYTES} bytes is not a Kernelscope server's"
+
+
+@_why.register
+def _(error: ssl.SSLError, timeout: float) -> str:
+    del timeout
+    if error.reason in _NO_TLS:
+        return "does not speak TLS there; write http:// in --server"
+    return f"TLS failed: {shown(error.reason or str(error))}"
+
+
+@_why.register
+def _(error: ssl.SSLCertVerificationError, timeout: float) -> str:
+    del timeout
+    return (
+        f"its certificate is not trusted: {shown(error.verify_message)}; SSL_CERT_FILE names a "
+        "file of certificates to trust"
+    )
+
+
+@_why.register
+def _(_: http.client.IncompleteRead, timeout: float) -> str:
+    del timeout
+    return "the answer broke off"
+
+
+@_why.register
+def _(error: http.client.BadStatusLine, timeout: float) -> str:
+    del timeout
+    line = str(error)
+    if line.startswith(_ALERT):
+        return "speaks TLS there; write https:// in --server"
+    return f"does not speak HTTP there: it says '{shown(line.strip(), 60)}'"
+
+
+@_why.register
+def _(_: http.client.RemoteDisconnected, timeout: float) -> str:
+    del timeout
+    return "closed the connection without an answer; if it speaks TLS, write https:// in --server"

@@ -1,0 +1,68 @@
+"""The time between attempts, and the tables that a server does not know yet."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kscope.client.answers import Answer
+
+# Seconds for which a category may be unknown: its file may reach the agent before the server.
+UNKNOWN_FOR = 600.0
+_LONGEST_HOLD = 30.0
+
+
+def backoff(attempt: int, longest: float) -> float:
+    """Return the seconds to wait before attempt `attempt` (from 1): doubling, and random, so that
+    a fleet that lost its server does not come back all together.
+    """
+    return random.uniform(0.5, 1.0) * min(longest, 2.0 ** min(attempt - 1, 16))  # noqa: S311
+
+
+def patience(answer: Answer, attempt: int, longest: float) -> float:
+    """Return the seconds to wait after an answer. The server's Retry-After is stretched at random
+    too: it may have told a whole fleet the same.
+    """
+    asked = min(answer.retry_after or 0.0, 10 * longest)
+    return max(asked * random.uniform(1.0, 1.5), backoff(attempt, longest))  # noqa: S311
+
+
+@dataclass(slots=True)
+class _Hold:
+    since: float
+    until: float
+    attempts: int = 1
+
+
+class Holds:
+    """Tables that the server does not know yet: their rows wait, those of others do not."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._tables: dict[str, _Hold] = {}
+
+    def unknown(self, table: str) -> bool:
+        """Hold the table back; False if it has been unknown for too long to wait on."""
+        now = self._clock()
+        hold = self._tables.setdefault(table, _Hold(now, now, 0))
+        hold.attempts += 1
+        hold.until = now + backoff(hold.attempts, _LONGEST_HOLD)
+        return now - hold.since < UNKNOWN_FOR
+
+    def known(self, table: str) -> None:
+        self._tables.pop(table, None)
+
+    def held(self) -> frozenset[str]:
+        """Return the tables that are not to be tried now."""
+        now = self._clock()
+        return frozenset(table for table, hold in self._tables.items() if hold.until > now)
+
+    def next(self) -> float | None:
+        """Return the seconds until a table is to be tried again; None without one."""
+        untils = [hold.until for hold in self._tables.values()]
+        return max(0.0, min(untils) - self._clock()) if untils else None

@@ -1,0 +1,201 @@
+"""Empties a store of batches towards the server: one thread, oldest first, patient."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kscope.client.answers import Outcome
+from kscope.client.batch import halves
+from kscope.client.pauses import UNKNOWN_FOR, Holds, backoff, patience
+
+if TYPE_CHECKING:
+    from kscope.client.answers import Answer
+    from kscope.client.batch import Batch
+    from kscope.client.endpoint import Endpoint
+
+log = logging.getLogger(__name__)
+_GRACE = 0.1  # seconds for a thread to end that has nothing to do
+
+
+class Entry(Protocol):
+    """A waiting batch; `place` is its file, or empty. Reading it can raise OSError."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def place(self) -> str: ...
+    def batch(self) -> Batch: ...
+
+
+class Store(Protocol):
+    """A spool, or memory."""
+
+    def oldest(self, without: frozenset[str] = frozenset()) -> Any: ...
+    def done(self, entry: Any) -> None: ...
+    def drop(self, entry: Any) -> None: ...
+    def refuse(self, entry: Any, status: int, reason: str) -> None: ...
+    def part(
+        self, entry: Any, good: tuple[Batch, ...], bad: Batch | None, status: int, reason: str
+    ) -> bool: ...
+
+
+class Sender:
+    """Sends what the store has. `longest` bounds the pause between attempts, in seconds.
+
+    `trouble` is the last reason for which rows were not stored; empty after a success.
+    """
+
+    def __init__(self, store: Store, endpoint: Endpoint, longest: float = 60.0) -> None:
+        self._store = store
+        self._endpoint = endpoint
+        self._longest = longest
+        self._wake = threading.Event()
+        self._pause = threading.Event()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._using = threading.Lock()
+        self._holds = Holds()
+        self._failures = 0
+        self._attempt = 0
+        self._not_before = 0.0
+        self._complained = ""
+        self.trouble = ""
+        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that the store has a batch. It does not cut a pause short."""
+        self._wake.set()
+
+    def hurry(self, longest: float) -> None:
+        """Try again immediately, and pause for no longer than `longest` seconds from now on."""
+        self._longest = longest
+        self._not_before = 0.0
+        self._pause.set()
+        self._wake.set()
+
+    def post_directly(self, batch: Batch) -> bool:
+        """Send a batch that the disk did not take; False immediately during a pause, because a
+        probe must not wait for it. A lost answer is False too.
+        """
+        if time.monotonic() < self._not_before:
+            return False
+        return self._post(batch).stored
+
+    def stop(self, end: float) -> None:
+        """Try until `end`, by the monotonic clock, to empty the store; the rest stays there."""
+        self._stopping.set()
+        self._pause.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(max(_GRACE, end - time.monotonic()))
+        if self._thread.is_alive():
+            self._endpoint.abort()
+            return
+        while time.monotonic() < end:
+            entry = self._store.oldest(self._holds.held())
+            if entry is None or not self._send(entry):
+                break
+        self._endpoint.close()
+
+    def take_failures(self) -> int:
+        """Return the number of attempts that failed since the last call."""
+        with self._lock:
+            failures, self._failures = self._failures, 0
+        return failures
+
+    def _run(self) -> None:
+        failed = 0
+        while not self._stopping.is_set():
+            try:
+                entry = self._store.oldest(self._holds.held())
+                if entry is None:
+                    self._wake.wait(self._holds.next())
+                    self._wake.clear()
+                elif not self._send(entry):
+                    self._rest(self._not_before - time.monotonic())
+                failed = 0
+            except Exception as error:  # noqa: BLE001 - without this thread nothing is ever sent
+                failed += 1
+                self._complain(f"not delivered, will try again: {type(error).__name__}: {error}")
+                self._rest(backoff(failed, self._longest))
+
+    def _rest(self, seconds: float) -> None:
+        if not self._stopping.is_set():
+            self._pause.wait(seconds)
+            self._pause.clear()
+
+    def _send(self, entry: Entry) -> bool:
+        """Return whether to go on immediately, with this batch or another one."""
+        try:
+            batch = entry.batch()
+        except OSError as error:
+            log.warning("%s cannot be read and is left out: %s", entry.place, error.strerror)
+            self._store.drop(entry)
+            return True
+        answer = self._post(batch)
+        if answer.outcome is Outcome.LATER:
+            return False
+        if answer.outcome is Outcome.UNKNOWN and self._holds.unknown(entry.table):
+            self._complain(
+                f"{entry.table}: not delivered, will try again for {UNKNOWN_FOR / 60:g} minutes: "
+                f"{answer.text}"
+            )
+            return True
+        if answer.stored:
+            self._holds.known(entry.table)
+            self._store.done(entry)
+        else:
+            self._refuse(entry, batch, answer)
+        return True
+
+    def _post(self, batch: Batch) -> Answer:
+        with self._using:
+            answer = self._endpoint.post(
+                batch.body, batch.encoding, batch.key, {batch.table: batch.rows}
+            )
+            self.trouble = answer.text
+            if answer.outcome is Outcome.LATER:
+                self._attempt += 1
+                pause = patience(answer, self._attempt, self._longest)
+                self._not_before = time.monotonic() + pause
+                with self._lock:
+                    self._failures += 1
+                self._complain(f"not delivered, will try again: {answer.text}")
+            else:
+                self._attempt, self._not_before = 0, 0.0
+            if answer.stored and self._complained:
+                log.info("delivery works again")
+                self._complained = ""
+        return answer
+
+    def _refuse(self, entry: Entry, batch: Batch, answer: Answer) -> None:
+        """Set aside the rows that the server names, and send the others."""
+        bad = answer.faults_by_row(batch.table)
+        known = [place for place in bad if place < batch.rows]
+        good: tuple[Batch, ...]
+        wrong: Batch | None
+        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and batch.rows > 1:
+            good, wrong = halves(batch), None
+        elif 0 < len(known) < batch.rows:
+            good, wrong = (batch.rest(known),), batch.only(known)
+        else:
+            good, wrong = (), batch
+        if not good or not self._store.part(entry, good, wrong, answer.status, answer.text):
+            self._store.refuse(entry, answer.status, answer.text)
+        if wrong:
+            self._complain(f"the server refused {wrong.rows} rows: {answer.text}")
+
+    def _complain(self, message: str) -> None:
+        """Say each trouble once, not once a second."""
+        if message != self._complained and not self._stopping.is_set():
+            log.warning(message)
+            self._complained = message
