@@ -11,6 +11,7 @@ from kscope.declare import durations
 from kscope.declare.catalog import BUILTIN
 from kscope.declare.options import exclusive_problem, option_value
 from kscope.declare.shape import suggestion
+from kscope.declare.sizes import read_bytes
 from kscope.declare.yamlfile import MAX_BYTES, MAX_PROBLEMS, QUOTE, Document, bounded, parse, shown
 from kscope.errors import DeclarationError, Problem
 from kscope.files import UnreadableError, read_secret, read_text
@@ -26,6 +27,7 @@ _MAX_TEXT = 4096
 _MAX_HOST = 255
 _MAX_LISTED = 1000
 SCOPES = ("ingest", "read")
+_SHORTEST, _LONGEST = 0.1, 100 * 365 * 86400.0
 DEFAULT_FILE = Path("kernelscope.yaml")
 
 
@@ -83,12 +85,12 @@ class AgentSettings:
 
     server: str = "http://127.0.0.1:8081"
     token_file: Path | None = None
-    interval: int = 60
-    timeout: int = 30
+    interval: float = 60.0
+    timeout: float = 30.0
     max_overhead: float = 0.0
     spool: Path | None = None
     spool_bytes: int = 256 * 1024 * 1024
-    spool_age: int = 7 * 86400
+    spool_age: float = 7 * 86400.0
     probes: Mapping[str, ProbeSettings] = field(default_factory=dict, hash=False)
 
 
@@ -108,7 +110,7 @@ class Settings:
     max_body: int = 32 * 1024 * 1024
     max_connections: int | None = None
     max_connections_per_address: int | None = None
-    query_deadline: int = 10
+    query_deadline: float = 10.0
     new_stacks_per_hour: int = 50_000
     new_strings_per_hour: int = 50_000
     agent: AgentSettings = field(default_factory=AgentSettings)
@@ -363,9 +365,9 @@ def _probe_problems(
 
 
 def parse_share(text: Any) -> float:
-    """Read `1%` as 0.01. Raises ValueError."""
-    found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)%", str(text), re.ASCII)
-    if not found or float(found[1]) > 100:
+    """Read `1%`, or `1`, as 0.01. Raises ValueError."""
+    found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?|\.\d{1,6}) ?%?", str(text), re.ASCII)
+    if not found or isinstance(text, bool) or float(found[1]) > 100:
         raise _WrongError(f"{shown(text)} is not a share such as 1% or 0.5%")
     return float(found[1]) / 100
 
@@ -409,10 +411,7 @@ def _number(value: Any) -> int:
 
 
 def _size(value: Any) -> int:
-    match = re.fullmatch(r"([1-9][0-9]{0,8}) ?(B|KiB|MiB|GiB)", str(value))
-    if not match:
-        raise _WrongError(f"{shown(value)} is not a size such as 32MiB")
-    return int(match[1]) * {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[match[2]]
+    return read_bytes(str(value))
 
 
 def _most(value: Any) -> int:
@@ -421,8 +420,12 @@ def _most(value: Any) -> int:
     return value
 
 
-def _duration(value: Any) -> int:
-    return durations.seconds(str(value))
+def _duration(value: Any) -> float:
+    """Read seconds; at least a tenth of one."""
+    length = durations.span(str(value))
+    if not _SHORTEST <= length <= _LONGEST:
+        raise _WrongError(f"{shown(value)} is not between {_SHORTEST} seconds and 100 years")
+    return length
 
 
 def _sha256(value: Any) -> str:

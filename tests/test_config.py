@@ -89,9 +89,9 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
     text = """\
 databse: {sqlite: k.db}
 database: {sqlite: 5, mysql: {prt: 1}}
-read: nowhere
+read: no:where
 max_body: big
-query_deadline: 10
+query_deadline: soon
 tokens:
   - {name: a, scopes: [write], sha256: "00"}
   - {scopes: read}
@@ -107,8 +107,8 @@ agent: {server: ftp://x, probes: {offcputime: 5000}}
         "kernelscope.yaml:3: read: 'nowhere' is not an address such as 127.0.0.1:8080",
         "kernelscope.yaml:4: max_body: 'big' is not a size such as 32MiB",
         (
-            "kernelscope.yaml:5: query_deadline: '10' is not a duration such as 90s, 15m, 12h, 14d,"
-            " 4w or 2y"
+            "kernelscope.yaml:5: query_deadline: 'soon' is not a length of time such as 90, 500ms,"
+            " 1.5s, 10m or 1h30m"
         ),
         "kernelscope.yaml:7: tokens[0].scopes[0]: 'write' is not a scope; known: ingest, read",
         (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kscope.config import parse_share
+from kscope.declare import durations
 from kscope.declare.options import exclusive_problem, option_value
 
 if TYPE_CHECKING:
@@ -23,19 +23,24 @@ _TARGETS = ("pid", "tid", "children", "cgroup")
 _LONGEST = 366 * 86400.0
 
 
-class _Seconds(click.FloatRange):
-    """A time that passes: `nan` and `inf` are floating-point numbers too, but none of these."""
+class _Seconds(click.ParamType[float]):
+    """A length of time in seconds: 90, 500ms, 1.5s, 10m, 1h30m."""
+
+    name = "duration"
 
     def __init__(self, least: float) -> None:
-        super().__init__(least, _LONGEST)
+        self.min = least
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
-        return number
+        try:
+            length = durations.span(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not self.min <= length <= _LONGEST:
+            self.fail(f"'{value}' is not between {self.min:g} seconds and 366 days", param, ctx)
+        return length
 
 
 def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:

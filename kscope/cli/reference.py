@@ -94,6 +94,8 @@ def _takes(option: click.Option) -> str:
     if option.metavar:
         return option.metavar
     least, most = (getattr(kind, name, None) for name in ("min", "max"))
+    if kind.name == "duration":
+        return f"duration from {kind.min:g} s"
     number = isinstance(kind, (click.types.IntParamType, click.types.FloatParamType))
     text = "number" if number else str(kind.name)
     text += f" from {least}" if least is not None else ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.declare import durations
 from kscope.declare.columns import Storage
+from kscope.declare.sizes import read_bytes
 from kscope.declare.values import value_problem
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def exclusive_problem(given: Mapping[str, Any]) -> str:
 def _read(option: Option, text: str) -> Any:
     if option.type.unit == "us":
         return durations.microseconds(text)
+    if option.type.unit == "bytes":
+        return read_bytes(text)
     number = {Storage.INTEGER: int, Storage.REAL: float}.get(option.type.storage)
     try:
         return number(text) if number else text

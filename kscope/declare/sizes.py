@@ -1,10 +1,19 @@
-"""How much a probe's maps hold: options that every probe has beside its own."""
+"""Amounts: of bytes, as people write them, and of what a probe's maps hold."""
 
 from __future__ import annotations
+
+import re
+from fractions import Fraction
 
 from kscope.declare.columns import TYPES
 from kscope.declare.model import Option
 
+_BYTES = {"": 1, "B": 1} | {
+    f"{letter}{ending}": base**power
+    for power, letter in enumerate("KMGT", 1)
+    for ending, base in (("", 1024), ("iB", 1024), ("B", 1000))
+}
+_AMOUNT = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([KMGT]?(?:iB|B)?)", re.ASCII | re.IGNORECASE)
 _NUMBER = TYPES["int"]
 KEYS = Option(
     "keys", _NUMBER, 16384, "KS_KEYS", "how many keys each of the probe's maps holds",
@@ -20,6 +29,16 @@ DEPTH = Option(
     least=1, most=127,
 )  # fmt: skip
 NAMES = frozenset(option.name for option in (KEYS, STACKS, DEPTH))
+
+
+def read_bytes(text: str) -> int:
+    """Turn `32MiB`, `32M` (the same), `32MB` or a number of bytes into bytes. Raises ValueError."""
+    found = _AMOUNT.fullmatch(text.strip())
+    unit = found[2].upper().replace("IB", "iB") if found else ""
+    size = Fraction(found[1]) * _BYTES[unit] if found and unit in _BYTES else Fraction()
+    if size < 1 or size.denominator != 1:
+        raise ValueError(f"'{text[:60]}' is not a size such as 32MiB")
+    return int(size)
 
 
 def sizes(engine: str, *, has_stack: bool) -> tuple[Option, ...]:
