@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ _MAX_HOST = 255
 _MAX_LISTED = 1000
 SCOPES = ("ingest", "read")
 _SHORTEST, _LONGEST = 0.1, 100 * 365 * 86400.0
+_HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[A-Za-z0-9._-]*))(?::(?P<port>\d+))?", re.ASCII)
 DEFAULT_FILE = Path("kernelscope.yaml")
 
 
@@ -38,6 +40,10 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+READ = Address("127.0.0.1", 8080)
+INGEST = Address("127.0.0.1", 8081)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,8 @@ class Settings:
 
     database: SQLite | MySQL = field(default_factory=lambda: SQLite(Path("kernelscope.db")))
     categories: tuple[str | Path, ...] = (BUILTIN,)
-    ingest: Address = Address("127.0.0.1", 8081)
-    read: Address = Address("127.0.0.1", 8080)
+    ingest: Address = INGEST
+    read: Address = READ
     hosts: tuple[str, ...] = ()
     tokens: tuple[Token, ...] = ()
     max_body: int = 32 * 1024 * 1024
@@ -160,8 +166,8 @@ class _Reader:
             {
                 "database": self.database,
                 "categories": self.categories,
-                "ingest": self.one(_address),
-                "read": self.one(_address),
+                "ingest": self.one(_address(INGEST)),
+                "read": self.one(_address(READ)),
                 "hosts": self.listed(_text),
                 "tokens": self.tokens,
                 "max_body": self.one(_size),
@@ -189,7 +195,7 @@ class _Reader:
             value,
             path,
             {
-                "host": self.one(_text),
+                "host": self.one(mysql_host),
                 "port": self.one(_port),
                 "user": self.one(_text),
                 "password": self.one(_text),
@@ -199,7 +205,10 @@ class _Reader:
         )
         if "password_file" in found:
             found["password"] = found.pop("password_file")
-        return MySQL(**found)
+        host, port = found.pop("host", (MySQL().host, None))
+        if None not in (port, found.get("port")) and port != found["port"]:
+            self.refuse((*path, "port"), f"the host names port {port}; leave one of them out")
+        return MySQL(host=host, **({} if port is None else {"port": port}) | found)
 
     def categories(self, value: Any, path: yamlfile.Path) -> tuple[str | Path, ...]:
         value = [value] if isinstance(value, str) else value
@@ -372,21 +381,64 @@ def parse_share(text: Any) -> float:
     return float(found[1]) / 100
 
 
-def parse_address(text: str) -> Address:
-    """Read `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every address) or `8080` (loopback).
-
-    Raises ValueError.
+def parse_address(text: str, default: int = READ.port) -> Address:
+    """Read `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every address), `8080` (loopback), or a host
+    alone, with the default port. Raises ValueError.
     """
-    host, _, port = text.rpartition(":")
-    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535 or len(host) > _MAX_HOST:
-        raise _WrongError(f"{shown(text)} is not an address such as 127.0.0.1:8080")
-    if ":" not in text:
-        host = "127.0.0.1"
-    return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by `:8080`
+    if text.isascii() and text.isdigit():
+        return Address("127.0.0.1", _port_of(text, text))
+    host, port = split_host(text)
+    return Address(host or "0.0.0.0", default if port is None else port)  # noqa: S104 - `:8080`
 
 
-def _address(value: Any) -> Address:
-    return parse_address(str(value))
+def split_host(text: str) -> tuple[str, int | None]:
+    """Read `host`, `host:3307`, `::1` or `[::1]:3307`; the host is without brackets, and empty in
+    `:3307`. Raises ValueError.
+    """
+    found = _HOST.fullmatch(text) if 0 < len(text) <= _MAX_HOST + 8 else None
+    if "://" in text:
+        raise _WrongError(
+            f"'{text[:60]}' is not an address such as 127.0.0.1:8080, without http://"
+        )
+    if not found:
+        return _ipv6(text), None
+    host = _ipv6(found["v6"]) if found["v6"] else found["name"]
+    return host, None if found["port"] is None else _port_of(found["port"], text)
+
+
+def _ipv6(text: str) -> str:
+    """Return it as it is; ValueError if it is none, or if its end may be meant as a port."""
+    head, _, port = text.rpartition(":")
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        raise _WrongError(
+            f"{shown(text)} is not an address such as 127.0.0.1:8080 or [::1]:8080"
+        ) from None
+    if len(port) > 1 and port.isdigit() and "::" in head and not head.endswith(":"):
+        raise _WrongError(f"'{text}' may mean two things: write [{head}]:{port} or [{text}]")
+    return text
+
+
+def _port_of(digits: str, text: str) -> int:
+    if len(digits) > 5 or int(digits) > 65535:
+        raise _WrongError(f"'{text[:60]}': there is no port {digits[:20]}, the last one is 65535")
+    return int(digits)
+
+
+def _address(default: Address) -> Callable[[Any], Address]:
+    return lambda value: parse_address(str(value), default.port)
+
+
+def mysql_host(value: Any) -> tuple[str, int | None]:
+    """Return the host and its port; a path is that of a socket."""
+    text = _text(value)
+    if text.startswith("/"):
+        return text, None
+    host, port = split_host(text)
+    if not host:
+        raise _WrongError(f"'{text}' names no host; write it as db.example.com:3307")
+    return host, port
 
 
 def _text(value: Any) -> str:

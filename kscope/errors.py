@@ -37,6 +37,12 @@ class KscopeError(Exception):
     exit_code = 1
 
 
+class UsageError(KscopeError):
+    """A command, an option or an argument that is wrong."""
+
+    exit_code = 2
+
+
 class DeclarationError(KscopeError):
     """Everything that is wrong with the declarations that were read, sorted by file and line."""
 

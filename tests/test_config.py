@@ -104,7 +104,10 @@ agent: {server: ftp://x, probes: {offcputime: 5000}}
         "kernelscope.yaml:2: database: expected exactly one of sqlite, mysql",
         "kernelscope.yaml:2: database.mysql.prt: unknown key. Did you mean 'port'?",
         "kernelscope.yaml:2: database.sqlite: must be text, not 5; put it in quotes",
-        "kernelscope.yaml:3: read: 'nowhere' is not an address such as 127.0.0.1:8080",
+        (
+            "kernelscope.yaml:3: read: 'no:where' is not an address such as 127.0.0.1:8080 or"
+            " [::1]:8080"
+        ),
         "kernelscope.yaml:4: max_body: 'big' is not a size such as 32MiB",
         (
             "kernelscope.yaml:5: query_deadline: 'soon' is not a length of time such as 90, 500ms,"
@@ -303,9 +306,49 @@ def test_addresses() -> None:
     assert parse_address("8080") == Address("127.0.0.1", 8080)
     assert parse_address(":8080") == Address("0.0.0.0", 8080)
     assert str(parse_address("[::1]:0")) == "[::1]:0"
-    for text in ("", "x", "1.2.3.4", "1.2.3.4:99999", "1.2.3.4:-1"):
+    for text in ("", "a b", ":", "x:", "1.2.3.4:-1", "[x]:1", "http://x:1", "::1:44444"):
         with pytest.raises(ValueError, match="is not an address"):
             parse_address(text)
+    with pytest.raises(ValueError, match="there is no port 99999"):
+        parse_address("1.2.3.4:99999")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        *(("::1", "[::1]:9"), ("[::1]", "[::1]:9"), ("::", "[::]:9"), ("0.0.0.0", "0.0.0.0:9")),
+        *(("localhost", "localhost:9"), ("localhost:80", "localhost:80"), ("a-b.c", "a-b.c:9")),
+    ],
+)
+def test_a_host_alone_has_the_usual_port(text: str, address: str) -> None:
+    """With brackets or without."""
+    assert str(parse_address(text, 9)) == address
+
+
+def test_an_address_that_may_mean_two_things_is_refused() -> None:
+    """With both ways to write it."""
+    with pytest.raises(ValueError, match=r"write \[::1\]:8080 or \[::1:8080\]"):
+        parse_address("::1:8080")
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "port"),
+    [
+        *(("db:3307", "db", 3307), ("'[::1]:3307'", "::1", 3307), ("'::1'", "::1", 3306)),
+        *(("db", "db", 3306), ("/run/my.sock", "/run/my.sock", 3306)),
+    ],
+)
+def test_a_mysql_host_may_have_a_port(tmp_path: Path, given: str, host: str, port: int) -> None:
+    """In the file as with --mysql."""
+    text = f"database: {{mysql: {{host: {given}}}}}"
+    database = parse_settings(text, "k", tmp_path).database
+    assert isinstance(database, MySQL)
+    assert (database.host, database.port) == (host, port)
+    for bad in ("':3307'", "'db:x'", "'mysql://db'"):
+        with pytest.raises(DeclarationError, match=r"database\.mysql\.host"):
+            parse_settings(f"database: {{mysql: {{host: {bad}}}}}", "k", tmp_path)
+    with pytest.raises(DeclarationError, match="the host names port 3307; leave one of them out"):
+        parse_settings("database: {mysql: {host: 'db:3307', port: 3308}}", "k", tmp_path)
 
 
 @pytest.mark.parametrize("make", [is_a_pipe, is_large, is_latin1])

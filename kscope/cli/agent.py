@@ -13,9 +13,9 @@ import click
 from kscope.agent.folded import Folded
 from kscope.agent.plan import Wishes, engine, probe_category
 from kscope.agent.recording import Recorder
-from kscope.cli import oneshot
+from kscope.cli import oneshot, otherflags
 from kscope.cli.categories import warn
-from kscope.cli.probeflags import check_together, of_option, sending, targets
+from kscope.cli.probeflags import check_together, of_option, sending, targets, with_aliases
 from kscope.cli.probeplans import (
     configured,
     named,
@@ -78,11 +78,18 @@ def probe_command(category: Category) -> click.Command:
 
     command = sending(run_it)
     assert category.probe
-    params = [of_option(option) for option in category.probe.options]
+    aliases = category.probe.aliases
+    params = [of_option(option, aliases) for option in category.probe.options]
+    shared: list[click.Option] = [*targets(), *reversed(getattr(command, "__click_params__", []))]
     return click.Command(
         category.table,
         callback=run_it,
-        params=[*params, *targets(), *reversed(getattr(command, "__click_params__", []))],
+        params=[
+            *params,
+            *otherflags.valued(aliases),
+            *(with_aliases(each, aliases) for each in shared),
+            otherflags.times(category),
+        ],
         help=f"{category.prettyname}: {category.description}",
     )
 
@@ -92,6 +99,7 @@ def _run_probe(category: Category, flags: dict[str, Any]) -> None:
     outer = context.obj or {}
     flags |= {flag: value for flag, value in outer.items() if value and not flags.get(flag)}
     config = context.parent.params.get("config") if context.parent else None
+    otherflags.resolve(category, flags, context)
     check_together(category, flags)
     if flags["folded"] or flags["as_json"] or flags["record"]:
         _one_shot(category, wishes_for(category, settings_of(config), flags), flags)

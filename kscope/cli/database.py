@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kscope.cli.categories import warn
-from kscope.config import MySQL, Settings, SQLite, chosen_settings
+from kscope.config import MySQL, Settings, SQLite, chosen_settings, mysql_host
 from kscope.declare.model import Catalog
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, UsageError
 from kscope.store.adoption import adopt_folders
 from kscope.store.open import check_there, engine_of
 from kscope.store.store import Store
@@ -31,7 +31,11 @@ _MYSQL = {
 _OPTIONS = [
     click.option("--config", type=click.Path(path_type=Path), help="[./kernelscope.yaml if there]"),
     click.option("--sqlite", type=click.Path(path_type=Path), help="SQLite file."),
-    click.option("--mysql", metavar="HOST", help="MySQL or MariaDB server, or its socket's path."),
+    click.option(
+        "--mysql",
+        metavar="HOST[:PORT]",
+        help="MySQL or MariaDB server, [::1]:3307 for IPv6, or its socket's path.",
+    ),
     click.option("--dbport", type=click.IntRange(1, 65535), help="Port of the MySQL server."),
     click.option("--dbuser", help="MySQL user."),
     click.option("--dbpassword", help="MySQL password; a kernelscope.yaml keeps it from `ps`."),
@@ -53,7 +57,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         settings = chosen_settings(options.pop("config"))
         sqlite = options.pop("sqlite")
         given = {field: options.pop(option) for option, field in _MYSQL.items()}
-        chosen = {field: value for field, value in given.items() if value is not None}
+        chosen = _with_port({name: value for name, value in given.items() if value is not None})
         settings = _with_database(settings, sqlite, chosen)
         folders = tuple(Path(folder) for folder in options.pop("categories"))
         settings = replace(settings, categories=(*settings.categories, *folders))
@@ -91,14 +95,27 @@ def sqlite_path(settings: Settings, advice: str) -> Path:
     return settings.database.path
 
 
+def _with_port(mysql: dict[str, Any]) -> dict[str, Any]:
+    """Take the port out of the host, if it names one."""
+    if "host" not in mysql:
+        return mysql
+    try:
+        host, port = mysql_host(mysql["host"])
+    except ValueError as error:
+        raise UsageError(f"--mysql: {error}") from None
+    if port is not None and mysql.setdefault("port", port) != port:
+        raise UsageError(f"--mysql names port {port}, --dbport {mysql['port']}; leave one out")
+    return mysql | {"host": host}
+
+
 def _with_database(settings: Settings, sqlite: Path | None, mysql: dict[str, Any]) -> Settings:
     if sqlite and mysql:
-        raise KscopeError("name one database: either --sqlite or --mysql")
+        raise UsageError("name one database: either --sqlite or --mysql")
     if sqlite:
         return replace(settings, database=SQLite(sqlite))
     if not mysql:
         return settings
     if "host" not in mysql and not isinstance(settings.database, MySQL):
-        raise KscopeError("--dbuser, --dbpassword, --dbname and --dbport go with --mysql HOST")
+        raise UsageError("--dbuser, --dbpassword, --dbname and --dbport require --mysql HOST")
     before = settings.database if isinstance(settings.database, MySQL) else MySQL()
     return replace(settings, database=replace(before, **mysql))

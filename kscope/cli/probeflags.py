@@ -12,9 +12,9 @@ from kscope.declare import durations
 from kscope.declare.options import exclusive_problem, option_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from kscope.declare.model import Category, Option
+    from kscope.declare.model import Alias, Category, Option
 
 BUNDLED = "bundled"
 # What is done with rows in place of sending them, and where they come from in place of the kernel.
@@ -43,6 +43,9 @@ class _Seconds(click.ParamType[float]):
         return length
 
 
+SECONDS = _Seconds(0.1)
+
+
 def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     try:
         return None if value is None else parse_share(value)
@@ -60,7 +63,7 @@ def sending(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--token-file", type=click.Path(path_type=Path, exists=True)),
             click.option("--hostname", help="the name to send rows under"),
             click.option(
-                "--interval", type=_Seconds(0.1), help="seconds from drain to drain [60]"
+                "--interval", type=SECONDS, help="time from drain to drain, such as 10s or 1m [60s]"
             ),
             click.option(
                 "--spool", type=click.Path(path_type=Path), help="where batches wait for the server"
@@ -82,10 +85,12 @@ def sending(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def of_option(option: Option) -> click.Option:
+def of_option(option: Option, aliases: Sequence[Alias] = ()) -> click.Option:
+    """Return the option's flag, with the other flags that stand for it."""
+    more = [flag_text(each.flag) for each in aliases if each.option == option.name and plain(each)]
     if option.type.name == "bool":
         return click.Option(
-            [f"--{option.name}/--no-{option.name}", dest(option)],
+            [*more, f"--{option.name}/--no-{option.name}", dest(option)],
             default=bool(option.default),
             help=option.help,
         )
@@ -97,7 +102,7 @@ def of_option(option: Option) -> click.Option:
             raise click.BadParameter(str(error), ctx, param) from None
 
     return click.Option(
-        [f"--{option.name}", dest(option)],
+        [*more, f"--{option.name}", dest(option)],
         type=click.Choice(list(option.choices)) if option.choices else str,
         metavar=None if option.choices else option.type.name.upper(),
         callback=read,
@@ -108,7 +113,28 @@ def of_option(option: Option) -> click.Option:
 
 
 def dest(option: Option) -> str:
-    return "option_" + option.name.replace("-", "_")
+    return dest_of(option.name)
+
+
+def flag_text(flag: str) -> str:
+    """Write a letter with one dash, a name with two."""
+    return f"-{flag}" if len(flag) == 1 else f"--{flag}"
+
+
+def plain(alias: Alias) -> bool:
+    """Whether the alias takes what its option takes."""
+    return alias.value is None and not alias.values
+
+
+def dest_of(name: str) -> str:
+    return "option_" + name.replace("-", "_")
+
+
+def with_aliases(option: click.Option, aliases: Sequence[Alias]) -> click.Option:
+    """Let further flags stand for one of the flags of every probe."""
+    found = (each.flag for each in aliases if plain(each) and each.option == option.name)
+    option.opts.extend(map(flag_text, found))
+    return option
 
 
 def targets() -> list[click.Option]:
@@ -118,8 +144,8 @@ def targets() -> list[click.Option]:
         click.Option(["-t", "--tid"], type=positive, help="trace only this thread"),
         click.Option(["--children"], is_flag=True, help="and the processes that --pid starts"),
         click.Option(["--cgroup"], default="", help="trace only this cgroup (v2 folder)"),
-        click.Option(["--duration"], type=_Seconds(0.1), help="end after so many seconds"),
-        click.Option(["--folded"], is_flag=True, help="print folded stacks; needs no server"),
+        click.Option(["--duration"], type=SECONDS, help="end after this time, such as 90 or 10m"),
+        click.Option(["-f", "--folded"], is_flag=True, help="print folded stacks; needs no server"),
         click.Option(["--json", "as_json"], is_flag=True, help="print rows; needs no server"),
         click.Option(["--record"], type=click.Path(path_type=Path), help="write a recording"),
         click.Option(

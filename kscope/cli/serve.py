@@ -11,7 +11,7 @@ import click
 from kscope.cli.database import with_settings
 from kscope.config import Address, Settings, check_probes, parse_address
 from kscope.declare.catalog import read_catalog
-from kscope.errors import KscopeError
+from kscope.errors import UsageError
 from kscope.server.app import check_exposure
 from kscope.server.app import serve as run_server
 
@@ -46,9 +46,9 @@ def serve(  # noqa: PLR0913 - one per option
             ingest=Address(settings.ingest.host, following),
         )
     if read:
-        settings = replace(settings, read=_address("--read", read))
+        settings = replace(settings, read=_address("--read", read, settings.read))
     if ingest:
-        settings = replace(settings, ingest=_address("--ingest", ingest))
+        settings = replace(settings, ingest=_address("--ingest", ingest, settings.ingest))
     check_exposure(settings, insecure=insecure)
     _check_probes(settings)
     asyncio.run(run_server(settings, _announce))
@@ -61,11 +61,11 @@ def _check_probes(settings: Settings) -> None:
         check_probes(settings.agent, reading.catalog)
 
 
-def _address(option: str, text: str) -> Address:
+def _address(option: str, text: str, default: Address) -> Address:
     try:
-        return parse_address(text)
+        return parse_address(text, default.port)
     except ValueError as error:
-        raise KscopeError(f"{option}: {error}") from None
+        raise UsageError(f"{option}: {error}") from None
 
 
 def _announce(read: Address, ingest: Address) -> None:

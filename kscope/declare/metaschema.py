@@ -157,6 +157,7 @@ def _probe() -> dict[str, Any]:
                     "additionalProperties": _option(),
                     "description": "flags of `kscope agent`, and constants in the program",
                 },
+                "also": _also(),
                 "attach": _array(_attach(), 1, "where the program's functions run"),
                 "needs": _array(
                     {"type": "string", "pattern": NEED}, 1, "what else the kernel must offer"
@@ -211,6 +212,33 @@ def _option() -> dict[str, Any]:
         },
         required=("type", "default", "define"),
     )
+
+
+def _also() -> dict[str, Any]:
+    value = {"type": ["string", "integer", "number", "boolean"]}
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": "^([A-Za-z]|[a-z][a-z0-9-]{1,30})$"},
+        "additionalProperties": {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "maxProperties": 1,
+                    "additionalProperties": {
+                        "anyOf": [
+                            value,
+                            {"type": "object", "minProperties": 1, "additionalProperties": value},
+                        ]
+                    },
+                },
+            ]
+        },
+        "description": "further flags, as another tool has them: a letter or a name, and the "
+        "option that it stands for; `{option: value}` for one value of it, "
+        "`{option: {1: value}}` for a flag that takes a key of the list",
+    }
 
 
 def _attach() -> dict[str, Any]:

@@ -65,6 +65,20 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """Another flag for an option, or for one of the flags of every probe, as another tool has it.
+
+    It takes what the option takes; with `value` it takes nothing and stands for that value; with
+    `values` it takes one of the keys.
+    """
+
+    flag: str
+    option: str
+    value: Any = field(default=None, hash=False)
+    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Where a column's value comes from: fields of a map's key or value, as `key.comm`.
 
@@ -117,6 +131,7 @@ class Probe:
     needs: tuple[str, ...] = ()
     detect: Mapping[str, str] = field(default_factory=dict, hash=False)
     children: bool = False
+    aliases: tuple[Alias, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

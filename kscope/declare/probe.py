@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.declare.columns import TYPES
 from kscope.declare.metaschema import COLLECT_KINDS
-from kscope.declare.model import TIME, Attach, Collect, Option, Probe, Source
+from kscope.declare.model import TIME, Alias, Attach, Collect, Option, Probe, Source
 from kscope.declare.script import script_map
 from kscope.declare.shape import suggestion
 from kscope.declare.sizes import NAMES, sizes
@@ -32,6 +32,11 @@ FLAGS = frozenset(
 )
 
 
+# Their letters, and those of them that a letter of another tool may stand for.
+LETTERS = frozenset("pftvh")
+SHARED = frozenset(("duration", "interval", "tid"))
+
+
 def check_probe(
     document: Document,
     probe: dict[str, Any],
@@ -42,6 +47,7 @@ def check_probe(
         _check_engine(probe),
         _check_program(probe, folder),
         _check_options(probe.get("options")),
+        _check_aliases(probe.get("also"), probe.get("options")),
         _check_collect(probe.get("collect"), columns),
     ):
         yield document.problem(("probe", *path), message)
@@ -69,7 +75,17 @@ def make_probe(
         needs=tuple(raw.get("needs", ())),
         detect=raw.get("detect", {}),
         children=raw.get("children", False),
+        aliases=tuple(_alias(flag, to) for flag, to in raw.get("also", {}).items()),
     )
+
+
+def _alias(flag: str, to: Any) -> Alias:
+    if isinstance(to, str):
+        return Alias(flag, to)
+    ((option, value),) = to.items()
+    if isinstance(value, dict):
+        return Alias(flag, option, values={str(key): each for key, each in value.items()})
+    return Alias(flag, option, value)
 
 
 def _option(name: str, raw: Mapping[str, Any]) -> Option:
@@ -157,6 +173,38 @@ def _check_options(options: Any) -> Iterator[tuple[Path, str]]:
             yield ("options", name, "default"), why
         elif why := _bounds_problem(option):
             yield ("options", name), why
+
+
+def _check_aliases(also: Any, options: Any) -> Iterator[tuple[Path, str]]:
+    options = options if isinstance(options, dict) else {}
+    for flag, to in also.items() if isinstance(also, dict) else ():
+        path = ("also", flag)
+        if flag in FLAGS | LETTERS or flag in options:
+            yield path, f"is a flag of this probe already: choose another {_kind(flag)}"
+        if not isinstance(to, (str, dict)) or not to:
+            continue
+        name = to if isinstance(to, str) else next(iter(to))
+        if isinstance(to, dict) and isinstance(options.get(name), dict):
+            yield from (((*path, name), why) for why in _value_problems(options[name], to[name]))
+        elif name not in {*options, *NAMES, *SHARED} or not isinstance(to, str):
+            yield path, f"there is no option '{name}'.{suggestion(name, [*options, *SHARED])}"
+
+
+def _kind(flag: str) -> str:
+    return "letter" if len(flag) == 1 else "name"
+
+
+def _value_problems(option: Mapping[str, Any], to: Any) -> Iterator[str]:
+    """Say of each value that a flag stands for why the option does not take it."""
+    choices, kind = option.get("choices"), TYPES.get(str(option.get("type")))
+    for value in to.values() if isinstance(to, dict) else (to,):
+        if not isinstance(value, (str, int, float)):
+            continue  # the shape is wrong, which is said elsewhere
+        if isinstance(choices, dict):
+            if value not in choices:
+                yield f"'{value}' is not one of the choices {', '.join(map(str, choices))}"
+        elif kind and (why := value_problem(kind, value)):
+            yield why
 
 
 def _bounds_problem(option: Mapping[str, Any]) -> str:

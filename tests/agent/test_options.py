@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from kscope.cli import cli
+from kscope.cli.agent import probe_command
+from kscope.cli.otherflags import resolve
+from kscope.cli.probeflags import sending
+from kscope.config import parse_settings, parse_share
 from kscope.declare.catalog import load_catalog
 from kscope.declare.options import option_value
+from kscope.declare.sizes import read_bytes
 from kscope.errors import DeclarationError
 from tests.serving import kscope
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 # Were a flag taken that must not be, nothing should be traced.
 NOBODY = "--pid 999999999"
@@ -41,8 +44,9 @@ def refused(*arguments: object) -> str:
         ("offcputime --threshold 5minutes", "such as 5000, 5ms or 2s"),
         ("profile --frequency fast", "'--frequency': 'fast' is not of type int"),
         ("offcputime --reason tired", "'tired' is not one of"),
-        ("offcputime --max-overhead 1", "'1' is not a share such as 1% or 0.5%"),
-        ("offcputime --max-overhead 101%", "not a share"),
+        ("offcputime --max-overhead 1ms {nobody}", "'1ms' is not a share such as 1% or 0.5%"),
+        ("offcputime --max-overhead 101% {nobody}", "not a share"),
+        ("offcputime --max-overhead 1,5 {nobody}", "not a share"),
         ("offcputime --replay /nosuch --json {nobody}", "--json and --replay exclude each other"),
         (
             "offcputime --replay /nosuch --folded {nobody}",
@@ -57,16 +61,39 @@ def refused(*arguments: object) -> str:
             "offcputime --user-only --kernel-only --json {nobody}",
             "user-only and kernel-only exclude",
         ),
+        ("offcputime -u -k {nobody}", "-u and -k exclude each other"),
+        ("offcputime -u --threads kernel {nobody}", "--threads and -u exclude each other"),
+        ("offcputime --reason idle --sleeptype 2 {nobody}", "--reason and --sleeptype exclude"),
+        ("offcputime -U -K {nobody}", "user-only and kernel-only exclude each other"),
+        ("offcputime --sleeptype 9 {nobody}", "--sleeptype 9: must be one of 0 (preempted), 1"),
+        ("offcputime 5 3 {nobody}", "only a duration is expected, not also '3'"),
+        ("offcputime 5 --duration 4 {nobody}", "the argument and --duration say the same"),
+        ("offcputime five {nobody}", "'five' is not a length of time such as 90, 500ms"),
+        ("opensnoop 5 3 {nobody}", "only a duration is expected, not also '3'"),
+        ("runqlat 1 2 3 {nobody}", "an interval and a count are expected, not also '3'"),
+        ("runqlat 1 x {nobody}", "'x' is not a count of intervals, from 1"),
+        ("runqlat 1 0 {nobody}", "'0' is not a count of intervals, from 1"),
+        ("runqlat 1 --interval 2 {nobody}", "the argument and --interval say the same"),
+        ("profile -F fast {nobody}", "'-F' / '--frequency': 'fast' is not of type int"),
+        ("runqlat -u {nobody}", "No such option"),
         ("offcputime --history 60 {nobody}", "--history goes with --replay"),
         ("offcputime --children", "--children goes with --pid"),
-        ("offcputime --interval nan {nobody}", "'--interval': 'nan' is not a number of seconds"),
+        (
+            "offcputime --interval nan {nobody}",
+            "'--interval': 'nan' is not a length of time such as 90, 500ms",
+        ),
         (
             "offcputime --interval inf {nobody}",
-            "'--interval': inf is not in the range 0.1<=x<=31622400",
+            "'--interval': 'inf' is not a length of time",
         ),
-        ("offcputime --duration nan {nobody}", "'--duration': 'nan' is not a number of seconds"),
-        ("offcputime --replay /nosuch --history nan", "'nan' is not a number of seconds"),
-        ("offcputime --replay /nosuch --history 1e12", "'--history': 1000000000000.0 is not in"),
+        ("offcputime --duration nan {nobody}", "'--duration': 'nan' is not a length of time"),
+        ("offcputime --replay /nosuch --history nan", "'nan' is not a length of time"),
+        ("offcputime --interval 50ms {nobody}", "'50ms' is not between 0.1 seconds and 366 days"),
+        ("offcputime --duration 367d {nobody}", "'367d' is not between 0.1 seconds and 366 days"),
+        ("offcputime --duration 30m1h {nobody}", "'30m1h' is not a length of time"),
+        ("offcputime --threshold 1.5us {nobody}", "not a whole number of microseconds"),
+        ("offcputime --threshold 1h30 {nobody}", "such as 5000, 5ms or 2s"),
+        ("offcputime --replay /nosuch --history 1000000000000", "is not between 0 seconds and"),
     ],
 )
 def test_a_flag_that_cannot_be_is_refused(flags: str, said: str) -> None:
@@ -141,7 +168,12 @@ def test_a_cgroup_is_not_for_every_engine(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "us"), [(5000, 5000), ("5000", 5000), ("5ms", 5000), ("2s", 2_000_000), ("7us", 7)]
+    ("given", "us"),
+    [
+        *((5000, 5000), ("5000", 5000), ("5ms", 5000), ("2s", 2_000_000), ("7us", 7)),
+        *(("1.5ms", 1500), (".5ms", 500), ("1m", 60_000_000), ("1m30s", 90_000_000)),
+        *(("5 ms", 5000), ("7µs", 7), ("1min", 60_000_000), ("2h", 7_200_000_000)),
+    ],
 )
 def test_a_length_of_time_may_carry_its_unit(given: object, us: int) -> None:
     """A threshold of 5ms is one of 5000 microseconds, on the command line and in the file."""
@@ -177,3 +209,149 @@ def test_a_bad_category_file_costs_no_other_probe(tmp_path: Path) -> None:
     assert "kernel" in examined.stdout
     generated = run("generate", "--categories", tmp_path / "mine", "--output", tmp_path / "out")
     assert generated.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        *(("1m", 60), ("10s", 10), ("500ms", 0.5), ("1.5s", 1.5), ("2h", 7200), ("1h30m", 5400)),
+        *(("90", 90), ("0.1", 0.1), (" 5 ", 5), ("1d", 86400), ("1h 30m 15s", 5415)),
+    ],
+)
+def test_command_line_and_file_read_a_length_of_time_alike(text: str, seconds: float) -> None:
+    """`--interval`, and `interval:` of kernelscope.yaml."""
+    option = click.Option(["--interval"], type=sending_type("interval"))
+    assert option.type.convert(text, option, None) == seconds
+    if seconds >= 0.1:
+        settings = parse_settings(f"agent: {{interval: {text.strip()}}}", "k.yaml", Path())
+        assert settings.agent.interval == seconds
+
+
+def sending_type(name: str) -> click.ParamType[Any]:
+    """The type of a flag that all probes share."""
+    command = click.command()(sending(lambda: None))
+    return next(each.type for each in command.params if each.name == name)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("5", 0.05), ("5%", 0.05), ("0.5", 0.005), (".5 %", 0.005), (1, 0.01), ("100", 1.0)],
+)
+def test_a_share_is_in_percent_with_its_sign_or_without(text: object, share: float) -> None:
+    """As --max-overhead takes it, and max_overhead of the file."""
+    assert parse_share(text) == share
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        *(("32MiB", 32 << 20), ("32M", 32 << 20), ("32 MiB", 32 << 20), ("32MB", 32_000_000)),
+        *(("1.5GiB", 3 << 29), ("4096", 4096), ("64k", 65536), ("10 B", 10), ("1TiB", 1 << 40)),
+    ],
+)
+def test_a_size_is_read_as_people_write_it(text: str, size: int) -> None:
+    """`max_body` and `spool_bytes` of the file."""
+    settings = parse_settings(f"max_body: {text}\nagent: {{spool_bytes: {text}}}", "k", Path())
+    assert (settings.max_body, settings.agent.spool_bytes) == (size, size)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "big", "1PB", "MiB", "1e9", "9" * 30])
+def test_a_size_that_is_none_is_refused(text: str) -> None:
+    """With one that would do."""
+    with pytest.raises(ValueError, match="is not a size such as 32MiB"):
+        read_bytes(text)
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """What `kscope agent` makes of a command line, before it traces anything."""
+    name, *arguments = line.split()
+    category = load_catalog().get(name)
+    assert category
+    command = probe_command(category)
+    with command.make_context(name, arguments) as context:
+        flags = dict(context.params)
+        resolve(category, flags, context)
+    return flags
+
+
+@pytest.mark.parametrize(
+    ("line", "same"),
+    [
+        ("offcputime 5", "offcputime --duration 5"),
+        ("offcputime 1m30s -f", "offcputime --folded --duration 90"),
+        ("offcputime -fU -p 7 2", "offcputime --user-only --pid 7 --folded --duration 2"),
+        ("offcputime -K -t 8", "offcputime --kernel-only --tid 8"),
+        (
+            "offcputime -u -m 1000 -M 2000",
+            "offcputime --threads user --threshold 1ms --longest 2ms",
+        ),
+        ("offcputime -k --state 2", "offcputime --threads kernel --reason uninterruptible"),
+        ("offcputime --sleeptype 1", "offcputime --reason blocked"),
+        ("offcputime --sleeptype 0x402", "offcputime --reason idle"),
+        ("offcputime --sleeptype 0", "offcputime --reason preempted"),
+        ("offcputime -u --threads user", "offcputime --threads user"),
+        ("offcputime --stack-storage-size 2048", "offcputime --stacks 2048"),
+        (
+            "offcputime --logger http://h:8081 --threshold 5000 --sleeptype 2",
+            "offcputime --server http://h:8081 --threshold 5ms --reason uninterruptible",
+        ),
+        ("profile -F 49 -f 10", "profile --frequency 49 --folded --duration 10"),
+        ("profile -U -L 7", "profile --user-only --tid 7"),
+        ("runqlat 1", "runqlat --interval 1"),
+        ("runqlat 1 10 -p 7", "runqlat --interval 1s --duration 10 --pid 7"),
+        ("biolatency -Q 500ms 4", "biolatency --queued --interval 0.5 --duration 2"),
+        ("softirqs 10 3", "softirqs --interval 10 --duration 30"),
+        ("opensnoop -x -d 10", "opensnoop --failed --duration 10"),
+        ("opensnoop -p 7 -t 8 10", "opensnoop --pid 7 --tid 8 --duration 10"),
+        ("exitsnoop -x", "exitsnoop --failed"),
+        ("execsnoop 5", "execsnoop --duration 5"),
+        ("tcplife -p 7", "tcplife --pid 7"),
+        ("wakeuptime -f -m 100 3", "wakeuptime --folded --threshold 100 --duration 3"),
+        ("offwaketime -K -m 5ms", "offwaketime --kernel-only --threshold 5000"),
+        ("syscalls -i 2 -d 10", "syscalls --interval 2 --duration 10"),
+    ],
+)
+def test_habits_of_other_tools_work(line: str, same: str) -> None:
+    """bcc's letters, its arguments, and the flags of 2016, beside our names for them."""
+    assert parsed(line) == parsed(same)
+
+
+CATEGORY = """\
+table: t
+columns: [{name: n, type: count}]
+probe:
+  engine: bpftrace
+  script: 'BEGIN { @n = count(); }'
+  options:
+    mode: {type: label, default: a, define: MODE, choices: {a: 0, b: 1}}
+    size: {type: count, default: 1, define: SIZE}
+  also: ALSO
+  collect: {map: n, columns: {n: value}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("also", "said"),
+    [
+        ("{p: size}", "probe.also.p: is a flag of this probe already: choose another letter"),
+        ("{pid: size}", "probe.also.pid: is a flag of this probe already: choose another name"),
+        ("{mode: size}", "probe.also.mode: is a flag of this probe already"),
+        ("{s: sise}", "there is no option 'sise'. Did you mean 'size'?"),
+        ("{s: folded}", "there is no option 'folded'."),
+        ("{s: {mode: c}}", "probe.also.s.mode: 'c' is not one of the choices a, b"),
+        ("{s: {mode: {1: c}}}", "'c' is not one of the choices a, b"),
+        ("{s: {size: many}}", "'many' is not of type count"),
+        ("{S-s: size}", "probe.also"),
+        ("{s: {}}", "probe.also.s"),
+        ("{s: 5}", "probe.also.s"),
+        ("[s]", "probe.also"),
+    ],
+)
+def test_a_flag_that_stands_for_nothing_is_refused(tmp_path: Path, also: str, said: str) -> None:
+    """In the category's file, with its place."""
+    file = tmp_path / "t.yaml"
+    file.write_text(CATEGORY.replace("ALSO", also))
+    with pytest.raises(DeclarationError) as raised:
+        load_catalog([tmp_path])
+    assert str(raised.value).startswith(f"{file}:9: ")
+    assert said in str(raised.value)
