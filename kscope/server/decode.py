@@ -15,7 +15,6 @@ import msgspec
 
 from kscope.declare.columns import Storage
 from kscope.declare.model import TIME
-from kscope.errors import UNKNOWN_NAME
 from kscope.generate.jsonschema import body_schema
 from kscope.server.arrays import Listed, Table
 from kscope.server.explain import (
@@ -67,8 +66,6 @@ _WHOLE = 256 * 1024
 # Texts that look like the ends of rows: guesses do not pay.
 _WRONG_GUESSES = 3
 _CHUNK = 20_000
-
-    type = UNKNOWN_NAME
 
 
 @dataclass(frozen=True)

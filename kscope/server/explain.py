@@ -10,6 +10,7 @@ import jsonschema_rs
 import msgspec
 
 from kscope.declare.model import TIME
+from kscope.errors import UNKNOWN_NAME
 from kscope.generate.jsonschema import column_schema, row_schema
 from kscope.server.problems import Fault, HttpProblem
 from kscope.server.typed import WHOLE, WrongValue, encoded
@@ -28,6 +29,8 @@ _LONGEST_REASON = 200
 
 class UnknownName(HttpProblem):
     """The body names a table or a column that the catalog does not have, perhaps not yet."""
+
+    type = UNKNOWN_NAME
 
 
 @dataclass
