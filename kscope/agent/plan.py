@@ -9,7 +9,8 @@ from kscope.agent.engines.base import Target
 from kscope.agent.recording import Recording, bundled, read_recording
 from kscope.agent.runner import Plan
 from kscope.declare.options import option_value
-from kscope.errors import KscopeError
+from kscope.declare.shape import suggestion
+from kscope.errors import KscopeError, UsageError
 from kscope.files import MAX_PROGRAM, UnreadableError, read_text
 
 if TYPE_CHECKING:
@@ -35,9 +36,11 @@ class Wishes:
 def probe_category(catalog: Catalog, name: str) -> Category:
     category = catalog.get(name)
     if category is None or category.probe is None:
-        names = ", ".join(c.table for c in catalog if c.probe) or "none"
+        probes = [c.table for c in catalog if c.probe]
         what = "has no probe" if category else "is not a category"
-        raise KscopeError(f"'{name}' {what}; categories with a probe: {names}")
+        near = suggestion(name, probes) if category is None else ""
+        names = near or f" Those with a probe: {', '.join(probes) or 'none'}."
+        raise UsageError(f"'{name}' {what}.{names}")
     return category
 
 

@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from kscope import __version__
+from kscope.cli.groups import SuggestingGroup
 from kscope.cli.output import guard_output
 from kscope.errors import KscopeError
 
+_INTERRUPTED = 130
 # Commands load when they are called: an agent must not pay for the server's imports.
 COMMANDS = {
     "agent": "kscope.cli.agent:agent",
@@ -24,11 +26,12 @@ COMMANDS = {
     "restore": "kscope.cli.backup:restore",
     "retention": "kscope.cli.retention:retention",
     "serve": "kscope.cli.serve:serve",
+    "spool": "kscope.cli.spool:spool",
     "token": "kscope.cli.token:token",
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(SuggestingGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return sorted(COMMANDS)
 
@@ -47,13 +50,22 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line; a KscopeError becomes its text on stderr and its exit code."""
+    """Run the command line; an error becomes its text on stderr and its exit code."""
     guard_output()
     try:
         try:
-            return cli.main(args=arguments, prog_name="kscope")
+            code = cli.main(args=arguments, prog_name="kscope", standalone_mode=False)
         finally:
             sys.stdout.flush()
     except KscopeError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:  # standard error is closed: nobody can be told
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -14,7 +14,8 @@ from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
 from kscope.declare.columns import Storage
-from kscope.errors import KscopeError
+from kscope.declare.shape import suggestion
+from kscope.errors import KscopeError, UsageError
 from kscope.readers.recording import FORMATS, STDIN, Recording
 from kscope.readers.sender import Sender
 
@@ -83,7 +84,10 @@ def import_(  # noqa: PLR0913 - one per option
     category = catalog.get(table)
     if category is None:
         names = ", ".join(each.table for each in catalog)
-        raise KscopeError(f"there is no table '{table}'; there are {names}")
+        raise UsageError(
+            f"there is no table '{table}'; there are {names}."
+            f"{suggestion(table, [each.table for each in catalog])}"
+        )
     token = read_token(token_file or settings.agent.token_file)
     endpoint = Endpoint(server or settings.agent.server, token)
     constant = _fixed(category, fixed)
@@ -104,7 +108,7 @@ def import_(  # noqa: PLR0913 - one per option
 def _form(file: str) -> str:
     ending = Path(file.removesuffix(".gz")).suffix
     if ending not in _ENDINGS:
-        raise KscopeError(f"{file}: say what it is with --format {'|'.join(FORMATS)}")
+        raise UsageError(f"{file}: say what it is with --format {'|'.join(FORMATS)}")
     return _ENDINGS[ending]
 
 
@@ -138,7 +142,7 @@ def _fixed(category: Category, given: Iterable[str]) -> dict[str, Any]:
         column = category.column(name)
         if not equals or column is None:
             names = ", ".join(one.name for one in category.columns)
-            raise KscopeError(f"--set {each}: must be COLUMN=VALUE, with one of {names}")
+            raise UsageError(f"--set {each}: must be COLUMN=VALUE, with one of {names}")
         fixed[name] = _typed(each, column.type.storage, text)
     return fixed
 
@@ -150,7 +154,7 @@ def _typed(option: str, storage: Storage, text: str) -> Any:
         if storage is Storage.REAL:
             return float(text)
     except ValueError:
-        raise KscopeError(f"--set {option}: '{text}' is not a number") from None
+        raise UsageError(f"--set {option}: '{text}' is not a number") from None
     if storage is Storage.BOOLEAN and text not in ("true", "false"):
-        raise KscopeError(f"--set {option}: '{text}' is neither true nor false")
+        raise UsageError(f"--set {option}: '{text}' is neither true nor false")
     return text == "true" if storage is Storage.BOOLEAN else text

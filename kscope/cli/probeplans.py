@@ -20,7 +20,7 @@ from kscope.cli.running import Parts
 from kscope.client.endpoint import read_token
 from kscope.config import DEFAULT_FILE, ProbeSettings, Settings, check_probes, chosen_settings
 from kscope.declare.catalog import BUILTIN, read_catalog
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,7 +131,7 @@ def _bound(settings: Settings, flags: Mapping[str, Any], probe: ProbeSettings | 
 def _target(flags: Mapping[str, Any]) -> Target:
     for kind, number in (("process", flags["pid"]), ("thread", flags["tid"])):
         if number and not Path(f"/proc/{number}").exists():
-            raise KscopeError(f"there is no {kind} {number}")
+            raise UsageError(f"there is no {kind} {number}")
     return Target(flags["pid"] or 0, flags["tid"] or 0, flags["children"], flags["cgroup"])
 
 

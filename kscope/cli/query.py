@@ -15,7 +15,7 @@ from kscope.cli.categories import good_catalog
 from kscope.cli.source import Direct, Server
 from kscope.client.endpoint import read_token
 from kscope.config import Settings, SQLite, load_settings
-from kscope.errors import KscopeError
+from kscope.errors import UsageError
 from kscope.query import terminal
 from kscope.query.export.formats import STACKS, TABLES
 from kscope.query.export.tables import table as as_table
@@ -124,7 +124,7 @@ def _drawn(answer: object, form: str, width: int | None, color: bool | None) -> 
 def _check(question: Question, form: str, request: Sequence[tuple[str, str]]) -> None:
     for name in question.in_path:
         if name not in dict(request):
-            raise KscopeError(f"{question.name} needs {name}=..., such as {name}=hostname")
+            raise UsageError(f"{question.name} needs {name}=..., such as {name}=hostname")
     allowed = (
         ("flame", "table", "json", *STACKS)
         if question.answer is Flamegraph
@@ -135,13 +135,13 @@ def _check(question: Question, form: str, request: Sequence[tuple[str, str]]) ->
         )
     )
     if form not in allowed:
-        raise KscopeError(f"--format {form}: {question.name} has {', '.join(allowed)}")
+        raise UsageError(f"--format {form}: {question.name} has {', '.join(allowed)}")
 
 
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise KscopeError(f"'{text}' is not NAME=VALUE, such as process=mysqld")
+        raise UsageError(f"'{text}' is not NAME=VALUE, such as process=mysqld")
     return name, value
 
 
@@ -149,7 +149,7 @@ def _source(
     server: str | None, token_file: Path | None, sqlite: Path | None, config: Path | None
 ) -> Server | Direct:
     if server and (sqlite or config):
-        raise KscopeError("ask either a --server or a database (--sqlite, --config)")
+        raise UsageError("ask either a --server or a database (--sqlite, --config)")
     if not sqlite and not config:
         return Server(server or DEFAULT_SERVER, read_token(token_file))
     settings = load_settings(config) if config else Settings()

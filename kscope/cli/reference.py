@@ -35,13 +35,19 @@ def _commands(group: click.Group, example: Category) -> Iterator[str]:
         "# Commands",
         "",
         "Exit codes: 0 done; 1 it could not be done, and the last line says why; 2 a category",
-        "file, a configuration or an option is wrong. `--help` shows the same of each command.",
+        "file, a configuration, a command or an option is wrong; 130 interrupted by Ctrl-C, which",
+        "is the usual end of `kscope agent` and `kscope serve` and gives 0 there. `--help` shows",
+        "the same of each command.",
     )
     context = click.Context(group, info_name="kscope")
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
         yield from _command(f"kscope {name}", command)
+        if name == "spool":
+            assert isinstance(command, click.Group)
+            for each, inner in command.commands.items():
+                yield from _command(f"kscope spool {each}", inner)
         if name == "agent":
             # Imported late, as the command itself is.
             from kscope.cli.agent import probe_command  # noqa: PLC0415
@@ -54,7 +60,7 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     options = [p for p in command.params if isinstance(p, click.Option)]
     usage = " ".join([name, "[OPTION]...", *map(_argument, arguments)])
     if isinstance(command, click.Group):
-        usage += " [PROBE]"
+        usage += " COMMAND" if command.commands else " [PROBE]"
     yield from ("", f"## `{name}`", "", f"    {usage}", "", *_prose(command.help or ""))
     yield ""
     yield from table(("option", "takes", "what it does", "default"), map(_row, options))

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from kscope.declare.columns import Role
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, UsageError
 from kscope.query.questions import BASE
 from kscope.query.scope import category_of
 from kscope.store.allowance import allow
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _PIECE = 1 << 16
 _STACK = ({"role": Role.STACK},)
 _PATIENCE = 60
+# The question is wrong, or the table is not there.
+_ASKED_WRONG = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,14 @@ class Server:
         try:
             asked = urllib.request.Request(address, headers=headers)  # noqa: S310 - checked below
             if asked.type not in ("http", "https"):
-                raise KscopeError(f"--server {self.url}: must begin with http:// or https://")
+                raise UsageError(f"--server {self.url}: must begin with http:// or https://")
             return cast(
                 "http.client.HTTPResponse",
                 urllib.request.urlopen(asked, timeout=_PATIENCE),  # noqa: S310
             )
         except urllib.error.HTTPError as error:
-            raise KscopeError(self._detail(error)) from None
+            kind = UsageError if error.code in _ASKED_WRONG else KscopeError
+            raise kind(self._detail(error)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise KscopeError(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kscope import __version__
 from kscope.client.answers import INGEST_PATH, Answer, Outcome, Reply, clock_ahead, judge, shown
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, UsageError
 from kscope.files import UnreadableError, read_secret
 
 if TYPE_CHECKING:
@@ -160,9 +160,9 @@ class Address:
             parts = urllib.parse.urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
         except ValueError as error:
-            raise KscopeError(f"'{shown(text)}': {error}") from None
+            raise UsageError(f"'{shown(text)}': {error}") from None
         if fault := _address_fault(url, parts):
-            raise KscopeError(f"'{shown(text)}': {fault}; write it as http://host:8081")
+            raise UsageError(f"'{shown(text)}': {fault}; write it as http://host:8081")
         path = parts.path.rstrip("/").removesuffix(INGEST_PATH)
         return cls(parts.scheme, parts.hostname or "", port, path)
 

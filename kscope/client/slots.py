@@ -19,7 +19,7 @@ def claim(root: Path, server: str) -> tuple[Path, int]:
 
     Agents that run side by side get a folder each.
     """
-    folder = root / re.sub(r"[^A-Za-z0-9.]+", "_", server.partition("://")[2] or server)
+    folder = root / folder_of(server)
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.mkdir(exist_ok=True, mode=0o700)
@@ -50,12 +50,23 @@ def _unlocked(folder: Path, mine: Path | None = None) -> Iterator[Path]:
                 os.close(taken[1])
 
 
+def folder_of(server: str) -> str:
+    """Return the name of the folder for batches to a server's address."""
+    return re.sub(r"[^A-Za-z0-9.]+", "_", server.partition("://")[2] or server)
+
+
 def _lock(folder: Path) -> tuple[Path, int] | None:
     folder.mkdir(exist_ok=True, mode=0o700)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    held = lock(folder)
+    return None if held is None else (folder, held)
+
+
+def lock(folder: Path) -> int | None:
+    """Return the open lock of an agent's folder, or None if an agent holds it."""
+    held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        os.close(lock)
+        os.close(held)
         return None
-    return folder, lock
+    return held

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -152,14 +154,14 @@ def test_names_cannot_steer_the_terminal(world: World, file: Path) -> None:
     ("arguments", "code", "said"),
     [
         (("proces=x",), 2, "Did you mean 'process'?"),
-        (("process",), 1, "not NAME=VALUE"),
-        (("-q", "top", "--format", "svg"), 1, "top has table, json, csv, ndjson"),
-        (("--server", "http://x", "--sqlite", "y"), 1, "either a --server or a database"),
-        (("--server", "ftp://x"), 1, "http:// or https://"),
+        (("process",), 2, "not NAME=VALUE"),
+        (("-q", "top", "--format", "svg"), 2, "top has table, json, csv, ndjson"),
+        (("--server", "http://x", "--sqlite", "y"), 2, "either a --server or a database"),
+        (("--server", "ftp://x"), 2, "http:// or https://"),
         (("--server", "http://127.0.0.1:9"), 1, "is `kscope serve` running there?"),
         (("--sqlite", "no/such.db"), 1, "there is no such database"),
-        (("-q", "values"), 1, "values needs column=..."),
-        (("-q", "values", "--server", "http://127.0.0.1:9"), 1, "values needs column=..."),
+        (("-q", "values"), 2, "values needs column=..."),
+        (("-q", "values", "--server", "http://127.0.0.1:9"), 2, "values needs column=..."),
         (("--token-file", "/bin/true"), 1, "/bin/true: holds no token"),
     ],
 )
@@ -194,6 +196,56 @@ def test_a_server_is_asked_the_same_questions(server: str) -> None:
         "web-001",
         "3",
     ]
-    assert "Did you mean 'process'?" in ask(*options, "proces=x", code=1)
+    assert "Did you mean 'process'?" in ask(*options, "proces=x", code=2)
     assert ask("tcplife", "--server", server, *DAY).split()[:2] == ["time", "hostname"]
-    assert "unknown table 'nosuch'" in ask("nosuch", "--server", server, code=1)
+    assert "unknown table 'nosuch'" in ask("nosuch", "--server", server, code=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("agnt",), 2, "there is no command 'agnt'. Did you mean 'agent'?"),
+        (("agent", "offcputim"), 2, "'offcputim' is not a category. Did you mean 'offcputime'?"),
+        (("agent", "marker"), 2, "'marker' has no probe. Those with a probe: biolatency"),
+        (("agent", "offcputime", "--pdi", "3"), 2, "--pid"),
+        (("agent", "offcputime", "--pid", "999999999"), 2, "there is no process 999999999"),
+        (("agent", "--server", "ftp://x"), 2, "is not the address of a server"),
+        (("spool", "lst"), 2, "Did you mean 'list'?"),
+        (("serve", "--read", "::1:8080"), 2, "write [::1]:8080"),
+        (("serve", "--mysql", "db:x"), 2, "--mysql: 'db:x' is not an address"),
+        (("serve", "--mysql", "db:3307", "--dbport", "3308"), 2, "leave one out"),
+        (("serve", "--dbuser", "x"), 2, "require --mysql HOST"),
+        (("import", "offcputim", "x.folded"), 2, "Did you mean 'offcputime'?"),
+        (("import", "offcputime", "x.bin"), 2, "say what it is with --format"),
+        (("generate", "--check", "--prune"), 2, "--check writes nothing"),
+        (("--help",), 0, ""),
+        (("--version",), 0, ""),
+    ],
+)
+def test_each_command_has_the_documented_exit_code(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    """2 for a mistake in a name, an option or an argument, with what may be meant."""
+    run = subprocess.run(
+        kscope(*arguments), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (run.returncode, "Traceback" in run.stderr) == (code, False), run.stderr
+    assert said in " ".join(run.stderr.split())
+
+
+def test_ctrl_c_has_a_code_of_its_own(tmp_path: Path) -> None:
+    """130, as a shell has it, and no traceback."""
+    (tmp_path / "in").mkdir()
+    os.mkfifo(tmp_path / "a.folded")
+    process = subprocess.Popen(
+        kscope("import", "offcputime", "a.folded", "--server", "127.0.0.1:9"),
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with (tmp_path / "a.folded").open("w"):  # it reads now
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        said = process.stderr.read()
+    assert process.wait(30) == 130
+    assert said.strip() == "interrupted"

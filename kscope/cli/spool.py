@@ -1,0 +1,159 @@
+"""`kscope spool`: the batches that an agent or a Logger keeps, listed, sent again, dropped."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kscope.agent.agent import spool_folder
+from kscope.cli.groups import SuggestingGroup
+from kscope.client.answers import shown
+from kscope.client.endpoint import Endpoint, read_token
+from kscope.client.kept import Kept, kept
+from kscope.client.slots import folder_of
+from kscope.client.spool import explain
+from kscope.config import chosen_settings
+from kscope.errors import KscopeError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from kscope.config import AgentSettings
+
+
+def _folder(command: Callable[..., None]) -> Callable[..., None]:
+    config = click.option("--config", type=click.Path(path_type=Path, exists=True),
+                          help="[./kernelscope.yaml if there]")  # fmt: skip
+    spool = click.option("--spool", type=click.Path(path_type=Path),
+                         help="[the configuration's, or the agents' own folder]")  # fmt: skip
+    return config(spool(command))
+
+
+@click.group(cls=SuggestingGroup)
+def spool() -> None:
+    """List, send or drop the rows that wait for a server, or that one refused.
+
+    An agent on the same folder may run: it sends what waits itself, so that send and drop leave
+    that alone, and say so. What is set aside they take.
+    """
+
+
+@spool.command(name="list")
+@_folder
+def list_(config: Path | None, spool: Path | None) -> None:
+    """Print each batch: its name, time, host, table, rows, bytes, and why it is set aside."""
+    batches = rows = size = 0
+    for each in kept(_root(spool, chosen_settings(config).agent)):
+        click.echo(_line(each))
+        batches, rows, size = batches + 1, rows + each.entry.rows, size + each.entry.size
+    click.echo(f"{batches} batches, {rows} rows, {size} bytes")
+
+
+@spool.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@_folder
+@click.option("--server", metavar="URL", help="[the configuration's, or http://127.0.0.1:8081]")
+@click.option("--token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--all", "every", is_flag=True, help="Also those that are kept for other servers.")
+def send(names: tuple[str, ...], every: bool, **options: Any) -> None:  # noqa: FBT001
+    """Send batches, by their names or all that are kept for the server; it stores none twice.
+
+    Exit code 1 if the server does not have all of them afterwards.
+    """
+    settings = chosen_settings(options["config"]).agent
+    endpoint = Endpoint(
+        options["server"] or settings.server,
+        read_token(options["token_file"] or settings.token_file),
+        settings.timeout,
+    )
+    root, mine = _root(options["spool"], settings), folder_of(endpoint.url)
+    sent = failed = rows = 0
+    with closing(endpoint):
+        for each in _chosen(root, names, every=every or bool(names)):
+            if not names and not every and each.server != mine:
+                continue
+            stored = _sent(each, endpoint)
+            sent, failed = sent + stored, failed + (not stored)
+            rows += each.entry.rows if stored else 0
+    click.echo(f"{sent} batches with {rows} rows are stored")
+    if failed:
+        raise KscopeError(f"{failed} batches were not stored, and are kept")
+
+
+@spool.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@_folder
+@click.option("--all", "every", is_flag=True, help="Drop every batch.")
+def drop(names: tuple[str, ...], every: bool, config: Path | None, spool: Path | None) -> None:  # noqa: FBT001
+    """Delete batches by their names, as `kscope spool list` prints them, or all with --all.
+
+    Each is printed. Their rows are lost.
+    """
+    if bool(names) == every:
+        raise click.UsageError("name the batches to drop, or say --all")
+    locked = 0
+    for each in _chosen(_root(spool, chosen_settings(config).agent), names, every=every):
+        if each.locked:
+            locked += 1
+            click.echo(f"{each.name}: kept; an agent runs on it, stop it first", err=True)
+        else:
+            each.remove()
+            click.echo(f"dropped {_line(each)}")
+    if locked:
+        raise KscopeError(f"{locked} batches were not dropped: an agent runs on their folder")
+
+
+def _chosen(root: Path, names: Sequence[str], *, every: bool) -> Iterator[Kept]:
+    """Yield the batches of these names, or all; UsageError before any if a name is none."""
+    wanted = dict.fromkeys(names)
+    if wanted:
+        there = {each.name for each in kept(root)}
+        if wrong := [name for name in wanted if name not in there]:
+            raise UsageError(f"{shown(wrong[0])}: there is no such batch in {root}; "
+                             "`kscope spool list` prints the names")  # fmt: skip
+    for each in kept(root):
+        if each.name in wanted or (every and not wanted) or not wanted:
+            yield each
+
+
+def _sent(each: Kept, endpoint: Endpoint) -> bool:
+    """Return whether the server has it now; a refusal is noted beside it."""
+    if each.locked:
+        click.echo(f"{each.name}: an agent runs on it, and sends it itself", err=True)
+        return False
+    try:
+        batch = each.entry.batch()
+    except OSError as error:
+        click.echo(f"{each.name}: cannot be read: {error.strerror}", err=True)
+        return False
+    answer = endpoint.post(batch.body, batch.encoding, batch.key, {batch.table: batch.rows})
+    if answer.stored:
+        each.remove()
+        return True
+    if not answer.status:
+        raise KscopeError(f"{answer.text}; all that is not stored is kept")
+    if each.aside:
+        explain(each.entry.path, batch.rows, answer.status, answer.text)
+    click.echo(f"{each.name}: {answer.text}", err=True)
+    return False
+
+
+def _root(given: Path | None, settings: AgentSettings) -> Path:
+    root = given or settings.spool or spool_folder()
+    if not root.is_dir():
+        raise KscopeError(f"{root}: there is no spool; --spool names its folder")
+    return root
+
+
+def _line(each: Kept) -> str:
+    host, time = each.envelope()
+    if each.aside:
+        state = f"set aside: {each.reason() or 'the reason is not known'}"
+    else:
+        state = "waits, an agent sends it" if each.busy else "waits"
+    entry = each.entry
+    told = f"{time or '-'}  {host or '-'}  {entry.table}  {entry.rows} rows  {entry.size} bytes"
+    return f"{each.name}  {shown(told)}  {shown(state)}"
