@@ -100,8 +100,9 @@ def drop(names: tuple[str, ...], every: bool, config: Path | None, spool: Path |
             locked += 1
             click.echo(f"{each.name}: kept; an agent runs on it, stop it first", err=True)
         else:
+            line = _line(each)
             each.remove()
-            click.echo(f"dropped {_line(each)}")
+            click.echo(f"dropped {line}")
     if locked:
         raise KscopeError(f"{locked} batches were not dropped: an agent runs on their folder")
 
