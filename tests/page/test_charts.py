@@ -15,7 +15,7 @@ from tests.serving import serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, Route
 
     from tests.serving import Serving
 
@@ -246,3 +246,78 @@ def test_dates_do_not_touch(fleet: Serving, browser: Browser, *, width: int, zon
         dates = [text for text in texts if ":" not in text]
         assert len(set(dates)) == len(dates), (back, texts)
     context.close()
+
+
+def test_a_chart_tells_what_is_under_the_pointer(made_up: tuple[Serving, str], page: Page) -> None:
+    """Each number in its own unit: a size is no count of events."""
+    server, address = made_up
+    page.goto(f"{server.read}/?table=handoff&view=charts{address}")
+    figure = page.locator("figure").filter(has_text="Most Time slept")
+    canvas = figure.locator("canvas")
+    expect(canvas).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    tip = page.locator("body > .tip")
+    for share in (0.4, 0.5, 0.6):
+        canvas.hover(position={"x": 200, "y": 200 * share})
+        if tip.is_visible():
+            break
+    expect(tip).to_have_text("reader295 ms")
+
+
+def test_the_rest_of_many_groups_is_no_frame(made_up: tuple[Serving, str], page: Page) -> None:
+    """What an answer sums as `other` has its own colour and words, and no filter."""
+    server, address = made_up
+
+    def with_rest(route: Route) -> None:
+        answer = route.fetch().json()
+        answer["name"].append(len(answer["names"]))
+        answer["names"].append("other")
+        answer["level"].append(1)
+        for key in ("value", "self"):
+            answer[key].append(5_000)
+        answer["value"][0] += 5_000
+        answer["total"] += 5_000
+        answer["count"].append(1)
+        answer["count"][0] += 1
+        route.fulfill(json=answer | {"rest": 5_000})
+
+    page.route(re.compile("/api/v1/flamegraph/"), with_rest)
+    page.goto(f"{server.read}/?table=handoff{address}&search=other")
+    frames = page.get_by_role("table", name="Frames")
+    expect(frames).to_contain_text("[other groups]")
+    expect(page.locator(".graph .legend")).to_contain_text("many together")
+    frames.get_by_text("[other groups]").click(button="right")
+    expect(page.get_by_role("menu")).to_have_count(0)
+    page.get_by_role("button", name="Next match").click()
+    graph = page.get_by_role("application", name="Flame graph")
+    expect(page.locator(".flame [aria-live]")).to_contain_text("the sum of all groups")
+    graph.press("m")
+    items = page.get_by_role("menuitem").all_inner_texts()
+    assert items == ["Zoom in here", "Copy stack"]
+
+
+def test_stacks_over_the_limit_are_marked(made_up: tuple[Serving, str], page: Page) -> None:
+    """The banner says how many on which hosts; the frame says what it stands for."""
+    server, _ = made_up
+    reason = "of rows are under [over the stack limit]: the host had too many new stacks"
+    lacks = [
+        {"host": f"web-{k}", "column": "row_count", "share": 0.5 / k, "count": 1000 // k}
+        | {"reason": reason}
+        for k in range(1, 7)
+    ]
+    body = {"table": "handoff", "agents": 6, "lacks": lacks}
+    page.route(re.compile("/api/v1/quality/"), lambda route: route.fulfill(json=body))
+    rows = [ROW | {"sleeper_stack": "[over the stack limit]"}]
+    end, other = past(5)
+    minutely(server, end, "handoff", rows)
+    page.goto(f"{server.read}/?table=handoff{other}")
+    banner = page.locator(".notices")
+    expect(banner).to_contain_text(f"On web-1: 50.0 % (1,000) {reason}.")
+    expect(banner).to_contain_text("Also on web-2 (25.0 %, 500), web-3 (16.7 %, 333)")
+    expect(banner).to_contain_text("and on 2 more.")
+    expect(page.locator(".graph .legend")).to_contain_text("many together")
+    graph = page.get_by_role("application", name="Flame graph")
+    graph.press("ArrowDown")
+    graph.press("ArrowDown")
+    expect(page.locator(".flame [aria-live]")).to_contain_text("the host's limit for the hour")
+    expect(page.locator(".notices")).not_to_contain_text("frames without a name")

@@ -15,9 +15,11 @@ import {
 } from "./flame/colors";
 import { describe } from "./flame/describe";
 import type { Picture } from "./flame/export";
+import { OTHERS } from "./flame/frames";
 import { FlameGraph } from "./flame/graph";
 import { NameTable } from "./flame/names";
 import { label } from "./flame/paint";
+import { hasRest } from "./flame/rest";
 import { collapsed, focused, inverted } from "./flame/transform";
 import { drawnBy, exactPath, findPath, pathOf, total, wholes, type Tree } from "./flame/tree";
 import { fileItems, pictureItems } from "./flamefile";
@@ -95,7 +97,10 @@ export class FlameView {
     this.table = new NameTable({
       order: (order) => store.set({ order }, "replace"),
       pick: (frame) => store.set({ frame: store.state.frame === frame ? "" : frame }, "replace"),
-      menu: (frame, x, y) => menu(x, y, this.nameItems(frame), short(label(frame))),
+      menu: (frame, x, y) => {
+        const items = this.nameItems(frame);
+        if (items.length) menu(x, y, items, short(label(frame)));
+      },
       marked: (frame) => frame === this.marked(),
     });
     this.switches = new Switches(context, (opener) => this.openExport(opener));
@@ -212,10 +217,13 @@ export class FlameView {
 
   private drawLegend(searched: boolean): void {
     const { color, diffColor } = this.context.store.state;
-    const wanted = [!!this.source!.scale, color, diffColor, searched].join(" ");
+    const rest = this.drawn !== null && hasRest(this.drawn.tree);
+    const wanted = [!!this.source!.scale, color, diffColor, searched, rest].join(" ");
     if (wanted === this.legended) return;
     this.legended = wanted;
-    const items = this.source!.scale ? diffLegend(diffColor, searched) : legend(color, searched);
+    const items = this.source!.scale
+      ? diffLegend(diffColor, searched)
+      : legend(color, searched, rest);
     replace(this.legend, ...items);
   }
 
@@ -373,7 +381,7 @@ export class FlameView {
     const zoom = { text: "Zoom in here", run: () => this.graphs[0].zoomTo(node) };
     const stack = pathOf(tree, node).join(";");
     const copy = { text: "Copy stack", run: () => void copyText(stack) };
-    const items = node > 0 ? this.nodeItems(node, name) : [];
+    const items = node > 0 && name !== OTHERS ? this.nodeItems(node, name) : [];
     menu(x, y, [zoom, ...items, copy], short(label(name)));
   }
 
@@ -388,6 +396,7 @@ export class FlameView {
 
   private nameItems(name: string): MenuItem[] {
     const { store } = this.context;
+    if (name === OTHERS) return [];
     const stack = stackColumn(this.context);
     return [
       {

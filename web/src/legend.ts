@@ -28,14 +28,21 @@ export function diffLegend(colors: DiffColors, searched: boolean): HTMLElement[]
   ];
 }
 
-export function legend(by: string, searched: boolean): HTMLElement[] {
+/** `rest` if there are frames that stand for many stacks. */
+export function legend(by: string, searched: boolean, rest: boolean): HTMLElement[] {
   if (by === "value") {
     return [ramp(valuePalette(), "self: none", "the most"), ...matching(searched)];
   }
   if (by === "name") {
     return [h("span", {}, "a shade for each name, without a meaning"), ...matching(searched)];
   }
-  const kinds: Kind[] = ["user", "library", "kernel", "unknown"];
+  const kinds: Kind[] = [
+    "user",
+    "library",
+    "kernel",
+    "unknown",
+    ...(rest ? (["rest"] as const) : []),
+  ];
   const swatches = kinds.map((kind) => swatch(kindColor(kind), KIND_TEXT[kind]));
   return [...swatches, ...matching(searched)];
 }

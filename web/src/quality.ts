@@ -2,7 +2,7 @@
 
 import { get, url } from "./api";
 import { question, type Context } from "./context";
-import { percent } from "./format";
+import { exact, percent } from "./format";
 import type { Notices } from "./notices";
 import type { Notice } from "./types";
 
@@ -14,6 +14,9 @@ interface Lack {
   reason: string;
 }
 
+/** The category in which agents report what they lost. */
+const AGENT = "agent";
+
 export class Quality {
   private asked = "";
 
@@ -21,6 +24,12 @@ export class Quality {
     private readonly context: Context,
     private readonly notices: Notices,
   ) {}
+
+  /** Lost things are counted; a time that is missing is not said in microseconds. */
+  private readonly counts = (column: string): boolean => {
+    const agent = this.context.categories.find(({ table }) => table === AGENT);
+    return agent?.columns.find(({ name }) => name === column)?.type === "count";
+  };
 
   update(): void {
     const path = `/api/v1/quality/${this.context.store.state.table}`;
@@ -34,7 +43,7 @@ export class Quality {
   private async ask(path: string, query: [string, string][], asked: string): Promise<void> {
     try {
       const { lacks } = await get<{ lacks: Lack[] }>(path, query);
-      if (asked === this.asked) this.notices.say("quality", lackNotices(lacks));
+      if (asked === this.asked) this.notices.say("quality", lackNotices(lacks, this.counts));
     } catch {
       // The graph is shown without: what failed here fails there too, and is told there.
       this.asked = "";
@@ -42,8 +51,10 @@ export class Quality {
   }
 }
 
-/** One line a reason: the host that it is worst on, and how many more. */
-export function lackNotices(lacks: Lack[]): Notice[] {
+const NAMED = 3;
+
+/** One line a reason: the host that it is worst on, the next ones, and how many more. */
+export function lackNotices(lacks: Lack[], counts: (column: string) => boolean): Notice[] {
   const byReason = new Map<string, Lack[]>();
   for (const lack of lacks) {
     const known = byReason.get(lack.reason);
@@ -52,11 +63,18 @@ export function lackNotices(lacks: Lack[]): Notice[] {
   }
   return [...byReason.values()].map((found) => {
     const [worst, ...others] = found as [Lack, ...Lack[]];
-    const more =
-      others.length === 0
-        ? ""
-        : ` and, less, on ${others.length} other host${others.length > 1 ? "s" : ""}`;
-    const text = `On ${worst.host}${more}: ${percent(worst.share, 1)} ${worst.reason}.`;
+    const size = ({ share, count, column }: Lack) =>
+      counts(column) ? [percent(share, 1), exact(count)] : [percent(share, 1)];
+    const [share, count] = size(worst);
+    const words = count ? `${share} (${count})` : share;
+    const text = `On ${worst.host}: ${words} ${worst.reason}.${also(others, size)}`;
     return { level: "warning", text };
   });
+}
+
+function also(others: Lack[], size: (lack: Lack) => string[]): string {
+  if (!others.length) return "";
+  const named = others.slice(0, NAMED).map((one) => `${one.host} (${size(one).join(", ")})`);
+  const more = others.length - named.length;
+  return ` Also on ${named.join(", ")}${more ? ` and on ${exact(more)} more` : ""}.`;
 }

@@ -6,9 +6,11 @@ import { Cover } from "./cover";
 import { button, h, replace } from "./dom";
 import { colorByKind, type Coloring } from "./flame/colors";
 import { describe } from "./flame/describe";
+import { OTHERS } from "./flame/frames";
 import { FlameGraph } from "./flame/graph";
 import { NameTable } from "./flame/names";
 import { label } from "./flame/paint";
+import { hasRest } from "./flame/rest";
 import { sandwich } from "./flame/transform";
 import { findPath, pathOf, total, wholes, type Tree } from "./flame/tree";
 import { HAS, LACKS, withFilter } from "./filters";
@@ -132,7 +134,7 @@ export class SandwichView implements Part {
       if (trees) this.found[side].find(trees[side], state.search);
     }
     this.tell();
-    replace(this.legend, ...legend("kind", !!hits));
+    replace(this.legend, ...legend("kind", !!hits, hasRest(source.tree)));
     this.table.show(state.order, hits, `${source.of} ${state.search}`);
     if (state.frame && state.frame !== this.revealed) this.table.reveal(state.frame);
     this.revealed = state.frame;
@@ -206,7 +208,7 @@ export class SandwichView implements Part {
       { text: "Leave out the rows with it", run: () => this.filter(LACKS, frame) },
       { text: "Copy name", run: () => void copyText(label(frame)) },
     ];
-    menu(x, y, items, short(label(frame)));
+    menu(x, y, frame === OTHERS ? items.slice(0, 1) : items, short(label(frame)));
   }
 
   private filter(op: string, value: string): void {

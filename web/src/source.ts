@@ -3,6 +3,7 @@
 import type { Query } from "./api";
 import { flameChart, question, stackColumn, valueColumn, type Context } from "./context";
 import type { Source } from "./flameview";
+import { OTHERS } from "./flame/frames";
 import { groupsApart, makeTree, selfOf, type Tree } from "./flame/tree";
 import type { FlameAnswer } from "./types";
 
@@ -46,7 +47,18 @@ export function flameSource(answer: FlameAnswer, groups: number, of: string): So
   return { of, tree, unit: answer.unit, groups, groupNames, scale: null, sideNames: null };
 }
 
+/** The node of the groups that are not shown; -1 without one. */
+function othersIn({ names, name, level, value, rest }: FlameAnswer): number {
+  if (!rest) return -1;
+  return name.findIndex((id, i) => level[i] === 1 && value[i] === rest && names[id] === "other");
+}
+
 export function flameTree(answer: FlameAnswer): Tree {
+  const others = othersIn(answer);
+  if (others >= 0) {
+    const name = answer.name.with(others, answer.names.length);
+    return flameTree({ ...answer, names: [...answer.names, OTHERS], name, rest: 0 });
+  }
   const count = answer.count?.length ? answer.count : null;
   const sides: { value: ArrayLike<number>; self: ArrayLike<number> }[] = [answer];
   if (count) sides.push({ value: count, self: selfOf(answer.level, count) });

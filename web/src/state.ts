@@ -175,13 +175,15 @@ function boxOf(text: string | null): Box | null {
 
 /** A question takes so many filters, as docs/questions.md says. */
 export const MOST_FILTERS = 200;
+/** Servers refuse much shorter ones; what comes after it is not read. */
+const MOST_ADDRESS = 300_000;
 /** More than any frame or stack has: what is longer was not written by this page. */
 const MOST_TEXT = 70_000;
 const MOST_FRAMES = 5_000;
 
 /** Bounded, whatever the address holds; `tooMany` says what of it was left out. */
 export function fromAddress(search: string): State {
-  const query = new URLSearchParams(search);
+  const query = new URLSearchParams(search.slice(0, MOST_ADDRESS));
   const state: Record<string, unknown> = { ...INITIAL };
   for (const key of TEXTS) state[key] = query.get(key)?.slice(0, MOST_TEXT) ?? state[key];
   for (const key of FLAGS) if (query.has(key)) state[key] = query.get(key) === "1";
@@ -205,13 +207,11 @@ function filtersOf(query: URLSearchParams, key: string): Filter[] {
 
 /** How many filters an address has that are left out. */
 export function tooMany(search: string): number {
-  const query = new URLSearchParams(search);
-  const counts = ["filter", "base.filter"].map((key) => query.getAll(key).filter(Boolean).length);
+  const counts = [/[?&]filter=[^&]/g, /[?&]base\.filter=[^&]/g].map(
+    (key) => search.match(key)?.length ?? 0,
+  );
   return counts.reduce((all, count) => all + Math.max(0, count - MOST_FILTERS), 0);
 }
-
-/** Browsers refuse longer ones. */
-const MOST_ADDRESS = 1_000_000;
 
 type Listener = (state: State, before: State) => void;
 

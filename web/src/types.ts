@@ -68,6 +68,8 @@ export interface FlameAnswer extends Answer {
   count?: number[];
   total: number;
   rows: number;
+  /** The value of all groups that are not shown: a node `other` below the root sums them. */
+  rest?: number;
 }
 
 export interface RowsAnswer extends Answer {

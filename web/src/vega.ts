@@ -3,7 +3,8 @@
 
 import embed, { type VisualizationSpec } from "vega-embed";
 import { cssColor, h } from "./dom";
-import { quantity, zoneName, type Zone } from "./format";
+import { dateTime, exact, quantity, zoneName, type Zone } from "./format";
+import { plain, short } from "./text";
 import type { HeatmapAnswer, TimeseriesAnswer } from "./types";
 
 export type Spec = Record<string, unknown> & {
@@ -18,6 +19,8 @@ interface Config {
 
 interface Sizes {
   lower: number[];
+  /** Ends the last slot. */
+  upper: number;
   counts: number[];
 }
 
@@ -35,20 +38,20 @@ export function specRows(kind: string, answer: unknown): Row[] {
     );
   }
   if (kind === "heatmap") {
-    const { times, lower, counts, step } = answer as HeatmapAnswer;
+    const { times, lower, upper, counts, step } = answer as HeatmapAnswer;
     return times.flatMap((time, k) =>
       lower.map((low, r) => ({
         time: time / 1000,
         time_end: (time + step) / 1000,
         lower: low,
-        upper: lower[r + 1] ?? low * 2,
+        upper: lower[r + 1] ?? upper,
         count: counts[k]![r] || null,
       })),
     );
   }
   if (kind === "histogram") {
-    const { lower, counts } = answer as Sizes;
-    return lower.map((low, r) => ({ lower: low, count: counts[r] }));
+    const { lower, upper, counts } = answer as Sizes;
+    return lower.map((low, r) => ({ lower: low, upper: lower[r + 1] ?? upper, count: counts[r] }));
   }
   const { entries } = answer as { entries: { key: string[]; value: number }[] };
   return entries.map((entry) => ({ name: entry.key.join(", "), value: entry.value }));
@@ -79,6 +82,7 @@ function look(): Record<string, unknown> {
       labelFontSize: 10.5,
       titleFontSize: 10.5,
       titleFontWeight: "normal",
+      titleLimit: 200,
     },
     legend: {
       labelColor: muted,
@@ -101,22 +105,43 @@ function look(): Record<string, unknown> {
   };
 }
 
-/** Tells the datum under the pointer, as text. */
-function tooltip(unit: string) {
-  const tip = h("div", { class: "tip", hidden: true });
+/** A datum in words: its numbers each in their own unit. */
+function datumLines(kind: string, unit: string, zone: Zone, row: Row): string[] {
+  const number = (key: string, of: string) => quantity(Number(row[key]), of);
+  const time = (key: string) => dateTime(Number(row[key]) * 1000, zone);
+  const name = typeof row["name"] === "string" && row["name"] ? [short(plain(row["name"]))] : [];
+  const sizes = () => `${number("lower", unit)} to ${number("upper", unit)}`;
+  const events = () => `${exact(Number(row["count"]))} events`;
+  switch (kind) {
+    case "timeseries":
+      return [`${time("time")} ${zoneName(zone)}`, ...name, number("value", unit)];
+    case "heatmap":
+      return [
+        `${time("time")} – ${time("time_end").slice(11)} ${zoneName(zone)}`,
+        sizes(),
+        events(),
+      ];
+    case "histogram":
+      return [sizes(), events()];
+    default:
+      return [...name, number("value", unit)];
+  }
+}
+
+/** One for all charts: they are drawn again with each answer. */
+const tip = h("div", { class: "tip", hidden: true });
+
+/** Says what is under the pointer. */
+function tooltip(kind: string, unit: string, zone: Zone) {
+  tip.hidden = true;
   return (_: unknown, event: MouseEvent, __: unknown, value: unknown): void => {
     if (!tip.isConnected) document.body.append(tip);
-    tip.hidden = value === null || value === undefined || value === "";
+    tip.hidden = typeof value !== "object" || value === null;
     if (tip.hidden) return;
-    const lines =
-      typeof value === "object" ? Object.entries(value as Row) : [["", String(value)] as const];
-    tip.replaceChildren(
-      ...lines.map(([key, item]) => {
-        const text = typeof item === "number" ? quantity(item, unit) : String(item);
-        return h("div", {}, key ? `${key}: ${text}` : text);
-      }),
-    );
-    tip.style.transform = `translate(${event.clientX + 14}px, ${event.clientY + 16}px)`;
+    const lines = datumLines(kind, unit, zone, value as Row);
+    tip.replaceChildren(...lines.map((line) => h("div", {}, line)));
+    const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 4);
+    tip.style.transform = `translate(${Math.max(4, left)}px, ${event.clientY + 16}px)`;
   };
 }
 
@@ -137,6 +162,7 @@ export async function drawSpec(
   }
   const spec = {
     ...onTime(config.spec, zone),
+    mark: { ...(config.spec["mark"] as Row), tooltip: { content: "data" } },
     data: { name: "rows", values },
     height: 220,
     autosize: { type: "fit", contains: "padding" },
@@ -148,7 +174,7 @@ export async function drawSpec(
     defaultStyle: false,
     mode: "vega-lite",
     renderer: "canvas",
-    tooltip: tooltip(config.unit),
+    tooltip: tooltip(config.kind, config.unit, zone),
   });
 }
 
@@ -159,6 +185,7 @@ export function sample(kind: string, range: { from: number; to: number }): unkno
   const times = Array.from({ length: steps }, (_, k) => range.from + k * step);
   const wave = (k: number, phase: number) => 100 + 60 * Math.sin(k / 7 + phase) + ((k * 37) % 23);
   const lower = Array.from({ length: 14 }, (_, r) => 2 ** r);
+  const upper = 2 ** 14;
   const bell = (r: number, k: number) =>
     Math.round(90 * Math.exp(-((r - 7 - 2 * Math.sin(k / 9)) ** 2) / 5));
   if (kind === "timeseries") {
@@ -169,9 +196,15 @@ export function sample(kind: string, range: { from: number; to: number }): unkno
     return { times, step, series, unit: "" };
   }
   if (kind === "heatmap") {
-    return { times, step, lower, counts: times.map((_, k) => lower.map((_, r) => bell(r, k))) };
+    return {
+      times,
+      step,
+      lower,
+      upper,
+      counts: times.map((_, k) => lower.map((_, r) => bell(r, k))),
+    };
   }
-  if (kind === "histogram") return { lower, counts: lower.map((_, r) => bell(r, 0)) };
+  if (kind === "histogram") return { lower, upper, counts: lower.map((_, r) => bell(r, 0)) };
   return {
     entries: ["one", "two", "three"].map((name, k) => ({ key: [name], value: 90 / (k + 1) })),
   };

@@ -1,6 +1,6 @@
 // Which palette entry a node is painted with. Fills are light enough for dark text in both themes.
 
-import { frame, hash, type Kind } from "./frames";
+import { frame, hash, REST, type Kind } from "./frames";
 import type { Tree } from "./tree";
 
 export type DiffColors = "red-green" | "red-blue";
@@ -17,6 +17,7 @@ const KINDS: Record<Kind, [number, number, number]> = {
   kernel: [205, 66, 67],
   library: [160, 40, 58],
   unknown: [0, 0, 68],
+  rest: [285, 24, 74],
   group: [230, 16, 76],
 };
 const KIND_ORDER = Object.keys(KINDS) as Kind[];
@@ -40,10 +41,12 @@ export function colorByKind(tree: Tree, groups: Groups): Coloring {
     return KIND_ORDER.indexOf(frame(name).kind) * SHADES + (hash(name) % SHADES);
   });
   const group = KIND_ORDER.indexOf("group") * SHADES + 1;
+  const rest = tree.names.map((name) => REST.has(name));
   const index = new Uint8Array(tree.n);
   for (let i = 0; i < tree.n; i++) {
     const name = tree.name[i]!;
-    index[i] = tree.level[i]! <= groups.levels || groups.names[name] ? group : byName[name]!;
+    const grouped = tree.level[i]! <= groups.levels || groups.names[name];
+    index[i] = grouped && !rest[name] ? group : byName[name]!;
   }
   return { palette, index };
 }

@@ -2,7 +2,7 @@
 
 import { amount, exact, percent } from "../format";
 import { plain, short } from "../text";
-import { frame, KIND_TEXT } from "./frames";
+import { frame, KIND_TEXT, REST } from "./frames";
 import { changeText } from "./names";
 import { label } from "./paint";
 import { total, wholes, type Tree } from "./tree";
@@ -26,6 +26,8 @@ export function describe(tree: Tree, node: number, telling: Telling): string[] {
   const shown = short(label(name));
   const what = library ? `${KIND_TEXT[kind]} ${short(plain(library))}` : KIND_TEXT[kind];
   const lines = [grouped ? shown : `${shown}  (${what})`];
+  const why = REST.get(name);
+  if (why) lines.push(why);
   if (scale) return [...lines, ...comparison(tree, node, unit, scale, all)];
   const { value, self } = tree.sides[0]!;
   const parent = tree.parent[node]!;

@@ -1,6 +1,6 @@
 // What a frame's name says about it, and its colours.
 
-export type Kind = "kernel" | "user" | "library" | "unknown" | "group";
+export type Kind = "kernel" | "user" | "library" | "unknown" | "rest" | "group";
 
 export interface Frame {
   /** The name without the suffixes that mark its kind. */
@@ -11,13 +11,23 @@ export interface Frame {
 
 const LIBRARY = /^(.*) \[([^\]]+)\]$/s;
 
+/** The groups that an answer has no room for, as one frame: no row has it. */
+export const OTHERS = "[other groups]";
+
+/** What stands for many stacks that are not kept apart, and why. */
+export const REST = new Map([
+  ["[over the stack limit]", "stacks that were new after the host's limit for the hour, together"],
+  [OTHERS, "the sum of all groups that are not shown"],
+]);
+
 /** Kernel frames end in `_[k]`, frames of a library in ` [name]`, as FlameGraph marks them. */
 export function frame(name: string): Frame {
   if (name.endsWith("_[k]")) {
     const label = name.slice(0, -4);
     return { label, kind: label.startsWith("[unknown") ? "unknown" : "kernel", library: "" };
   }
-  if (/^\[(unknown|missed|lost|truncated)/i.test(name)) {
+  if (REST.has(name)) return { label: name, kind: "rest", library: "" };
+  if (/^\[(unknown|missed|lost|truncated|broken)/i.test(name)) {
     return { label: name, kind: "unknown", library: "" };
   }
   const match = LIBRARY.exec(name);
@@ -30,6 +40,7 @@ export const KIND_TEXT: Record<Kind, string> = {
   user: "user",
   library: "library",
   unknown: "no symbol",
+  rest: "many together",
   group: "group",
 };
 
