@@ -54,9 +54,9 @@ UNITS = """\
 table: units
 columns:
   - {name: process, type: string}
-  - {name: spun, type: count, unit: ns, prettyname: Spun}
-  - {name: waited, type: count, unit: ms, prettyname: Waited}
-  - {name: lived, type: count, unit: s, prettyname: Lived}
+  - {name: spun, type: float, unit: ns, prettyname: Spun}
+  - {name: waited, type: float, unit: ms, prettyname: Waited}
+  - {name: lived, type: float, unit: s, prettyname: Lived}
   - {name: clock, type: float, unit: Hz, prettyname: Clock}
   - {name: busy, type: float, unit: "%", prettyname: Busy}
   - {name: forced, type: count, prettyname: Forced context switches}
@@ -197,9 +197,9 @@ def _readable(canvas: Locator) -> list[str]:
 @pytest.mark.parametrize(
     ("value", "most", "summed"),
     [
-        ("spun", "2.50 ms", "148 ms"),
-        ("waited", "1.50 min", "1.48 h"),
-        ("lived", "2.00 h", "4.92 d"),
+        ("spun", "2.50 ms", "2.50 ms"),
+        ("waited", "1.50 min", "1.50 min"),
+        ("lived", "2.00 h", "2.00 h"),
         ("clock", "2.40 GHz", "2.40 GHz"),
         ("busy", "12.5 %", "12.5 %"),
         ("forced", "123 k", "7.28 M forced context switches"),

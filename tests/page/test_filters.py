@@ -39,7 +39,7 @@ MINUTES = 59
 @pytest.fixture(scope="module")
 def alike(server: Serving) -> str:
     """The address of an hour with `ALIKE` in each minute."""
-    end, address = past(40)
+    end, address = past(12)
     minutely(server, end, "offcputime", ALIKE)
     return address
 

@@ -38,7 +38,7 @@ columns:
   - {name: stack, type: stack, prettyname: Stack}
   - {name: other_stack, type: stack, prettyname: Other stack}
   - {name: took, type: elapsed, prettyname: Took}
-  - {name: spun, type: count, unit: ns, prettyname: Spun}
+  - {name: spun, type: float, unit: ns, prettyname: Spun}
   - {name: size, type: bytes, prettyname: Size}
   - {name: level, type: float, unit: "%", prettyname: Level}
   - {name: sizes, type: histogram, unit: bytes, prettyname: Sizes}

@@ -89,7 +89,7 @@ def test_a_flame_graph_shows_the_heaviest_and_the_exact_rest(
     names = [graph["names"][i] for i in graph["name"]]
     at = names.index("other")
     assert graph["level"][at] == 1
-    assert graph["value"][at] == graph["self"][at] == total - sum(heavy[:10])
+    assert graph["value"][at] == graph["self"][at] == graph["rest"] == total - sum(heavy[:10])
     assert sum(graph["self"]) == total
     (notice,) = graph["notices"]
     assert f"There are {len(by_stack):,} groups" in notice["text"]

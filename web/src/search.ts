@@ -8,7 +8,9 @@ import { button, debounce, h } from "./dom";
 export function compile(text: string): RegExp | string | null {
   if (!text) return null;
   try {
-    return new RegExp(text, "i");
+    const expression = new RegExp(text, "i");
+    expression.test(""); // A browser finds out only now that one is too large.
+    return expression;
   } catch (error) {
     return error instanceof Error ? error.message : "not a regular expression";
   }

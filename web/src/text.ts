@@ -13,9 +13,11 @@ export function readable(text: string): string {
   return text.replace(BIDI, escaped);
 }
 
-/** A name: on one line. */
+const ANY = new RegExp(`${BIDI.source}|${CONTROL.source}`);
+
+/** A name: on one line. Asked for each of very many, of which next to none have such characters. */
 export function plain(name: string): string {
-  return readable(name).replace(CONTROL, escaped);
+  return ANY.test(name) ? readable(name).replace(CONTROL, escaped) : name;
 }
 
 /** At most so many characters; the end of what is longer is left out. */

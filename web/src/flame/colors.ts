@@ -1,6 +1,6 @@
 // Which palette entry a node is painted with. Fills are light enough for dark text in both themes.
 
-import { frame, hash, REST, type Kind } from "./frames";
+import { frame, hash, isRest, type Kind } from "./frames";
 import type { Tree } from "./tree";
 
 export type DiffColors = "red-green" | "red-blue";
@@ -41,7 +41,7 @@ export function colorByKind(tree: Tree, groups: Groups): Coloring {
     return KIND_ORDER.indexOf(frame(name).kind) * SHADES + (hash(name) % SHADES);
   });
   const group = KIND_ORDER.indexOf("group") * SHADES + 1;
-  const rest = tree.names.map((name) => REST.has(name));
+  const rest = tree.names.map(isRest);
   const index = new Uint8Array(tree.n);
   for (let i = 0; i < tree.n; i++) {
     const name = tree.name[i]!;

@@ -17,8 +17,13 @@ export const OTHERS = "[other groups]";
 /** What stands for many stacks that are not kept apart, and why. */
 export const REST = new Map([
   ["[over the stack limit]", "stacks that were new after the host's limit for the hour, together"],
+  ["[over the string limit]", "names that were new after the host's limit for the hour, together"],
   [OTHERS, "the sum of all groups that are not shown"],
 ]);
+
+export function isRest(name: string): boolean {
+  return name.startsWith("[") && REST.has(name);
+}
 
 /** Kernel frames end in `_[k]`, frames of a library in ` [name]`, as FlameGraph marks them. */
 export function frame(name: string): Frame {
@@ -26,7 +31,7 @@ export function frame(name: string): Frame {
     const label = name.slice(0, -4);
     return { label, kind: label.startsWith("[unknown") ? "unknown" : "kernel", library: "" };
   }
-  if (REST.has(name)) return { label: name, kind: "rest", library: "" };
+  if (isRest(name)) return { label: name, kind: "rest", library: "" };
   if (/^\[(unknown|missed|lost|truncated|broken)/i.test(name)) {
     return { label: name, kind: "unknown", library: "" };
   }
