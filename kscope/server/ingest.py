@@ -122,7 +122,7 @@ class Ingest:
         raise AssertionError
 
     def _with_problems(self, unknown: UnknownName) -> UnknownName:
-        """What lacks may be in a file that has a mistake."""
+        """Add the first problem of the files: the missing name may be in one of them."""
         problems = self._live.problems
         if not problems:
             return unknown

@@ -21,7 +21,7 @@ T = TypeVar("T")
 # Steps of one body before it is another's turn. Each takes a few milliseconds at most.
 _STEPS = 4
 # The lane of doubt rests this many times as long as it worked, so that wrong rows take a third of
-# a processor at most from good ones, whoever sends how many.
+# a processor at most from good ones, whatever the number of senders.
 _RESTS = 2.0
 
 
@@ -64,7 +64,7 @@ class Lanes:
         return await loop.run_in_executor(self._threads[lane], turn, steps, lane)
 
     def _doubtful_turn(self, steps: Steps[T], lane: Lane) -> Lane | Done[T]:
-        # At the beginning, so that nobody waits for a rest that nobody needs.
+        # Before the work, so that an answer does not wait for a rest.
         time.sleep(max(0.0, self._rested - time.monotonic()))
         started = time.thread_time()
         try:

@@ -107,7 +107,10 @@ class TypedRows:
         return cls(category, strict, loose, getters)
 
     def decode(self, text: bytes) -> Columns | None:
-        """Return None for what the schema has to look at. Raise NotJson, UnicodeDecodeError."""
+        """Return None if the schema has to judge the rows.
+
+        Raise msgspec.DecodeError or UnicodeDecodeError if the text is not JSON.
+        """
         if has_nul(text):
             return None
         try:

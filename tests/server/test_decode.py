@@ -147,12 +147,12 @@ def test_usual_rows_take_the_fast_way() -> None:
 
 
 @pytest.mark.parametrize("text", [b"5", b"null", b"{}", b"[[]]", b"[" * 100_000])
-def test_what_are_no_rows_is_left_to_the_other_way(text: bytes) -> None:
+def test_other_json_is_left_to_the_schema(text: bytes) -> None:
     assert TYPED.decode(text) is None
 
 
 @pytest.mark.parametrize("text", [b"", b"[", b'[{"s": "', b'[{"s": "\xff"}]'])
-def test_what_is_no_json_is_told_from_wrong_rows(text: bytes) -> None:
+def test_broken_json_is_distinguished_from_wrong_rows(text: bytes) -> None:
     """A piece that was cut in the wrong place is read again with another end."""
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)) as raised:
         TYPED.decode(text)

@@ -39,7 +39,7 @@ def steps(count: int, done: list[str], name: str) -> Steps[str]:
 
 
 def test_a_long_body_does_not_keep_a_short_one_waiting() -> None:
-    """They take turns of a few steps, whoever came first."""
+    """Bodies take turns of a few steps each, in whatever order they come."""
     done: list[str] = []
 
     async def run() -> None:
