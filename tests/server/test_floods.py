@@ -385,7 +385,7 @@ def test_an_answer_is_bounded_whatever_it_quotes(server: Serving, text: str) -> 
 
 
 def test_good_rows_in_any_form_are_stored(server: Serving) -> None:
-    """Good rows within the bounds are all stored: long bodies, odd numbers, blanks, texts with brackets."""
+    """Good rows are stored from long bodies, with odd numbers, blanks and brackets in texts."""
     forms = [
         ROW,
         ROW.replace(b"5123", b"5.123e3"),
