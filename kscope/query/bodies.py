@@ -10,7 +10,7 @@ import msgspec
 
 from kscope.declare.columns import Storage
 from kscope.query.export.formats import JSON, STACKS, TABLES, Format
-from kscope.query.export.tables import encoder, heading, table
+from kscope.query.export.tables import encoder, heading, number_places, table
 from kscope.query.flamegraph import folded
 from kscope.query.rows import stream
 from kscope.query.timerange import iso
@@ -45,7 +45,8 @@ async def table_or_json(asked: Asked, answer: Any) -> Body:
 
     def encoded() -> bytes:
         names, rows = table(answer)
-        return heading(form.name, names) + encoder(form.name, names)(rows)
+        numbers = number_places(answer, asked.category)
+        return heading(form.name, names) + encoder(form.name, names, numbers)(rows)
 
     return Body(form.media_type, await asyncio.to_thread(encoded), _filename(asked, form))
 

@@ -236,3 +236,64 @@ def test_every_question_has_a_table(client: World, question: str, header: str) -
     assert len(lines) == len(list(csv.reader(io.StringIO(text)))) - 1 > 0
     keys: Any = [list(json.loads(line)) for line in lines]
     assert keys == [re.split(",", header)] * len(lines)
+
+
+FORMULAS = (
+    "=1+1",
+    "+1",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    "\uff1d1",
+    "\uff0b1",
+    "\uff0d1",
+    "\uff20x",
+    "-5",
+    "'=1",
+    "''+1",
+)
+HARMLESS = ("a=b", "1-2", "'quoted'", "[k]", "", "it's")
+
+
+def test_a_cell_is_no_formula(world: World) -> None:
+    """In every table of every question; the text comes back by taking one apostrophe away."""
+    texts = [*FORMULAS, *HARMLESS]
+    base = {"time": NOON, "hostname": "web-1", "pid": -5, "elapsed": 3, "count": 1}
+    world.insert(
+        "offcputime", [base | {"process": text, "stack": text, "reason": ""} for text in texts]
+    )
+    for question, column in (
+        ("rows/offcputime", "process"),
+        ("top/offcputime?by=process&n=100", "process"),
+        ("timeseries/offcputime?by=process&n=100&points=1", "series"),
+        ("values/offcputime/process?n=100", "value"),
+        ("compare/offcputime?base.any=pid", "frame"),
+    ):
+        path, _, query = question.partition("?")
+        given = dict(each.split("=") for each in query.split("&") if each)
+        text = world.get(f"/api/v1/{path}", params=DAY | given | {"format": "csv"}).text
+        cells = {row[column] for row in csv.DictReader(io.StringIO(text, newline=""))}
+        for formula in FORMULAS:
+            assert f"'{formula}" in cells, (question, formula, cells)
+        assert {
+            each for each in cells if each.lstrip("' ")[:1] in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+        } <= {
+            "",
+            *(f"'{formula}" for formula in FORMULAS),
+        }
+        assert {"a=b", "1-2", "'quoted'", "it's"} <= cells
+
+
+def test_a_negative_number_stays_a_number(world: World) -> None:
+    """As a column of numbers, and as a group of such a column."""
+    base = {"time": NOON, "hostname": "web-1", "process": "x", "pid": -5, "stack": "", "elapsed": 3}
+    world.insert("offcputime", [base | {"count": 1, "reason": ""}])
+    for question in ("rows/offcputime", "top/offcputime", "timeseries/offcputime"):
+        params = DAY | {"format": "csv"} | ({} if question.startswith("rows") else {"by": "pid"})
+        text = world.get(f"/api/v1/{question}", params=params).text
+        assert "-5" in text.replace("\r\n", ",").split(","), (question, text)
+    values = world.get("/api/v1/values/offcputime/pid", params=DAY | {"format": "csv"}).text
+    assert values == "value,rows\r\n-5,1\r\n"

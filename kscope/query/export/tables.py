@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kscope.declare.columns import Storage
 from kscope.query.compare import Comparison
 from kscope.query.completion import Values
 from kscope.query.export.formats import CSV
@@ -23,6 +25,15 @@ from kscope.query.top import Top
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from kscope.declare.model import Category
+
+# A spreadsheet would run such a text as a formula, after spaces too. An apostrophe before it marks
+# a text; one more is put before a text that has one, so that to take one away gives the text again.
+_FORMULA = re.compile(
+    "'*\\s*[=+\\-@\\t\\r\\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
+    "\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}\N{MINUS SIGN}]"
+)
+_NUMBERS = (Storage.INTEGER, Storage.REAL)
 Table = tuple[list[str], "Iterable[Sequence[Any]]"]
 
 
@@ -108,10 +119,43 @@ def _names(frames: Iterable[Any]) -> str:
     return ";".join(frame.name for frame in frames)
 
 
-def encoder(format_name: str, names: Sequence[str]) -> Callable[[Iterable[Sequence[Any]]], bytes]:
-    """Encode a piece of a table, many rows at once."""
+@singledispatch
+def written_out(answer: Any) -> dict[int, str]:
+    """Return by place the columns whose values a table has as text, whatever their type."""
+    del answer
+    return {}
+
+
+@written_out.register(Timeseries)
+def _of_series(answer: Timeseries) -> dict[int, str]:
+    return {1: answer.by}
+
+
+@written_out.register(Top)
+def _of_groups(answer: Top) -> dict[int, str]:
+    return dict(enumerate(answer.by))
+
+
+@written_out.register(Values)
+def _of_values(answer: Values) -> dict[int, str]:
+    return {0: answer.column}
+
+
+def number_places(answer: Any, category: Category) -> frozenset[int]:
+    """Return the places of texts that are numbers: `-5` of a column of numbers is one."""
+    return frozenset(
+        place
+        for place, name in written_out(answer).items()
+        if (column := category.column(name)) and column.type.storage in _NUMBERS
+    )
+
+
+def encoder(
+    format_name: str, names: Sequence[str], numbers: frozenset[int] = frozenset()
+) -> Callable[[Iterable[Sequence[Any]]], bytes]:
+    """Encode a piece of a table, many rows at once; see number_places for `numbers`."""
     if format_name == CSV.name:
-        return _csv
+        return lambda rows: _csv(rows, numbers)
     return lambda rows: b"".join(
         msgspec.json.encode(dict(zip(names, row, strict=True))) + b"\n" for row in rows
     )
@@ -121,14 +165,18 @@ def heading(format_name: str, names: Sequence[str]) -> bytes:
     return _csv([names]) if format_name == CSV.name else b""
 
 
-def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
+def _csv(rows: Iterable[Sequence[Any]], numbers: frozenset[int] = frozenset()) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerows(
+        [value if i in numbers else _cell(value) for i, value in enumerate(row)] for row in rows
+    )
     return text.getvalue().encode()
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return f"'{value}" if _FORMULA.match(value) else value
     if isinstance(value, bool):
         return "true" if value else "false"
     return msgspec.json.encode(value).decode() if isinstance(value, list) else value
