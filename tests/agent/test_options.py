@@ -160,7 +160,7 @@ def test_a_cgroup_is_not_for_every_engine(tmp_path: Path) -> None:
         "    opensnoop:\n      cgroup: 7\n"
     )
     place = f"{config}:7: agent.probes.opensnoop.cgroup"
-    assert refused("agent", "--config", config) == f"{place}: 7 is not a text; put it in quotes"
+    assert refused("agent", "--config", config) == f"{place}: must be text, not 7; put it in quotes"
     config.write_text(config.read_text().replace(" 7", " /a"))
     place = f"{config}:5: agent.probes.opens.cgroup"
     said = f"{place}: a bpftrace script cannot be limited to one"
