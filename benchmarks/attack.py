@@ -113,9 +113,9 @@ def main() -> None:
         if options.only in attack.name:
             results.append(measured(attack, options.seconds, options.senders))
             print(_line(results[-1]), flush=True)
-    if options.json:
-        found = {"machine": machine, "results": [asdict(result) for result in results]}
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
+            if options.json:
+                found = {"machine": machine, "results": [asdict(result) for result in results]}
+                options.json.write_text(json.dumps(found, indent=2) + "\n")
     sys.exit(any(result.missed for result in results))
 
 
