@@ -321,3 +321,23 @@ def test_stacks_over_the_limit_are_marked(made_up: tuple[Serving, str], page: Pa
     graph.press("ArrowDown")
     expect(page.locator(".flame [aria-live]")).to_contain_text("the host's limit for the hour")
     expect(page.locator(".notices")).not_to_contain_text("frames without a name")
+
+
+def test_a_time_that_is_missing_is_an_empty_cell(made_up: tuple[Serving, str], page: Page) -> None:
+    """A row need not have a value in every column; its menu offers none to filter by."""
+    server, address = made_up
+
+    def without(route: Route) -> None:
+        answer = route.fetch().json()
+        at = [answer["columns"].index(name) for name in ("time", "process")]
+        answer["rows"] = [[None if k in at else one for k, one in enumerate(answer["rows"][0])]]
+        route.fulfill(json=answer)
+
+    page.route(re.compile("/api/v1/rows/"), without)
+    page.goto(f"{server.read}/?table=units&view=rows{address}")
+    rows = page.get_by_role("table", name="Rows").locator("tbody tr:not([aria-hidden])")
+    expect(rows).to_have_count(1)
+    cells = rows.locator("td").all_inner_texts()
+    assert (cells[0], cells[2]) == ("", "")
+    rows.locator("td").last.click(button="right")
+    expect(page.get_by_role("menuitem")).to_have_text(["Only Host web-001"])
