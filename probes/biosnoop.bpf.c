@@ -6,7 +6,7 @@
 
 struct io_event {
     u64 ns;
-    u64 sector;
+    s64 sector;
     u64 us;
     u64 queued_us;
     u32 tgid;

@@ -13,28 +13,53 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from kscope.agent import kernel
-from kscope.agent.rows import column_value, field_reader
+from kscope.agent.btf import enum_words
+from kscope.agent.ksyms import KernelNames
+from kscope.agent.rows import column_value, field_reader, text_of, whole_number
 from kscope.agent.syscalls import syscall_name
 from kscope.client.encoding import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from kscope.declare.fits import FieldType
     from kscope.declare.model import Column, Source
 
 
-def reader(column: Column, source: Source) -> Callable[[Mapping[str, Any]], Any]:
-    """What reads `column` out of {"key": struct, "value": struct} or {"event": struct}."""
+def reader(
+    column: Column, source: Source, found: FieldType | None = None
+) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what reads `column` out of {"key": struct, "value": struct} or {"event": struct}.
+
+    `found` is the field's type, if it is known. Raises KscopeError if the kernel does not show
+    what `as` or `enum` needs; the reader itself raises UnfitError.
+    """
     read = field_reader(source.fields[0])
-    if source.names:
-        words = {int(number): word for number, word in source.names.items()}
-        return lambda entry: words.get(int(read(entry)), str(int(read(entry))))
+    size = found.size if found and found.size else 8
+    if source.names or source.enum:
+        words = enum_words(source.enum) if source.enum else _by_number(source.names)
+        return lambda entry: _word(words, whole_number(read(entry)), size)
+    if source.decode == "hex":
+        return lambda entry: f"{whole_number(read(entry)) & ((1 << 8 * size) - 1):#x}"
+    if source.decode == "ksym":
+        _kernel_names.load()
+    if source.decode == "arguments":
+        return lambda entry: _arguments(read(entry))
     if source.decode:
         decode = DECODERS[source.decode]
-        return lambda entry: decode(read(entry))
+        return lambda entry: decode(whole_number(read(entry)))
     if column.type.name == "timestamp":
-        return lambda entry: _moment(read(entry))
+        return lambda entry: _moment(whole_number(read(entry)))
     return lambda entry: column_value(column, read(entry))
+
+
+def _by_number(names: Mapping[str, str]) -> Mapping[int, str]:
+    return {int(number): word for number, word in names.items()}
+
+
+def _word(words: Mapping[int, str], number: int, size: int) -> str:
+    """The number's word, or the number; a negative one may be kept in an unsigned field."""
+    return words.get(number) or words.get(number - (1 << 8 * size)) or str(number)
 
 
 def _moment(monotonic_ns: int) -> str:
@@ -61,7 +86,7 @@ def _errno(number: int) -> str:
 def _user(number: int) -> str:
     try:
         return pwd.getpwuid(number).pw_name
-    except KeyError:
+    except (KeyError, OverflowError):
         return str(number)
 
 
@@ -114,9 +139,10 @@ def container_name(path: str) -> str:
     return f"{found[1] or 'container'}:{found[2][:12]}" if found else path
 
 
-def _arguments(text: bytes) -> str:
+def _arguments(raw: Any) -> str:
     """A command line that a shell would read back; programs separate with the unit separator."""
-    words = text.decode("utf-8", "replace").removesuffix("\x1f").split("\x1f")
+    text = text_of(raw)
+    words = text.removesuffix("\x1f").split("\x1f")
     return shlex.join(words) if text else ""
 
 
@@ -125,11 +151,20 @@ def _nanoseconds(number: int) -> int:
     return int(number) // 1000
 
 
+def _hex(number: int) -> str:
+    """Of 64 bits; a reader knows the size of its field."""
+    return f"{number & ((1 << 64) - 1):#x}"
+
+
+_kernel_names = KernelNames()
+
 DECODERS: dict[str, Callable[[Any], Any]] = {
     "arguments": _arguments,
     "cgroup": _Cgroups(),
     "device": _device,
     "errno": _errno,
+    "hex": _hex,
+    "ksym": _kernel_names,
     "nanoseconds": _nanoseconds,
     "signal": _signal,
     "syscall": syscall_name,

@@ -68,12 +68,17 @@ def offers(place: str) -> bool:
     raise KscopeError(f"unknown attach point '{place}'")
 
 
-def _has_tracepoint(group: str, name: str, field: str = "") -> bool:
+def tracepoint_format(group: str, name: str) -> str:
+    """Return the fields of a tracepoint, as tracefs declares them; '' if there is none."""
     try:
-        text = (TRACEFS / "events" / group / name / "format").read_text(encoding="ascii")
+        return (TRACEFS / "events" / group / name / "format").read_text(encoding="ascii")
     except OSError:
-        return False
-    return (
+        return ""
+
+
+def _has_tracepoint(group: str, name: str, field: str = "") -> bool:
+    text = tracepoint_format(group, name)
+    return bool(text) and (
         not field or re.search(rf"\bfield:[^;]*\b{re.escape(field)}(\[\d*\])?;", text) is not None
     )
 
@@ -93,6 +98,21 @@ def deepest_stack() -> int:
         return int(Path("/proc/sys/kernel/perf_event_max_stack").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return 127
+
+
+@functools.cache
+def memory_bytes() -> int:
+    """How much memory the host has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def possible_cpus() -> int:
+    """For how many CPUs a per-CPU map holds a value."""
+    try:
+        text = Path("/sys/devices/system/cpu/possible").read_text(encoding="ascii")
+        return int(re.split(r"[-,]", text.strip())[-1]) + 1
+    except (OSError, ValueError):
+        return os.cpu_count() or 1
 
 
 @functools.cache

@@ -241,7 +241,7 @@ def _make(document: Document, probes: pathlib.Path | None) -> Category:
                 key=lambda rollup: rollup.bucket,
             )
         ),
-        probe=make_probe(value["probe"], columns, probes) if "probe" in value else None,
+        probe=make_probe(document, columns, probes) if "probe" in value else None,
         file=document.file,
         line=document.line(("table",)),
     )

@@ -16,10 +16,12 @@ NAME = "^[a-z][a-z0-9_]{0,39}$"
 FIELD = "^(key|value|event)(\\.[A-Za-z0-9_]{1,64}){0,8}$"
 # What the agent can turn a number into; kscope.agent.decode holds one function for each.
 DECODES = (
-    "arguments", "cgroup", "device", "errno", "nanoseconds", "signal", "syscall", "user",
+    "arguments", "cgroup", "device", "errno", "hex", "ksym", "nanoseconds", "signal", "syscall",
+    "user",
 )  # fmt: skip
 PLACE = "^(kprobe|tracepoint|perf):[A-Za-z0-9_:@-]{1,200}$"
 NEED = "^(btf|cgroup2|(kprobe|tracepoint):[A-Za-z0-9_:]{1,200})$"
+ENUM = "^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 CONSTANT = "^[A-Z][A-Z0-9_]{0,39}$"
 FUNCTION = "^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 FLAG = "^[a-z][a-z0-9-]{0,30}$"
@@ -33,6 +35,7 @@ PATTERNS = {
     CONSTANT: "a constant's name: capital letters, digits and _, a letter first, at most 40",
     FUNCTION: "a C function's name, of at most 64 characters",
     FLAG: "a flag's name: lower case letters, digits and -, a letter first, at most 31",
+    ENUM: "the name of an enum of the kernel, such as skb_drop_reason",
     NUMBER: "a whole number, such as 16 or 0x10",
 }
 # Of the numbers that a map of `names` has words for, and of a script's characters.
@@ -282,12 +285,18 @@ def _collect() -> dict[str, Any]:
                         "description": "number: word; a number without one stays",
                     },
                     "as": {"enum": list(DECODES), "description": "what the number stands for"},
+                    "enum": {
+                        "type": "string",
+                        "pattern": ENUM,
+                        "description": "an enum of the kernel, which has the words, such as "
+                        "skb_drop_reason",
+                    },
                 },
                 required=("from",),
             ),
         ],
-        "description": "a field of the map's key or value, or of the event; `names` or `as` turn "
-        "a number into a word; a list is one stack, the innermost first",
+        "description": "a field of the map's key or value, or of the event; `names`, `as` or "
+        "`enum` turn a number into a word; a list is one stack, the innermost first",
     }
     names = {kind: _line(f"the program's {kind}") for kind in COLLECT_KINDS}
     return {

@@ -83,12 +83,15 @@ class Source:
     """Where a column's value comes from: fields of a map's key or value, as `key.comm`.
 
     Two fields make one stack, the first innermost: `[key.kstack, key.ustack]`. `names` turns a
-    number into a word, `decode` one of a kind that the agent knows: a signal, a device.
+    number into a word, `decode` one of a kind that the agent knows: a signal, a device. `enum`
+    takes the words from an enum of the running kernel.
     """
 
     fields: tuple[str, ...]
     names: Mapping[str, str] = field(default_factory=dict, hash=False)
     decode: str = ""
+    enum: str = ""
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class Collect:
     kind: str
     name: str
     columns: Mapping[str, Source] = field(hash=False)
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,7 @@ class Probe:
     detect: Mapping[str, str] = field(default_factory=dict, hash=False)
     children: bool = False
     aliases: tuple[Alias, ...] = ()
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

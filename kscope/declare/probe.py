@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare.columns import TYPES
+from kscope.declare.fits import column_problem, field_problem, path_problem
 from kscope.declare.metaschema import COLLECT_KINDS
 from kscope.declare.model import TIME, Alias, Attach, Collect, Option, Probe, Source
 from kscope.declare.script import script_map
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterator, Mapping, Sequence
 
+    from kscope.declare.fits import FieldType
     from kscope.declare.model import Column
     from kscope.declare.yamlfile import Document, Path
     from kscope.errors import Problem
@@ -44,19 +46,21 @@ def check_probe(
     folder: pathlib.Path | None,
 ) -> Iterator[Problem]:
     for path, message in itertools.chain(
-        _check_engine(probe),
+        _check_engine(probe, columns),
         _check_program(probe, folder),
         _check_options(probe.get("options")),
         _check_aliases(probe.get("also"), probe.get("options")),
         _check_collect(probe.get("collect"), columns),
+        _check_words(probe.get("collect"), columns),
+        _check_stacks(probe, columns),
     ):
         yield document.problem(("probe", *path), message)
 
 
-def make_probe(
-    raw: dict[str, Any], columns: Sequence[Column], folder: pathlib.Path | None
-) -> Probe:
+def make_probe(document: Document, columns: Sequence[Column], folder: pathlib.Path | None) -> Probe:
+    raw = document.value["probe"]
     collect = raw["collect"]
+    bound = ("probe", "collect", "columns")
     kind = next(kind for kind in COLLECT_KINDS if kind in collect)
     program = raw.get("program")
     has_stack = any(c.type.name == "stack" and c.name in collect["columns"] for c in columns)
@@ -69,13 +73,20 @@ def make_probe(
             *sizes(raw["engine"], has_stack=has_stack),
         ),
         collect=Collect(
-            kind, collect[kind], {name: _source(s) for name, s in collect["columns"].items()}
+            kind,
+            collect[kind],
+            {
+                name: _source(source, document.line((*bound, name)))
+                for name, source in collect["columns"].items()
+            },
+            document.line(("probe", "collect", kind)),
         ),
         attach=tuple(Attach(a["to"], a["run"], a.get("define", "")) for a in raw.get("attach", ())),
         needs=tuple(raw.get("needs", ())),
         detect=raw.get("detect", {}),
         children=raw.get("children", False),
         aliases=tuple(_alias(flag, to) for flag, to in raw.get("also", {}).items()),
+        line=document.line(("probe", "script" if "script" in raw else "program")),
     )
 
 
@@ -101,13 +112,19 @@ def _option(name: str, raw: Mapping[str, Any]) -> Option:
     )
 
 
-def _source(raw: Any) -> Source:
+def _number(text: str) -> int:
+    return int(text, 16 if text.startswith("0x") else 10)
+
+
+def _source(raw: Any, line: int = 0) -> Source:
     if isinstance(raw, dict):
-        return Source((raw["from"],), raw.get("names", {}), raw.get("as", ""))
-    return Source(tuple(raw) if isinstance(raw, list) else (raw,))
+        names = {_number(number): word for number, word in raw.get("names", {}).items()}
+        words = {str(number): word for number, word in names.items()}
+        return Source((raw["from"],), words, raw.get("as", ""), raw.get("enum", ""), line)
+    return Source(tuple(raw) if isinstance(raw, list) else (raw,), line=line)
 
 
-def _check_engine(probe: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+def _check_engine(probe: dict[str, Any], known: Mapping[str, Column]) -> Iterator[tuple[Path, str]]:
     """bcc compiles a program of the probes/ folder, bpftrace runs the script of this file."""
     match probe:
         case {"engine": "bcc", "script": _}:
@@ -115,10 +132,12 @@ def _check_engine(probe: dict[str, Any]) -> Iterator[tuple[Path, str]]:
         case {"engine": "bpftrace", "program": _}:
             yield ("program",), "is for bcc: bpftrace takes its 'script' here, in this file"
         case {"engine": "bpftrace", "script": str(script), "collect": dict(collect)}:
-            yield from _check_script(script, collect)
+            yield from _check_script(script, collect, known)
 
 
-def _check_script(script: str, collect: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+def _check_script(
+    script: str, collect: dict[str, Any], known: Mapping[str, Column]
+) -> Iterator[tuple[Path, str]]:
     if "events" in collect:
         yield ("collect", "events"), "bpftrace gives maps: use 'map' or 'histogram'"
     kind = next((kind for kind in ("map", "histogram") if isinstance(collect.get(kind), str)), None)
@@ -130,10 +149,27 @@ def _check_script(script: str, collect: dict[str, Any]) -> Iterator[tuple[Path, 
     except ValueError as error:
         yield ("collect", kind), str(error)
         return
-    for name, source in columns.items():
-        for path in _paths(source):
-            if why := filled.key_problem(path):
+    for name, raw in columns.items():
+        for path in _paths(raw):
+            why = filled.key_problem(path) or path_problem(path, filled.parts)
+            if not why and name in known and (source := _readable(raw)):
+                part, _, rest = path.partition(".")
+                why = field_problem(known[name], source, path, _at(filled.parts[part], rest))
+            if why:
                 yield ("collect", "columns", name), why
+
+
+def _at(part: FieldType, rest: str) -> FieldType:
+    """The field's type; `path_problem` has found it there."""
+    return part.at(rest) or part
+
+
+def _readable(raw: Any) -> Source | None:
+    """The source, if the shape of the file is right so far."""
+    try:
+        return _source(raw)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _paths(source: Any) -> Iterator[str]:
@@ -231,8 +267,56 @@ def _check_collect(collect: Any, columns: Mapping[str, Column]) -> Iterator[tupl
             yield path, f"there is no column '{name}'.{suggestion(name, columns)}"
         elif isinstance(source, list) and len(source) > 1 and columns[name].type.name != "stack":
             yield path, f"'{name}' is no stack: it takes one field"
-        elif isinstance(source, dict) and {"names", "as"} <= set(source):
-            yield path, "takes names or as, not both"
+        elif isinstance(source, dict) and len({"names", "as", "enum"} & set(source)) > 1:
+            yield path, "takes one of names, as and enum"
     for name, column in columns.items():
         if name not in bound and not column.optional:
             yield ("collect", "columns"), f"nothing fills column '{name}', which has no default"
+
+
+def _check_words(collect: Any, columns: Mapping[str, Column]) -> Iterator[tuple[Path, str]]:
+    """What `names`, `as` and `enum` make of a number must fit the column."""
+    bound = collect.get("columns") if isinstance(collect, dict) else None
+    for name, raw in bound.items() if isinstance(bound, dict) else ():
+        path = ("collect", "columns", name)
+        if not isinstance(raw, dict) or name not in columns:
+            continue
+        if isinstance(raw.get("names"), dict) and (why := _twice(raw["names"])):
+            yield (*path, "names"), why
+        elif (source := _readable(raw)) and (why := column_problem(columns[name], source)):
+            yield path, why
+
+
+def _twice(names: Mapping[str, str]) -> str:
+    """0x10 and 16 are one number."""
+    seen: dict[int, str] = {}
+    for text in names:
+        try:
+            first = seen.setdefault(_number(text), text)
+        except ValueError:
+            continue  # its shape is reported elsewhere
+        if first != text:
+            return f"{text} and {first} are the same number; keep one"
+    return ""
+
+
+def _check_stacks(
+    probe: dict[str, Any], columns: Mapping[str, Column]
+) -> Iterator[tuple[Path, str]]:
+    """bcc's stack ids are in fields of one struct, whose names say which half they are."""
+    collect = probe.get("collect")
+    bound = collect.get("columns") if isinstance(collect, dict) else None
+    if probe.get("engine") != "bcc" or not isinstance(bound, dict):
+        return
+    for name, raw in bound.items():
+        paths = list(_paths(raw))
+        if name not in columns or columns[name].type.name != "stack":
+            continue
+        if wrong := [path for path in paths if not path.endswith(("kstack", "ustack"))]:
+            message = (
+                f"'{wrong[0]}' is not a stack id; store ks_stack() in a field whose name ends in "
+                "kstack or ustack"
+            )
+            yield ("collect", "columns", name), message
+        elif len({path.rpartition(".")[0] for path in paths}) > 1:
+            yield ("collect", "columns", name), "must take its fields from one struct"

@@ -44,6 +44,7 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_1d_agent (
   lost_starts_full BIGINT NOT NULL,
   lost_events BIGINT NOT NULL,
   lost_runs BIGINT NOT NULL,
+  lost_values BIGINT NOT NULL,
   lost_intervals BIGINT NOT NULL,
   frames BIGINT NOT NULL,
   frames_unknown BIGINT NOT NULL,
@@ -338,6 +339,7 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_1h_agent (
   lost_starts_full BIGINT NOT NULL,
   lost_events BIGINT NOT NULL,
   lost_runs BIGINT NOT NULL,
+  lost_values BIGINT NOT NULL,
   lost_intervals BIGINT NOT NULL,
   frames BIGINT NOT NULL,
   frames_unknown BIGINT NOT NULL,
@@ -631,6 +633,7 @@ CREATE TABLE IF NOT EXISTS kscope_rows_agent (
   lost_starts_full BIGINT NOT NULL,
   lost_events BIGINT NOT NULL,
   lost_runs BIGINT NOT NULL,
+  lost_values BIGINT NOT NULL,
   lost_intervals BIGINT NOT NULL,
   frames BIGINT NOT NULL,
   frames_unknown BIGINT NOT NULL,
@@ -965,7 +968,7 @@ CREATE TABLE IF NOT EXISTS kscope_string (
 
 DROP VIEW IF EXISTS agent;
 
-CREATE VIEW agent AS SELECT (strftime('%Y-%m-%d %H:%M:%S', kscope_rows_agent.time / 1000000, 'unixepoch') || printf('.%06d', kscope_rows_agent.time % 1000000)) AS time, string_hostname.text AS hostname, string_probe.text AS probe, string_state.text AS state, kscope_rows_agent.detail AS detail, kscope_rows_agent.elapsed AS elapsed, kscope_rows_agent.row_count AS row_count, kscope_rows_agent.lost_stacks_collided AS lost_stacks_collided, kscope_rows_agent.lost_stacks_full AS lost_stacks_full, kscope_rows_agent.lost_stacks_other AS lost_stacks_other, kscope_rows_agent.lost_stacks_truncated AS lost_stacks_truncated, kscope_rows_agent.lost_keys_full AS lost_keys_full, kscope_rows_agent.lost_starts_full AS lost_starts_full, kscope_rows_agent.lost_events AS lost_events, kscope_rows_agent.lost_runs AS lost_runs, kscope_rows_agent.lost_intervals AS lost_intervals, kscope_rows_agent.frames AS frames, kscope_rows_agent.frames_unknown AS frames_unknown, kscope_rows_agent.bpf_runs AS bpf_runs, kscope_rows_agent.bpf_time AS bpf_time, kscope_rows_agent.cpu_time AS cpu_time, kscope_rows_agent.memory AS memory, kscope_rows_agent.threshold AS threshold, kscope_rows_agent.raised_time AS raised_time, kscope_rows_agent.paused_time AS paused_time, kscope_rows_agent.spool_batches AS spool_batches, kscope_rows_agent.spool_bytes AS spool_bytes, kscope_rows_agent.spool_age AS spool_age, kscope_rows_agent.dropped_batches AS dropped_batches, kscope_rows_agent.dropped_rows AS dropped_rows, kscope_rows_agent.refused_batches AS refused_batches, kscope_rows_agent.refused_rows AS refused_rows, kscope_rows_agent.failed_sends AS failed_sends
+CREATE VIEW agent AS SELECT (strftime('%Y-%m-%d %H:%M:%S', kscope_rows_agent.time / 1000000, 'unixepoch') || printf('.%06d', kscope_rows_agent.time % 1000000)) AS time, string_hostname.text AS hostname, string_probe.text AS probe, string_state.text AS state, kscope_rows_agent.detail AS detail, kscope_rows_agent.elapsed AS elapsed, kscope_rows_agent.row_count AS row_count, kscope_rows_agent.lost_stacks_collided AS lost_stacks_collided, kscope_rows_agent.lost_stacks_full AS lost_stacks_full, kscope_rows_agent.lost_stacks_other AS lost_stacks_other, kscope_rows_agent.lost_stacks_truncated AS lost_stacks_truncated, kscope_rows_agent.lost_keys_full AS lost_keys_full, kscope_rows_agent.lost_starts_full AS lost_starts_full, kscope_rows_agent.lost_events AS lost_events, kscope_rows_agent.lost_runs AS lost_runs, kscope_rows_agent.lost_values AS lost_values, kscope_rows_agent.lost_intervals AS lost_intervals, kscope_rows_agent.frames AS frames, kscope_rows_agent.frames_unknown AS frames_unknown, kscope_rows_agent.bpf_runs AS bpf_runs, kscope_rows_agent.bpf_time AS bpf_time, kscope_rows_agent.cpu_time AS cpu_time, kscope_rows_agent.memory AS memory, kscope_rows_agent.threshold AS threshold, kscope_rows_agent.raised_time AS raised_time, kscope_rows_agent.paused_time AS paused_time, kscope_rows_agent.spool_batches AS spool_batches, kscope_rows_agent.spool_bytes AS spool_bytes, kscope_rows_agent.spool_age AS spool_age, kscope_rows_agent.dropped_batches AS dropped_batches, kscope_rows_agent.dropped_rows AS dropped_rows, kscope_rows_agent.refused_batches AS refused_batches, kscope_rows_agent.refused_rows AS refused_rows, kscope_rows_agent.failed_sends AS failed_sends
 FROM kscope_rows_agent LEFT OUTER JOIN kscope_string AS string_hostname ON string_hostname.id = kscope_rows_agent.hostname LEFT OUTER JOIN kscope_string AS string_probe ON string_probe.id = kscope_rows_agent.probe LEFT OUTER JOIN kscope_string AS string_state ON string_state.id = kscope_rows_agent.state;
 
 DROP VIEW IF EXISTS biolatency;

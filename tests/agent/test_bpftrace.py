@@ -17,7 +17,7 @@ import pytest
 from kscope.agent.engines import bpftraceprocess
 from kscope.agent.engines.bpftracemap import (
     difference,
-    key_fields,
+    key_pattern,
     stack_frames,
     with_constants,
 )
@@ -295,13 +295,22 @@ def test_constants_are_put_in_as_they_are() -> None:
         with_constants("SHARE", {"SHARE": 0.5}, "t")
 
 
+def taken_apart(key: str, printed: str) -> tuple[str, ...] | None:
+    pattern = key_pattern(script_map(f"k:f {{ @m[{key}] = count(); }}", "m").types)
+    found = pattern.fullmatch(printed)
+    return found and found.groups()
+
+
 def test_a_key_is_taken_apart() -> None:
     """Names, numbers and stacks that bpftrace joins by commas, commas in names and frames too."""
-    assert key_fields("python3,15930", 2) == ["python3", "15930"]
-    assert key_fields("", 0) == [""]
     kernel, user = "\n    schedule+5\n    f(int, long)+1\n", "\n    main+0x10\n"
-    assert key_fields(f"sh,{kernel},{user}", 3) == ["sh", kernel, user]
-    assert key_fields(f"a,b,c,7,{kernel}", 3) == ["a,b,c", "7", kernel]
+    assert taken_apart("comm, pid", "python3,15930") == ("python3", "15930")
+    assert taken_apart("comm, kstack, ustack", f"sh,{kernel},{user}") == ("sh", kernel, user)
+    assert taken_apart("comm, pid, kstack", f"a,b,c,7,{kernel}") == ("a,b,c", "7", kernel)
+    assert taken_apart("pid, comm", "7,a,8\n  b+1\n") == ("7", "a,8\n  b+1\n")
+    assert taken_apart("ntop(arg0), arg1, comm", "::1,-3,9") == ("::1", "-3", "9")
+    assert taken_apart("pid, comm", "no number,a") is None
+    assert key_pattern(()).fullmatch("")
     assert stack_frames(kernel, "_[k]") == ["schedule_[k]", "f(int, long)_[k]"]
     assert stack_frames("\n    0x7f12\n", "") == ["[unknown]"]
 

@@ -51,6 +51,7 @@ class Loss:
     starts_full: int = 0
     events: int = 0
     runs: int = 0
+    values: int = 0
     frames: int = 0
     frames_unknown: int = 0
     stacks_truncated: int = 0

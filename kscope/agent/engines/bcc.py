@@ -12,15 +12,28 @@ from kscope.agent import kernel, processes, stubs
 from kscope.agent.decode import reader
 from kscope.agent.engines import program
 from kscope.agent.engines.base import Cost, Drained, Loss, Target
-from kscope.agent.engines.libbcc import compiled, free_symbols, load_bcc
+from kscope.agent.engines.layout import field_type
+from kscope.agent.engines.libbcc import (
+    attach_named,
+    attaches_itself,
+    compiled,
+    free_symbols,
+    load_bcc,
+    map_names,
+    map_problem,
+)
+from kscope.agent.engines.sources import mistake, readers
 from kscope.agent.engines.stacks import Stacks
 from kscope.agent.engines.symbols import Symbols
-from kscope.agent.rows import check_field, merge
+from kscope.agent.engines.trial import Trial, tried
+from kscope.agent.rows import Fitting, merge
+from kscope.declare.fits import FieldType, path_problem
+from kscope.declare.shape import suggestion
 from kscope.declare.sizes import DEPTH, STACKS
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import ModuleType
 
     from kscope.agent.engines.base import Row
@@ -54,6 +67,7 @@ class BccEngine:
         self._options[DEPTH.name] = min(depth, kernel.deepest_stack())
         self._target = target
         self._loss = Loss()
+        self._fitting = Fitting(category)
         self._lost_before = [0] * len(_LOSSES)
         self._missed_before = 0
         self._events: list[Row] = []
@@ -71,11 +85,10 @@ class BccEngine:
         self._bpf = self._compiled(attached)
         self._symbols = Symbols(bcc.SymbolCache, free_symbols)
         try:
-            for attach in attached:
-                self._attach(bcc, attach)
             self._table = self._collected()
             self._stacks = self._stack_maps()
-            self._readers = dict(self._column_readers())
+            self._readers = readers(self._category, self._parts(), self._reader)
+            self._attach_all(bcc, attached)
             if self._is_events:
                 self._table.open_ring_buffer(self._take_event)
         except BaseException:
@@ -87,12 +100,20 @@ class BccEngine:
             self._adopt(processes.descendants(self._target.pid))
 
     def _collected(self) -> Any:
-        collect = self._probe.collect
+        """The map that `collect` names; it must be one that can be read that way."""
+        collect, message = self._probe.collect, ""
+        known = map_names(self._bpf)
         try:
-            return self._bpf[collect.name]
-        except KeyError:
-            where = f"{self._category.file}: probe.collect.{collect.kind}"
-            raise KscopeError(f"{where}: the program has no map '{collect.name}'") from None
+            table = self._bpf[collect.name]
+            message = map_problem(table, collect.name, collect.kind)
+        except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
+            message = f"bcc cannot read the structs of '{collect.name}' (it does not know {error})"
+        if collect.name not in known:
+            hint = suggestion(collect.name, known)
+            message = f"the program has no map '{collect.name}'.{hint}"
+        if message:
+            raise mistake(self._category, collect.line, f"collect.{collect.kind}", message)
+        return table
 
     def poll(self, seconds: float) -> None:
         if self._is_events:
@@ -115,6 +136,7 @@ class BccEngine:
             rows, self._events = self._events, []
         else:
             rows = merge(self._category, self._map_rows())
+        rows = self._fitting.keep(rows, self._loss)
         self._symbols.look_again()
         self._count_losses()
         loss, self._loss = self._loss, Loss()
@@ -167,8 +189,50 @@ class BccEngine:
         path = self._probe.program
         assert path
         text = f"{_PRELUDE.read_text()}\n{self._program}"
-        flags = [f"-D{name}={value}" for name, value in self._constants(attached).items()]
-        return compiled(path, text, flags, self._headers())
+        constants = self._constants(attached)
+        headers = self._headers()
+        self._try(path, text, constants, headers)
+        flags = [f"-D{name}={value}" for name, value in constants.items()]
+        return compiled(path, text, flags, headers)
+
+    def _try(self, path: Path, text: str, constants: dict[str, str], headers: Path) -> None:
+        """Compile it where it can do no harm, and see that each filter makes a difference."""
+        target = self._target
+        given = {"KS_PID": target.pid, "KS_TID": target.tid, "KS_CGROUP": target.cgroup}
+        filters = tuple(name for name, value in given.items() if value)
+        neutral = constants | dict.fromkeys(filters, "1") | {"KS_CHILDREN": "0"}
+        found = tried(Trial(str(path), text, neutral, filters, str(headers)))
+        self._check_functions(path, found.functions)
+        if found.unused:
+            flag = f"--{found.unused[0].removeprefix('KS_').lower()}"
+            raise mistake(
+                self._category,
+                self._probe.line,
+                "program",
+                f"{flag} would not limit {path.name}, which does not use {found.unused[0]}: it "
+                "would record the whole host; add `if (!ks_wanted()) return 0;` to its functions",
+            )
+
+    def _check_functions(self, path: Path, functions: Sequence[str]) -> None:
+        """Something must run, and what `attach` names must be there."""
+        for attach in self._probe.attach:
+            if attach.run not in functions and not attach.define:
+                message = f"the program has no function '{attach.run}'"
+                hint = suggestion(attach.run, functions)
+                raise mistake(
+                    self._category, self._probe.line, "attach", message + "." * bool(hint) + hint
+                )
+        if not self._probe.attach and not any(map(attaches_itself, functions)):
+            have = (
+                f"its functions are {', '.join(functions)}" if functions else "it has no function"
+            )
+            raise mistake(
+                self._category,
+                self._probe.line,
+                "program",
+                f"{path.name} is attached to nothing ({have}); name a place for a function under "
+                "probe.attach, or write it as TRACEPOINT_PROBE(group, name)",
+            )
 
     def _constants(self, attached: list[Attach]) -> dict[str, str]:
         present = {attach.define for attach in attached}
@@ -178,6 +242,8 @@ class BccEngine:
             "KS_TID": str(target.tid),
             "KS_CHILDREN": str(int(self._with_children)),
             "KS_CGROUP": f"{kernel.cgroup_id(target.cgroup)}ULL",
+            "KS_MAP_BYTES": f"{kernel.memory_bytes() // 4}ULL",
+            "KS_CPUS": str(kernel.possible_cpus()),
         }
         for attach in self._probe.attach:
             if attach.define:
@@ -192,6 +258,12 @@ class BccEngine:
         if STACKS.name not in self._options:
             return None
         return Stacks(self._bpf, self._symbols, self._options[DEPTH.name])
+
+    def _attach_all(self, bcc: ModuleType, attached: list[Attach]) -> None:
+        assert self._probe.program
+        attach_named(self._probe.program, self._bpf)
+        for attach in attached:
+            self._attach(bcc, attach)
 
     def _attach(self, bcc: ModuleType, attach: Attach) -> None:
         kind, _, place = attach.to.partition(":")
@@ -223,37 +295,56 @@ class BccEngine:
     def _is_events(self) -> bool:
         return self._probe.collect.kind == "events"
 
-    def _column_readers(self) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], Any]]]:
+    def _parts(self) -> dict[str, FieldType]:
         if self._is_events:
-            event = self._example()
-            parts: dict[str, type] = {"event": type(event)}
-        else:
-            parts = {"key": self._table.Key, "value": self._table.Leaf}
-        for name, source in self._probe.collect.columns.items():
-            column = self._category.column(name)
-            assert column
-            where = f"{self._category.file}: probe.collect.columns.{name}"
-            for path in source.fields:
-                check_field(path, parts, where)
-            yield name, self._reader(column, source)
+            event = type(self._example())
+            self._event_size = ctypes.sizeof(event)
+            return {"event": field_type(event)}
+        return {"key": field_type(self._table.Key), "value": field_type(self._table.Leaf)}
 
     def _example(self) -> Any:
         try:
             return self._table.event(ctypes.create_string_buffer(8192))
         except SystemExit:  # how bcc ends a program whose struct it cannot read
-            raise KscopeError(
-                f"{self._probe.program}: an event's fields must be of plain types: u8 to u64, s32, "
-                "char and arrays of them"
-            ) from None
+            raise self._unreadable() from None
 
-    def _reader(self, column: Column, source: Source) -> Callable[[Mapping[str, Any]], Any]:
+    def _check_size(self, size: int) -> None:
+        """bcc does not see bit fields, which make an event smaller."""
+        if size != self._event_size:
+            raise self._unreadable()
+
+    def _unreadable(self) -> KscopeError:
+        return KscopeError(
+            f"{self._probe.program}: an event's fields must be of plain types: u8 to u64, s16 to "
+            "s64, char and flat arrays of them, without bit fields"
+        )
+
+    def _reader(
+        self, column: Column, source: Source, found: FieldType
+    ) -> Callable[[Mapping[str, Any]], Any]:
         if column.type.name != "stack":
-            return reader(column, source)
+            return reader(column, source, found)
+        self._check_halves(source)
         assert self._stacks
         stacks = self._stacks
         part = source.fields[0].partition(".")[0]
         names = tuple(path.partition(".")[2] for path in source.fields)
         return lambda entry: stacks.text(entry[part], names, self._loss)
+
+    def _check_halves(self, source: Source) -> None:
+        """A user half is named by the process, whose id is beside it."""
+        parts = self._parts()
+        for path in source.fields:
+            holder, _, name = path.rpartition(".")
+            if "." in holder:
+                raise KscopeError(
+                    f"'{path}' must be a field of the struct itself, not of one in it"
+                )
+            process = f"{holder}.{name.removesuffix('ustack')}tgid"
+            if name.endswith("ustack") and path_problem(process, parts):
+                raise KscopeError(
+                    f"'{path}' needs a field '{process}' beside it: the process that names it"
+                )
 
     def _map_rows(self) -> Iterator[Row]:
         """Rows of the generation that the program has just left."""
@@ -271,9 +362,10 @@ class BccEngine:
             waiting = self._bpf["waiting"] if parks else {}
             self._stacks.forget(left, waiting, self._table)
 
-    def _take_event(self, _context: Any, data: Any, _size: int) -> int:
+    def _take_event(self, _context: Any, data: Any, size: int) -> int:
         # ctypes swallows what a callback raises.
         try:
+            self._check_size(size)
             entry = {"event": self._table.event(data)}
             self._events.append({name: read(entry) for name, read in self._readers.items()})
         except Exception as error:  # noqa: BLE001

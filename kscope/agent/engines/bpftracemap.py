@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kscope.agent.engines.symbols import UNKNOWN, without_own
 from kscope.agent.rows import frame_text
+from kscope.declare.fits import Kind
+from kscope.declare.script import with_names
 from kscope.errors import KscopeError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kscope.declare.fits import FieldType
+
 Value = Any
-_STACK = re.compile(r"\n(?:[ \t]+.*\n)*")
+_LINES = r"\n(?:[ \t]+.*\n)*"
+_PRINTED = {
+    Kind.NUMBER: r"-?\d+|0x[0-9a-fA-F]+",
+    Kind.ADDRESS: r"[0-9a-fA-F.:]+",
+    Kind.KERNEL_STACK: _LINES,
+    Kind.USER_STACK: _LINES,
+}
+_LAST_SLOT = 31
 _OFFSET = re.compile(r"\+(0x)?[0-9a-f]+$")
 
 
-def key_fields(key: str, count: int) -> list[str]:
-    """Take a printed key apart: parts are joined by commas, a stack is lines in line feeds.
+def key_pattern(types: Sequence[FieldType]) -> re.Pattern[str]:
+    """Return what takes a printed key apart: parts are joined by commas, a stack is lines.
 
-    A name may hold commas too; what is too many is taken to be the first part's.
+    A name can hold commas too. A key of several names with commas in them is ambiguous: the first
+    name takes all that it can.
     """
-    parts: list[str] = []
-    at = 0
-    while at <= len(key):
-        stack = _STACK.match(key, at)
-        end = stack.end() if stack else (key.find(",", at) if "," in key[at:] else len(key))
-        parts.append(key[at:end])
-        at = end + 1
-    surplus = len(parts) - count
-    if surplus > 0 and count:
-        parts[: surplus + 1] = [",".join(parts[: surplus + 1])]
-    return parts
+    return re.compile(",".join(f"({_PRINTED.get(each.kind, '(?s:.*)')})" for each in types))
 
 
 def stack_frames(printed: str, suffix: str) -> list[str]:
@@ -58,16 +63,21 @@ def difference(now: Value, before: Value | None) -> Value:
 def _slots(buckets: list[dict[str, int]]) -> list[int]:
     slots = [0] * 64
     for bucket in buckets:
-        slots[max(0, int(bucket.get("min", 0)).bit_length() - 1)] += bucket["count"]
+        slots[_slot(bucket)] += bucket["count"]
     return slots
+
+
+def _slot(bucket: dict[str, int]) -> int:
+    """The slot of values below 0, which have no least, is 0. bpftrace's last bucket is that from
+    2^31 on, a number that it prints as a negative one.
+    """
+    least = int(bucket.get("min", 0))
+    return _LAST_SLOT if least < 0 else max(0, least.bit_length() - 1)
 
 
 def with_constants(script: str, constants: dict[str, Any], where: str) -> str:
     """Constants are put in by name, all at once; bpftrace's own parameters are only numbered."""
-    if not constants:
-        return script
-    names = re.compile(rf"\b({'|'.join(map(re.escape, constants))})\b")
-    return names.sub(lambda found: _literal(constants[found[0]], found[0], where), script)
+    return with_names(script, lambda name: _literal(constants[name], name, where), constants)
 
 
 def _literal(value: Any, name: str, where: str) -> str:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 _LAST = "@zz_kscope"
 _PRINTING = f"interval:ms:200 {{ {_LAST} = 1; }}"
 _PATIENCE = 20.0
+_MOST_COMPLAINTS = 100  # lines
+_HEARD = frozenset({"attached_probes", "lost_events", "map", "hist", "stats"})
 # The kernel kills it when we end, however that happens. A process of its own sets that up: in a
 # fork of a process with threads no Python may run.
 _WITH_US = """
-import ctypes, os, signal, sys
+import ctypes, os, resource, signal, sys
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
@@ -53,17 +57,19 @@ class Bpftrace:
             start_new_session=True,  # Ctrl-C is for the agent, which then drains it
         )
         self._said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._complaints: list[str] = []
+        self._complaints: deque[str] = deque(maxlen=_MOST_COMPLAINTS)
         threading.Thread(target=self._listen, daemon=True).start()
         self._complaining = threading.Thread(target=self._hear, daemon=True)
         self._complaining.start()
         try:
-            while self._next("to attach")["type"] != "attached_probes":
+            while (message := self._next("to attach"))["type"] != "attached_probes":
                 pass
         except BaseException:
             self._process.kill()
             self._process.wait()
             raise
+        # Of the script itself: one more prints the maps.
+        self.attached = int(message["data"]["probes"]) - 1
         time.sleep(0.3)
 
     def check(self) -> None:
@@ -134,7 +140,10 @@ class Bpftrace:
         assert self._process.stdout
         for line in self._process.stdout:
             with contextlib.suppress(ValueError):
-                self._said.put(json.loads(line))
+                message = json.loads(line)
+                # A script can print more between two drains than memory holds.
+                if message["type"] in _HEARD:
+                    self._said.put(message)
         self._said.put(None)
 
     def _hear(self) -> None:

@@ -10,8 +10,22 @@
  *   KS_KEYS           how many keys the aggregating map holds
  *   KS_STACKS         how many stacks a generation holds
  *   KS_DEPTH          how many frames of a stack are kept
+ *   KS_MAP_BYTES      how large one map may be; KS_CPUS: how often a per-CPU map holds its values
  */
 #include <uapi/linux/ptrace.h>
+
+/* The kernel allocates a map whole when the program is loaded. */
+#ifdef BPF_F_TABLE
+#undef BPF_TABLE
+/* By their lengths, which a constant expression knows: percpu_hash, percpu_array, lru_percpu_hash. */
+#define KS_PER_CPU(type) (sizeof(type) == 12 || sizeof(type) == 13 || sizeof(type) == 16)
+#define KS_MAP_SIZE(type, key, leaf, n) \
+    ((u64)(n) * (sizeof(key) + sizeof(leaf) * (KS_PER_CPU(type) ? KS_CPUS : 1)))
+#define BPF_TABLE(type, key, leaf, name, n) \
+    BPF_F_TABLE(type, key, leaf, name, n, 0); \
+    _Static_assert(KS_MAP_SIZE(type, key, leaf, n) <= KS_MAP_BYTES, \
+                   "the map " #name " is larger than a quarter of the memory: give it fewer entries")
+#endif
 
 /* Slots of ks_lost: what the program could not record. The agent reads them at each drain. */
 enum ks_loss {

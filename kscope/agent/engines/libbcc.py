@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
 # Where distributions put it. Only this one package joins the path: the rest of those folders
@@ -30,6 +30,10 @@ _PLACES = (
 )
 _COMPILER = re.compile(r"/lib(LLVM|clang)[^/]*$")
 _MADV_DONTNEED = 4
+_SHOWN = 2000  # characters, of the beginning and of the end
+_NAMED = (
+    "kprobe__", "kretprobe__", "tracepoint__", "raw_tracepoint__", "kfunc__", "kretfunc__", "lsm__",
+)  # fmt: skip
 # LLVM's set-up inside libbcc, and the standard error we borrow, are the whole process's.
 _compiling = threading.Lock()
 # Probes start at once, and a module that is half imported is found by the next who looks.
@@ -47,11 +51,13 @@ def _load_bcc() -> ModuleType:
     try:
         if importlib.util.find_spec("bcc") is None:
             _import_from(next(p for p in _PLACES if Path(p, "bcc", "__init__.py").exists()))
-        return importlib.import_module("bcc")
+        bcc = importlib.import_module("bcc")
     except StopIteration:
         raise KscopeError("the bcc engine needs bcc: apt install python3-bpfcc") from None
     except OSError as error:  # the package without its shared library
         raise KscopeError(f"bcc: {error}: apt install libbpfcc") from None
+    bcc.BPF.str2ctype.setdefault("signed char", ctypes.c_byte)  # s8, which it does not know
+    return bcc
 
 
 def _import_from(place: str) -> None:
@@ -71,21 +77,123 @@ def _import_from(place: str) -> None:
 
 
 def compiled(program: Path, text: str, flags: Sequence[str], headers: Path) -> Any:
-    """A bcc.BPF, its tracepoint programs attached; the compiler's words in a KscopeError."""
-    bcc = load_bcc()
-    reason = ""
+    """Return a bcc.BPF whose programs are attached nowhere yet.
+
+    Raises KscopeError with the compiler's messages.
+    """
     with _compiling:
         os.environ["BCC_KERNEL_SOURCE"] = str(headers)
-        with _captured_stderr() as complaints:
-            try:
-                return bcc.BPF(text=text, cflags=[*flags, "-Wno-unused-function"])
-            except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
-                reason = str(error)
-            finally:
-                _give_back()
-            complaints.seek(0)
-            detail = complaints.read().decode("utf-8", "replace").strip()
-    raise KscopeError(f"{program}: {reason}" + (f"\n{detail[-4000:]}" if detail else ""))
+        try:
+            return _explained(program, lambda: unattached(text, flags))
+        finally:
+            _give_back()
+
+
+def unattached(text: str, flags: Sequence[str]) -> Any:
+    """Return a bcc.BPF without its programs attached; what goes wrong is on standard error."""
+    bcc = load_bcc()
+
+    class Unattached(bcc.BPF):  # type: ignore[name-defined, misc]
+        """bcc attaches a program's functions while it makes the object."""
+
+        def _trace_autoload(self) -> None:
+            pass
+
+    return Unattached(text=text, cflags=[*flags, "-Wno-unused-function"])
+
+
+def attach_named(program: Path, bpf: Any) -> None:
+    """Attach the functions whose names say where: those of TRACEPOINT_PROBE, kprobe__ and so on.
+
+    Raises KscopeError with the verifier's messages.
+    """
+    with _compiling:
+        _explained(program, lambda: load_bcc().BPF._trace_autoload(bpf))  # noqa: SLF001
+
+
+def _explained(program: Path, work: Callable[[], Any]) -> Any:
+    reason = ""
+    with _captured_stderr() as complaints:
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
+            reason = str(error)
+        complaints.seek(0)
+        detail = complaints.read().decode("utf-8", "replace")
+    raise failure(program, reason, detail)
+
+
+def failure(program: Path, reason: str, detail: str) -> KscopeError:
+    """Return an error with what was printed: a compiler's first mistake, a verifier's last line."""
+    said = detail.strip()
+    if len(said) > 2 * _SHOWN:
+        said = f"{said[:_SHOWN]}\n[...]\n{said[-_SHOWN:]}"
+    return KscopeError(f"{program}: {reason}" + (f"\n{said}" if said else ""))
+
+
+def functions(bpf: Any) -> list[str]:
+    """Return the names of the program's functions that the kernel can run."""
+    count = _library().bpf_num_functions(bpf.module)
+    return [_library().bpf_function_name(bpf.module, n).decode() for n in range(count)]
+
+
+def bytecode(bpf: Any, function: str) -> bytes:
+    """Return a function's instructions."""
+    start = _library().bpf_function_start(bpf.module, function.encode())
+    size = _library().bpf_function_size(bpf.module, function.encode())
+    return ctypes.string_at(start, size)
+
+
+def map_names(bpf: Any) -> list[str]:
+    """Return the names of the program's own maps, without those of kscope.h."""
+    count = _library().bpf_num_tables(bpf.module)
+    names = (_library().bpf_table_name(bpf.module, n).decode() for n in range(count))
+    return [name for name in names if not name.startswith("ks_")]
+
+
+def map_problem(table: Any, name: str, kind: str) -> str:
+    """Return why a map cannot be collected as events or as a map; '' if it can."""
+    tables = importlib.import_module("bcc.table")
+    if isinstance(table, tables.RingBuf):
+        return "" if kind == "events" else f"'{name}' is a ring buffer; write events: {name}"
+    if kind == "events":
+        return (
+            f"'{name}' is a map, not a ring buffer; write map: {name}, or declare it with "
+            f"BPF_RINGBUF_OUTPUT({name}, 64)"
+        )
+    if type(table) not in {tables.HashTable, tables.LruHash, tables.Array}:
+        return f"rows cannot be read from '{name}', a {type(table).__name__}; use BPF_HASH"
+    if _sizes(table, name) != (ctypes.sizeof(table.Key), ctypes.sizeof(table.Leaf)):
+        return f"bcc cannot read the structs of '{name}'; use plain fields and flat arrays"
+    return ""
+
+
+def _sizes(table: Any, name: str) -> tuple[int, int]:
+    """How large the compiler made the key and the value."""
+    module, lib = table.bpf.module, _library()
+    return (
+        lib.bpf_table_key_size(module, name.encode()),
+        lib.bpf_table_leaf_size(module, name.encode()),
+    )
+
+
+@functools.cache
+def _library() -> Any:
+    """libbcc, with the types of what the bcc package does not call itself."""
+    lib = importlib.import_module("bcc.libbcc").lib
+    lib.bpf_num_tables.restype = ctypes.c_size_t
+    lib.bpf_num_tables.argtypes = [ctypes.c_void_p]
+    lib.bpf_table_name.restype = ctypes.c_char_p
+    lib.bpf_table_name.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    for size in (lib.bpf_table_key_size, lib.bpf_table_leaf_size):
+        size.restype = ctypes.c_size_t
+        size.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    return lib
+
+
+def attaches_itself(function: str) -> bool:
+    """Whether bcc attaches the function where its name says."""
+    return function.startswith(_NAMED)
 
 
 def free_symbols(cache: Any, pid: int) -> None:

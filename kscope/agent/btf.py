@@ -1,0 +1,95 @@
+"""The enums of the running kernel, by name, from its BTF."""
+
+from __future__ import annotations
+
+import functools
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kscope.declare.shape import suggestion
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+VMLINUX = Path("/sys/kernel/btf/vmlinux")
+_MAGIC = 0xEB9F
+_MOST_BYTES = 256 * 1024 * 1024
+_HEADER = struct.Struct("=HBBIIIII")
+_TYPE = struct.Struct("=III")
+_ENUM, _ENUM64 = 6, 19
+# The bytes that follow a type, by kind: so many, and so many for each of its members.
+_FIXED = {1: 4, 3: 12, 14: 4, 17: 4}
+_EACH = {4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12}
+_KINDS = 20
+
+
+@functools.lru_cache(64)
+def enum_words(name: str) -> Mapping[int, str]:
+    """Return an enum's words by number; KscopeError if this kernel does not have the enum."""
+    known = _enums(VMLINUX)
+    if name not in known:
+        raise KscopeError(f"this kernel does not have an enum '{name}'.{suggestion(name, known)}")
+    return known[name]
+
+
+def _enums(path: Path) -> Mapping[str, Mapping[int, str]]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise KscopeError(
+            f"enums are read from the kernel's BTF, and {path} cannot be read "
+            f"({error.strerror}); list the words under names instead"
+        ) from None
+    try:
+        return _parsed(data)
+    except (struct.error, ValueError) as error:
+        raise KscopeError(
+            f"{path} is not BTF ({error}); list the words under names instead"
+        ) from None
+
+
+def _parsed(data: bytes) -> dict[str, Mapping[int, str]]:
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"larger than {_MOST_BYTES >> 20} MiB")
+    magic, _, _, length, types, types_length, texts, texts_length = _HEADER.unpack_from(data)
+    if magic != _MAGIC:
+        raise ValueError("it starts with other bytes")
+    section = memoryview(data)[length + types : length + types + types_length]
+    strings = data[length + texts : length + texts + texts_length]
+    found: dict[str, Mapping[int, str]] = {}
+    for name, words in _walk(section, strings):
+        if name:
+            found.setdefault(name, words)
+    return found
+
+
+def _walk(section: memoryview, strings: bytes) -> Iterator[tuple[str, Mapping[int, str]]]:
+    at = 0
+    while at < len(section):
+        name, info, _ = _TYPE.unpack_from(section, at)
+        kind, members, signed = info >> 24 & 0x1F, info & 0xFFFF, bool(info >> 31)
+        if not 0 < kind < _KINDS:
+            raise ValueError(f"type {kind} is unknown")
+        at += _TYPE.size
+        size = _FIXED.get(kind, 0) + _EACH.get(kind, 0) * members
+        if kind in {_ENUM, _ENUM64}:
+            words = section[at : at + size]
+            yield _text(strings, name), _words(words, strings, wide=kind == _ENUM64, signed=signed)
+        at += size
+
+
+def _words(members: memoryview, strings: bytes, *, wide: bool, signed: bool) -> dict[int, str]:
+    if not wide:
+        shape = struct.Struct("=Ii" if signed else "=II")
+        return {number: _text(strings, name) for name, number in shape.iter_unpack(members)}
+    shape = struct.Struct("=IIi" if signed else "=III")
+    return {
+        high << 32 | low: _text(strings, name) for name, low, high in shape.iter_unpack(members)
+    }
+
+
+def _text(strings: bytes, at: int) -> str:
+    end = strings.find(b"\0", at)
+    return strings[at : end if end >= 0 else len(strings)].decode("utf-8", "replace")

@@ -1,0 +1,207 @@
+"""A program's first compilation, in a process that may crash, hang or use too much memory.
+
+LLVM ends the process that it runs in at some mistakes. This module is both sides: `tried` is the
+agent's, and `python -m` runs the other one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import platform
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kscope.agent import stubs
+from kscope.agent.engines.libbcc import bytecode, failure, functions, unattached
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CPU_SECONDS = 60
+MEMORY_BYTES = 4 << 30
+_WALL_SECONDS = 300.0
+_PRINTED = 16 << 20
+_MOST_KEPT = 256
+_START = """
+import json, runpy, sys
+sys.path[:] = json.loads(sys.argv.pop(1))
+runpy.run_module("kscope.agent.engines.trial", run_name="__main__")
+"""
+_turns = threading.BoundedSemaphore(os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A program to compile. `filters` are those of `constants` that must make a difference:
+
+    without the first of them, as with 0, other instructions must come out.
+    """
+
+    program: str
+    text: str
+    constants: Mapping[str, str]
+    filters: tuple[str, ...]
+    headers: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The program's functions, and the filters that make no difference to their instructions."""
+
+    functions: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def tried(trial: Trial) -> Tried:
+    """Compile the program; KscopeError if that fails.
+
+    What was found is kept on disk: the next time nothing is compiled.
+    """
+    kept = _kept(trial)
+    try:
+        return _read(kept.read_text())
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    with _turns, tempfile.TemporaryFile() as said:
+        answer = _run(trial, said)
+    found = _read(answer)
+    _keep(kept, answer)
+    return found
+
+
+def _read(answer: str) -> Tried:
+    fields = json.loads(answer)
+    return Tried(tuple(fields["functions"]), tuple(fields["unused"]))
+
+
+def _kept(trial: Trial) -> Path:
+    known = (asdict(trial), platform.release(), platform.version(), platform.machine())
+    digest = hashlib.blake2b(repr(known).encode(), digest_size=16).hexdigest()
+    return stubs.cache_folder() / f"tried-{digest}.json"
+
+
+def _keep(path: Path, answer: str) -> None:
+    try:
+        kept = sorted(path.parent.glob("tried-*.json"), key=lambda each: each.stat().st_mtime)
+        for old in kept[: max(0, len(kept) - _MOST_KEPT)]:
+            old.unlink(missing_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+            file.write(answer)
+        Path(file.name).replace(path)
+    except OSError:
+        pass  # it is compiled again the next time
+
+
+def _run(trial: Trial, said: Any) -> str:
+    work = {"trial": asdict(trial), "cpu": CPU_SECONDS, "memory": MEMORY_BYTES}
+    command = [sys.executable, "-I", "-c", _START, json.dumps(sys.path)]
+    with subprocess.Popen(  # noqa: S603
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=said,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, _ = process.communicate(json.dumps(work).encode(), _WALL_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise KscopeError(_too_long(trial, _WALL_SECONDS)) from None
+    said.seek(0)
+    detail = said.read().decode("utf-8", "replace")
+    if process.returncode:
+        raise _crash(trial, process.returncode, detail)
+    if reason := json.loads(out).get("failed"):
+        raise failure(Path(trial.program), reason, detail)
+    return out.decode()
+
+
+def _crash(trial: Trial, code: int, detail: str) -> KscopeError:
+    if code in {-signal.SIGXCPU, -signal.SIGKILL}:
+        return KscopeError(_too_long(trial, CPU_SECONDS))
+    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return failure(
+        Path(trial.program),
+        f"the compiler crashed ({name}); the usual causes are a division of signed numbers (divide "
+        f"unsigned ones) and a need of more than {MEMORY_BYTES >> 20} MiB",
+        detail,
+    )
+
+
+def _too_long(trial: Trial, seconds: float) -> str:
+    return (
+        f"{trial.program}: it compiles for more than {seconds:.0f} s; make its code shorter, or "
+        "unroll fewer rounds of its loops"
+    )
+
+
+# ---- the other process
+
+
+def _confine(cpu: int, memory: int) -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    for what, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CPU, cpu),
+        (resource.RLIMIT_FSIZE, _PRINTED),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(what)
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (limit, limit))
+
+
+def _instructions(trial: Trial, constants: Mapping[str, str]) -> dict[str, bytes]:
+    """Each function's, with 0 in place of the numbers of the maps."""
+    flags = [f"-D{name}={value}" for name, value in constants.items()]
+    bpf = unattached(trial.text, flags)
+    found = {
+        name: b"".join(map(_comparable, re.findall(rb"(?s).{8}", bytecode(bpf, name))))
+        for name in functions(bpf)
+    }
+    bpf.cleanup()
+    return found
+
+
+def _comparable(instruction: bytes) -> bytes:
+    loads_map = instruction[0] == 0x18 and instruction[1] >> 4
+    return instruction[:4] if loads_map else instruction
+
+
+def _answer(trial: Trial) -> dict[str, Any]:
+    os.environ["BCC_KERNEL_SOURCE"] = trial.headers
+    try:
+        whole = _instructions(trial, trial.constants)
+        without = (
+            (name, _instructions(trial, {**trial.constants, name: "0"})) for name in trial.filters
+        )
+        unused = [name for name, other in without if other == whole]
+        return {"functions": sorted(whole), "unused": unused}
+    except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
+        return {"failed": str(error)}
+
+
+def _main() -> None:
+    work = json.load(sys.stdin)
+    trial = Trial(**work["trial"])
+    _confine(work["cpu"], work["memory"])
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    os.write(answers, json.dumps(_answer(trial)).encode())
+    os._exit(0)  # bcc undoes at exit what was never done
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,78 @@
+"""Addresses of the kernel to symbol names, from /proc/kallsyms."""
+
+from __future__ import annotations
+
+import bisect
+import time
+from array import array
+from pathlib import Path
+
+from kscope.errors import KscopeError
+
+KALLSYMS = Path("/proc/kallsyms")
+# The kernel's half of the address space starts here, on x86 and on arm64.
+_KERNEL = 1 << 63
+_LARGEST = 1 << 24  # bytes of one symbol; what is further away is not inside it
+_MOST_SYMBOLS = 2_000_000
+
+
+class Ksyms:
+    """A sorted table of addresses, and a name for each."""
+
+    def __init__(self, path: Path) -> None:
+        self._addresses = array("Q")
+        self._names: list[str] = []
+        for address, name in sorted(_read(path)):
+            self._addresses.append(address)
+            self._names.append(name)
+        if not self._names:
+            raise KscopeError(
+                f"{path} does not show addresses; run as root or with CAP_SYSLOG, or use as: hex"
+            )
+
+    def name(self, address: int) -> str:
+        """Return `schedule+0x1a`, `schedule` at its first byte, or hex outside every symbol."""
+        address &= (1 << 64) - 1
+        at = bisect.bisect_right(self._addresses, address) - 1
+        offset = address - self._addresses[at] if at >= 0 else _LARGEST
+        if offset >= _LARGEST:
+            return f"{address:#x}"
+        return f"{self._names[at]}+{offset:#x}" if offset else self._names[at]
+
+
+def _read(path: Path) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    try:
+        with path.open(encoding="ascii", errors="replace") as lines:
+            for line in lines:
+                address, _, name, *_ = line.split(None, 3)
+                if (number := int(address, 16)) >= _KERNEL and len(found) < _MOST_SYMBOLS:
+                    found.append((number, name))
+    except OSError as error:
+        raise KscopeError(
+            f"{path} cannot be read ({error.strerror}); run as root, or use as: hex"
+        ) from None
+    return found
+
+
+class KernelNames:
+    """Names of addresses, from a table that is read again for a module that was loaded since."""
+
+    _REREAD = 60.0  # seconds
+
+    def __init__(self) -> None:
+        self._table: Ksyms | None = None
+        self._read = 0.0
+
+    def load(self) -> Ksyms:
+        """Return the table; KscopeError if the kernel does not show it."""
+        if self._table is None:
+            self._table, self._read = Ksyms(KALLSYMS), time.monotonic()
+        return self._table
+
+    def __call__(self, address: int) -> str:
+        name = self.load().name(address)
+        if name.startswith("0x") and time.monotonic() - self._read > self._REREAD:
+            self._table = None
+            name = self.load().name(address)
+        return name

@@ -1,0 +1,147 @@
+"""A program that the compiler cannot take ends its own probe, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kscope.agent import stubs
+from kscope.agent.engines import trial
+from kscope.agent.engines.trial import Trial, tried
+from kscope.errors import KscopeError
+from tests.agent.test_kinds import PROGRAM, made, napper, traced
+from tests.agent.tracing import agent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COLLECT = "{map: agg, columns: {process: key.comm, n: value}}"
+COLUMNS = "[{name: process, type: string}, {name: n, type: count}]"
+GOOD = PROGRAM.replace("SUMMED", "1")
+CRASHES = """
+struct key { u32 generation; char comm[16]; };
+BPF_HASH(agg, struct key, u64, KS_KEYS);
+TRACEPOINT_PROBE(sched, sched_switch)
+{
+    struct key key = {};
+    u64 one = 1;
+    if (!ks_wanted())
+        return 0;
+    if (args->prev_state / args->prev_prio > 300)
+        return 0;
+    agg.update(&key, &one);
+    return 0;
+}
+"""
+
+
+ENDLESS = """
+#define TEN(x) x x x x x x x x x x
+int f(void *c) { int y; TEN(TEN(TEN(TEN(TEN(TEN(TEN(TEN(y;)))))))) return 0; }
+"""
+
+
+def with_own_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
+    return folder / "kernelscope"
+
+
+@pytest.mark.bpf
+def test_a_crash_of_the_compiler_ends_one_probe(tmp_path: Path) -> None:
+    """A signed division aborts LLVM: that probe says so, with file and line; another one runs."""
+    with napper() as pid:
+        for name, program in (("boom", CRASHES), ("fine", GOOD)):
+            own = program.replace("!ks_wanted()", f"bpf_get_current_pid_tgid() >> 32 != {pid}")
+            config = made(tmp_path, name, COLUMNS, COLLECT, own)
+        flags = ("--server", "127.0.0.1:9", "--spool", tmp_path / "spool")
+        with agent("--config", config, *flags) as running:
+            running.wait_for("boom.bpf.c: the compiler crashed (SIGABRT)")
+            running.wait_for("fine: probe running")
+            running.stop()
+    said = "".join(running.log)
+    line = next(n for n, text in enumerate(CRASHES.splitlines(), 1) if "prev_state" in text)
+    assert re.search(rf"boom\.bpf\.c:{line}:\d+", said)
+    assert "divide unsigned ones" in said
+
+
+@pytest.mark.bpf
+def test_a_mistake_has_its_file_and_line(tmp_path: Path) -> None:
+    """clang's own words, on the line of the file as a person sees it."""
+    config = made(tmp_path, "typo", COLUMNS, COLLECT, GOOD.replace("return 0;", "retrun 0;", 1))
+    with napper() as pid:
+        done, rows = traced(config, "typo", pid)
+    assert (done.returncode, rows) == (1, [])
+    line = GOOD.splitlines().index("        return 0;") + 1
+    assert f"typo.bpf.c:{line}:" in done.stderr
+    assert "retrun" in done.stderr
+
+
+@pytest.mark.bpf
+@pytest.mark.parametrize(
+    "declared",
+    ["BPF_HASH(huge, u64, u64, 1 << 30);", "BPF_ARRAY(huge, struct key, 500000000);",
+     "BPF_PERCPU_HASH(huge, u64, struct key, 1 << 29);",
+     "struct big { char all[1 << 30]; }; BPF_ARRAY(huge, struct big, 64);"],
+)  # fmt: skip
+def test_a_map_larger_than_memory_is_refused(declared: str, tmp_path: Path) -> None:
+    """Before the kernel allocates it; the message names the map."""
+    config = made(tmp_path, "huge", COLUMNS, COLLECT, f"{GOOD}\n{declared}\n")
+    with napper() as pid:
+        done, rows = traced(config, "huge", pid)
+    assert (done.returncode, rows) == (1, [])
+    assert "the map huge is larger than a quarter of the memory" in done.stderr
+    assert f"huge.bpf.c:{len(GOOD.splitlines()) + 2}:" in done.stderr
+
+
+@pytest.mark.bpf
+@pytest.mark.parametrize(
+    ("limit", "most", "message"),
+    [
+        ("CPU_SECONDS", 2, "it compiles for more than 2 s; make its code shorter"),
+        ("MEMORY_BYTES", 1 << 30, r"the compiler crashed \(SIG\w+\).*more than 1024 MiB"),
+    ],
+)
+def test_a_program_that_takes_the_compiler_too_much_is_given_up(
+    limit: str, most: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compiler has a bound of CPU time and one of memory, whatever the program is."""
+    with_own_cache(tmp_path, monkeypatch)
+    monkeypatch.setattr(trial, limit, most)
+    endless = Trial("endless.bpf.c", ENDLESS, {}, (), str(stubs.tracepoint_headers()))
+    with pytest.raises(KscopeError, match=rf"endless\.bpf\.c: {message}"):
+        tried(endless)
+
+
+@pytest.mark.bpf
+def test_what_was_tried_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent that starts again compiles each program once; a changed one is tried again."""
+    cache = with_own_cache(tmp_path / "cache", monkeypatch)
+    (tmp_path / "cache").mkdir()
+    config = made(tmp_path, "fine", COLUMNS, COLLECT, GOOD)
+    with napper() as pid:
+        for _ in range(2):
+            assert traced(config, "fine", pid)[1]
+            assert len(list(cache.glob("tried-*.json"))) == 1
+    with napper() as pid:
+        assert traced(config, "fine", pid)[1]
+        assert len(list(cache.glob("tried-*.json"))) == 1
+        made(tmp_path, "fine", COLUMNS, COLLECT, f"{GOOD}\n")
+        assert traced(config, "fine", pid)[1]
+    assert len(list(cache.glob("tried-*.json"))) == 2
+
+
+def test_the_cache_of_trials_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest go when many programs were tried."""
+    cache = with_own_cache(tmp_path, monkeypatch)
+    cache.mkdir(mode=0o700)
+    for n in range(1000):
+        (cache / f"tried-{n}.json").write_text("{}")
+        os.utime(cache / f"tried-{n}.json", (n, n))
+    trial._keep(cache / "tried-new.json", "{}")
+    kept = {path.name for path in cache.glob("tried-*.json")}
+    assert len(kept) <= 257
+    assert {"tried-new.json", "tried-999.json"} <= kept
