@@ -23,6 +23,8 @@ _ENUM, _ENUM64 = 6, 19
 _FIXED = {1: 4, 3: 12, 14: 4, 17: 4}
 _EACH = {4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12}
 _KINDS = 20
+# How many letters of a mistyped name are taken to be right: a kernel has thousands of enums.
+_ALIKE = 2
 
 
 @functools.lru_cache(64)
@@ -30,7 +32,9 @@ def enum_words(name: str) -> Mapping[int, str]:
     """Return an enum's words by number; KscopeError if this kernel does not have the enum."""
     known = _enums(VMLINUX)
     if name not in known:
-        raise KscopeError(f"this kernel does not have an enum '{name}'.{suggestion(name, known)}")
+        similar = [each for each in known if each[:_ALIKE] == name[:_ALIKE]]
+        hint = suggestion(name, similar)
+        raise KscopeError(f"this kernel does not have an enum '{name}'.{hint}")
     return known[name]
 
 
