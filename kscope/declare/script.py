@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 # Their printed values grow; the difference of two prints is the interval's.
 _SUMS = frozenset({"count", "sum", "stats", "hist"})
-_FILLED = re.compile(r"@\w+(?=(?:\[[^\n]*?\])?\s*(?:\+\+|\+=|=[^=]))")
+_FILLED = re.compile(r"@\w+(?=(?:\[[^\n\]]{0,200}\])?\s*(?:\+\+|\+=|=[^=]))")
 _REFUSED = {
     **dict.fromkeys(
         ("max", "min", "avg"),
@@ -64,11 +65,14 @@ _FIELD = re.compile(r"args\s*(?:->|\.)\s*(\w+)")
 _POINTERS = re.compile(r"\(\s*\w+(?:\s+\w+)*\s*\*+\s*\)")
 _NAMES = re.compile(r"[A-Za-z_]\w*")
 _SCALARS = re.compile(r"\(\s*(?:u?int(?:8|16|32|64)|bool)\s*\)")
-_UNSEEN = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_UNSEEN = re.compile(r'"(?:\\.|[^"\\\n])*"?|//[^\n]*|/\*(?:.*?\*/|.*)', re.DOTALL)
 _TRACEPOINT = re.compile(r"\b(?:tracepoint|t):(\w+):(\w+)")
 _POINTS = re.compile(r"\b(?:BEGIN|END|[a-z]\w*:[^\s,{]+)")
 _OPERATORS = re.compile(r"==|!=|<=|>=|&&|\|\||<<|>>|(?<!-)>|<|[+*/%&|^]|-(?!>)|^[!~]")
 _DEEPEST = 8
+# What is longer is of unknown type, and so is what is assigned after as many uses.
+_LONGEST = 1000
+_MOST_USES = 500
 
 
 def _no_fields(_name: str) -> FieldType:
@@ -121,7 +125,7 @@ def code(script: str) -> str:
 
     def blank(found: re.Match[str]) -> str:
         text = re.sub(r"[^\n]", " ", found[0])
-        return f'"{text[1:-1]}"' if found[0].startswith('"') else text
+        return f'"{text[1:-1]}"'[: len(text)] if found[0].startswith('"') else text
 
     return _UNSEEN.sub(blank, script)
 
@@ -167,7 +171,7 @@ def script_map(
     name = f"@{name.removeprefix('@')}"
     blanked = code(script)
     typed = _Types(blanked, fields)
-    for found in re.finditer(rf"{re.escape(name)}(?!\w)", blanked):
+    for found in _uses(name, blanked):
         spans, end = _key(blanked, found.end())
         key = tuple(script[a:b].strip() for a, b in spans)
         types = tuple(typed.of(blanked[a:b]) for a, b in spans)
@@ -185,19 +189,24 @@ def script_map(
     raise ValueError(f"the script fills no map {name}. It fills: {filled or 'none'}")
 
 
+def _uses(name: str, script: str) -> Iterator[re.Match[str]]:
+    return itertools.islice(re.finditer(rf"{re.escape(name)}(?!\w)", script), _MOST_USES)
+
+
 def _key(script: str, at: int) -> tuple[list[tuple[int, int]], int]:
     """Return where the parts of the key are that starts there, if one does, and its end."""
     if script[at : at + 1] != "[":
         return [], at
     parts, depth, begin = [], 0, at + 1
-    for i in range(at, len(script)):
+    end = min(len(script), at + _LONGEST)
+    for i in range(at, end):
         depth += (script[i] in "[(") - (script[i] in "])")
         if depth == 0 or (depth == 1 and script[i] == ","):
             parts.append((begin, i))
             begin = i + 1
         if depth == 0:
             return parts, i + 1
-    return parts, len(script)
+    return parts, end
 
 
 def _statement(script: str, at: int) -> str:
@@ -213,8 +222,8 @@ class _Types:
     fields: Callable[[str], FieldType]
 
     def of(self, expression: str, depth: int = 0) -> FieldType:
-        text = _without_parentheses(expression.strip())
-        if depth > _DEEPEST or not text:
+        text = _without_parentheses(expression[: _LONGEST + 1].strip())
+        if depth > _DEEPEST or not text or len(text) > _LONGEST:
             return UNKNOWN
         if text.startswith('"'):
             return _TEXT
@@ -250,7 +259,7 @@ class _Types:
 
     def _assigned(self, name: str, depth: int) -> FieldType:
         """The type of a variable or of a map's value, by the first assignment."""
-        for found in re.finditer(rf"{re.escape(name)}(?!\w)", self.script):
+        for found in _uses(name, self.script):
             _, end = _key(self.script, found.end())
             if re.match(r"\s*(\+\+|--|[-+*/|&^%]=)", self.script[end:]):
                 return _NUMBER
