@@ -209,7 +209,7 @@ def test_a_server_is_asked_the_same_questions(server: str) -> None:
         (("agent", "marker"), 2, "'marker' has no probe. Those with a probe: biolatency"),
         (("agent", "offcputime", "--pdi", "3"), 2, "--pid"),
         (("agent", "offcputime", "--pid", "999999999"), 2, "there is no process 999999999"),
-        (("agent", "--server", "ftp://x"), 2, "is not the address of a server"),
+        (("doctor", "--servr", "x"), 2, "--server"),
         (("spool", "lst"), 2, "Did you mean 'list'?"),
         (("serve", "--read", "::1:8080"), 2, "write [::1]:8080"),
         (("serve", "--mysql", "db:x"), 2, "--mysql: 'db:x' is not an address"),
