@@ -217,7 +217,6 @@ def test_a_server_is_asked_the_same_questions(server: str) -> None:
         (("serve", "--dbuser", "x"), 2, "require --mysql HOST"),
         (("import", "offcputim", "x.folded"), 2, "Did you mean 'offcputime'?"),
         (("import", "offcputime", "x.bin"), 2, "say what it is with --format"),
-        (("generate", "--check", "--prune"), 2, "--check writes nothing"),
         (("--help",), 0, ""),
         (("--version",), 0, ""),
     ],
