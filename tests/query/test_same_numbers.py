@@ -304,7 +304,12 @@ def test_each_way_in_gives_the_same_numbers(served: Served, tmp_path: Path) -> N
         [dict(zip(whole["columns"], row, strict=True))[key] for key in keys]
         for row in whole["rows"]
     ]
-    assert [[row[key] for key in keys] for row in seed(elements=keys)["offcputime"]] == found
+    listed = [[row[key] for key in keys] for row in seed(elements=keys)["offcputime"]]
+    # The lists of 2016 are leaf first.
+    at = keys.index("stack")
+    for row in listed:
+        row[at] = ";".join(reversed(row[at].split(";")))
+    assert listed == found
     lines = typed("-q", "rows", "order=time", "--format", "ndjson")
     assert [[row[key] for key in keys] for row in map(json.loads, lines)] == found
 
