@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare import chartkinds, reserved, shape
@@ -206,10 +207,20 @@ def _check_reference(
         yield path, f"'{name}' is of type {kind}.{shape.suggestion(name, fitting)}"
 
 
+def _time_problem(column_type: ColumnType, default: Any) -> str:
+    if problem := value_problem(column_type, default):
+        return f"{problem}; write null if a row may be without it"
+    try:
+        datetime.fromisoformat(default)
+    except ValueError:
+        return f"'{default}' is not a time such as 2026-11-23T02:46:15Z"
+    return ""
+
+
 def _default_problem(column_type: ColumnType, default: Any) -> str:
     """Beyond the type: what is right in a row may say nothing in a declaration."""
     if column_type.storage is Storage.TIME:
-        return "a timestamp cannot have a default: it would be an event that never happened"
+        return "" if default is None else _time_problem(column_type, default)
     if column_type.storage is Storage.HISTOGRAM and default != []:
         return "a histogram's default is []: counts would be events that never happened"
     if column_type.storage is Storage.STACK_ID and not isinstance(default, str):

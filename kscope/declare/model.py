@@ -26,6 +26,11 @@ class Column:
     index: bool = False
     line: int = field(default=0, compare=False)
 
+    @property
+    def nullable(self) -> bool:
+        """A timestamp with `default: null`: a row may be without it."""
+        return self.optional and self.default is None
+
 
 @dataclass(frozen=True, slots=True)
 class Chart:

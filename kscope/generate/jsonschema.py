@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kscope.declare.columns import TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from kscope.declare.model import Category, Column
 
@@ -58,9 +58,13 @@ def column_schema(column: Column) -> dict[str, Any]:
     return {
         "title": column.prettyname,
         "description": f"{column.help or column.type.help}{unit}",
-        **column.type.json,
+        **(_or_null(column.type.json) if column.nullable else column.type.json),
         **({"default": column.default} if column.optional else {}),
     }
+
+
+def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [dict(schema), {"type": "null"}]}
 
 
 def _envelope() -> dict[str, Any]:

@@ -248,7 +248,8 @@ def _clustered(
 
 def _data_column(column: Column) -> sa.Column[Any]:
     comment = column.prettyname + (f", {column.unit}" if column.unit else "")
-    return sa.Column(column.name, _SQL_TYPES[column.type.storage], nullable=False, comment=comment)
+    kind = _SQL_TYPES[column.type.storage]
+    return sa.Column(column.name, kind, nullable=column.nullable, comment=comment)
 
 
 def _flat(category: Category, rows: sa.Table, dictionaries: Dictionaries) -> sa.Select[Any]:

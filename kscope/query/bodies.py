@@ -110,7 +110,7 @@ async def _row_pieces(reader: Reader, question: RowsQuestion, form: str) -> Asyn
     async for piece in stream(reader, question):
         for row in piece:
             for i in times:
-                row[i] = iso(row[i])
+                row[i] = None if row[i] is None else iso(row[i])
         yield begin + encode(piece)
         begin = b""
     if begin:

@@ -40,7 +40,10 @@ async def labels(reader: Reader, column: Column, values: Collection[Any]) -> Map
 
 
 _WRITTEN: Mapping[Storage, Callable[[Any], str]] = MappingProxyType(
-    {Storage.BOOLEAN: lambda value: "true" if value else "false", Storage.TIME: iso}
+    {
+        Storage.BOOLEAN: lambda value: "true" if value else "false",
+        Storage.TIME: lambda value: "" if value is None else iso(value),
+    }
 )
 
 

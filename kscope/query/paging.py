@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import sqlalchemy as sa
 
-from kscope.declare.columns import Storage
+from kscope.declare.columns import INT64_MAX, Storage
 from kscope.query.errors import QueryError, complain
 from kscope.query.expressions import as_text, exact, pairs
 from kscope.query.filters import INT64, text
@@ -149,7 +149,11 @@ class Page:
 
     def _key(self, shown: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """By their bytes: MySQL would take no notice of spaces at the end of texts."""
-        return exact(shown) if self.order.column.type.storage in _TEXTS else shown
+        column = self.order.column
+        if column.nullable:
+            # Rows without a time come before all others, in one order on every engine.
+            return sa.func.coalesce(shown, sa.literal_column(str(-INT64_MAX)))
+        return exact(shown) if column.type.storage in _TEXTS else shown
 
     def _readable(
         self, joined: sa.FromClause, column: Column

@@ -45,7 +45,7 @@ async def _table(reader: Reader, question: SeedQuestion) -> AsyncIterator[bytes]
     async for piece in stream(reader, asked):
         for row in piece:
             for i in times:
-                row[i] = iso(row[i]).removesuffix("Z")
+                row[i] = None if row[i] is None else iso(row[i]).removesuffix("Z")
             for i in stacks:
                 row[i] = turned_round(row[i])
         rows = [dict(zip(names, row, strict=True)) for row in piece]

@@ -54,6 +54,9 @@ def addition(
     begun = is_sum and column.name in held.nullable
     if column.name in held.columns and not begun:
         return
+    if column.nullable:
+        yield Step(f"{_add(table, column, dialect)} NULL")
+        return
     if column.type.storage is Storage.STRING_ID:
         yield Step(
             f"{_add(table, column, dialect)} NOT NULL DEFAULT {{default}}",

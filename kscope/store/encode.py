@@ -125,7 +125,7 @@ def _at(encoder: Callable[[Any], Any], index: int, value: Any) -> Any:
 
 
 _ENCODERS: Mapping[Storage, Callable[[Any], Any]] = {
-    Storage.TIME: microseconds,
+    Storage.TIME: lambda text: None if text is None else microseconds(text),
     Storage.BOOLEAN: int,
     Storage.REAL: float,
     Storage.HISTOGRAM: histogram_text,

@@ -217,6 +217,18 @@ def _losses(tables: CategoryTables, found: Held) -> Iterator[Problem]:
                 " give the new column another name"
             )
             yield Problem(category.file, column.line, "columns", message)
+    yield from _other_nulls(tables, found)
+
+
+def _other_nulls(tables: CategoryTables, found: Held) -> Iterator[Problem]:
+    relation = found.relations.get(str(tables.rows.name))
+    for column in tables.category.columns:
+        if relation is None or column.name not in relation.columns:
+            continue
+        if column.nullable != (column.name in relation.nullable):
+            now = "may be null" if column.nullable else "must have a value"
+            message = f"column '{column.name}' {now}, and was stored otherwise: restore its default"
+            yield Problem(tables.category.file, column.line, "columns", message)
 
 
 def _foreign(tables: CategoryTables, found: Held) -> Iterator[Problem]:

@@ -1,0 +1,69 @@
+"""A timestamp column is added to a table that has rows: they are without that time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.server.test_start import problems
+from tests.serving import serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.databases import Database
+
+FILE = "table: tickets\ncolumns:\n  - {name: n, type: count}\n"
+ADDED = f"{FILE}  - {{name: expires, type: timestamp, default: null}}\n"
+STATED = f'{FILE}  - {{name: expires, type: timestamp, default: "1970-01-01T00:00:00Z"}}\n'
+TIME = "2026-01-05T10:00:00Z"
+MICROSECONDS = 1_767_607_200_000_000
+
+
+@pytest.mark.parametrize("order", ["expires", "-expires"])
+def test_a_timestamp_without_a_default_is_null(
+    tmp_path: Path, database: Database, order: str
+) -> None:
+    """Through ingest, rows, pages of them, filters and CSV."""
+    (tmp_path / "mine").mkdir()
+    file = tmp_path / "mine/tickets.yaml"
+    file.write_text(FILE)
+    with serving(tmp_path, *database.options, "--categories", file.parent) as server:
+        server.post({"hostname": "h", "tickets": [{"n": 1}]})
+        file.write_text(ADDED)
+        sent = [{"n": 2, "expires": TIME}, {"n": 3, "expires": None}, {"n": 4}]
+        server.post({"hostname": "h", "tickets": sent})
+        wrong = {"hostname": "h", "tickets": [{"n": 5, "expires": 7}]}
+        answer = server.client.post(f"{server.ingest}/", json=wrong)
+        assert answer.status_code == 422
+        found, address = [], f"/api/v1/rows/tickets?order={order}&limit=1"
+        while address:
+            page = server.client.get(f"{server.read}{address}").json()
+            found += [row[2:] for row in page["rows"]]
+            address = page["next"]
+        assert sorted(found) == [[1, None], [2, MICROSECONDS], [3, None], [4, None]]
+        assert found[-1 if order == "expires" else 0] == [2, MICROSECONDS]
+        late = server.get("/api/v1/rows/tickets", expires__gte="2026-01-01T00:00:00Z")
+        assert [row[2] for row in late.json()["rows"]] == [2]
+        csv = server.get("/api/v1/rows/tickets", format="csv").text
+        ends = sorted(line.split(",", 2)[2] for line in csv.split()[1:])
+        assert ends == ["1,", "2,2026-01-05T10:00:00.000000Z", "3,", "4,"]
+        assert problems(server) == []
+    with serving(tmp_path, *database.options, "--categories", file.parent) as server:
+        assert problems(server) == []
+    file.write_text(STATED)
+    with serving(tmp_path, *database.options, "--categories", file.parent) as server:
+        assert "column 'expires' must have a value" in problems(server)[0]
+
+
+def test_a_timestamp_may_have_a_stated_default(tmp_path: Path, database: Database) -> None:
+    (tmp_path / "mine").mkdir()
+    file = tmp_path / "mine/tickets.yaml"
+    file.write_text(FILE)
+    with serving(tmp_path, *database.options, "--categories", file.parent) as server:
+        server.post({"hostname": "h", "tickets": [{"n": 1}]})
+        file.write_text(STATED)
+        server.post({"hostname": "h", "tickets": [{"n": 2, "expires": TIME}, {"n": 3}]})
+        rows = server.get("/api/v1/rows/tickets", limit=9).json()["rows"]
+    assert sorted(row[2:] for row in rows) == [[1, 0], [2, MICROSECONDS], [3, 0]]
