@@ -14,7 +14,7 @@ from kscope.declare.values import has_unit, refused_units
 _NO_EVENTS: dict[Storage, Any] = {
     Storage.HISTOGRAM: {"const": []},
     Storage.STACK_ID: {"type": "string"},
-    Storage.TIME: {"type": ["string", "null"]},
+    Storage.TIME: {"anyOf": [dict(TYPES["timestamp"].json), {"type": "null"}]},
 }
 
 
