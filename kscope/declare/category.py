@@ -123,7 +123,7 @@ class _Checker:
             yield ("columns",), f"{text}: make some of them text, or split the table"
 
     def check_type(self, i: int, raw: dict[str, Any]) -> Iterator[_Found]:
-        """What is wrong with a column beside its type, which is known."""
+        """Yield the mistakes of a column whose type is known."""
         column_type = TYPES[raw["type"]]
         if isinstance(raw.get("unit"), str) and (why := unit_problem(column_type, raw["unit"])):
             yield ("columns", i, "unit"), why

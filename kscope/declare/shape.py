@@ -83,7 +83,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Path, str]]:
 
 
 def _meant(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
-    """What is wrong with the value as the one branch has it that is for values of its type."""
+    """Return the mistakes that the branch for values of this type finds."""
     branches: dict[int, list[jsonschema.ValidationError]] = {}
     for each in error.context or ():
         branches.setdefault(int(each.relative_schema_path[0]), []).append(each)

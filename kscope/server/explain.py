@@ -72,7 +72,7 @@ class RowSchema:
     def columns(self, rows: Sequence[Any], first: int, faults: Faults) -> Columns | None:
         """Return the columns of right rows. `first` is the place of the first one in the body.
 
-        Otherwise return None, and add to `faults`. Rows are looked at until `faults` is full.
+        Otherwise return None, and add to `faults`. Rows are checked until `faults` is full.
         """
         if not self._rows.is_valid(rows):
             self._judge(rows, first, faults)

@@ -136,9 +136,9 @@ def _identity(catalog: Catalog) -> Sequence[tuple[Category, str]]:
 
 
 def signature(folders: Sequence[str | Path]) -> Signature:
-    """Name, size and times of every category file: another one tells of a change.
+    """Return name, size and times of every category file. If a file changes, so does this.
 
-    No file is opened. The time of the last change of its inode tells of another mode, too.
+    No file is opened. The time of the inode's last change also shows a changed mode.
     """
     found: list[tuple[object, ...]] = []
     for path in map(folder_of, folders):

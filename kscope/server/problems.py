@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # The same fault of the database is logged once in this time.
 _NEWS_SECONDS = 10
 _NEWS_AT_ONCE = 100
-# Whoever asks: a load balancer has no token. Busy servers answer these first.
+# For everybody: a load balancer has no token. Busy servers answer these first.
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 MEDIA_TYPE = "application/problem+json"
 _FAULTS_BYTES = 48 * 1024

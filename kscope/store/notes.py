@@ -68,7 +68,7 @@ def can_hold(stored: str, declared: str) -> bool:
 async def contradicted(
     session: Session, schema: Schema, written: Iterable[Category]
 ) -> Category | None:
-    """Return a category of which a column has another type now, if there is one.
+    """Return a category that has a column of another type now, if there is one.
 
     A column that only one side knows is no contradiction: it has a default.
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def http(status: str, body: bytes = b"", **headers: str) -> bytes:
-    """An answer with these headers; its length is told."""
+    """An answer with these headers; with its length in them."""
     named = {"Content-Length": str(len(body))} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }

@@ -230,7 +230,7 @@ def test_rows_beside_a_refused_one_arrive(tmp_path: Path) -> None:
 
 
 def test_calls_go_on_after_a_refusal() -> None:
-    """It is told at the next flush; no row that is logged meanwhile is lost."""
+    """The next flush reports it; no row that is logged meanwhile is lost."""
     with fake_server() as server:
         server.answers = [INVALID]
         log = Logger(server.url, interval=60, batch=1)

@@ -37,7 +37,7 @@ async def stacks(store: Store) -> int:
 
 
 def test_rows_beyond_the_limit_keep_all_but_their_stack(database: Database) -> None:
-    """Totals are exact; a stack that is stored is no new one, whoever sends it."""
+    """Totals are exact; a stack that is stored is not new, from any host."""
 
     async def run() -> None:
         async with opened(database, WAITS) as store:

@@ -300,7 +300,7 @@ function mendAddress(store: Store, categories: Category[]): Notice[] {
     const text = store.state[key];
     if (moment(text) !== null) continue;
     told.push(
-      `${key}=${short(text, 80)} in the address is no time: ${INITIAL[key]} stands in for it.`,
+      `${key}=${short(text, 80)} in the address is not a time: ${INITIAL[key]} is used instead.`,
     );
     store.set({ [key]: INITIAL[key] }, "replace");
   }
