@@ -73,9 +73,13 @@ class Transaction:
 
     async def store(self, batches: list[Batch]) -> list[Stored]:
         answers, fresh = await self._unseen(batches)
-        fresh = await self._bounded(fresh)
+        fresh = await self._within_stack_limit(fresh)
         await self._store_stacks(fresh)
-        ids = await self._string_ids(fresh)
+        strings = await self._strings(fresh)
+        if strings.new.ids and self.string_grant.of.limit:
+            fresh = await self._within_string_limit(fresh)
+            strings = await self._strings(fresh)
+        ids = await self._string_ids(strings)
         closed = await self._closed()
         for table, pieces in _by_table(fresh).items():
             tables = self._tables(table, pieces)
@@ -124,25 +128,30 @@ class Transaction:
         )
         await self._session.insert(insert, columns)
 
-    async def _bounded(self, batches: list[Batch]) -> list[Batch]:
-        """Put the limit's text in place of new stacks and strings beyond it."""
+    async def _within_stack_limit(self, batches: list[Batch]) -> list[Batch]:
+        """Put the limit's stack in place of new ones beyond it."""
+        if not self.stack_grant.of.limit:
+            return batches
+        stacks = set[int]().union(*(batch.stacks for batch in batches))
+        unknown = stacks - self._known.stacks.find(stacks).keys()
+        table = self._schema.dictionaries.stack
+        new = unknown - await self._stored(table.c.id, unknown) - {STACKS.over}
+        if not new:
+            return batches
         count = sum(map(len, batches))
-        if self.stack_grant.of.limit:
-            stacks = await apart(count, used, batches, STACKS)
-            unknown = stacks - self._known.stacks.find(stacks).keys()
-            table = self._schema.dictionaries.stack
-            new = unknown - await self._stored(table.c.id, unknown) - {STACKS.over}
-            if new:
-                batches = await apart(count, bounded, batches, new, STACKS, self.stack_grant)
-        if self.string_grant.of.limit:
-            strings = await apart(count, used, batches, STRINGS)
-            unknown = strings - self._known.strings.find(strings).keys()
-            by_hash = await apart(len(unknown), _by_hash, unknown)
-            stored = await self._stored(self._schema.dictionaries.string.c.hash, by_hash)
-            new = {by_hash[key] for key in by_hash.keys() - stored} - {STRINGS.over}
-            if new:
-                batches = await apart(count, bounded, batches, new, STRINGS, self.string_grant)
-        return batches
+        return await apart(count, bounded, batches, new, STACKS, self.stack_grant)
+
+    async def _within_string_limit(self, batches: list[Batch]) -> list[Batch]:
+        """Put the limit's text in place of new ones beyond it."""
+        count = sum(map(len, batches))
+        strings = await apart(count, used, batches, STRINGS)
+        unknown = strings - self._known.strings.find(strings).keys()
+        by_hash = await apart(len(unknown), _by_hash, unknown)
+        stored = await self._stored(self._schema.dictionaries.string.c.hash, by_hash)
+        new = {by_hash[key] for key in by_hash.keys() - stored} - {STRINGS.over}
+        if not new:
+            return batches
+        return await apart(count, bounded, batches, new, STRINGS, self.string_grant)
 
     async def _stored(self, column: sa.Column[int], keys: Iterable[int]) -> set[int]:
         found: set[int] = set()
@@ -160,9 +169,12 @@ class Transaction:
         await self._session.insert(insert, (new.ids, new.days, new.texts))
         self.new_stacks = dict(zip(new.ids, new.days, strict=True))
 
-    async def _string_ids(self, batches: list[Batch]) -> dict[str, int]:
+    async def _strings(self, batches: list[Batch]) -> _Strings:
         count = sum(map(len, batches))
-        known, new = await apart(count, _new_strings, batches, self._known.strings)
+        return await apart(count, _strings_of, batches, self._known.strings)
+
+    async def _string_ids(self, strings: _Strings) -> dict[str, int]:
+        known, new = strings.known, strings.new
         if new.ids:
             table = self._schema.dictionaries.string
             insert = self._bulk(table, ("hash", "day", "text"), update="day")
@@ -173,7 +185,7 @@ class Transaction:
                 for key, number in await self._session.fetch(select):
                     text, day = uses[key]
                     self.new_strings[text] = (number, day)
-        return await apart(count, _numbers, known | self.new_strings)
+        return await apart(len(known), _numbers, {**known, **self.new_strings})
 
     async def _closed(self) -> dict[str, dict[int, int]]:
         """Category -> bucket -> up to when it is summed.
@@ -268,10 +280,15 @@ def _new_stacks(batches: Sequence[Batch], stored: Known[int, int]) -> _New:
     return _New(ids, [needed[key] for key in ids], [stacks[key] for key in ids])
 
 
-def _new_strings(
-    batches: Sequence[Batch], stored: Known[str, tuple[int, int]]
-) -> tuple[dict[str, tuple[int, int]], _New]:
-    """Return those that are stored as well, with number and day."""
+@dataclass(frozen=True, slots=True)
+class _Strings:
+    """The strings of some batches. `known`: those that are stored, with number and day."""
+
+    known: Mapping[str, tuple[int, int]]
+    new: _New
+
+
+def _strings_of(batches: Sequence[Batch], stored: Known[str, tuple[int, int]]) -> _Strings:
     needed: dict[str, int] = {}
     for batch in batches:
         for rows in batch.tables:
@@ -282,7 +299,8 @@ def _new_strings(
     known = stored.find(needed)
     missing = [text for text, day in needed.items() if text not in known or known[text][1] < day]
     texts = dict(sorted(_by_hash(missing).items()))
-    return known, _New([*texts], [needed[text] for text in texts.values()], [*texts.values()])
+    days = [needed[text] for text in texts.values()]
+    return _Strings(known, _New([*texts], days, [*texts.values()]))
 
 
 def _by_hash(texts: Iterable[str]) -> dict[int, str]:
