@@ -140,5 +140,6 @@ def test_a_bound_that_cannot_see_the_kernel_says_so(busy: int, tmp_path: Path) -
         text=True,
         check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    # There is no server: its rows are kept.
+    assert done.returncode == 1, done.stderr
     assert "BPF statistics are off, so that only the agent's own time counts" in done.stderr

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from tests.enginefixtures import Served
 
 ROW = {"process": "mysqld", "pid": 1234, "stack": "main;work;futex_wait", "elapsed": 5123}
-# The body of the 2016 client, as it is in the design.
+# The body of the 2016 client: stacks are leaf first.
 SEED = {
     "hostname": "web-001",
     "time": "2026-11-23T02:46:15.288693Z",
-    "stacks": ["main;do_work;futex_wait"],
+    "stacks": ["futex_wait;do_work;main"],
     "offcputime": [{"process": "mysqld", "pid": 1234, "stack": 0, "elapsed": 5123}],
 }
 
@@ -35,7 +35,7 @@ def rows(served: Served, host: str) -> list[list[str]]:
 
 
 def test_the_seed_body_is_stored_and_shown_flat(served: Served) -> None:
-    """The 2016 shape goes in, and the view named after the category gives it back."""
+    """The 2016 shape goes in; the view named after the category shows it, root first."""
     answer = served.server.send(json.dumps(SEED).encode())
     assert answer.status_code == 200
     assert answer.json() == {"stored": {"offcputime": 1}, "duplicate": False}
