@@ -230,45 +230,46 @@ class _Reading:
         while more:
             yield Lane.GOOD
             cursor.peek()
-            end = self._taken(elements)
+            end = self._guessed(elements)
             if end is None:
-                yield Lane.DOUBT
-                end = self._examined(elements)
+                end = yield from self._exactly(elements)
             cursor.at = end
             more = cursor.another(b"]")
             self._stop_in_time()
 
-    def _taken(self, elements: Elements) -> int | None:
-        """Return the place behind the elements that were taken the fast way, if any were."""
+    def _guessed(self, elements: Elements) -> int | None:
+        """Return the place behind the elements that were taken by a guess, if any were."""
         at = self._cursor.at
-        for find_end in (self._guessed_end, exact_end):
-            try:
-                end = find_end(self.text, at, elements.closing)
-                if end is not None:
-                    return end if elements.take(_piece(self.text, at, end)) else None
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                # The guess was wrong, or this is not JSON.
-                self._wrong_guesses += 1
-            except (TooLargeError, NotJsonError):
-                return None
-        return None
+        if self._wrong_guesses >= _WRONG_GUESSES:
+            return None
+        end = guessed_end(self.text, at, elements.closing)
+        if end is None:
+            return None
+        try:
+            return end if elements.take(_piece(self.text, at, end)) else None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # The guess was wrong, or this is not JSON.
+            self._wrong_guesses += 1
+            return None
 
-    def _guessed_end(self, text: bytes | bytearray, at: int, closing: bytes) -> int | None:
-        return guessed_end(text, at, closing) if self._wrong_guesses < _WRONG_GUESSES else None
-
-    def _examined(self, elements: Elements) -> int:
-        """Judge one element at least by its schema; return the place behind."""
+    def _exactly(self, elements: Elements) -> Steps[int]:
+        """Find the end token by token. Judge what does not fit by its schema."""
+        yield Lane.SLOW
         at = self._cursor.at
         try:
             end = exact_end(self.text, at, elements.closing)
         except TooLargeError:
+            yield Lane.DOUBT
             detail = (
                 f"is too large or nested too deeply; send at most {ELEMENT_BYTES // 1024} KiB and"
                 f" {ELEMENT_VALUES} values in one row"
             )
             self.faults.add(elements.next_path, detail)
             raise self.faults.problem() from None
-        elements.examine(_decoded(_piece(self.text, at, end), at), self.faults)
+        piece = _piece(self.text, at, end)
+        if not _fits(elements, piece):
+            yield Lane.DOUBT
+            elements.examine(_decoded(piece, at), self.faults)
         return end
 
     def _stop_in_time(self) -> None:
@@ -318,6 +319,13 @@ class _Reading:
             return HttpProblem(400, error.detail)
         wrong = next(iter(self.decoder.envelope.iter_errors(value)))
         return _refusal([], wrong_value(wrong, None))
+
+
+def _fits(elements: Elements, piece: bytes) -> bool:
+    try:
+        return elements.take(piece)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
 
 
 def _piece(text: bytes | bytearray, at: int, end: int) -> bytes:

@@ -11,10 +11,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -26,9 +23,12 @@ _RESTS = 2.0
 
 
 class Lane(Enum):
-    """Good: what is quick, and right as far as it was read. Doubt: what is slow to judge."""
+    """Good: what is quick, and right as far as it was read. Slow: right as far, but not quick, so
+    that the event loop does not do it. Doubt: what is slow to judge.
+    """
 
     GOOD = "good"
+    SLOW = "slow"
     DOUBT = "doubt"
 
 
@@ -42,11 +42,10 @@ class Done(Generic[T]):
 
 @dataclass
 class Lanes:
-    """A thread for each lane. More threads would only wait for the interpreter."""
+    """A thread for good bodies, and one for doubt. More would only wait for the interpreter."""
 
-    _threads: Mapping[Lane, ThreadPoolExecutor] = field(
-        default_factory=lambda: {lane: ThreadPoolExecutor(1, lane.value) for lane in Lane}
-    )
+    _good: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "good"))
+    _doubt: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "doubt"))
     _rested: float = 0.0
 
     async def run(self, steps: Steps[T], *, small: bool = False) -> T:
@@ -59,16 +58,17 @@ class Lanes:
         return state.result
 
     async def _in_thread(self, steps: Steps[T], lane: Lane) -> Lane | Done[T]:
-        turn: Any = _turn if lane is Lane.GOOD else self._doubtful_turn
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads[lane], turn, steps, lane)
+        if lane is Lane.DOUBT:
+            return await loop.run_in_executor(self._doubt, self._doubtful_turn, steps)
+        return await loop.run_in_executor(self._good, _turn, steps, lane)
 
-    def _doubtful_turn(self, steps: Steps[T], lane: Lane) -> Lane | Done[T]:
+    def _doubtful_turn(self, steps: Steps[T]) -> Lane | Done[T]:
         # Before the work, so that an answer does not wait for a rest.
         time.sleep(max(0.0, self._rested - time.monotonic()))
         started = time.thread_time()
         try:
-            return _turn(steps, lane)
+            return _turn(steps, Lane.DOUBT)
         finally:
             self._rested = time.monotonic() + _RESTS * (time.thread_time() - started)
 
