@@ -198,7 +198,7 @@ class _Reader:
                 "host": self.one(mysql_host),
                 "port": self.one(_port),
                 "user": self.one(_text),
-                "password": self.one(_text),
+                "password": self.one(_password),
                 "password_file": self.one(self.secret),
                 "database": self.one(_text),
             },
@@ -439,6 +439,13 @@ def mysql_host(value: Any) -> tuple[str, int | None]:
     if not host:
         raise _WrongError(f"'{text}' names no host; write it as db.example.com:3307")
     return host, port
+
+
+def _password(value: Any) -> str:
+    """The message must not show what may be a password without its quotes."""
+    if not isinstance(value, str):
+        raise _WrongError(f"must be text{QUOTE}")
+    return _text(value)
 
 
 def _text(value: Any) -> str:

@@ -157,7 +157,7 @@ agent: {server: ftp://x, probes: {offcputime: 5000}}
             "database: {mysql: {port: 1e3}}",
             "is not a port, a number from 1 to 65535; YAML reads 1e3",
         ),
-        ("database: {mysql: {password: 1234}}", "must be text, not 1234; put it in quotes"),
+        ("database: {mysql: {password: 1234}}", "must be text; put it in quotes"),
         ("categories: [~nobody-of-that-name/mine]", "there is no such user; write the path"),
         ("database: {mysql: {password_file: folder}}", "folder: is a folder; it must be a regular"),
         ("database: {mysql: {password_file: long}}", "long: is larger than 4 KiB; is it the right"),

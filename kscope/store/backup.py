@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -11,7 +12,6 @@ from urllib.parse import quote
 from kscope.errors import KscopeError
 from kscope.store.lockfile import locked
 from kscope.store.migrate import LAYOUT
-from kscope.store.private import create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,36 +24,31 @@ def backup(source: Path, target: Path, progress: Callable[[int, int], None]) -> 
     """Copy; `progress` is told the pages that are left and all pages."""
     if target.exists():
         raise KscopeError(f"{target} exists: name a new file")
-    part = target.with_name(f"{target.name}.part")
     try:
-        create(part)
-        with _read_only(source) as reading, closing(sqlite3.connect(part)) as writing:
-            _check(reading, source)
-            # One read transaction around all steps: the copy is of one moment, and does not begin
-            # anew with each commit of the server.
-            reading.execute("BEGIN")
-            reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            reading.backup(
-                writing,
-                pages=_PAGES_PER_STEP,
-                progress=lambda _, left, pages: progress(left, pages),
-                sleep=0.001,
-            )
-            _check_whole(writing, source)
-        part.rename(target)
-        _sync_folder(target)
+        with _part_of(target) as part:
+            with _read_only(source) as reading, closing(sqlite3.connect(part)) as writing:
+                _check(reading, source)
+                # One read transaction around all steps: the copy is of one moment, and does not
+                # begin anew with each commit of the server.
+                reading.execute("BEGIN")
+                reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                reading.backup(
+                    writing,
+                    pages=_PAGES_PER_STEP,
+                    progress=lambda _, left, pages: progress(left, pages),
+                    sleep=0.001,
+                )
+                _check_whole(writing, source)
+            part.rename(target)
+            _sync_folder(target)
     except (sqlite3.Error, OSError) as error:
         raise KscopeError(f"{target}: the backup failed: {error}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def restore(source: Path, target: Path, progress: Callable[[int, int], None]) -> None:
     """Put a backup in the place of `target`, which no server may have open."""
-    part = target.with_name(f"{target.name}.part")
     try:
-        create(part)
-        with locked(target, exclusive=True):
+        with locked(target, exclusive=True), _part_of(target) as part:
             with _read_only(source) as reading, closing(sqlite3.connect(part)) as writing:
                 _check(reading, source)
                 reading.backup(
@@ -69,6 +64,16 @@ def restore(source: Path, target: Path, progress: Callable[[int, int], None]) ->
             _sync_folder(target)
     except (sqlite3.Error, OSError) as error:
         raise KscopeError(f"{target}: the restore failed: {error}") from None
+
+
+@contextmanager
+def _part_of(target: Path) -> Iterator[Path]:
+    """Make a file beside the target, which no other file is called, and which is ours alone."""
+    handle, name = tempfile.mkstemp(".part", f"{target.name}.", target.parent)
+    os.close(handle)
+    part = target.with_name(os.path.basename(name))  # noqa: PTH119 - a text, as mkstemp gives it
+    try:
+        yield part
     finally:
         part.unlink(missing_ok=True)
 

@@ -196,9 +196,12 @@ def test_a_damaged_file_is_neither_kept_nor_restored(tmp_path: Path) -> None:
     refused = run("restore", damaged, *database.options, "--force", code=1)
     assert "is damaged" in refused
     assert database.path.read_bytes() == before
+    own = tmp_path / "copy.db.part"
+    own.write_text("of the user's own")
     assert "is damaged" in run("backup", tmp_path / "copy.db", "--sqlite", damaged, code=1)
     assert not (tmp_path / "copy.db").exists()
-    assert not list(tmp_path.glob("*.part"))
+    assert list(tmp_path.glob("*.part")) == [own]
+    assert own.read_text() == "of the user's own"
 
 
 @pytest.mark.mysql
