@@ -104,7 +104,7 @@ def _parts(url: str, folder: Path, rows: int, settings: dict[str, Any]) -> Parts
     plan = Plan(category, lambda: Numbering(folder / "given", rows), INTERVAL)
     spool = Path(settings.pop("spool"))
     delivery = Delivery(url, folder.name, spool=spool, longest_pause=0.3)
-    return Parts([plan], replace(delivery, **settings), catalog.get("agent"))
+    return Parts(catalog, [plan], replace(delivery, **settings), catalog.get("agent"))
 
 
 def _set_clock(file: Path) -> None:
@@ -123,6 +123,6 @@ if __name__ == "__main__":
     _set_clock(Path(_folder) / "clock")
     set_up_logging(verbose=False)
     run(
-        lambda: _parts(_url, Path(_folder), int(_rows), json.loads(_settings)),
+        lambda _: _parts(_url, Path(_folder), int(_rows), json.loads(_settings)),
         catch_signals(),
     )

@@ -120,7 +120,7 @@ def test_the_page_is_not_where_rows_go(tmp_path: Path) -> None:
         assert " open, 0 refused; 0 wrong tokens" in found["connections"]
         command = kscope("query", "offcputime", "--server", server.ingest)
         asked = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert asked.returncode == 1
+        assert asked.returncode == 2
         said_so = f"{server.ingest} takes no questions (Not Found): name the page's address"
         assert asked.stderr.startswith(said_so)
 

@@ -53,12 +53,13 @@ def test_systemd_takes_it_and_calls_it_safe(tmp_path: Path) -> None:
     assert judged.returncode == 0, judged.stdout
 
 
-def test_its_command_is_one_that_kscope_takes() -> None:
+def test_its_command_is_one_that_kscope_takes(tmp_path: Path) -> None:
     """Its flags are known, and a per cent sign is written as systemd wants it."""
     _, *arguments = setting("ExecStart").split()
     assert all("%" not in part.replace("%%", "") for part in arguments)
     command = [part.replace("%%", "%") for part in arguments]
-    command[command.index("--config") + 1] = "/dev/null"
+    (tmp_path / "empty.yaml").touch()
+    command[command.index("--config") + 1] = str(tmp_path / "empty.yaml")
     done = subprocess.run(kscope(*command), capture_output=True, text=True, check=False)
     assert done.stderr.startswith("there is no probe to run"), done.stderr
 

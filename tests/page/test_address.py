@@ -50,7 +50,9 @@ def test_an_address_that_cannot_be_had_says_so(fleet: Serving, page: Page) -> No
     page.goto(f"{fleet.read}/?table=nothing&from=yesterday")
     notices = page.locator(".notices")
     expect(notices).to_contain_text("There is no data type nothing here: this is Off-CPU time.")
-    expect(notices).to_contain_text("from=yesterday in the address is no time: now-1h stands in")
+    expect(notices).to_contain_text(
+        "from=yesterday in the address is not a time: now-1h is used instead"
+    )
     expect(page.get_by_role("button", name="last 1 h")).to_be_visible()
 
 

@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -161,14 +162,20 @@ def _number(value: float, unit: str) -> str:
         part = value * one / size
         if size <= one:
             return f"{_digits(round(part, 9))} {name}"
-        return f"{part:.{0 if part >= 100 else 1 if part >= 10 else 2}f} {name}"
+        return f"{_fixed(part)} {name}"
     if unit == "%":
         return f"{_digits(value)} %"
     for size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             part = value / size
-            return f"{part:.{0 if part >= 100 else 1 if part >= 10 else 2}f} {name}"
+            return f"{_fixed(part)} {name}"
     return _digits(value)
+
+
+def _fixed(value: float) -> str:
+    """As JavaScript rounds: 4.125 is 4.13, where Python rounds to the even digit."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return str(Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
 
 
 def _quantity(value: float, unit: str) -> str:
