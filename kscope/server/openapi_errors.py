@@ -22,12 +22,11 @@ _ASKED = {
     "400": ("Question", "the question has mistakes: each is named with what is allowed"),
     "404": ("Unknown", "there is no such table"),
     "413": ("TooLarge", "the question is too large"),
-    "414": ("TooLong", "the question has too many bytes"),
     "503": ("Unavailable", "the database cannot answer now"),
     "504": ("Late", "the question took too long"),
 }
 # An address asks the database.
-QUESTION = ("400", "404", "414", "503", "504")
+QUESTION = ("400", "404", "503", "504")
 POSTED = ("400", "404", "413", "503", "504")
 
 PROBLEM = {
