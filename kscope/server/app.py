@@ -25,6 +25,7 @@ from kscope.server.body import Limits
 from kscope.server.connections import Connections, connection_limits
 from kscope.server.declared import Checks
 from kscope.server.encoding import Compress
+from kscope.server.garbage import look_at_all, look_at_young_objects
 from kscope.server.guesses import WrongTokens
 from kscope.server.ingest import Ingest
 from kscope.server.lanes import Lanes
@@ -54,9 +55,6 @@ _READ_MODULES = (
 # writer would spend its time waiting: it comes back every 500 rows.
 _SWITCH_SECONDS = 0.0005
 _CANCEL_AGAIN_SECONDS = 0.5
-# Rows and stacks are some ten thousand tuples at a time, none of them in a cycle: to look through
-# them every 700 takes a tenth of the time of a large answer.
-_OBJECTS_PER_COLLECTION = 50_000
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +125,7 @@ async def serve(settings: Settings, announce: Callable[[Address, Address], None]
     `announce` is told the listeners' addresses (read, ingest) once both answer from the database.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
-    gc.set_threshold(_OBJECTS_PER_COLLECTION)
+    look_at_young_objects()
     with contextlib.ExitStack() as sockets:
         read_socket = sockets.enter_context(_listen(settings.read, "read"))
         ingest_socket = sockets.enter_context(_listen(settings.ingest, "ingest"))
@@ -151,8 +149,18 @@ async def serve(settings: Settings, announce: Callable[[Address, Address], None]
             ingest_door.app = ingest_app(store, live, settings, metrics)
             # What is there now stays: no collection needs to look at it again.
             gc.freeze()
+            collecting = asyncio.create_task(
+                look_at_all(lambda: any(map(_busy, listeners.values())))
+            )
             announce(settings.read, settings.ingest)
-            await ended
+            try:
+                await ended
+            finally:
+                collecting.cancel()
+
+
+def _busy(server: Server) -> bool:
+    return bool(server.server_state.tasks)
 
 
 @contextlib.asynccontextmanager

@@ -231,40 +231,44 @@ def test_a_token_file_of_something_else_is_told(server: Serving, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "stdin", "said"),
+    ("arguments", "stdin", "said", "code"),
     [
-        (("offcputim", "-", "--format", "folded"), "", "there is no table 'offcputim'"),
-        (("offcputime", "no.folded"), "", "no.folded: cannot be read"),
-        (("offcputime", "-"), "", "say what it is with --format folded|perf|ndjson"),
+        (("offcputim", "-", "--format", "folded"), "", "there is no table 'offcputim'", 2),
+        (("offcputime", "no.folded"), "", "no.folded: cannot be read", 1),
+        (("offcputime", "-"), "", "say what it is with --format folded|perf|ndjson", 2),
         (
             ("offcputime", "-", "--format", "folded"),
             "a;b 1\na;b x\n",
             "-:2: must end with a number",
+            1,
         ),
         (
             ("offcputime", "-", "--format", "perf"),
             "hello\n",
             "-:1: is neither a sample nor a frame",
+            1,
         ),
-        (("offcputime", "-", "--format", "ndjson"), "[1]\n", "-:1: is not an object"),
-        (("offcputime", "-", "--format", "ndjson"), '{"proces": 1}\n', "-:1-1: HTTP 422"),
-        (("marker", "-", "--format", "folded"), "a 1", "marker has no stack column"),
-        (("offcputime", "-", "--format", "folded", "--set", "pid=x"), "a 1", "is not a number"),
-        (("offcputime", "-", "--format", "folded", "--value", "x"), "a 1", "has elapsed, count"),
+        (("offcputime", "-", "--format", "ndjson"), "[1]\n", "-:1: is not an object", 1),
+        (("offcputime", "-", "--format", "ndjson"), '{"proces": 1}\n', "-:1-1: HTTP 422", 1),
+        (("marker", "-", "--format", "folded"), "a 1", "marker has no stack column", 1),
+        (("offcputime", "-", "--format", "folded", "--set", "pid=x"), "a 1", "is not a number", 2),
+        (("offcputime", "-", "--format", "folded", "--value", "x"), "a 1", "has elapsed, count", 1),
         (
             ("offcputime", "-", "--format", "perf"),
             "dd 1 [000] 1.0: 7 cycles:\n\t1 main (/bin/dd)\n",
             "event cycles does not say how much elapsed",
+            1,
         ),
         (
             ("offcputime", "-", "--format", "perf"),
             "dd 1 [000] 1.0: cpu-clock:\n\t1 main (/bin/dd)\n",
             "-:1: event cpu-clock has no period",
+            1,
         ),
     ],
 )
 def test_a_mistake_names_its_place(
-    server: Serving, arguments: tuple[str, ...], stdin: str, said: str
+    server: Serving, arguments: tuple[str, ...], stdin: str, said: str, code: int
 ) -> None:
     """The file, the line, what is wrong and what to do; nothing of it is stored."""
-    assert said in run(server, *arguments, *MOMENT, code=1, stdin=stdin.encode())
+    assert said in run(server, *arguments, *MOMENT, code=code, stdin=stdin.encode())
