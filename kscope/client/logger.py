@@ -141,6 +141,8 @@ class Logger:
         atexit.unregister(self._at_exit)
         self._seal_all()
         end = time.monotonic() + (self._close_within if timeout is None else timeout)
+        if isinstance(self._store, Memory):
+            self._sender.conclude()
         self._sender.hurry(_HASTY_PAUSE)
         self._wait(end)
         self._sender.stop(end)

@@ -61,6 +61,7 @@ class Sender:
         self._lock = threading.Lock()
         self._using = threading.Lock()
         self._holds = Holds()
+        self._last_chance = False
         self._failures = 0
         self._attempt = 0
         self._not_before = 0.0
@@ -82,6 +83,10 @@ class Sender:
         self._pause.set()
         self._wake.set()
 
+    def conclude(self) -> None:
+        """From now on refuse rows with an unknown name immediately: nothing can keep them."""
+        self._last_chance = True
+
     def post_directly(self, batch: Batch) -> bool:
         """Send a batch that the disk did not take; False immediately during a pause, because a
         probe must not wait for it. A lost answer is False too.
@@ -101,7 +106,7 @@ class Sender:
             self._endpoint.abort()
             return
         while time.monotonic() < end:
-            entry = self._store.oldest(self._holds.held())
+            entry = self._store.oldest(self._held())
             if entry is None or not self._send(entry):
                 break
         self._endpoint.close()
@@ -116,7 +121,7 @@ class Sender:
         failed = 0
         while not self._stopping.is_set():
             try:
-                entry = self._store.oldest(self._holds.held())
+                entry = self._store.oldest(self._held())
                 if entry is None:
                     self._wake.wait(self._holds.next())
                     self._wake.clear()
@@ -127,6 +132,9 @@ class Sender:
                 failed += 1
                 self._complain(f"not delivered, will try again: {type(error).__name__}: {error}")
                 self._rest(backoff(failed, self._longest))
+
+    def _held(self) -> frozenset[str]:
+        return frozenset() if self._last_chance else self._holds.held()
 
     def _rest(self, seconds: float) -> None:
         if not self._stopping.is_set():
@@ -144,7 +152,8 @@ class Sender:
         answer = self._post(batch)
         if answer.outcome is Outcome.LATER:
             return False
-        if answer.outcome is Outcome.UNKNOWN and self._holds.unknown(entry.table):
+        waits = answer.outcome is Outcome.UNKNOWN and not self._last_chance
+        if waits and self._holds.unknown(entry.table):
             self._complain(
                 f"{entry.table}: not delivered, will try again for {UNKNOWN_FOR / 60:g} minutes: "
                 f"{answer.text}"

@@ -48,7 +48,7 @@ def _read(option: Option, text: str) -> Any:
     if option.type.unit == "us":
         return durations.microseconds(text)
     if option.type.unit == "bytes":
-        return read_bytes(text)
+        return read_bytes(text, 0)
     number = {Storage.INTEGER: int, Storage.REAL: float}.get(option.type.storage)
     try:
         return number(text) if number else text

@@ -31,12 +31,12 @@ DEPTH = Option(
 NAMES = frozenset(option.name for option in (KEYS, STACKS, DEPTH))
 
 
-def read_bytes(text: str) -> int:
+def read_bytes(text: str, least: int = 1) -> int:
     """Turn `32MiB`, `32M` (the same), `32MB` or a number of bytes into bytes. Raises ValueError."""
     found = _AMOUNT.fullmatch(text.strip())
     unit = found[2].upper().replace("IB", "iB") if found else ""
     size = Fraction(found[1]) * _BYTES[unit] if found and unit in _BYTES else Fraction()
-    if size < 1 or size.denominator != 1:
+    if not found or size < least or size.denominator != 1:
         raise ValueError(f"'{text[:60]}' is not a size such as 32MiB")
     return int(size)
 

@@ -258,6 +258,19 @@ def test_the_end_is_short_without_a_server(silent: bool) -> None:  # noqa: FBT00
         assert time.monotonic() - began < 10
 
 
+def test_rows_beside_one_with_an_unknown_column_arrive(tmp_path: Path) -> None:
+    """A column may be new to the server; but nothing keeps the rows beyond the end."""
+    row = {"process": "mysqld", "pid": 1, "stack": "main;work", "elapsed": 5}
+    with serving(tmp_path) as server:
+        log = Logger(server.ingest)
+        for extra in ({}, {"foo": 1}, {}):
+            log("offcputime", **row, **extra)
+        with pytest.raises(KscopeError, match="there is no column 'foo'"):
+            log.close()
+        rows = server.get("/api/v1/rows/offcputime", **{"from": "now-1h"}).json()["rows"]
+    assert len(rows) == 2
+
+
 def test_with_a_spool_rows_outlive_the_process(tmp_path: Path) -> None:
     """No error: they are kept, and the next Logger sends them."""
     with stranger(b"", keep=True) as nobody:
