@@ -40,6 +40,11 @@ def builtin_folder() -> Path:
     return packaged if packaged.is_dir() else _PACKAGE.parent / "categories"
 
 
+def is_builtin_program(path: Path) -> bool:
+    """Whether the file lies in the folder of the programs that Kernelscope ships."""
+    return path.resolve().is_relative_to(builtin_folder().with_name("probes"))
+
+
 def load_catalog(folders: Sequence[str | Path] = (BUILTIN,)) -> Catalog:
     """Raise DeclarationError with the problems of all files when there is any."""
     reading = read_catalog(folders)
