@@ -50,7 +50,9 @@ class Stranger:
             while self._again:
                 client.sendall(self._again)
                 self.sent += len(self._again)
-            while self._keep and client.recv(1 << 16):
+            if not self._keep:
+                client.shutdown(socket.SHUT_WR)
+            while client.recv(1 << 16):  # closing before the request is read resets the connection
                 pass
 
 
