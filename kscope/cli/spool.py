@@ -70,15 +70,22 @@ def send(names: tuple[str, ...], every: bool, **options: Any) -> None:  # noqa: 
         settings.timeout,
     )
     root, mine = _root(options["spool"], settings), folder_of(endpoint.url)
-    sent = failed = rows = 0
+    sent = failed = rows = others = 0
     with closing(endpoint):
         for each in _chosen(root, names, every=every or bool(names)):
             if not names and not every and each.server != mine:
+                others += 1
                 continue
             stored = _sent(each, endpoint)
             sent, failed = sent + stored, failed + (not stored)
             rows += each.entry.rows if stored else 0
     click.echo(f"{sent} batches with {rows} rows are stored")
+    if others:
+        click.echo(
+            f"{others} batches are kept for other servers: --all, or their names, sends them to"
+            f" {endpoint.url}",
+            err=True,
+        )
     if failed:
         raise KscopeError(f"{failed} batches were not stored, and are kept")
 

@@ -70,7 +70,9 @@ def test_each_batch_is_listed_with_why_it_is_there(root: Path) -> None:
 def test_what_is_kept_is_sent_again(root: Path) -> None:
     """All of a server's, or those that are named; what is refused again stays, with the reason."""
     with fake_server() as server:
-        assert "0 batches with 0 rows" in run("send", "--spool", root, "--server", server.url)
+        said = run("send", "--spool", root, "--server", server.url)
+        assert "0 batches with 0 rows" in said
+        assert "3 batches are kept for other servers: --all" in said
         server.answers = [problem(422, "still wrong")]
         waiting, _, aside = names(root)
         said = run("send", aside, "--spool", root, "--server", server.url, code=1)
