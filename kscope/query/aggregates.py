@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from kscope.declare.columns import Role
 from kscope.query.errors import complain, one_of
-from kscope.query.heaviest import heaviest
+from kscope.query.heaviest import heaviest, in_line
 from kscope.query.scan import ROWS, Measure, summed
 from kscope.query.sizes import QUANTILES, Scale, quantile, scale_name, scale_of, sizes
 
@@ -142,7 +142,7 @@ async def ranked(  # noqa: PLR0913 - what to read, how to group it, what to make
 
 def _order(entry: tuple[tuple[Any, ...], Any, int]) -> tuple[Any, ...]:
     key, value, _ = entry
-    return (-(value or 0), key)
+    return (-(value or 0), in_line(key))
 
 
 def _ranked_quantiles(found: Aggregated, n: int) -> Ranked:

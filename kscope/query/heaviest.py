@@ -65,6 +65,11 @@ async def heaviest(  # noqa: PLR0913 - what to read, how to group it, how much o
     return await asyncio.to_thread(_here, found, measures, n, by_mean=by_mean)
 
 
+def in_line(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what sorts keys whose parts may be null: nulls come first."""
+    return tuple([(part is not None, part) for part in key])
+
+
 def _here(
     found: dict[tuple[Any, ...], list[Any]], measures: Sequence[Measure], n: int, *, by_mean: bool
 ) -> Heaviest:
@@ -76,7 +81,7 @@ def _here(
     def order(key: tuple[Any, ...]) -> tuple[Any, ...]:
         first, second, *_ = (*found[key], 0)
         weight = (first or 0) / second if by_mean and second else 0 if by_mean else first
-        return (-(weight or 0), key)
+        return (-(weight or 0), in_line(key))
 
     return Heaviest({key: found[key] for key in nsmallest(n, found, order)}, totals, len(found))
 

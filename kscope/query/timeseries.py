@@ -16,7 +16,7 @@ from kscope.declare.columns import Storage
 from kscope.query.aggregates import Aggregated, adds, aggregated, needs_single_rows
 from kscope.query.answer import Meta, Notice, meta, notices
 from kscope.query.expressions import texts
-from kscope.query.heaviest import REST, heaviest
+from kscope.query.heaviest import REST, heaviest, in_line
 from kscope.query.names import labels
 from kscope.query.scan import TooManyGroups, columns, plan, stored
 from kscope.query.timesteps import Steps, step_length, steps
@@ -119,7 +119,7 @@ def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
     totals: Counter[Any] = Counter()
     for (_, group), value in found.values.items():
         totals[group] += value
-    shown = nsmallest(n, totals, lambda group: (-totals[group], group))
+    shown = nsmallest(n, totals, lambda group: (-totals[group], in_line((group,))))
     own = set(shown)
     values: Counter[tuple[Any, ...]] = Counter()
     for (step, group), value in found.values.items():

@@ -46,6 +46,9 @@ def test_a_timestamp_without_a_default_is_null(
         assert found[-1 if order == "expires" else 0] == [2, MICROSECONDS]
         late = server.get("/api/v1/rows/tickets", expires__gte="2026-01-01T00:00:00Z")
         assert [row[2] for row in late.json()["rows"]] == [2]
+        for question in ("top", "timeseries"):
+            grouped = server.get(f"/api/v1/{question}/tickets", by="expires", value="n", n=1)
+            assert grouped.status_code == 200, grouped.text
         csv = server.get("/api/v1/rows/tickets", format="csv").text
         ends = sorted(line.split(",", 2)[2] for line in csv.split()[1:])
         assert ends == ["1,", "2,2026-01-05T10:00:00.000000Z", "3,", "4,"]
