@@ -61,9 +61,6 @@ class Spooled:
         return Batch(self.table, self.key, self.rows, self.body(), self.encoding)
 
 
-Lost = "Callable[[Spooled, Fate, int], None]"
-
-
 class Spool:
     """A folder of batches. `max_bytes` and `max_age` (seconds) bound what waits; used from any
     thread. Refused rows go to `refused/`, bounded by the same size. `lost` gets each batch of

@@ -254,12 +254,11 @@ class _Reading:
 
     def _exactly(self, elements: Elements) -> Steps[int]:
         """Find the end token by token. Judge what does not fit by its schema."""
-        yield Lane.SLOW
+        yield Lane.DOUBT
         at = self._cursor.at
         try:
             end = exact_end(self.text, at, elements.closing)
         except TooLargeError:
-            yield Lane.DOUBT
             detail = (
                 f"is too large or nested too deeply; send at most {ELEMENT_BYTES // 1024} KiB and"
                 f" {ELEMENT_VALUES} values in one row"
@@ -268,7 +267,6 @@ class _Reading:
             raise self.faults.problem() from None
         piece = _piece(self.text, at, end)
         if not _fits(elements, piece):
-            yield Lane.DOUBT
             elements.examine(_decoded(piece, at), self.faults)
         return end
 

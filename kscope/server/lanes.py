@@ -23,12 +23,9 @@ _RESTS = 2.0
 
 
 class Lane(Enum):
-    """Good: what is quick, and right as far as it was read. Slow: what may still be right, but is
-    not quick. Doubt: what is slow to judge. Both of these go to the thread of doubt.
-    """
+    """Good: what is quick, and right as far as it was read. Doubt: what is slow to judge."""
 
     GOOD = "good"
-    SLOW = "slow"
     DOUBT = "doubt"
 
 
@@ -59,16 +56,16 @@ class Lanes:
 
     async def _in_thread(self, steps: Steps[T], lane: Lane) -> Lane | Done[T]:
         loop = asyncio.get_running_loop()
-        if lane is not Lane.GOOD:
-            return await loop.run_in_executor(self._doubt, self._doubtful_turn, steps, lane)
+        if lane is Lane.DOUBT:
+            return await loop.run_in_executor(self._doubt, self._doubtful_turn, steps)
         return await loop.run_in_executor(self._good, _turn, steps, lane)
 
-    def _doubtful_turn(self, steps: Steps[T], lane: Lane) -> Lane | Done[T]:
+    def _doubtful_turn(self, steps: Steps[T]) -> Lane | Done[T]:
         # Before the work, so that an answer does not wait for a rest.
         time.sleep(max(0.0, self._rested - time.monotonic()))
         started = time.thread_time()
         try:
-            return _turn(steps, lane)
+            return _turn(steps, Lane.DOUBT)
         finally:
             self._rested = time.monotonic() + _RESTS * (time.thread_time() - started)
 
