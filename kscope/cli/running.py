@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kscope.agent.agent import Agent
+from kscope.cli.logs import Escaping
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
@@ -89,12 +90,10 @@ def _changed(running: Agent, before: Parts, after: Parts) -> Agent:
 
 
 def set_up_logging(*, verbose: bool) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(levelname)s %(message)s",
-        # A way of its own to standard error: while a probe compiles, the compiler has the other.
-        stream=os.fdopen(os.dup(2), "w", buffering=1),
-    )
+    # A way of its own to standard error: while a probe compiles, the compiler has the other.
+    handler = logging.StreamHandler(os.fdopen(os.dup(2), "w", buffering=1))
+    handler.setFormatter(Escaping("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
 
 
 def catch_signals(*, until_eof: bool = False) -> Signals:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import click
 
 from kscope.cli.database import with_settings
+from kscope.cli.logs import Escaping
 from kscope.config import Address, Settings, check_probes, parse_address
 from kscope.declare.catalog import read_catalog
 from kscope.errors import UsageError
@@ -74,9 +75,8 @@ def _announce(read: Address, ingest: Address) -> None:
 
 
 def _log(*, verbose: bool) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(Escaping("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
     for name in ("databases", "aiosqlite", "asyncmy", "asyncio", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -33,10 +33,18 @@ class Compress(GZipMiddleware):
 
 
 def _gains(scope: Scope) -> bool:
-    if scope["type"] != "http" or is_loopback((scope.get("client") or ("localhost",))[0]):
+    if scope["type"] != "http":
         return False
+    headers = Headers(scope=scope)
     # Starlette looks only whether the word is there, and would also take gzip;q=0.
-    return accepts(Headers(scope=scope), "gzip")
+    return not _stays_here(scope, headers) and accepts(headers, "gzip")
+
+
+def _stays_here(scope: Scope, headers: Headers) -> bool:
+    """Whether the answer goes to a client on this machine, directly or through a proxy."""
+    named = ",".join(headers.getlist("x-forwarded-for")).split(",")
+    hosts = [(scope.get("client") or ("localhost",))[0], *filter(None, map(str.strip, named))]
+    return all(map(is_loopback, hosts))
 
 
 def accepts(headers: Headers, encoding: str) -> bool:

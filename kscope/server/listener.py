@@ -69,6 +69,8 @@ def _config(app: object) -> uvicorn.Config:
         lifespan="off",
         access_log=False,
         log_config=None,
+        # Clients are counted by the address of their socket: a header may name any.
+        proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )

@@ -153,7 +153,9 @@ def _gone(_: Request, error: Exception) -> Response:
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    # As it was sent, so that its percent signs keep line breaks out of the log.
+    path = request.scope["raw_path"].decode("latin-1")
+    log.error("%s %s failed", request.method, path, exc_info=error)
     return problem(500, "the server failed to answer this; its log says why")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import re
 import resource
 import socket
@@ -14,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from kscope.cli.logs import Escaping
 from kscope.server.guesses import WrongTokens
 from kscope.server.throttle import ThrottledLog
 from tests.server.test_access import BODY, make_token
@@ -356,6 +359,48 @@ def test_wrong_tokens_are_throttled_and_right_ones_pass(
     assert re.search(
         r'^kscope_tokens_throttled_total{listener="ingest"} 19\d\d$', metrics, re.MULTILINE
     )
+
+
+@pytest.mark.parametrize("field", ["X-Forwarded-For", "X-Real-IP", "Forwarded"])
+def test_a_header_does_not_change_a_clients_address(guarded: Serving, field: str) -> None:
+    """Wrong tokens count for the socket's address, and no header's text reaches the log."""
+    before = log_size(guarded)
+    for number in range(60):
+        named = f"for=10.1.2.{number}" if field == "Forwarded" else f"10.1.2.{number}\x9b31m"
+        request = f"Authorization: Bearer x\r\n{field}: {named}\r\n\r\n".encode("latin-1")
+        with connected(guarded.ingest) as connection:
+            connection.sendall(POST + b"Content-Length: 2\r\n" + request + b"{}")
+            assert status(connection) in {401, 429}
+    assert status_of_a_wrong_token(guarded) == 429
+    time.sleep(0.1)
+    text = guarded.log_file.read_bytes()[before:]
+    assert b"10.1.2." not in text
+    assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
+
+
+def status_of_a_wrong_token(server: Serving) -> int:
+    headers = {"Authorization": "Bearer x", "X-Forwarded-For": "192.0.2.1"}
+    return server.client.post(f"{server.ingest}/", json=BODY, headers=headers).status_code
+
+
+def test_no_text_from_outside_starts_a_line_of_the_log() -> None:
+    """Control characters are escaped, and a message's or an error's further lines are indented."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(Escaping("%(levelname)s %(message)s"))
+    log = logging.getLogger("kscope.escaping")
+    log.addHandler(handler)
+    log.warning("%s", "a\r\n\x1b[2JINFO forged\x9b\u202e\u2028")
+    error = ValueError("b\nINFO forged\x07")
+    log.error("failed\nINFO forged", exc_info=error)
+    log.removeHandler(handler)
+    lines = stream.getvalue().splitlines()
+    assert [line for line in lines if not line.startswith("    ")] == [
+        "WARNING a\\r",
+        "ERROR failed",
+    ]
+    assert all(line.isprintable() for line in lines)
+    assert "    \\x1b[2JINFO forged\\x9b\\u202e\\u2028" in lines
 
 
 def test_wrong_tokens_of_many_addresses_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

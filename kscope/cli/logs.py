@@ -1,0 +1,39 @@
+"""The lines of a log: each record starts one, and no text from outside can start another."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+_INDENT = "\n    "
+
+
+class Escaping(logging.Formatter):
+    """Write control characters as escapes (`\\x1b`), and indent the further lines of a record.
+
+    Paths, headers and other servers' answers may hold what moves a terminal's cursor, or a line
+    break followed by a made-up record.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = escaped(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: ExceptionInfo) -> str:  # type: ignore[override]  # noqa: N802
+        return "    " + escaped(super().formatException(ei))
+
+
+def escaped(text: str) -> str:
+    """Return the text in printable characters, with its further lines indented."""
+    return _INDENT.join("".join(map(_visible, line)) for line in text.split("\n"))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character == "\t":
+        return character
+    return character.encode("unicode_escape").decode()
