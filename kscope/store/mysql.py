@@ -19,6 +19,7 @@ from sqlalchemy.dialects.mysql import pymysql
 from kscope.store.base import ResultCut, StoreBusy
 from kscope.store.engine import UNHURRIED, Relation, relations
 from kscope.store.mysqlerrors import Translating
+from kscope.store.pings import Pings
 from kscope.store.slots import Slots
 from kscope.store.statements import compiled
 
@@ -82,6 +83,7 @@ class MySQLEngine:
         self._slots = Slots(READERS)
         self._own_slots = Slots(1)
         self._killers: set[asyncio.Task[None]] = set()
+        self._pings = Pings(self._ping)
 
     async def open(self) -> None:
         with self._translating():
@@ -90,6 +92,7 @@ class MySQLEngine:
                 await self._readers.connect()
 
     async def close(self) -> None:
+        await self._pings.close()
         if self._killers:
             await asyncio.wait(self._killers, timeout=_CONNECT_SECONDS)
         try:
@@ -100,6 +103,9 @@ class MySQLEngine:
             log.warning("%s does not answer: its connections are left", self._translating().where)
 
     async def ping(self) -> None:
+        await self._pings.ask()
+
+    async def _ping(self) -> None:
         with self._translating():
             async with asyncio.timeout(_PING_SECONDS), self._borrowed(self._writer) as raw:
                 await MySQLSession(raw, self.dialect).run("SELECT 1")

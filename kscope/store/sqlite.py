@@ -17,6 +17,7 @@ from kscope.store.base import StoreBusy, StoreError, StoreFault, StoreMoved
 from kscope.store.engine import UNHURRIED, Relation, relations
 from kscope.store.lockfile import take
 from kscope.store.openfile import OpenFile, State
+from kscope.store.pings import Pings
 from kscope.store.private import create, tighten
 from kscope.store.slots import Slots
 from kscope.store.sqliteerrors import WRITABLE, translated
@@ -83,6 +84,7 @@ class SQLiteEngine:
         self._file = OpenFile(self.path)
         self._said = State.WHOLE
         self._lent: set[Any] = set()
+        self._pings = Pings(self._ping)
 
     async def open(self) -> None:
         if not self.path.parent.is_dir():
@@ -106,6 +108,7 @@ class SQLiteEngine:
             )
 
     async def close(self) -> None:
+        await self._pings.close()
         if self._ending:
             await asyncio.wait(self._ending.values())
         self._file.forget()
@@ -237,6 +240,9 @@ class SQLiteEngine:
     async def ping(self) -> None:
         await self._see_file()
         self._see_room()
+        await self._pings.ask()
+
+    async def _ping(self) -> None:
         connection = await self._connect("ro", ())
         try:
             await connection.raw_connection.execute_fetchall("SELECT 1 FROM sqlite_schema")
