@@ -143,7 +143,7 @@ class Table:
             self.values[name].extend(values)
 
     def _note_farthest(self, name: str, values: Sequence[Any]) -> None:
-        place = max((value for value in values if not isinstance(value, str)), default=-1)
+        place = _largest_number(values)
         if place > self._farthest.get(name, (-1, 0))[0]:
             self._farthest[name] = (place, self.count + values.index(place))
 
@@ -160,3 +160,13 @@ class Table:
         values = enumerate(self.values[name])
         wrong = ((n, value) for n, value in values if isinstance(value, int) and value >= stacks)
         return dict(islice(wrong, MAX_FAULTS + 1))
+
+
+def _largest_number(values: Sequence[Any]) -> int:
+    """Return -1 if there is none."""
+    try:
+        largest = max(values, default=-1)
+    except TypeError:
+        # Texts and numbers. Rows have nearly always one or the other, which takes a tenth.
+        largest = max((value for value in values if not isinstance(value, str)), default=-1)
+    return -1 if isinstance(largest, str) else largest

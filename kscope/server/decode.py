@@ -327,7 +327,7 @@ def _fits(elements: Elements, piece: bytes) -> bool:
 
 
 def _piece(text: bytes | bytearray, at: int, end: int) -> bytes:
-    return b"[" + text[at:end] + b"]"
+    return b"".join((b"[", memoryview(text)[at:end], b"]"))
 
 
 def _decoded(text: bytes | bytearray, at: int) -> Any:

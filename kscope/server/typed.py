@@ -141,7 +141,8 @@ class TypedRows:
 
 def has_nul(text: bytes) -> bool:
     """Return whether a string holds the escape, and not an escaped backslash before "u0000"."""
-    return _NUL in text and _NUL in text.replace(b"\\\\", b"")
+    # One byte is found ten times as fast as six.
+    return b"\\" in text and _NUL in text and _NUL in text.replace(b"\\\\", b"")
 
 
 def _are_times(texts: Sequence[str | None]) -> bool:

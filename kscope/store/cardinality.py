@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -93,10 +94,11 @@ STACKS = Kind(Storage.STACK_ID, text_hash(OVER_STACKS))
 STRINGS = Kind(Storage.STRING_ID, OVER_STRINGS)
 
 
-def bounded(
-    batches: Iterable[Batch], new: AbstractSet[Any], kind: Kind, grant: Grant
-) -> list[Batch]:
-    """Return the batches, with the limit's text in place of new texts beyond it."""
+def bounded(batches: list[Batch], new: AbstractSet[Any], kind: Kind, grant: Grant) -> list[Batch]:
+    """Return the batches, with the limit's text in place of new texts beyond it.
+
+    It is the same sequence if there are none.
+    """
     admitted: set[Any] = set()
     done = []
     for batch in batches:
@@ -106,7 +108,10 @@ def bounded(
             if rest := brought.keys() - admitted:
                 over[host] = rest
         done.append(_replaced(batch, over, kind, grant) if over else batch)
-    return [_without(batch, new - admitted) for batch in done] if kind is STACKS else done
+    refused = new - admitted if kind is STACKS else frozenset()
+    if not refused and all(map(operator.is_, done, batches)):
+        return batches
+    return [_without(batch, refused) for batch in done]
 
 
 def _brought(batch: Batch, new: AbstractSet[Any], kind: Kind) -> dict[str, dict[Any, None]]:
@@ -115,8 +120,8 @@ def _brought(batch: Batch, new: AbstractSet[Any], kind: Kind) -> dict[str, dict[
     for rows in batch.tables:
         hosts = rows.columns[1]
         for index in _places(rows, kind):
-            values = rows.columns[index]
-            for host, value in zip(hosts, values, strict=True):
+            # Each pair once: most rows repeat one.
+            for host, value in dict.fromkeys(zip(hosts, rows.columns[index], strict=True)):
                 if value in new:
                     found.setdefault(host, {})[value] = None
     return found

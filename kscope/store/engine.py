@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from kscope.store.statements import BulkInsert
+    from kscope.store.statements import BulkInsert, KeyedSelect
 
 
 # Seconds that a statement of the store's own may take: sums of a long time of a fleet are slow.
@@ -54,6 +54,10 @@ class Session(Protocol):
     dialect: sa.engine.Dialect
 
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]: ...
+
+    async def look_up(self, select: KeyedSelect, keys: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Return the rows of the keys; as many as one statement takes, at least one."""
+        ...
 
     async def execute(self, statement: sa.Executable) -> int:
         """Give the number of rows it touched."""

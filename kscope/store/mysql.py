@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from kscope.config import MySQL
-    from kscope.store.statements import BulkInsert
+    from kscope.store.statements import BulkInsert, KeyedSelect
 
 READERS = 8
 _CONNECT_SECONDS = 5
@@ -280,6 +280,12 @@ class MySQLSession:
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
         async with self.raw.cursor() as cursor:
             await cursor.execute(*compiled(statement, self.dialect))
+            rows: Sequence[Any] = await cursor.fetchall()
+            return rows
+
+    async def look_up(self, select: KeyedSelect, keys: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        async with self.raw.cursor() as cursor:
+            await cursor.execute(select.text(len(keys)), keys)
             rows: Sequence[Any] = await cursor.fetchall()
             return rows
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from kscope.store.statements import keyed_select
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -74,8 +76,8 @@ async def contradicted(
     """
     by_note = {category_note(category.table): category for category in written}
     meta = schema.dictionaries.meta
-    select = sa.select(meta.c.name, meta.c.value).where(meta.c.name.in_(sorted(by_note)))
-    for name, value in await session.fetch(select):
+    select = keyed_select(meta.c.name, [meta.c.name, meta.c.value], session.dialect)
+    for name, value in await session.look_up(select, sorted(by_note)):
         mine, noted = declared(by_note[name]), json.loads(value)
         if any(not can_hold(mine[each], noted.get(each, mine[each])) for each in mine):
             return by_note[name]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from kscope.store.statements import BulkInsert
+    from kscope.store.statements import BulkInsert, KeyedSelect
 
 READERS = 4
 _BUSY_SECONDS = 5.0
@@ -434,6 +434,10 @@ class SQLiteSession:
 
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
         rows: list[Any] = await self.raw.execute_fetchall(*compiled(statement, self.dialect))
+        return rows
+
+    async def look_up(self, select: KeyedSelect, keys: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        rows: list[Any] = await self.raw.execute_fetchall(select.text(len(keys)), keys)
         return rows
 
     async def execute(self, statement: sa.Executable) -> int:

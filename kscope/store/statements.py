@@ -79,14 +79,41 @@ def bulk_insert(
     """
     preparer = dialect.identifier_preparer
     names = ", ".join(preparer.quote(name) for name in columns)
-    mark = "?" if dialect.paramstyle == "qmark" else "%s"
     tail = _UPDATE[dialect.name].format(preparer.quote(update)) if update else ""
     return BulkInsert(
         head=f"INSERT INTO {preparer.format_table(table)} ({names}) VALUES ",  # noqa: S608 - declared names, quoted
-        group=f"({','.join([mark] * len(columns))})",
+        group=f"({','.join([_mark(dialect)] * len(columns))})",
         width=len(columns),
         tail=tail,
     )
+
+
+@dataclass(frozen=True)
+class KeyedSelect:
+    """Rows by their keys. Its text is kept: to make it takes longer than to look up ten keys."""
+
+    head: str
+    mark: str
+
+    def text(self, keys: int) -> str:
+        return _repeated(self.head, self.mark, keys, ")")
+
+
+def keyed_select(
+    key: sa.Column[Any], columns: Sequence[sa.Column[Any]], dialect: sa.engine.Dialect
+) -> KeyedSelect:
+    """Select declared columns of a table by one of them."""
+    preparer = dialect.identifier_preparer
+    names = ", ".join(preparer.format_column(column) for column in columns)
+    return KeyedSelect(
+        f"SELECT {names} FROM {preparer.format_table(key.table)}"  # noqa: S608 - declared names, quoted
+        f" WHERE {preparer.format_column(key)} IN (",
+        _mark(dialect),
+    )
+
+
+def _mark(dialect: sa.engine.Dialect) -> str:
+    return "?" if dialect.paramstyle == "qmark" else "%s"
 
 
 _UPDATE = {

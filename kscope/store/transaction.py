@@ -17,7 +17,7 @@ from kscope.store.cardinality import STACKS, STRINGS, Limits, bounded, used
 from kscope.store.compact import Late, note
 from kscope.store.interning import Known, text_hash, today
 from kscope.store.notes import contradicted, is_current
-from kscope.store.statements import BulkInsert, bulk_insert
+from kscope.store.statements import BulkInsert, bulk_insert, keyed_select
 from kscope.store.sums import Columns, summed
 
 if TYPE_CHECKING:
@@ -73,13 +73,8 @@ class Transaction:
 
     async def store(self, batches: list[Batch]) -> list[Stored]:
         answers, fresh = await self._unseen(batches)
-        fresh = await self._within_stack_limit(fresh)
-        await self._store_stacks(fresh)
-        strings = await self._strings(fresh)
-        if strings.new.ids and self.string_grant.of.limit:
-            fresh = await self._within_string_limit(fresh)
-            strings = await self._strings(fresh)
-        ids = await self._string_ids(strings)
+        fresh = await self._store_stacks(fresh)
+        fresh, ids = await self._store_strings(fresh)
         closed = await self._closed()
         for table, pieces in _by_table(fresh).items():
             tables = self._tables(table, pieces)
@@ -108,12 +103,8 @@ class Transaction:
 
     async def _stored_answers(self, keys: Iterable[bytes]) -> dict[bytes, Mapping[str, int]]:
         table = self._schema.dictionaries.batch
-        found: dict[bytes, Mapping[str, int]] = {}
-        for part in _parts(sorted(keys)):
-            select = sa.select(table.c.key, table.c.answer).where(table.c.key.in_(part))
-            rows = await self._session.fetch(select)
-            found |= {bytes(key): json.loads(answer) for key, answer in rows}
-        return found
+        found = await self._found(table.c.key, [table.c.key, table.c.answer], sorted(keys))
+        return {bytes(key): json.loads(answer) for key, answer in found}
 
     async def _note(self, batches: list[Batch]) -> None:
         keyed = [batch for batch in batches if batch.key]
@@ -128,50 +119,56 @@ class Transaction:
         )
         await self._session.insert(insert, columns)
 
-    async def _within_stack_limit(self, batches: list[Batch]) -> list[Batch]:
-        """Put the limit's stack in place of new ones beyond it."""
-        if not self.stack_grant.of.limit:
-            return batches
-        stacks = set[int]().union(*(batch.stacks for batch in batches))
-        unknown = stacks - self._known.stacks.find(stacks).keys()
-        table = self._schema.dictionaries.stack
-        new = unknown - await self._stored(table.c.id, unknown) - {STACKS.over}
+    async def _store_stacks(self, batches: list[Batch]) -> list[Batch]:
+        """Return the batches, with the limit's stack in place of new ones beyond it."""
+        count = sum(map(len, batches))
+        new = await apart(count, _new_stacks, batches, self._known.stacks)
+        if new.ids and self.stack_grant.of.limit:
+            within = await self._within_stack_limit(batches, new.ids)
+            if within is not batches:
+                batches = within
+                new = await apart(count, _new_stacks, batches, self._known.stacks)
+        if new.ids:
+            table = self._schema.dictionaries.stack
+            insert = self._bulk(table, ("id", "day", "frames"), update="day")
+            await self._session.insert(insert, (new.ids, new.days, new.texts))
+            self.new_stacks = dict(zip(new.ids, new.days, strict=True))
+        return batches
+
+    async def _within_stack_limit(self, batches: list[Batch], ids: Sequence[int]) -> list[Batch]:
+        id_ = self._schema.dictionaries.stack.c.id
+        stored = {key for (key,) in await self._found(id_, [id_], ids)}
+        new = set(ids) - stored - {STACKS.over}
         if not new:
             return batches
         count = sum(map(len, batches))
         return await apart(count, bounded, batches, new, STACKS, self.stack_grant)
 
-    async def _within_string_limit(self, batches: list[Batch]) -> list[Batch]:
-        """Put the limit's text in place of new ones beyond it."""
+    async def _store_strings(self, batches: list[Batch]) -> tuple[list[Batch], dict[str, int]]:
+        """Return the batches, with the limit's text in place of new ones beyond it, and numbers."""
         count = sum(map(len, batches))
-        strings = await apart(count, used, batches, STRINGS)
-        unknown = strings - self._known.strings.find(strings).keys()
-        by_hash = await apart(len(unknown), _by_hash, unknown)
-        stored = await self._stored(self._schema.dictionaries.string.c.hash, by_hash)
+        strings = await apart(count, _strings_of, batches, self._known.strings)
+        if strings.new.ids and self.string_grant.of.limit:
+            within = await self._within_string_limit(batches, strings)
+            if within is not batches:
+                batches = within
+                strings = await apart(count, _strings_of, batches, self._known.strings)
+        return batches, await self._string_ids(strings)
+
+    async def _within_string_limit(self, batches: list[Batch], strings: _Strings) -> list[Batch]:
+        count = sum(map(len, batches))
+        counted = await apart(count, used, batches, STRINGS)
+        by_hash = {
+            key: text
+            for key, text in zip(strings.new.ids, strings.new.texts, strict=True)
+            if text in counted and text not in strings.known
+        }
+        hash_ = self._schema.dictionaries.string.c.hash
+        stored = {key for (key,) in await self._found(hash_, [hash_], sorted(by_hash))}
         new = {by_hash[key] for key in by_hash.keys() - stored} - {STRINGS.over}
         if not new:
             return batches
         return await apart(count, bounded, batches, new, STRINGS, self.string_grant)
-
-    async def _stored(self, column: sa.Column[int], keys: Iterable[int]) -> set[int]:
-        found: set[int] = set()
-        for part in _parts(sorted(keys)):
-            select = sa.select(column).where(column.in_(part))
-            found.update(key for (key,) in await self._session.fetch(select))
-        return found
-
-    async def _store_stacks(self, batches: list[Batch]) -> None:
-        count = sum(map(len, batches))
-        new = await apart(count, _new_stacks, batches, self._known.stacks)
-        if not new.ids:
-            return
-        insert = self._bulk(self._schema.dictionaries.stack, ("id", "day", "frames"), update="day")
-        await self._session.insert(insert, (new.ids, new.days, new.texts))
-        self.new_stacks = dict(zip(new.ids, new.days, strict=True))
-
-    async def _strings(self, batches: list[Batch]) -> _Strings:
-        count = sum(map(len, batches))
-        return await apart(count, _strings_of, batches, self._known.strings)
 
     async def _string_ids(self, strings: _Strings) -> dict[str, int]:
         known, new = strings.known, strings.new
@@ -180,12 +177,21 @@ class Transaction:
             insert = self._bulk(table, ("hash", "day", "text"), update="day")
             await self._session.insert(insert, (new.ids, new.days, new.texts))
             uses = dict(zip(new.ids, zip(new.texts, new.days, strict=True), strict=True))
-            for part in _parts(new.ids):
-                select = sa.select(table.c.hash, table.c.id).where(table.c.hash.in_(part))
-                for key, number in await self._session.fetch(select):
-                    text, day = uses[key]
-                    self.new_strings[text] = (number, day)
+            for key, number in await self._found(table.c.hash, [table.c.hash, table.c.id], new.ids):
+                text, day = uses[key]
+                self.new_strings[text] = (number, day)
         return await apart(len(known), _numbers, {**known, **self.new_strings})
+
+    async def _found(
+        self, key: sa.Column[Any], columns: Sequence[sa.Column[Any]], keys: Sequence[Any]
+    ) -> list[Sequence[Any]]:
+        """Return the columns of the rows that have one of the keys."""
+        select = keyed_select(key, columns, self._session.dialect)
+        found: list[Sequence[Any]] = []
+        for start in range(0, len(keys), _LOOKUPS_PER_STATEMENT):
+            part = keys[start : start + _LOOKUPS_PER_STATEMENT]
+            found.extend(await self._session.look_up(select, part))
+        return found
 
     async def _closed(self) -> dict[str, dict[int, int]]:
         """Category -> bucket -> up to when it is summed.
@@ -298,13 +304,9 @@ def _strings_of(batches: Sequence[Batch], stored: Known[str, tuple[int, int]]) -
                     _need(needed, set(values), day)
     known = stored.find(needed)
     missing = [text for text, day in needed.items() if text not in known or known[text][1] < day]
-    texts = dict(sorted(_by_hash(missing).items()))
+    texts = dict(sorted((text_hash(text), text) for text in missing))
     days = [needed[text] for text in texts.values()]
     return _Strings(known, _New([*texts], days, [*texts.values()]))
-
-
-def _by_hash(texts: Iterable[str]) -> dict[int, str]:
-    return {text_hash(text): text for text in texts}
 
 
 def _numbers(strings: Mapping[str, tuple[int, int]]) -> dict[str, int]:
@@ -348,8 +350,3 @@ def _by_table(batches: Iterable[Batch]) -> dict[str, list[TableRows]]:
             if len(rows):
                 pieces.setdefault(rows.category.table, []).append(rows)
     return pieces
-
-
-def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    for start in range(0, len(values), _LOOKUPS_PER_STATEMENT):
-        yield values[start : start + _LOOKUPS_PER_STATEMENT]
