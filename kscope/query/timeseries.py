@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from kscope.store.planner import Segment
 
 _MOST_GROUPS = 50_000
+# Of a group with a series of its own, which may be null, and of all others.
+_OWN, _REST = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class TimeseriesQuestion:
 
 
 class Series(msgspec.Struct, frozen=True):
-    """`rest` marks the series of all groups that have none of their own."""
+    """`rest` marks the series of all groups that have none of their own; null is named ""."""
 
     name: str
     values: list[Any]
@@ -123,7 +125,7 @@ def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
     own = set(shown)
     values: Counter[tuple[Any, ...]] = Counter()
     for (step, group), value in found.values.items():
-        values[(step, group if group in own else None)] += value
+        values[(step, group, _OWN) if group in own else (step, None, _REST)] += value
     return shown, Aggregated(values, found.rows)
 
 
@@ -132,18 +134,29 @@ async def _largest(reader: Reader, planned: Plan, question: TimeseriesQuestion) 
     weigh = question.value.total if question.aggregate == "sum" else question.value.events
     found = await heaviest(reader, planned, columns(question.by), (weigh,), question.n)
     groups = found.groups
-    return [key for (key,) in sorted(groups, key=lambda key: (-(groups[key][0] or 0), key))]
+    return [
+        key for (key,) in sorted(groups, key=lambda key: (-(groups[key][0] or 0), in_line(key)))
+    ]
 
 
 def _keys(grid: Steps, by: Column, shown: Sequence[Any]) -> Expressions:
-    """The step and the group; NULL for the rest, so that the answer stays small."""
+    """The step, the group and whether it is the rest: one, so that the answer stays small."""
 
     def keys(segment: Segment) -> list[sa.ColumnElement[Any]]:
-        column, group = segment.table.c[by.name], stored(segment, by)
-        among = texts(column, shown) if by.type.storage is Storage.TEXT else group.in_(shown)
-        return [grid.of(segment), sa.case((among, group), else_=sa.null())]
+        among, group = _among(segment, by, shown), stored(segment, by)
+        own = sa.case((among, group), else_=sa.null())
+        return [grid.of(segment), own, sa.case((among, _OWN), else_=_REST)]
 
     return keys
+
+
+def _among(segment: Segment, by: Column, shown: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """Whether the row is of one of these groups, of which one may be null."""
+    column = segment.table.c[by.name]
+    if by.type.storage is Storage.TEXT:
+        return texts(column, shown)
+    present = column.in_([group for group in shown if group is not None])
+    return sa.or_(present, column.is_(None)) if None in shown else present
 
 
 async def _series(
@@ -159,10 +172,10 @@ async def _series(
         return [Series(question.value.name, values)]
     names = await labels(reader, question.by, shown)
     series = [
-        Series(names[group], [found.get((step, group), empty) for step in range(grid.count)])
+        Series(names[group], [found.get((step, group, _OWN), empty) for step in range(grid.count)])
         for group in shown
     ]
-    if any(group is None for _, group in found):
-        rest = [found.get((step, None), empty) for step in range(grid.count)]
+    if any(kind == _REST for *_, kind in found):
+        rest = [found.get((step, None, _REST), empty) for step in range(grid.count)]
         series.append(Series(REST, rest, rest=True))
     return series

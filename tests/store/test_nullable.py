@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.databases import Database
+    from tests.serving import Serving
 
 FILE = "table: tickets\ncolumns:\n  - {name: n, type: count}\n"
 ADDED = f"{FILE}  - {{name: expires, type: timestamp, default: null}}\n"
@@ -46,9 +47,7 @@ def test_a_timestamp_without_a_default_is_null(
         assert found[-1 if order == "expires" else 0] == [2, MICROSECONDS]
         late = server.get("/api/v1/rows/tickets", expires__gte="2026-01-01T00:00:00Z")
         assert [row[2] for row in late.json()["rows"]] == [2]
-        for question in ("top", "timeseries"):
-            grouped = server.get(f"/api/v1/{question}/tickets", by="expires", value="n", n=1)
-            assert grouped.status_code == 200, grouped.text
+        check_groups(server)
         csv = server.get("/api/v1/rows/tickets", format="csv").text
         ends = sorted(line.split(",", 2)[2] for line in csv.split()[1:])
         assert ends == ["1,", "2,2026-01-05T10:00:00.000000Z", "3,", "4,"]
@@ -58,6 +57,28 @@ def test_a_timestamp_without_a_default_is_null(
     file.write_text(STATED)
     with serving(tmp_path, *database.options, "--categories", file.parent) as server:
         assert "column 'expires' must have a value" in problems(server)[0]
+
+
+def check_groups(server: Serving) -> None:
+    """Null is a group like any other, and not the rest."""
+    first = server.get("/api/v1/top/tickets", by="expires", value="n", n=1).json()
+    assert [(each["key"], each["value"]) for each in first["entries"]] == [([""], 8)]
+    assert first["groups"] == 2
+    for aggregate, null, other in (("sum", 8, 2), ("count", 3, 1), ("max", 4, 2), ("p50", 4, 4)):
+        params: dict[str, str | int] = {"by": "expires", "value": "n", "aggregate": aggregate}
+        assert series_of(server, n=1, **params) == {("", False): null, ("other", True): other}
+        both = {("", False): null, ("2026-01-05T10:00:00.000000Z", False): other}
+        assert series_of(server, n=2, **params) == both
+
+
+def series_of(server: Serving, **params: str | int) -> dict[tuple[str, bool], float]:
+    answer = server.get("/api/v1/timeseries/tickets", points=1, **params)
+    assert answer.status_code == 200, answer.text
+    found = {
+        (each["name"], each["rest"]): [value for value in each["values"] if value]
+        for each in answer.json()["series"]
+    }
+    return {key: int(value) for key, (value,) in found.items()}
 
 
 def test_a_timestamp_may_have_a_stated_default(tmp_path: Path, database: Database) -> None:
