@@ -168,7 +168,12 @@ class Bounded(HttpToolsProtocol):
             self.transport.close()
             return
         # A socket with unread data would be reset, and the answer in it would be lost.
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:
+            # The client has reset the connection, and the loop does not know it yet.
+            self.abort()
+            return
         self.transport.resume_reading()
         self._settle()
 

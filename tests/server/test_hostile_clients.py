@@ -7,6 +7,7 @@ import logging
 import re
 import resource
 import socket
+import struct
 import time
 import tracemalloc
 from contextlib import ExitStack, contextmanager, suppress
@@ -176,6 +177,41 @@ def test_a_request_without_end_is_refused(server: Serving, kind: str) -> None:
     assert peak(server) - before < 8 * MIB
     assert log_size(server) == log_before
     well(server)
+
+
+LEFT = {
+    "not HTTP": b"\x16\x03\x01\r\n\r\n",
+    "an upgrade": GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "HTTP/2": GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n",
+    "one request": GET + b"Connection: close\r\n\r\n",
+    "many requests": (GET + b"\r\n") * 50,
+    "half a head": GET,
+    "half a body": POST + b"Content-Length: 100\r\n\r\n{",
+    "half a chunk": CHUNKED + b"ff\r\n{",
+    "a wrong type": POST + b"Content-Type: image/png\r\nContent-Length: 9\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("kind", [*LEFT])
+def test_clients_that_leave_fill_no_log(server: Serving, kind: str, *, reset: bool) -> None:
+    """Before their request, in the middle of it, before its answer and after."""
+    before = log_size(server)
+    for number in range(100):
+        for url in (server.read, server.ingest):
+            with connected(url) as connection:
+                if reset:
+                    linger = struct.pack("ii", 1, 0)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                connection.sendall(LEFT[kind])
+                connection.settimeout(0.01)
+                if number % 2:
+                    with suppress(OSError):
+                        connection.recv(1)
+    with connected(server.read) as read, connected(server.ingest) as ingest:
+        assert is_well(read)
+        assert is_well(ingest)
+    assert server.log_file.read_text()[before:] == ""
 
 
 def test_a_hundred_fields_are_fine(server: Serving) -> None:
