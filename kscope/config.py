@@ -427,7 +427,7 @@ def _port_of(digits: str, text: str) -> int:
 
 
 def _address(default: Address) -> Callable[[Any], Address]:
-    return lambda value: parse_address(str(value), default.port)
+    return lambda value: parse_address(_scalar(value), default.port)
 
 
 def mysql_host(value: Any) -> tuple[str, int | None]:
@@ -469,8 +469,15 @@ def _number(value: Any) -> int:
     return value
 
 
+def _scalar(value: Any) -> str:
+    """Return a text, or a number as a text."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise _WrongError(f"must be text or a number, not {shown(value)}")
+    return str(value)
+
+
 def _size(value: Any) -> int:
-    return read_bytes(str(value))
+    return read_bytes(_scalar(value))
 
 
 def _most(value: Any) -> int:
@@ -481,7 +488,7 @@ def _most(value: Any) -> int:
 
 def _duration(value: Any) -> float:
     """Read seconds; at least a tenth of one."""
-    length = durations.span(str(value))
+    length = durations.span(_scalar(value))
     if not _SHORTEST <= length <= _LONGEST:
         raise _WrongError(f"{shown(value)} is not between {_SHORTEST} seconds and 100 years")
     return length

@@ -56,6 +56,19 @@ def put(value: Any, path: tuple[Any, ...], flood: Raw) -> str:
     return json.dumps(_put(value, path)).replace(json.dumps(_MARK), flood)
 
 
+def put_key(value: Any, path: tuple[Any, ...], flood: Raw) -> str:
+    """Write the value as YAML, with the flood in place of the path's last key."""
+    return json.dumps(_put_key(value, path)).replace(json.dumps(_MARK), flood)
+
+
+def _put_key(value: Any, path: tuple[Any, ...]) -> Any:
+    if len(path) == 1:
+        return {_MARK if key == path[0] else key: inner for key, inner in value.items()}
+    changed = value.copy()
+    changed[path[0]] = _put_key(value[path[0]], path[1:])
+    return changed
+
+
 def _put(value: Any, path: tuple[Any, ...]) -> Any:
     if not path:
         return _MARK

@@ -268,9 +268,10 @@ def _attach() -> dict[str, Any]:
     )
 
 
-def _collect() -> dict[str, Any]:
+def source_schema() -> dict[str, Any]:
+    """Return the schema of one source: where a column's value comes from."""
     field = {"type": "string", "pattern": FIELD}
-    source = {
+    return {
         "anyOf": [
             field,
             {"type": "array", "items": field, "minItems": 1, "maxItems": 4},
@@ -298,6 +299,9 @@ def _collect() -> dict[str, Any]:
         "description": "a field of the map's key or value, or of the event; `names`, `as` or "
         "`enum` turn a number into a word; a list is one stack, the innermost first",
     }
+
+
+def _collect() -> dict[str, Any]:
     names = {kind: _line(f"the program's {kind}") for kind in COLLECT_KINDS}
     return {
         "description": "how what the program saw becomes rows",
@@ -308,7 +312,7 @@ def _collect() -> dict[str, Any]:
                     "type": "object",
                     "maxProperties": MAX_ENTRIES,
                     "propertyNames": {"maxLength": 40},
-                    "additionalProperties": source,
+                    "additionalProperties": source_schema(),
                     "description": "column: where its value comes from",
                 },
             },

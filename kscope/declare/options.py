@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kscope.declare import durations
 from kscope.declare.columns import Storage
 from kscope.declare.sizes import read_bytes
-from kscope.declare.values import value_problem
+from kscope.declare.values import choice_problem, value_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +24,8 @@ def option_value(option: Option, given: Any) -> Any:
     Raises ValueError with what is wrong.
     """
     if option.choices:
-        if given not in option.choices:
-            raise ValueError(f"{given!r} is not one of {', '.join(option.choices)}")
+        if problem := choice_problem(option.choices, given):
+            raise ValueError(problem)
         return given
     value = _read(option, given) if isinstance(given, str) else given
     if problem := value_problem(option.type, value):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.declare.columns import TYPES
 from kscope.declare.fits import column_problem, field_problem, path_problem
-from kscope.declare.metaschema import COLLECT_KINDS
+from kscope.declare.metaschema import COLLECT_KINDS, source_schema
 from kscope.declare.model import TIME, Alias, Attach, Collect, Option, Probe, Source
 from kscope.declare.script import script_map
 from kscope.declare.shape import suggestion
 from kscope.declare.sizes import NAMES, sizes
-from kscope.declare.values import value_problem
+from kscope.declare.values import Validator, choice_problem, value_problem
 
 if TYPE_CHECKING:
     import pathlib
@@ -166,10 +166,7 @@ def _at(part: FieldType, rest: str) -> FieldType:
 
 def _readable(raw: Any) -> Source | None:
     """The source, if the shape of the file is right so far."""
-    try:
-        return _source(raw)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+    return _source(raw) if Validator(source_schema()).is_valid(raw) else None
 
 
 def _paths(source: Any) -> Iterator[str]:
@@ -200,9 +197,8 @@ def _check_options(options: Any) -> Iterator[tuple[Path, str]]:
             continue
         choices = option.get("choices")
         if isinstance(choices, dict):
-            if str(option.get("default")) not in choices:
-                message = f"must be one of the choices {', '.join(choices)}"
-                yield ("options", name, "default"), message
+            if "default" in option and (why := choice_problem(choices, option["default"])):
+                yield ("options", name, "default"), why
         elif "default" in option and (
             why := value_problem(TYPES[option["type"]], option["default"])
         ):
@@ -237,15 +233,15 @@ def _value_problems(option: Mapping[str, Any], to: Any) -> Iterator[str]:
         if not isinstance(value, (str, int, float)):
             continue  # the shape is wrong, which is said elsewhere
         if isinstance(choices, dict):
-            if value not in choices:
-                yield f"'{value}' is not one of the choices {', '.join(map(str, choices))}"
+            if why := choice_problem(choices, value):
+                yield why
         elif kind and (why := value_problem(kind, value)):
             yield why
 
 
 def _bounds_problem(option: Mapping[str, Any]) -> str:
     least, most, default = (option.get(key) for key in ("least", "most", "default"))
-    if not isinstance(default, int):
+    if isinstance(default, bool) or not isinstance(default, (int, float)):
         return "least and most are for numbers" if (least, most) != (None, None) else ""
     if isinstance(least, int) and default < least:
         return f"its default {default} is less than the least, {least}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,13 @@ from kscope.declare.columns import Role, Storage
 from kscope.declare.yamlfile import QUOTE, printable, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from kscope.declare.columns import ColumnType
 
 _NUMBERS = (Storage.INTEGER, Storage.REAL)
+# Of the words that a message names.
+_MOST_CHOICES = 20
 _FORMATS = jsonschema.FormatChecker(["ipv4", "ipv6"])
 
 
@@ -79,3 +84,12 @@ def value_problem(column_type: ColumnType, value: Any) -> str:
     problem = f"{shown(value)} is not of type {column_type.name}, {column_type.help}"
     wants_text = column_type.json.get("type") == "string"
     return problem + QUOTE if wants_text and isinstance(value, bool | int | float) else problem
+
+
+def choice_problem(choices: Collection[str], value: Any) -> str:
+    """Say why the value is not one of the words; empty if it is."""
+    if isinstance(value, str) and value in choices:
+        return ""
+    words = ", ".join(printable(word) for word in itertools.islice(choices, _MOST_CHOICES))
+    problem = f"{shown(value)} is not one of the choices {words}"
+    return problem + QUOTE if isinstance(value, bool | int | float) else problem

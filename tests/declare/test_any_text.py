@@ -68,14 +68,14 @@ def is_sound(reading: Reading) -> bool:
     return not reading.problems and bool(render(Catalog((reading.category,))))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(mutated())
 def test_a_file_with_anything_in_any_place_is_refused_with_words_or_works(text: str) -> None:
     """No value in any place of a category file raises, and what is accepted renders."""
     assert is_sound(read_category(text, "x.yaml"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text() | st.text(alphabet="{}[]:,&*!|>-#'\"\n\t %@`?ab1~", max_size=60))
 def test_any_text_is_refused_with_words(text: str) -> None:
     """Text that is no category at all is refused, and never raises."""
