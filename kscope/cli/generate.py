@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from kscope.cli.reference import pages
-from kscope.declare.catalog import BUILTIN, load_catalog
-from kscope.errors import KscopeError
-from kscope.generate.output import compare, write
+from kscope.declare.catalog import BUILTIN, builtin_folder, load_catalog
+from kscope.errors import KscopeError, UsageError
+from kscope.generate.output import compare, losses, write
 from kscope.generate.render import render
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from kscope.generate.output import Loss
 
 
 @click.command()
@@ -43,12 +45,15 @@ def generate(
 ) -> None:
     """Make DDL, JSON Schemas, chart configs and reference pages from the category files.
 
-    Files of other categories, and files that it did not make, are never deleted.
+    Files of other categories, and files that it did not make, are never deleted. If a file of SQL
+    has tables of other categories, nothing is written: name their folders too.
 
-    Exit code 0: all is as it should be. 1: --check found a difference. 2: a category file is wrong.
+    Exit code 0: all is as it should be. 1: --check found a difference. 2: a category file is wrong,
+    or a file of SQL would lose the tables of other categories.
     """
     files = {**render(load_catalog(categories or (BUILTIN,))), **_pages(ctx)}
     try:
+        _refuse_losses(losses(files, output), output)
         drifts = compare(files, output) if check else write(files, output, prune=prune)
     except OSError as error:
         raise KscopeError(f"{error.filename}: {error.strerror}") from None
@@ -59,6 +64,20 @@ def generate(
         click.echo("run `kscope generate --prune` and commit the changes", err=True)
         sys.exit(1)
     click.echo(f"{len(files)} files {'are as declared' if check else 'up to date'}")
+
+
+def _refuse_losses(found: Sequence[Loss], output: Path) -> None:
+    if found:
+        raise UsageError("\n".join(_loss_text(loss, output) for loss in found))
+
+
+def _loss_text(loss: Loss, output: Path) -> str:
+    shipped = loss.folder == builtin_folder().name and not (output / loss.folder).is_dir()
+    tables = f"{len(loss.tables)} tables" if loss.tables[1:] else f"table {loss.tables[0]}"
+    return (
+        f"{loss.path}: would lose {tables} of {loss.folder}/; add `--categories "
+        f"{BUILTIN if shipped else loss.folder}`, or name another folder with --output"
+    )
 
 
 def _pages(ctx: click.Context) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,10 @@ import click
 from kscope.cli.categories import warn
 from kscope.cli.database import with_settings
 from kscope.config import Settings, SQLite
-from kscope.declare.catalog import load_catalog, read_catalog
+from kscope.declare.catalog import read_catalog
 from kscope.declare.model import Catalog
-from kscope.store.adoption import adopt_good
+from kscope.errors import DeclarationError
+from kscope.store.adoption import adopt_folders, adopt_good
 from kscope.store.alterations import Step
 from kscope.store.drop import Drop, drop, leftover, plan_drop
 from kscope.store.open import check_there, engine_of
@@ -23,6 +25,8 @@ from kscope.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kscope.errors import Problem
+    from kscope.store.engine import Engine
     from kscope.store.migrate import Migration
 
 
@@ -47,14 +51,18 @@ def migrate(
 ) -> None:
     """Bring a database up to the categories, as a server does at its start.
 
-    Whatever would lose data is refused, with the file and the line (exit code 2).
+    Whatever would lose data is refused, with the file and the line (exit code 2). All good
+    categories are migrated; a bad one keeps its stored shape.
     """
     if dropped:
         check_there(settings)
         asyncio.run(_drop(settings, dropped, dry_run=dry_run))
         return
-    for statement in asyncio.run(_migrate(settings, dry_run, discard_sums)):
+    outcome = asyncio.run(_migrate(settings, dry_run=dry_run, discard_sums=discard_sums))
+    for statement in outcome.statements:
         click.echo(f"{statement};")
+    if outcome.problems:
+        raise DeclarationError(outcome.problems)
 
 
 async def _drop(settings: Settings, dropped: Sequence[str], *, dry_run: bool) -> None:
@@ -99,20 +107,41 @@ def _moment(time: int) -> str:
         return f"{time} us"
 
 
-async def _migrate(settings: Settings, dry_run: bool, discard_sums: bool) -> list[str]:  # noqa: FBT001
-    store = Store(engine_of(settings), load_catalog(settings.categories))
-    database = settings.database
+@dataclass(frozen=True)
+class _Outcome:
+    statements: Sequence[str]
+    problems: Sequence[Problem]
+
+
+async def _migrate(settings: Settings, *, dry_run: bool, discard_sums: bool) -> _Outcome:
+    """Migrate all good categories, as a server's start does; the others keep their stored shape."""
+    engine, database = engine_of(settings), settings.database
     if dry_run and isinstance(database, SQLite) and not database.path.exists():
-        return _texts(store.plan_from_nothing())
-    await store.engine.open()
+        reading = read_catalog(settings.categories)
+        steps = _texts(Store(engine, reading.catalog).plan_from_nothing())
+        return _Outcome(steps, reading.problems)
+    await engine.open()
     try:
+        return await _migrate_good(engine, settings, dry_run=dry_run, discard_sums=discard_sums)
+    finally:
+        await engine.close()
+
+
+async def _migrate_good(
+    engine: Engine, settings: Settings, *, dry_run: bool, discard_sums: bool
+) -> _Outcome:
+    store, statements = Store(engine, Catalog(())), list[str]()
+
+    async def adopt(catalog: Catalog) -> None:
+        nonlocal store, statements
+        store = Store(engine, catalog)
         plan = store.plan_migration if dry_run else store.migrate
         statements = _texts(await plan(discard_sums=discard_sums))
-        for name in await store.leftovers():
-            click.echo(f"note: {leftover(name)}", err=True)
-        return statements
-    finally:
-        await store.engine.close()
+
+    problems = await adopt_folders(settings.categories, await store.remembered(), adopt)
+    for name in await store.leftovers():
+        click.echo(f"note: {leftover(name)}", err=True)
+    return _Outcome(statements, problems)
 
 
 def _texts(migration: Migration) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from kscope.generate.render import OWNED, SHARED, source_of
+from kscope.generate.render import OWNED, SHARED, TOGETHER, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +27,15 @@ class Drift:
 
     path: str
     how: str
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Tables of another catalog, from `folder`, that writing the file at `path` would take out."""
+
+    path: str
+    folder: str
+    tables: tuple[str, ...]
 
 
 def compare(files: Mapping[str, str], root: Path) -> list[Drift]:
@@ -58,18 +68,50 @@ def _has(path: Path, text: bytes) -> bool:
     return path.is_file() and path.stat().st_size == len(text) and path.read_bytes() == text
 
 
+def losses(files: Mapping[str, str], root: Path) -> list[Loss]:
+    """Return the tables of other catalogs that a file on disk has and its new text has not."""
+    others: dict[str, set[str]] = {}
+    for name, source in _of_others(files, root):
+        if not name.startswith(f"{SHARED}/"):
+            others.setdefault(_folder(source), set()).add(PurePath(name).name.partition(".")[0])
+    return [
+        Loss(path, folder, tuple(sorted(lost)))
+        for path in files
+        if path.startswith(f"{TOGETHER}/") and (root / path).is_file()
+        for folder, tables in sorted(others.items())
+        if (
+            lost := tables & _words((root / path).read_text(errors="replace")) - _words(files[path])
+        )
+    ]
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
+
+
 def _orphans(files: Mapping[str, str], root: Path) -> Iterator[Drift]:
-    made_from = {_folder(source_of(text[:_NOTICE_BYTES])) for text in files.values()}
-    for path in _present(root):
-        name = path.relative_to(root).as_posix()
-        if name in files:
-            continue
-        source = source_of(_start(path))
+    others = {name for name, _ in _of_others(files, root)}
+    for name, source in _not_made(files, root):
         if not source and not name.startswith(f"{SHARED}/"):
             yield Drift(name, "unknown")
-        # Another catalog has made it if its folder is another one, or its file is still there.
-        elif source and _folder(source) in made_from and not (root / source).is_file():
+        elif source and name not in others:
             yield Drift(name, "orphaned")
+
+
+def _of_others(files: Mapping[str, str], root: Path) -> Iterator[tuple[str, str]]:
+    """Another catalog has made it if its folder is another one, or its file is still there."""
+    made_from = {_folder(source_of(text[:_NOTICE_BYTES])) for text in files.values()}
+    for name, source in _not_made(files, root):
+        if source and (_folder(source) not in made_from or (root / source).is_file()):
+            yield name, source
+
+
+def _not_made(files: Mapping[str, str], root: Path) -> Iterator[tuple[str, str]]:
+    """Yield each file that is there and not among these, with the source that it names."""
+    for path in _present(root):
+        name = path.relative_to(root).as_posix()
+        if name not in files:
+            yield name, source_of(_start(path))
 
 
 def _present(root: Path) -> Iterator[Path]:

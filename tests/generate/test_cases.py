@@ -120,18 +120,42 @@ def test_check_names_what_is_missing_changed_and_orphaned(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("folder", ["mine", "elsewhere/categories"])
-def test_files_of_other_categories_are_never_deleted(folder: str, tmp_path: Path) -> None:
-    """Neither by a plain run nor by --prune, not even if the folders are called the same."""
+def test_nothing_of_other_categories_is_lost(folder: str, tmp_path: Path) -> None:
+    """Neither by a plain run nor by --prune, not even if the folders are called the same: files of
+    SQL, which have the tables of all, are written only if all folders are named.
+    """
     shutil.copytree(CASES / "minimal" / "categories", tmp_path / "categories")
     kscope("generate", "--categories", "categories", folder=tmp_path)
     (tmp_path / folder).mkdir(parents=True)
     (tmp_path / folder / "a.yaml").write_text("table: a\ncolumns: [{name: b, type: int}]\n")
-    before = set(tree(tmp_path))
-    for arguments in ((), ("--prune",)):
+    before = tree(tmp_path)
+    for arguments in ((), ("--prune",), ("--check",)):
         run = kscope("generate", "--categories", folder, *arguments, folder=tmp_path)
-        assert run.returncode == 0
-        assert before < set(tree(tmp_path))
-    assert kscope("generate", "--categories", folder, "--check", folder=tmp_path).returncode == 0
+        assert run.returncode == 2
+        said = "would lose table forks of categories/; add `--categories categories`, or name"
+        assert all(said in line for line in run.stderr.splitlines()), run.stderr
+        assert [line.partition(":")[0] for line in run.stderr.splitlines()] == sorted(
+            path for path in before if path.startswith("sql/")
+        )
+        assert tree(tmp_path) == before
+    both = ("--categories", folder, "--categories", "categories")
+    assert kscope("generate", *both, "--prune", folder=tmp_path).returncode == 0
+    assert set(before) < set(tree(tmp_path))
+    assert kscope("generate", *both, "--check", folder=tmp_path).returncode == 0
+    elsewhere = kscope("generate", "--categories", folder, "--output", "out", folder=tmp_path)
+    assert elsewhere.returncode == 0
+
+
+def test_a_renamed_folder_of_categories_keeps_its_files(tmp_path: Path) -> None:
+    """The same tables from another folder are no loss, and neither is a category that is gone."""
+    shutil.copytree(CASES / "minimal" / "categories", tmp_path / "mine")
+    (tmp_path / "mine/a.yaml").write_text("table: a\ncolumns: [{name: b, type: int}]\n")
+    assert kscope("generate", "--categories", "mine", folder=tmp_path).returncode == 0
+    (tmp_path / "mine").rename(tmp_path / "ours")
+    assert kscope("generate", "--categories", "ours", folder=tmp_path).returncode == 0
+    (tmp_path / "ours/a.yaml").unlink()
+    assert kscope("generate", "--categories", "ours", folder=tmp_path).returncode == 0
+    assert "ours/: edit" in (tmp_path / "sql/generated/sqlite.sql").read_text()
 
 
 def test_a_header_names_the_file_that_was_read(tmp_path: Path) -> None:

@@ -62,6 +62,44 @@ def test_migrate_shows_and_does_the_same(database: Database, tmp_path: Path) -> 
     assert f"{file}:1: columns: column 'mode' is in the database and no longer" in refused
 
 
+def test_migrate_does_all_but_the_bad_categories(database: Database, tmp_path: Path) -> None:
+    """One with a mistake and one that would lose data are named; the others are shown and made."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    options = [*database.options, "--categories", folder]
+    for name in ("kept", "typo"):
+        columns = "columns:\n  - {name: n, type: count}\n  - {name: m, type: count}\n"
+        (folder / f"{name}.yaml").write_text(f"table: {name}\n{columns}")
+    run("migrate", *options)
+    database.run("INSERT INTO kscope_rows_kept (time, seq, hostname, n, m) VALUES (1, 1, 1, 1, 1)")
+    (folder / "kept.yaml").write_text("table: kept\ncolumns: [{name: n, type: count}]\n")
+    (folder / "typo.yaml").write_text("table: typo\ncolumns: [{name: n, type: cuont}]\n")
+    (folder / "also.yaml").write_text("table: also\nclumns: []\n")
+    (folder / "good.yaml").write_text("table: good\ncolumns: [{name: n, type: count}]\n")
+    for arguments in (("--dry-run",), ()):
+        done = subprocess.run(
+            kscope("migrate", *arguments, *options), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert "kscope_rows_good" in done.stdout
+        assert all(f"kscope_rows_{name}" not in done.stdout for name in ("kept", "typo", "also"))
+        assert [line.partition(": ")[0] for line in done.stderr.splitlines()] == [
+            f"{folder}/{place}"
+            for place in ("also.yaml:1", "also.yaml:2", "kept.yaml:1", "typo.yaml:2")
+        ]
+    assert scalar(database, "SELECT count(*) FROM kscope_rows_good") == 0
+    assert scalar(database, "SELECT sum(m) FROM kept") == 1
+    shown = subprocess.run(
+        kscope("migrate", "--dry-run", "--sqlite", tmp_path / "none.db", "--categories", folder),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert shown.returncode == 2
+    assert "kscope_rows_good" in shown.stdout
+    assert "kscope_rows_kept" in shown.stdout
+    assert "typo.yaml:2" in shown.stderr
+    assert not (tmp_path / "none.db").exists()
+
+
 def test_an_older_database_opens(database: Database, tmp_path: Path) -> None:
     """One made before a category, a column and a rollup level were declared."""
     folder = tmp_path / "mine"
