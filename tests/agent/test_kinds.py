@@ -168,10 +168,23 @@ def test_a_number_above_the_largest_is_left_out_and_counted(tmp_path: Path) -> N
 
 
 @pytest.mark.bpf
-@pytest.mark.parametrize("target", ["--pid", "--tid", "--cgroup"])
-def test_a_program_that_asks_for_no_filter_is_refused_one(target: str, tmp_path: Path) -> None:
-    """ks_wanted() in a comment, in a string or in code that never runs is no filter."""
-    cheat = '/* if (!ks_wanted()) return 0; */ if (0 && ks_wanted()) return 0; (void)"KS_PID";'
+@pytest.mark.parametrize(
+    ("target", "cheat"),
+    [
+        *(
+            (target, '/* if (!ks_wanted()) return 0; */ if (0 && ks_wanted()) return 0; "KS_PID";')
+            for target in ("--pid", "--tid", "--cgroup")
+        ),
+        ("--pid", "if (!ks_wanted() || 1) return 0;"),
+        ("--pid", "if (!ks_wanted() && KS_PID < 0) return 0;"),
+    ],
+)
+def test_a_program_without_a_filter_is_refused_a_target(
+    target: str, cheat: str, tmp_path: Path
+) -> None:
+    """ks_wanted() in a comment, in a string, in code that never runs, or beside a condition that
+    decides without it, is no filter. The message says what to write, in which functions.
+    """
     program = PROGRAM.replace("SUMMED", "1").replace("if (!ks_wanted())\n        return 0;", cheat)
     collect = "{map: agg, columns: {process: key.comm, n: value}}"
     config = made(tmp_path, "deaf", COLUMNS, collect, program)
@@ -181,8 +194,34 @@ def test_a_program_that_asks_for_no_filter_is_refused_one(target: str, tmp_path:
         capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    assert f"deaf.yaml:5: probe.program: {target} would not limit deaf.bpf.c" in done.stderr
-    assert "add `if (!ks_wanted()) return 0;`" in done.stderr
+    assert f"deaf.yaml:5: probe.program: {target} would not limit deaf.bpf.c: KS_" in done.stderr
+    assert "functions (tracepoint__raw_syscalls__sys_enter); start each of them" in done.stderr
+    assert "`if (!ks_wanted()) return 0;`, without any other condition" in done.stderr
+
+
+@pytest.mark.bpf
+def test_an_enum_of_a_tracepoint_needs_no_definition(tmp_path: Path) -> None:
+    """As in skb:kfree_skb, whose format has no more than its name; the program may define it."""
+    own = "enum skb_drop_reason { KS_OWN = 70000 };"
+    body = """
+struct event { u64 ns; u32 reason; };
+BPF_RINGBUF_OUTPUT(events, 4);
+TRACEPOINT_PROBE(skb, kfree_skb)
+{
+    struct event event = {};
+    if (!ks_wanted())
+        return 0;
+    event.reason = args->reason;
+    events.ringbuf_output(&event, sizeof(event), 0);
+    return 0;
+}
+"""
+    columns = "[{name: reason, type: int}]"
+    collect = "{events: events, columns: {reason: event.reason}}"
+    with napper() as pid:
+        for program in (body, own + body):
+            done, _ = traced(made(tmp_path, "drops", columns, collect, program), "drops", pid)
+            assert done.returncode == 0, done.stderr
 
 
 def test_a_script_that_does_not_use_the_pid_is_refused_one(tmp_path: Path) -> None:

@@ -189,9 +189,11 @@ class BccEngine:
     def _compiled(self, attached: list[Attach]) -> Any:
         path = self._probe.program
         assert path
-        text = f"{_PRELUDE.read_text()}\n{self._program}"
         constants = self._constants(attached)
-        headers = self._headers()
+        headers, enums = self._headers(), ""
+        if headers == stubs.tracepoint_headers():  # the others have all enums of the kernel
+            enums = program.enums(self._program)
+        text = f"{_PRELUDE.read_text()}\n{enums}{self._program}"
         if not is_builtin_program(path):  # the project's tests try those on several kernels
             self._try(path, text, constants, headers)
         flags = [f"-D{name}={value}" for name, value in constants.items()]
@@ -211,8 +213,9 @@ class BccEngine:
                 self._category,
                 self._probe.line,
                 "program",
-                f"{flag} would not limit {path.name}, which does not use {found.unused[0]}: it "
-                "would record the whole host; add `if (!ks_wanted()) return 0;` to its functions",
+                f"{flag} would not limit {path.name}: {found.unused[0]} makes no difference to its "
+                f"functions ({', '.join(found.functions)}); start each of them with "
+                "`if (!ks_wanted()) return 0;`, without any other condition in that `if`",
             )
 
     def _check_functions(self, path: Path, functions: Sequence[str]) -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from kscope.agent import kernel
 from kscope.files import MAX_PROGRAM, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_TRACEPOINT = re.compile(r"^TRACEPOINT_PROBE\((\w+),\s*(\w+)\)", re.MULTILINE)
+_ENUM_FIELD = re.compile(
+    r"^\s*field:enum (\w+) \w+;\s*offset:\d+;\s*size:(\d+);\s*signed:(\d);", re.MULTILINE
+)
 _INCLUDE = re.compile(r'#include "([\w.-]+)"')
 
 
@@ -38,6 +43,28 @@ def _lines(path: Path, *, including: bool = False) -> Iterator[str]:
             yield line
         else:
             yield line
+
+
+def enums(program: str) -> str:
+    """Return a definition of each enum that a field of the program's tracepoints has.
+
+    The format of a tracepoint has an enum's name and size alone. One that the program defines
+    itself is left to it.
+    """
+    fields = {
+        found[1]: (int(found[2]), found[3] == "1")
+        for group, name in sorted(set(_TRACEPOINT.findall(program)))
+        for found in _ENUM_FIELD.finditer(kernel.tracepoint_format(group, name))
+        if not re.search(rf"\benum\s+{found[1]}\s*\{{", program)
+    }
+    return "".join(_enum(name, size, signed=signed) for name, (size, signed) in fields.items())
+
+
+def _enum(name: str, size: int, *, signed: bool) -> str:
+    """An enum of so many bytes: a packed one is as large as its largest number needs."""
+    most = f"KS_MOST_{name} = {1 << (8 * size - 2):#x}"
+    least = f", KS_LEAST_{name} = -1" if signed else ""
+    return f"enum {name} {{ {most}{least} }} __attribute__((packed));\n"
 
 
 def tracepoints(program: str) -> Iterator[str]:
