@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 ROW = b'{"process":"mysqld","pid":1234,"stack":"main;futex_wait","elapsed":5123}'
 BAD = ROW.replace(b"1234", b'"1234"')
-# What a refused request may take, in bytes and in seconds of the processor. The rule says a second:
-# the other one is for what a busy machine's caches cost.
+# What a refused request may take, in bytes and in seconds of the processor.
 _MEMORY = 100 * MIB
-_SECONDS = 2.0
+_SECONDS = 1.0
+# Others who use the caches of a busy machine make the same work take longer: the least time counts.
+_TRIES = 3
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -336,17 +337,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 def refused(server: Serving, body: bytes, **headers: str) -> dict[str, Any]:
     """Send it, and hold its cost and its answer to their bounds."""
-    process = Process(server.process.pid)
-    before, spent = process.forget_peak(), process.seconds()
-    answer = server.send(body, **headers)
-    assert process.peak() - before < _MEMORY
-    assert process.seconds() - spent < _SECONDS
+    answer, seconds = measured(server, body, **headers)
+    for _ in range(_TRIES - 1):
+        if seconds < _SECONDS:
+            break
+        answer, seconds = measured(server, body, **headers)
+    assert seconds < _SECONDS
     assert answer.headers["content-type"] == "application/problem+json", answer.text[:200]
     assert len(answer.content) < 64 * 1024
     found: dict[str, Any] = answer.json()
     assert len(found.get("errors", [])) <= 100
     assert all(len(each["detail"]) < 500 for each in found.get("errors", []))
     return found
+
+
+def measured(server: Serving, body: bytes, **headers: str) -> tuple[httpx.Response, float]:
+    """Send it once; return the answer, and the seconds of the server's processors."""
+    process = Process(server.process.pid)
+    before, spent = process.forget_peak(), process.seconds()
+    answer = server.send(body, **headers)
+    assert process.peak() - before < _MEMORY
+    return answer, process.seconds() - spent
 
 
 @pytest.mark.parametrize("name", CASES)
