@@ -15,6 +15,7 @@ from kscope.query.errors import complain, one_of
 from kscope.query.heaviest import heaviest, in_line
 from kscope.query.scan import ROWS, Measure, summed
 from kscope.query.sizes import QUANTILES, Scale, quantile, scale_name, scale_of, sizes
+from kscope.query.spent import consumed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -130,7 +131,8 @@ async def ranked(  # noqa: PLR0913 - what to read, how to group it, what to make
 ) -> Ranked:
     if name not in SIMPLE:
         found = await aggregated(reader, plan, keys, value, name)
-        return await asyncio.to_thread(_ranked_quantiles, found, n)
+        large = (found.values, found.rows)
+        return await consumed(lambda *_: _ranked_quantiles(found, n), *large)
     chosen = SIMPLE[name]
     measures = (*chosen.measures(value), ROWS)
     most = await heaviest(reader, plan, keys, measures, n, by_mean=chosen.by_mean)
@@ -163,11 +165,12 @@ async def aggregated(  # noqa: PLR0913 - what to read, how to group it, what to 
     if name in SIMPLE:
         chosen = SIMPLE[name]
         found = await summed(reader, plan, keys, (*chosen.measures(value), ROWS), most)
-        return await asyncio.to_thread(_finished, chosen, found)
+        return await consumed(lambda found: _finished(chosen, found), found)
     scale = await scale_of(reader, plan, value, scale_name(value, ""), _QUANTILE_SLOTS)
     sized = await sizes(reader, plan, keys, value, scale)
     quantiles = await asyncio.to_thread(_quantiles, sized.events, QUANTILES[name], scale)
-    return Aggregated(quantiles, await asyncio.to_thread(_without_slot, sized.rows))
+    rows = await consumed(lambda rows, _: _without_slot(rows), sized.rows, sized.events)
+    return Aggregated(quantiles, rows)
 
 
 def _finished(chosen: Aggregate, found: Mapping[tuple[Any, ...], Sequence[Any]]) -> Aggregated:

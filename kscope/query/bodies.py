@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,9 @@ import msgspec
 from kscope.declare.columns import Storage
 from kscope.query.export.formats import JSON, STACKS, TABLES, Format
 from kscope.query.export.tables import encoder, heading, number_places, table
-from kscope.query.flamegraph import folded
+from kscope.query.flamegraph import drawn, folded
 from kscope.query.rows import stream
+from kscope.query.spent import consumed
 from kscope.query.timerange import iso
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ async def table_or_json(asked: Asked, answer: Any) -> Body:
         numbers = number_places(answer, asked.category)
         return heading(form.name, names) + encoder(form.name, names, numbers)(rows)
 
-    return Body(form.media_type, await asyncio.to_thread(encoded), _filename(asked, form))
+    content = await consumed(lambda *_: encoded(), *_fields(answer))
+    return Body(form.media_type, content, _filename(asked, form))
 
 
 def _filename(asked: Asked, form: Format) -> str:
@@ -56,7 +57,11 @@ def _filename(asked: Asked, form: Format) -> str:
 
 
 async def json(answer: Any) -> Body:
-    return Body(JSON.media_type, await asyncio.to_thread(encoded, answer))
+    return Body(JSON.media_type, await consumed(lambda *_: encoded(answer), *_fields(answer)))
+
+
+def _fields(answer: msgspec.Struct) -> Iterator[Any]:
+    return (getattr(answer, each.name) for each in msgspec.structs.fields(answer))
 
 
 def encoded(answer: msgspec.Struct) -> bytes:
@@ -83,7 +88,7 @@ async def stacks(reader: Reader, asked: Asked, question: FlamegraphQuestion) -> 
     """A flame graph in one of the other programs' formats."""
     form = STACKS[asked["format"]]
     found = await folded(reader, question)
-    content = await asyncio.to_thread(form.encode, question, found)
+    content = await drawn(found, lambda found: form.encode(question, found))
     return Body(form.media_type, content, _filename(asked, form))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import msgspec
 from kscope.query import fold
 from kscope.query.answer import Meta, Notice  # noqa: TC001 - msgspec reads the types
 from kscope.query.flamegraph import FlamegraphQuestion, Stacks, folded
+from kscope.query.spent import consumed, empty
 from kscope.query.together import together
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Comparison(msgspec.Struct, frozen=True, rename={"own": "self", "base_own":
 
 async def compare(reader: Reader, question: CompareQuestion) -> Comparison:
     side, base = await together(folded(reader, question.side), folded(reader, question.base))
-    return await asyncio.to_thread(_compared, question, side, base)
+    large = (side.values, side.events, base.values, base.events)
+    return await consumed(lambda *_: _compared(question, side, base), *large)
 
 
 def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparison:
@@ -80,6 +81,7 @@ def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparis
     value, base_value = shape.totals(values, base_values)
     # A value may be 0 and its stack yet be there.
     here, there = shape.totals(*([path in each for path in paths] for each in (sums, base_sums)))
+    empty([sums, base_sums, paths])
     total, base_total = value[0], base_value[0]
     # One division: a product with the rounded scale would not come out even at the root.
     scaled = question.normalised and base_total and total

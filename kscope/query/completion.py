@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -16,6 +15,7 @@ from kscope.query.answer import Meta, meta
 from kscope.query.heaviest import heaviest
 from kscope.query.names import labels
 from kscope.query.scan import ROWS, columns, plan
+from kscope.query.spent import consumed
 from kscope.query.values import by_values
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ async def values(reader: Reader, question: ValuesQuestion) -> Values:
     single = by_values([question.column])
     planned = await plan(reader, question.scope, (question.column,), single_rows=single)
     found = await heaviest(reader, planned, columns(question.column), (ROWS,), scan.MOST_GROUPS)
-    counted = await asyncio.to_thread(_counted, found)
+    counted = await consumed(lambda _: _counted(found), found.groups)
     names = await labels(reader, question.column, counted)
-    offered = await asyncio.to_thread(_offered, question, counted, names)
+    offered = await consumed(lambda *large: _offered(question, *large), counted, names)
     return Values(
         table=question.scope.category.table,
         column=question.column.name,
         values=offered[: question.n],
-        more=len(offered) > question.n or found.left_out > 0,
+        more=len(offered) > question.n or found.count > scan.MOST_GROUPS,
         meta=meta(planned, found.totals[0] or 0),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -14,11 +14,12 @@ from kscope.query.heaviest import REST, heaviest
 from kscope.query.names import frames, labels
 from kscope.query.scan import ROWS, first_rows, plan, sum_of
 from kscope.query.scan import columns as by_columns
+from kscope.query.spent import consumed, empty
 from kscope.query.together import together
 from kscope.query.values import by_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kscope.declare.model import Column
     from kscope.query.fold import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from kscope.query.scope import Scope
     from kscope.query.values import Value
     from kscope.store.base import Frames, Reader
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,12 @@ class Stacks:
 
 
 async def flamegraph(reader: Reader, question: FlamegraphQuestion) -> Flamegraph:
-    stacks = await folded(reader, question)
-    return await asyncio.to_thread(_drawn, question, stacks)
+    return await drawn(await folded(reader, question), lambda stacks: _drawn(question, stacks))
+
+
+async def drawn(stacks: Stacks, draw: Callable[[Stacks], Result]) -> Result:
+    """Make an answer of the stacks in a thread, and free them there."""
+    return await consumed(lambda *_: draw(stacks), stacks.values, stacks.events)
 
 
 def _drawn(question: FlamegraphQuestion, stacks: Stacks) -> Flamegraph:
@@ -98,6 +105,7 @@ def _drawn(question: FlamegraphQuestion, stacks: Stacks) -> Flamegraph:
     shape = fold.shaped([path for (path, _), _ in ordered])
     values = [value for (_, value), _ in ordered]
     value, count = shape.totals(values, [events for _, events in ordered])
+    empty([ordered])
     return Flamegraph(
         table=question.scope.category.table,
         stack=question.stack.name,
@@ -137,11 +145,10 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
         *(labels(reader, by, part) for by, part in zip(question.by, wanted, strict=False)),
     )
     stacks, *texts = found
-    values, events = await asyncio.to_thread(_paths, summed, texts, stacks)
-    rows = summed.totals[-1] or 0
     said = [*notices(planned), *rest_notices(summed)]
-    rest = summed.rest()[0] if summed.left_out else 0
-    return Stacks(values, events, rows, planned, said, rest)
+    large: list[Any] = [summed.groups, stacks, *texts, *wanted]
+    values, events, rest = await consumed(lambda *_: _paths(summed, texts, stacks), *large)
+    return Stacks(values, events, summed.totals[-1] or 0, planned, said, rest)
 
 
 def rest_notices(summed: Heaviest) -> list[Notice]:
@@ -162,8 +169,11 @@ def _paths(
     summed: Heaviest,
     texts: Sequence[Mapping[Any, str]],
     stacks: Mapping[int, Frames],
-) -> tuple[list[tuple[Path, Any]], list[int]]:
-    """Put the values of `by` under the root, before the stack's frames; the rest beside them."""
+) -> tuple[list[tuple[Path, Any]], list[int], Any]:
+    """Put the values of `by` under the root, before the stack's frames; the rest beside them.
+
+    Return the values, the events, and the value of the rest.
+    """
     groups = summed.groups
     roots: dict[tuple[Any, ...], Path] = {
         by: tuple([names[part] for names, part in zip(texts, by, strict=True)])
@@ -171,8 +181,7 @@ def _paths(
     }
     values = [(roots[key[:-1]] + stacks[key[-1]], found[0]) for key, found in groups.items()]
     events = [found[1] for found in groups.values()]
-    if summed.left_out:
-        value, count, _ = summed.rest()
-        values.append(((REST,), value))
-        events.append(count)
-    return values, events
+    if not summed.left_out:
+        return values, events, 0
+    rest, count, _ = summed.rest()
+    return [*values, ((REST,), rest)], [*events, count], rest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from kscope.query.aggregates import needs_single_rows
 from kscope.query.answer import Meta, Notice, meta, notices
 from kscope.query.scan import plan
 from kscope.query.sizes import QUANTILES, Scale, quantile, scale_of, sizes
+from kscope.query.spent import consumed
 from kscope.query.timesteps import step_length, steps
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ async def heatmap(reader: Reader, question: HeatmapQuestion) -> Heatmap:
     scale = await scale_of(reader, planned, question.value, question.scale, question.slots)
     grid = steps(planned.range, planned.step or wanted)
     found = await sizes(reader, planned, lambda each: [grid.of(each)], question.value, scale)
-    slots, counts = await asyncio.to_thread(_cells, found, grid)
+    rows = found.total_rows
+    slots, counts = await consumed(lambda *_: _cells(found, grid), found.events, found.rows)
     return Heatmap(
         table=question.scope.category.table,
         value_column=question.value.name,
@@ -96,7 +97,7 @@ async def heatmap(reader: Reader, question: HeatmapQuestion) -> Heatmap:
         lower=[scale.lower(slot) for slot in slots],
         upper=_upper(scale, slots),
         counts=counts,
-        meta=meta(planned, found.total_rows),
+        meta=meta(planned, rows),
         notices=_notices(planned, question.value),
     )
 

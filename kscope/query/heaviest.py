@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from kscope.query.expressions import as_double, as_text
 from kscope.query.scan import HALF, Share, TooManyGroups, grouped, joined, summed
+from kscope.query.spent import consumed
 from kscope.query.together import together
 
 if TYPE_CHECKING:
@@ -62,7 +63,11 @@ async def heaviest(  # noqa: PLR0913 - what to read, how to group it, how much o
         found = await summed(reader, plan, keys, measures, max(n, _RANKED_HERE))
     except TooManyGroups:
         return await _by_engine(reader, plan, keys, measures, n, by_mean=by_mean)
-    return await asyncio.to_thread(_here, found, measures, n, by_mean=by_mean)
+    if len(found) <= n:
+        return await asyncio.to_thread(
+            lambda: Heaviest(found, _totals(found, measures), len(found))
+        )
+    return await consumed(lambda found: _here(found, measures, n, by_mean=by_mean), found)
 
 
 def in_line(key: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -73,17 +78,20 @@ def in_line(key: tuple[Any, ...]) -> tuple[Any, ...]:
 def _here(
     found: dict[tuple[Any, ...], list[Any]], measures: Sequence[Measure], n: int, *, by_mean: bool
 ) -> Heaviest:
-    columns = list(zip(*found.values(), strict=True)) or [()] * len(measures)
-    totals = [_merged(each, column) for each, column in zip(measures, columns, strict=True)]
-    if len(found) <= n:
-        return Heaviest(found, totals, len(found))
-
     def order(key: tuple[Any, ...]) -> tuple[Any, ...]:
         first, second, *_ = (*found[key], 0)
         weight = (first or 0) / second if by_mean and second else 0 if by_mean else first
         return (-(weight or 0), in_line(key))
 
-    return Heaviest({key: found[key] for key in nsmallest(n, found, order)}, totals, len(found))
+    kept = {key: found[key] for key in nsmallest(n, found, order)}
+    return Heaviest(kept, _totals(found, measures), len(found))
+
+
+def _totals(
+    found: Mapping[tuple[Any, ...], Sequence[Any]], measures: Sequence[Measure]
+) -> list[Any]:
+    columns = list(zip(*found.values(), strict=True)) or [()] * len(measures)
+    return [_merged(each, column) for each, column in zip(measures, columns, strict=True)]
 
 
 def _merged(measure: Measure, column: Sequence[Any]) -> Any:
@@ -105,7 +113,7 @@ async def _by_engine(  # noqa: PLR0913 - those of `heaviest`
         reader.fetch(statement), summed(reader, plan, lambda _: [], measures)
     )
     rows, totals = parts
-    groups, count = await asyncio.to_thread(_groups, rows, measures)
+    groups, count = await consumed(lambda rows: _groups(rows, measures), rows)
     return Heaviest(groups, next(iter(totals.values())), count)
 
 

@@ -33,6 +33,7 @@ from kscope.query.flamegraph import rest_notices
 from kscope.query.heaviest import REST, heaviest
 from kscope.query.names import frames, labels
 from kscope.query.scan import ROWS, columns, plan, summed
+from kscope.query.spent import consumed
 from kscope.store.allowance import check_deadline
 
 if TYPE_CHECKING:
@@ -132,12 +133,18 @@ async def hosts(reader: Reader, question: HostsQuestion) -> Hosts:
     if most.left_out:
         # Each host keeps its total: its stacks beyond the heaviest are one.
         whole = await summed(reader, planned, columns(host), measures)
-        found = await asyncio.to_thread(_with_rests, found, whole)
-    names = await labels(reader, host, {key for key, _ in found})
-    held = await _frames(reader, question.profile, {part for _, part in found} - {None})
-    held = {**held, None: (REST,)}
-    by_host = await asyncio.to_thread(_by_host, found, names)
-    answers, fleet, doubts = await asyncio.to_thread(_ranked, question, by_host, held)
+        found = await consumed(_with_rests, found, whole)
+    said = [*notices(planned), *rest_notices(most)]
+    keys, parts = await asyncio.to_thread(_parts, found)
+    names = await labels(reader, host, keys)
+    held = await _frames(reader, question.profile, parts)
+    by_host = await consumed(lambda found, _: _by_host(found, names), found, parts)
+    rows = sum(sums.rows for sums in by_host.values())
+    answers, fleet, doubts = await consumed(
+        lambda held, *_: _ranked(question, by_host, {**held, None: (REST,)}),
+        held,
+        *(sums.values for sums in by_host.values()),
+    )
     return Hosts(
         table=category.table,
         profile=question.profile.name,
@@ -146,9 +153,18 @@ async def hosts(reader: Reader, question: HostsQuestion) -> Hosts:
         measure=MEASURE,
         fleet=fleet,
         hosts=answers,
-        meta=meta(planned, sum(sums.rows for sums in by_host.values())),
-        notices=[*notices(planned), *rest_notices(most), *doubts],
+        meta=meta(planned, rows),
+        notices=[*said, *doubts],
     )
+
+
+def _parts(found: Iterable[tuple[Any, Any]]) -> tuple[set[Any], set[Any]]:
+    """Return the hosts, and what their profiles consist of."""
+    keys, parts = set(), set()
+    for key, part in found:
+        keys.add(key)
+        parts.add(part)
+    return keys, parts - {None}
 
 
 def _with_rests(
@@ -174,6 +190,10 @@ async def _frames(
     if profile.type.role is Role.STACK:
         return await frames(reader, wanted)
     texts = await labels(reader, profile, wanted)
+    return await consumed(_single_frames, texts)
+
+
+def _single_frames(texts: Mapping[Any, str]) -> dict[Any, list[str]]:
     return {value: [text] if text else [] for value, text in texts.items()}
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from kscope.declare.columns import Storage
 from kscope.query.expressions import ids
+from kscope.query.spent import consumed, discard
 from kscope.query.timerange import iso
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ async def frames(reader: Reader, wanted: Collection[int]) -> Mapping[int, Frames
     if missing:
         stacks = reader.schema.dictionaries.stack
         texts = await _texts(reader, stacks.c.id, stacks.c.frames, missing)
-        found = await asyncio.to_thread(_split, texts)
+        found = await consumed(_split, texts)
         for piece in batched(found.items(), _PER_TURN):
             reader.stacks.add(dict(piece))
             await asyncio.sleep(0)
         known |= found
+        discard(found, missing)
     return known
 
 

@@ -13,6 +13,7 @@ from kscope.query.errors import complain, one_of
 from kscope.query.paging import Order, Page, cursor, last
 from kscope.query.recorded import RECORDED
 from kscope.query.scan import Plan, plan
+from kscope.query.spent import consumed
 from kscope.store.encode import histogram_counts
 
 if TYPE_CHECKING:
@@ -65,17 +66,21 @@ async def rows(reader: Reader, question: RowsQuestion) -> Rows:
         page = Page(reader, planned, question.columns, question.order)
         place = await page.place(question.cursor)
         found = await reader.fetch(page.after(place).limit(limit + 1))
-    shown = found[:limit]
-    decode = decoder(question.columns)
-    listed = [decode(row) for row in shown]
+    more = cursor(question.order.column, last(found[:limit])) if len(found) > limit else None
+    listed = await consumed(lambda found: _listed(found[:limit], question), found)
     _note_replayed(planned, question, listed)
     return Rows(
         columns=[column.name for column in question.columns],
         rows=listed,
-        next=cursor(question.order.column, last(shown)) if len(found) > limit else None,
-        meta=meta(planned, len(shown)),
+        next=more,
+        meta=meta(planned, len(listed)),
         notices=notices(planned),
     )
+
+
+def _listed(shown: Sequence[Sequence[Any]], question: RowsQuestion) -> list[list[Any]]:
+    decode = decoder(question.columns)
+    return [decode(row) for row in shown]
 
 
 def _note_replayed(planned: Plan, question: RowsQuestion, shown: list[list[Any]]) -> None:

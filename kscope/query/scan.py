@@ -17,6 +17,7 @@ from kscope.query.errors import Complaint, QueryError
 from kscope.query.expressions import INEXACT, as_text, exact, ids, quick_sum
 from kscope.query.filters import clause, conditions
 from kscope.query.recorded import Replayed, replayed
+from kscope.query.spent import consumed, discard
 from kscope.query.timerange import TimeRange
 from kscope.query.together import together
 from kscope.store.base import NumberOverflow
@@ -183,8 +184,10 @@ async def summed(
         return lambda measures: grouped(reader, plan, share, keys, measures).limit(most + 1)
 
     answers = await together(*(_asked(reader, wanted, select(each)) for each in shares))
-    merged = await asyncio.to_thread(_merged, answers, [measure.merge for measure in wanted])
+    merges = [measure.merge for measure in wanted]
+    merged = await consumed(lambda *answers: _merged(answers, merges), *answers)
     if len(merged) > most:
+        discard(merged)
         raise TooManyGroups(most)
     if plan.replayed.hosts:
         plan.replayed.seen |= await asyncio.to_thread(_take_last, merged)
@@ -215,9 +218,10 @@ async def _asked(
         rows = await reader.fetch(select([measure.of for measure in measures]))
         if reader.dialect == "sqlite" or await asyncio.to_thread(_are_exact, rows, measures):
             return rows
+        discard(rows)
     halves = [of for measure in measures for of in (measure.halves or (measure.of,))]
     rows = await reader.fetch(select(halves))
-    return await asyncio.to_thread(lambda: [joined(row, measures) for row in rows])
+    return await consumed(lambda rows: [joined(row, measures) for row in rows], rows)
 
 
 def _are_exact(rows: Sequence[Sequence[Any]], measures: Sequence[Measure]) -> bool:

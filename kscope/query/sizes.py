@@ -20,6 +20,7 @@ from kscope.declare.columns import Role
 from kscope.query.errors import complain
 from kscope.query.expressions import as_text, log2_slot, whole
 from kscope.query.scan import ROWS, Measure, inside, is_recorded, summed
+from kscope.query.spent import consumed
 from kscope.store.allowance import check_deadline
 from kscope.store.encode import histogram_counts
 
@@ -126,7 +127,7 @@ async def sizes(reader: Reader, plan: Plan, keys: Expressions, value: Value, sca
         return [*keys(segment), _slot(segment, value, scale)]
 
     counted = await summed(reader, plan, with_slot, (value.events, ROWS), _MOST_CELLS)
-    return await asyncio.to_thread(_sized, counted, scale)
+    return await consumed(lambda counted: _sized(counted, scale), counted)
 
 
 def _sized(counted: Mapping[tuple[Any, ...], Sequence[Any]], scale: Scale) -> Sized:

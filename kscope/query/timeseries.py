@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from kscope.query.expressions import texts
 from kscope.query.heaviest import REST, heaviest, in_line
 from kscope.query.names import labels
 from kscope.query.scan import TooManyGroups, columns, plan, stored
+from kscope.query.spent import consumed
 from kscope.query.timesteps import Steps, step_length, steps
 from kscope.query.top import quantile_notices, unit
 from kscope.query.values import by_values
@@ -110,7 +110,8 @@ async def _measured(
     if adds(question.aggregate):
         try:
             found = await ask(keys=lambda at: [grid.of(at), stored(at, by)], most=_MOST_GROUPS)
-            return await asyncio.to_thread(_with_rest, found, question.n)
+            large = (found.values, found.rows)
+            return await consumed(lambda *_: _with_rest(found, question.n), *large)
         except TooManyGroups:
             pass
     shown = await _largest(reader, planned, question)
@@ -126,7 +127,7 @@ def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
     values: Counter[tuple[Any, ...]] = Counter()
     for (step, group), value in found.values.items():
         values[(step, group, _OWN) if group in own else (step, None, _REST)] += value
-    return shown, Aggregated(values, found.rows)
+    return shown, Aggregated(values, {(): found.total_rows})
 
 
 async def _largest(reader: Reader, planned: Plan, question: TimeseriesQuestion) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +11,7 @@ from starlette.routing import Route
 from kscope.query import fold
 from kscope.query.errors import complain
 from kscope.query.export.nested import nested
-from kscope.query.flamegraph import FlamegraphQuestion, folded
+from kscope.query.flamegraph import FlamegraphQuestion, drawn, folded
 from kscope.query.seed import parse, weight
 from kscope.query.seed_rows import seed_rows
 from kscope.query.values import Value
@@ -65,7 +64,7 @@ async def _flamegraph(reader: Reader, question: SeedQuestion) -> bytes:
     stack, value = weight(question)
     asked = FlamegraphQuestion(question.scope, stack, Value(value), limit=question.limit)
     stacks = await folded(reader, asked)
-    return await asyncio.to_thread(lambda: nested(fold.tree(stacks.values), root="root"))
+    return await drawn(stacks, lambda stacks: nested(fold.tree(stacks.values), root="root"))
 
 
 def _decoded(body: bytes) -> Any:

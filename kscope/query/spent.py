@@ -1,0 +1,60 @@
+"""Large parts of an answer are freed in the thread that used them last, in small pieces.
+
+To free the tuples of 200,000 groups takes 0.1 s, and no other thread runs while the interpreter
+frees one container: each is emptied step by step, so that the event loop gets its turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Result = TypeVar("Result")
+Parts = TypeVarTuple("Parts")
+# Items that are freed at once, in well below a millisecond; a smaller container is left alone.
+_PIECE = 1000
+
+
+async def consumed(function: Callable[[Unpack[Parts]], Result], *parts: *Parts) -> Result:
+    """Call the function in a thread, then empty its large arguments there.
+
+    The result must not be one of them, and nothing may use them afterwards.
+    """
+
+    def run() -> Result:
+        try:
+            return function(*parts)
+        finally:
+            empty(parts)
+
+    return await asyncio.to_thread(run)
+
+
+def discard(*parts: object) -> None:
+    """Empty parts that no function uses any more, in a thread, without waiting for it."""
+    if any(map(_is_large, parts)):
+        asyncio.get_running_loop().run_in_executor(None, empty, parts)
+
+
+def empty(parts: Iterable[object]) -> None:
+    """Take the items out of large lists, dicts and sets, a few at a time."""
+    for part in parts:
+        if not _is_large(part):
+            continue
+        match part:
+            case list():
+                while part:
+                    del part[-_PIECE:]
+            case dict():
+                while part:
+                    part.popitem()
+            case set():
+                while part:
+                    part.pop()
+
+
+def _is_large(part: Any) -> bool:
+    return isinstance(part, list | dict | set) and len(part) > _PIECE
