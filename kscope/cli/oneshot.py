@@ -31,7 +31,7 @@ _MENDS = {
     "keys_full": ("updates, the map was full", "--keys"),
     "starts_full": ("starts, the map of things under way was full", "--keys"),
     "events": ("events, they came faster than they could be taken", ""),
-    "values": ("rows, a value did not fit its column", ""),
+    "values": ("rows, a value did not fit its column or the keys were too many", ""),
     "runs": ("runs of the program, another one was running on that CPU", ""),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 from kscope.declare.columns import TYPES
@@ -28,6 +29,7 @@ DEPTH = Option(
     "depth", _NUMBER, 127, "KS_DEPTH", "how many frames of a stack are kept, leaf first",
     least=1, most=127,
 )  # fmt: skip
+_MOST_PRINTED = 1 << 17
 NAMES = frozenset(option.name for option in (KEYS, STACKS, DEPTH))
 
 
@@ -42,5 +44,7 @@ def read_bytes(text: str, least: int = 1) -> int:
 
 
 def sizes(engine: str, *, has_stack: bool) -> tuple[Option, ...]:
-    """bpftrace has stack maps too, and sizes them itself."""
-    return (KEYS, STACKS, DEPTH) if has_stack and engine == "bcc" else (KEYS,)
+    """bpftrace has stack maps too, and sizes them itself; it prints its maps whole."""
+    if engine != "bcc":
+        return (replace(KEYS, most=_MOST_PRINTED),)
+    return (KEYS, STACKS, DEPTH) if has_stack else (KEYS,)

@@ -62,7 +62,11 @@ LOSSES = (
     ),
     Loss("lost_events", "of events were lost on their way from the kernel"),
     Loss("lost_runs", "of events came while another BPF program ran on that CPU"),
-    Loss("lost_values", "of rows had a value that their column cannot store", of="row_count"),
+    Loss(
+        "lost_values",
+        "of rows had a value that their column cannot store, or an interval had too many keys",
+        of="row_count",
+    ),
     Loss("dropped_rows", "of rows were dropped: the agent's spool was full", of="row_count"),
     Loss("refused_rows", "of rows were refused by the server, and are kept aside", of="row_count"),
     Loss("raised_time", "of the time the threshold was raised, to bound the cost", of="elapsed"),

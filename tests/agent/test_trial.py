@@ -85,7 +85,10 @@ def test_a_mistake_has_its_file_and_line(tmp_path: Path) -> None:
     "declared",
     ["BPF_HASH(huge, u64, u64, 1 << 30);", "BPF_ARRAY(huge, struct key, 500000000);",
      "BPF_PERCPU_HASH(huge, u64, struct key, 1 << 29);",
-     "struct big { char all[1 << 30]; }; BPF_ARRAY(huge, struct big, 64);"],
+     "struct big { char all[1 << 30]; }; BPF_ARRAY(huge, struct big, 64);",
+     "BPF_QUEUE(huge, struct key, 400000000);", "BPF_STACK(huge, struct key, 400000000, 0);",
+     'BPF_QUEUESTACK("stack", huge, struct key, 400000000, 0);',
+     "BPF_STACK_TRACE(huge, 1 << 27);"],
 )  # fmt: skip
 def test_a_map_larger_than_memory_is_refused(declared: str, tmp_path: Path) -> None:
     """Before the kernel allocates it; the message names the map."""
@@ -95,6 +98,41 @@ def test_a_map_larger_than_memory_is_refused(declared: str, tmp_path: Path) -> N
     assert (done.returncode, rows) == (1, [])
     assert "the map huge is larger than a quarter of the memory" in done.stderr
     assert f"huge.bpf.c:{len(GOOD.splitlines()) + 2}:" in done.stderr
+
+
+@pytest.mark.bpf
+@pytest.mark.parametrize(
+    ("pages", "message"),
+    [
+        (1 << 15, "the ring buffer huge is larger than 64 MiB or than a quarter of the memory"),
+        (1 << 20, "the ring buffer huge is larger than 64 MiB or than a quarter of the memory"),
+        (48, "the pages of the ring buffer huge must be a power of two, such as 64"),
+    ],
+)
+def test_a_ring_buffer_has_a_bound(pages: int, message: str, tmp_path: Path) -> None:
+    """Before the kernel allocates it, with the line."""
+    declared = f"BPF_RINGBUF_OUTPUT(huge, {pages});"
+    config = made(tmp_path, "huge", COLUMNS, COLLECT, f"{GOOD}\n{declared}\n")
+    with napper() as pid:
+        done, rows = traced(config, "huge", pid)
+    assert (done.returncode, rows) == (1, [])
+    assert message in done.stderr
+    assert f"huge.bpf.c:{len(GOOD.splitlines()) + 2}:" in done.stderr
+
+
+@pytest.mark.bpf
+def test_queues_and_ring_buffers_within_the_bound_work(tmp_path: Path) -> None:
+    """The bounded forms of bcc's macros are as usable as its own."""
+    program = GOOD.replace(
+        "    agg.update", "    own.push(&key, 0); stack.push(&key, 0); agg.update"
+    )
+    declared = "BPF_QUEUE(own, struct key, 64);\nBPF_STACK(stack, struct key, 64, 0);\n"
+    program = program.replace("BPF_HASH(agg", f"{declared}BPF_HASH(agg")
+    config = made(tmp_path, "fine", COLUMNS, COLLECT, program)
+    with napper() as pid:
+        done, rows = traced(config, "fine", pid)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert rows
 
 
 @pytest.mark.bpf

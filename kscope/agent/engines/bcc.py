@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import heapq
+import itertools
+import logging
 import re
 import time
 from pathlib import Path
@@ -28,6 +31,7 @@ from kscope.agent.engines.symbols import Symbols
 from kscope.agent.engines.trial import Trial, tried
 from kscope.agent.rows import Fitting, merge
 from kscope.declare.catalog import is_builtin_program
+from kscope.declare.columns import Role
 from kscope.declare.fits import FieldType, path_problem
 from kscope.declare.shape import suggestion
 from kscope.declare.sizes import DEPTH, STACKS
@@ -40,6 +44,10 @@ if TYPE_CHECKING:
     from kscope.agent.engines.base import Row
     from kscope.declare.model import Attach, Category, Column, Option, Source
 
+log = logging.getLogger(__name__)
+
+# Of one interval: more keys than that are not kept in memory, where each takes some 2 KB.
+MOST_KEYS = 1 << 17
 _PRELUDE = Path(__file__).with_name("kscope.h")
 # The order of `enum ks_loss` in kscope.h.
 _LOSSES = (
@@ -89,6 +97,7 @@ class BccEngine:
             self._table = self._collected()
             self._stacks = self._stack_maps()
             self._readers = readers(self._category, self._parts(), self._reader)
+            self._weighed = self._value_reader()
             self._attach_all(bcc, attached)
             if self._is_events:
                 self._table.open_ring_buffer(self._take_event)
@@ -336,6 +345,10 @@ class BccEngine:
         names = tuple(path.partition(".")[2] for path in source.fields)
         return lambda entry: stacks.text(entry[part], names, self._loss)
 
+    def _value_reader(self) -> Callable[[Mapping[str, Any]], Any] | None:
+        columns = sorted(self._category.with_role(Role.VALUE), key=lambda c: c.type.name == "count")
+        return next((self._readers[c.name] for c in columns if c.name in self._readers), None)
+
     def _check_halves(self, source: Source) -> None:
         """A user half is named by the process, whose id is beside it."""
         parts = self._parts()
@@ -357,7 +370,7 @@ class BccEngine:
         self._bpf["ks_control"][ctypes.c_int(_GENERATION)] = ctypes.c_ulonglong(self._generation)
         time.sleep(_SETTLE)
         # Process by process: the symbols of one are at hand while all its stacks are named.
-        for key, value in sorted(_take(self._table, left), key=_process_of):
+        for key, value in sorted(self._largest(left), key=_process_of):
             if self._stacks:
                 self._stacks.disown(key)
             entry = {"key": key, "value": value}
@@ -366,6 +379,26 @@ class BccEngine:
             parks = "BPF_HASH(waiting," in self._program
             waiting = self._bpf["waiting"] if parks else {}
             self._stacks.forget(left, waiting, self._table)
+
+    def _largest(self, generation: int) -> list[tuple[Any, Any]]:
+        """Empty the map, and return its entries of the largest values; the others count as lost."""
+        taken = itertools.count()
+        entries = (entry for entry, _ in zip(_take(self._table, generation), taken, strict=False))
+        kept = heapq.nlargest(MOST_KEYS, entries, key=self._weight)
+        if lost := next(taken) - len(kept):
+            self._loss.values += lost
+            log.warning(
+                "%s: an interval had %d keys, of which the %d with the largest values are sent; "
+                "use a shorter --interval, or fewer --keys",
+                self._category.table, lost + len(kept), len(kept),
+            )  # fmt: skip
+        return kept
+
+    def _weight(self, entry: tuple[Any, Any]) -> float:
+        """The value that most charts show: the first column of values that is no count."""
+        if self._weighed is None:
+            return 1
+        return float(self._weighed({"key": entry[0], "value": entry[1]}))
 
     def _take_event(self, _context: Any, data: Any, size: int) -> int:
         # ctypes swallows what a callback raises.
@@ -413,13 +446,21 @@ class BccEngine:
 
 
 def _take(table: Any, generation: int) -> Iterator[tuple[Any, Any]]:
-    """Empty the map, or where its key has a `generation` that half of it."""
+    """Empty the map, or where its key has a `generation` that half of it.
+
+    A key is deleted once the next one is known: the kernel looks for it from there. An entry whose
+    neighbour vanishes makes it start again, so the walk has a bound.
+    """
     split = any(field[0] == "generation" for field in getattr(table.Key, "_fields_", ()))
-    for key in list(table.keys()):
-        if split and key.generation != generation:
-            continue
-        yield key, table[key]
-        del table[key]
+    before = None
+    for key in itertools.islice(table.keys(), 2 * table.max_entries):
+        if before is not None:
+            del table[before]
+        before = None if split and key.generation != generation else key
+        if before is not None:
+            yield key, table[key]
+    if before is not None:
+        del table[before]
 
 
 def _process_of(entry: tuple[Any, Any]) -> int:

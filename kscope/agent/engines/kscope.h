@@ -14,6 +14,9 @@
  */
 #include <uapi/linux/ptrace.h>
 
+/* A drain reads a ring buffer whole. */
+#define KS_RING_BYTES (KS_MAP_BYTES < 64 << 20 ? KS_MAP_BYTES : 64 << 20)
+
 /* The kernel allocates a map whole when the program is loaded. */
 #ifdef BPF_F_TABLE
 #undef BPF_TABLE
@@ -25,6 +28,45 @@
     BPF_F_TABLE(type, key, leaf, name, n, 0); \
     _Static_assert(KS_MAP_SIZE(type, key, leaf, n) <= KS_MAP_BYTES, \
                    "the map " #name " is larger than a quarter of the memory: give it fewer entries")
+#endif
+
+/* Copies of bcc's own, with the same bound. */
+#ifdef BPF_QUEUESTACK
+#undef BPF_QUEUESTACK
+#define BPF_QUEUESTACK(type, name, leaf_type, n, flag) \
+    struct name##_table_t { \
+        leaf_type leaf; \
+        int *(*peek)(leaf_type *); \
+        int *(*pop)(leaf_type *); \
+        int *(*push)(leaf_type *, u64); \
+        u32 max_entries; \
+        int flags; \
+    }; \
+    __attribute__((section("maps/" type))) \
+    struct name##_table_t name = { .flags = (flag), .max_entries = (n) }; \
+    BPF_ANNOTATE_KV_PAIR_QUEUESTACK(name, leaf_type); \
+    _Static_assert((u64)(n) * sizeof(leaf_type) <= KS_MAP_BYTES, \
+                   "the map " #name " is larger than a quarter of the memory: give it fewer entries")
+#endif
+#ifdef BPF_RINGBUF_OUTPUT
+#undef BPF_RINGBUF_OUTPUT
+#define BPF_RINGBUF_OUTPUT(name, pages) \
+    struct name##_table_t { \
+        int key; \
+        u32 leaf; \
+        int (*ringbuf_output)(void *, u64, u64); \
+        void *(*ringbuf_reserve)(u64); \
+        void (*ringbuf_discard)(void *, u64); \
+        void (*ringbuf_submit)(void *, u64); \
+        u32 max_entries; \
+    }; \
+    __attribute__((section("maps/ringbuf"))) \
+    struct name##_table_t name = { .max_entries = ((pages) * PAGE_SIZE) }; \
+    _Static_assert((u64)(pages) * PAGE_SIZE <= KS_RING_BYTES, \
+                   "the ring buffer " #name " is larger than 64 MiB or than a quarter of the memory: " \
+                   "give it fewer pages"); \
+    _Static_assert((pages) > 0 && !((pages) & ((pages) - 1)), \
+                   "the pages of the ring buffer " #name " must be a power of two, such as 64")
 #endif
 
 /* Slots of ks_lost: what the program could not record. The agent reads them at each drain. */
