@@ -15,9 +15,17 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.query.expressions import as_double, as_text
-from kscope.query.scan import HALF, Share, TooManyGroups, grouped, joined, summed
+from kscope.query.scan import (
+    HALF,
+    Share,
+    TooManyGroups,
+    grouped,
+    joined,
+    recorded,
+    summed,
+    take_last,
+)
 from kscope.query.spent import consumed
-from kscope.query.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,24 +116,27 @@ async def _by_engine(  # noqa: PLR0913 - those of `heaviest`
     *,
     by_mean: bool,
 ) -> Heaviest:
-    statement = _ranked(reader, plan, keys, measures, by_mean=by_mean).limit(n)
-    parts: list[Any] = await together(
-        reader.fetch(statement), summed(reader, plan, lambda _: [], measures)
-    )
-    rows, totals = parts
-    groups, count = await consumed(lambda rows: _groups(rows, measures), rows)
-    return Heaviest(groups, next(iter(totals.values())), count)
+    wanted = [*measures, *recorded(plan)]
+    rows = await reader.fetch(_ranked(reader, plan, keys, wanted, by_mean=by_mean).limit(n))
+    found = await consumed(lambda rows: _found(rows, wanted), rows)
+    if len(wanted) > len(measures):
+        plan.replayed.seen |= bool(found.totals.pop())
+        await asyncio.to_thread(take_last, found.groups)
+    return found
 
 
-def _groups(
-    rows: Sequence[Sequence[Any]], measures: Sequence[Measure]
-) -> tuple[dict[tuple[Any, ...], list[Any]], int]:
+def _found(rows: Sequence[Sequence[Any]], measures: Sequence[Measure]) -> Heaviest:
+    """Take the rows of `_ranked` apart: the totals and the number of groups are in each of them."""
+    if not rows:
+        return Heaviest({}, [0] * len(measures), 0)
+    parts = sum(len(measure.halves or (0,)) for measure in measures)
+    count, *totals = rows[0][-1 - parts :]
     groups = {}
-    for *row, _ in rows:
-        found = joined(row, measures)
+    for row in rows:
+        found = joined(row[: -1 - parts], measures)
         width = len(found) - len(measures)
         groups[tuple(map(as_text, found[:width]))] = found[width:]
-    return groups, int(rows[0][-1])
+    return Heaviest(groups, joined(totals, measures), int(count))
 
 
 def _ranked(
@@ -136,17 +147,24 @@ def _ranked(
     *,
     by_mean: bool,
 ) -> sa.Select[Any]:
-    """Select keys, measures (in halves if a measure has them) and the number of groups."""
+    """Select keys, measures, the number of groups, and the measures of all groups together.
+
+    A measure that has halves is in halves. One statement: rows that arrive in the meantime are in
+    both the groups and the whole, or in neither.
+    """
     halves = [of for measure in measures for of in (measure.halves or (measure.of,))]
     merges = [measure.merge for measure in measures for _ in (measure.halves or (None,))]
     parts = [grouped(reader, plan, Share(each), keys, halves) for each in plan.segments]
     both = (parts[0] if len(parts) == 1 else sa.union_all(*parts)).subquery()
     width = len(both.c) - len(halves)
     by, values = list(both.c)[:width], list(both.c)[width:]
+    outer = [_OUTER[merge] for merge in merges]
     if len(parts) > 1:
-        values = [_OUTER[merge](each) for merge, each in zip(merges, values, strict=True)]
+        values = [merged(each) for merged, each in zip(outer, values, strict=True)]
+    whole = [merged(each).over() for merged, each in zip(outer, values, strict=True)]
     weight = _weight(measures, values, by_mean=by_mean)
-    statement = sa.select(*by, *values, sa.func.count().over()).order_by(weight.desc(), *by)
+    statement = sa.select(*by, *values, sa.func.count().over(), *whole)
+    statement = statement.order_by(weight.desc(), *by)
     return statement.group_by(*by) if len(parts) > 1 else statement
 
 

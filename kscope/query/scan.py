@@ -177,7 +177,7 @@ async def summed(
     Raises TooManyGroups where there are more keys than `most`, or than an answer may have.
     """
     most = MOST_GROUPS if most is None else most
-    wanted = [*measures, *_recorded(plan)]
+    wanted = [*measures, *recorded(plan)]
     shares = await _shared_out(reader, plan)
 
     def select(share: Share) -> Select:
@@ -190,16 +190,16 @@ async def summed(
         discard(merged)
         raise TooManyGroups(most)
     if plan.replayed.hosts:
-        plan.replayed.seen |= await asyncio.to_thread(_take_last, merged)
+        plan.replayed.seen |= await asyncio.to_thread(take_last, merged)
     return merged
 
 
-def _take_last(merged: dict[tuple[Any, ...], list[Any]]) -> bool:
+def take_last(merged: dict[tuple[Any, ...], list[Any]]) -> bool:
     last = [found.pop() for found in merged.values()]
     return any(last)
 
 
-def _recorded(plan: Plan) -> list[Measure]:
+def recorded(plan: Plan) -> list[Measure]:
     """Was any row replayed? Read with the others: it costs no second look at the rows."""
     if not plan.replayed.hosts:
         return []

@@ -24,7 +24,7 @@ async def adopt_good(
     """Adopt what the database accepts of the catalog, and return all problems, sorted.
 
     A category whose change is refused keeps what it was in `before`. One that even so is refused is
-    left out. Raises StoreError.
+    left out. Raises StoreError, and DeclarationError if no category is at fault.
     """
     found = {*problems}
     while True:
@@ -32,7 +32,10 @@ async def adopt_good(
             await adopt(catalog)
         except DeclarationError as error:
             found |= {*error.problems}
-            catalog = _without(catalog, {problem.file for problem in error.problems}, before)
+            left = _without(catalog, {problem.file for problem in error.problems}, before)
+            if left == catalog:
+                raise
+            catalog = left
         else:
             return tuple(sorted(found))
 
@@ -51,7 +54,4 @@ def _without(catalog: Catalog, files: set[str], before: Catalog) -> Catalog:
     kept = without_files(catalog, files, before)
     if kept != catalog:
         return kept
-    left = Catalog(tuple(category for category in catalog if category.file not in files))
-    if left == catalog:
-        raise AssertionError(f"no category is in {', '.join(sorted(files))}")
-    return left
+    return Catalog(tuple(category for category in catalog if category.file not in files))

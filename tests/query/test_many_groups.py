@@ -163,6 +163,29 @@ def test_absurd_sums_are_ranked_too(
     assert ask(world, "flamegraph/offcputime", by="process")["total"] == found["total"]
 
 
+def test_the_rest_is_of_the_same_moment_as_the_groups(
+    summed_world: tuple[World, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All values double before each statement: the rest's share of the whole stays exact."""
+    world, _ = summed_world
+    question = {"by": "process", "elapsed__gte": "0"}
+    before = ask(world, "flamegraph/offcputime", **question)
+    reader = world.store.reader
+    fetch = reader.fetch
+
+    async def doubling(statement: Any) -> Any:
+        await asyncio.to_thread(
+            world.database.run, "UPDATE kscope_rows_offcputime SET elapsed = elapsed * 2"
+        )
+        return await fetch(statement)
+
+    monkeypatch.setattr(reader, "fetch", doubling)
+    found = ask(world, "flamegraph/offcputime", **question)
+    assert found["total"] > before["total"]
+    assert found["rest"] * before["total"] == before["rest"] * found["total"]
+    assert found["rest"] > 0
+
+
 MANY = 400_000
 _FILL = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {many} - 1)

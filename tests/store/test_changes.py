@@ -10,9 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from kscope.declare.model import Catalog
-from kscope.errors import DeclarationError
+from kscope.errors import DeclarationError, Problem
 from kscope.query.names import labels
 from kscope.store import migrate, rollup, upkeep
+from kscope.store.adoption import adopt_good
 from kscope.store.base import Batch, StaleDeclaration, StoreBusy, TableRows
 from kscope.store.encode import histogram_counts
 from kscope.store.interning import text_hash
@@ -346,3 +347,15 @@ def test_a_name_that_is_lost_is_said_to_be(database: Database) -> None:
             assert await labels(store.reader, process, {77}) == {77: "[lost]"}
 
     asyncio.run(run())
+
+
+def test_a_refusal_that_no_category_explains_is_told_as_it_is() -> None:
+    """Leaving categories out does not help: the problem itself is raised."""
+    catalog = Catalog((category(),))
+    problem = Problem("elsewhere.yaml", 3, "table", "cannot be: rename it")
+
+    async def refuse(_: Catalog) -> None:
+        raise DeclarationError([problem])
+
+    with pytest.raises(DeclarationError, match=r"elsewhere\.yaml:3: .*rename it"):
+        asyncio.run(adopt_good(catalog, (), Catalog(()), refuse))
