@@ -1,10 +1,15 @@
-"""kernelscope.yaml -> Settings, strictly: all problems at once, each with its line."""
+"""kernelscope.yaml -> Settings, strictly: all problems at once, each with its line.
+
+No message shows a value of the file, nor a key that is unlike those that there are: a password or
+a token may have slipped there.
+"""
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +19,7 @@ from kscope.declare.options import exclusive_problem, option_value
 from kscope.declare.shape import suggestion
 from kscope.declare.sizes import read_bytes
 from kscope.declare.yamlfile import MAX_BYTES, MAX_PROBLEMS, QUOTE, Document, bounded, parse, shown
-from kscope.errors import DeclarationError, Problem
+from kscope.errors import DeclarationError, Problem, ValueFaultError
 from kscope.files import UnreadableError, read_secret, read_text
 
 if TYPE_CHECKING:
@@ -30,6 +35,10 @@ _MAX_LISTED = 1000
 SCOPES = ("ingest", "read")
 _SHORTEST, _LONGEST = 0.1, 100 * 365 * 86400.0
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[A-Za-z0-9._-]*))(?::(?P<port>\d+))?", re.ASCII)
+_URL = re.compile(
+    r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?(/[^\s?#@]*)?", re.ASCII
+)
+_ADDRESS = re.compile(r":/|:[^/]*@")
 DEFAULT_FILE = Path("kernelscope.yaml")
 
 
@@ -139,7 +148,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def parse_settings(text: str, file: str, folder: Path) -> Settings:
-    document = parse(text, file)
+    document = parse(text, file, _harmless)
     reader = _Reader(document, folder, list(document.problems))
     settings = reader.settings() if not document.problems else Settings()
     if problems := bounded(file, reader.problems):
@@ -147,8 +156,34 @@ def parse_settings(text: str, file: str, folder: Path) -> Settings:
     return settings
 
 
-class _WrongError(ValueError):
-    """The value at hand is not what is asked for."""
+_KEYS = frozenset(
+    {each.name for kind in (Settings, MySQL, Token, AgentSettings, ProbeSettings)
+     for each in fields(kind)} | {"sqlite", "mysql", "password_file"}
+)  # fmt: skip
+_HIDDEN = "<key>"
+# Names of probes and of their options: those of categories.
+_NAMES = ("agent", "probes")
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+def _harmless(path: yamlfile.Path) -> yamlfile.Path:
+    """Return the place with keys in it that are, or resemble, those of a configuration."""
+    free = path[:2] == _NAMES
+    return tuple(
+        each if isinstance(each, int) or _is_harmless(each, free=free and at > 1) else _HIDDEN
+        for at, each in enumerate(path)
+    )
+
+
+def _is_harmless(key: str, *, free: bool) -> bool:
+    if key in _KEYS or (free and _NAME.fullmatch(key)):
+        return True
+    near = difflib.get_close_matches(key, _KEYS, n=1, cutoff=0.75) if len(key) < 40 else []
+    return bool(near) and abs(len(near[0]) - len(key)) <= 2
+
+
+def _wrong(value: Any, fault: str) -> ValueFaultError:
+    return ValueFaultError(shown(value), fault)
 
 
 @dataclass
@@ -197,10 +232,10 @@ class _Reader:
             {
                 "host": self.one(mysql_host),
                 "port": self.one(_port),
-                "user": self.one(_text),
-                "password": self.one(_password),
+                "user": self.one(_user),
+                "password": self.one(_text),
                 "password_file": self.one(self.secret),
-                "database": self.one(_text),
+                "database": self.one(_database_name),
             },
         )
         if "password_file" in found:
@@ -301,8 +336,8 @@ class _Reader:
         def read(value: Any, path: yamlfile.Path) -> Any:
             try:
                 return convert(value)
-            except ValueError as error:
-                self.refuse(path, str(error))
+            except ValueFaultError as error:
+                self.refuse(path, error.fault)
                 return None
 
         return read
@@ -324,15 +359,17 @@ class _Reader:
 
     def path(self, value: Any) -> Path:
         try:
-            return self.folder / Path(_text(value)).expanduser()
+            return self.folder / Path(checked_path(_text(value))).expanduser()
         except RuntimeError:
-            raise _WrongError(f"{shown(value)}: there is no such user; write the path") from None
+            raise _wrong(
+                value, "must not start with ~: there is no such user; write the path"
+            ) from None
 
     def secret(self, value: Any) -> str:
         try:
             return read_secret(self.path(value))
         except UnreadableError as error:
-            raise _WrongError(str(error)) from None
+            raise _wrong(value, str(error)) from None
 
     def refuse(self, path: yamlfile.Path, message: str) -> None:
         if len(self.problems) <= MAX_PROBLEMS:
@@ -356,7 +393,7 @@ def _probe_problems(
 ) -> Iterator[tuple[yamlfile.Path, str]]:
     known = {each.table: each.probe for each in catalog if each.probe}
     if name not in known:
-        yield (), f"there is no probe '{name}'.{suggestion(name, known)}"
+        yield (), f"there is no such probe.{suggestion(name, known)}"
         return
     options = {option.name: option for option in known[name].options}
     for key, given in probe.options.items():
@@ -365,8 +402,8 @@ def _probe_problems(
             continue
         try:
             option_value(options[key], given)
-        except ValueError as error:
-            yield (key,), str(error)
+        except ValueFaultError as error:
+            yield (key,), error.fault
     if probe.cgroup and known[name].engine == "bpftrace":
         yield ("cgroup",), "a bpftrace script cannot be limited to one"
     if problem := exclusive_problem(probe.options):
@@ -377,7 +414,7 @@ def parse_share(text: Any) -> float:
     """Read `1%`, or `1`, as 0.01. Raises ValueError."""
     found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?|\.\d{1,6}) ?%?", str(text), re.ASCII)
     if not found or isinstance(text, bool) or float(found[1]) > 100:
-        raise _WrongError(f"{shown(text)} is not a share such as 1% or 0.5%")
+        raise _wrong(text, "is not a share such as 1% or 0.5%")
     return float(found[1]) / 100
 
 
@@ -386,7 +423,7 @@ def parse_address(text: str, default: int = READ.port) -> Address:
     alone, with the default port. Raises ValueError.
     """
     if text.isascii() and text.isdigit():
-        return Address("127.0.0.1", _port_of(text, text))
+        return Address("127.0.0.1", _port_of(text))
     host, port = split_host(text)
     return Address(host or "0.0.0.0", default if port is None else port)  # noqa: S104 - `:8080`
 
@@ -397,13 +434,11 @@ def split_host(text: str) -> tuple[str, int | None]:
     """
     found = _HOST.fullmatch(text) if 0 < len(text) <= _MAX_HOST + 8 else None
     if "://" in text:
-        raise _WrongError(
-            f"'{text[:60]}' is not an address such as 127.0.0.1:8080, without http://"
-        )
+        raise _wrong(text, "is not an address such as 127.0.0.1:8080, without http://")
     if not found:
         return _ipv6(text), None
     host = _ipv6(found["v6"]) if found["v6"] else found["name"]
-    return host, None if found["port"] is None else _port_of(found["port"], text)
+    return host, None if found["port"] is None else _port_of(found["port"])
 
 
 def _ipv6(text: str) -> str:
@@ -412,22 +447,27 @@ def _ipv6(text: str) -> str:
     try:
         ipaddress.IPv6Address(text)
     except ValueError:
-        raise _WrongError(
-            f"{shown(text)} is not an address such as 127.0.0.1:8080 or [::1]:8080"
-        ) from None
+        raise _wrong(text, "is not an address such as 127.0.0.1:8080 or [::1]:8080") from None
     if len(port) > 1 and port.isdigit() and "::" in head and not head.endswith(":"):
-        raise _WrongError(f"'{text}' may mean two things: write [{head}]:{port} or [{text}]")
+        raise _wrong(text, f"may mean two things: write [{head}]:{port} or [{text}]")
     return text
 
 
-def _port_of(digits: str, text: str) -> int:
+def _port_of(digits: str) -> int:
     if len(digits) > 5 or int(digits) > 65535:
-        raise _WrongError(f"'{text[:60]}': there is no port {digits[:20]}, the last one is 65535")
+        raise _wrong(digits, "is not a port, the last one is 65535")
     return int(digits)
 
 
 def _address(default: Address) -> Callable[[Any], Address]:
     return lambda value: parse_address(_scalar(value), default.port)
+
+
+def checked_path(text: str) -> str:
+    """Return it; ValueFaultError if it is an address, which may hold a password."""
+    if _ADDRESS.search(text):
+        raise _wrong(text, "must be a file's path, not an address")
+    return text
 
 
 def mysql_host(value: Any) -> tuple[str, int | None]:
@@ -437,42 +477,56 @@ def mysql_host(value: Any) -> tuple[str, int | None]:
         return text, None
     host, port = split_host(text)
     if not host:
-        raise _WrongError(f"'{text}' names no host; write it as db.example.com:3307")
+        raise _wrong(text, "has a port but no host; write it as db.example.com:3307")
     return host, port
-
-
-def _password(value: Any) -> str:
-    """The message must not show what may be a password without its quotes."""
-    if not isinstance(value, str):
-        raise _WrongError(f"must be text{QUOTE}")
-    return _text(value)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         cure = QUOTE if isinstance(value, bool | int | float) else ""
-        raise _WrongError(f"must be text, not {shown(value)}{cure}")
+        raise _wrong(value, f"must be text, not {_kind(value)}{cure}")
     if len(value) > _MAX_TEXT:
-        raise _WrongError(f"has {len(value)} characters; at most {_MAX_TEXT} are allowed")
+        raise _wrong(value, f"has {len(value)} characters; at most {_MAX_TEXT} are allowed")
     return value
+
+
+def _kind(value: Any) -> str:
+    """Name the value if it is one of few, or else its kind."""
+    if value is None or isinstance(value, bool):
+        return shown(value)
+    kinds = ((str, "an empty text"), (list, "a list"), (dict, "a mapping"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "a number")
+
+
+def _user(value: Any) -> str:
+    """Return a user's name; the database's own messages repeat it."""
+    if ":" in _text(value):
+        raise _wrong(value, "must be a user's name alone; the password is for password_file")
+    return str(value)
+
+
+def _database_name(value: Any) -> str:
+    if re.search("[:@/?]", _text(value)):
+        raise _wrong(value, "must be a database's name alone; host and user have keys of their own")
+    return str(value)
 
 
 def _port(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
-        raise _WrongError(f"{shown(value)} is not a port, a number from 1 to 65535")
+        raise _wrong(value, "is not a port, a number from 1 to 65535")
     return value
 
 
 def _number(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 1_000_000:
-        raise _WrongError(f"{repr(value)[:80]} is not a number from 1 to 1000000")
+        raise _wrong(value, "is not a number from 1 to 1000000")
     return value
 
 
 def _scalar(value: Any) -> str:
     """Return a text, or a number as a text."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise _WrongError(f"must be text or a number, not {shown(value)}")
+        raise _wrong(value, f"must be text or a number, not {_kind(value)}")
     return str(value)
 
 
@@ -482,7 +536,7 @@ def _size(value: Any) -> int:
 
 def _most(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10**9:
-        raise _WrongError(f"{value!r} is not a number from 0 (no bound) to 1000000000")
+        raise _wrong(value, "is not a number from 0 (no bound) to 1000000000")
     return value
 
 
@@ -490,23 +544,24 @@ def _duration(value: Any) -> float:
     """Read seconds; at least a tenth of one."""
     length = durations.span(_scalar(value))
     if not _SHORTEST <= length <= _LONGEST:
-        raise _WrongError(f"{shown(value)} is not between {_SHORTEST} seconds and 100 years")
+        raise _wrong(value, f"is not between {_SHORTEST} seconds and 100 years")
     return length
 
 
 def _sha256(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
-        raise _WrongError("not the SHA-256 of a token; `kscope token` makes both")
+        raise _wrong(value, "is not the SHA-256 of a token; `kscope token` makes both")
     return value
 
 
 def _scope(value: Any) -> str:
     if value not in SCOPES:
-        raise _WrongError(f"{shown(value)} is not a scope; known: {', '.join(SCOPES)}")
+        raise _wrong(value, f"is not a scope; known: {', '.join(SCOPES)}")
     return str(value)
 
 
 def _url(value: Any) -> str:
-    if not re.fullmatch(r"https?://[^\s/]+.*", _text(value)):
-        raise _WrongError(f"{shown(value)} is not an address such as http://127.0.0.1:8081")
+    if not _URL.fullmatch(_text(value)):
+        fault = "is not an address such as http://127.0.0.1:8081, without a user or a password"
+        raise _wrong(value, fault)
     return str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,25 @@ if TYPE_CHECKING:
 # The type of the problem document for rows that name a table or a column that the server does not
 # know, perhaps not yet: senders try again for a while.
 UNKNOWN_NAME = "urn:kernelscope:unknown-name"
+
+# A user name and a password before a host, and what is named as a secret in an address.
+_USER = re.compile(r"(//|\b[^\s/:@'\"]+:(?!//))[^\s'\"]*@")
+_NAMED = re.compile(r"((?:token|password|passwd|pwd|secret|key)=)[^\s&#'\"]+", re.IGNORECASE)
+
+
+def without_secrets(text: str) -> str:
+    """Return the text with `...` for passwords in the addresses that it holds."""
+    return _NAMED.sub(r"\1...", _USER.sub(r"\1...@", text))
+
+
+class ValueFaultError(ValueError):
+    """A value that is refused. The message starts with the value; `fault` leaves that out, for
+    files that hold secrets.
+    """
+
+    def __init__(self, value: str, fault: str) -> None:
+        self.fault = fault
+        super().__init__(f"{value} {fault}")
 
 
 @dataclass(frozen=True, slots=True, order=True)

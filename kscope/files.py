@@ -50,8 +50,22 @@ def read_text(path: Path, most: int) -> str:
         raise UnreadableError(path, _not_utf8(data, error.start), line) from None
 
 
+class MissingSecretError(UnreadableError):
+    """The file of a token or a password does not exist. Its name is not shown: it may be the secret
+    itself, given in the place of a file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        folder = next(each for each in path.absolute().parents if os.path.lexists(each))
+        super().__init__(
+            folder, "the file is missing there; write the secret's file, not the secret"
+        )
+
+
 def read_secret(path: Path) -> str:
     """Return a token or a password without the white space around it. Raises UnreadableError."""
+    if not os.path.lexists(path):
+        raise MissingSecretError(path)
     return read_text(path, MAX_SECRET).strip()
 
 

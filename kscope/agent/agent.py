@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class Delivery:
 
     server: str
     hostname: str
-    token: str = ""
+    token: str = field(default="", repr=False)
     spool: Path | None = None
     spool_bytes: int = 256 * 1024 * 1024
     spool_age: float = 7 * 86400.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 from kscope import __version__
 from kscope.cli.groups import SuggestingGroup
 from kscope.cli.output import guard_output
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, without_secrets
 
 _INTERRUPTED = 130
 # Commands load when they are called: an agent must not pay for the server's imports.
@@ -58,10 +59,10 @@ def main(arguments: list[str] | None = None) -> Any:
         finally:
             sys.stdout.flush()
     except KscopeError as error:
-        click.echo(str(error), err=True)
+        click.echo(without_secrets(str(error)), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         sys.exit(error.exit_code)
     except click.Abort:
         click.echo("interrupted", err=True)
@@ -69,3 +70,10 @@ def main(arguments: list[str] | None = None) -> Any:
     except BrokenPipeError:  # standard error is closed: nobody can be told
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show(error: click.ClickException) -> None:
+    """Print what click does; its messages repeat arguments."""
+    said = io.StringIO()
+    error.show(said)
+    click.echo(without_secrets(said.getvalue()), err=True, nl=False)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kscope.cli.categories import warn
+from kscope.cli.paths import file_path
 from kscope.config import MySQL, Settings, SQLite, chosen_settings, mysql_host
 from kscope.declare.model import Catalog
-from kscope.errors import KscopeError, UsageError
+from kscope.errors import KscopeError, UsageError, ValueFaultError
 from kscope.store.adoption import adopt_folders
 from kscope.store.open import check_there, engine_of
 from kscope.store.store import Store
@@ -59,7 +60,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         given = {field: options.pop(option) for option, field in _MYSQL.items()}
         chosen = _with_port({name: value for name, value in given.items() if value is not None})
         settings = _with_database(settings, sqlite, chosen)
-        folders = tuple(Path(folder) for folder in options.pop("categories"))
+        folders = tuple(file_path("--categories", each) for each in options.pop("categories"))
         settings = replace(settings, categories=(*settings.categories, *folders))
         command(settings=settings, **options)
 
@@ -88,6 +89,10 @@ def run_with_store(settings: Settings, work: Callable[[Store], Awaitable[None]])
     asyncio.run(run())
 
 
+def sqlite_file(given: Path) -> SQLite:
+    return SQLite(file_path("--sqlite", str(given)))
+
+
 def sqlite_path(settings: Settings, advice: str) -> Path:
     """Give the file; for a MySQL database raise with the advice, in which {0} is its name."""
     if isinstance(settings.database, MySQL):
@@ -101,8 +106,8 @@ def _with_port(mysql: dict[str, Any]) -> dict[str, Any]:
         return mysql
     try:
         host, port = mysql_host(mysql["host"])
-    except ValueError as error:
-        raise UsageError(f"--mysql: {error}") from None
+    except ValueFaultError as error:
+        raise UsageError(f"--mysql: {error.fault}") from None
     if port is not None and mysql.setdefault("port", port) != port:
         raise UsageError(f"--mysql names port {port}, --dbport {mysql['port']}; leave one out")
     return mysql | {"host": host}
@@ -112,7 +117,7 @@ def _with_database(settings: Settings, sqlite: Path | None, mysql: dict[str, Any
     if sqlite and mysql:
         raise UsageError("name one database: either --sqlite or --mysql")
     if sqlite:
-        return replace(settings, database=SQLite(sqlite))
+        return replace(settings, database=sqlite_file(sqlite))
     if not mysql:
         return settings
     if "host" not in mysql and not isinstance(settings.database, MySQL):

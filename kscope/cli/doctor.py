@@ -25,7 +25,7 @@ _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "red
     "--config", type=click.Path(path_type=Path, exists=True), help="[./kernelscope.yaml if there]"
 )
 @click.option("--server", metavar="URL", help="[the configuration's, or http://127.0.0.1:8081]")
-@click.option("--token-file", type=click.Path(path_type=Path, exists=True))
+@click.option("--token-file", type=click.Path(path_type=Path))
 def doctor(config: Path | None, server: str | None, token_file: Path | None) -> None:
     """Say what this host can and cannot do for the agent, and what mends it.
 

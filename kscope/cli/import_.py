@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kscope.cli.categories import good_catalog
+from kscope.cli.paths import file_path
 from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
@@ -38,7 +39,7 @@ _ENDINGS = {".folded": "folded", ".txt": "folded", ".perf": "perf", ".script": "
     "--config", type=click.Path(path_type=Path, exists=True), help="[./kernelscope.yaml if there]"
 )
 @click.option("--server", metavar="URL", help="[the configuration's, or http://127.0.0.1:8081]")
-@click.option("--token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--token-file", type=click.Path(path_type=Path))
 @click.option("--hostname", help="Whose rows they are; default: what a row says, else this host.")
 @click.option(
     "--time",
@@ -80,7 +81,8 @@ def import_(  # noqa: PLR0913 - one per option
     perf script | kscope import offcputime - --format perf
     """
     settings = chosen_settings(config)
-    catalog = good_catalog((*settings.categories, *categories))
+    folders = [file_path("--categories", each) for each in categories]
+    catalog = good_catalog((*settings.categories, *folders))
     category = catalog.get(table)
     if category is None:
         names = ", ".join(each.table for each in catalog)

@@ -60,7 +60,7 @@ def sending(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--server", "--logger", metavar="URL", help="the server's ingest listener"
             ),
-            click.option("--token-file", type=click.Path(path_type=Path, exists=True)),
+            click.option("--token-file", type=click.Path(path_type=Path)),
             click.option("--hostname", help="the name to send rows under"),
             click.option(
                 "--interval", type=SECONDS, help="time from drain to drain, such as 10s or 1m [60s]"

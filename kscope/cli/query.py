@@ -12,9 +12,10 @@ import click
 import msgspec
 
 from kscope.cli.categories import good_catalog
+from kscope.cli.database import sqlite_file
 from kscope.cli.source import Direct, Server
-from kscope.client.endpoint import read_token
-from kscope.config import Settings, SQLite, load_settings
+from kscope.client.endpoint import Address, read_token
+from kscope.config import Settings, load_settings
 from kscope.errors import UsageError
 from kscope.query import terminal
 from kscope.query.export.formats import STACKS, TABLES
@@ -52,7 +53,7 @@ _DRAWN = ("flame", "table")
     help="Default: flame for a flame graph, else table.",
 )
 @click.option("--server", metavar="URL", help=f"Default: {DEFAULT_SERVER}.")
-@click.option("--token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--token-file", type=click.Path(path_type=Path))
 @click.option("--sqlite", type=click.Path(path_type=Path), help="Ask this database, no server.")
 @click.option(
     "--config", type=click.Path(path_type=Path), help="Ask this kernelscope.yaml's database."
@@ -151,8 +152,9 @@ def _source(
     if server and (sqlite or config):
         raise UsageError("ask either a --server or a database (--sqlite, --config)")
     if not sqlite and not config:
+        Address.parse(server or DEFAULT_SERVER)  # raises
         return Server(server or DEFAULT_SERVER, read_token(token_file))
     settings = load_settings(config) if config else Settings()
     if sqlite:
-        settings = replace(settings, database=SQLite(sqlite))
+        settings = replace(settings, database=sqlite_file(sqlite))
     return Direct(settings, good_catalog(settings.categories))

@@ -12,7 +12,7 @@ from kscope.cli.database import with_settings
 from kscope.cli.logs import Escaping
 from kscope.config import Address, Settings, check_probes, parse_address
 from kscope.declare.catalog import read_catalog
-from kscope.errors import UsageError
+from kscope.errors import UsageError, ValueFaultError
 from kscope.server.app import check_exposure
 from kscope.server.app import serve as run_server
 
@@ -65,8 +65,8 @@ def _check_probes(settings: Settings) -> None:
 def _address(option: str, text: str, default: Address) -> Address:
     try:
         return parse_address(text, default.port)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
+    except ValueFaultError as error:
+        raise UsageError(f"{option}: {error.fault}") from None
 
 
 def _announce(read: Address, ingest: Address) -> None:

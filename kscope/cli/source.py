@@ -8,7 +8,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
@@ -40,7 +40,7 @@ class Server:
     """`url` is the read listener's."""
 
     url: str
-    token: str = ""
+    token: str = field(default="", repr=False)
 
     def ask(
         self, question: Question, table: str, request: Request, take: Callable[[bytes], object]

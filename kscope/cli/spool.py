@@ -56,7 +56,7 @@ def list_(config: Path | None, spool: Path | None) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @_folder
 @click.option("--server", metavar="URL", help="[the configuration's, or http://127.0.0.1:8081]")
-@click.option("--token-file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--token-file", type=click.Path(path_type=Path))
 @click.option("--all", "every", is_flag=True, help="Also those that are kept for other servers.")
 def send(names: tuple[str, ...], every: bool, **options: Any) -> None:  # noqa: FBT001
     """Send batches, by their names or all that are kept for the server; it stores none twice.

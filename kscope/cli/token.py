@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import re
+
 import click
 
 from kscope.config import SCOPES
+from kscope.errors import UsageError
 from kscope.server.auth import new_token, token_hash
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @click.command()
@@ -22,6 +27,8 @@ def token(name: str, scopes: tuple[str, ...]) -> None:
 
     The server keeps only the token's hash: it cannot be shown again.
     """
+    if not _NAME.fullmatch(name):
+        raise UsageError("--name: must be letters, digits, '.', '_' and '-', such as web-agents")
     made = new_token()
     click.echo(made)
     click.echo("\nFor kernelscope.yaml:\n", err=True)

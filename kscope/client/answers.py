@@ -15,7 +15,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from kscope.errors import UNKNOWN_NAME
+from kscope.errors import UNKNOWN_NAME, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -235,7 +235,9 @@ def _kind(reply: Reply) -> str:
 
 
 def _redirect(reply: Reply, url: str) -> str:
-    place = shown(reply.headers.get("location", ""), 300)
+    # What follows a question mark may be a ticket to log in with.
+    place = without_secrets(shown(reply.headers.get("location", ""), 300))
+    place = re.split("[?#]", place, maxsplit=1)[0]
     said = f"{url} redirects (HTTP {reply.status})"
     if not place:
         return f"{said} to nowhere; --server names the address that takes rows"

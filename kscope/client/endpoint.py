@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kscope import __version__
 from kscope.client.answers import INGEST_PATH, Answer, Outcome, Reply, clock_ahead, judge, shown
 from kscope.errors import KscopeError, UsageError
-from kscope.files import UnreadableError, read_secret
+from kscope.files import MissingSecretError, UnreadableError, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +41,8 @@ def read_token(file: Path | None) -> str:
     """Return the token in a file, or an empty text without a file. Raises KscopeError."""
     try:
         return read_secret(file) if file else ""
+    except MissingSecretError as error:
+        raise UsageError(f"the token's file: {error}; `kscope token` makes a token") from None
     except UnreadableError as error:
         text = f"{file}: holds no token: it {error.fault}; `kscope token` makes one"
         raise KscopeError(text) from None
@@ -159,10 +161,10 @@ class Address:
         try:
             parts = urllib.parse.urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
-        except ValueError as error:
-            raise UsageError(f"'{shown(text)}': {error}") from None
+        except ValueError:
+            raise _wrong_address("has a host or a port that cannot be") from None
         if fault := _address_fault(url, parts):
-            raise UsageError(f"'{shown(text)}': {fault}; write it as http://host:8081")
+            raise _wrong_address(fault)
         path = parts.path.rstrip("/").removesuffix(INGEST_PATH)
         return cls(parts.scheme, parts.hostname or "", port, path)
 
@@ -191,9 +193,14 @@ def _bracketed(text: str) -> str:
         return text
 
 
+def _wrong_address(fault: str) -> UsageError:
+    """The address is not shown: its user, its port or its query may be a secret."""
+    return UsageError(f"the server's address {fault}; write it as http://host:8081")
+
+
 def _address_fault(url: str, parts: urllib.parse.SplitResult) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return "is not the address of a server"
+        return "is not the address of a server: it starts with http:// or https://"
     if not url.isascii() or not url.isprintable() or " " in url:
         return "holds a character that no address has"
     if parts.username is not None:

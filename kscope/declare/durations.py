@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from kscope.errors import ValueFaultError
+
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 # In microseconds. `min` and the Greek letter are what other tools print.
 _EXACT = {"us": 1, "µs": 1, "ms": 1000, "min": 60 * 10**6} | {
@@ -30,7 +32,7 @@ def read(text: str, bare: str) -> Fraction:
     sizes = [size for _, size in parts]
     whole = "".join(match[0] for match in _PART.finditer(given[:_LONGEST])) == given
     if not parts or not whole or sizes != sorted(set(sizes), reverse=True):
-        raise ValueError(_refusal(text, bare))
+        raise _refusal(text, bare)
     return sum((number * size for number, size in parts), Fraction())
 
 
@@ -50,7 +52,7 @@ def microseconds(text: str) -> int:
     """Turn `5ms`, or a number of microseconds, into microseconds. Raises ValueError."""
     exact = read(text, "us")
     if exact.denominator != 1:
-        raise ValueError(f"'{text}' is not a whole number of microseconds")
+        raise ValueFaultError(f"'{text}'", "is not a whole number of microseconds")
     return int(exact)
 
 
@@ -62,7 +64,7 @@ def text(seconds: int) -> str:
     return f"{seconds}s"
 
 
-def _refusal(text: str, bare: str) -> str:
+def _refusal(text: str, bare: str) -> ValueFaultError:
     shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     usual = "5000, 5ms or 2s" if bare == "us" else "90, 500ms, 1.5s, 10m or 1h30m"
-    return f"'{shown}' is not a length of time such as {usual}"
+    return ValueFaultError(f"'{shown}'", f"is not a length of time such as {usual}")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from kscope.declare import durations
 from kscope.declare.columns import Storage
 from kscope.declare.sizes import read_bytes
-from kscope.declare.values import choice_problem, value_problem
+from kscope.declare.values import choice_fault, value_fault
+from kscope.declare.yamlfile import shown
+from kscope.errors import ValueFaultError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,19 +23,19 @@ _EXCLUSIVE = ("user-only", "kernel-only")
 def option_value(option: Option, given: Any) -> Any:
     """The value as the program gets it; a length of time may carry its unit: 5ms.
 
-    Raises ValueError with what is wrong.
+    Raises ValueFaultError.
     """
     if option.choices:
-        if problem := choice_problem(option.choices, given):
-            raise ValueError(problem)
+        if fault := choice_fault(option.choices, given):
+            raise ValueFaultError(shown(given), fault)
         return given
     value = _read(option, given) if isinstance(given, str) else given
-    if problem := value_problem(option.type, value):
-        raise ValueError(problem)
+    if fault := value_fault(option.type, value):
+        raise ValueFaultError(shown(value), fault)
     if option.least is not None and value < option.least:
-        raise ValueError(f"{given} is less than {option.least}, the least")
+        raise ValueFaultError(str(given), f"is less than {option.least}, the least")
     if option.most is not None and value > option.most:
-        raise ValueError(f"{given} is more than {option.most}, the most")
+        raise ValueFaultError(str(given), f"is more than {option.most}, the most")
     return value
 
 

@@ -9,6 +9,8 @@ from typing import Any
 # More digits than any number that a column or a setting can hold.
 _MAX_DIGITS = 40
 _QUOTE = "put it in quotes"
+_FINITE = "write a finite number"
+_OCTAL_CURE = f"it is octal in YAML: write the number without the first 0, or {_QUOTE}"
 
 _TRUE = frozenset({"yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"})
 _FALSE = frozenset({"no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"})
@@ -33,11 +35,13 @@ class Scalar:
     """A word's value. `cure` says how YAML reads it and what to write instead, if people differ.
 
     If `refused`, the word has no meaning that people would agree on: it is wrong everywhere.
+    `discreet` is the cure without the word, for files that hold secrets.
     """
 
     value: Any
     cure: str = ""
     refused: bool = False
+    discreet: str = ""
 
 
 def read(text: str) -> Scalar:
@@ -45,7 +49,7 @@ def read(text: str) -> Scalar:
     if text in _TRUE | _FALSE:
         return _boolean(text)
     if text in _NULL:
-        return Scalar(None, _nothing(text))
+        return _nothing(text)
     if text[0] not in "+-.0123456789":
         return Scalar(text)
     return _number(text) or Scalar(text)
@@ -55,16 +59,29 @@ def _boolean(text: str) -> Scalar:
     value = text in _TRUE
     if text in ("true", "false"):
         return Scalar(value)
-    return Scalar(value, f"YAML reads {text} as {str(value).lower()}: {_QUOTE}")
+    return _shown(value, f"YAML reads {text} as {str(value).lower()}: {_QUOTE}")
 
 
-def _nothing(text: str) -> str:
-    return f"YAML reads {text} as nothing: {_QUOTE}" if text else "give it a value, or remove it"
+def _nothing(text: str) -> Scalar:
+    return _shown(
+        None, f"YAML reads {text} as nothing: {_QUOTE}" if text else "give it a value, or remove it"
+    )
+
+
+def _shown(value: Any, cure: str) -> Scalar:
+    """A cure that never holds a secret."""
+    return Scalar(value, cure, discreet=cure)
+
+
+def _refused(text: str, reading: str) -> Scalar:
+    cure, discreet = (f"YAML reads {word} {reading}: {_QUOTE}" for word in (text, "it"))
+    return Scalar(None, cure, refused=True, discreet=discreet)
 
 
 def _number(text: str) -> Scalar | None:
     if len(text) > _MAX_DIGITS and (_GROUPED.fullmatch(text) or _FLOAT.fullmatch(text)):
-        return _refused("the number has too many digits; as text it must be in quotes")
+        cure = "the number has too many digits; as text it must be in quotes"
+        return Scalar(None, cure, refused=True, discreet=cure)
     if len(text) > _MAX_DIGITS:
         return None
     if _INTEGER.fullmatch(text):
@@ -74,9 +91,9 @@ def _number(text: str) -> Scalar | None:
     if _OCTAL.fullmatch(text):
         return _octal(text)
     if _BASE_60.fullmatch(text):
-        return _refused(f"YAML reads {text} as a number of base 60: {_QUOTE}")
+        return _refused(text, "as a number of base 60")
     if _DATE.fullmatch(text):
-        return _refused(f"YAML reads {text} as a date: {_QUOTE}")
+        return _refused(text, "as a date")
     return _real(text)
 
 
@@ -85,31 +102,31 @@ def _grouped(text: str) -> Scalar | None:
         value = int(text.replace("_", ""), 0)
     except ValueError:  # no digits, as in 0x_
         return None
-    return Scalar(value, f"YAML reads {text} as {value}: write {value}, or {_QUOTE}")
+    discreet = f"YAML reads it as another number: {_QUOTE}"
+    cure = f"YAML reads {text} as {value}: write {value}, or {_QUOTE}"
+    return Scalar(value, cure, discreet=discreet)
 
 
 def _octal(text: str) -> Scalar:
     digits = text.replace("_", "").replace("o", "")
     value = int(digits, 8)
-    return _refused(f"{text} is octal in YAML: write {value} for the number, or {_QUOTE}")
+    cure = f"{text} is octal in YAML: write {value} for the number, or {_QUOTE}"
+    return Scalar(None, cure, refused=True, discreet=_OCTAL_CURE)
 
 
 def _real(text: str) -> Scalar | None:
     if _FLOAT.fullmatch(text):
         return Scalar(float(text.replace("_", "")))
     if _INFINITE.fullmatch(text):
-        return Scalar(float(text.replace(".", "").lower()), "write a finite number")
+        return _shown(float(text.replace(".", "").lower()), _FINITE)
     if _NAN.fullmatch(text):
-        return Scalar(float("nan"), "write a finite number")
+        return _shown(float("nan"), _FINITE)
     if _EXPONENT.fullmatch(text):
-        return Scalar(text, f"YAML reads {text} as text: write {_plain(text)} for the number")
+        cure = f"YAML reads {text} as text: write {_plain(text)} for the number"
+        return Scalar(text, cure, discreet="YAML reads it as text: write it without the e")
     return None
 
 
 def _plain(text: str) -> str:
     value = float(text)
     return str(int(value)) if value.is_integer() and abs(value) < 1e18 else str(value)
-
-
-def _refused(cure: str) -> Scalar:
-    return Scalar(None, cure, refused=True)

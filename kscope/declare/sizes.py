@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from kscope.declare.columns import TYPES
 from kscope.declare.model import Option
+from kscope.errors import ValueFaultError
 
 _BYTES = {"": 1, "B": 1} | {
     f"{letter}{ending}": base**power
@@ -39,7 +40,7 @@ def read_bytes(text: str, least: int = 1) -> int:
     unit = found[2].upper().replace("IB", "iB") if found else ""
     size = Fraction(found[1]) * _BYTES[unit] if found and unit in _BYTES else Fraction()
     if not found or size < least or size.denominator != 1:
-        raise ValueError(f"'{text[:60]}' is not a size such as 32MiB")
+        raise ValueFaultError(f"'{text[:60]}'", "is not a size such as 32MiB")
     return int(size)
 
 

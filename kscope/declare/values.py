@@ -77,19 +77,31 @@ def unit_problem(column_type: ColumnType, unit: str) -> str:
 
 def value_problem(column_type: ColumnType, value: Any) -> str:
     """Say why the type cannot hold the value; empty when it can."""
+    fault = value_fault(column_type, value)
+    return fault and f"{shown(value)} {fault}"
+
+
+def value_fault(column_type: ColumnType, value: Any) -> str:
+    """The same without the value."""
     if Validator(dict(column_type.json), format_checker=_FORMATS).is_valid(value):
         return ""
     if _is_integer(None, value) and abs(value) >= 2**63 and column_type.storage in _NUMBERS:
-        return f"{shown(value)} is beyond what a 64-bit number can hold"
-    problem = f"{shown(value)} is not of type {column_type.name}, {column_type.help}"
+        return "is beyond what a 64-bit number can hold"
+    problem = f"is not of type {column_type.name}, {column_type.help}"
     wants_text = column_type.json.get("type") == "string"
     return problem + QUOTE if wants_text and isinstance(value, bool | int | float) else problem
 
 
 def choice_problem(choices: Collection[str], value: Any) -> str:
     """Say why the value is not one of the words; empty if it is."""
+    fault = choice_fault(choices, value)
+    return fault and f"{shown(value)} {fault}"
+
+
+def choice_fault(choices: Collection[str], value: Any) -> str:
+    """The same without the value."""
     if isinstance(value, str) and value in choices:
         return ""
     words = ", ".join(printable(word) for word in itertools.islice(choices, _MOST_CHOICES))
-    problem = f"{shown(value)} is not one of the choices {words}"
+    problem = f"is not one of the choices {words}"
     return problem + QUOTE if isinstance(value, bool | int | float) else problem

@@ -16,7 +16,7 @@ from kscope.declare import scalars
 from kscope.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Path = tuple[str | int, ...]
 
@@ -34,7 +34,8 @@ _STANDARD = "tag:yaml.org,2002:"
 class Document:
     """One YAML document. Mapping keys are text exactly as written.
 
-    `traps` has the words that YAML reads as something else, such as `no`, with the cure.
+    `traps` has the words that YAML reads as something else, such as `no`, with the cure. `keys`
+    writes a place for a message.
     """
 
     file: str
@@ -42,12 +43,14 @@ class Document:
     lines: Mapping[Path, int]
     problems: tuple[Problem, ...]
     traps: Mapping[Path, str] = field(default_factory=dict)
+    keys: Callable[[Path], Path] = tuple
 
     def problem(self, path: Path, message: str) -> Problem:
         """Return a problem at a place, with a cure if YAML reads its word in its own way."""
         if path in self.traps:
             message = f"{message.removesuffix(QUOTE).removesuffix('.')}; {self.traps[path]}"
-        return Problem(self.file, self.line(path), path_text(path), cut(message, _MAX_MESSAGE))
+        place = path_text(self.keys(path))
+        return Problem(self.file, self.line(path), place, cut(message, _MAX_MESSAGE))
 
     def line(self, path: Path) -> int:
         """Return the line of the place, or of the nearest one around it that the file has."""
@@ -94,30 +97,38 @@ def bounded(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(found))
 
 
-def parse(text: str, file: str) -> Document:
-    """Read one document; everything that is wrong with it is in its `problems`."""
+def parse(text: str, file: str, keys: Callable[[Path], Path] | None = None) -> Document:
+    """Read one document; all its faults are in its `problems`.
+
+    With `keys` the file may hold secrets: no message shows a value, and a place is written as
+    `keys` returns it.
+    """
     if len(text) > MAX_BYTES or len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         message = f"is larger than {MAX_BYTES // 1024} KiB; split it"
         return Document(file, None, {}, (Problem(file, 0, "", message),))
-    builder = _Builder(file)
+    builder = _Builder(file, keys)
     try:
         value = builder.document(yaml.parse(text, Loader=yaml.SafeLoader))
     except _StopError:
         return builder.stopped()
     except yaml.MarkedYAMLError as error:
-        return builder.stopped(_syntax_problem(file, error))
+        return builder.stopped(_syntax_problem(file, error, discreet=keys is not None))
     except yaml.reader.ReaderError as error:
         return builder.stopped(_character_problem(file, text, error))
     except Exception as error:  # noqa: BLE001 - PyYAML lets through what chr() and int() raise
-        message = f"not YAML after this line: {cut(printable_line(str(error)), 200)}"
+        said = type(error).__name__ if keys else cut(printable_line(str(error)), 200)
+        message = f"not YAML after this line: {said}"
         return builder.stopped(Problem(file, builder.last_line, "", message))
-    return Document(file, value, builder.lines, bounded(file, builder.problems), builder.traps)
+    problems = bounded(file, builder.problems)
+    return Document(file, value, builder.lines, problems, builder.traps, keys or tuple)
 
 
-def _syntax_problem(file: str, error: yaml.MarkedYAMLError) -> Problem:
+def _syntax_problem(file: str, error: yaml.MarkedYAMLError, *, discreet: bool) -> Problem:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 0
     text = ", ".join(part for part in (error.context, error.problem) if part)
+    if discreet:
+        text = _QUOTED.sub("'...'", text)
     return Problem(file, line, "", f"not YAML: {cut(printable_line(text), 300)}{_cure(error)}")
 
 
@@ -143,6 +154,8 @@ def _character(mark: Any) -> str:
     return str(buffer[mark.pointer : mark.pointer + 1]) if buffer else ""
 
 
+# PyYAML quotes the file's own words, and the names of its tokens, such as '<scalar>'.
+_QUOTED = re.compile(r"'[^'<][^']+'")
 _SIGNS = "@`%*&!|>"
 _CURES = {
     "\t": "; indent with spaces instead of tabs",
@@ -166,6 +179,7 @@ class _Builder:
     """Events -> plain values. An alias is refused: a small file could unfold into a huge one."""
 
     file: str
+    keys: Callable[[Path], Path] | None = None
     lines: dict[Path, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     traps: dict[Path, str] = field(default_factory=dict)
@@ -199,13 +213,16 @@ class _Builder:
             self._refuse(event, path, "aliases (*name) are not supported: write it out")
             return None
         if event.tag and not self._is_known(event):
-            tag = printable(event.tag.replace(_STANDARD, "!!"))
-            self._refuse(event, path, f"the tag {tag} is not supported; remove it")
+            tag = self._or(f"the tag {printable(event.tag.replace(_STANDARD, '!!'))}", "a tag")
+            self._refuse(event, path, f"{tag} is not supported; remove it")
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(events, path)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(events, path)
         return self._scalar(event, path)
+
+    def _or(self, text: str, discreet: str) -> str:
+        return discreet if self.keys else text
 
     def _is_known(self, event: Any) -> bool:
         """A tag that says no more than the value already does."""
@@ -237,10 +254,12 @@ class _Builder:
         if not isinstance(key, yaml.ScalarEvent):
             return "a key must be a plain word"
         if not _is_text(key.value):
-            return f"{cut(repr(key.value), _MAX_PART)} is not text that can be stored"
+            shown = self._or(cut(repr(key.value), _MAX_PART), "a key")
+            return f"{shown} is not text that can be stored"
         if key.value in known:
             first = self.lines[(*path, key.value)]
-            return f"key '{printable(key.value)}' is already on line {first}; keep one of them"
+            shown = self._or(f"key '{printable(key.value)}'", "this key")
+            return f"{shown} is already on line {first}; keep one of them"
         return ""
 
     def _skip(self, event: yaml.Event, events: Iterator[yaml.Event], path: Path) -> None:
@@ -253,22 +272,24 @@ class _Builder:
 
     def _scalar(self, event: Any, path: Path) -> Any:
         if not _is_text(event.value):
-            shown = cut(repr(event.value[: _MAX_PART + 1]), _MAX_PART)
+            shown = self._or(cut(repr(event.value[: _MAX_PART + 1]), _MAX_PART), "this")
             self._refuse(event, path, f"{shown} is not text that can be stored")
             return None
         if not event.implicit[0]:
             return event.value
         read = scalars.read(event.value)
+        cure = self._or(read.cure, read.discreet)
         if read.refused:
-            self._refuse(event, path, read.cure)
+            self._refuse(event, path, cure)
             return None
-        if read.cure:
-            self.traps[path] = read.cure
+        if cure:
+            self.traps[path] = cure
         return read.value
 
     def _refuse(self, event: yaml.Event, path: Path, message: str) -> None:
         text = cut(message, _MAX_MESSAGE)
-        self.problems.append(Problem(self.file, _line(event), path_text(path), text))
+        place = path_text(self.keys(path) if self.keys else path)
+        self.problems.append(Problem(self.file, _line(event), place, text))
         if len(self.problems) > MAX_PROBLEMS:
             raise _StopError
 

@@ -129,7 +129,7 @@ def test_each_mistake_in_the_configuration_has_its_line(tmp_path: Path, command:
     config.write_text(CONFIG)
     place = f"{config}:7: agent.probes.offcputime.max_overhead"
     assert refused(command, "--config", config).splitlines() == [
-        f"{place}: 'lots' is not a share such as 1% or 0.5%"
+        f"{place}: is not a share such as 1% or 0.5%"
     ]
     config.write_text(CONFIG.replace("      max_overhead: lots\n", ""))
     said = [line.removeprefix(f"{config}:") for line in refused(
@@ -137,14 +137,12 @@ def test_each_mistake_in_the_configuration_has_its_line(tmp_path: Path, command:
     ).splitlines()]  # fmt: skip
     assert [line.partition(": ")[0] for line in said] == ["4", "5", "6", "7", "7", "8"]
     options = "agent.probes.offcputime"
-    assert (
-        said[0] == f"4: {options}.threshold: 'abc' is not a length of time such as 5000, 5ms or 2s"
-    )
-    assert said[1].startswith(f"5: {options}.per-thread: 3 is not of type bool")
+    assert said[0] == f"4: {options}.threshold: is not a length of time such as 5000, 5ms or 2s"
+    assert said[1].startswith(f"5: {options}.per-thread: is not of type bool")
     assert said[2] == f"6: {options}.treshold: unknown option. Did you mean 'threshold'?"
     assert said[3] == "7: agent.probes.profile: user-only and kernel-only exclude each other"
-    assert said[4].startswith("7: agent.probes.profile.frequency: 'fast' is not of type int")
-    assert said[5].startswith("8: agent.probes.nope: there is no probe 'nope'.")
+    assert said[4].startswith("7: agent.probes.profile.frequency: is not of type int")
+    assert said[5].startswith("8: agent.probes.nope: there is no such probe.")
 
 
 def test_a_cgroup_is_not_for_every_engine(tmp_path: Path) -> None:
@@ -160,7 +158,10 @@ def test_a_cgroup_is_not_for_every_engine(tmp_path: Path) -> None:
         "    opensnoop:\n      cgroup: 7\n"
     )
     place = f"{config}:7: agent.probes.opensnoop.cgroup"
-    assert refused("agent", "--config", config) == f"{place}: must be text, not 7; put it in quotes"
+    assert (
+        refused("agent", "--config", config)
+        == f"{place}: must be text, not a number; put it in quotes"
+    )
     config.write_text(config.read_text().replace(" 7", " /a"))
     place = f"{config}:5: agent.probes.opens.cgroup"
     said = f"{place}: a bpftrace script cannot be limited to one"

@@ -212,7 +212,7 @@ def test_a_server_is_asked_the_same_questions(server: str) -> None:
         (("doctor", "--servr", "x"), 2, "--server"),
         (("spool", "lst"), 2, "Did you mean 'list'?"),
         (("serve", "--read", "::1:8080"), 2, "write [::1]:8080"),
-        (("serve", "--mysql", "db:x"), 2, "--mysql: 'db:x' is not an address"),
+        (("serve", "--mysql", "db:x"), 2, "--mysql: is not an address"),
         (("serve", "--mysql", "db:3307", "--dbport", "3308"), 2, "leave one out"),
         (("serve", "--dbuser", "x"), 2, "require --mysql HOST"),
         (("import", "offcputim", "x.folded"), 2, "Did you mean 'offcputime'?"),

@@ -1,0 +1,16 @@
+"""Paths that a user names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kscope.config import checked_path
+from kscope.errors import UsageError, ValueFaultError
+
+
+def file_path(option: str, given: str) -> Path:
+    """Return the path; UsageError if it is an address, which may hold a password."""
+    try:
+        return Path(checked_path(given))
+    except ValueFaultError as error:
+        raise UsageError(f"{option}: {error.fault}") from None
