@@ -13,6 +13,10 @@ except ImportError:  # pragma: no cover - depends on the machine
     zstandard = None  # type: ignore[assignment, unused-ignore]
 
 
+class UnreadableBodyError(ValueError):
+    """A body that this machine cannot decode."""
+
+
 def encode(body: dict[str, Any]) -> tuple[bytes, str]:
     """Return a request body, compressed, and its Content-Encoding."""
     raw = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
@@ -22,14 +26,17 @@ def encode(body: dict[str, Any]) -> tuple[bytes, str]:
 
 
 def decode(body: bytes, encoding: str) -> dict[str, Any]:
-    """Return what `encode` was given. Raises ValueError if this machine cannot read it."""
-    if encoding == "zstd":
-        if not zstandard:
-            raise ValueError("zstandard is not installed")
-        body = zstandard.ZstdDecompressor().decompressobj().decompress(body)
-    elif encoding == "gzip":
-        body = gzip.decompress(body)
-    decoded: dict[str, Any] = json.loads(body)
+    """Return what `encode` was given. Raises UnreadableBodyError."""
+    if encoding == "zstd" and not zstandard:
+        raise UnreadableBodyError("the Python package zstandard is not installed")
+    try:
+        if encoding == "zstd":
+            body = zstandard.ZstdDecompressor().decompressobj().decompress(body)
+        elif encoding == "gzip":
+            body = gzip.decompress(body)
+        decoded: dict[str, Any] = json.loads(body)
+    except Exception as error:  # noqa: BLE001 - a damaged body may break in any way
+        raise UnreadableBodyError(f"{type(error).__name__}: {error}") from None
     return decoded
 
 

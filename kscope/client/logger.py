@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -92,12 +93,15 @@ class Logger:
         self._lock = threading.Lock()
         self._changed = threading.Condition()
         self._closed = False
-        endpoint = Endpoint(url, token)
+        self._endpoint = partial(Endpoint, url, token)
+        endpoint = self._endpoint()
         self._url = endpoint.url
         self._claim: int | None = None
         self._store: Memory | Spool = Memory(self._tell) if spool is None else self._spool(spool)
         self._sender = Sender(self._store, endpoint, _LONGEST_PAUSE)
         self._sender.start()
+        # For rows that the spool's disk does not take.
+        self._direct: tuple[Memory, Sender] | None = None
         self._thread = threading.Thread(target=self._run, name="kscope-logger", daemon=True)
         self._thread.start()
         atexit.register(self._at_exit)
@@ -123,11 +127,12 @@ class Logger:
         or if the server refused rows.
         """
         self._seal_all()
-        self._sender.hurry(_LONGEST_PAUSE)
+        for sender in self._senders():
+            sender.hurry(_LONGEST_PAUSE)
         self._wait(time.monotonic() + timeout)
         self._raise_refused()
-        if left := self._store.rows:
-            raise KscopeError(f"{left} rows were not sent: {self._sender.trouble or self._url}")
+        if left := self._waiting():
+            raise KscopeError(f"{left} rows were not sent: {self._trouble() or self._url}")
 
     def close(self, timeout: float | None = None) -> None:
         """Wait up to `timeout` seconds (else `close_within`) for the server to have all rows.
@@ -141,11 +146,13 @@ class Logger:
         atexit.unregister(self._at_exit)
         self._seal_all()
         end = time.monotonic() + (self._close_within if timeout is None else timeout)
-        if isinstance(self._store, Memory):
-            self._sender.conclude()
-        self._sender.hurry(_HASTY_PAUSE)
+        for sender in self._senders():
+            if sender is not self._sender or isinstance(self._store, Memory):
+                sender.conclude()
+            sender.hurry(_HASTY_PAUSE)
         self._wait(end)
-        self._sender.stop(end)
+        for sender in self._senders():
+            sender.stop(end)
         with self._changed:
             self._changed.notify_all()
         if self._claim is not None:
@@ -167,23 +174,53 @@ class Logger:
 
     def _check_room(self) -> None:
         """Raise if the row must not be taken, because too many wait."""
-        if not isinstance(self._store, Memory):
+        memory = self._memory()
+        if memory is None:
             return
-        waiting = self._open_rows + self._store.rows
-        if waiting >= self._most or self._store.size >= self._most_bytes:
-            trouble = self._sender.trouble or self._url
+        waiting = self._open_rows + memory.rows
+        if waiting >= self._most or memory.size >= self._most_bytes:
+            trouble = self._trouble() or self._url
             raise KscopeError(
                 f"{waiting} rows wait to be sent, so this one is not taken: {trouble}"
             )
+
+    def _memory(self) -> Memory | None:
+        """Return the store in memory, if there is one."""
+        if isinstance(self._store, Memory):
+            return self._store
+        return self._direct[0] if self._direct else None
+
+    def _senders(self) -> list[Sender]:
+        return [self._sender, *([self._direct[1]] if self._direct else [])]
+
+    def _waiting(self) -> int:
+        """Return the number of rows that are sealed, and that the server does not have."""
+        return self._store.rows + (self._direct[0].rows if self._direct else 0)
+
+    def _trouble(self) -> str:
+        return next((each.trouble for each in self._senders() if each.trouble), "")
 
     def _seal(self, table: str) -> None:
         """Hand a table's rows over; the lock is held."""
         opened = self._open.pop(table)
         body = {"hostname": self._hostname, "time": timestamp(time.time()), table: opened.rows}
-        if not self._store.put(Batch.of(table, body)):
-            self._note(len(opened.rows), f"{table}: the spool's disk takes no more rows")
+        batch = Batch.of(table, body)
+        if self._store.put(batch):
+            self._sender.wake()
+        else:
+            self._send_directly(batch)
         self._open_rows -= len(opened.rows)
-        self._sender.wake()
+
+    def _send_directly(self, batch: Batch) -> None:
+        """Send rows that the spool's disk does not take, as a Logger without a spool does."""
+        if self._direct is None:
+            log.warning("the spool's disk takes no rows; they wait for the server in memory")
+            memory = Memory(self._tell)
+            self._direct = memory, Sender(memory, self._endpoint(), _LONGEST_PAUSE)
+            self._direct[1].start()
+        memory, sender = self._direct
+        memory.put(batch)
+        sender.wake()
 
     def _seal_all(self) -> None:
         with self._lock:
@@ -197,17 +234,17 @@ class Logger:
             self._seal_all()
 
     def _wait(self, end: float) -> None:
-        while self._store.rows and time.monotonic() < end:
+        while self._waiting() and time.monotonic() < end:
             time.sleep(0.01)
 
     def _left(self) -> str:
         """Say what did not arrive; the spool's rows are kept, which is worth no error."""
-        left = self._store.rows
-        why = self._sender.trouble or "the time was up"
-        if left and isinstance(self._store, Spool):
-            log.warning("%d rows are kept in %s: %s", left, self._store.folder, why)
-        elif left:
-            return f"{left} rows were not sent to {self._url}: {why}"
+        why = self._trouble() or "the time was up"
+        if self._store.rows and isinstance(self._store, Spool):
+            log.warning("%d rows are kept in %s: %s", self._store.rows, self._store.folder, why)
+        memory = self._memory()
+        if memory and memory.rows:
+            return f"{memory.rows} rows were not sent to {self._url}: {why}"
         return ""
 
     def _lost(self, entry: Spooled, fate: Fate, rows: int) -> None:

@@ -48,11 +48,15 @@ class Holds:
 
     def unknown(self, table: str) -> bool:
         """Hold the table back; False if it has been unknown for too long to wait on."""
+        return self.later(table) < UNKNOWN_FOR
+
+    def later(self, table: str) -> float:
+        """Hold the table back; return the seconds since it was held back first."""
         now = self._clock()
         hold = self._tables.setdefault(table, _Hold(now, now, 0))
         hold.attempts += 1
         hold.until = now + backoff(hold.attempts, _LONGEST_HOLD)
-        return now - hold.since < UNKNOWN_FOR
+        return now - hold.since
 
     def known(self, table: str) -> None:
         self._tables.pop(table, None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kscope.client.answers import Outcome
 from kscope.client.batch import halves
+from kscope.client.encoding import UnreadableBodyError
 from kscope.client.pauses import UNKNOWN_FOR, Holds, backoff, patience
 
 if TYPE_CHECKING:
@@ -43,6 +44,17 @@ class Store(Protocol):
     def part(
         self, entry: Any, good: tuple[Batch, ...], bad: Batch | None, status: int, reason: str
     ) -> bool: ...
+
+
+def _parts(batch: Batch, answer: Answer) -> tuple[tuple[Batch, ...], Batch | None]:
+    """Return the batches to send in the place of a refused one, and the one to set aside."""
+    bad = answer.faults_by_row(batch.table)
+    known = [place for place in bad if place < batch.rows]
+    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and batch.rows > 1:
+        return halves(batch), None
+    if 0 < len(known) < batch.rows:
+        return (batch.rest(known),), batch.only(known)
+    return (), batch
 
 
 class Sender:
@@ -188,18 +200,22 @@ class Sender:
 
     def _refuse(self, entry: Entry, batch: Batch, answer: Answer) -> None:
         """Set aside the rows that the server names, and send the others."""
-        bad = answer.faults_by_row(batch.table)
-        known = [place for place in bad if place < batch.rows]
-        good: tuple[Batch, ...]
-        wrong: Batch | None
-        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and batch.rows > 1:
-            good, wrong = halves(batch), None
-        elif 0 < len(known) < batch.rows:
-            good, wrong = (batch.rest(known),), batch.only(known)
-        else:
-            good, wrong = (), batch
-        if not good or not self._store.part(entry, good, wrong, answer.status, answer.text):
+        try:
+            good, wrong = _parts(batch, answer)
+        except UnreadableBodyError as error:
+            # The server may know which rows are bad, but this machine cannot take them out.
+            self._complain(f"{batch.table}: batches are set aside whole: {error}; {answer.text}")
             self._store.refuse(entry, answer.status, answer.text)
+            return
+        if not good:
+            self._store.refuse(entry, answer.status, answer.text)
+        elif not self._store.part(entry, good, wrong, answer.status, answer.text):
+            self._holds.later(entry.table)
+            self._complain(
+                f"{batch.table}: not delivered, will try again: the disk does not take the parts of"
+                f" a batch that the server refused: {answer.text}"
+            )
+            return
         if wrong:
             self._complain(f"the server refused {wrong.rows} rows: {answer.text}")
 

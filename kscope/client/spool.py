@@ -155,20 +155,21 @@ class Spool:
         self, entry: Spooled, good: tuple[Batch, ...], bad: Batch | None, status: int, reason: str
     ) -> bool:
         """Put `good` batches in the place of the entry, and `bad` aside. False if the disk does
-        not take them: then all is as before.
+        not take all of them: then all is as before.
         """
         with self._lock:
-            if not all(self._add(each) for each in good):
+            added: list[Spooled] = []
+            try:
+                for each in good:
+                    added.append(self._written(each))  # noqa: PERF401 - it may raise in between
+                name = self._write_aside(bad) if bad is not None else ""
+            except OSError:
+                for half in added:
+                    self._forget(half)
                 return False
             if bad is not None:
                 self._lost(entry, "refused", bad.rows)
-                name = self._name(bad)
-                try:
-                    _write(self.refused / name, bad.body)
-                except OSError as error:
-                    log.warning("%s cannot be kept aside: %s", name, error.strerror)
-                else:
-                    self._explain(name, len(bad.body), bad.rows, status, reason)
+                self._explain(name, len(bad.body), bad.rows, status, reason)
             self._forget(entry)
         return True
 
@@ -187,19 +188,29 @@ class Spool:
             return count, self._waiting.size - sum(e.size for e in young), age if count else 0.0
 
     def _add(self, batch: Batch) -> bool:
-        path = self.folder / self._name(batch)
         try:
-            _write(path, batch.body)
+            self._written(batch)
         except OSError:
             return False
-        size, now = len(batch.body), time.monotonic()
-        self._waiting.add(
-            Spooled(
-                path, int(path.name[:12]), batch.table, batch.key, batch.rows, batch.encoding,
-                size, now,
-            )
-        )  # fmt: skip
         return True
+
+    def _written(self, batch: Batch) -> Spooled:
+        """Return the batch that waits from now on. Raises OSError."""
+        path = self.folder / self._name(batch)
+        _write(path, batch.body)
+        size, now = len(batch.body), time.monotonic()
+        entry = Spooled(
+            path, int(path.name[:12]), batch.table, batch.key, batch.rows, batch.encoding,
+            size, now,
+        )  # fmt: skip
+        self._waiting.add(entry)
+        return entry
+
+    def _write_aside(self, batch: Batch) -> str:
+        """Return the name of the batch's file in `refused/`. Raises OSError."""
+        name = self._name(batch)
+        _write(self.refused / name, batch.body)
+        return name
 
     def _name(self, batch: Batch) -> str:
         suffix = f".json.{batch.encoding}" if batch.encoding else ".json"

@@ -20,6 +20,7 @@ from kscope.client import Logger
 from kscope.client.endpoint import Endpoint
 from kscope.client.values import time_of
 from kscope.errors import KscopeError
+from tests.agent.disks import fill, small_disk
 from tests.agent.fakeserver import fake_server, problem
 from tests.agent.strangers import stranger
 from tests.serving import ROOT, serving
@@ -40,6 +41,35 @@ def test_rows_arrive_together_with_their_own_times() -> None:
     assert [row["n"] for row in cpu.body["cpu"]] == [1, 2]
     assert all(row["time"].endswith("Z") for row in cpu.body["cpu"])
     assert len(disk.body["disk"]) == 1
+
+
+def test_a_full_disk_loses_no_rows_while_the_server_is_there(tmp_path: Path) -> None:
+    """They are sent from memory; bad ones are named, and the others arrive."""
+    with small_disk(tmp_path / "disk") as ballast, fake_server() as server:
+        server.answers = [BUSY, problem(422, "wrong", ("/cpu/1/n", "not a number"))]
+        log = Logger(server.url, interval=60, batch=3, spool=ballast.parent / "spool")
+        fill(ballast)
+        for n in range(7):
+            log("cpu", n=n)
+        with pytest.raises(KscopeError, match=r"the server refused 1 rows: .*not a number"):
+            log.close(10)
+        sent = [row["n"] for each in server.received[2:] for row in each.body["cpu"]]
+    assert sorted(sent) == [0, 2, 3, 4, 5, 6]
+
+
+def test_a_full_disk_and_no_server_are_said(tmp_path: Path) -> None:
+    """Memory is bounded as without a spool, and the end says how many rows were not sent."""
+    with small_disk(tmp_path / "disk") as ballast:
+        log = Logger(
+            "http://127.0.0.1:9", interval=60, batch=2, most=4, spool=ballast.parent / "spool"
+        )
+        fill(ballast)
+        for n in range(4):
+            log("cpu", n=n)
+        with pytest.raises(KscopeError, match="4 rows wait to be sent, so this one is not taken"):
+            log("cpu", n=4)
+        with pytest.raises(KscopeError, match="4 rows were not sent"):
+            log.close(0.1)
 
 
 def test_a_batch_that_is_sent_again_has_the_same_key() -> None:

@@ -10,13 +10,14 @@ import signal
 import sqlite3
 import subprocess
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import needs, serving
+from tests.agent.disks import fill, small_disk
 from tests.agent.numbering import INTERVAL, numbering
 from tests.agent.proxy import proxy
 
@@ -69,20 +70,6 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of 128 KiB; gives a file that may fill it."""
-    needs.root("mounting a small file system")
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        needs.lacking("tmpfs", "this machine mounts no tmpfs")
-    try:
-        yield folder / "ballast"
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-@contextmanager
 def read_only(folder: Path) -> Iterator[None]:
     """As when the kernel finds errors on a disk."""
     subprocess.run(["mount", "--bind", folder, folder], check=True)
@@ -93,12 +80,6 @@ def read_only(folder: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def fill(ballast: Path) -> None:
-    with suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(b"x" * 512)
 
 
 def test_an_answer_that_is_lost_does_not_count_twice(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kscope.client import encoding
 from kscope.client.batch import Batch
 from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
@@ -20,11 +21,13 @@ from kscope.client.sender import Sender
 from kscope.client.slots import abandoned, claim
 from kscope.client.spool import Spool, waiting
 from kscope.errors import KscopeError
+from tests.agent.disks import fill, small_disk
 from tests.agent.fakeserver import fake_server, problem
 from tests.serving import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
 DAY = 86400.0
 
@@ -321,6 +324,56 @@ def test_a_batch_that_is_too_large_is_halved(tmp_path: Path) -> None:
     sizes = [len(request.body["cpu"]) for request in server.received]
     assert sizes == [4, 2, 2, 1, 1, 1, 1][: len(sizes)]
     assert spool.rows == 0
+
+
+def test_a_split_that_the_disk_does_not_take_waits(tmp_path: Path) -> None:
+    """Its first half leaves the disk again, other tables are sent, and each row is stored once."""
+    with small_disk(tmp_path / "disk") as ballast, fake_server() as server:
+        spool = spool_in(ballast.parent / "spool")
+        spool.put(Batch.of("cpu", {"hostname": "h", "cpu": [{"n": n} for n in range(4)]}))
+        spool.put(Batch.of("mem", {"hostname": "h", "mem": [{"n": 9}]}))
+        before = keys(spool.folder)
+        fill(ballast)
+        os.truncate(ballast, ballast.stat().st_size - 4096)  # room for one half
+        server.answers = [problem(413, "too large")]
+        sender = Sender(spool, Endpoint(server.url))
+        sender.start()
+        server.wait_for(2)
+        assert keys(spool.folder) in (before, before[:1])
+        assert not list(waiting(spool.refused))
+        server.answers = [problem(413, "too large")]
+        ballast.unlink()
+        server.wait_for(5)
+        sender.stop(time.monotonic() + 5)
+        assert spool.rows == 0
+        assert not list(waiting(spool.refused))
+    assert "mem" in server.received[1].body
+    assert [row["n"] for each in server.received[3:] for row in each.body["cpu"]] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [problem(413, "too large"), problem(422, "one is wrong", ("/cpu/1/n", "not a number"))],
+)
+def test_a_refused_batch_that_cannot_be_read_is_set_aside_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, answer: Any
+) -> None:
+    """Such as one in zstd, on a machine without that package; the others are sent."""
+    spool = spool_in(tmp_path)
+    for _ in range(3):
+        spool.put(Batch.of("cpu", {"hostname": "h", "cpu": [{"n": n} for n in range(4)]}))
+    spool.put(Batch.of("mem", {"hostname": "h", "mem": [{"n": 9}]}))
+    with fake_server() as server:
+        server.answers = [answer] * 3
+        sender = Sender(spool, Endpoint(server.url))
+        with monkeypatch.context() as patch:
+            patch.setattr(encoding, "zstandard", None)
+            sender.start()
+            server.wait_for(4)
+            sender.stop(time.monotonic() + 5)
+    assert [list(each.body)[-1] for each in server.received] == ["cpu"] * 3 + ["mem"]
+    assert (spool.rows, len(list(waiting(spool.refused)))) == (0, 3)
+    assert caplog.text.count("zstandard is not installed") == 1
 
 
 def test_a_split_that_is_made_twice_has_the_same_keys() -> None:
