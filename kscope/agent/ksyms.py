@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import threading
 import time
 from array import array
 from pathlib import Path
@@ -63,16 +64,23 @@ class KernelNames:
     def __init__(self) -> None:
         self._table: Ksyms | None = None
         self._read = 0.0
+        self._reading = threading.Lock()
 
     def load(self) -> Ksyms:
         """Return the table; KscopeError if the kernel does not show it."""
-        if self._table is None:
-            self._table, self._read = Ksyms(KALLSYMS), time.monotonic()
-        return self._table
+        return self._table or self._newer(0.0)
 
     def __call__(self, address: int) -> str:
+        """Probes in several threads ask: none of them ever finds the table missing."""
+        read = self._read
         name = self.load().name(address)
-        if name.startswith("0x") and time.monotonic() - self._read > self._REREAD:
-            self._table = None
-            name = self.load().name(address)
+        if name.startswith("0x") and time.monotonic() - read > self._REREAD:
+            name = self._newer(read).name(address)
         return name
+
+    def _newer(self, read: float) -> Ksyms:
+        """Return a table that was read after `read`, which one thread reads for all."""
+        with self._reading:
+            if self._table is None or self._read <= read:
+                self._table, self._read = Ksyms(KALLSYMS), time.monotonic()
+            return self._table

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,7 @@ from kscope.agent.decode import reader
 from kscope.agent.engines.base import Loss
 from kscope.agent.rows import Fitting
 from kscope.declare.category import read_category
+from kscope.declare.fits import FieldType, Kind
 from kscope.declare.model import Source
 from kscope.errors import KscopeError
 from tests import needs
@@ -379,6 +383,99 @@ def test_a_kernel_without_btf_is_an_error_with_a_way_out(
     btf.enum_words.cache_clear()
     with pytest.raises(KscopeError, match="list the words under names instead"):
         btf.enum_words("skb_drop_reason")
+
+
+def made_btf(enums: dict[str, tuple[bool, int, dict[str, int]]], before: bytes = b"\0") -> bytes:
+    """BTF of these enums: signed or not, 32 or 64 bits, words. `before` are the kernel's strings,
+    which those of a module continue.
+    """
+    strings, types = b"" if len(before) > 1 else before, b""
+
+    def string(text: str) -> int:
+        nonlocal strings
+        at = len(strings) + (len(before) if len(before) > 1 else 0)
+        strings += text.encode() + b"\0"
+        return at
+
+    for name, (signed, bits, words) in enums.items():
+        kind = {32: 6, 64: 19}[bits]
+        info = signed << 31 | kind << 24 | len(words)
+        types += struct.pack("=III", string(name), info, bits // 8)
+        for word, number in words.items():
+            raw = number & ((1 << bits) - 1)
+            parts = (raw,) if bits == 32 else (raw & 0xFFFFFFFF, raw >> 32)
+            types += struct.pack(f"={1 + len(parts)}I", string(word), *parts)
+    header = struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(strings))
+    return header + types + strings
+
+
+@pytest.fixture
+def own_btf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in place of /sys/kernel/btf, with a kernel of one enum."""
+    (tmp_path / "vmlinux").write_bytes(made_btf({"of_kernel": (False, 32, {"ONE": 1})}))
+    monkeypatch.setattr(btf, "VMLINUX", tmp_path / "vmlinux")
+    btf.enum_words.cache_clear()
+    yield tmp_path
+    btf.enum_words.cache_clear()
+
+
+def test_an_enum_of_a_module_has_its_words(own_btf: Path) -> None:
+    """A module's BTF continues the kernel's strings; what the kernel has itself goes first."""
+    before = (own_btf / "vmlinux").read_bytes()
+    strings = before[before.index(b"\0of_kernel\0") :]
+    enums = {"of_kernel": (False, 32, {"OTHER": 1}), "of_module": (False, 32, {"A": 0, "B": 70})}
+    (own_btf / "some_module").write_bytes(made_btf(enums, strings))
+    assert btf.enum_words("of_module") == {0: "A", 70: "B"}
+    assert btf.enum_words("of_kernel") == {1: "ONE"}
+    with pytest.raises(KscopeError, match=r"enum 'of_modul'\..*Did you mean 'of_module'\?"):
+        btf.enum_words("of_modul")
+    with pytest.raises(KscopeError, match="List the words under names instead, or load its module"):
+        btf.enum_words("zzz")
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_negative_word_is_found_whatever_the_signs_are(
+    size: int, bits: int, own_btf: Path, *, stated: bool
+) -> None:
+    """Old kernels do not say that an enum is signed; a program's field may be unsigned."""
+    number = -1 if stated else (1 << bits) - 1
+    words = {"of_kernel": (stated, bits, {"BAD": number, "GOOD": 1})}
+    (own_btf / "vmlinux").write_bytes(made_btf(words))
+    label = category("[{name: n, type: label}]").columns[0]
+    for unsigned in (False, True):
+        kind = FieldType(Kind.NUMBER, "a number", size=size, unsigned=unsigned)
+        read = reader(label, Source(("key.n",), enum="of_kernel"), kind)
+        for given, word in ((-1, "BAD"), (1, "GOOD"), (2, "2")):
+            value = given % (1 << 8 * size) if unsigned else given
+            assert read({"key": type("K", (), {"n": value})}) == word
+
+
+def test_no_thread_finds_the_names_of_addresses_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one of them reads the table again, the others use the last one or wait; it is read once
+    for all that ask.
+    """
+    file = tmp_path / "kallsyms"
+    file.write_text("ffffffff81000000 T first\n")
+    monkeypatch.setattr(ksyms, "KALLSYMS", file)
+    monkeypatch.setattr(ksyms.KernelNames, "_REREAD", -1.0)
+    read = ksyms._read
+    reads = []
+
+    def slow(path: Path) -> list[tuple[int, str]]:
+        reads.append(path)
+        time.sleep(0.02)
+        return read(path)
+
+    monkeypatch.setattr(ksyms, "_read", slow)
+    named = ksyms.KernelNames()
+    with ThreadPoolExecutor(8) as threads:
+        found = set(threads.map(named, [7, 0xFFFFFFFF81000000] * 100))
+    assert found == {"0x7", "first"}
+    assert len(reads) <= 101
 
 
 def test_addresses_have_names_as_the_kernel_s_own_traces_do(tmp_path: Path) -> None:

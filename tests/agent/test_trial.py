@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kscope.agent import stubs
-from kscope.agent.engines import trial
-from kscope.agent.engines.trial import Trial, tried
+from kscope.agent.engines import bcc, trial
+from kscope.agent.engines.base import Target
+from kscope.agent.engines.trial import Trial, Tried, tried
+from kscope.declare.catalog import read_catalog
 from kscope.errors import KscopeError
 from tests.agent.test_kinds import PROGRAM, made, napper, traced
 from tests.agent.tracing import agent
+from tests.serving import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,6 +174,33 @@ def test_what_was_tried_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.M
         made(tmp_path, "fine", COLUMNS, COLLECT, f"{GOOD}\n")
         assert traced(config, "fine", pid)[1]
     assert len(list(cache.glob("tried-*.json"))) == 2
+
+
+@pytest.mark.bpf
+def test_a_shipped_program_is_not_tried_and_a_copy_of_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project's tests try its own programs on several kernels; a user's file may be changed,
+    whatever its name and text.
+    """
+    seen: list[str] = []
+
+    def spied(chosen: Trial) -> Tried:
+        seen.append(chosen.program)
+        return tried(chosen)
+
+    monkeypatch.setattr(bcc, "tried", spied)
+    with_own_cache(tmp_path, monkeypatch)
+    for folder in ("categories", "probes"):
+        shutil.copytree(ROOT / folder, tmp_path / "mine" / folder)
+    with napper() as pid:
+        for categories in ("builtin", tmp_path / "mine/categories"):
+            category = read_catalog([categories]).catalog.get("hardirqs")
+            assert category
+            engine = bcc.BccEngine(category, {}, Target(pid=pid))
+            engine.start()
+            engine.close()
+    assert seen == [str(tmp_path / "mine/probes/hardirqs.bpf.c")]
 
 
 def test_the_cache_of_trials_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
