@@ -156,7 +156,7 @@ def test_a_folder_of_too_many_files_keeps_what_it_had(tmp_path: Path) -> None:
 def test_a_hundred_thousand_bad_files_are_not_all_read(tmp_path: Path) -> None:
     """Neither their number nor their problems make the reading grow."""
     for i in range(100_000):
-        (tmp_path / f"{i}.yaml").symlink_to("/dev/zero")
+        os.symlink("/dev/zero", f"{tmp_path}/{i}.yaml")  # noqa: PTH211 - half the time of a Path
     printed = bounded_run(
         """
 from kscope.declare.catalog import read_catalog
