@@ -9,7 +9,8 @@ pytest_plugins = ["tests.enginefixtures", "tests.browserfixtures"]
 MAX_ID = 100
 
 # One marker per engine: it names what the machine must have, and keeps the tests that share the
-# engine in one xdist worker, so that two never fight over it.
+# engine in one xdist worker, so that two never fight over it. Each worker has a MariaDB of its own:
+# there a module is what stays together.
 ENGINES = {
     "bpf": needs.bpf,
     "qemu": needs.qemu,
@@ -23,7 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         engine = next((name for name in ENGINES if item.get_closest_marker(name)), None)
         if engine and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(engine))
+            group = f"mysql {item.path.stem}" if engine == "mysql" else engine
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -48,7 +48,7 @@ def _column(category: Category, column: Column) -> dict[str, Any]:
         "prettyname": column.prettyname,
         "unit": column.unit or column.type.unit,
         "help": column.help,
-        "operators": list(operators.allowed(column.type.storage)),
+        "operators": list(operators.taken(column)),
         "optional": column.optional or column not in category.columns,
     }
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from kscope.declare.columns import Storage
 from kscope.query.errors import QueryError, complain, one_of
 from kscope.query.expressions import ids, mean_size
-from kscope.query.operators import HOLDS, NEGATIONS, OPERATORS, SUFFIXES, allowed
+from kscope.query.operators import HOLDS, NEGATIONS, NULL, OPERATORS, taken
 from kscope.query.timerange import now, parse_moment
 from kscope.store.encode import canonical_ip
 from kscope.store.interning import text_hash
@@ -70,23 +70,32 @@ class Group:
 
 def parse_filter(category: Category, parameter: str, text: str) -> Condition:
     """`process=mysqld`, `elapsed__gte=5ms`; QueryError names the parameter and what is allowed."""
-    name, _, suffix = parameter.partition("__")
-    column = category.column(parameter) or category.column(name)
+    column, suffix = filtered(category, parameter)
     if column is None:
         names = [each.name for each in category.all_columns]
-        raise complain(parameter[:80], one_of("column", name, names))
-    if column.name == parameter:
-        suffix = ""
+        raise complain(parameter[:80], one_of("column", column_name(parameter), names))
     found = condition(parameter, column, suffix or "eq", text)
     if found.operator == HOLDS:
         return replace(found, weight=category.weight_of(column))
     return found
 
 
+def filtered(category: Category, parameter: str) -> tuple[Column | None, str]:
+    """Return the column that the parameter filters by, and the operator's suffix, if any."""
+    if column := category.column(parameter):
+        return column, ""
+    return category.column(column_name(parameter)), parameter.rpartition("__")[2]
+
+
+def column_name(parameter: str) -> str:
+    """Return the name before the operator; it may end in `_`, and have `__` inside."""
+    return parameter.rpartition("__")[0] or parameter
+
+
 def condition(parameter: str, column: Column, suffix: str, value: Any) -> Condition:
     """Check that the column takes the operator and the value; `value` is text, or JSON's own."""
-    usable = allowed(column.type.storage)
-    if suffix not in SUFFIXES or suffix not in usable:
+    usable = taken(column)
+    if suffix not in usable:
         kind = f"operator for {column.name} ({column.type.name})"
         raise complain(parameter, one_of(kind, suffix, usable))
     operator = OPERATORS[NEGATIONS.get(suffix, suffix)]
@@ -132,11 +141,20 @@ def clause(
     """Over a table of rows or a rollup; regular expressions must be resolved."""
     if isinstance(where, Condition):
         built = _comparison(where, table, dictionaries)
-        return sa.not_(built) if where.negated else built
+        return _complement(where, table, built) if where.negated else built
     members = [clause(member, table, dictionaries) for member in where.members]
     if not members:
         return sa.true()
     return sa.or_(*members) if where.any_of else sa.and_(*members)
+
+
+def _complement(
+    where: Condition, table: sa.FromClause, built: sa.ColumnElement[bool]
+) -> sa.ColumnElement[bool]:
+    """Every other row: SQL leaves out those whose value is null."""
+    if not where.column.nullable:
+        return sa.not_(built)
+    return sa.or_(sa.not_(built), table.c[where.column.name].is_(None))
 
 
 def _comparison(
@@ -217,6 +235,8 @@ def _value(parameter: str, column: Column, value: Any) -> Any:
 
 
 def _reader(column: Column, operator: str) -> Callable[[str, Column, Any], Any]:
+    if operator == NULL:
+        return lambda parameter, _, value: _boolean(parameter, value)
     if column.type.name == "ip" and operator in _EXACT:
         return _address
     if operator == HOLDS and column.type.storage is not Storage.HISTOGRAM:

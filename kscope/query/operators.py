@@ -15,6 +15,8 @@ from kscope.query.expressions import exact, position, texts
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from kscope.declare.model import Column
+
     Build = Callable[[sa.ColumnElement[Any], Any], sa.ColumnElement[bool]]
 
 
@@ -69,11 +71,17 @@ def _holds(column: sa.ColumnElement[Any], values: Any) -> sa.ColumnElement[bool]
     return sa.or_(*(position(listed, sa.literal(f",{slot}:", sa.Text())) > 0 for slot in slots))
 
 
+def _null(column: sa.ColumnElement[Any], value: int) -> sa.ColumnElement[bool]:
+    return column.is_(None) if value else column.is_not(None)
+
+
 # Of a histogram: some of its events are of such sizes. Of a plain number: its mean event is.
 HOLDS = "holds"
 
 
 FRAME_SEPARATOR = ";"
+# Only of columns that may be null.
+NULL = "null"
 
 _ALL = (
     Operator("eq", "is", "is", _text(operator.eq), operator.eq, ("ne", "is not")),
@@ -125,6 +133,7 @@ _ALL = (
         "matches the regular expression (RE2) anywhere",
         opposite=("not_regex", "does not match"),
     ),
+    Operator(NULL, "has no value:", "has no value: true, or has one: false", of_number=_null),
 )
 OPERATORS: Mapping[str, Operator] = MappingProxyType({row.name: row for row in _ALL})
 NEGATIONS: Mapping[str, str] = MappingProxyType(
@@ -134,7 +143,7 @@ SUFFIXES = (*OPERATORS, *NEGATIONS)
 _OF_STACKS = ("has", "lacks")
 
 _NUMBER = ("eq", "gt", "gte", "lt", "lte", "in", "ne", "not_in")
-_TEXT = tuple(name for name in SUFFIXES if name not in (HOLDS, *_OF_STACKS))
+_TEXT = tuple(name for name in SUFFIXES if name not in (HOLDS, NULL, *_OF_STACKS))
 _STACK = (*_OF_STACKS, *(name for name in _TEXT if name not in ("gt", "gte", "lt", "lte")))
 _ALLOWED: Mapping[Storage, tuple[str, ...]] = MappingProxyType(
     {
@@ -151,8 +160,13 @@ _ALLOWED: Mapping[Storage, tuple[str, ...]] = MappingProxyType(
 
 
 def allowed(storage: Storage) -> tuple[str, ...]:
-    """List the suffixes that a column of this storage takes."""
+    """List the suffixes that every column of this storage takes."""
     return _ALLOWED[storage]
+
+
+def taken(column: Column) -> tuple[str, ...]:
+    """List the suffixes that the column takes."""
+    return (*_ALLOWED[column.type.storage], *((NULL,) if column.nullable else ()))
 
 
 def described() -> list[dict[str, Any]]:

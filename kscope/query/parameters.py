@@ -12,7 +12,9 @@ from kscope.query.filters import (
     MAX_CONDITIONS,
     TOO_MANY,
     Group,
+    column_name,
     conditions,
+    filtered,
     parse_filter,
     text,
 )
@@ -264,8 +266,8 @@ def _with_range(
 def _filter(
     category: Category, name: str, given: str, parameters: Mapping[str, Parameter]
 ) -> Condition:
-    column = name.partition("__")[0]
-    if category.column(name) is None and category.column(column) is None:
+    if filtered(category, name)[0] is None:
         allowed = [*parameters, *(each.name for each in category.all_columns)]
-        raise QueryError(Complaint(name[:80], one_of("parameter or column", column, allowed)))
+        text = one_of("parameter or column", column_name(name), allowed)
+        raise QueryError(Complaint(name[:80], text))
     return parse_filter(category, name, given)

@@ -188,7 +188,7 @@ def _filter_schema(category: Category, prefix: str) -> dict[str, Any]:
     properties = {
         f"{prefix}{column.name}{'' if suffix == 'eq' else '__' + suffix}": _operand(column, suffix)
         for column in category.all_columns
-        for suffix in operators.allowed(column.type.storage)
+        for suffix in operators.taken(column)
         # A column with a parameter's name is filtered by its suffixes alone.
         if suffix != "eq" or column.name not in parameters
     }

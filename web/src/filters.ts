@@ -43,6 +43,12 @@ export function filterText(filter: Filter): string {
   return `${filterKey(filter)}=${filter.value}`;
 }
 
+/** The filter for one group of an answer; null, which has no name, is asked for by `null`. */
+export function oneOf(column: string, name: string, operators: string[]): Filter {
+  const isNull = name === "" && operators.includes("null");
+  return isNull ? { column, op: "null", value: "true" } : { column, op: "eq", value: name };
+}
+
 export function withFilter(filters: Filter[], added: Filter): Filter[] {
   const same = (filter: Filter) => filterText(filter) === filterText(added);
   return filters.some(same) ? filters : [...filters, added];

@@ -16,7 +16,7 @@ import {
 } from "./context";
 import { button, cssColor, h, replace, Select } from "./dom";
 import { axisText, duration, exact, quantity } from "./format";
-import { withFilter } from "./filters";
+import { oneOf, withFilter } from "./filters";
 import { foldButton } from "./fold";
 import { cost, Loader } from "./loader";
 import { paintBand, paintTimeAxis, Plot, Steps, type Area, type AxisText, type Drag } from "./plot";
@@ -184,7 +184,7 @@ export class Timeline {
       const words = typeof value === "number" ? quantity(value, unit) : "…";
       const text = `${short(plain(one.name), 80) || "(empty)"} ${words}`;
       if (!named || one.rest === true) return h("span", {}, square, text);
-      const filter = { column: this.by, op: "eq", value: one.name };
+      const filter = oneOf(this.by, one.name, named.operators);
       const only = () => store.set({ filters: withFilter(store.state.filters, filter) });
       const item = button("", only, { title: `Only ${named.prettyname} ${one.name}` });
       item.append(square, text);
