@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kscope.client.spool import Spool
 
 TABLE = "agent"
+# Columns that a server of before does not know: it would refuse the row. They are sent if not 0.
+_ADDED = frozenset({"lost_values"})
 _ON_ITS_WAY = 2.0  # seconds
 _MEMLOCK = re.compile(r"^memlock:\s+(\d+)", re.MULTILINE)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -51,7 +53,7 @@ class Health:
         batches, size, age = self._spool.depth(_ON_ITS_WAY)
         loss = dataclasses.asdict(interval.loss)
         frames = {name: loss.pop(name) for name in ("frames", "frames_unknown")}
-        return {
+        row = {
             "probe": interval.probe,
             "state": interval.state,
             "detail": interval.detail[:1000],
@@ -72,6 +74,7 @@ class Health:
             "spool_age": round(age, 1),
             "failed_sends": self._sender.take_failures(),
         }
+        return {name: value for name, value in row.items() if value or name not in _ADDED}
 
 
 def killed_row(probe: str, seconds: float) -> Row:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kscope.agent.engines.base import Loss
 from kscope.agent.governor import Governor
+from kscope.agent.health import Health, Interval
+from kscope.client.endpoint import Endpoint
+from kscope.client.sender import Sender
+from kscope.client.spool import Spool
 from tests.agent.fakeserver import fake_server
 from tests.agent.tracing import agent
 from tests.workloads import workload
@@ -31,6 +36,7 @@ def test_each_interval_has_a_row_about_the_probe(tmp_path: Path) -> None:
         rows = server.rows("agent")
         sent = len(server.rows("offcputime"))
     assert {row["state"] for row in rows} == {"running"}
+    assert not any("lost_values" in row for row in rows)
     assert sum(row["row_count"] for row in rows) == sent
     assert all(row["bpf_runs"] > 0 and row["memory"] > 10_000_000 for row in rows)
     assert sum(row["bpf_time"] for row in rows) < sum(row["elapsed"] for row in rows) / 2
@@ -41,6 +47,17 @@ def test_each_interval_has_a_row_about_the_probe(tmp_path: Path) -> None:
     lost = {name for name in rows[0] if name.startswith(("lost_", "dropped_"))} - elsewhere
     assert len(lost) >= 7
     assert {row[name] for row in rows for name in lost} == {0}
+
+
+def test_a_new_column_is_sent_if_there_is_something_in_it(tmp_path: Path) -> None:
+    """A server of before refuses a row with a column that it does not know."""
+    spool = Spool(tmp_path, max_bytes=10**6, max_age=60, lost=lambda *_: None)
+    health = Health(spool, Sender(spool, Endpoint("http://127.0.0.1:9")))
+    without = health.row(Interval("offcputime", "running"))
+    with_it = health.row(Interval("offcputime", "running", loss=Loss(values=3)))
+    assert "lost_values" not in without
+    assert without["lost_runs"] == 0
+    assert with_it["lost_values"] == 3
 
 
 @pytest.mark.bpf

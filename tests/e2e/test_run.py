@@ -95,6 +95,7 @@ def test_it_shows_the_process_it_was_told_to_trace(clone: Path, tmp_path: Path) 
     ):
         waiter.go()
         assert "recording" not in printed
+        assert "runs offcputime alone: no probe of kernelscope.yaml or mine/ starts" in printed
         assert "<title>Kernelscope" in httpx.get(address).text
         question = f"{address}api/v1/flamegraph/offcputime?pid={waiter.pid}"
         _eventually(30, lambda: "wait_pipe" in httpx.get(question).json()["names"])
@@ -177,6 +178,7 @@ def test_it_runs_the_probes_of_the_configuration(clone: Path) -> None:
         (clone / "mine" / "own.yaml").write_text(OWN.format(pid=asleep.pid))
         with started(clone) as (address, printed):
             assert "recording" not in printed
+            assert "alone" not in printed
             question = f"{address}api/v1/rows/own"
             _eventually(60, lambda: httpx.get(question).json().get("rows"))
         asleep.kill()
