@@ -63,6 +63,12 @@ class UsageError(KscopeError):
     exit_code = 2
 
 
+class ProgramError(KscopeError):
+    """A BPF program or a script of the user's that cannot run."""
+
+    exit_code = 2
+
+
 class DeclarationError(KscopeError):
     """Everything that is wrong with the declarations that were read, sorted by file and line."""
 

@@ -365,7 +365,7 @@ def test_what_is_no_token_is_told(tmp_path: Path, make: Any) -> None:
         timeout=60,
         check=False,
     )
-    assert run.returncode == 1
+    assert run.returncode == 2
     fault = rf"{re.escape(str(file))}: holds no token: it is .*; `kscope token` makes one\n"
     assert re.fullmatch(fault, run.stderr)
 

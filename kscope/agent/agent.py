@@ -20,7 +20,7 @@ from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
 from kscope.client.sender import Sender
 from kscope.client.spool import Fate, Spool, Spooled, waiting
-from kscope.errors import KscopeError
+from kscope.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -60,7 +60,7 @@ class Agent:
         self, plans: Sequence[Plan], delivery: Delivery, health_category: Category | None
     ) -> None:
         if not plans:
-            raise KscopeError("there is no probe to run: name one, or list some in the config")
+            raise UsageError("there is no probe to run: name one, or list some in the config")
         endpoint = Endpoint(delivery.server, delivery.token, delivery.timeout)
         folder, self._claim = slots.claim(delivery.spool or spool_folder(), endpoint.url)
         self.delivery = delivery

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from kscope.agent.rows import frame_text
-from kscope.errors import KscopeError
+from kscope.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ class Folded:
     def __init__(self, category: Category) -> None:
         chart = next((c for c in category.charts if c.kind == "flamegraph"), None)
         if chart is None:
-            raise KscopeError(f"{category.table} has no stacks: --folded has nothing to print")
+            raise UsageError(f"{category.table} has no stacks: --folded has nothing to print")
         self._stack = chart.stack
         self._chart = chart
         self._totals: Counter[str] = Counter()

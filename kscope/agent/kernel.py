@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, UsageError
 
 TRACEFS = Path("/sys/kernel/tracing")
 BTF = Path("/sys/kernel/btf/vmlinux")
@@ -158,4 +158,4 @@ def cgroup_id(folder: str) -> int:
     try:
         return path.stat().st_ino
     except OSError as error:
-        raise KscopeError(f"--cgroup: {path}: {error.strerror}") from None
+        raise UsageError(f"--cgroup: {path}: {error.strerror}") from None

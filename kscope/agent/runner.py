@@ -70,6 +70,7 @@ class ProbeRunner(threading.Thread):
         self._life: _Life | None = None
         self.started = threading.Event()
         self.failure = ""
+        self.exit_code = 0
 
     def runs(self, plan: Plan | None) -> bool:
         return self.plan == plan and self.is_alive()
@@ -141,6 +142,7 @@ class ProbeRunner(threading.Thread):
             if not known:
                 log.debug("%s", traceback.format_exc())
         self.failure = text
+        self.exit_code = error.exit_code if isinstance(error, KscopeError) else 1
         self.started.set()
         began, self._life = self._life and self._life.began, None
         interval = Interval(

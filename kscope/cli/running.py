@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from kscope.agent.agent import Agent
 from kscope.cli.logs import Escaping
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,7 +74,9 @@ def run(
     if duration and not number and (undelivered := running.undelivered()):
         raise KscopeError(undelivered)
     if not number and all(probe.failure for probe in running.probes):
-        raise KscopeError("no probe could run")
+        codes = {probe.exit_code for probe in running.probes}
+        kind = UsageError if codes == {UsageError.exit_code} else KscopeError
+        raise kind("no probe could run")
 
 
 def _changed(running: Agent, before: Parts, after: Parts) -> Agent:

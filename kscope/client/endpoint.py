@@ -38,14 +38,14 @@ _ALERT = "\x15\x03"
 
 
 def read_token(file: Path | None) -> str:
-    """Return the token in a file, or an empty text without a file. Raises KscopeError."""
+    """Return the token in a file, or an empty text without a file. Raises UsageError."""
     try:
         return read_secret(file) if file else ""
     except MissingSecretError as error:
         raise UsageError(f"the token's file: {error}; `kscope token` makes a token") from None
     except UnreadableError as error:
         text = f"{file}: holds no token: it {error.fault}; `kscope token` makes one"
-        raise KscopeError(text) from None
+        raise UsageError(text) from None
 
 
 class EndlessAnswerError(OSError):

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from kscope.config import Address, Settings
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, UsageError
 from kscope.server import ingest as ingest_routes
 from kscope.server import metrics as metrics_routes
 from kscope.server.auth import LocalNames, RequireToken, is_loopback
@@ -112,7 +112,7 @@ def check_exposure(settings: Settings, *, insecure: bool) -> None:
     for name, address in (("ingest", settings.ingest), ("read", settings.read)):
         granted = any(name in token.scopes for token in settings.tokens)
         if not is_loopback(address.host) and not granted and not insecure:
-            raise KscopeError(
+            raise UsageError(
                 f"{name}: {address} can be reached from other machines, and no token has the scope"
                 f" '{name}'. Make one with `kscope token --scope {name}`, listen on 127.0.0.1, or"
                 " say --insecure."

@@ -78,7 +78,7 @@ def test_a_mistake_has_its_file_and_line(tmp_path: Path) -> None:
     config = made(tmp_path, "typo", COLUMNS, COLLECT, GOOD.replace("return 0;", "retrun 0;", 1))
     with napper() as pid:
         done, rows = traced(config, "typo", pid)
-    assert (done.returncode, rows) == (1, [])
+    assert (done.returncode, rows) == (2, [])
     line = GOOD.splitlines().index("        return 0;") + 1
     assert f"typo.bpf.c:{line}:" in done.stderr
     assert "retrun" in done.stderr
@@ -99,7 +99,7 @@ def test_a_map_larger_than_memory_is_refused(declared: str, tmp_path: Path) -> N
     config = made(tmp_path, "huge", COLUMNS, COLLECT, f"{GOOD}\n{declared}\n")
     with napper() as pid:
         done, rows = traced(config, "huge", pid)
-    assert (done.returncode, rows) == (1, [])
+    assert (done.returncode, rows) == (2, [])
     assert "the map huge is larger than a quarter of the memory" in done.stderr
     assert f"huge.bpf.c:{len(GOOD.splitlines()) + 2}:" in done.stderr
 
@@ -119,7 +119,7 @@ def test_a_ring_buffer_has_a_bound(pages: int, message: str, tmp_path: Path) -> 
     config = made(tmp_path, "huge", COLUMNS, COLLECT, f"{GOOD}\n{declared}\n")
     with napper() as pid:
         done, rows = traced(config, "huge", pid)
-    assert (done.returncode, rows) == (1, [])
+    assert (done.returncode, rows) == (2, [])
     assert message in done.stderr
     assert f"huge.bpf.c:{len(GOOD.splitlines()) + 2}:" in done.stderr
 

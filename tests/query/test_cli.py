@@ -162,7 +162,7 @@ def test_names_cannot_steer_the_terminal(world: World, file: Path) -> None:
         (("--sqlite", "no/such.db"), 1, "there is no such database"),
         (("-q", "values"), 2, "values needs column=..."),
         (("-q", "values", "--server", "http://127.0.0.1:9"), 2, "values needs column=..."),
-        (("--token-file", "/bin/true"), 1, "/bin/true: holds no token"),
+        (("--token-file", "/bin/true"), 2, "/bin/true: holds no token"),
     ],
 )
 def test_a_mistake_is_told_without_a_traceback(

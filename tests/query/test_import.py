@@ -227,7 +227,7 @@ def test_a_token_file_of_something_else_is_told(server: Serving, tmp_path: Path)
     file = tmp_path / "token"
     file.write_bytes(b"\xff\xfe")
     arguments = ("offcputime", "-", "--format", "folded", "--token-file", file)
-    assert f"{file}: holds no token" in run(server, *arguments, code=1)
+    assert f"{file}: holds no token" in run(server, *arguments, code=2)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_other_machines_are_not_served_by_mistake(tmp_path: Path, side: str) -> 
     """An address that others reach needs tokens, or the word --insecure."""
     command = kscope("serve", "--sqlite", tmp_path / "k.db", side, "0.0.0.0:0")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "kscope token --scope" in done.stderr
     assert "--insecure" in done.stderr
     assert "Traceback" not in done.stderr

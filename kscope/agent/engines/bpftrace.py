@@ -30,7 +30,7 @@ from kscope.agent.rows import Fitting, UnfitError, field_reader, folded, merge
 from kscope.declare.fits import Kind
 from kscope.declare.script import attach_points, names, script_map
 from kscope.declare.sizes import KEYS
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -85,7 +85,7 @@ class BpftraceEngine:
 
     def _check_target(self) -> None:
         if self._target.cgroup or self._target.tid or self._target.children:
-            raise KscopeError(f"{self._category.table}: a bpftrace script filters by --pid alone")
+            raise UsageError(f"{self._category.table}: a bpftrace script filters by --pid alone")
         if self._target.pid and _PID not in names(self._probe.script):
             raise mistake(
                 self._category,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kscope.agent.engines.base import Cost, Loss
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, ProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,13 +64,23 @@ class Bpftrace:
         try:
             while (message := self._next("to attach"))["type"] != "attached_probes":
                 pass
+        except KscopeError as error:
+            ended = self._process.poll() is not None
+            self._kill()
+            # Without root's rights every script ends like this.
+            if ended and os.geteuid() == 0:
+                raise ProgramError(str(error)) from None
+            raise
         except BaseException:
-            self._process.kill()
-            self._process.wait()
+            self._kill()
             raise
         # Of the script itself: one more prints the maps.
         self.attached = int(message["data"]["probes"]) - 1
         time.sleep(0.3)
+
+    def _kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
     def check(self) -> None:
         if self._process.poll() is not None:

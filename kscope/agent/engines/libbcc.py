@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscope.errors import KscopeError
+from kscope.declare.catalog import is_builtin_program
+from kscope.errors import KscopeError, ProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -128,7 +129,13 @@ def failure(program: Path, reason: str, detail: str) -> KscopeError:
     said = detail.strip()
     if len(said) > 2 * _SHOWN:
         said = f"{said[:_SHOWN]}\n[...]\n{said[-_SHOWN:]}"
-    return KscopeError(f"{program}: {reason}" + (f"\n{said}" if said else ""))
+    return program_error(program, reason + (f"\n{said}" if said else ""))
+
+
+def program_error(program: Path, reason: str) -> KscopeError:
+    """Return the error: the user's fault, or that of a program that Kernelscope ships."""
+    kind = KscopeError if is_builtin_program(program) else ProgramError
+    return kind(f"{program}: {reason}")
 
 
 def functions(bpf: Any) -> list[str]:

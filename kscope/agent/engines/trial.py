@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kscope.agent import stubs
-from kscope.agent.engines.libbcc import bytecode, failure, functions, unattached
-from kscope.errors import KscopeError
+from kscope.agent.engines.libbcc import bytecode, failure, functions, program_error, unattached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from kscope.errors import KscopeError
 
 CPU_SECONDS = 300  # an emulated machine is 20 to 50 times slower
 MEMORY_BYTES = 4 << 30
@@ -118,7 +119,7 @@ def _run(trial: Trial, said: Any) -> str:
             out, _ = process.communicate(json.dumps(work).encode(), _WALL_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise KscopeError(_too_long(trial, _WALL_SECONDS)) from None
+            raise _too_long(trial, _WALL_SECONDS) from None
     said.seek(0)
     detail = said.read().decode("utf-8", "replace")
     if process.returncode:
@@ -130,7 +131,7 @@ def _run(trial: Trial, said: Any) -> str:
 
 def _crash(trial: Trial, code: int, detail: str) -> KscopeError:
     if code in {-signal.SIGXCPU, -signal.SIGKILL}:
-        return KscopeError(_too_long(trial, CPU_SECONDS))
+        return _too_long(trial, CPU_SECONDS)
     name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return failure(
         Path(trial.program),
@@ -140,10 +141,11 @@ def _crash(trial: Trial, code: int, detail: str) -> KscopeError:
     )
 
 
-def _too_long(trial: Trial, seconds: float) -> str:
-    return (
-        f"{trial.program}: it compiles for more than {seconds:.0f} s; make its code shorter, or "
-        "unroll fewer rounds of its loops"
+def _too_long(trial: Trial, seconds: float) -> KscopeError:
+    return program_error(
+        Path(trial.program),
+        f"it compiles for more than {seconds:.0f} s; make its code shorter, or unroll fewer rounds "
+        "of its loops",
     )
 
 
