@@ -73,7 +73,8 @@ async def load_without_lengths(settings: Settings, hosts: int, span: Span) -> No
 async def _opened(settings: Settings) -> Store:
     catalog = Catalog(tuple(c for c in load_catalog() if c.table == TABLE))
     store = Store(engine_of(settings), catalog)
-    await store.open()
+    await store.connect()
+    await store.adopt(catalog)
     return store
 
 

@@ -34,14 +34,14 @@ from kscope.declare.columns import Role, Storage
 from kscope.query.questions import QUESTIONS
 from kscope.store.base import Batch, TableRows
 from kscope.store.interning import text_hash
-from kscope.store.open import open_store
+from kscope.store.open import engine_of
+from kscope.store.store import Store
 from tests.mariadb import PASSWORD, USER, install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kscope.declare.model import Category, Column
-    from kscope.store.store import Store
 
 BEGIN = 1_795_392_000_000_000  # 2026-11-23T00:00:00Z
 HOUR = 3600 * 1_000_000
@@ -209,7 +209,9 @@ COLUMNS = ("answer", "bare SQL", "ratio", "CPU", "beyond", "size")
 
 async def run(engine: Engine, rows: int, stacks: int, repeat: int) -> None:
     catalog = load_catalog()
-    store = await open_store(engine.settings, catalog)
+    store = Store(engine_of(engine.settings), catalog, engine.settings.query_deadline)
+    await store.connect()
+    await store.adopt(catalog)
     try:
         category, agent = catalog.get("offcputime"), catalog.get("agent")
         assert category is not None

@@ -113,9 +113,6 @@ class ScriptMap:
         last = f"the last part of {self.name}'s key is key.{len(self.key) - 1}"
         return f"there is no '{path}': {last if self.key else f'{self.name} has no key'}"
 
-    def is_kernel_stack(self, part: int) -> bool:
-        return part < len(self.types) and self.types[part].kind is Kind.KERNEL_STACK
-
 
 def code(script: str) -> str:
     """Return the script with blanks in place of its comments and of the text of its strings.

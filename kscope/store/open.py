@@ -36,12 +36,6 @@ def _mysql(chosen: MySQL) -> Engine:
     return MySQLEngine(chosen)
 
 
-async def open_store(settings: Settings, catalog: Catalog) -> Store:
-    store = Store(engine_of(settings), catalog, settings.query_deadline)
-    await store.open()
-    return store
-
-
 def check_there(settings: Settings) -> None:
     """Raise StoreError where opening would make a new SQLite file."""
     if isinstance(settings.database, SQLite) and not settings.database.path.exists():

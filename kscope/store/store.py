@@ -45,15 +45,6 @@ class Store:
     def schema(self) -> Schema:
         return self._schema
 
-    async def open(self) -> None:
-        """Connect and bring the database up to the catalog; raises before anything is served."""
-        await self.connect()
-        try:
-            await self.adopt(self._catalog)
-        except BaseException:
-            await self.close()
-            raise
-
     async def connect(self) -> None:
         """Connect only: the caller adopts a catalog before rows arrive."""
         await self.engine.open()

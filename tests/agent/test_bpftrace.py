@@ -21,6 +21,7 @@ from kscope.agent.engines.bpftracemap import (
     stack_frames,
     with_constants,
 )
+from kscope.declare.fits import Kind
 from kscope.declare.script import script_map
 from kscope.errors import KscopeError
 from tests import needs
@@ -274,7 +275,7 @@ def test_what_the_script_says_of_a_map() -> None:
     written = script_map(script, "w")
     assert written.key == ("comm", "str(args->x[0], 8)", "kstack(3)")
     assert written.sums
-    assert [written.is_kernel_stack(n) for n in range(4)] == [False, False, True, False]
+    assert [part.kind is Kind.KERNEL_STACK for part in written.types] == [False, False, True]
     assert not script_map(script, "@last").sums
     assert script_map(script, "n").sums
     assert script_map(script, "n").key == ()

@@ -19,9 +19,9 @@ from kscope.query.timerange import iso
 from kscope.server.app import read_app
 from kscope.server.decode import Decoder
 from kscope.server.metrics import Metrics
-from kscope.store.open import open_store
 from tests.databases import SQLiteFile
 from tests.mariadb import PASSWORD, USER
+from tests.store.opened import opened_store
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -59,7 +59,7 @@ class World:
         self.settings = settings(database)
         self.catalog = catalog()
         self.decoder = Decoder.of(self.catalog)
-        self.store = self.run(open_store(self.settings, self.catalog))
+        self.store = self.run(opened_store(self.settings, self.catalog))
         live: Any = SimpleNamespace(problems=())
         self.app = read_app(self.store, live, self.settings, Metrics())
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)

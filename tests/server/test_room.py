@@ -21,8 +21,8 @@ from kscope.server.lanes import Lanes
 from kscope.server.live import LiveCatalog
 from kscope.server.metrics import Metrics
 from kscope.server.problems import HANDLERS
-from kscope.store.open import open_store
 from tests.server.test_bad_input import problem
+from tests.store.opened import opened_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ GOOD = {"hostname": "h", "offcputime": [ROW]}
 @asynccontextmanager
 async def listening(folder: Path, limits: Limits) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of an ingest listener in this process."""
-    store = await open_store(Settings(SQLite(folder / "k.db")), load_catalog())
+    store = await opened_store(Settings(SQLite(folder / "k.db")), load_catalog())
     handler = Ingest(LiveCatalog([], store), store.writer, Lanes(), Metrics(), limits)
     app = Starlette(routes=routes(handler), exception_handlers=HANDLERS)
     transport = httpx.ASGITransport(app)
@@ -134,7 +134,7 @@ def test_whatever_goes_wrong_with_the_categories_is_told(
         raise AttributeError("nobody foresaw this")
 
     async def run() -> None:
-        store = await open_store(Settings(SQLite(tmp_path / "k.db")), load_catalog([folder]))
+        store = await opened_store(Settings(SQLite(tmp_path / "k.db")), load_catalog([folder]))
         live = LiveCatalog([folder], store)
         before = live.decoder
         (folder / "locks.yaml").write_text("table: locks\ncolumns: [{name: n, type: count}]\n")
@@ -162,7 +162,7 @@ def test_many_unknown_names_make_one_look_at_the_files(
         return ()
 
     async def run() -> None:
-        store = await open_store(Settings(SQLite(tmp_path / "k.db")), load_catalog())
+        store = await opened_store(Settings(SQLite(tmp_path / "k.db")), load_catalog())
         live = LiveCatalog([], store)
         monkeypatch.setattr("kscope.server.live.signature", counted)
         found = await asyncio.gather(*(live.has_newer(live.decoder) for _ in range(10_000)))

@@ -47,10 +47,21 @@ def settings(database: Database) -> Settings:
     return Settings(database=chosen)
 
 
+async def opened_store(chosen: Settings, catalog: Catalog) -> Store:
+    """Return a store of these categories, as a server opens one."""
+    store = Store(engine_of(chosen), Catalog(()), chosen.query_deadline)
+    await store.connect()
+    try:
+        await store.adopt(catalog)
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
 @asynccontextmanager
 async def opened(database: Database, *categories: Category) -> AsyncIterator[Store]:
-    store = Store(engine_of(settings(database)), Catalog(categories))
-    await store.open()
+    store = await opened_store(settings(database), Catalog(categories))
     try:
         yield store
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,15 +13,14 @@ import sqlalchemy as sa
 from kscope.declare.model import Catalog
 from kscope.store import mysql, sqlite, upkeep
 from kscope.store.base import QueryTimeout
-from kscope.store.open import engine_of
 from kscope.store.planner import SECOND
-from kscope.store.store import Store
 from tests.databases import SQLiteFile, scalar
-from tests.store.opened import WAITS, batch, category, settings
+from tests.store.opened import WAITS, batch, category, opened_store, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from kscope.store.store import Store
     from tests.databases import Database
 
 HOUR = 3600 * SECOND
@@ -32,8 +32,8 @@ ROWS = 2000
 @asynccontextmanager
 async def slow(database: Database, times: int, deadline: float) -> AsyncIterator[Store]:
     """Open a store of whose rows each is there 2000 times, and that many times again."""
-    store = Store(engine_of(settings(database)), Catalog((CATEGORY,)), deadline)
-    await store.open()
+    chosen = replace(settings(database), query_deadline=deadline)
+    store = await opened_store(chosen, Catalog((CATEGORY,)))
     try:
         row = ("h", "p", 1, "a;b", 1, "")
         await store.writer.write(batch(CATEGORY, [(T0 + n, *row) for n in range(ROWS)]))
