@@ -76,20 +76,95 @@ def test_filters_that_are_left_out_are_told(fleet: Serving, page: Page) -> None:
     expect(page.locator(".notices")).to_contain_text("800 filters of the address are left out")
 
 
-@pytest.mark.parametrize(
-    "key", ["search", "zoom", "focus", "frame", "group", "table", "from", "box"]
-)
-def test_a_megabyte_in_the_address(
-    fleet: Serving, page: Page, complaints: Complaints, key: str
-) -> None:
-    """Whichever part of it: the page is drawn, and stays small."""
+KEYS = [
+    *("search", "zoom", "callers", "callees", "focus", "frame", "group", "stack", "value", "by"),
+    *("from", "to", "box", "filter", "base.from", "base.to", "base.filter", "view"),
+    *("color", "diffColor", "order", "hostsOrder", "rowsOrder", "zone", "live", "sides"),
+]
+
+
+def test_a_megabyte_in_the_address(fleet: Serving, page: Page, complaints: Complaints) -> None:
+    """Whichever part of it: the page is drawn, and stays small, in every view."""
     complaints.expected = "Failed to load resource"
-    table = "" if key == "table" else "table=offcputime&"
-    value = "a;" * 500_000 if key == "zoom" else "a" * 1_000_000
-    _go(page, fleet, f"/?{table}{key}={value}")
+    _go(page, fleet, "/?table=offcputime")
+    page.evaluate(GO, f"/?table={'a' * 100_000}")
     _bounded(page)
-    page.get_by_role("tab").first.click()
-    _bounded(page)
+    for pair in zip(KEYS[::2], KEYS[1::2], strict=True):
+        page.evaluate(GO, f"/?table=offcputime&{pair[0]}={'a;' * 50_000}&{pair[1]}={'a' * 100_000}")
+        _bounded(page)
+    for view in ("sandwich", "compare", "hosts", "rows", "charts"):
+        parts = "".join(f"&{key}={'1,' * 5_000}" for key in KEYS if key != "view")
+        page.evaluate(GO, f"/?table=offcputime&view={view}{parts}")
+        _bounded(page)
+
+
+def test_a_box_or_a_time_of_any_numbers(fleet: Serving, page: Page, complaints: Complaints) -> None:
+    """It is drawn, refused by the server, or left out; the way back works."""
+    complaints.expected = "Failed to load resource"
+    notices = page.locator(".notices")
+    for times in ("1e308,1e309", "-1,-1", "0,0", "NaN,1", "1,-1e300", "Infinity,0"):
+        page.goto(f"{fleet.read}/?table=offcputime&box=lengths,{times},{times}")
+        expect(page.get_by_role("tab").first).to_be_visible()
+        _bounded(page)
+    for key in ("from", "to", "base.from", "base.to"):
+        for text in ("now-99999999999999w", "now-999999999d", "constructor", "9999-99-99"):
+            page.goto(f"{fleet.read}/?table=offcputime&view=compare&{key}={text}")
+            expect(notices).to_contain_text(f"{key}={text} in the address is not a time")
+    page.evaluate(GO, "/?table=offcputime")
+    expect(page.locator(".figures")).to_contain_text("rows")
+
+
+SLOW = ["(a+)+$", "(a|a)*b", ".*.*.*.*.*=", "(?:a?){30}a{30}b", "([a-z_]+)*[0-9]{9}$", "(x+x+)+y"]
+REFUSED = {
+    "(?=a)": "not a regular expression",
+    "(a)\\1": "not a regular expression",
+    "((((a{99}){99}){99}){99}": "not a regular expression",
+    "(" * 900 + "a" + ")" * 90: "not a regular expression",
+    "a" * 1001: "too long: use at most 1000 characters",
+    "[ab]*a[ab]{900}c": "takes too long: use a simpler expression",
+}
+
+
+def test_no_search_holds_the_page(server: Serving, page: Page) -> None:
+    """Patterns that take a backtracking engine for ever find what they match; others are refused.
+
+    The frame's name has 20,000 letters: 2 ** 20,000 steps for the first pattern.
+    """
+    end, address = past(13)
+    rows = [
+        {"process": "p", "pid": 1, "stack": f"main;{name}", "elapsed": 1000}
+        for name in ("a" * 20_000 + "!", "a" * 20_000, "plain")
+    ]
+    minutely(server, end, "offcputime", rows, minutes=2)
+    page.goto(f"{server.read}/?table=offcputime&group=-{address}&search=(a%2B)%2B%24")
+    matched, box = page.locator(".matched"), page.get_by_label("Search frames")
+    expect(matched).to_have_text("33.3 % matched")
+    for pattern in SLOW[1:]:
+        box.fill(pattern)
+        expect(matched).to_have_text("0.00 % matched")
+        expect(box).to_have_attribute("aria-invalid", "false")
+    for pattern, why in REFUSED.items():
+        box.fill(pattern)
+        expect(matched).to_have_text(why)
+        expect(box).to_have_attribute("aria-invalid", "true")
+    box.fill("PLAIN")
+    expect(matched).to_have_text("33.3 % matched")
+
+
+def test_a_search_without_its_engine_says_so(
+    server: Serving, page: Page, complaints: Complaints
+) -> None:
+    """Plain text is found; a regular expression says why it is not, and is tried again."""
+    complaints.expected = "Failed to load resource"
+    end, address = past(15)
+    row = {"process": "p", "pid": 1, "stack": "main;work", "elapsed": 1000}
+    minutely(server, end, "offcputime", [row], minutes=2)
+    page.route(re.compile("/assets/build-|/assets/index-|/assets/re2"), lambda one: one.abort())
+    page.goto(f"{server.read}/?table=offcputime&group=-{address}&search=work")
+    matched, box = page.locator(".matched"), page.get_by_label("Search frames")
+    expect(matched).to_have_text("100.0 % matched")
+    box.fill("w.rk")
+    expect(matched).to_have_text("the server does not answer: search again")
 
 
 def test_a_megabyte_in_the_fragment(fleet: Serving, page: Page) -> None:
@@ -156,7 +231,7 @@ def _menu(page: Page, table: Locator, text: str) -> None:
 
 def test_a_long_frame_in_graph_crumbs_and_picture(server: Serving, odd: str, page: Page) -> None:
     """Zoomed into, told by the tooltip, and saved."""
-    page.goto(f"{server.read}/?table=offcputime&group=-&search=f%7B50000%7D{odd}")
+    page.goto(f"{server.read}/?table=offcputime&group=-&search=%5Ef%2B%24{odd}")
     expect(page.get_by_role("table", name="Frames").locator("tbody tr").first).to_be_visible()
     page.get_by_role("button", name="Next match").click()
     page.wait_for_timeout(100)

@@ -68,9 +68,9 @@ export class FilterChips {
 }
 
 export function filterWords(context: Context, filter: Filter): string {
-  const name = column(context, filter.column)?.prettyname ?? filter.column;
+  const name = column(context, filter.column)?.prettyname ?? short(plain(filter.column), 80);
   const value = short(plain(valueWords(context, filter)), 200);
-  return `${name} ${operatorWords(context, filter.op)} ${value}`;
+  return `${name} ${short(plain(operatorWords(context, filter.op)), 80)} ${value}`;
 }
 
 /** An operator that the server does not know is shown by its name. */
@@ -79,7 +79,8 @@ function operatorWords(context: Context, op: string): string {
 }
 
 /** A bare number has its column's unit; a value that names a unit stays unchanged. */
-function valueWords(context: Context, { column: name, op, value }: Filter): string {
+function valueWords(context: Context, { column: name, op, value: whole }: Filter): string {
+  const value = short(whole, 2000);
   const known = column(context, name);
   const role = known?.role;
   if (!known || (role !== "value" && role !== "histogram")) return value;

@@ -31,6 +31,16 @@ const SHIFTS: [string, string][] = [
 ];
 const OWN = "own";
 
+const MOVED = new Map([
+  ["-1d", 86_400e6],
+  ["-7d", 7 * 86_400e6],
+]);
+
+/** Whether the address of a baseline names a moment or a way to move the range. */
+export function namesBaseline(text: string): boolean {
+  return ["", "same"].includes(text) || MOVED.has(text) || moment(text) !== null;
+}
+
 /**
  * The baseline's moments, in microseconds. A box on the heatmap narrows the shown side; the baseline
  * keeps its own range, unless that is "the same".
@@ -39,12 +49,7 @@ export function baselineRange(context: Context): Range {
   const { baseline } = context.store.state;
   if (baseline.from === "same") return bounds(context, "box");
   const { from, to } = context.range;
-  const back: Record<string, number> = {
-    "": to - from,
-    "-1d": 86_400e6,
-    "-7d": 7 * 86_400e6,
-  };
-  const shift = back[baseline.from];
+  const shift = baseline.from === "" ? to - from : MOVED.get(baseline.from);
   if (shift !== undefined) return { from: from - shift, to: to - shift };
   return { from: moment(baseline.from) ?? from, to: moment(baseline.to) ?? to };
 }

@@ -1,8 +1,9 @@
 // What a search finds in a tree, and which of it was gone to last.
 
 import { exactPath, markOf, outermost, pathOf, sum, total, type Tree } from "./flame/tree";
+import { search } from "./expression";
 import { percent } from "./format";
-import { compile, matchNames, type SearchBox } from "./search";
+import type { SearchBox } from "./search";
 
 /** What a share is of: per side, the whole. */
 export interface Whole {
@@ -18,7 +19,9 @@ export class Matches {
   hits: Uint8Array | null = null;
   private tree: Tree | null = null;
   private text = "";
-  private wrong = false;
+  /** Why nothing is found, and whether something may be found later; see `search`. */
+  private wrong = "";
+  private pending = false;
   private nodes: number[] = [];
   private ranked = false;
   /** Which match was gone to last; kept while the search stays, in newer data by its path. */
@@ -26,15 +29,12 @@ export class Matches {
   private exact: { names: string[]; name: string; hits: Uint8Array | null } | null = null;
 
   find(tree: Tree, text: string): void {
-    if (tree === this.tree && text === this.text) return;
+    if (tree === this.tree && text === this.text && !this.pending) return;
     const at = text === this.text ? this.current : -1;
     const path = at < 0 ? null : pathOf(this.tree!, at);
-    const expression = compile(text);
-    const valid = expression instanceof RegExp;
-    const hits = valid ? matchNames(tree.names, expression) : null;
+    const { hits, wrong, pending } = search(tree.names, text);
     const nodes = hits ? outermost(tree, hits) : [];
-    const wrong = expression !== null && !valid;
-    Object.assign(this, { tree, text, hits, wrong, nodes, ranked: false, step: -1 });
+    Object.assign(this, { tree, text, hits, wrong, pending, nodes, ranked: false, step: -1 });
     if (path) this.step = this.rank().indexOf(exactPath(tree, path));
   }
 
@@ -68,11 +68,12 @@ export class Matches {
     return this.current;
   }
 
-  tell(search: SearchBox, whole: Whole): void {
-    if (this.wrong) search.say("not a regular expression", true);
-    else if (!this.hits) search.say("");
-    else if (this.step >= 0) search.say(`${this.step + 1} of ${this.nodes.length}`);
-    else search.say(this.share(whole));
+  tell(box: SearchBox, whole: Whole): void {
+    if (this.wrong) box.say(this.wrong, true);
+    else if (this.pending) void box.wait();
+    else if (!this.hits) box.say("");
+    else if (this.step >= 0) box.say(`${this.step + 1} of ${this.nodes.length}`);
+    else box.say(this.share(whole));
   }
 
   private share({ all, compares, focused }: Whole): string {

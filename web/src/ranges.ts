@@ -15,8 +15,20 @@ export const PRESETS: [string, string][] = [
   ["now-30d", "last 30 days"],
 ];
 
-/** Microseconds since the epoch, or null where the text names no moment; `zone` where it says none. */
+/** The years 1 to 9999, in microseconds: what an ISO time can say. */
+const [EARLIEST, LATEST] = [-62_135_596_800e6, 253_402_300_800e6];
+
+export function inCalendar(us: number): boolean {
+  return us >= EARLIEST && us < LATEST;
+}
+
+/** Microseconds since the epoch, or null if the text names no moment; `zone` if it says none. */
 export function moment(text: string, zone: Zone = "utc"): number | null {
+  const time = momentOf(text, zone);
+  return time !== null && inCalendar(time) ? time : null;
+}
+
+function momentOf(text: string, zone: Zone): number | null {
   const relative = /^now(?:-(\d+)([smhdw]))?$/.exec(text.trim());
   if (relative) {
     const back = relative[1] ? Number(relative[1]) * UNITS[relative[2]!]! : 0;
@@ -38,7 +50,7 @@ function micros(iso: string): number {
 
 export function iso(us: number): string {
   const whole = Math.round(us);
-  const rest = whole % 1e6;
+  const rest = ((whole % 1e6) + 1e6) % 1e6;
   const seconds = new Date((whole - rest) / 1000).toISOString().slice(0, 19);
   return rest ? `${seconds}.${String(rest).padStart(6, "0")}Z` : `${seconds}Z`;
 }

@@ -1,28 +1,8 @@
 // The search box: a regular expression over frame names.
 
-import { label } from "./flame/paint";
 import type { Context } from "./context";
 import { button, debounce, h } from "./dom";
-
-/** Null where there is nothing to search for; an error's text where the expression is wrong. */
-export function compile(text: string): RegExp | string | null {
-  if (!text) return null;
-  try {
-    const expression = new RegExp(text, "i");
-    expression.test(""); // A browser finds out only now that one is too large.
-    return expression;
-  } catch (error) {
-    return error instanceof Error ? error.message : "not a regular expression";
-  }
-}
-
-/** Per name, 1 where the expression matches, with or without the suffix that marks its kind. */
-export function matchNames(names: string[], expression: RegExp): Uint8Array {
-  return Uint8Array.from(names, (name) => {
-    const bare = label(name);
-    return expression.test(bare) || (bare !== name && expression.test(name)) ? 1 : 0;
-  });
-}
+import { loadEngine } from "./expression";
 
 /** A search that takes longer waits for a pause in the typing. */
 const QUICK = 30;
@@ -45,6 +25,7 @@ export class SearchBox {
       spellcheck: "false",
       autocomplete: "off",
       oninput: () => search(),
+      onfocus: () => void loadEngine(),
       onkeydown: (event: KeyboardEvent) => this.key(event),
     });
     this.element = h(
@@ -68,6 +49,13 @@ export class SearchBox {
   say(text: string, wrong = false): void {
     this.result.textContent = text;
     this.input.setAttribute("aria-invalid", String(wrong));
+  }
+
+  /** Searches once the engine for regular expressions is there. */
+  async wait(): Promise<void> {
+    this.say("…");
+    if (await loadEngine()) this.context.store.set({}, "replace");
+    else this.say("the server does not answer: search again", true);
   }
 
   private apply(): void {

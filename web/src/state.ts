@@ -2,6 +2,7 @@
 
 import { afterFrame } from "./dom";
 import type { DiffColors } from "./flame/colors";
+import { inCalendar } from "./ranges";
 import { parseFilter, filterText, type Filter } from "./filters";
 
 export const VIEWS = ["flame", "sandwich", "compare", "hosts", "rows", "charts"] as const;
@@ -168,8 +169,9 @@ function boxOf(text: string | null): Box | null {
   const parts = (text ?? "").split(",");
   const column = parts.length === 5 ? parts.shift()! : "";
   const numbers = parts.map(Number);
-  if (numbers.length !== 4 || numbers.some(Number.isNaN)) return null;
+  if (numbers.length !== 4 || !numbers.every(Number.isFinite)) return null;
   const [from, to, low, high] = numbers as [number, number, number, number];
+  if (!inCalendar(from) || !inCalendar(to)) return null;
   return { column, from, to, low, high };
 }
 
@@ -194,8 +196,8 @@ export function fromAddress(search: string): State {
   for (const key of PATHS) state[key] = pathFrom(query.get(key)).slice(0, MOST_FRAMES);
   state["box"] = boxOf(query.get("box"));
   state["baseline"] = {
-    from: query.get("base.from") ?? "",
-    to: query.get("base.to") ?? "",
+    from: query.get("base.from")?.slice(0, MOST_TEXT) ?? "",
+    to: query.get("base.to")?.slice(0, MOST_TEXT) ?? "",
     filters: query.has("base.filter") ? filtersOf(query, "base.filter") : null,
   };
   return state as unknown as State;
