@@ -39,7 +39,7 @@ class LiveCatalog:
         self._seen: Signature | None = signature(folders)
         self._looking = asyncio.Lock()
         self._looked = 0.0
-        self._left: frozenset[str] = frozenset()
+        self.leftovers: tuple[str, ...] = ()
         self.problems: tuple[Problem, ...] = ()
         self.decoder = Decoder.of(store.catalog)
 
@@ -61,6 +61,8 @@ class LiveCatalog:
             with contextlib.suppress(KscopeError):
                 async with self._looking:
                     await self._look()
+                    if self.leftovers:
+                        await self._find_leftovers()
 
     async def has_newer(self, than: Decoder) -> bool:
         """Look at the files for one whose rows `than` did not know; tells whether there is one.
@@ -113,10 +115,15 @@ class LiveCatalog:
         await self._store.adopt(catalog)
         self.decoder = decoder
         log.info("categories: %s", ", ".join(category.table for category in catalog) or "none")
-        left = frozenset(await self._store.leftovers())
-        for name in sorted(left - self._left):
-            log.warning("%s", leftover(name))
-        self._left = left
+        await self._find_leftovers()
+
+    async def _find_leftovers(self) -> None:
+        """Log each table whose rows no category declares, once."""
+        found = await self._store.leftovers()
+        for name in found:
+            if name not in self.leftovers:
+                log.warning("%s", leftover(name))
+        self.leftovers = tuple(found)
 
     def _problem(self, message: str) -> Problem:
         return Problem(", ".join(map(str, self._folders)), 0, "", message)

@@ -96,6 +96,7 @@ _CATEGORIES = _object(
         "operators": _list(_refer("Operator")),
         "categories": _list(_refer("Category")),
         "problems": _list(_object({"file": _TEXT} | _PROBLEM_IN_FILE)),
+        "leftovers": _list(_object({"table": _TEXT, "message": _TEXT})),
     }
 )
 _SEED_COLUMNS = _list(_object(dict.fromkeys(("name", "type", "prettyname"), _TEXT)))

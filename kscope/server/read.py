@@ -18,6 +18,7 @@ from kscope.query.scope import category_of
 from kscope.server.openapi import document
 from kscope.server.problems import HttpProblem, problem
 from kscope.store.allowance import allowance
+from kscope.store.drop import leftover
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,8 +38,10 @@ _ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 
 async def _categories(request: Request) -> Response:
     live = getattr(request.app.state, "live", None)
-    problems = live.problems if live else ()
-    return json_response(categories(request.app.state.reader.catalog, problems))
+    answer = categories(request.app.state.reader.catalog, live.problems if live else ())
+    left = live.leftovers if live else ()
+    leftovers = [{"table": table, "message": leftover(table)} for table in left]
+    return json_response(answer | {"leftovers": leftovers})
 
 
 async def _server(request: Request) -> Response:

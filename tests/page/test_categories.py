@@ -67,6 +67,11 @@ def test_a_dropped_in_category_has_its_charts(built_page: None, page: Page, tmp_
         assert _told(page, ".timeline", 40, minutes_ago=15) == ["10 drops  arabica"]
         page.get_by_role("tab", name="Rows").click()
         expect(page.get_by_role("table", name="Rows")).to_contain_text("pour ← boil")
+        # Renamed: what stays behind is said, with the command that drops it.
+        (folder / "brewing.yaml").write_text(BREWING.replace("table: brewing", "table: coffee"))
+        _wait_for(server, "coffee")
+        page.evaluate("dispatchEvent(new Event('focus'))")
+        expect(page.locator(".notices")).to_contain_text("kscope migrate --drop brewing")
 
 
 def _wait_for(server: Serving, table: str) -> None:

@@ -49,6 +49,9 @@ def test_a_renamed_table_is_reported_and_dropped(
     with serving(tmp_path, *options) as server:
         server.post({"hostname": "h", "mutexes": [ROW]})
         assert "kscope migrate --drop locks" in server.log
+        (left,) = server.get("/api/v1/categories").json()["leftovers"]
+        assert left["table"] == "locks"
+        assert "kscope migrate --drop locks" in left["message"]
         if isinstance(database, SQLiteFile):
             used = run("migrate", "--drop", "locks", *options, code=1)
             assert "in use by a server" in used
@@ -66,6 +69,7 @@ def test_a_renamed_table_is_reported_and_dropped(
     assert scalar(database, left) == 0
     with serving(tmp_path, *options) as server:
         assert "--drop" not in server.log
+        assert server.get("/api/v1/categories").json()["leftovers"] == []
     # The name is free again, for other columns.
     (folder / "more.yaml").write_text("table: locks\ncolumns:\n  - {name: n, type: count}\n")
     with serving(tmp_path, *options) as server:

@@ -5,12 +5,13 @@ import { filterKey, type Filter, type Operator } from "./filters";
 import { iso, moment } from "./ranges";
 import type { Gutter } from "./plot";
 import type { State, Store } from "./state";
-import type { Category, CategoryProblem, Chart, Column } from "./types";
+import type { Category, CategoryProblem, Chart, Column, Leftover } from "./types";
 
 export interface Context {
   store: Store;
   categories: Category[];
   problems: CategoryProblem[];
+  leftovers: Leftover[];
   operators: Operator[];
   gutter: Gutter;
   /** Resolved once per refresh, so that all charts show the same moments. */

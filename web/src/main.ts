@@ -4,6 +4,7 @@ import { ApiError, get } from "./api";
 import { ChartsView, furtherCharts } from "./chartsview";
 import { ChartSwitch } from "./chartswitch";
 import { CompareView } from "./compare";
+import { namesBaseline } from "./comparehead";
 import { category, columnsWith, resolve, stackColumn, type Context } from "./context";
 import { h, replace } from "./dom";
 import { explainEmpty } from "./empty";
@@ -31,7 +32,7 @@ import { Tabs } from "./tabs";
 import { short } from "./text";
 import { applyTheme, onTheme } from "./theme";
 import { Timeline } from "./timeline";
-import type { Category, CategoryProblem, Notice } from "./types";
+import type { Category, CategoryProblem, Leftover, Notice } from "./types";
 
 const LIVE = 10_000;
 const TABS: [View, string][] = [
@@ -48,6 +49,7 @@ interface Catalog {
   operators: Operator[];
   categories: Category[];
   problems: CategoryProblem[];
+  leftovers: Leftover[];
 }
 
 class Page {
@@ -89,7 +91,7 @@ class Page {
     };
     this.heatmap.answered = (steps) => this.timeline.measureBy(steps);
     this.quality = new Quality(context, this.notices);
-    this.notices.say("categories", problemNotices(context.problems));
+    this.notices.say("categories", problemNotices(context.problems, context.leftovers));
     this.notices.say("address", told);
     document.body.replaceChildren(
       this.header.element,
@@ -172,15 +174,17 @@ class Page {
   async recheck(): Promise<void> {
     const catalog = await get<Catalog>("/api/v1/categories", []).catch(() => null);
     const { context } = this;
-    const known = JSON.stringify([context.categories, context.problems]);
-    if (!catalog || JSON.stringify([catalog.categories, catalog.problems]) === known) return;
+    const facts = (of: Omit<Catalog, "operators">) =>
+      JSON.stringify([of.categories, of.problems, of.leftovers]);
+    if (!catalog || facts(catalog) === facts(context)) return;
     // What is shown stays, even if its file has gone.
     const shown = category(context);
     const kept = shown && !catalog.categories.some((one) => one.table === shown.table);
     context.categories = kept ? [...catalog.categories, shown] : catalog.categories;
     context.problems = catalog.problems;
+    context.leftovers = catalog.leftovers;
     context.operators = catalog.operators;
-    this.notices.say("categories", problemNotices(context.problems));
+    this.notices.say("categories", problemNotices(context.problems, context.leftovers));
     this.instruments = "";
     this.update();
   }
@@ -272,6 +276,7 @@ async function start(): Promise<void> {
     store,
     categories: catalog.categories,
     problems: catalog.problems,
+    leftovers: catalog.leftovers,
     operators: catalog.operators,
     range: resolve(store.state),
     sizes: null,
@@ -303,6 +308,15 @@ function mendAddress(store: Store, categories: Category[]): Notice[] {
       `${key}=${short(text, 80)} in the address is not a time: ${INITIAL[key]} is used instead.`,
     );
     store.set({ [key]: INITIAL[key] }, "replace");
+  }
+  const { baseline } = store.state;
+  for (const [key, text] of [
+    ["from", baseline.from],
+    ["to", baseline.to],
+  ] as const) {
+    if (namesBaseline(text)) continue;
+    told.push(`base.${key}=${short(text, 80)} in the address is not a time: it is left out.`);
+    store.set({ baseline: { ...store.state.baseline, [key]: "" } }, "replace");
   }
   return told.map((text) => ({ level: "warning", text }));
 }

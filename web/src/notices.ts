@@ -5,7 +5,7 @@ import { percent } from "./format";
 import { frame } from "./flame/frames";
 import { outermost, sum, total, type Tree } from "./flame/tree";
 import type { View } from "./state";
-import type { CategoryProblem, Notice } from "./types";
+import type { CategoryProblem, Leftover, Notice } from "./types";
 
 /** What some sources say belongs to the views that show their answer. */
 const VIEWS: Record<string, View[]> = {
@@ -81,11 +81,10 @@ function line({ level, text }: Notice): HTMLElement {
   );
 }
 
-export function problemNotices(problems: CategoryProblem[]): Notice[] {
-  return problems.map((one) => ({
-    level: "warning",
-    text: `${one.file}:${one.line}: ${one.path}: ${one.message}`,
-  }));
+export function problemNotices(problems: CategoryProblem[], leftovers: Leftover[]): Notice[] {
+  const wrong = problems.map((one) => `${one.file}:${one.line}: ${one.path}: ${one.message}`);
+  const left = leftovers.map(({ message }) => message);
+  return [...wrong, ...left].map((text) => ({ level: "warning", text }));
 }
 
 /** Frames without a name, seen in the graph itself. Few are normal; many make it unreadable. */

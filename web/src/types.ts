@@ -38,6 +38,12 @@ export interface CategoryProblem {
   message: string;
 }
 
+/** A table with rows that no category declares any more. */
+export interface Leftover {
+  table: string;
+  message: string;
+}
+
 export interface Notice {
   level: "info" | "warning";
   text: string;
