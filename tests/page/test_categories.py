@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -72,6 +73,42 @@ def test_a_dropped_in_category_has_its_charts(built_page: None, page: Page, tmp_
         _wait_for(server, "coffee")
         page.evaluate("dispatchEvent(new Event('focus'))")
         expect(page.locator(".notices")).to_contain_text("kscope migrate --drop brewing")
+
+
+TICKETS = """\
+table: tickets
+columns:
+  - {name: n, type: count}
+  - {name: path, type: stack}
+  - {name: expires, type: timestamp, default: null}
+"""
+
+
+@pytest.mark.browser
+def test_null_has_a_series_and_a_group(built_page: None, page: Page, tmp_path: Path) -> None:
+    """Its sum is its own, and a click on it, or its menu, leaves the rows without a value."""
+    del built_page
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/tickets.yaml").write_text(TICKETS)
+    with serving(tmp_path, "--categories", tmp_path / "mine") as server:
+        rows = [{"n": n, "path": "main;work"} for n in (1, 2, 4)]
+        rows[0]["expires"] = "2026-01-05T10:00:00Z"
+        server.post({"hostname": "h", "tickets": rows})
+        address = f"{server.read}/?table=tickets&by=expires&group=expires&from=now-5m"
+        page.goto(address)
+        legend = page.locator(".timeline .legend > *")
+        expect(legend).to_have_count(2)
+        legend.filter(has_text="(empty) 6").click()
+        expect(page.locator(".figures")).to_contain_text("2 rows")
+        assert "filter=expires__null=true" in page.url
+        page.goto(address)
+        graph = page.get_by_role("application", name="Flame graph")
+        expect(page.get_by_role("table", name="Frames").locator("tbody tr")).to_have_count(2)
+        for key in ("ArrowDown", "ArrowDown", "m"):
+            graph.press(key)
+        page.get_by_role("menuitem", name="Only (empty)").click()
+        expect(page.locator(".figures")).to_contain_text("2 rows")
+        expect(page).to_have_url(re.compile("filter=expires__null=true"))
 
 
 def _wait_for(server: Serving, table: str) -> None:

@@ -1,11 +1,11 @@
 // The flame graph with what belongs to it: breadcrumb, switches, the table beside it.
 
 import type { Query } from "./api";
-import { category, column, stackColumn, valueColumn, type Context } from "./context";
+import { category, column as columnNamed, stackColumn, valueColumn, type Context } from "./context";
 import { copyText } from "./copy";
 import { Cover } from "./cover";
 import { afterFrame, button, h, perFrame, replace } from "./dom";
-import { HAS, LACKS, withFilter } from "./filters";
+import { HAS, LACKS, oneOf, withFilter } from "./filters";
 import {
   colorByChange,
   colorByKind,
@@ -356,7 +356,7 @@ export class FlameView {
 
   private picture(): Picture {
     const one = category(this.context);
-    const value = column(this.context, valueColumn(this.context))?.prettyname ?? "Rows";
+    const value = columnNamed(this.context, valueColumn(this.context))?.prettyname ?? "Rows";
     return {
       tree: this.tree,
       coloring: this.coloring,
@@ -391,7 +391,13 @@ export class FlameView {
     const level = this.context.store.state.leafFirst ? 0 : this.tree.level[node]! - 1;
     const column = by.length === 1 || level >= 0 ? by[level] : undefined;
     if (!column || (this.context.store.state.leafFirst && by.length > 1)) return [];
-    return [{ text: `Only ${short(label(name), 80)}`, run: () => this.filter(column, "eq", name) }];
+    const { store } = this.context;
+    const operators = columnNamed(this.context, column)?.operators ?? [];
+    const only = oneOf(column, name, operators);
+    const text = `Only ${short(label(name), 80) || "(empty)"}`;
+    return [
+      { text, run: () => store.set({ filters: withFilter(store.state.filters, only), zoom: [] }) },
+    ];
   }
 
   private nameItems(name: string): MenuItem[] {
