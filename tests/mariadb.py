@@ -105,6 +105,8 @@ class MariaDB:
 def install(folder: Path, *settings: str) -> MariaDB:
     installer = needs.program("mariadb-install-db", "mariadb-server")
     (folder / "data").mkdir(parents=True)
+    # The server that the installer starts removes what others have in a tmpdir that they share.
+    (folder / "tmp").mkdir()
     subprocess.run(
         [
             *(installer, "--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db"),
@@ -112,6 +114,7 @@ def install(folder: Path, *settings: str) -> MariaDB:
         ],
         check=True,
         capture_output=True,
+        env=os.environ | {"TMPDIR": str(folder / "tmp")},
     )
     server = MariaDB(folder, free_port(), settings=settings)
     server.start()
