@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import kscope.cli
+from tests.serving import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,12 +22,13 @@ class Ran:
     stderr: str
 
 
-def command(*arguments: str | Path) -> Ran:
-    """Run the command line; its logs go to pytest's handlers."""
+def command(*arguments: str | Path, stdin: bytes = b"", folder: Path = ROOT) -> Ran:
+    """Run the command line in a folder; its logs go to pytest's handlers."""
     out = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
     err = io.StringIO()
     code = 0
-    with redirect_stdout(out), redirect_stderr(err):
+    given = io.TextIOWrapper(io.BytesIO(stdin))
+    with chdir(folder), mock.patch("sys.stdin", given), redirect_stdout(out), redirect_stderr(err):
         try:
             kscope.cli.main([*map(str, arguments)])
         except SystemExit as ended:

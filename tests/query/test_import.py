@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.serving import ROOT, Serving, kscope, serving
+from tests.commands import command
+from tests.serving import ROOT, Serving, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,13 +49,10 @@ def run(
     stdin: bytes = b"",
     folder: Path = ROOT,
 ) -> str:
-    command = kscope("import", *arguments, "--server", server.ingest)
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, check=False, timeout=60, input=stdin
-    )
-    assert done.returncode == code, done.stderr.decode()
-    assert b"Traceback" not in done.stderr
-    return (done.stderr if code else done.stdout).decode()
+    given = ("import", *arguments, "--server", server.ingest)
+    done = command(*given, stdin=stdin, folder=folder)
+    assert done.returncode == code, done.stderr
+    return done.stderr if code else done.stdout
 
 
 def folded(server: Serving, table: str, host: str, value: str = "") -> list[str]:
@@ -152,11 +149,8 @@ def test_it_goes_by_the_configuration(server: Serving, tmp_path: Path) -> None:
     for way, folder in (((), tmp_path), (("--config", config), ROOT)):
         said = run(server, *options, *way, code=1, stdin=b'{"n": 1}\n', folder=folder)
         assert said.startswith("-:1-1: HTTP 422"), said
-    command = kscope("import", *options)
-    done = subprocess.run(
-        command, cwd=tmp_path, input=b'{"n": 1}', capture_output=True, check=False
-    )
-    assert b"http://127.0.0.1:9" in done.stderr
+    done = command("import", *options, stdin=b'{"n": 1}', folder=tmp_path)
+    assert "http://127.0.0.1:9" in done.stderr
 
 
 def test_a_recording_ends_when_its_file_was_written(server: Serving) -> None:
@@ -182,11 +176,10 @@ def test_rows_that_will_not_stay_are_warned_of(server: Serving, tmp_path: Path) 
     """A recording older than the category keeps its rows."""
     file = tmp_path / "old.folded"
     file.write_text("a;b 1\n")
-    command = kscope(
-        "import", "offcputime", file, "--time", "2020-01-01", "--server", server.ingest
-    )
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=60)
-    assert b"rows go back to 2020-01-01T00:00:00Z; offcputime keeps rows for 14 days" in done.stderr
+    given = ("import", "offcputime", file, "--time", "2020-01-01", "--server", server.ingest)
+    done = command(*given)
+    assert done.returncode == 0
+    assert "rows go back to 2020-01-01T00:00:00Z; offcputime keeps rows for 14 days" in done.stderr
 
 
 def test_perf_without_stacks_keeps_the_symbol(server: Serving) -> None:
