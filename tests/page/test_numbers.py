@@ -201,7 +201,6 @@ def _sum(rows: Iterable[dict[str, Any]], name: str) -> float:
 def _open(page: Page, world: World, table: str, query: str = "") -> None:
     address = "".join(f"&{key}={value}" for key, value in world.range.items())
     page.goto(f"{world.server.read}/?table={table}{address}{query}")
-    page.wait_for_load_state("networkidle")
 
 
 @pytest.mark.parametrize("table", [*BUILT_IN, *MADE_UP])
@@ -338,6 +337,7 @@ def test_every_chart_is_of_the_rows(world: World, page: Page, table: str) -> Non
         lambda one: answers.append((one.url, one)) if pattern.search(one.url) else None,
     )
     _open(page, world, table, "&view=charts")
+    page.wait_for_load_state("networkidle")
     figures = page.locator("figure")
     captions = figures.locator("figcaption").all_inner_texts()
     by_title = {config["title"]: config for config in configs}
