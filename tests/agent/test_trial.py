@@ -128,7 +128,9 @@ def test_a_ring_buffer_has_a_bound(pages: int, message: str, tmp_path: Path) -> 
 def test_queues_and_ring_buffers_within_the_bound_work(tmp_path: Path) -> None:
     """The bounded forms of bcc's macros are as usable as its own."""
     program = GOOD.replace(
-        "    agg.update", "    own.push(&key, 0); stack.push(&key, 0); agg.update"
+        "    agg.update",
+        "    struct key got = {}; own.push(&key, 0); own.pop(&got);"
+        " stack.push(&key, 0); stack.peek(&got); agg.update",
     )
     declared = "BPF_QUEUE(own, struct key, 64);\nBPF_STACK(stack, struct key, 64, 0);\n"
     program = program.replace("BPF_HASH(agg", f"{declared}BPF_HASH(agg")

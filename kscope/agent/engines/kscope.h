@@ -30,43 +30,35 @@
                    "the map " #name " is larger than a quarter of the memory: give it fewer entries")
 #endif
 
-/* Copies of bcc's own, with the same bound. */
+/* bcc knows a map by its section, and takes key, leaf, max_entries, flags and what a program calls from
+ * the members of its struct. So these two can be declared anew, with a check of their size.
+ */
+#define KS_MAP(kind, name, entries, flag, members) \
+    struct name##_table_t { members u32 max_entries; int flags; }; \
+    __attribute__((section("maps/" kind))) \
+    struct name##_table_t name = { .max_entries = (entries), .flags = (flag) }
 #ifdef BPF_QUEUESTACK
 #undef BPF_QUEUESTACK
-#define BPF_QUEUESTACK(type, name, leaf_type, n, flag) \
-    struct name##_table_t { \
-        leaf_type leaf; \
-        int *(*peek)(leaf_type *); \
-        int *(*pop)(leaf_type *); \
-        int *(*push)(leaf_type *, u64); \
-        u32 max_entries; \
-        int flags; \
-    }; \
-    __attribute__((section("maps/" type))) \
-    struct name##_table_t name = { .flags = (flag), .max_entries = (n) }; \
-    BPF_ANNOTATE_KV_PAIR_QUEUESTACK(name, leaf_type); \
-    _Static_assert((u64)(n) * sizeof(leaf_type) <= KS_MAP_BYTES, \
-                   "the map " #name " is larger than a quarter of the memory: give it fewer entries")
+#define BPF_QUEUESTACK(kind, name, type, n, flag) \
+    _Static_assert((u64)(n) * sizeof(type) <= KS_MAP_BYTES, \
+                   "the map " #name " is larger than a quarter of the memory: give it fewer entries"); \
+    KS_MAP(kind, name, n, flag, \
+           type leaf; \
+           int *(*push)(type *, u64); int *(*pop)(type *); int *(*peek)(type *);); \
+    BPF_ANNOTATE_KV_PAIR_QUEUESTACK(name, type)
 #endif
 #ifdef BPF_RINGBUF_OUTPUT
 #undef BPF_RINGBUF_OUTPUT
 #define BPF_RINGBUF_OUTPUT(name, pages) \
-    struct name##_table_t { \
-        int key; \
-        u32 leaf; \
-        int (*ringbuf_output)(void *, u64, u64); \
-        void *(*ringbuf_reserve)(u64); \
-        void (*ringbuf_discard)(void *, u64); \
-        void (*ringbuf_submit)(void *, u64); \
-        u32 max_entries; \
-    }; \
-    __attribute__((section("maps/ringbuf"))) \
-    struct name##_table_t name = { .max_entries = ((pages) * PAGE_SIZE) }; \
     _Static_assert((u64)(pages) * PAGE_SIZE <= KS_RING_BYTES, \
                    "the ring buffer " #name " is larger than 64 MiB or than a quarter of the memory: " \
                    "give it fewer pages"); \
     _Static_assert((pages) > 0 && !((pages) & ((pages) - 1)), \
-                   "the pages of the ring buffer " #name " must be a power of two, such as 64")
+                   "the pages of the ring buffer " #name " must be a power of two, such as 64"); \
+    KS_MAP("ringbuf", name, (pages) * PAGE_SIZE, 0, \
+           int key; u32 leaf; \
+           int (*ringbuf_output)(void *, u64, u64); void *(*ringbuf_reserve)(u64); \
+           void (*ringbuf_submit)(void *, u64); void (*ringbuf_discard)(void *, u64);)
 #endif
 
 /* Slots of ks_lost: what the program could not record. The agent reads them at each drain. */
