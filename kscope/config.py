@@ -19,7 +19,7 @@ from kscope.declare.options import exclusive_problem, option_value
 from kscope.declare.shape import suggestion
 from kscope.declare.sizes import read_bytes
 from kscope.declare.yamlfile import MAX_BYTES, MAX_PROBLEMS, QUOTE, Document, bounded, parse, shown
-from kscope.errors import DeclarationError, Problem, ValueFaultError
+from kscope.errors import DeclarationError, Problem, UsageError, ValueFaultError
 from kscope.files import UnreadableError, read_secret, read_text
 
 if TYPE_CHECKING:
@@ -139,7 +139,11 @@ def chosen_settings(config: Path | None) -> Settings:
 
 
 def load_settings(path: Path) -> Settings:
-    """Raise DeclarationError with all problems of the file."""
+    """Raise DeclarationError with all problems of the file, UsageError for an address."""
+    try:
+        checked_path(str(path))
+    except ValueFaultError as error:
+        raise UsageError(f"the configuration: {error.fault}") from None
     try:
         text = read_text(path, MAX_BYTES)
     except UnreadableError as error:

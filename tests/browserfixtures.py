@@ -39,8 +39,10 @@ def browser() -> Iterator[Browser]:
     A later test in the same process could start no loop of its own.
     """
     path = needs.chromium()
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - where it is not installed
+    from playwright.sync_api import expect, sync_playwright  # noqa: PLC0415 - it may be missing
 
+    # A machine with other work takes twice as long.
+    expect.set_options(timeout=15_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=_QUIET)
         yield browser

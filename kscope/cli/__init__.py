@@ -12,7 +12,7 @@ import click
 from kscope import __version__
 from kscope.cli.groups import SuggestingGroup
 from kscope.cli.output import guard_output
-from kscope.errors import KscopeError, without_secrets
+from kscope.errors import DeclarationError, KscopeError, without_secrets
 
 _INTERRUPTED = 130
 # Commands load when they are called: an agent must not pay for the server's imports.
@@ -58,6 +58,10 @@ def main(arguments: list[str] | None = None) -> Any:
             code = cli.main(args=arguments, prog_name="kscope", standalone_mode=False)
         finally:
             sys.stdout.flush()
+    except DeclarationError as error:
+        # Category files hold no secrets, and no message shows a value of the configuration.
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_code)
     except KscopeError as error:
         click.echo(without_secrets(str(error)), err=True)
         sys.exit(error.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,9 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _GROUPED = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|[1-9][0-9_]*)")
 _OCTAL = re.compile(r"[-+]?(0[0-7_]+|0o[0-7]+)")
 _BASE_60 = re.compile(r"[-+]?([1-9][0-9_]*(:[0-5]?[0-9])+|[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*)")
-_FLOAT = re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?")
-_EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]{1,4}")
+_FLOAT = re.compile(r"([-+]?[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+][0-9]+)?")
+# YAML 1.1 has a dot and a sign in every exponent, and digits between a sign and a dot.
+_LIKE_A_FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = re.compile(r"\.(nan|NaN|NAN)")
 _DATE = re.compile(
@@ -121,12 +123,14 @@ def _real(text: str) -> Scalar | None:
         return _shown(float(text.replace(".", "").lower()), _FINITE)
     if _NAN.fullmatch(text):
         return _shown(float("nan"), _FINITE)
-    if _EXPONENT.fullmatch(text):
+    if _LIKE_A_FLOAT.fullmatch(text):
         cure = f"YAML reads {text} as text: write {_plain(text)} for the number"
-        return Scalar(text, cure, discreet="YAML reads it as text: write it without the e")
+        return Scalar(text, cure, discreet="YAML reads it as text: write it as 1500 or 0.5")
     return None
 
 
 def _plain(text: str) -> str:
     value = float(text)
+    if math.isinf(value):
+        return "a finite number"
     return str(int(value)) if value.is_integer() and abs(value) < 1e18 else str(value)

@@ -97,6 +97,10 @@ def bounded(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(found))
 
 
+# libyaml takes a tenth of the time. What it does not take, PyYAML refuses in better words.
+_LOADERS = (yaml.CSafeLoader, yaml.SafeLoader) if yaml.__with_libyaml__ else (yaml.SafeLoader,)
+
+
 def parse(text: str, file: str, keys: Callable[[Path], Path] | None = None) -> Document:
     """Read one document; all its faults are in its `problems`.
 
@@ -106,9 +110,19 @@ def parse(text: str, file: str, keys: Callable[[Path], Path] | None = None) -> D
     if len(text) > MAX_BYTES or len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         message = f"is larger than {MAX_BYTES // 1024} KiB; split it"
         return Document(file, None, {}, (Problem(file, 0, "", message),))
+    for loader in _LOADERS:
+        document = _parsed(text, file, keys, loader)
+        if not document.problems:
+            break
+    return document
+
+
+def _parsed(
+    text: str, file: str, keys: Callable[[Path], Path] | None, loader: type[Any]
+) -> Document:
     builder = _Builder(file, keys)
     try:
-        value = builder.document(yaml.parse(text, Loader=yaml.SafeLoader))
+        value = builder.document(yaml.parse(text, Loader=loader))
     except _StopError:
         return builder.stopped()
     except yaml.MarkedYAMLError as error:

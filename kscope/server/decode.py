@@ -228,11 +228,14 @@ class _Reading:
         cursor.take(b"[")
         more = not cursor.has(b"]")
         while more:
-            yield Lane.GOOD
+            lane = Lane.GOOD if self._wrong_guesses < _WRONG_GUESSES else Lane.DOUBT
+            yield lane
             cursor.peek()
-            end = self._guessed(elements)
+            end = self._guessed(elements) if lane is Lane.GOOD else None
             if end is None:
-                end = yield from self._exactly(elements)
+                if lane is Lane.GOOD:
+                    yield Lane.DOUBT
+                end = self._exactly(elements)
             cursor.at = end
             more = cursor.another(b"]")
             self._stop_in_time()
@@ -240,8 +243,6 @@ class _Reading:
     def _guessed(self, elements: Elements) -> int | None:
         """Return the place behind the elements that were taken by a guess, if any were."""
         at = self._cursor.at
-        if self._wrong_guesses >= _WRONG_GUESSES:
-            return None
         end = guessed_end(self.text, at, elements.closing)
         if end is None:
             return None
@@ -252,9 +253,8 @@ class _Reading:
             self._wrong_guesses += 1
             return None
 
-    def _exactly(self, elements: Elements) -> Steps[int]:
+    def _exactly(self, elements: Elements) -> int:
         """Find the end token by token. Judge what does not fit by its schema."""
-        yield Lane.DOUBT
         at = self._cursor.at
         try:
             end = exact_end(self.text, at, elements.closing)

@@ -36,6 +36,11 @@ def by_pyyaml(word: str) -> Any:
 @example("1e3")
 @example("0o17")
 @example(".5")
+@example("-.5")
+@example("5.5e3")
+@example("-.5e3")
+@example("5.e+3")
+@example("1e9999")
 def test_a_word_has_pyyamls_value_or_is_refused(word: str) -> None:
     """Nothing is read as a third thing; what raises there is refused here or stays text."""
     read, expected = scalars.read(word), by_pyyaml(word)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import subprocess
-from datetime import UTC, datetime
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,21 +24,47 @@ def server(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield started
 
 
-@pytest.fixture(scope="session")
-def fleet_rows() -> list[Row]:
-    return world.fleet(datetime.now(UTC))
+class Fleets:
+    """A server with three hosts' rows of most of an hour, until now.
+
+    It is made again before its rows leave the page's last hour.
+    """
+
+    def __init__(self, folders: pytest.TempPathFactory, stack: ExitStack) -> None:
+        self._folders = folders
+        self._stack = stack
+        self._end: datetime | None = None
+        self.rows: list[Row] = []
+        self.server: Serving | None = None
+
+    def current(self) -> Serving:
+        now = datetime.now(UTC)
+        if self.server is None or self._end is None or now - self._end > timedelta(minutes=10):
+            self._stack.close()
+            self._end, self.rows = now, world.fleet(now)
+            self.server = self._stack.enter_context(serving(self._folders.mktemp("fleet")))
+            world.send(self.server, "offcputime", self.rows)
+            world.send(self.server, "agent", world.reports(self.rows))
+        return self.server
 
 
 @pytest.fixture(scope="session")
-def fleet(
-    built_page: None, tmp_path_factory: pytest.TempPathFactory, fleet_rows: list[Row]
-) -> Iterator[Serving]:
-    """Three hosts for most of an hour, whose rows are `fleet_rows`."""
+def fleets(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleets]:
     del built_page
-    with serving(tmp_path_factory.mktemp("fleet")) as started:
-        world.send(started, "offcputime", fleet_rows)
-        world.send(started, "agent", world.reports(fleet_rows))
-        yield started
+    with ExitStack() as stack:
+        yield Fleets(tmp_path_factory, stack)
+
+
+@pytest.fixture
+def fleet(fleets: Fleets) -> Serving:
+    """Three hosts for most of an hour, whose rows are `fleet_rows`."""
+    return fleets.current()
+
+
+@pytest.fixture
+def fleet_rows(fleets: Fleets, fleet: Serving) -> list[Row]:
+    del fleet
+    return fleets.rows
 
 
 @pytest.fixture(scope="session")

@@ -237,7 +237,7 @@ def test_a_question_over_many_groups_leaves_the_loop_free(
     request.addfinalizer(lambda: gc.set_threshold(*before))
     look_at_young_objects()
     patient = replace(world.settings, query_deadline=300.0)
-    live: Any = SimpleNamespace(problems=())
+    live: Any = SimpleNamespace(problems=(), leftovers=())
     transport = httpx.ASGITransport(read_app(world.store, live, patient, Metrics()))
     client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
     for path, parameters in (

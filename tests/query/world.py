@@ -60,7 +60,7 @@ class World:
         self.catalog = catalog()
         self.decoder = Decoder.of(self.catalog)
         self.store = self.run(opened_store(self.settings, self.catalog))
-        live: Any = SimpleNamespace(problems=())
+        live: Any = SimpleNamespace(problems=(), leftovers=())
         self.app = read_app(self.store, live, self.settings, Metrics())
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
