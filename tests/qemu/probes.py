@@ -12,6 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+import bcc  # noqa: F401 - loaded once, with its compiler, and not in each child
 from actions import ACTIONS
 
 from kscope.agent.engines.base import Target
