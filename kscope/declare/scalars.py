@@ -124,13 +124,14 @@ def _real(text: str) -> Scalar | None:
     if _NAN.fullmatch(text):
         return _shown(float("nan"), _FINITE)
     if _LIKE_A_FLOAT.fullmatch(text):
-        cure = f"YAML reads {text} as text: write {_plain(text)} for the number"
+        cure = f"YAML reads {text} as text: {_plainly(text)}"
         return Scalar(text, cure, discreet="YAML reads it as text: write it as 1500 or 0.5")
     return None
 
 
-def _plain(text: str) -> str:
+def _plainly(text: str) -> str:
     value = float(text)
     if math.isinf(value):
-        return "a finite number"
-    return str(int(value)) if value.is_integer() and abs(value) < 1e18 else str(value)
+        return _FINITE
+    plain = str(int(value)) if value.is_integer() and abs(value) < 1e18 else str(value)
+    return f"write {plain} for the number"

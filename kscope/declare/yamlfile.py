@@ -281,7 +281,8 @@ class _Builder:
         kept = (self.lines, self.problems, self.traps)
         self.lines, self.problems, self.traps = {}, [], {}
         if isinstance(event, yaml.NodeEvent):
-            self._build(event, events, path)
+            # One level deeper, also for a key: keys may be nested as values are.
+            self._build(event, events, (*path, ""))
         self.lines, self.problems, self.traps = kept
 
     def _scalar(self, event: Any, path: Path) -> Any:

@@ -33,6 +33,7 @@ from kscope.server.listener import Server
 from kscope.server.metrics import CountAnswers, Metrics
 from kscope.server.patience import Patience
 from kscope.server.problems import HANDLERS
+from kscope.server.read import Described
 from kscope.server.waiting import Door, patiently_opened
 from kscope.store import upkeep
 
@@ -76,6 +77,7 @@ def read_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metri
     app.state.live = live
     app.state.settings = settings
     app.state.checks = Checks()
+    app.state.described = Described()
     return app
 
 

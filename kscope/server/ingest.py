@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -122,12 +123,20 @@ class Ingest:
         raise AssertionError
 
     def _with_problems(self, unknown: UnknownName) -> UnknownName:
-        """Add the first problem of the files: the missing name may be in one of them."""
-        problems = self._live.problems
-        if not problems:
+        """Say that a file has a problem: the missing name may be in it. No path is told."""
+        if not self._live.problems:
             return unknown
-        detail = f"{unknown.detail} (a category file has a problem: {problems[0]})"
-        return UnknownName(unknown.status, detail, unknown.faults)
+        tables = {part for each in unknown.faults for part in each.pointer.split("/")[1:2]}
+        named = ((PurePath(problem.file), problem) for problem in self._live.problems)
+        why = next(
+            (
+                f"{file.name}, line {problem.line}, has a problem: {problem.message}"
+                for file, problem in named
+                if file.stem in tables
+            ),
+            "some category files have problems; the server's log names them",
+        )
+        return UnknownName(unknown.status, f"{unknown.detail} ({why})", unknown.faults)
 
 
 def _check_type(request: Request) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from kscope import __version__
+from kscope.query.bodies import Body
 from kscope.query.categories import categories
 from kscope.query.export.formats import JSON
 from kscope.query.parameters import check_count
@@ -21,12 +23,13 @@ from kscope.store.allowance import allowance
 from kscope.store.drop import leftover
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from typing import Any
 
     from starlette.requests import Request
 
-    from kscope.query.bodies import Body
+    from kscope.declare.model import Catalog
+    from kscope.errors import Problem
     from kscope.query.questions import Question
 
 # Bytes of a query string. The HTTP parser takes no address beyond 64 KiB.
@@ -36,12 +39,35 @@ _LARGE = 1 << 17
 _ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 
 
+class Described:
+    """Answers that the categories alone decide: each is made once, and not for each request."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[tuple[Any, ...], bytes]] = {}
+        self._lock = asyncio.Lock()
+
+    async def answer(self, name: str, make: Callable[..., Any], *of: Any) -> Response:
+        """Answer with `make(*of)`, made again if one of `of` is another object than before."""
+        async with self._lock:
+            before, content = self._made.get(name, ((), b""))
+            if len(before) != len(of) or not all(map(operator.is_, before, of)):
+                content = await asyncio.to_thread(lambda: msgspec.json.encode(make(*of)))
+                self._made[name] = of, content
+        return _response(Body(JSON.media_type, content))
+
+
 async def _categories(request: Request) -> Response:
-    live = getattr(request.app.state, "live", None)
-    answer = categories(request.app.state.reader.catalog, live.problems if live else ())
-    left = live.leftovers if live else ()
+    state = request.app.state
+    of = state.reader.catalog, state.live.problems, state.live.leftovers
+    answer: Response = await state.described.answer("categories", _all_categories, *of)
+    return answer
+
+
+def _all_categories(
+    catalog: Catalog, problems: Sequence[Problem], left: Sequence[str]
+) -> dict[str, Any]:
     leftovers = [{"table": table, "message": leftover(table)} for table in left]
-    return json_response(answer | {"leftovers": leftovers})
+    return categories(catalog, problems) | {"leftovers": leftovers}
 
 
 async def _server(request: Request) -> Response:
@@ -65,7 +91,9 @@ async def _rows(request: Request) -> Response:
 
 
 async def _openapi(request: Request) -> Response:
-    return json_response(document(request.app.state.reader.catalog))
+    state = request.app.state
+    answer: Response = await state.described.answer("openapi", document, state.reader.catalog)
+    return answer
 
 
 def json_response(answer: Any) -> Response:

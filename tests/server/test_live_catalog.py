@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from typing import TYPE_CHECKING
@@ -67,6 +68,23 @@ def test_one_post_after_a_file_is_dropped_in(
     assert database.rows("SELECT hostname, mutex, waited FROM locks") == [["h", "inode", "7"]]
     tables = [c["table"] for c in server.get("/api/v1/categories").json()["categories"]]
     assert "locks" in tables
+
+
+def test_an_unknown_table_names_its_own_bad_file(server: Serving, folder: Path) -> None:
+    """Not another one, and no path: anybody may read the answer."""
+    (folder / "asks.yaml").write_text("table: asks\n")
+    (folder / "locks.yaml").write_text(FILE.replace("elapsed", "elapsd"))
+    eventually(server, "elapsd")
+
+    def said(table: str) -> str:
+        answer = server.send(json.dumps({"hostname": "h", table: []}).encode())
+        assert answer.status_code == 422
+        assert str(folder) not in answer.text
+        detail: str = answer.json()["detail"]
+        return detail
+
+    assert "(locks.yaml, line 4, has a problem: " in said("locks")
+    assert "(some category files have problems; the server's log names them)" in said("waits")
 
 
 def test_a_column_is_added(server: Serving, folder: Path, database: Database) -> None:
