@@ -73,7 +73,7 @@ class Sender:
         self._lock = threading.Lock()
         self._using = threading.Lock()
         self._holds = Holds()
-        self._last_chance = False
+        self._last_chance = self._given_up = False
         self._failures = 0
         self._attempt = 0
         self._not_before = 0.0
@@ -115,6 +115,8 @@ class Sender:
         if self._thread.ident is not None:
             self._thread.join(max(_GRACE, end - time.monotonic()))
         if self._thread.is_alive():
+            self._given_up = True
+            self.trouble = self.trouble or f"{self._endpoint.url} did not answer in time"
             self._endpoint.abort()
             return
         while time.monotonic() < end:
@@ -183,7 +185,8 @@ class Sender:
             answer = self._endpoint.post(
                 batch.body, batch.encoding, batch.key, {batch.table: batch.rows}
             )
-            self.trouble = answer.text
+            if not self._given_up:
+                self.trouble = answer.text
             if answer.outcome is Outcome.LATER:
                 self._attempt += 1
                 pause = patience(answer, self._attempt, self._longest)

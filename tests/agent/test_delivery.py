@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -22,7 +23,11 @@ from kscope.agent.agent import Agent, Delivery
 from kscope.agent.engines.replay import ReplayEngine
 from kscope.agent.runner import Plan, first_interval
 from kscope.client.answers import Answer, Outcome
+from kscope.client.batch import Batch
+from kscope.client.endpoint import Endpoint
+from kscope.client.memory import Memory
 from kscope.client.pauses import backoff, patience
+from kscope.client.sender import Sender
 from kscope.declare.catalog import load_catalog
 from tests import serving
 from tests.agent.fakeserver import fake_server, problem
@@ -78,6 +83,20 @@ def test_it_ends_cleanly_with_its_standard_input_or_before(ends: str, tmp_path: 
         said = running.stderr.read()
         assert running.wait(40) == (1 if more else 0), said
         assert ("rows were not delivered and are kept in" in said) is bool(more)
+
+
+def test_a_server_that_says_nothing_is_named_as_the_reason() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        memory = Memory(lambda *_: None)
+        memory.put(Batch.of("offcputime", {"hostname": "h", "offcputime": [{}]}))
+        sender = Sender(memory, Endpoint(url))
+        sender.start()
+        connection, _ = silent.accept()
+        sender.stop(time.monotonic())
+        connection.close()
+    assert sender.trouble == f"{url} did not answer in time"
+    assert memory.rows == 1
 
 
 def test_a_stopped_server_costs_nothing(tmp_path: Path) -> None:
