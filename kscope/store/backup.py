@@ -12,6 +12,7 @@ from urllib.parse import quote
 from kscope.errors import KscopeError
 from kscope.store.lockfile import locked
 from kscope.store.migrate import LAYOUT
+from kscope.store.ownfile import check_ours, check_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ def backup(source: Path, target: Path, progress: Callable[[int, int], None]) -> 
     """Copy; `progress` is told the pages that are left and all pages."""
     if target.exists():
         raise KscopeError(f"{target} exists: name a new file")
+    check_ours(source)
     try:
         with _part_of(target) as part:
             with _read_only(source) as reading, closing(sqlite3.connect(part)) as writing:
@@ -47,6 +49,7 @@ def backup(source: Path, target: Path, progress: Callable[[int, int], None]) -> 
 
 def restore(source: Path, target: Path, progress: Callable[[int, int], None]) -> None:
     """Put a backup in the place of `target`, which no server may have open."""
+    check_regular(target)
     try:
         with locked(target, exclusive=True), _part_of(target) as part:
             with _read_only(source) as reading, closing(sqlite3.connect(part)) as writing:

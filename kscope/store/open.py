@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from kscope.config import MySQL, Settings, SQLite
 from kscope.errors import KscopeError
 from kscope.store.base import StoreError
+from kscope.store.ownfile import check_ours
 from kscope.store.sqlite import SQLiteEngine
 from kscope.store.store import Store
 
@@ -48,7 +50,9 @@ async def open_to_read(settings: Settings, catalog: Catalog) -> AsyncIterator[St
     store = Store(engine_of(settings), catalog, settings.query_deadline)
     # SQLite's would make the file that it is to read; its readers open by themselves.
     check_there(settings)
-    if not isinstance(settings.database, SQLite):
+    if isinstance(settings.database, SQLite):
+        await asyncio.to_thread(check_ours, settings.database.path)
+    else:
         await store.engine.open()
     try:
         yield store

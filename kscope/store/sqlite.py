@@ -17,6 +17,7 @@ from kscope.store.base import StoreBusy, StoreError, StoreFault, StoreMoved
 from kscope.store.engine import UNHURRIED, Relation, relations
 from kscope.store.lockfile import take
 from kscope.store.openfile import OpenFile, State
+from kscope.store.ownfile import check_ours
 from kscope.store.pings import Pings
 from kscope.store.private import create, tighten
 from kscope.store.slots import Slots
@@ -92,6 +93,7 @@ class SQLiteEngine:
             raise StoreError(text, public="the database's folder is missing")
         try:
             if self._lock is None:
+                await asyncio.to_thread(check_ours, self.path)
                 self._lock = take(self.path, exclusive=self._alone)
         except OSError as error:
             text = f"{self.path}: {error.strerror}; {WRITABLE}"

@@ -271,9 +271,10 @@ def test_a_file_that_becomes_read_only(tmp_path: Path) -> None:
 def test_files_that_are_no_database(tmp_path: Path) -> None:
     """Text, a folder, a missing folder, the path of a device."""
     (tmp_path / "text").write_text("SQLite is not what this is\n" * 100)
-    assert "no SQLite database" in fails_to_start("--sqlite", tmp_path / "text")
+    refused = fails_to_start("--sqlite", tmp_path / "text", code=2)
+    assert "text: is not a SQLite database" in refused
     assert (tmp_path / "text").read_text().startswith("SQLite is not")
-    assert str(tmp_path) in fails_to_start("--sqlite", tmp_path)
+    assert str(tmp_path) in fails_to_start("--sqlite", tmp_path, code=2)
     missing = fails_to_start("--sqlite", tmp_path / "none" / "k.db")
     assert f"there is no folder {tmp_path}/none" in missing
 

@@ -62,6 +62,7 @@ def test_a_file_that_cannot_shrink_is_spoken_of(tmp_path: Path) -> None:
     """One that something else began, without auto_vacuum: the log says what to do."""
     with closing(sqlite3.connect(tmp_path / "kernelscope.db")) as connection:
         connection.execute("CREATE TABLE mine (x)")
+        connection.execute("DROP TABLE mine")
     with serving(tmp_path) as server:
         assert "PRAGMA auto_vacuum=INCREMENTAL; VACUUM" in server.log
 
