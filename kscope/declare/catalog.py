@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from kscope.declare.category import Reading, read_category
@@ -21,6 +21,7 @@ BUILTIN = "builtin"
 MAX_FILES = 1000
 # Of anything, category or not: a folder of so many files is another one.
 _MAX_ENTRIES = 10_000
+_SUFFIXES = frozenset({".yaml", ".yml"})
 # In all files together: beyond it each file that is wrong names one problem.
 _MAX_PROBLEMS = 1000
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -115,9 +116,7 @@ def list_files(folder: Path) -> Listing:
     except OSError as error:
         return Listing((), (_no_folder(folder, error),))
     files = sorted(
-        file
-        for file in entries
-        if file.suffix in {".yaml", ".yml"} and not file.name.startswith(".")
+        file for file in entries if file.suffix in _SUFFIXES and not file.name.startswith(".")
     )
     message = ""
     if len(entries) > _MAX_ENTRIES:
@@ -205,6 +204,10 @@ def _read_file(file: Path) -> Reading:
         text = read_text(file, MAX_BYTES)
     except UnreadableError as error:
         return Reading(None, (Problem(name, error.line, "", error.fault),))
+    if PurePath(os.path.realpath(file)).suffix not in _SUFFIXES:
+        # Messages quote the file's words, and anybody may read them on the page.
+        message = "is a link to a file of another kind; link to a .yaml file"
+        return Reading(None, (Problem(name, 0, "", message),))
     return read_category(text, name, file.resolve().parent.parent / "probes")
 
 

@@ -112,13 +112,25 @@ def test_a_file_that_is_none_is_named_and_the_others_are_read(make, tmp_path: Pa
         read_secret(bad)
 
 
-def test_a_link_to_a_regular_file_is_read(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").write_text(GOOD.format("linked"))
+def test_a_link_to_another_yaml_file_is_read(tmp_path: Path) -> None:
+    """Through a link to its folder too, as a Kubernetes ConfigMap has it."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/linked.yaml").write_text(GOOD.format("linked"))
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/linked.yaml").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "mine/..data").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "mine/linked.yaml").symlink_to("..data/linked.yaml")
     reading = read_catalog([tmp_path / "mine"])
     assert [each.table for each in reading.catalog] == ["linked"]
     assert not reading.problems
+
+
+def test_a_link_to_another_kind_of_file_shows_nothing_of_it(tmp_path: Path) -> None:
+    """Anybody may read the problems: they must not quote the passwords of the system."""
+    (tmp_path / "shadow").write_text("root:$6$salt$hash:19000:0:99999:7:::\n")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/shadow.yaml").symlink_to(tmp_path / "shadow")
+    (problem,) = read_catalog([tmp_path / "mine"]).problems
+    assert problem.message == "is a link to a file of another kind; link to a .yaml file"
 
 
 def test_hidden_files_and_those_of_editors_are_left_out(tmp_path: Path) -> None:
