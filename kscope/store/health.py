@@ -25,6 +25,11 @@ class Health:
         if not isinstance(self.fault, StoreDamaged):
             self.fault = None
 
+    def check_damage(self) -> None:
+        """Raise the fault if it is damage: rows that are written beside it may be lost with it."""
+        if isinstance(self.fault, StoreDamaged):
+            self.check()
+
     def check(self) -> None:
         """Raise the fault."""
         if self.fault and time.monotonic() < self._until:

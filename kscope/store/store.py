@@ -8,6 +8,7 @@ from kscope.declare.model import Catalog
 from kscope.generate import ddl
 from kscope.generate.tables import schema as schema_of
 from kscope.store import drop, notes, shapes
+from kscope.store.base import StoreDamaged
 from kscope.store.cardinality import Limits
 from kscope.store.health import Health
 from kscope.store.migrate import Held, Migration, apply, plan, planned
@@ -56,7 +57,11 @@ class Store:
 
     async def ping(self) -> None:
         """Raise StoreError unless the database answers, and took the last rows."""
-        await self.engine.ping()
+        try:
+            await self.engine.ping()
+        except StoreDamaged as error:
+            self.health.note(error)
+            raise
         self.health.check()
 
     async def adopt(self, catalog: Catalog) -> None:

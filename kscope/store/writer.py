@@ -102,6 +102,7 @@ class GroupWriter:
     async def write(self, batch: Batch) -> Stored:
         if self._closing:
             raise StoreBusy("the server is stopping", retry_after=5)
+        self._health.check_damage()
         if self._waiting_rows and self._waiting_rows + len(batch) > MAX_WAITING_ROWS:
             raise StoreBusy(f"{self._waiting_rows} rows wait to be written: send later")
         self._waiting_rows += len(batch)

@@ -8,17 +8,18 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 from starlette.applications import Starlette
 
 from kscope.server.metrics import Metrics, routes
+from kscope.store import health
+from kscope.store.base import StoreDamaged, StoreFault
 from tests.databases import Database, SQLiteFile, scalar
-from tests.store.opened import category, opened
+from tests.store.opened import batch, category, opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
-
-    import pytest
 
     from kscope.store.store import Store
 
@@ -88,5 +89,28 @@ def test_a_flood_does_not_hide_a_fault(tmp_path: Path) -> None:
             await asyncio.sleep(0)
             gone.cancel()
             assert await others == 503
+
+    asyncio.run(run())
+
+
+def test_no_rows_are_taken_while_damage_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a question met, the writer heeds for as long as /readyz says it; no other fault."""
+    monkeypatch.setattr(health, "_SECONDS", 0.5)
+    waits = category()
+    rows = batch(waits, [(1_728_000_000_000_000, "h", "p", 1, "main", 1, "0:1")])
+
+    async def run() -> None:
+        async with opened(SQLiteFile(tmp_path / "k.db"), waits) as store:
+            store.health.note(StoreFault("full"))
+            assert len(rows) == (await store.writer.write(rows)).rows["waits"]
+            store.health.note(StoreDamaged("damaged"))
+            assert {status async for status in asked(store, 1)} == {503}
+            with pytest.raises(StoreDamaged):
+                await store.writer.write(rows)
+            await asyncio.sleep(0.6)
+            assert {status async for status in asked(store, 1)} == {200}
+            await store.writer.write(rows)
 
     asyncio.run(run())

@@ -312,6 +312,10 @@ def test_a_file_that_is_overwritten_in_its_place(tmp_path: Path) -> None:
         with database.path.open("r+b") as file:
             file.write(b"not this" * (size // 8))
         assert_not_ready(server, "restore a backup", tmp_path)
+        answer = send(server)
+        assert answer.status_code == 503
+        assert "restore a backup" in answer.json()["detail"]
+        assert int(answer.headers["retry-after"]) > 0
 
 
 def test_a_disk_that_is_full_without_any_rows(tmp_path: Path) -> None:
