@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kscope.cli.categories import warn
-from kscope.cli.paths import file_path
+from kscope.cli.paths import category_folders, file_path
 from kscope.config import MySQL, Settings, SQLite, chosen_settings, mysql_host
 from kscope.declare.model import Catalog
 from kscope.errors import KscopeError, UsageError, ValueFaultError
@@ -60,7 +60,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         given = {field: options.pop(option) for option, field in _MYSQL.items()}
         chosen = _with_port({name: value for name, value in given.items() if value is not None})
         settings = _with_database(settings, sqlite, chosen)
-        folders = tuple(file_path("--categories", each) for each in options.pop("categories"))
+        folders = category_folders(options.pop("categories"))
         settings = replace(settings, categories=(*settings.categories, *folders))
         command(settings=settings, **options)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kscope.cli.paths import file_path
+from kscope.cli.paths import category_folders
 from kscope.cli.reference import pages
 from kscope.declare.catalog import BUILTIN, builtin_folder, load_catalog
 from kscope.errors import KscopeError, UsageError
@@ -52,7 +52,7 @@ def generate(
     Exit code 0: all is as it should be. 1: --check found a difference. 2: a category file is wrong,
     or a file of SQL would lose the tables of other categories.
     """
-    folders = [file_path("--categories", each) for each in categories]
+    folders = category_folders(categories)
     files = {**render(load_catalog(folders or (BUILTIN,))), **_pages(ctx)}
     try:
         _refuse_losses(losses(files, output), output)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kscope.cli.categories import good_catalog
-from kscope.cli.paths import file_path
+from kscope.cli.paths import category_folders
 from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
@@ -81,8 +81,7 @@ def import_(  # noqa: PLR0913 - one per option
     perf script | kscope import offcputime - --format perf
     """
     settings = chosen_settings(config)
-    folders = [file_path("--categories", each) for each in categories]
-    catalog = good_catalog((*settings.categories, *folders))
+    catalog = good_catalog((*settings.categories, *category_folders(categories)))
     category = catalog.get(table)
     if category is None:
         names = ", ".join(each.table for each in catalog)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 _INDENT = "\n    "
+
+
+def set_up(form: str, *, verbose: bool, stream: TextIO | None = None) -> None:
+    """Log to the stream, else to standard error, in the form that `logging.Formatter` takes."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(Escaping(form))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
 
 
 class Escaping(logging.Formatter):

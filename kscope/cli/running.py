@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kscope.agent.agent import Agent
-from kscope.cli.logs import Escaping
+from kscope.cli import logs
 from kscope.errors import KscopeError, UsageError
 
 if TYPE_CHECKING:
@@ -93,9 +93,8 @@ def _changed(running: Agent, before: Parts, after: Parts) -> Agent:
 
 def set_up_logging(*, verbose: bool) -> None:
     # A way of its own to standard error: while a probe compiles, the compiler has the other.
-    handler = logging.StreamHandler(os.fdopen(os.dup(2), "w", buffering=1))
-    handler.setFormatter(Escaping("%(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+    stream = os.fdopen(os.dup(2), "w", buffering=1)
+    logs.set_up("%(levelname)s %(message)s", verbose=verbose, stream=stream)
 
 
 def catch_signals(*, until_eof: bool = False) -> Signals:

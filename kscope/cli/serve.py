@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import click
 
+from kscope.cli import logs
 from kscope.cli.database import with_settings
-from kscope.cli.logs import Escaping
 from kscope.config import Address, Settings, check_probes, parse_address
 from kscope.declare.catalog import read_catalog
 from kscope.errors import UsageError, ValueFaultError
@@ -75,8 +75,6 @@ def _announce(read: Address, ingest: Address) -> None:
 
 
 def _log(*, verbose: bool) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(Escaping("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+    logs.set_up("%(asctime)s %(levelname)s %(name)s: %(message)s", verbose=verbose)
     for name in ("databases", "aiosqlite", "asyncmy", "asyncio", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare.columns import TYPES
@@ -166,7 +167,12 @@ def _at(part: FieldType, rest: str) -> FieldType:
 
 def _readable(raw: Any) -> Source | None:
     """The source, if the shape of the file is right so far."""
-    return _source(raw) if Validator(source_schema()).is_valid(raw) else None
+    return _source(raw) if _source_validator().is_valid(raw) else None
+
+
+@cache
+def _source_validator() -> Any:
+    return Validator(source_schema())
 
 
 def _paths(source: Any) -> Iterator[str]:

@@ -152,7 +152,7 @@ def _keys(grid: Steps, by: Column, shown: Sequence[Any]) -> Expressions:
 
 
 def _among(segment: Segment, by: Column, shown: Sequence[Any]) -> sa.ColumnElement[bool]:
-    """Whether the row is of one of these groups, of which one may be null."""
+    """Return whether a row belongs to one of these groups; null may be one of them."""
     column = segment.table.c[by.name]
     if by.type.storage is Storage.TEXT:
         return texts(column, shown)

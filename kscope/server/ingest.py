@@ -123,7 +123,7 @@ class Ingest:
         raise AssertionError
 
     def _with_problems(self, unknown: UnknownName) -> UnknownName:
-        """Say that a file has a problem: the missing name may be in it. No path is told."""
+        """Mention a faulty category file, which may declare the missing name, without its path."""
         if not self._live.problems:
             return unknown
         tables = {part for each in unknown.faults for part in each.pointer.split("/")[1:2]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import operator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -47,10 +46,10 @@ class Described:
         self._lock = asyncio.Lock()
 
     async def answer(self, name: str, make: Callable[..., Any], *of: Any) -> Response:
-        """Answer with `make(*of)`, made again if one of `of` is another object than before."""
+        """Answer with `make(*of)`, which is made again if `of` has changed."""
         async with self._lock:
             before, content = self._made.get(name, ((), b""))
-            if len(before) != len(of) or not all(map(operator.is_, before, of)):
+            if before != of:
                 content = await asyncio.to_thread(lambda: msgspec.json.encode(make(*of)))
                 self._made[name] = of, content
         return _response(Body(JSON.media_type, content))

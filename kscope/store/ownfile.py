@@ -10,8 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from kscope.errors import UsageError
-from kscope.store.base import StoreError
-from kscope.store.sqliteerrors import WRITABLE, translated
+from kscope.store.sqliteerrors import translated, unreachable
 
 _HEADER = b"SQLite format 3\0"
 _BUSY_SECONDS = 5.0
@@ -33,7 +32,7 @@ def check_ours(path: Path) -> None:
         with path.open("rb") as file:
             header = file.read(len(_HEADER))
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreachable(path, error) from None
     if header != _HEADER:
         raise _refusal(path, "is not a SQLite database")
     try:
@@ -51,7 +50,7 @@ def check_regular(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreachable(path, error) from None
     if not stat.S_ISREG(found.st_mode):
         raise _refusal(path, "is not a SQLite database")
     return found.st_size > 0
@@ -72,8 +71,3 @@ def _tables(path: Path) -> tuple[int, float]:
 
 def _refusal(path: Path, fault: str) -> UsageError:
     return UsageError(f"{path}: {fault}; name a new file, or one that Kernelscope made")
-
-
-def _unreadable(path: Path, error: OSError) -> StoreError:
-    text = f"{error.strerror}; {WRITABLE}"
-    return StoreError(f"{path}: {text}", public=f"the database: {text}")

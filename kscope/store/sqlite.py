@@ -21,7 +21,7 @@ from kscope.store.ownfile import check_ours
 from kscope.store.pings import Pings
 from kscope.store.private import create, tighten
 from kscope.store.slots import Slots
-from kscope.store.sqliteerrors import WRITABLE, translated
+from kscope.store.sqliteerrors import WRITABLE, translated, unreachable
 from kscope.store.statements import compiled
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ class SQLiteEngine:
                 await asyncio.to_thread(check_ours, self.path)
                 self._lock = take(self.path, exclusive=self._alone)
         except OSError as error:
-            text = f"{self.path}: {error.strerror}; {WRITABLE}"
-            raise StoreError(text, public=f"the database: {error.strerror}; {WRITABLE}") from None
+            raise unreachable(self.path, error) from None
         self._try_to_open()
         self._writer = await self._connect("rwc", _WRITER_PRAGMAS)
         self._file.remember()

@@ -56,6 +56,12 @@ def translated(path: Path, error: sqlite3.Error) -> StoreError:
     return kind(f"{path}: {error}{advice}", public=f"the database: {error}{advice}")
 
 
+def unreachable(path: Path, error: OSError) -> StoreError:
+    """Return the error for a file, or a lock beside it, that the system does not open."""
+    text = f"{error.strerror}; {WRITABLE}"
+    return StoreError(f"{path}: {text}", public=f"the database: {text}")
+
+
 def _who(path: Path) -> str:
     """Name those that keep others from writing, where the kernel tells of them."""
     holders = sorted(set(_holders(path)))
