@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from kscope.agent.bpfstats import BpfStatistics
-from kscope.agent.kernel import mount_tracefs
+from kscope.agent.host.bpfstats import BpfStatistics
+from kscope.agent.host.kernel import mount_tracefs
 from tests.workloads import Workload, workload
 
 if TYPE_CHECKING:

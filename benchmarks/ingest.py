@@ -30,8 +30,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from benchmarks.fleet import Fleet, Minute, Pair
-from kscope.store.encode import histogram_text
-from kscope.store.interning import text_hash
+from kscope.declare.types.encode import histogram_text
+from kscope.store.schema.interning import text_hash
 from tests.serving import serving
 
 if TYPE_CHECKING:

@@ -29,12 +29,12 @@ from typing import TYPE_CHECKING, Any
 import asyncmy
 
 from kscope.config import MySQL, Settings, SQLite
-from kscope.declare.catalog import load_catalog
-from kscope.declare.columns import Role, Storage
+from kscope.declare.files.catalog import load_catalog
+from kscope.declare.types.base import Role, Storage
 from kscope.query.questions import QUESTIONS
-from kscope.store.base import Batch, TableRows
-from kscope.store.interning import text_hash
+from kscope.store.backends.errors import Batch, TableRows
 from kscope.store.open import engine_of
+from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
 from tests.mariadb import PASSWORD, USER, install
 

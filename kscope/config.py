@@ -13,19 +13,27 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare import durations
-from kscope.declare.catalog import BUILTIN
+from kscope.declare import units as durations
+from kscope.declare.files.catalog import BUILTIN
+from kscope.declare.files.check import suggestion
+from kscope.declare.files.yaml_lines import (
+    MAX_BYTES,
+    MAX_PROBLEMS,
+    QUOTE,
+    Document,
+    bounded,
+    parse,
+    shown,
+)
+from kscope.declare.map_options import read_bytes
 from kscope.declare.options import exclusive_problem, option_value
-from kscope.declare.shape import suggestion
-from kscope.declare.sizes import read_bytes
-from kscope.declare.yamlfile import MAX_BYTES, MAX_PROBLEMS, QUOTE, Document, bounded, parse, shown
 from kscope.errors import DeclarationError, Problem, UsageError, ValueFaultError
 from kscope.files import UnreadableError, read_secret, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from kscope.declare import yamlfile
+    from kscope.declare.files import yaml_lines as yamlfile
     from kscope.declare.model import Catalog
 
 # A path, as the kernel bounds it; a host's name, as DNS does; entries of a list or a mapping.

@@ -267,7 +267,7 @@ FLOOD = """
 import json, re
 from pathlib import Path
 from kscope.config import check_probes, parse_settings
-from kscope.declare.catalog import load_catalog
+from kscope.declare.files.catalog import load_catalog
 from kscope.errors import DeclarationError
 from tests.floods import CUT_SHORT, FLOODS, places, put
 

@@ -10,7 +10,7 @@ import pytest
 from kscope.cli import cli
 from kscope.client.endpoint import read_token
 from kscope.config import check_probes, parse_settings
-from kscope.declare.catalog import load_catalog
+from kscope.declare.files.catalog import load_catalog
 from kscope.errors import KscopeError
 from tests.commands import command
 from tests.floods import Raw, places, put

@@ -1,1 +1,1 @@
-"""The agent: runs probes, keeps what they saw on disk until the server has it."""
+"""agent.py runs probes, one spool, one sender; doctor.py checks the host."""

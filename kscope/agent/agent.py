@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kscope.agent import health
-from kscope.agent.batch import batches
-from kscope.agent.bpfstats import BpfStatistics
-from kscope.agent.ledger import Began, Ledger
-from kscope.agent.runner import ProbeRunner
-from kscope.client import slots
+from kscope.agent.host.bpfstats import BpfStatistics
+from kscope.agent.rows.payload import batches
+from kscope.agent.run import health
+from kscope.agent.run.runner import ProbeRunner
+from kscope.agent.run.unreported import Began, Ledger
+from kscope.client import spool_lock as slots
 from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
 from kscope.client.sender import Sender
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from kscope.agent.engines.base import Row
-    from kscope.agent.health import Interval
-    from kscope.agent.runner import Plan
+    from kscope.agent.run.health import Interval
+    from kscope.agent.run.runner import Plan
     from kscope.client.batch import Batch
     from kscope.declare.model import Category
 

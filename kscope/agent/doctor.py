@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kscope.agent import kernel
-from kscope.agent.bpfstats import BpfStatistics, load_trivial_program
+from kscope.agent.host import kernel
+from kscope.agent.host.bpfstats import BpfStatistics, load_trivial_program
 from kscope.client.answers import Outcome
 from kscope.client.endpoint import DEFAULT_PORT, Endpoint
 from kscope.errors import KscopeError
@@ -74,7 +74,7 @@ def examine(server: str, token: str = "") -> Iterator[Finding]:
 
 
 def _bcc() -> Finding:
-    from kscope.agent.engines.libbcc import load_bcc  # noqa: PLC0415 - what is being tried
+    from kscope.agent.host.libbcc import load_bcc  # noqa: PLC0415 - what is being tried
 
     try:
         bcc = load_bcc()

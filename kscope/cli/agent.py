@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kscope.agent.folded import Folded
-from kscope.agent.plan import Wishes, engine, probe_category
-from kscope.agent.recording import Recorder
+from kscope.agent.rows.folded import Folded
+from kscope.agent.rows.recording import Recorder
+from kscope.agent.run.configure import Wishes, engine, probe_category
 from kscope.cli import oneshot, otherflags
 from kscope.cli.categories import warn
 from kscope.cli.probeflags import check_together, of_option, sending, targets, with_aliases
@@ -24,7 +24,7 @@ from kscope.cli.probeplans import (
     wishes_for,
 )
 from kscope.cli.running import catch_signals, run, set_up_logging
-from kscope.declare.catalog import read_catalog
+from kscope.declare.files.catalog import read_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kscope.declare.catalog import read_catalog
+from kscope.declare.files.catalog import read_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

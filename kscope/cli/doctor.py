@@ -12,7 +12,7 @@ from kscope.agent.doctor import Verdict, examine
 from kscope.cli.categories import warn
 from kscope.client.endpoint import read_token
 from kscope.config import check_probes, chosen_settings
-from kscope.declare.catalog import read_catalog
+from kscope.declare.files.catalog import read_catalog
 
 if TYPE_CHECKING:
     from kscope.agent.doctor import Finding

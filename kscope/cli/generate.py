@@ -10,15 +10,15 @@ import click
 
 from kscope.cli.paths import category_folders
 from kscope.cli.reference import pages
-from kscope.declare.catalog import BUILTIN, builtin_folder, load_catalog
+from kscope.declare.files.catalog import BUILTIN, builtin_folder, load_catalog
 from kscope.errors import KscopeError, UsageError
-from kscope.generate.output import compare, losses, write
+from kscope.generate.files import compare, losses, write
 from kscope.generate.render import render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kscope.generate.output import Loss
+    from kscope.generate.files import Loss
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kscope.declare.shape import suggestion
+from kscope.declare.files.check import suggestion
 
 
 class SuggestingGroup(click.Group):

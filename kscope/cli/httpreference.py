@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.columns import TYPES
 from kscope.declare.model import Catalog
+from kscope.declare.types.base import TYPES
 from kscope.generate.jsonschema import body_schema
 from kscope.generate.markdown import table
-from kscope.query import seed
 from kscope.query.export.formats import STACKS, TABLES
-from kscope.query.operators import OPERATORS, allowed
-from kscope.query.parameters import BASE as BASE_PREFIX
-from kscope.query.parameters import FROM, TO
+from kscope.query.parse import seed
+from kscope.query.parse.parameters import BASE as BASE_PREFIX
+from kscope.query.parse.parameters import FROM, TO
 from kscope.query.questions import BASE, QUESTIONS
-from kscope.server.ingest import STATUSES
-from kscope.server.openapi import document, example
+from kscope.query.sql.operators import OPERATORS, allowed
+from kscope.server.ingest.routes import STATUSES
+from kscope.server.openapi.document import document, example
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kscope.declare.model import Category
-    from kscope.query.parameters import Parameter
+    from kscope.query.parse.parameters import Parameter
 
 
 def http_reference(shown: Category) -> str:

@@ -14,11 +14,11 @@ from kscope.cli.paths import category_folders
 from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
-from kscope.declare.columns import Storage
-from kscope.declare.shape import suggestion
+from kscope.declare.files.check import suggestion
+from kscope.declare.types.base import Storage
 from kscope.errors import KscopeError, UsageError
-from kscope.readers.recording import FORMATS, STDIN, Recording
-from kscope.readers.sender import Sender
+from kscope.readers.import_file import FORMATS, STDIN, Recording
+from kscope.readers.importer import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -116,7 +116,7 @@ def _form(file: str) -> str:
 def _began(recording: Recording, given: str | None) -> float:
     """Seconds since the epoch: a file was written when its recording ended."""
     if given:
-        from kscope.query.timerange import SECOND, now, parse_moment  # noqa: PLC0415 - seldom
+        from kscope.query.parse.timerange import SECOND, now, parse_moment  # noqa: PLC0415 - seldom
 
         return parse_moment("--time", given, now()) / SECOND
     try:

@@ -12,22 +12,22 @@ import click
 from kscope.cli.categories import warn
 from kscope.cli.database import with_settings
 from kscope.config import Settings, SQLite
-from kscope.declare.catalog import read_catalog
+from kscope.declare.files.catalog import read_catalog
 from kscope.declare.model import Catalog
 from kscope.errors import DeclarationError
 from kscope.store.adoption import adopt_folders, adopt_good
-from kscope.store.alterations import Step
 from kscope.store.drop import Drop, drop, leftover, plan_drop
 from kscope.store.open import check_there, engine_of
-from kscope.store.planner import SECOND
+from kscope.store.schema.alterations import Step
 from kscope.store.store import Store
+from kscope.store.sums.planner import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kscope.errors import Problem
-    from kscope.store.engine import Engine
-    from kscope.store.migrate import Migration
+    from kscope.store.backends.base import Engine
+    from kscope.store.schema.migrate import Migration
 
 
 @click.command()

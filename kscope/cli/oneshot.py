@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from kscope.agent.engines.base import Loss
-from kscope.agent.folded import Folded
-from kscope.agent.rows import Merged, adds_up
+from kscope.agent.rows.convert import Merged, adds_up
+from kscope.agent.rows.folded import Folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from kscope.agent.engines.base import Drained, Engine, Row
-    from kscope.agent.recording import Recorder
+    from kscope.agent.rows.recording import Recorder
     from kscope.declare.model import Category
 
 # Maps are sized for an interval; a trace that goes on until Ctrl-C must not fill them.

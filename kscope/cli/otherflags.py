@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from kscope.cli.probeflags import SECONDS, dest, dest_of, flag_text, plain
-from kscope.declare.columns import Role
+from kscope.declare.types.base import Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

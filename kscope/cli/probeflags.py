@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kscope.config import parse_share
-from kscope.declare import durations
+from kscope.declare import units as durations
 from kscope.declare.options import exclusive_problem, option_value
 
 if TYPE_CHECKING:

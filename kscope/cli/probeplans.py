@@ -12,14 +12,14 @@ import click
 
 from kscope.agent.agent import Delivery
 from kscope.agent.engines.base import Target
-from kscope.agent.health import TABLE as HEALTH
-from kscope.agent.plan import Wishes, live_plan, probe_category, replay_plan
+from kscope.agent.run.configure import Wishes, live_plan, probe_category, replay_plan
+from kscope.agent.run.health import TABLE as HEALTH
 from kscope.cli.categories import good_catalog, warn
 from kscope.cli.probeflags import BUNDLED, dest
 from kscope.cli.running import Parts
 from kscope.client.endpoint import read_token
 from kscope.config import DEFAULT_FILE, ProbeSettings, Settings, check_probes, chosen_settings
-from kscope.declare.catalog import BUILTIN, read_catalog
+from kscope.declare.files.catalog import BUILTIN, read_catalog
 from kscope.errors import KscopeError, UsageError
 
 if TYPE_CHECKING:

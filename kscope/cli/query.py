@@ -17,12 +17,12 @@ from kscope.cli.source import Direct, Server
 from kscope.client.endpoint import Address, read_token
 from kscope.config import Settings, load_settings
 from kscope.errors import UsageError
-from kscope.query import terminal
+from kscope.query.answers.flamegraph import Flamegraph
+from kscope.query.answers.timeseries import Timeseries
+from kscope.query.export import terminal
 from kscope.query.export.formats import STACKS, TABLES
 from kscope.query.export.tables import table as as_table
-from kscope.query.flamegraph import Flamegraph
 from kscope.query.questions import QUESTIONS
-from kscope.query.timeseries import Timeseries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

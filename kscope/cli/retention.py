@@ -11,10 +11,10 @@ import click
 
 from kscope.cli.categories import good_catalog
 from kscope.cli.database import run_with_store, with_settings
-from kscope.store import retention as removal
-from kscope.store import upkeep
+from kscope.store.housekeeping import loop as upkeep
+from kscope.store.housekeeping import retention as removal
 from kscope.store.open import open_to_read
-from kscope.store.planner import SECOND
+from kscope.store.sums.planner import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

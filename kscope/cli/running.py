@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kscope.agent.agent import Delivery
-    from kscope.agent.runner import Plan
+    from kscope.agent.run.runner import Plan
     from kscope.declare.model import Catalog, Category
 
     Signals = queue.SimpleQueue[int]

@@ -11,7 +11,7 @@ import click
 from kscope.cli import logs
 from kscope.cli.database import with_settings
 from kscope.config import Address, Settings, check_probes, parse_address
-from kscope.declare.catalog import read_catalog
+from kscope.declare.files.catalog import read_catalog
 from kscope.errors import UsageError, ValueFaultError
 from kscope.server.app import check_exposure
 from kscope.server.app import serve as run_server

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
-from kscope.declare.columns import Role
+from kscope.declare.types.base import Role
 from kscope.errors import KscopeError, UsageError
+from kscope.query.parse.scope import category_of
 from kscope.query.questions import BASE
-from kscope.query.scope import category_of
-from kscope.store.allowance import allow
+from kscope.store.backends.deadline import allow
 from kscope.store.open import open_reader
 
 if TYPE_CHECKING:

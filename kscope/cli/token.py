@@ -6,7 +6,7 @@ import click
 
 from kscope.config import SCOPES
 from kscope.errors import UsageError
-from kscope.server.auth import new_token, token_hash
+from kscope.server.http.auth import new_token, token_hash
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

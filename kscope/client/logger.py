@@ -22,8 +22,8 @@ from kscope.client.encoding import decode, timestamp
 from kscope.client.endpoint import Endpoint
 from kscope.client.memory import Memory
 from kscope.client.sender import Sender
-from kscope.client.slots import abandoned, claim
 from kscope.client.spool import Fate, Spool, Spooled
+from kscope.client.spool_lock import abandoned, claim
 from kscope.client.values import plain, time_of
 from kscope.errors import KscopeError
 

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kscope.client.lanes import Lanes
+from kscope.client.table_queues import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from pathlib import Path  # noqa: TC003 - a dataclass field
 from typing import TYPE_CHECKING, Literal
 
 from kscope.client.batch import Batch
-from kscope.client.lanes import Lanes
+from kscope.client.table_queues import Lanes
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:

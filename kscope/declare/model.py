@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.columns import TYPES, ColumnType, Role
+from kscope.declare.types.base import TYPES, ColumnType, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

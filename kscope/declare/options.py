@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare import durations
-from kscope.declare.columns import Storage
-from kscope.declare.sizes import read_bytes
+from kscope.declare import units as durations
+from kscope.declare.files.yaml_lines import shown
+from kscope.declare.map_options import read_bytes
+from kscope.declare.types.base import Storage
 from kscope.declare.values import choice_fault, value_fault
-from kscope.declare.yamlfile import shown
 from kscope.errors import ValueFaultError
 
 if TYPE_CHECKING:

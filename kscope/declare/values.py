@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 from jsonschema import Draft202012Validator
 
-from kscope.declare.columns import Role, Storage
-from kscope.declare.yamlfile import QUOTE, printable, shown
+from kscope.declare.files.yaml_lines import QUOTE, printable, shown
+from kscope.declare.types.base import Role, Storage
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from kscope.declare.columns import ColumnType
+    from kscope.declare.types.base import ColumnType
 
 _NUMBERS = (Storage.INTEGER, Storage.REAL)
 # Of the words that a message names.

@@ -1,0 +1,1 @@
+"""The catalog becomes DDL, schemas, dashboards and reference pages; pure functions."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.chartkinds import ROWS, unit
+from kscope.declare.charts.base import ROWS, unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

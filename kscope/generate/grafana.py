@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from kscope.declare.columns import Storage
 from kscope.declare.model import Chart
+from kscope.declare.types.base import Storage
 from kscope.generate.ddl import dialect
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.chartkinds import KINDS
-from kscope.declare.columns import TYPES
-from kscope.declare.metaschema import DECODES, category_schema
+from kscope.declare.charts.base import KINDS
+from kscope.declare.files.shapes import DECODES, category_schema
+from kscope.declare.types.base import TYPES
 from kscope.generate.markdown import table
 
 if TYPE_CHECKING:

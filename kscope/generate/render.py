@@ -7,7 +7,7 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.editor import editor_schema
+from kscope.declare.files.editor import editor_schema
 from kscope.generate.charts import chart_configs
 from kscope.generate.ddl import DIALECTS, create_statements, dialect, preamble
 from kscope.generate.grafana import dashboard

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from kscope.declare.columns import Role, Storage
+from kscope.declare.types.base import Role, Storage
 from kscope.generate.expressions import readable_time
 
 if TYPE_CHECKING:

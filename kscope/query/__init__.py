@@ -1,1 +1,1 @@
-"""A question -> SQLAlchemy Core statements -> an answer, the same for every engine."""
+"""A question becomes an answer: questions.py lists the questions, responses.py encodes answers."""

@@ -8,30 +8,31 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kscope.declare.chartkinds import grouping
-from kscope.declare.columns import Role
-from kscope.query import aggregates, bodies, sizes
-from kscope.query import parameters as p
-from kscope.query.compare import CompareQuestion, Comparison, compare
-from kscope.query.completion import Values, ValuesQuestion, values
-from kscope.query.errors import complain, one_of
+from kscope.declare.charts.base import grouping
+from kscope.declare.types.base import Role
+from kscope.query import responses as bodies
+from kscope.query.answers.compare import CompareQuestion, Comparison, compare
+from kscope.query.answers.flamegraph import Flamegraph, FlamegraphQuestion, flamegraph
+from kscope.query.answers.heatmap import Heatmap, HeatmapQuestion, Histogram, heatmap, histogram
+from kscope.query.answers.hosts import Hosts, HostsQuestion, hosts
+from kscope.query.answers.quality import Quality, quality
+from kscope.query.answers.rows import DEFAULT_LIMIT, MAX_LIMIT, Rows, RowsQuestion, order_of, rows
+from kscope.query.answers.timeseries import Timeseries, TimeseriesQuestion, timeseries
+from kscope.query.answers.top import Top, TopQuestion, top
+from kscope.query.answers.values import Values, ValuesQuestion, values
 from kscope.query.export.formats import STACKS, TABLES
-from kscope.query.flamegraph import Flamegraph, FlamegraphQuestion, flamegraph
-from kscope.query.heatmap import Heatmap, HeatmapQuestion, Histogram, heatmap, histogram
-from kscope.query.hosts import Hosts, HostsQuestion, hosts
-from kscope.query.quality import Quality, quality
-from kscope.query.rows import DEFAULT_LIMIT, MAX_LIMIT, Rows, RowsQuestion, order_of, rows
-from kscope.query.timeseries import Timeseries, TimeseriesQuestion, timeseries
-from kscope.query.top import Top, TopQuestion, top
-from kscope.query.values import chart_of, groups_of, share_value_of, stack_of, value_of
+from kscope.query.parse import parameters as p
+from kscope.query.parse.columns import chart_of, groups_of, share_value_of, stack_of, value_of
+from kscope.query.parse.errors import complain, one_of
+from kscope.query.scan import aggregates, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from kscope.declare.model import Category, Column
-    from kscope.query.bodies import Body
-    from kscope.query.parameters import Asked, Parameter
-    from kscope.store.base import Reader
+    from kscope.query.parse.parameters import Asked, Parameter
+    from kscope.query.responses import Body
+    from kscope.store.backends.errors import Reader
 
 BASE = "/api/v1"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.columns import Role
+from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.columns import Storage
+from kscope.declare.types.base import Storage
 from kscope.readers.base import Line, ReadError
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""The listeners: Starlette applications over the store and the questions."""
+"""app.py wires the two listeners; startup.py waits for the database."""

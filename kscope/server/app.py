@@ -18,39 +18,39 @@ from starlette.middleware import Middleware
 
 from kscope.config import Address, Settings
 from kscope.errors import KscopeError, UsageError
-from kscope.server import ingest as ingest_routes
-from kscope.server import metrics as metrics_routes
-from kscope.server.auth import LocalNames, RequireToken, is_loopback
-from kscope.server.body import Limits
-from kscope.server.connections import Connections, connection_limits
-from kscope.server.declared import Checks
-from kscope.server.encoding import Compress
 from kscope.server.garbage import look_at_all, look_at_young_objects
-from kscope.server.guesses import WrongTokens
-from kscope.server.ingest import Ingest
-from kscope.server.lanes import Lanes
-from kscope.server.listener import Server
-from kscope.server.metrics import CountAnswers, Metrics
-from kscope.server.patience import Patience
-from kscope.server.problems import HANDLERS
-from kscope.server.read import Described
-from kscope.server.waiting import Door, patiently_opened
-from kscope.store import upkeep
+from kscope.server.http import metrics as metrics_routes
+from kscope.server.http.auth import LocalNames, RequireToken, is_loopback
+from kscope.server.http.body import Limits
+from kscope.server.http.compression import Compress
+from kscope.server.http.connections import Connections, connection_limits
+from kscope.server.http.disconnect import Patience
+from kscope.server.http.fair_share import Lanes
+from kscope.server.http.listener import Server
+from kscope.server.http.metrics import CountAnswers, Metrics
+from kscope.server.http.problems import HANDLERS
+from kscope.server.http.wrong_tokens import WrongTokens
+from kscope.server.ingest import routes as ingest_routes
+from kscope.server.ingest.routes import Ingest
+from kscope.server.read.category_routes import Checks
+from kscope.server.read.routes import Described
+from kscope.server.startup import Door, patiently_opened
+from kscope.store.housekeeping import loop as upkeep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from starlette.routing import BaseRoute
 
-    from kscope.server.live import LiveCatalog
+    from kscope.server.ingest.live_catalog import LiveCatalog
     from kscope.store.store import Store
 
 # The read side's modules: each offers `routes`.
 _READ_MODULES = (
-    "kscope.server.read",
-    "kscope.server.declared",
-    "kscope.server.seed_api",
-    "kscope.server.page",
+    "kscope.server.read.routes",
+    "kscope.server.read.category_routes",
+    "kscope.server.read.seed_api",
+    "kscope.server.read.page",
 )
 # A thread that comes back from SQLite waits this long for one that decodes. With the usual 5 ms the
 # writer would spend its time waiting: it comes back every 500 rows.

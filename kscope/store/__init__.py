@@ -1,0 +1,1 @@
+"""One database: open.py, store.py, reader.py, backup.py and drop.py are its face."""

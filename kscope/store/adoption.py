@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kscope.declare.catalog import read_catalog, without_files
+from kscope.declare.files.catalog import read_catalog, without_files
 from kscope.declare.model import Catalog
 from kscope.errors import DeclarationError
 

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.errors import KscopeError
-from kscope.store import levels, notes, shapes
-from kscope.store.engine import UNHURRIED
+from kscope.store.backends.base import UNHURRIED
+from kscope.store.schema import kept_categories as shapes
+from kscope.store.schema import meta as notes
+from kscope.store.schema import rollup_levels as levels
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from kscope.generate.tables import Schema
-    from kscope.store.engine import Relation, Session
+    from kscope.store.backends.base import Relation, Session
     from kscope.store.store import Store
 
 

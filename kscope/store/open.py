@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from kscope.config import MySQL, Settings, SQLite
 from kscope.errors import KscopeError
-from kscope.store.base import StoreError
-from kscope.store.ownfile import check_ours
-from kscope.store.sqlite import SQLiteEngine
+from kscope.store.backends.errors import StoreError
+from kscope.store.backends.sqlite import SQLiteEngine
+from kscope.store.backends.sqlite_ours import check_ours
 from kscope.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from kscope.declare.model import Catalog
-    from kscope.store.engine import Engine
+    from kscope.store.backends.base import Engine
     from kscope.store.reader import SqlReader
 
 
@@ -30,7 +30,7 @@ def engine_of(settings: Settings, *, alone: bool = False) -> Engine:
 
 def _mysql(chosen: MySQL) -> Engine:
     try:
-        from kscope.store.mysql import MySQLEngine  # noqa: PLC0415 - an extra that few need
+        from kscope.store.backends.mysql import MySQLEngine  # noqa: PLC0415 - an extra that few need
     except ModuleNotFoundError as error:
         raise KscopeError(
             f"MySQL needs the Python package {error.name}: pip install {error.name}"

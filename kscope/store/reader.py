@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from kscope.store.allowance import allowance
-from kscope.store.base import StoreError
-from kscope.store.interning import Known
-from kscope.store.planner import Plan, Progress, plan
+from kscope.store.backends.deadline import allowance
+from kscope.store.backends.errors import StoreError
+from kscope.store.schema.interning import Known
+from kscope.store.sums.planner import Plan, Progress, plan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
     from kscope.declare.model import Catalog
     from kscope.generate.tables import Schema
-    from kscope.store.base import Frames
-    from kscope.store.engine import Engine
-    from kscope.store.health import Health
+    from kscope.store.backends.base import Engine
+    from kscope.store.backends.errors import Frames
+    from kscope.store.backends.health import Health
 
 DEADLINE = 10.0
 # Twice the stacks of a fleet of thousands of programs; frames that repeat are counted each time.

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 from kscope.declare.model import Catalog
 from kscope.generate import ddl
 from kscope.generate.tables import schema as schema_of
-from kscope.store import drop, notes, shapes
-from kscope.store.base import StoreDamaged
-from kscope.store.cardinality import Limits
-from kscope.store.health import Health
-from kscope.store.migrate import Held, Migration, apply, plan, planned
+from kscope.store import drop
+from kscope.store.backends.errors import StoreDamaged
+from kscope.store.backends.health import Health
 from kscope.store.reader import DEADLINE, SqlReader
-from kscope.store.writer import GroupWriter
+from kscope.store.schema import kept_categories as shapes
+from kscope.store.schema import meta as notes
+from kscope.store.schema.migrate import Held, Migration, apply, plan, planned
+from kscope.store.write.cardinality import Limits
+from kscope.store.write.group_commit import GroupWriter
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from kscope.generate.tables import Schema
-    from kscope.store.engine import Engine
+    from kscope.store.backends.base import Engine
 
 
 class Store:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.agent.agent import Delivery
 from kscope.agent.engines.base import Cost, Drained
-from kscope.agent.runner import Plan
+from kscope.agent.run.runner import Plan
 from kscope.cli.running import Parts, catch_signals, run, set_up_logging
-from kscope.declare.catalog import load_catalog
+from kscope.declare.files.catalog import load_catalog
 from tests.agent.tracing import Agent
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kscope.agent.decode import DECODERS, container_name
-from kscope.agent.syscalls import names, syscall_name
-from kscope.declare import metaschema
+from kscope.agent.host.syscalls import names, syscall_name
+from kscope.agent.rows.decode import DECODERS, container_name
+from kscope.declare.files import shapes as metaschema
 
 
 def test_every_declared_word_can_be_decoded() -> None:

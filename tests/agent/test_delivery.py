@@ -21,14 +21,14 @@ import pytest
 
 from kscope.agent.agent import Agent, Delivery
 from kscope.agent.engines.replay import ReplayEngine
-from kscope.agent.runner import Plan, first_interval
+from kscope.agent.run.runner import Plan, first_interval
 from kscope.client.answers import Answer, Outcome
 from kscope.client.batch import Batch
 from kscope.client.endpoint import Endpoint
 from kscope.client.memory import Memory
 from kscope.client.pauses import backoff, patience
 from kscope.client.sender import Sender
-from kscope.declare.catalog import load_catalog
+from kscope.declare.files.catalog import load_catalog
 from tests import serving
 from tests.agent.fakeserver import fake_server, problem
 from tests.agent.tracing import agent

@@ -30,7 +30,7 @@ import subprocess
 from pathlib import Path
 from kscope.agent.engines.base import Target
 from kscope.agent.engines.bcc import MOST_KEYS, BccEngine
-from kscope.declare.category import read_category
+from kscope.declare.files.category import read_category
 
 file = Path(sys.argv[1])
 category = read_category(file.read_text(), str(file), file.parent.parent / "probes").category

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kscope.agent.engines.base import Loss
-from kscope.agent.governor import Governor
-from kscope.agent.health import Health, Interval
+from kscope.agent.run.governor import Governor
+from kscope.agent.run.health import Health, Interval
 from kscope.client.endpoint import Endpoint
 from kscope.client.sender import Sender
 from kscope.client.spool import Spool

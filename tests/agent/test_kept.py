@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kscope.client.batch import Batch
-from kscope.client.slots import claim
 from kscope.client.spool import Spool
+from kscope.client.spool_lock import claim
 from tests.agent.fakeserver import fake_server, problem
 from tests.serving import ROOT, kscope
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kscope.agent import btf, ksyms
-from kscope.agent.decode import reader
 from kscope.agent.engines.base import Loss
-from kscope.agent.rows import Fitting
-from kscope.declare.category import read_category
-from kscope.declare.fits import FieldType, Kind
+from kscope.agent.host import btf, ksyms
+from kscope.agent.rows.convert import Fitting
+from kscope.agent.rows.decode import reader
+from kscope.declare.files.category import read_category
+from kscope.declare.files.fits import FieldType, Kind
 from kscope.declare.model import Source
 from kscope.errors import KscopeError
 from tests import needs

@@ -16,10 +16,10 @@ from kscope.client import encoding
 from kscope.client.batch import Batch
 from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
-from kscope.client.lanes import Lanes
 from kscope.client.sender import Sender
-from kscope.client.slots import abandoned, claim
 from kscope.client.spool import Spool, waiting
+from kscope.client.spool_lock import abandoned, claim
+from kscope.client.table_queues import Lanes
 from kscope.errors import KscopeError
 from tests.agent.disks import fill, small_disk
 from tests.agent.fakeserver import fake_server, problem

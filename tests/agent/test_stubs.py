@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kscope.agent.stubs import tracepoint_headers
+from kscope.agent.host.header_tree import tracepoint_headers
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kscope.agent import stubs
 from kscope.agent.engines import bcc, trial
 from kscope.agent.engines.base import Target
 from kscope.agent.engines.trial import Trial, Tried, tried
-from kscope.declare.catalog import read_catalog
+from kscope.agent.host import header_tree as stubs
+from kscope.declare.files.catalog import read_catalog
 from kscope.errors import KscopeError
 from tests.agent.test_kinds import PROGRAM, made, napper, traced
 from tests.agent.tracing import agent

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kscope.declare.category import Reading, read_category
+from kscope.declare.files.category import Reading, read_category
 from kscope.declare.model import Catalog
 from kscope.generate.render import render
 

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
-from kscope.declare.category import read_category
-from kscope.declare.chartkinds import KINDS
-from kscope.declare.columns import TYPES
-from kscope.declare.editor import editor_schema
+from kscope.declare.charts.base import KINDS
+from kscope.declare.files.category import read_category
+from kscope.declare.files.editor import editor_schema
+from kscope.declare.types.base import TYPES
 from tests.serving import ROOT
 
 EDITOR = Draft202012Validator(editor_schema(), format_checker=FormatChecker(["ipv4", "ipv6"]))

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from kscope.config import check_probes, parse_settings
-from kscope.declare.catalog import load_catalog
-from kscope.declare.category import read_category
+from kscope.declare.files.catalog import load_catalog
+from kscope.declare.files.category import read_category
 from kscope.declare.model import Catalog
 from kscope.declare.options import option_value
 from kscope.errors import DeclarationError

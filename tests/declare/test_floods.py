@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kscope.declare.catalog import read_catalog
-from kscope.declare.category import read_category
-from kscope.declare.metaschema import MAX_ENTRIES, category_schema
+from kscope.declare.files.catalog import read_catalog
+from kscope.declare.files.category import read_category
+from kscope.declare.files.shapes import MAX_ENTRIES, category_schema
 from tests.children import bounded_run
 from tests.floods import CUT_SHORT, FLOODS, places, put
 
@@ -37,7 +37,7 @@ def sample(schema: dict[str, Any]) -> Any:
 FLOOD = """
 import json
 from pathlib import Path
-from kscope.declare.category import read_category
+from kscope.declare.files.category import read_category
 from tests.floods import CUT_SHORT, FLOODS, places, put
 
 whole = json.loads(Path(sys.argv[1]).read_text())

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from kscope.declare.catalog import MAX_FILES, read_catalog
+from kscope.declare.files.catalog import MAX_FILES, read_catalog
+from kscope.declare.files.yaml_lines import MAX_BYTES
 from kscope.declare.model import Catalog
-from kscope.declare.yamlfile import MAX_BYTES
 from kscope.errors import KscopeError
 from kscope.files import read_secret, read_text
-from kscope.server.live import signature
+from kscope.server.ingest.live_catalog import signature
 from tests.children import bounded_run
 
 GOOD = "table: {0}\ncolumns:\n  - {{name: process, type: string}}\n"
@@ -171,8 +171,8 @@ def test_a_hundred_thousand_bad_files_are_not_all_read(tmp_path: Path) -> None:
         os.symlink("/dev/zero", f"{tmp_path}/{i}.yaml")  # noqa: PTH211 - half the time of a Path
     printed = bounded_run(
         """
-from kscope.declare.catalog import read_catalog
-from kscope.server.live import signature
+from kscope.declare.files.catalog import read_catalog
+from kscope.server.ingest.live_catalog import signature
 problems = read_catalog([sys.argv[1]]).problems
 print(len(problems), len(signature([sys.argv[1]])), peak())
 """,

@@ -1,7 +1,7 @@
 from sqlalchemy.dialects.mysql import reserved_words
 from sqlalchemy.dialects.sqlite.base import SQLiteIdentifierPreparer
 
-from kscope.declare import reserved
+from kscope.declare.files import reserved
 
 
 def test_every_word_that_a_dialect_would_quote_is_reserved() -> None:

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kscope.declare import scalars
+from kscope.declare.files import yaml_words as scalars
 
 WORDS = st.text(alphabet="0123456789abcdefxoXO_.:+-eE~TtZ ", min_size=1, max_size=24) | (
     st.sampled_from(["yes", "NO", "On", "off", "y", "n", "null", "Null", "~", "true", "FALSE"])

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from playwright.sync_api import expect
 
-from kscope.declare.catalog import load_catalog
+from kscope.declare.files.catalog import load_catalog
 from kscope.generate.charts import chart_configs
 from tests.serving import ROOT, serving
 

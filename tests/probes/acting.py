@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 
-from kscope.declare.catalog import load_catalog
+from kscope.declare.files.catalog import load_catalog
 from kscope.generate.jsonschema import row_schema
 from tests.agent import tracing
 from tests.workloads import Workload

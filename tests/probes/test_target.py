@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kscope.agent.kernel import cgroup_root
+from kscope.agent.host.kernel import cgroup_root
 from tests.agent.fakeserver import fake_server
 from tests.agent.tracing import agent
 from tests.probes.acting import actor, recording, traced

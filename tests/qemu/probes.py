@@ -17,7 +17,7 @@ from actions import ACTIONS
 
 from kscope.agent.engines.base import Target
 from kscope.agent.engines.bcc import BccEngine
-from kscope.declare.catalog import load_catalog
+from kscope.declare.files.catalog import load_catalog
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kscope.declare.catalog import load_catalog
+from kscope.declare.files.catalog import load_catalog
 from tests.e2e.waits import assert_waits
 from tests.qemu import guest, kernel
 from tests.serving import ROOT, serving

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kscope.query.timerange import iso
-from kscope.store import upkeep
+from kscope.query.parse.timerange import iso
+from kscope.store.housekeeping import loop as upkeep
 from tests.query.world import NOON, SECOND, waits
 
 if TYPE_CHECKING:

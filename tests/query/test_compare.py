@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kscope.query.hosts import divergence_terms, fleet_profile
+from kscope.query.answers.hosts import divergence_terms, fleet_profile
 from tests.query.world import NOON, SECOND, waits
 
 if TYPE_CHECKING:

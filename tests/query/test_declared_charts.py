@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kscope.declare.catalog import load_catalog
+from kscope.declare.files.catalog import load_catalog
 from kscope.generate.render import render
 from tests.serving import Serving, serving
 

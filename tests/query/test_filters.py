@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 import re2
 
-from kscope.query import regex
 from kscope.query.questions import QUESTIONS
-from kscope.query.together import together
-from kscope.store.allowance import allow
-from kscope.store.base import QueryTimeout
+from kscope.query.scan import regex
+from kscope.query.scan.parallel import together
+from kscope.store.backends.deadline import allow
+from kscope.store.backends.errors import QueryTimeout
 from tests.query.test_rows import EVERYTHING
 from tests.query.world import waits
 

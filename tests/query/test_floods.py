@@ -15,11 +15,11 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from kscope.query import errors, filters
-from kscope.query.operators import allowed
-from kscope.query.parameters import MAX_PARAMETERS
+from kscope.query.parse import errors, filters
+from kscope.query.parse.parameters import MAX_PARAMETERS
 from kscope.query.questions import QUESTIONS
-from kscope.server.read import MAX_QUERY
+from kscope.query.sql.operators import allowed
+from kscope.server.read.routes import MAX_QUERY
 from tests.query.world import EVERY_TYPE, catalog
 from tests.serving import Serving, serving
 
@@ -194,7 +194,7 @@ def test_a_flooded_question_of_2016_costs_little(
     read: list[object] = []
     real = filters.condition
     monkeypatch.setattr(
-        "kscope.query.seed.condition", lambda *given: read.append(given) or real(*given)
+        "kscope.query.parse.seed.condition", lambda *given: read.append(given) or real(*given)
     )
     body, status = SEED[kind]
     answer = world.post("/api", json={"everything": body})

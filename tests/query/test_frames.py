@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kscope.query.operators import SUFFIXES
+from kscope.query.sql.operators import SUFFIXES
 from tests.query.test_cli import ask
 from tests.query.world import waits
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from kscope.query.operators import SUFFIXES
 from kscope.query.questions import QUESTIONS
+from kscope.query.sql.operators import SUFFIXES
 from tests.query.test_rows import EVERYTHING
 from tests.query.world import catalog, waits
 

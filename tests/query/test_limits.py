@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import httpx
 import sqlalchemy as sa
 
-from kscope.query import heaviest, scan, sizes
-from kscope.query.timerange import iso
-from kscope.store import mysql, sqlite
+from kscope.query.parse.timerange import iso
+from kscope.query.scan import heaviest, sizes
+from kscope.query.scan import read as scan
+from kscope.store.backends import mysql, sqlite
 from kscope.store.reader import DEADLINE
 from tests.databases import SQLiteFile
 from tests.query.world import SECOND, waits

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import pytest
 
-from kscope.query import heaviest, scan, timeseries
+from kscope.query.answers import timeseries
+from kscope.query.scan import heaviest
+from kscope.query.scan import read as scan
 from kscope.server.app import read_app
 from kscope.server.garbage import look_at_young_objects
-from kscope.server.metrics import Metrics
-from kscope.store import upkeep
+from kscope.server.http.metrics import Metrics
+from kscope.store.housekeeping import loop as upkeep
 from tests.query.world import NOON, SECOND, waits
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from kscope.declare.category import read_category
+from kscope.declare.files.category import read_category
 from kscope.declare.model import Catalog
 from tests.query.world import NOON
 from tests.store.opened import category

@@ -13,7 +13,7 @@ import msgspec
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kscope.query.timerange import iso
+from kscope.query.parse.timerange import iso
 from tests.databases import SQLiteFile
 from tests.mariadb import PASSWORD, USER
 from tests.query.test_rows import EVERYTHING

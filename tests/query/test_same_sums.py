@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kscope.declare.model import Catalog
-from kscope.store import upkeep
+from kscope.store.housekeeping import loop as upkeep
 from tests.query.world import SECOND
 from tests.store.opened import category
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kscope.store.base import QueryTimeout
+from kscope.store.backends.errors import QueryTimeout
 
 if TYPE_CHECKING:
     from tests.query.world import World

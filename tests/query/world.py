@@ -12,13 +12,13 @@ import httpx
 import msgspec
 
 from kscope.config import MySQL, Settings, SQLite
-from kscope.declare.catalog import load_catalog
-from kscope.declare.columns import Storage
+from kscope.declare.files.catalog import load_catalog
 from kscope.declare.model import Catalog
-from kscope.query.timerange import iso
+from kscope.declare.types.base import Storage
+from kscope.query.parse.timerange import iso
 from kscope.server.app import read_app
-from kscope.server.decode import Decoder
-from kscope.server.metrics import Metrics
+from kscope.server.http.metrics import Metrics
+from kscope.server.ingest.decode import Decoder
 from tests.databases import SQLiteFile
 from tests.mariadb import PASSWORD, USER
 from tests.store.opened import opened_store

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kscope.declare.catalog import load_catalog
-from kscope.declare.category import read_category
+from kscope.declare.files.catalog import load_catalog
+from kscope.declare.files.category import read_category
 from kscope.declare.model import Catalog
-from kscope.server.decode import Decoder
-from kscope.server.problems import HttpProblem
-from kscope.server.typed import TypedRows
+from kscope.server.http.problems import HttpProblem
+from kscope.server.ingest.decode import Decoder
+from kscope.server.ingest.fast_decode import TypedRows
 
 EVERY = """\
 table: every

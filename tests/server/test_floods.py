@@ -19,16 +19,16 @@ import httpx
 import pytest
 import zstandard
 
-from kscope.declare.catalog import load_catalog
-from kscope.server.decode import Decoder
-from kscope.server.problems import HttpProblem
+from kscope.declare.files.catalog import load_catalog
+from kscope.server.http.problems import HttpProblem
+from kscope.server.ingest.decode import Decoder
 from tests.serving import Serving, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kscope.server.lanes import Steps
-    from kscope.store.base import Batch
+    from kscope.server.http.fair_share import Steps
+    from kscope.store.backends.errors import Batch
 
 MIB = 1024 * 1024
 ROW = b'{"process":"mysqld","pid":1234,"stack":"main;futex_wait","elapsed":5123}'

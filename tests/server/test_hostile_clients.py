@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from kscope.cli.logs import Escaping
-from kscope.server.guesses import WrongTokens
-from kscope.server.throttle import ThrottledLog
+from kscope.server.http.log_throttle import ThrottledLog
+from kscope.server.http.wrong_tokens import WrongTokens
 from tests.server.test_access import BODY, make_token
 from tests.serving import Serving, serving
 

@@ -14,21 +14,16 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kscope.server.body import decompressor
-from kscope.server.budget import Budget
-from kscope.server.lanes import Lane, Lanes
-from kscope.server.problems import HttpProblem
-from kscope.server.scan import (
-    NotJsonError,
-    TooLargeError,
-    exact_end,
-    guessed_end,
-)
+from kscope.server.http.body import decompressor
+from kscope.server.http.budget import Budget
+from kscope.server.http.fair_share import Lane, Lanes
+from kscope.server.http.problems import HttpProblem
+from kscope.server.ingest.json_pieces import NotJsonError, TooLargeError, exact_end, guessed_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kscope.server.lanes import Steps
+    from kscope.server.http.fair_share import Steps
 
 
 def steps(count: int, done: list[str], name: str) -> Steps[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kscope.server.live import signature
+from kscope.server.ingest.live_catalog import signature
 from tests.databases import Database, scalar
 from tests.serving import ROOT, Serving, serving
 

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from kscope.server.metrics import Metrics, routes
-from kscope.store import health
-from kscope.store.base import StoreDamaged, StoreFault
+from kscope.server.http.metrics import Metrics, routes
+from kscope.store.backends import health
+from kscope.store.backends.errors import StoreDamaged, StoreFault
 from tests.databases import Database, SQLiteFile, scalar
 from tests.store.opened import batch, category, opened
 

@@ -14,13 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kscope.config import Settings, SQLite
-from kscope.declare.catalog import load_catalog
-from kscope.server.body import Limits, read_small
-from kscope.server.ingest import Ingest, routes
-from kscope.server.lanes import Lanes
-from kscope.server.live import LiveCatalog
-from kscope.server.metrics import Metrics
-from kscope.server.problems import HANDLERS
+from kscope.declare.files.catalog import load_catalog
+from kscope.server.http.body import Limits, read_small
+from kscope.server.http.fair_share import Lanes
+from kscope.server.http.metrics import Metrics
+from kscope.server.http.problems import HANDLERS
+from kscope.server.ingest.live_catalog import LiveCatalog
+from kscope.server.ingest.routes import Ingest, routes
 from tests.server.test_bad_input import problem
 from tests.store.opened import opened_store
 
@@ -139,7 +139,7 @@ def test_whatever_goes_wrong_with_the_categories_is_told(
         before = live.decoder
         (folder / "locks.yaml").write_text("table: locks\ncolumns: [{name: n, type: count}]\n")
         with monkeypatch.context() as patched:
-            patched.setattr("kscope.server.live.Decoder.of", fails)
+            patched.setattr("kscope.server.ingest.live_catalog.Decoder.of", fails)
             assert not await live.has_newer(before)
             assert [p.message for p in live.problems] == [
                 "cannot be taken up: AttributeError: nobody foresaw this"
@@ -164,7 +164,7 @@ def test_many_unknown_names_make_one_look_at_the_files(
     async def run() -> None:
         store = await opened_store(Settings(SQLite(tmp_path / "k.db")), load_catalog())
         live = LiveCatalog([], store)
-        monkeypatch.setattr("kscope.server.live.signature", counted)
+        monkeypatch.setattr("kscope.server.ingest.live_catalog.signature", counted)
         found = await asyncio.gather(*(live.has_newer(live.decoder) for _ in range(10_000)))
         assert not any(found)
         await store.close()

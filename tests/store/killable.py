@@ -15,8 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.errors import KscopeError
 from kscope.server import app
-from kscope.store import compact, mysql, retention, rollup, sqlite, store, upkeep, writer
-from kscope.store.planner import SECOND
+from kscope.store import store
+from kscope.store.backends import mysql, sqlite
+from kscope.store.housekeeping import close_buckets as rollup
+from kscope.store.housekeeping import loop as upkeep
+from kscope.store.housekeeping import retention
+from kscope.store.sums import late as compact
+from kscope.store.sums.planner import SECOND
+from kscope.store.write import group_commit as writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.config import MySQL, Settings, SQLite
-from kscope.declare.category import read_category
+from kscope.declare.files.category import read_category
 from kscope.declare.model import Catalog
-from kscope.store.base import Batch, TableRows
-from kscope.store.interning import text_hash
+from kscope.store.backends.errors import Batch, TableRows
 from kscope.store.open import engine_of
+from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
 from tests.databases import Database, SQLiteFile
 from tests.mariadb import PASSWORD, USER

@@ -11,9 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from kscope.declare.model import Catalog
-from kscope.store import mysql, sqlite, upkeep
-from kscope.store.base import QueryTimeout
-from kscope.store.planner import SECOND
+from kscope.store.backends import mysql, sqlite
+from kscope.store.backends.errors import QueryTimeout
+from kscope.store.housekeeping import loop as upkeep
+from kscope.store.sums.planner import SECOND
 from tests.databases import SQLiteFile, scalar
 from tests.store.opened import WAITS, batch, category, opened_store, settings
 

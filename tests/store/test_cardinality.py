@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from kscope.store import cardinality
-from kscope.store.cardinality import OVER_STACKS, OVER_STRINGS, Limits, NewTexts
+from kscope.store.write import cardinality
+from kscope.store.write.cardinality import OVER_STACKS, OVER_STRINGS, Limits, NewTexts
 from tests.databases import column, scalar
 from tests.serving import serving
 from tests.store.opened import batch, category, opened

@@ -10,16 +10,18 @@ import pytest
 import sqlalchemy as sa
 
 from kscope.declare.model import Catalog
+from kscope.declare.types.encode import histogram_counts
 from kscope.errors import DeclarationError, Problem
-from kscope.query.names import labels
-from kscope.store import migrate, rollup, upkeep
+from kscope.query.scan.labels import labels
 from kscope.store.adoption import adopt_good
-from kscope.store.base import Batch, StaleDeclaration, StoreBusy, TableRows
-from kscope.store.encode import histogram_counts
-from kscope.store.interning import text_hash
+from kscope.store.backends.errors import Batch, StaleDeclaration, StoreBusy, TableRows
+from kscope.store.housekeeping import close_buckets as rollup
+from kscope.store.housekeeping import loop as upkeep
 from kscope.store.open import engine_of
-from kscope.store.planner import SECOND
+from kscope.store.schema import migrate
+from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
+from kscope.store.sums.planner import SECOND
 from tests.databases import MariaDBDatabase, SQLiteFile, scalar
 from tests.store.opened import WAITS, batch, category, opened, settings, totals
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kscope.declare.catalog import load_catalog
-from kscope.server.decode import Decoder
+from kscope.declare.files.catalog import load_catalog
+from kscope.server.ingest.decode import Decoder
 from tests.databases import Database, MariaDBDatabase, SQLiteFile, scalar
 from tests.serving import ROOT, kscope, serving
 from tests.store.opened import opened

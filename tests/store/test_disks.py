@@ -162,7 +162,7 @@ def test_a_read_only_disk(tmp_path: Path) -> None:
 
 
 IMPATIENT = """
-from kscope.store import sqlite
+from kscope.store.backends import sqlite
 sqlite._BUSY_SECONDS = 0.5
 from kscope.cli import main
 main()

@@ -166,7 +166,7 @@ def _is_stopped(task: Path) -> bool:
 
 
 IMPATIENT = """
-from kscope.store import mysql
+from kscope.store.backends import mysql
 mysql._ANSWER_SECONDS = 2
 from kscope.cli import main
 main()

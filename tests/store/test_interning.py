@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kscope.store.interning import Known
+from kscope.store.schema.interning import Known
 
 
 def test_what_is_kept_stays_within_its_limit_and_what_is_used_stays() -> None:

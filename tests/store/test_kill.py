@@ -18,9 +18,9 @@ import pytest
 import sqlalchemy as sa
 
 from kscope.config import Address, Settings
-from kscope.declare.catalog import load_catalog
-from kscope.store import upkeep
-from kscope.store.planner import SECOND
+from kscope.declare.files.catalog import load_catalog
+from kscope.store.housekeeping import loop as upkeep
+from kscope.store.sums.planner import SECOND
 from tests.databases import Database, SQLiteFile
 from tests.serving import free_port
 from tests.store import killable

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from kscope.store import compact, upkeep
-from kscope.store.encode import histogram_counts
-from kscope.store.planner import SECOND
+from kscope.declare.types.encode import histogram_counts
+from kscope.store.housekeeping import loop as upkeep
+from kscope.store.sums import late as compact
+from kscope.store.sums.planner import SECOND
 from tests.store.opened import WAITS, batch, category, opened, totals
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from kscope.store import migrate, upkeep
-from kscope.store.alterations import Step
-from kscope.store.base import StoreError
-from kscope.store.planner import SECOND
+from kscope.store.backends.errors import StoreError
+from kscope.store.housekeeping import loop as upkeep
+from kscope.store.schema import migrate
+from kscope.store.schema.alterations import Step
+from kscope.store.sums.planner import SECOND
 from tests.databases import Database, scalar
 from tests.serving import serving
 from tests.store.opened import WAITS, batch, category, opened

@@ -7,9 +7,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kscope.declare.catalog import load_catalog
+from kscope.declare.files.catalog import load_catalog
 from kscope.generate.tables import schema
-from kscope.store.planner import SECOND, Progress, plan
+from kscope.store.sums.planner import SECOND, Progress, plan
 
 TABLES = schema(load_catalog()).categories["offcputime"]
 HOUR = 3600 * SECOND

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from kscope.store.base import QueryTimeout, StoreError
+from kscope.store.backends.errors import QueryTimeout, StoreError
 from tests.store.opened import batch, category, opened
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from kscope.store import retention, upkeep
-from kscope.store.planner import SECOND
+from kscope.store.housekeeping import loop as upkeep
+from kscope.store.housekeeping import retention
+from kscope.store.sums.planner import SECOND
 from tests.store.opened import WAITS, batch, category, opened, totals
 
 if TYPE_CHECKING:

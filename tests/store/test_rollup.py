@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from kscope.store import upkeep
-from kscope.store.encode import histogram_counts
-from kscope.store.planner import SECOND
+from kscope.declare.types.encode import histogram_counts
+from kscope.store.housekeeping import loop as upkeep
+from kscope.store.sums.planner import SECOND
 from tests.store.opened import WAITS, batch, category, opened, totals
 
 if TYPE_CHECKING:

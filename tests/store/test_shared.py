@@ -12,7 +12,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from kscope.store.base import BatchRefused
+from kscope.store.backends.errors import BatchRefused
 from tests.databases import MariaDBDatabase, scalar
 from tests.mariadb import install
 from tests.serving import start, stop

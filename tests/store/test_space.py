@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kscope.store import sqlite, upkeep
-from kscope.store.planner import SECOND
+from kscope.store.backends import sqlite
+from kscope.store.housekeeping import loop as upkeep
+from kscope.store.sums.planner import SECOND
 from tests.databases import SQLiteFile, scalar
 from tests.serving import ROOT, serving
 from tests.store.opened import WAITS, batch, category, opened

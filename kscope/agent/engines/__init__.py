@@ -1,1 +1,1 @@
-"""What runs a probe: bcc, bpftrace, or a recording."""
+"""bcc, bpftrace, replay: one module runs a probe's program."""

@@ -11,12 +11,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscope.agent import kernel, processes, stubs
-from kscope.agent.decode import reader
 from kscope.agent.engines import program
 from kscope.agent.engines.base import Cost, Drained, Loss, Target
 from kscope.agent.engines.layout import field_type
-from kscope.agent.engines.libbcc import (
+from kscope.agent.engines.sources import mistake, readers
+from kscope.agent.engines.stacks import Stacks
+from kscope.agent.engines.symbols import Symbols
+from kscope.agent.engines.trial import Trial, tried
+from kscope.agent.host import header_tree as stubs
+from kscope.agent.host import kernel, processes
+from kscope.agent.host.libbcc import (
     attach_named,
     attaches_itself,
     compiled,
@@ -25,16 +29,13 @@ from kscope.agent.engines.libbcc import (
     map_names,
     map_problem,
 )
-from kscope.agent.engines.sources import mistake, readers
-from kscope.agent.engines.stacks import Stacks
-from kscope.agent.engines.symbols import Symbols
-from kscope.agent.engines.trial import Trial, tried
-from kscope.agent.rows import Fitting, merge
-from kscope.declare.catalog import is_builtin_program
-from kscope.declare.columns import Role
-from kscope.declare.fits import FieldType, path_problem
-from kscope.declare.shape import suggestion
-from kscope.declare.sizes import DEPTH, STACKS
+from kscope.agent.rows.convert import Fitting, merge
+from kscope.agent.rows.decode import reader
+from kscope.declare.files.catalog import is_builtin_program
+from kscope.declare.files.check import suggestion
+from kscope.declare.files.fits import FieldType, path_problem
+from kscope.declare.map_options import DEPTH, STACKS
+from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:

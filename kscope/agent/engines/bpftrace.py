@@ -13,30 +13,25 @@ import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from kscope.agent import kernel
-from kscope.agent.decode import reader
 from kscope.agent.engines.base import Cost, Drained, Loss, Target
-from kscope.agent.engines.bpftracemap import (
-    difference,
-    key_pattern,
-    stack_frames,
-    with_constants,
-)
-from kscope.agent.engines.bpftraceprocess import Bpftrace
+from kscope.agent.engines.bpftrace_maps import difference, key_pattern, stack_frames, with_constants
+from kscope.agent.engines.bpftrace_process import Bpftrace
 from kscope.agent.engines.sources import mistake, readers
 from kscope.agent.engines.symbols import KERNEL_SUFFIX, UNKNOWN
-from kscope.agent.engines.tracepointfields import field_types
-from kscope.agent.rows import Fitting, UnfitError, field_reader, folded, merge
-from kscope.declare.fits import Kind
-from kscope.declare.script import attach_points, names, script_map
-from kscope.declare.sizes import KEYS
+from kscope.agent.engines.tracepoint_fields import field_types
+from kscope.agent.host import kernel
+from kscope.agent.rows.convert import Fitting, UnfitError, field_reader, folded, merge
+from kscope.agent.rows.decode import reader
+from kscope.declare.files.bpftrace_script import attach_points, names, script_map
+from kscope.declare.files.fits import Kind
+from kscope.declare.map_options import KEYS
 from kscope.errors import KscopeError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from kscope.agent.engines.base import Row
-    from kscope.declare.fits import FieldType
+    from kscope.declare.files.fits import FieldType
     from kscope.declare.model import Category, Column, Source
 
 log = logging.getLogger(__name__)

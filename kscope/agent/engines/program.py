@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from kscope.agent import kernel
+from kscope.agent.host import kernel
 from kscope.files import MAX_PROGRAM, read_text
 
 if TYPE_CHECKING:

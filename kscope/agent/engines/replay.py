@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kscope.agent.engines.base import Row
-    from kscope.agent.recording import Recorded, Recording
+    from kscope.agent.rows.recording import Recorded, Recording
 
 # Every host name under which recorded rows are sent begins with this; the page marks them.
 HOSTNAME_PREFIX = "recording:"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.fits import field_problem, path_problem
+from kscope.declare.files.fits import field_problem, path_problem
 from kscope.errors import DeclarationError, KscopeError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from kscope.declare.fits import FieldType
+    from kscope.declare.files.fits import FieldType
     from kscope.declare.model import Category, Column, Source
 
 

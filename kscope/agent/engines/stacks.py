@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from kscope.agent.engines.symbols import KERNEL_SUFFIX
-from kscope.agent.rows import folded
+from kscope.agent.rows.convert import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

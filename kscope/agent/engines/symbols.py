@@ -8,7 +8,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscope.agent.rows import frame_text
+from kscope.agent.rows.convert import frame_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

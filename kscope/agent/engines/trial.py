@@ -22,8 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscope.agent import stubs
-from kscope.agent.engines.libbcc import bytecode, failure, functions, program_error, unattached
+from kscope.agent.host import header_tree as stubs
+from kscope.agent.host.libbcc import bytecode, failure, functions, program_error, unattached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""Answers in other programs' formats: one module each."""
+"""Answers in other formats: CSV, folded text, pprof, speedscope, SVG, terminal."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kscope.query.fold import Path
+    from kscope.query.answers.tree import Path
 
 EMPTY = "[no stack]"
 # What separates frames and lines cannot be in a frame's name.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from kscope.query import fold
+from kscope.query.answers import tree as fold
 from kscope.query.export.folded import folded
 from kscope.query.export.nested import nested
 from kscope.query.export.pprof import pprof
@@ -16,7 +16,7 @@ from kscope.query.export.svg import svg
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kscope.query.flamegraph import FlamegraphQuestion, Stacks
+    from kscope.query.answers.flamegraph import FlamegraphQuestion, Stacks
 
     Encode = Callable[[FlamegraphQuestion, Stacks], bytes]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from kscope.query.fold import Tree
+    from kscope.query.answers.tree import Tree
 
 
 def nested(tree: Tree, root: str) -> bytes:

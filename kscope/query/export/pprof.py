@@ -11,13 +11,13 @@ import gzip
 import math
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.columns import INT64_MAX
+from kscope.declare.types.base import INT64_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from kscope.query.fold import Path
-    from kscope.query.timerange import TimeRange
+    from kscope.query.answers.tree import Path
+    from kscope.query.parse.timerange import TimeRange
 
 # pprof scales what is in its own units.
 _UNITS = {"us": "microseconds", "bytes": "bytes", "rows": "count"}

@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kscope.query.fold import Path
+    from kscope.query.answers.tree import Path
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 _UNITS = {"us": "microseconds", "bytes": "bytes"}

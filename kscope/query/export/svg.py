@@ -10,7 +10,7 @@ from kscope.query.units import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kscope.query.fold import Tree
+    from kscope.query.answers.tree import Tree
 
 _WIDTH, _HEIGHT, _TOP = 1200, 17, 46
 _NARROWEST = 0.3

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kscope.declare.columns import Storage
-from kscope.query.compare import Comparison
-from kscope.query.completion import Values
+from kscope.declare.types.base import Storage
+from kscope.query.answers.compare import Comparison
+from kscope.query.answers.heatmap import Heatmap, Histogram
+from kscope.query.answers.hosts import Hosts
+from kscope.query.answers.quality import Quality
+from kscope.query.answers.rows import Rows
+from kscope.query.answers.timeseries import Timeseries
+from kscope.query.answers.top import Top
+from kscope.query.answers.values import Values
 from kscope.query.export.formats import CSV
-from kscope.query.heatmap import Heatmap, Histogram
-from kscope.query.hosts import Hosts
-from kscope.query.quality import Quality
-from kscope.query.rows import Rows
-from kscope.query.timerange import iso
-from kscope.query.timeseries import Timeseries
-from kscope.query.top import Top
+from kscope.query.parse.timerange import iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -1,0 +1,1 @@
+"""What the kernel and the machine offer: tracefs, cgroups, symbols, libbcc, headers."""

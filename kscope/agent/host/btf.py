@@ -1,0 +1,148 @@
+"""The enums of the running kernel, by name, from its BTF."""
+
+from __future__ import annotations
+
+import functools
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kscope.declare.files.check import suggestion
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+VMLINUX = Path("/sys/kernel/btf/vmlinux")
+_MAGIC = 0xEB9F
+_MOST_BYTES = 256 * 1024 * 1024
+_HEADER = struct.Struct("=HBBIIIII")
+_TYPE = struct.Struct("=III")
+_ENUM, _ENUM64 = 6, 19
+# The bytes that follow a type, by kind: so many, and so many for each of its members.
+_FIXED = {1: 4, 3: 12, 14: 4, 17: 4}
+_EACH = {4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12}
+_KINDS = 20
+# How many letters of a mistyped name are taken to be right: a kernel has thousands of enums.
+_ALIKE = 2
+
+
+@functools.lru_cache(64)
+def enum_words(name: str) -> Mapping[int, str]:
+    """Return an enum's words by number; KscopeError if this kernel does not have the enum.
+
+    The modules that are loaded are looked through if the kernel itself does not have it.
+    """
+    base = _read(VMLINUX)
+    known = _enums(VMLINUX, base, b"")
+    if name not in known:
+        for path in _modules():
+            known = {**_enums(path, _read(path), base.strings), **known}
+            if name in known:
+                break
+    if name not in known:
+        similar = [each for each in known if each[:_ALIKE] == name[:_ALIKE]]
+        hint = suggestion(name, similar)
+        raise KscopeError(
+            f"neither this kernel nor a loaded module has an enum '{name}'.{hint}"
+            + ("" if hint else " List the words under names instead, or load its module.")
+        )
+    return known[name]
+
+
+def _modules() -> list[Path]:
+    try:
+        return sorted(path for path in VMLINUX.parent.iterdir() if path.name != VMLINUX.name)
+    except OSError:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Btf:
+    types: memoryview
+    strings: bytes
+
+
+def _read(path: Path) -> _Btf:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise KscopeError(
+            f"enums are read from the kernel's BTF, and {path} cannot be read "
+            f"({error.strerror}); list the words under names instead"
+        ) from None
+    try:
+        return _parsed(data)
+    except (struct.error, ValueError) as error:
+        raise _no_btf(path, error) from None
+
+
+def _no_btf(path: Path, error: Exception) -> KscopeError:
+    return KscopeError(f"{path} is not BTF ({error}); list the words under names instead")
+
+
+def _parsed(data: bytes) -> _Btf:
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"larger than {_MOST_BYTES >> 20} MiB")
+    magic, _, _, length, types, types_length, texts, texts_length = _HEADER.unpack_from(data)
+    if magic != _MAGIC:
+        raise ValueError("it starts with other bytes")
+    return _Btf(
+        memoryview(data)[length + types : length + types + types_length],
+        data[length + texts : length + texts + texts_length],
+    )
+
+
+def _enums(path: Path, btf: _Btf, base: bytes) -> Mapping[str, Mapping[int, str]]:
+    """`base` are the strings of the kernel: those of a module continue them."""
+    found: dict[str, Mapping[int, str]] = {}
+    try:
+        for name, words in _walk(btf.types, base + btf.strings):
+            if name:
+                found.setdefault(name, words)
+    except (struct.error, ValueError) as error:
+        raise _no_btf(path, error) from None
+    return found
+
+
+def _walk(section: memoryview, strings: bytes) -> Iterator[tuple[str, Mapping[int, str]]]:
+    at = 0
+    while at < len(section):
+        name, info, _ = _TYPE.unpack_from(section, at)
+        kind, members, signed = info >> 24 & 0x1F, info & 0xFFFF, bool(info >> 31)
+        if not 0 < kind < _KINDS:
+            raise ValueError(f"type {kind} is unknown")
+        at += _TYPE.size
+        size = _FIXED.get(kind, 0) + _EACH.get(kind, 0) * members
+        if kind in {_ENUM, _ENUM64}:
+            words = section[at : at + size]
+            yield _text(strings, name), _words(words, strings, wide=kind == _ENUM64, signed=signed)
+        at += size
+
+
+def _words(members: memoryview, strings: bytes, *, wide: bool, signed: bool) -> dict[int, str]:
+    """A number whose highest bit is set has its word under both signs.
+
+    Kernels before 6.0 do not say whether an enum is signed, and a field may have the other sign.
+    """
+    if wide:
+        shape = struct.Struct("=IIi" if signed else "=III")
+        found = [(high << 32 | low, name) for name, low, high in shape.iter_unpack(members)]
+    else:
+        shape = struct.Struct("=Ii" if signed else "=II")
+        found = [(number, name) for name, number in shape.iter_unpack(members)]
+    bits = 64 if wide else 32
+    words = {number: _text(strings, name) for number, name in found}
+    return {_other_sign(number, bits): word for number, word in words.items()} | words
+
+
+def _other_sign(number: int, bits: int) -> int:
+    if number < 0:
+        return number + (1 << bits)
+    return number - (1 << bits) if number >> (bits - 1) else number
+
+
+def _text(strings: bytes, at: int) -> str:
+    end = strings.find(b"\0", at)
+    return strings[at : end if end >= 0 else len(strings)].decode("utf-8", "replace")

@@ -1,0 +1,234 @@
+"""The bcc library: found, imported and called here alone."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import importlib.util
+import os
+import re
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare.files.catalog import is_builtin_program
+from kscope.errors import KscopeError, ProgramError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import ModuleType
+
+# Where distributions put it. Only this one package joins the path: the rest of those folders
+# would shadow the packages of a virtual environment.
+_PLACES = (
+    "/usr/lib/python3/dist-packages",
+    *(f"/usr/lib/python3.{minor}/site-packages" for minor in range(9, 16)),
+    *(f"/usr/lib64/python3.{minor}/site-packages" for minor in range(9, 16)),
+)
+_COMPILER = re.compile(r"/lib(LLVM|clang)[^/]*$")
+_MADV_DONTNEED = 4
+_SHOWN = 2000  # characters, of the beginning and of the end
+_NAMED = (
+    "kprobe__", "kretprobe__", "tracepoint__", "raw_tracepoint__", "kfunc__", "kretfunc__", "lsm__",
+)  # fmt: skip
+# LLVM's set-up inside libbcc, and the standard error we borrow, are the whole process's.
+_compiling = threading.Lock()
+# Probes start at once, and a module that is half imported is found by the next who looks.
+_importing = threading.Lock()
+
+
+def load_bcc() -> ModuleType:
+    """The bcc package, the interpreter's own or the distribution's; KscopeError without either."""
+    with _importing:
+        return _load_bcc()
+
+
+@functools.cache
+def _load_bcc() -> ModuleType:
+    try:
+        if importlib.util.find_spec("bcc") is None:
+            _import_from(next(p for p in _PLACES if Path(p, "bcc", "__init__.py").exists()))
+        bcc = importlib.import_module("bcc")
+    except StopIteration:
+        raise KscopeError("the bcc engine needs bcc: apt install python3-bpfcc") from None
+    except OSError as error:  # the package without its shared library
+        raise KscopeError(f"bcc: {error}: apt install libbpfcc") from None
+    bcc.BPF.str2ctype.setdefault("signed char", ctypes.c_byte)  # s8, which it does not know
+    return bcc
+
+
+def _import_from(place: str) -> None:
+    folder = Path(place, "bcc")
+    spec = importlib.util.spec_from_file_location(
+        "bcc", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["bcc"] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules["bcc"]
+        raise
+
+
+def compiled(program: Path, text: str, flags: Sequence[str], headers: Path) -> Any:
+    """Return a bcc.BPF whose programs are attached nowhere yet.
+
+    Raises KscopeError with the compiler's messages.
+    """
+    with _compiling:
+        os.environ["BCC_KERNEL_SOURCE"] = str(headers)
+        try:
+            return _explained(program, lambda: unattached(text, flags))
+        finally:
+            _give_back()
+
+
+def unattached(text: str, flags: Sequence[str]) -> Any:
+    """Return a bcc.BPF without its programs attached; what goes wrong is on standard error."""
+    bcc = load_bcc()
+
+    class Unattached(bcc.BPF):  # type: ignore[name-defined, misc]
+        """bcc attaches a program's functions while it makes the object."""
+
+        def _trace_autoload(self) -> None:
+            pass
+
+    return Unattached(text=text, cflags=[*flags, "-Wno-unused-function"])
+
+
+def attach_named(program: Path, bpf: Any) -> None:
+    """Attach the functions whose names say where: those of TRACEPOINT_PROBE, kprobe__ and so on.
+
+    Raises KscopeError with the verifier's messages.
+    """
+    with _compiling:
+        _explained(program, lambda: load_bcc().BPF._trace_autoload(bpf))  # noqa: SLF001
+
+
+def _explained(program: Path, work: Callable[[], Any]) -> Any:
+    reason = ""
+    with _captured_stderr() as complaints:
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
+            reason = str(error)
+        complaints.seek(0)
+        detail = complaints.read().decode("utf-8", "replace")
+    raise failure(program, reason, detail)
+
+
+def failure(program: Path, reason: str, detail: str) -> KscopeError:
+    """Return an error with what was printed: a compiler's first mistake, a verifier's last line."""
+    said = detail.strip()
+    if len(said) > 2 * _SHOWN:
+        said = f"{said[:_SHOWN]}\n[...]\n{said[-_SHOWN:]}"
+    return program_error(program, reason + (f"\n{said}" if said else ""))
+
+
+def program_error(program: Path, reason: str) -> KscopeError:
+    """Return the error: the user's fault, or that of a program that Kernelscope ships."""
+    kind = KscopeError if is_builtin_program(program) else ProgramError
+    return kind(f"{program}: {reason}")
+
+
+def functions(bpf: Any) -> list[str]:
+    """Return the names of the program's functions that the kernel can run."""
+    count = _library().bpf_num_functions(bpf.module)
+    return [_library().bpf_function_name(bpf.module, n).decode() for n in range(count)]
+
+
+def bytecode(bpf: Any, function: str) -> bytes:
+    """Return a function's instructions."""
+    start = _library().bpf_function_start(bpf.module, function.encode())
+    size = _library().bpf_function_size(bpf.module, function.encode())
+    return ctypes.string_at(start, size)
+
+
+def map_names(bpf: Any) -> list[str]:
+    """Return the names of the program's own maps, without those of kscope.h."""
+    count = _library().bpf_num_tables(bpf.module)
+    names = (_library().bpf_table_name(bpf.module, n).decode() for n in range(count))
+    return [name for name in names if not name.startswith("ks_")]
+
+
+def map_problem(table: Any, name: str, kind: str) -> str:
+    """Return why a map cannot be collected as events or as a map; '' if it can."""
+    tables = importlib.import_module("bcc.table")
+    if isinstance(table, tables.RingBuf):
+        return "" if kind == "events" else f"'{name}' is a ring buffer; write events: {name}"
+    if kind == "events":
+        return (
+            f"'{name}' is a map, not a ring buffer; write map: {name}, or declare it with "
+            f"BPF_RINGBUF_OUTPUT({name}, 64)"
+        )
+    if type(table) not in {tables.HashTable, tables.LruHash, tables.Array}:
+        return f"rows cannot be read from '{name}', a {type(table).__name__}; use BPF_HASH"
+    if _sizes(table, name) != (ctypes.sizeof(table.Key), ctypes.sizeof(table.Leaf)):
+        return f"bcc cannot read the structs of '{name}'; use plain fields and flat arrays"
+    return ""
+
+
+def _sizes(table: Any, name: str) -> tuple[int, int]:
+    """How large the compiler made the key and the value."""
+    module, lib = table.bpf.module, _library()
+    return (
+        lib.bpf_table_key_size(module, name.encode()),
+        lib.bpf_table_leaf_size(module, name.encode()),
+    )
+
+
+@functools.cache
+def _library() -> Any:
+    """libbcc, with the types of what the bcc package does not call itself."""
+    lib = importlib.import_module("bcc.libbcc").lib
+    lib.bpf_num_tables.restype = ctypes.c_size_t
+    lib.bpf_num_tables.argtypes = [ctypes.c_void_p]
+    lib.bpf_table_name.restype = ctypes.c_char_p
+    lib.bpf_table_name.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    for size in (lib.bpf_table_key_size, lib.bpf_table_leaf_size):
+        size.restype = ctypes.c_size_t
+        size.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    return lib
+
+
+def attaches_itself(function: str) -> bool:
+    """Whether bcc attaches the function where its name says."""
+    return function.startswith(_NAMED)
+
+
+def free_symbols(cache: Any, pid: int) -> None:
+    """SymbolCache has no destructor of its own; a long run would keep every process's symbols."""
+    importlib.import_module("bcc.libbcc").lib.bcc_free_symcache(cache.cache, pid)
+
+
+def _give_back() -> None:
+    """What the compiler took: its heap, and its code, which is read again at need."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # glibc
+        libc.malloc_trim(0)
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        place, rights, *_, name = line.split()
+        # Code alone: other parts of a library are no longer what the file has.
+        if rights == "r-xp" and _COMPILER.search(name):
+            begin, end = (int(address, 16) for address in place.split("-"))
+            libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_DONTNEED)
+
+
+@contextmanager
+def _captured_stderr() -> Iterator[Any]:
+    """clang writes to file descriptor 2 directly: what it says belongs in our error."""
+    with tempfile.TemporaryFile() as file:
+        kept = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield file
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

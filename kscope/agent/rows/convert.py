@@ -1,0 +1,223 @@
+"""From what a BPF map holds to a category's rows: pure, the same for every engine."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import operator
+import re
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare.types.base import INT64_MAX, Role, Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from kscope.agent.engines.base import Loss, Row
+    from kscope.declare.model import Category, Column
+
+
+log = logging.getLogger(__name__)
+# A C++ name may hold anything; these two would break the folded text.
+_UNSAFE = re.compile(r"[;\r\n\0]")
+MAX_STACK_TEXT = 60_000
+
+
+class UnfitError(ValueError):
+    """A value that a program recorded is of another kind than its column."""
+
+
+def frame_text(name: str) -> str:
+    return _UNSAFE.sub(lambda found: ":" if found[0] == ";" else " ", name)
+
+
+def folded(frames: Sequence[str]) -> str:
+    """Folded text of frames that come root first; what is too long is cut at the leaf end."""
+    text = ";".join(frames)
+    if len(text) > MAX_STACK_TEXT:
+        text = text[:MAX_STACK_TEXT].rpartition(";")[0] + ";[truncated]"
+    return text
+
+
+def column_value(column: Column, raw: Any) -> Any:
+    """What the wire wants for `column`, from a number, bytes or an array as ctypes gives them."""
+    convert: Callable[[Any], Any] = _CONVERTERS.get(column.type.name, whole_number)
+    return convert(raw)
+
+
+def adds_up(category: Category) -> bool:
+    """Whether two rows of one group may be written as one: every value of theirs is a sum."""
+    values = category.with_role(Role.VALUE)
+    return all(c.type.aggregate == "sum" for c in values) and bool(
+        values or category.with_role(Role.HISTOGRAM)
+    )
+
+
+class Merged:
+    """Rows that only differ in what adds up become one, in the order of their first.
+
+    Two addresses in one function, or two threads of one process, are two keys in the kernel and
+    one row to a reader.
+    """
+
+    def __init__(self, category: Category) -> None:
+        self._values = [c.name for c in category.with_role(Role.VALUE, Role.HISTOGRAM)]
+        self._rows: dict[tuple[Any, ...], Row] = {}
+
+    def add(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            identity = tuple(value for name, value in row.items() if name not in self._values)
+            first = self._rows.setdefault(identity, row)
+            if first is not row:
+                _add(first, row, self._values)
+
+    def rows(self) -> list[Row]:
+        return list(self._rows.values())
+
+
+def merge(category: Category, rows: Iterable[Row]) -> list[Row]:
+    if not adds_up(category):
+        return list(rows)
+    merged = Merged(category)
+    merged.add(rows)
+    return merged.rows()
+
+
+def _add(total: Row, row: Row, values: Iterable[str]) -> None:
+    for name in values:
+        if name not in row:
+            continue
+        if isinstance(row[name], list):
+            total[name] = add_slots(total[name], row[name])
+        else:
+            total[name] += row[name]
+
+
+def add_slots(left: list[int], right: list[int]) -> list[int]:
+    longer, shorter = (left, right) if len(left) >= len(right) else (right, left)
+    return [n + (shorter[i] if i < len(shorter) else 0) for i, n in enumerate(longer)]
+
+
+def field_reader(path: str) -> Callable[[Mapping[str, Any]], Any]:
+    """Read `key.comm` from {"key": struct, "value": struct}; `value` alone is the whole value."""
+    part, _, rest = path.partition(".")
+    if not rest:
+        return lambda entry: getattr(entry[part], "value", entry[part])
+    field: Callable[[Any], Any] = operator.attrgetter(rest)
+    return lambda entry: field(entry[part])
+
+
+class Fitting:
+    """Leaves out rows that no server takes, such as one with a number above 2^63-1.
+
+    The first one of each column is logged; each one counts in `Loss.values`.
+    """
+
+    def __init__(self, category: Category) -> None:
+        self._table = category.table
+        self._bounds = [
+            (c.name, c.type.json["minimum"], c.type.json["maximum"])
+            for c in category.columns
+            if c.type.storage is Storage.INTEGER
+        ]
+        self._texts = [
+            (c.name, c.type.json["maxLength"])
+            for c in category.columns
+            if c.type.storage in {Storage.STRING_ID, Storage.TEXT}
+        ]
+        self._slots = [c.name for c in category.columns if c.type.storage is Storage.HISTOGRAM]
+        self._logged: set[str] = set()
+
+    def keep(self, rows: list[Row], loss: Loss) -> list[Row]:
+        kept = [row for row in rows if self._fits(row)]
+        loss.values += len(rows) - len(kept)
+        return kept
+
+    def _fits(self, row: Row) -> bool:
+        for name, least, most in self._bounds:
+            if not least <= row.get(name, least) <= most:
+                return self._unfit(name, f"{row[name]} is not from {least} to {most}")
+        for name in self._slots:
+            slots = row.get(name) or [0]
+            if not 0 <= min(slots) <= max(slots) <= INT64_MAX:
+                return self._unfit(name, "a count of the histogram is not from 0 to 2^63-1")
+        for name, longest in self._texts:
+            if len(row.get(name, "")) > longest:
+                return self._unfit(name, f"text of more than {longest} characters")
+        return True
+
+    def _unfit(self, column: str, why: str) -> bool:
+        if column not in self._logged:
+            self._logged.add(column)
+            log.warning(
+                "%s: %s: %s; rows like this one are left out and counted as lost; for an address "
+                "use as: hex or as: ksym",
+                self._table,
+                column,
+                why,
+            )
+        return False
+
+
+def whole_number(raw: Any) -> int:
+    """Return the number in a field: a C char is one, and bpftrace prints keys as text."""
+    if isinstance(raw, bytes):
+        return int.from_bytes(raw[:1], "little", signed=True)
+    if raw is None:  # a null pointer
+        return 0
+    try:
+        return int(raw, 0) if isinstance(raw, str) else int(raw)
+    except (TypeError, ValueError, OverflowError):
+        raise UnfitError(f"{raw!r} is not a whole number") from None
+
+
+def text_of(raw: Any) -> str:
+    if isinstance(raw, bytes):
+        return raw.split(b"\0", 1)[0].decode("utf-8", "replace")
+    if hasattr(raw, "__len__") and not isinstance(raw, str):
+        return text_of(bytes(raw))
+    return str(raw).replace("\0", "")
+
+
+def _real(raw: Any) -> float:
+    if isinstance(raw, float):
+        return raw
+    return float(whole_number(raw))
+
+
+def _truth(raw: Any) -> bool:
+    return bool(whole_number(raw))
+
+
+def _address(raw: Any) -> str:
+    """From a number or bytes in network order, or from text as bpftrace's ntop() prints it."""
+    if isinstance(raw, str) and ("." in raw or ":" in raw):
+        packed: Any = raw
+    elif isinstance(raw, int | str):
+        packed = (whole_number(raw) & 0xFFFFFFFF).to_bytes(4, "little")
+    else:
+        packed = bytes(raw)
+    try:
+        address = ipaddress.ip_address(packed)
+    except ValueError:
+        raise UnfitError(f"{raw!r} is not an IP address") from None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+def _slots(raw: Any) -> list[int]:
+    slots = [int(count) for count in raw]
+    while slots and not slots[-1]:
+        slots.pop()
+    return slots
+
+
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "string": text_of,
+    "label": text_of,
+    "text": text_of,
+    "ip": _address,
+    "bool": _truth,
+    "float": _real,
+    "histogram": _slots,
+}

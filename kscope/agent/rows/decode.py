@@ -1,0 +1,172 @@
+"""From a field of a program's struct to a column's value, by way of words where declared."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import pwd
+import re
+import shlex
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+from kscope.agent.host import kernel
+from kscope.agent.host.btf import enum_words
+from kscope.agent.host.ksyms import KernelNames
+from kscope.agent.host.syscalls import syscall_name
+from kscope.agent.rows.convert import column_value, field_reader, text_of, whole_number
+from kscope.client.encoding import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kscope.declare.files.fits import FieldType
+    from kscope.declare.model import Column, Source
+
+
+def reader(
+    column: Column, source: Source, found: FieldType | None = None
+) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what reads `column` out of {"key": struct, "value": struct} or {"event": struct}.
+
+    `found` is the field's type, if it is known. Raises KscopeError if the kernel does not show
+    what `as` or `enum` needs; the reader itself raises UnfitError.
+    """
+    read = field_reader(source.fields[0])
+    size = found.size if found and found.size else 8
+    if source.names or source.enum:
+        words = enum_words(source.enum) if source.enum else _by_number(source.names)
+        return lambda entry: _word(words, whole_number(read(entry)), size)
+    if source.decode == "hex":
+        return lambda entry: f"{whole_number(read(entry)) & ((1 << 8 * size) - 1):#x}"
+    if source.decode == "ksym":
+        _kernel_names.load()
+    if source.decode == "arguments":
+        return lambda entry: _arguments(read(entry))
+    if source.decode:
+        decode = DECODERS[source.decode]
+        return lambda entry: decode(whole_number(read(entry)))
+    if column.type.name == "timestamp":
+        return lambda entry: _moment(whole_number(read(entry)))
+    return lambda entry: column_value(column, read(entry))
+
+
+def _by_number(names: Mapping[str, str]) -> Mapping[int, str]:
+    return {int(number): word for number, word in names.items()}
+
+
+def _word(words: Mapping[int, str], number: int, size: int) -> str:
+    """The number's word, or the number; a negative one may be kept in an unsigned field."""
+    return words.get(number) or words.get(number - (1 << 8 * size)) or str(number)
+
+
+def _moment(monotonic_ns: int) -> str:
+    """When bpf_ktime_get_ns() said so, by the clock on the wall."""
+    return timestamp((time.time_ns() - time.monotonic_ns() + monotonic_ns) / 1e9)
+
+
+def _signal(number: int) -> str:
+    if not number:
+        return ""
+    if number in signal.valid_signals():
+        try:
+            return signal.Signals(number).name
+        except ValueError:
+            return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+    return str(number)
+
+
+def _errno(number: int) -> str:
+    return errno.errorcode.get(abs(number), str(abs(number))) if number else ""
+
+
+@functools.lru_cache(4096)
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except (KeyError, OverflowError):
+        return str(number)
+
+
+@functools.lru_cache(4096)
+def _device(number: int) -> str:
+    """From the kernel's own dev_t: 12 bits of major, 20 of minor."""
+    name = f"{number >> 20}:{number & 0xFFFFF}"
+    try:
+        return os.path.basename(os.readlink(f"/sys/dev/block/{name}"))  # noqa: PTH115, PTH119
+    except OSError:
+        return name
+
+
+class _Cgroups:
+    """Cgroup ids to paths below the root; one of a container becomes the container's short name."""
+
+    _REREAD = 5.0  # seconds; a walk over thousands of cgroups is not for every unknown id
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+        self._read = -self._REREAD
+
+    def __call__(self, number: int) -> str:
+        if not number:
+            return ""
+        if number not in self._names and time.monotonic() - self._read >= self._REREAD:
+            self._names = dict(self._walk())
+            self._read = time.monotonic()
+        return self._names.get(number, str(number))
+
+    def _walk(self) -> list[tuple[int, str]]:
+        root = kernel.cgroup_root()
+        if root is None:
+            return []
+        prefix = len(str(root))
+        return [
+            (os.stat(folder).st_ino, container_name(folder[prefix:] or "/"))  # noqa: PTH116
+            for folder, _, _ in os.walk(root)
+        ]
+
+
+_CONTAINER = re.compile(
+    r"(?:^|/)(?:(docker|cri-containerd|crio|libpod|podman|nspawn|lxc)[-/.])?([0-9a-f]{64})(?:\.scope)?$"
+)
+
+
+def container_name(path: str) -> str:
+    """`/system.slice/docker-<64 digits>.scope` -> `docker:<12 digits>`; any other path as it is."""
+    found = _CONTAINER.search(path)
+    return f"{found[1] or 'container'}:{found[2][:12]}" if found else path
+
+
+def _arguments(raw: Any) -> str:
+    """A command line that a shell would read back; programs separate with the unit separator."""
+    text = text_of(raw)
+    words = text.removesuffix("\x1f").split("\x1f")
+    return shlex.join(words) if text else ""
+
+
+def _nanoseconds(number: int) -> int:
+    """Sums are kept in nanoseconds where one event is often shorter than a microsecond."""
+    return int(number) // 1000
+
+
+def _hex(number: int) -> str:
+    """Of 64 bits; a reader knows the size of its field."""
+    return f"{number & ((1 << 64) - 1):#x}"
+
+
+_kernel_names = KernelNames()
+
+DECODERS: dict[str, Callable[[Any], Any]] = {
+    "arguments": _arguments,
+    "cgroup": _Cgroups(),
+    "device": _device,
+    "errno": _errno,
+    "hex": _hex,
+    "ksym": _kernel_names,
+    "nanoseconds": _nanoseconds,
+    "signal": _signal,
+    "syscall": syscall_name,
+    "user": _user,
+}

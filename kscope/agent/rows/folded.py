@@ -1,0 +1,36 @@
+"""Rows as folded stacks on standard output, for flamegraph.pl, speedscope and the eye."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from kscope.agent.rows.convert import frame_text
+from kscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kscope.agent.engines.base import Row
+    from kscope.declare.model import Category
+
+
+class Folded:
+    """`process;frame;frame value`, as the first flame graph of the category would show it."""
+
+    def __init__(self, category: Category) -> None:
+        chart = next((c for c in category.charts if c.kind == "flamegraph"), None)
+        if chart is None:
+            raise UsageError(f"{category.table} has no stacks: --folded has nothing to print")
+        self._stack = chart.stack
+        self._chart = chart
+        self._totals: Counter[str] = Counter()
+
+    def add(self, rows: Iterable[Row]) -> None:
+        by, value = self._chart.by, self._chart.value
+        for row in rows:
+            root = f"{frame_text(str(row[by]))};" if by else ""
+            self._totals[f"{root}{row[self._stack]}"] += row[value] if value else 1
+
+    def lines(self) -> list[str]:
+        return [f"{text} {value}" for text, value in self._totals.most_common()]

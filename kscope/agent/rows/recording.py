@@ -1,0 +1,118 @@
+"""Recorded intervals: newline-delimited JSON, compressed where the name ends in .gz.
+
+The first line says what it is: `{"recording": "offcputime", "hostname": "...", "interval": 10}`.
+Each further line is one interval: `{"at": seconds since the first began, "stacks": [...],
+"rows": [...]}`, its rows as on the wire, stacks by index.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kscope.agent.engines.base import Row
+    from kscope.declare.model import Category
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+SUFFIX = ".ndjson.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    at: float
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """`length` is in seconds."""
+
+    table: str
+    hostname: str
+    intervals: tuple[Recorded, ...]
+
+    @property
+    def length(self) -> float:
+        return self.intervals[-1].at
+
+
+class Recorder:
+    """Writes a recording, interval by interval; KscopeError where the file cannot be written."""
+
+    def __init__(self, path: Path, category: Category, hostname: str, interval: float) -> None:
+        self._path = path
+        self._stacks = [c.name for c in category.columns if c.type.name == "stack"]
+        header = {"recording": category.table, "hostname": hostname, "interval": interval}
+        with self._told():
+            self._file = _open(path, "wt")
+            self._file.write(json.dumps(header) + "\n")
+
+    def add(self, at: float, rows: Sequence[Row]) -> None:
+        index: dict[str, int] = {}
+        named = [
+            row | {n: index.setdefault(row[n], len(index)) for n in self._stacks if n in row}
+            for row in rows
+        ]
+        line = {"at": round(at, 3), "stacks": list(index), "rows": named}
+        with self._told():
+            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+    def close(self) -> None:
+        with self._told():
+            self._file.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise KscopeError(f"{self._path}: cannot be written: {error.strerror}") from None
+
+
+def bundled(table: str) -> Path | None:
+    """The recording that comes with the package, if there is one of this category."""
+    path = _PACKAGE / "recordings" / f"{table}{SUFFIX}"
+    return path if path.exists() else None
+
+
+def read_recording(path: Path, category: Category) -> Recording:
+    try:
+        with _open(path, "rt") as file:
+            header = json.loads(file.readline())
+            if header.get("recording") != category.table:
+                raise KscopeError(f"{path}: is no recording of {category.table}")
+            intervals = tuple(_intervals(file, category))
+    except (OSError, EOFError) as error:
+        raise KscopeError(f"{path}: cannot be read: {error}") from None
+    except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
+        raise KscopeError(f"{path}: is not a recording: {error}") from None
+    if not intervals:
+        raise KscopeError(f"{path}: holds no interval")
+    return Recording(category.table, str(header.get("hostname") or "unknown"), intervals)
+
+
+def _intervals(file: TextIO, category: Category) -> Iterator[Recorded]:
+    columns = [c.name for c in category.columns if c.type.name == "stack"]
+    for line in file:
+        entry: dict[str, Any] = json.loads(line)
+        stacks = entry.get("stacks", [])
+        for row in entry["rows"]:
+            for name in columns:
+                if isinstance(row.get(name), int):
+                    row[name] = stacks[row[name]]
+        yield Recorded(float(entry["at"]), entry["rows"])
+
+
+def _open(path: Path, mode: str) -> TextIO:
+    if path.suffix == ".gz":
+        return cast("TextIO", gzip.open(path, mode, encoding="utf-8"))
+    return cast("TextIO", path.open(mode[0], encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""One probe's life: configure, run, limit its cost, report its losses."""

@@ -1,0 +1,115 @@
+"""From a category and the user's wishes to a plan that the runner can run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from kscope.agent.engines.base import Target
+from kscope.agent.rows.recording import Recording, bundled, read_recording
+from kscope.agent.run.runner import Plan
+from kscope.declare.files.check import suggestion
+from kscope.declare.options import option_value
+from kscope.errors import KscopeError, UsageError
+from kscope.files import MAX_PROGRAM, UnreadableError, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kscope.agent.engines.base import Engine
+    from kscope.declare.model import Catalog, Category
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What one probe is asked to do; `interval` and `history` in seconds."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    target: Target = field(default_factory=Target)
+    interval: float = 60.0
+    max_overhead: float = 0.0
+    history: float = 0.0
+    hostname: str = ""
+
+
+def probe_category(catalog: Catalog, name: str) -> Category:
+    category = catalog.get(name)
+    if category is None or category.probe is None:
+        probes = [c.table for c in catalog if c.probe]
+        what = "has no probe" if category else "is not a category"
+        near = suggestion(name, probes) if category is None else ""
+        names = near or f" Those with a probe: {', '.join(probes) or 'none'}."
+        raise UsageError(f"'{name}' {what}.{names}")
+    return category
+
+
+def live_plan(category: Category, wishes: Wishes) -> Plan:
+    """Raises KscopeError for options that the probe does not take."""
+    wishes = replace(wishes, options=checked_options(category, wishes.options))
+    return Plan(
+        category,
+        lambda: engine(category, wishes),
+        wishes.interval,
+        wishes.max_overhead,
+        wishes.hostname,
+        source=(wishes, _program(category)),
+    )
+
+
+def engine(category: Category, wishes: Wishes) -> Engine:
+    """A new engine for the category's probe; imports no more than that engine needs."""
+    assert category.probe
+    options = checked_options(category, wishes.options)
+    if category.probe.engine == "bcc":
+        from kscope.agent.engines.bcc import BccEngine  # noqa: PLC0415
+
+        return BccEngine(category, options, wishes.target)
+    if category.probe.engine == "bpftrace":
+        from kscope.agent.engines.bpftrace import BpftraceEngine  # noqa: PLC0415
+
+        return BpftraceEngine(category, options, wishes.target)
+    raise KscopeError(f"{category.table}: no engine '{category.probe.engine}'")
+
+
+def checked_options(category: Category, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the engine takes them; KscopeError for what the probe has not or cannot be."""
+    assert category.probe
+    known = {option.name: option for option in category.probe.options}
+    read = {}
+    for name, value in given.items():
+        if name not in known:
+            have = ", ".join(known) or "none"
+            raise KscopeError(f"{category.table}: unknown option '{name}'; it has {have}")
+        try:
+            read[name] = option_value(known[name], value)
+        except ValueError as error:
+            raise KscopeError(f"{category.table}: {name}: {error}") from None
+    return read
+
+
+def _program(category: Category) -> bytes:
+    """What the probe's file holds now: a plan made of another text is another plan."""
+    path = category.probe.program if category.probe else None
+    try:
+        return read_text(path, MAX_PROGRAM).encode() if path else b""
+    except UnreadableError:
+        return b""
+
+
+def replay_plan(category: Category, path: Path | None, wishes: Wishes) -> Plan:
+    """A plan that plays a recording, the bundled one without a path."""
+    from kscope.agent.engines.replay import HOSTNAME_PREFIX, ReplayEngine  # noqa: PLC0415
+
+    path = path or bundled(category.table)
+    if path is None:
+        raise KscopeError(f"no recording of {category.table} comes with the package")
+    recording: Recording = read_recording(path, category)
+    name = wishes.hostname or recording.hostname
+    return Plan(
+        category,
+        lambda: ReplayEngine(recording, wishes.history),
+        min(wishes.interval, 10.0),
+        hostname=HOSTNAME_PREFIX + name.removeprefix(HOSTNAME_PREFIX),
+        at_once=True,
+    )

@@ -1,0 +1,254 @@
+"""One probe's life: start, drain every interval, report, start again after a failure."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from kscope.agent.engines.base import Cost, Drained
+from kscope.agent.run.governor import Governor
+from kscope.agent.run.health import Interval
+from kscope.agent.run.unreported import Began
+from kscope.client.pauses import backoff
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kscope.agent.engines.base import Engine, Row
+    from kscope.declare.model import Category
+
+log = logging.getLogger(__name__)
+
+# How long a thread may be deaf to a request to stop.
+_TICK = 0.2
+LONGEST_RETRY = 300.0
+
+
+class Outlet(Protocol):
+    """Where intervals go."""
+
+    def deliver(self, category: Category, rows: list[Row], ended: float) -> None: ...
+
+    def report(self, interval: Interval, ended: float) -> None: ...
+
+    def began(self, probe: str, interval: Began | None) -> None:
+        """An interval has begun, or None: nothing is held in the kernel any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One probe to run. `interval` is in seconds; `max_overhead` a share of the host's CPU time.
+
+    `at_once`: what there is at the start is already worth a drain. Plans that are equal run the
+    same probe: `source` is all that `engine` is made from.
+    """
+
+    category: Category
+    engine: Callable[[], Engine] = field(compare=False)
+    interval: float
+    max_overhead: float = 0.0
+    hostname: str = ""
+    at_once: bool = False
+    source: object = None
+
+
+class ProbeRunner(threading.Thread):
+    """Runs a plan until `stop`; a failure is logged, reported and tried again, ever more rarely."""
+
+    def __init__(self, plan: Plan, outlet: Outlet) -> None:
+        super().__init__(name=f"probe-{plan.category.table}", daemon=True)
+        self.plan = plan
+        self._outlet = outlet
+        self._governor = Governor(plan.max_overhead)
+        self._stopping = threading.Event()
+        self._life: _Life | None = None
+        self.started = threading.Event()
+        self.failure = ""
+        self.exit_code = 0
+
+    def runs(self, plan: Plan | None) -> bool:
+        return self.plan == plan and self.is_alive()
+
+    def stop(self) -> None:
+        """Drain once more, deliver, end."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                self._live()
+            except Exception as error:  # noqa: BLE001 - no probe may take the others down
+                self._report_failure(error)
+                attempt = 1 if time.monotonic() - began > LONGEST_RETRY else attempt + 1
+                self._stopping.wait(backoff(attempt, LONGEST_RETRY))
+
+    def _live(self) -> None:
+        table = self.plan.category.table
+        engine = self.plan.engine()
+        before = time.thread_time()
+        engine.start()
+        start_cost = time.thread_time() - before
+        self._governor.begin(start_cost)
+        self._life = life = _Life(
+            self.plan,
+            engine,
+            self._outlet,
+            self._governor,
+            self._stopping,
+            start_cost=start_cost,
+        )
+        self.failure = ""
+        try:
+            self._outlet.began(table, Began(time.time(), self.plan.interval))
+            self.started.set()
+            log.info("%s: probe running", table)
+            pause = life.run()
+            self._life = None
+        finally:
+            engine.close()
+            self._outlet.began(table, None)
+        self._rest(pause)
+
+    def _rest(self, seconds: float) -> None:
+        """Out of the kernel, which each interval's row says."""
+        began, end = time.monotonic(), time.monotonic() + seconds
+        while not self._stopping.is_set() and began < end:
+            self._stopping.wait(min(self.plan.interval, end - began))
+            now = time.monotonic()
+            self._governor.rested(now - began)
+            interval = Interval(
+                self.plan.category.table,
+                "paused",
+                self._governor.text,
+                elapsed=round((now - began) * 1e6),
+                threshold=self._governor.threshold,
+            )
+            self._outlet.report(interval, time.time())
+            began = now
+
+    def _report_failure(self, error: Exception) -> None:
+        known = isinstance(error, KscopeError)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        if text != self.failure:
+            log.error("%s: %s", self.plan.category.table, text)
+            if not known:
+                log.debug("%s", traceback.format_exc())
+        self.failure = text
+        self.exit_code = error.exit_code if isinstance(error, KscopeError) else 1
+        self.started.set()
+        began, self._life = self._life and self._life.began, None
+        interval = Interval(
+            self.plan.category.table,
+            "failed",
+            text.partition("\n")[0],
+            # What the kernel held when the probe died is gone with it.
+            elapsed=round((time.monotonic() - began) * 1e6) if began else 0,
+            lost_intervals=1 if began else 0,
+        )
+        try:
+            self._outlet.report(interval, time.time())
+        except Exception:
+            # The probe is to be tried again all the same.
+            log.exception("%s: the failure cannot be reported", self.plan.category.table)
+
+
+class _Life:
+    """From a probe's start to its end."""
+
+    def __init__(  # noqa: PLR0913 - one life's surroundings
+        self,
+        plan: Plan,
+        engine: Engine,
+        outlet: Outlet,
+        governor: Governor,
+        stopping: threading.Event,
+        *,
+        start_cost: float,
+    ) -> None:
+        self._plan = plan
+        self._engine = engine
+        self._outlet = outlet
+        self._governor = governor
+        self._stopping = stopping
+        self._cost = Cost()
+        self._cpu_at_start = time.thread_time()
+        self._cpu = self._cpu_at_start - start_cost
+        self.began = time.monotonic()
+
+    def run(self) -> float:
+        """Until asked to stop, or out of the kernel for as many seconds as it returns."""
+        if self._governor.threshold:
+            self._engine.raise_threshold(self._governor.threshold)
+        due = self.began + first_interval(self._plan)
+        while not self._stopping.is_set():
+            self._engine.poll(min(_TICK, max(0.0, due - time.monotonic())))
+            if self._governor.due() and not self._within_bound():
+                self._drain()
+                self._governor.account(self._spent())
+                return max(self._plan.interval, self._governor.repayment())
+            if time.monotonic() >= due:
+                self._drain()
+                due = max(due + self._plan.interval, time.monotonic())
+            elif self._engine.full():
+                self._drain()
+        self._drain()
+        return 0.0
+
+    def _within_bound(self) -> bool:
+        """Or made to be so; False when only a pause can do that."""
+        decision = self._governor.decide(self._spent())
+        if decision is None:
+            return True
+        if decision.threshold is not None and not self._engine.raise_threshold(decision.threshold):
+            decision = self._governor.no_threshold()
+        log.warning("%s: %s", self._plan.category.table, decision.text)
+        return decision.threshold is not None
+
+    def _spent(self) -> float:
+        """CPU seconds in the kernel, by its account, in this thread and in a helper."""
+        cost = self._engine.cost()
+        return (cost.run_ns + cost.helper_ns) / 1e9 + time.thread_time() - self._cpu_at_start
+
+    def _drain(self) -> None:
+        drained = self._engine.drain()
+        now, ended = time.monotonic(), time.time()
+        self._outlet.deliver(self._plan.category, drained.rows, ended)
+        self._outlet.report(self._interval(drained, now), ended)
+        self._outlet.began(self._plan.category.table, Began(ended, self._plan.interval))
+        self.began = now
+
+    def _interval(self, drained: Drained, now: float) -> Interval:
+        cost = self._engine.cost()
+        cpu = time.thread_time() + cost.helper_ns / 1e9
+        interval = Interval(
+            probe=self._plan.category.table,
+            state="raised" if self._governor.threshold else "running",
+            detail=self._governor.text,
+            elapsed=round((now - self.began) * 1e6),
+            rows=len(drained.rows),
+            loss=drained.loss,
+            bpf_runs=cost.runs - self._cost.runs,
+            bpf_time=(cost.run_ns - self._cost.run_ns) // 1000,
+            cpu_time=round((cpu - self._cpu) * 1e6),
+            threshold=self._governor.threshold,
+        )
+        self._cost, self._cpu = cost, cpu
+        return interval
+
+
+def first_interval(plan: Plan) -> float:
+    """Shorter than the others, by a share that depends on the host: a fleet that is restarted
+    in one moment does not send in one moment for ever after.
+    """
+    if plan.at_once:
+        return 0.0
+    share = zlib.crc32(f"{plan.hostname}/{plan.category.table}".encode()) / 2**32
+    return plan.interval * (0.1 + 0.9 * share)

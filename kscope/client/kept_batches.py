@@ -1,0 +1,81 @@
+"""Batches that wait in a spool or are set aside, for a person to list, send and drop."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kscope.client import spool_lock as slots
+from kscope.client.encoding import decode
+from kscope.client.spool import REASON, REFUSED, Spooled, remove, waiting
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_DECODE_MOST = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One batch; `name` is its path below the spool, `server` that of its folder.
+
+    `busy`: an agent runs on the folder, and sends what waits there itself.
+    """
+
+    name: str
+    entry: Spooled
+    server: str
+    aside: bool
+    busy: bool
+
+    @property
+    def locked(self) -> bool:
+        return self.busy and not self.aside
+
+    def reason(self) -> str:
+        """Return why it is aside, else an empty text."""
+        file = self.entry.path.with_name(self.entry.path.name + REASON)
+        try:
+            return str(json.loads(file.read_text(encoding="utf-8"))["reason"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def envelope(self) -> tuple[str, str]:
+        """Return the host and the time of its rows, empty if they cannot be read."""
+        try:
+            if self.entry.size > _DECODE_MOST:
+                return "", ""
+            body = decode(self.entry.body(), self.entry.encoding)
+            return str(body.get("hostname", "")), str(body.get("time", ""))
+        except Exception:  # noqa: BLE001 - a broken file may break in any way
+            return "", ""
+
+    def remove(self) -> None:
+        remove(self.entry.path)
+
+
+def kept(root: Path) -> Iterator[Kept]:
+    """Yield every batch below a spool, oldest first in each folder. Raises KscopeError."""
+    try:
+        for folder in sorted(root.glob("*/*")):
+            if folder.is_dir() and (folder / "lock").exists():
+                yield from _of_agent(root, folder)
+    except OSError as error:
+        raise KscopeError(f"spool {error.filename or root}: {error.strerror}") from None
+
+
+def _of_agent(root: Path, folder: Path) -> Iterator[Kept]:
+    """The folder stays locked while its batches are used: no agent starts on it meanwhile."""
+    lock = slots.lock(folder)
+    try:
+        for place in (folder, folder / REFUSED):
+            for entry in waiting(place) if place.is_dir() else ():
+                name = entry.path.relative_to(root).as_posix()
+                yield Kept(name, entry, folder.parent.name, place != folder, lock is None)
+    finally:
+        if lock is not None:
+            os.close(lock)

@@ -1,0 +1,1 @@
+"""One file per chart kind: the question it asks, and how the answer is drawn."""

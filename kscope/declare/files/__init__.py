@@ -1,0 +1,1 @@
+"""YAML text becomes a checked catalog; every problem names its file and line."""

@@ -1,0 +1,287 @@
+"""One category file: text -> Category, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare.charts import base as chartkinds
+from kscope.declare.files import check as shape
+from kscope.declare.files import reserved
+from kscope.declare.files.probe import check_probe, make_probe
+from kscope.declare.files.shapes import MAX_ENTRIES, category_schema
+from kscope.declare.files.yaml_lines import Document, Path, bounded, parse, printable
+from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column, Rollup
+from kscope.declare.types.base import TYPES, Role, Storage
+from kscope.declare.units import seconds
+from kscope.declare.values import unit_problem, value_problem
+from kscope.errors import Problem
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterator
+
+    from kscope.declare.types.base import ColumnType
+
+DAY = 86400
+# To read a row engines join the texts that its columns name; MariaDB joins 61 tables, of which two
+# are the rows and their hosts' names.
+_JOINED = (Storage.STRING_ID, Storage.STACK_ID)
+_MOST_JOINED = 59
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What became of one file: a category, or the problems that keep it from being one."""
+
+    category: Category | None
+    problems: tuple[Problem, ...]
+
+
+def read_category(text: str, file: str, probes: pathlib.Path | None = None) -> Reading:
+    """Check a category's text; `probes` is the folder its program is looked for in."""
+    document = parse(text, file)
+    problems = bounded(file, _problems(document, probes))
+    return Reading(None, problems) if problems else Reading(_make(document, probes), ())
+
+
+def _problems(document: Document, probes: pathlib.Path | None) -> Iterator[Problem]:
+    """Yield each problem when it is asked for: the caller stops after a hundred of them."""
+    yield from document.problems
+    if document.value is None and not document.problems:
+        message = "the file is empty: it needs 'table' and 'columns'"
+        yield Problem(document.file, 1, "", message)
+    if document.value is not None:
+        unread = {problem.path for problem in document.problems}
+        found = itertools.chain(
+            shape.check(document, category_schema()), _Checker(document, probes).run()
+        )
+        yield from (problem for problem in found if problem.path not in unread)
+
+
+_Found = tuple[Path, str]
+
+
+@dataclass
+class _Checker:
+    """What a shape cannot say. It runs on misshapen documents too, so that all is said at once."""
+
+    document: Document
+    probes: pathlib.Path | None
+
+    def run(self) -> Iterator[Problem]:
+        value = self.document.value
+        if not isinstance(value, dict):
+            return
+        columns = self.known_columns(value.get("columns"))
+        found = itertools.chain(
+            self.check_table(value.get("table")),
+            self.check_columns(value.get("columns")),
+            self.check_joins(columns),
+            self.check_charts(value.get("charts"), columns),
+            self.check_ages(value.get("retention"), value.get("rollup")),
+        )
+        yield from (self.document.problem(path, message) for path, message in found)
+        if isinstance(probe := value.get("probe"), dict):
+            yield from check_probe(self.document, probe, columns, self.probes)
+
+    def check_table(self, table: Any) -> Iterator[_Found]:
+        if isinstance(table, str) and (why := reserved.table_problem(table)):
+            yield ("table",), why
+
+    def known_columns(self, columns: Any) -> dict[str, Column]:
+        """Columns by name, as far as they can be told; the first of each name."""
+        known: dict[str, Column] = {}
+        for i, raw in _entries(columns):
+            name = raw.get("name")
+            if not isinstance(name, str) or name in known or reserved.column_problem(name):
+                continue
+            if str(raw.get("type")) in TYPES:
+                known[name] = _column(self.document, i)
+        return known
+
+    def check_columns(self, columns: Any) -> Iterator[_Found]:
+        lines: dict[str, int] = {}
+        for i, raw in _entries(columns):
+            name = raw.get("name")
+            if not isinstance(name, str):
+                continue
+            path: Path = ("columns", i, "name")
+            if str(raw.get("type")) in TYPES:
+                yield from self.check_type(i, raw)
+            if why := reserved.column_problem(name):
+                yield path, why
+            elif name in lines:
+                yield path, f"column '{printable(name)}' is already on line {lines[name]}"
+            lines.setdefault(name, self.document.line(path))
+
+    def check_joins(self, columns: dict[str, Column]) -> Iterator[_Found]:
+        joined = [column for column in columns.values() if column.type.storage in _JOINED]
+        if len(joined) > _MOST_JOINED:
+            names = ", ".join(name for name, each in TYPES.items() if each.storage in _JOINED)
+            text = f"{len(joined)} columns of types {names}, of which {_MOST_JOINED} can be read"
+            yield ("columns",), f"{text}: make some of them text, or split the table"
+
+    def check_type(self, i: int, raw: dict[str, Any]) -> Iterator[_Found]:
+        """Yield the mistakes of a column whose type is known."""
+        column_type = TYPES[raw["type"]]
+        if isinstance(raw.get("unit"), str) and (why := unit_problem(column_type, raw["unit"])):
+            yield ("columns", i, "unit"), why
+        if "default" in raw and (why := _default_problem(column_type, raw["default"])):
+            yield ("columns", i, "default"), why
+
+    def check_charts(self, charts: Any, columns: dict[str, Column]) -> Iterator[_Found]:
+        for i, chart in _entries(charts):
+            if str(chart.get("kind")) in chartkinds.KINDS:
+                yield from self.check_chart(i, chart, columns)
+
+    def check_chart(
+        self, i: int, chart: dict[str, Any], columns: dict[str, Column]
+    ) -> Iterator[_Found]:
+        kind = chartkinds.KINDS[chart["kind"]]
+        path: Path = ("charts", i)
+        groups = (Role.DIMENSION,)
+        words = () if kind.needs_value else (chartkinds.ROWS,)
+        value = chart.get("value")
+        yield from _check_reference((*path, "value"), value, columns, kind.values, words)
+        yield from _check_reference((*path, "stack"), chart.get("stack"), columns, (Role.STACK,))
+        yield from _check_reference((*path, "by"), chart.get("by"), columns, groups)
+        if kind.needs_stack and "stack" not in chart:
+            yield path, f"a {kind.name} needs 'stack', the column that holds the stacks"
+        if kind.needs_value and "value" not in chart:
+            yield path, f"a {kind.name} needs 'value', the column that it shows"
+        if "stack" in chart and not kind.needs_stack:
+            yield (*path, "stack"), f"a {kind.name} does not take a stack; remove this key"
+        if "by" in chart and not kind.takes_by:
+            yield (*path, "by"), f"a {kind.name} cannot be split; remove this key"
+
+    def check_ages(self, retention: Any, rollup: Any) -> Iterator[_Found]:
+        keep = _try_seconds(retention)
+        levels = dict(itertools.islice(rollup.items(), 100)) if isinstance(rollup, dict) else {}
+        buckets = {text: bucket for text in levels if (bucket := _try_seconds(text)) is not None}
+        for text, bucket in buckets.items():
+            path: Path = ("rollup", text)
+            if bucket < 60 or (DAY % bucket and bucket % DAY):
+                yield path, f"a bucket of {text} does not divide a day: use 1m, 15m, 1h, 6h, 1d"
+            kept = _try_seconds(levels[text])
+            if kept is not None and kept <= bucket:
+                yield path, f"kept for {levels[text]}, no longer than the bucket itself"
+            if keep is not None and keep < 2 * bucket and bucket == min(buckets.values()):
+                why = f"rows kept for {retention} are gone before a bucket of {text} is summed"
+                yield ("retention",), why
+        yield from _check_nesting(buckets)
+
+
+def _entries(listed: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the mappings of a list with their places, as far as a list may be long."""
+    for i, entry in enumerate(listed[:MAX_ENTRIES] if isinstance(listed, list) else ()):
+        if isinstance(entry, dict):
+            yield i, entry
+
+
+def _check_nesting(buckets: dict[str, int]) -> Iterator[_Found]:
+    ordered = sorted(buckets.items(), key=lambda item: item[1])
+    for (fine, small), (coarse, large) in itertools.pairwise(ordered):
+        if large % small or large == small:
+            yield ("rollup", coarse), f"{coarse} is not a multiple of {fine}"
+
+
+def _check_reference(
+    path: Path,
+    name: Any,
+    columns: dict[str, Column],
+    roles: tuple[Role, ...],
+    words: tuple[str, ...] = (),
+) -> Iterator[_Found]:
+    """`words` can be in the place of a column."""
+    if not isinstance(name, str) or name in words:
+        return
+    known = {column.name: column for column in IMPLICIT_COLUMNS} | columns
+    columns_of_role = (column.name for column in known.values() if column.type.role in roles)
+    fitting = [*words, *columns_of_role]
+    if name not in known:
+        shown = printable(name)
+        yield path, f"there is no column '{shown}'.{shape.suggestion(name, fitting)}"
+    elif name not in fitting:
+        kind = known[name].type.name
+        yield path, f"'{name}' is of type {kind}.{shape.suggestion(name, fitting)}"
+
+
+def _time_problem(column_type: ColumnType, default: Any) -> str:
+    if problem := value_problem(column_type, default):
+        return f"{problem}; write null if a row may be without it"
+    try:
+        datetime.fromisoformat(default)
+    except ValueError:
+        return f"'{default}' is not a time such as 2026-11-23T02:46:15Z"
+    return ""
+
+
+def _default_problem(column_type: ColumnType, default: Any) -> str:
+    """Beyond the type: what is right in a row may say nothing in a declaration."""
+    if column_type.storage is Storage.TIME:
+        return "" if default is None else _time_problem(column_type, default)
+    if column_type.storage is Storage.HISTOGRAM and default != []:
+        return "a histogram's default is []: counts would be events that never happened"
+    if column_type.storage is Storage.STACK_ID and not isinstance(default, str):
+        return f"{default!r} is not a folded stack: an index says nothing without a request"
+    return value_problem(column_type, default)
+
+
+def _try_seconds(text: Any) -> int | None:
+    try:
+        return seconds(text)
+    except (ValueError, TypeError):
+        return None
+
+
+def _make(document: Document, probes: pathlib.Path | None) -> Category:
+    value = document.value
+    columns = tuple(_column(document, i) for i in range(len(value["columns"])))
+    retention = value.get("retention")
+    return Category(
+        table=value["table"],
+        prettyname=value.get("prettyname") or _title(value["table"]),
+        description=value.get("description", ""),
+        columns=columns,
+        charts=_charts(value, columns),
+        retention=seconds(retention) if retention else None,
+        rollup=tuple(
+            sorted(
+                (Rollup(seconds(b), seconds(k)) for b, k in value.get("rollup", {}).items()),
+                key=lambda rollup: rollup.bucket,
+            )
+        ),
+        probe=make_probe(document, columns, probes) if "probe" in value else None,
+        file=document.file,
+        line=document.line(("table",)),
+    )
+
+
+def _column(document: Document, i: int) -> Column:
+    raw = document.value["columns"][i]
+    column_type = TYPES[raw["type"]]
+    return Column(
+        name=raw["name"],
+        type=column_type,
+        prettyname=raw.get("prettyname") or _title(raw["name"]),
+        unit=raw.get("unit", column_type.unit),
+        help=raw.get("help", ""),
+        optional="default" in raw,
+        default=raw.get("default"),
+        index=raw.get("index", False),
+        line=document.line(("columns", i, "name")),
+    )
+
+
+def _charts(value: dict[str, Any], columns: tuple[Column, ...]) -> tuple[Chart, ...]:
+    if not value.get("charts"):
+        return chartkinds.derive(columns)
+    known = {column.name: column for column in (*columns, *IMPLICIT_COLUMNS)}
+    return tuple(chartkinds.declared(raw, known) for raw in value["charts"])
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()

@@ -1,0 +1,149 @@
+"""JSON Schema's verdict on a document, in words for the person who wrote the file."""
+
+from __future__ import annotations
+
+import difflib
+import heapq
+from typing import TYPE_CHECKING, Any, cast
+
+from kscope.declare.files.shapes import NAME, PATTERNS
+from kscope.declare.files.yaml_lines import QUOTE, printable, shown
+from kscope.declare.values import Validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import jsonschema
+
+    from kscope.declare.files.yaml_lines import Document, Path
+    from kscope.errors import Problem
+
+_TYPE_NAMES = {
+    "object": "a mapping (key: value)",
+    "array": "a list",
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+}
+# To look for a similar name among more of them costs too much for a hint.
+_MOST_NAMES = 300
+_MOST_CHARACTERS = 60
+_COMPARED = 8
+
+
+def suggestion(wrong: object, known: Iterable[str]) -> str:
+    """` Did you mean 'string'?`, or else the allowed words, or nothing where there are many."""
+    names = sorted(known)
+    few = f" Known are: {', '.join(names)}." if 0 < len(names) <= 20 else ""
+    return _near(wrong, names) or few
+
+
+def _near(wrong: object, names: Sequence[str]) -> str:
+    """Compare in full only with the few names that start and end most like it: that is costly."""
+    text = str(wrong)[:_MOST_CHARACTERS] if isinstance(wrong, str) else shown(wrong)
+    likely = heapq.nlargest(_COMPARED, names[:_MOST_NAMES], key=lambda name: _alike(text, name))
+    near = difflib.get_close_matches(text, likely, n=1, cutoff=0.6)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters the two share at the start and at the end."""
+    return _shared(one, other) + _shared(one[::-1], other[::-1])
+
+
+def _shared(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def check(document: Document, schema: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield every place where the document is not of the schema's shape."""
+    for error in Validator(schema).iter_errors(document.value):
+        for path, message in _explain(error):
+            yield document.problem(path, message)
+
+
+def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Path, str]]:
+    path: Path = tuple(error.absolute_path)
+    # jsonschema types these as perhaps unset; an error that iter_errors yields has them all.
+    detail: Any = error
+    value, rule = detail.instance, detail.validator_value
+    if error.validator == "additionalProperties":
+        return _unknown_keys(path, value, detail.schema["properties"])
+    if error.validator == "required":
+        return [(path, f"'{key}' is missing") for key in rule if key not in value]
+    pattern = detail.schema.get("pattern")
+    if pattern and (error.validator == "pattern" or (pattern != NAME and _is_plain(value))):
+        return [(_name_path(error, path), _pattern_message(value, pattern))]
+    if error.validator == "anyOf" and (meant := _meant(error)):
+        return [found for each in meant for found in _explain(each)]
+    message = _message(error.validator, path, value, rule) or error.message
+    return [(_name_path(error, path), message)]
+
+
+def _meant(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
+    """Return the mistakes that the branch for values of this type finds."""
+    branches: dict[int, list[jsonschema.ValidationError]] = {}
+    for each in error.context or ():
+        branches.setdefault(int(each.relative_schema_path[0]), []).append(each)
+    of_type = [
+        found
+        for found in branches.values()
+        if not any(each.validator == "type" and not each.relative_path for each in found)
+    ]
+    return of_type[0] if len(of_type) == 1 else []
+
+
+def _unknown_keys(
+    path: Path, value: Mapping[str, Any], known: Mapping[str, Any]
+) -> Iterator[tuple[Path, str]]:
+    free = set(known) - set(value)
+    for key in value:
+        if key not in known:
+            yield (*path, key), f"unknown key '{printable(key)}'.{suggestion(key, free)}"
+
+
+def _message(validator: object, path: Path, value: object, rule: Any) -> str:
+    match validator:
+        case "enum":
+            noun = path[-1] if path else "value"
+            known = f" Allowed are: {', '.join(map(str, rule))}."
+            return f"unknown {noun} {shown(value)}.{_near(value, sorted(rule))}{known}"
+        case "type":
+            names = (_TYPE_NAMES[name] for name in ([rule] if isinstance(rule, str) else rule))
+            text = f"must be {' or '.join(names)}, not {shown(value)}"
+            if rule == "array":
+                return f"{text}; start each entry with '- '"
+            return text + QUOTE if rule == "string" and _is_plain(value) else text
+        case "oneOf":
+            keys = (key for branch in rule for key in branch["required"])
+            return f"needs exactly one of {', '.join(keys)}"
+        case "anyOf":
+            return "must be a field such as key.comm, a list of fields, or {from:, names: or as:}"
+        case "minItems" | "minLength":
+            return "must not be empty"
+        case "maxItems" | "maxProperties" | "maxLength":
+            noun = "characters" if validator == "maxLength" else "entries"
+            return f"has {len(cast('Any', value))} {noun}; at most {rule} are allowed"
+        case "minimum" | "maximum":
+            return f"{shown(value)} is beyond what a 64-bit number can hold"
+    return ""
+
+
+def _name_path(error: jsonschema.ValidationError, path: Path) -> Path:
+    """Give the key itself as the place where a mapping's key is what is wrong."""
+    in_names = "propertyNames" in error.absolute_schema_path
+    return (*path, str(error.instance)) if in_names else path
+
+
+def _pattern_message(value: object, pattern: str) -> str:
+    if pattern == NAME:
+        rule = "lower case letters, digits and _, a letter first, at most 40"
+        return f"{shown(value)} must be {rule}"
+    return f"{shown(value)} is not {PATTERNS.get(pattern, f'text that matches {pattern}')}"
+
+
+def _is_plain(value: object) -> bool:
+    """A number or true or false, which quotes would make text; traps say so by themselves."""
+    return isinstance(value, bool | int | float)

@@ -1,0 +1,61 @@
+"""The category schema for editors: what the reader checks beyond the shape, as JSON Schema too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kscope.declare.charts.base import KINDS, ChartKind
+from kscope.declare.files import reserved
+from kscope.declare.files.shapes import category_schema
+from kscope.declare.types.base import TYPES, ColumnType, Storage
+from kscope.declare.values import has_unit, refused_units
+
+# Defaults of these say nothing or would be events that never happened: see category.py.
+_NO_EVENTS: dict[Storage, Any] = {
+    Storage.HISTOGRAM: {"const": []},
+    Storage.STACK_ID: {"type": "string"},
+    Storage.TIME: {"anyOf": [dict(TYPES["timestamp"].json), {"type": "null"}]},
+}
+
+
+def editor_schema() -> dict[str, Any]:
+    """Return the schema that editors check a file against while it is written."""
+    schema = category_schema()
+    properties = schema["properties"]
+    _refuse_names(properties["table"], reserved.ENVELOPE)
+    column, chart = properties["columns"]["items"], properties["charts"]["items"]
+    _refuse_names(column["properties"]["name"], reserved.STORED_COLUMNS)
+    column["allOf"] = [_if("type", name, _of_type(row)) for name, row in TYPES.items()]
+    chart["allOf"] = [_if("kind", name, _of_kind(kind)) for name, kind in KINDS.items()]
+    return schema
+
+
+def _refuse_names(name: dict[str, Any], words: frozenset[str]) -> None:
+    name["not"] = {
+        "anyOf": [{"enum": sorted(words | reserved.SQL)}, {"pattern": "^(kscope_|sqlite_)"}]
+    }
+
+
+def _if(key: str, value: str, then: dict[str, Any]) -> dict[str, Any]:
+    return {"if": {"properties": {key: {"const": value}}, "required": [key]}, "then": then}
+
+
+def _of_type(row: ColumnType) -> dict[str, Any]:
+    default = _NO_EVENTS.get(row.storage, dict(row.json))
+    properties: dict[str, Any] = {"default": default}
+    if row.unit:
+        properties["unit"] = {"const": row.unit}
+    elif not has_unit(row):
+        properties["unit"] = False
+    elif units := refused_units(row):
+        properties["unit"] = {"not": {"enum": sorted(units)}}
+    return {"properties": properties}
+
+
+def _of_kind(kind: ChartKind) -> dict[str, Any]:
+    needed = (("stack", kind.needs_stack), ("value", kind.needs_value))
+    taken = (("stack", kind.needs_stack), ("by", kind.takes_by))
+    return {
+        "required": [key for key, needs in needed if needs],
+        "properties": {key: False for key, takes in taken if not takes},
+    }

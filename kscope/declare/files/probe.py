@@ -1,0 +1,324 @@
+"""The probe section of a category: checks, and the model made from it."""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare.files.bpftrace_script import script_map
+from kscope.declare.files.check import suggestion
+from kscope.declare.files.fits import column_problem, field_problem, path_problem
+from kscope.declare.files.shapes import COLLECT_KINDS, source_schema
+from kscope.declare.map_options import NAMES, sizes
+from kscope.declare.model import TIME, Alias, Attach, Collect, Option, Probe, Source
+from kscope.declare.types.base import TYPES
+from kscope.declare.values import Validator, choice_problem, value_problem
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from kscope.declare.files.fits import FieldType
+    from kscope.declare.files.yaml_lines import Document, Path
+    from kscope.declare.model import Column
+    from kscope.errors import Problem
+
+
+# Flags that `kscope agent` has for every probe.
+FLAGS = frozenset(
+    (
+        *("pid", "tid", "children", "cgroup", "duration", "folded", "json", "record", "replay"),
+        *("history", "server", "logger", "token-file", "hostname", "interval", "spool"),
+        *("max-overhead", "until-eof", "verbose", "config", "help", *NAMES),
+    )
+)
+
+
+# Their letters, and those of them that a letter of another tool may stand for.
+LETTERS = frozenset("pftvh")
+SHARED = frozenset(("duration", "interval", "tid"))
+
+
+def check_probe(
+    document: Document,
+    probe: dict[str, Any],
+    columns: Mapping[str, Column],
+    folder: pathlib.Path | None,
+) -> Iterator[Problem]:
+    for path, message in itertools.chain(
+        _check_engine(probe, columns),
+        _check_program(probe, folder),
+        _check_options(probe.get("options")),
+        _check_aliases(probe.get("also"), probe.get("options")),
+        _check_collect(probe.get("collect"), columns),
+        _check_words(probe.get("collect"), columns),
+        _check_stacks(probe, columns),
+    ):
+        yield document.problem(("probe", *path), message)
+
+
+def make_probe(document: Document, columns: Sequence[Column], folder: pathlib.Path | None) -> Probe:
+    raw = document.value["probe"]
+    collect = raw["collect"]
+    bound = ("probe", "collect", "columns")
+    kind = next(kind for kind in COLLECT_KINDS if kind in collect)
+    program = raw.get("program")
+    has_stack = any(c.type.name == "stack" and c.name in collect["columns"] for c in columns)
+    return Probe(
+        engine=raw["engine"],
+        program=folder / program if folder and program else None,
+        script=raw.get("script", ""),
+        options=(
+            *(_option(name, option) for name, option in raw.get("options", {}).items()),
+            *sizes(raw["engine"], has_stack=has_stack),
+        ),
+        collect=Collect(
+            kind,
+            collect[kind],
+            {
+                name: _source(source, document.line((*bound, name)))
+                for name, source in collect["columns"].items()
+            },
+            document.line(("probe", "collect", kind)),
+        ),
+        attach=tuple(Attach(a["to"], a["run"], a.get("define", "")) for a in raw.get("attach", ())),
+        needs=tuple(raw.get("needs", ())),
+        detect=raw.get("detect", {}),
+        children=raw.get("children", False),
+        aliases=tuple(_alias(flag, to) for flag, to in raw.get("also", {}).items()),
+        line=document.line(("probe", "script" if "script" in raw else "program")),
+    )
+
+
+def _alias(flag: str, to: Any) -> Alias:
+    if isinstance(to, str):
+        return Alias(flag, to)
+    ((option, value),) = to.items()
+    if isinstance(value, dict):
+        return Alias(flag, option, values={str(key): each for key, each in value.items()})
+    return Alias(flag, option, value)
+
+
+def _option(name: str, raw: Mapping[str, Any]) -> Option:
+    return Option(
+        name,
+        TYPES[raw["type"]],
+        raw["default"],
+        raw["define"],
+        raw.get("help", ""),
+        raw.get("choices", {}),
+        raw.get("least"),
+        raw.get("most"),
+    )
+
+
+def _number(text: str) -> int:
+    return int(text, 16 if text.startswith("0x") else 10)
+
+
+def _source(raw: Any, line: int = 0) -> Source:
+    if isinstance(raw, dict):
+        names = {_number(number): word for number, word in raw.get("names", {}).items()}
+        words = {str(number): word for number, word in names.items()}
+        return Source((raw["from"],), words, raw.get("as", ""), raw.get("enum", ""), line)
+    return Source(tuple(raw) if isinstance(raw, list) else (raw,), line=line)
+
+
+def _check_engine(probe: dict[str, Any], known: Mapping[str, Column]) -> Iterator[tuple[Path, str]]:
+    """bcc compiles a program of the probes/ folder, bpftrace runs the script of this file."""
+    match probe:
+        case {"engine": "bcc", "script": _}:
+            yield ("script",), "is for bpftrace: bcc takes a 'program', a file in probes/"
+        case {"engine": "bpftrace", "program": _}:
+            yield ("program",), "is for bcc: bpftrace takes its 'script' here, in this file"
+        case {"engine": "bpftrace", "script": str(script), "collect": dict(collect)}:
+            yield from _check_script(script, collect, known)
+
+
+def _check_script(
+    script: str, collect: dict[str, Any], known: Mapping[str, Column]
+) -> Iterator[tuple[Path, str]]:
+    if "events" in collect:
+        yield ("collect", "events"), "bpftrace gives maps: use 'map' or 'histogram'"
+    kind = next((kind for kind in ("map", "histogram") if isinstance(collect.get(kind), str)), None)
+    columns = collect.get("columns")
+    if kind is None or not isinstance(columns, dict):
+        return
+    try:
+        filled = script_map(script, collect[kind])
+    except ValueError as error:
+        yield ("collect", kind), str(error)
+        return
+    for name, raw in columns.items():
+        for path in _paths(raw):
+            why = filled.key_problem(path) or path_problem(path, filled.parts)
+            if not why and name in known and (source := _readable(raw)):
+                part, _, rest = path.partition(".")
+                why = field_problem(known[name], source, path, _at(filled.parts[part], rest))
+            if why:
+                yield ("collect", "columns", name), why
+
+
+def _at(part: FieldType, rest: str) -> FieldType:
+    """The field's type; `path_problem` has found it there."""
+    return part.at(rest) or part
+
+
+def _readable(raw: Any) -> Source | None:
+    """The source, if the shape of the file is right so far."""
+    return _source(raw) if _source_validator().is_valid(raw) else None
+
+
+@cache
+def _source_validator() -> Any:
+    return Validator(source_schema())
+
+
+def _paths(source: Any) -> Iterator[str]:
+    match source:
+        case str(path) | {"from": str(path)}:
+            yield path
+        case list(paths):
+            yield from (path for path in paths if isinstance(path, str))
+
+
+def _check_program(
+    probe: dict[str, Any], folder: pathlib.Path | None
+) -> Iterator[tuple[Path, str]]:
+    program = probe.get("program")
+    if not isinstance(program, str) or probe.get("engine") == "bpftrace":
+        return
+    if "/" in program or program.startswith("."):
+        yield ("program",), "must be a file name alone: it is looked for in the probes/ folder"
+    elif folder and not (folder / program).is_file():
+        yield ("program",), f"there is no file {folder / program}"
+
+
+def _check_options(options: Any) -> Iterator[tuple[Path, str]]:
+    for name, option in options.items() if isinstance(options, dict) else ():
+        if name in FLAGS:
+            yield ("options", name), f"--{name} is a flag of every probe: choose another name"
+        if not isinstance(option, dict) or str(option.get("type")) not in TYPES:
+            continue
+        choices = option.get("choices")
+        if isinstance(choices, dict):
+            if "default" in option and (why := choice_problem(choices, option["default"])):
+                yield ("options", name, "default"), why
+        elif "default" in option and (
+            why := value_problem(TYPES[option["type"]], option["default"])
+        ):
+            yield ("options", name, "default"), why
+        elif why := _bounds_problem(option):
+            yield ("options", name), why
+
+
+def _check_aliases(also: Any, options: Any) -> Iterator[tuple[Path, str]]:
+    options = options if isinstance(options, dict) else {}
+    for flag, to in also.items() if isinstance(also, dict) else ():
+        path = ("also", flag)
+        if flag in FLAGS | LETTERS or flag in options:
+            yield path, f"is a flag of this probe already: choose another {_kind(flag)}"
+        if not isinstance(to, (str, dict)) or not to:
+            continue
+        name = to if isinstance(to, str) else next(iter(to))
+        if isinstance(to, dict) and isinstance(options.get(name), dict):
+            yield from (((*path, name), why) for why in _value_problems(options[name], to[name]))
+        elif name not in {*options, *NAMES, *SHARED} or not isinstance(to, str):
+            yield path, f"there is no option '{name}'.{suggestion(name, [*options, *SHARED])}"
+
+
+def _kind(flag: str) -> str:
+    return "letter" if len(flag) == 1 else "name"
+
+
+def _value_problems(option: Mapping[str, Any], to: Any) -> Iterator[str]:
+    """Say of each value that a flag stands for why the option does not take it."""
+    choices, kind = option.get("choices"), TYPES.get(str(option.get("type")))
+    for value in to.values() if isinstance(to, dict) else (to,):
+        if not isinstance(value, (str, int, float)):
+            continue  # the shape is wrong, which is said elsewhere
+        if isinstance(choices, dict):
+            if why := choice_problem(choices, value):
+                yield why
+        elif kind and (why := value_problem(kind, value)):
+            yield why
+
+
+def _bounds_problem(option: Mapping[str, Any]) -> str:
+    least, most, default = (option.get(key) for key in ("least", "most", "default"))
+    if isinstance(default, bool) or not isinstance(default, (int, float)):
+        return "least and most are for numbers" if (least, most) != (None, None) else ""
+    if isinstance(least, int) and default < least:
+        return f"its default {default} is less than the least, {least}"
+    if isinstance(most, int) and default > most:
+        return f"its default {default} is more than the most, {most}"
+    return ""
+
+
+def _check_collect(collect: Any, columns: Mapping[str, Column]) -> Iterator[tuple[Path, str]]:
+    bound = collect.get("columns") if isinstance(collect, dict) else None
+    if not isinstance(bound, dict):
+        return
+    for name, source in bound.items():
+        path = ("collect", "columns", name)
+        if name == TIME.name:
+            if not isinstance(source, str) or not source.startswith("event."):
+                yield path, "must be one field of an event, as the kernel's clock counts it"
+        elif name not in columns:
+            yield path, f"there is no column '{name}'.{suggestion(name, columns)}"
+        elif isinstance(source, list) and len(source) > 1 and columns[name].type.name != "stack":
+            yield path, f"'{name}' is no stack: it takes one field"
+        elif isinstance(source, dict) and len({"names", "as", "enum"} & set(source)) > 1:
+            yield path, "takes one of names, as and enum"
+    for name, column in columns.items():
+        if name not in bound and not column.optional:
+            yield ("collect", "columns"), f"nothing fills column '{name}', which has no default"
+
+
+def _check_words(collect: Any, columns: Mapping[str, Column]) -> Iterator[tuple[Path, str]]:
+    """What `names`, `as` and `enum` make of a number must fit the column."""
+    bound = collect.get("columns") if isinstance(collect, dict) else None
+    for name, raw in bound.items() if isinstance(bound, dict) else ():
+        path = ("collect", "columns", name)
+        if not isinstance(raw, dict) or name not in columns:
+            continue
+        if isinstance(raw.get("names"), dict) and (why := _twice(raw["names"])):
+            yield (*path, "names"), why
+        elif (source := _readable(raw)) and (why := column_problem(columns[name], source)):
+            yield path, why
+
+
+def _twice(names: Mapping[str, str]) -> str:
+    """0x10 and 16 are one number."""
+    seen: dict[int, str] = {}
+    for text in names:
+        try:
+            first = seen.setdefault(_number(text), text)
+        except ValueError:
+            continue  # its shape is reported elsewhere
+        if first != text:
+            return f"{text} and {first} are the same number; keep one"
+    return ""
+
+
+def _check_stacks(
+    probe: dict[str, Any], columns: Mapping[str, Column]
+) -> Iterator[tuple[Path, str]]:
+    """bcc's stack ids are in fields of one struct, whose names say which half they are."""
+    collect = probe.get("collect")
+    bound = collect.get("columns") if isinstance(collect, dict) else None
+    if probe.get("engine") != "bcc" or not isinstance(bound, dict):
+        return
+    for name, raw in bound.items():
+        paths = list(_paths(raw))
+        if name not in columns or columns[name].type.name != "stack":
+            continue
+        if wrong := [path for path in paths if not path.endswith(("kstack", "ustack"))]:
+            message = (
+                f"'{wrong[0]}' is not a stack id; store ks_stack() in a field whose name ends in "
+                "kstack or ustack"
+            )
+            yield ("collect", "columns", name), message
+        elif len({path.rpartition(".")[0] for path in paths}) > 1:
+            yield ("collect", "columns", name), "must take its fields from one struct"

@@ -1,0 +1,1 @@
+"""One module per question: what it reads and what it answers."""

@@ -1,0 +1,131 @@
+"""The differential flame graph: one side against a base, node by node."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kscope.query.answers import tree as fold
+from kscope.query.answers.flamegraph import FlamegraphQuestion, Stacks, folded
+from kscope.query.answers.meta import Meta, Notice  # noqa: TC001 - msgspec reads the types
+from kscope.query.scan.parallel import together
+from kscope.query.scan.release import consumed, empty
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kscope.query.answers.tree import Path
+    from kscope.store.backends.errors import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class CompareQuestion:
+    """Both sides have the same stack, value and `by`.
+
+    `normalised` scales the base to the side's total, so that shares are compared.
+    """
+
+    side: FlamegraphQuestion
+    base: FlamegraphQuestion
+    normalised: bool
+
+
+class Comparison(msgspec.Struct, frozen=True, rename={"own": "self", "base_own": "base_self"}):
+    """A flame graph of everything in either side; `value`, `self`, `total` are the side's.
+
+    `delta[i]` is `value[i] - scale * base_value[i]`. `appeared` are the nodes that the base does
+    not have, `vanished` those that it alone has; of a whole subtree only the node nearest the
+    root is named.
+    """
+
+    table: str
+    stack: str
+    value_column: str
+    unit: str
+    by: str
+    mode: str
+    scale: float
+    names: list[str]
+    name: list[int]
+    level: list[int]
+    value: list[Any]
+    own: list[Any]
+    base_value: list[Any]
+    base_own: list[Any]
+    delta: list[Any]
+    appeared: list[int]
+    vanished: list[int]
+    total: Any
+    rows: int
+    base_total: Any
+    base_rows: int
+    meta: Meta
+    base_meta: Meta
+    notices: list[Notice]
+
+
+async def compare(reader: Reader, question: CompareQuestion) -> Comparison:
+    side, base = await together(folded(reader, question.side), folded(reader, question.base))
+    large = (side.values, side.events, base.values, base.events)
+    return await consumed(lambda *_: _compared(question, side, base), *large)
+
+
+def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparison:
+    sums, base_sums = _sums(side), _sums(base)
+    paths = fold.in_order(list(sums.keys() | base_sums.keys()), lambda path: path)
+    shape = fold.shaped(paths)
+    values, base_values = ([each.get(path, 0) for path in paths] for each in (sums, base_sums))
+    value, base_value = shape.totals(values, base_values)
+    # A value may be 0 and its stack yet be there.
+    here, there = shape.totals(*([path in each for path in paths] for each in (sums, base_sums)))
+    empty([sums, base_sums, paths])
+    total, base_total = value[0], base_value[0]
+    # One division: a product with the rounded scale would not come out even at the root.
+    scaled = question.normalised and base_total and total
+    expected = [each * total / base_total for each in base_value] if scaled else base_value
+    asked = question.side
+    return Comparison(
+        table=asked.scope.category.table,
+        stack=asked.stack.name,
+        value_column=asked.value.name,
+        unit=asked.value.unit,
+        by=",".join(column.name for column in asked.by),
+        mode="normalised" if question.normalised else "absolute",
+        scale=total / base_total if scaled else 1,
+        names=shape.names,
+        name=shape.name,
+        level=shape.level,
+        value=value,
+        own=shape.own(values),
+        base_value=base_value,
+        base_own=shape.own(base_values),
+        delta=[ours - theirs for ours, theirs in zip(value, expected, strict=True)],
+        appeared=_only_in(shape, here, there),
+        vanished=_only_in(shape, there, here),
+        total=total,
+        rows=side.rows,
+        base_total=base_total,
+        base_rows=base.rows,
+        meta=side.meta,
+        base_meta=base.meta,
+        notices=list(dict.fromkeys([*side.notices, *base.notices])),
+    )
+
+
+def _sums(stacks: Stacks) -> dict[Path, Any]:
+    sums: defaultdict[Path, Any] = defaultdict(int)
+    for path, value in stacks.values:
+        sums[path] += value
+    return sums
+
+
+def _only_in(shape: fold.Shape, here: Sequence[Any], there: Sequence[Any]) -> list[int]:
+    """Name the nodes of one side alone whose parent both sides have."""
+    return [
+        node
+        for node, parent in enumerate(shape.parents())
+        if node and here[node] and not there[node] and (there[parent] or not parent)
+    ]

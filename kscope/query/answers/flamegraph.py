@@ -1,0 +1,188 @@
+"""The flame graph of a scope: stacks summed by id, resolved once each, folded to a tree."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from kscope.query.answers import tree as fold
+from kscope.query.answers.meta import Meta, Notice, meta, notices
+from kscope.query.parse.columns import by_values
+from kscope.query.scan import read as scan
+from kscope.query.scan.heaviest import REST, heaviest
+from kscope.query.scan.labels import frames, labels
+from kscope.query.scan.parallel import together
+from kscope.query.scan.read import ROWS, first_rows, plan, sum_of
+from kscope.query.scan.read import columns as by_columns
+from kscope.query.scan.release import consumed, empty
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kscope.declare.model import Column
+    from kscope.query.answers.tree import Path
+    from kscope.query.parse.columns import Value
+    from kscope.query.parse.scope import Scope
+    from kscope.query.scan.heaviest import Heaviest
+    from kscope.query.scan.read import Plan
+    from kscope.store.backends.errors import Frames, Reader
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class FlamegraphQuestion:
+    """`by` puts these columns' values under the root, before the stack's own frames.
+
+    With a `limit` only so many rows are looked at, the oldest first.
+    """
+
+    scope: Scope
+    stack: Column
+    value: Value
+    by: tuple[Column, ...] = ()
+    limit: int | None = None
+
+
+class Flamegraph(msgspec.Struct, frozen=True, rename={"own": "self"}):
+    """Columnar, preorder; 2.4 MB for 100,000 nodes where nested JSON takes 8.1.
+
+    `count` is how many events each node sums: by the category's count column, else rows. `rest` is
+    the value of all groups that are left out, which the node `other` below the root sums, or 0.
+    """
+
+    table: str
+    stack: str
+    value_column: str
+    unit: str
+    by: str
+    names: list[str]
+    name: list[int]
+    level: list[int]
+    value: list[Any]
+    own: list[Any]
+    count: list[Any]
+    total: Any
+    rest: Any
+    rows: int
+    meta: Meta
+    notices: list[Notice]
+
+
+@dataclass(frozen=True, slots=True)
+class Stacks:
+    """Path -> value, and what the answer says about itself; `events` are of the same paths."""
+
+    values: list[tuple[Path, Any]]
+    events: list[int]
+    rows: int
+    plan: Plan
+    notices: list[Notice]
+    rest: Any = 0
+
+    @property
+    def meta(self) -> Meta:
+        """To be asked for last: it says how long everything took until now."""
+        return meta(self.plan, self.rows)
+
+
+async def flamegraph(reader: Reader, question: FlamegraphQuestion) -> Flamegraph:
+    return await drawn(await folded(reader, question), lambda stacks: _drawn(question, stacks))
+
+
+async def drawn(stacks: Stacks, draw: Callable[[Stacks], Result]) -> Result:
+    """Make an answer of the stacks in a thread, and free them there."""
+    return await consumed(lambda *_: draw(stacks), stacks.values, stacks.events)
+
+
+def _drawn(question: FlamegraphQuestion, stacks: Stacks) -> Flamegraph:
+    # By the path alone: to compare tuples of tuples takes three times as long.
+    ordered = fold.in_order(
+        list(zip(stacks.values, stacks.events, strict=True)), lambda each: each[0][0]
+    )
+    shape = fold.shaped([path for (path, _), _ in ordered])
+    values = [value for (_, value), _ in ordered]
+    value, count = shape.totals(values, [events for _, events in ordered])
+    empty([ordered])
+    return Flamegraph(
+        table=question.scope.category.table,
+        stack=question.stack.name,
+        value_column=question.value.name,
+        unit=question.value.unit,
+        by=",".join(column.name for column in question.by),
+        names=shape.names,
+        name=shape.name,
+        level=shape.level,
+        value=value,
+        own=shape.own(values),
+        count=count,
+        total=value[0],
+        rest=stacks.rest,
+        rows=stacks.rows,
+        meta=stacks.meta,
+        notices=stacks.notices,
+    )
+
+
+async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
+    """Sum the scope's stacks; one path may come more than once."""
+    columns = (*question.by, question.stack)
+    limited = question.limit is not None
+    single = limited or by_values(question.by)
+    count = question.scope.category.count
+    needs = (*columns, question.value.column, count)
+    planned = await plan(reader, question.scope, needs, single_rows=single)
+    if question.limit is not None:
+        planned = first_rows(reader, planned, question.limit)
+
+    measures = (question.value.total, sum_of(count) if count else ROWS, ROWS)
+    summed = await heaviest(reader, planned, by_columns(*columns), measures, scan.MOST_GROUPS)
+    wanted = await asyncio.to_thread(_parts, summed.groups, len(columns))
+    found: list[Any] = await together(
+        frames(reader, wanted[-1]),
+        *(labels(reader, by, part) for by, part in zip(question.by, wanted, strict=False)),
+    )
+    stacks, *texts = found
+    said = [*notices(planned), *rest_notices(summed)]
+    large: list[Any] = [summed.groups, stacks, *texts, *wanted]
+    values, events, rest = await consumed(lambda *_: _paths(summed, texts, stacks), *large)
+    return Stacks(values, events, summed.totals[-1] or 0, planned, said, rest)
+
+
+def rest_notices(summed: Heaviest) -> list[Notice]:
+    if not summed.left_out:
+        return []
+    text = (
+        f"There are {summed.count:,} groups: the {len(summed.groups):,} with the most are shown,"
+        f" the others' sum is `{REST}`. Filter, group by less or choose a shorter range."
+    )
+    return [Notice("warning", text)]
+
+
+def _parts(groups: Mapping[tuple[Any, ...], Any], width: int) -> list[set[Any]]:
+    return [{key[i] for key in groups} for i in range(width)]
+
+
+def _paths(
+    summed: Heaviest,
+    texts: Sequence[Mapping[Any, str]],
+    stacks: Mapping[int, Frames],
+) -> tuple[list[tuple[Path, Any]], list[int], Any]:
+    """Put the values of `by` under the root, before the stack's frames; the rest beside them.
+
+    Return the values, the events, and the value of the rest.
+    """
+    groups = summed.groups
+    roots: dict[tuple[Any, ...], Path] = {
+        by: tuple([names[part] for names, part in zip(texts, by, strict=True)])
+        for by in {key[:-1] for key in groups}
+    }
+    values = [(roots[key[:-1]] + stacks[key[-1]], found[0]) for key, found in groups.items()]
+    events = [found[1] for found in groups.values()]
+    if not summed.left_out:
+        return values, events, 0
+    rest, count, _ = summed.rest()
+    return [*values, ((REST,), rest)], [*events, count], rest

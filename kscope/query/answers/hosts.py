@@ -1,0 +1,323 @@
+"""How far each host is from the fleet, and which frames make it so.
+
+A host's profile is the share of each stack in its total. The fleet's is the median share of each
+stack over the hosts, renormalised. A host's distance is the square root of the Jensen-Shannon
+divergence of the two, with logarithms to base 2: 0 for the same profile, 1 for profiles without
+a common stack (J. Lin, Divergence measures based on the Shannon entropy, IEEE Transactions on
+Information Theory 37, 1991; that the root is a metric: D. M. Endres and J. E. Schindelin, A new
+metric for probability distributions, the same, 49, 2003).
+
+The divergence is a sum over stacks of terms that are not negative, so a frame's part in it is the
+sum over the stacks that hold it. Since `main` is in all of them, frames are ranked by what each
+tells alone: the divergence of (its share, the rest) between host and fleet, which is never more
+than the whole divergence and 0 where the shares are the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+from heapq import nsmallest
+from itertools import count
+from math import log2, sqrt
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kscope.declare.types.base import Role
+from kscope.query.answers.flamegraph import rest_notices
+from kscope.query.answers.meta import Meta, Notice, meta, notices
+from kscope.query.scan import read as scan
+from kscope.query.scan.heaviest import REST, heaviest
+from kscope.query.scan.labels import frames, labels
+from kscope.query.scan.read import ROWS, columns, plan, summed
+from kscope.query.scan.release import consumed
+from kscope.store.backends.deadline import check_deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from kscope.declare.model import Column
+    from kscope.query.parse.columns import Value
+    from kscope.query.parse.scope import Scope
+    from kscope.store.backends.errors import Reader
+
+    Profile = Mapping[Any, float]
+
+MEASURE = "square root of the Jensen-Shannon divergence (base 2) from the median profile"
+
+
+@dataclass(frozen=True, slots=True)
+class HostsQuestion:
+    """`frames` per host at most; a host with fewer than `min_events` is marked, not ranked.
+
+    `profile` is the column whose shares are compared: a stack, or where there is none a
+    dimension such as the process.
+    """
+
+    scope: Scope
+    profile: Column
+    value: Value
+    frames: int
+    min_events: int
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """`share` of the host's total and of the fleet's profile, through this frame.
+
+    `part` is the sum of its stacks' terms, `alone` what it tells by itself; both in bits.
+    """
+
+    name: str
+    share: float
+    median: float
+    part: float
+    alone: float
+
+
+class Host(msgspec.Struct, frozen=True):
+    """`distance` is None where there were too few events to tell."""
+
+    host: str
+    distance: float | None
+    total: Any
+    events: int
+    rows: int
+    few: bool
+    frames: list[Frame]
+
+
+class Hosts(msgspec.Struct, frozen=True):
+    """The farthest first; `fleet` is how many hosts the median is of."""
+
+    table: str
+    profile: str
+    value_column: str
+    unit: str
+    measure: str
+    fleet: int
+    hosts: list[Host]
+    meta: Meta
+    notices: list[Notice]
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What a host has: value by stack, and how much it rests on."""
+
+    values: dict[Any, Any] = field(default_factory=dict)
+    events: int = 0
+    rows: int = 0
+
+    @property
+    def total(self) -> Any:
+        return sum(self.values.values())
+
+    @property
+    def profile(self) -> Profile:
+        total = self.total
+        return {stack: value / total for stack, value in self.values.items() if value}
+
+
+async def hosts(reader: Reader, question: HostsQuestion) -> Hosts:
+    category = question.scope.category
+    host = next(each for each in category.all_columns if each.name == "hostname")
+    needs = (host, question.profile, *question.value.columns)
+    planned = await plan(reader, question.scope, needs)
+    measures = (question.value.total, question.value.events, ROWS)
+    both = columns(host, question.profile)
+    most = await heaviest(reader, planned, both, measures, scan.MOST_GROUPS)
+    found = most.groups
+    if most.left_out:
+        # Each host keeps its total: its stacks beyond the heaviest are one.
+        whole = await summed(reader, planned, columns(host), measures)
+        found = await consumed(_with_rests, found, whole)
+    said = [*notices(planned), *rest_notices(most)]
+    keys, parts = await asyncio.to_thread(_parts, found)
+    names = await labels(reader, host, keys)
+    held = await _frames(reader, question.profile, parts)
+    by_host = await consumed(lambda found, _: _by_host(found, names), found, parts)
+    rows = sum(sums.rows for sums in by_host.values())
+    answers, fleet, doubts = await consumed(
+        lambda held, *_: _ranked(question, by_host, {**held, None: (REST,)}),
+        held,
+        *(sums.values for sums in by_host.values()),
+    )
+    return Hosts(
+        table=category.table,
+        profile=question.profile.name,
+        value_column=question.value.name,
+        unit=question.value.unit,
+        measure=MEASURE,
+        fleet=fleet,
+        hosts=answers,
+        meta=meta(planned, rows),
+        notices=[*said, *doubts],
+    )
+
+
+def _parts(found: Iterable[tuple[Any, Any]]) -> tuple[set[Any], set[Any]]:
+    """Return the hosts, and what their profiles consist of."""
+    keys, parts = set(), set()
+    for key, part in found:
+        keys.add(key)
+        parts.add(part)
+    return keys, parts - {None}
+
+
+def _with_rests(
+    found: Mapping[tuple[Any, ...], Sequence[Any]], whole: Mapping[tuple[Any, ...], Sequence[Any]]
+) -> dict[tuple[Any, ...], list[Any]]:
+    """Add what is left out of each host, under the stack None."""
+    kept: defaultdict[Any, list[Any]] = defaultdict(lambda: [0, 0, 0])
+    for (host, _), sums in found.items():
+        kept[host] = [have + more for have, more in zip(kept[host], sums, strict=True)]
+    rests = {
+        (host, None): [all_of - part for all_of, part in zip(sums, kept[host], strict=True)]
+        for (host,), sums in whole.items()
+    }
+    return {key: list(sums) for key, sums in found.items()} | {
+        key: sums for key, sums in rests.items() if sums[-1]
+    }
+
+
+async def _frames(
+    reader: Reader, profile: Column, wanted: Collection[Any]
+) -> Mapping[Any, Iterable[str]]:
+    """What each of the profile's values consists of: its frames, or itself where it is no stack."""
+    if profile.type.role is Role.STACK:
+        return await frames(reader, wanted)
+    texts = await labels(reader, profile, wanted)
+    return await consumed(_single_frames, texts)
+
+
+def _single_frames(texts: Mapping[Any, str]) -> dict[Any, list[str]]:
+    return {value: [text] if text else [] for value, text in texts.items()}
+
+
+def _by_host(
+    found: Mapping[tuple[Any, ...], Sequence[Any]], names: Mapping[Any, str]
+) -> dict[str, _Sums]:
+    by_host: defaultdict[Any, _Sums] = defaultdict(_Sums)
+    for (host, stack), (value, counted, number) in found.items():
+        sums = by_host[host]
+        sums.values[stack] = value
+        sums.events += counted
+        sums.rows += number
+    return {names[host]: sums for host, sums in by_host.items()}
+
+
+def _ranked(
+    question: HostsQuestion,
+    by_host: Mapping[str, _Sums],
+    held: Mapping[Any, Iterable[str]],
+) -> tuple[list[Host], int, list[Notice]]:
+    enough = {
+        host: sums.profile
+        for host, sums in by_host.items()
+        if sums.events >= question.min_events and sums.total > 0
+    }
+    profile, doubts = fleet_profile(list(enough.values()))
+    fleet = _Fleet(profile, held)
+    answers = []
+    for name, sums in by_host.items():
+        check_deadline()
+        distance, shown = None, []
+        if name in enough:
+            terms = divergence_terms(enough[name], profile)
+            distance = min(1.0, sqrt(sum(terms.values())))
+            shown = fleet.frames_of(enough[name], terms, question.frames)
+        answers.append(
+            Host(name, distance, sums.total, sums.events, sums.rows, distance is None, shown)
+        )
+    answers.sort(key=lambda each: (each.few, -(each.distance or 0), each.host))
+    return answers, len(enough), doubts
+
+
+def fleet_profile(profiles: Sequence[Profile]) -> tuple[Profile, list[Notice]]:
+    """Median share of each stack, renormalised; the mean where no stack is on half the hosts."""
+    shares: defaultdict[Any, list[float]] = defaultdict(list)
+    for profile in profiles:
+        for stack, share in profile.items():
+            shares[stack].append(share)
+    absent = [0.0] * len(profiles)
+    medians = {
+        stack: median([*found, *absent[len(found) :]])
+        for stack, found in shares.items()
+        # With fewer than half of the hosts the median is 0: it need not be looked for.
+        if 2 * len(found) >= len(profiles)
+    }
+    total = sum(medians.values())
+    if total > 0:
+        return {stack: share / total for stack, share in medians.items() if share}, []
+    if not profiles:
+        return {}, []
+    text = "No stack is on half of the hosts: the fleet's profile is the mean, not the median."
+    mean = {stack: sum(found) / len(profiles) for stack, found in shares.items()}
+    return mean, [Notice("warning", text)]
+
+
+def divergence_terms(one: Profile, other: Profile) -> dict[Any, float]:
+    """Each stack's term of the Jensen-Shannon divergence, in bits; none is negative."""
+    terms = {stack: _term(share, other.get(stack, 0.0)) for stack, share in one.items()}
+    for stack, share in other.items():
+        if stack not in one:
+            terms[stack] = _term(0.0, share)
+    return terms
+
+
+def _term(p: float, q: float) -> float:
+    middle = (p + q) / 2
+    found = p / 2 * log2(p / middle) if p > 0 else 0.0
+    return max(0.0, found + q / 2 * log2(q / middle)) if q > 0 else found
+
+
+class _Fleet:
+    """The fleet's profile, and what it is by frame: the same for every host, so summed once."""
+
+    def __init__(self, profile: Profile, held: Mapping[Any, Iterable[str]]) -> None:
+        numbers: defaultdict[str, int] = defaultdict(count().__next__)
+        self._frames = {
+            stack: [numbers[frame] for frame in dict.fromkeys(frames)]
+            for stack, frames in held.items()
+        }
+        self._names = list(numbers)
+        self._usual = [0.0] * len(numbers)
+        for stack, share in profile.items():
+            for frame in self._frames[stack]:
+                self._usual[frame] += share
+
+    def frames_of(self, profile: Profile, terms: Mapping[Any, float], most: int) -> list[Frame]:
+        """What makes the host different: the frame that alone tells most comes first."""
+        # Share and term in one: a complex number adds up both in one step, of which there are
+        # millions.
+        sums = [0j] * len(self._names)
+        for stack, term in terms.items():
+            both = complex(profile.get(stack, 0.0), term)
+            for frame in self._frames[stack]:
+                sums[frame] += both
+        found = [
+            (_alone(both.real, usual), both.imag, frame)
+            for frame, (both, usual) in enumerate(zip(sums, self._usual, strict=True))
+            if both
+        ]
+        names, usual = self._names, self._usual
+        first = nsmallest(most, found, lambda each: (-round(each[0], 12), each[1], names[each[2]]))
+        return [
+            Frame(
+                name=names[frame],
+                share=min(sums[frame].real, 1.0),
+                median=min(usual[frame], 1.0),
+                part=part,
+                alone=alone,
+            )
+            for alone, part, frame in first
+        ]
+
+
+def _alone(share: float, usual: float) -> float:
+    """Divergence of two coins; rounding may carry a share of everything past 1."""
+    share, usual = min(share, 1.0), min(usual, 1.0)
+    return _term(share, usual) + _term(1 - share, 1 - usual)

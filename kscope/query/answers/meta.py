@@ -1,0 +1,49 @@
+"""What every answer carries beside its data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kscope.declare.types.base import Role
+from kscope.query.parse.filters import conditions
+from kscope.query.scan.replayed import RECORDED
+
+if TYPE_CHECKING:
+    from kscope.query.scan.read import Plan
+
+WHOLE_ROWS = (
+    "A row sums many events: rows with any of the chosen sizes are counted whole, with what else"
+    " they sum."
+)
+
+
+class Meta(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
+    """`start` and `end` in microseconds; `rows` is how many raw rows are in the answer."""
+
+    start: int
+    end: int
+    source: str
+    rows: int
+    elapsed_ms: float
+
+
+class Notice(msgspec.Struct, frozen=True):
+    level: str
+    text: str
+
+
+def meta(plan: Plan, rows: int) -> Meta:
+    return Meta(plan.range.start, plan.range.end, plan.source, rows, plan.elapsed_ms)
+
+
+def notices(plan: Plan) -> list[Notice]:
+    """What the reader of an answer must know before believing it: asked once its rows are read."""
+    told = [Notice("warning", text) for text in plan.notices]
+    if plan.replayed.seen:
+        text = f"Recorded data: hosts named {RECORDED}… were replayed, not measured now."
+        told.append(Notice("info", text))
+    if any(each.column.type.role is Role.HISTOGRAM for each in conditions(plan.where)):
+        told.append(Notice("info", WHOLE_ROWS))
+    return told

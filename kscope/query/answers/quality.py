@@ -1,0 +1,264 @@
+"""What is missing from a table's rows, by what the agents that sent them said of themselves.
+
+Agents send rows of the built-in category `agent` beside the data: what was lost, by reason, what
+has no name, how long each interval was. Set against the events that did arrive they give shares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import sqlalchemy as sa
+
+from kscope.declare.types.base import Storage
+from kscope.query.parse.columns import value_of
+from kscope.query.parse.filters import Group, conditions, parse_filter
+from kscope.query.parse.scope import Scope
+from kscope.query.scan.labels import labels
+from kscope.query.scan.read import Measure, columns, plan, sum_of, summed
+from kscope.store.schema.interning import text_hash
+from kscope.store.write.cardinality import OVER_STACKS, OVER_STRINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kscope.declare.model import Category, Column
+    from kscope.query.scan.read import Plan
+    from kscope.store.backends.errors import Reader
+    from kscope.store.sums.planner import Segment
+
+AGENT = "agent"
+# Below these shares the picture is as good as whole.
+_LEAST = 0.001
+_LEAST_UNNAMED = 0.05
+_LEAST_GAP = 0.05
+# Rows of agents are one a minute and host: over longer ranges sums are read, which know no gaps.
+_GAPS_WITHIN_US = 2 * 86_400 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A column of `agent` that counts what is missing; `of` is what it is a share of."""
+
+    column: str
+    text: str
+    of: str = "events"
+    least: float = _LEAST
+
+
+LOSSES = (
+    Loss("lost_stacks_full", "of stacks were lost: the probe's stack map was full (--stacks)"),
+    Loss(
+        "lost_stacks_collided",
+        "of stacks were lost to collisions in the probe's stack map (--stacks)",
+    ),
+    Loss("lost_stacks_other", "of stacks were lost"),
+    Loss("lost_stacks_truncated", "of stacks are truncated: deeper than the kernel walks"),
+    Loss("lost_keys_full", "of events were not counted: the probe's map was full (--keys)"),
+    Loss(
+        "lost_starts_full", "of events were not seen: the map of things under way was full (--keys)"
+    ),
+    Loss("lost_events", "of events were lost on their way from the kernel"),
+    Loss("lost_runs", "of events came while another BPF program ran on that CPU"),
+    Loss(
+        "lost_values",
+        "of rows had a value that their column cannot store, or an interval had too many keys",
+        of="row_count",
+    ),
+    Loss("dropped_rows", "of rows were dropped: the agent's spool was full", of="row_count"),
+    Loss("refused_rows", "of rows were refused by the server, and are kept aside", of="row_count"),
+    Loss("raised_time", "of the time the threshold was raised, to bound the cost", of="elapsed"),
+    Loss("paused_time", "of the time the probe was paused, to bound its cost", of="elapsed"),
+    Loss("frames_unknown", "of user frames have no name", of="frames", least=_LEAST_UNNAMED),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    text: str
+    reason: str
+
+
+_LIMITS = {
+    Storage.STACK_ID: _Limit(
+        OVER_STACKS,
+        "of rows have no stack: the host sent more new stacks than new_stacks_per_hour",
+    ),
+    Storage.STRING_ID: _Limit(
+        OVER_STRINGS,
+        "of rows have no name in a column: the host sent more new ones than new_strings_per_hour",
+    ),
+}
+_SUMMED = ("row_count", "frames", "elapsed", "lost_intervals", *(loss.column for loss in LOSSES))
+
+
+class Lack(msgspec.Struct, frozen=True):
+    """`share` (0 to 1) of what `reason` names is missing from the host's rows."""
+
+    host: str
+    column: str
+    share: float
+    count: int
+    reason: str
+
+
+class Quality(msgspec.Struct, frozen=True):
+    """The largest share first. `agents` is how many hosts' agents reported in the range."""
+
+    table: str
+    agents: int
+    lacks: list[Lack]
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What one host's agent said, summed; from where the first interval begins to where the last
+    ends, in us.
+    """
+
+    sums: Mapping[str, int]
+    began: int
+    ended: int
+    intervals: int
+
+
+async def quality(reader: Reader, scope: Scope) -> Quality:
+    table = scope.category.table
+    agent = reader.catalog.get(AGENT)
+    hosts = tuple(each for each in conditions(scope.where) if each.column.name == "hostname")
+    over = await _over_limits(reader, scope, hosts)
+    reports = {}
+    if agent is not None and agent.table != table:
+        reports = await _reports(reader, agent, scope, hosts)
+    if not reports:
+        return Quality(table, 0, over)
+    events = await _events(reader, Scope(scope.category, scope.range, Group(hosts)))
+    gaps = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
+    lacks = over + [
+        lack
+        for host, report in reports.items()
+        for lack in (*_lost(host, report, events.get(host, 0)), *_missing(host, report, gaps=gaps))
+    ]
+    lacks.sort(key=lambda lack: (-lack.share, lack.host, lack.column))
+    return Quality(table, len(reports), lacks)
+
+
+async def _over_limits(reader: Reader, scope: Scope, hosts: tuple[Any, ...]) -> list[Lack]:
+    """Rows that the server stored without their stack, or without a string: see cardinality."""
+    category = scope.category
+    lacks = []
+    for column in category.columns:
+        limit = _LIMITS.get(column.type.storage)
+        if limit is None or not await _is_stored(reader, limit.text, column):
+            continue
+        beyond = parse_filter(category, column.name, limit.text)
+        rows = await _rows(reader, Scope(category, scope.range, Group((beyond, *hosts))))
+        if rows:
+            all_rows = await _rows(reader, Scope(category, scope.range, Group(hosts)))
+            lacks += [
+                Lack(host, column.name, count / all_rows[host], count, limit.reason)
+                for host, count in rows.items()
+            ]
+    return sorted(lacks, key=lambda lack: (-lack.share, lack.host, lack.column))
+
+
+async def _is_stored(reader: Reader, text: str, column: Column) -> bool:
+    """Most databases never had one: then no rows are read."""
+    dictionaries = reader.schema.dictionaries
+    key = text_hash(text)
+    stacks, strings = dictionaries.stack, dictionaries.string
+    is_stack = column.type.storage is Storage.STACK_ID
+    select = (
+        sa.select(stacks.c.id).where(stacks.c.id == key)
+        if is_stack
+        else sa.select(strings.c.id).where(strings.c.hash == key)
+    )
+    return bool(await reader.fetch(select))
+
+
+async def _rows(reader: Reader, scope: Scope) -> dict[str, int]:
+    planned = await plan(reader, scope)
+    found = await _by_host(reader, scope.category, planned, [Measure(_intervals)])
+    return {host: int(count or 0) for host, (count,) in found.items()}
+
+
+async def _reports(
+    reader: Reader, agent: Category, scope: Scope, hosts: tuple[Any, ...]
+) -> dict[str, _Report]:
+    probe = parse_filter(agent, "probe", scope.category.table)
+    asked = Scope(agent, scope.range, Group((probe, *hosts)))
+    present = [column for name in _SUMMED if (column := agent.column(name))]
+    short = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
+    planned = await plan(reader, asked, present, single_rows=short)
+    measures = [
+        Measure(_began, min),
+        Measure(lambda segment: sa.func.max(segment.table.c.time), max),
+        Measure(_intervals),
+        *(sum_of(column) for column in present),
+    ]
+    found = await _by_host(reader, agent, planned, measures)
+    names = [column.name for column in present]
+    return {
+        host: _Report(dict(zip(names, map(int, sums), strict=True)), began, ended, intervals)
+        for host, (began, ended, intervals, *sums) in found.items()
+    }
+
+
+def _began(segment: Segment) -> sa.ColumnElement[Any]:
+    """Intervals are not of one length: what could not be delivered is told by a later row."""
+    columns = segment.table.c
+    return sa.func.min(columns.time - columns.elapsed if "elapsed" in columns else columns.time)
+
+
+def _intervals(segment: Segment) -> sa.ColumnElement[Any]:
+    return sa.func.sum(segment.weight)
+
+
+async def _events(reader: Reader, scope: Scope) -> dict[str, int]:
+    events = value_of(scope.category, "").events
+    planned = await plan(reader, scope)
+    found = await _by_host(reader, scope.category, planned, [events])
+    return {host: int(count or 0) for host, (count,) in found.items()}
+
+
+async def _by_host(
+    reader: Reader, category: Category, planned: Plan, measures: Sequence[Measure]
+) -> dict[str, list[Any]]:
+    host: Column = next(each for each in category.all_columns if each.name == "hostname")
+    found = await summed(reader, planned, columns(host), measures)
+    names = await labels(reader, host, {key for (key,) in found})
+    return {names[key]: sums for (key,), sums in found.items()}
+
+
+def _lost(host: str, report: _Report, events: int) -> list[Lack]:
+    lacks = []
+    for loss in LOSSES:
+        count = report.sums.get(loss.column, 0)
+        whole = events if loss.of == "events" else report.sums.get(loss.of, 0)
+        # What was lost is not among the events that arrived. It is among all that the agent counts:
+        # rows, frames, time.
+        share = count / max(1, whole + count if loss.of == "events" else whole)
+        if count and share >= loss.least:
+            lacks.append(Lack(host, loss.column, share, count, loss.text))
+    return lacks
+
+
+def _missing(host: str, report: _Report, *, gaps: bool) -> list[Lack]:
+    """Time that no interval covers, between the first and the last."""
+    lacks = []
+    lost = report.sums.get("lost_intervals", 0)
+    if lost:
+        text = "of intervals were lost: the agent or the probe ended before they were read"
+        share = lost / (report.intervals + lost)
+        lacks.append(Lack(host, "lost_intervals", share, lost, text))
+    covered = report.sums.get("elapsed", 0)
+    if gaps and report.intervals > 1 and covered:
+        span = report.ended - report.began
+        share = 1 - covered / span
+        if share >= _LEAST_GAP:
+            missed = round((span - covered) / (covered / report.intervals))
+            text = "of the time is missing: the agent, or this probe, was not running"
+            lacks.append(Lack(host, "elapsed", share, missed, text))
+    return lacks

@@ -1,0 +1,53 @@
+"""The seed's list answer, streamed: {"offcputime": [{"process": "dd", ...}, ...]}.
+
+Stacks are leaf first, as the clients of 2016 sent them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kscope.declare.types.base import Role, Storage
+from kscope.query.answers.rows import RowsQuestion, stream
+from kscope.query.parse.timerange import iso
+from kscope.query.scan.paging import Order
+from kscope.store.schema.interning import turned_round
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from kscope.query.parse.seed import SeedQuestion
+    from kscope.store.backends.errors import Reader
+
+
+async def seed_rows(reader: Reader, questions: Sequence[SeedQuestion]) -> AsyncIterator[bytes]:
+    """The JSON document in pieces; the oldest rows first, in the order they were logged."""
+    # With rows only, or at the end: what fails before has not begun to answer.
+    opening = b"{"
+    for question in questions:
+        opening += msgspec.json.encode(question.scope.category.table) + b":["
+        async for piece in _table(reader, question):
+            yield opening + piece
+            opening = b""
+        opening += b"],"
+    yield opening.removesuffix(b",") + b"}"
+
+
+async def _table(reader: Reader, question: SeedQuestion) -> AsyncIterator[bytes]:
+    names = [column.name for column in question.elements]
+    stacks = [i for i, each in enumerate(question.elements) if each.type.role is Role.STACK]
+    times = [i for i, each in enumerate(question.elements) if each.type.storage is Storage.TIME]
+    oldest_first = Order(question.scope.category.all_columns[0], descending=False)
+    asked = RowsQuestion(question.scope, question.elements, oldest_first, question.limit)
+    separator = b""
+    async for piece in stream(reader, asked):
+        for row in piece:
+            for i in times:
+                row[i] = None if row[i] is None else iso(row[i]).removesuffix("Z")
+            for i in stacks:
+                row[i] = turned_round(row[i])
+        rows = [dict(zip(names, row, strict=True)) for row in piece]
+        yield separator + msgspec.json.encode(rows)[1:-1]
+        separator = b","

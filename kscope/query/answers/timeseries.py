@@ -1,0 +1,182 @@
+"""A value over time: one series per group, the largest groups and the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import sqlalchemy as sa
+
+from kscope.declare.types.base import Storage
+from kscope.query.answers.meta import Meta, Notice, meta, notices
+from kscope.query.answers.top import quantile_notices, unit
+from kscope.query.parse.columns import by_values
+from kscope.query.scan.aggregates import Aggregated, adds, aggregated, needs_single_rows
+from kscope.query.scan.heaviest import REST, heaviest, in_line
+from kscope.query.scan.labels import labels
+from kscope.query.scan.read import TooManyGroups, columns, plan, stored
+from kscope.query.scan.release import consumed
+from kscope.query.scan.timesteps import Steps, step_length, steps
+from kscope.query.sql.expressions import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kscope.declare.model import Column
+    from kscope.query.parse.columns import Value
+    from kscope.query.parse.scope import Scope
+    from kscope.query.scan.read import Expressions, Plan
+    from kscope.store.backends.errors import Reader
+    from kscope.store.sums.planner import Segment
+
+_MOST_GROUPS = 50_000
+# Of a group with a series of its own, which may be null, and of all others.
+_OWN, _REST = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class TimeseriesQuestion:
+    """The `n` groups with the most events or the largest sum have a series of their own."""
+
+    scope: Scope
+    value: Value
+    by: Column | None
+    n: int
+    aggregate: str
+    points: int
+
+
+class Series(msgspec.Struct, frozen=True):
+    """`rest` marks the series of all groups that have none of their own; null is named ""."""
+
+    name: str
+    values: list[Any]
+    rest: bool = False
+
+
+class Timeseries(msgspec.Struct, frozen=True):
+    """`times` begin the steps, `step` is their length, both in microseconds."""
+
+    table: str
+    value_column: str
+    by: str
+    aggregate: str
+    unit: str
+    step: int
+    times: list[int]
+    series: list[Series]
+    meta: Meta
+    notices: list[Notice]
+
+
+async def timeseries(reader: Reader, question: TimeseriesQuestion) -> Timeseries:
+    wanted = step_length(question.scope.range, question.points)
+    needs = (question.by, *question.value.columns)
+    single = needs_single_rows(question.value, question.aggregate) or by_values([question.by])
+    planned = await plan(reader, question.scope, needs, single_rows=single, step=wanted)
+    grid = steps(planned.range, planned.step or wanted)
+    shown, found = await _measured(reader, planned, question, grid)
+    return Timeseries(
+        table=question.scope.category.table,
+        value_column=question.value.name,
+        by=question.by.name if question.by else "",
+        aggregate=question.aggregate,
+        unit=unit(question.value, question.aggregate),
+        step=grid.length,
+        times=grid.times,
+        series=await _series(reader, question, grid, shown, found.values),
+        meta=meta(planned, found.total_rows),
+        notices=[*notices(planned), *quantile_notices(question.aggregate)],
+    )
+
+
+async def _measured(
+    reader: Reader, planned: Plan, question: TimeseriesQuestion, grid: Steps
+) -> tuple[list[Any], Aggregated]:
+    """The groups that have a series of their own, and the values by step and group.
+
+    Sums of few groups are read once, and those beyond the largest are added up here; otherwise
+    the rows are read twice, so that the answer of the database stays small.
+    """
+    ask = partial(aggregated, reader, planned, value=question.value, name=question.aggregate)
+    cells = grid.count * (question.n + 1)
+    if question.by is None:
+        return [], await ask(keys=lambda segment: [grid.of(segment)], most=cells)
+    by = question.by
+    if adds(question.aggregate):
+        try:
+            found = await ask(keys=lambda at: [grid.of(at), stored(at, by)], most=_MOST_GROUPS)
+            large = (found.values, found.rows)
+            return await consumed(lambda *_: _with_rest(found, question.n), *large)
+        except TooManyGroups:
+            pass
+    shown = await _largest(reader, planned, question)
+    return shown, await ask(keys=_keys(grid, by, shown), most=cells)
+
+
+def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
+    totals: Counter[Any] = Counter()
+    for (_, group), value in found.values.items():
+        totals[group] += value
+    shown = nsmallest(n, totals, lambda group: (-totals[group], in_line((group,))))
+    own = set(shown)
+    values: Counter[tuple[Any, ...]] = Counter()
+    for (step, group), value in found.values.items():
+        values[(step, group, _OWN) if group in own else (step, None, _REST)] += value
+    return shown, Aggregated(values, {(): found.total_rows})
+
+
+async def _largest(reader: Reader, planned: Plan, question: TimeseriesQuestion) -> list[Any]:
+    assert question.by is not None
+    weigh = question.value.total if question.aggregate == "sum" else question.value.events
+    found = await heaviest(reader, planned, columns(question.by), (weigh,), question.n)
+    groups = found.groups
+    return [
+        key for (key,) in sorted(groups, key=lambda key: (-(groups[key][0] or 0), in_line(key)))
+    ]
+
+
+def _keys(grid: Steps, by: Column, shown: Sequence[Any]) -> Expressions:
+    """The step, the group and whether it is the rest: one, so that the answer stays small."""
+
+    def keys(segment: Segment) -> list[sa.ColumnElement[Any]]:
+        among, group = _among(segment, by, shown), stored(segment, by)
+        own = sa.case((among, group), else_=sa.null())
+        return [grid.of(segment), own, sa.case((among, _OWN), else_=_REST)]
+
+    return keys
+
+
+def _among(segment: Segment, by: Column, shown: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """Return whether a row belongs to one of these groups; null may be one of them."""
+    column = segment.table.c[by.name]
+    if by.type.storage is Storage.TEXT:
+        return texts(column, shown)
+    present = column.in_([group for group in shown if group is not None])
+    return sa.or_(present, column.is_(None)) if None in shown else present
+
+
+async def _series(
+    reader: Reader,
+    question: TimeseriesQuestion,
+    grid: Steps,
+    shown: Sequence[Any],
+    found: Mapping[tuple[Any, ...], Any],
+) -> list[Series]:
+    empty = 0 if adds(question.aggregate) else None
+    if question.by is None:
+        values = [found.get((step,), empty) for step in range(grid.count)]
+        return [Series(question.value.name, values)]
+    names = await labels(reader, question.by, shown)
+    series = [
+        Series(names[group], [found.get((step, group, _OWN), empty) for step in range(grid.count)])
+        for group in shown
+    ]
+    if any(kind == _REST for *_, kind in found):
+        rest = [found.get((step, None, _REST), empty) for step in range(grid.count)]
+        series.append(Series(REST, rest, rest=True))
+    return series

@@ -1,0 +1,150 @@
+"""Which column a question sums, counts or groups by: named, or what the category suggests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare.charts import base as chartkinds
+from kscope.declare.types.base import Role, Storage
+from kscope.query.parse.errors import complain, one_of
+from kscope.query.scan.read import ROWS, Measure, sum_of
+from kscope.query.sql.expressions import mean_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import sqlalchemy as sa
+
+    from kscope.declare.model import Category, Chart, Column
+    from kscope.store.sums.planner import Segment
+
+ROWS_NAME = chartkinds.ROWS
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What is measured: a value column, or the rows themselves where `column` is None.
+
+    A row's value is the sum over so many events as its `weight` says, or of one.
+    """
+
+    column: Column | None
+    weight: Column | None = None
+
+    @property
+    def name(self) -> str:
+        return self.column.name if self.column else ROWS_NAME
+
+    @property
+    def unit(self) -> str:
+        return chartkinds.unit(self.column)
+
+    @property
+    def columns(self) -> tuple[Column | None, ...]:
+        return (self.column, self.weight)
+
+    @property
+    def total(self) -> Measure:
+        return ROWS if self.column is None else sum_of(self.column)
+
+    @property
+    def events(self) -> Measure:
+        return ROWS if self.weight is None else sum_of(self.weight)
+
+    def size(self, segment: Segment) -> sa.ColumnElement[Any]:
+        """An event's value, as floating point: the mean of the row's events."""
+        assert self.column is not None
+        table = segment.table
+        weight = table.c[self.weight.name] if self.weight else None
+        return mean_size(table.c[self.column.name], weight)
+
+
+def value_of(
+    category: Category, name: str, kind: str = "", *roles: Role, rows: bool = True
+) -> Value:
+    """The column of that name; without one what the chart of that kind shows, or the first.
+
+    Columns have the role of a value, or one of `roles`; counting rows may make no sense.
+    """
+    columns = {column.name: column for column in category.with_role(Role.VALUE, *roles)}
+    allowed = [*columns, ROWS_NAME] if rows else list(columns)
+    chosen = name or _suggested(category, columns, kind, rows=rows)
+    if chosen in columns:
+        return Value(columns[chosen], category.weight_of(columns[chosen]))
+    if chosen not in ("", ROWS_NAME) or not rows:
+        raise complain("value", one_of("value column", chosen, allowed))
+    return Value(None)
+
+
+def share_value_of(category: Category, name: str) -> Value:
+    """A value whose parts make a whole: no measured one, which may be negative."""
+    value = value_of(category, name, "flamegraph")
+    if value.column is None or value.column.type.name != "float":
+        return value
+    allowed = [*shared_out(category), ROWS_NAME]
+    if name:
+        text = f"{name} may be negative and has no shares. Allowed: {', '.join(allowed)}"
+        raise complain("value", text)
+    return value_of(category, allowed[0])
+
+
+def shared_out(category: Category) -> list[str]:
+    """The value columns whose parts make a whole."""
+    return [each.name for each in category.with_role(Role.VALUE) if each.type.name != "float"]
+
+
+def _suggested(category: Category, columns: Mapping[str, Column], kind: str, *, rows: bool) -> str:
+    chart = chart_of(category, kind)
+    shown = (chart.value or ROWS_NAME) if chart else ""
+    if shown in columns or (shown == ROWS_NAME and rows):
+        return shown
+    # A count says how many events a row sums: what was measured comes before it.
+    measured = sorted(columns.values(), key=lambda column: column.type.name == "count")
+    return measured[0].name if measured else ""
+
+
+def stack_of(category: Category, name: str) -> Column:
+    columns = {column.name: column for column in category.with_role(Role.STACK)}
+    if not columns:
+        raise complain("table", f"{category.table} has no stack column")
+    if name and name not in columns:
+        raise complain("stack", one_of("stack column", name, columns))
+    chart = chart_of(category, "flamegraph")
+    suggested = chart.stack if chart else ""
+    return columns[name] if name else columns.get(suggested) or next(iter(columns.values()))
+
+
+def groupable(category: Category) -> Mapping[str, Column]:
+    """By name: any column but histograms. Values are groups as they are, one for each size."""
+    return {each.name: each for each in category.all_columns if not _is_histogram(each)}
+
+
+def groups_of(category: Category, names: str) -> tuple[Column, ...]:
+    """The columns of `a,b`, none for an empty text."""
+    columns = groupable(category)
+    wanted = [name for name in names.split(",") if name]
+    for name in wanted:
+        column = category.column(name)
+        if column and _is_histogram(column):
+            text = f"{name} is a histogram, and a row of it no single value to group by"
+            raise complain("by", f"{text}. Allowed: {', '.join(columns)}")
+        if name not in columns:
+            raise complain("by", one_of("column to group by", name, columns))
+    return tuple(columns[name] for name in dict.fromkeys(wanted))
+
+
+def _is_histogram(column: Column) -> bool:
+    return column.type.role is Role.HISTOGRAM
+
+
+def by_values(columns: Iterable[Column | None]) -> bool:
+    """Check for groups that only single rows have: sums add values up and round times."""
+    return any(
+        column and (column.type.role is Role.VALUE or column.type.storage is Storage.TIME)
+        for column in columns
+    )
+
+
+def chart_of(category: Category, kind: str) -> Chart | None:
+    return next((chart for chart in category.charts if chart.kind == kind), None)

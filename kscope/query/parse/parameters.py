@@ -1,0 +1,273 @@
+"""The parameters of questions: one row each checks a request and describes the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from kscope.declare.types.base import Role
+from kscope.query.parse.columns import ROWS_NAME, shared_out
+from kscope.query.parse.errors import MOST_COMPLAINTS, Complaint, QueryError, one_of
+from kscope.query.parse.filters import (
+    MAX_CONDITIONS,
+    TOO_MANY,
+    Group,
+    column_name,
+    conditions,
+    filtered,
+    parse_filter,
+    text,
+)
+from kscope.query.parse.scope import Scope
+from kscope.query.parse.timerange import (
+    DEFAULT_FROM,
+    DEFAULT_TO,
+    MOMENT_HELP,
+    iso,
+    now,
+    parse_moment,
+    parse_range,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kscope.declare.model import Category
+    from kscope.query.parse.filters import Condition
+
+
+# Filters on both sides of a comparison, and every other parameter.
+MAX_PARAMETERS = 2 * MAX_CONDITIONS + 100
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`choices` empty: any text. A whole number has `least` and `most`.
+
+    `names` of a category are those that the parameter may choose from.
+    """
+
+    name: str
+    help: str
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    least: int | None = None
+    most: int | None = None
+    names: Callable[[Category], list[str]] | None = None
+
+    def parse(self, given: str) -> Any:
+        if self.least is not None:
+            return self._whole(given)
+        if self.choices and given not in self.choices:
+            raise QueryError(Complaint(self.name, one_of(self.name, given, self.choices)))
+        return text(self.name, given)
+
+    def _whole(self, given: str) -> int:
+        least, most = self.least or 0, self.most or 0
+        if not given.isascii() or not given.isdigit() or len(given) > 18:
+            raise self._outside(given)
+        if not least <= int(given) <= most:
+            raise self._outside(given)
+        return int(given)
+
+    def _outside(self, given: str) -> QueryError:
+        allowed = f"a whole number from {self.least} to {self.most}"
+        return QueryError(Complaint(self.name, f"{given[:80]!r} is not {allowed}"))
+
+
+FROM = Parameter("from", f"start of the range: {MOMENT_HELP}", DEFAULT_FROM)
+TO = Parameter("to", "end of the range, itself not in it; written as `from`", DEFAULT_TO)
+
+
+def _columns(*roles: Role) -> Callable[[Category], list[str]]:
+    return lambda category: [column.name for column in category.with_role(*roles)]
+
+
+def _or_rows(names: Callable[[Category], list[str]]) -> Callable[[Category], list[str]]:
+    return lambda category: [*names(category), ROWS_NAME]
+
+
+_VALUE = "the value column, or `rows` to count rows; default: the chart's"
+VALUE = Parameter("value", _VALUE, names=_or_rows(_columns(Role.VALUE)))
+MEASURE = Parameter(
+    "value",
+    "the value or histogram column, or `rows` to count rows; default: the chart's",
+    names=_or_rows(_columns(Role.VALUE, Role.HISTOGRAM)),
+)
+SHARE = Parameter("value", f"{_VALUE}; none of floats", names=_or_rows(shared_out))
+SIZE = Parameter(
+    "value",
+    "the value or histogram column; default: the chart's",
+    names=_columns(Role.VALUE, Role.HISTOGRAM),
+)
+STACK = Parameter("stack", "the stack column; default: the chart's", names=_columns(Role.STACK))
+completable = _columns(Role.DIMENSION, Role.IDENTITY, Role.STACK)
+COLUMN = Parameter("column", "whose values", names=completable)
+_GROUPS = "any but histograms; default: the chart's"
+BY = Parameter("by", f"columns to group by, with commas between: {_GROUPS}")
+SERIES_BY = Parameter("by", f"the column to group by: {_GROUPS}; empty for one series of all")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request with every parameter checked. `given` tells a default from an empty text.
+
+    `base` is what a comparison compares with.
+    """
+
+    scope: Scope
+    values: Mapping[str, Any]
+    given: frozenset[str]
+    request: tuple[tuple[str, str], ...]
+    base: Scope | None = None
+
+    @property
+    def category(self) -> Category:
+        return self.scope.category
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def again(self, **changed: str) -> str:
+        """The same request as a query string, its range made absolute, some parameters changed."""
+        span = {"from": iso(self.scope.range.start), "to": iso(self.scope.range.end)}
+        pinned = span | changed
+        kept = [(name, given) for name, given in self.request if name not in pinned]
+        return urlencode([*kept, *pinned.items()])
+
+
+def check_count(parameters: int) -> None:
+    """Raise QueryError if there are more parameters than any question can have."""
+    if parameters > MAX_PARAMETERS:
+        fault = f"the question has {parameters:,} parameters"
+        raise QueryError(Complaint("", f"{fault}; use at most {MAX_PARAMETERS}"))
+
+
+def read(
+    category: Category,
+    request: Sequence[tuple[str, str]],
+    known: Sequence[Parameter],
+    moment: int | None = None,
+) -> Asked:
+    """Whatever is no parameter is a filter on a column. All mistakes come in one QueryError."""
+    check_count(len(request))
+    parameters = {parameter.name: parameter for parameter in (FROM, TO, *known)}
+    values, filters, complaints = _checked(category, request, parameters)
+    if len(filters) > MAX_CONDITIONS:
+        complaints.append(Complaint(filters[MAX_CONDITIONS].parameter, TOO_MANY))
+    given_names = frozenset(values)
+    for name, parameter in parameters.items():
+        if name not in values:
+            values[name] = parameter.parse(parameter.default) if parameter.default else ""
+    try:
+        span = parse_range(values["from"], values["to"], now() if moment is None else moment)
+    except QueryError as error:
+        complaints += error.complaints
+    if complaints:
+        raise QueryError(*complaints)
+    scope = Scope(category, span, Group(tuple(filters)))
+    return Asked(scope, values, given_names, tuple(request))
+
+
+def _checked(
+    category: Category, request: Sequence[tuple[str, str]], parameters: Mapping[str, Parameter]
+) -> tuple[dict[str, Any], list[Condition], list[Complaint]]:
+    """Read values and filters, up to as many mistakes as an answer names."""
+    values: dict[str, Any] = {}
+    filters: list[Condition] = []
+    complaints: list[Complaint] = []
+    for name, given in request:
+        if len(complaints) == MOST_COMPLAINTS:
+            break
+        try:
+            if name not in parameters:
+                filters.append(_filter(category, name, given, parameters))
+            elif name in values:
+                complaints.append(Complaint(name, "is given more than once"))
+            else:
+                values[name] = parameters[name].parse(given)
+        except QueryError as error:
+            complaints += error.complaints
+    return values, filters, complaints
+
+
+BASE = "base."
+ANY = Parameter("any", "columns whose filters the base does not share, with commas between")
+
+
+def read_sides(
+    category: Category,
+    request: Sequence[tuple[str, str]],
+    known: Sequence[Parameter],
+    moment: int | None = None,
+) -> Asked:
+    """The side looked at, and its base: as long, directly before, with the same filters.
+
+    A `base.` filter takes the place of the side's filters on the same column, and `base.any` drops
+    those on the columns it names: such a base has the side's range. `base.from` and `base.to`
+    choose another.
+    """
+    check_count(len(request))
+    moment = now() if moment is None else moment
+    own = [(name, given) for name, given in request if not name.startswith(BASE)]
+    based = [(name[len(BASE) :], given) for name, given in request if name.startswith(BASE)]
+    complaints: list[Complaint] = []
+    side = base = None
+    dropped: set[str] = set()
+    try:
+        side = read(category, own, known, moment)
+    except QueryError as error:
+        complaints += error.complaints
+    try:
+        base = read(category, _with_range(side, based, moment), (ANY,), moment)
+        dropped = _dropped(category, base["any"])
+    except QueryError as error:
+        complaints += [
+            Complaint(f"{BASE}{each.parameter}", each.detail) for each in error.complaints
+        ]
+    if side is None or base is None or complaints:
+        raise QueryError(*complaints)
+    replaced = dropped | {each.column.name for each in conditions(base.scope.where)}
+    kept = [each for each in conditions(side.scope.where) if each.column.name not in replaced]
+    where = Group((*kept, *base.scope.where.members))
+    return replace(side, base=replace(base.scope, where=where))
+
+
+def _dropped(category: Category, given: str) -> set[str]:
+    names = {name for name in given.split(",") if name}
+    columns = [each.name for each in category.all_columns]
+    for name in sorted(names.difference(columns)):
+        raise QueryError(Complaint(ANY.name, one_of("column", name, columns)))
+    return names
+
+
+def _with_range(
+    side: Asked | None, based: Sequence[tuple[str, str]], moment: int
+) -> list[tuple[str, str]]:
+    """Add what is missing of the base's range: it is as long as the side's.
+
+    Others are looked at in the same time, the same ones in the time before.
+    """
+    given = dict(based)
+    if side is None or {"from", "to"} <= given.keys():
+        return list(based)
+    span = side.scope.range
+    length = span.end - span.start
+    if based and not {"from", "to"} & given.keys():
+        return [*based, ("from", iso(span.start)), ("to", iso(span.end))]
+    if "from" in given:
+        return [*based, ("to", iso(parse_moment("from", given["from"], moment) + length))]
+    end = parse_moment("to", given["to"], moment) if "to" in given else span.start
+    ends = {"from": iso(end - length), "to": iso(end)}
+    return [*based, *((name, text) for name, text in ends.items() if name not in given)]
+
+
+def _filter(
+    category: Category, name: str, given: str, parameters: Mapping[str, Parameter]
+) -> Condition:
+    if filtered(category, name)[0] is None:
+        allowed = [*parameters, *(each.name for each in category.all_columns)]
+        text = one_of("parameter or column", column_name(name), allowed)
+        raise QueryError(Complaint(name[:80], text))
+    return parse_filter(category, name, given)

@@ -1,0 +1,28 @@
+"""What a question is about: one category, a range of time, filters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kscope.query.parse.errors import Complaint, UnknownTable, one_of
+from kscope.query.parse.filters import Group
+
+if TYPE_CHECKING:
+    from kscope.declare.model import Catalog, Category
+    from kscope.query.parse.timerange import TimeRange
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    category: Category
+    range: TimeRange
+    where: Group = field(default_factory=Group)
+
+
+def category_of(catalog: Catalog, table: str, parameter: str = "table") -> Category:
+    found = catalog.get(table)
+    if found is None:
+        names = [category.table for category in catalog]
+        raise UnknownTable(Complaint(parameter, one_of("table", table, names)))
+    return found

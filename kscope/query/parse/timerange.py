@@ -1,0 +1,101 @@
+"""`from` and `to`: ISO 8601, `now-1h`, or microseconds since the epoch."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from kscope.query.parse.errors import QueryError, complain
+
+SECOND = 1_000_000
+DEFAULT_FROM = "now-1h"
+DEFAULT_TO = "now"
+MOMENT_HELP = (
+    "ISO 8601 such as 2026-11-23T02:00:00Z (UTC where no offset is given), "
+    "now or now-1h30m (units s m h d w), or microseconds since the epoch"
+)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_RELATIVE = re.compile(r"now(?:([+-])((?:\d{1,9}[smhdw])+))?", re.ASCII)
+_PART = re.compile(r"(\d+)([smhdw])", re.ASCII)
+# Shorter numbers are dates in ISO's basic form, such as 20261123.
+_MICROSECONDS = re.compile(r"-?\d{12,19}", re.ASCII)
+# Until the year 2286 milliseconds have as many; microseconds had them until April 1970.
+_MILLISECONDS = 13
+# A + that was not escaped in an address arrives as a space.
+_LOST_PLUS = re.compile(r" (\d\d:?\d\d)$", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """Microseconds since the epoch, from `start` up to but without `end`."""
+
+    start: int
+    end: int
+
+
+# 1970 to the year 33658: what the seed's questions, which know no range, mean.
+ALWAYS = TimeRange(-_LAST, _LAST)
+
+
+def now() -> int:
+    return time.time_ns() // 1000
+
+
+def parse_range(start: str, end: str, moment: int) -> TimeRange:
+    """Both ends seen from the same `moment`, in microseconds."""
+    asked = TimeRange(parse_moment("from", start, moment), parse_moment("to", end, moment))
+    if asked.start >= asked.end:
+        raise complain("from", f"must be before 'to': {start[:80]!r} is not before {end[:80]!r}")
+    return asked
+
+
+def parse_moment(parameter: str, text: str, moment: int) -> int:
+    relative = _RELATIVE.fullmatch(text)
+    if relative:
+        return _checked(parameter, text, moment + _offset(relative))
+    if _MICROSECONDS.fullmatch(text):
+        if len(text) == _MILLISECONDS:
+            said = f"{text} is in milliseconds, it seems: write {text}000, microseconds"
+            raise complain(parameter, f"{said}, or ISO 8601")
+        return _checked(parameter, text, int(text))
+    try:
+        parsed = datetime.fromisoformat(_LOST_PLUS.sub(r"+\1", text))
+    except ValueError:
+        raise _bad_moment(parameter, text) from None
+    try:
+        aware = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except OverflowError:
+        raise _bad_moment(parameter, text) from None
+    elapsed = aware - _EPOCH
+    return (elapsed.days * 86400 + elapsed.seconds) * SECOND + elapsed.microseconds
+
+
+def iso(microseconds: int) -> str:
+    """Write a moment as `2026-11-23T02:46:15.288693Z`; one outside the calendar as its number."""
+    try:
+        moment = _EPOCH.replace(tzinfo=None) + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return str(microseconds)
+    return f"{moment.isoformat(timespec='microseconds')}Z"
+
+
+def _offset(relative: re.Match[str]) -> int:
+    sign, parts = relative.groups()
+    if not parts:
+        return 0
+    seconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(parts))
+    return (-seconds if sign == "-" else seconds) * SECOND
+
+
+def _checked(parameter: str, text: str, microseconds: int) -> int:
+    if abs(microseconds) > _LAST:
+        raise _bad_moment(parameter, text)
+    return microseconds
+
+
+def _bad_moment(parameter: str, text: str) -> QueryError:
+    return complain(parameter, f"{text[:80]!r} is not a time. Allowed: {MOMENT_HELP}")

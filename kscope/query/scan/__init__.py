@@ -1,0 +1,1 @@
+"""A question reads its tables and adds up the results."""

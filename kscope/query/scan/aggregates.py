@@ -1,0 +1,197 @@
+"""How the values of many rows become one number: one row each."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from heapq import nsmallest
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from kscope.declare.types.base import Role
+from kscope.query.parse.errors import complain, one_of
+from kscope.query.scan.heaviest import heaviest, in_line
+from kscope.query.scan.read import ROWS, Measure, summed
+from kscope.query.scan.release import consumed
+from kscope.query.scan.sizes import QUANTILES, Scale, quantile, scale_name, scale_of, sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kscope.query.parse.columns import Value
+    from kscope.query.scan.read import Expressions, Plan
+    from kscope.store.backends.errors import Reader
+
+QUANTILE_NOTE = (
+    "Percentiles are read from slots of sizes: with powers of two the true one lies within a "
+    "factor of two. A row that sums several events counts as that many of their mean."
+)
+_QUANTILE_SLOTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """`measures` are asked of the database, `finish` makes the number of them.
+
+    `adds` where the whole is the sum of its parts, so that nothing is 0 and not unknown.
+    """
+
+    name: str
+    help: str
+    measures: Callable[[Value], Sequence[Measure]]
+    finish: Callable[[Sequence[Any]], Any]
+    adds: bool = False
+    by_mean: bool = False
+
+
+def _first(found: Sequence[Any]) -> Any:
+    return found[0]
+
+
+def _mean(found: Sequence[Any]) -> float | None:
+    total, events = found
+    return total / events if events else None
+
+
+def _least(value: Value) -> Sequence[Measure]:
+    return [Measure(lambda segment: sa.func.min(value.size(segment)), min)]
+
+
+def _most(value: Value) -> Sequence[Measure]:
+    return [Measure(lambda segment: sa.func.max(value.size(segment)), max)]
+
+
+_SIMPLE = (
+    Aggregate("sum", "the total", lambda value: [value.total], _first, adds=True),
+    Aggregate("count", "how many events", lambda value: [value.events], _first, adds=True),
+    Aggregate(
+        "avg", "the mean per event", lambda value: [value.total, value.events], _mean, by_mean=True
+    ),
+    Aggregate("min", "the least, of rows' means", _least, _first),
+    Aggregate("max", "the greatest, of rows' means", _most, _first),
+)
+SIMPLE: Mapping[str, Aggregate] = MappingProxyType({row.name: row for row in _SIMPLE})
+NAMES = (*SIMPLE, *QUANTILES)
+
+
+def aggregate_name(value: Value, given: str) -> str:
+    """What is allowed for the value; without a wish what its type suggests."""
+    if value.column is None:
+        allowed: tuple[str, ...] = ("sum", "count")
+    elif value.column.type.role is Role.HISTOGRAM:
+        allowed = tuple(QUANTILES)
+    else:
+        allowed = NAMES
+    if given and given not in allowed:
+        raise complain("aggregate", one_of(f"aggregate of {value.name}", given, allowed))
+    suggested = value.column.type.aggregate if value.column else "sum"
+    return given or (suggested if suggested in allowed else allowed[0])
+
+
+def adds(name: str) -> bool:
+    return name in SIMPLE and SIMPLE[name].adds
+
+
+def needs_single_rows(value: Value, name: str) -> bool:
+    """Sums of rows have lost the sizes of each; histograms keep them."""
+    if value.column is None or value.column.type.role is Role.HISTOGRAM:
+        return False
+    return name in QUANTILES or name in ("min", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """Key -> number, and how many rows each key has."""
+
+    values: Mapping[tuple[Any, ...], Any]
+    rows: Mapping[tuple[Any, ...], int]
+
+    @property
+    def total_rows(self) -> int:
+        return sum(self.rows.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The groups with the most, in order: key, number, rows; then what is so of all groups.
+
+    `total` is None unless values add up.
+    """
+
+    entries: list[tuple[tuple[Any, ...], Any, int]]
+    total: Any
+    rows: int
+    groups: int
+
+
+async def ranked(  # noqa: PLR0913 - what to read, how to group it, what to make of it
+    reader: Reader, plan: Plan, keys: Expressions, value: Value, name: str, *, n: int
+) -> Ranked:
+    if name not in SIMPLE:
+        found = await aggregated(reader, plan, keys, value, name)
+        large = (found.values, found.rows)
+        return await consumed(lambda *_: _ranked_quantiles(found, n), *large)
+    chosen = SIMPLE[name]
+    measures = (*chosen.measures(value), ROWS)
+    most = await heaviest(reader, plan, keys, measures, n, by_mean=chosen.by_mean)
+    shown = [(key, chosen.finish(found[:-1]), found[-1]) for key, found in most.groups.items()]
+    shown.sort(key=_order)
+    total = (most.totals[0] or 0) if chosen.adds else None
+    return Ranked(shown, total, most.totals[-1] or 0, most.count)
+
+
+def _order(entry: tuple[tuple[Any, ...], Any, int]) -> tuple[Any, ...]:
+    key, value, _ = entry
+    return (-(value or 0), in_line(key))
+
+
+def _ranked_quantiles(found: Aggregated, n: int) -> Ranked:
+    every = [(key, found.values.get(key), rows) for key, rows in found.rows.items()]
+    return Ranked(nsmallest(n, every, _order), None, found.total_rows, len(every))
+
+
+async def aggregated(  # noqa: PLR0913 - what to read, how to group it, what to make of it
+    reader: Reader,
+    plan: Plan,
+    keys: Expressions,
+    value: Value,
+    name: str,
+    *,
+    most: int | None = None,
+) -> Aggregated:
+    """Aggregate in one reading of the rows; raises TooManyGroups."""
+    if name in SIMPLE:
+        chosen = SIMPLE[name]
+        found = await summed(reader, plan, keys, (*chosen.measures(value), ROWS), most)
+        return await consumed(lambda found: _finished(chosen, found), found)
+    scale = await scale_of(reader, plan, value, scale_name(value, ""), _QUANTILE_SLOTS)
+    sized = await sizes(reader, plan, keys, value, scale)
+    quantiles = await asyncio.to_thread(_quantiles, sized.events, QUANTILES[name], scale)
+    rows = await consumed(lambda rows, _: _without_slot(rows), sized.rows, sized.events)
+    return Aggregated(quantiles, rows)
+
+
+def _finished(chosen: Aggregate, found: Mapping[tuple[Any, ...], Sequence[Any]]) -> Aggregated:
+    return Aggregated(
+        {key: chosen.finish(measured[:-1]) for key, measured in found.items()},
+        {key: measured[-1] for key, measured in found.items()},
+    )
+
+
+def _without_slot(rows: Mapping[tuple[Any, ...], int]) -> dict[tuple[Any, ...], int]:
+    found: dict[tuple[Any, ...], int] = {}
+    for (*key, _), number in rows.items():
+        found[tuple(key)] = found.get(tuple(key), 0) + number
+    return found
+
+
+def _quantiles(
+    counted: Mapping[tuple[Any, ...], int], share: float, scale: Scale
+) -> dict[tuple[Any, ...], Any]:
+    by_key: dict[tuple[Any, ...], dict[int, int]] = {}
+    for (*key, slot), events in counted.items():
+        by_key.setdefault(tuple(key), {})[slot] = events
+    answers = {key: quantile(slots, share, scale) for key, slots in by_key.items()}
+    return {key: answer.value for key, answer in answers.items() if answer}

@@ -1,0 +1,185 @@
+"""The groups with the most, ranked by the engine if there are too many to be ranked here.
+
+Sums over several segments stay exact: the engine adds a group's segments up before it ranks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+from dataclasses import dataclass
+from functools import reduce
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from kscope.query.scan.read import (
+    HALF,
+    Share,
+    TooManyGroups,
+    grouped,
+    joined,
+    recorded,
+    summed,
+    take_last,
+)
+from kscope.query.scan.release import consumed
+from kscope.query.sql.expressions import as_double, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kscope.query.scan.read import Expressions, Measure, Plan
+    from kscope.store.backends.errors import Reader
+
+REST = "other"
+# So many groups are ranked here: that needs one reading of the rows, over two connections.
+_RANKED_HERE = 20_000
+_OUTER: Mapping[Any, Any] = {operator.add: sa.func.sum, min: sa.func.min, max: sa.func.max}
+
+
+@dataclass(frozen=True, slots=True)
+class Heaviest:
+    """Key -> measures of the heaviest groups, in no order; the measures of all; their number."""
+
+    groups: dict[tuple[Any, ...], list[Any]]
+    totals: list[Any]
+    count: int
+
+    @property
+    def left_out(self) -> int:
+        return self.count - len(self.groups)
+
+    def rest(self) -> list[Any]:
+        """Return the sums of the groups that are left out; all measures must add up."""
+        kept = [sum(filter(None, column)) for column in zip(*self.groups.values(), strict=True)]
+        return [(whole or 0) - part for whole, part in zip(self.totals, kept, strict=True)]
+
+
+async def heaviest(  # noqa: PLR0913 - what to read, how to group it, how much of it to keep
+    reader: Reader,
+    plan: Plan,
+    keys: Expressions,
+    measures: Sequence[Measure],
+    n: int,
+    *,
+    by_mean: bool = False,
+) -> Heaviest:
+    """Return the `n` groups of which the first measure is largest, or its share of the second."""
+    try:
+        found = await summed(reader, plan, keys, measures, max(n, _RANKED_HERE))
+    except TooManyGroups:
+        return await _by_engine(reader, plan, keys, measures, n, by_mean=by_mean)
+    if len(found) <= n:
+        return await asyncio.to_thread(
+            lambda: Heaviest(found, _totals(found, measures), len(found))
+        )
+    return await consumed(lambda found: _here(found, measures, n, by_mean=by_mean), found)
+
+
+def in_line(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what sorts keys whose parts may be null: nulls come first."""
+    return tuple([(part is not None, part) for part in key])
+
+
+def _here(
+    found: dict[tuple[Any, ...], list[Any]], measures: Sequence[Measure], n: int, *, by_mean: bool
+) -> Heaviest:
+    def order(key: tuple[Any, ...]) -> tuple[Any, ...]:
+        first, second, *_ = (*found[key], 0)
+        weight = (first or 0) / second if by_mean and second else 0 if by_mean else first
+        return (-(weight or 0), in_line(key))
+
+    kept = {key: found[key] for key in nsmallest(n, found, order)}
+    return Heaviest(kept, _totals(found, measures), len(found))
+
+
+def _totals(
+    found: Mapping[tuple[Any, ...], Sequence[Any]], measures: Sequence[Measure]
+) -> list[Any]:
+    columns = list(zip(*found.values(), strict=True)) or [()] * len(measures)
+    return [_merged(each, column) for each, column in zip(measures, columns, strict=True)]
+
+
+def _merged(measure: Measure, column: Sequence[Any]) -> Any:
+    present = [each for each in column if each is not None]
+    return reduce(measure.merge, present) if present else None
+
+
+async def _by_engine(  # noqa: PLR0913 - those of `heaviest`
+    reader: Reader,
+    plan: Plan,
+    keys: Expressions,
+    measures: Sequence[Measure],
+    n: int,
+    *,
+    by_mean: bool,
+) -> Heaviest:
+    wanted = [*measures, *recorded(plan)]
+    rows = await reader.fetch(_ranked(reader, plan, keys, wanted, by_mean=by_mean).limit(n))
+    found = await consumed(lambda rows: _found(rows, wanted), rows)
+    if len(wanted) > len(measures):
+        plan.replayed.seen |= bool(found.totals.pop())
+        await asyncio.to_thread(take_last, found.groups)
+    return found
+
+
+def _found(rows: Sequence[Sequence[Any]], measures: Sequence[Measure]) -> Heaviest:
+    """Take the rows of `_ranked` apart: the totals and the number of groups are in each of them."""
+    if not rows:
+        return Heaviest({}, [0] * len(measures), 0)
+    parts = sum(len(measure.halves or (0,)) for measure in measures)
+    count, *totals = rows[0][-1 - parts :]
+    groups = {}
+    for row in rows:
+        found = joined(row[: -1 - parts], measures)
+        width = len(found) - len(measures)
+        groups[tuple(map(as_text, found[:width]))] = found[width:]
+    return Heaviest(groups, joined(totals, measures), int(count))
+
+
+def _ranked(
+    reader: Reader,
+    plan: Plan,
+    keys: Expressions,
+    measures: Sequence[Measure],
+    *,
+    by_mean: bool,
+) -> sa.Select[Any]:
+    """Select keys, measures, the number of groups, and the measures of all groups together.
+
+    A measure that has halves is in halves. One statement: rows that arrive in the meantime are in
+    both the groups and the whole, or in neither.
+    """
+    halves = [of for measure in measures for of in (measure.halves or (measure.of,))]
+    merges = [measure.merge for measure in measures for _ in (measure.halves or (None,))]
+    parts = [grouped(reader, plan, Share(each), keys, halves) for each in plan.segments]
+    both = (parts[0] if len(parts) == 1 else sa.union_all(*parts)).subquery()
+    width = len(both.c) - len(halves)
+    by, values = list(both.c)[:width], list(both.c)[width:]
+    outer = [_OUTER[merge] for merge in merges]
+    if len(parts) > 1:
+        values = [merged(each) for merged, each in zip(outer, values, strict=True)]
+    whole = [merged(each).over() for merged, each in zip(outer, values, strict=True)]
+    weight = _weight(measures, values, by_mean=by_mean)
+    statement = sa.select(*by, *values, sa.func.count().over(), *whole)
+    statement = statement.order_by(weight.desc(), *by)
+    return statement.group_by(*by) if len(parts) > 1 else statement
+
+
+def _weight(
+    measures: Sequence[Measure], values: Sequence[sa.ColumnElement[Any]], *, by_mean: bool
+) -> sa.ColumnElement[Any]:
+    first = _number(measures[0], values)
+    if not by_mean:
+        return first
+    second = _number(measures[1], values[len(measures[0].halves) or 1 :])
+    return first / sa.func.nullif(second, 0.0)
+
+
+def _number(measure: Measure, values: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[Any]:
+    """Put halves together, as floating point: exact below 2**53, and only to rank by."""
+    if not measure.halves:
+        return as_double(values[0])
+    return as_double(values[0]) * float(2**HALF) + as_double(values[1])

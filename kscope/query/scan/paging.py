@@ -1,0 +1,246 @@
+"""Rows in an order, page by page: each page begins behind the last row of the one before it.
+
+No page counts the rows before it and none holds a connection until the next is asked for. By time
+the rows lie in order, and a page is one stretch of them. By another column the engine looks through
+the range for each page and keeps no more than the page: so that this is not done too often, a page
+is first one of places (the column's value, time, seq), whose rows are then read some at a time.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import sqlalchemy as sa
+
+from kscope.declare.types.base import INT64_MAX, Storage
+from kscope.query.parse.errors import QueryError, complain
+from kscope.query.parse.filters import INT64, text
+from kscope.query.scan.read import inside
+from kscope.query.sql.expressions import as_text, exact, pairs
+from kscope.store.schema.interning import text_hash
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from kscope.declare.model import Column
+    from kscope.query.scan.read import Plan
+    from kscope.store.backends.errors import Reader
+
+    Piece = Sequence[Sequence[Any]]
+
+_PIECE = 2000
+_PLACES = 20_000
+_TEXTS = (Storage.STRING_ID, Storage.STACK_ID, Storage.TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    column: Column
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Of a row in the order: what it is ordered by, then what tells rows of the same apart."""
+
+    key: Any
+    time: int
+    seq: int
+
+
+def last(rows: Piece) -> Place:
+    """Where the last row stands: each ends in its place."""
+    key, time, seq = rows[-1][-3:]
+    return Place(as_text(key), time, seq)
+
+
+def cursor(column: Column, place: Place) -> str:
+    """Write a place for an address: of a long text that is stored once, its hash will do."""
+    interned = column.type.storage in (Storage.STRING_ID, Storage.STACK_ID)
+    key = text_hash(place.key) if interned else place.key
+    written = msgspec.json.encode([key, place.time, place.seq])
+    return base64.urlsafe_b64encode(written).decode().rstrip("=")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Pages of a plan's rows; a row has the columns, then its place."""
+
+    reader: Reader
+    plan: Plan
+    columns: Sequence[Column]
+    order: Order
+
+    async def pieces(self, place: Place | None, limit: int | None) -> AsyncIterator[Piece]:
+        left = math.inf if limit is None else limit
+        while left > 0:
+            size = int(min(_PIECE, left))
+            found = await self.reader.fetch(self.after(place).limit(size))
+            if found:
+                yield found
+            if len(found) < size:
+                return
+            left -= size
+            place = last(found)
+
+    async def sorted_pieces(self, place: Place | None, limit: int | None) -> AsyncIterator[Piece]:
+        left = math.inf if limit is None else limit
+        while left > 0:
+            size = int(min(_PLACES, left))
+            found = await self.reader.fetch(self._places(place).limit(size))
+            for start in range(0, len(found), _PIECE):
+                keys = [(time, seq) for _, time, seq in found[start : start + _PIECE]]
+                yield await self._rows_at(keys)
+            if len(found) < size:
+                return
+            left -= size
+            place = last(found)
+
+    def after(self, place: Place | None) -> sa.Select[Any]:
+        """The rows behind a place, in order."""
+        return self._ordered(*self._select(self.columns), place)
+
+    def _places(self, place: Place | None) -> sa.Select[Any]:
+        return self._ordered(*self._select(()), place)
+
+    async def _rows_at(self, keys: Sequence[tuple[int, int]]) -> Piece:
+        """Give the rows of these (time, seq), in their order."""
+        listed = pairs(keys)
+        table = self._table
+        here = sa.and_(table.c.time == listed.c.first, table.c.seq == listed.c.second)
+        statement, _ = self._select(self.columns, listed.join(table, here))
+        found = {(row[-2], row[-1]): row for row in await self.reader.fetch(statement)}
+        # Retention may have removed one meanwhile.
+        return [found[key] for key in keys if key in found]
+
+    @property
+    def _table(self) -> sa.FromClause:
+        (segment,) = self.plan.segments
+        return segment.table
+
+    def _select(
+        self, columns: Iterable[Column], start: sa.FromClause | None = None
+    ) -> tuple[sa.Select[Any], sa.ColumnElement[Any]]:
+        """The columns as text and numbers, then the place; and what they are ordered by."""
+        table = self._table
+        joined = table if start is None else start
+        shown: dict[str, sa.ColumnElement[Any]] = {}
+        for column in dict.fromkeys((*columns, self.order.column)):
+            joined, shown[column.name] = self._readable(joined, column)
+        key = self._key(shown[self.order.column.name])
+        statement = (
+            sa.select(
+                *(shown[column.name].label(column.name) for column in columns),
+                key.label("kscope_key"),
+                table.c.time.label("kscope_time"),
+                table.c.seq.label("kscope_seq"),
+            )
+            .select_from(joined)
+            # Else MySQL may begin with the texts and look through all rows for each.
+            .prefix_with("STRAIGHT_JOIN", dialect="mysql")
+            .prefix_with("STRAIGHT_JOIN", dialect="mariadb")
+        )
+        return statement, key
+
+    def _key(self, shown: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """By their bytes: MySQL would take no notice of spaces at the end of texts."""
+        column = self.order.column
+        if column.nullable:
+            # Rows without a time come before all others, in one order on every engine.
+            return sa.func.coalesce(shown, sa.literal_column(str(-INT64_MAX)))
+        return exact(shown) if column.type.storage in _TEXTS else shown
+
+    def _readable(
+        self, joined: sa.FromClause, column: Column
+    ) -> tuple[sa.FromClause, sa.ColumnElement[Any]]:
+        stored = self._table.c[column.name]
+        dictionaries = self.reader.schema.dictionaries
+        match column.type.storage:
+            case Storage.STRING_ID:
+                names = dictionaries.string.alias(f"string_{column.name}")
+                return joined.join(names, names.c.id == stored), names.c.text
+            case Storage.STACK_ID:
+                stacks = dictionaries.stack.alias(f"stack_{column.name}")
+                return joined.join(stacks, stacks.c.id == stored), stacks.c.frames
+        return joined, stored
+
+    def _ordered(
+        self, statement: sa.Select[Any], key: sa.ColumnElement[Any], place: Place | None
+    ) -> sa.Select[Any]:
+        (segment,) = self.plan.segments
+        table = self._table
+        by: list[sa.ColumnElement[Any]] = [table.c.time, table.c.seq]
+        if self.order.column.name != "time":
+            by = [key, *by]
+        statement = statement.where(inside(self.reader, self.plan, segment))
+        if place is not None:
+            statement = statement.where(self._behind(key, place))
+        descending = self.order.descending
+        return statement.order_by(*(each.desc() if descending else each.asc() for each in by))
+
+    def _behind(self, key: sa.ColumnElement[Any], place: Place) -> sa.ColumnElement[bool]:
+        table, descending = self._table, self.order.descending
+        here = sa.tuple_(table.c.time, table.c.seq)
+        there = sa.tuple_(sa.literal(place.time), sa.literal(place.seq))
+        among = here < there if descending else here > there
+        if self.order.column.name == "time":
+            return among
+        value = self._key(sa.literal(place.key))
+        beyond = key < value if descending else key > value
+        return sa.or_(beyond, sa.and_(key == value, among))
+
+    async def place(self, given: str) -> Place | None:
+        """Read a cursor; QueryError where it is not one of this order."""
+        if not given:
+            return None
+        key, time, seq = _decoded(given)
+        match self.order.column.type.storage:
+            case Storage.STRING_ID:
+                names = self.reader.schema.dictionaries.string
+                key = await self._text(sa.select(names.c.text).where(names.c.hash == _whole(key)))
+            case Storage.STACK_ID:
+                stacks = self.reader.schema.dictionaries.stack
+                key = await self._text(sa.select(stacks.c.frames).where(stacks.c.id == _whole(key)))
+            case Storage.TEXT:
+                key = _text(key)
+            case Storage.REAL:
+                key = float(key) if isinstance(key, int | float) else _whole(key)
+            case _:
+                key = _whole(key)
+        return Place(key, _whole(time), _whole(seq))
+
+    async def _text(self, statement: sa.Select[Any]) -> Any:
+        found = await self.reader.fetch(statement)
+        if not found:
+            raise complain("cursor", "its row was removed by age: begin again without a cursor")
+        return found[0][0]
+
+
+_MADE_UP = "is not one that an answer's 'next' gave"
+
+
+def _decoded(given: str) -> tuple[Any, Any, Any]:
+    try:
+        raw = base64.urlsafe_b64decode(given + "=" * (-len(given) % 4))
+        key, time, seq = msgspec.json.decode(raw, type=tuple[Any, Any, Any])
+    except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
+        raise complain("cursor", _MADE_UP) from None
+    return key, time, seq
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not -INT64 <= value < INT64:
+        raise complain("cursor", _MADE_UP)
+    return value
+
+
+def _text(value: Any) -> str:
+    try:
+        return text("cursor", value if isinstance(value, str) else None)
+    except QueryError:
+        raise complain("cursor", _MADE_UP) from None

@@ -1,0 +1,116 @@
+"""Regular expressions, resolved over the interned texts: one meaning on every engine.
+
+RE2 takes time in proportion to the text whatever the pattern; SQLite has no REGEXP of its own and
+MariaDB's is PCRE with another syntax.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import re2
+import sqlalchemy as sa
+
+from kscope.declare.types.base import Storage
+from kscope.query.parse.errors import complain
+from kscope.query.parse.filters import conditions, resolved
+from kscope.query.sql.expressions import as_text, exact
+from kscope.store.backends.deadline import allowance, check_deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kscope.query.parse.filters import Condition, Group
+    from kscope.query.parse.scope import Scope
+    from kscope.store.backends.errors import Reader
+
+# Bytes of one compiled pattern and its states. One that needs more is refused, and so is a long
+# one: to compile takes time in which nothing else runs.
+_MEMORY = 1 << 20
+_MAX_PATTERN = 1000
+# Of one side of a question: each reads every text.
+MAX_PATTERNS = 20
+_AT_ONCE = 2000
+# Characters searched between two looks at the deadline: a bad pattern takes a second for them.
+_UNCHECKED = 1 << 16
+
+
+def _compiled(where: Condition) -> Any:
+    if len(where.value) > _MAX_PATTERN:
+        fault = f"the pattern has {len(where.value):,} characters"
+        raise complain(where.parameter, f"{fault}; use at most {_MAX_PATTERN:,}")
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MEMORY
+    # Nobody asks for groups, and each would make a search slower.
+    options.never_capture = True
+    try:
+        return re2.compile(where.value, options=options)
+    except re2.error as error:
+        said = error.args[0] if error.args else "not understood"
+        said = said.decode(errors="replace") if isinstance(said, bytes) else said
+        raise complain(where.parameter, f"not a regular expression (RE2): {said}") from None
+    finally:
+        # The library would keep the last 128 for ever.
+        re2.purge()
+
+
+async def resolve(reader: Reader, scope: Scope) -> Group:
+    """Replace each regular expression of the filters by what it matches."""
+    wanted = [each for each in conditions(scope.where) if each.operator == "regex"]
+    if not wanted:
+        return scope.where
+    if len(wanted) > MAX_PATTERNS:
+        fault = f"the question has {len(wanted)} regular expressions"
+        raise complain(wanted[MAX_PATTERNS].parameter, f"{fault}; use at most {MAX_PATTERNS}")
+    with allowance(reader.deadline).used():
+        for each in wanted:
+            # All are checked before the first text is read.
+            await asyncio.to_thread(_compiled, each)
+        found = {each: await _matches(reader, scope, each) for each in wanted}
+    return resolved(scope.where, found)
+
+
+async def _matches(reader: Reader, scope: Scope, where: Condition) -> tuple[Any, ...]:
+    """Some at a time: there may be more texts than should be in memory at once."""
+    pattern = await asyncio.to_thread(_compiled, where)
+    found: list[Any] = []
+    some: list[Any] = []
+    async with aclosing(reader.stream(_candidates(reader, scope, where))) as rows:
+        async for row in rows:
+            some.append(row)
+            if len(some) == _AT_ONCE:
+                found += await asyncio.to_thread(_search, some, pattern)
+                some = []
+        found += await asyncio.to_thread(_search, some, pattern)
+    return tuple(found)
+
+
+def _search(rows: Sequence[Sequence[Any]], pattern: Any) -> list[Any]:
+    search = pattern.search
+    found = []
+    unchecked = 0
+    for key, stored in rows:
+        text = as_text(stored)
+        unchecked += len(text)
+        if unchecked > _UNCHECKED:
+            check_deadline()
+            unchecked = len(text)
+        if search(text):
+            found.append(as_text(key))
+    return found
+
+
+def _candidates(reader: Reader, scope: Scope, where: Condition) -> sa.Select[Any]:
+    dictionaries = reader.schema.dictionaries
+    match where.column.type.storage:
+        case Storage.STACK_ID:
+            return sa.select(dictionaries.stack.c.id, dictionaries.stack.c.frames)
+        case Storage.STRING_ID:
+            return sa.select(dictionaries.string.c.id, dictionaries.string.c.text)
+    rows = reader.schema.categories[scope.category.table].rows
+    text: sa.ColumnElement[Any] = exact(rows.c[where.column.name])
+    inside = rows.c.time.between(scope.range.start, scope.range.end - 1)
+    return sa.select(text, text.label("again")).where(inside).distinct()

@@ -1,0 +1,197 @@
+"""How often which size: events counted by slots of their value, over time or by group.
+
+A row that sums several events counts as that many of their mean size. Slots are powers of two,
+or of equal width between the least and the greatest size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sys
+from collections import defaultdict
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from kscope.declare.types.base import Role
+from kscope.declare.types.encode import histogram_counts
+from kscope.query.parse.errors import complain
+from kscope.query.scan.read import ROWS, Measure, inside, is_recorded, summed
+from kscope.query.scan.release import consumed
+from kscope.query.sql.expressions import as_text, log2_slot, whole
+from kscope.store.backends.deadline import check_deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kscope.query.parse.columns import Value
+    from kscope.query.scan.read import Expressions, Plan
+    from kscope.store.backends.errors import Reader
+    from kscope.store.sums.planner import Segment
+
+LOG2, LINEAR = "log2", "linear"
+SCALES = (LOG2, LINEAR)
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+_ROWS_PER_TURN = 2000
+# Steps and slots of the largest heat map, or groups and slots of percentiles.
+_MOST_CELLS = 1_100_000
+# Of floats: from here on not every whole number is one.
+_EXACT = 2**53
+_NARROWEST = 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Slot i holds the sizes from `lower(i)` up to but without `lower(i + 1)`.
+
+    `width` 0 stands for powers of two. Slots go from 0 to `last`.
+    """
+
+    start: float = 0.0
+    width: float = 0.0
+    last: int = 62
+
+    @property
+    def name(self) -> str:
+        return LINEAR if self.width else LOG2
+
+    def lower(self, slot: int) -> int | float:
+        if not self.width:
+            return 2**slot if slot else 0
+        # Halved as in _slot.
+        bound = _finite((self.start / 2 + slot * (self.width / 2)) * 2)
+        return int(bound) if bound.is_integer() and abs(bound) < _EXACT else bound
+
+
+def scale_name(value: Value, given: str) -> str:
+    """Powers of two where the value is a whole number, unless asked otherwise."""
+    assert value.column is not None
+    if value.column.type.role is Role.HISTOGRAM and given == LINEAR:
+        raise complain("scale", "a histogram column is by powers of two: allowed is log2")
+    if value.column.type.name == "float":
+        if given == LOG2:
+            raise complain("scale", "a float may be negative or below 1: allowed is linear")
+        return LINEAR
+    return given or LOG2
+
+
+async def scale_of(reader: Reader, plan: Plan, value: Value, name: str, slots: int) -> Scale:
+    """The slots for what the plan's rows hold."""
+    if name == LOG2:
+        return Scale()
+    least = Measure(lambda segment: sa.func.min(value.size(segment)), min)
+    most = Measure(lambda segment: sa.func.max(value.size(segment)), max)
+    found = await summed(reader, plan, lambda _: [], (least, most))
+    low, high = next(iter(found.values()), [None, None])
+    if low is None or high is None:
+        return Scale(0.0, 1.0, 0)
+    # Divided first: the difference of two floats may be none.
+    width = _round_width(high / slots - low / slots)
+    start = _finite(math.floor(low / width) * width)
+    return Scale(start, width, int(high / width - start / width))
+
+
+def _finite(number: float) -> float:
+    return max(-sys.float_info.max, min(number, sys.float_info.max))
+
+
+def _round_width(width: float) -> float:
+    """Give the next of 1, 2, 5, 10, ...: bounds that a person can read."""
+    if width < _NARROWEST:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(width))
+    return float(next(power * step for step in (1, 2, 5, 10) if power * step >= width))
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """Key and slot -> events, and rows; a row of a histogram has the slot None there."""
+
+    events: Mapping[tuple[Any, ...], int]
+    rows: Mapping[tuple[Any, ...], int]
+
+    @property
+    def total_rows(self) -> int:
+        return sum(self.rows.values())
+
+
+async def sizes(reader: Reader, plan: Plan, keys: Expressions, value: Value, scale: Scale) -> Sized:
+    assert value.column is not None
+    if value.column.type.role is Role.HISTOGRAM:
+        return await _of_histograms(reader, plan, keys, value)
+
+    def with_slot(segment: Segment) -> Sequence[sa.ColumnElement[Any]]:
+        return [*keys(segment), _slot(segment, value, scale)]
+
+    counted = await summed(reader, plan, with_slot, (value.events, ROWS), _MOST_CELLS)
+    return await consumed(lambda counted: _sized(counted, scale), counted)
+
+
+def _sized(counted: Mapping[tuple[Any, ...], Sequence[Any]], scale: Scale) -> Sized:
+    found: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+    for (*key, slot), (events, _) in counted.items():
+        if events and slot is not None:
+            # A row that came since the scale was read may lie outside of it.
+            found[(*key, max(0, min(slot, scale.last)))] += events
+    return Sized(found, {key: rows for key, (_, rows) in counted.items()})
+
+
+def _slot(segment: Segment, value: Value, scale: Scale) -> sa.ColumnElement[Any]:
+    assert value.column is not None
+    if scale.width:
+        # Halved, which is exact: the difference of two floats may be none.
+        above = value.size(segment) / 2.0 - sa.literal(scale.start / 2, sa.Double())
+        return whole(above / sa.literal(scale.width / 2, sa.Double()))
+    table = segment.table
+    weight = [table.c[value.weight.name]] if value.weight else []
+    return log2_slot(table.c[value.column.name], *weight)
+
+
+async def _of_histograms(reader: Reader, plan: Plan, keys: Expressions, value: Value) -> Sized:
+    """Add up histograms row by row: what is kept grows with the answer, not with the rows."""
+    assert value.column is not None
+    counts: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+    rows: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+    for segment in plan.segments:
+        again = is_recorded(plan, segment) if plan.replayed.hosts else sa.literal_column("0")
+        shown = (*keys(segment), again, segment.weight, segment.table.c[value.column.name])
+        statement = sa.select(*shown).where(inside(reader, plan, segment))
+        number = 0
+        async with aclosing(reader.stream(statement)) as found:
+            async for *parts, recorded, weight, stored in found:
+                key = [as_text(part) for part in parts]
+                plan.replayed.seen |= bool(recorded)
+                rows[(*key, None)] += weight
+                for slot, events in histogram_counts(stored).items():
+                    counts[(*key, slot)] += events
+                number += 1
+                if number % _ROWS_PER_TURN == 0:
+                    check_deadline()
+                    await asyncio.sleep(0)
+    return Sized(counts, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantile:
+    """`value` is interpolated inside the slot; the true one lies from `lower` to `upper`."""
+
+    value: float
+    lower: int | float
+    upper: int | float
+
+
+def quantile(counts: Mapping[int, int], share: float, scale: Scale) -> Quantile | None:
+    """The size that `share` of the events do not exceed; None without events."""
+    total = sum(counts.values())
+    rank = max(1, math.ceil(share * total))
+    passed = 0
+    for slot in sorted(counts):
+        if passed + counts[slot] >= rank:
+            lower, upper = scale.lower(slot), scale.lower(slot + 1)
+            part = (rank - passed) / counts[slot]
+            return Quantile(round(lower + part * (upper - lower), 6), lower, upper)
+        passed += counts[slot]
+    return None

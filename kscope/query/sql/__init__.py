@@ -1,0 +1,1 @@
+"""SQL that each engine spells its own way: functions, operators, filter clauses."""

@@ -1,0 +1,139 @@
+"""Rows of a recording -> requests to a server."""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any
+
+from kscope.client.answers import Outcome
+from kscope.client.encoding import encode, timestamp
+from kscope.client.pauses import patience
+from kscope.declare.types.base import Role, Storage
+from kscope.errors import KscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kscope.client.answers import Answer
+    from kscope.client.endpoint import Endpoint
+    from kscope.declare.model import Category
+    from kscope.readers.base import Line
+    from kscope.readers.import_file import Recording
+
+_ROWS_PER_REQUEST = 5000
+_TRIES = 6
+_LONGEST_PAUSE = 10.0
+# Our answers that may be another one soon: a body that was too slow, a category that the server
+# has not read yet, a server that is busy. Others, before the first row, need another address.
+_BUSY = frozenset({408, 422, 429, 502, 503, 504})
+# What a row says of something that recorded stacks do not know.
+_UNKNOWN: dict[Storage, Any] = {Storage.STRING_ID: "", Storage.TEXT: "", Storage.INTEGER: 0}
+
+
+@dataclass(slots=True)
+class Sender:
+    """`hostname`, unless None, and `fixed` hold for every row, whatever it says itself; `began` is
+    in seconds since the epoch.
+
+    So far `rows` were sent, `known` of which the server had stored before; the `oldest` is in
+    seconds since the epoch.
+    """
+
+    endpoint: Endpoint
+    recording: Recording
+    hostname: str | None
+    fixed: dict[str, Any]
+    began: float
+    rows: int = 0
+    known: int = 0
+    oldest: float = math.inf
+    _own_name: str = field(default_factory=socket.gethostname)
+    _unknown: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        whole = self.recording.form == "ndjson"
+        self._unknown = {} if whole else _unknown(self.recording.category)
+
+    def send(self) -> Iterator[int]:
+        """Give the number of rows so far after each request; KscopeError says where it ended."""
+        lines = self._lines()
+        while batch := list(islice(lines, _ROWS_PER_REQUEST)):
+            for host, group in groupby(batch, key=self._host):
+                self._post(host, list(group))
+            yield self.rows
+
+    def _lines(self) -> Iterator[Line]:
+        try:
+            yield from self.recording.lines()
+        except KscopeError as error:
+            raise KscopeError(f"{error}{self._so_far()}") from None
+
+    def _host(self, line: Line) -> str:
+        return self.hostname or str(line.row.get("hostname", self._own_name))
+
+    def _post(self, host: str, lines: Sequence[Line]) -> None:
+        stacks: dict[str, int] = {}
+        rows = [self._row(line, stacks) for line in lines]
+        table = self.recording.category.table
+        body = {"hostname": host, "time": timestamp(self.began), "stacks": list(stacks)}
+        content, encoding = encode(body | {table: rows})
+        # The same part of the same file has the same key: sent again, it is stored once. Of the
+        # rows, not of what another version of a compressor makes of them.
+        plain = json.dumps([self.rows, body, rows], sort_keys=True).encode()
+        key = blake2b(plain, digest_size=16).hexdigest()
+        answer = self._delivered(content, encoding, key, {table: len(rows)})
+        if not answer.stored:
+            place = f"{self.recording.file}:{lines[0].number}-{lines[-1].number}"
+            raise KscopeError(f"{place}: {answer.text}{self._so_far()}")
+        self.rows += len(lines)
+        self.known += len(lines) if answer.duplicate else 0
+
+    def _row(self, line: Line, stacks: dict[str, int]) -> dict[str, Any]:
+        row = self._unknown | line.row | self.fixed
+        row.pop("hostname", None)
+        if line.at:
+            row["time"] = timestamp(self.began + line.at)
+        self.oldest = min(self.oldest, _seconds(row.get("time"), self.began))
+        for column in self.recording.category.with_role(Role.STACK):
+            if isinstance(row.get(column.name), str):
+                row[column.name] = stacks.setdefault(row[column.name], len(stacks))
+        return row
+
+    def _delivered(self, content: bytes, encoding: str, key: str, rows: dict[str, int]) -> Answer:
+        """Patient with a server that is busy, not with one that was never there."""
+        for attempt in range(1, _TRIES):
+            answer = self.endpoint.post(content, encoding, key, rows)
+            final = answer.stored or answer.outcome is Outcome.REFUSED
+            if final or not (answer.status in _BUSY or self.rows):
+                return answer
+            time.sleep(patience(answer, attempt, _LONGEST_PAUSE))
+        return self.endpoint.post(content, encoding, key, rows)
+
+    def _so_far(self) -> str:
+        return f" ({self.rows} rows before it are stored)" if self.rows else ""
+
+
+def _seconds(time: Any, began: float) -> float:
+    """A row's own time, where it has one that can be read; the server judges the others."""
+    try:
+        moment = datetime.fromisoformat(time)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return began
+
+
+def _unknown(category: Category) -> dict[str, Any]:
+    """Values for columns that a row must have and a recording may not know."""
+    kinds = (Role.DIMENSION, Role.IDENTITY)
+    return {
+        column.name: _UNKNOWN[column.type.storage]
+        for column in category.columns
+        if column.type.role in kinds and not column.optional and column.type.storage in _UNKNOWN
+    }

@@ -1,0 +1,1 @@
+"""What every request passes: limits, tokens, disconnect, compression, problem documents."""

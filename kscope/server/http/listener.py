@@ -1,0 +1,155 @@
+"""A uvicorn server that accepts only as many connections as its limits and the system allow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import select
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from kscope.server.http.connections import address_group
+from kscope.server.http.log_throttle import ThrottledLog
+from kscope.server.http.problems import problem
+from kscope.server.http.protocol import Bounded
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator, Sequence
+
+    from kscope.server.http.connections import Connections
+
+# New connections of one listener before others get their turn.
+_AT_A_TIME = 16
+# In seconds, before the next try: after a file was freed, and if there was none to free.
+_SHORT_PAUSE = 0.01
+_LONG_PAUSE = 0.5
+_GRACE_SECONDS = 10
+
+log = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """One listener. serve() handles the signals: two of these share the process's."""
+
+    def __init__(
+        self, app: object, connections: Connections, others: Sequence[Connections]
+    ) -> None:
+        super().__init__(_config(app))
+        self.connections = connections
+        self._everyone = (connections, *others)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.servers = [_Acceptor(self, each) for each in sockets or []]  # type: ignore[misc]
+        self.started = True
+
+    async def on_tick(self, counter: int) -> bool:
+        self.connections.sweep()
+        return await super().on_tick(counter)
+
+    def free_file(self) -> bool:
+        """End a connection that waits for its client, of the listener that has the most."""
+        return any(each.make_room() for each in sorted(self._everyone, key=len, reverse=True))
+
+    def protocol(self, address: str) -> Bounded:
+        return Bounded(self.config, self.server_state, self.connections, address)
+
+
+def _config(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http=Bounded,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        # Clients are counted by the address of their socket: a header may name any.
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+
+
+class _Acceptor:
+    """Accepts connections; asyncio's own tries a thousand times a second without free files."""
+
+    def __init__(self, server: Server, listening: socket.socket) -> None:
+        self._server = server
+        self._socket = listening
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._throttled = ThrottledLog(log)
+        self._pause: asyncio.TimerHandle | None = None
+        listening.settimeout(0)
+        self._resume()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        if self._pause:
+            self._pause.cancel()
+
+    async def wait_closed(self) -> None:
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _resume(self) -> None:
+        self._loop.add_reader(self._socket.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(_AT_A_TIME):
+            try:
+                accepted, peer = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._back_off(error)
+                return
+            accepted.settimeout(0)
+            self._take(accepted, str(peer[0]))
+
+    def _back_off(self, error: OSError) -> None:
+        """Out of files or memory: wait, and let a connection that waits for its client go."""
+        if not self._someone_waits():
+            return  # The system says so even if there is nothing to accept.
+        listener = self._server.connections.listener
+        self._throttled.warning(f"{listener}: no connection can be accepted: {error.strerror}")
+        pause = _SHORT_PAUSE if self._server.free_file() else _LONG_PAUSE
+        self._loop.remove_reader(self._socket.fileno())
+        self._pause = self._loop.call_later(pause, self._resume)
+
+    def _someone_waits(self) -> bool:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _take(self, accepted: socket.socket, host: str) -> None:
+        protocol = self._server.protocol(address_group(host))
+        if not self._server.connections.admit(protocol):
+            with accepted, contextlib.suppress(OSError):
+                accepted.send(_BUSY)
+            return
+        task = self._loop.create_task(self._connect(accepted, protocol))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, accepted: socket.socket, protocol: Bounded) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: protocol, accepted)
+        except OSError:
+            self._server.connections.leave(protocol)
+            accepted.close()
+
+
+def _busy() -> bytes:
+    answer = problem(503, "too many connections: try again in a moment")
+    fields = [*answer.raw_headers, (b"connection", b"close"), (b"retry-after", b"1")]
+    lines = [b"HTTP/1.1 503 Service Unavailable", *(b": ".join(field) for field in fields)]
+    return b"\r\n".join([*lines, b"", bytes(answer.body)])
+
+
+_BUSY = _busy()

@@ -1,0 +1,170 @@
+"""RFC 9457 problem documents: the one shape of every error answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from kscope.errors import KscopeError
+from kscope.query.parse.errors import QueryError
+from kscope.store.backends.errors import BatchRefused, QueryTimeout, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.datastructures import State
+    from starlette.requests import Request
+
+    from kscope.query.parse.errors import Complaint
+
+# The same fault of the database is logged once in this time.
+_NEWS_SECONDS = 10
+_NEWS_AT_ONCE = 100
+# For everybody: a load balancer has no token. Busy servers answer these first.
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+MEDIA_TYPE = "application/problem+json"
+_FAULTS_BYTES = 48 * 1024
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong in a request.
+
+    `pointer` is a JSON pointer into its body; what is not in the body has the name of a
+    `parameter` of the query or the path instead.
+    """
+
+    pointer: str
+    detail: str
+    parameter: str = ""
+
+    def document(self) -> dict[str, str]:
+        place = {"parameter": self.parameter} if self.parameter else {"pointer": self.pointer}
+        return place | {"detail": self.detail}
+
+
+@dataclass
+class HttpProblem(Exception):  # noqa: N818 - RFC 9457's word
+    """Raise it anywhere below a route. `type` is RFC 9457's: what a program may decide by."""
+
+    type: ClassVar[str] = "about:blank"
+    status: int
+    detail: str
+    faults: Sequence[Fault] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def problem(
+    status: int,
+    detail: str,
+    faults: Sequence[Fault] = (),
+    headers: Mapping[str, str] | None = None,
+    kind: str = HttpProblem.type,
+) -> Response:
+    body: dict[str, Any] = {
+        "type": kind,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if faults:
+        body["errors"] = _bounded(faults)
+    return Response(
+        msgspec.json.encode(body), status, headers=dict(headers or {}), media_type=MEDIA_TYPE
+    )
+
+
+def _bounded(faults: Sequence[Fault]) -> list[dict[str, str]]:
+    """Return the first ones: names and values of a request are quoted, however it wrote them."""
+    documents: list[dict[str, str]] = []
+    room = _FAULTS_BYTES
+    for fault in faults:
+        documents.append(fault.document())
+        room -= len(msgspec.json.encode(documents[-1]))
+        if room < 0:
+            break
+    return documents
+
+
+def _http_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HttpProblem)
+    return problem(error.status, error.detail, error.faults, error.headers, error.type)
+
+
+def _starlette_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, error.detail, headers=error.headers)
+
+
+def _store_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreError)
+    if isinstance(error, BatchRefused):
+        # Its words name the database and its tables, which are none of a sender's business.
+        log.error("rows refused by the database: %s", error)
+        return problem(422, "the database refuses these rows; the server's log says why")
+    if isinstance(error, QueryTimeout):
+        return problem(504, f"{error}: ask for a shorter range, or filter by a host or a process")
+    if not error.logged and _is_news(request.app.state, error):
+        log.warning("%s", error)
+    return problem(503, error.public, headers={"Retry-After": str(error.retry_after)})
+
+
+def _is_news(state: State, error: StoreError) -> bool:
+    """Every request fails in the same way for as long as the database does: one line is enough."""
+    told: dict[str, float] = getattr(state, "told", {})
+    now = time.monotonic()
+    state.told = {text: since for text, since in told.items() if now - since < _NEWS_SECONDS}
+    if error.public in state.told or len(state.told) >= _NEWS_AT_ONCE:
+        return False
+    state.told[error.public] = now
+    return True
+
+
+def _query_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, QueryError)
+    return problem(error.status, str(error), [_fault(each) for each in error.complaints])
+
+
+def _fault(complaint: Complaint) -> Fault:
+    # A parameter's name holds no slash, a pointer begins with one or is empty.
+    if complaint.parameter == "" or complaint.parameter.startswith("/"):
+        return Fault(complaint.parameter, complaint.detail)
+    return Fault("", complaint.detail, complaint.parameter)
+
+
+def _user_problem(_: Request, error: Exception) -> Response:
+    return problem(400, str(error))
+
+
+def _gone(_: Request, error: Exception) -> Response:
+    """Nobody reads this answer; it is no fault of the server's that its log should tell of."""
+    del error
+    return problem(400, "the sender went away before the end of the body")
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    # As it was sent, so that its percent signs keep line breaks out of the log.
+    path = request.scope["raw_path"].decode("latin-1")
+    log.error("%s %s failed", request.method, path, exc_info=error)
+    return problem(500, "the server failed to answer this; its log says why")
+
+
+HANDLERS = {
+    HttpProblem: _http_problem,
+    HTTPException: _starlette_problem,
+    StoreError: _store_problem,
+    QueryError: _query_problem,
+    KscopeError: _user_problem,
+    ClientDisconnect: _gone,
+    Exception: _unexpected,
+}

@@ -1,0 +1,403 @@
+"""HTTP/1.1 with bounds: uvicorn's protocol, whose requests are limited in size, number and time."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from kscope.server.http.connections import LEAST_READ, Phase
+from kscope.server.http.problems import OPEN_PATHS, problem
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+    from uvicorn._types import ASGISendEvent as Message
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+    from uvicorn.server import ServerState
+
+    from kscope.server.http.connections import Connections
+
+# Two flame graphs' worth of filters fit into a target; the page's own are some hundred bytes.
+MAX_TARGET = 64 * 1024
+MAX_FIELD = 16 * 1024
+MAX_FIELDS = 100
+MAX_HEAD = MAX_TARGET + 32 * 1024
+# Bytes of a chunked body that are not content: chunks of 100 bytes are fine, of one byte are not.
+_FRAMING = 64 * 1024
+_FRAMING_PART = 16
+# The parser does not stop inside a piece: a small one has few requests, or few chunks.
+_PIECE = 256
+_BODY_PIECE = 1024
+_PIECES = 64
+# A client that is still sending when we have answered reads the answer only if we take that.
+_LINGER_BYTES = 4 * 1024 * 1024
+_UNREAD = "the request is not HTTP/1.1"
+
+
+class _RefusedError(Exception):
+    """Ends the parser's work; the answer is in `Bounded._refusal`."""
+
+
+class _Flow(FlowControl):
+    """Reading goes on only after the data that was read before is parsed."""
+
+    def __init__(self, protocol: Bounded) -> None:
+        super().__init__(protocol.transport)
+        self._protocol = protocol
+
+    def resume_reading(self) -> None:
+        if self._protocol.feed_held():
+            return
+        super().resume_reading()
+
+
+class _Transport:
+    """A cycle's transport, whose close() lets the client read the last answer."""
+
+    def __init__(self, protocol: Bounded) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+
+    def is_closing(self) -> bool:
+        return self._protocol.ending or self._protocol.transport.is_closing()
+
+    def close(self) -> None:
+        self._protocol.end()
+
+
+class Bounded(HttpToolsProtocol):
+    """One connection.
+
+    Data is parsed in pieces, and only as far as requests are answered: a client that sends
+    thousands of requests at once waits for its own answers.
+    """
+
+    def __init__(
+        self, config: Config, state: ServerState, connections: Connections, address: str
+    ) -> None:
+        super().__init__(config, state, {})
+        self.address = address
+        self.phase = Phase.HEAD
+        self.ending = False
+        self._connections = connections
+        self._aborted = False
+        self._stopping = False
+        self._data = b""
+        self._at = 0
+        self._feed_soon = False
+        self._active: RequestResponseCycle | None = None
+        self._last = False
+        self._answered = False
+        self._refusal: tuple[int, str] | None = None
+        self._unsent_before = 0
+        self._dropped = 0
+        self._in_head = False
+        self._head = self._field = self._fields = 0
+        self._remaining = 0
+        # Bytes of bodies in a piece, in a whole body, and of what is around them.
+        self._received = self._content = self._framing = 0
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = _Flow(self)
+        if self._aborted:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.leave(self)
+        self._data, self._at = b"", 0
+        active = self._active
+        if active and not active.response_complete:
+            active.disconnected = True
+            active.message_event.set()
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    @property
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size() if self.transport else 0
+
+    def abort(self) -> None:
+        self._aborted = True
+        if self.transport:
+            self.transport.abort()
+
+    def expire(self) -> bool:
+        """End the connection: its client keeps it waiting. False if the client makes progress."""
+        if self.phase is Phase.WRITE and self._reads():
+            return False
+        if self.phase is Phase.HEAD and self._head and self.transport and not self.unsent:
+            self._write(408, f"the head of a request must arrive within {Phase.HEAD.value:g} s")
+            self.end()
+        else:
+            self._connections.leave(self)
+            self.abort()
+        return True
+
+    def _reads(self) -> bool:
+        """Whether the client has taken enough of the answer since the last time."""
+        unsent = self.unsent
+        if unsent and unsent > self._unsent_before - LEAST_READ:
+            return False
+        self._unsent_before = unsent
+        self._connections.enter(self, Phase.WRITE if unsent else self._now())
+        return True
+
+    def shutdown(self) -> None:
+        self._stopping = True
+        if self.ending:
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def end(self) -> None:
+        """End the connection, after the client has taken what was written."""
+        if self.ending or self.transport.is_closing():
+            return
+        self.ending = True
+        self._data, self._at = b"", 0
+        if self._stopping:
+            self.transport.close()
+            return
+        # A socket with unread data would be reset, and the answer in it would be lost.
+        try:
+            self.transport.write_eof()
+        except OSError:
+            # The client has reset the connection, and the loop does not know it yet.
+            self.abort()
+            return
+        self.transport.resume_reading()
+        self._settle()
+
+    @property
+    def _busy(self) -> bool:
+        return self._active is not None and not self._active.response_complete
+
+    def _settle(self) -> None:
+        phase = self._now()
+        if phase is not self.phase:
+            self._unsent_before = self.unsent
+            self._connections.enter(self, phase)
+
+    def _now(self) -> Phase:
+        if self.flow.write_paused or (self.ending and self.unsent):
+            return Phase.WRITE
+        if self.ending:
+            return Phase.LINGER
+        if self._active is not None and not self._active.response_complete:
+            return Phase.BODY if self._active.more_body else Phase.WORK
+        return Phase.HEAD if self._in_head or self._data else Phase.IDLE
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._settle()
+        self._connections.bound_unsent(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._settle()
+
+    # Data
+
+    def data_received(self, data: bytes) -> None:
+        if self.ending:
+            self._dropped += len(data)
+            if self._dropped > _LINGER_BYTES:
+                self.abort()
+            return
+        if self.phase is Phase.IDLE:
+            self._connections.enter(self, Phase.HEAD)
+        self._data, self._at = self._data[self._at :] + data, 0
+        self._feed()
+
+    def feed_held(self) -> bool:
+        """Go on with data that was read before; False if there is none."""
+        if not self._data:
+            return False
+        if not self._feed_soon:
+            self._feed_soon = True
+            self.loop.call_soon(self._feed_again)
+        return True
+
+    def _feed_again(self) -> None:
+        self._feed_soon = False
+        self._feed()
+
+    def _feed(self) -> None:
+        for _ in range(_PIECES):
+            if self._at >= len(self._data) or self._waits():
+                break
+            piece = self._data[self._at : self._at + self._piece()]
+            self._at += len(piece)
+            self._parse(piece)
+        if self.ending:
+            return
+        if self._at < len(self._data):
+            self.flow.pause_reading()
+            if not self._waits():
+                self.feed_held()
+            return
+        self._data, self._at = b"", 0
+        if not self._waits():
+            self.flow.resume_reading()
+
+    def _piece(self) -> int:
+        if self._remaining:
+            return self._remaining
+        in_body = not self._in_head and self.cycle is not None and self.cycle.more_body
+        return _BODY_PIECE if in_body else _PIECE
+
+    def _waits(self) -> bool:
+        """Whether the application must do something before more is parsed."""
+        if self.ending or self._last or self.parser is None:
+            return True
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            return False
+        return not cycle.more_body or len(cycle.body) > HIGH_WATER_LIMIT
+
+    def _parse(self, piece: bytes) -> None:
+        self._received = 0
+        try:
+            self.parser.feed_data(piece)
+            self._count(len(piece) - self._received)
+        except httptools.HttpParserUpgrade:
+            # There is no other protocol here: the request is answered, and is the last one.
+            self._last = True
+        except (httptools.HttpParserError, _RefusedError):
+            self._refuse(*(self._refusal or (400, _UNREAD)))
+
+    def _count(self, size: int) -> None:
+        """Add the bytes of a piece that were not content of a body."""
+        if self._in_head:
+            self._head += size
+            self._field += size
+            if self._head > MAX_HEAD or self._field > MAX_FIELD + len(self.url) + _PIECE:
+                self._refused(431, f"the head of a request has at most {MAX_HEAD // 1024} KiB, a"
+                              f" field of it {MAX_FIELD // 1024} KiB")  # fmt: skip
+        else:
+            self._framing += size
+            if self._framing > _FRAMING + self._content // _FRAMING_PART:
+                self._refused(400, "the chunks of the body have more framing than content: send"
+                              " chunks of at least 100 bytes, without extensions")  # fmt: skip
+
+    def _refused(self, status: int, detail: str) -> None:
+        self._refusal = status, detail
+        raise _RefusedError
+
+    # The parser's callbacks
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self._head = self._field = self._fields = self._remaining = 0
+        self._content = self._framing = 0
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > MAX_TARGET:
+            self._refused(414, f"the address has more than {MAX_TARGET // 1024} KiB")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._field = 0
+        if not self._in_head:
+            return  # Fields after the body are not part of the request: its head was acted on.
+        self._fields += 1
+        if self._fields > MAX_FIELDS or len(name) + len(value) > MAX_FIELD:
+            self._refused(431, f"a request has at most {MAX_FIELDS} fields of at most"
+                          f" {MAX_FIELD // 1024} KiB each")  # fmt: skip
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._remaining = next(
+            (int(value) for name, value in self.headers if name == b"content-length"), 0
+        )
+        super().on_headers_complete()
+        self.cycle.transport = _Transport(self)  # type: ignore[assignment]
+        if self.parser.should_upgrade():
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        self._received += len(body)
+        self._content += len(body)
+        self._remaining = max(0, self._remaining - len(body))
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._remaining = 0
+        super().on_message_complete()
+        self._settle()
+
+    # Answers
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._active = cycle
+        self._settle()
+
+        async def answered(
+            scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+        ) -> None:
+            async def checked(message: Message) -> None:
+                if message["type"] == "http.response.start" and cycle.more_body:
+                    # The rest of the body is not worth reading.
+                    cycle.keep_alive = False
+                await send(message)
+
+            await app(scope, receive, checked)
+
+        start = super()._start_asgi_task
+        if cycle.scope["path"] in OPEN_PATHS:
+            start(cycle, answered)
+        else:
+            self._connections.turns.take(lambda: cycle.disconnected or start(cycle, answered))
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.ending or self.transport.is_closing():
+            self._settle()
+        elif self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            self.flow.resume_reading()
+        elif self._last:
+            self.end()
+        else:
+            self.flow.resume_reading()
+            self._settle()
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Answer a request that cannot be parsed, unless an earlier one is being answered."""
+        self._last = True
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete and cycle.more_body:
+            self._give_up(cycle)
+        if not self._busy:
+            if not self._answered:
+                self._write(status, detail)
+            self.end()
+
+    def _give_up(self, cycle: RequestResponseCycle) -> None:
+        """Tell the application that the body of this request does not arrive."""
+        cycle.disconnected = True
+        cycle.message_event.set()
+        if cycle is self._active:
+            self._active = None
+            self._answered = cycle.response_started
+        else:
+            self.pipeline.remove(next(waiting for waiting in self.pipeline if waiting[0] is cycle))
+
+    def _write(self, status: int, detail: str) -> None:
+        answer = problem(status, detail, headers={"Connection": "close"})
+        self._connections.refused_requests[status] += 1
+        fields = [*self.server_state.default_headers, *answer.raw_headers]
+        head = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()]
+        head += [name + b": " + value + b"\r\n" for name, value in fields]
+        self.transport.write(b"".join([*head, b"\r\n", bytes(answer.body)]))

@@ -1,0 +1,45 @@
+"""Wrong tokens: counted for each address, logged without their text, refused more cheaply."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from kscope.server.http.log_throttle import ThrottledLog
+
+PERIOD_SECONDS = 60
+# A host with many agents may start all of them with the same old token.
+ALLOWED = 20
+# Addresses in the table: the oldest makes room for a new one.
+_MOST_ADDRESSES = 4096
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class WrongTokens:
+    """The wrong tokens of one listener."""
+
+    listener: str
+    wrong: int = 0
+    throttled: int = 0
+    _seen: OrderedDict[str, tuple[float, int]] = field(default_factory=OrderedDict)
+    _throttled: ThrottledLog = field(default_factory=lambda: ThrottledLog(log))
+
+    def one_more(self, address: str) -> bool:
+        """Count a wrong token; True if there were too many from this address lately."""
+        self.wrong += 1
+        self._throttled.warning(f"{self.listener}: wrong token from {address}")
+        now = time.monotonic()
+        since, count = self._seen.get(address, (now, 0))
+        if now - since > PERIOD_SECONDS:
+            self._seen.pop(address)
+            since, count = now, 0
+        self._seen[address] = since, count + 1
+        if len(self._seen) > _MOST_ADDRESSES:
+            self._seen.popitem(last=False)
+        too_many = count >= ALLOWED
+        self.throttled += too_many
+        return too_many

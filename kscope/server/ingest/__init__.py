@@ -1,0 +1,1 @@
+"""The ingest listener: routes, decoding, the live catalog."""

@@ -1,0 +1,172 @@
+"""The two arrays of a body that may be long: its stacks, and the rows of a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import msgspec
+
+from kscope.declare.types.base import Storage
+from kscope.generate.jsonschema import MAX_STACKS, STACK
+from kscope.server.http.problems import HttpProblem
+from kscope.server.ingest.explain import MAX_FAULTS, validator, wrong_value
+from kscope.server.ingest.fast_decode import has_nul
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kscope.server.ingest.explain import Faults, RowSchema
+    from kscope.server.ingest.fast_decode import Columns, TypedRows
+
+# What a value that is kept takes up, at the least: its place in a list and half of an object.
+_VALUE_BYTES = 16
+_STACKS = msgspec.json.Decoder(list[Annotated[str, msgspec.Meta(max_length=STACK["maxLength"])]])
+_STACK = validator(STACK)
+
+
+class Elements(Protocol):
+    """What takes an array's elements, piece by piece. `closing` is each one's last byte."""
+
+    closing: bytes
+    count: int
+
+    @property
+    def next_path(self) -> Sequence[str | int]: ...
+
+    def take(self, piece: bytes) -> bool:
+        """Return whether all elements of the JSON array are right and taken.
+
+        Raise msgspec.DecodeError or UnicodeDecodeError only if it is not JSON.
+        """
+        ...
+
+    def examine(self, values: Sequence[Any], faults: Faults) -> None:
+        """Take the values if they are right; otherwise add to `faults`."""
+        ...
+
+
+@dataclass
+class Listed:
+    """The body's `stacks`."""
+
+    closing: bytes = b'"'
+    count: int = 0
+    texts: list[str] = field(default_factory=list)
+
+    @property
+    def next_path(self) -> Sequence[str | int]:
+        return ["stacks", self.count]
+
+    def take(self, piece: bytes) -> bool:
+        if has_nul(piece):
+            return False
+        try:
+            self._add(_STACKS.decode(piece))
+        except msgspec.ValidationError:
+            return False
+        return True
+
+    def examine(self, values: Sequence[Any], faults: Faults) -> None:
+        for number, value in enumerate(values, self.count):
+            if faults.full:
+                return
+            if not _STACK.is_valid(value):
+                error = next(iter(_STACK.iter_errors(value)))
+                faults.add(["stacks", number], wrong_value(error, None))
+        self._add(values)
+
+    def _add(self, texts: Sequence[str]) -> None:
+        self.count += len(texts)
+        if self.count > MAX_STACKS:
+            raise HttpProblem(413, f"more than {MAX_STACKS} stacks; send fewer rows at a time")
+        self.texts.extend(texts)
+
+
+@dataclass
+class Table:
+    """The rows of one category. Without `keep` only their number is kept.
+
+    `keep` is called with the bytes that rows take up, and may raise.
+    """
+
+    typed: TypedRows
+    schema: RowSchema
+    keep: Callable[[int], None] | None
+    closing: bytes = b"}"
+    count: int = 0
+    times: list[int | None] = field(default_factory=list)
+    values: dict[str, list[Any]] = field(default_factory=dict)
+    _farthest: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        columns = self.schema.category.columns
+        self.values = {column.name: [] for column in columns}
+        self._stacks = [c.name for c in columns if c.type.storage is Storage.STACK_ID]
+        self._width = len(columns) + 2
+
+    @property
+    def next_path(self) -> Sequence[str | int]:
+        return [self.schema.category.table, self.count]
+
+    @property
+    def size(self) -> int:
+        """Return how many values the rows have, with their times and host."""
+        return self.count * self._width
+
+    def take(self, piece: bytes) -> bool:
+        columns = self.typed.decode(piece)
+        if columns is None:
+            return False
+        self._add(columns)
+        return True
+
+    def examine(self, values: Sequence[Any], faults: Faults) -> None:
+        columns = self.schema.columns(values, self.count, faults)
+        if columns is None:
+            # The body will be refused: its rows are counted, for the places of further faults.
+            self.keep = None
+            self.count += len(values)
+        else:
+            self._add(columns)
+
+    def _add(self, columns: Columns) -> None:
+        for name in self._stacks:
+            self._note_farthest(name, columns.values[name])
+        self.count += columns.rows
+        if self.keep is None:
+            return
+        self.keep(columns.rows * self._width * _VALUE_BYTES)
+        self.times.extend(columns.times)
+        for name, values in columns.values.items():
+            self.values[name].extend(values)
+
+    def _note_farthest(self, name: str, values: Sequence[Any]) -> None:
+        place = _largest_number(values)
+        if place > self._farthest.get(name, (-1, 0))[0]:
+            self._farthest[name] = (place, self.count + values.index(place))
+
+    def check_places(self, stacks: int, faults: Faults) -> None:
+        """Add a fault for a row whose stack is not among the body's."""
+        for name, (place, row) in self._farthest.items():
+            if place >= stacks:
+                wrong = {row: place} if self.keep is None else self._beyond(name, stacks)
+                for number, value in wrong.items():
+                    detail = f"{value} is outside `stacks`, which has {stacks} entries"
+                    faults.add([self.schema.category.table, number, name], detail)
+
+    def _beyond(self, name: str, stacks: int) -> dict[int, int]:
+        values = enumerate(self.values[name])
+        wrong = ((n, value) for n, value in values if isinstance(value, int) and value >= stacks)
+        return dict(islice(wrong, MAX_FAULTS + 1))
+
+
+def _largest_number(values: Sequence[Any]) -> int:
+    """Return -1 if there is none."""
+    try:
+        largest = max(values, default=-1)
+    except TypeError:
+        # Texts and numbers. Rows have nearly always one or the other, which takes a tenth.
+        largest = max((value for value in values if not isinstance(value, str)), default=-1)
+    return -1 if isinstance(largest, str) else largest

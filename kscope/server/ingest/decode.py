@@ -1,0 +1,414 @@
+"""A request's JSON -> a batch that is ready to be stored, or its faults.
+
+A body is read in pieces of rows, in steps of a few milliseconds each: see lanes.py. Each piece goes
+the fast way (typed.py). What that does not take is examined a little at a time (explain.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kscope.declare.model import TIME
+from kscope.declare.types.base import Storage
+from kscope.declare.types.encode import microseconds
+from kscope.generate.jsonschema import body_schema
+from kscope.server.http.fair_share import Lane
+from kscope.server.http.problems import HttpProblem
+from kscope.server.ingest.arrays import Listed, Table
+from kscope.server.ingest.explain import (
+    MAX_FAULTS,
+    Faults,
+    RowSchema,
+    UnknownName,
+    short,
+    suggestion,
+    validator,
+    wrong_value,
+)
+from kscope.server.ingest.fast_decode import TypedRows
+from kscope.server.ingest.json_pieces import (
+    ELEMENT_BYTES,
+    ELEMENT_VALUES,
+    Cursor,
+    NotJsonError,
+    TooLargeError,
+    exact_end,
+    guessed_end,
+)
+from kscope.store.backends.errors import Batch, TableRows
+from kscope.store.schema.interning import text_hash, turned_round
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kscope.declare.model import Catalog
+    from kscope.server.http.fair_share import Steps
+    from kscope.server.ingest.arrays import Elements
+
+# All columns' values of all rows, with time and host: half a million rows of off-CPU time.
+MAX_VALUES = 6_000_000
+_ENVELOPE = frozenset({"hostname", "time", "stacks"})
+# A larger body is read twice: first without keeping its rows, as one of them may be wrong.
+_KEPT_AT_ONCE = 4 * 1024 * 1024
+# What is read beyond the first fault, in order to name others.
+_READ_ON = 1024 * 1024
+# What is not an array of rows or of stacks is a name or a time.
+_SMALL_BYTES, _SMALL_VALUES = 8192, 256
+# As much of unknown tables is passed over, in order to name others.
+_SKIPPED_BYTES, _SKIPPED_VALUES = 64 * 1024, 10_000
+# A body up to this size is decoded whole where that says best why it is not JSON.
+_WHOLE = 256 * 1024
+# Texts that look like the ends of rows: guesses do not pay.
+_WRONG_GUESSES = 3
+_CHUNK = 20_000
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Checks bodies against one catalog. Safe to use in several threads."""
+
+    catalog: Catalog
+    typed: Mapping[str, TypedRows] = field(repr=False)
+    schemas: Mapping[str, RowSchema] = field(repr=False)
+    envelope: Any = field(repr=False)
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> Decoder:
+        return cls(
+            catalog,
+            {category.table: TypedRows.of(category) for category in catalog},
+            {category.table: RowSchema.of(category) for category in catalog},
+            validator(body_schema(catalog)),
+        )
+
+    def decode(self, text: bytes, now: int, key: str = "") -> Batch:
+        """Return a batch at once. Raise HttpProblem 400, 413 or 422."""
+        steps = self.steps(text, now, key)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                batch: Batch = end.value
+                return batch
+
+    def steps(
+        self,
+        text: bytes | bytearray,
+        now: int,
+        key: str = "",
+        room: Callable[[int], None] = lambda _: None,
+        *,
+        leaf_first: bool = False,
+    ) -> Steps[Batch]:
+        """Decode a little at a time; `now` is the time of a body without one, in microseconds.
+
+        With `leaf_first` the body's stacks begin with the leaf, as those of 2016 do.
+        `room` is called with the bytes that are kept in addition, and may raise.
+        """
+        if len(text) > _KEPT_AT_ONCE:
+            yield from _Reading(self, text).run()
+        reading = _Reading(self, text, keep=room)
+        yield from reading.run()
+        return (yield from _batch(reading, now, key, leaf_first=leaf_first))
+
+
+class _EnoughError(Exception):
+    """Enough names are unknown, or one has a value that takes long to pass over."""
+
+
+@dataclass
+class _Reading:
+    """One way through a body. Without `keep` its rows are checked and forgotten."""
+
+    decoder: Decoder
+    text: bytes | bytearray
+    keep: Callable[[int], None] | None = None
+    envelope: dict[str, Any] = field(default_factory=dict)
+    stacks: Listed = field(default_factory=Listed)
+    tables: dict[str, Table] = field(default_factory=dict)
+    faults: Faults = field(default_factory=Faults)
+    _unknown: list[str] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
+    _skippable: int = _SKIPPED_BYTES
+    _first_fault: int | None = None
+    _wrong_guesses: int = 0
+
+    def __post_init__(self) -> None:
+        self._cursor = Cursor(self.text)
+
+    def run(self) -> Steps[None]:
+        """Raise HttpProblem."""
+        try:
+            yield from self._members()
+        except NotJsonError as error:
+            yield Lane.DOUBT
+            raise _not_json(self.text, error) from None
+        except _EnoughError:
+            pass
+        if self._unknown:
+            yield Lane.DOUBT
+            raise self._unknown_names()
+        yield from self._check_envelope()
+        for table in self.tables.values():
+            table.check_places(self.stacks.count, self.faults)
+        if self.faults.found:
+            raise self.faults.problem()
+
+    def _members(self) -> Steps[None]:
+        cursor = self._cursor
+        if cursor.peek() != b"{":
+            yield Lane.DOUBT
+            raise self._not_an_object()
+        cursor.take(b"{")
+        more = not cursor.has(b"}")
+        while more:
+            yield from self._member(self._name())
+            more = cursor.another(b"}")
+        if cursor.peek():
+            raise NotJsonError(cursor.at)
+
+    def _name(self) -> str:
+        start = self._cursor.at
+        try:
+            name = str(_decoded(self._cursor.name(), start))
+        except TooLargeError:
+            start = self._cursor.at
+            name = self.text[start + 1 : start + 200].decode(errors="replace")
+            self._unknown.append(name)
+            raise _EnoughError from None
+        self._cursor.take(b":")
+        if name in self._seen:
+            raise _refusal([name], "is there twice; send it once")
+        self._seen.add(name)
+        return name
+
+    def _member(self, name: str) -> Steps[None]:
+        array = self._cursor.peek() == b"["
+        category = self.decoder.catalog.get(name)
+        if name not in _ENVELOPE and category is None:
+            self._skip(name)
+        elif array and name == "stacks":
+            yield from self._array(self.stacks)
+        elif array and category is not None:
+            table = Table(self.decoder.typed[name], self.decoder.schemas[name], self.keep)
+            self.tables[name] = table
+            yield from self._array(table)
+        else:
+            self.envelope[name] = self._small(name)
+
+    def _skip(self, name: str) -> None:
+        """Pass over the value of an unknown name, if that is quick: others may be unknown too."""
+        self._unknown.append(name)
+        start = self._cursor.at
+        try:
+            self._cursor.value(self._skippable, _SKIPPED_VALUES)
+        except TooLargeError:
+            raise _EnoughError from None
+        self._skippable -= self._cursor.at - start
+        if len(self._unknown) > MAX_FAULTS or self._skippable <= 0:
+            raise _EnoughError
+
+    def _small(self, name: str) -> Any:
+        self._cursor.peek()
+        start = self._cursor.at
+        try:
+            return _decoded(self._cursor.value(_SMALL_BYTES, _SMALL_VALUES), start)
+        except TooLargeError:
+            shown = self.text[start : start + 60].decode(errors="replace")
+            detail = f"{shown}... is too large for this place; see the table's JSON Schema"
+            raise _refusal([name], detail) from None
+
+    def _array(self, elements: Elements) -> Steps[None]:
+        cursor = self._cursor
+        cursor.take(b"[")
+        more = not cursor.has(b"]")
+        while more:
+            lane = Lane.GOOD if self._wrong_guesses < _WRONG_GUESSES else Lane.DOUBT
+            yield lane
+            cursor.peek()
+            end = self._guessed(elements) if lane is Lane.GOOD else None
+            if end is None:
+                if lane is Lane.GOOD:
+                    yield Lane.DOUBT
+                end = self._exactly(elements)
+            cursor.at = end
+            more = cursor.another(b"]")
+            self._stop_in_time()
+
+    def _guessed(self, elements: Elements) -> int | None:
+        """Return the place behind the elements that were taken by a guess, if any were."""
+        at = self._cursor.at
+        end = guessed_end(self.text, at, elements.closing)
+        if end is None:
+            return None
+        try:
+            return end if elements.take(_piece(self.text, at, end)) else None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # The guess was wrong, or this is not JSON.
+            self._wrong_guesses += 1
+            return None
+
+    def _exactly(self, elements: Elements) -> int:
+        """Find the end token by token. Judge what does not fit by its schema."""
+        at = self._cursor.at
+        try:
+            end = exact_end(self.text, at, elements.closing)
+        except TooLargeError:
+            detail = (
+                f"is too large or nested too deeply; send at most {ELEMENT_BYTES // 1024} KiB and"
+                f" {ELEMENT_VALUES} values in one row"
+            )
+            self.faults.add(elements.next_path, detail)
+            raise self.faults.problem() from None
+        piece = _piece(self.text, at, end)
+        if not _fits(elements, piece):
+            elements.examine(_decoded(piece, at), self.faults)
+        return end
+
+    def _stop_in_time(self) -> None:
+        if sum(table.size for table in self.tables.values()) > MAX_VALUES:
+            detail = f"the rows have more than {MAX_VALUES} values; send fewer rows at a time"
+            raise HttpProblem(413, detail)
+        if not self.faults.found:
+            return
+        if self._first_fault is None:
+            self._first_fault = self._cursor.at
+        if self.faults.full or self._cursor.at > self._first_fault + _READ_ON:
+            raise self.faults.problem()
+
+    def _check_envelope(self) -> Steps[None]:
+        if not self.decoder.envelope.is_valid(self.envelope):
+            yield Lane.DOUBT
+            for error in islice(self.decoder.envelope.iter_errors(self.envelope), MAX_FAULTS):
+                self._envelope_fault(error)
+        elif "time" in self.envelope:
+            try:
+                microseconds(self.envelope["time"])
+            except ValueError as error:
+                self.faults.add(["time"], str(error))
+
+    def _envelope_fault(self, error: Any) -> None:
+        path = list(error.instance_path)
+        kind = error.kind.as_dict()
+        if "property" in kind:
+            self.faults.add(path, f"'{kind['property']}' is missing")
+        else:
+            self.faults.add(path, wrong_value(error, TIME if path == ["time"] else None))
+
+    def _unknown_names(self) -> UnknownName:
+        tables = [category.table for category in self.decoder.catalog]
+        faults = Faults()
+        for name in self._unknown:
+            detail = f"there is no category {short(name)}{suggestion(name, tables)}"
+            faults.add([name], detail, unknown=True)
+        return UnknownName(422, faults.found[0].detail, faults.found[:MAX_FAULTS])
+
+    def _not_an_object(self) -> HttpProblem:
+        if len(self.text) > _WHOLE:
+            return HttpProblem(422, "the body is not an object with a hostname and rows")
+        try:
+            value = _decoded(self.text, 0)
+        except NotJsonError as error:
+            return HttpProblem(400, error.detail)
+        wrong = next(iter(self.decoder.envelope.iter_errors(value)))
+        return _refusal([], wrong_value(wrong, None))
+
+
+def _fits(elements: Elements, piece: bytes) -> bool:
+    try:
+        return elements.take(piece)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
+def _piece(text: bytes | bytearray, at: int, end: int) -> bytes:
+    return b"".join((b"[", memoryview(text)[at:end], b"]"))
+
+
+def _decoded(text: bytes | bytearray, at: int) -> Any:
+    """Raise NotJsonError with the place in the body."""
+    try:
+        return msgspec.json.decode(text)
+    except UnicodeDecodeError as error:
+        raise NotJsonError(at, f"the body is not UTF-8: {error.reason}") from None
+    except RecursionError:
+        raise NotJsonError(at, "the body is nested too deeply") from None
+    except msgspec.DecodeError as error:
+        raise NotJsonError(at, f"the body is not JSON: {error}") from None
+
+
+def _not_json(text: bytes | bytearray, error: NotJsonError) -> HttpProblem:
+    if len(text) <= _WHOLE:
+        try:
+            _decoded(text, 0)
+        except NotJsonError as whole:
+            return HttpProblem(400, whole.detail)
+    detail = error.detail or "the body is not JSON"
+    return HttpProblem(400, f"{detail}, in the part that begins at byte {error.at}")
+
+
+def _refusal(path: Sequence[str | int], detail: str) -> HttpProblem:
+    faults = Faults()
+    faults.add(path, detail)
+    return faults.problem()
+
+
+def _batch(reading: _Reading, now: int, key: str, *, leaf_first: bool) -> Steps[Batch]:
+    """Put the columns together; a reading that has ended has no faults."""
+    hostname = reading.envelope["hostname"]
+    if "time" in reading.envelope:
+        now = microseconds(reading.envelope["time"])
+    stacks = _Stacks(reading.stacks.texts, leaf_first=leaf_first)
+    tables = []
+    for category in reading.decoder.catalog:
+        if table := reading.tables.get(category.table):
+            columns: list[Sequence[Any]] = [
+                [now if time is None else time for time in table.times],
+                [hostname] * table.count,
+            ]
+            for column in category.columns:
+                values = table.values[column.name]
+                if column.type.storage is Storage.STACK_ID:
+                    values = yield from stacks.ids(values)
+                columns.append(values)
+            tables.append(TableRows(category, columns))
+    return Batch(_batch_key(hostname, key), tables, stacks.used)
+
+
+class _Stacks:
+    """Folded texts and places in the body's list -> ids; what was used is kept."""
+
+    def __init__(self, listed: Sequence[str], *, leaf_first: bool) -> None:
+        self.listed = listed
+        self.leaf_first = leaf_first
+        self.used: dict[int, str] = {}
+
+    def ids(self, values: Sequence[Any]) -> Steps[list[int]]:
+        known: dict[Any, int] = {}
+        found: list[int] = []
+        for start in range(0, len(values), _CHUNK):
+            part = values[start : start + _CHUNK]
+            for value in set(part) - known.keys():
+                known[value] = self._id(value)
+            found.extend(map(known.__getitem__, part))
+            yield Lane.GOOD
+        return found
+
+    def _id(self, value: Any) -> int:
+        text = value if isinstance(value, str) else self.listed[int(value)]
+        text = turned_round(text) if self.leaf_first else text
+        key = text_hash(text)
+        self.used[key] = text
+        return key
+
+
+def _batch_key(hostname: str, key: str) -> bytes:
+    """Two hosts may well use the same key: each has its own."""
+    if not key:
+        return b""
+    return blake2b(f"{hostname}\0{key}".encode(), digest_size=16).digest()

@@ -1,0 +1,162 @@
+"""The catalog while the server runs: a file that is dropped in is declared, and its table made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from kscope.declare.files.catalog import folder_of, list_files, read_catalog
+from kscope.errors import KscopeError, Problem
+from kscope.server.ingest.decode import Decoder
+from kscope.store.adoption import adopt_good
+from kscope.store.drop import leftover
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from kscope.declare.model import Catalog, Category
+    from kscope.store.store import Store
+
+POLL_SECONDS = 1.0
+# Between two looks, whoever asks for them.
+_PAUSE_SECONDS = 0.1
+
+Signature = tuple[tuple[object, ...], ...]
+
+log = logging.getLogger(__name__)
+
+
+class LiveCatalog:
+    """Looks at the folders' files; the last good catalog stays where one has become bad."""
+
+    def __init__(self, folders: Sequence[str | Path], store: Store) -> None:
+        self._folders = folders
+        self._store = store
+        self._seen: Signature | None = signature(folders)
+        self._looking = asyncio.Lock()
+        self._looked = 0.0
+        self.leftovers: tuple[str, ...] = ()
+        self.problems: tuple[Problem, ...] = ()
+        self.decoder = Decoder.of(store.catalog)
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._store.catalog
+
+    async def begin(self) -> None:
+        """Adopt all good files. A bad one keeps the shape that the database remembers of it.
+
+        Raises StoreError.
+        """
+        before = await self._store.remembered()
+        self._tell(await self._take_up(before, self._adopt))
+
+    async def watch(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            with contextlib.suppress(KscopeError):
+                async with self._looking:
+                    await self._look()
+                    if self.leftovers:
+                        await self._find_leftovers()
+
+    async def has_newer(self, than: Decoder) -> bool:
+        """Look at the files for one whose rows `than` did not know; tells whether there is one.
+
+        One look serves all who ask before it begins, and it does not begin at once after another:
+        wrong rows do not make the server read files all the time. Raises StoreError.
+        """
+        asked = time.monotonic()
+        async with self._looking:
+            if self._looked < asked:
+                await asyncio.sleep(max(0.0, self._looked + _PAUSE_SECONDS - asked))
+                await self._look()
+        return self.decoder is not than
+
+    async def _look(self) -> None:
+        """Whatever is wrong with a file, or with what is made of it, is told and not raised.
+
+        Raises StoreError where the database is to blame: that is tried again.
+        """
+        self._looked = time.monotonic()
+        try:
+            now = await asyncio.to_thread(signature, self._folders)
+            if now != self._seen:
+                problems = await self._take_up(self.catalog, self._adopt_changed)
+                self._seen = now
+                self._tell(problems)
+        except KscopeError as error:
+            self._seen = None
+            self._tell((self._problem(f"cannot be taken up yet: {error}"),))
+            raise
+        except Exception as error:
+            self._seen = None
+            unexpected = self._problem(f"cannot be taken up: {type(error).__name__}: {error}")
+            if unexpected not in self.problems:
+                log.exception("the categories could not be taken up")
+            self._tell((unexpected,))
+
+    async def _take_up(
+        self, before: Catalog, adopt: Callable[[Catalog], Awaitable[None]]
+    ) -> tuple[Problem, ...]:
+        reading = await asyncio.to_thread(read_catalog, self._folders, before)
+        return await adopt_good(reading.catalog, reading.problems, before, adopt)
+
+    async def _adopt_changed(self, catalog: Catalog) -> None:
+        if _identity(catalog) != _identity(self.catalog):
+            await self._adopt(catalog)
+
+    async def _adopt(self, catalog: Catalog) -> None:
+        decoder = Decoder.of(catalog)
+        await self._store.adopt(catalog)
+        self.decoder = decoder
+        log.info("categories: %s", ", ".join(category.table for category in catalog) or "none")
+        await self._find_leftovers()
+
+    async def _find_leftovers(self) -> None:
+        """Log each table whose rows no category declares, once."""
+        found = await self._store.leftovers()
+        for name in found:
+            if name not in self.leftovers:
+                log.warning("%s", leftover(name))
+        self.leftovers = tuple(found)
+
+    def _problem(self, message: str) -> Problem:
+        return Problem(", ".join(map(str, self._folders)), 0, "", message)
+
+    def _tell(self, problems: tuple[Problem, ...]) -> None:
+        for problem in problems:
+            if problem not in self.problems:
+                log.error("%s", problem)
+        if self.problems and not problems:
+            log.info("the categories have no problems any more")
+        self.problems = problems
+
+
+def _identity(catalog: Catalog) -> Sequence[tuple[Category, str]]:
+    """A category that has moved to another file is the same, and yet has to be known by it."""
+    return [(category, category.file) for category in catalog]
+
+
+def signature(folders: Sequence[str | Path]) -> Signature:
+    """Return name, size and times of every category file. If a file changes, so does this.
+
+    No file is opened. The time of the inode's last change also shows a changed mode.
+    """
+    found: list[tuple[object, ...]] = []
+    for path in map(folder_of, folders):
+        listing = list_files(path)
+        found += [(problem.file, problem.message) for problem in listing.problems]
+        for file in listing.files:
+            try:
+                state = file.stat()
+            except OSError as error:
+                found.append((str(file), error.errno))
+                continue
+            times = (state.st_mtime_ns, state.st_ctime_ns)
+            found.append((str(file), state.st_ino, state.st_size, *times))
+    return tuple(found)

@@ -1,0 +1,159 @@
+"""The ingest listener's routes: rows come in, and are answered for once they are on the disk."""
+
+from __future__ import annotations
+
+import time
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kscope.server.http.body import Limits, decompressor, read
+from kscope.server.http.budget import Budget
+from kscope.server.http.problems import HttpProblem
+from kscope.server.ingest.explain import UnknownName
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from kscope.server.http.budget import Share
+    from kscope.server.http.fair_share import Lanes
+    from kscope.server.http.metrics import Metrics
+    from kscope.server.ingest.live_catalog import LiveCatalog
+    from kscope.store.backends.errors import Batch, Writer
+
+# 2016's clients sent what urllib sends, a form's type; the others are what curl and scripts send.
+_ACCEPTED_TYPES = frozenset(
+    {
+        "",
+        "application/json",
+        "text/plain",
+        "text/json",
+        "application/octet-stream",
+        "application/x-www-form-urlencoded",
+    }
+)
+# A smaller body takes less time to decode than a hop to another thread, unless it has faults.
+_INLINE = 16 * 1024
+_MAX_KEY = 255
+# What an answer says of its rows.
+STATUSES = {
+    200: "stored, with the number of rows of each table, and whether it was stored before",
+    400: "not JSON, not UTF-8, or not what its Content-Encoding says",
+    401: "a token is needed",
+    403: "the token has no scope `ingest`, or the request comes from a web page",
+    408: "the body did not come in time",
+    413: "too large as sent, or unfolded: send fewer rows at a time",
+    415: "a Content-Type or Content-Encoding that is not taken",
+    422: "rows that do not fit their category; `errors` has a JSON pointer to each",
+    429: "too many wrong tokens came from this address",
+    431: "the fields of the request are too many or too large",
+    503: "not now: send again after `Retry-After` seconds",
+}
+
+
+class Ingest:
+    """Takes the bodies of one listener."""
+
+    def __init__(
+        self,
+        live: LiveCatalog,
+        writer: Writer,
+        lanes: Lanes,
+        metrics: Metrics,
+        limits: Limits | None = None,
+    ) -> None:
+        self._live = live
+        self._writer = writer
+        self._lanes = lanes
+        self._metrics = metrics
+        self._limits = limits or Limits()
+        self._budget = Budget(self._limits.in_flight)
+
+    async def of_2016(self, request: Request) -> Response:
+        """The agent of 2016 joins its frames leaf first."""
+        return await self(request, leaf_first=True)
+
+    async def __call__(self, request: Request, *, leaf_first: bool = False) -> Response:
+        _check_type(request)
+        key = request.headers.get("idempotency-key", "")
+        if len(key) > _MAX_KEY:
+            raise HttpProblem(400, f"Idempotency-Key is longer than {_MAX_KEY} characters")
+        encoding = request.headers.get("content-encoding", "").strip()
+        decompressor(encoding)  # a body that cannot be read is not waited for
+        with self._budget.share() as share:
+            # Not by a name: the text is forgotten before its rows are written.
+            batch = await self._decode(
+                await self._text(request, encoding, share), key, share, leaf_first=leaf_first
+            )
+            stored = await self._writer.write(batch)
+        answer = {"stored": stored.rows, "duplicate": stored.duplicate}
+        return Response(msgspec.json.encode(answer), media_type="application/json")
+
+    async def _text(self, request: Request, encoding: str, share: Share) -> bytearray:
+        """Return the body unfolded; the one that was sent is forgotten."""
+        body = await read(request, self._limits, share)
+        self._metrics.bytes_received += len(body)
+        decompress = decompressor(encoding)
+        if decompress is None:
+            return body
+        sent = len(body)
+        text = await self._lanes.run(decompress(body, self._limits.decompressed, share.take))
+        share.give(sent)
+        return text
+
+    async def _decode(self, text: bytearray, key: str, share: Share, *, leaf_first: bool) -> Batch:
+        """Return the batch; `share` then holds what its rows take up, and the text no more."""
+        now = time.time_ns() // 1000
+        held = share.held
+        for attempt in range(2):
+            decoder = self._live.decoder
+            steps = decoder.steps(text, now, key, share.take, leaf_first=leaf_first)
+            try:
+                batch = await self._lanes.run(steps, small=len(text) <= _INLINE)
+            except UnknownName as unknown:
+                if attempt or not await self._live.has_newer(decoder):
+                    raise self._with_problems(unknown) from None
+                share.give(share.held - held)
+            else:
+                share.give(len(text))
+                return batch
+        raise AssertionError
+
+    def _with_problems(self, unknown: UnknownName) -> UnknownName:
+        """Mention a faulty category file, which may declare the missing name, without its path."""
+        if not self._live.problems:
+            return unknown
+        tables = {part for each in unknown.faults for part in each.pointer.split("/")[1:2]}
+        named = ((PurePath(problem.file), problem) for problem in self._live.problems)
+        why = next(
+            (
+                f"{file.name}, line {problem.line}, has a problem: {problem.message}"
+                for file, problem in named
+                if file.stem in tables
+            ),
+            "some category files have problems; the server's log names them",
+        )
+        return UnknownName(unknown.status, f"{unknown.detail} ({why})", unknown.faults)
+
+
+def _check_type(request: Request) -> None:
+    kind, _, rest = request.headers.get("content-type", "").partition(";")
+    kind = kind.strip().lower()
+    if kind not in _ACCEPTED_TYPES and not kind.endswith("+json"):
+        raise HttpProblem(415, f"Content-Type {kind[:80]!r} is not taken: send application/json")
+    charset = rest.lower().replace('"', "").partition("charset=")[2].strip()
+    if charset not in ("", "utf-8", "utf8"):
+        raise HttpProblem(415, f"charset {charset[:40]!r} is not taken: JSON is UTF-8")
+    if "origin" in request.headers:
+        # A page of some other site must not make its visitor's browser post rows here.
+        raise HttpProblem(403, "rows are not taken from web pages")
+
+
+def routes(ingest: Ingest) -> list[Route]:
+    return [
+        Route("/", ingest.of_2016, methods=["POST"]),
+        Route("/api/v1/ingest", ingest.__call__, methods=["POST"]),
+    ]

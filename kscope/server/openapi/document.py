@@ -1,0 +1,249 @@
+"""The OpenAPI document of the read listener, made from the tables that the routes are made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from kscope import __version__
+from kscope.declare.types.base import Role, Storage
+from kscope.query.export.formats import CSV, NDJSON, STACKS
+from kscope.query.parse.columns import groupable
+from kscope.query.parse.parameters import ANY, BY, COLUMN, FROM, SERIES_BY, TO
+from kscope.query.parse.parameters import BASE as BASE_PREFIX
+from kscope.query.questions import BASE, QUESTIONS
+from kscope.query.sql import operators
+from kscope.server.openapi import other_routes as openapi_other
+from kscope.server.openapi.errors import PROBLEM, QUESTION, REFERENCE, refusals, responses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kscope.declare.model import Catalog, Category, Column
+    from kscope.query.parse.parameters import Parameter
+    from kscope.query.questions import Question
+
+_TEXT = {"type": "string"}
+
+
+def document(catalog: Catalog) -> dict[str, Any]:
+    """OpenAPI 3.1. Each category has paths of its own, since its columns are what can be asked."""
+    schemas, answers = _schemas(catalog)
+    paths = {
+        f"{BASE}{_path(question, category)}": {"get": _operation(question, category, answers)}
+        for category in catalog
+        for question in QUESTIONS.values()
+        if _fits(question, category)
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Kernelscope",
+            "version": __version__,
+            "description": "What BPF scripts saw on many hosts. Times are microseconds since the "
+            "epoch, UTC. Columns that are not listed as parameters of their own are filters: "
+            "`column=value` and `column__operator=value`; all of them must hold.",
+        },
+        "paths": paths | openapi_other.paths(catalog),
+        "components": {
+            "schemas": schemas,
+            "responses": responses(),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+def _fits(question: Question, category: Category) -> bool:
+    """Leave out what every request would be refused for."""
+    needs = {
+        "flamegraph": (Role.STACK,),
+        "compare": (Role.STACK,),
+        "heatmap": (Role.VALUE, Role.HISTOGRAM),
+        "histogram": (Role.VALUE, Role.HISTOGRAM),
+    }
+    return question.name not in needs or bool(category.with_role(*needs[question.name]))
+
+
+def _path(question: Question, category: Category) -> str:
+    return question.path.replace("{table}", category.table)
+
+
+def _operation(question: Question, category: Category, answers: dict[str, Any]) -> dict[str, Any]:
+    known = [FROM, TO, *question.parameters]
+    parameters = [
+        _parameter(each, category, in_path=each.name in question.in_path) for each in known
+    ]
+    parameters.append(_filters(category, "filters", ""))
+    if question.compares:
+        parameters += [_based(FROM), _based(TO), _shared(category)]
+        parameters.append(_filters(category, "base_filters", BASE_PREFIX))
+    return {
+        "operationId": f"{question.name}_{category.table}",
+        "summary": question.help,
+        "tags": [category.table],
+        "parameters": parameters,
+        "responses": _answers(question, answers),
+        "x-codeSamples": [{"lang": "shell", "source": f"curl '{example(question, category)}'"}],
+    }
+
+
+def example(question: Question, category: Category) -> str:
+    """Give the address of a request that is answered, on a server without an address of its own."""
+    asked = {"from": "now-1d"}
+    dimension = next(each for each in category.with_role(Role.DIMENSION))
+    place = _path(question, category)
+    if question.in_path:
+        place = place.replace("{column}", dimension.name)
+    else:
+        asked[f"{dimension.name}__startswith"] = "web"
+    return f"http://127.0.0.1:8080{BASE}{place}?{urlencode(asked)}"
+
+
+def _parameter(parameter: Parameter, category: Category, *, in_path: bool) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": "path" if in_path else "query",
+        "required": in_path,
+        "description": parameter.help,
+        "schema": _schema(parameter, category),
+    }
+
+
+def _based(parameter: Parameter) -> dict[str, Any]:
+    default = "the side's for a base with filters of its own, else directly before it"
+    text = f"of the base: {parameter.help}; default: {default}"
+    schema = {"type": "string", "pattern": _MOMENT}
+    name = f"{BASE_PREFIX}{parameter.name}"
+    return {"name": name, "in": "query", "description": text, "schema": schema}
+
+
+def _shared(category: Category) -> dict[str, Any]:
+    schema = _names([column.name for column in category.all_columns])
+    name = f"{BASE_PREFIX}{ANY.name}"
+    return {"name": name, "in": "query", "description": ANY.help, "schema": schema}
+
+
+def _names(columns: Iterable[str], *, many: bool = True) -> dict[str, Any]:
+    """Names with commas between, or one; none is an empty text."""
+    name = f"({'|'.join(columns)})"
+    return {"type": "string", "pattern": f"^({name}(,{name})*)?$" if many else f"^{name}?$"}
+
+
+_MOMENT = r"^(now([+-]\d{1,4}[smhdw])?|20\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8]))$"
+
+
+def _schema(parameter: Parameter, category: Category) -> dict[str, Any]:
+    schema: dict[str, Any]
+    if parameter.least is not None:
+        schema = {"type": "integer", "minimum": parameter.least, "maximum": parameter.most}
+    elif parameter.choices:
+        schema = {"type": "string", "enum": list(parameter.choices)}
+    elif parameter in (FROM, TO):
+        hour = "02" if parameter == FROM else "03"
+        moments = [parameter.default, f"2026-11-23T{hour}:00:00Z"]
+        schema = {"type": "string", "examples": moments}
+    else:
+        schema = _named(parameter, category)
+    if parameter.least is not None:
+        return schema | {"default": int(parameter.default)}
+    return schema | ({"default": parameter.default} if parameter.default else {})
+
+
+def _named(parameter: Parameter, category: Category) -> dict[str, Any]:
+    """A parameter whose value is the name of a column, or free text."""
+    if parameter.names:
+        # An empty text chooses as none does, but in a path: forms send what was left empty.
+        empty = [] if parameter == COLUMN else [""]
+        return {"type": "string", "enum": [*parameter.names(category), *empty]}
+    if parameter in (BY, SERIES_BY):
+        return _names(groupable(category), many=parameter == BY)
+    return dict(_TEXT)
+
+
+def _filters(category: Category, name: str, prefix: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "query",
+        "style": "form",
+        "explode": True,
+        "description": "filters on columns, each a parameter of its own",
+        "schema": {"$ref": REFERENCE.format(name=_filters_name(category, prefix))},
+    }
+
+
+def _filters_name(category: Category, prefix: str) -> str:
+    return f"{'base_' if prefix else ''}filters_{category.table}"
+
+
+def _filter_schema(category: Category, prefix: str) -> dict[str, Any]:
+    parameters = {
+        "from",
+        "to",
+        ANY.name,
+        *(p.name for q in QUESTIONS.values() for p in q.parameters),
+    }
+    properties = {
+        f"{prefix}{column.name}{'' if suffix == 'eq' else '__' + suffix}": _operand(column, suffix)
+        for column in category.all_columns
+        for suffix in operators.taken(column)
+        # A column with a parameter's name is filtered by its suffixes alone.
+        if suffix != "eq" or column.name not in parameters
+    }
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _operand(column: Column, suffix: str) -> dict[str, Any]:
+    kind = operators.OPERATORS[operators.NEGATIONS.get(suffix, suffix)]
+    told = {
+        "description": f"{column.prettyname} {'not: ' if suffix != kind.name else ''}{kind.help}"
+    }
+    storage = column.type.storage
+    if kind.refused:
+        return told | {"type": "string", "pattern": f"^[^{kind.refused}]*$"}
+    if kind.many or suffix.endswith("regex"):
+        return told | _TEXT
+    if storage is Storage.BOOLEAN:
+        return told | {"type": "string", "enum": ["true", "false"]}
+    if storage is Storage.TIME:
+        return told | {"type": "string", "pattern": _MOMENT}
+    if storage is Storage.INTEGER:
+        return told | {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+    if storage is Storage.REAL:
+        return told | {"type": "number"}
+    return told | _TEXT
+
+
+def _answers(question: Question, answers: dict[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": answers[question.name]}}
+    formats = [
+        name for each in question.parameters if each.name == "format" for name in each.choices
+    ]
+    shapes = [answers[question.name]]
+    for each in (CSV, NDJSON, *STACKS.values()):
+        if each.name in formats:
+            kind = each.media_type.partition(";")[0]
+            # A tree and speedscope's file are JSON as well, of another shape.
+            if kind == "application/json":
+                shapes.append({"$ref": REFERENCE.format(name=each.name.capitalize())})
+            else:
+                content[kind] = {"schema": {"type": "string"}}
+    if len(shapes) > 1:
+        content["application/json"] = {"schema": {"anyOf": shapes}}
+    return {"200": {"description": "the answer", "content": content}, **refusals(QUESTION)}
+
+
+def _schemas(catalog: Catalog) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Components, and each question's answer as a reference to one."""
+    types = [question.answer for question in QUESTIONS.values()]
+    found, components = msgspec.json.schema_components(types, ref_template=REFERENCE)
+    filters = {
+        _filters_name(category, prefix): _filter_schema(category, prefix)
+        for category in catalog
+        for prefix in ("", BASE_PREFIX)
+    }
+    return components | filters | {"Problem": PROBLEM} | openapi_other.SCHEMAS, dict(
+        zip(QUESTIONS, found, strict=True)
+    )

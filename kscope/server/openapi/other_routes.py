@@ -1,0 +1,225 @@
+"""The routes that are no question of the read API's: what is declared, health, the API of 2016."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kscope.query.parse import seed
+from kscope.query.questions import BASE
+from kscope.server.openapi.errors import POSTED, REFERENCE, refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kscope.declare.model import Catalog, Category
+
+_TEXT = {"type": "string"}
+_WHOLE = {"type": "integer"}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def _object(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": required | optional, "required": [*required]}
+
+
+def _refer(name: str) -> dict[str, Any]:
+    return {"$ref": REFERENCE.format(name=name)}
+
+
+_COLUMN = _object(
+    dict.fromkeys(("name", "type", "role", "prettyname", "unit", "help"), _TEXT)
+    | {"operators": _list(_TEXT), "optional": {"type": "boolean"}},
+)
+_OPERATOR = _object(
+    dict.fromkeys(("name", "words", "opposite_of"), _TEXT) | {"many": {"type": "boolean"}}
+)
+_CHART = _object(
+    {"kind": _TEXT, "title": _TEXT}, **dict.fromkeys(("value", "stack", "by", "unit"), _TEXT)
+)
+_NULLABLE_SECONDS = {"type": ["integer", "null"]}
+_CATEGORY = _object(
+    {
+        "table": _TEXT,
+        "prettyname": _TEXT,
+        "description": _TEXT,
+        "columns": _list(_refer("Column")),
+        "charts": _list(_refer("Chart")),
+        "retention": _NULLABLE_SECONDS,
+        "rollup": _list(_object({"bucket": _WHOLE, "keep": _NULLABLE_SECONDS})),
+        "has_probe": {"type": "boolean"},
+    }
+)
+_PROBLEM_IN_FILE = {"line": _WHOLE, "path": _TEXT, "message": _TEXT}
+_CHART_CONFIG = _object(
+    {"kind": _TEXT, "title": _TEXT, "unit": _TEXT},
+    query={"type": "object"},
+    spec={"type": ["object", "null"]},
+)
+_CHECKED = _object(
+    {
+        "problems": _list(_object(_PROBLEM_IN_FILE)),
+        "category": {"anyOf": [_refer("Category"), {"type": "null"}]},
+        "declared_in": {"type": ["string", "null"]},
+        "files": {"type": "object", "additionalProperties": _TEXT},
+        "charts": _list(_refer("ChartConfig")),
+    }
+)
+# As d3-flame-graph reads it, and as the server of 2016 answered.
+_TREE = _object({"name": _TEXT, "value": {"type": "number"}}, children=_list(_refer("Tree")))
+_SPEEDSCOPE = _object(
+    {
+        "$schema": {"const": "https://www.speedscope.app/file-format-schema.json"},
+        "shared": _object({"frames": _list(_object({"name": _TEXT}))}),
+        "profiles": _list({"type": "object"}),
+    }
+)
+_SEED_ANSWER = {
+    "anyOf": [
+        _refer("Tree"),
+        {"type": "object", "additionalProperties": _list({"type": "object"})},
+    ]
+}
+SCHEMAS = {
+    "Column": _COLUMN,
+    "Operator": _OPERATOR,
+    "Chart": _CHART,
+    "Category": _CATEGORY,
+    "ChartConfig": _CHART_CONFIG,
+    "Tree": _TREE,
+    "Speedscope": _SPEEDSCOPE,
+}
+_CATEGORIES = _object(
+    {
+        "operators": _list(_refer("Operator")),
+        "categories": _list(_refer("Category")),
+        "problems": _list(_object({"file": _TEXT} | _PROBLEM_IN_FILE)),
+        "leftovers": _list(_object({"table": _TEXT, "message": _TEXT})),
+    }
+)
+_SEED_COLUMNS = _list(_object(dict.fromkeys(("name", "type", "prettyname"), _TEXT)))
+_GETCATEGORIES = {"type": "object", "additionalProperties": _SEED_COLUMNS}
+_SERVER = _object({"version": _TEXT, "ingest": _TEXT})
+_NEW = "table: waits\ncolumns:\n  - {name: process, type: string}\n"
+
+
+def paths(catalog: Catalog) -> dict[str, Any]:
+    return {
+        f"{BASE}/categories": _get(
+            "categories",
+            "The declared categories, their problems, the operators of filters.",
+            _json(_CATEGORIES),
+        ),
+        f"{BASE}/charts/{{table}}": _charts(catalog),
+        f"{BASE}/check": {"post": _check()},
+        f"{BASE}/server": _get(
+            "server", "The version, and where rows are sent to.", _json(_SERVER)
+        ),
+        f"{BASE}/openapi.json": _get("openapi", "This document.", _json({"type": "object"})),
+        "/api/getcategories": _get(
+            "getcategories", "Columns by table, as in 2016.", _json(_GETCATEGORIES)
+        ),
+        "/api": {"post": _seed(catalog)},
+        "/healthz": _get("healthz", "Is the server there? Needs no token.", _text()),
+        "/readyz": _get("readyz", "Does the database answer? Needs no token.", _text(), "503"),
+        "/metrics": _get("metrics", "What the server did, as Prometheus reads it.", _text()),
+    }
+
+
+def _get(name: str, text: str, ok: dict[str, Any], *statuses: str) -> dict[str, Any]:
+    answers = {"200": ok, **refusals(statuses)}
+    return {"get": {"operationId": name, "summary": text, "responses": answers}}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": "the answer", "content": {"application/json": {"schema": schema}}}
+
+
+def _text() -> dict[str, Any]:
+    return {"description": "the answer", "content": {"text/plain": {"schema": _TEXT}}}
+
+
+def _charts(catalog: Catalog) -> dict[str, Any]:
+    answer = _object({"table": _TEXT, "charts": _list(_refer("ChartConfig"))})
+    described = _get("charts", "A category's charts as the page draws them.", _json(answer), "404")
+    tables = [category.table for category in catalog]
+    table = {"name": "table", "in": "path", "required": True, "schema": {"enum": tables}}
+    described["get"]["parameters"] = [table | {"example": tables[0]}]
+    return described
+
+
+def _check() -> dict[str, Any]:
+    content = {"text/plain": {"schema": _TEXT, "example": _NEW}}
+    return {
+        "operationId": "check",
+        "summary": "What is wrong with a category file, or what it gives rise to. Stores nothing.",
+        "requestBody": {"required": False, "content": content},
+        "responses": {"200": _json(_CHECKED), **refusals(("400", "413", "503"))},
+    }
+
+
+def _first(catalog: Catalog) -> Category:
+    return next(iter(catalog))
+
+
+def _seed(catalog: Catalog) -> dict[str, Any]:
+    question = {
+        "type": "object",
+        "properties": {category.table: _seed_question(category) for category in catalog},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    example = {_first(catalog).table: {"elements": ["hostname", "time"], "limit": 10}}
+    asked = {"schema": question, "example": example}
+    return {
+        "operationId": "seed",
+        "summary": "The question of 2016: a list of rows, or a nested flame graph.",
+        "requestBody": {"required": True, "content": {"application/json": asked}},
+        "responses": {"200": _json(_SEED_ANSWER), **refusals(POSTED)},
+    }
+
+
+def _seed_question(category: Category) -> dict[str, Any]:
+    names = [column.name for column in category.all_columns]
+    return {
+        "type": "object",
+        "required": ["elements"],
+        "additionalProperties": False,
+        "properties": {
+            "elements": {"type": "array", "minItems": 1, "items": {"enum": names}},
+            # As a text too: the page of 2016 sends every value as one.
+            "limit": {
+                "anyOf": [
+                    {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+                    {"type": "string", "pattern": r"^\d{1,9}$"},
+                    {"type": "null"},
+                ]
+            },
+            "format": {"enum": list(seed.FORMATS)},
+            "constraints": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["conditions"],
+                    "properties": {
+                        "oper": {"enum": ["and", "or"]},
+                        "conditions": {"type": "array", "items": _seed_condition(names)},
+                    },
+                },
+            },
+        },
+    }
+
+
+def _seed_condition(names: Iterable[str]) -> dict[str, Any]:
+    symbols = {"expr": {"enum": list(seed.OPERATORS)}}
+    return {
+        "type": "object",
+        "required": ["expr"],
+        "properties": symbols | {name: {} for name in names},
+        "additionalProperties": False,
+        "minProperties": 2,
+        "maxProperties": 2,
+    }

@@ -1,0 +1,122 @@
+"""Categories as the page draws them, and the check of one being written, which stores nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from starlette.routing import Route
+
+from kscope.declare.files.category import read_category
+from kscope.declare.model import Catalog
+from kscope.generate.charts import chart_configs
+from kscope.generate.render import render
+from kscope.query.answers.categories import category_answer
+from kscope.query.parse.scope import category_of
+from kscope.server.http.body import read_small
+from kscope.server.http.problems import HttpProblem
+from kscope.server.read.routes import json_response
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from kscope.declare.files.category import Reading
+    from kscope.declare.model import Category
+
+# Under way and waiting.
+_MOST_CHECKS = 4
+# A category file is a page of text; what is longer is something else.
+MAX_TEXT = 64 * 1024
+_FILE = "new.yaml"
+# What is generated from all categories at once says nothing of this one.
+_COMMON = ("schema/category.schema.json", "docs/")
+
+
+async def _charts(request: Request) -> Response:
+    category = category_of(request.app.state.reader.catalog, request.path_params["table"])
+    return json_response({"table": category.table, "charts": chart_configs(category)})
+
+
+class Checks:
+    """One thread for checks, which take processor time alone, and a short line of waiting ones."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, "check")
+        self._under_way = 0
+
+    async def answer(self, text: str, catalog: Catalog) -> dict[str, Any]:
+        """Raise 503 if the line is full."""
+        if self._under_way >= _MOST_CHECKS:
+            detail = "other category files are being checked; send this one again in a second"
+            raise HttpProblem(503, detail, headers={"Retry-After": "1"})
+        self._under_way += 1
+        work = asyncio.get_running_loop().run_in_executor(self._pool, check, text, catalog)
+        work.add_done_callback(self._done)
+        return await work
+
+    def _done(self, _: object) -> None:
+        self._under_way -= 1
+
+
+async def _check(request: Request) -> Response:
+    refuse_foreign_page(request.headers)
+    text = await _text(request)
+    checks: Checks = request.app.state.checks
+    return json_response(await checks.answer(text, request.app.state.reader.catalog))
+
+
+def refuse_foreign_page(headers: Headers) -> None:
+    """Raise 403 if a page of another site asks: its visitor's browser would work for it."""
+    site = headers.get("sec-fetch-site", "")
+    origin = headers.get("origin")
+    own = origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    if site not in ("", "same-origin", "none") or (not site and not own):
+        raise HttpProblem(403, "category files are not checked for the pages of other sites")
+
+
+async def _text(request: Request) -> str:
+    too_large = f"a category file has at most {MAX_TEXT // 1024} KiB"
+    body = await read_small(request, MAX_TEXT, too_large)
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise HttpProblem(400, f"the text is not UTF-8: {error}") from None
+
+
+def check(text: str, catalog: Catalog) -> dict[str, Any]:
+    """Everything wrong with a category file's text; and what it would give rise to when nothing is.
+
+    `declared_in` names the file that declares the same table already.
+    """
+    reading = read_category(text, _FILE)
+    category = reading.category
+    known = catalog.get(category.table) if category else None
+    return {
+        "problems": _problems(reading),
+        "category": category_answer(category) if category else None,
+        "declared_in": PurePath(known.file).name if known else None,
+        "files": _files(category) if category else {},
+        "charts": chart_configs(category) if category else [],
+    }
+
+
+def _problems(reading: Reading) -> list[dict[str, Any]]:
+    return [
+        {"line": each.line, "path": each.path, "message": each.message} for each in reading.problems
+    ]
+
+
+def _files(category: Category) -> dict[str, str]:
+    files = render(Catalog((category,)))
+    return {path: text for path, text in files.items() if not path.startswith(_COMMON)}
+
+
+routes = [
+    Route("/api/v1/charts/{table}", _charts, methods=["GET"]),
+    Route("/api/v1/check", _check, methods=["POST"]),
+]

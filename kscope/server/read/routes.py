@@ -1,0 +1,160 @@
+"""The read API, `/api/v1`: routes made from the table of questions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from kscope import __version__
+from kscope.query.answers.categories import categories
+from kscope.query.export.formats import JSON
+from kscope.query.parse.parameters import check_count
+from kscope.query.parse.scope import category_of
+from kscope.query.questions import BASE, QUESTIONS
+from kscope.query.responses import Body
+from kscope.server.http.problems import HttpProblem, problem
+from kscope.server.openapi.document import document
+from kscope.store.backends.deadline import allowance
+from kscope.store.drop import leftover
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from typing import Any
+
+    from starlette.requests import Request
+
+    from kscope.declare.model import Catalog
+    from kscope.errors import Problem
+    from kscope.query.questions import Question
+
+# Bytes of a query string. The HTTP parser takes no address beyond 64 KiB.
+MAX_QUERY = 60_000
+# Bytes of an answer that are compressed in a millisecond or two.
+_LARGE = 1 << 17
+_ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
+
+
+class Described:
+    """Answers that the categories alone decide: each is made once, and not for each request."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[tuple[Any, ...], bytes]] = {}
+        self._lock = asyncio.Lock()
+
+    async def answer(self, name: str, make: Callable[..., Any], *of: Any) -> Response:
+        """Answer with `make(*of)`, which is made again if `of` has changed."""
+        async with self._lock:
+            before, content = self._made.get(name, ((), b""))
+            if before != of:
+                content = await asyncio.to_thread(lambda: msgspec.json.encode(make(*of)))
+                self._made[name] = of, content
+        return _response(Body(JSON.media_type, content))
+
+
+async def _categories(request: Request) -> Response:
+    state = request.app.state
+    of = state.reader.catalog, state.live.problems, state.live.leftovers
+    answer: Response = await state.described.answer("categories", _all_categories, *of)
+    return answer
+
+
+def _all_categories(
+    catalog: Catalog, problems: Sequence[Problem], left: Sequence[str]
+) -> dict[str, Any]:
+    leftovers = [{"table": table, "message": leftover(table)} for table in left]
+    return categories(catalog, problems) | {"leftovers": leftovers}
+
+
+async def _server(request: Request) -> Response:
+    tokens = request.app.state.settings.tokens
+    token = any("ingest" in each.scopes for each in tokens)
+    return json_response({"version": __version__, "ingest": _ingest(request), "token": token})
+
+
+def _ingest(request: Request) -> str:
+    """Where rows are sent to, as seen from where this request came."""
+    ingest = request.app.state.settings.ingest
+    host = request.url.hostname if ingest.host in _ANY_HOST else ingest.host
+    host = f"[{host}]" if host and ":" in host else host
+    return f"http://{host}:{ingest.port}" if ingest.port else ""
+
+
+async def _rows(request: Request) -> Response:
+    """The one listener of 2016 took rows where this one answers questions."""
+    detail = f"rows are not taken here: send them to {_ingest(request)}/"
+    return problem(405, detail, headers={"Allow": "GET", "Connection": "close"})
+
+
+async def _openapi(request: Request) -> Response:
+    state = request.app.state
+    answer: Response = await state.described.answer("openapi", document, state.reader.catalog)
+    return answer
+
+
+def json_response(answer: Any) -> Response:
+    return Response(msgspec.json.encode(answer), media_type=JSON.media_type)
+
+
+def _endpoint(question: Question) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        reader = request.app.state.reader
+        category = category_of(reader.catalog, request.path_params["table"])
+        _check_size(request)
+        given = [
+            *request.query_params.multi_items(),
+            *((name, request.path_params[name]) for name in question.in_path),
+        ]
+        asked = question.read(category, given)
+        # The deadline is the question's: what is done between its statements counts as well.
+        with allowance(reader.deadline).used():
+            body = await question.ask(reader, asked)
+        return _response(body)
+
+    return endpoint
+
+
+def _check_size(request: Request) -> None:
+    """Raise before the query string is taken apart, which costs time for each of its parameters."""
+    query = request.scope["query_string"]
+    if len(query) > MAX_QUERY:
+        detail = f"the question has {len(query):,} bytes; use at most {MAX_QUERY:,}"
+        raise HttpProblem(414, detail)
+    check_count(query.count(b"&") + 1)
+
+
+def _response(body: Body) -> Response:
+    headers = {}
+    if body.filename:
+        headers["Content-Disposition"] = f'attachment; filename="{body.filename}"'
+    if isinstance(body.content, bytes) and len(body.content) > _LARGE:
+        # Compressing and sending are done here: piece by piece, so that others get their turn.
+        headers["Content-Length"] = str(len(body.content))
+        pieces = _cut(body.content)
+        return StreamingResponse(pieces, headers=headers, media_type=body.media_type)
+    if isinstance(body.content, bytes):
+        return Response(body.content, headers=headers, media_type=body.media_type)
+    return StreamingResponse(body.content, headers=headers, media_type=body.media_type)
+
+
+async def _cut(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), _LARGE):
+        yield content[start : start + _LARGE]
+        await asyncio.sleep(0)
+
+
+routes = [
+    Route(f"{BASE}/categories", _categories, methods=["GET"]),
+    Route(f"{BASE}/server", _server, methods=["GET"]),
+    Route(f"{BASE}/openapi.json", _openapi, methods=["GET"]),
+    # Only to say where rows go.
+    Route("/", _rows, methods=["POST"], include_in_schema=False),
+    Route(f"{BASE}/ingest", _rows, methods=["POST"], include_in_schema=False),
+    *(
+        Route(f"{BASE}{question.path}", _endpoint(question), methods=["GET"])
+        for question in QUESTIONS.values()
+    ),
+]

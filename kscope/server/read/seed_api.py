@@ -1,0 +1,82 @@
+"""The read API of 2016, kept for its clients: `GET /api/getcategories` and `POST /api`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from kscope.query.answers import tree as fold
+from kscope.query.answers.flamegraph import FlamegraphQuestion, drawn, folded
+from kscope.query.answers.seed_rows import seed_rows
+from kscope.query.export.nested import nested
+from kscope.query.parse.columns import Value
+from kscope.query.parse.errors import complain
+from kscope.query.parse.seed import parse, weight
+from kscope.server.http.body import read_small
+from kscope.server.read.routes import json_response
+from kscope.store.backends.deadline import allowance
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from kscope.query.parse.seed import SeedQuestion
+    from kscope.store.backends.errors import Reader
+
+MAX_BODY = 1 << 20
+
+
+async def _getcategories(request: Request) -> Response:
+    return json_response(
+        {
+            category.table: [
+                {"name": each.name, "type": each.type.name, "prettyname": each.prettyname}
+                for each in category.all_columns
+            ]
+            for category in request.app.state.reader.catalog
+        }
+    )
+
+
+async def _post(request: Request) -> Response:
+    reader: Reader = request.app.state.reader
+    body = await read_small(request, MAX_BODY, f"a question has at most {MAX_BODY} bytes")
+    asked = parse(reader.catalog, _decoded(body))
+    if asked.flamegraph:
+        with allowance(reader.deadline).used():
+            tree = await _flamegraph(reader, asked.questions[0])
+        return Response(tree, media_type="application/json")
+    pieces = seed_rows(reader, asked.questions)
+    # The first piece is asked for here, so that a statement that fails still gets its status.
+    first = await anext(pieces)
+
+    async def content() -> Any:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return StreamingResponse(content(), media_type="application/json")
+
+
+async def _flamegraph(reader: Reader, question: SeedQuestion) -> bytes:
+    stack, value = weight(question)
+    asked = FlamegraphQuestion(question.scope, stack, Value(value), limit=question.limit)
+    stacks = await folded(reader, asked)
+    return await drawn(stacks, lambda stacks: nested(fold.tree(stacks.values), root="root"))
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise complain("", f"the body is not JSON: {error}") from None
+    except RecursionError:
+        raise complain("", "the body is nested too deep") from None
+
+
+routes = [
+    Route("/api/getcategories", _getcategories, methods=["GET"]),
+    Route("/api", _post, methods=["POST"]),
+]

@@ -1,0 +1,1 @@
+"""How SQLite and MySQL or MariaDB connect, run statements and report errors."""

@@ -1,0 +1,109 @@
+"""What MySQL and its driver say -> our errors, in words for the person who set it up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import asyncmy
+
+from kscope.store.backends.errors import (
+    BatchRefused,
+    QueryTimeout,
+    StoreAway,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreFault,
+    WriteConflict,
+)
+
+LOG = "the server's log says why"
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kscope.config import MySQL
+
+
+class Translating:
+    """The driver's errors -> ours, in words for the person who set it up."""
+
+    def __init__(self, settings: MySQL) -> None:
+        self._settings = settings
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, (asyncmy.errors.MySQLError, OSError, TimeoutError)):
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                # The driver closes a connection whose question is given up, and then fails to
+                # close the cursor: what it raises must not hide that the task is to end.
+                raise asyncio.CancelledError from error
+            raise self._translated(error) from error
+
+    @property
+    def where(self) -> str:
+        chosen = self._settings
+        return f"MySQL at {chosen.host}" + ("" if chosen.host[:1] == "/" else f":{chosen.port}")
+
+    def _translated(self, error: BaseException) -> StoreError:
+        chosen, where = self._settings, self.where
+        code, text = _code_and_text(error)
+        if code in _TIMEOUTS:
+            return QueryTimeout("the statement was ended at its deadline")
+        if code == _DEADLOCK:
+            return WriteConflict(f"{where}: {text}", public="a concurrent transaction conflicted")
+        if code in _BUSY:
+            return StoreBusy(f"{where}: {text}", 1, public="the database is busy: send again")
+        if code in _REFUSED:
+            return BatchRefused(f"{where}: {text}")
+        if code in _ADVICE:
+            advice = _ADVICE[code].format(user=chosen.user, database=chosen.database)
+            return StoreError(f"{where}: {text}; {advice}", public=f"the database failed; {LOG}")
+        if code in _FAULTS:
+            kind = StoreDamaged if code in _DAMAGED else StoreFault
+            return kind(f"{where}: {text}; {_FAULTS[code]}", public=f"the database {_FAULTS[code]}")
+        if code in _GONE or isinstance(error, OSError):
+            return StoreAway(
+                f"{where} does not answer: {text}", public="the database does not answer"
+            )
+        return StoreError(f"{where}: {text}", public=f"the database failed; {LOG}")
+
+
+# Numbers from the server's and the client library's error references.
+_TIMEOUTS = frozenset({1317, 1969, 3024})
+_DEADLOCK = 1213
+_BUSY = frozenset({1040, 1203, 1205, 1226})
+_GONE = frozenset({0, 1053, 1077, 1079, 1080, 1927, 2002, 2003, 2006, 2013, 2014, 2055})
+_REFUSED = frozenset({1048, 1062, 1118, 1153, 1264, 1265, 1366, 1406, 2020, 3988})
+_ADVICE = {
+    1044: "GRANT ALL ON `{database}`.* TO '{user}'",
+    1045: "check user and password",
+    1049: "make it first: CREATE DATABASE `{database}` CHARACTER SET utf8mb4",
+    1142: "GRANT ALL ON `{database}`.* TO '{user}'",
+    1698: "check user and password",
+}
+
+_FULL = "has no room: free some space, nothing that was acknowledged is lost"
+_READ_ONLY = "is read-only: make the server writable"
+_BROKEN = "is damaged: restore a backup"
+_FAULTS = {
+    **dict.fromkeys((20, 1021, 1114), _FULL),
+    **dict.fromkeys((1036, 1290, 1792, 1836), _READ_ONLY),
+    **dict.fromkeys((126, 127, 1034, 1035, 1194, 1195, 1712, 1877, 1932), _BROKEN),
+}
+_DAMAGED = frozenset(code for code, text in _FAULTS.items() if text == _BROKEN)
+
+
+def _code_and_text(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, TimeoutError):
+        return 0, "nothing came in time"
+    arguments: Iterable[Any] = error.args
+    match list(arguments):
+        case [int(code), text, *_]:
+            return code, str(text)
+        case [text, *_]:
+            return 0, str(text)
+    return 0, type(error).__name__

@@ -1,0 +1,1 @@
+"""Background work: close buckets, remove old rows, forget unused strings."""

@@ -1,0 +1,214 @@
+"""Closed buckets are summed once, in the background; rows that come late are added as they come.
+
+A bucket is read on a read-only connection, so that ingest goes on meanwhile. The transaction that
+then stores the sums first counts the bucket's rows again: when some came in between, it is left
+for the next time. From that commit on the writer itself adds late rows to the sums.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from kscope.store.backends.errors import ResultCut, StoreError
+from kscope.store.backends.statements import bulk_insert
+from kscope.store.schema.meta import is_current
+from kscope.store.sums.grouping import (
+    grouped,
+    grouped_in_halves,
+    joined_halves,
+    merged,
+    summed_names,
+    tidied,
+    transposed,
+    weight,
+)
+from kscope.store.sums.planner import SECOND, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from kscope.generate.tables import CategoryTables, RollupTable
+    from kscope.store.backends.base import Session
+    from kscope.store.store import Store
+
+# Agents send once a minute: most rows of a bucket are there two minutes after its end.
+GRACE = 120
+# How often a bucket is summed anew because rows came to it meanwhile.
+_PATIENCE = 2
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Bucket:
+    """One bucket of a level, and the table that it is summed from: rows, or the finer level.
+
+    Where nothing came for a while, it begins and ends at the end of that while.
+    """
+
+    tables: CategoryTables
+    level: RollupTable
+    source: sa.Table
+    start: int
+    stop: int
+
+
+async def close_next(store: Store, table: str, now: int) -> int | None:
+    """Sum the category's next bucket that is due at `now` (us).
+
+    Gives the number of rows that were summed; None when nothing is due.
+    """
+    bucket = await _next(store, table, now)
+    return None if bucket is None else await _store_sums(store, bucket)
+
+
+async def _store_sums(store: Store, bucket: _Bucket) -> int | None:
+    """Sum while rows come in; where they go on coming to this very bucket, hold them off."""
+    for holding in (*[False] * _PATIENCE, True):
+        sums = [] if holding else await _tidy_sums(store, bucket)
+        async with store.engine.transaction() as session:
+            if not await is_current(session, store.schema, bucket.tables.category):
+                _warn_once(bucket.tables.category.table)
+                return None
+            closed = await _locked(session, store, bucket)
+            if closed is None:
+                return None
+            if holding:
+                sums = await _tidy_sums(store, bucket)
+            rows: int = sum(row[-1] for row in sums)
+            if await _count(session, bucket, closed) != rows:
+                continue
+            if sums:
+                await _insert(session, store, bucket, sums)
+            await _advance(session, store, bucket)
+            return rows
+    # They came before it: that is another bucket, and the next one.
+    return None
+
+
+async def _tidy_sums(store: Store, bucket: _Bucket) -> list[tuple[Any, ...]]:
+    return tidied(bucket.tables.category, await _sums(store, bucket))
+
+
+@lru_cache
+def _warn_once(table: str) -> None:
+    log.warning(
+        "%s: another server on this database has declared other columns, and sums it; bring the"
+        " categories of this one up to date",
+        table,
+    )
+
+
+async def _sums(store: Store, bucket: _Bucket) -> Sequence[Sequence[Any]]:
+    what = (bucket.tables.category, bucket.source, bucket.start, bucket.stop)
+    try:
+        return await store.engine.fetch_aside(grouped(*what))
+    except ResultCut:
+        return await _sums_of_halves(store, bucket)
+    except StoreError as error:
+        if "overflow" not in str(error):
+            raise
+    # SQLite refuses a sum beyond 64 bits; absurd values of one sender must not end all sums.
+    rows = await store.engine.fetch_aside(grouped_in_halves(*what))
+    return joined_halves(bucket.tables.category, rows)
+
+
+async def _sums_of_halves(store: Store, bucket: _Bucket) -> Sequence[Sequence[Any]]:
+    """Where a bucket's histograms are too much for one answer, those of its halves may not be."""
+    middle = (bucket.start + bucket.stop) // 2
+    if middle == bucket.start:
+        raise ResultCut(f"{bucket.source.name}: the histograms of one moment are too many")
+    category = bucket.tables.category
+    halves = [
+        tidied(category, await _sums(store, half))
+        for half in (replace(bucket, stop=middle), replace(bucket, start=middle))
+    ]
+    return merged(category, [*halves[0], *halves[1]])
+
+
+async def progress_of(store: Store, table: str) -> Mapping[int, Progress]:
+    progress = store.schema.dictionaries.progress
+    select = sa.select(progress.c.bucket, progress.c.closed, progress.c.removed)
+    rows = await store.engine.fetch_aside(select.where(progress.c.category == table))
+    return {bucket: Progress(closed, removed) for bucket, closed, removed in rows}
+
+
+async def _next(store: Store, table: str, now: int) -> _Bucket | None:
+    tables = store.schema.categories[table]
+    progress = await progress_of(store, table)
+    for index, level in enumerate(tables.rollups):
+        closed = progress.get(level.rollup.bucket, Progress()).closed
+        source, complete = _source(tables, index, progress)
+        width = level.rollup.bucket * SECOND
+        limit = now - GRACE * SECOND if complete is None else complete
+        limit -= limit % width
+        if limit <= closed:
+            continue
+        first = sa.select(sa.func.min(source.c.time)).where(
+            source.c.time >= closed, source.c.time < limit
+        )
+        (found,) = (await store.engine.fetch_aside(first))[0]
+        if found is None:
+            return _Bucket(tables, level, source, limit, limit)
+        start = found - found % width
+        return _Bucket(tables, level, source, start, start + width)
+    return None
+
+
+def _source(
+    tables: CategoryTables, index: int, progress: Mapping[int, Progress]
+) -> tuple[sa.Table, int | None]:
+    """The finer level that whole buckets are made of, and up to when it is complete; else rows."""
+    bucket = tables.rollups[index].rollup.bucket
+    for finer in reversed(tables.rollups[:index]):
+        if bucket % finer.rollup.bucket == 0:
+            return finer.table, progress.get(finer.rollup.bucket, Progress()).closed
+    return tables.rows, None
+
+
+async def _locked(session: Session, store: Store, bucket: _Bucket) -> int | None:
+    """Up to when the level is closed, and will be until the commit; None where this bucket is."""
+    progress = store.schema.dictionaries.progress
+    locked = await session.fetch(
+        sa.select(progress.c.closed).where(_is(progress, bucket)).with_for_update()
+    )
+    if not locked or locked[0][0] > bucket.start or locked[0][0] >= bucket.stop:
+        return None
+    return int(locked[0][0])
+
+
+async def _count(session: Session, bucket: _Bucket, closed: int) -> int:
+    """Count the bucket's rows, and what came before it since it was chosen."""
+    source = bucket.source
+    within = (source.c.time >= closed, source.c.time < bucket.stop)
+    rows = await session.fetch(sa.select(weight(source)).where(*within))
+    return int(rows[0][0])
+
+
+async def _insert(
+    session: Session, store: Store, bucket: _Bucket, sums: Sequence[tuple[Any, ...]]
+) -> None:
+    names = summed_names(bucket.tables.category)
+    columns = transposed(names, sums)
+    insert = bulk_insert(bucket.level.table, ("time", "seq", *names), session.dialect)
+    seq = store.writer.next_seq(len(sums))
+    await session.insert(insert, ([bucket.start] * len(sums), seq, *columns.values()))
+
+
+async def _advance(session: Session, store: Store, bucket: _Bucket) -> None:
+    progress = store.schema.dictionaries.progress
+    update = sa.update(progress).where(_is(progress, bucket)).values(closed=bucket.stop)
+    await session.execute(update)
+
+
+def _is(progress: sa.Table, bucket: _Bucket) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        progress.c.category == bucket.tables.category.table,
+        progress.c.bucket == bucket.level.rollup.bucket,
+    )

@@ -1,0 +1,92 @@
+"""The store's housekeeping beside ingest: sums of closed buckets, removal by age."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kscope.errors import KscopeError
+from kscope.store.backends.errors import StoreMoved
+from kscope.store.housekeeping import close_buckets as rollup
+from kscope.store.housekeeping import retention
+from kscope.store.sums import late as compact
+from kscope.store.sums.planner import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kscope.store.store import Store
+
+_ROLLUP_SECONDS = 10
+_RETENTION_SECONDS = 600
+# After each step ingest has the database to itself for as long.
+_PAUSE = 0.005
+
+log = logging.getLogger(__name__)
+
+
+async def run(store: Store) -> None:
+    """Go on for ever. What fails is logged, and tried again."""
+    swept = 0.0
+    while True:
+        with _logging("the sums"):
+            await roll_up(store)
+        with _logging("the log"):
+            await store.engine.checkpoint()
+        if time.monotonic() - swept >= _RETENTION_SECONDS or not swept:
+            with _logging("removal by age"):
+                await retain(store)
+            swept = time.monotonic()
+        await asyncio.sleep(_ROLLUP_SECONDS)
+
+
+@contextmanager
+def _logging(what: str) -> Iterator[None]:
+    """What fails in one part must not keep the other parts from their work."""
+    try:
+        yield
+    except StoreMoved:
+        pass  # the engine has said so, once
+    except KscopeError as error:
+        log.warning("%s: housekeeping waits: %s", what, error)
+    except Exception:
+        log.exception("%s: housekeeping failed", what)
+
+
+async def roll_up(store: Store, now: int | None = None) -> int:
+    """Sum every bucket that is due; gives how many had rows."""
+    now = now or time.time_ns() // 1000
+    buckets = 0
+    for table in list(store.schema.categories):
+        with _logging(table):
+            while table in store.schema.categories:
+                rows = await rollup.close_next(store, table, now)
+                if rows is None:
+                    break
+                buckets += rows > 0
+                await asyncio.sleep(_PAUSE)
+    return buckets
+
+
+async def retain(store: Store, now: int | None = None) -> int:
+    """Join late sums, and remove what is too old; gives how many rows and sums went."""
+    now = now or time.time_ns() // 1000
+    removed = 0
+    async for _ in compact.compact(store):
+        await asyncio.sleep(_PAUSE)
+    for expiry in await retention.expiries(store, now):
+        with _logging(expiry.table.name):
+            async for rows in retention.remove(store, expiry):
+                removed += rows
+                await asyncio.sleep(_PAUSE)
+            log.info("%s: removed what is before %d", expiry.table.name, expiry.before // SECOND)
+    async for _ in retention.forget_batches(store, now):
+        await asyncio.sleep(_PAUSE)
+    async for _ in retention.sweep(store):
+        await asyncio.sleep(_PAUSE)
+    async for _ in store.engine.shrink():
+        await asyncio.sleep(_PAUSE)
+    return removed

@@ -1,0 +1,160 @@
+"""A table that a database holds against its declaration -> the statements between the two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex
+
+from kscope.declare.types.base import INT64_MAX, Role, Storage
+from kscope.declare.types.encode import encode
+from kscope.generate.tables import INDEX_PREFIX, ROLLUP_ROWS
+from kscope.store.schema.interning import text_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kscope.declare.model import Column
+    from kscope.store.backends.base import Relation
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement. `default` is the text that `{default}` stands for, by its id.
+
+    If `empty` names tables, they must not have rows when the statement runs.
+    """
+
+    text: str
+    default: str | None = None
+    empty: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text.replace("{default}", f"(id of {self.default!r})")
+
+
+@dataclass(frozen=True)
+class Note:
+    """A row of kscope_meta to write between two statements."""
+
+    name: str
+    value: str
+
+
+def addition(
+    table: sa.Table, column: Column, held: Relation, dialect: sa.engine.Dialect
+) -> Iterator[Step]:
+    """Add the column, and give the rows that are there its default.
+
+    MySQL commits every statement: one that a kill left half done goes on where it ended.
+    """
+    is_sum = ROLLUP_ROWS in table.c and column.type.role in (Role.VALUE, Role.HISTOGRAM)
+    begun = is_sum and column.name in held.nullable
+    if column.name in held.columns and not begun:
+        return
+    if column.nullable:
+        yield Step(f"{_add(table, column, dialect)} NULL")
+        return
+    if column.type.storage is Storage.STRING_ID:
+        yield Step(
+            f"{_add(table, column, dialect)} NOT NULL DEFAULT {{default}}",
+            str(default_value(column)),
+        )
+        return
+    default = f"NOT NULL DEFAULT {_literal(default_value(column), dialect)}"
+    if not is_sum:
+        yield Step(f"{_add(table, column, dialect)} {default}")
+        return
+    stored = table.c[column.name]
+    multiplied = sa.update(table).values({stored: _times_rows(table, default_value(column))})
+    if dialect.name == "sqlite":
+        # It has no way to make a column NOT NULL later on, and needs none: all is one transaction.
+        yield Step(f"{_add(table, column, dialect)} {default}")
+        yield Step(_text(multiplied, dialect))
+        return
+    if not begun:
+        yield Step(f"{_add(table, column, dialect)} NULL")
+    yield Step(_text(multiplied.where(stored.is_(None)), dialect))
+    kind = f"{_name(column, dialect)} {_kind(table, column, dialect)}"
+    yield Step(f"{_alter(table, dialect)} MODIFY COLUMN {kind} {default}")
+
+
+def removal(tables: Sequence[str], dialect: sa.engine.Dialect) -> Iterator[Step]:
+    """Drop tables, which must be empty. A writer that comes between finds no table, and retries.
+
+    SQLite does all of it in one transaction. MySQL commits each statement, so it locks them.
+    """
+    names = [dialect.identifier_preparer.quote(name) for name in tables]
+    if not names:
+        return
+    if dialect.name == "sqlite":
+        for table, name in zip(tables, names, strict=True):
+            yield Step(f"DROP TABLE {name}", empty=(table,))
+        return
+    yield Step(f"LOCK TABLES {', '.join(f'{name} WRITE' for name in names)}")
+    yield Step(f"DROP TABLE {', '.join(names)}", empty=tuple(tables))
+    yield Step("UNLOCK TABLES")
+
+
+def indexes(table: sa.Table, held: Relation, dialect: sa.engine.Dialect) -> Iterator[Step]:
+    """Make those that are declared now, drop those of ours that no longer are."""
+    declared = {str(index.name): index for index in table.indexes}
+    for name in sorted(declared.keys() - held.indexes):
+        yield Step(str(CreateIndex(declared[name]).compile(dialect=dialect)))
+    for name in sorted(held.indexes - declared.keys()):
+        if name.startswith(INDEX_PREFIX):
+            of = f" ON {_quoted(table, dialect)}" if dialect.name == "mysql" else ""
+            yield Step(f"DROP INDEX {dialect.identifier_preparer.quote(name)}{of}")
+
+
+def default_value(column: Column) -> Any:
+    """Give the default as rows hold it; for a string still the text."""
+    if column.type.storage is Storage.STACK_ID:
+        return text_hash(column.default)
+    return encode(column.type, [column.default])[0]
+
+
+def _times_rows(table: sa.Table, value: Any) -> sa.ColumnElement[Any]:
+    """Give what a sum has of a column that its rows were without: the default of each of them."""
+    if isinstance(value, str):
+        # A histogram's default is empty.
+        return sa.literal(value)
+    rows = table.c[ROLLUP_ROWS]
+    if isinstance(value, int) and value > 1:
+        # At most what a column holds, as everywhere else.
+        return sa.case((rows > INT64_MAX // value, INT64_MAX), else_=rows * value)
+    multiplied: sa.ColumnElement[Any] = rows * value
+    return multiplied
+
+
+def _literal(value: Any, dialect: sa.engine.Dialect) -> str:
+    text = _text(sa.literal(value), dialect)
+    # MySQL takes a default of a TEXT column only in brackets, SQLite takes none in them.
+    return f"({text})" if dialect.name == "mysql" else text
+
+
+def _text(clause: sa.ClauseElement, dialect: sa.engine.Dialect) -> str:
+    return str(clause.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+
+
+def _alter(table: sa.Table, dialect: sa.engine.Dialect) -> str:
+    return f"ALTER TABLE {_quoted(table, dialect)}"
+
+
+def _add(table: sa.Table, column: Column, dialect: sa.engine.Dialect) -> str:
+    name, kind = _name(column, dialect), _kind(table, column, dialect)
+    return f"{_alter(table, dialect)} ADD COLUMN {name} {kind}"
+
+
+def _quoted(table: sa.Table, dialect: sa.engine.Dialect) -> str:
+    return dialect.identifier_preparer.format_table(table)
+
+
+def _name(column: Column, dialect: sa.engine.Dialect) -> str:
+    return dialect.identifier_preparer.quote(column.name)
+
+
+def _kind(table: sa.Table, column: Column, dialect: sa.engine.Dialect) -> str:
+    return table.c[column.name].type.compile(dialect=dialect)

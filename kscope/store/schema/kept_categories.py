@@ -1,0 +1,117 @@
+"""Categories as kscope_meta keeps them: enough to declare one again when its file is bad."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare import units as durations
+from kscope.declare.charts import base as chartkinds
+from kscope.declare.files.category import read_category
+from kscope.declare.model import IMPLICIT_COLUMNS, Catalog
+from kscope.declare.types.base import TYPES
+from kscope.store.schema import meta as notes
+from kscope.store.schema import rollup_levels as levels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from kscope.declare.model import Category, Chart, Column
+
+_SHAPE = "shape "
+# Databases of earlier versions do not know for how long a level is kept: long enough to lose none.
+_KEPT = "100y"
+
+
+def shape_note(table: str) -> str:
+    return f"{_SHAPE}{table}"
+
+
+def shape(category: Category) -> str:
+    """Return the category as the text of a category file, with the path of its own file."""
+    return json.dumps(
+        {"file": str(Path(category.file).absolute()), "declaration": _declaration(category)}
+    )
+
+
+def without_column(text: str | None, name: str) -> str:
+    """Return the stored shape without a column, and without the charts if one names it."""
+    if not text:
+        return ""
+    kept: dict[str, Any] = json.loads(text)
+    declaration = kept["declaration"]
+    declaration["columns"] = [each for each in declaration["columns"] if each["name"] != name]
+    if any(name in chart.values() for chart in declaration.get("charts", ())):
+        del declaration["charts"]
+    return json.dumps(kept)
+
+
+def stored_catalog(found: Mapping[str, str], relations: Iterable[str]) -> Catalog:
+    """Return the categories that the notes describe, except those that no longer parse."""
+    names = list(relations)
+    read = [
+        _read(found, table, kinds, names)
+        for table, kinds in sorted(notes.categories(found).items())
+    ]
+    return Catalog(tuple(category for category in read if category is not None))
+
+
+def _read(
+    found: Mapping[str, str], table: str, kinds: Mapping[str, str], relations: Iterable[str]
+) -> Category | None:
+    text = found.get(shape_note(table))
+    kept: dict[str, Any] = json.loads(text) if text else {}
+    declaration = kept.get("declaration") or _older(table, kinds, relations)
+    return read_category(json.dumps(declaration), kept.get("file", f"{table}.yaml")).category
+
+
+def _older(table: str, kinds: Mapping[str, str], relations: Iterable[str]) -> dict[str, Any]:
+    """Return what the types of the columns and the tables that exist say."""
+    implicit = {column.name for column in IMPLICIT_COLUMNS}
+    columns = [{"name": name, "type": kind} for name, kind in kinds.items() if name not in implicit]
+    held = levels.levels_held(table, relations).values()
+    rollup = {durations.text(bucket): _KEPT for bucket in sorted(held)}
+    return {"table": table, "columns": columns} | ({"rollup": rollup} if rollup else {})
+
+
+def _declaration(category: Category) -> dict[str, Any]:
+    declared: dict[str, Any] = {
+        "table": category.table,
+        "prettyname": category.prettyname,
+        "columns": [_column(column) for column in category.columns],
+    }
+    if category.description:
+        declared["description"] = category.description
+    if category.charts != chartkinds.derive(category.columns):
+        declared["charts"] = [_chart(chart) for chart in category.charts]
+    if category.retention is not None:
+        declared["retention"] = durations.text(category.retention)
+    if category.rollup:
+        declared["rollup"] = {
+            durations.text(level.bucket): durations.text(level.keep) for level in category.rollup
+        }
+    return declared
+
+
+def _column(column: Column) -> dict[str, Any]:
+    declared: dict[str, Any] = {
+        "name": column.name,
+        "type": column.type.name,
+        "prettyname": column.prettyname,
+    }
+    if column.unit != TYPES[column.type.name].unit:
+        declared["unit"] = column.unit
+    if column.help:
+        declared["help"] = column.help
+    if column.optional:
+        declared["default"] = column.default
+    if column.index:
+        declared["index"] = True
+    return declared
+
+
+def _chart(chart: Chart) -> dict[str, str]:
+    named = {"value": chart.value, "stack": chart.stack, "by": chart.by}
+    given = {key: name for key, name in named.items() if name}
+    return {"kind": chart.kind, "title": chart.title, **given}

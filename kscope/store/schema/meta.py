@@ -1,0 +1,84 @@
+"""What the store notes about itself in kscope_meta: its layout, and each category as declared."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from kscope.store.backends.statements import keyed_select
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from kscope.declare.model import Category
+    from kscope.generate.tables import Schema
+    from kscope.store.backends.base import Session
+
+_CATEGORY = "category "
+# What a column may become without a stored value losing its meaning.
+_WIDENINGS = {("label", "string"), ("string", "label"), ("ip", "string"), ("ip", "label")}
+
+
+async def notes(session: Session, schema: Schema) -> dict[str, str]:
+    meta = schema.dictionaries.meta
+    rows = await session.fetch(sa.select(meta.c.name, meta.c.value))
+    return {str(name): str(value) for name, value in rows}
+
+
+async def write(session: Session, schema: Schema, name: str, value: str) -> None:
+    meta = schema.dictionaries.meta
+    await session.execute(sa.delete(meta).where(meta.c.name == name))
+    await session.execute(sa.insert(meta).values(name=name, value=value))
+
+
+def category_note(table: str) -> str:
+    return f"{_CATEGORY}{table}"
+
+
+def declared(category: Category) -> dict[str, str]:
+    """Column -> type."""
+    return {column.name: column.type.name for column in category.all_columns}
+
+
+def categories(found: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Table -> column -> type, of every category that a server of this database ever knew."""
+    return {
+        name.removeprefix(_CATEGORY): json.loads(value)
+        for name, value in found.items()
+        if name.startswith(_CATEGORY)
+    }
+
+
+async def is_current(session: Session, schema: Schema, category: Category) -> bool:
+    """Tell whether no other server has declared other columns since.
+
+    One that does not know a column cannot sum by it: what it summed would be wrong for good.
+    """
+    meta = schema.dictionaries.meta
+    select = sa.select(meta.c.value).where(meta.c.name == category_note(category.table))
+    rows = await session.fetch(select)
+    return bool(rows) and json.loads(rows[0][0]) == declared(category)
+
+
+def can_hold(stored: str, declared: str) -> bool:
+    """Return whether values of the stored type mean the same as the declared type."""
+    return stored == declared or (stored, declared) in _WIDENINGS
+
+
+async def contradicted(
+    session: Session, schema: Schema, written: Iterable[Category]
+) -> Category | None:
+    """Return a category that has a column of another type now, if there is one.
+
+    A column that only one side knows is no contradiction: it has a default.
+    """
+    by_note = {category_note(category.table): category for category in written}
+    meta = schema.dictionaries.meta
+    select = keyed_select(meta.c.name, [meta.c.name, meta.c.value], session.dialect)
+    for name, value in await session.look_up(select, sorted(by_note)):
+        mine, noted = declared(by_note[name]), json.loads(value)
+        if any(not can_hold(mine[each], noted.get(each, mine[each])) for each in mine):
+            return by_note[name]
+    return None

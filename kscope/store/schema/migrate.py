@@ -1,0 +1,351 @@
+"""The declared tables against those that a database holds -> the statements between them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from kscope.declare.types.base import Storage
+from kscope.errors import DeclarationError, Problem
+from kscope.generate.ddl import table_statements, view_statements
+from kscope.generate.tables import bucket_name
+from kscope.store.backends.errors import StoreBusy, StoreError
+from kscope.store.schema import kept_categories as shapes
+from kscope.store.schema import meta as notes
+from kscope.store.schema import rollup_levels as levels
+from kscope.store.schema.alterations import Note, Step, addition, indexes, removal
+from kscope.store.schema.interning import text_hash, today
+from kscope.store.sums.planner import SECOND, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from kscope.declare.model import Category
+    from kscope.generate.tables import CategoryTables, Schema
+    from kscope.store.backends.base import Relation, Session
+    from kscope.store.schema.rollup_levels import ProgressKey
+
+    Upgrade = Callable[["Schema", "Held", sa.engine.Dialect], list[Step]]
+
+LAYOUT = 1
+# Layout -> the steps that make the next one of it. Whoever changes the kscope_* tables raises
+# LAYOUT, and adds the steps here.
+UPGRADES: Mapping[int, Upgrade] = {}
+
+
+@dataclass(frozen=True)
+class Migration:
+    """Steps, and rows of kscope_meta: some to be written before them, some after.
+
+    What is declared is noted first: from then on a server that goes by other columns sums no
+    more, see notes.is_current. That a view was made is noted once it is.
+    """
+
+    steps: tuple[Step | Note, ...]
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a database holds. `oldest` is of each rollup table the time of its first sum.
+
+    `vacant` names the categories of which no table has a row: they may change in any way.
+    """
+
+    relations: Mapping[str, Relation] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    progress: Mapping[ProgressKey, Progress] = field(default_factory=dict)
+    oldest: Mapping[str, int | None] = field(default_factory=dict)
+    vacant: frozenset[str] = frozenset()
+
+
+async def held(session: Session, schema: Schema) -> Held:
+    relations = await session.relations()
+    meta, progress = schema.dictionaries.meta, schema.dictionaries.progress
+    if meta.name not in relations or progress.name not in relations:
+        return Held(relations)
+    oldest = {}
+    for tables in schema.categories.values():
+        for name in levels.undeclared(tables, relations):
+            first: sa.Select[tuple[int | None]] = sa.select(sa.func.min(sa.column("time")))
+            oldest[name] = (await session.fetch(first.select_from(sa.table(name))))[0][0]
+    return Held(
+        relations,
+        await notes.notes(session, schema),
+        await levels.progress_held(session, schema),
+        oldest,
+    )
+
+
+async def planned(
+    session: Session, schema: Schema, dialect: sa.engine.Dialect, *, discard_sums: bool = False
+) -> Migration:
+    """Compare with the database, and plan; see plan. Tables without rows may change in any way."""
+    found = await held(session, schema)
+    try:
+        return plan(schema, found, dialect, discard_sums=discard_sums)
+    except DeclarationError:
+        found = replace(found, vacant=await _vacant(session, schema, found.relations))
+        return plan(schema, found, dialect, discard_sums=discard_sums)
+
+
+def plan(
+    schema: Schema, found: Held, dialect: sa.engine.Dialect, *, discard_sums: bool = False
+) -> Migration:
+    """Raise DeclarationError where a declared change would lose data.
+
+    With `discard_sums` a level that is no longer declared goes, whatever it alone holds.
+    """
+    steps: list[Step | Note] = [*_layout_steps(schema, found, dialect)]
+    declared: dict[str, str] = {}
+    made = {"layout": str(LAYOUT)}
+    problems: list[Problem] = []
+    for table in schema.dictionaries.tables:
+        steps += _creation(table, found, dialect)
+    for tables in schema.categories.values():
+        category = tables.category
+        note = notes.category_note(category.table), json.dumps(notes.declared(category))
+        losses = [*_losses(tables, found), *([] if discard_sums else _lost_sums(tables, found))]
+        changes = _category_steps(tables, found, dialect, losses)
+        if losses and category.table in found.vacant:
+            steps += _recreation(tables, found, dialect, Note(*note))
+        else:
+            steps += changes
+            problems += losses
+            declared |= dict([note])
+        problems += _foreign(tables, found)
+        made[_view_note(tables)] = _digest(tables, dialect)
+        made[shapes.shape_note(category.table)] = shapes.shape(category)
+    if problems:
+        raise DeclarationError(problems)
+    new = {name: value for name, value in declared.items() if found.notes.get(name) != value}
+    made = {name: value for name, value in made.items() if found.notes.get(name) != value}
+    is_fresh = schema.dictionaries.meta.name not in found.relations
+    return Migration(tuple(steps), {} if is_fresh else new, new | made if is_fresh else made)
+
+
+async def apply(session: Session, schema: Schema, migration: Migration) -> None:
+    for name, value in migration.before.items():
+        await notes.write(session, schema, name, value)
+    for step in migration.steps:
+        if isinstance(step, Note):
+            await notes.write(session, schema, step.name, step.value)
+            continue
+        if not await _are_empty(session, step.empty):
+            raise StoreBusy(f"rows came to {step.empty[0]} while it was to change: try again")
+        text = step.text
+        if step.default is not None:
+            text = text.replace("{default}", str(await _string_id(session, schema, step.default)))
+        await session.run(text)
+    for name, value in migration.after.items():
+        await notes.write(session, schema, name, value)
+    await _store_default_stacks(session, schema)
+    await levels.begin(session, schema)
+
+
+async def _vacant(
+    session: Session, schema: Schema, relations: Mapping[str, Relation]
+) -> frozenset[str]:
+    vacant = set()
+    for name, tables in schema.categories.items():
+        if await _are_empty(session, _tables_held(tables, relations)):
+            vacant.add(name)
+    return frozenset(vacant)
+
+
+async def _are_empty(session: Session, tables: Iterable[str]) -> bool:
+    for name in tables:
+        any_row: sa.Select[Any] = (
+            sa.select(sa.literal_column("1")).select_from(sa.table(name)).limit(1)
+        )
+        if await session.fetch(any_row):
+            return False
+    return True
+
+
+def _tables_held(tables: CategoryTables, relations: Mapping[str, Relation]) -> list[str]:
+    names = [str(tables.rows.name), *levels.levels_held(tables.category.table, relations)]
+    return [name for name in names if name in relations]
+
+
+def _layout_steps(schema: Schema, found: Held, dialect: sa.engine.Dialect) -> list[Step]:
+    layout = int(found.notes.get("layout", LAYOUT))
+    if layout > LAYOUT:
+        raise StoreError(
+            f"this database was made by a newer kscope (layout {layout}, this one knows {LAYOUT}):"
+            " use that version"
+        )
+    if layout < LAYOUT:
+        upgrades = [UPGRADES[number] for number in range(layout, LAYOUT)]
+        return [step for upgrade in upgrades for step in upgrade(schema, found, dialect)]
+    for table in schema.dictionaries.tables:
+        relation = found.relations.get(table.name)
+        lacking = table.columns.keys() - relation.columns.keys() if relation else ()
+        if lacking:
+            raise StoreError(
+                f"the table {table.name} has no column '{min(lacking)}': kscope did not make"
+                " it so; restore a backup, or use another database"
+            )
+    return []
+
+
+def _creation(table: sa.Table, found: Held, dialect: sa.engine.Dialect) -> list[Step]:
+    if table.name in found.relations:
+        return []
+    return [Step(text) for text in table_statements(table, dialect)]
+
+
+def _losses(tables: CategoryTables, found: Held) -> Iterator[Problem]:
+    """What was declared before and would be lost, or read as something else."""
+    category = tables.category
+    before = json.loads(found.notes.get(notes.category_note(category.table), "{}"))
+    for name, kind in before.items():
+        column = category.column(name)
+        if column is None:
+            message = (
+                f"column '{name}' is in the database and no longer declared: put it back, or"
+                f" drop its values with `kscope migrate --drop {category.table}.{name}`"
+            )
+            yield Problem(category.file, category.line, "columns", message)
+        elif not notes.can_hold(kind, column.type.name):
+            message = (
+                f"column '{name}' is stored as {kind} and cannot become {column.type.name}:"
+                " give the new column another name"
+            )
+            yield Problem(category.file, column.line, "columns", message)
+    yield from _other_nulls(tables, found)
+
+
+def _other_nulls(tables: CategoryTables, found: Held) -> Iterator[Problem]:
+    relation = found.relations.get(str(tables.rows.name))
+    for column in tables.category.columns:
+        if relation is None or column.name not in relation.columns:
+            continue
+        if column.nullable != (column.name in relation.nullable):
+            now = "may be null" if column.nullable else "must have a value"
+            message = f"column '{column.name}' {now}, and was stored otherwise: restore its default"
+            yield Problem(tables.category.file, column.line, "columns", message)
+
+
+def _foreign(tables: CategoryTables, found: Held) -> Iterator[Problem]:
+    category = tables.category
+    relation = found.relations.get(category.table)
+    if relation is not None and not relation.is_view:
+        message = (
+            f"the database holds a table '{category.table}' that kscope did not make:"
+            " rename it there, or use another database"
+        )
+        yield Problem(category.file, category.line, "table", message)
+
+
+def _lost_sums(tables: CategoryTables, found: Held) -> Iterator[Problem]:
+    """Levels that are no longer declared, and go back further than the rows."""
+    category = tables.category
+    for name, bucket in levels.undeclared(tables, found.relations).items():
+        oldest = found.oldest.get(name)
+        if oldest is not None and levels.only_there(tables, bucket, oldest, found.progress):
+            since = datetime.fromtimestamp(oldest / SECOND, UTC)
+            message = (
+                f"'{bucket_name(bucket)}' is no longer declared, and holds sums since"
+                f" {since:%Y-%m-%d} of rows that were removed by age: put it back, or let its"
+                " sums go with `kscope migrate --discard-sums`"
+            )
+            yield Problem(category.file, category.line, "rollup", message)
+
+
+def _category_steps(
+    tables: CategoryTables, found: Held, dialect: sa.engine.Dialect, problems: list[Problem]
+) -> list[Step]:
+    category = tables.category
+    steps: list[Step] = []
+    for table in (tables.rows, *(rollup.table for rollup in tables.rollups)):
+        relation = found.relations.get(str(table.name))
+        if relation is None:
+            steps += _creation(table, found, dialect)
+            continue
+        for stored in table.columns:
+            column = category.column(stored.name)
+            if column is not None and column.optional:
+                steps += addition(table, column, relation, dialect)
+            elif stored.name not in relation.columns:
+                problems.append(_needs_default(category, stored.name))
+        steps += indexes(table, relation, dialect)
+    steps += _level_removals(tables, found, dialect)
+    is_new = found.notes.get(_view_note(tables)) != _digest(tables, dialect)
+    if is_new or category.table not in found.relations:
+        steps += [Step(text) for text in view_statements(tables, dialect)]
+    return steps
+
+
+def _recreation(
+    tables: CategoryTables, found: Held, dialect: sa.engine.Dialect, note: Note
+) -> Iterator[Step | Note]:
+    """Drop the category's tables, which are empty, and make them as they are declared now.
+
+    The note is written when there is no table: at any other time it would contradict one.
+    """
+    yield Step(f"DROP VIEW IF EXISTS {dialect.identifier_preparer.quote(tables.category.table)}")
+    yield from removal(_tables_held(tables, found.relations), dialect)
+    for bucket in levels.undeclared(tables, found.relations).values():
+        yield levels.forgetting(tables.category.table, bucket, dialect)
+    yield note
+    for table in (tables.rows, *(level.table for level in tables.rollups)):
+        yield from (Step(text) for text in table_statements(table, dialect))
+    yield from (Step(text) for text in view_statements(tables, dialect))
+
+
+def _level_removals(
+    tables: CategoryTables, found: Held, dialect: sa.engine.Dialect
+) -> Iterator[Step]:
+    """Let go of levels that are no longer declared: nothing adds late rows to them.
+
+    First of all their progress: a table without it is read by nobody.
+    """
+    for name, bucket in levels.undeclared(tables, found.relations).items():
+        yield levels.forgetting(tables.category.table, bucket, dialect)
+        yield Step(f"DROP TABLE {dialect.identifier_preparer.quote(name)}")
+
+
+def _view_note(tables: CategoryTables) -> str:
+    return f"view {tables.category.table}"
+
+
+def _digest(tables: CategoryTables, dialect: sa.engine.Dialect) -> str:
+    text = "\n".join(view_statements(tables, dialect))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _needs_default(category: Category, name: str) -> Problem:
+    column = category.column(name)
+    message = f"column '{name}' is new in a table that exists: give it a default"
+    return Problem(category.file, column.line if column else category.line, "columns", message)
+
+
+async def _string_id(session: Session, schema: Schema, text: str) -> int:
+    table = schema.dictionaries.string
+    select = sa.select(table.c.id).where(table.c.hash == text_hash(text))
+    rows = await session.fetch(select)
+    if not rows:
+        new = sa.insert(table).values(hash=text_hash(text), day=today(), text=text)
+        await session.execute(new)
+        rows = await session.fetch(select)
+    return int(rows[0][0])
+
+
+async def _store_default_stacks(session: Session, schema: Schema) -> None:
+    """A stack that an added column defaults to must be there to be joined."""
+    table = schema.dictionaries.stack
+    for tables in schema.categories.values():
+        for column in tables.category.columns:
+            if column.type.storage is not Storage.STACK_ID or not column.optional:
+                continue
+            key = text_hash(column.default)
+            if not await session.fetch(sa.select(table.c.id).where(table.c.id == key)):
+                new = sa.insert(table).values(id=key, day=today(), frames=column.default)
+                await session.execute(new)

@@ -1,0 +1,92 @@
+"""Rollup levels that a category gains or loses after rows have come."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from kscope.declare.units import seconds
+from kscope.store.schema.alterations import Step
+from kscope.store.sums.planner import SECOND, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from kscope.generate.tables import CategoryTables, Schema
+    from kscope.store.backends.base import Session
+
+# Category and bucket in seconds; bucket 0 is the rows.
+ProgressKey = tuple[str, int]
+
+
+def levels_held(category: str, relations: Iterable[str]) -> dict[str, int]:
+    """Give the rollup tables of the category that a database holds, and each one's bucket."""
+    pattern = re.compile(rf"kscope_rollup_(\d+[smhdw])_{re.escape(category)}")
+    return {name: seconds(match[1]) for name in relations if (match := pattern.fullmatch(name))}
+
+
+def undeclared(tables: CategoryTables, relations: Iterable[str]) -> dict[str, int]:
+    known = {rollup.table.name for rollup in tables.rollups}
+    held = levels_held(tables.category.table, relations)
+    return {name: bucket for name, bucket in held.items() if name not in known}
+
+
+async def progress_held(session: Session, schema: Schema) -> dict[ProgressKey, Progress]:
+    table = schema.dictionaries.progress
+    rows = await session.fetch(
+        sa.select(table.c.category, table.c.bucket, table.c.closed, table.c.removed)
+    )
+    return {(name, bucket): Progress(closed, removed) for name, bucket, closed, removed in rows}
+
+
+def forgetting(category: str, bucket: int, dialect: sa.engine.Dialect) -> Step:
+    progress = sa.table("kscope_progress", sa.column("category"), sa.column("bucket"))
+    gone = sa.delete(progress).where(progress.c.category == category, progress.c.bucket == bucket)
+    return Step(str(gone.compile(dialect=dialect, compile_kwargs={"literal_binds": True})))
+
+
+async def begin(session: Session, schema: Schema) -> None:
+    """Each level has its progress from the start: it is what servers lock.
+
+    A level that is new where rows have been removed begins after those: it must not claim a time
+    of which it can sum only a part.
+    """
+    found = await progress_held(session, schema)
+    for name, tables in schema.categories.items():
+        if (name, 0) not in found:
+            await _insert(session, schema, (name, 0), Progress())
+        removed = found.get((name, 0), Progress()).removed
+        for level in tables.rollups:
+            key = (name, level.rollup.bucket)
+            if key not in found:
+                removed = _ceil(removed, level.rollup.bucket * SECOND)
+                # What a table without progress holds was summed by nobody knows whom.
+                await session.execute(sa.delete(level.table))
+                await _insert(session, schema, key, Progress(removed, removed))
+            removed = found.get(key, Progress(removed, removed)).removed
+
+
+async def _insert(session: Session, schema: Schema, key: ProgressKey, progress: Progress) -> None:
+    name, bucket = key
+    row = {"category": name, "bucket": bucket, "closed": progress.closed}
+    new = sa.insert(schema.dictionaries.progress).values(**row, removed=progress.removed)
+    await session.execute(new)
+
+
+def only_there(
+    tables: CategoryTables,
+    bucket: int,
+    oldest: int | None,
+    progress: Mapping[ProgressKey, Progress],
+) -> bool:
+    """Tell whether a level's sums go further back than the rows that they could be made of."""
+    name = tables.category.table
+    if oldest is None or (name, bucket) not in progress:
+        return False
+    return oldest < progress.get((name, 0), Progress()).removed
+
+
+def _ceil(time: int, width: int) -> int:
+    return -(-time // width) * width

@@ -1,0 +1,1 @@
+"""Hourly and daily sums: how they are computed, which ones answer a question, late rows."""

@@ -1,0 +1,1 @@
+"""Waiting batches become rows in one transaction."""

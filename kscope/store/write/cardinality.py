@@ -1,0 +1,184 @@
+"""How many new stacks and strings each host may bring in an hour; the rest is one text."""
+
+from __future__ import annotations
+
+import operator
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from kscope.declare.types.base import Storage
+from kscope.store.schema.interning import text_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from kscope.declare.model import Column
+    from kscope.store.backends.errors import Batch, TableRows
+
+OVER_STACKS = "[over the stack limit]"
+OVER_STRINGS = "[over the string limit]"
+PER_HOUR = 50_000
+_HOUR = 3600
+# Hosts that are counted one by one; all others share one count, so that made-up names of hosts take
+# neither memory nor more texts than one host does.
+MAX_HOSTS = 100_000
+_OTHERS = "all other hosts"
+
+
+@dataclass
+class NewTexts:
+    """New texts of the present hour, by host. A limit of 0 bounds nothing."""
+
+    limit: int = PER_HOUR
+    _hour: int = 0
+    _counts: Counter[int] = field(default_factory=Counter)
+
+    def start(self) -> Grant:
+        hour = int(time.time() // _HOUR)
+        if hour != self._hour:
+            self._hour, self._counts = hour, Counter()
+        return Grant(self)
+
+    def left(self, host: str, taken: Counter[int]) -> tuple[int, int]:
+        """Return the host's key, and how many new texts it may still bring."""
+        key = hash(host)
+        if key not in self._counts and len(self._counts) + len(taken) >= MAX_HOSTS:
+            key = hash(_OTHERS)
+        return key, max(0, self.limit - self._counts[key] - taken[key])
+
+    def add(self, taken: Counter[int]) -> None:
+        self._counts.update(taken)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+
+@dataclass
+class Limits:
+    stacks: NewTexts = field(default_factory=NewTexts)
+    strings: NewTexts = field(default_factory=NewTexts)
+
+
+@dataclass
+class Grant:
+    """What one transaction takes of it. It counts once the transaction is committed."""
+
+    of: NewTexts
+    _taken: Counter[int] = field(default_factory=Counter)
+    rows: int = 0
+
+    def take(self, host: str, wanted: Sequence[Any]) -> Sequence[Any]:
+        """Return those that the host may bring."""
+        key, left = self.of.left(host, self._taken)
+        granted = wanted[:left]
+        if granted:
+            self._taken[key] += len(granted)
+        return granted
+
+    def commit(self) -> None:
+        self.of.add(self._taken)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A storage of texts, and the value that rows beyond the limit have in their column."""
+
+    storage: Storage
+    over: Any
+
+
+STACKS = Kind(Storage.STACK_ID, text_hash(OVER_STACKS))
+STRINGS = Kind(Storage.STRING_ID, OVER_STRINGS)
+
+
+def bounded(batches: list[Batch], new: AbstractSet[Any], kind: Kind, grant: Grant) -> list[Batch]:
+    """Return the batches, with the limit's text in place of new texts beyond it.
+
+    It is the same sequence if there are none.
+    """
+    admitted: set[Any] = set()
+    done = []
+    for batch in batches:
+        over: dict[str, AbstractSet[Any]] = {}
+        for host, brought in _brought(batch, new, kind).items():
+            admitted.update(grant.take(host, [each for each in brought if each not in admitted]))
+            if rest := brought.keys() - admitted:
+                over[host] = rest
+        done.append(_replaced(batch, over, kind, grant) if over else batch)
+    refused = new - admitted if kind is STACKS else frozenset()
+    if not refused and all(map(operator.is_, done, batches)):
+        return batches
+    return [_without(batch, refused) for batch in done]
+
+
+def _brought(batch: Batch, new: AbstractSet[Any], kind: Kind) -> dict[str, dict[Any, None]]:
+    """Host -> its new texts, in the order of its rows."""
+    found: dict[str, dict[Any, None]] = {}
+    for rows in batch.tables:
+        hosts = rows.columns[1]
+        for index in _places(rows, kind):
+            # Each pair once: most rows repeat one.
+            for host, value in dict.fromkeys(zip(hosts, rows.columns[index], strict=True)):
+                if value in new:
+                    found.setdefault(host, {})[value] = None
+    return found
+
+
+def _replaced(
+    batch: Batch, over: Mapping[str, AbstractSet[Any]], kind: Kind, grant: Grant
+) -> Batch:
+    tables = []
+    for rows in batch.tables:
+        columns: list[Sequence[Any]] = list(rows.columns)
+        changed: set[int] = set()
+        for index in _places(rows, kind):
+            beyond = _beyond(rows, index, over)
+            if beyond:
+                values = list(columns[index])
+                for place in beyond:
+                    values[place] = kind.over
+                columns[index] = values
+                changed.update(beyond)
+        grant.rows += len(changed)
+        tables.append(replace(rows, columns=columns) if changed else rows)
+    stacks = {**batch.stacks, STACKS.over: OVER_STACKS} if kind is STACKS else batch.stacks
+    return replace(batch, tables=tables, stacks=stacks)
+
+
+def _beyond(rows: TableRows, index: int, over: Mapping[str, AbstractSet[Any]]) -> list[int]:
+    none: AbstractSet[Any] = frozenset()
+    pairs = zip(rows.columns[1], rows.columns[index], strict=True)
+    return [place for place, (host, value) in enumerate(pairs) if value in over.get(host, none)]
+
+
+def _without(batch: Batch, refused: AbstractSet[Any]) -> Batch:
+    if refused.isdisjoint(batch.stacks):
+        return batch
+    kept = {key: text for key, text in batch.stacks.items() if key not in refused}
+    return replace(batch, stacks=kept)
+
+
+def _places(rows: TableRows, kind: Kind) -> Iterator[int]:
+    """Return the columns of the kind. The name of the host is never replaced."""
+    for index, column in enumerate(rows.category.all_columns):
+        if len(rows) and column.type.storage is kind.storage and column.name != "hostname":
+            yield index
+
+
+def used(batches: Iterable[Batch], kind: Kind) -> set[Any]:
+    """Return every value of the kind in the batches, except what a column holds by default."""
+    return {
+        value
+        for batch in batches
+        for rows in batch.tables
+        for index in _places(rows, kind)
+        for value in set(rows.columns[index]) - _default(rows.category.all_columns[index])
+    }
+
+
+def _default(column: Column) -> set[Any]:
+    is_text = column.optional and column.type.storage is Storage.STRING_ID
+    return {column.default} if is_text else set()

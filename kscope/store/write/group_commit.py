@@ -1,0 +1,207 @@
+"""Group commit: what waits is merged into one transaction, and answered once it is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kscope.store.backends.errors import (
+    Batch,
+    BatchRefused,
+    StaleDeclaration,
+    StoreBusy,
+    Stored,
+    StoreError,
+    WriteConflict,
+)
+from kscope.store.write.in_thread import apart
+from kscope.store.write.transaction import Dictionary, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kscope.generate.tables import Schema
+    from kscope.store.backends.base import Engine
+    from kscope.store.backends.health import Health
+    from kscope.store.write.cardinality import Limits
+
+MAX_WAITING_ROWS = 1_000_000
+MAX_GROUP_ROWS = 200_000
+_STOP_SECONDS = 10
+_SEQ_LIMIT = 2**31
+# SQLite stores a number below this in three bytes.
+_SMALL_SEQ_LIMIT = 2**23
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    batch: Batch
+    answer: asyncio.Future[Stored]
+
+
+@dataclass
+class Counters:
+    """What the writer did since the start; for /metrics."""
+
+    commits: int = 0
+    batches: int = 0
+    rows: int = 0
+    duplicates: int = 0
+    failures: int = 0
+    over_stack_limit: int = 0
+    over_string_limit: int = 0
+    commit_seconds: float = 0.0
+
+
+class GroupWriter:
+    """One task writes; requests wait in line. At most MAX_WAITING_ROWS wait."""
+
+    def __init__(
+        self, engine: Engine, schema: Callable[[], Schema], health: Health, limits: Limits
+    ) -> None:
+        self._engine = engine
+        self._health = health
+        self.limits = limits
+        self._schema = schema
+        self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
+        self._waiting_rows = 0
+        self.known = Dictionary()
+        self._seq = random.randrange(_SMALL_SEQ_LIMIT)  # noqa: S311 - only to tell rows apart
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self.counters = Counters()
+
+    @property
+    def waiting_rows(self) -> int:
+        return self._waiting_rows
+
+    def start(self) -> None:
+        self._closing = False
+        self._task = asyncio.create_task(self._run(), name="kscope writer")
+
+    async def stop(self) -> None:
+        """Commit what waits, and take no more."""
+        self._closing = True
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._queue.join()
+        except TimeoutError:
+            log.warning("the database does not take what waits: %d rows", self._waiting_rows)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        while not self._queue.empty():
+            self._fail([self._queue.get_nowait()], StoreBusy("the server is stopping"))
+
+    async def write(self, batch: Batch) -> Stored:
+        if self._closing:
+            raise StoreBusy("the server is stopping", retry_after=5)
+        self._health.check_damage()
+        if self._waiting_rows and self._waiting_rows + len(batch) > MAX_WAITING_ROWS:
+            raise StoreBusy(f"{self._waiting_rows} rows wait to be written: send later")
+        self._waiting_rows += len(batch)
+        waiting = Waiting(batch, asyncio.get_running_loop().create_future())
+        self._queue.put_nowait(waiting)
+        return await waiting.answer
+
+    async def _run(self) -> None:
+        while True:
+            group = [await self._queue.get()]
+            rows = len(group[0].batch)
+            while not self._queue.empty() and rows < MAX_GROUP_ROWS:
+                group.append(self._queue.get_nowait())
+                rows += len(group[-1].batch)
+            try:
+                await self._commit(group)
+            finally:
+                self._waiting_rows -= rows
+                for _ in group:
+                    self._queue.task_done()
+
+    async def _commit(self, group: list[Waiting]) -> None:
+        started = time.perf_counter()
+        try:
+            answers = await self._store([waiting.batch for waiting in group])
+        except (BatchRefused, StaleDeclaration) as error:
+            await self._one_by_one(group, error)
+        except StoreError as error:
+            self._health.note(error)
+            self._fail(group, error)
+        except Exception:
+            log.exception("a batch could not be stored")
+            self._fail(group, StoreError("the server failed to store this; its log says why"))
+        else:
+            self._succeed(group, answers)
+            self.counters.commit_seconds += time.perf_counter() - started
+
+    async def _one_by_one(self, group: list[Waiting], error: StoreError) -> None:
+        """One bad batch must not fail those that happened to wait beside it."""
+        if len(group) == 1:
+            self._fail(group, error)
+            return
+        for waiting in group:
+            await self._commit([waiting])
+
+    def _succeed(self, group: list[Waiting], answers: list[Stored]) -> None:
+        self._health.wrote()
+        self.counters.commits += 1
+        for waiting, answer in zip(group, answers, strict=True):
+            self.counters.batches += 1
+            self.counters.duplicates += answer.duplicate
+            self.counters.rows += 0 if answer.duplicate else len(waiting.batch)
+            if not waiting.answer.done():
+                waiting.answer.set_result(answer)
+
+    def _fail(self, group: list[Waiting], error: StoreError) -> None:
+        self.counters.failures += len(group)
+        for waiting in group:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(error)
+
+    async def _store(self, batches: list[Batch]) -> list[Stored]:
+        """Try anew what another server's transaction was in the way of.
+
+        With other sequence numbers when they are taken by its rows.
+        """
+        for attempt in range(3):
+            try:
+                return await self._store_once(batches)
+            except (BatchRefused, WriteConflict) as error:
+                if attempt == 2:
+                    raise
+                if isinstance(error, WriteConflict):
+                    continue
+                # Those below may all be taken in this microsecond: there is more room above.
+                self._seq = random.randrange(_SMALL_SEQ_LIMIT, _SEQ_LIMIT)  # noqa: S311
+                self.known.clear()
+        raise AssertionError
+
+    async def _store_once(self, batches: list[Batch]) -> list[Stored]:
+        async with self._engine.transaction() as session:
+            # Now, not before: a migration may have run while this waited for its turn.
+            transaction = Transaction(
+                session, self._schema(), self.known, self.next_seq, self.limits
+            )
+            answers = await transaction.store(batches)
+        for grant in (transaction.stack_grant, transaction.string_grant):
+            grant.commit()
+        self.counters.over_stack_limit += transaction.stack_grant.rows
+        self.counters.over_string_limit += transaction.string_grant.rows
+        count = sum(map(len, batches))
+        await apart(count, self.known.strings.add, transaction.new_strings)
+        await apart(count, self.known.stacks.add, transaction.new_stacks)
+        return answers
+
+    def next_seq(self, count: int) -> range:
+        limit = _SMALL_SEQ_LIMIT if self._seq < _SMALL_SEQ_LIMIT else _SEQ_LIMIT
+        if self._seq + count >= limit:
+            self._seq = 0
+        start = self._seq
+        self._seq += count
+        return range(start, start + count)
