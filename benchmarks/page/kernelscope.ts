@@ -1,10 +1,10 @@
-import type { Context } from "../../web/src/context";
-import { FlameView } from "../../web/src/flameview";
-import { Notices, unknownNotices } from "../../web/src/notices";
-import { SearchBox } from "../../web/src/search";
-import { flameSource } from "../../web/src/source";
-import { Store } from "../../web/src/state";
-import type { FlameAnswer } from "../../web/src/types";
+import type { Context } from "../../web/src/state/context";
+import { FlameView } from "../../web/src/views/flame";
+import { Notices, unknownNotices } from "../../web/src/views/notices";
+import { SearchBox } from "../../web/src/flame/search";
+import { flameSource } from "../../web/src/flame/flame_query";
+import { Store } from "../../web/src/state/address";
+import type { FlameAnswer } from "../../web/src/api/types";
 import { offer } from "./harness";
 
 // The page's own way, from the answer to the picture: table, breadcrumb, legend, address, search box.

@@ -1,9 +1,8 @@
 // Which palette entry a node is painted with. Fills are light enough for dark text in both themes.
 
+import type { DiffColors } from "../state/address";
 import { frame, hash, isRest, type Kind } from "./frames";
 import type { Tree } from "./tree";
-
-export type DiffColors = "red-green" | "red-blue";
 
 export interface Coloring {
   palette: string[];

@@ -1,7 +1,7 @@
 // A node in words: for the tooltip, the screen reader and the exported picture.
 
-import { amount, exact, percent } from "../format";
-import { plain, short } from "../text";
+import { amount, exact, percent } from "../ui/format";
+import { plain, short } from "../ui/text";
 import { frame, KIND_TEXT, REST } from "./frames";
 import { changeText } from "./names";
 import { label } from "./paint";

@@ -1,6 +1,6 @@
 // The flame graph as a control: a canvas that scrolls, zooms, is searched and is driven by keys.
 
-import { afterFrame, cssColor, h, pixelRatio, soon } from "../dom";
+import { afterFrame, cssColor, h, pixelRatio, soon } from "../ui/dom";
 import type { Coloring } from "./colors";
 import { paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
 import type { Tree } from "./tree";

@@ -1,9 +1,9 @@
 // The table beside a flame graph: self and total per frame name.
 
-import { h } from "../dom";
-import { percent, quantity } from "../format";
-import { short } from "../text";
-import { DataTable, type TableColumn } from "../table";
+import { h } from "../ui/dom";
+import { percent, quantity } from "../ui/format";
+import { short } from "../ui/text";
+import { DataTable, type TableColumn } from "../ui/table";
 import { kindColor } from "./colors";
 import { frame } from "./frames";
 import { label } from "./paint";

@@ -1,7 +1,7 @@
 // Draws the visible part of a tree on a canvas.
 
 import type { Coloring } from "./colors";
-import { plain } from "../text";
+import { plain } from "../ui/text";
 import { frame } from "./frames";
 import { Lines, pixelOf, type Extent } from "./lines";
 import type { Tree } from "./tree";

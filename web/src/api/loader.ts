@@ -1,0 +1,161 @@
+// One chart's requests: the newest wins, slow ones say so and can be cancelled, errors stay in place.
+
+import { ApiError, get, url, type Query } from "./client";
+import { button, h, replace } from "../ui/dom";
+import { exact } from "../ui/format";
+
+const PATIENCE = 400;
+
+let round = 0;
+
+/** A refresh: questions that went unanswered are asked again. */
+export function newRound(): void {
+  round++;
+}
+
+/** Which questions what an element shows still waits for: an old picture must not pass for new. */
+const waiting = new WeakMap<HTMLElement, Set<Loader>>();
+
+export class Loader {
+  /** Lies over the chart, so that nothing moves when it comes and goes. */
+  readonly element = h("div", { class: "loader", role: "status", hidden: true });
+  private asked = "";
+  private answered = "";
+  /** In which round it was given up; -1 while it was not. */
+  private unanswered = -1;
+  private stale = false;
+  private abort: AbortController | null = null;
+  private timer = 0;
+  private content: HTMLElement[] = [];
+
+  constructor(private readonly what: string) {}
+
+  /** What shows the answers; it fades while it shows another table's, or none came. */
+  over(...content: HTMLElement[]): this {
+    const { stale } = this;
+    this.fade(false);
+    this.content = content;
+    this.fade(stale);
+    return this;
+  }
+
+  /**
+   * Answers `show` unless the same question was asked last. One that failed or was cancelled is
+   * asked again by its button and by the next refresh.
+   */
+  async ask<T>(path: string, query: Query, show: (answer: T) => void): Promise<void> {
+    const asked = url(path, query);
+    const lost = this.unanswered >= 0 && this.unanswered < round;
+    if (asked === this.asked && !lost) return;
+    this.cancel();
+    this.asked = asked;
+    this.unanswered = -1;
+    if (this.answered && this.answered !== path) this.fade(true);
+    const abort = new AbortController();
+    this.abort = abort;
+    const again = () => {
+      this.asked = "";
+      void this.ask(path, query, show);
+    };
+    this.watch(performance.now(), again);
+    try {
+      const answer = await get<T>(path, query, abort.signal);
+      if (this.abort !== abort) return;
+      this.abort = null;
+      this.done();
+      this.answered = path;
+      this.fade(false);
+      show(answer);
+    } catch (error) {
+      if (this.abort !== abort) return;
+      this.abort = null;
+      this.done();
+      this.giveUp();
+      this.fail(error, again);
+    }
+  }
+
+  /** Whether the question asked last has its answer. */
+  get settled(): boolean {
+    return this.asked !== "" && !this.abort && this.unanswered < 0;
+  }
+
+  cancel(): void {
+    this.abort?.abort();
+    this.abort = null;
+    this.done();
+  }
+
+  private giveUp(): void {
+    this.unanswered = round;
+    this.fade(true);
+  }
+
+  private fade(stale: boolean): void {
+    this.stale = stale;
+    for (const element of this.content) {
+      const all = waiting.get(element) ?? new Set();
+      waiting.set(element, all);
+      if (stale) all.add(this);
+      else all.delete(this);
+      element.classList.toggle("stale", all.size > 0);
+      element.inert = all.size > 0;
+    }
+  }
+
+  private done(): void {
+    clearInterval(this.timer);
+    this.element.hidden = true;
+    this.element.classList.remove("failed");
+  }
+
+  private watch(start: number, again: () => void): void {
+    clearInterval(this.timer);
+    const time = h("span", { class: "number" });
+    const show = () => {
+      const seconds = (performance.now() - start) / 1000;
+      if (seconds * 1000 < PATIENCE) return;
+      if (this.element.hidden) {
+        const stop = () => {
+          this.cancel();
+          this.giveUp();
+          this.say("Cancelled.", again);
+        };
+        replace(this.element, `${this.what} … `, time, button("Cancel", stop));
+        this.element.hidden = false;
+      }
+      time.textContent = `${seconds.toFixed(1)} s`;
+    };
+    this.timer = window.setInterval(show, 100);
+  }
+
+  private say(text: string, again: () => void): void {
+    replace(this.element, text, button("Try again", again));
+    this.element.hidden = false;
+  }
+
+  private fail(error: unknown, again: () => void): void {
+    this.element.classList.add("failed");
+    if (!(error instanceof ApiError)) {
+      this.say(`${this.what} failed: ${error instanceof Error ? error.message : error}`, again);
+      return;
+    }
+    // The detail of a refusal is the first of its errors, once more.
+    const details = error.errors.map((one) =>
+      [one.parameter ?? one.pointer, one.detail].filter(Boolean).join(": "),
+    );
+    const lines = details.length ? details : [error.detail];
+    replace(
+      this.element,
+      h("strong", {}, error.status ? `${this.what} failed` : error.title),
+      ...lines.map((text) => h("div", {}, text)),
+      button("Try again", again),
+    );
+    this.element.hidden = false;
+  }
+}
+
+export function cost(meta: { rows: number; source: string; elapsed_ms: number }): string {
+  const from = meta.source === "raw" ? "single rows" : `sums (${meta.source})`;
+  return `${exact(meta.rows)} rows, read from ${from} in ${Math.round(meta.elapsed_ms)} ms`;
+}

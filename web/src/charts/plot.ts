@@ -1,0 +1,257 @@
+// What the timeline and the heatmap share: a crisp canvas with a time axis, and a drag on it.
+
+import { cssColor, h, perFrame, pixelRatio } from "../ui/dom";
+import { dateTime, zoneName, type Zone } from "../ui/format";
+import { GAP, type Gutter } from "../ui/gutter";
+import { timeTicks } from "./ticks";
+
+const RIGHT = 8;
+const AXIS = 16;
+
+export interface Area {
+  left: number;
+  width: number;
+  height: number;
+}
+
+export interface Drag {
+  x0: number;
+  y0: number;
+  x1: number;
+  y1: number;
+  shift: boolean;
+}
+
+/** A text of the y axis; `y` is its middle. */
+export interface AxisText {
+  text: string;
+  y: number;
+}
+
+export interface PlotEvents {
+  /** The texts of the y axis. */
+  axis(area: Area): AxisText[];
+  paint(context: CanvasRenderingContext2D, area: Area): void;
+  /** A finished drag, in canvas pixels. */
+  dragged(drag: Drag): void;
+  clicked(x: number, y: number): void;
+  hover(x: number, y: number): string[];
+  /** The pointer is elsewhere now. */
+  left(): void;
+  cancel(): void;
+}
+
+export class Plot {
+  readonly element: HTMLElement;
+  readonly canvas: HTMLCanvasElement;
+  private readonly tip = h("div", { class: "tip", hidden: true });
+  private drag: Drag | null = null;
+  readonly redraw = perFrame(() => this.paint());
+
+  constructor(
+    name: string,
+    private readonly gutter: Gutter,
+    private readonly events: PlotEvents,
+  ) {
+    this.canvas = h("canvas", { role: "img", "aria-label": name, tabindex: 0 });
+    this.element = h("div", { class: "plot" }, this.canvas, this.tip);
+    new ResizeObserver(this.redraw).observe(this.element);
+    this.listen();
+  }
+
+  get area(): Area {
+    const { clientWidth, clientHeight } = this.element;
+    const left = this.gutter.width;
+    return {
+      left,
+      width: Math.max(1, clientWidth - left - RIGHT),
+      height: Math.max(1, clientHeight - AXIS),
+    };
+  }
+
+  get dragging(): Drag | null {
+    return this.drag;
+  }
+
+  private listen(): void {
+    const canvas = this.canvas;
+    canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      canvas.setPointerCapture(event.pointerId);
+      const { offsetX: x, offsetY: y } = event;
+      this.drag = { x0: x, y0: y, x1: x, y1: y, shift: event.shiftKey };
+    });
+    canvas.addEventListener("pointermove", (event) => this.move(event));
+    canvas.addEventListener("pointerup", () => this.finish());
+    canvas.addEventListener("pointercancel", () => this.abandon());
+    canvas.addEventListener("pointerleave", () => {
+      this.tip.hidden = true;
+      this.events.left();
+      this.redraw();
+    });
+    canvas.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      if (this.drag) this.abandon();
+      else this.events.cancel();
+    });
+  }
+
+  private move(event: PointerEvent): void {
+    if (this.drag) {
+      this.drag.x1 = event.offsetX;
+      this.drag.y1 = event.offsetY;
+    }
+    this.redraw();
+    const lines = this.events.hover(event.offsetX, event.offsetY);
+    this.tip.hidden = !lines.length;
+    this.tip.replaceChildren(...lines.map((line) => h("div", {}, line)));
+    const { offsetWidth: width } = this.tip;
+    const left =
+      event.clientX + 14 + width > innerWidth ? event.clientX - width - 10 : event.clientX + 14;
+    this.tip.style.transform = `translate(${Math.max(4, left)}px, ${event.clientY + 16}px)`;
+  }
+
+  private finish(): void {
+    const { drag } = this;
+    this.drag = null;
+    if (!drag) return;
+    const far = Math.max(Math.abs(drag.x1 - drag.x0), Math.abs(drag.y1 - drag.y0));
+    if (far < 4) this.events.clicked(drag.x0, drag.y0);
+    else this.events.dragged(drag);
+    this.redraw();
+  }
+
+  private abandon(): void {
+    this.drag = null;
+    this.redraw();
+  }
+
+  paint(): void {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (!width || !height) return this.gutter.want(this, 0);
+    const ratio = pixelRatio();
+    const [w, t] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (this.canvas.width !== w || this.canvas.height !== t) {
+      this.canvas.width = w;
+      this.canvas.height = t;
+    }
+    const context = this.canvas.getContext("2d", { alpha: false })!;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.fillStyle = cssColor("--surface");
+    context.fillRect(0, 0, width, height);
+    context.font = '10.5px ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace';
+    const texts = this.events.axis(this.area);
+    const widths = texts.map(({ text }) => context.measureText(text).width);
+    this.gutter.want(this, Math.max(0, ...widths));
+    const { area } = this;
+    this.events.paint(context, area);
+    context.fillStyle = cssColor("--muted");
+    context.textAlign = "right";
+    context.textBaseline = "middle";
+    for (const { text, y } of texts) context.fillText(text, area.left - GAP, y);
+    context.textAlign = "left";
+  }
+}
+
+export function paintTimeAxis(
+  context: CanvasRenderingContext2D,
+  area: Area,
+  from: number,
+  to: number,
+  zone: Zone,
+): void {
+  const width = (text: string) => context.measureText(text).width;
+  const scale = area.width / (to - from);
+  context.fillStyle = cssColor("--muted");
+  context.textBaseline = "top";
+  context.textAlign = "right";
+  context.fillText(zoneName(zone), area.left - GAP, area.height + 5);
+  context.textAlign = "center";
+  let end = area.left - GAP;
+  for (const { time, text } of timeTicks(from, to, area.width, zone, width)) {
+    const x = area.left + (time - from) * scale;
+    context.fillRect(Math.round(x), area.height, 1, 3);
+    const half = width(text) / 2;
+    const inside = Math.max(area.left + half, Math.min(x, area.left + area.width - half));
+    // At an edge a text is moved inside, where another may be.
+    if (inside - half < end + GAP) continue;
+    context.fillText(text, inside, area.height + 5);
+    end = inside + half;
+  }
+  context.textAlign = "left";
+}
+
+export function paintBand(
+  context: CanvasRenderingContext2D,
+  left: number,
+  top: number,
+  width: number,
+  height: number,
+  color = cssColor("--accent"),
+): void {
+  context.save();
+  context.globalAlpha = 0.16;
+  context.fillStyle = color;
+  context.fillRect(left, top, width, height);
+  context.globalAlpha = 1;
+  context.strokeStyle = color;
+  context.lineWidth = 1;
+  context.strokeRect(Math.round(left) + 0.5, top + 0.5, Math.round(width), height - 1);
+  context.restore();
+}
+
+/**
+ * The steps of an answer as they are drawn. Rows that sum an interval carry its end: where they
+ * come every few steps, each stands for the steps before it, back to the row before. Whatever is
+ * picked is picked by the same rule.
+ */
+export class Steps {
+  private readonly reach: number;
+
+  /** `longer` has steps of the same length over a longer time: what it tells of intervals holds. */
+  constructor(
+    private readonly times: number[],
+    readonly step: number,
+    private readonly filled: boolean[],
+    longer: Steps | null = null,
+  ) {
+    const known = longer?.step === step ? longer.reach : 0;
+    this.reach = Math.max(known, intervalSteps(filled) - 1);
+  }
+
+  /** How long what one step shows was summed for. */
+  get interval(): number {
+    return this.step * (this.reach + 1);
+  }
+
+  /** Where what a step shows begins and ends. */
+  span(k: number): [number, number] {
+    let first = k;
+    while (k - first < this.reach && first > 0 && !this.filled[first - 1]) first--;
+    return [this.times[0]! + first * this.step, this.times[k]! + this.step];
+  }
+
+  /** The step that is drawn at a time: the next filled one that reaches back to it. */
+  at(time: number): number {
+    const last = this.times.length - 1;
+    const at = Math.max(0, Math.min(last, Math.floor((time - this.times[0]!) / this.step)));
+    for (let k = at; k <= Math.min(last, at + this.reach); k++) if (this.filled[k]) return k;
+    return at;
+  }
+
+  text(k: number, zone: Zone): string {
+    const [from, to] = this.span(k);
+    const fraction = this.step < 1e6;
+    const until = dateTime(to, zone, fraction).slice(11);
+    return `${dateTime(from, zone, fraction)} – ${until} ${zoneName(zone)}`;
+  }
+}
+
+/** How many steps an interval has, 1 where rows come whenever they like. */
+function intervalSteps(filled: boolean[]): number {
+  const at = filled.flatMap((one, k) => (one ? [k] : []));
+  const gaps = at.slice(1).map((k, i) => k - at[i]!);
+  const [gap] = gaps.toSorted((a, b) => a - b).slice(Math.floor(gaps.length / 2));
+  const same = gaps.filter((one) => Math.abs(one - gap!) <= 1).length;
+  return gaps.length >= 4 && gap! <= 8 && same >= 0.7 * gaps.length ? gap! : 1;
+}

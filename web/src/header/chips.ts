@@ -1,0 +1,189 @@
+// Filters as chips, and the small form behind each.
+
+import { get } from "../api/client";
+import { category, column, question, type Context } from "../state/context";
+import { button, debounce, h, replace, select } from "../ui/dom";
+import { quantity } from "../ui/format";
+import { filterText, firstOperator, HAS, LACKS, withFilter, type Filter } from "../state/filters";
+import { closePopover, popoverUnder } from "../ui/popover";
+import { plain, short } from "../ui/text";
+
+export interface Filters {
+  filters(): Filter[];
+  change(filters: Filter[]): void;
+}
+
+/** More than a person reads; the address has all of them. */
+const MOST_CHIPS = 50;
+
+export class FilterChips {
+  readonly element: HTMLElement;
+  private drawn = "";
+
+  constructor(
+    private readonly context: Context,
+    name: string,
+    private readonly source: Filters,
+  ) {
+    this.element = h("div", { class: "chips", role: "group", "aria-label": name });
+  }
+
+  update(): void {
+    const filters = this.source.filters();
+    const words = filters.map((filter) => [filterText(filter), filterWords(this.context, filter)]);
+    const wanted = JSON.stringify(words);
+    if (wanted === this.drawn) return;
+    this.drawn = wanted;
+    const add = button("+ filter", () => this.open(add, null), {
+      class: "add",
+      "aria-haspopup": "dialog",
+      "aria-expanded": "false",
+    });
+    const more = filters.length - MOST_CHIPS;
+    const rest = more > 0 ? h("span", { class: "hint" }, `and ${more} more`) : null;
+    const chips = filters.slice(0, MOST_CHIPS).map((filter) => this.chip(filter));
+    replace(this.element, ...chips, rest, add);
+  }
+
+  private chip(filter: Filter): HTMLElement {
+    const text = filterWords(this.context, filter);
+    const edit = button(text, () => this.open(edit, filter), { title: filterText(filter) });
+    const without = () => this.source.change(this.others(filter));
+    const remove = button("×", without, { "aria-label": `Remove filter: ${text}`, class: "x" });
+    return h("span", { class: "chip" }, edit, remove);
+  }
+
+  private others(filter: Filter | null): Filter[] {
+    const text = filter && filterText(filter);
+    return this.source.filters().filter((other) => filterText(other) !== text);
+  }
+
+  private open(opener: HTMLElement, old: Filter | null): void {
+    const form = new FilterForm(this.context, old, (filter) => {
+      closePopover();
+      this.source.change(withFilter(this.others(old), filter));
+    });
+    popoverUnder(opener, [form.element], { role: "dialog", label: "Filter" });
+  }
+}
+
+export function filterWords(context: Context, filter: Filter): string {
+  const name = column(context, filter.column)?.prettyname ?? short(plain(filter.column), 80);
+  const value = short(plain(valueWords(context, filter)), 200);
+  return `${name} ${short(plain(operatorWords(context, filter.op)), 80)} ${value}`;
+}
+
+/** An operator that the server does not know is shown by its name. */
+function operatorWords(context: Context, op: string): string {
+  return context.operators.find((one) => one.name === op)?.words ?? op;
+}
+
+/** A bare number has its column's unit; a value that names a unit stays unchanged. */
+function valueWords(context: Context, { column: name, op, value: whole }: Filter): string {
+  const value = short(whole, 2000);
+  const known = column(context, name);
+  const role = known?.role;
+  if (!known || (role !== "value" && role !== "histogram")) return value;
+  const many = context.operators.find((one) => one.name === op)?.many ?? false;
+  const words = (text: string) =>
+    text.trim() === "" || Number.isNaN(Number(text)) ? text : quantity(Number(text), known.unit);
+  return many && !value.startsWith("[") ? value.split(",").map(words).join(", ") : words(value);
+}
+
+/** Column, operator, value; values are completed from what the rows in range hold. */
+class FilterForm {
+  readonly element: HTMLFormElement;
+  private readonly operators = h("span");
+  private readonly values = h("datalist", { id: "filter-values" });
+  private readonly input: HTMLInputElement;
+  private readonly complete = debounce(150, () => void this.fetchValues());
+  private column: string;
+  private op: string;
+  /** Counts the questions: only the last one's answer is shown. */
+  private asked = 0;
+
+  constructor(
+    private readonly context: Context,
+    old: Filter | null,
+    private readonly done: (filter: Filter) => void,
+  ) {
+    const columns = category(context)?.columns ?? [];
+    const first = columns.find((one) => one.role === "dimension" && one.name !== "hostname");
+    this.column = old?.column ?? first?.name ?? "hostname";
+    this.op = old?.op ?? "";
+    this.input = h("input", {
+      "aria-label": "Value",
+      list: "filter-values",
+      value: old?.value ?? "",
+      autocomplete: "off",
+      spellcheck: "false",
+      oninput: () => this.complete(),
+      autofocus: true,
+    });
+    const names = columns.map((one): [string, string] => [one.name, one.prettyname]);
+    if (!column(context, this.column)) names.push([this.column, this.column]);
+    const pick = select("Column", names, this.column, (name) => {
+      this.column = name;
+      this.op = "";
+      this.input.value = "";
+      this.updateOperators();
+      this.complete();
+    });
+    const submit = h("button", { type: "submit", class: "primary" }, old ? "Change" : "Add");
+    this.element = h("form", { class: "filter" }, pick, this.operators, this.input, this.values);
+    this.element.append(submit);
+    this.element.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.done({ column: this.column, op: this.op, value: this.input.value });
+    });
+    this.updateOperators();
+    this.complete();
+  }
+
+  private updateOperators(): void {
+    const one = column(this.context, this.column);
+    const operators = [...(one?.operators ?? [])];
+    if (!this.op) this.op = firstOperator(one?.role ?? "", operators);
+    // Whatever the address says stays until a person chooses another.
+    if (!operators.includes(this.op)) operators.push(this.op);
+    const words = (op: string) => operatorWords(this.context, op);
+    const options = operators.map((op): [string, string] => [op, words(op)]);
+    replace(
+      this.operators,
+      select("Operator", options, this.op, (op) => {
+        this.op = op;
+        this.complete();
+      }),
+    );
+    const examples: Record<string, string> = { us: "5ms, 1.5s or µs", bytes: "64KiB or bytes" };
+    this.input.placeholder = examples[one?.unit ?? ""] ?? "";
+  }
+
+  /** The server offers the frames of stacks, which only two operators compare with. */
+  private completes(): boolean {
+    const role = column(this.context, this.column)?.role;
+    if (role === "stack") return this.op === HAS || this.op === LACKS;
+    return role === "dimension" || role === "identity";
+  }
+
+  private async fetchValues(): Promise<void> {
+    const asked = ++this.asked;
+    this.values.replaceChildren();
+    if (!this.completes()) return;
+    const { table } = this.context.store.state;
+    const query = question(this.context, "range").filter(([key]) => key === "from" || key === "to");
+    query.push(["prefix", this.input.value]);
+    try {
+      const path = `/api/v1/values/${table}/${this.column}`;
+      const answer = await get<{ values: unknown[] }>(path, query);
+      if (asked !== this.asked) return;
+      for (const value of answer.values) {
+        const text =
+          typeof value === "object" && value ? (value as { value: unknown }).value : value;
+        this.values.append(h("option", { value: String(text) }));
+      }
+    } catch {
+      // Completion is a convenience: without it the value is typed.
+    }
+  }
+}

@@ -1,0 +1,173 @@
+// What is compared with what: the baseline's range and filters, the shown side, how they are set
+// against each other.
+
+import { FilterChips, filterWords } from "./chips";
+import { bounds, type Context } from "../state/context";
+import { button, h, Select } from "../ui/dom";
+import type { Filter } from "../state/filters";
+import { dateTime, quantity, zoneName } from "../ui/format";
+import { closePopover, popoverUnder } from "../ui/popover";
+import { rangeForm } from "./range_form";
+import { iso, moment } from "../state/ranges";
+import type { FlameAnswer } from "../api/types";
+
+export interface Answers {
+  /** Of which question; a side that is not answered is null. */
+  of: string;
+  before: FlameAnswer | null;
+  after: FlameAnswer | null;
+}
+
+interface Range {
+  from: number;
+  to: number;
+}
+
+const SHIFTS: [string, string][] = [
+  ["", "the range before"],
+  ["same", "the same range"],
+  ["-1d", "a day earlier"],
+  ["-7d", "a week earlier"],
+];
+const OWN = "own";
+
+const MOVED = new Map([
+  ["-1d", 86_400e6],
+  ["-7d", 7 * 86_400e6],
+]);
+
+/** Whether the address of a baseline names a moment or a way to move the range. */
+export function namesBaseline(text: string): boolean {
+  return ["", "same"].includes(text) || MOVED.has(text) || moment(text) !== null;
+}
+
+/**
+ * The baseline's moments, in microseconds. A box on the heatmap narrows the shown side; the baseline
+ * keeps its own range, unless that is "the same".
+ */
+export function baselineRange(context: Context): Range {
+  const { baseline } = context.store.state;
+  if (baseline.from === "same") return bounds(context, "box");
+  const { from, to } = context.range;
+  const shift = baseline.from === "" ? to - from : MOVED.get(baseline.from);
+  if (shift !== undefined) return { from: from - shift, to: to - shift };
+  return { from: moment(baseline.from) ?? from, to: moment(baseline.to) ?? to };
+}
+
+export function baselineFilters(context: Context): Filter[] {
+  const { baseline, filters } = context.store.state;
+  return baseline.filters ?? filters;
+}
+
+/** What a side is of: its filters and its times. The filters come first, for a narrow place. */
+export function sideWords(context: Context, range: Range, filters: Filter[]): string {
+  const words = filters.map((filter) => filterWords(context, filter));
+  return [...words, rangeWords(context, range)].join(", ");
+}
+
+function rangeWords(context: Context, { from, to }: Range): string {
+  const { zone } = context.store.state;
+  const [start, end] = [dateTime(from, zone), dateTime(to, zone)];
+  const sameDay = start.slice(0, 10) === end.slice(0, 10);
+  return `${start} – ${sameDay ? end.slice(11) : end} ${zoneName(zone)}`;
+}
+
+export class CompareHead {
+  readonly element: HTMLElement;
+  private readonly chips: FilterChips;
+  private readonly range: Select;
+  private readonly titles = [h("strong"), h("strong")] as const;
+  private readonly times = [
+    h("span", { class: "number" }),
+    h("span", { class: "number" }),
+  ] as const;
+  private readonly amounts = [
+    h("span", { class: "number" }),
+    h("span", { class: "number" }),
+  ] as const;
+  private readonly swap: HTMLButtonElement;
+  private readonly relative: HTMLButtonElement;
+
+  constructor(private readonly context: Context) {
+    const { store } = context;
+    this.chips = new FilterChips(context, "Filters of the baseline", {
+      filters: () => baselineFilters(context),
+      change: (filters) => store.set({ baseline: { ...store.state.baseline, filters } }),
+    });
+    this.range = new Select("Baseline", (from) => this.move(from));
+    const type = button("times …", () => this.openRange(type), {
+      title: "Type the baseline's times",
+      "aria-haspopup": "dialog",
+      "aria-expanded": "false",
+    });
+    this.swap = button("⇄ swap", () => store.set({ swap: !store.state.swap }));
+    this.relative = button("relative", () => store.set({ relative: !store.state.relative }), {
+      title: "Compare shares of the whole rather than amounts",
+    });
+    const hint = "or drag on the timeline with Shift";
+    this.element = h(
+      "div",
+      { class: "sides" },
+      h(
+        "div",
+        { class: "side baseline" },
+        this.titles[0],
+        this.range.element,
+        type,
+        h("span", { class: "hint" }, hint),
+        this.times[0],
+        this.chips.element,
+        this.amounts[0],
+      ),
+      h(
+        "div",
+        { class: "side" },
+        this.titles[1],
+        this.times[1],
+        this.amounts[1],
+        this.swap,
+        this.relative,
+      ),
+    );
+  }
+
+  update(answers: Answers): void {
+    const { baseline, relative, swap } = this.context.store.state;
+    const own = !SHIFTS.some(([key]) => key === baseline.from);
+    const options: [string, string][] = own ? [...SHIFTS, [OWN, "a range of its own"]] : SHIFTS;
+    this.range.update(options, own ? OWN : baseline.from);
+    this.titles[0].textContent = swap ? "After" : "Before";
+    this.titles[1].textContent = swap ? "Before" : "After";
+    const { context } = this;
+    const { filters } = context.store.state;
+    this.times[0].textContent = rangeWords(context, baselineRange(context));
+    const shown = sideWords(context, bounds(context, "box"), filters);
+    this.times[1].textContent = `as shown, ${shown}`;
+    this.amounts[0].textContent = amount(answers.before);
+    this.amounts[1].textContent = amount(answers.after);
+    this.swap.setAttribute("aria-pressed", String(swap));
+    this.relative.setAttribute("aria-pressed", String(relative));
+    this.chips.update();
+  }
+
+  private move(from: string): void {
+    const { store } = this.context;
+    if (from === OWN) return;
+    store.set({ baseline: { ...store.state.baseline, from, to: "" } });
+  }
+
+  private openRange(opener: HTMLElement): void {
+    const { store } = this.context;
+    const { from, to } = baselineRange(this.context);
+    const shown = { text: { from: iso(from), to: iso(to) }, from, to };
+    const form = rangeForm(shown, store.state.zone, (range) => {
+      closePopover();
+      store.set({ baseline: { ...store.state.baseline, ...range } });
+    });
+    popoverUnder(opener, [form], { role: "dialog", label: "Times of the baseline" });
+  }
+}
+
+function amount(answer: FlameAnswer | null): string {
+  return answer ? quantity(answer.total, answer.unit) : "";
+}

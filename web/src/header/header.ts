@@ -1,0 +1,156 @@
+// The bar on top: which data, which filters, which time.
+
+import { FilterChips } from "./chips";
+import type { Context } from "../state/context";
+import { copyFrom } from "../ui/copy";
+import { button, h, Select } from "../ui/dom";
+import { dateTime, zoneName } from "../ui/format";
+import { closePopover, menu, popoverUnder } from "../ui/popover";
+import { rangeForm } from "./range_form";
+import { iso, moment, PRESETS, rangeText } from "../state/ranges";
+import { toAddress } from "../state/address";
+import { cycleTheme, themeText } from "../ui/theme";
+
+export class Header {
+  readonly element: HTMLElement;
+  private readonly categories: Select;
+  private readonly chips: FilterChips;
+  private readonly range: HTMLButtonElement;
+  private readonly live: HTMLButtonElement;
+
+  constructor(private readonly context: Context) {
+    const { store } = context;
+    this.categories = new Select("Data type", (table) => this.choose(table));
+    // A category may have been added since the page was opened.
+    this.categories.element.addEventListener("focus", () => context.recheck());
+    this.chips = new FilterChips(context, "Filters", {
+      filters: () => store.state.filters,
+      change: (filters) => store.set({ filters }),
+    });
+    this.range = button("", () => this.openRange(), {
+      class: "range",
+      "aria-haspopup": "dialog",
+      "aria-expanded": "false",
+    });
+    this.live = button("⟳ live", () => this.toggleLive(), {
+      title: "Ask again every ten seconds",
+      "aria-pressed": "false",
+    });
+    const share = button("share", () => this.share(share), {
+      title: "Copy a link to this",
+      "aria-haspopup": "menu",
+    });
+    const more = button("⋯", () => this.openMore(more), {
+      "aria-label": "More",
+      title: "More",
+      "aria-haspopup": "menu",
+    });
+    this.element = h(
+      "header",
+      { class: "bar" },
+      h("a", { class: "brand", href: "/" }, "Kernelscope"),
+      this.categories.element,
+      this.chips.element,
+      h("div", { class: "right" }, this.range, this.live, share, more),
+    );
+  }
+
+  update(): void {
+    const { store, range, categories } = this.context;
+    const { state } = store;
+    const options = categories.map((one): [string, string] => [one.table, one.prettyname]);
+    this.categories.update(options, state.table);
+    this.live.setAttribute("aria-pressed", String(state.live));
+    this.range.textContent = `${rangeText(state.from, state.to, state.zone)} ▾`;
+    const [from, to] = [dateTime(range.from, state.zone), dateTime(range.to, state.zone)];
+    this.range.title = `${from} – ${to} ${zoneName(state.zone)}`;
+    this.chips.update();
+  }
+
+  private choose(table: string): void {
+    const one = this.context.categories.find((each) => each.table === table);
+    const known = new Set(one?.columns.map((each) => each.name));
+    const { filters, baseline } = this.context.store.state;
+    this.context.store.set({
+      table,
+      filters: filters.filter((filter) => known.has(filter.column)),
+      baseline: { ...baseline, filters: null },
+      box: null,
+      zoom: [],
+      callers: [],
+      callees: [],
+      focus: "",
+      frame: "",
+      stack: "",
+      value: "",
+      by: "",
+      group: "",
+    });
+  }
+
+  private openRange(): void {
+    const { store, range } = this.context;
+    const set = (from: string, to: string) => {
+      closePopover();
+      store.set({ from, to, box: null });
+      this.context.refresh();
+    };
+    const presets = PRESETS.map(([from, text]) =>
+      button(text, () => set(from, "now"), { "aria-pressed": String(store.state.from === from) }),
+    );
+    const { zone, from, to } = store.state;
+    const form = rangeForm({ text: { from, to }, ...range }, zone, (typed) =>
+      set(typed.from, typed.to),
+    );
+    const toggleZone = () => {
+      closePopover();
+      store.set({ zone: zone === "utc" ? "local" : "utc" }, "replace");
+    };
+    const times = button(`Times in ${zoneName(zone)}: change`, toggleZone, { class: "plain" });
+    popoverUnder(this.range, [h("div", { class: "presets" }, ...presets), form, times], {
+      role: "dialog",
+      label: "Time range",
+    });
+  }
+
+  private toggleLive(): void {
+    const { store } = this.context;
+    const live = !store.state.live;
+    const length = this.context.range.to - this.context.range.from;
+    const preset = PRESETS.find(([from]) => moment("now")! - moment(from)! >= length - 1e6);
+    const change =
+      live && store.state.to !== "now" ? { from: preset?.[0] ?? "now-1h", to: "now" } : {};
+    store.set({ live, ...change }, "replace");
+    if (live) this.context.refresh();
+  }
+
+  /** A moving range would be another one by the time the link is opened. */
+  private share(opener: HTMLElement): void {
+    const { store, range } = this.context;
+    const { state } = store;
+    const at = (address: string) => new URL(address, location.href).href;
+    const fixed = toAddress({ ...state, from: iso(range.from), to: iso(range.to), live: false });
+    if (!`${state.from}${state.to}`.includes("now")) {
+      void copyFrom(opener, at(fixed));
+      return;
+    }
+    const box = opener.getBoundingClientRect();
+    const moving = `Link to ${rangeText(state.from, state.to, state.zone)}, whenever it is opened`;
+    const items = [
+      { text: "Link to what is shown now", run: () => void copyFrom(opener, at(fixed)) },
+      { text: moving, run: () => void copyFrom(opener, at(toAddress(state))) },
+    ];
+    menu(box.right - 260, box.bottom + 4, items, "Share", opener);
+  }
+
+  private openMore(opener: HTMLElement): void {
+    const box = opener.getBoundingClientRect();
+    const items = [
+      { text: "Refresh now", run: () => this.context.refresh() },
+      { text: themeText(), run: cycleTheme },
+      { text: "New category …", run: () => location.assign("/new") },
+      { text: "Print", run: () => window.print() },
+    ];
+    menu(box.right - 180, box.bottom + 4, items, "More", opener);
+  }
+}

@@ -1,0 +1,265 @@
+// What the page shows, kept in the address, so that a link shows another person the same thing.
+
+import { afterFrame } from "../ui/dom";
+import { inCalendar } from "./ranges";
+import { parseFilter, filterText, type Filter } from "./filters";
+
+export const VIEWS = ["flame", "sandwich", "compare", "hosts", "rows", "charts"] as const;
+export type View = (typeof VIEWS)[number];
+
+/** Colours of a comparison. */
+export type DiffColors = "red-green" | "red-blue";
+
+/** A box drawn on the heatmap: a time range, and a range of a column's values. */
+export interface Box {
+  column: string;
+  from: number;
+  to: number;
+  low: number;
+  high: number;
+}
+
+/**
+ * The other side of a comparison. `from` is a moment, or how the shown range is moved: "" back by
+ * its own length, "same", "-1d", "-7d". Without filters of its own it has the shown ones.
+ */
+export interface Baseline {
+  from: string;
+  to: string;
+  filters: Filter[] | null;
+}
+
+export interface State {
+  table: string;
+  from: string;
+  to: string;
+  filters: Filter[];
+  box: Box | null;
+  view: View;
+  /** The stack column and the value column; "" as declared. */
+  stack: string;
+  value: string;
+  by: string;
+  /** What the stacks of the flame graph are grouped by: "" as declared, "-" by nothing. */
+  group: string;
+  search: string;
+  zoom: string[];
+  /** The zooms of the sandwich's halves. */
+  callers: string[];
+  callees: string[];
+  focus: string;
+  frame: string;
+  leafFirst: boolean;
+  flame: boolean;
+  collapse: boolean;
+  color: string;
+  diffColor: DiffColors;
+  /** How frames, hosts and rows are sorted: a column, with `-` from the largest. */
+  order: string;
+  hostsOrder: string;
+  rowsOrder: string;
+  live: boolean;
+  zone: "utc" | "local";
+  baseline: Baseline;
+  relative: boolean;
+  swap: boolean;
+  /** The two sides beside each other rather than as one tree. */
+  sides: boolean;
+}
+
+export const INITIAL: State = {
+  table: "",
+  from: "now-1h",
+  to: "now",
+  filters: [],
+  box: null,
+  view: "flame",
+  stack: "",
+  value: "",
+  by: "",
+  group: "",
+  search: "",
+  zoom: [],
+  callers: [],
+  callees: [],
+  focus: "",
+  frame: "",
+  leafFirst: false,
+  flame: false,
+  collapse: false,
+  color: "kind",
+  diffColor: "red-green",
+  order: "-total",
+  hostsOrder: "-distance",
+  rowsOrder: "-time",
+  live: false,
+  zone: "utc",
+  baseline: { from: "", to: "", filters: null },
+  relative: true,
+  swap: false,
+  sides: false,
+};
+
+const TEXTS = [
+  "table",
+  "from",
+  "to",
+  "stack",
+  "value",
+  "by",
+  "group",
+  "search",
+  "focus",
+  "frame",
+  "color",
+  "diffColor",
+  "order",
+  "hostsOrder",
+  "rowsOrder",
+];
+const FLAGS = ["leafFirst", "flame", "collapse", "live", "relative", "swap", "sides"];
+const PATHS = ["zoom", "callers", "callees"];
+
+function encode(text: string): string {
+  return encodeURIComponent(text).replace(/%(3A|3D|2C|3B|2F|40)/g, decodeURIComponent);
+}
+
+/** Names joined by the `;` that stands between frames; a process may have one in its name. */
+function pathText(path: string[]): string {
+  return path.map((name) => name.replace(/[%;]/g, encodeURIComponent)).join(";");
+}
+
+function pathFrom(text: string | null): string[] {
+  return (
+    (text || null)?.split(";").map((name) => name.replace(/%(25|3B)/g, decodeURIComponent)) ?? []
+  );
+}
+
+/** Only what differs from the start, so that a fresh page has a short address. */
+export function toAddress(state: State): string {
+  const pairs: [string, string][] = [];
+  const all = state as unknown as Record<string, unknown>;
+  const initial = INITIAL as unknown as Record<string, unknown>;
+  for (const key of TEXTS) {
+    if (all[key] !== initial[key]) pairs.push([key, all[key] as string]);
+  }
+  for (const filter of state.filters) pairs.push(["filter", filterText(filter)]);
+  if (state.view !== INITIAL.view) pairs.push(["view", state.view]);
+  if (state.zone !== INITIAL.zone) pairs.push(["zone", state.zone]);
+  for (const key of PATHS) {
+    const path = all[key] as string[];
+    if (path.length) pairs.push([key, pathText(path)]);
+  }
+  if (state.box) {
+    const { column, from, to, low, high } = state.box;
+    pairs.push(["box", [column, from, to, low, high].join(",")]);
+  }
+  for (const key of FLAGS) {
+    if (all[key] !== initial[key]) pairs.push([key, all[key] ? "1" : "0"]);
+  }
+  const { baseline } = state;
+  if (baseline.from) pairs.push(["base.from", baseline.from]);
+  if (baseline.to) pairs.push(["base.to", baseline.to]);
+  if (baseline.filters?.length === 0) pairs.push(["base.filter", ""]);
+  for (const filter of baseline.filters ?? []) pairs.push(["base.filter", filterText(filter)]);
+  const query = pairs.map(([key, value]) => `${key}=${encode(value)}`).join("&");
+  return query ? `/?${query}` : "/";
+}
+
+/** Links that were made before a box named its column mean that of the declared heatmap. */
+function boxOf(text: string | null): Box | null {
+  const parts = (text ?? "").split(",");
+  const column = parts.length === 5 ? parts.shift()! : "";
+  const numbers = parts.map(Number);
+  if (numbers.length !== 4 || !numbers.every(Number.isFinite)) return null;
+  const [from, to, low, high] = numbers as [number, number, number, number];
+  if (!inCalendar(from) || !inCalendar(to)) return null;
+  return { column, from, to, low, high };
+}
+
+/** A question takes so many filters, as docs/questions.md says. */
+export const MOST_FILTERS = 200;
+/** Servers refuse much shorter ones; what comes after it is not read. */
+const MOST_ADDRESS = 300_000;
+/** More than any frame or stack has: what is longer was not written by this page. */
+const MOST_TEXT = 70_000;
+const MOST_FRAMES = 5_000;
+
+/** Bounded, whatever the address holds; `tooMany` says what of it was left out. */
+export function fromAddress(search: string): State {
+  const query = new URLSearchParams(search.slice(0, MOST_ADDRESS));
+  const state: Record<string, unknown> = { ...INITIAL };
+  for (const key of TEXTS) state[key] = query.get(key)?.slice(0, MOST_TEXT) ?? state[key];
+  for (const key of FLAGS) if (query.has(key)) state[key] = query.get(key) === "1";
+  const view = query.get("view") as View;
+  if (VIEWS.includes(view)) state["view"] = view;
+  if (query.get("zone") === "local") state["zone"] = "local";
+  state["filters"] = filtersOf(query, "filter");
+  for (const key of PATHS) state[key] = pathFrom(query.get(key)).slice(0, MOST_FRAMES);
+  state["box"] = boxOf(query.get("box"));
+  state["baseline"] = {
+    from: query.get("base.from")?.slice(0, MOST_TEXT) ?? "",
+    to: query.get("base.to")?.slice(0, MOST_TEXT) ?? "",
+    filters: query.has("base.filter") ? filtersOf(query, "base.filter") : null,
+  };
+  return state as unknown as State;
+}
+
+function filtersOf(query: URLSearchParams, key: string): Filter[] {
+  return query.getAll(key).filter(Boolean).slice(0, MOST_FILTERS).map(parseFilter);
+}
+
+/** How many filters an address has that are left out. */
+export function tooMany(search: string): number {
+  const counts = [/[?&]filter=[^&]/g, /[?&]base\.filter=[^&]/g].map(
+    (key) => search.match(key)?.length ?? 0,
+  );
+  return counts.reduce((all, count) => all + Math.max(0, count - MOST_FILTERS), 0);
+}
+
+type Listener = (state: State, before: State) => void;
+
+/** The state and who follows it. Steps that a person would want to go back from are pushed. */
+export class Store {
+  private readonly listeners: Listener[] = [];
+  /** To write the address takes a browser as long as to draw: it comes after the picture. */
+  private unwritten: { address: string; push: boolean } | null = null;
+  private readonly write = afterFrame(() => this.writeNow());
+  state: State;
+
+  constructor() {
+    this.state = fromAddress(location.search);
+    window.addEventListener("popstate", () => {
+      this.unwritten = null;
+      this.apply(fromAddress(location.search));
+    });
+    window.addEventListener("pagehide", () => this.writeNow());
+  }
+
+  follow(listener: Listener): void {
+    this.listeners.push(listener);
+  }
+
+  set(change: Partial<State>, history: "push" | "replace" = "push"): void {
+    const next = { ...this.state, ...change };
+    const push = history === "push";
+    if (push) this.writeNow(); // what a person goes back to
+    this.unwritten = { address: toAddress(next), push: push || !!this.unwritten?.push };
+    this.write();
+    this.apply(next);
+  }
+
+  private writeNow(): void {
+    const { unwritten } = this;
+    this.unwritten = null;
+    if (!unwritten || unwritten.address === location.pathname + location.search) return;
+    if (unwritten.address.length > MOST_ADDRESS) return;
+    window.history[unwritten.push ? "pushState" : "replaceState"](null, "", unwritten.address);
+  }
+
+  private apply(next: State): void {
+    const before = this.state;
+    this.state = next;
+    for (const listener of this.listeners) listener(next, before);
+  }
+}

@@ -1,0 +1,120 @@
+// What every part of the page shares: the state, the categories and the range asked for.
+
+import type { Query } from "../api/client";
+import { filterKey, type Filter, type Operator } from "./filters";
+import { iso, moment } from "./ranges";
+import type { Gutter } from "../ui/gutter";
+import type { State, Store } from "./address";
+import type { Category, CategoryProblem, Chart, Column, Leftover } from "../api/types";
+
+export interface Context {
+  store: Store;
+  categories: Category[];
+  problems: CategoryProblem[];
+  leftovers: Leftover[];
+  operators: Operator[];
+  gutter: Gutter;
+  /** Resolved once per refresh, so that all charts show the same moments. */
+  range: { from: number; to: number };
+  refresh(): void;
+  /** Asks whether there are other categories by now. */
+  recheck(): void;
+  /** The column that stands in for a heatmap's where no row of the table has sizes in it. */
+  sizes: { table: string; column: string } | null;
+}
+
+export function category(context: Context): Category | undefined {
+  return context.categories.find((one) => one.table === context.store.state.table);
+}
+
+export function column(context: Context, name: string): Column | undefined {
+  return category(context)?.columns.find((one) => one.name === name);
+}
+
+export function columnsWith(one: Category | undefined, ...roles: Column["role"][]): Column[] {
+  return one?.columns.filter((column) => roles.includes(column.role)) ?? [];
+}
+
+export function chartOf(one: Category | undefined, kind: string): Chart | undefined {
+  return one?.charts.find((chart) => chart.kind === kind);
+}
+
+export function resolve(state: State): { from: number; to: number } {
+  const from = moment(state.from) ?? moment("now-1h")!;
+  const to = moment(state.to) ?? moment("now")!;
+  return { from, to };
+}
+
+export function filterQuery(filters: Filter[]): Query {
+  return filters.map((filter): [string, string] => [filterKey(filter), filter.value]);
+}
+
+/** How the API calls the number of rows, where a value column's name could stand. */
+export const ROWS = "rows";
+
+/** The stack column that is shown: the chosen one, the first chart's, or the first of all. */
+export function stackColumn(context: Context): string {
+  const one = category(context);
+  const stacks = columnsWith(one, "stack").map((column) => column.name);
+  const { stack } = context.store.state;
+  if (stacks.includes(stack)) return stack;
+  return chartOf(one, "flamegraph")?.stack ?? stacks[0] ?? "";
+}
+
+/** The first flame graph that is declared of the shown stack column. */
+export function flameChart(context: Context): Chart | undefined {
+  const stack = stackColumn(context);
+  return category(context)?.charts.find(
+    (chart) => chart.kind === "flamegraph" && chart.stack === stack,
+  );
+}
+
+/** The chosen value column; else the flame graph's or the timeline's, which may count rows. */
+export function valueColumn(context: Context): string {
+  const one = category(context);
+  const values = columnsWith(one, "value").map((column) => column.name);
+  const { value } = context.store.state;
+  if (values.includes(value) || value === ROWS) return value;
+  const chart = [flameChart(context), chartOf(one, "flamegraph"), chartOf(one, "timeseries")].find(
+    Boolean,
+  );
+  if (chart) return chart.value ?? ROWS;
+  return values[0] ?? ROWS;
+}
+
+/** The column whose sizes the category's heatmap is declared to show. */
+export function declaredSizes(context: Context): string {
+  return chartOf(category(context), "heatmap")?.value ?? "";
+}
+
+/** The column of the heatmap that is shown: a box is of the one that it was drawn on. */
+export function heatmapColumn(context: Context): string {
+  const boxed = context.store.state.box?.column;
+  if (boxed && column(context, boxed)) return boxed;
+  const { sizes } = context;
+  return sizes && sizes.table === context.store.state.table ? sizes.column : declaredSizes(context);
+}
+
+/** Rows that hold events of the box's sizes: some of a histogram's, or the mean of what is summed. */
+export function valueBounds(context: Context): Query {
+  const { box } = context.store.state;
+  const name = heatmapColumn(context);
+  return box && name ? [[`${name}__holds`, `${box.low},${box.high}`]] : [];
+}
+
+/** Where there is no box, the range. */
+export type Scope = "range" | "box";
+
+/** The moments that are shown. */
+export function bounds(context: Context, scope: Scope): { from: number; to: number } {
+  const { box } = context.store.state;
+  return scope === "box" && box ? box : context.range;
+}
+
+/** Bounds and filters of a question: the heatmap's is about the range, all others' about the box. */
+export function question(context: Context, scope: Scope): Query {
+  const { state } = context.store;
+  const { from, to } = bounds(context, scope);
+  const query: Query = [["from", iso(from)], ["to", iso(to)], ...filterQuery(state.filters)];
+  return scope === "range" ? query : [...query, ...valueBounds(context)];
+}

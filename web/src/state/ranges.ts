@@ -1,0 +1,70 @@
+// Time ranges: `now`, `now-15m`, or an ISO time.
+
+import { dateTime, type Zone } from "../ui/format";
+
+const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+const UNIT_WORDS: Record<string, string> = { s: "s", m: "min", h: "h", d: "days", w: "weeks" };
+
+export const PRESETS: [string, string][] = [
+  ["now-5m", "last 5 min"],
+  ["now-15m", "last 15 min"],
+  ["now-1h", "last 1 h"],
+  ["now-6h", "last 6 h"],
+  ["now-1d", "last 24 h"],
+  ["now-7d", "last 7 days"],
+  ["now-30d", "last 30 days"],
+];
+
+/** The years 1 to 9999, in microseconds: what an ISO time can say. */
+const [EARLIEST, LATEST] = [-62_135_596_800e6, 253_402_300_800e6];
+
+export function inCalendar(us: number): boolean {
+  return us >= EARLIEST && us < LATEST;
+}
+
+/** Microseconds since the epoch, or null if the text names no moment; `zone` if it says none. */
+export function moment(text: string, zone: Zone = "utc"): number | null {
+  const time = momentOf(text, zone);
+  return time !== null && inCalendar(time) ? time : null;
+}
+
+function momentOf(text: string, zone: Zone): number | null {
+  const relative = /^now(?:-(\d+)([smhdw]))?$/.exec(text.trim());
+  if (relative) {
+    const back = relative[1] ? Number(relative[1]) * UNITS[relative[2]!]! : 0;
+    return (Date.now() - back * 1000) * 1000;
+  }
+  const iso = text.trim().replace(" ", "T");
+  if (!/^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:?\d\d)?)?$/.test(iso)) return null;
+  const full = iso.includes("T") ? iso : `${iso}T00:00:00`;
+  const own = zone === "local" || /(Z|[+-]\d\d:?\d\d)$/.test(full.slice(10));
+  const time = Date.parse(own ? full : `${full}Z`);
+  return Number.isNaN(time) ? null : time * 1000 + micros(full);
+}
+
+/** Date knows milliseconds; the digits after them are read here. */
+function micros(iso: string): number {
+  const digits = /\.(\d{1,6})/.exec(iso)?.[1] ?? "";
+  return Number(digits.padEnd(6, "0").slice(3));
+}
+
+export function iso(us: number): string {
+  const whole = Math.round(us);
+  const rest = ((whole % 1e6) + 1e6) % 1e6;
+  const seconds = new Date((whole - rest) / 1000).toISOString().slice(0, 19);
+  return rest ? `${seconds}.${String(rest).padStart(6, "0")}Z` : `${seconds}Z`;
+}
+
+export function rangeText(from: string, to: string, zone: Zone): string {
+  const back = /^now-(\d+)([smhdw])$/.exec(from);
+  if (to === "now" && back) {
+    const preset = PRESETS.find(([start]) => start === from);
+    return preset?.[1] ?? `last ${back[1]} ${UNIT_WORDS[back[2]!]}`;
+  }
+  const short = (text: string) => {
+    const at = text.startsWith("now") ? null : moment(text);
+    if (at === null) return text;
+    return dateTime(at, zone, at % 1e6 !== 0).replace(/(\.\d{3})\d*/, "$1");
+  };
+  return `${short(from)} – ${short(to)}`;
+}

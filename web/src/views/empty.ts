@@ -1,0 +1,137 @@
+// What stands where there is nothing to show: how to get data, or what hides it.
+
+import { get } from "../api/client";
+import { filterWords } from "../header/chips";
+import { category, type Context } from "../state/context";
+import { copyFrom } from "../ui/copy";
+import { button, h } from "../ui/dom";
+import { filterText } from "../state/filters";
+import { ago, dateTime, zoneName } from "../ui/format";
+import { iso } from "../state/ranges";
+import type { Category } from "../api/types";
+import { latestRow } from "../charts/timeline";
+
+interface ServerInfo {
+  ingest: string;
+  token: boolean;
+}
+
+/** What agents say of themselves has no probe of its own: any agent brings it. */
+const AGENTS = "agent";
+/** The category whose recording comes with Kernelscope, and the probe that most begin with. */
+const RECORDED = "offcputime";
+
+function command(text: string): HTMLElement {
+  const copy = button("copy", () => void copyFrom(copy, text));
+  return h("div", { class: "command" }, h("code", {}, text), copy);
+}
+
+/** Explains an empty answer: no data yet, none in this range, or none behind these filters. */
+export async function explainEmpty(context: Context): Promise<HTMLElement> {
+  const { table } = context.store.state;
+  const latest = await latestRow(table).catch(() => null);
+  return latest === null ? firstVisit(context) : nothingHere(context, latest);
+}
+
+async function firstVisit(context: Context): Promise<HTMLElement> {
+  const one = category(context)!;
+  waitForRows(context);
+  const server = await get<ServerInfo>("/api/v1/server", []).catch(() => null);
+  // The page came through a proxy that speaks TLS, and only whoever set that up knows the rest.
+  const proxied = location.protocol === "https:";
+  const address = proxied ? `https://${location.hostname}` : (server?.ingest ?? "ADDRESS");
+  const agent = `--server ${address}${server?.token ? " --token-file FILE" : ""}`;
+  const bearer = server?.token ? ' -H "Authorization: Bearer TOKEN"' : "";
+  const body = `{"hostname": "$(hostname)", "${one.table}": [${exampleRow(one)}]}`;
+  const start = "Start an agent on the host that you want to look into, as root:";
+  const how = one.has_probe
+    ? [
+        h("p", {}, start),
+        command(`kscope agent ${one.table} ${agent}`),
+        h("p", {}, "No host at hand? Play the off-CPU times that come recorded with Kernelscope:"),
+        command(`kscope agent ${RECORDED} --replay bundled --history 3600 ${agent}`),
+      ]
+    : one.table === AGENTS
+      ? [
+          h("p", {}, `Every agent sends these beside what its probe sees. ${start}`),
+          command(`kscope agent ${RECORDED} ${agent}`),
+        ]
+      : [
+          h("p", {}, "Nothing has sent rows of this type yet. Any script can, with one POST:"),
+          command(`curl ${address}/api/v1/ingest${bearer} -d "${body.replaceAll('"', '\\"')}"`),
+        ];
+  return h(
+    "div",
+    { class: "empty first" },
+    h("h2", {}, `No ${one.prettyname} yet`),
+    h("p", {}, one.description),
+    ...how,
+    server?.token && h("p", { class: "hint" }, "kscope token --scope ingest makes a token."),
+    proxied && h("p", { class: "hint" }, "Write where your proxy takes rows for the address."),
+    h("p", { class: "hint" }, "The page shows the first rows as soon as they arrive."),
+  );
+}
+
+let waiting = 0;
+
+/** Looks again until the first rows are there. */
+function waitForRows(context: Context): void {
+  const { table } = context.store.state;
+  clearTimeout(waiting);
+  waiting = window.setTimeout(async () => {
+    if (context.store.state.table !== table) return;
+    const latest = await latestRow(table).catch(() => null);
+    if (latest === null) waitForRows(context);
+    else context.refresh();
+  }, 2000);
+}
+
+const EXAMPLES: Record<string, unknown> = {
+  bool: true,
+  ip: "192.0.2.1",
+  stack: "main;work;wait",
+  histogram: [0, 3, 5, 1],
+  timestamp: "2026-01-31T12:00:00Z",
+};
+
+/** The shortest row that is taken, for a line that can be read; all of it where nothing must be. */
+function exampleRow(one: Category): string {
+  const own = one.columns.filter((each) => each.name !== "time" && each.name !== "hostname");
+  const needed = own.filter((each) => !each.optional);
+  const values = (needed.length ? needed : own).map((each) => {
+    const text = ["string", "label", "text"].includes(each.type);
+    return [each.name, EXAMPLES[each.type] ?? (text ? each.name : 1)];
+  });
+  return JSON.stringify(Object.fromEntries(values));
+}
+
+function nothingHere(context: Context, latest: number): HTMLElement {
+  const { store, range } = context;
+  const { state } = store;
+  const hints: HTMLElement[] = [];
+  for (const filter of state.filters) {
+    const without = () =>
+      store.set({ filters: state.filters.filter((one) => filterText(one) !== filterText(filter)) });
+    hints.push(button(`Remove the filter ${filterWords(context, filter)}`, without));
+  }
+  if (state.box) hints.push(button("Remove the box", () => store.set({ box: null })));
+  const show = () => {
+    const half = (range.to - range.from) / 2;
+    store.set({ from: iso(latest - half), to: iso(latest + half), box: null, live: false });
+    context.refresh();
+  };
+  const outside = latest < range.from || latest > range.to;
+  if (outside) hints.push(button(`Show the newest rows, ${ago(latest)}`, show));
+  return h(
+    "div",
+    { class: "empty" },
+    h("h2", {}, "Nothing in this range"),
+    h(
+      "p",
+      {},
+      `The newest row of this type is of ${dateTime(latest, state.zone)} ${zoneName(state.zone)}.`,
+    ),
+    h("div", { class: "hints" }, ...hints),
+    h("p", { class: "hint" }, "If an agent should be sending: kscope doctor, on its host."),
+  );
+}

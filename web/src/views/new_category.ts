@@ -1,0 +1,269 @@
+// Writing a category: its problems as one types, and what would be made from it. Nothing is stored.
+
+import { ApiError, problem } from "../api/client";
+import type { ChartConfig } from "./charts";
+import { button, debounce, download, h, replace } from "../ui/dom";
+import { exampleFlame } from "../flame/example";
+import { onTheme } from "../ui/theme";
+import type { Category } from "../api/types";
+
+interface Check {
+  problems: { line: number; path: string; message: string }[];
+  category: Category | null;
+  declared_in: string | null;
+  files: Record<string, string>;
+  charts: ChartConfig[];
+}
+
+const EXAMPLE = `table: slowfiles
+prettyname: Slow file operations
+description: Reads and writes of files that took long, by what waited for them.
+columns:
+  - {name: process,   type: string,  prettyname: Process}
+  - {name: operation, type: label,   prettyname: Operation}
+  - {name: stack,     type: stack,   prettyname: Asked from}
+  - {name: latency,   type: elapsed, prettyname: Latency}
+  - {name: size,      type: bytes,   prettyname: Size, default: 0}
+retention: 14d
+`;
+
+// A reload of the page, or a look at another, loses nothing that was written.
+const DRAFT = "draft";
+// What a role means to somebody who writes a category.
+const USES: Record<Category["columns"][number]["role"], string> = {
+  time: "when",
+  dimension: "to group and filter by",
+  identity: "to filter by",
+  value: "to sum up",
+  stack: "flame graph",
+  histogram: "heatmap",
+};
+const UNITS: Record<string, string> = { us: "µs" };
+
+export class NewPage {
+  private readonly text: HTMLTextAreaElement;
+  private readonly lines = h("pre", { class: "lines", "aria-hidden": "true" });
+  private readonly verdict = h("div", { class: "verdict", "aria-live": "polite" });
+  private readonly preview = h("div", {
+    class: "preview",
+    tabindex: 0,
+    role: "region",
+    "aria-label": "Preview",
+  });
+  private readonly tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Preview" });
+  private readonly check = debounce(250, () => void this.ask());
+  private answer: Check | null = null;
+  private shown = "Columns";
+  private stale = false;
+  private asked = 0;
+
+  constructor() {
+    this.text = h("textarea", {
+      "aria-label": "Category in YAML",
+      spellcheck: "false",
+      autocomplete: "off",
+      wrap: "off",
+      oninput: () => this.changed(),
+      onscroll: () => (this.lines.scrollTop = this.text.scrollTop),
+    });
+    this.text.value = sessionStorage.getItem(DRAFT) ?? EXAMPLE;
+    const save = button("save as file", () => {
+      const name = `${this.answer?.category?.table ?? "category"}.yaml`;
+      download(name, new Blob([this.text.value], { type: "application/yaml" }));
+    });
+    document.title = "New category · Kernelscope";
+    document.body.replaceChildren(
+      h(
+        "header",
+        { class: "bar" },
+        h("a", { class: "brand", href: "/" }, "Kernelscope"),
+        h("h1", {}, "New category"),
+        h(
+          "span",
+          { class: "hint" },
+          "Nothing is stored: save it into mine/, or another folder of the server's.",
+        ),
+        h("div", { class: "right" }, save),
+      ),
+      h(
+        "main",
+        { class: "newpage" },
+        h(
+          "section",
+          { class: "writing", "aria-label": "The category" },
+          h("div", { class: "editor" }, this.lines, this.text),
+          this.verdict,
+        ),
+        h(
+          "section",
+          { class: "made", "aria-label": "What is made from it" },
+          this.tabs,
+          this.preview,
+        ),
+      ),
+    );
+    onTheme(() => this.draw());
+    this.changed();
+  }
+
+  private changed(): void {
+    if (this.text.value !== EXAMPLE) sessionStorage.setItem(DRAFT, this.text.value);
+    else sessionStorage.removeItem(DRAFT);
+    const count = this.text.value.split("\n").length;
+    this.lines.textContent = Array.from({ length: count }, (_, k) => k + 1).join("\n");
+    this.check();
+  }
+
+  private async ask(): Promise<void> {
+    const asked = ++this.asked;
+    try {
+      const response = await fetch("/api/v1/check", { method: "POST", body: this.text.value });
+      if (!response.ok) throw await problem(response);
+      const answer = (await response.json()) as Check;
+      if (asked !== this.asked) return;
+      // The last good preview stays while a line is half written.
+      this.stale = !answer.category;
+      if (answer.category || !this.answer) this.answer = answer;
+      this.drawVerdict(answer);
+      this.draw();
+    } catch (error) {
+      const words = error instanceof ApiError ? error.message : String(error);
+      replace(this.verdict, h("p", { class: "error" }, words));
+    }
+  }
+
+  private drawVerdict(answer: Check): void {
+    const problems = answer.problems.map((one) =>
+      h(
+        "li",
+        {},
+        button(one.line ? `line ${one.line}` : "file", () => this.goTo(one.line)),
+        h("span", {}, one.path ? `${one.path}: ${one.message}` : one.message),
+      ),
+    );
+    const good = answer.declared_in
+      ? `No problems. It would replace ${answer.category?.table}, now in ${answer.declared_in}.`
+      : "No problems.";
+    replace(
+      this.verdict,
+      problems.length
+        ? h("strong", {}, problems.length === 1 ? "1 problem" : `${problems.length} problems`)
+        : h("strong", { class: "good" }, good),
+      h("ul", {}, ...problems),
+    );
+    this.text.setAttribute("aria-invalid", String(problems.length > 0));
+  }
+
+  private goTo(line: number): void {
+    const lines = this.text.value.split("\n");
+    const start = lines.slice(0, Math.max(0, line - 1)).join("\n").length + (line > 1 ? 1 : 0);
+    this.text.focus();
+    this.text.setSelectionRange(start, start + (lines[line - 1]?.length ?? 0));
+    // A selection is not scrolled to; a few lines above it are worth seeing.
+    this.text.scrollTop = (line - 5) * parseFloat(getComputedStyle(this.text).lineHeight);
+  }
+
+  private draw(): void {
+    const { answer } = this;
+    this.preview.classList.toggle("stale", this.stale && !!answer?.category);
+    if (!answer?.category) {
+      replace(this.tabs);
+      replace(this.preview, h("p", { class: "hint" }, "Shown once there are no problems."));
+      return;
+    }
+    const names = ["Columns", "Charts", ...Object.keys(answer.files)];
+    if (!names.includes(this.shown)) this.shown = shownAgain(this.shown, names);
+    replace(
+      this.tabs,
+      ...names.map((name) =>
+        button(tabText(name), () => this.show(name), {
+          role: "tab",
+          title: name,
+          "aria-selected": String(name === this.shown),
+        }),
+      ),
+    );
+    if (this.shown === "Columns") this.fill(columnTable(answer.category));
+    else if (this.shown === "Charts") void this.drawCharts(answer.charts);
+    else {
+      const file = answer.files[this.shown] ?? "";
+      this.fill(h("pre", { class: "file", tabindex: 0, "aria-label": this.shown }, file));
+    }
+  }
+
+  private fill(...children: HTMLElement[]): void {
+    const old = "This is of the text before it had problems.";
+    replace(this.preview, this.stale && h("p", { class: "error" }, old), ...children);
+  }
+
+  private show(name: string): void {
+    this.shown = name;
+    this.draw();
+  }
+
+  private async drawCharts(charts: ChartConfig[]): Promise<void> {
+    const { drawSpec, sample } = await import("../charts/marks");
+    const now = Date.now() * 1000;
+    const range = { from: now - 3600e6, to: now };
+    const figures = charts.map((chart) => {
+      const place = h("div", { class: "vega" });
+      const figure = h(
+        "figure",
+        {},
+        h("figcaption", {}, chart.title, h("span", { class: "hint" }, ` ${chart.kind}`)),
+        h("div", { class: "plot" }, chart.spec ? place : exampleFlame(chart.unit)),
+      );
+      return { chart, place, figure };
+    });
+    this.fill(
+      h("p", { class: "hint" }, "Drawn with made-up values, to show the shape of each chart."),
+      h("div", { class: "charts" }, ...figures.map(({ figure }) => figure)),
+    );
+    for (const { chart, place } of figures) {
+      if (chart.spec) await drawSpec(place, chart, sample(chart.kind, range), "utc");
+    }
+  }
+}
+
+/** A renamed table renames its files: the tab of the same kind stays open. */
+function shownAgain(shown: string, names: string[]): string {
+  const ending = shown.slice(shown.indexOf("."));
+  return names.find((name) => name.endsWith(ending)) ?? "Columns";
+}
+
+function tabText(name: string): string {
+  if (name.endsWith(".schema.json")) return "JSON Schema";
+  if (name.endsWith(".charts.json")) return "Chart specs";
+  if (name.startsWith("grafana/")) return "Grafana";
+  return /([a-z]+)\.sql$/.exec(name)?.[1] ?? name;
+}
+
+function columnTable(category: Category): HTMLElement {
+  const row = (cells: string[]) => h("tr", {}, ...cells.map((cell) => h("td", {}, cell)));
+  const head = ["Column", "Type", "Shown as", "Unit", "Use", "Help"];
+  return h(
+    "div",
+    {},
+    h("h2", {}, category.prettyname),
+    h("p", {}, category.description),
+    h(
+      "table",
+      { class: "plain" },
+      h("thead", {}, h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text)))),
+      h(
+        "tbody",
+        {},
+        ...category.columns.map((one) =>
+          row([
+            one.name,
+            one.type,
+            one.prettyname,
+            UNITS[one.unit] ?? one.unit,
+            USES[one.role],
+            one.help,
+          ]),
+        ),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,80 @@
+// Says over a graph what is missing from it, as the agents themselves report.
+
+import { get, url } from "../api/client";
+import { question, type Context } from "../state/context";
+import { exact, percent } from "../ui/format";
+import type { Notices } from "./notices";
+import type { Notice } from "../api/types";
+
+interface Lack {
+  host: string;
+  column: string;
+  share: number;
+  count: number;
+  reason: string;
+}
+
+/** The category in which agents report what they lost. */
+const AGENT = "agent";
+
+export class Quality {
+  private asked = "";
+
+  constructor(
+    private readonly context: Context,
+    private readonly notices: Notices,
+  ) {}
+
+  /** Lost things are counted; a time that is missing is not said in microseconds. */
+  private readonly counts = (column: string): boolean => {
+    const agent = this.context.categories.find(({ table }) => table === AGENT);
+    return agent?.columns.find(({ name }) => name === column)?.type === "count";
+  };
+
+  update(): void {
+    const path = `/api/v1/quality/${this.context.store.state.table}`;
+    const query = question(this.context, "box");
+    const asked = url(path, query);
+    if (asked === this.asked) return;
+    this.asked = asked;
+    void this.ask(path, query, asked);
+  }
+
+  private async ask(path: string, query: [string, string][], asked: string): Promise<void> {
+    try {
+      const { lacks } = await get<{ lacks: Lack[] }>(path, query);
+      if (asked === this.asked) this.notices.say("quality", lackNotices(lacks, this.counts));
+    } catch {
+      // The graph is shown without: what failed here fails there too, and is told there.
+      this.asked = "";
+    }
+  }
+}
+
+const NAMED = 3;
+
+/** One line a reason: the host that it is worst on, the next ones, and how many more. */
+export function lackNotices(lacks: Lack[], counts: (column: string) => boolean): Notice[] {
+  const byReason = new Map<string, Lack[]>();
+  for (const lack of lacks) {
+    const known = byReason.get(lack.reason);
+    if (known) known.push(lack);
+    else byReason.set(lack.reason, [lack]);
+  }
+  return [...byReason.values()].map((found) => {
+    const [worst, ...others] = found as [Lack, ...Lack[]];
+    const size = ({ share, count, column }: Lack) =>
+      counts(column) ? [percent(share, 1), exact(count)] : [percent(share, 1)];
+    const [share, count] = size(worst);
+    const words = count ? `${share} (${count})` : share;
+    const text = `On ${worst.host}: ${words} ${worst.reason}.${also(others, size)}`;
+    return { level: "warning", text };
+  });
+}
+
+function also(others: Lack[], size: (lack: Lack) => string[]): string {
+  if (!others.length) return "";
+  const named = others.slice(0, NAMED).map((one) => `${one.host} (${size(one).join(", ")})`);
+  const more = others.length - named.length;
+  return ` Also on ${named.join(", ")}${more ? ` and on ${exact(more)} more` : ""}.`;
+}

@@ -1,0 +1,61 @@
+// The stack tree that flame graph and sandwich both show, asked for once.
+
+import { explainEmpty } from "./empty";
+import type { Context } from "../state/context";
+import type { Source } from "../flame/flame_query";
+import { Loader } from "../api/loader";
+import { unknownNotices, type Notices } from "./notices";
+import { flameQuery, flameSource, groupLevels, subject } from "../flame/flame_query";
+import type { FlameAnswer } from "../api/types";
+
+export interface StackFollower {
+  /** What fades while it does not show what was asked for. */
+  readonly content: HTMLElement[];
+  setSource(source: Source): void;
+  /** Lies over the graph. */
+  cover(...children: (Node | null)[]): void;
+}
+
+export class Stacks {
+  private readonly loader = new Loader("Summing stacks");
+  private source: Source | null = null;
+  private explanation: Node | null = null;
+  private follower: StackFollower | null = null;
+
+  constructor(
+    private readonly context: Context,
+    private readonly notices: Notices,
+  ) {}
+
+  /** Asks if need be; `follower` is told of this answer and of those to come. */
+  update(follower: StackFollower): void {
+    if (this.follower !== follower) {
+      this.follower = follower;
+      this.loader.over(...follower.content);
+      follower.cover(this.loader.element, this.explanation);
+      if (this.source) follower.setSource(this.source);
+    }
+    const groups = groupLevels(this.context);
+    const of = subject(this.context);
+    const { table } = this.context.store.state;
+    const path = `/api/v1/flamegraph/${table}`;
+    void this.loader.ask<FlameAnswer>(path, flameQuery(this.context), (answer) => {
+      const source = flameSource(answer, groups, of);
+      this.source = source;
+      this.notices.say("stacks", [...answer.notices, ...unknownNotices(source.tree)], table);
+      this.explain(null);
+      this.follower?.setSource(source);
+      if (!answer.total) void this.explainEmpty(source);
+    });
+  }
+
+  private explain(explanation: Node | null): void {
+    this.explanation = explanation;
+    this.follower?.cover(this.loader.element, explanation);
+  }
+
+  private async explainEmpty(source: Source): Promise<void> {
+    const explanation = await explainEmpty(this.context);
+    if (source === this.source) this.explain(explanation);
+  }
+}
