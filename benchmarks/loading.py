@@ -17,13 +17,13 @@ from kscope.declare.files.catalog import load_catalog
 from kscope.declare.model import Catalog
 from kscope.declare.types.base import Role
 from kscope.declare.types.encode import histogram_text
-from kscope.store.backends.errors import Batch, TableRows
 from kscope.store.backends.statements import bulk_insert
 from kscope.store.housekeeping import loop as upkeep
 from kscope.store.open import engine_of
 from kscope.store.schema.interning import text_hash, today
 from kscope.store.store import Store
 from kscope.store.sums.planner import SECOND
+from kscope.store.write.batch import Batch, TableRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

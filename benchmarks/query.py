@@ -32,10 +32,10 @@ from kscope.config import MySQL, Settings, SQLite
 from kscope.declare.files.catalog import load_catalog
 from kscope.declare.types.base import Role, Storage
 from kscope.query.questions import QUESTIONS
-from kscope.store.backends.errors import Batch, TableRows
 from kscope.store.open import engine_of
 from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
+from kscope.store.write.batch import Batch, TableRows
 from tests.mariadb import PASSWORD, USER, install
 
 if TYPE_CHECKING:

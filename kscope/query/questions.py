@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kscope.declare.model import Category, Column
     from kscope.query.parse.parameters import Asked, Parameter
     from kscope.query.responses import Body
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
 BASE = "/api/v1"
 

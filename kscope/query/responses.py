@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kscope.query.answers.flamegraph import FlamegraphQuestion
     from kscope.query.answers.rows import RowsQuestion
     from kscope.query.parse.parameters import Asked
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
 
 # Numbers or texts, and lists or objects, to an encoder's call.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Catalog
     from kscope.store.backends.base import Engine
-    from kscope.store.reader import SqlReader
+    from kscope.store.reader import Reader
 
 
 def engine_of(settings: Settings, *, alone: bool = False) -> Engine:
@@ -61,6 +61,6 @@ async def open_to_read(settings: Settings, catalog: Catalog) -> AsyncIterator[St
 
 
 @asynccontextmanager
-async def open_reader(settings: Settings, catalog: Catalog) -> AsyncIterator[SqlReader]:
+async def open_reader(settings: Settings, catalog: Catalog) -> AsyncIterator[Reader]:
     async with open_to_read(settings, catalog) as store:
         yield store.reader

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from kscope.declare.model import Catalog
     from kscope.generate.tables import Schema
     from kscope.store.backends.base import Engine
-    from kscope.store.backends.errors import Frames
     from kscope.store.backends.health import Health
 
 DEADLINE = 10.0
@@ -26,9 +25,19 @@ DEADLINE = 10.0
 _STACK_BYTES = 96 << 20
 _BYTES_PER_FRAME = 8
 
+# A stack's, root first.
+Frames = tuple[str, ...]
 
-class SqlReader:
-    """See base.Reader. `deadline` is in seconds."""
+
+class Reader:
+    """Statements are SQLAlchemy Core over the tables of `schema`.
+
+    Values are as the engine returns them: times as microseconds, booleans as 0 and 1, histograms as
+    `slot:count` text, decimals as int or float. A statement that takes longer than the deadline is
+    cancelled on the engine and raises QueryTimeout; a statement whose task is cancelled is
+    cancelled on the engine too. If no connection is free until the deadline, it raises NoReader. A
+    sum that the engine cannot hold raises NumberOverflow.
+    """
 
     def __init__(
         self,
@@ -42,6 +51,7 @@ class SqlReader:
         self._engine = engine
         self._health = health
         self._current = current
+        # Stacks that were read. An id is the hash of its text, so its frames never change.
         self.stacks: Known[int, Frames] = Known(_STACK_BYTES, _size)
 
     @property
@@ -61,6 +71,7 @@ class SqlReader:
                 raise
 
     async def stream(self, statement: sa.Select[Any]) -> AsyncGenerator[Sequence[Any], None]:
+        """Yield rows. Close it: the time until then counts against the deadline."""
         # What is done with a row before the next one is charged as well.
         with allowance(self.deadline).used() as left:
             async with aclosing(self._engine.stream(statement, left)) as rows:
@@ -70,6 +81,7 @@ class SqlReader:
     async def plan(
         self, table: str, start: int, stop: int, columns: Collection[str], step: int | None = None
     ) -> Plan:
+        """See planner.plan."""
         schema = self.schema
         progress = await self.fetch(progress_select(schema, table))
         return plan(

@@ -10,7 +10,7 @@ from kscope.generate.tables import schema as schema_of
 from kscope.store import drop
 from kscope.store.backends.errors import StoreDamaged
 from kscope.store.backends.health import Health
-from kscope.store.reader import DEADLINE, SqlReader
+from kscope.store.reader import DEADLINE, Reader
 from kscope.store.schema import kept_categories as shapes
 from kscope.store.schema import meta as notes
 from kscope.store.schema.migrate import Held, Migration, apply, plan, planned
@@ -37,7 +37,7 @@ class Store:
         self._schema = schema_of(catalog)
         self.health = Health()
         current = lambda: (self._catalog, self._schema)  # noqa: E731
-        self.reader = SqlReader(engine, current, self.health, deadline)
+        self.reader = Reader(engine, current, self.health, deadline)
         self.writer = GroupWriter(engine, lambda: self._schema, self.health, limits or Limits())
 
     @property

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kscope.server.http.fair_share import Steps
-    from kscope.store.backends.errors import Batch
+    from kscope.store.write.batch import Batch
 
 MIB = 1024 * 1024
 ROW = b'{"process":"mysqld","pid":1234,"stack":"main;futex_wait","elapsed":5123}'

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from kscope.config import MySQL, Settings, SQLite
 from kscope.declare.files.category import read_category
 from kscope.declare.model import Catalog
-from kscope.store.backends.errors import Batch, TableRows
 from kscope.store.open import engine_of
 from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
+from kscope.store.write.batch import Batch, TableRows
 from tests.databases import Database, SQLiteFile
 from tests.mariadb import PASSWORD, USER
 

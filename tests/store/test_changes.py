@@ -14,7 +14,7 @@ from kscope.declare.types.encode import histogram_counts
 from kscope.errors import DeclarationError, Problem
 from kscope.query.scan.labels import labels
 from kscope.store.adoption import adopt_good
-from kscope.store.backends.errors import Batch, StaleDeclaration, StoreBusy, TableRows
+from kscope.store.backends.errors import StaleDeclaration, StoreBusy
 from kscope.store.housekeeping import close_buckets as rollup
 from kscope.store.housekeeping import loop as upkeep
 from kscope.store.open import engine_of
@@ -22,6 +22,7 @@ from kscope.store.schema import migrate
 from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
 from kscope.store.sums.planner import SECOND
+from kscope.store.write.batch import Batch, TableRows
 from tests.databases import MariaDBDatabase, SQLiteFile, scalar
 from tests.store.opened import WAITS, batch, category, opened, settings, totals
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kscope.query.answers.tree import Path
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kscope.query.parse.scope import Scope
     from kscope.query.scan.heaviest import Heaviest
     from kscope.query.scan.read import Plan
-    from kscope.store.backends.errors import Frames, Reader
+    from kscope.store.reader import Frames, Reader
 
 Result = TypeVar("Result")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kscope.query.scan.read import Plan
     from kscope.query.scan.sizes import Sized
     from kscope.query.scan.timesteps import Steps
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
 MEAN_NOTE = "A row that sums several events counts as that many of their mean size."
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from kscope.declare.model import Column
     from kscope.query.parse.columns import Value
     from kscope.query.parse.scope import Scope
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
     Profile = Mapping[Any, float]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Category, Column
     from kscope.query.scan.read import Plan
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
     from kscope.store.sums.planner import Segment
 
 AGENT = "agent"

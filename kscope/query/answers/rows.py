@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Category, Column
     from kscope.query.parse.scope import Scope
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000

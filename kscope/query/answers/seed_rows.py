@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from kscope.query.parse.seed import SeedQuestion
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
 
 async def seed_rows(reader: Reader, questions: Sequence[SeedQuestion]) -> AsyncIterator[bytes]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kscope.declare.model import Column
     from kscope.query.parse.scope import Scope
     from kscope.query.scan.heaviest import Heaviest
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)

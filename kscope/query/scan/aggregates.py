@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kscope.query.parse.columns import Value
     from kscope.query.scan.read import Expressions, Plan
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
 QUANTILE_NOTE = (
     "Percentiles are read from slots of sizes: with powers of two the true one lies within a "

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kscope.query.scan.read import Expressions, Measure, Plan
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
 REST = "other"
 # So many groups are ranked here: that needs one reading of the rows, over two connections.

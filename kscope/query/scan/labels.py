@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from kscope.declare.model import Column
-    from kscope.store.backends.errors import Frames, Reader
+    from kscope.store.reader import Frames, Reader
 
 # 20 digits each: half a megabyte of statement, far below MySQL's packet.
 _CHUNK = 20_000

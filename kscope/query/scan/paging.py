@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Column
     from kscope.query.scan.read import Plan
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
     Piece = Sequence[Sequence[Any]]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kscope.declare.model import Column
     from kscope.query.parse.filters import Group
     from kscope.query.parse.scope import Scope
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
     from kscope.store.sums.planner import Segment
 
     Expression = Callable[[Segment], sa.ColumnElement[Any]]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from kscope.query.parse.filters import Condition, Group
     from kscope.query.parse.scope import Scope
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
 # Bytes of one compiled pattern and its states. One that needs more is refused, and so is a long
 # one: to compile takes time in which nothing else runs.

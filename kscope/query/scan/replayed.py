@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from kscope.query.sql.expressions import position
 
 if TYPE_CHECKING:
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
 # A replaying agent puts this before its host's name.
 RECORDED = "recording:"

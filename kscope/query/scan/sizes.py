@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from kscope.query.parse.columns import Value
     from kscope.query.scan.read import Expressions, Plan
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
     from kscope.store.sums.planner import Segment
 
 LOG2, LINEAR = "log2", "linear"

@@ -40,8 +40,8 @@ from kscope.server.ingest.json_pieces import (
     exact_end,
     guessed_end,
 )
-from kscope.store.backends.errors import Batch, TableRows
 from kscope.store.schema.interning import text_hash, turned_round
+from kscope.store.write.batch import Batch, TableRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from kscope.server.http.fair_share import Lanes
     from kscope.server.http.metrics import Metrics
     from kscope.server.ingest.live_catalog import LiveCatalog
-    from kscope.store.backends.errors import Batch, Writer
+    from kscope.store.write.batch import Batch
+    from kscope.store.write.group_commit import GroupWriter
 
 # 2016's clients sent what urllib sends, a form's type; the others are what curl and scripts send.
 _ACCEPTED_TYPES = frozenset(
@@ -60,7 +61,7 @@ class Ingest:
     def __init__(
         self,
         live: LiveCatalog,
-        writer: Writer,
+        writer: GroupWriter,
         lanes: Lanes,
         metrics: Metrics,
         limits: Limits | None = None,

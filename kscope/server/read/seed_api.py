@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from kscope.query.parse.seed import SeedQuestion
-    from kscope.store.backends.errors import Reader
+    from kscope.store.reader import Reader
 
 MAX_BODY = 1 << 20
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from kscope.declare.model import Column
-    from kscope.store.backends.errors import Batch, TableRows
+    from kscope.store.write.batch import Batch, TableRows
 
 OVER_STACKS = "[over the stack limit]"
 OVER_STRINGS = "[over the string limit]"

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kscope.store.backends.errors import (
-    Batch,
     BatchRefused,
     StaleDeclaration,
     StoreBusy,
-    Stored,
     StoreError,
     WriteConflict,
 )
-from kscope.store.write.in_thread import apart
+from kscope.store.backends.in_thread import in_thread
 from kscope.store.write.transaction import Dictionary, Transaction
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from kscope.generate.tables import Schema
     from kscope.store.backends.base import Engine
     from kscope.store.backends.health import Health
+    from kscope.store.write.batch import Batch, Stored
     from kscope.store.write.cardinality import Limits
 
 MAX_WAITING_ROWS = 1_000_000
@@ -194,8 +193,8 @@ class GroupWriter:
         self.counters.over_stack_limit += transaction.stack_grant.rows
         self.counters.over_string_limit += transaction.string_grant.rows
         count = sum(map(len, batches))
-        await apart(count, self.known.strings.add, transaction.new_strings)
-        await apart(count, self.known.stacks.add, transaction.new_stacks)
+        await in_thread(count, self.known.strings.add, transaction.new_strings)
+        await in_thread(count, self.known.stacks.add, transaction.new_stacks)
         return answers
 
     def next_seq(self, count: int) -> range:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
-from kscope.store.backends.errors import Batch, StaleDeclaration, Stored, TableRows
+from kscope.store.backends.errors import StaleDeclaration
+from kscope.store.backends.in_thread import in_thread
 from kscope.store.backends.statements import BulkInsert, bulk_insert, keyed_select
 from kscope.store.schema.interning import Known, text_hash, today
 from kscope.store.schema.meta import contradicted, is_current
 from kscope.store.sums.grouping import Columns, summed
 from kscope.store.sums.late import Late, note
+from kscope.store.write.batch import Batch, Stored, TableRows
 from kscope.store.write.cardinality import STACKS, STRINGS, Limits, bounded, used
-from kscope.store.write.in_thread import apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -78,7 +79,7 @@ class Transaction:
         closed = await self._closed()
         for table, pieces in _by_table(fresh).items():
             tables = self._tables(table, pieces)
-            rows = await apart(sum(map(len, pieces)), _merged, tables, pieces, ids)
+            rows = await in_thread(sum(map(len, pieces)), _merged, tables, pieces, ids)
             await self._store_rows(tables.rows, rows)
             await self._store_late(tables, rows, closed)
         await self._check_types(fresh)
@@ -122,12 +123,12 @@ class Transaction:
     async def _store_stacks(self, batches: list[Batch]) -> list[Batch]:
         """Return the batches, with the limit's stack in place of new ones beyond it."""
         count = sum(map(len, batches))
-        new = await apart(count, _new_stacks, batches, self._known.stacks)
+        new = await in_thread(count, _new_stacks, batches, self._known.stacks)
         if new.ids and self.stack_grant.of.limit:
             within = await self._within_stack_limit(batches, new.ids)
             if within is not batches:
                 batches = within
-                new = await apart(count, _new_stacks, batches, self._known.stacks)
+                new = await in_thread(count, _new_stacks, batches, self._known.stacks)
         if new.ids:
             table = self._schema.dictionaries.stack
             insert = self._bulk(table, ("id", "day", "frames"), update="day")
@@ -142,22 +143,22 @@ class Transaction:
         if not new:
             return batches
         count = sum(map(len, batches))
-        return await apart(count, bounded, batches, new, STACKS, self.stack_grant)
+        return await in_thread(count, bounded, batches, new, STACKS, self.stack_grant)
 
     async def _store_strings(self, batches: list[Batch]) -> tuple[list[Batch], dict[str, int]]:
         """Return the batches, with the limit's text in place of new ones beyond it, and numbers."""
         count = sum(map(len, batches))
-        strings = await apart(count, _strings_of, batches, self._known.strings)
+        strings = await in_thread(count, _strings_of, batches, self._known.strings)
         if strings.new.ids and self.string_grant.of.limit:
             within = await self._within_string_limit(batches, strings)
             if within is not batches:
                 batches = within
-                strings = await apart(count, _strings_of, batches, self._known.strings)
+                strings = await in_thread(count, _strings_of, batches, self._known.strings)
         return batches, await self._string_ids(strings)
 
     async def _within_string_limit(self, batches: list[Batch], strings: _Strings) -> list[Batch]:
         count = sum(map(len, batches))
-        counted = await apart(count, used, batches, STRINGS)
+        counted = await in_thread(count, used, batches, STRINGS)
         by_hash = {
             key: text
             for key, text in zip(strings.new.ids, strings.new.texts, strict=True)
@@ -168,7 +169,7 @@ class Transaction:
         new = {by_hash[key] for key in by_hash.keys() - stored} - {STRINGS.over}
         if not new:
             return batches
-        return await apart(count, bounded, batches, new, STRINGS, self.string_grant)
+        return await in_thread(count, bounded, batches, new, STRINGS, self.string_grant)
 
     async def _string_ids(self, strings: _Strings) -> dict[str, int]:
         known, new = strings.known, strings.new
@@ -180,7 +181,7 @@ class Transaction:
             for key, number in await self._found(table.c.hash, [table.c.hash, table.c.id], new.ids):
                 text, day = uses[key]
                 self.new_strings[text] = (number, day)
-        return await apart(len(known), _numbers, {**known, **self.new_strings})
+        return await in_thread(len(known), _numbers, {**known, **self.new_strings})
 
     async def _found(
         self, key: sa.Column[Any], columns: Sequence[sa.Column[Any]], keys: Sequence[Any]
@@ -253,7 +254,7 @@ class Transaction:
         noted: set[Late] = set()
         for bucket, until in late.items():
             count = len(rows["time"])
-            sums = await apart(count, summed, tables.category, bucket, rows, until)
+            sums = await in_thread(count, summed, tables.category, bucket, rows, until)
             await self._store_rows(levels[bucket], sums)
             hosts = set(zip(sums["time"], sums["hostname"], strict=True))
             noted |= {Late(name, bucket, time, host) for time, host in hosts}

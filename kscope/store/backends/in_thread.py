@@ -16,7 +16,7 @@ Arguments = TypeVarTuple("Arguments")
 _MANY = 25_000
 
 
-async def apart(
+async def in_thread(
     rows: int, work: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments
 ) -> Result:
     """Return what the work returns; it is done in a thread if it is about many rows."""

@@ -1,0 +1,47 @@
+"""The rows of one request, and the answer once they are stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kscope.declare.model import Category
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """Rows of one category as columns, in the order of its `all_columns`, all of one length.
+
+    Values are ready to be stored: times in microseconds, defaults filled in, booleans as 0 and 1,
+    histograms as `slot:count` text, and a stack as its id, a key of the batch's `stacks`. Strings
+    are still text: the writer alone knows their numbers.
+    """
+
+    category: Category
+    columns: Sequence[Sequence[Any]]
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows of one request; stored whole or not at all. An empty key is no key."""
+
+    key: bytes
+    tables: Sequence[TableRows]
+    stacks: Mapping[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.tables))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The number of rows of each table in a batch; `duplicate` if it was stored already."""
+
+    rows: Mapping[str, int]
+    duplicate: bool = False
