@@ -1,4 +1,4 @@
-"""What tracing costs: ours beside libbpf-tools' and bcc's offcputime, on one workload in one run.
+"""The cost of tracing: our offcputime beside libbpf-tools' and bcc's, on one workload in one run.
 
     sudo python benchmarks/agent.py
 

@@ -1,4 +1,4 @@
-"""What an attack costs others: honest senders and a prober beside each attack, one by one.
+"""The effect of each attack on other clients: honest senders and a prober, one attack at a time.
 
     python -m benchmarks.attack [--only WORD] [--seconds 6] [--senders 4] [--json FILE]
 
@@ -6,7 +6,7 @@ Honest senders send what agents send, at a fixed pace. A prober asks both listen
 new connections. `kept` is the rows that were stored during an attack, beside those of the seconds
 before it, in the same run. `silence` is the longest time that a listener did not answer, in
 milliseconds, from the start of an attack until all is calm again; in brackets that of the seconds
-before it. `machine` is the same for a server that does nothing, in a process of its own. `peak` is
+before it. `machine` is the same for an idle server in a separate process. `peak` is
 the server's resident memory in MB, `CPU` its processor time in cores.
 
 All share one machine. Attackers have a fixed number of requests in flight and a low priority. A

@@ -194,7 +194,7 @@ def hostname(attacker: Attacker) -> None:
 
 
 def new_stacks(attacker: Attacker) -> None:
-    """Valid rows, each with a stack that nobody has seen."""
+    """Valid rows, each with a new stack."""
     rows = [ROW | {"stack": f"main;f{random.getrandbits(60):x};g"} for _ in range(2000)]
     attacker.rows(json.dumps({"hostname": "cardinal", "offcputime": rows}).encode())
 

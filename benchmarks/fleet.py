@@ -35,7 +35,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Minute:
-    """What one host sends for one minute; a list for each column."""
+    """Return one host's rows of one minute, as a list for each column."""
 
     host: str
     time: int

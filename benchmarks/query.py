@@ -69,7 +69,7 @@ BARE = {
     ).replace(f"time >= {BEGIN} AND time < {BEGIN + HOUR}", f"time >= {BEGIN + HOUR // 2}"),
     "quality": f"SELECT hostname, SUM(count) {ROWS} GROUP BY hostname",
 }
-# What another engine spells otherwise.
+# Expressions that another engine spells differently.
 MARIADB = {f"/ {STEP}": f"DIV {STEP}", "AS INTEGER": "AS SIGNED"}
 ASKED = {
     "compare": [("from", str(BEGIN + HOUR // 2))],
@@ -229,7 +229,7 @@ async def run(engine: Engine, rows: int, stacks: int, repeat: int) -> None:
 
 
 def reports(agent: Category) -> Batch:
-    """What the hosts' agents say of themselves each minute; nothing is lost."""
+    """Return the rows that the hosts' agents send about themselves each minute; nothing is lost."""
     known: dict[str, Any] = {"probe": "offcputime", "elapsed": 60_000_000, "row_count": 100}
     moments = [(host, BEGIN + minute * 60_000_000) for host in HOSTS for minute in range(60)]
     columns: list[list[Any]] = []

@@ -198,7 +198,7 @@ class Question:
 
     @property
     def bare(self) -> str:
-        """What the engine has to do at the least."""
+        """Return the least work that the engine must do."""
         one = f" AND hostname = (SELECT id FROM kscope_string WHERE text = '{self.host}')"
         return (
             f"SELECT process, stack, sum(elapsed) FROM {self.table} WHERE time >= {self.span.start}"
@@ -230,7 +230,7 @@ def ask_all(
 ) -> Iterator[bool]:
     print("  flame graph              first   answer   target     bare  ratio")
     for question in _questions(span):
-        # A server of its own for each: its first answer is one with nothing kept from before.
+        # A separate server for each, so that the first answer uses no cache.
         with serving(folder, *_database(settings)) as server:
             yield _ask(server, question, bare, on_sqlite=isinstance(settings.database, SQLite))
 

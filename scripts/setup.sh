@@ -20,7 +20,7 @@ as_root() {
   fi
 }
 
-# install_packages PACKAGE...: those that lack, through apt. Fails, saying so, where that cannot be.
+# install_packages PACKAGE...: install missing packages with apt; fail with a message if that is impossible.
 install_packages() {
   local package lacking=()
   for package in "$@"; do

@@ -1,6 +1,7 @@
-"""Check the words of docs, docstrings, comments and messages: plain English, as CONTRIBUTING.md asks for.
+"""Check the words of docs, docstrings, comments and messages, as CONTRIBUTING.md asks for.
 
-Usage: python scripts/words.py [FILE ...]. Print each place with a better wording; exit 1 if any is found.
+Usage: python scripts/words.py [FILE ...], all files by default. Print each place with a better
+wording; exit with 1 if there is one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ REPLACEMENTS = {
     r"\btells? of\b": "describe, report",
     r"\btold apart\b": "distinguish",
     r"\bmend(s|ed|ing)?\b": "fix",
-    r"\black(s|ed|ing)?\b": "is missing, does not have",
+    r"(?<!`)\black(s|ed|ing)?\b(?!`)": "is missing, does not have",
     r"\bof (its|their) own\b": "its own, a separate",
     r"\bseldom\b": "rarely",
     r"\bhardly\b": "barely",
@@ -89,21 +90,22 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
     if path.suffix == ".md":
         yield 1, _CODE.sub(lambda code: "`" + "_" * (len(code[0]) - 2) + "`", text)
     elif path.suffix == ".py":
-        yield from _python(text)
+        yield from _python(text, strings=path.parts[0] == "kscope")
     elif path.suffix == ".ts":
         for match in _TS_COMMENT.finditer(text):
-            yield text.count("\n", 0, match.start()) + 1, match[0].lstrip("/*\"` ")
+            yield text.count("\n", 0, match.start()) + 1, match[0].lstrip('/*"` ')
     else:
         for number, line in enumerate(text.splitlines(), 1):
             if line.lstrip().startswith("#"):
                 yield number, line.lstrip("# ")
 
 
-def _python(text: str) -> Iterator[tuple[int, str]]:
+def _python(text: str, *, strings: bool) -> Iterator[tuple[int, str]]:
+    """Yield comments, docstrings, and if wanted the other strings, which may be messages."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string.lstrip("# ")
-        elif token.type == tokenize.STRING and " " in token.string:
+        elif token.type == tokenize.STRING and (strings or token.line.lstrip().startswith('"""')):
             yield token.start[0], _QUOTES.sub("", token.string)
 
 

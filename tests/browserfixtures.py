@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
-# What Chromium would otherwise ask of hosts that are none of ours.
+# Without these, Chromium sends requests to hosts of other people.
 _QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -34,9 +34,9 @@ def built_page() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Give a Chromium; ended with its module, as the thread's event loop runs as long as it does.
+    """Yield a Chromium; it stops with its module, since the thread's event loop runs as long.
 
-    A later test in the same process could start no loop of its own.
+    A later test in the same process could not start another loop.
     """
     path = needs.chromium()
     from playwright.sync_api import expect, sync_playwright  # noqa: PLC0415 - it may be missing
@@ -50,7 +50,7 @@ def browser() -> Iterator[Browser]:
 
 
 class Complaints(list[str]):
-    """What the browser logged as an error: a broken policy, a failed script, a missing file.
+    """Collect the browser's errors: a broken policy, a failed script, a missing file.
 
     A test that provokes one says so in `expected`, with a part of its text.
     """

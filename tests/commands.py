@@ -1,4 +1,4 @@
-"""`kscope` in this process: a start of its own costs half a second."""
+"""`kscope` in this process: starting another one takes half a second."""
 
 from __future__ import annotations
 

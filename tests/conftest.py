@@ -9,7 +9,7 @@ pytest_plugins = ["tests.enginefixtures", "tests.browserfixtures"]
 MAX_ID = 100
 
 # One marker per engine: it names what the machine must have, and keeps the tests that share the
-# engine in one xdist worker, so that two never fight over it. Each worker has a MariaDB of its own:
+# engine in one xdist worker, so that two never fight over it. Each worker has a separate MariaDB:
 # there a module is what stays together.
 ENGINES = {
     "bpf": needs.bpf,

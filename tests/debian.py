@@ -1,4 +1,4 @@
-"""What Debian's packages hold, without installing them."""
+"""The files of Debian packages, without installing them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def candidate(need: str, package: str) -> str:
-    """Give the version that apt would install; skips a test that needs it where there is none."""
+    """Return the version that apt would install; skip a test if there is none."""
     known = _asked("apt-cache", "policy", package)
     version = re.search(r"Candidate: (\d\S*)", known.stdout)
     if version is None:

@@ -29,7 +29,7 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
 
 @pytest.fixture(params=ENGINES)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    """Give an empty database of each engine in turn."""
+    """Yield an empty database of each engine in turn."""
     return _empty(request, tmp_path)
 
 
@@ -45,7 +45,7 @@ class Served:
 def served(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
-    """Give a server on each engine in turn, for all tests of a module: each uses its own host."""
+    """Yield a server on each engine in turn, for a whole module; each test uses its own host."""
     folder = tmp_path_factory.mktemp("served")
     database = _empty(request, folder)
     with serving(folder, *database.options) as server:

@@ -25,7 +25,7 @@ FLOODS = (
     Raw(f"[{'x,' * 2000}]"),
     Raw(f"{{{','.join(f'k{i}: v' for i in range(1001))}}}"),
 )
-# What is cut short before it reaches a reader, wherever it is.
+# Texts that are cut short before a reader sees them.
 CUT_SHORT = (
     Raw("x" * 2 * _MANY),
     Raw(f"[{'1,' * _MANY}]"),

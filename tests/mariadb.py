@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USER = "kscope"
-PASSWORD = "p@ss:w/rd%"  # what a URL would have to escape
+PASSWORD = "p@ss:w/rd%"  # characters that a URL must escape
 _PATIENCE = 90.0
 
 
@@ -46,7 +46,7 @@ class MariaDB:
         return done.stdout
 
     def dump(self, database: str) -> str:
-        """Give what the documented command writes."""
+        """Return the output of the documented command."""
         command = ["mariadb-dump", "--no-defaults", "-uroot", f"-S{self.socket}"]
         options = ["--single-transaction", "--databases", database]
         done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
@@ -76,7 +76,7 @@ class MariaDB:
             *(f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1"),
             *(f"--pid-file={self.folder / 'pid'}", "--innodb-buffer-pool-size=64M"),
             *("--innodb-log-file-size=16M", "--skip-name-resolve", *_as_root()),
-            # One that starts removes what another has in a tmpdir that they share.
+            # A server that starts removes other servers' files from a shared tmpdir.
             f"--tmpdir={self.folder / 'tmp'}",
             # Tests kill processes, not machines: what the kernel has is safe.
             "--innodb-flush-method=nosync",

@@ -1,6 +1,6 @@
-"""What a test needs of the machine: `needs.bpf()` skips with its reason where that is lacking.
+"""A test's requirements: `needs.bpf()` skips the test, with a reason, if the machine has no BPF.
 
-With KSCOPE_REQUIRE=all, as CI sets it, a lack is a failure instead: a green run has skipped
+With KSCOPE_REQUIRE=all, as in CI, a missing part is a failure instead: a green run has skipped
 nothing. KSCOPE_REQUIRE=bpf,qemu requires those alone. A test marked `bpf`, `qemu`, `browser`,
 or `mysql` asks by itself (see conftest.py).
 """

@@ -1,4 +1,4 @@
-"""A real `kscope serve` for tests: a process of its own, on free ports of loopback."""
+"""A real `kscope serve` for tests: a separate process, on free ports of loopback."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def kscope(*arguments: str | Path) -> list[str]:
 
 def free_port(following: int = 0) -> int:
     """A port that may be let go of for a while, and so many that follow it: none of those that the
-    kernel gives to whoever asks for any, as other tests do meanwhile.
+    kernel assigns to any process that asks, as other tests do at the same time.
     """
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:

@@ -58,7 +58,7 @@ agent:
 
 
 def test_everything_that_can_be_said(tmp_path: Path) -> None:
-    """Paths are relative to the file, the password comes from a file of its own."""
+    """Paths are relative to the file, and the password is read from a separate file."""
     (tmp_path / "secret").write_text("pass word\n")
     (tmp_path / "kernelscope.yaml").write_text(FULL)
     settings = load_settings(tmp_path / "kernelscope.yaml")

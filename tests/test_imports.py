@@ -74,7 +74,7 @@ def test_a_part_knows_only_those_below_it(part: str) -> None:
 
 @pytest.mark.parametrize("library", [*BELONGS_TO])
 def test_a_library_is_dealt_with_in_its_place(library: str) -> None:
-    """Whoever else needs it asks the part that it belongs to."""
+    """Other parts use it through the part that it belongs to."""
     users = {
         own: f"{path.relative_to(ROOT)}:{line}"
         for own, path in sources()

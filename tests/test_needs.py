@@ -25,7 +25,7 @@ def test_a_required_program_that_lacks_fails(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_present_program_is_found_by_its_path() -> None:
-    """What is installed is named by its full path, /usr/sbin included."""
+    """Installed programs are found by their full path, also in /usr/sbin."""
     assert needs.program("sh", "dash").endswith("/sh")
 
 

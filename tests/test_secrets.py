@@ -100,7 +100,7 @@ def _options() -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 NO_PROCESS = ("--pid", "999999999")
-# What each command needs besides, so that it ends without doing anything.
+# The other arguments of each command, so that it ends without doing anything.
 REST = {
     ("agent", "offcputime"): NO_PROCESS,
     ("backup",): ("copy",),

@@ -1,4 +1,4 @@
-// What each page under test offers, and how a step is timed: from its call until the frame that
+// The interface of each page under test, and the timing of a step: from its call until the frame that
 // shows it has been handed over.
 
 export interface Subject {
@@ -19,13 +19,13 @@ function nextTask(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-/** Nobody clicks before the picture is there: what the step before left to do gets done. */
+/** Users click after the picture appears, so work that the previous step left is done first. */
 function rest(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 300));
 }
 
 /**
- * The step is a task of its own, as an event is, right after a frame: the one that follows shows it.
+ * The step is a separate task, as an event is, right after a frame: the next frame shows it.
  * The first frame after a rest may come at any time, the second comes on the beat.
  */
 async function timed(step: () => void | Promise<void>): Promise<number> {

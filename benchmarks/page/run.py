@@ -2,7 +2,7 @@
 
     python benchmarks/page/run.py [--nodes 2000,20000,100000] [--repeat 3]
 
-All run in one Chromium, on the same trees. A step begins right after a frame, as a task of its own,
+All run in one Chromium, on the same trees. A step starts right after a frame, as a separate task,
 and ends when the next frame has been handed over; a page with nothing to do waits for that frame:
 the `idle` column. What a page leaves for after the picture is not in it. Each library gets its own
 input format as text; parsing it counts.

@@ -1,4 +1,4 @@
-"""A server that answers as it is told and keeps what came: for what a real one seldom does."""
+"""A server with scripted answers that records its requests, for cases rare on a real server."""
 
 from __future__ import annotations
 

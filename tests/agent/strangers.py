@@ -67,7 +67,7 @@ def stranger(said: bytes, again: bytes = b"", *, keep: bool = False) -> Iterator
 
 @contextmanager
 def tls_server(folder: Path) -> Iterator[int]:
-    """A server that speaks TLS, with a certificate that nobody signed; its port."""
+    """Yield the port of a TLS server whose certificate no authority signed."""
     certificate, key = folder / "cert.pem", folder / "key.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
     files = ["-keyout", str(key), "-out", str(certificate)]

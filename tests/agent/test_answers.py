@@ -153,7 +153,7 @@ def test_an_answer_without_end_is_left(name: str) -> None:
     with stranger(*ENDLESS[name]) as server:
         answer = sent_to(server.url)
     assert answer.outcome is Outcome.LATER
-    # What the kernel buffers between the two is sent, not read.
+    # The kernel's buffer between the two counts as sent, not as read.
     assert server.sent < MOST_BYTES + 16_000_000
 
 

@@ -82,7 +82,7 @@ def writer() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def configured(folder: Path, *categories: str) -> Path:
-    """A configuration with a folder of categories of its own."""
+    """Return a configuration with a separate folder of categories."""
     own = folder / "mine"
     own.mkdir()
     for number, text in enumerate(categories):
@@ -220,7 +220,7 @@ def test_no_bpftrace_outlives_its_agent(tmp_path: Path) -> None:
 def test_a_bpftrace_that_never_attaches_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that says nothing for too long is given up, and not left behind."""
+    """A bpftrace that prints nothing for too long is stopped, and leaves no process behind."""
     silent, said = tmp_path / "bpftrace", tmp_path / "pid"
     silent.write_text(f"#!/bin/sh\necho $$ >{said}\nexec sleep 60\n")
     silent.chmod(0o755)

@@ -29,7 +29,7 @@ THREADS = 200
 
 @dataclass(frozen=True)
 class Churn:
-    """What an agent sent, and how full each of its maps was before it ended."""
+    """The rows that an agent sent, and the fill of each of its maps before it stopped."""
 
     waits: list[dict[str, Any]]
     intervals: list[dict[str, Any]]
@@ -58,7 +58,7 @@ def map_fill(pid: int) -> dict[str, float]:
     for info in Path(f"/proc/{pid}/fdinfo").iterdir():
         try:
             about = dict(re.findall(r"^(\w+):\s+(\w+)$", info.read_text(), re.MULTILINE))
-        except FileNotFoundError:  # closed meanwhile
+        except FileNotFoundError:  # closed in the meantime
             continue
         if about.get("map_type") in {"1", "7"}:  # hash, stack trace
             about_map = asked(bpftool, "map", "show", "id", about["map_id"])
@@ -73,7 +73,7 @@ def asked(bpftool: str, *question: str) -> Any:
 
 
 def lost(server: Server) -> dict[str, int]:
-    """What the agent's rows say was lost, by column, over all intervals."""
+    """Return the losses in the agent's rows, by column, over all intervals."""
     rows = server.rows("agent")
     names = [name for name in rows[0] if name.startswith("lost_")]
     return {name: sum(row[name] for row in rows) for name in names}
@@ -91,7 +91,7 @@ def test_stacks_outlive_the_drains_between(churn: Churn) -> None:
 
 def test_nothing_is_lost_that_the_maps_could_hold(churn: Churn) -> None:
     """No loss of any kind, and no map that fills up interval by interval."""
-    # Other BPF programs may be in the way of ours on this machine, and a thread that is caught in
+    # Other BPF programs on this machine can interrupt ours, and a thread that is sampled in
     # libc, which keeps no frame pointer, may seem to be without end.
     elsewhere = {"lost_runs", "lost_stacks_truncated"}
     names = {name for name in churn.intervals[0] if name.startswith("lost_")} - elsewhere

@@ -1,4 +1,4 @@
-"""What the agent makes of a program's numbers."""
+"""Numbers of a program become values of columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kscope.declare.files import shapes as metaschema
 
 
 def test_every_declared_word_can_be_decoded() -> None:
-    """What a category may write after `as:` is what the agent knows."""
+    """A category may name after `as:` exactly the decodings that the agent knows."""
     assert set(DECODERS) == set(metaschema.DECODES)
 
 

@@ -138,7 +138,7 @@ def test_a_busy_server_gets_the_same_batch_again(tmp_path: Path) -> None:
 
 
 def test_a_refused_batch_does_not_block_the_others(tmp_path: Path) -> None:
-    """One that the server calls invalid is kept aside, with a line in the log; the rest go on."""
+    """A batch that the server rejects is moved aside and logged; the other batches are sent."""
     with fake_server() as server:
         server.answers = [problem(422, "invalid")]
         with agent(*replaying(tmp_path, server.url)) as running:
@@ -201,7 +201,7 @@ def test_pauses_between_attempts_grow_and_differ() -> None:
 
 
 def test_a_server_that_asks_for_patience_is_not_asked_by_all_at_once() -> None:
-    """What it tells a whole fleet is kept to, and no two come back in the same moment."""
+    """Agents wait as long as the server asks, and no two retry at the same time."""
     pauses = [
         patience(Answer(Outcome.LATER, status=503, retry_after=30.0), 1, 60) for _ in range(10)
     ]

@@ -1,4 +1,4 @@
-"""`kscope doctor`: what a host lacks, and a way to mend each lack."""
+"""`kscope doctor`: what is missing on a host, and a fix for each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOWHERE = "127.0.0.1:9"
 
 
 def said(*arguments: object, wrapped_in: tuple[str, ...] = ()) -> tuple[int, dict[str, str]]:
-    """Its exit code, and by subject the line with what mends it; every lack has such a line."""
+    """Return the exit code, and by subject the line with its fix; every problem has one."""
     command = [*wrapped_in, *kscope("doctor", *map(str, arguments))]
     done = subprocess.run(
         command, cwd=ROOT / "tests", capture_output=True, text=True, check=False, timeout=60
@@ -100,7 +100,7 @@ def test_a_program_that_is_not_installed_is_named_with_its_package() -> None:
     ],
 )
 def test_a_wrong_address_is_a_finding_like_others(url: str, problem: str) -> None:
-    """Whatever is wrong with it, the report goes on to its end."""
+    """The report is complete, whatever answer the server sends."""
     code, found = said("--server", url)
     assert code == 1
     assert problem in found["server"]

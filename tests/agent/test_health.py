@@ -41,7 +41,7 @@ def test_each_interval_has_a_row_about_the_probe(tmp_path: Path) -> None:
     assert all(row["bpf_runs"] > 0 and row["memory"] > 10_000_000 for row in rows)
     assert sum(row["bpf_time"] for row in rows) < sum(row["elapsed"] for row in rows) / 2
     assert sum(row["frames"] for row in rows) > 0
-    # Other BPF programs may be in the way of ours on this machine, and a thread that is caught in
+    # Other BPF programs on this machine can interrupt ours, and a thread that is sampled in
     # libc, which keeps no frame pointer, may seem to be without end.
     elsewhere = {"lost_runs", "lost_stacks_truncated"}
     lost = {name for name in rows[0] if name.startswith(("lost_", "dropped_"))} - elsewhere
@@ -133,7 +133,7 @@ class Probe:
 
 @pytest.mark.parametrize("share", [0.02, 0.05, 0.2, 0.9])
 def test_the_bound_holds_whatever_the_excess(share: float) -> None:
-    """What no threshold makes cheaper is out of the kernel for as long as it takes, restarts
+    """A probe that no threshold makes cheaper leaves the kernel until its cost is paid, restarts
     included.
     """
     probe = Probe(0.01)
@@ -200,11 +200,11 @@ def test_the_bound_holds_on_a_real_probe(tmp_path: Path) -> None:
             running.wait_for("probe running", seconds=90, times=2)
             running.stop()
         rows = server.rows("agent")
-    # Compiling the program is paid for too, but for the first time.
+    # The account pays for compiling the program too, except the first time.
     took = sum(row["bpf_time"] + row["cpu_time"] for row in rows) - rows[0]["cpu_time"]
     elapsed = sum(row["elapsed"] for row in rows)
     assert took / (elapsed * (os.cpu_count() or 1)) <= 2.5 * bound
     assert {"running", "paused"} <= {row["state"] for row in rows}
     assert sum(row["paused_time"] for row in rows) >= 1_000_000
-    # Every moment is in some row: nobody takes a pause for an agent that was not running.
+    # Every second is in some row, so a pause does not look like an agent that was not running.
     assert all(row["elapsed"] > 0 for row in rows)

@@ -21,7 +21,7 @@ SERVER = "http://one:8081"
 
 
 def run(*arguments: object, code: int = 0) -> str:
-    """What it prints, on both streams."""
+    """Return the output of both streams."""
     done = subprocess.run(
         kscope("spool", *map(str, arguments)), cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -122,7 +122,7 @@ def test_a_name_that_is_none_drops_nothing(root: Path) -> None:
 
 
 def test_an_agent_that_runs_keeps_what_waits(root: Path) -> None:
-    """It sends it itself; what is set aside can be dropped meanwhile."""
+    """A running agent sends its batches itself; batches that were moved aside can be dropped."""
     _, lock = claim(root, SERVER)
     first, _, aside = names(root)
     assert "waits, an agent sends it" in run("list", "--spool", root)

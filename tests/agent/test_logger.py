@@ -122,7 +122,7 @@ def test_a_wrong_address_is_said_at_once(url: str) -> None:
 
 
 def test_bytes_ctypes_numbers_and_times_are_taken() -> None:
-    """What scripts have at hand, from bcc's structs to datetime."""
+    """Logger accepts the values that scripts have, from bcc's structs to datetime."""
 
     class Index:
         def __index__(self) -> int:
@@ -260,7 +260,7 @@ def test_rows_beside_a_refused_one_arrive(tmp_path: Path) -> None:
 
 
 def test_calls_go_on_after_a_refusal() -> None:
-    """The next flush reports it; no row that is logged meanwhile is lost."""
+    """The next flush reports it; no row that is logged in the meantime is lost."""
     with fake_server() as server:
         server.answers = [INVALID]
         log = Logger(server.url, interval=60, batch=1)

@@ -1,6 +1,6 @@
-"""Whatever happens between an agent and its database: each row is there once, or counted as lost.
+"""Each row of an agent is in the database once, or counted as lost, after every kind of failure.
 
-The agent is a process of its own with a probe that numbers its rows, the server a real one.
+The agent is a separate process with a probe that numbers its rows; the server is real.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Serving
 
 
 class Stored:
-    """What one host's agent has in the database."""
+    """The rows that one host's agent has in the database."""
 
     def __init__(self, path: Path, host: str) -> None:
         self._path = path
@@ -44,7 +44,7 @@ class Stored:
         return [number for (number,) in rows]
 
     def told(self, column: str) -> int:
-        """What the rows about the probe say altogether."""
+        """Return the sums of the rows about the probe."""
         query = f"SELECT coalesce(sum({column}), 0) FROM agent WHERE hostname = ?"
         return int(self._ask(query)[0][0])
 
@@ -101,7 +101,7 @@ def test_an_answer_that_is_lost_does_not_count_twice(
 def test_a_network_that_swallows_everything_costs_nothing(
     server: serving.Serving, stored: Stored, tmp_path: Path
 ) -> None:
-    """No connection is refused, and none answers: the agent does not wait for ever, and all is
+    """No connection is refused, and none answers: the agent stops waiting, and every row is
     there when the network is back.
     """
     with (
@@ -122,7 +122,7 @@ def test_kill_9_of_the_agent_is_told(
     server: serving.Serving, stored: Stored, tmp_path: Path
 ) -> None:
     """With the server away and with it there: rows are in the database once. What a kill may cost
-    is the interval under way, and each is told, as no longer than that interval was to be.
+    is the running interval; each loss is reported, and is no longer than that interval.
     """
     kills = 2
     with proxy(server.ingest) as network:
@@ -135,7 +135,7 @@ def test_kill_9_of_the_agent_is_told(
                 running.process.wait()
                 at_risk |= set(running.given[-1])
         network.down = False
-        time.sleep(2 * INTERVAL)  # nobody's interval
+        time.sleep(2 * INTERVAL)  # no interval runs
         with numbering(network.url, tmp_path) as running:
             running.wait_for("an interval of offcputime is lost")
             running.stop()
@@ -150,7 +150,7 @@ def test_kill_9_of_the_agent_is_told(
 def test_a_clock_that_is_set_back_changes_nothing(
     server: serving.Serving, stored: Stored, tmp_path: Path
 ) -> None:
-    """By an hour, and forward again, with the server away meanwhile: each row once, none dropped
+    """By an hour, and forward again, while the server is down: each row once, none dropped
     as too old.
     """
     with (
@@ -171,7 +171,7 @@ def test_a_clock_that_is_set_back_changes_nothing(
 
 
 def test_a_full_disk_stops_nothing(server: serving.Serving, stored: Stored, tmp_path: Path) -> None:
-    """What the disk does not take goes to the server at once: nothing is lost or sent twice."""
+    """Batches that do not fit on the disk are sent immediately: none is lost or duplicated."""
     with small_disk(tmp_path / "disk") as ballast:
         spool = str(ballast.parent / "spool")
         with numbering(server.ingest, tmp_path, rows=100, spool=spool) as running:
@@ -226,7 +226,7 @@ def test_what_a_full_spool_cost_is_counted(
                 running.wait_for_drains(len(running.given) + 6)
                 running.stop()
         network.down = False
-        # With room again: what the last one dropped at its end is told by the next.
+        # With free space again, the next agent reports what the last one dropped at its end.
         with numbering(network.url, tmp_path, rows=100) as running:
             running.wait_for_drains(len(running.given) + 2)
             running.stop()
@@ -267,7 +267,7 @@ def test_what_other_agents_left_is_taken_over(
     server: serving.Serving, stored: Stored, tmp_path: Path
 ) -> None:
     """Two agents side by side are killed with the server away: the next one sends the rows of
-    both, and tells of both kills.
+    both, and reports both kills.
     """
     spool, other = str(tmp_path / "spool"), tmp_path / "other"
     other.mkdir()
@@ -282,7 +282,7 @@ def test_what_other_agents_left_is_taken_over(
             for running in (first, second):
                 running.signal(signal.SIGKILL)
                 running.process.wait()
-            # What was drained in the moment of the kill is part of the interval that it cost.
+            # Rows drained during the kill belong to the interval that was lost.
             kept, theirs_kept = flat(first.given[:-1]), flat(second.given[:-1])
         network.down = False
         with numbering(network.url, tmp_path, spool=spool) as running:

@@ -49,7 +49,7 @@ def test_each_wait_has_its_frames_and_its_time(tmp_path: Path) -> None:
 
 
 def test_rows_arrive_over_http(tmp_path: Path) -> None:
-    """What the agent traced is in the server's flame graph, with the same times."""
+    """The server's flame graph shows the agent's stacks, with the same times."""
     with serving(tmp_path) as server, workload("waiter.c", tmp_path, 2000) as waiter:
         arguments = ["--server", server.ingest, "--spool", tmp_path / "spool"]
         with agent(
@@ -119,7 +119,7 @@ def wait_until_attached(pid: int) -> None:
 def held_open(pid: int) -> list[str]:
     names = []
     for file in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
+        with suppress(FileNotFoundError):  # closed in the meantime
             names.append(str(file.readlink()))
     return names
 
@@ -208,8 +208,8 @@ def test_no_thread_of_a_program_is_the_kernels(tmp_path: Path) -> None:
         with tracing("offcputime", "--pid", waiter.pid, "--threads", "kernel") as rows:
             waiter.go()
             waiter.truth()
-        # One that is pushed off the CPU while it ends has no memory of its own any more, by which
-        # the kernel's are told from others.
+        # A thread that is preempted while it exits has no user memory any more, by which
+        # kernel threads are distinguished from others.
         assert [row for row in rows if "do_exit_[k]" not in row["stack"]] == []
 
 
@@ -235,7 +235,7 @@ def test_one_thread_in_its_cgroup(tmp_path: Path) -> None:
     ],
 )
 def test_sizes_have_bounds(flags: list[str], said: str) -> None:
-    """What no map can hold is refused before anything starts."""
+    """A number that no map can hold is refused before the probe starts."""
     command = kscope("agent", "offcputime", *flags, "--folded")
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 2

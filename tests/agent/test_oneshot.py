@@ -1,4 +1,4 @@
-"""What a probe prints without a server."""
+"""The output of a probe without a server."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_events_are_printed_while_the_probe_runs(tmp_path: Path) -> None:
 
 
 def test_what_was_lost_is_said(tmp_path: Path) -> None:
-    """Folded stacks come with a warning of what is missing from them, and how to mend it."""
+    """Folded stacks come with a warning that names what is missing, and the fix."""
     with workload("pingpong.c", tmp_path, 2500, 500) as busy:
         flags = ("--folded", "--verbose", "--keys", 64)
         with agent("offcputime", "--pid", busy.pid, *flags) as running:
@@ -54,7 +54,7 @@ def test_what_was_lost_is_said(tmp_path: Path) -> None:
 
 
 def test_a_process_is_one_frame() -> None:
-    """Whatever it is called: a `;` in its name separates no frames."""
+    """A process name with `;` is one frame."""
     napping = "import time\nopen('/proc/self/comm', 'w').write('a;b c')\nwhile 1: time.sleep(0.01)"
     napper = subprocess.Popen([sys.executable, "-c", napping])
     try:
@@ -69,7 +69,7 @@ def test_a_process_is_one_frame() -> None:
 
 
 def test_a_recording_keeps_its_last_interval(tmp_path: Path) -> None:
-    """What was seen since the last full interval is in it too."""
+    """The output includes rows since the last full interval."""
     recording = tmp_path / "opens.ndjson"
     with actor("opens", tmp_path) as opener:
         flags = ("--record", recording, "--interval", 3600, "--verbose")
@@ -151,7 +151,7 @@ def test_what_a_probe_says_is_not_lost_while_another_compiles(tmp_path: Path) ->
                 running.wait_for(f"{name}: probe running")
             running.signal(signal.SIGTERM)
             running.stop()
-    # Whoever comes first imports bcc for all.
+    # The first thread imports bcc for all.
     assert not [line for line in running.log if line.startswith("ERROR")]
 
 

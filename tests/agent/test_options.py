@@ -26,7 +26,7 @@ NOBODY = "--pid 999999999"
 
 
 def refused(*arguments: object) -> str:
-    """What the command says when it refuses what it was given."""
+    """Return the command's message when it refuses its arguments."""
     result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
     assert result.exit_code != 0
     if isinstance(result.exception, DeclarationError):
@@ -264,7 +264,7 @@ def test_a_size_that_is_none_is_refused(text: str) -> None:
 
 
 def parsed(line: str) -> dict[str, Any]:
-    """What `kscope agent` makes of a command line, before it traces anything."""
+    """Return the plan that `kscope agent` makes from a command line, before it traces."""
     name, *arguments = line.split()
     category = load_catalog().get(name)
     assert category

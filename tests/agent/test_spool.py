@@ -97,7 +97,7 @@ def test_a_clock_that_is_set_right_makes_nothing_old(
 
 
 def test_the_oldest_go_first_when_it_is_full(tmp_path: Path) -> None:
-    """The bound holds, and what it cost is told."""
+    """The spool stays below its limit, and reports the rows that it dropped."""
     lost = Lost()
     spool = lost.spool(tmp_path, max_bytes=250)
     for number in range(5):
@@ -129,7 +129,7 @@ def test_what_is_too_old_goes(tmp_path: Path) -> None:
 
 
 def test_a_half_written_batch_is_none(tmp_path: Path) -> None:
-    """What a crash left half written is removed, and never sent."""
+    """A file that a crash left half written is removed, and never sent."""
     spool_in(tmp_path)
     (tmp_path / f"{0:012d}-5-cpu-{1:032x}.json.zstd.tmp").write_bytes(b"half")
     assert spool_in(tmp_path).oldest() is None
@@ -195,7 +195,7 @@ def test_a_spool_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 
 def test_only_the_owner_reads_it(tmp_path: Path) -> None:
-    """Whatever the umask is: folders and files, those that are set aside and their reasons too."""
+    """Folders and files are private under every umask, also batches set aside and their reasons."""
     before = os.umask(0)
     try:
         folder, lock = claim(tmp_path / "a/spool", "http://one")
@@ -286,7 +286,7 @@ def test_a_spool_of_many_files_takes_the_same_steps_for_each(tmp_path: Path) -> 
 
 
 def test_bad_rows_are_set_aside_and_the_others_arrive(tmp_path: Path) -> None:
-    """By the server's pointers, exactly; the rest is sent under a key of its own."""
+    """Rows are set aside exactly by the server's pointers; the others are sent under a new key."""
     lost: list[tuple[str, int]] = []
     spool = Spool(tmp_path, max_bytes=10**6, max_age=DAY,
                   lost=lambda _, fate, rows: lost.append((fate, rows)))  # fmt: skip

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's cache, and what stands in for /tmp."""
+    """Set a user's cache, and a folder in place of /tmp."""
     monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -27,7 +27,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_headers_lie_in_a_folder_of_our_own(places: Path) -> None:
-    """Nobody else can write to it, and it is used again."""
+    """No other user can write to it, and it is reused."""
     folder = tracepoint_headers()
     assert folder.parent == places / "cache" / "kernelscope"
     assert folder.parent.stat().st_mode & 0o777 == 0o700
@@ -35,7 +35,7 @@ def test_headers_lie_in_a_folder_of_our_own(places: Path) -> None:
 
 
 def test_a_folder_that_others_can_write_to_is_left_alone(places: Path) -> None:
-    """Whoever could put files there would write into the kernel."""
+    """A user who could put files there could write into the kernel."""
     planted = places / "cache" / "kernelscope"
     planted.mkdir(parents=True)
     planted.chmod(0o777)

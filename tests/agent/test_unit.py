@@ -54,7 +54,7 @@ def test_systemd_takes_it_and_calls_it_safe(tmp_path: Path) -> None:
 
 
 def test_its_command_is_one_that_kscope_takes(tmp_path: Path) -> None:
-    """Its flags are known, and a per cent sign is written as systemd wants it."""
+    """Its flags exist, and a percent sign is escaped as systemd expects."""
     _, *arguments = setting("ExecStart").split()
     assert all("%" not in part.replace("%%", "") for part in arguments)
     command = [part.replace("%%", "%") for part in arguments]
@@ -65,7 +65,7 @@ def test_its_command_is_one_that_kscope_takes(tmp_path: Path) -> None:
 
 
 def test_what_the_readme_installs_is_a_configuration(tmp_path: Path) -> None:
-    """Its commands as they stand there, but for the folders: doctor takes the file as it is."""
+    """Its commands run unchanged except for the folders: doctor accepts the file."""
     readme = (UNIT.parent / "README.md").read_text()
     blocks = "".join(re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL))
     (tmp_path / "agent.token").write_text("kscope_secret\n")
@@ -80,7 +80,7 @@ def test_what_the_readme_installs_is_a_configuration(tmp_path: Path) -> None:
     done = subprocess.run(
         kscope(*arguments), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
     )
-    assert done.returncode in (0, 1), done.stderr  # what the host lacks is not asked here
+    assert done.returncode in (0, 1), done.stderr  # this test does not depend on the host
     assert " server: http://127.0.0.1:8081" in done.stdout
     assert (tmp_path / "etc/systemd/system" / UNIT.name).is_file()
 

@@ -1,4 +1,4 @@
-"""A real `kscope agent` for tests: a process of its own, tracing what the test started."""
+"""A real `kscope agent` for tests: a separate process that traces the test's processes."""
 
 from __future__ import annotations
 

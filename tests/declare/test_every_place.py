@@ -105,7 +105,7 @@ def is_usable(category: Category) -> bool:
 
 @pytest.mark.parametrize("name", CATEGORIES)
 def test_a_category_with_each_value_in_each_place_is_refused_or_works(name: str) -> None:
-    """Whatever is at any place, and whatever is a key: the file is refused with words, or used."""
+    """A file with any value at any place, or any key, is refused with a message, or used."""
     whole = yaml.safe_load(CATEGORIES[name])
     unchanged = read_category(CATEGORIES[name], "x.yaml").category
     assert unchanged

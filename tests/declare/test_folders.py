@@ -70,7 +70,7 @@ def utf16(file: Path) -> None:
     file.write_bytes(GOOD.format("x").encode("utf-16"))
 
 
-# What makes the file, and what its problem says.
+# A function that makes the file, and the text of its problem.
 BAD_FILES = {
     is_a_pipe: "is a pipe; it must be a regular file",
     is_a_socket: "is a socket; it must be a regular file",
@@ -142,7 +142,7 @@ def test_hidden_files_and_those_of_editors_are_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [b"a\nb.yaml", b"a\xffb.yaml", b"a\x1b[31mb.yaml"])
 def test_a_name_that_cannot_be_shown_is_refused(name: bytes, tmp_path: Path) -> None:
-    """What is said of it is one line of text that any terminal and any answer can carry."""
+    """Its problem is one line of text that every terminal and every answer can show."""
     good(tmp_path)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text(GOOD.format("other"))
     reading = read_catalog([tmp_path])

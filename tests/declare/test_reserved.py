@@ -5,7 +5,7 @@ from kscope.declare.files import reserved
 
 
 def test_every_word_that_a_dialect_would_quote_is_reserved() -> None:
-    """Our list, which the agent can read without SQLAlchemy, lacks no word of SQLAlchemy's."""
+    """Our list, which the agent can read without SQLAlchemy, has every word of SQLAlchemy's."""
     known = (
         reserved_words.RESERVED_WORDS_MYSQL
         | reserved_words.RESERVED_WORDS_MARIADB

@@ -14,8 +14,8 @@ from tests.serving import free_port, serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What `offcputime.py --logger` posted: the stack itself, or an index into `stacks`. Leaf first: its
-# `";".join(sleep_trace)` begins with the innermost frame.
+# The body that `offcputime.py --logger` posted: the stack, or an index into `stacks`. Leaf first:
+# its `";".join(sleep_trace)` begins with the innermost frame.
 TRACED = [
     {
         "hostname": "web-001",
@@ -85,8 +85,8 @@ def test_each_address_has_its_order_of_frames(tmp_path: Path) -> None:
 
 
 def test_the_old_command_line(tmp_path: Path) -> None:
-    """`--sqlite FILE PORT`: the page is on that port, and rows come in on the next one; who sends
-    them to the page's, as in 2016, is told where.
+    """`--sqlite FILE PORT`: the page is on that port, and rows come in on the next one; a
+    client that sends them to the page's, as in 2016, is answered with the right port.
     """
     port = free_port(following=1)
     with serving(tmp_path, str(port), "--sqlite", tmp_path / "k.db") as server:

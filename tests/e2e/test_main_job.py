@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.bpf
 
-# What the page paints a frame with that a search matches.
+# The colour of a frame that a search matches.
 COUNT_HIGHLIGHTED = """canvas => {
   const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   let count = 0;
@@ -75,7 +75,7 @@ def test_the_page_shows_each_wait(traced: Traced, page: Page) -> None:
 
 @pytest.mark.browser
 def test_a_search_highlights_the_waits(traced: Traced, page: Page) -> None:
-    """What matches changes its colour in the graph, and its share of all is told."""
+    """Matching frames change colour in the graph, and the page shows their share."""
     _open(page, traced)
     canvas = page.get_by_role("application", name="Flame graph")
     assert canvas.evaluate(COUNT_HIGHLIGHTED) == 0

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-# Run by tests of their own: test_run.py, test_wheel.py, and the server that serves all these.
+# Run by other tests: test_run.py, test_wheel.py, and the server that serves all these.
 ELSEWHERE = ("scripts/run", "python3 -m venv", "kscope serve --config kernelscope.yaml")
 CONNECTING = """
 import socket, sys, time
@@ -48,7 +48,7 @@ probe:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give what the commands find in a clone; `kscope` is where the README puts it."""
+    """Return the environment of the commands; `kscope` is where the README puts it."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "bin").mkdir()
     (folder / "bin" / "kscope").symlink_to(f"{sysconfig.get_path('scripts')}/kscope")

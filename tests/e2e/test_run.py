@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.bpf, pytest.mark.timeout(400)]
 
 @pytest.fixture(scope="module")
 def clone() -> Iterator[Path]:
-    """Give a copy of what is, or would be, committed; any user may enter it."""
+    """Return a copy of all files that are, or would be, committed; any user may enter it."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -172,7 +172,7 @@ def test_it_runs_the_probes_of_the_configuration(clone: Path) -> None:
     config = clone / "kernelscope.yaml"
     listed = "  probes:\n    offcputime: {threshold: 1000}"
     assert listed in config.read_text()
-    # What it lists would trace the whole machine here.
+    # The listed probes would trace the whole machine here.
     config.write_text(config.read_text().replace(listed, ""))
     with subprocess.Popen(["sleep", "300"]) as asleep:
         (clone / "mine" / "own.yaml").write_text(OWN.format(pid=asleep.pid))

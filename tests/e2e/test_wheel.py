@@ -1,4 +1,4 @@
-"""The wheel, in an environment of its own, far from the sources."""
+"""The wheel, in a separate environment, away from the sources."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def wheel(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the `kscope` command of an environment that holds the wheel, and no sources.
+    """Return the `kscope` command of an environment that has the wheel and no sources.
 
     What it depends on is lent by this environment: test_run.py installs that from nothing.
     """

@@ -1,4 +1,4 @@
-"""What the API's flame graph must hold of workloads/waiter.c."""
+"""The waits of workloads/waiter.c that the API's flame graph must show."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def assert_waits(graph: dict[str, Any], truth: dict[str, Any], stolen_us: int = 
 
 
 def waited(graph: dict[str, Any]) -> int:
-    """What the graph holds of all of them."""
+    """Return the sums of all of them in the graph."""
     return sum(value for path, value in _nodes(graph) if path[-1] in WAITS)
 
 

@@ -1,6 +1,6 @@
 """Each folder in tests/cases is one run of `kscope generate`: what it writes, or what it says.
 
-`KSCOPE_UPDATE_CASES=1` writes the expectations anew, to be read before they are committed.
+`KSCOPE_UPDATE_CASES=1` rewrites the expectations; read them before you commit.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def test_a_renamed_folder_of_categories_keeps_its_files(tmp_path: Path) -> None:
 
 
 def test_a_header_names_the_file_that_was_read(tmp_path: Path) -> None:
-    """Whoever finds a generated file is sent to the one to edit, on whichever machine."""
+    """A generated file names the file to edit, the same on every machine."""
     shutil.copytree(CASES / "minimal" / "categories", tmp_path / "conf/mine")
     for folder in ("conf/mine", str(tmp_path / "conf/mine")):
         kscope("generate", "--categories", folder, folder=tmp_path)

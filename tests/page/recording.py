@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     Row = dict[str, Any]
-    # What a flame graph draws on top of each other, below the root: the group, then the frames.
+    # The boxes of a flame graph from the root up: the group, then the frames.
     Path = tuple[str, ...]
 
 FILE = ROOT / "kscope/agent/recordings/offcputime.ndjson.gz"
@@ -75,7 +75,7 @@ class Profile:
 
     @cached_property
     def nodes(self) -> Counter[Path]:
-        """What each node is wide."""
+        """Return the width of each node."""
         return _nodes(self.sums)
 
     def count(self, path: Path) -> int:
@@ -127,7 +127,7 @@ class Profile:
 
     @property
     def figures(self) -> str:
-        """What stands beside the timeline."""
+        """Return the legend of the timeline."""
         return f"sum {duration(self.total)} \N{MIDDLE DOT} {self.rows:,} rows"
 
 

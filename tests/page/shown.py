@@ -1,4 +1,4 @@
-"""What the page asks for by its address, and whether it shows just that."""
+"""The rows that the page's address asks for, and whether the page shows exactly those."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _within(rows: Iterable[Row], start: datetime, end: datetime) -> list[Row]:
 
 
 def wait_for(page: Page, holds: Callable[[], bool]) -> None:
-    """What a canvas shows is painted a moment later, and on a busy machine later than that."""
+    """Wait for a canvas, which is painted a little later, and much later on a busy machine."""
     for _ in range(100):
         if holds():
             return

@@ -46,7 +46,7 @@ def test_a_shared_link_shows_the_same_times(fleet: Serving, page: Page) -> None:
 
 
 def test_an_address_that_cannot_be_had_says_so(fleet: Serving, page: Page) -> None:
-    """What is shown instead is said, not passed off as what was asked for."""
+    """The page states what it shows instead of a value that it cannot show."""
     page.goto(f"{fleet.read}/?table=nothing&from=yesterday")
     notices = page.locator(".notices")
     expect(notices).to_contain_text("There is no data type nothing here: this is Off-CPU time.")

@@ -38,7 +38,7 @@ def _held(page: Page, pattern: str) -> list[Route]:
 def test_a_cancelled_question_can_be_asked_again(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
-    """What it left behind fades; a search does not send it again, its button does."""
+    """Its old content fades; a search does not repeat the request, its button does."""
     _open(page, fleet)
     held = _held(page, "/api/v1/flamegraph/.*process=shopweb")
     page.locator(".timeline .legend").get_by_role("button", name=re.compile("^shopweb")).click()

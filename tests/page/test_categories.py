@@ -122,7 +122,7 @@ def _wait_for(server: Serving, table: str) -> None:
 
 
 def _told(page: Page, part: str, y: float, minutes_ago: float) -> list[str]:
-    """What the tooltip says of the last hour's rows of that moment, below the time."""
+    """Return the tooltip's lines below the time, for the last hour's rows."""
     canvas = page.locator(f"{part} canvas")
     box = canvas.bounding_box()
     assert box
@@ -146,7 +146,7 @@ def _brew(server: Serving) -> None:
 
 @pytest.mark.browser
 def test_problems_show_as_one_types(server: Serving, page: Page) -> None:
-    """The server's own checker speaks, with line and suggestion, and mending it clears the list."""
+    """The server's check is shown, with line and suggestion; fixing the text clears the list."""
     page.goto(f"{server.read}/new")
     text = page.get_by_label("Category in YAML")
     text.fill(BREWING.replace("label", "lable"))
@@ -211,7 +211,7 @@ def test_an_old_preview_is_marked(server: Serving, page: Page) -> None:
 
 @pytest.mark.browser
 def test_a_draft_survives_a_reload(server: Serving, page: Page) -> None:
-    """What is being written is not lost with the page."""
+    """Text being written survives a reload of the page."""
     page.goto(f"{server.read}/new")
     page.get_by_label("Category in YAML").fill(BREWING)
     expect(page.locator(".preview")).to_contain_text("Poured from")
@@ -224,7 +224,7 @@ def test_a_draft_survives_a_reload(server: Serving, page: Page) -> None:
     [(b"\xff\xfe", 400), (b"a" * 70_000, 413), (b"", 200), (b"- &a [*a, *a]", 200)],
 )
 def test_the_check_takes_anything(server: Serving, body: bytes, status: int) -> None:
-    """What is no text or too long is refused; all else is answered with problems."""
+    """A body that is not text or is too long is refused; any other gets its problems."""
     answer = httpx.post(f"{server.read}/api/v1/check", content=body)
     assert answer.status_code == status
     if status == 200:
@@ -233,7 +233,7 @@ def test_the_check_takes_anything(server: Serving, body: bytes, status: int) -> 
 
 
 def test_an_existing_table_is_named(server: Serving) -> None:
-    """Whoever writes a table anew is told which file declares it."""
+    """A second file for a table is refused with the name of the first."""
     text = BREWING.replace("brewing", "offcputime")
     answer = httpx.post(f"{server.read}/api/v1/check", content=text).json()
     assert answer["declared_in"] == "offcputime.yaml"

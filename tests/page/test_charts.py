@@ -92,7 +92,7 @@ def made_up(
 
 
 def _total(page: Page) -> Locator:
-    """What the table says of the widest frame."""
+    """Return the table's numbers of the widest frame."""
     frames = page.get_by_role("table", name="Frames")
     return frames.locator("tbody tr").first.locator("td")
 
@@ -153,7 +153,7 @@ def test_every_further_chart_is_drawn(made_up: tuple[Serving, str], page: Page) 
     assert len(set(titles)) == 4
 
 
-# What a canvas writes, with where it starts and ends.
+# The texts that a canvas writes, each with its start and end.
 WRITTEN = """
 window.written = new Map();
 for (const one of [CanvasRenderingContext2D, OffscreenCanvasRenderingContext2D]) {
@@ -209,7 +209,7 @@ def _readable(canvas: Locator) -> list[str]:
 def test_an_axis_says_its_unit_and_is_not_cut_off(
     made_up: tuple[Serving, str], page: Page, *, value: str, most: str, summed: str
 ) -> None:
-    """Units that are scaled are; words beside a number stand in the head, where there is room."""
+    """Scaled units stay beside the number; long units are shown in the table's head."""
     server, address = made_up
     page.add_init_script(WRITTEN)
     page.goto(f"{server.read}/?table=units&value={value}{address}")
@@ -265,7 +265,7 @@ def test_a_chart_tells_what_is_under_the_pointer(made_up: tuple[Serving, str], p
 
 
 def test_the_rest_of_many_groups_is_no_frame(made_up: tuple[Serving, str], page: Page) -> None:
-    """What an answer sums as `other` has its own colour and words, and no filter."""
+    """The sum of other groups has its own colour and label, and no filter."""
     server, address = made_up
 
     def with_rest(route: Route) -> None:

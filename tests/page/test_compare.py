@@ -44,7 +44,7 @@ def _row(frames: Locator, name: str) -> list[str]:
 def test_shares_are_shown_where_shares_are_compared(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
-    """What is before, after and their difference are in one unit, whichever is chosen."""
+    """Baseline, comparison and difference are shown in one unit, for every choice."""
     frames = _open(page, fleet)
     before, after = (side.frames["lock_wait"][1] for side in _sides(fleet_rows))
     was, now = (side.share("lock_wait") for side in _sides(fleet_rows))
@@ -138,7 +138,7 @@ def test_a_baseline_can_be_typed(fleet: Serving, page: Page) -> None:
 def test_a_host_is_compared_with_the_others(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
-    """Its own rows are no part of what it is held against, and the page says so."""
+    """A group's own rows are not part of its baseline, and the page says so."""
     page.goto(f"{fleet.read}/?table=offcputime&view=hosts")
     expect(page.locator(".hosts")).to_contain_text("with the sum of all others")
     page.get_by_role("table", name="Hosts").get_by_role("button", name=SLOW).click()

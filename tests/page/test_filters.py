@@ -167,7 +167,7 @@ def test_an_operator_that_nobody_knows_stays(
 
 
 def test_a_chip_is_replaced_after_the_way_back(fleet: Serving, page: Page) -> None:
-    """The chip that is edited goes, also when the address was read again meanwhile."""
+    """The edited chip is replaced, even if the address was read again in the meantime."""
     page.goto(f"{fleet.read}/?table=offcputime&filter=process=shopdb")
     _frames(page)
     page.get_by_label("Search frames").fill("futex")

@@ -93,7 +93,7 @@ def test_a_search_says_how_much_it_matched(shown: Page) -> None:
 
 
 def test_a_search_is_part_of_the_address(shown: Page) -> None:
-    """Whoever opens the link sees the same highlight."""
+    """A user who opens the link sees the same highlight."""
     shown.get_by_label("Search frames").fill("futex")
     expect(shown.locator(".matched")).to_have_text(ALL.matched("futex"))
     expect(shown).to_have_url(re.compile("search=futex"))
@@ -113,7 +113,7 @@ def test_a_click_zooms_and_the_breadcrumb_leads_back(shown: Page) -> None:
 
 
 def test_steps_within_one_picture_are_gone_back_one_by_one(shown: Page) -> None:
-    """Whoever is quicker than the screen finds each step in the browser's history."""
+    """Each step of a fast user is in the browser's history."""
     shown.get_by_role("application", name="Flame graph").evaluate(
         """canvas => {
             const press = key => canvas.dispatchEvent(new KeyboardEvent('keydown', {key}))
@@ -170,7 +170,7 @@ def test_names_from_the_kernel_stay_text(filled: Serving, page: Page) -> None:
 
 
 def _pixel(page: Page, x: float, level: int) -> list[int]:
-    """Give the colour of a level of the graph, at a share of its width, above the text."""
+    """Return the colour of a level of the graph, at a share of its width, above the text."""
     return page.get_by_role("application", name="Flame graph").evaluate(
         """(canvas, [x, level]) => {
             const ratio = canvas.width / canvas.clientWidth
@@ -346,7 +346,7 @@ def test_a_focus_that_nothing_runs_through_can_be_removed(filled: Serving, page:
 
 
 def test_the_tooltip_follows_the_zoom_and_counts_events(shown: Page) -> None:
-    """After a click it tells of what then lies under the pointer, events included."""
+    """After a click the tooltip describes the new frame under the pointer, with its events."""
     canvas = shown.get_by_role("application", name="Flame graph")
     canvas.hover(position=_place(shown, IDLE[:1]))
     tip = shown.locator(".flame .tip")

@@ -1,4 +1,4 @@
-"""What an address or a row may hold: the page stays quick, shows all as text, and says what it cut.
+"""Hostile addresses and rows: the page stays fast, shows all as text, and says what it cut.
 
 Bounds are counts of elements and characters.
 """
@@ -126,7 +126,7 @@ REFUSED = {
 
 
 def test_no_search_holds_the_page(server: Serving, page: Page) -> None:
-    """Patterns that take a backtracking engine for ever find what they match; others are refused.
+    """Patterns that would stall a backtracking engine find their matches; others are refused.
 
     The frame's name has 20,000 letters: 2 ** 20,000 steps for the first pattern.
     """

@@ -1,4 +1,4 @@
-"""Timeline and heatmap: what is drawn is what is told, picked and shared."""
+"""Timeline and heatmap: drawing, readout, selection and link agree."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _told(page: Page, part: str, x: int, y: int) -> list[str]:
 
 
 def _by_minute(rows: list[Row]) -> tuple[dict[str, Counter[str]], dict[str, set[str]]]:
-    """What should be told of each minute: how many waits of each size, and each process's sum."""
+    """Return the expected figures of each minute: waits by size, and sums by process."""
     slots: dict[str, Counter[str]] = {}
     sums: dict[str, Counter[str]] = {}
     for row in rows:
@@ -167,7 +167,7 @@ def test_an_upright_drag_is_a_box_and_no_click(fleet: Serving, page: Page) -> No
 
 
 def test_nothing_of_the_pointer_stays_behind(fleet: Serving, page: Page) -> None:
-    """The line under the pointer goes with it."""
+    """The line follows the pointer."""
     _, range_ = world.past(0)
     _open(page, fleet, range_)
     canvas = page.locator(".timeline canvas")
@@ -179,7 +179,7 @@ def test_nothing_of_the_pointer_stays_behind(fleet: Serving, page: Page) -> None
 
 
 def test_a_baseline_of_another_day_shades_nothing(fleet: Serving, page: Page) -> None:
-    """What is compared with is shaded where it is shown, and only there."""
+    """The baseline is shaded where it is visible, and only there."""
     _, range_ = world.past(0)
     _open(page, fleet, range_)
     plain = _picture(page.locator(".timeline canvas"))
@@ -271,7 +271,7 @@ def test_an_empty_range_has_no_warning(server: Serving, page: Page) -> None:
 
 
 def test_an_instrument_is_folded_for_good(fleet: Serving, page: Page) -> None:
-    """What somebody folds to give the graph its room stays folded on the next visit."""
+    """A part that the user collapses stays collapsed on the next visit."""
     _open(page, fleet)
     graph = page.get_by_role("application", name="Flame graph")
     before = graph.bounding_box()

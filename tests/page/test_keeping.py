@@ -1,4 +1,4 @@
-"""What one has chosen and where one is stay through updates, refreshes and changes of view."""
+"""Selections and positions survive updates, refreshes and changes of view."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _refresh(page: Page) -> None:
 
 
 def test_the_banner_stays_through_the_views(fleet: Serving, page: Page) -> None:
-    """What is missing from the data is missing from every view of it."""
+    """Data that is missing is marked in every view."""
     _open(page, fleet)
     banner = page.locator(".notices")
     expect(banner).to_contain_text("of stacks were lost")
@@ -180,7 +180,7 @@ def test_the_sandwich_keeps_its_zoom_and_steps(
 
 
 def _below(rows: list[Row], frame: str) -> Profile:
-    """What a frame called, whoever called it."""
+    """Return the callees of a frame, for all callers."""
     calls = [(row, row["stack"].partition(f"{frame};")[2]) for row in rows]
     return Profile((row | {"stack": stack} for row, stack in calls if stack), by="")
 
@@ -201,7 +201,7 @@ def test_only_views_with_a_search_take_its_keys(fleet: Serving, page: Page) -> N
 
 
 def test_an_order_is_part_of_the_address(fleet: Serving, fleet_rows: list[Row], page: Page) -> None:
-    """Hosts and rows are sorted for whoever opens the link; another category starts afresh."""
+    """A link keeps the order of hosts and rows; another category starts with its default."""
     _open(page, fleet)
     page.get_by_role("tab", name="Hosts").click()
     hosts = page.get_by_role("table", name="Hosts")

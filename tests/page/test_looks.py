@@ -225,7 +225,7 @@ def _late(route: Route) -> None:
 
 
 def test_recorded_data_is_marked(recorded: Serving, page: Page) -> None:
-    """Nobody takes a replay for what is happening now."""
+    """A replay is marked, so that it is not mistaken for live data."""
     page.goto(f"{recorded.read}/?table=offcputime")
     expect(page.locator(".notices")).to_contain_text("Recorded data")
 

@@ -327,7 +327,7 @@ def _check_frames(
 
 @pytest.mark.parametrize("table", [*BUILT_IN, *MADE_UP])
 def test_every_chart_is_of_the_rows(world: World, page: Page, table: str) -> None:
-    """What each chart is filled with, beside its title and unit."""
+    """Return the data of each chart, with its title and unit."""
     category, rows = world.category(table), world.rows(table)
     configs = world.server.get(f"/api/v1/charts/{table}").json()["charts"]
     answers: list[tuple[str, dict[str, Any]]] = []

@@ -1,4 +1,4 @@
-"""What the page's banner is made of, against rows whose losses are known."""
+"""The figures of the page's banner, compared with rows whose losses are known."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def test_two_clicks_on_the_heatmap_are_a_box_too(fleet: Serving, page: Page) -> 
 def test_filters_are_chips_with_completion(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
-    """Values are offered as one types; a chip can be removed; the address says it all."""
+    """Values are suggested while typing; a chip can be removed; the address has every filter."""
     _open(page, fleet)
     page.get_by_role("button", name="+ filter").first.click()
     page.get_by_label("Column", exact=True).select_option("process")
@@ -186,7 +186,7 @@ def test_a_frame_that_calls_itself_is_collapsed(
 def test_focus_keeps_only_stacks_through_a_frame(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
-    """What does not run through the frame is gone from graph and table."""
+    """Stacks without the frame disappear from graph and table."""
     _open(page, fleet)
     frames = page.get_by_role("table", name="Frames")
     frames.get_by_text("session_main", exact=True).click(button="right")
@@ -224,7 +224,7 @@ def test_hosts_are_ranked_and_one_click_compares(
 
 
 def test_vanished_frames_stay_in_the_differential(fleet: Serving, page: Page) -> None:
-    """What only the baseline has is drawn and named, in a colour-blind safe palette if wished."""
+    """Frames only in the baseline are drawn and labelled, also in a colour-blind safe palette."""
     query = "&view=compare&base.from=same&base.filter=&filter=process=shopweb&diffColor=red-blue"
     _open(page, fleet, f"{query}&search=%5Elog_writer_main%24")
     frames = page.get_by_role("table", name="Frames")
@@ -335,7 +335,7 @@ def test_keys_find_and_copy(fleet: Serving, fleet_rows: list[Row], page: Page) -
 
 
 def test_the_first_rows_appear_by_themselves(built_page: None, page: Page, tmp_path: Path) -> None:
-    """A new server says how to start an agent for it, in words that work; then it shows rows."""
+    """A new server shows a command that starts an agent; the command works, and rows appear."""
     del built_page
     with serving(tmp_path) as server:
         page.goto(f"{server.read}/?table=offcputime")
@@ -367,7 +367,7 @@ def test_a_script_is_told_how_to_send(built_page: None, browser: Browser, tmp_pa
             page.goto(f"{server.read}/?table={table}")
             line = page.locator(".command code").inner_text(timeout=15_000)
             assert server.ingest in line
-            # A default of the category's stands in for what a row need not say.
+            # A default of the category fills a value that a row may omit.
             assert "stalled" not in line
             command = ["sh", "-c", line.replace("TOKEN", token)]
             subprocess.run(command, check=True, capture_output=True)
@@ -376,7 +376,7 @@ def test_a_script_is_told_how_to_send(built_page: None, browser: Browser, tmp_pa
 
 
 def test_rows_about_agents_come_with_any_agent(server: Serving, page: Page) -> None:
-    """Nobody is told to write such rows: a first visit says what sends them."""
+    """A first visit names the program that sends such rows; the user need not write them."""
     page.goto(f"{server.read}/?table=agent")
     first = page.locator(".empty.first")
     expect(first).to_contain_text("Every agent sends these")

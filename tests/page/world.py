@@ -1,4 +1,4 @@
-"""What the page is shown: rows of the recording, and what a recording of one host cannot hold.
+"""The rows that the page shows: the recording's, and those that one host's recording cannot have.
 
 Made up are only the host that is ill, the reports of agents, a name that is markup, and rows of
 categories or shapes that were not recorded; each says so below.
@@ -59,7 +59,7 @@ def _held(row: Row) -> Row:
 
 
 def reports(rows: Iterable[Row]) -> list[Row]:
-    """What an agent would say of each minute: made up, as only its rows were recorded.
+    """Return an agent's rows about each minute: invented, as only the probe's were recorded.
 
     The slow host's agent lost a stack for every five waits, and missed a quarter of an hour.
     """

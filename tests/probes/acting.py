@@ -54,7 +54,7 @@ def recording(probe: str, *arguments: object) -> Iterator[Rows]:
 
 
 def read_bytes(pid: int) -> int:
-    """What the process has had read from disks, as the kernel counts it."""
+    """Return the bytes that the process read from disks, as the kernel counts them."""
     lines = Path(f"/proc/{pid}/io").read_text().splitlines()
     return int(dict(line.split(": ") for line in lines)["read_bytes"])
 

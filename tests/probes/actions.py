@@ -1,4 +1,4 @@
-"""What a traced process does. Each action is a function that acts, and returns its own account.
+"""Actions of a traced process. Each is a function that acts, and returns its own record.
 
 usage: python actions.py ACTION FOLDER; the protocol is that of tests/workloads.
 """
@@ -143,7 +143,7 @@ def ends() -> Any:
 
 
 def signals() -> Any:
-    """Signals that arrive, one that is ignored, one to nobody, from each of the calls."""
+    """Signals that arrive, one that is ignored, one to no process, from each of the calls."""
     child = subprocess.Popen(["/bin/sleep", "60"])
     time.sleep(0.05)
     os.kill(child.pid, signal.SIGWINCH)
@@ -216,7 +216,7 @@ def _send(sender: socket.socket, receiver: socket.socket, amount: int) -> None:
 
 
 def lossy() -> Any:
-    """A connection in a network of its own, whose receiver drops what arrives for a while."""
+    """A connection in a separate network, whose receiver drops packets for a while."""
     if LIBC.unshare(0x40000000):  # CLONE_NEWNET
         raise OSError(ctypes.get_errno(), "unshare")
     path = {"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"}
@@ -319,7 +319,7 @@ def interrupts() -> Any:
     address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
     context = ctypes.c_ulong()
     assert not LIBC.syscall(SYS_IO_SETUP, 8, ctypes.byref(context))
-    # Whoever is pushed off its CPU is not there to be interrupted.
+    # A process that is preempted cannot be interrupted.
     os.setpriority(os.PRIO_PROCESS, 0, -20)
     before = _interrupts()
     for cpu in sorted(os.sched_getaffinity(0)):
@@ -360,9 +360,9 @@ def _interrupts() -> dict[str, int]:
 def packets() -> Any:
     """Packets to itself: each is received in a soft interrupt of the call that sends it.
 
-    Unless the kernel puts that off to a thread of its own, as a busy one may: `at_once` are those
+    Unless the kernel defers that to a kernel thread, as a busy one may: `at_once` are those
     that were there when the call was over, and they may be such as well where this process was
-    pushed off the CPU meanwhile.
+    preempted in the meantime.
     """
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
@@ -390,7 +390,7 @@ def packets() -> Any:
 
 
 def crowd() -> Any:
-    """Three children on one CPU, each of which says how long the kernel let it wait."""
+    """Three children on one CPU; each reports how long the kernel let it wait."""
     cpu = min(os.sched_getaffinity(0))
     pipes = [os.pipe() for _ in range(3)]
     pids = []
@@ -475,7 +475,7 @@ def crowds_out() -> int:
 
 
 def _limit(file: Path, size: int) -> None:
-    """What has no room is not to be swapped out: it would take long, and kill nobody."""
+    """Swap is off in the group: swapping would take long, and no process would be killed."""
     file.write_text(str(size))
     for swap, most in (("memory.swap.max", 0), ("memory.memsw.limit_in_bytes", size)):
         if file.with_name(swap).exists():

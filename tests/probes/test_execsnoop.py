@@ -26,6 +26,6 @@ def test_programs_of_children_and_grandchildren_are_seen(tmp_path: Path) -> None
     assert (sleep["parent_pid"], sleep["arguments"]) == (said["shell"], "/bin/sleep 0.01")
     assert (missing["path"], missing["error"]) == ("/not/there", "ENOENT")
     assert missing["pid"] == said["shell"]
-    # What is too long is cut, at the end alone.
+    # Long arguments are cut only at the end.
     assert " ".join(said["long"]).startswith(long["arguments"])
     assert len(long["arguments"]) == 1023

@@ -21,7 +21,7 @@ def test_a_disk_interrupts_the_one_that_spins_for_it(tmp_path: Path) -> None:
     counted = {row["device"]: row["count"] for row in rows}
     for device, count in counted.items():
         assert count <= said["interrupts"][device]
-    # A disk may interrupt one CPU only, and another process may be in the way.
+    # A disk may interrupt one CPU only, and another process may run there.
     # Of one that is polled, or is memory, there is nothing to see.
     if max(said["interrupts"].values(), default=0) >= said["requests"]:
         assert max(counted.values(), default=0) >= said["requests"] / 2

@@ -1,4 +1,4 @@
-"""What a program can know of the kernel, and what happens where the kernel lacks what it needs."""
+"""Constants that describe the kernel, and probes on a kernel without the features they need."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ probe:
 
 
 def test_the_documented_program_runs(tmp_path: Path, busy: int) -> None:
-    """What docs/probes.md gives as a program of one's own is one."""
+    """The user's own program in docs/probes.md works."""
     blocks = re.findall(r"```c\n(.*?)```", (ROOT / "docs/probes.md").read_text(), re.DOTALL)
     (program,) = (block for block in blocks if "TRACEPOINT_PROBE" in block)
     ran = run(tmp_path, program, busy, DOCUMENTED)

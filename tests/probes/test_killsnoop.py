@@ -15,7 +15,7 @@ pytestmark = pytest.mark.bpf
 
 
 def test_each_signal_has_sender_target_and_fate(tmp_path: Path) -> None:
-    """Delivered, ignored, sent to oneself by two calls, and sent to nobody."""
+    """Signals delivered, ignored, sent to oneself by two calls, and sent to no process."""
     rows, truth = traced("signals", tmp_path, "killsnoop")
     actor, child, nobody = truth["actor"], truth["said"]["child"], truth["said"]["nobody"]
     seen = [(r["signal_name"], r["target_pid"], r["source"], r["result"], r["error"]) for r in rows]

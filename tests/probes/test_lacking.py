@@ -1,4 +1,4 @@
-"""Probes where the kernel lacks what they can do without."""
+"""Probes on kernels without features that are optional for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.bpf
 
 
 def traced_without(probe: str, lacking: str, action: str, folder: Path) -> tuple[Any, Any]:
-    """Rows and truth of the probe as it would be where the kernel has not what `lacking` names."""
+    """Return rows and truth of the probe on a kernel without the features in `lacking`."""
     for name in (f"categories/{probe}.yaml", f"probes/{probe}.bpf.c"):
         (folder / name).parent.mkdir()
         text = (ROOT / name).read_text()
@@ -52,7 +52,7 @@ def test_tcplife_without_btf(tmp_path: Path) -> None:
 
 
 def test_tcpretrans_without_the_tracepoint_of_sending(tmp_path: Path) -> None:
-    """One that connects is known as the owner of its socket."""
+    """A process that connects is recorded as the owner of its socket."""
     rows, truth = traced_without("tcpretrans", "HAVE_SEND", "lossy", tmp_path)
     assert len(rows) == truth["segments"]
 

@@ -28,7 +28,7 @@ def test_the_killed_and_what_it_held(tmp_path: Path) -> None:
 
 
 def test_a_child_that_another_process_crowds_out(tmp_path: Path) -> None:
-    """With --pid a killed child counts, whoever asked for the memory that was not there."""
+    """With --pid a killed child counts, no matter which process asked for the memory."""
     with actor("victim", tmp_path) as family, actor("crowds_out", tmp_path) as stranger:
         with recording("oomkill", "--pid", family.pid) as rows:
             stranger.go()

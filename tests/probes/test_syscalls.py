@@ -38,7 +38,7 @@ def test_strace_counts_the_same(tmp_path: Path) -> None:
     rows, _ = traced("calls", tmp_path, "syscalls")
     strace = needs.program("strace", "strace")
     log = tmp_path / "strace"
-    # What the interpreter itself reads while it starts is no call that fails.
+    # The interpreter's own reads at its start are not failed calls.
     command = [strace, "-c", "-o", log, "-e", "trace=getppid,clock_nanosleep"]
     subprocess.run(
         [*command, sys.executable, ACTIONS, "calls", tmp_path],

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.bpf
 
 @contextmanager
 def cgroup(pid: int) -> Iterator[Path]:
-    """A cgroup of its own for a process, until the process has ended."""
+    """Put a process into a separate cgroup until it exits."""
     root = cgroup_root()
     assert root
     folder = root / f"kscope-test-{os.getpid()}"

@@ -1,4 +1,4 @@
-"""TCP retransmissions, against the kernel's own count in a network of its own."""
+"""TCP retransmissions, compared with the kernel's count in a separate network."""
 
 from __future__ import annotations
 

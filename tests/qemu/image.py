@@ -29,7 +29,7 @@ REPOSITORY = Path(__file__).parents[2]
 CACHE = REPOSITORY / ".work" / "qemu"
 INIT = Path(__file__).with_name("init")
 BCC = Path("/usr/lib/python3/dist-packages/bcc")
-# What bcc and Python open at run time, beyond what they are linked with.
+# Libraries that bcc and Python open at run time, in addition to linked ones.
 LIBRARIES = ("libbcc.so.0", "libc.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1")
 LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu")
 # The kernel finds its root by this name: which of two disks is the first is left to chance.

@@ -34,7 +34,7 @@ def main() -> None:
             assert category.probe
             probe = dataclasses.replace(category.probe, attach=())
             category = dataclasses.replace(category, probe=probe)
-        # A process of its own, because some actions change it for good.
+        # A separate process, because some actions change it permanently.
         child = os.fork()
         if not child:
             _tell(name, category, action)

@@ -1,4 +1,4 @@
-"""The agent and all its probes on kernels that Debian ships, which have what this one may lack.
+"""The agent and all its probes on Debian's kernels, which have features that this one may not have.
 
 Each kernel is booted once: the workload with the agent beside it, then probe after probe.
 """
@@ -56,7 +56,7 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Booted:
-    """What one guest printed, and what the server then had of it."""
+    """The output of one guest, and its rows on the server."""
 
     outcome: guest.Outcome
     graph: Any
@@ -124,7 +124,7 @@ def test_a_probe_loads_and_sees(series: str, probe: str, guests: Mapping[str, Bo
     told = guests[series].told(probe)
     assert "error" not in told, told["error"]
     assert told["rows"]
-    # Other programs may be in the way of ours, and a thread that is caught in code that keeps no
+    # Other programs can interrupt ours, and a thread that is sampled in code that keeps no
     # frame pointer, as libc and Python do not, may seem to be without end.
     elsewhere = {"runs", "stacks_truncated", "frames", "frames_unknown"}
     assert {n: count for n, count in told["lost"].items() if count and n not in elsewhere} == {}

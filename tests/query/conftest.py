@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """Give an empty SQLite database."""
+    """Yield an empty SQLite database."""
     yield from _world(SQLiteFile(tmp_path / "kernelscope.db"))
 
 
 @pytest.fixture
 def engine_world(database: Database) -> Iterator[World]:
-    """Give an empty database of each engine in turn."""
+    """Yield an empty database of each engine in turn."""
     yield from _world(database)
 
 

@@ -14,7 +14,7 @@ CACHE = ROOT / ".work" / "pprof"
 
 
 def pprof(profile: Path, *options: str) -> str:
-    """Give what it prints about a profile; skips where apt has no Go."""
+    """Return pprof's output for a profile; skip the test if apt has no Go."""
     # Names are in the profile: it looks for no binary.
     command = [_program(), *options, "-symbolize=none", profile]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

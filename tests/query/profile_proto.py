@@ -31,7 +31,7 @@ _MESSAGES = {
 
 
 def profile() -> Any:
-    """Give an empty Profile."""
+    """Return an empty Profile."""
     file = descriptor_pb2.FileDescriptorProto(
         name="profile.proto", package="perftools.profiles", syntax="proto3"
     )

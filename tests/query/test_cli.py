@@ -35,7 +35,7 @@ def file(world: World) -> Path:
 
 
 def ask(*arguments: str | Path, code: int = 0) -> str:
-    """Give what is printed, or on a mistake what is said about it."""
+    """Return the output, or the message after a mistake."""
     run = subprocess.run(
         kscope("query", *arguments), cwd=ROOT, capture_output=True, check=False, timeout=60
     )
@@ -97,7 +97,7 @@ def test_a_table_without_stacks_shows_its_rows(world: World) -> None:
 
 
 def test_a_reader_that_has_enough_ends_it_quietly(file: Path) -> None:
-    """As `| head` does, whoever is asked: no complaint, no traceback."""
+    """A closed pipe, as `| head` leaves it, causes no message and no traceback."""
     with closing(sqlite3.connect(file)) as database, database:
         names = [
             row[0] for row in database.execute(f"SELECT name FROM pragma_table_info('{TABLE}')")
@@ -130,7 +130,7 @@ TABLE = "kscope_rows_offcputime"
     ],
 )
 def test_an_output_that_takes_nothing_is_told(file: Path, form: str, to: str, said: str) -> None:
-    """In one sentence; a result that nobody can have read is no success."""
+    """A result that could not be written is not a success, and one sentence says so."""
     command = kscope("query", "offcputime", "--sqlite", file, *DAY, "--format", form)
     run = subprocess.run(
         ["sh", "-c", f'exec "$@" >{to}', "sh", *command],
@@ -168,7 +168,7 @@ def test_names_cannot_steer_the_terminal(world: World, file: Path) -> None:
 def test_a_mistake_is_told_without_a_traceback(
     file: Path, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
-    """What is wrong and what would be right, with an exit code."""
+    """A mistake is answered with the problem, the fix and an exit code."""
     own = (
         () if {"--server", "--sqlite", "--token-file"} & set(arguments) else ("--sqlite", str(file))
     )

@@ -42,7 +42,7 @@ def named(answer: dict[str, Any], key: str) -> list[str]:
 
 
 def test_two_hosts_are_one_tree_with_both_values(engine_world: World) -> None:
-    """What one side alone has is named at its lowest frame; a base filter replaces the side's."""
+    """A stack of one side is named at its lowest frame; a base filter replaces the side's."""
     engine_world.insert("offcputime", waits())
     sides = {"hostname": "web-002", "base.hostname": "web-001"}
     answer = compare(engine_world, by="", **sides, **{"base.from": SIX_SECONDS["from"]})
@@ -75,7 +75,7 @@ def test_a_base_need_not_share_a_filter(client: World) -> None:
 
 
 def test_the_root_of_normalised_sides_is_even(world: World) -> None:
-    """Whatever the totals: a third has no exact scale, and yet the root's delta is 0."""
+    """The root's delta is 0 for all totals: a third has no exact scale."""
     base = waits()[0]
     for i, (ours, theirs) in enumerate(((1, 3), (7, 49), (10**15 + 1, 3 * 10**14), (5, 2**53))):
         sides = {"a": ours, "b": theirs}

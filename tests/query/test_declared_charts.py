@@ -137,7 +137,7 @@ def test_what_counts_rows_counts_rows(server: Serving) -> None:
 
 
 def test_groups_are_a_label_or_else_a_string(server: Serving) -> None:
-    """In charts that nobody declared, and in rankings that say nothing about groups."""
+    """Default charts, and rankings without declared groups, choose their groups."""
     for table, types, _ in made_up():
         first = {kind: name for name, kind in reversed(columns(types))}
         expected = first.get("label") or first.get("string")

@@ -235,7 +235,7 @@ def test_patterns_are_not_kept(client: World) -> None:
 
 
 def test_a_failed_part_ends_the_others() -> None:
-    """No sibling goes on for an answer that nobody gets, and the error is the part's own."""
+    """If one part fails, the other parts stop, and the error is that part's."""
     ended = []
 
     async def slow() -> None:

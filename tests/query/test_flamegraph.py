@@ -95,7 +95,7 @@ def test_no_row_is_an_empty_tree(client: World) -> None:
 
 
 def test_an_answer_has_stacks_that_came_after_the_one_before(client: World) -> None:
-    """What is kept of stacks that were read hides none that are new."""
+    """Cached stacks hide no new ones."""
     before = drawn(ask(client, process="nginx"))
     row = {"time": 1_795_392_009_000_000, "hostname": "web-001", "process": "nginx", "pid": 7}
     client.insert("offcputime", [row | {"stack": "main;accept_[k]", "elapsed": 5}])

@@ -40,7 +40,7 @@ class Run:
     checks: tuple[str, ...] = NOT_OF_ALL
 
 
-# A column of each kind that is stored or compared in a way of its own, with all of its operators.
+# A column of each kind that is stored or compared differently, with all of its operators.
 KINDS = ("process", "path", "started", "pid", "busy", "direct", "peer", "stack", "latencies")
 # A category of every type; without values; without stacks; with both, and not a row yet.
 RUNS = {
@@ -55,7 +55,7 @@ RUNS = {
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, Serving]]:
-    """Give a server with some rows in it, and one that has none."""
+    """Yield a server with some rows, and one without any."""
     with ExitStack() as running:
         found = {}
         for filled in (True, False):

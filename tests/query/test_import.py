@@ -98,7 +98,7 @@ def test_a_clock_event_has_its_time_in_microseconds(server: Serving) -> None:
 
 
 def test_ndjson_rows_keep_their_own_time_and_host(server: Serving, tmp_path: Path) -> None:
-    """What `format=ndjson` exports is imported to the same rows."""
+    """Rows exported by `format=ndjson` are imported as the same rows."""
     run(
         server,
         "offcputime",
@@ -154,7 +154,7 @@ def test_it_goes_by_the_configuration(server: Serving, tmp_path: Path) -> None:
 
 
 def test_a_recording_ends_when_its_file_was_written(server: Serving) -> None:
-    """What `perf script` says at this moment is there at once: its last sample is of now."""
+    """The output of a running `perf script` is imported immediately: its last sample is recent."""
     before = time.time_ns() // 1000
     run(server, "profile", "-", "--format", "perf", "--hostname", "live", stdin=PERF.encode())
     after = time.time_ns() // 1000

@@ -1,4 +1,4 @@
-"""What one host sends and one client asks for cannot keep the others from their answers."""
+"""One host's rows and one client's questions cannot delay the answers of others."""
 
 from __future__ import annotations
 

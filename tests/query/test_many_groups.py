@@ -196,7 +196,7 @@ INSERT INTO kscope_rows_offcputime SELECT {columns} FROM kscope_rows_offcputime,
 
 
 def fill(world: World) -> None:
-    """Give each of very many rows a pid of its own, without a body for each."""
+    """Store very many rows, each with a different pid, without a request for each."""
     world.insert("offcputime", [waits()[0]])
     database: Any = world.database
     names = [
@@ -252,7 +252,7 @@ def test_a_question_over_many_groups_leaves_the_loop_free(
         ("heatmap/offcputime", {"value": "elapsed"}),
         ("rows/offcputime", {"limit": "10000"}),
     ):
-        # What is compiled and imported once is not measured.
+        # Compiling and importing happen once and are not measured.
         world.run(turns(client, path, **parameters, pid="1"))
         found = world.run(turns(client, path, **parameters))
         assert found.answer.status_code == 200, (path, found.answer.text[:300])

@@ -96,7 +96,7 @@ def test_the_columns_that_are_listed_are_those_that_are_taken(world: World) -> N
 
 
 def test_the_other_routes_answer_as_described(world: World) -> None:
-    """What is posted has an example; texts are texts."""
+    """Request bodies have an example, and texts are strings."""
     lately(world)
     document = described(world)
     for path, operations in document["paths"].items():

@@ -183,7 +183,7 @@ CONDITIONS = {
 def test_filters_mean_what_python_means(
     engine_world: World, rows: list[dict[str, Any]], name: str, text: str
 ) -> None:
-    """Case, trailing spaces, wildcards of LIKE and other alphabets are told apart everywhere."""
+    """Case, trailing spaces, LIKE's wildcards and alphabets are distinguished on every engine."""
     host = f"host-{next(hosts)}"
     engine_world.insert("offcputime", [row | {"hostname": host} for row in rows])
     given_text = msgspec.json.encode([text, "x"]).decode() if name.endswith("in") else text

@@ -155,14 +155,14 @@ class Pair:
 
 
 def told(answer: dict[str, Any]) -> dict[str, Any]:
-    """Give what an answer says of the rows; a step may be longer where there are only sums."""
+    """Return an answer's figures; a step may be longer if only sums exist."""
     if "series" in answer:
         return {each["name"]: sum(each["values"]) for each in answer["series"]}
     return {name: part for name, part in answer.items() if name not in ("table", "meta", "notices")}
 
 
 def test_sums_and_rows_give_the_same_answers(engine_world: World) -> None:
-    """Whatever came when, late rows and new columns included, over any range, filtered or not."""
+    """Rollups equal rows for all ranges and filters, with late rows and new columns."""
     sources = set()
 
     @PATIENT

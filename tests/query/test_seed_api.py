@@ -25,7 +25,7 @@ def test_categories_have_the_documented_shape(client: World) -> None:
 
 
 def test_the_2016_page_gets_its_flame_graph(client: World) -> None:
-    """What it sends when it is opened, and the tree that d3 draws."""
+    """The page of 2016 gets its first answers, and the tree that d3 draws."""
     asked = {"offcputime": {"format": "flamegraph", "elements": ["stack", "elapsed"]}}
     assert client.post("/api", json=asked).json() == {
         "name": "root",
@@ -202,7 +202,7 @@ def test_a_wrong_question_gets_an_error_instead_of_silence(
 def test_a_wrong_constraint_is_pointed_at(
     client: World, constraints: Any, place: str, said: str
 ) -> None:
-    """Each error carries the JSON pointer of what it is about."""
+    """Each error has the JSON pointer of its place."""
     query = {"elements": ["pid"], "constraints": constraints}
     response = client.post("/api", json={"offcputime": query})
     assert response.status_code == 400

@@ -66,7 +66,7 @@ class World:
         self.http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     def adopt(self, declared: Catalog) -> None:
-        """Go by another catalog, as a server does whose files change."""
+        """Use another catalog, as a server does if its files change."""
         self.run(self.store.adopt(declared))
         self.catalog = declared
         self.decoder = Decoder.of(declared)

@@ -20,7 +20,7 @@ BODY = {"hostname": "h", "offcputime": [ROW]}
 
 
 def make_token(scope: str) -> tuple[str, str]:
-    """Give a token and its line for the configuration, as `kscope token` prints them."""
+    """Return a token and its line for the configuration, as `kscope token` prints them."""
     command = kscope("token", "--name", scope, "--scope", scope)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.strip(), done.stderr[done.stderr.index("  - ") :]
@@ -45,7 +45,7 @@ def guarded(
 
 
 def test_each_side_asks_for_its_scope(guarded: Serving, tokens: dict[str, tuple[str, str]]) -> None:
-    """Nobody without a token, 403 with the other side's, 200 with its own."""
+    """A request gets 401 without a token, 403 with the other side's, 200 with its own."""
     writing, reading = ({"Authorization": f"Bearer {tokens[s][0]}"} for s in ("ingest", "read"))
     post, get = f"{guarded.ingest}/", f"{guarded.read}/api/v1/categories"
     client = guarded.client

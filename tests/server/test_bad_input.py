@@ -1,4 +1,4 @@
-"""Whatever is sent: a clear answer, and the server and its data unharmed."""
+"""Bad requests get a clear answer, and the server and its data are unharmed."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_rows_that_do_not_fit(served: Served, body: object, pointer: str, says: 
 
 
 def test_every_bad_row_is_named(served: Served) -> None:
-    """All at once up to a bound, so that a sender mends its rows in one go."""
+    """One answer lists all problems up to a limit, so a sender can fix its rows in one step."""
     rows = [ROW, ROW | {"pid": "x"}, ROW, ROW | {"stack": 1.5}]
     answer = problem(
         served.server.send(json.dumps({"hostname": "h", "offcputime": rows}).encode()), 422
@@ -255,7 +255,7 @@ def test_text_is_stored_as_it_is(served: Served) -> None:
 
 
 def test_a_sender_that_goes_away(served: Served) -> None:
-    """Half a body is nothing that the log would have to tell of."""
+    """An incomplete body is not logged."""
     before = served.server.log
     with unfinished(served.server.ingest, 1000, b"{"):
         pass
@@ -265,7 +265,7 @@ def test_a_sender_that_goes_away(served: Served) -> None:
 
 @contextmanager
 def unfinished(listener: str, announced: int, body: bytes) -> Iterator[socket.socket]:
-    """Give a connection that has sent less than it announced."""
+    """Yield a connection that has sent less than it announced."""
     url = httpx.URL(listener)
     with socket.create_connection((url.host, url.port or 80)) as connection:
         head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {announced}\r\n\r\n"

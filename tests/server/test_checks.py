@@ -91,7 +91,7 @@ def test_only_the_page_itself_and_programs_may_check(
 
 
 def test_many_checks_leave_the_others_alone(server: Serving) -> None:
-    """Those beyond a short line may come again; a question meanwhile finds a free thread."""
+    """Checks beyond a short queue get 503; a question in the meantime finds a free thread."""
     slow = FLOODS["anchors"][: 64 * 1024]
     with ThreadPoolExecutor(40) as pool:
         checks = [pool.submit(check, server, slow) for _ in range(80)]

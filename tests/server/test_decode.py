@@ -80,7 +80,7 @@ bodies = st.fixed_dictionaries(
 
 
 def answer(decoder: Decoder, body: object) -> Any:
-    """What becomes of it: the columns, or the status and where it is wrong."""
+    """Return the columns, or the status and the places of the problems."""
     try:
         batch = decoder.decode(json.dumps(body).encode(), 7)
     except HttpProblem as problem:
@@ -90,7 +90,7 @@ def answer(decoder: Decoder, body: object) -> Any:
 
 @given(bodies)
 def test_both_ways_give_the_same(body: object) -> None:
-    """Whatever is sent: the same rows, or the same faults."""
+    """All ways to decode a body return the same rows, or the same problems."""
     slow = replace(DECODER, typed={"every": _Never()})
     assert answer(DECODER, body) == answer(slow, body)
 
@@ -130,7 +130,7 @@ def test_an_address_has_one_form(sent: str | None, stored: str) -> None:
 
 
 class _Never:
-    """What takes no rows."""
+    """A sink that stores no rows."""
 
     def decode(self, text: bytes) -> None: ...
 

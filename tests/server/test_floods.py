@@ -1,6 +1,6 @@
 """A request costs what its rows are worth: every way to be refused, with 10^5 to 10^7 items.
 
-A server of its own, whose memory and processor time the kernel counts.
+The server is a separate process, whose memory and processor time the kernel counts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 ROW = b'{"process":"mysqld","pid":1234,"stack":"main;futex_wait","elapsed":5123}'
 BAD = ROW.replace(b"1234", b'"1234"')
-# What a refused request may take, in bytes and in seconds of the processor.
+# The limits for a refused request, in bytes and in seconds of processor time.
 _MEMORY = 100 * MIB
 _SECONDS = 1.0
 # Others who use the caches of a busy machine make the same work take longer: the least time counts.
@@ -57,7 +57,7 @@ def with_value(name: bytes, value: bytes) -> bytes:
     return ROW[:-1] + b',"' + name + b'":' + value + b"}"
 
 
-# What is sent, the status, where the first fault is, and words of the answer.
+# The body, the status, the place of the first problem, and a part of the answer.
 Case = tuple["Callable[[], bytes]", int, str | None, str]
 NO = None
 CASES: dict[str, Case] = {
@@ -307,7 +307,7 @@ CASES: dict[str, Case] = {
 
 @dataclass(frozen=True)
 class Process:
-    """What the kernel counts of a server."""
+    """A server's memory and processor time, as the kernel counts them."""
 
     pid: int
 
@@ -362,7 +362,7 @@ def measured(server: Serving, body: bytes, **headers: str) -> tuple[httpx.Respon
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_refused_body_costs_little(server: Serving, name: str) -> None:
-    """Whatever it holds: memory, time and answer are bounded, and the first fault is named."""
+    """Memory, time and answer are bounded for every body, and the first problem is named."""
     make, status, pointer, says = CASES[name]
     answer = refused(server, make())
     assert answer["status"] == status, answer

@@ -172,7 +172,7 @@ def test_a_request_without_end_is_refused(server: Serving, kind: str) -> None:
         taken = flood(connection, piece, 32 * MIB // len(piece))
         assert status(connection) == expected
         assert ended(connection)
-    # What the two sides' sockets hold counts as taken.
+    # Bytes in both sockets' buffers count as accepted.
     assert taken < 24 * MIB
     assert peak(server) - before < 8 * MIB
     assert log_size(server) == log_before

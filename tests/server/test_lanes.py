@@ -1,4 +1,4 @@
-"""Bodies take turns, faults have a lane of their own, and pieces of bodies are small."""
+"""Bodies take turns, invalid rows have a separate lane, and pieces of bodies are small."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_guess_is_right_or_leaves_what_is_no_json(
     ],
 )
 def test_no_piece_is_large(text: bytes, closing: bytes) -> None:
-    """What one call decodes is bounded, whatever the length of the array."""
+    """One call decodes a bounded part, for every length of the array."""
     end = guessed_end(text, 0, closing)
     assert end is not None
     assert 128 * 1024 < end <= 256 * 1024
@@ -207,7 +207,7 @@ def test_what_is_unfolded_in_steps_is_whole(
     ],
 )
 def test_a_bomb_is_refused_in_small_steps(encoding: str, body: bytes, status: int) -> None:
-    """Whatever it is made of: large pieces, a million members, nothing at all."""
+    """Every kind of body is cut: large pieces, a million members, an empty one."""
     with pytest.raises(HttpProblem) as refused:
         unfolded(encoding, body)
     assert refused.value.status == status

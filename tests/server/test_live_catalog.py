@@ -131,7 +131,7 @@ def test_a_change_that_loses_data_is_refused(
 
 
 def test_a_bad_file_is_told_of(server: Serving, folder: Path) -> None:
-    """What it says is on the page and in the log, and the other categories go on."""
+    """Its problem is on the page and in the log, and the other categories keep working."""
     (folder / "locks.yaml").write_text(FILE.replace("elapsed", "elapsd"))
     eventually(server, "Did you mean 'elapsed'?")
     assert "locks.yaml:4" in server.log
@@ -146,7 +146,7 @@ def on_sqlite(tmp_path: Path, folder: Path) -> Iterator[Serving]:
 
 
 def test_a_folder_that_is_away_for_a_while(on_sqlite: Serving, folder: Path) -> None:
-    """What it declared stays: senders are not refused while somebody moves files about."""
+    """Its category stays declared, so senders are not refused while files are moved."""
     row = {"hostname": "h", "locks": [{"mutex": "inode", "waited": 7}]}
     (folder / "locks.yaml").write_text(FILE)
     on_sqlite.post(row)

@@ -96,7 +96,7 @@ def test_a_flood_does_not_hide_a_fault(tmp_path: Path) -> None:
 def test_no_rows_are_taken_while_damage_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a question met, the writer heeds for as long as /readyz says it; no other fault."""
+    """Damage found by a question stops the writer while /readyz reports it; other errors do not."""
     monkeypatch.setattr(health, "_SECONDS", 0.5)
     waits = category()
     rows = batch(waits, [(1_728_000_000_000_000, "h", "p", 1, "main", 1, "0:1")])

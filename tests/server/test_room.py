@@ -1,4 +1,4 @@
-"""Bodies that are being taken in have a bound together, and do not stay for ever."""
+"""Bodies being received share a memory limit and a time limit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ GOOD = {"hostname": "h", "offcputime": [ROW]}
 
 @asynccontextmanager
 async def listening(folder: Path, limits: Limits) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client of an ingest listener in this process."""
+    """Yield a client of an ingest listener in this process."""
     store = await opened_store(Settings(SQLite(folder / "k.db")), load_catalog())
     handler = Ingest(LiveCatalog([], store), store.writer, Lanes(), Metrics(), limits)
     app = Starlette(routes=routes(handler), exception_handlers=HANDLERS)
@@ -50,8 +50,8 @@ async def listening(folder: Path, limits: Limits) -> AsyncIterator[httpx.AsyncCl
 
 
 def test_bodies_that_never_end_leave_room(tmp_path: Path) -> None:
-    """What all of them may take up is bounded, as sent and unfolded: one more is told to come
-    later, and then may.
+    """Their total is bounded, before and after decompression: one more gets 503, and is accepted
+    later.
     """
     many = json.dumps(GOOD | {"offcputime": [ROW] * 1000}).encode()
 
@@ -83,7 +83,7 @@ def test_bodies_that_never_end_leave_room(tmp_path: Path) -> None:
 
 
 def test_a_body_that_does_not_come(tmp_path: Path) -> None:
-    """Whoever says nothing for too long, or too little, is told so: 408."""
+    """A client that sends nothing or too little for too long gets 408."""
 
     async def dripping(pause: float) -> AsyncIterator[bytes]:
         while True:
@@ -100,7 +100,7 @@ def test_a_body_that_does_not_come(tmp_path: Path) -> None:
 
 
 def test_a_question_that_does_not_come() -> None:
-    """The listener that answers questions does not wait for ever either."""
+    """The read listener has the same time limit."""
 
     async def asked(request: Request) -> Response:
         return Response(await read_small(request, 100, "too large", silence=0.2, whole=0.4))
@@ -126,7 +126,7 @@ def test_a_question_that_does_not_come() -> None:
 def test_whatever_goes_wrong_with_the_categories_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error that nobody foresaw is a problem on the page; the last good catalog stays."""
+    """An unexpected error is shown on the page; the last good catalog stays."""
     folder = tmp_path / "mine"
     folder.mkdir()
 

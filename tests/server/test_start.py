@@ -172,7 +172,7 @@ def test_a_server_without_any_good_category_starts(tmp_path: Path, folder: Path)
 
 
 def test_a_fifo_among_the_files_holds_no_start(tmp_path: Path, folder: Path) -> None:
-    """Nobody writes to it: to open it would wait without end."""
+    """Opening a FIFO without a writer would block indefinitely."""
     (folder / "locks.yaml").write_text(FILE)
     os.mkfifo(folder / "pipe.yaml")
     with serving(tmp_path, "--categories", folder) as server:

@@ -1,4 +1,4 @@
-"""What the tests of failures do to a server, and how they talk to it meanwhile."""
+"""Failures that tests cause on a server, and requests to it during them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COUNT = "SELECT count(*) FROM offcputime"
 
 
 def fails_to_start(*options: object, code: int = 1) -> str:
-    """Give what `kscope serve` says before it ends."""
+    """Return the output of `kscope serve` until it exits."""
     listen = ("--read", "127.0.0.1:0", "--ingest", "127.0.0.1:0")
     command = kscope("serve", *map(str, options), *listen)
     done = subprocess.run(

@@ -89,7 +89,7 @@ class Death:
 def run(settings: Settings, log: Path, phase: str, shared: Any) -> None:
     """Serve, with housekeeping all the time and in tiny steps; die in the phase, if one is named.
 
-    Housekeeping goes by a clock of its own, an hour further with each round: each has an hour to
+    Housekeeping uses a separate clock, one hour later in each round: each has an hour to
     sum and one to remove.
     """
     logging.basicConfig(filename=log, level=logging.INFO)

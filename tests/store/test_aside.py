@@ -1,4 +1,4 @@
-"""Housekeeping that takes long: nobody's question waits for it, and no deadline ends it."""
+"""Long housekeeping: no question waits for it, and no deadline cancels it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_sum_takes_no_reader_from_those_who_ask(database: Database) -> None:
 
 
 def test_a_sum_may_take_longer_than_a_question(database: Database) -> None:
-    """An hour of a fleet that nobody could ask for within the deadline is summed all the same."""
+    """An hour of a fleet that is too large for the deadline of a question is still summed."""
 
     async def run() -> None:
         async with slow(database, 1, deadline=0.0001) as store:

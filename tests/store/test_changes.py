@@ -54,7 +54,7 @@ def new_row(time: int) -> tuple[Any, ...]:
 
 
 async def sums(store: Store) -> list[list[Any]]:
-    """Give what each table of the category adds up to: rows, waits, share, spread."""
+    """Return the sums of each table of the category: rows, waits, share, spread."""
     tables = store.schema.categories["waits"]
     found = []
     for table in (tables.rows, *(level.table for level in tables.rollups)):
@@ -129,7 +129,7 @@ def test_an_index_comes_and_goes(database: Database) -> None:
 
 
 def test_a_level_that_is_added_late_begins_where_rows_are(database: Database) -> None:
-    """Of what was removed by age it claims nothing, nor the day of which a part is gone."""
+    """It does not cover rows removed by retention, nor a day that was removed in part."""
     without = category(f"{WAITS}retention: 2d\n")
     daily = category(f"{WAITS}retention: 2d\nrollup: {{1d: 40d}}\n")
     now = T0 + 5 * DAY + 12 * HOUR
@@ -154,7 +154,7 @@ def test_a_level_that_is_added_late_begins_where_rows_are(database: Database) ->
 
 
 def test_a_level_that_is_taken_out_and_put_back_is_whole(database: Database) -> None:
-    """Its sums are made anew: rows that came late in between are in them."""
+    """Its sums are recomputed, and include late rows from the time in between."""
     hourly = category(f"{WAITS}rollup: {{1h: 20d}}\n")
     without = category()
 

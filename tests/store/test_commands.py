@@ -122,7 +122,7 @@ def test_an_older_database_opens(database: Database, tmp_path: Path) -> None:
 
 
 def test_a_newer_database_is_left_alone(database: Database) -> None:
-    """What we do not understand we do not touch."""
+    """A database of an unknown layout is left unchanged."""
     run("migrate", *database.options)
     database.run("UPDATE kscope_meta SET value = '99' WHERE name = 'layout'")
     assert "made by a newer kscope" in run("migrate", *database.options, code=1)
@@ -137,7 +137,7 @@ def test_a_table_of_someone_else_is_left_alone(database: Database) -> None:
 
 
 def test_retention_tells_before_it_removes(database: Database) -> None:
-    """What is older than the category's 14 days; --dry-run leaves it."""
+    """Rows older than the category's 14 days are removed; --dry-run keeps them."""
 
     async def fill() -> None:
         catalog = load_catalog()
@@ -151,7 +151,7 @@ def test_retention_tells_before_it_removes(database: Database) -> None:
     shown = run("retention", "--dry-run", *database.options)
     assert "kscope_rows_offcputime: 3 rows before" in shown
     assert scalar(database, COUNT) == 4
-    # What it said is what it does. The sums that rows wait for are made first, and those of them
+    # It does what --dry-run printed. The sums that rows wait for are made first, and those of them
     # that are too old themselves go at once.
     assert run("retention", *database.options).startswith(shown)
     assert scalar(database, "SELECT sum(kscope_rows) FROM kscope_rollup_1d_offcputime") == 3

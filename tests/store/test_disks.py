@@ -280,7 +280,7 @@ def test_files_that_are_no_database(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file(tmp_path: Path) -> None:
-    """Pages overwritten in the middle: requests are told, the server stays up."""
+    """Overwritten pages: requests get an error, and the server stays up."""
     database = SQLiteFile(tmp_path / "k.db")
     with serving(tmp_path, *database.options) as server:
         for number in range(20):

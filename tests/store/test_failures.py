@@ -1,4 +1,4 @@
-"""What goes wrong around a server: a clear message, nothing acknowledged lost, service resumes."""
+"""Failures around a server: a clear message, no acknowledged row lost, service resumes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LONG = 25  # seconds
 
 
 def test_rows_that_the_database_refuses(tmp_path: Path) -> None:
-    """The sender is told that they never will be stored; why is in the log, with the file."""
+    """The sender learns that they can never be stored; the log has the reason and the file."""
     database = SQLiteFile(tmp_path / "k.db")
     with serving(tmp_path, *database.options) as server:
         database.run(
@@ -46,7 +46,7 @@ def test_rows_that_the_database_refuses(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def own_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
-    """One that these tests may stop and kill."""
+    """Yield a MariaDB that these tests may stop and kill."""
     server = install(tmp_path_factory.mktemp("own-mariadb"))
     try:
         yield server
@@ -56,7 +56,7 @@ def own_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
 
 @pytest.mark.mysql
 def test_mariadb_is_gone_for_a_while(own_mariadb: MariaDB, tmp_path: Path) -> None:
-    """Killed, even: 503 meanwhile; the server connects again by itself, and lost nothing."""
+    """A killed MariaDB: 503 until it is back; the server reconnects by itself, and lost nothing."""
     database = MariaDBDatabase(own_mariadb, own_mariadb.new_database())
     with serving(tmp_path, *database.options) as server:
         for _ in range(20):
@@ -79,7 +79,7 @@ def test_mariadb_is_gone_for_a_while(own_mariadb: MariaDB, tmp_path: Path) -> No
 
 @pytest.mark.mysql
 def test_mariadb_that_cannot_be_used(own_mariadb: MariaDB) -> None:
-    """Wrong password, missing database, nobody there: said at the start, with what to do."""
+    """Wrong password, missing database, no server: reported at the start, with the fix."""
     options = own_mariadb.options("none")
     assert "GRANT ALL" in fails_to_start(*options)
     own_mariadb.sql("GRANT ALL ON *.* TO kscope@'%'")
@@ -177,7 +177,7 @@ main()
 def test_mariadb_that_hangs(
     own_mariadb: MariaDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests are told, the server can be stopped, and one that waited it out goes on."""
+    """Requests get an error, the server can be stopped, and one that waited it out continues."""
     monkeypatch.setattr(
         running, "kscope", lambda *given: [sys.executable, "-c", IMPATIENT, *map(str, given)]
     )

@@ -1,4 +1,4 @@
-"""What is kept in memory of what is stored once."""
+"""The cache of interned texts."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_a_deleted_file_is_not_made_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lost", [("-wal",), ("-shm",), ("-wal", "-shm")])
 def test_the_files_beside_it_are_deleted(tmp_path: Path, lost: tuple[str, ...]) -> None:
-    """What was acknowledged is in the file by the next answer, and survives a kill."""
+    """Acknowledged rows are in the file by the next answer, and survive a kill."""
     database = SQLiteFile(tmp_path / "k.db")
     with serving(tmp_path, *database.options) as server:
         assert send(server, 10).status_code == 200

@@ -1,4 +1,4 @@
-"""Databases that an older version of us made, and ones that nobody should have made."""
+"""Databases made by an older version, and damaged ones."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_later_layout_is_reached_by_its_steps(
 
 
 def test_our_own_tables_are_looked_at(database: Database) -> None:
-    """One that lacks a column is not served from: it says what is wrong, at once and clearly."""
+    """A database without a column is refused immediately, with a clear message."""
 
     async def run() -> None:
         async with opened(database, category()):
@@ -99,7 +99,7 @@ def test_our_own_tables_are_looked_at(database: Database) -> None:
 
 
 def test_a_view_follows_its_definition(database: Database) -> None:
-    """One of an older version that has the same columns is made anew all the same."""
+    """A view of an older version is recreated even if it has the same columns."""
 
     async def run() -> None:
         async with opened(database, category(WAITS)):
@@ -125,7 +125,7 @@ def test_counts_that_were_stored_with_a_point_are_read(database: Database, tmp_p
     pieces = "SELECT count(*) FROM kscope_rollup_1h_waits"
 
     async def store_late() -> None:
-        """Two sums, which nobody joins meanwhile."""
+        """Store two sums, which stay separate."""
         waits = category(text)
         async with opened(database, waits) as store:
             await upkeep.roll_up(store)

@@ -23,7 +23,7 @@ times = st.integers(0, 20 * DAY)
 def test_segments_cover_the_range_once(
     start: int, length: int, hourly: int, daily: int, removed: int
 ) -> None:
-    """Whatever is closed and removed: no gap, no overlap, sums only of whole closed buckets."""
+    """Segments have no gap and no overlap, and use sums only of whole closed buckets."""
     progress = {
         0: Progress(removed=removed),
         3600: Progress(closed=hourly - hourly % HOUR),
@@ -74,7 +74,7 @@ def test_bins_of_an_answer_are_whole_buckets() -> None:
 
 
 def test_the_edge_of_a_range_without_rows_takes_the_whole_bucket() -> None:
-    """An hour of which only the sum is left is shown whole, and said so."""
+    """An hour whose rows were removed is shown whole, with a notice."""
     progress = {0: Progress(removed=4 * DAY), 3600: Progress(closed=5 * DAY)}
     made = plan(TABLES, progress, (DAY + 1, DAY + 2 * HOUR + 1), SUMMED)
     assert (made.start, made.stop, made.source) == (DAY, DAY + 3 * HOUR, "rollup 1h")
@@ -82,7 +82,7 @@ def test_the_edge_of_a_range_without_rows_takes_the_whole_bucket() -> None:
 
 
 def test_rows_removed_by_age_are_spoken_of() -> None:
-    """A filter by pid over a time of which only sums are left."""
+    """A filter by pid over a time that only has sums is answered with a notice."""
     progress = {0: Progress(removed=4 * DAY), 3600: Progress(closed=5 * DAY)}
     made = plan(TABLES, progress, (DAY, 5 * DAY), {"pid"})
     assert made.source == "raw"

@@ -30,7 +30,7 @@ def endless(store: Store) -> sa.Select[tuple[int]]:
 
 
 def test_a_statement_ends_at_its_deadline(database: Database) -> None:
-    """On the engine itself; others go on meanwhile, and the connection is good again."""
+    """The engine cancels the statement; others continue, and the connection is usable again."""
 
     async def run() -> None:
         async with opened(database, CATEGORY) as store:
@@ -99,7 +99,7 @@ def test_rows_that_are_given_up_as_they_come_spoil_no_other_question(database: D
             every = sa.select(store.schema.categories["waits"].rows)
             given_up = [asyncio.ensure_future(_first(store, every)) for _ in range(4)]
             await asyncio.sleep(0)
-            # The rows come while nobody looks, so that they and the end of the wait meet.
+            # The rows arrive between two polls, so that they meet the end of the wait.
             time.sleep(0.1)  # noqa: ASYNC251
             for each in given_up:
                 each.cancel()

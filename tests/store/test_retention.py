@@ -1,4 +1,4 @@
-"""What is too old goes, and nothing that is still referred to."""
+"""Old rows are removed, and no text that is still referenced."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_freed_space_is_used_again(database: Database) -> None:
 
 
 def test_one_table_that_fails_holds_up_no_other(database: Database) -> None:
-    """What cannot be read in one category neither ends the sums nor the removal of the others,
+    """Unreadable rows of one category stop neither the sums nor the removal of the others,
     and its own rows keep the strings that they refer to.
     """
     bad = category(f"{WAITS}retention: 2d\nrollup: {{1h: 5d}}\n".replace("waits", "bad"))

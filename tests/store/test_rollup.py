@@ -133,7 +133,7 @@ def test_late_rows_are_counted(database: Database) -> None:
 def test_a_bucket_that_rows_go_on_coming_to_is_summed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each time that it is looked at another row comes: they are held off, not the sums."""
+    """A row arrives at each recount: then the rows wait, and the sums are stored."""
 
     async def run() -> None:
         async with opened(database, CATEGORY) as store:
@@ -162,7 +162,7 @@ def test_a_bucket_that_rows_go_on_coming_to_is_summed(
 
 
 def test_hours_shrink_to_their_groups(database: Database) -> None:
-    """What a host repeats each minute is one sum an hour, one a day; a pid is in none."""
+    """Rows that repeat each minute become one sum per hour and one per day; no sum has a pid."""
 
     async def run() -> None:
         async with opened(database, CATEGORY) as store:

@@ -52,7 +52,7 @@ def both(database: MariaDBDatabase, folder: Path) -> Iterator[list[Serving]]:
 def test_two_servers_store_each_row_once(mariadb: MariaDB, tmp_path: Path) -> None:
     """Both start at once, take rows that name the same new things, and batches that are the same.
 
-    A server may say that it is busy; whoever sends again is done with it.
+    A server may answer that it is busy; sending again succeeds.
     """
     database = MariaDBDatabase(mariadb, mariadb.new_database())
     with both(database, tmp_path) as servers, ThreadPoolExecutor(SENDERS) as pool:
@@ -109,7 +109,7 @@ LAX = category(f"{WAITS}  - {{name: idle, type: bool}}\n")
 
 
 def test_a_value_that_does_not_fit_is_never_cut(tmp_path: Path) -> None:
-    """On a server that cuts what does not fit and only warns, where nobody tells it otherwise."""
+    """A server whose default is to truncate long values and only warn."""
     mariadb = install(tmp_path / "lax", "--sql-mode=")
     database = MariaDBDatabase(mariadb, mariadb.new_database())
     first = (0, "h", "p", 1, "a;b", 10, "2:1")

@@ -1,4 +1,4 @@
-"""What a SQLite file takes up on the disk, and what becomes of it."""
+"""The size of a SQLite file on the disk, over time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pages(database: SQLiteFile) -> int:
 
 
 async def fill_and_empty(database: SQLiteFile) -> tuple[int, int]:
-    """Give the pages of the file when full, and after its rows were removed by age."""
+    """Return the pages of the full file, and after retention removed its rows."""
     async with opened(database, CATEGORY) as store:
         rows = [(T0 + n, "a", "p", n, "s", 1, "") for n in range(40_000)]
         await store.writer.write(batch(CATEGORY, rows))
@@ -60,7 +60,7 @@ def test_a_file_made_with_the_generated_script_shrinks_too(tmp_path: Path) -> No
 
 
 def test_a_file_that_cannot_shrink_is_spoken_of(tmp_path: Path) -> None:
-    """One that something else began, without auto_vacuum: the log says what to do."""
+    """A file that another program created, without auto_vacuum: the log states the fix."""
     with closing(sqlite3.connect(tmp_path / "kernelscope.db")) as connection:
         connection.execute("CREATE TABLE mine (x)")
         connection.execute("DROP TABLE mine")
@@ -71,7 +71,7 @@ def test_a_file_that_cannot_shrink_is_spoken_of(tmp_path: Path) -> None:
 def test_a_log_that_readers_kept_open_becomes_small(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While somebody reads without a pause the log grows; housekeeping begins it anew."""
+    """Constant reading makes the log grow; housekeeping restarts it."""
     monkeypatch.setattr(sqlite, "_LOG_LIMIT", 2**20)
     database = SQLiteFile(tmp_path / "k.db")
     log = tmp_path / "k.db-wal"
