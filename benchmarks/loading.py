@@ -18,8 +18,8 @@ from kscope.declare.model import Catalog
 from kscope.declare.types.base import Role
 from kscope.declare.types.encode import histogram_text
 from kscope.store.backends.statements import bulk_insert
-from kscope.store.housekeeping import loop as upkeep
-from kscope.store.open import engine_of
+from kscope.store.housekeeping.loop import roll_up
+from kscope.store.open import backend_of
 from kscope.store.schema.interning import text_hash, today
 from kscope.store.store import Store
 from kscope.store.sums.planner import SECOND
@@ -54,7 +54,7 @@ async def load(settings: Settings, hosts: int, span: Span) -> None:
         fleet = Fleet(hosts)
         await _rows(store, fleet, span)
         started = time.perf_counter()
-        await upkeep.roll_up(store)
+        await roll_up(store)
         print(f"  sums: {time.perf_counter() - started:.1f} s")
         await _earlier_days(store, fleet, span)
     finally:
@@ -72,7 +72,7 @@ async def load_without_lengths(settings: Settings, hosts: int, span: Span) -> No
 
 async def _opened(settings: Settings) -> Store:
     catalog = Catalog(tuple(c for c in load_catalog() if c.table == TABLE))
-    store = Store(engine_of(settings), catalog)
+    store = Store(backend_of(settings), catalog)
     await store.connect()
     await store.adopt(catalog)
     return store
@@ -143,7 +143,7 @@ async def _earlier_days(store: Store, fleet: Fleet, span: Span) -> None:
         for p in set(fleet.pairs(host))
         if p.process in known
     )
-    async with store.engine.transaction() as session:
+    async with store.backend.transaction() as session:
         insert = bulk_insert(stacks, ("id", "day", "frames"), session.dialect, update="day")
         await session.insert(insert, (list(every), [today()] * len(every), list(every.values())))
         insert = bulk_insert(daily.table, names, session.dialect)

@@ -32,7 +32,7 @@ from kscope.config import MySQL, Settings, SQLite
 from kscope.declare.files.catalog import load_catalog
 from kscope.declare.types.base import Role, Storage
 from kscope.query.questions import QUESTIONS
-from kscope.store.open import engine_of
+from kscope.store.open import backend_of
 from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
 from kscope.store.write.batch import Batch, TableRows
@@ -209,7 +209,7 @@ COLUMNS = ("answer", "bare SQL", "ratio", "CPU", "beyond", "size")
 
 async def run(engine: Engine, rows: int, stacks: int, repeat: int) -> None:
     catalog = load_catalog()
-    store = Store(engine_of(engine.settings), catalog, engine.settings.query_deadline)
+    store = Store(backend_of(engine.settings), catalog, engine.settings.query_deadline)
     await store.connect()
     await store.adopt(catalog)
     try:

@@ -16,7 +16,7 @@ from kscope.config import MySQL, Settings, SQLite, chosen_settings, mysql_host
 from kscope.declare.model import Catalog
 from kscope.errors import KscopeError, UsageError, ValueFaultError
 from kscope.store.adoption import adopt_folders
-from kscope.store.open import check_there, engine_of
+from kscope.store.open import backend_of, check_there
 from kscope.store.store import Store
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def run_with_store(settings: Settings, work: Callable[[Store], Awaitable[None]])
     check_there(settings)
 
     async def run() -> None:
-        store = Store(engine_of(settings), Catalog(()))
+        store = Store(backend_of(settings), Catalog(()))
         await store.connect()
         try:
             before = await store.remembered()

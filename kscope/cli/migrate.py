@@ -17,7 +17,7 @@ from kscope.declare.model import Catalog
 from kscope.errors import DeclarationError
 from kscope.store.adoption import adopt_folders, adopt_good
 from kscope.store.drop import Drop, drop, leftover, plan_drop
-from kscope.store.open import check_there, engine_of
+from kscope.store.open import backend_of, check_there
 from kscope.store.schema.alterations import Step
 from kscope.store.store import Store
 from kscope.store.sums.planner import SECOND
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kscope.errors import Problem
-    from kscope.store.backends.base import Engine
+    from kscope.store.backends.base import Backend
     from kscope.store.schema.migrate import Migration
 
 
@@ -67,8 +67,8 @@ def migrate(
 
 async def _drop(settings: Settings, dropped: Sequence[str], *, dry_run: bool) -> None:
     """All are checked before the first is dropped."""
-    store = Store(engine_of(settings, alone=not dry_run), Catalog(()))
-    await store.engine.open()
+    store = Store(backend_of(settings, alone=not dry_run), Catalog(()))
+    await store.backend.open()
     try:
         before = await store.remembered()
         reading = read_catalog(settings.categories, before)
@@ -81,7 +81,7 @@ async def _drop(settings: Settings, dropped: Sequence[str], *, dry_run: bool) ->
         if not dry_run:
             warn(await adopt_good(reading.catalog, reading.problems, before, store.adopt))
     finally:
-        await store.engine.close()
+        await store.backend.close()
 
 
 def _say(chosen: Drop, *, dry_run: bool) -> None:
@@ -115,26 +115,26 @@ class _Outcome:
 
 async def _migrate(settings: Settings, *, dry_run: bool, discard_sums: bool) -> _Outcome:
     """Migrate all good categories, as a server's start does; the others keep their stored shape."""
-    engine, database = engine_of(settings), settings.database
+    backend, database = backend_of(settings), settings.database
     if dry_run and isinstance(database, SQLite) and not database.path.exists():
         reading = read_catalog(settings.categories)
-        steps = _texts(Store(engine, reading.catalog).plan_from_nothing())
+        steps = _texts(Store(backend, reading.catalog).plan_from_nothing())
         return _Outcome(steps, reading.problems)
-    await engine.open()
+    await backend.open()
     try:
-        return await _migrate_good(engine, settings, dry_run=dry_run, discard_sums=discard_sums)
+        return await _migrate_good(backend, settings, dry_run=dry_run, discard_sums=discard_sums)
     finally:
-        await engine.close()
+        await backend.close()
 
 
 async def _migrate_good(
-    engine: Engine, settings: Settings, *, dry_run: bool, discard_sums: bool
+    backend: Backend, settings: Settings, *, dry_run: bool, discard_sums: bool
 ) -> _Outcome:
-    store, statements = Store(engine, Catalog(())), list[str]()
+    store, statements = Store(backend, Catalog(())), list[str]()
 
     async def adopt(catalog: Catalog) -> None:
         nonlocal store, statements
-        store = Store(engine, catalog)
+        store = Store(backend, catalog)
         plan = store.plan_migration if dry_run else store.migrate
         statements = _texts(await plan(discard_sums=discard_sums))
 

@@ -11,8 +11,8 @@ import click
 
 from kscope.cli.categories import good_catalog
 from kscope.cli.database import run_with_store, with_settings
-from kscope.store.housekeeping import loop as upkeep
 from kscope.store.housekeeping import retention as removal
+from kscope.store.housekeeping.loop import retain, roll_up
 from kscope.store.open import open_to_read
 from kscope.store.sums.planner import SECOND
 
@@ -34,9 +34,9 @@ def retention(*, settings: Settings, dry_run: bool) -> None:
         return
 
     async def work(store: Store) -> None:
-        await upkeep.roll_up(store, now)
+        await roll_up(store, now)
         await _print_due(store, await removal.expiries(store, now))
-        await upkeep.retain(store, now)
+        await retain(store, now)
 
     run_with_store(settings, work)
 

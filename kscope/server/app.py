@@ -35,7 +35,7 @@ from kscope.server.ingest.routes import Ingest
 from kscope.server.read.category_routes import Checks
 from kscope.server.read.routes import Described
 from kscope.server.startup import Door, patiently_opened
-from kscope.store.housekeeping import loop as upkeep
+from kscope.store.housekeeping import loop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -198,7 +198,7 @@ async def _running(
 ) -> AsyncIterator[tuple[Store, LiveCatalog]]:
     store, live = await _opened(settings, ended)
     try:
-        tasks = [asyncio.create_task(live.watch()), asyncio.create_task(upkeep.run(store))]
+        tasks = [asyncio.create_task(live.watch()), asyncio.create_task(loop.run(store))]
         try:
             yield store, live
         finally:

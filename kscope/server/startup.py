@@ -12,7 +12,7 @@ from kscope.declare.model import Catalog
 from kscope.server.http.problems import problem
 from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.store.backends.errors import StoreAway, StoreBusy
-from kscope.store.open import engine_of
+from kscope.store.open import backend_of
 from kscope.store.store import Store
 from kscope.store.write.cardinality import Limits, NewTexts
 
@@ -51,7 +51,7 @@ async def patiently_opened(settings: Settings) -> tuple[Store, LiveCatalog]:
 
 async def _opened(settings: Settings) -> tuple[Store, LiveCatalog]:
     limits = Limits(NewTexts(settings.new_stacks_per_hour), NewTexts(settings.new_strings_per_hour))
-    store = Store(engine_of(settings), Catalog(()), settings.query_deadline, limits)
+    store = Store(backend_of(settings), Catalog(()), settings.query_deadline, limits)
     await store.connect()
     try:
         live = LiveCatalog(settings.categories, store)

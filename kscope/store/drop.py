@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.errors import KscopeError
-from kscope.store.backends.base import UNHURRIED
-from kscope.store.schema import kept_categories as shapes
-from kscope.store.schema import meta as notes
-from kscope.store.schema import rollup_levels as levels
+from kscope.store.backends.base import BACKGROUND_SECONDS
+from kscope.store.schema.kept_categories import shape_note, without_column
+from kscope.store.schema.meta import category_note, known_categories, read_meta, write_meta
+from kscope.store.schema.rollup_levels import levels_held
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -54,7 +54,7 @@ class _Found:
     notes: Mapping[str, str]
 
     def tables(self, category: str) -> list[str]:
-        names = [f"kscope_rows_{category}", *levels.levels_held(category, self.relations)]
+        names = [f"kscope_rows_{category}", *levels_held(category, self.relations)]
         return [name for name in names if name in self.relations]
 
 
@@ -63,10 +63,10 @@ async def plan_drop(store: Store, named: str, declared: Mapping[str, Collection[
 
     Raises DropRefusedError.
     """
-    async with store.engine.snapshot(UNHURRIED) as session:
+    async with store.backend.snapshot(BACKGROUND_SECONDS) as session:
         found = await _found(session, store)
     table, _, column = named.partition(".")
-    known = notes.categories(found.notes)
+    known = known_categories(found.notes)
     if table not in known:
         raise DropRefusedError(f"--drop {named}: there is no table '{table}'{_close(table, known)}")
     if "." in named:
@@ -81,7 +81,7 @@ async def plan_drop(store: Store, named: str, declared: Mapping[str, Collection[
 
 async def drop(store: Store, chosen: Drop) -> None:
     """Do it. Strings and stacks that only these rows named go with `kscope retention`."""
-    async with store.engine.migration() as session:
+    async with store.backend.migration() as session:
         found = await _found(session, store)
         if chosen.column:
             await _drop_column(session, store, found, chosen)
@@ -102,9 +102,9 @@ async def leftovers(session: Session, schema: Schema) -> list[str]:
     relations = await session.relations()
     if schema.dictionaries.meta.name not in relations:
         return []
-    found = _Found(relations, await notes.notes(session, schema))
+    found = _Found(relations, await read_meta(session, schema))
     names = []
-    for category in sorted(notes.categories(found.notes).keys() - schema.categories.keys()):
+    for category in sorted(known_categories(found.notes).keys() - schema.categories.keys()):
         for table in found.tables(category):
             one: sa.Select[tuple[int]] = sa.select(sa.literal_column("1"))
             if await session.fetch(one.select_from(sa.table(table)).limit(1)):
@@ -138,20 +138,20 @@ async def _found(session: Session, store: Store) -> _Found:
     relations = await session.relations()
     if store.schema.dictionaries.meta.name not in relations:
         return _Found(relations, {})
-    return _Found(relations, await notes.notes(session, store.schema))
+    return _Found(relations, await read_meta(session, store.schema))
 
 
 async def _loss(store: Store, name: str) -> Loss:
     time: sa.ColumnClause[int] = sa.column("time")
     columns: list[sa.ColumnElement[Any]] = [sa.func.count(), sa.func.min(time), sa.func.max(time)]
-    counted = sa.select(*columns)
-    ((rows, first, last),) = await store.engine.fetch_aside(counted.select_from(sa.table(name)))
+    counted = sa.select(*columns).select_from(sa.table(name))
+    ((rows, first, last),) = await store.backend.fetch_in_background(counted)
     return Loss(name, int(rows), first, last)
 
 
 async def _drop_table(session: Session, store: Store, found: _Found, category: str) -> None:
     """The notes go last: if it is cut short, the command can be given again."""
-    quote = store.engine.dialect.identifier_preparer.quote
+    quote = store.backend.dialect.identifier_preparer.quote
     await session.run(f"DROP VIEW IF EXISTS {quote(category)}")
     for name in found.tables(category):
         await session.run(f"DROP TABLE {quote(name)}")
@@ -161,19 +161,19 @@ async def _drop_table(session: Session, store: Store, found: _Found, category: s
     await session.execute(
         sa.delete(meta).where(meta.c.name.startswith(f"late {category} ", autoescape=True))
     )
-    gone = [notes.category_note(category), shapes.shape_note(category), f"view {category}"]
+    gone = [category_note(category), shape_note(category), f"view {category}"]
     await session.execute(sa.delete(meta).where(meta.c.name.in_(gone)))
 
 
 async def _drop_column(session: Session, store: Store, found: _Found, chosen: Drop) -> None:
-    quote = store.engine.dialect.identifier_preparer.quote
+    quote = store.backend.dialect.identifier_preparer.quote
     # The next start makes it again, of the columns that are left.
     await session.run(f"DROP VIEW IF EXISTS {quote(chosen.category)}")
     for name in found.tables(chosen.category):
         if chosen.column not in found.relations[name].columns:
             continue
         for index in _indexes_of(found.relations[name], chosen.column):
-            of = "" if store.engine.dialect.name == "sqlite" else f" ON {quote(name)}"
+            of = "" if store.backend.dialect.name == "sqlite" else f" ON {quote(name)}"
             await session.run(f"DROP INDEX {quote(index)}{of}")
         await session.run(f"ALTER TABLE {quote(name)} DROP COLUMN {quote(chosen.column)}")
     await _forget_column(session, store, found, chosen)
@@ -186,15 +186,11 @@ def _indexes_of(relation: Relation, column: str) -> Sequence[str]:
 
 async def _forget_column(session: Session, store: Store, found: _Found, chosen: Drop) -> None:
     """The shape has the column still, and must not bring it back: it goes with the note."""
-    kinds = dict(notes.categories(found.notes)[chosen.category])
+    kinds = dict(known_categories(found.notes)[chosen.category])
     kinds.pop(chosen.column, None)
-    await notes.write(
-        session, store.schema, notes.category_note(chosen.category), json.dumps(kinds)
-    )
-    shape = shapes.without_column(
-        found.notes.get(shapes.shape_note(chosen.category)), chosen.column
-    )
+    await write_meta(session, store.schema, category_note(chosen.category), json.dumps(kinds))
+    shape = without_column(found.notes.get(shape_note(chosen.category)), chosen.column)
     if shape:
-        await notes.write(session, store.schema, shapes.shape_note(chosen.category), shape)
+        await write_meta(session, store.schema, shape_note(chosen.category), shape)
     meta = store.schema.dictionaries.meta
     await session.execute(sa.delete(meta).where(meta.c.name == f"view {chosen.category}"))

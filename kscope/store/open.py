@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kscope.config import MySQL, Settings, SQLite
 from kscope.errors import KscopeError
 from kscope.store.backends.errors import StoreError
-from kscope.store.backends.sqlite import SQLiteEngine
+from kscope.store.backends.sqlite import SQLiteBackend
 from kscope.store.backends.sqlite_ours import check_ours
 from kscope.store.store import Store
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from kscope.declare.model import Catalog
-    from kscope.store.backends.base import Engine
+    from kscope.store.backends.base import Backend
     from kscope.store.reader import Reader
 
 
-def engine_of(settings: Settings, *, alone: bool = False) -> Engine:
+def backend_of(settings: Settings, *, alone: bool = False) -> Backend:
     """If `alone`, a SQLite file that a server has open cannot be opened."""
     if isinstance(settings.database, MySQL):
         return _mysql(settings.database)
-    return SQLiteEngine(settings.database.path, alone=alone)
+    return SQLiteBackend(settings.database.path, alone=alone)
 
 
-def _mysql(chosen: MySQL) -> Engine:
+def _mysql(chosen: MySQL) -> Backend:
     try:
-        from kscope.store.backends.mysql import MySQLEngine  # noqa: PLC0415 - an extra that few need
+        from kscope.store.backends.mysql import MySQLBackend  # noqa: PLC0415 - an extra that few need
     except ModuleNotFoundError as error:
         raise KscopeError(
             f"MySQL needs the Python package {error.name}: pip install {error.name}"
         ) from None
-    return MySQLEngine(chosen)
+    return MySQLBackend(chosen)
 
 
 def check_there(settings: Settings) -> None:
@@ -47,17 +47,17 @@ def check_there(settings: Settings) -> None:
 @asynccontextmanager
 async def open_to_read(settings: Settings, catalog: Catalog) -> AsyncIterator[Store]:
     """Nothing is made or migrated, and a server may be using the database."""
-    store = Store(engine_of(settings), catalog, settings.query_deadline)
+    store = Store(backend_of(settings), catalog, settings.query_deadline)
     # SQLite's would make the file that it is to read; its readers open by themselves.
     check_there(settings)
     if isinstance(settings.database, SQLite):
         await asyncio.to_thread(check_ours, settings.database.path)
     else:
-        await store.engine.open()
+        await store.backend.open()
     try:
         yield store
     finally:
-        await store.engine.close()
+        await store.backend.close()
 
 
 @asynccontextmanager

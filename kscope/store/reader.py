@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Catalog
     from kscope.generate.tables import Schema
-    from kscope.store.backends.base import Engine
+    from kscope.store.backends.base import Backend
     from kscope.store.backends.health import Health
 
 DEADLINE = 10.0
@@ -41,14 +41,14 @@ class Reader:
 
     def __init__(
         self,
-        engine: Engine,
+        backend: Backend,
         current: Callable[[], tuple[Catalog, Schema]],
         health: Health,
         deadline: float = DEADLINE,
     ) -> None:
-        self.dialect = engine.dialect.name
+        self.dialect = backend.dialect.name
         self.deadline = deadline
-        self._engine = engine
+        self._backend = backend
         self._health = health
         self._current = current
         # Stacks that were read. An id is the hash of its text, so its frames never change.
@@ -65,7 +65,7 @@ class Reader:
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
         with allowance(self.deadline).used() as left:
             try:
-                return await self._engine.fetch(statement, left)
+                return await self._backend.fetch(statement, left)
             except StoreError as error:
                 self._health.note(error)
                 raise
@@ -74,7 +74,7 @@ class Reader:
         """Yield rows. Close it: the time until then counts against the deadline."""
         # What is done with a row before the next one is charged as well.
         with allowance(self.deadline).used() as left:
-            async with aclosing(self._engine.stream(statement, left)) as rows:
+            async with aclosing(self._backend.stream(statement, left)) as rows:
                 async for row in rows:
                     yield row
 

@@ -11,8 +11,8 @@ from kscope.store import drop
 from kscope.store.backends.errors import StoreDamaged
 from kscope.store.backends.health import Health
 from kscope.store.reader import DEADLINE, Reader
-from kscope.store.schema import kept_categories as shapes
-from kscope.store.schema import meta as notes
+from kscope.store.schema.kept_categories import stored_catalog
+from kscope.store.schema.meta import read_meta
 from kscope.store.schema.migrate import Held, Migration, apply, plan, planned
 from kscope.store.write.cardinality import Limits
 from kscope.store.write.group_commit import GroupWriter
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from kscope.generate.tables import Schema
-    from kscope.store.backends.base import Engine
+    from kscope.store.backends.base import Backend
 
 
 class Store:
     def __init__(
         self,
-        engine: Engine,
+        backend: Backend,
         catalog: Catalog,
         deadline: float = DEADLINE,
         limits: Limits | None = None,
     ) -> None:
-        self.engine = engine
+        self.backend = backend
         self._catalog = catalog
         self._schema = schema_of(catalog)
         self.health = Health()
         current = lambda: (self._catalog, self._schema)  # noqa: E731
-        self.reader = Reader(engine, current, self.health, deadline)
-        self.writer = GroupWriter(engine, lambda: self._schema, self.health, limits or Limits())
+        self.reader = Reader(backend, current, self.health, deadline)
+        self.writer = GroupWriter(backend, lambda: self._schema, self.health, limits or Limits())
 
     @property
     def catalog(self) -> Catalog:
@@ -50,17 +50,17 @@ class Store:
 
     async def connect(self) -> None:
         """Connect only: the caller adopts a catalog before rows arrive."""
-        await self.engine.open()
+        await self.backend.open()
         self.writer.start()
 
     async def close(self) -> None:
         await self.writer.stop()
-        await self.engine.close()
+        await self.backend.close()
 
     async def ping(self) -> None:
         """Raise StoreError unless the database answers, and took the last rows."""
         try:
-            await self.engine.ping()
+            await self.backend.ping()
         except StoreDamaged as error:
             self.health.note(error)
             raise
@@ -74,16 +74,16 @@ class Store:
 
     async def remembered(self) -> Catalog:
         """Return the categories as this database was last used with."""
-        async with self.engine.snapshot(DEADLINE) as session:
+        async with self.backend.snapshot(DEADLINE) as session:
             relations = await session.relations()
             if self._schema.dictionaries.meta.name not in relations:
                 return Catalog(())
-            found = await notes.notes(session, self._schema)
-        return shapes.stored_catalog(found, relations)
+            found = await read_meta(session, self._schema)
+        return stored_catalog(found, relations)
 
     async def leftovers(self) -> list[str]:
         """Return the tables with rows that no category declares; see drop.leftover."""
-        async with self.engine.snapshot(DEADLINE) as session:
+        async with self.backend.snapshot(DEADLINE) as session:
             return await drop.leftovers(session, self._schema)
 
     async def migrate(self, *, discard_sums: bool = False) -> Migration:
@@ -91,7 +91,7 @@ class Store:
         return await self._migrate_to(self._schema, discard_sums=discard_sums)
 
     async def plan_migration(self, *, discard_sums: bool = False) -> Migration:
-        async with self.engine.snapshot(DEADLINE) as session:
+        async with self.backend.snapshot(DEADLINE) as session:
             return await planned(session, self._schema, self._ddl, discard_sums=discard_sums)
 
     def plan_from_nothing(self) -> Migration:
@@ -99,10 +99,10 @@ class Store:
 
     @property
     def _ddl(self) -> sa.engine.Dialect:
-        return ddl.dialect(self.engine.dialect.name)
+        return ddl.dialect(self.backend.dialect.name)
 
     async def _migrate_to(self, schema: Schema, *, discard_sums: bool = False) -> Migration:
-        async with self.engine.migration() as session:
+        async with self.backend.migration() as session:
             migration = await planned(session, schema, self._ddl, discard_sums=discard_sums)
             await apply(session, schema, migration)
         return migration

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kscope.query.parse.timerange import iso
-from kscope.store.housekeeping import loop as upkeep
+from kscope.store.housekeeping.loop import retain, roll_up
 from tests.query.world import NOON, SECOND, waits
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def aged(engine_world: World) -> World:
     ]
     engine_world.insert("offcputime", rows)
     now = NOON + 20 * 24 * HOUR
-    engine_world.run(upkeep.roll_up(engine_world.store, now))
-    assert engine_world.run(upkeep.retain(engine_world.store, now)) >= len(rows)
+    engine_world.run(roll_up(engine_world.store, now))
+    assert engine_world.run(retain(engine_world.store, now)) >= len(rows)
     return engine_world
 
 
@@ -70,7 +70,7 @@ def test_values_are_those_of_rows_where_there_are_sums_as_well(engine_world: Wor
     """Two waits of 5 ms are no wait of 10 ms: groups by a value are never read from sums."""
     twice = [row | {"time": row["time"] + i} for row in waits() for i in range(2)]
     engine_world.insert("offcputime", twice)
-    engine_world.run(upkeep.roll_up(engine_world.store, NOON + 24 * HOUR))
+    engine_world.run(roll_up(engine_world.store, NOON + 24 * HOUR))
     assert ask(engine_world, "top", by="process")["meta"]["source"] == "rollup 1h"
     once = {str(row["elapsed"]): 2 * row["elapsed"] for row in waits()}
     top = ask(engine_world, "top", by="elapsed")
@@ -85,7 +85,7 @@ def test_values_are_those_of_rows_where_there_are_sums_as_well(engine_world: Wor
 def test_moments_are_those_of_rows_where_there_are_sums_as_well(engine_world: World) -> None:
     """A bucket's start is no row's time: groups by a time are never read from sums."""
     engine_world.insert("offcputime", waits())
-    engine_world.run(upkeep.roll_up(engine_world.store, NOON + HOUR))
+    engine_world.run(roll_up(engine_world.store, NOON + HOUR))
     late = {"time": NOON + HOUR + 7}
     engine_world.insert("offcputime", [waits()[0] | late])
     moments = {row["time"] for row in (*waits(), late)}

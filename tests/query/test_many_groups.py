@@ -20,7 +20,7 @@ from kscope.query.scan import read as scan
 from kscope.server.app import read_app
 from kscope.server.garbage import look_at_young_objects
 from kscope.server.http.metrics import Metrics
-from kscope.store.housekeeping import loop as upkeep
+from kscope.store.housekeeping.loop import roll_up
 from tests.query.world import NOON, SECOND, waits
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def summed_world(engine_world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[
     """Hourly sums in the middle, rows at both ends; few groups fit into an answer."""
     rows = some_rows(600)
     engine_world.insert("offcputime", sorted(rows, key=lambda row: row["hostname"]))
-    engine_world.run(upkeep.roll_up(engine_world.store, NOON + 3 * HOUR + HOUR // 2))
+    engine_world.run(roll_up(engine_world.store, NOON + 3 * HOUR + HOUR // 2))
     monkeypatch.setattr(heaviest, "_RANKED_HERE", 5)
     monkeypatch.setattr(scan, "MOST_GROUPS", 10)
     monkeypatch.setattr(timeseries, "_MOST_GROUPS", 10)

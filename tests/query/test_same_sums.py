@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kscope.declare.model import Catalog
-from kscope.store.housekeeping import loop as upkeep
+from kscope.store.housekeeping.loop import retain, roll_up
 from tests.query.world import SECOND
 from tests.store.opened import category
 
@@ -131,7 +131,7 @@ class Pair:
         elif step == "add columns":
             self.adopt(COLUMNS + ADDED)
         else:
-            housekeeping = upkeep.roll_up if step == "roll up" else upkeep.retain
+            housekeeping = roll_up if step == "roll up" else retain
             self.world.run(housekeeping(self.world.store, T0 + argument * HOUR))
 
     def ask(self, table: str, question: str, asked: dict[str, Any]) -> dict[str, Any]:

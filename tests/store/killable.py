@@ -17,10 +17,8 @@ from kscope.errors import KscopeError
 from kscope.server import app
 from kscope.store import store
 from kscope.store.backends import mysql, sqlite
-from kscope.store.housekeeping import close_buckets as rollup
-from kscope.store.housekeeping import loop as upkeep
-from kscope.store.housekeeping import retention
-from kscope.store.sums import late as compact
+from kscope.store.housekeeping import close_buckets, loop, retention
+from kscope.store.sums import late
 from kscope.store.sums.planner import SECOND
 from kscope.store.write import group_commit as writer
 
@@ -96,7 +94,7 @@ def run(settings: Settings, log: Path, phase: str, shared: Any) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     random.seed(os.getpid())
     retention.ROWS_PER_STEP = 40
-    upkeep._PAUSE = 0
+    loop._PAUSE = 0
     _watch(Death(phase, shared))
 
     async def housekeeping(opened: store.Store) -> None:
@@ -104,13 +102,13 @@ def run(settings: Settings, log: Path, phase: str, shared: Any) -> None:
             shared[CLOCK] += HOUR
             now = int(shared[CLOCK]) * SECOND
             try:
-                await upkeep.roll_up(opened, now)
-                await upkeep.retain(opened, now)
+                await loop.roll_up(opened, now)
+                await loop.retain(opened, now)
             except KscopeError as error:
                 LOG.warning("housekeeping waits: %s", error)
             await asyncio.sleep(0)
 
-    upkeep.run = housekeeping  # type: ignore[assignment]
+    loop.run = housekeeping  # type: ignore[assignment]
     asyncio.run(app.serve(settings, lambda *_: None))
 
 
@@ -139,9 +137,9 @@ def _watch(death: Death) -> None:
         return wrapped
 
     writer.GroupWriter._store_once = whole("ingest", writer.GroupWriter._store_once)  # type: ignore[method-assign]
-    rollup._store_sums = whole("rollup", rollup._store_sums)
+    close_buckets._store_sums = whole("rollup", close_buckets._store_sums)
     retention.remove = each_step("retention", retention.remove)
-    compact.compact = each_step("late sums", compact.compact)
+    late.compact = each_step("late sums", late.compact)
     store.apply = whole("migration", _counted(death, store.apply))  # type: ignore[attr-defined]
 
 

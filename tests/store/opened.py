@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from kscope.config import MySQL, Settings, SQLite
 from kscope.declare.files.category import read_category
 from kscope.declare.model import Catalog
-from kscope.store.open import engine_of
+from kscope.store.open import backend_of
 from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
 from kscope.store.write.batch import Batch, TableRows
@@ -49,7 +49,7 @@ def settings(database: Database) -> Settings:
 
 async def opened_store(chosen: Settings, catalog: Catalog) -> Store:
     """Return a store of these categories, as a server opens one."""
-    store = Store(engine_of(chosen), Catalog(()), chosen.query_deadline)
+    store = Store(backend_of(chosen), Catalog(()), chosen.query_deadline)
     await store.connect()
     try:
         await store.adopt(catalog)

@@ -15,9 +15,9 @@ from kscope.errors import DeclarationError, Problem
 from kscope.query.scan.labels import labels
 from kscope.store.adoption import adopt_good
 from kscope.store.backends.errors import StaleDeclaration, StoreBusy
-from kscope.store.housekeeping import close_buckets as rollup
-from kscope.store.housekeeping import loop as upkeep
-from kscope.store.open import engine_of
+from kscope.store.housekeeping import close_buckets
+from kscope.store.housekeeping.loop import retain, roll_up
+from kscope.store.open import backend_of
 from kscope.store.schema import migrate
 from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
@@ -75,7 +75,7 @@ def test_an_added_column_has_its_default_in_every_row(database: Database) -> Non
         async with opened(database, BEFORE) as store:
             rows = [row(T0 + n * SECOND) for n in range(100)]
             await store.writer.write(batch(BEFORE, rows))
-            await upkeep.roll_up(store, T0 + 3 * DAY)
+            await roll_up(store, T0 + 3 * DAY)
         async with opened(database, AFTER) as store:
             assert await sums(store) == [[100, 300, 50, {}]] * 3
             await store.writer.write(batch(AFTER, [new_row(T0)] * 2))
@@ -93,7 +93,7 @@ def test_an_addition_that_was_killed_goes_on(mariadb: MariaDB) -> None:
         database = MariaDBDatabase(mariadb, mariadb.new_database())
         async with opened(database, BEFORE) as store:
             await store.writer.write(batch(BEFORE, [row(T0), row(T0)]))
-            await upkeep.roll_up(store, T0 + 3 * DAY)
+            await roll_up(store, T0 + 3 * DAY)
         database.run(*half_done)
         async with opened(database, AFTER) as store:
             assert await sums(store) == [[2, 6, 1, {}]] * 3
@@ -138,11 +138,11 @@ def test_a_level_that_is_added_late_begins_where_rows_are(database: Database) ->
         async with opened(database, without) as store:
             rows = [row(T0 + n * HOUR) for n in range(5 * 24)]
             await store.writer.write(batch(without, rows))
-            await upkeep.retain(store, now)
+            await retain(store, now)
             left = await totals(store, T0, T0 + 5 * DAY)
             assert left == {"p": (36, 360)}
         async with opened(database, daily) as store:
-            await upkeep.roll_up(store, now)
+            await roll_up(store, now)
             plan = await store.reader.plan("waits", T0, T0 + 5 * DAY, {"process"})
             assert plan.source == "rollup 1d + raw"
             assert "removed by age" in plan.notices[0]
@@ -162,7 +162,7 @@ def test_a_level_that_is_taken_out_and_put_back_is_whole(database: Database) -> 
         for declared in (hourly, without, hourly):
             async with opened(database, declared) as store:
                 await store.writer.write(batch(declared, [row(T0), row(T0 + HOUR)]))
-                await upkeep.roll_up(store, T0 + 2 * DAY)
+                await roll_up(store, T0 + 2 * DAY)
         async with opened(database, hourly) as store:
             plan = await store.reader.plan("waits", T0, T0 + DAY, {"process"})
             assert plan.source == "rollup 1h"
@@ -179,17 +179,17 @@ def test_sums_that_alone_are_left_are_not_dropped_unasked(database: Database) ->
     async def run() -> None:
         async with opened(database, kept) as store:
             await store.writer.write(batch(kept, [row(T0), row(T0 + 5 * DAY)]))
-            await upkeep.roll_up(store, T0 + 6 * DAY)
-            await upkeep.retain(store, T0 + 6 * DAY)
+            await roll_up(store, T0 + 6 * DAY)
+            await retain(store, T0 + 6 * DAY)
         with pytest.raises(DeclarationError, match=r"waits.yaml:1: rollup: '1h' .* --discard-sums"):
             async with opened(database, without):
                 pass
         async with opened(database, kept) as store:
             assert await totals(store, T0, T0 + 6 * DAY) == {"p": (2, 20)}
-        chosen = Store(engine_of(settings(database)), Catalog((without,)))
-        await chosen.engine.open()
+        chosen = Store(backend_of(settings(database)), Catalog((without,)))
+        await chosen.backend.open()
         await chosen.migrate(discard_sums=True)
-        await chosen.engine.close()
+        await chosen.backend.close()
         async with opened(database, without) as store:
             assert await totals(store, T0, T0 + 6 * DAY) == {"p": (1, 10)}
 
@@ -202,13 +202,13 @@ def test_a_server_that_is_behind_sums_nothing(database: Database) -> None:
     async def run() -> None:
         async with opened(database, BEFORE) as old, opened(database, AFTER) as new:
             await new.writer.write(batch(AFTER, [new_row(T0)]))
-            assert await rollup.close_next(old, "waits", T0 + 3 * DAY) is None
+            assert await close_buckets.close_next(old, "waits", T0 + 3 * DAY) is None
             await old.writer.write(batch(BEFORE, [row(T0)] * 2))
-            await upkeep.roll_up(new, T0 + 3 * DAY)
+            await roll_up(new, T0 + 3 * DAY)
             with pytest.raises(StaleDeclaration, match="bring its categories up to date"):
                 await old.writer.write(batch(BEFORE, [row(T0)]))
             await old.writer.write(batch(BEFORE, [row(T0 + 4 * DAY)]))
-            await upkeep.roll_up(new, T0 + 6 * DAY)
+            await roll_up(new, T0 + 6 * DAY)
             assert await sums(new) == [[4, 12, 2, {}]] * 3
 
     asyncio.run(run())
@@ -259,7 +259,7 @@ def test_a_table_without_rows_changes_in_any_way(database: Database, change: str
             values = [[T0], ["h"], *([_value(column)] for column in new.columns)]
             stacks = {text_hash("a"): "a"}
             await store.writer.write(Batch(b"", [TableRows(new, values)], stacks))
-            await upkeep.roll_up(store, T0 + 3 * DAY)
+            await roll_up(store, T0 + 3 * DAY)
             count = sa.select(sa.func.sum(tables.rollups[0].table.c.kscope_rows))
             assert (await store.reader.fetch(count))[0][0] == 1
         assert scalar(database, "SELECT count(*) FROM waits") == 1
@@ -281,8 +281,8 @@ def test_a_table_with_only_sums_is_not_without_rows(database: Database) -> None:
     async def run() -> None:
         async with opened(database, old) as store:
             await store.writer.write(batch(old, [row(T0)]))
-            await upkeep.roll_up(store, T0 + 6 * DAY)
-            await upkeep.retain(store, T0 + 6 * DAY)
+            await roll_up(store, T0 + 6 * DAY)
+            await retain(store, T0 + 6 * DAY)
             assert await totals(store, T0, T0 + DAY) == {"p": (1, 10)}
         with pytest.raises(DeclarationError, match="cannot become string"):
             async with opened(database, new):

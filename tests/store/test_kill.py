@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from kscope.config import Address, Settings
 from kscope.declare.files.catalog import load_catalog
-from kscope.store.housekeeping import loop as upkeep
+from kscope.store.housekeeping.loop import roll_up
 from kscope.store.sums.planner import SECOND
 from tests.databases import Database, SQLiteFile
 from tests.serving import free_port
@@ -172,7 +172,7 @@ async def stored(database: Database, folder: Path) -> tuple[int, int]:
     """Rows and their elapsed, by the sums and rows that a plan names; each level must agree."""
     catalog = load_catalog([folder])
     async with opened(database, *catalog) as store:
-        await upkeep.roll_up(store)
+        await roll_up(store)
         tables = store.schema.categories["waits"]
         found = []
         for level in tables.rollups:

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from kscope.declare.types.encode import histogram_counts
-from kscope.store.housekeeping import loop as upkeep
-from kscope.store.sums import late as compact
+from kscope.store.housekeeping.loop import retain, roll_up
+from kscope.store.sums import late
 from kscope.store.sums.planner import SECOND
 from tests.store.opened import WAITS, batch, category, opened, totals
 
@@ -32,19 +32,19 @@ def test_late_rows_end_up_as_one_sum(
     database: Database, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Sent one by one they leave a sum each; after housekeeping there is one a group, the same."""
-    monkeypatch.setattr(compact, "PIECES_PER_STEP", step)
+    monkeypatch.setattr(late, "PIECES_PER_STEP", step)
 
     async def run() -> None:
         async with opened(database, CATEGORY) as store:
             await store.writer.write(batch(CATEGORY, [row(T0, "on time")]))
-            await upkeep.roll_up(store, T0 + 3 * DAY)
+            await roll_up(store, T0 + 3 * DAY)
             for n in range(20):
-                late = [row(T0 + n * SECOND, "late"), row(T0 + HOUR + n, "late")]
-                await store.writer.write(batch(CATEGORY, late))
+                rows = [row(T0 + n * SECOND, "late"), row(T0 + HOUR + n, "late")]
+                await store.writer.write(batch(CATEGORY, rows))
             before = await totals(store, T0, T0 + DAY)
             assert before == {"p": (41, 410)}
             for _ in range(8):
-                await upkeep.retain(store, T0 + 3 * DAY)
+                await retain(store, T0 + 3 * DAY)
             assert await totals(store, T0, T0 + DAY) == before
             for level, many in zip(store.schema.categories["waits"].rollups, (3, 2), strict=True):
                 rows = await store.reader.fetch(

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from kscope.store.backends.errors import StoreError
-from kscope.store.housekeeping import loop as upkeep
+from kscope.store.housekeeping.loop import roll_up
 from kscope.store.schema import migrate
 from kscope.store.schema.alterations import Step
 from kscope.store.sums.planner import SECOND
@@ -128,7 +128,7 @@ def test_counts_that_were_stored_with_a_point_are_read(database: Database, tmp_p
         """Store two sums, which stay separate."""
         waits = category(text)
         async with opened(database, waits) as store:
-            await upkeep.roll_up(store)
+            await roll_up(store)
             for minute in (10, 20):
                 at = (1_728_000_000 + minute * 60) * SECOND
                 row = (at, "h", "p", 1, "main", 1, "0:1,2:2")

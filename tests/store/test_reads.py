@@ -124,7 +124,7 @@ def test_reads_go_on_while_a_transaction_is_open(database: Database) -> None:
             await store.writer.write(batch(CATEGORY, ROWS[:3]))
             rows = store.schema.categories["waits"].rows
             count = sa.select(sa.func.count()).select_from(rows)
-            async with store.engine.transaction() as session:
+            async with store.backend.transaction() as session:
                 await session.execute(sa.delete(rows))
                 assert (await store.reader.fetch(count))[0][0] == 3
             assert (await store.reader.fetch(count))[0][0] == 0

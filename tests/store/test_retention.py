@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from kscope.store.housekeeping import loop as upkeep
 from kscope.store.housekeeping import retention
+from kscope.store.housekeeping.loop import retain, roll_up
 from kscope.store.sums.planner import SECOND
 from tests.store.opened import WAITS, batch, category, opened, totals
 
@@ -42,12 +42,12 @@ def test_each_level_has_its_age(database: Database) -> None:
             tables = store.schema.categories["waits"]
             hours, days = (rollup.table for rollup in tables.rollups)
             now = T0 + 8 * DAY + 130 * SECOND
-            await upkeep.roll_up(store, now)
+            await roll_up(store, now)
             before = await totals(store, T0, T0 + 8 * DAY)
-            assert await upkeep.retain(store, now) == 24 * 6 + 24 * 3
+            assert await retain(store, now) == 24 * 6 + 24 * 3
             assert [await count(store, t) for t in (tables.rows, hours, days)] == [48, 24 * 5, 8]
             assert await totals(store, T0, T0 + 8 * DAY) == before == {"p": (192, 192)}
-            await upkeep.retain(store, T0 + 14 * DAY)
+            await retain(store, T0 + 14 * DAY)
             assert await count(store, days) == 4
 
     asyncio.run(run())
@@ -59,9 +59,9 @@ def test_rows_wait_for_their_sums(database: Database) -> None:
     async def run() -> None:
         async with opened(database, KEPT) as store:
             await store.writer.write(batch(KEPT, hourly(3)))
-            assert await upkeep.retain(store, T0 + 100 * DAY) == 0
-            await upkeep.roll_up(store, T0 + 100 * DAY)
-            assert await upkeep.retain(store, T0 + 100 * DAY) == 72 + 72 + 3
+            assert await retain(store, T0 + 100 * DAY) == 0
+            await roll_up(store, T0 + 100 * DAY)
+            assert await retain(store, T0 + 100 * DAY) == 72 + 72 + 3
 
     asyncio.run(run())
 
@@ -98,14 +98,14 @@ def test_orphans_are_swept(database: Database) -> None:
             await store.writer.write(batch(KEPT, [(now, "new-host", "q", 1, "new;stack", 1, "")]))
             dictionaries = store.schema.dictionaries
             tables = store.schema.categories["waits"]
-            async with store.engine.transaction() as session:
+            async with store.backend.transaction() as session:
                 # As if the first row had come, and gone, long ago.
                 await session.execute(sa.update(dictionaries.stack).values(day=1))
                 await session.execute(sa.update(dictionaries.string).values(day=1))
                 await session.execute(sa.delete(tables.rows))
             store.writer.known.clear()
             await store.writer.write(batch(KEPT, [(now, "new-host", "q", 1, "new;stack", 1, "")]))
-            await upkeep.retain(store)
+            await retain(store)
             stacks = await store.reader.fetch(sa.select(dictionaries.stack.c.frames))
             strings = await store.reader.fetch(sa.select(dictionaries.string.c.text))
             assert [row[0] for row in stacks] == ["new;stack"]
@@ -122,15 +122,15 @@ def test_a_category_that_is_kept_for_ever_keeps_its_stacks(database: Database) -
         async with opened(database, forever) as store:
             await store.writer.write(batch(forever, [(T0, "a", "p", 1, "s;t", 1, "")]))
             dictionaries = store.schema.dictionaries
-            async with store.engine.transaction() as session:
+            async with store.backend.transaction() as session:
                 await session.execute(sa.update(dictionaries.stack).values(day=1))
                 await session.execute(sa.update(dictionaries.string).values(day=1))
-            await upkeep.retain(store)
+            await retain(store)
             assert await count(store, dictionaries.stack) == 1
             assert await count(store, dictionaries.string) == 2
         other = category(WAITS.replace("waits", "other"))
         async with opened(database, other) as store:
-            await upkeep.retain(store)
+            await retain(store)
             assert await count(store, store.schema.dictionaries.stack) == 1
             assert await count(store, store.schema.dictionaries.string) == 2
 
@@ -147,7 +147,7 @@ def test_freed_space_is_used_again(database: Database) -> None:
                 start = T0 + day * DAY
                 rows = [(start + n, "a", "p", n, "s", 1, "") for n in range(20_000)]
                 await store.writer.write(batch(ROWS_ONLY, rows))
-                await upkeep.retain(store, start + DAY)
+                await retain(store, start + DAY)
                 pages = sa.text("SELECT page_count FROM pragma_page_count")
                 if store.reader.dialect == "sqlite":
                     sizes.append((await store.reader.fetch(pages))[0][0])
@@ -170,11 +170,11 @@ def test_one_table_that_fails_holds_up_no_other(database: Database) -> None:
             await store.writer.write(batch(other, hourly(8)))
             await store.writer.write(batch(bad, [(T0, "a", "kept", 1, "s", 1, "no histogram")] * 2))
             strings = store.schema.dictionaries.string
-            async with store.engine.transaction() as session:
+            async with store.backend.transaction() as session:
                 await session.execute(sa.update(strings).values(day=T0 // DAY))
             now = T0 + 14 * DAY
-            assert await upkeep.roll_up(store, now) == 24 * 8 + 8
-            assert await upkeep.retain(store, now) > 24 * 8
+            assert await roll_up(store, now) == 24 * 8 + 8
+            assert await retain(store, now) > 24 * 8
             texts = await store.reader.fetch(sa.select(strings.c.text))
             assert {"a", "kept"} <= {text for (text,) in texts}
 

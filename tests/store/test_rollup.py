@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from kscope.declare.types.encode import histogram_counts
-from kscope.store.housekeeping import loop as upkeep
+from kscope.store.housekeeping.loop import retain, roll_up
 from kscope.store.sums.planner import SECOND
 from tests.store.opened import WAITS, batch, category, opened, totals
 
@@ -64,14 +64,14 @@ async def play(store: Store, played: list[tuple[str, Any]]) -> list[Row]:
             await store.writer.write(batch(CATEGORY, wire))
             rows += new
         elif step == "roll up":
-            await upkeep.roll_up(store, T0 + argument * HOUR)
+            await roll_up(store, T0 + argument * HOUR)
         else:
-            await upkeep.retain(store, T0 + argument * HOUR)
+            await retain(store, T0 + argument * HOUR)
     return rows
 
 
 async def empty(store: Store) -> None:
-    async with store.engine.transaction() as session:
+    async with store.backend.transaction() as session:
         tables = store.schema.categories["waits"]
         for table in (tables.rows, *(rollup.table for rollup in tables.rollups)):
             await session.execute(sa.delete(table))
@@ -112,7 +112,7 @@ def test_late_rows_are_counted(database: Database) -> None:
         async with opened(database, CATEGORY) as store:
             on_time = [(T0 + h * HOUR, "a", "p", 1, "x;y", 10, "1:2,3:4") for h in range(48)]
             await store.writer.write(batch(CATEGORY, on_time))
-            assert await upkeep.roll_up(store, T0 + 3 * DAY) == 48 + 2
+            assert await roll_up(store, T0 + 3 * DAY) == 48 + 2
             late = [(T0 + h * HOUR, "b", "p", 2, "x;y", 1, "3:1,9:5") for h in range(24)]
             await store.writer.write(batch(CATEGORY, late * 2))
             for start, stop in ((T0, T0 + 2 * DAY), (T0 + HOUR, T0 + 30 * HOUR)):
@@ -140,7 +140,7 @@ def test_a_bucket_that_rows_go_on_coming_to_is_summed(
             row = (T0 + 7, "a", "p", 1, "x;y", 1, "")
             await store.writer.write(batch(CATEGORY, [row]))
             coming: list[asyncio.Task[Any]] = []
-            fetch = store.engine.fetch_aside
+            fetch = store.backend.fetch_in_background
 
             async def overtaken(statement: sa.Select[Any]) -> Any:
                 found = await fetch(statement)
@@ -149,8 +149,8 @@ def test_a_bucket_that_rows_go_on_coming_to_is_summed(
                     await asyncio.wait(coming, timeout=1)
                 return found
 
-            monkeypatch.setattr(store.engine, "fetch_aside", overtaken)
-            assert await upkeep.roll_up(store, T0 + 2 * HOUR) == 1
+            monkeypatch.setattr(store.backend, "fetch_in_background", overtaken)
+            assert await roll_up(store, T0 + 2 * HOUR) == 1
             monkeypatch.undo()
             await asyncio.gather(*coming)
             plan = await store.reader.plan("waits", T0, T0 + HOUR, {"process", "elapsed"})
@@ -172,7 +172,7 @@ def test_hours_shrink_to_their_groups(database: Database) -> None:
                 for n in range(3)
             ]
             await store.writer.write(batch(CATEGORY, rows))
-            await upkeep.roll_up(store, T0 + 2 * DAY)
+            await roll_up(store, T0 + 2 * DAY)
             hourly, daily = (r.table for r in store.schema.categories["waits"].rollups)
             for table, many in ((hourly, 72), (daily, 3)):
                 count = sa.select(sa.func.count()).select_from(table)
@@ -190,7 +190,7 @@ def test_a_sum_beyond_64_bits_does_not_stop_the_others(database: Database) -> No
             huge = [(T0 + n, "a", "p", 1, "x", 2**63 - 1, "") for n in range(3)]
             later = [(T0 + HOUR, "a", "p", 1, "x", 1, "")]
             await store.writer.write(batch(CATEGORY, huge + later))
-            assert await upkeep.roll_up(store, T0 + 3 * HOUR) == 2
+            assert await roll_up(store, T0 + 3 * HOUR) == 2
             hourly = store.schema.categories["waits"].rollups[0].table
             rows = await store.reader.fetch(sa.select(hourly.c.elapsed).order_by(hourly.c.time))
             assert [row[0] for row in rows] == [2**63 - 1, 1]
@@ -206,6 +206,6 @@ def test_an_open_bucket_is_left_alone(database: Database, hours: int) -> None:
         async with opened(database, CATEGORY) as store:
             await store.writer.write(batch(CATEGORY, [(T0, "a", "p", 1, "x", 1, "")]))
             end = T0 + HOUR + (hours - 1) * HOUR
-            assert await upkeep.roll_up(store, end + 119 * SECOND) == (hours > 1)
+            assert await roll_up(store, end + 119 * SECOND) == (hours > 1)
 
     asyncio.run(run())

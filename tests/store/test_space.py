@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kscope.store.backends import sqlite
-from kscope.store.housekeeping import loop as upkeep
+from kscope.store.housekeeping.loop import retain
 from kscope.store.sums.planner import SECOND
 from tests.databases import SQLiteFile, scalar
 from tests.serving import ROOT, serving
@@ -35,7 +35,7 @@ async def fill_and_empty(database: SQLiteFile) -> tuple[int, int]:
         rows = [(T0 + n, "a", "p", n, "s", 1, "") for n in range(40_000)]
         await store.writer.write(batch(CATEGORY, rows))
         full = pages(database)
-        await upkeep.retain(store, T0 + 5 * DAY)
+        await retain(store, T0 + 5 * DAY)
         return full, pages(database)
 
 
@@ -84,10 +84,10 @@ def test_a_log_that_readers_kept_open_becomes_small(
                 rows = [(T0 + n, "a", "p", n, f"s{n};{'x' * 40}", 1, "") for n in range(40_000)]
                 await store.writer.write(batch(CATEGORY, rows))
                 assert log.stat().st_size > 2**20
-                await store.engine.checkpoint()
+                await store.backend.checkpoint()
                 assert log.stat().st_size > 2**20
-            assert store.engine.gauges()["kscope_wal_bytes"][1] == log.stat().st_size
-            await store.engine.checkpoint()
+            assert store.backend.gauges()["kscope_wal_bytes"][1] == log.stat().st_size
+            await store.backend.checkpoint()
             assert log.stat().st_size == 0
 
     asyncio.run(run())

@@ -95,7 +95,7 @@ def _lines(store: Store, metrics: Metrics) -> Iterator[str]:
     for name, (text, value) in counters.items():
         yield from (f"# HELP {name} {text}", f"# TYPE {name} counter", f"{name} {value}")
     waiting = ("rows that wait for a commit", store.writer.waiting_rows)
-    for name, (text, value) in {"kscope_rows_waiting": waiting, **store.engine.gauges()}.items():
+    for name, (text, value) in {"kscope_rows_waiting": waiting, **store.backend.gauges()}.items():
         yield from (f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value}")
     answers = (
         ((("listener", listener), ("status", str(status))), count)

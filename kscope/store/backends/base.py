@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 # Seconds that a statement of the store's own may take: sums of a long time of a fleet are slow.
-UNHURRIED = 3600.0
+BACKGROUND_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Session(Protocol):
     async def relations(self) -> dict[str, Relation]: ...
 
 
-class Engine(Protocol):
+class Backend(Protocol):
     """Errors of the driver come out as StoreError and its kinds."""
 
     dialect: sa.engine.Dialect
@@ -111,7 +111,7 @@ class Engine(Protocol):
     def snapshot(self, deadline: float) -> AbstractAsyncContextManager[Session]:
         """Lend a session that cannot write, and makes no database where there is none.
 
-        It is for the store's own work, and shares the connection of fetch_aside.
+        It is for the store's own work, and shares the connection of fetch_in_background.
         """
         ...
 
@@ -119,7 +119,7 @@ class Engine(Protocol):
         self, statement: sa.Select[Any], deadline: float
     ) -> Sequence[Sequence[Any]]: ...
 
-    async def fetch_aside(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
+    async def fetch_in_background(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
         """As fetch, without haste, on a connection that no question waits for."""
         ...
 

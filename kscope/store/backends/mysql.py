@@ -16,7 +16,7 @@ from databases import Database
 from databases.core import Connection
 from sqlalchemy.dialects.mysql import pymysql
 
-from kscope.store.backends.base import UNHURRIED, Relation, relations
+from kscope.store.backends.base import BACKGROUND_SECONDS, Relation, relations
 from kscope.store.backends.errors import ResultCut, StoreBusy
 from kscope.store.backends.mysql_errors import Translating
 from kscope.store.backends.pings import Pings
@@ -73,7 +73,7 @@ _DECODERS = conversions | {FIELD_TYPE.DECIMAL: _number, FIELD_TYPE.NEWDECIMAL: _
 log = logging.getLogger(__name__)
 
 
-class MySQLEngine:
+class MySQLBackend:
     def __init__(self, settings: MySQL) -> None:
         self._settings = settings
         self.dialect: sa.engine.Dialect = pymysql.dialect(paramstyle="pyformat")
@@ -165,8 +165,8 @@ class MySQLEngine:
     async def fetch(self, statement: sa.Select[Any], deadline: float) -> Sequence[Sequence[Any]]:
         return await self._fetch(statement, self._slots, deadline)
 
-    async def fetch_aside(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        return await self._fetch(statement, self._own_slots, UNHURRIED)
+    async def fetch_in_background(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
+        return await self._fetch(statement, self._own_slots, BACKGROUND_SECONDS)
 
     async def _fetch(
         self, statement: sa.Select[Any], slots: Slots, deadline: float

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from databases import Database
 from sqlalchemy.dialects.sqlite import pysqlite
 
-from kscope.store.backends.base import UNHURRIED, Relation, relations
+from kscope.store.backends.base import BACKGROUND_SECONDS, Relation, relations
 from kscope.store.backends.errors import StoreBusy, StoreError, StoreFault, StoreMoved
 from kscope.store.backends.pings import Pings
 from kscope.store.backends.private_files import create, tighten
@@ -69,7 +69,7 @@ _READER_PRAGMAS = (
 log = logging.getLogger(__name__)
 
 
-class SQLiteEngine:
+class SQLiteBackend:
     def __init__(self, path: Path, *, alone: bool = False) -> None:
         """If `alone`, opening fails while a server has the file open."""
         self.path = path.absolute()
@@ -282,8 +282,8 @@ class SQLiteEngine:
     async def fetch(self, statement: sa.Select[Any], deadline: float) -> Sequence[Sequence[Any]]:
         return await self._fetch(statement, self._slots, deadline)
 
-    async def fetch_aside(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        return await self._fetch(statement, self._own_slots, UNHURRIED)
+    async def fetch_in_background(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
+        return await self._fetch(statement, self._own_slots, BACKGROUND_SECONDS)
 
     async def _fetch(
         self, statement: sa.Select[Any], slots: Slots, deadline: float

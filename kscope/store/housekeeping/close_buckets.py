@@ -72,7 +72,7 @@ async def _store_sums(store: Store, bucket: _Bucket) -> int | None:
     """Sum while rows come in; where they go on coming to this very bucket, hold them off."""
     for holding in (*[False] * _PATIENCE, True):
         sums = [] if holding else await _tidy_sums(store, bucket)
-        async with store.engine.transaction() as session:
+        async with store.backend.transaction() as session:
             if not await is_current(session, store.schema, bucket.tables.category):
                 _warn_once(bucket.tables.category.table)
                 return None
@@ -108,14 +108,14 @@ def _warn_once(table: str) -> None:
 async def _sums(store: Store, bucket: _Bucket) -> Sequence[Sequence[Any]]:
     what = (bucket.tables.category, bucket.source, bucket.start, bucket.stop)
     try:
-        return await store.engine.fetch_aside(grouped(*what))
+        return await store.backend.fetch_in_background(grouped(*what))
     except ResultCut:
         return await _sums_of_halves(store, bucket)
     except StoreError as error:
         if "overflow" not in str(error):
             raise
     # SQLite refuses a sum beyond 64 bits; absurd values of one sender must not end all sums.
-    rows = await store.engine.fetch_aside(grouped_in_halves(*what))
+    rows = await store.backend.fetch_in_background(grouped_in_halves(*what))
     return joined_halves(bucket.tables.category, rows)
 
 
@@ -135,7 +135,7 @@ async def _sums_of_halves(store: Store, bucket: _Bucket) -> Sequence[Sequence[An
 async def progress_of(store: Store, table: str) -> Mapping[int, Progress]:
     progress = store.schema.dictionaries.progress
     select = sa.select(progress.c.bucket, progress.c.closed, progress.c.removed)
-    rows = await store.engine.fetch_aside(select.where(progress.c.category == table))
+    rows = await store.backend.fetch_in_background(select.where(progress.c.category == table))
     return {bucket: Progress(closed, removed) for bucket, closed, removed in rows}
 
 
@@ -153,7 +153,7 @@ async def _next(store: Store, table: str, now: int) -> _Bucket | None:
         first = sa.select(sa.func.min(source.c.time)).where(
             source.c.time >= closed, source.c.time < limit
         )
-        (found,) = (await store.engine.fetch_aside(first))[0]
+        (found,) = (await store.backend.fetch_in_background(first))[0]
         if found is None:
             return _Bucket(tables, level, source, limit, limit)
         start = found - found % width

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from kscope.errors import KscopeError
 from kscope.store.backends.errors import StoreMoved
-from kscope.store.housekeeping import close_buckets as rollup
-from kscope.store.housekeeping import retention
-from kscope.store.sums import late as compact
+from kscope.store.housekeeping import close_buckets, retention
+from kscope.store.sums import late
 from kscope.store.sums.planner import SECOND
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ async def run(store: Store) -> None:
         with _logging("the sums"):
             await roll_up(store)
         with _logging("the log"):
-            await store.engine.checkpoint()
+            await store.backend.checkpoint()
         if time.monotonic() - swept >= _RETENTION_SECONDS or not swept:
             with _logging("removal by age"):
                 await retain(store)
@@ -63,7 +62,7 @@ async def roll_up(store: Store, now: int | None = None) -> int:
     for table in list(store.schema.categories):
         with _logging(table):
             while table in store.schema.categories:
-                rows = await rollup.close_next(store, table, now)
+                rows = await close_buckets.close_next(store, table, now)
                 if rows is None:
                     break
                 buckets += rows > 0
@@ -75,7 +74,7 @@ async def retain(store: Store, now: int | None = None) -> int:
     """Join late sums, and remove what is too old; gives how many rows and sums went."""
     now = now or time.time_ns() // 1000
     removed = 0
-    async for _ in compact.compact(store):
+    async for _ in late.compact(store):
         await asyncio.sleep(_PAUSE)
     for expiry in await retention.expiries(store, now):
         with _logging(expiry.table.name):
@@ -87,6 +86,6 @@ async def retain(store: Store, now: int | None = None) -> int:
         await asyncio.sleep(_PAUSE)
     async for _ in retention.sweep(store):
         await asyncio.sleep(_PAUSE)
-    async for _ in store.engine.shrink():
+    async for _ in store.backend.shrink():
         await asyncio.sleep(_PAUSE)
     return removed

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from kscope.declare.types.base import TYPES, Storage
 from kscope.generate.tables import rows_name
-from kscope.store.backends.base import UNHURRIED
+from kscope.store.backends.base import BACKGROUND_SECONDS
 from kscope.store.housekeeping.close_buckets import GRACE, progress_of
-from kscope.store.schema import meta as notes
 from kscope.store.schema.interning import today
+from kscope.store.schema.meta import known_categories, read_meta
 from kscope.store.schema.rollup_levels import levels_held
 from kscope.store.sums.planner import SECOND, Progress
 
@@ -65,16 +65,16 @@ async def expiries(store: Store, now: int, *, as_if_summed: bool = False) -> lis
 async def count(store: Store, expiry: Expiry) -> int:
     table = expiry.table
     select = sa.select(sa.func.count()).select_from(table).where(table.c.time < expiry.before)
-    return int((await store.engine.fetch_aside(select))[0][0])
+    return int((await store.backend.fetch_in_background(select))[0][0])
 
 
 async def remove(store: Store, expiry: Expiry) -> AsyncIterator[int]:
     """Remove it, a step at a time; gives the rows of each step once they are gone."""
-    async with store.engine.transaction() as session:
+    async with store.backend.transaction() as session:
         # First of all: from here on no plan reads what is about to go.
         await _mark(session, store, expiry)
     while True:
-        async with store.engine.transaction() as session:
+        async with store.backend.transaction() as session:
             removed = await _step(session, expiry.table, expiry.before)
         if not removed:
             return
@@ -88,7 +88,7 @@ async def forget_batches(store: Store, now: int) -> AsyncIterator[int]:
     before = now - BATCH_KEEP * SECOND
     old = sa.select(received).where(received < before).order_by(received)
     while True:
-        async with store.engine.transaction() as session:
+        async with store.backend.transaction() as session:
             rows = await session.fetch(old.offset(ROWS_PER_STEP - 1).limit(1))
             until = received <= rows[0][0] if rows else received < before
             forgotten = await session.execute(sa.delete(batch).where(until))
@@ -107,7 +107,7 @@ async def orphans(store: Store) -> list[tuple[sa.Table, list[int]]]:
         (dictionaries.string, Storage.STRING_ID),
     ):
         old = sa.select(table.c.id).where(table.c.day < cutoff)
-        candidates = {row[0] for row in await store.engine.fetch_aside(old)}
+        candidates = {row[0] for row in await store.backend.fetch_in_background(old)}
         if candidates:
             candidates -= await _referred_forever(store, storage)
         found.append((table, sorted(candidates)))
@@ -120,7 +120,7 @@ async def sweep(store: Store) -> AsyncIterator[int]:
     for table, ids in await orphans(store):
         for start in range(0, len(ids), ROWS_PER_STEP):
             part = ids[start : start + ROWS_PER_STEP]
-            async with store.engine.transaction() as session:
+            async with store.backend.transaction() as session:
                 for some in _parts(part):
                     # The day again: it may have been used meanwhile.
                     unused = sa.and_(table.c.id.in_(some), table.c.day < cutoff)
@@ -146,13 +146,13 @@ async def _cutoff(store: Store) -> int:
 
 
 async def _relations(store: Store) -> Mapping[str, Relation]:
-    async with store.engine.snapshot(UNHURRIED) as session:
+    async with store.backend.snapshot(BACKGROUND_SECONDS) as session:
         return await session.relations()
 
 
 async def _first(store: Store, table: sa.Table) -> int | None:
     first: int | None
-    ((first,),) = await store.engine.fetch_aside(sa.select(sa.func.min(table.c.time)))
+    ((first,),) = await store.backend.fetch_in_background(sa.select(sa.func.min(table.c.time)))
     return first
 
 
@@ -223,16 +223,16 @@ async def _referred_forever(store: Store, storage: Storage) -> set[int]:
     for table, columns in await _kept_forever(store, storage):
         for column in columns:
             select = sa.select(table.c[column]).distinct()
-            found.update(row[0] for row in await store.engine.fetch_aside(select))
+            found.update(row[0] for row in await store.backend.fetch_in_background(select))
     return found
 
 
 async def _kept_forever(
     store: Store, storage: Storage
 ) -> Sequence[tuple[sa.TableClause, Sequence[str]]]:
-    async with store.engine.snapshot(UNHURRIED) as session:
+    async with store.backend.snapshot(BACKGROUND_SECONDS) as session:
         relations = await session.relations()
-        declared = notes.categories(await notes.notes(session, store.schema))
+        declared = known_categories(await read_meta(session, store.schema))
     kept = []
     for name, kinds in declared.items():
         columns = [column for column, kind in kinds.items() if TYPES[kind].storage is storage]

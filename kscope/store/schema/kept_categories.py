@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare import units as durations
-from kscope.declare.charts import base as chartkinds
+from kscope.declare import units
+from kscope.declare.charts.base import derive
 from kscope.declare.files.category import read_category
 from kscope.declare.model import IMPLICIT_COLUMNS, Catalog
 from kscope.declare.types.base import TYPES
-from kscope.store.schema import meta as notes
-from kscope.store.schema import rollup_levels as levels
+from kscope.store.schema.meta import known_categories
+from kscope.store.schema.rollup_levels import levels_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,7 +52,7 @@ def stored_catalog(found: Mapping[str, str], relations: Iterable[str]) -> Catalo
     names = list(relations)
     read = [
         _read(found, table, kinds, names)
-        for table, kinds in sorted(notes.categories(found).items())
+        for table, kinds in sorted(known_categories(found).items())
     ]
     return Catalog(tuple(category for category in read if category is not None))
 
@@ -70,8 +70,8 @@ def _older(table: str, kinds: Mapping[str, str], relations: Iterable[str]) -> di
     """Return what the types of the columns and the tables that exist say."""
     implicit = {column.name for column in IMPLICIT_COLUMNS}
     columns = [{"name": name, "type": kind} for name, kind in kinds.items() if name not in implicit]
-    held = levels.levels_held(table, relations).values()
-    rollup = {durations.text(bucket): _KEPT for bucket in sorted(held)}
+    held = levels_held(table, relations).values()
+    rollup = {units.text(bucket): _KEPT for bucket in sorted(held)}
     return {"table": table, "columns": columns} | ({"rollup": rollup} if rollup else {})
 
 
@@ -83,13 +83,13 @@ def _declaration(category: Category) -> dict[str, Any]:
     }
     if category.description:
         declared["description"] = category.description
-    if category.charts != chartkinds.derive(category.columns):
+    if category.charts != derive(category.columns):
         declared["charts"] = [_chart(chart) for chart in category.charts]
     if category.retention is not None:
-        declared["retention"] = durations.text(category.retention)
+        declared["retention"] = units.text(category.retention)
     if category.rollup:
         declared["rollup"] = {
-            durations.text(level.bucket): durations.text(level.keep) for level in category.rollup
+            units.text(level.bucket): units.text(level.keep) for level in category.rollup
         }
     return declared
 

@@ -21,13 +21,13 @@ _CATEGORY = "category "
 _WIDENINGS = {("label", "string"), ("string", "label"), ("ip", "string"), ("ip", "label")}
 
 
-async def notes(session: Session, schema: Schema) -> dict[str, str]:
+async def read_meta(session: Session, schema: Schema) -> dict[str, str]:
     meta = schema.dictionaries.meta
     rows = await session.fetch(sa.select(meta.c.name, meta.c.value))
     return {str(name): str(value) for name, value in rows}
 
 
-async def write(session: Session, schema: Schema, name: str, value: str) -> None:
+async def write_meta(session: Session, schema: Schema, name: str, value: str) -> None:
     meta = schema.dictionaries.meta
     await session.execute(sa.delete(meta).where(meta.c.name == name))
     await session.execute(sa.insert(meta).values(name=name, value=value))
@@ -37,12 +37,12 @@ def category_note(table: str) -> str:
     return f"{_CATEGORY}{table}"
 
 
-def declared(category: Category) -> dict[str, str]:
+def declared_types(category: Category) -> dict[str, str]:
     """Column -> type."""
     return {column.name: column.type.name for column in category.all_columns}
 
 
-def categories(found: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def known_categories(found: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Table -> column -> type, of every category that a server of this database ever knew."""
     return {
         name.removeprefix(_CATEGORY): json.loads(value)
@@ -59,7 +59,7 @@ async def is_current(session: Session, schema: Schema, category: Category) -> bo
     meta = schema.dictionaries.meta
     select = sa.select(meta.c.value).where(meta.c.name == category_note(category.table))
     rows = await session.fetch(select)
-    return bool(rows) and json.loads(rows[0][0]) == declared(category)
+    return bool(rows) and json.loads(rows[0][0]) == declared_types(category)
 
 
 def can_hold(stored: str, declared: str) -> bool:
@@ -78,7 +78,7 @@ async def contradicted(
     meta = schema.dictionaries.meta
     select = keyed_select(meta.c.name, [meta.c.name, meta.c.value], session.dialect)
     for name, value in await session.look_up(select, sorted(by_note)):
-        mine, noted = declared(by_note[name]), json.loads(value)
+        mine, noted = declared_types(by_note[name]), json.loads(value)
         if any(not can_hold(mine[each], noted.get(each, mine[each])) for each in mine):
             return by_note[name]
     return None

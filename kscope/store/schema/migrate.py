@@ -15,11 +15,24 @@ from kscope.errors import DeclarationError, Problem
 from kscope.generate.ddl import table_statements, view_statements
 from kscope.generate.tables import bucket_name
 from kscope.store.backends.errors import StoreBusy, StoreError
-from kscope.store.schema import kept_categories as shapes
-from kscope.store.schema import meta as notes
-from kscope.store.schema import rollup_levels as levels
 from kscope.store.schema.alterations import Note, Step, addition, indexes, removal
 from kscope.store.schema.interning import text_hash, today
+from kscope.store.schema.kept_categories import shape, shape_note
+from kscope.store.schema.meta import (
+    can_hold,
+    category_note,
+    declared_types,
+    read_meta,
+    write_meta,
+)
+from kscope.store.schema.rollup_levels import (
+    begin_progress,
+    forgetting,
+    levels_held,
+    only_there,
+    progress_held,
+    undeclared_levels,
+)
 from kscope.store.sums.planner import SECOND, Progress
 
 if TYPE_CHECKING:
@@ -43,7 +56,7 @@ class Migration:
     """Steps, and rows of kscope_meta: some to be written before them, some after.
 
     What is declared is noted first: from then on a server that goes by other columns sums no
-    more, see notes.is_current. That a view was made is noted once it is.
+    more, see is_current. That a view was made is noted once it is.
     """
 
     steps: tuple[Step | Note, ...]
@@ -72,13 +85,13 @@ async def held(session: Session, schema: Schema) -> Held:
         return Held(relations)
     oldest = {}
     for tables in schema.categories.values():
-        for name in levels.undeclared(tables, relations):
+        for name in undeclared_levels(tables, relations):
             first: sa.Select[tuple[int | None]] = sa.select(sa.func.min(sa.column("time")))
             oldest[name] = (await session.fetch(first.select_from(sa.table(name))))[0][0]
     return Held(
         relations,
-        await notes.notes(session, schema),
-        await levels.progress_held(session, schema),
+        await read_meta(session, schema),
+        await progress_held(session, schema),
         oldest,
     )
 
@@ -110,7 +123,7 @@ def plan(
         steps += _creation(table, found, dialect)
     for tables in schema.categories.values():
         category = tables.category
-        note = notes.category_note(category.table), json.dumps(notes.declared(category))
+        note = category_note(category.table), json.dumps(declared_types(category))
         losses = [*_losses(tables, found), *([] if discard_sums else _lost_sums(tables, found))]
         changes = _category_steps(tables, found, dialect, losses)
         if losses and category.table in found.vacant:
@@ -121,7 +134,7 @@ def plan(
             declared |= dict([note])
         problems += _foreign(tables, found)
         made[_view_note(tables)] = _digest(tables, dialect)
-        made[shapes.shape_note(category.table)] = shapes.shape(category)
+        made[shape_note(category.table)] = shape(category)
     if problems:
         raise DeclarationError(problems)
     new = {name: value for name, value in declared.items() if found.notes.get(name) != value}
@@ -132,10 +145,10 @@ def plan(
 
 async def apply(session: Session, schema: Schema, migration: Migration) -> None:
     for name, value in migration.before.items():
-        await notes.write(session, schema, name, value)
+        await write_meta(session, schema, name, value)
     for step in migration.steps:
         if isinstance(step, Note):
-            await notes.write(session, schema, step.name, step.value)
+            await write_meta(session, schema, step.name, step.value)
             continue
         if not await _are_empty(session, step.empty):
             raise StoreBusy(f"rows came to {step.empty[0]} while it was to change: try again")
@@ -144,9 +157,9 @@ async def apply(session: Session, schema: Schema, migration: Migration) -> None:
             text = text.replace("{default}", str(await _string_id(session, schema, step.default)))
         await session.run(text)
     for name, value in migration.after.items():
-        await notes.write(session, schema, name, value)
+        await write_meta(session, schema, name, value)
     await _store_default_stacks(session, schema)
-    await levels.begin(session, schema)
+    await begin_progress(session, schema)
 
 
 async def _vacant(
@@ -170,7 +183,7 @@ async def _are_empty(session: Session, tables: Iterable[str]) -> bool:
 
 
 def _tables_held(tables: CategoryTables, relations: Mapping[str, Relation]) -> list[str]:
-    names = [str(tables.rows.name), *levels.levels_held(tables.category.table, relations)]
+    names = [str(tables.rows.name), *levels_held(tables.category.table, relations)]
     return [name for name in names if name in relations]
 
 
@@ -204,7 +217,7 @@ def _creation(table: sa.Table, found: Held, dialect: sa.engine.Dialect) -> list[
 def _losses(tables: CategoryTables, found: Held) -> Iterator[Problem]:
     """What was declared before and would be lost, or read as something else."""
     category = tables.category
-    before = json.loads(found.notes.get(notes.category_note(category.table), "{}"))
+    before = json.loads(found.notes.get(category_note(category.table), "{}"))
     for name, kind in before.items():
         column = category.column(name)
         if column is None:
@@ -213,7 +226,7 @@ def _losses(tables: CategoryTables, found: Held) -> Iterator[Problem]:
                 f" drop its values with `kscope migrate --drop {category.table}.{name}`"
             )
             yield Problem(category.file, category.line, "columns", message)
-        elif not notes.can_hold(kind, column.type.name):
+        elif not can_hold(kind, column.type.name):
             message = (
                 f"column '{name}' is stored as {kind} and cannot become {column.type.name}:"
                 " give the new column another name"
@@ -247,9 +260,9 @@ def _foreign(tables: CategoryTables, found: Held) -> Iterator[Problem]:
 def _lost_sums(tables: CategoryTables, found: Held) -> Iterator[Problem]:
     """Levels that are no longer declared, and go back further than the rows."""
     category = tables.category
-    for name, bucket in levels.undeclared(tables, found.relations).items():
+    for name, bucket in undeclared_levels(tables, found.relations).items():
         oldest = found.oldest.get(name)
-        if oldest is not None and levels.only_there(tables, bucket, oldest, found.progress):
+        if oldest is not None and only_there(tables, bucket, oldest, found.progress):
             since = datetime.fromtimestamp(oldest / SECOND, UTC)
             message = (
                 f"'{bucket_name(bucket)}' is no longer declared, and holds sums since"
@@ -292,8 +305,8 @@ def _recreation(
     """
     yield Step(f"DROP VIEW IF EXISTS {dialect.identifier_preparer.quote(tables.category.table)}")
     yield from removal(_tables_held(tables, found.relations), dialect)
-    for bucket in levels.undeclared(tables, found.relations).values():
-        yield levels.forgetting(tables.category.table, bucket, dialect)
+    for bucket in undeclared_levels(tables, found.relations).values():
+        yield forgetting(tables.category.table, bucket, dialect)
     yield note
     for table in (tables.rows, *(level.table for level in tables.rollups)):
         yield from (Step(text) for text in table_statements(table, dialect))
@@ -307,8 +320,8 @@ def _level_removals(
 
     First of all their progress: a table without it is read by nobody.
     """
-    for name, bucket in levels.undeclared(tables, found.relations).items():
-        yield levels.forgetting(tables.category.table, bucket, dialect)
+    for name, bucket in undeclared_levels(tables, found.relations).items():
+        yield forgetting(tables.category.table, bucket, dialect)
         yield Step(f"DROP TABLE {dialect.identifier_preparer.quote(name)}")
 
 

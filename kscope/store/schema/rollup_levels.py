@@ -27,7 +27,7 @@ def levels_held(category: str, relations: Iterable[str]) -> dict[str, int]:
     return {name: seconds(match[1]) for name in relations if (match := pattern.fullmatch(name))}
 
 
-def undeclared(tables: CategoryTables, relations: Iterable[str]) -> dict[str, int]:
+def undeclared_levels(tables: CategoryTables, relations: Iterable[str]) -> dict[str, int]:
     known = {rollup.table.name for rollup in tables.rollups}
     held = levels_held(tables.category.table, relations)
     return {name: bucket for name, bucket in held.items() if name not in known}
@@ -47,7 +47,7 @@ def forgetting(category: str, bucket: int, dialect: sa.engine.Dialect) -> Step:
     return Step(str(gone.compile(dialect=dialect, compile_kwargs={"literal_binds": True})))
 
 
-async def begin(session: Session, schema: Schema) -> None:
+async def begin_progress(session: Session, schema: Schema) -> None:
     """Each level has its progress from the start: it is what servers lock.
 
     A level that is new where rows have been removed begins after those: it must not claim a time

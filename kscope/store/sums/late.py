@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from kscope.store.backends.statements import bulk_insert
-from kscope.store.schema import meta as notes
+from kscope.store.schema.meta import is_current
 from kscope.store.sums.grouping import merged, summed_names, transposed
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ async def compact(store: Store) -> AsyncIterator[int]:
     """Add up what is noted, a host's bucket at a time; gives how many sums each step did away."""
     meta = store.schema.dictionaries.meta
     select = sa.select(meta.c.name).where(meta.c.name.startswith(_PREFIX))
-    for (name,) in await store.engine.fetch_aside(select):
+    for (name,) in await store.backend.fetch_in_background(select):
         table, bucket, time, host = str(name).removeprefix(_PREFIX).split(" ")
         yield await _join(store, Late(table, int(bucket), int(time), int(host)))
 
@@ -59,10 +59,8 @@ async def compact(store: Store) -> AsyncIterator[int]:
 async def _join(store: Store, late: Late) -> int:
     meta, progress = store.schema.dictionaries.meta, store.schema.dictionaries.progress
     tables = store.schema.categories.get(late.table)
-    async with store.engine.transaction() as session:
-        if tables is not None and not await notes.is_current(
-            session, store.schema, tables.category
-        ):
+    async with store.backend.transaction() as session:
+        if tables is not None and not await is_current(session, store.schema, tables.category):
             return 0
         # Whoever adds late rows holds this lock until they are committed.
         select = sa.select(progress.c.closed).where(

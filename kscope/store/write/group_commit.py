@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kscope.generate.tables import Schema
-    from kscope.store.backends.base import Engine
+    from kscope.store.backends.base import Backend
     from kscope.store.backends.health import Health
     from kscope.store.write.batch import Batch, Stored
     from kscope.store.write.cardinality import Limits
@@ -62,9 +62,9 @@ class GroupWriter:
     """One task writes; requests wait in line. At most MAX_WAITING_ROWS wait."""
 
     def __init__(
-        self, engine: Engine, schema: Callable[[], Schema], health: Health, limits: Limits
+        self, backend: Backend, schema: Callable[[], Schema], health: Health, limits: Limits
     ) -> None:
-        self._engine = engine
+        self._backend = backend
         self._health = health
         self.limits = limits
         self._schema = schema
@@ -182,7 +182,7 @@ class GroupWriter:
         raise AssertionError
 
     async def _store_once(self, batches: list[Batch]) -> list[Stored]:
-        async with self._engine.transaction() as session:
+        async with self._backend.transaction() as session:
             # Now, not before: a migration may have run while this waited for its turn.
             transaction = Transaction(
                 session, self._schema(), self.known, self.next_seq, self.limits

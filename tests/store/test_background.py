@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from kscope.declare.model import Catalog
 from kscope.store.backends import mysql, sqlite
 from kscope.store.backends.errors import QueryTimeout
-from kscope.store.housekeeping import loop as upkeep
+from kscope.store.housekeeping.loop import roll_up
 from kscope.store.sums.planner import SECOND
 from tests.databases import SQLiteFile, scalar
 from tests.store.opened import WAITS, batch, category, opened_store, settings
@@ -55,7 +55,7 @@ def test_a_sum_takes_no_reader_from_those_who_ask(database: Database) -> None:
 
     async def run() -> None:
         async with slow(database, 3, deadline=20) as store, AsyncExitStack() as asking:
-            summing = asyncio.create_task(upkeep.roll_up(store, T0 + 3 * HOUR))
+            summing = asyncio.create_task(roll_up(store, T0 + 3 * HOUR))
             strings = sa.select(store.schema.dictionaries.string.c.text)
             await asyncio.sleep(0.5)
             for _ in range(readers):
@@ -77,7 +77,7 @@ def test_a_sum_may_take_longer_than_a_question(database: Database) -> None:
             rows = store.schema.categories["waits"].rows
             with pytest.raises(QueryTimeout):
                 await store.reader.fetch(sa.select(sa.func.sum(rows.c.elapsed)))
-            assert await upkeep.roll_up(store, T0 + 3 * HOUR) == 1
+            assert await roll_up(store, T0 + 3 * HOUR) == 1
         assert scalar(database, "SELECT kscope_rows FROM kscope_rollup_1h_waits") == ROWS**2
 
     asyncio.run(run())
