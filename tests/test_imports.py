@@ -38,6 +38,8 @@ BELONGS_TO = {
     "databases": {"store"},
     "sqlalchemy": {"generate", "store", "query"},
 }
+# Folders of a part, in order; the part's own modules come last.
+LAYERS = {"agent": ("host", "rows", "engines", "run")}
 
 
 def sources() -> Iterator[tuple[str, Path]]:
@@ -69,6 +71,23 @@ def test_a_part_knows_only_those_below_it(part: str) -> None:
         for line, name in imports(path)
         if name.startswith("kscope.") and name.split(".")[1] not in allowed
     ]
+    assert found == []
+
+
+@pytest.mark.parametrize("part", [*LAYERS])
+def test_a_folder_knows_only_those_before_it(part: str) -> None:
+    """The part's own modules know all of its folders; no folder knows them."""
+    order = {name: place for place, name in enumerate(LAYERS[part])}
+    found = []
+    for path in sorted((PACKAGE / part).rglob("*.py")):
+        inner = path.relative_to(PACKAGE / part).parts
+        own = order[inner[0]] if len(inner) > 1 else len(order)
+        found += [
+            f"{path.relative_to(ROOT)}:{line}: {name}"
+            for line, name in imports(path)
+            if name.startswith(f"kscope.{part}.")
+            and order.get(name.split(".")[2], len(order)) > own
+        ]
     assert found == []
 
 

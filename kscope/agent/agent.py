@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kscope.agent.host.bpfstats import BpfStatistics
-from kscope.agent.rows.payload import batches
+from kscope.agent.rows.packing import payloads
 from kscope.agent.run import health
 from kscope.agent.run.runner import ProbeRunner
-from kscope.agent.run.unreported import Began, Ledger
-from kscope.client import spool_lock as slots
+from kscope.agent.run.unreported import OpenInterval, Unreported
+from kscope.client import spool_lock
 from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
 from kscope.client.sender import Sender
@@ -25,10 +25,10 @@ from kscope.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from kscope.agent.engines.base import Row
+    from kscope.agent.rows.interval import Row
     from kscope.agent.run.health import Interval
-    from kscope.agent.run.runner import Plan
-    from kscope.client.batch import Batch
+    from kscope.agent.run.runner import ProbeRun
+    from kscope.client.payload import Payload
     from kscope.declare.model import Category
 
 log = logging.getLogger(__name__)
@@ -52,20 +52,20 @@ class Delivery:
 
 
 class Agent:
-    """Runs plans until `stop`. `health_category` takes the agent's own rows. Nothing of what is
+    """Runs probes until `stop`. `health_category` takes the agent's own rows. Nothing of what is
     wrong with `delivery` shows later than here.
     """
 
     def __init__(
-        self, plans: Sequence[Plan], delivery: Delivery, health_category: Category | None
+        self, runs: Sequence[ProbeRun], delivery: Delivery, health_category: Category | None
     ) -> None:
-        if not plans:
+        if not runs:
             raise UsageError("there is no probe to run: name one, or list some in the config")
         endpoint = Endpoint(delivery.server, delivery.token, delivery.timeout)
-        folder, self._claim = slots.claim(delivery.spool or spool_folder(), endpoint.url)
+        folder, self._claim = spool_lock.claim(delivery.spool or spool_folder(), endpoint.url)
         self.delivery = delivery
         self._health_category = health_category
-        self._ledger = Ledger(folder, health_category)
+        self._unreported = Unreported(folder, health_category)
         self._spool = Spool(
             folder,
             max_bytes=delivery.spool_bytes,
@@ -76,7 +76,7 @@ class Agent:
         self._sender = Sender(self._spool, endpoint, delivery.longest_pause)
         self._not_stored = 0
         self._health = health.Health(self._spool, self._sender)
-        self._probes = {plan.category.table: ProbeRunner(plan, self) for plan in plans}
+        self._probes = {run.category.table: ProbeRunner(run, self) for run in runs}
 
     @property
     def probes(self) -> list[ProbeRunner]:
@@ -89,16 +89,16 @@ class Agent:
         for probe in self.probes:
             self._start(probe)
 
-    def change(self, plans: Iterable[Plan]) -> None:
-        """Run these plans; a probe whose plan is the same goes on undisturbed."""
-        wanted = {plan.category.table: plan for plan in plans}
+    def change(self, runs: Iterable[ProbeRun]) -> None:
+        """Run these probes instead; one whose `ProbeRun` is equal continues undisturbed."""
+        wanted = {run.category.table: run for run in runs}
         running = self._probes
-        ending = [p for name, p in running.items() if not p.runs(wanted.get(name))]
+        ending = [p for name, p in running.items() if not p.is_running(wanted.get(name))]
         _end(ending, time.monotonic() + DRAIN_WITHIN)
         self._probes = {
             name: running[name] if running.get(name) not in (None, *ending)
-            else ProbeRunner(plan, self)
-            for name, plan in wanted.items()
+            else ProbeRunner(run, self)
+            for name, run in wanted.items()
         }  # fmt: skip
         for probe in self.probes:
             if probe not in running.values():
@@ -114,7 +114,7 @@ class Agent:
         began = time.monotonic()
         _end(self.probes, began + DRAIN_WITHIN)
         self._sender.stop(began + STOP_WITHIN)
-        self._ledger.save()
+        self._unreported.save()
         self._statistics.close()
         os.close(self._claim)
         if rows := self._spool.rows:
@@ -133,43 +133,43 @@ class Agent:
     # ---- what the probes call
 
     def deliver(self, category: Category, rows: list[Row], ended: float) -> None:
-        for batch in batches(category, rows, self.delivery.hostname, ended):
-            if not self._keep(batch):
-                counts = {"dropped_batches": 1, "dropped_rows": batch.rows}
-                self._ledger.owe(category.table, counts)
+        for payload in payloads(category, rows, self.delivery.hostname, ended):
+            if not self._keep(payload):
+                counts = {"dropped_batches": 1, "dropped_rows": payload.rows}
+                self._unreported.add(category.table, counts)
         self._sender.wake()
 
     def report(self, interval: Interval, ended: float) -> None:
         self._say([self._health.row(interval)], ended)
-        orphans = self._ledger.orphans(self._probes)
-        self._say([{"probe": probe, "state": "ended"} for probe in orphans], ended)
+        stopped = self._unreported.without_row(self._probes)
+        self._say([{"probe": probe, "state": "ended"} for probe in stopped], ended)
 
-    def began(self, probe: str, interval: Began | None) -> None:
-        self._ledger.began(probe, interval)
+    def interval_started(self, probe: str, interval: OpenInterval | None) -> None:
+        self._unreported.started(probe, interval)
 
     # ----
 
     def _start(self, probe: ProbeRunner) -> None:
-        if probe.plan.max_overhead and not self._statistics.on:
+        if probe.spec.max_overhead and not self._statistics.on:
             log.warning(
                 "%s: the kernel's BPF statistics are off, so that only the agent's own time counts "
                 "towards the bound: run as root, or sysctl kernel.bpf_stats_enabled=1",
-                probe.plan.category.table,
+                probe.spec.category.table,
             )
         probe.start()
 
-    def _keep(self, batch: Batch) -> bool:
+    def _keep(self, payload: Payload) -> bool:
         """A disk that takes nothing is no reason to lose what the server would take."""
-        return self._spool.put(batch) or self._sender.post_directly(batch)
+        return self._spool.put(payload) or self._sender.post_directly(payload)
 
     def _say(self, rows: Iterable[Row], ended: float) -> None:
-        """Rows about probes, each with what was owed; owed again where nobody takes it."""
+        """Send rows about probes with their unreported counts; keep the counts if that fails."""
         if self._health_category is None:
             return
-        for row in map(self._ledger.settle, rows):
-            for batch in batches(self._health_category, [row], self.delivery.hostname, ended):
-                if not self._keep(batch):
-                    self._ledger.owe(row["probe"], row)
+        for row in map(self._unreported.take_into, rows):
+            for payload in payloads(self._health_category, [row], self.delivery.hostname, ended):
+                if not self._keep(payload):
+                    self._unreported.add(row["probe"], row)
         self._sender.wake()
 
     def _lost(self, entry: Spooled, fate: Fate, rows: int) -> None:
@@ -179,7 +179,7 @@ class Agent:
         if entry.table != health.TABLE:
             self._not_stored += rows
             counts = {f"{fate}_batches": 1, f"{fate}_rows": rows}
-            self._ledger.owe(entry.table, counts)
+            self._unreported.add(entry.table, counts)
         elif fate == "dropped":
             try:
                 said = decode(entry.body(), entry.encoding)[health.TABLE]
@@ -187,22 +187,22 @@ class Agent:
                 log.warning("%s cannot be read: %s", entry.path, error)
                 return
             for row in said:
-                self._ledger.owe(row["probe"], row)
+                self._unreported.add(row["probe"], row)
 
     def _take_over(self) -> None:
-        """What agents before us left: batches, counts they owed, intervals they never ended."""
+        """What agents before us left: batches, unreported counts, unfinished intervals."""
         folder = self._spool.folder
-        self._report_killed(self._ledger.take_over(folder))
+        self._report_killed(self._unreported.take_over(folder))
         try:
-            for other in slots.abandoned(folder):
+            for other in spool_lock.abandoned(folder):
                 self._spool.adopt(other)
-                self._report_killed(self._ledger.take_over(other))
-            for other in slots.of_other_servers(folder):
+                self._report_killed(self._unreported.take_over(other))
+            for other in spool_lock.of_other_servers(folder):
                 self._look_at_former(other)
         except OSError as error:
             log.warning("%s: %s", error.filename, error.strerror)
 
-    def _report_killed(self, began: Mapping[str, Began]) -> None:
+    def _report_killed(self, began: Mapping[str, OpenInterval]) -> None:
         if not began:
             return
         log.warning("the last agent was killed: an interval of %s is lost", ", ".join(began))
@@ -239,7 +239,7 @@ def _end(probes: Iterable[ProbeRunner], deadline: float) -> None:
     for probe in probes:
         probe.join(max(0.0, deadline - time.monotonic()))
         if probe.is_alive():
-            log.warning("%s: does not end, its last interval is lost", probe.plan.category.table)
+            log.warning("%s: does not end, its last interval is lost", probe.spec.category.table)
 
 
 def spool_folder() -> Path:

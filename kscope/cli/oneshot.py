@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kscope.agent.engines.base import Loss
 from kscope.agent.rows.convert import Merged, adds_up
 from kscope.agent.rows.folded import Folded
+from kscope.agent.rows.interval import LossCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from kscope.agent.engines.base import Drained, Engine, Row
+    from kscope.agent.engines.base import Engine
+    from kscope.agent.rows.interval import Drained, Row
     from kscope.agent.rows.recording import Recorder
     from kscope.declare.model import Category
 
@@ -44,7 +45,7 @@ def print_rows(
     streamed = category.probe.collect.kind == "events" or not adds_up(category)
     folded = None if as_json else Folded(category)
     merged = Merged(category)
-    lost = Loss()
+    lost = LossCounts()
     for drained, _ in _drains(engine, _DRAIN_EVERY, ended):
         _add(lost, drained.loss)
         if folded:
@@ -67,7 +68,7 @@ def record(
     ended: Callable[[], bool],
 ) -> None:
     """The last interval is as long as it was when the end came."""
-    lost = Loss()
+    lost = LossCounts()
     for drained, at in _drains(engine, interval, ended):
         _add(lost, drained.loss)
         recorder.add(at, drained.rows)
@@ -93,12 +94,12 @@ def _print_json(rows: Sequence[Row]) -> None:
         click.echo(json.dumps(row, ensure_ascii=False))
 
 
-def _add(total: Loss, loss: Loss) -> None:
-    for field in fields(Loss):
+def _add(total: LossCounts, loss: LossCounts) -> None:
+    for field in fields(LossCounts):
         setattr(total, field.name, getattr(total, field.name) + getattr(loss, field.name))
 
 
-def _warn(category: Category, lost: Loss) -> None:
+def _warn(category: Category, lost: LossCounts) -> None:
     """What is missing from what was printed, as bcc's tools say it."""
     for name, (what, flag) in _MENDS.items():
         count = getattr(lost, name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kscope.config import parse_share
-from kscope.declare import units as durations
+from kscope.declare import units
 from kscope.declare.options import exclusive_problem, option_value
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class _Seconds(click.ParamType[float]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         try:
-            length = durations.span(str(value))
+            length = units.span(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
         if not self.min <= length <= _LONGEST:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kscope.agent.agent import Delivery
-from kscope.agent.engines.base import Target
-from kscope.agent.run.configure import Wishes, live_plan, probe_category, replay_plan
+from kscope.agent.engines.base import TraceFilter
+from kscope.agent.run.configure import Wishes, live_run, probe_category, replay_run
 from kscope.agent.run.health import TABLE as HEALTH
 from kscope.cli.categories import good_catalog, warn
 from kscope.cli.probeflags import BUNDLED, dest
@@ -45,12 +45,12 @@ def configured(
     check_probes(settings.agent, catalog)
     hostname = flags["hostname"] or socket.gethostname()
     own = {name: ProbeSettings() for name in _own_probes(settings, catalog)}
-    plans = [
-        live_plan(
+    runs = [
+        live_run(
             probe_category(catalog, name),
             Wishes(
                 options=probe.options,
-                target=Target(cgroup=probe.cgroup),
+                target=TraceFilter(cgroup=probe.cgroup),
                 interval=flags["interval"] or settings.agent.interval,
                 max_overhead=_bound(settings, flags, probe),
                 hostname=hostname,
@@ -58,7 +58,7 @@ def configured(
         )
         for name, probe in {**own, **settings.agent.probes}.items()
     ]
-    return Parts(catalog, plans, _delivery(settings, flags, hostname), catalog.get(HEALTH))
+    return Parts(catalog, runs, _delivery(settings, flags, hostname), catalog.get(HEALTH))
 
 
 def named(
@@ -71,10 +71,10 @@ def named(
     wishes = wishes_for(category, settings, flags)
     if not flags["replay"]:
         delivery = _delivery(settings, flags, wishes.hostname)
-        return Parts(catalog, [live_plan(category, wishes)], delivery, catalog.get(HEALTH))
+        return Parts(catalog, [live_run(category, wishes)], delivery, catalog.get(HEALTH))
     path = None if flags["replay"] == BUNDLED else Path(flags["replay"])
-    plan = replay_plan(category, path, wishes)
-    return Parts(catalog, [plan], _delivery(settings, flags, plan.hostname), None)
+    run = replay_run(category, path, wishes)
+    return Parts(catalog, [run], _delivery(settings, flags, run.hostname), None)
 
 
 def _without_unknown(settings: Settings, catalog: Catalog) -> Settings:
@@ -128,11 +128,11 @@ def _bound(settings: Settings, flags: Mapping[str, Any], probe: ProbeSettings | 
     return next(share for share in stated if share is not None)
 
 
-def _target(flags: Mapping[str, Any]) -> Target:
+def _target(flags: Mapping[str, Any]) -> TraceFilter:
     for kind, number in (("process", flags["pid"]), ("thread", flags["tid"])):
         if number and not Path(f"/proc/{number}").exists():
             raise UsageError(f"there is no {kind} {number}")
-    return Target(flags["pid"] or 0, flags["tid"] or 0, flags["children"], flags["cgroup"])
+    return TraceFilter(flags["pid"] or 0, flags["tid"] or 0, flags["children"], flags["cgroup"])
 
 
 def _delivery(settings: Settings, flags: Mapping[str, Any], hostname: str) -> Delivery:

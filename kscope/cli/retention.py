@@ -11,8 +11,8 @@ import click
 
 from kscope.cli.categories import good_catalog
 from kscope.cli.database import run_with_store, with_settings
-from kscope.store.housekeeping import retention as removal
 from kscope.store.housekeeping.loop import retain, roll_up
+from kscope.store.housekeeping.retention import count, expiries, orphans
 from kscope.store.open import open_to_read
 from kscope.store.sums.planner import SECOND
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kscope.config import Settings
+    from kscope.store.housekeeping.retention import Expiry
     from kscope.store.store import Store
 
 
@@ -35,7 +36,7 @@ def retention(*, settings: Settings, dry_run: bool) -> None:
 
     async def work(store: Store) -> None:
         await roll_up(store, now)
-        await _print_due(store, await removal.expiries(store, now))
+        await _print_due(store, await expiries(store, now))
         await retain(store, now)
 
     run_with_store(settings, work)
@@ -44,16 +45,16 @@ def retention(*, settings: Settings, dry_run: bool) -> None:
 async def _tell(settings: Settings, now: int) -> None:
     """Say what the command would do. Sums that it would make first are taken as made."""
     async with open_to_read(settings, good_catalog(settings.categories)) as store:
-        await _print_due(store, await removal.expiries(store, now, as_if_summed=True))
-        for table, ids in await removal.orphans(store):
+        await _print_due(store, await expiries(store, now, as_if_summed=True))
+        for table, ids in await orphans(store):
             if ids:
                 click.echo(f"{table.name}: {len(ids)} texts that nothing refers to")
 
 
-async def _print_due(store: Store, due: Sequence[removal.Expiry]) -> None:
+async def _print_due(store: Store, due: Sequence[Expiry]) -> None:
     for expiry in due:
         before = datetime.fromtimestamp(expiry.before / SECOND, UTC)
-        rows = await removal.count(store, expiry)
+        rows = await count(store, expiry)
         click.echo(f"{expiry.table.name}: {rows} rows before {before:%Y-%m-%d %H:%M} UTC")
     if not due:
         click.echo("nothing is too old")

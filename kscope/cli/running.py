@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kscope.agent.agent import Delivery
-    from kscope.agent.run.runner import Plan
+    from kscope.agent.run.runner import ProbeRun
     from kscope.declare.model import Catalog, Category
 
     Signals = queue.SimpleQueue[int]
@@ -34,12 +34,12 @@ class Parts:
     """All that an agent is made of, and the categories that were read for it."""
 
     catalog: Catalog
-    plans: Sequence[Plan]
+    runs: Sequence[ProbeRun]
     delivery: Delivery
     health_category: Category | None
 
     def agent(self) -> Agent:
-        return Agent(self.plans, self.delivery, self.health_category)
+        return Agent(self.runs, self.delivery, self.health_category)
 
 
 def run(
@@ -82,8 +82,8 @@ def run(
 def _changed(running: Agent, before: Parts, after: Parts) -> Agent:
     """The same agent with other probes, or another one where rows go elsewhere."""
     same = before.delivery == after.delivery and before.health_category == after.health_category
-    if same and after.plans:
-        running.change(after.plans)
+    if same and after.runs:
+        running.change(after.runs)
         return running
     following = after.agent()
     running.stop()

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from kscope.client.answers import shown
-from kscope.client.batch import Batch
 from kscope.client.encoding import decode, timestamp
 from kscope.client.endpoint import Endpoint
 from kscope.client.memory import Memory
+from kscope.client.payload import Payload
 from kscope.client.sender import Sender
 from kscope.client.spool import Fate, Spool, Spooled
 from kscope.client.spool_lock import abandoned, claim
@@ -204,14 +204,14 @@ class Logger:
         """Hand a table's rows over; the lock is held."""
         opened = self._open.pop(table)
         body = {"hostname": self._hostname, "time": timestamp(time.time()), table: opened.rows}
-        batch = Batch.of(table, body)
+        batch = Payload.of(table, body)
         if self._store.put(batch):
             self._sender.wake()
         else:
             self._send_directly(batch)
         self._open_rows -= len(opened.rows)
 
-    def _send_directly(self, batch: Batch) -> None:
+    def _send_directly(self, batch: Payload) -> None:
         """Send rows that the spool's disk does not take, as a Logger without a spool does."""
         if self._direct is None:
             log.warning("the spool's disk takes no rows; they wait for the server in memory")
@@ -251,7 +251,7 @@ class Logger:
         kept = f"; they are in {entry.path.parent}" if fate == "refused" else ""
         self._note(rows, f"{entry.table}: {rows} rows {fate}: {self._sender.trouble}{kept}")
 
-    def _tell(self, batch: Batch, reason: str) -> None:
+    def _tell(self, batch: Payload, reason: str) -> None:
         first = shown(json.dumps(decode(batch.body, batch.encoding)[batch.table][0]))
         rows = f"the server refused {batch.rows} rows"
         self._note(batch.rows, f"{rows}: {reason} (the first one is {first})")

@@ -11,7 +11,7 @@ from kscope.client.table_queues import Lanes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kscope.client.batch import Batch
+    from kscope.client.payload import Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Held:
     """One waiting batch."""
 
     number: int
-    made: Batch
+    made: Payload
     place: str = ""
 
     @property
@@ -34,14 +34,14 @@ class Held:
     def size(self) -> int:
         return len(self.made.body)
 
-    def batch(self) -> Batch:
+    def batch(self) -> Payload:
         return self.made
 
 
 class Memory:
     """Used from any thread. `refused` gets the rows that the server will never take, and why."""
 
-    def __init__(self, refused: Callable[[Batch, str], None]) -> None:
+    def __init__(self, refused: Callable[[Payload, str], None]) -> None:
         self._refused = refused
         self._lock = threading.Lock()
         self._waiting: Lanes[Held] = Lanes()
@@ -56,7 +56,7 @@ class Memory:
         """Bytes that wait, compressed."""
         return self._waiting.size
 
-    def put(self, batch: Batch) -> bool:
+    def put(self, batch: Payload) -> bool:
         with self._lock:
             self._add(batch)
         return True
@@ -77,7 +77,7 @@ class Memory:
         self._refused(entry.made, reason)
 
     def part(
-        self, entry: Held, good: tuple[Batch, ...], bad: Batch | None, status: int, reason: str
+        self, entry: Held, good: tuple[Payload, ...], bad: Payload | None, status: int, reason: str
     ) -> bool:
         del status
         with self._lock:
@@ -88,6 +88,6 @@ class Memory:
             self._refused(bad, reason)
         return True
 
-    def _add(self, batch: Batch) -> None:
+    def _add(self, batch: Payload) -> None:
         self._waiting.add(Held(self._next, batch))
         self._next += 1

@@ -9,14 +9,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kscope.client.answers import Outcome
-from kscope.client.batch import halves
 from kscope.client.encoding import UnreadableBodyError
 from kscope.client.pauses import UNKNOWN_FOR, Holds, backoff, patience
+from kscope.client.payload import halves
 
 if TYPE_CHECKING:
     from kscope.client.answers import Answer
-    from kscope.client.batch import Batch
     from kscope.client.endpoint import Endpoint
+    from kscope.client.payload import Payload
 
 log = logging.getLogger(__name__)
 _GRACE = 0.1  # seconds for a thread to end that has nothing to do
@@ -31,7 +31,7 @@ class Entry(Protocol):
     def rows(self) -> int: ...
     @property
     def place(self) -> str: ...
-    def batch(self) -> Batch: ...
+    def batch(self) -> Payload: ...
 
 
 class Store(Protocol):
@@ -42,11 +42,11 @@ class Store(Protocol):
     def drop(self, entry: Any) -> None: ...
     def refuse(self, entry: Any, status: int, reason: str) -> None: ...
     def part(
-        self, entry: Any, good: tuple[Batch, ...], bad: Batch | None, status: int, reason: str
+        self, entry: Any, good: tuple[Payload, ...], bad: Payload | None, status: int, reason: str
     ) -> bool: ...
 
 
-def _parts(batch: Batch, answer: Answer) -> tuple[tuple[Batch, ...], Batch | None]:
+def _parts(batch: Payload, answer: Answer) -> tuple[tuple[Payload, ...], Payload | None]:
     """Return the batches to send in the place of a refused one, and the one to set aside."""
     bad = answer.faults_by_row(batch.table)
     known = [place for place in bad if place < batch.rows]
@@ -99,7 +99,7 @@ class Sender:
         """From now on refuse rows with an unknown name immediately: nothing can keep them."""
         self._last_chance = True
 
-    def post_directly(self, batch: Batch) -> bool:
+    def post_directly(self, batch: Payload) -> bool:
         """Send a batch that the disk did not take; False immediately during a pause, because a
         probe must not wait for it. A lost answer is False too.
         """
@@ -180,7 +180,7 @@ class Sender:
             self._refuse(entry, batch, answer)
         return True
 
-    def _post(self, batch: Batch) -> Answer:
+    def _post(self, batch: Payload) -> Answer:
         with self._using:
             answer = self._endpoint.post(
                 batch.body, batch.encoding, batch.key, {batch.table: batch.rows}
@@ -201,7 +201,7 @@ class Sender:
                 self._complained = ""
         return answer
 
-    def _refuse(self, entry: Entry, batch: Batch, answer: Answer) -> None:
+    def _refuse(self, entry: Entry, batch: Payload, answer: Answer) -> None:
         """Set aside the rows that the server names, and send the others."""
         try:
             good, wrong = _parts(batch, answer)

@@ -14,7 +14,7 @@ from itertools import takewhile
 from pathlib import Path  # noqa: TC003 - a dataclass field
 from typing import TYPE_CHECKING, Literal
 
-from kscope.client.batch import Batch
+from kscope.client.payload import Payload
 from kscope.client.table_queues import Lanes
 from kscope.errors import KscopeError
 
@@ -57,8 +57,8 @@ class Spooled:
     def body(self) -> bytes:
         return self.path.read_bytes()
 
-    def batch(self) -> Batch:
-        return Batch(self.table, self.key, self.rows, self.body(), self.encoding)
+    def batch(self) -> Payload:
+        return Payload(self.table, self.key, self.rows, self.body(), self.encoding)
 
 
 class Spool:
@@ -104,7 +104,7 @@ class Spool:
         """The number of rows that wait."""
         return self._waiting.rows
 
-    def put(self, batch: Batch) -> bool:
+    def put(self, batch: Payload) -> bool:
         """Keep the batch, at the cost of older ones if the bound is reached.
 
         False if the disk does not take it; the caller decides what becomes of it.
@@ -152,7 +152,12 @@ class Spool:
             self._forget(entry)
 
     def part(
-        self, entry: Spooled, good: tuple[Batch, ...], bad: Batch | None, status: int, reason: str
+        self,
+        entry: Spooled,
+        good: tuple[Payload, ...],
+        bad: Payload | None,
+        status: int,
+        reason: str,
     ) -> bool:
         """Put `good` batches in the place of the entry, and `bad` aside. False if the disk does
         not take all of them: then all is as before.
@@ -187,14 +192,14 @@ class Spool:
             count = self._waiting.count - len(young)
             return count, self._waiting.size - sum(e.size for e in young), age if count else 0.0
 
-    def _add(self, batch: Batch) -> bool:
+    def _add(self, batch: Payload) -> bool:
         try:
             self._written(batch)
         except OSError:
             return False
         return True
 
-    def _written(self, batch: Batch) -> Spooled:
+    def _written(self, batch: Payload) -> Spooled:
         """Return the batch that waits from now on. Raises OSError."""
         path = self.folder / self._name(batch)
         _write(path, batch.body)
@@ -206,13 +211,13 @@ class Spool:
         self._waiting.add(entry)
         return entry
 
-    def _write_aside(self, batch: Batch) -> str:
+    def _write_aside(self, batch: Payload) -> str:
         """Return the name of the batch's file in `refused/`. Raises OSError."""
         name = self._name(batch)
         _write(self.refused / name, batch.body)
         return name
 
-    def _name(self, batch: Batch) -> str:
+    def _name(self, batch: Payload) -> str:
         suffix = f".json.{batch.encoding}" if batch.encoding else ".json"
         return f"{self._number()}-{batch.rows}-{batch.table}-{batch.key}{suffix}"
 

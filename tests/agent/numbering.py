@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kscope.agent.agent import Delivery
-from kscope.agent.engines.base import Cost, Drained
-from kscope.agent.run.runner import Plan
+from kscope.agent.rows.interval import Cost, Drained
+from kscope.agent.run.runner import ProbeRun
 from kscope.cli.running import Parts, catch_signals, run, set_up_logging
 from kscope.declare.files.catalog import load_catalog
 from tests.agent.tracing import Agent
@@ -101,7 +101,7 @@ def _parts(url: str, folder: Path, rows: int, settings: dict[str, Any]) -> Parts
     catalog = load_catalog()
     category = catalog.get("offcputime")
     assert category
-    plan = Plan(category, lambda: Numbering(folder / "given", rows), INTERVAL)
+    plan = ProbeRun(category, lambda: Numbering(folder / "given", rows), INTERVAL)
     spool = Path(settings.pop("spool"))
     delivery = Delivery(url, folder.name, spool=spool, longest_pause=0.3)
     return Parts(catalog, [plan], replace(delivery, **settings), catalog.get("agent"))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kscope.client.answers import Outcome
-from kscope.client.batch import Batch
 from kscope.client.endpoint import MOST_BYTES, Endpoint
 from kscope.client.memory import Memory
 from kscope.client.pauses import UNKNOWN_FOR, Holds
+from kscope.client.payload import Payload
 from kscope.client.sender import Sender
 from kscope.errors import UNKNOWN_NAME
 from tests.agent.strangers import http, stranger, tls_server
@@ -266,14 +266,14 @@ class Scripted:
         pass
 
 
-def batch(table: str) -> Batch:
-    return Batch.of(table, {"hostname": "h", table: [{"n": 1}]})
+def batch(table: str) -> Payload:
+    return Payload.of(table, {"hostname": "h", table: [{"n": 1}]})
 
 
 def test_a_category_may_be_unknown_for_ten_minutes() -> None:
     """Its rows wait, those of others do not; then they are set aside."""
     now = [1000.0]
-    refused: list[Batch] = []
+    refused: list[Payload] = []
     memory = Memory(lambda each, _: refused.append(each))
     endpoint: Any = Scripted({"old"})
     sender = Sender(memory, endpoint)
@@ -299,7 +299,7 @@ def test_a_category_that_becomes_known_gets_its_rows(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     config = tmp_path / "kernelscope.yaml"
     config.write_text("categories: [builtin, mine]\ndatabase: {sqlite: k.db}\n")
-    refused: list[Batch] = []
+    refused: list[Payload] = []
     with serving(tmp_path, "--config", config) as server:
         memory = Memory(lambda each, _: refused.append(each))
         sender = Sender(memory, Endpoint(server.ingest))

@@ -21,12 +21,12 @@ import pytest
 
 from kscope.agent.agent import Agent, Delivery
 from kscope.agent.engines.replay import ReplayEngine
-from kscope.agent.run.runner import Plan, first_interval
+from kscope.agent.run.runner import ProbeRun, first_interval
 from kscope.client.answers import Answer, Outcome
-from kscope.client.batch import Batch
 from kscope.client.endpoint import Endpoint
 from kscope.client.memory import Memory
 from kscope.client.pauses import backoff, patience
+from kscope.client.payload import Payload
 from kscope.client.sender import Sender
 from kscope.declare.files.catalog import load_catalog
 from tests import serving
@@ -89,7 +89,7 @@ def test_a_server_that_says_nothing_is_named_as_the_reason() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         memory = Memory(lambda *_: None)
-        memory.put(Batch.of("offcputime", {"hostname": "h", "offcputime": [{}]}))
+        memory.put(Payload.of("offcputime", {"hostname": "h", "offcputime": [{}]}))
         sender = Sender(memory, Endpoint(url))
         sender.start()
         connection, _ = silent.accept()
@@ -184,7 +184,7 @@ def test_a_fleet_does_not_arrive_at_once() -> None:
     category = load_catalog().get("offcputime")
     assert category
     moments = [
-        first_interval(Plan(category, ReplayEngine, 60.0, hostname=f"web-{n:03}"))
+        first_interval(ProbeRun(category, ReplayEngine, 60.0, hostname=f"web-{n:03}"))
         for n in range(1000)
     ]
     per_tenth = Counter(int(moment // 6) for moment in moments)
@@ -242,7 +242,7 @@ def test_probes_that_are_stuck_share_one_deadline(
     """However many they are, the agent ends within the time that systemd gives it."""
     monkeypatch.setattr("kscope.agent.agent.DRAIN_WITHIN", 1.0)
     monkeypatch.setattr("kscope.agent.agent.STOP_WITHIN", 2.0)
-    plans = [Plan(category, Stuck, 60.0) for category in load_catalog() if category.probe]
+    plans = [ProbeRun(category, Stuck, 60.0) for category in load_catalog() if category.probe]
     assert len(plans) >= 16
     running = Agent(plans, Delivery("http://127.0.0.1:9", "lab", spool=tmp_path), None)
     running.start()

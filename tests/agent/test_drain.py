@@ -28,14 +28,14 @@ TRACEPOINT_PROBE(raw_syscalls, sys_enter)
 DRAIN = """
 import subprocess
 from pathlib import Path
-from kscope.agent.engines.base import Target
+from kscope.agent.engines.base import TraceFilter
 from kscope.agent.engines.bcc import MOST_KEYS, BccEngine
 from kscope.declare.files.category import read_category
 
 file = Path(sys.argv[1])
 category = read_category(file.read_text(), str(file), file.parent.parent / "probes").category
 idle = subprocess.Popen(["sleep", "100"])
-engine = BccEngine(category, {}, Target(pid=idle.pid))
+engine = BccEngine(category, {}, TraceFilter(pid=idle.pid))
 engine.start()
 table, total = engine._table, 300_000
 half = total // 2

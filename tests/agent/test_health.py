@@ -1,4 +1,4 @@
-"""Loss and cost as data: what the agent says of itself, and what it does about it."""
+"""LossCounts and cost as data: what the agent says of itself, and what it does about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kscope.agent.engines.base import Loss
+from kscope.agent.rows.interval import LossCounts
 from kscope.agent.run.governor import Governor
 from kscope.agent.run.health import Health, Interval
 from kscope.client.endpoint import Endpoint
@@ -54,7 +54,7 @@ def test_a_new_column_is_sent_if_there_is_something_in_it(tmp_path: Path) -> Non
     spool = Spool(tmp_path, max_bytes=10**6, max_age=60, lost=lambda *_: None)
     health = Health(spool, Sender(spool, Endpoint("http://127.0.0.1:9")))
     without = health.row(Interval("offcputime", "running"))
-    with_it = health.row(Interval("offcputime", "running", loss=Loss(values=3)))
+    with_it = health.row(Interval("offcputime", "running", loss=LossCounts(values=3)))
     assert "lost_values" not in without
     assert without["lost_runs"] == 0
     assert with_it["lost_values"] == 3

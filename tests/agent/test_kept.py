@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kscope.client.batch import Batch
+from kscope.client.payload import Payload
 from kscope.client.spool import Spool
 from kscope.client.spool_lock import claim
 from tests.agent.fakeserver import fake_server, problem
@@ -43,7 +43,7 @@ def fill(root: Path, server: str) -> int:
     for number in range(3):
         rows = [{"n": n} for n in range(number + 1)]
         body = {"hostname": f"web-{number}", "time": "2026-11-28T12:00:00Z", "cpu": rows}
-        spool.put(Batch.of("cpu", body))
+        spool.put(Payload.of("cpu", body))
     entry = spool.oldest()
     assert entry
     spool.refuse(entry, 422, "HTTP 422 /cpu/0/n: not a \x1b[2J number")

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kscope.agent.engines.base import Loss
 from kscope.agent.host import btf, ksyms
 from kscope.agent.rows.convert import Fitting
 from kscope.agent.rows.decode import reader
+from kscope.agent.rows.interval import LossCounts
 from kscope.declare.files.category import read_category
 from kscope.declare.files.fits import FieldType, Kind
 from kscope.declare.model import Source
@@ -354,7 +354,7 @@ def test_a_million_rows_that_do_not_fit_are_one_line_of_log(
     """Each is counted; the rows between them are kept."""
     fitting, loss = (
         Fitting(category("[{name: n, type: count}, {name: h, type: histogram}]")),
-        Loss(),
+        LossCounts(),
     )
     bad = [{"n": 2**63, "h": []}, {"n": -1, "h": []}, {"n": 0, "h": [2**64]}]
     kept = fitting.keep([*bad * 300_000, {"n": 1, "h": [1]}, {"n": 2**63 - 1}], loss)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kscope.client import encoding
-from kscope.client.batch import Batch
 from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
+from kscope.client.payload import Payload
 from kscope.client.sender import Sender
 from kscope.client.spool import Spool, waiting
 from kscope.client.spool_lock import abandoned, claim
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 DAY = 86400.0
 
 
-def batch(number: int, size: int = 100, table: str = "cpu") -> Batch:
-    return Batch(table, f"{number:032x}", rows=5, body=bytes([number]) * size, encoding="zstd")
+def batch(number: int, size: int = 100, table: str = "cpu") -> Payload:
+    return Payload(table, f"{number:032x}", rows=5, body=bytes([number]) * size, encoding="zstd")
 
 
 class Lost(list[tuple[int, str]]):
@@ -153,7 +153,7 @@ def test_a_refused_batch_is_kept_aside_with_the_reason(tmp_path: Path) -> None:
 def test_a_disk_that_takes_nothing_is_said(tmp_path: Path) -> None:
     """The caller, who may send the batch at once, hears that it is not kept."""
     spool = spool_in(tmp_path)
-    assert not spool.put(Batch("cpu", "f" * 300, rows=7, body=b"x", encoding=""))
+    assert not spool.put(Payload("cpu", "f" * 300, rows=7, body=b"x", encoding=""))
     assert spool.put(batch(1))
     assert keys(tmp_path) == [1]
 
@@ -291,7 +291,7 @@ def test_bad_rows_are_set_aside_and_the_others_arrive(tmp_path: Path) -> None:
     spool = Spool(tmp_path, max_bytes=10**6, max_age=DAY,
                   lost=lambda _, fate, rows: lost.append((fate, rows)))  # fmt: skip
     rows = [{"n": n} for n in range(10)]
-    spool.put(Batch.of("cpu", {"hostname": "h", "cpu": rows}))
+    spool.put(Payload.of("cpu", {"hostname": "h", "cpu": rows}))
     with fake_server() as server:
         faults = [(f"/cpu/{n}/n", "not a number") for n in (2, 7)]
         server.answers = [problem(422, "two are wrong", *faults)]
@@ -313,7 +313,7 @@ def test_bad_rows_are_set_aside_and_the_others_arrive(tmp_path: Path) -> None:
 def test_a_batch_that_is_too_large_is_halved(tmp_path: Path) -> None:
     """Until the server takes the parts; a single row that is too large is set aside."""
     spool = spool_in(tmp_path)
-    spool.put(Batch.of("cpu", {"hostname": "h", "cpu": [{"n": n} for n in range(4)]}))
+    spool.put(Payload.of("cpu", {"hostname": "h", "cpu": [{"n": n} for n in range(4)]}))
     large = problem(413, "too large")
     with fake_server() as server:
         server.answers = [large, large, large]
@@ -330,8 +330,8 @@ def test_a_split_that_the_disk_does_not_take_waits(tmp_path: Path) -> None:
     """Its first half leaves the disk again, other tables are sent, and each row is stored once."""
     with small_disk(tmp_path / "disk") as ballast, fake_server() as server:
         spool = spool_in(ballast.parent / "spool")
-        spool.put(Batch.of("cpu", {"hostname": "h", "cpu": [{"n": n} for n in range(4)]}))
-        spool.put(Batch.of("mem", {"hostname": "h", "mem": [{"n": 9}]}))
+        spool.put(Payload.of("cpu", {"hostname": "h", "cpu": [{"n": n} for n in range(4)]}))
+        spool.put(Payload.of("mem", {"hostname": "h", "mem": [{"n": 9}]}))
         before = keys(spool.folder)
         fill(ballast)
         os.truncate(ballast, ballast.stat().st_size - 4096)  # room for one half
@@ -361,8 +361,8 @@ def test_a_refused_batch_that_cannot_be_read_is_set_aside_whole(
     """Such as one in zstd, on a machine without that package; the others are sent."""
     spool = spool_in(tmp_path)
     for _ in range(3):
-        spool.put(Batch.of("cpu", {"hostname": "h", "cpu": [{"n": n} for n in range(4)]}))
-    spool.put(Batch.of("mem", {"hostname": "h", "mem": [{"n": 9}]}))
+        spool.put(Payload.of("cpu", {"hostname": "h", "cpu": [{"n": n} for n in range(4)]}))
+    spool.put(Payload.of("mem", {"hostname": "h", "mem": [{"n": 9}]}))
     with fake_server() as server:
         server.answers = [answer] * 3
         sender = Sender(spool, Endpoint(server.url))
@@ -378,6 +378,6 @@ def test_a_refused_batch_that_cannot_be_read_is_set_aside_whole(
 
 def test_a_split_that_is_made_twice_has_the_same_keys() -> None:
     """A kill between the split and the end of the original batch stores no row twice."""
-    whole = Batch.of("cpu", {"hostname": "h", "cpu": [{"n": n} for n in range(5)]})
+    whole = Payload.of("cpu", {"hostname": "h", "cpu": [{"n": n} for n in range(5)]})
     assert whole.rest([1, 3]).key == whole.rest([3, 1]).key
     assert whole.rest([1]).key != whole.only([1]).key

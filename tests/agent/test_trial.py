@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kscope.agent.engines import bcc, trial
-from kscope.agent.engines.base import Target
+from kscope.agent.engines.base import TraceFilter
 from kscope.agent.engines.trial import Trial, Tried, tried
-from kscope.agent.host import header_tree as stubs
+from kscope.agent.host import header_tree
 from kscope.declare.files.catalog import read_catalog
 from kscope.errors import KscopeError
 from tests.agent.test_kinds import PROGRAM, made, napper, traced
@@ -155,7 +155,7 @@ def test_a_program_that_takes_the_compiler_too_much_is_given_up(
     """The compiler has a bound of CPU time and one of memory, whatever the program is."""
     with_own_cache(tmp_path, monkeypatch)
     monkeypatch.setattr(trial, limit, most)
-    endless = Trial("endless.bpf.c", ENDLESS, {}, (), str(stubs.tracepoint_headers()))
+    endless = Trial("endless.bpf.c", ENDLESS, {}, (), str(header_tree.tracepoint_headers()))
     with pytest.raises(KscopeError, match=rf"endless\.bpf\.c: {message}"):
         tried(endless)
 
@@ -199,7 +199,7 @@ def test_a_shipped_program_is_not_tried_and_a_copy_of_it_is(
         for categories in ("builtin", tmp_path / "mine/categories"):
             category = read_catalog([categories]).catalog.get("hardirqs")
             assert category
-            engine = bcc.BccEngine(category, {}, Target(pid=pid))
+            engine = bcc.BccEngine(category, {}, TraceFilter(pid=pid))
             engine.start()
             engine.close()
     assert seen == [str(tmp_path / "mine/probes/hardirqs.bpf.c")]

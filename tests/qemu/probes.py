@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import bcc  # noqa: F401 - loaded once, with its compiler, and not in each child
 from actions import ACTIONS
 
-from kscope.agent.engines.base import Target
+from kscope.agent.engines.base import TraceFilter
 from kscope.agent.engines.bcc import BccEngine
 from kscope.declare.files.catalog import load_catalog
 from kscope.errors import KscopeError
@@ -52,7 +52,7 @@ def _tell(name: str, category: Category, action: str) -> None:
 
 
 def _rows_and_truth(category: Category, action: str) -> object:
-    engine = BccEngine(category, {"keys": 2048}, Target(pid=os.getpid()))
+    engine = BccEngine(category, {"keys": 2048}, TraceFilter(pid=os.getpid()))
     getattr(ACTIONS[action], "prepare", lambda: None)()
     engine.start()
     truth = ACTIONS[action]()

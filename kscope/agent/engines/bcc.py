@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kscope.agent.engines import program
-from kscope.agent.engines.base import Cost, Drained, Loss, Target
 from kscope.agent.engines.layout import field_type
 from kscope.agent.engines.sources import mistake, readers
-from kscope.agent.engines.stacks import Stacks
+from kscope.agent.engines.stacks import StackMap
 from kscope.agent.engines.symbols import Symbols
 from kscope.agent.engines.trial import Trial, tried
-from kscope.agent.host import header_tree as stubs
-from kscope.agent.host import kernel, processes
+from kscope.agent.host import header_tree, kernel, processes
 from kscope.agent.host.libbcc import (
     attach_named,
     attaches_itself,
@@ -31,6 +29,7 @@ from kscope.agent.host.libbcc import (
 )
 from kscope.agent.rows.convert import Fitting, merge
 from kscope.agent.rows.decode import reader
+from kscope.agent.rows.interval import Cost, Drained, LossCounts
 from kscope.declare.files.catalog import is_builtin_program
 from kscope.declare.files.check import suggestion
 from kscope.declare.files.fits import FieldType, path_problem
@@ -42,7 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import ModuleType
 
-    from kscope.agent.engines.base import Row
+    from kscope.agent.engines.base import TraceFilter
+    from kscope.agent.rows.interval import Row
     from kscope.declare.model import Attach, Category, Column, Option, Source
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class BccEngine:
         self,
         category: Category,
         options: Mapping[str, Any],
-        target: Target,
+        target: TraceFilter,
     ) -> None:
         assert category.probe
         self._category = category
@@ -76,7 +76,7 @@ class BccEngine:
         depth = self._options.get(DEPTH.name, DEPTH.default)
         self._options[DEPTH.name] = min(depth, kernel.deepest_stack())
         self._target = target
-        self._loss = Loss()
+        self._loss = LossCounts()
         self._fitting = Fitting(category)
         self._lost_before = [0] * len(_LOSSES)
         self._missed_before = 0
@@ -150,7 +150,7 @@ class BccEngine:
         rows = self._fitting.keep(rows, self._loss)
         self._symbols.look_again()
         self._count_losses()
-        loss, self._loss = self._loss, Loss()
+        loss, self._loss = self._loss, LossCounts()
         return Drained(rows, loss)
 
     def cost(self) -> Cost:
@@ -193,15 +193,15 @@ class BccEngine:
         if "btf" in self._probe.needs or (
             "btf" in self._probe.detect.values() and kernel.offers("btf")
         ):
-            return stubs.struct_headers()
-        return stubs.tracepoint_headers()
+            return header_tree.struct_headers()
+        return header_tree.tracepoint_headers()
 
     def _compiled(self, attached: list[Attach]) -> Any:
         path = self._probe.program
         assert path
         constants = self._constants(attached)
         headers, enums = self._headers(), ""
-        if headers == stubs.tracepoint_headers():  # the others have all enums of the kernel
+        if headers == header_tree.tracepoint_headers():  # the others have all enums of the kernel
             enums = program.enums(self._program)
         text = f"{_PRELUDE.read_text()}\n{enums}{self._program}"
         if not is_builtin_program(path):  # the project's tests try those on several kernels
@@ -269,10 +269,10 @@ class BccEngine:
             constants[option.define] = _constant(option, self._options[option.name])
         return constants
 
-    def _stack_maps(self) -> Stacks | None:
+    def _stack_maps(self) -> StackMap | None:
         if STACKS.name not in self._options:
             return None
-        return Stacks(self._bpf, self._symbols, self._options[DEPTH.name])
+        return StackMap(self._bpf, self._symbols, self._options[DEPTH.name])
 
     def _attach_all(self, bcc: ModuleType, attached: list[Attach]) -> None:
         assert self._probe.program

@@ -13,7 +13,6 @@ import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from kscope.agent.engines.base import Cost, Drained, Loss, Target
 from kscope.agent.engines.bpftrace_maps import difference, key_pattern, stack_frames, with_constants
 from kscope.agent.engines.bpftrace_process import Bpftrace
 from kscope.agent.engines.sources import mistake, readers
@@ -22,6 +21,7 @@ from kscope.agent.engines.tracepoint_fields import field_types
 from kscope.agent.host import kernel
 from kscope.agent.rows.convert import Fitting, UnfitError, field_reader, folded, merge
 from kscope.agent.rows.decode import reader
+from kscope.agent.rows.interval import Cost, Drained, LossCounts
 from kscope.declare.files.bpftrace_script import attach_points, names, script_map
 from kscope.declare.files.fits import Kind
 from kscope.declare.map_options import KEYS
@@ -30,7 +30,8 @@ from kscope.errors import KscopeError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from kscope.agent.engines.base import Row
+    from kscope.agent.engines.base import TraceFilter
+    from kscope.agent.rows.interval import Row
     from kscope.declare.files.fits import FieldType
     from kscope.declare.model import Category, Column, Source
 
@@ -47,7 +48,7 @@ Value = Any
 class BpftraceEngine:
     """The option `keys` bounds each map; when one is half full, a new bpftrace begins anew."""
 
-    def __init__(self, category: Category, options: Mapping[str, Any], target: Target) -> None:
+    def __init__(self, category: Category, options: Mapping[str, Any], target: TraceFilter) -> None:
         assert category.probe
         self._category = category
         self._probe = category.probe
@@ -55,7 +56,7 @@ class BpftraceEngine:
         self._options = defaults | dict(options)
         self._target = target
         self._keys = int(self._options[KEYS.name])
-        self._loss = Loss()
+        self._loss = LossCounts()
         self._fitting = Fitting(category)
         self._before: dict[Key, Value] = {}
         self._spent = Cost()
@@ -129,7 +130,7 @@ class BpftraceEngine:
         self._loss.keys_full += len(current) >= self._keys
         if len(current) > self._keys // 2:
             self._begin_anew(rows)
-        loss, self._loss = self._loss, Loss()
+        loss, self._loss = self._loss, LossCounts()
         return Drained(rows, loss)
 
     def cost(self) -> Cost:

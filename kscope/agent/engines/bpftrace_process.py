@@ -16,7 +16,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscope.agent.engines.base import Cost, Loss
+from kscope.agent.rows.interval import Cost, LossCounts
 from kscope.errors import KscopeError, ProgramError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Bpftrace:
             said = "".join(line for line in self._complaints if "RLIMIT_MEMLOCK" not in line)
             raise KscopeError(f"bpftrace ended: {said.strip() or self._process.returncode}")
 
-    def maps(self, loss: Loss) -> Maps:
+    def maps(self, loss: LossCounts) -> Maps:
         """All maps as they are now: name -> key -> value."""
         self.check()
         self._process.send_signal(signal.SIGUSR1)
@@ -109,7 +109,7 @@ class Bpftrace:
                 self._process.wait()
         with contextlib.suppress(queue.Empty):
             while message := self._said.get(timeout=1):
-                self._take(message, found, Loss())
+                self._take(message, found, LossCounts())
         return found
 
     def cost(self) -> Cost:
@@ -125,7 +125,7 @@ class Bpftrace:
         run_ns = sum(int(figure.get("run_time_ns", 0)) for figure in figures)
         return Cost(runs, run_ns, known=runs > 0, helper_ns=_cpu_ns(self._process.pid))
 
-    def _take(self, message: dict[str, Any], found: Maps, loss: Loss) -> None:
+    def _take(self, message: dict[str, Any], found: Maps, loss: LossCounts) -> None:
         kind, data = message["type"], message.get("data", {})
         if kind == "lost_events":
             loss.events += int(data.get("events", 0))

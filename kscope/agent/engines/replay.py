@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from kscope.agent.engines.base import Cost, Drained
+from kscope.agent.rows.interval import Cost, Drained
 from kscope.client.encoding import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kscope.agent.engines.base import Row
+    from kscope.agent.rows.interval import Row
     from kscope.agent.rows.recording import Recorded, Recording
 
 # Every host name under which recorded rows are sent begins with this; the page marks them.

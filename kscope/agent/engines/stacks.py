@@ -12,8 +12,8 @@ from kscope.agent.rows.convert import folded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from kscope.agent.engines.base import Loss
     from kscope.agent.engines.symbols import Symbols
+    from kscope.agent.rows.interval import LossCounts
 
 # As in kscope.h.
 GENERATION_BIT, LEVEL_BIT = 30, 27
@@ -28,7 +28,7 @@ INTERRUPT = b"[interrupt]"
 _INTERRUPT_ENTRY = re.compile(r"(asm_sysvec_\w+|asm_common_interrupt|el[01][ht]_64_irq)_\[k\]")
 
 
-class Stacks:
+class StackMap:
     """`bpf` is a loaded bcc.BPF whose program uses `ks_stack`, which keeps `depth` frames."""
 
     def __init__(self, bpf: Any, symbols: Symbols, depth: int) -> None:
@@ -55,7 +55,7 @@ class Stacks:
             holder.waker_ustack = NO_STACK
             holder.waker_comm = INTERRUPT
 
-    def text(self, holder: Any, fields: Sequence[str], loss: Loss) -> str:
+    def text(self, holder: Any, fields: Sequence[str], loss: LossCounts) -> str:
         """Root first. `fields` come innermost first, as `kstack, ustack`; the process of a user
         half is the field `tgid` beside it. Fields of another prefix (`waker_kstack`) are put on
         top upside down, leaf to root, behind `--`: who ended the wait. Alone they are a stack as
@@ -72,7 +72,7 @@ class Stacks:
         own.reverse()
         return folded([*own, WAKER, *waker] if waker else own)
 
-    def _frames(self, holder: Any, field: str, prefix: str, loss: Loss) -> list[str]:
+    def _frames(self, holder: Any, field: str, prefix: str, loss: LossCounts) -> list[str]:
         stack_id = getattr(holder, field)
         kernel = field.endswith("kstack")
         if stack_id < 0:

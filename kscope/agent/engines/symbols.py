@@ -13,7 +13,7 @@ from kscope.agent.rows.convert import frame_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kscope.agent.engines.base import Loss
+    from kscope.agent.rows.interval import LossCounts
 
 KERNEL_SUFFIX = "_[k]"
 UNKNOWN = "[unknown]"
@@ -61,7 +61,7 @@ class Symbols:
         names = [self._kernel_name(address) for address in addresses]
         return [name + KERNEL_SUFFIX for name in without_own(names)]
 
-    def user_frames(self, pid: int, addresses: Sequence[int], loss: Loss) -> list[str]:
+    def user_frames(self, pid: int, addresses: Sequence[int], loss: LossCounts) -> list[str]:
         """Leaf first. Frames outside the main binary name their library."""
         process = self.prime(pid)
         names = [process.name(address) for address in addresses]

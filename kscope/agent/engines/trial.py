@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscope.agent.host import header_tree as stubs
+from kscope.agent.host import header_tree
 from kscope.agent.host.libbcc import bytecode, failure, functions, program_error, unattached
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _read(answer: str) -> Tried:
 def _kept(trial: Trial) -> Path:
     known = (asdict(trial), platform.release(), platform.version(), platform.machine())
     digest = hashlib.blake2b(repr(known).encode(), digest_size=16).hexdigest()
-    return stubs.cache_folder() / f"tried-{digest}.json"
+    return header_tree.cache_folder() / f"tried-{digest}.json"
 
 
 def _keep(path: Path, answer: str) -> None:

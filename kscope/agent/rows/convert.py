@@ -13,7 +13,7 @@ from kscope.declare.types.base import INT64_MAX, Role, Storage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from kscope.agent.engines.base import Loss, Row
+    from kscope.agent.rows.interval import LossCounts, Row
     from kscope.declare.model import Category, Column
 
 
@@ -110,7 +110,7 @@ def field_reader(path: str) -> Callable[[Mapping[str, Any]], Any]:
 class Fitting:
     """Leaves out rows that no server takes, such as one with a number above 2^63-1.
 
-    The first one of each column is logged; each one counts in `Loss.values`.
+    The first one of each column is logged; each one counts in `LossCounts.values`.
     """
 
     def __init__(self, category: Category) -> None:
@@ -128,7 +128,7 @@ class Fitting:
         self._slots = [c.name for c in category.columns if c.type.storage is Storage.HISTOGRAM]
         self._logged: set[str] = set()
 
-    def keep(self, rows: list[Row], loss: Loss) -> list[Row]:
+    def keep(self, rows: list[Row], loss: LossCounts) -> list[Row]:
         kept = [row for row in rows if self._fits(row)]
         loss.values += len(rows) - len(kept)
         return kept

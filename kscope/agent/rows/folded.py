@@ -11,7 +11,7 @@ from kscope.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kscope.agent.engines.base import Row
+    from kscope.agent.rows.interval import Row
     from kscope.declare.model import Category
 
 

@@ -19,7 +19,7 @@ from kscope.errors import KscopeError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kscope.agent.engines.base import Row
+    from kscope.agent.rows.interval import Row
     from kscope.declare.model import Category
 
 _PACKAGE = Path(__file__).resolve().parents[1]

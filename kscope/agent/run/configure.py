@@ -1,13 +1,13 @@
-"""From a category and the user's wishes to a plan that the runner can run."""
+"""From a category and the user's wishes to a `ProbeRun`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kscope.agent.engines.base import Target
+from kscope.agent.engines.base import TraceFilter
 from kscope.agent.rows.recording import Recording, bundled, read_recording
-from kscope.agent.run.runner import Plan
+from kscope.agent.run.runner import ProbeRun
 from kscope.declare.files.check import suggestion
 from kscope.declare.options import option_value
 from kscope.errors import KscopeError, UsageError
@@ -26,7 +26,7 @@ class Wishes:
     """What one probe is asked to do; `interval` and `history` in seconds."""
 
     options: Mapping[str, Any] = field(default_factory=dict)
-    target: Target = field(default_factory=Target)
+    target: TraceFilter = field(default_factory=TraceFilter)
     interval: float = 60.0
     max_overhead: float = 0.0
     history: float = 0.0
@@ -44,10 +44,10 @@ def probe_category(catalog: Catalog, name: str) -> Category:
     return category
 
 
-def live_plan(category: Category, wishes: Wishes) -> Plan:
+def live_run(category: Category, wishes: Wishes) -> ProbeRun:
     """Raises KscopeError for options that the probe does not take."""
     wishes = replace(wishes, options=checked_options(category, wishes.options))
-    return Plan(
+    return ProbeRun(
         category,
         lambda: engine(category, wishes),
         wishes.interval,
@@ -89,7 +89,7 @@ def checked_options(category: Category, given: Mapping[str, Any]) -> dict[str, A
 
 
 def _program(category: Category) -> bytes:
-    """What the probe's file holds now: a plan made of another text is another plan."""
+    """What the probe's file holds now: a run of another text is another run."""
     path = category.probe.program if category.probe else None
     try:
         return read_text(path, MAX_PROGRAM).encode() if path else b""
@@ -97,8 +97,8 @@ def _program(category: Category) -> bytes:
         return b""
 
 
-def replay_plan(category: Category, path: Path | None, wishes: Wishes) -> Plan:
-    """A plan that plays a recording, the bundled one without a path."""
+def replay_run(category: Category, path: Path | None, wishes: Wishes) -> ProbeRun:
+    """A run that plays a recording, the bundled one without a path."""
     from kscope.agent.engines.replay import HOSTNAME_PREFIX, ReplayEngine  # noqa: PLC0415
 
     path = path or bundled(category.table)
@@ -106,7 +106,7 @@ def replay_plan(category: Category, path: Path | None, wishes: Wishes) -> Plan:
         raise KscopeError(f"no recording of {category.table} comes with the package")
     recording: Recording = read_recording(path, category)
     name = wishes.hostname or recording.hostname
-    return Plan(
+    return ProbeRun(
         category,
         lambda: ReplayEngine(recording, wishes.history),
         min(wishes.interval, 10.0),

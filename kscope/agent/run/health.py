@@ -1,4 +1,4 @@
-"""Loss as data: one row of the built-in category `agent` for each probe and interval."""
+"""LossCounts as data: one row of the built-in category `agent` for each probe and interval."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kscope.agent.engines.base import Loss
+from kscope.agent.rows.interval import LossCounts
 
 if TYPE_CHECKING:
-    from kscope.agent.engines.base import Row
+    from kscope.agent.rows.interval import Row
     from kscope.client.sender import Sender
     from kscope.client.spool import Spool
 
@@ -33,7 +33,7 @@ class Interval:
     detail: str = ""
     elapsed: int = 0
     rows: int = 0
-    loss: Loss = dataclasses.field(default_factory=Loss)
+    loss: LossCounts = dataclasses.field(default_factory=LossCounts)
     bpf_runs: int = 0
     bpf_time: int = 0
     cpu_time: int = 0

@@ -10,17 +10,18 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from kscope.agent.engines.base import Cost, Drained
+from kscope.agent.rows.interval import Cost, Drained
 from kscope.agent.run.governor import Governor
 from kscope.agent.run.health import Interval
-from kscope.agent.run.unreported import Began
+from kscope.agent.run.unreported import OpenInterval
 from kscope.client.pauses import backoff
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kscope.agent.engines.base import Engine, Row
+    from kscope.agent.engines.base import Engine
+    from kscope.agent.rows.interval import Row
     from kscope.declare.model import Category
 
 log = logging.getLogger(__name__)
@@ -37,16 +38,16 @@ class Outlet(Protocol):
 
     def report(self, interval: Interval, ended: float) -> None: ...
 
-    def began(self, probe: str, interval: Began | None) -> None:
-        """An interval has begun, or None: nothing is held in the kernel any more."""
+    def interval_started(self, probe: str, interval: OpenInterval | None) -> None:
+        """Note that an interval started; None if the probe left the kernel."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ProbeRun:
     """One probe to run. `interval` is in seconds; `max_overhead` a share of the host's CPU time.
 
-    `at_once`: what there is at the start is already worth a drain. Plans that are equal run the
-    same probe: `source` is all that `engine` is made from.
+    `at_once`: what there is at the start is already worth a drain. Equal ones run the same
+    probe: `source` is all that `engine` is made from.
     """
 
     category: Category
@@ -59,21 +60,21 @@ class Plan:
 
 
 class ProbeRunner(threading.Thread):
-    """Runs a plan until `stop`; a failure is logged, reported and tried again, ever more rarely."""
+    """Runs a probe until `stop`; logs and reports a failure and tries again, ever more rarely."""
 
-    def __init__(self, plan: Plan, outlet: Outlet) -> None:
-        super().__init__(name=f"probe-{plan.category.table}", daemon=True)
-        self.plan = plan
+    def __init__(self, spec: ProbeRun, outlet: Outlet) -> None:
+        super().__init__(name=f"probe-{spec.category.table}", daemon=True)
+        self.spec = spec
         self._outlet = outlet
-        self._governor = Governor(plan.max_overhead)
+        self._governor = Governor(spec.max_overhead)
         self._stopping = threading.Event()
         self._life: _Life | None = None
         self.started = threading.Event()
         self.failure = ""
         self.exit_code = 0
 
-    def runs(self, plan: Plan | None) -> bool:
-        return self.plan == plan and self.is_alive()
+    def is_running(self, spec: ProbeRun | None) -> bool:
+        return self.spec == spec and self.is_alive()
 
     def stop(self) -> None:
         """Drain once more, deliver, end."""
@@ -91,14 +92,14 @@ class ProbeRunner(threading.Thread):
                 self._stopping.wait(backoff(attempt, LONGEST_RETRY))
 
     def _live(self) -> None:
-        table = self.plan.category.table
-        engine = self.plan.engine()
+        table = self.spec.category.table
+        engine = self.spec.engine()
         before = time.thread_time()
         engine.start()
         start_cost = time.thread_time() - before
         self._governor.begin(start_cost)
         self._life = life = _Life(
-            self.plan,
+            self.spec,
             engine,
             self._outlet,
             self._governor,
@@ -107,25 +108,25 @@ class ProbeRunner(threading.Thread):
         )
         self.failure = ""
         try:
-            self._outlet.began(table, Began(time.time(), self.plan.interval))
+            self._outlet.interval_started(table, OpenInterval(time.time(), self.spec.interval))
             self.started.set()
             log.info("%s: probe running", table)
             pause = life.run()
             self._life = None
         finally:
             engine.close()
-            self._outlet.began(table, None)
+            self._outlet.interval_started(table, None)
         self._rest(pause)
 
     def _rest(self, seconds: float) -> None:
         """Out of the kernel, which each interval's row says."""
         began, end = time.monotonic(), time.monotonic() + seconds
         while not self._stopping.is_set() and began < end:
-            self._stopping.wait(min(self.plan.interval, end - began))
+            self._stopping.wait(min(self.spec.interval, end - began))
             now = time.monotonic()
             self._governor.rested(now - began)
             interval = Interval(
-                self.plan.category.table,
+                self.spec.category.table,
                 "paused",
                 self._governor.text,
                 elapsed=round((now - began) * 1e6),
@@ -138,7 +139,7 @@ class ProbeRunner(threading.Thread):
         known = isinstance(error, KscopeError)
         text = str(error) if known else f"{type(error).__name__}: {error}"
         if text != self.failure:
-            log.error("%s: %s", self.plan.category.table, text)
+            log.error("%s: %s", self.spec.category.table, text)
             if not known:
                 log.debug("%s", traceback.format_exc())
         self.failure = text
@@ -146,7 +147,7 @@ class ProbeRunner(threading.Thread):
         self.started.set()
         began, self._life = self._life and self._life.began, None
         interval = Interval(
-            self.plan.category.table,
+            self.spec.category.table,
             "failed",
             text.partition("\n")[0],
             # What the kernel held when the probe died is gone with it.
@@ -157,7 +158,7 @@ class ProbeRunner(threading.Thread):
             self._outlet.report(interval, time.time())
         except Exception:
             # The probe is to be tried again all the same.
-            log.exception("%s: the failure cannot be reported", self.plan.category.table)
+            log.exception("%s: the failure cannot be reported", self.spec.category.table)
 
 
 class _Life:
@@ -165,7 +166,7 @@ class _Life:
 
     def __init__(  # noqa: PLR0913 - one life's surroundings
         self,
-        plan: Plan,
+        spec: ProbeRun,
         engine: Engine,
         outlet: Outlet,
         governor: Governor,
@@ -173,7 +174,7 @@ class _Life:
         *,
         start_cost: float,
     ) -> None:
-        self._plan = plan
+        self._spec = spec
         self._engine = engine
         self._outlet = outlet
         self._governor = governor
@@ -187,16 +188,16 @@ class _Life:
         """Until asked to stop, or out of the kernel for as many seconds as it returns."""
         if self._governor.threshold:
             self._engine.raise_threshold(self._governor.threshold)
-        due = self.began + first_interval(self._plan)
+        due = self.began + first_interval(self._spec)
         while not self._stopping.is_set():
             self._engine.poll(min(_TICK, max(0.0, due - time.monotonic())))
             if self._governor.due() and not self._within_bound():
                 self._drain()
                 self._governor.account(self._spent())
-                return max(self._plan.interval, self._governor.repayment())
+                return max(self._spec.interval, self._governor.repayment())
             if time.monotonic() >= due:
                 self._drain()
-                due = max(due + self._plan.interval, time.monotonic())
+                due = max(due + self._spec.interval, time.monotonic())
             elif self._engine.full():
                 self._drain()
         self._drain()
@@ -209,7 +210,7 @@ class _Life:
             return True
         if decision.threshold is not None and not self._engine.raise_threshold(decision.threshold):
             decision = self._governor.no_threshold()
-        log.warning("%s: %s", self._plan.category.table, decision.text)
+        log.warning("%s: %s", self._spec.category.table, decision.text)
         return decision.threshold is not None
 
     def _spent(self) -> float:
@@ -220,16 +221,18 @@ class _Life:
     def _drain(self) -> None:
         drained = self._engine.drain()
         now, ended = time.monotonic(), time.time()
-        self._outlet.deliver(self._plan.category, drained.rows, ended)
+        self._outlet.deliver(self._spec.category, drained.rows, ended)
         self._outlet.report(self._interval(drained, now), ended)
-        self._outlet.began(self._plan.category.table, Began(ended, self._plan.interval))
+        self._outlet.interval_started(
+            self._spec.category.table, OpenInterval(ended, self._spec.interval)
+        )
         self.began = now
 
     def _interval(self, drained: Drained, now: float) -> Interval:
         cost = self._engine.cost()
         cpu = time.thread_time() + cost.helper_ns / 1e9
         interval = Interval(
-            probe=self._plan.category.table,
+            probe=self._spec.category.table,
             state="raised" if self._governor.threshold else "running",
             detail=self._governor.text,
             elapsed=round((now - self.began) * 1e6),
@@ -244,11 +247,11 @@ class _Life:
         return interval
 
 
-def first_interval(plan: Plan) -> float:
+def first_interval(spec: ProbeRun) -> float:
     """Shorter than the others, by a share that depends on the host: a fleet that is restarted
     in one moment does not send in one moment for ever after.
     """
-    if plan.at_once:
+    if spec.at_once:
         return 0.0
-    share = zlib.crc32(f"{plan.hostname}/{plan.category.table}".encode()) / 2**32
-    return plan.interval * (0.1 + 0.9 * share)
+    share = zlib.crc32(f"{spec.hostname}/{spec.category.table}".encode()) / 2**32
+    return spec.interval * (0.1 + 0.9 * share)

@@ -1,6 +1,7 @@
-"""What the server has not been told of yet: counts that were owed, and intervals under way.
+"""Losses that no delivered row has reported yet, and the intervals that have started.
 
-It survives the process: a file beside the spool holds it, written whenever an interval begins.
+A file next to the spool keeps both, so that they survive the process. It is written when an
+interval starts.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import logging
 import threading
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare.types.base import Role
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from kscope.agent.engines.base import Row
+    from kscope.agent.rows.interval import Row
     from kscope.declare.model import Category
 
 log = logging.getLogger(__name__)
@@ -26,15 +27,15 @@ FILE = "state.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
-    """An interval under way: since when, in seconds since the epoch, and how long it was to be."""
+class OpenInterval:
+    """An unfinished interval: its start in seconds since the epoch, its planned length."""
 
     at: float
     length: float
 
 
-class Ledger:
-    """Used from any thread. `category` takes the agents' rows: its sums are what is owed."""
+class Unreported:
+    """Thread-safe. The counts are the columns of `category` (the agents' own rows) that add up."""
 
     def __init__(self, folder: Path, category: Category | None) -> None:
         self._file = folder / FILE
@@ -44,71 +45,76 @@ class Ledger:
             if column.type.role is Role.VALUE and column.type.aggregate == "sum"
         )
         self._lock = threading.Lock()
-        self._owed: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        self._began: dict[str, Began] = {}
+        self._counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._started: dict[str, OpenInterval] = {}
 
-    def owe(self, probe: str, counts: Mapping[str, Any]) -> None:
-        """To be told in the probe's next row; of a row, what adds up."""
+    def add(self, probe: str, counts: Mapping[str, Any]) -> None:
+        """Add counts to the probe's next row. `counts` may be a row that was not delivered."""
         with self._lock:
-            self._add(self._owed[probe], counts)
+            self._sum(self._counts[probe], counts)
 
-    def settle(self, row: Row) -> Row:
-        """The row, with what is owed for its probe. Whoever cannot deliver it owes it all again."""
+    def take_into(self, row: Row) -> Row:
+        """Return the row with the counts of its probe, which are no longer unreported.
+
+        If the row cannot be delivered, `add` it again.
+        """
         with self._lock:
-            owed = self._owed.pop(row["probe"], {})
+            counts = self._counts.pop(row["probe"], {})
             total = {name: row[name] for name in self._sums if name in row}
-            self._add(total, owed)
+            self._sum(total, counts)
         return row | total
 
-    def orphans(self, running: Collection[str]) -> list[str]:
-        """Probes that are owed something and will have no next row of their own."""
+    def without_row(self, running: Collection[str]) -> list[str]:
+        """Return the probes that have counts but, as they do not run, no next row."""
         with self._lock:
-            return sorted(set(self._owed) - set(running))
+            return sorted(set(self._counts) - set(running))
 
-    def began(self, probe: str, interval: Began | None) -> None:
-        """An interval has begun, or None: the kernel holds nothing of the probe's any more."""
+    def started(self, probe: str, interval: OpenInterval | None) -> None:
+        """Record that an interval started; None if the probe left the kernel."""
         with self._lock:
             if interval is None:
-                self._began.pop(probe, None)
+                self._started.pop(probe, None)
             else:
-                self._began[probe] = interval
+                self._started[probe] = interval
             self._write()
 
-    def take_over(self, folder: Path) -> dict[str, Began]:
-        """What an agent that is gone owed; gives the intervals that it began and never ended."""
+    def take_over(self, folder: Path) -> dict[str, OpenInterval]:
+        """Add the counts of an agent that no longer runs; return its unfinished intervals."""
         file = folder / FILE
         try:
             left: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            began = {
-                str(probe): Began(float(each["at"]), float(each["length"]))
+            started = {
+                str(probe): OpenInterval(float(each["at"]), float(each["length"]))
                 for probe, each in left["began"].items()
             }
-            owed = {str(probe): dict(counts) for probe, counts in left["owed"].items()}
+            unreported = {str(probe): dict(counts) for probe, counts in left["owed"].items()}
             file.unlink()
         except (OSError, ValueError, AttributeError, KeyError, TypeError):
             return {}
-        for probe, counts in owed.items():
-            self.owe(probe, counts)
-        return began
+        for probe, counts in unreported.items():
+            self.add(probe, counts)
+        return started
 
     def save(self) -> None:
         with self._lock:
             self._write()
 
-    def _add(self, total: dict[str, int], counts: Mapping[str, Any]) -> None:
+    def _sum(self, total: dict[str, int], counts: Mapping[str, Any]) -> None:
         for name in self._sums & set(counts):
             if isinstance(counts[name], int) and counts[name]:
                 total[name] = total.get(name, 0) + counts[name]
 
     def _write(self) -> None:
-        """A disk that takes nothing leaves the file as it was, which tells nearly as much."""
-        owed = {probe: counts for probe, counts in self._owed.items() if counts}
-        began = {probe: {"at": b.at, "length": b.length} for probe, b in self._began.items()}
+        """If the disk is full, the file stays as it was, which is nearly as accurate."""
+        state = {
+            "began": {probe: asdict(each) for probe, each in self._started.items()},
+            "owed": {probe: counts for probe, counts in self._counts.items() if counts},
+        }
         try:
-            if owed or began:
+            if any(state.values()):
                 building = self._file.with_suffix(".tmp")
                 building.touch(mode=0o600)
-                building.write_text(json.dumps({"began": began, "owed": owed}), encoding="utf-8")
+                building.write_text(json.dumps(state), encoding="utf-8")
                 building.replace(self._file)
             else:
                 self._file.unlink(missing_ok=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kscope.client.batch import Batch
 from kscope.client.encoding import timestamp
+from kscope.client.payload import Payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kscope.agent.engines.base import Row
+    from kscope.agent.rows.interval import Row
     from kscope.declare.model import Category
 
 MAX_ROWS = 10_000
@@ -18,9 +18,9 @@ MAX_ROWS = 10_000
 MAX_STACK_BYTES = 4_000_000
 
 
-def batches(
+def payloads(
     category: Category, rows: Sequence[Row], hostname: str, ended: float
-) -> Iterator[Batch]:
+) -> Iterator[Payload]:
     """Requests for one interval that ended at `ended` (seconds since the epoch)."""
     stacks = [c.name for c in category.columns if c.type.name == "stack"]
     for part in _parts(rows, stacks):
@@ -29,7 +29,7 @@ def batches(
         if stacks:
             body["stacks"] = index
         body[category.table] = named
-        yield Batch.of(category.table, body)
+        yield Payload.of(category.table, body)
 
 
 def _parts(rows: Sequence[Row], stacks: Sequence[str]) -> Iterator[list[Row]]:

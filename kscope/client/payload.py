@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Payload:
     """The rows of one table as a request body, and the key under which it counts once."""
 
     table: str
@@ -24,29 +24,29 @@ class Batch:
     encoding: str
 
     @classmethod
-    def of(cls, table: str, body: Mapping[str, Any], key: str = "") -> Batch:
+    def of(cls, table: str, body: Mapping[str, Any], key: str = "") -> Payload:
         return cls(table, key or uuid.uuid4().hex, len(body[table]), *encode(dict(body)))
 
-    def rest(self, bad: Collection[int]) -> Batch:
+    def rest(self, bad: Collection[int]) -> Payload:
         """Return the batch without the rows at these places.
 
         Its key follows from this one's: the same rest, made twice, is stored once.
         """
         return self._part(bad, "rest", keep=False)
 
-    def only(self, bad: Collection[int]) -> Batch:
+    def only(self, bad: Collection[int]) -> Payload:
         """Return a batch of the rows at these places."""
         return self._part(bad, "only", keep=True)
 
-    def _part(self, places: Collection[int], name: str, *, keep: bool) -> Batch:
+    def _part(self, places: Collection[int], name: str, *, keep: bool) -> Payload:
         body = decode(self.body, self.encoding)
         rows = [r for i, r in enumerate(body[self.table]) if (i in places) is keep]
         seed = f"{self.key} {name} {sorted(places)}".encode()
         key = blake2b(seed, digest_size=16).hexdigest()
-        return Batch.of(self.table, body | {self.table: rows}, key)
+        return Payload.of(self.table, body | {self.table: rows}, key)
 
 
-def halves(batch: Batch) -> tuple[Batch, Batch]:
+def halves(batch: Payload) -> tuple[Payload, Payload]:
     """Return two batches for one that is too large for the server."""
     later = range(batch.rows // 2, batch.rows)
     return batch.rest(later), batch.only(later)
