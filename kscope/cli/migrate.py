@@ -19,8 +19,8 @@ from kscope.store.adoption import adopt_folders, adopt_good
 from kscope.store.drop import Drop, drop, leftover, plan_drop
 from kscope.store.open import backend_of, check_there
 from kscope.store.schema.alterations import Step
+from kscope.store.schema.progress import SECOND
 from kscope.store.store import Store
-from kscope.store.sums.planner import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,10 @@ import click
 from kscope.cli.categories import good_catalog
 from kscope.cli.database import run_with_store, with_settings
 from kscope.store.housekeeping.loop import retain, roll_up
-from kscope.store.housekeeping.retention import count, expiries, orphans
+from kscope.store.housekeeping.retention import count, expiries
+from kscope.store.housekeeping.unused_texts import orphans
 from kscope.store.open import open_to_read
-from kscope.store.sums.planner import SECOND
+from kscope.store.schema.progress import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,15 +5,16 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
 from kscope.store.backends.deadline import allowance
 from kscope.store.backends.errors import StoreError
 from kscope.store.schema.interning import Known
-from kscope.store.sums.planner import Plan, Progress, plan
+from kscope.store.schema.progress import progress_of
+from kscope.store.sums.planner import Plan, plan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+
+    import sqlalchemy as sa
 
     from kscope.declare.model import Catalog
     from kscope.generate.tables import Schema
@@ -83,22 +84,9 @@ class Reader:
     ) -> Plan:
         """See planner.plan."""
         schema = self.schema
-        progress = await self.fetch(progress_select(schema, table))
-        return plan(
-            schema.categories[table],
-            {bucket: Progress(closed, removed) for bucket, closed, removed in progress},
-            (start, stop),
-            columns,
-            step,
-        )
+        progress = await progress_of(self.fetch, schema, table)
+        return plan(schema.categories[table], progress, (start, stop), columns, step)
 
 
 def _size(frames: Frames) -> int:
     return sum(map(len, frames)) + _BYTES_PER_FRAME * len(frames)
-
-
-def progress_select(schema: Schema, table: str) -> sa.Select[Any]:
-    progress = schema.dictionaries.progress
-    return sa.select(progress.c.bucket, progress.c.closed, progress.c.removed).where(
-        progress.c.category == table
-    )

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from kscope.declare.files.catalog import load_catalog
 from kscope.generate.tables import schema
-from kscope.store.sums.planner import SECOND, Progress, plan
+from kscope.store.schema.progress import SECOND, Progress
+from kscope.store.sums.planner import plan
 
 TABLES = schema(load_catalog()).categories["offcputime"]
 HOUR = 3600 * SECOND

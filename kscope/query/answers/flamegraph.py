@@ -11,12 +11,13 @@ import msgspec
 from kscope.query.answers import tree as fold
 from kscope.query.answers.meta import Meta, Notice, meta, notices
 from kscope.query.parse.columns import by_values
-from kscope.query.scan import read as scan
+from kscope.query.scan import read
 from kscope.query.scan.heaviest import REST, heaviest
 from kscope.query.scan.labels import frames, labels
+from kscope.query.scan.measures import ROWS, sum_of, total_of
 from kscope.query.scan.parallel import together
-from kscope.query.scan.read import ROWS, first_rows, plan, sum_of
-from kscope.query.scan.read import columns as by_columns
+from kscope.query.scan.plan import columns as by_columns
+from kscope.query.scan.plan import scan_of
 from kscope.query.scan.release import consumed, empty
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from kscope.query.parse.columns import Value
     from kscope.query.parse.scope import Scope
     from kscope.query.scan.heaviest import Heaviest
-    from kscope.query.scan.read import Plan
+    from kscope.query.scan.plan import Scan
     from kscope.store.reader import Frames, Reader
 
 Result = TypeVar("Result")
@@ -79,14 +80,14 @@ class Stacks:
     values: list[tuple[Path, Any]]
     events: list[int]
     rows: int
-    plan: Plan
+    scan: Scan
     notices: list[Notice]
     rest: Any = 0
 
     @property
     def meta(self) -> Meta:
         """To be asked for last: it says how long everything took until now."""
-        return meta(self.plan, self.rows)
+        return meta(self.scan, self.rows)
 
 
 async def flamegraph(reader: Reader, question: FlamegraphQuestion) -> Flamegraph:
@@ -134,22 +135,22 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
     single = limited or by_values(question.by)
     count = question.scope.category.count
     needs = (*columns, question.value.column, count)
-    planned = await plan(reader, question.scope, needs, single_rows=single)
+    scan = await scan_of(reader, question.scope, needs, single_rows=single)
     if question.limit is not None:
-        planned = first_rows(reader, planned, question.limit)
+        scan.limit_rows(question.limit)
 
-    measures = (question.value.total, sum_of(count) if count else ROWS, ROWS)
-    summed = await heaviest(reader, planned, by_columns(*columns), measures, scan.MOST_GROUPS)
+    measures = (total_of(question.value), sum_of(count) if count else ROWS, ROWS)
+    summed = await heaviest(scan, by_columns(*columns), measures, read.MOST_GROUPS)
     wanted = await asyncio.to_thread(_parts, summed.groups, len(columns))
     found: list[Any] = await together(
         frames(reader, wanted[-1]),
         *(labels(reader, by, part) for by, part in zip(question.by, wanted, strict=False)),
     )
     stacks, *texts = found
-    said = [*notices(planned), *rest_notices(summed)]
+    said = [*notices(scan), *rest_notices(summed)]
     large: list[Any] = [summed.groups, stacks, *texts, *wanted]
     values, events, rest = await consumed(lambda *_: _paths(summed, texts, stacks), *large)
-    return Stacks(values, events, summed.totals[-1] or 0, planned, said, rest)
+    return Stacks(values, events, summed.totals[-1] or 0, scan, said, rest)
 
 
 def rest_notices(summed: Heaviest) -> list[Notice]:

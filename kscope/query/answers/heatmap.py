@@ -9,7 +9,7 @@ import msgspec
 
 from kscope.query.answers.meta import Meta, Notice, meta, notices
 from kscope.query.scan.aggregates import needs_single_rows
-from kscope.query.scan.read import plan
+from kscope.query.scan.plan import scan_of
 from kscope.query.scan.release import consumed
 from kscope.query.scan.sizes import QUANTILES, Scale, quantile, scale_of, sizes
 from kscope.query.scan.timesteps import step_length, steps
@@ -17,7 +17,7 @@ from kscope.query.scan.timesteps import step_length, steps
 if TYPE_CHECKING:
     from kscope.query.parse.columns import Value
     from kscope.query.parse.scope import Scope
-    from kscope.query.scan.read import Plan
+    from kscope.query.scan.plan import Scan
     from kscope.query.scan.sizes import Sized
     from kscope.query.scan.timesteps import Steps
     from kscope.store.reader import Reader
@@ -81,10 +81,10 @@ class Histogram(msgspec.Struct, frozen=True):
 
 async def heatmap(reader: Reader, question: HeatmapQuestion) -> Heatmap:
     wanted = step_length(question.scope.range, question.points)
-    planned = await _plan(reader, question, wanted)
-    scale = await scale_of(reader, planned, question.value, question.scale, question.slots)
-    grid = steps(planned.range, planned.step or wanted)
-    found = await sizes(reader, planned, lambda each: [grid.of(each)], question.value, scale)
+    scan = await _scan(reader, question, wanted)
+    scale = await scale_of(scan, question.value, question.scale, question.slots)
+    grid = steps(scan.range, scan.plan.step or wanted)
+    found = await sizes(scan, lambda each: [grid.of(each)], question.value, scale)
     rows = found.total_rows
     slots, counts = await consumed(lambda *_: _cells(found, grid), found.events, found.rows)
     return Heatmap(
@@ -97,15 +97,15 @@ async def heatmap(reader: Reader, question: HeatmapQuestion) -> Heatmap:
         lower=[scale.lower(slot) for slot in slots],
         upper=_upper(scale, slots),
         counts=counts,
-        meta=meta(planned, rows),
-        notices=_notices(planned, question.value),
+        meta=meta(scan, rows),
+        notices=_notices(scan, question.value),
     )
 
 
 async def histogram(reader: Reader, question: HeatmapQuestion) -> Histogram:
-    planned = await _plan(reader, question)
-    scale = await scale_of(reader, planned, question.value, question.scale, question.slots)
-    found = await sizes(reader, planned, lambda _: [], question.value, scale)
+    scan = await _scan(reader, question)
+    scale = await scale_of(scan, question.value, question.scale, question.slots)
+    found = await sizes(scan, lambda _: [], question.value, scale)
     counts = {slot: events for (slot,), events in found.events.items()}
     slots = _slots(list(counts))
     read = {name: quantile(counts, share, scale) for name, share in QUANTILES.items()}
@@ -123,15 +123,15 @@ async def histogram(reader: Reader, question: HeatmapQuestion) -> Histogram:
             for name, each in read.items()
             if each
         },
-        meta=meta(planned, found.total_rows),
-        notices=_notices(planned, question.value),
+        meta=meta(scan, found.total_rows),
+        notices=_notices(scan, question.value),
     )
 
 
-async def _plan(reader: Reader, question: HeatmapQuestion, step: int | None = None) -> Plan:
+async def _scan(reader: Reader, question: HeatmapQuestion, step: int | None = None) -> Scan:
     single = needs_single_rows(question.value, "p50")
     needs = question.value.columns
-    return await plan(reader, question.scope, needs, single_rows=single, step=step)
+    return await scan_of(reader, question.scope, needs, single_rows=single, step=step)
 
 
 def _cells(found: Sized, grid: Steps) -> tuple[range, list[list[int]]]:
@@ -148,6 +148,6 @@ def _upper(scale: Scale, slots: range) -> Any:
     return scale.lower(slots[-1] + 1) if slots else 0
 
 
-def _notices(planned: Plan, value: Value) -> list[Notice]:
+def _notices(scan: Scan, value: Value) -> list[Notice]:
     means = [Notice("info", MEAN_NOTE)] if value.weight else []
-    return [*notices(planned), *means]
+    return [*notices(scan), *means]

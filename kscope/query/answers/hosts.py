@@ -29,10 +29,12 @@ import msgspec
 from kscope.declare.types.base import Role
 from kscope.query.answers.flamegraph import rest_notices
 from kscope.query.answers.meta import Meta, Notice, meta, notices
-from kscope.query.scan import read as scan
+from kscope.query.scan import read
 from kscope.query.scan.heaviest import REST, heaviest
 from kscope.query.scan.labels import frames, labels
-from kscope.query.scan.read import ROWS, columns, plan, summed
+from kscope.query.scan.measures import ROWS, events_of, total_of
+from kscope.query.scan.plan import columns, scan_of
+from kscope.query.scan.read import summed
 from kscope.query.scan.release import consumed
 from kscope.store.backends.deadline import check_deadline
 
@@ -125,16 +127,16 @@ async def hosts(reader: Reader, question: HostsQuestion) -> Hosts:
     category = question.scope.category
     host = next(each for each in category.all_columns if each.name == "hostname")
     needs = (host, question.profile, *question.value.columns)
-    planned = await plan(reader, question.scope, needs)
-    measures = (question.value.total, question.value.events, ROWS)
+    scan = await scan_of(reader, question.scope, needs)
+    measures = (total_of(question.value), events_of(question.value), ROWS)
     both = columns(host, question.profile)
-    most = await heaviest(reader, planned, both, measures, scan.MOST_GROUPS)
+    most = await heaviest(scan, both, measures, read.MOST_GROUPS)
     found = most.groups
     if most.left_out:
         # Each host keeps its total: its stacks beyond the heaviest are one.
-        whole = await summed(reader, planned, columns(host), measures)
+        whole = await summed(scan, columns(host), measures)
         found = await consumed(_with_rests, found, whole)
-    said = [*notices(planned), *rest_notices(most)]
+    said = [*notices(scan), *rest_notices(most)]
     keys, parts = await asyncio.to_thread(_parts, found)
     names = await labels(reader, host, keys)
     held = await _frames(reader, question.profile, parts)
@@ -153,7 +155,7 @@ async def hosts(reader: Reader, question: HostsQuestion) -> Hosts:
         measure=MEASURE,
         fleet=fleet,
         hosts=answers,
-        meta=meta(planned, rows),
+        meta=meta(scan, rows),
         notices=[*said, *doubts],
     )
 

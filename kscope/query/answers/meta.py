@@ -11,7 +11,7 @@ from kscope.query.parse.filters import conditions
 from kscope.query.scan.replayed import RECORDED
 
 if TYPE_CHECKING:
-    from kscope.query.scan.read import Plan
+    from kscope.query.scan.plan import Scan
 
 WHOLE_ROWS = (
     "A row sums many events: rows with any of the chosen sizes are counted whole, with what else"
@@ -34,16 +34,16 @@ class Notice(msgspec.Struct, frozen=True):
     text: str
 
 
-def meta(plan: Plan, rows: int) -> Meta:
-    return Meta(plan.range.start, plan.range.end, plan.source, rows, plan.elapsed_ms)
+def meta(scan: Scan, rows: int) -> Meta:
+    return Meta(scan.plan.start, scan.plan.stop, scan.plan.source, rows, scan.elapsed_ms)
 
 
-def notices(plan: Plan) -> list[Notice]:
+def notices(scan: Scan) -> list[Notice]:
     """What the reader of an answer must know before believing it: asked once its rows are read."""
-    told = [Notice("warning", text) for text in plan.notices]
-    if plan.replayed.seen:
+    told = [Notice("warning", text) for text in scan.plan.notices]
+    if scan.saw_replayed:
         text = f"Recorded data: hosts named {RECORDED}… were replayed, not measured now."
         told.append(Notice("info", text))
-    if any(each.column.type.role is Role.HISTOGRAM for each in conditions(plan.where)):
+    if any(each.column.type.role is Role.HISTOGRAM for each in conditions(scan.where)):
         told.append(Notice("info", WHOLE_ROWS))
     return told

@@ -17,7 +17,9 @@ from kscope.query.parse.columns import value_of
 from kscope.query.parse.filters import Group, conditions, parse_filter
 from kscope.query.parse.scope import Scope
 from kscope.query.scan.labels import labels
-from kscope.query.scan.read import Measure, columns, plan, sum_of, summed
+from kscope.query.scan.measures import Measure, events_of, sum_of
+from kscope.query.scan.plan import columns, scan_of
+from kscope.query.scan.read import summed
 from kscope.store.schema.interning import text_hash
 from kscope.store.write.cardinality import OVER_STACKS, OVER_STRINGS
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kscope.declare.model import Category, Column
-    from kscope.query.scan.read import Plan
+    from kscope.query.scan.plan import Scan
     from kscope.store.reader import Reader
     from kscope.store.sums.planner import Segment
 
@@ -179,8 +181,8 @@ async def _is_stored(reader: Reader, text: str, column: Column) -> bool:
 
 
 async def _rows(reader: Reader, scope: Scope) -> dict[str, int]:
-    planned = await plan(reader, scope)
-    found = await _by_host(reader, scope.category, planned, [Measure(_intervals)])
+    scan = await scan_of(reader, scope)
+    found = await _by_host(scan, scope.category, [Measure(_intervals)])
     return {host: int(count or 0) for host, (count,) in found.items()}
 
 
@@ -191,14 +193,14 @@ async def _reports(
     asked = Scope(agent, scope.range, Group((probe, *hosts)))
     present = [column for name in _SUMMED if (column := agent.column(name))]
     short = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
-    planned = await plan(reader, asked, present, single_rows=short)
+    scan = await scan_of(reader, asked, present, single_rows=short)
     measures = [
         Measure(_began, min),
         Measure(lambda segment: sa.func.max(segment.table.c.time), max),
         Measure(_intervals),
         *(sum_of(column) for column in present),
     ]
-    found = await _by_host(reader, agent, planned, measures)
+    found = await _by_host(scan, agent, measures)
     names = [column.name for column in present]
     return {
         host: _Report(dict(zip(names, map(int, sums), strict=True)), began, ended, intervals)
@@ -217,18 +219,18 @@ def _intervals(segment: Segment) -> sa.ColumnElement[Any]:
 
 
 async def _events(reader: Reader, scope: Scope) -> dict[str, int]:
-    events = value_of(scope.category, "").events
-    planned = await plan(reader, scope)
-    found = await _by_host(reader, scope.category, planned, [events])
+    counted = events_of(value_of(scope.category, ""))
+    scan = await scan_of(reader, scope)
+    found = await _by_host(scan, scope.category, [counted])
     return {host: int(count or 0) for host, (count,) in found.items()}
 
 
 async def _by_host(
-    reader: Reader, category: Category, planned: Plan, measures: Sequence[Measure]
+    scan: Scan, category: Category, measures: Sequence[Measure]
 ) -> dict[str, list[Any]]:
     host: Column = next(each for each in category.all_columns if each.name == "hostname")
-    found = await summed(reader, planned, columns(host), measures)
-    names = await labels(reader, host, {key for (key,) in found})
+    found = await summed(scan, columns(host), measures)
+    names = await labels(scan.reader, host, {key for (key,) in found})
     return {names[key]: sums for (key,), sums in found.items()}
 
 

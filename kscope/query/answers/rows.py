@@ -12,7 +12,7 @@ from kscope.declare.types.encode import histogram_counts
 from kscope.query.answers.meta import Meta, Notice, meta, notices
 from kscope.query.parse.errors import complain, one_of
 from kscope.query.scan.paging import Order, Page, cursor, last
-from kscope.query.scan.read import Plan, plan
+from kscope.query.scan.plan import Scan, scan_of
 from kscope.query.scan.release import consumed
 from kscope.query.scan.replayed import RECORDED
 
@@ -59,22 +59,22 @@ def order_of(category: Category, text: str) -> Order:
 
 async def rows(reader: Reader, question: RowsQuestion) -> Rows:
     """One page, with whatever is needed to ask for the next."""
-    planned = await plan(reader, question.scope, single_rows=True)
+    scan = await scan_of(reader, question.scope, single_rows=True)
     limit = question.limit or MAX_LIMIT
     found: Sequence[Sequence[Any]] = ()
-    if planned.segments:
-        page = Page(reader, planned, question.columns, question.order)
+    if scan.segments:
+        page = Page(scan, question.columns, question.order)
         place = await page.place(question.cursor)
         found = await reader.fetch(page.after(place).limit(limit + 1))
     more = cursor(question.order.column, last(found[:limit])) if len(found) > limit else None
     listed = await consumed(lambda found: _listed(found[:limit], question), found)
-    _note_replayed(planned, question, listed)
+    _note_replayed(scan, question, listed)
     return Rows(
         columns=[column.name for column in question.columns],
         rows=listed,
         next=more,
-        meta=meta(planned, len(listed)),
-        notices=notices(planned),
+        meta=meta(scan, len(listed)),
+        notices=notices(scan),
     )
 
 
@@ -83,11 +83,11 @@ def _listed(shown: Sequence[Sequence[Any]], question: RowsQuestion) -> list[list
     return [decode(row) for row in shown]
 
 
-def _note_replayed(planned: Plan, question: RowsQuestion, shown: list[list[Any]]) -> None:
+def _note_replayed(scan: Scan, question: RowsQuestion, shown: list[list[Any]]) -> None:
     names = [column.name for column in question.columns]
     if "hostname" in names:
         host = names.index("hostname")
-        planned.replayed.seen = any(str(row[host]).startswith(RECORDED) for row in shown)
+        scan.saw_replayed = any(str(row[host]).startswith(RECORDED) for row in shown)
 
 
 async def stream(reader: Reader, question: RowsQuestion) -> AsyncIterator[list[list[Any]]]:
@@ -96,10 +96,10 @@ async def stream(reader: Reader, question: RowsQuestion) -> AsyncIterator[list[l
     Each piece is a statement of its own, so that neither a slow reader nor the sum of many short
     waits comes to hold a connection or to reach a deadline.
     """
-    planned = await plan(reader, question.scope, single_rows=True)
-    if not planned.segments:
+    scan = await scan_of(reader, question.scope, single_rows=True)
+    if not scan.segments:
         return
-    page = Page(reader, planned, question.columns, question.order)
+    page = Page(scan, question.columns, question.order)
     place = await page.place(question.cursor)
     decode = decoder(question.columns)
     pieces = page.pieces if question.order.column.name == "time" else page.sorted_pieces

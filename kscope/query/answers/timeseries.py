@@ -18,7 +18,9 @@ from kscope.query.parse.columns import by_values
 from kscope.query.scan.aggregates import Aggregated, adds, aggregated, needs_single_rows
 from kscope.query.scan.heaviest import REST, heaviest, in_line
 from kscope.query.scan.labels import labels
-from kscope.query.scan.read import TooManyGroups, columns, plan, stored
+from kscope.query.scan.measures import events_of, total_of
+from kscope.query.scan.plan import columns, scan_of, stored
+from kscope.query.scan.read import TooManyGroups
 from kscope.query.scan.release import consumed
 from kscope.query.scan.timesteps import Steps, step_length, steps
 from kscope.query.sql.expressions import texts
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from kscope.declare.model import Column
     from kscope.query.parse.columns import Value
     from kscope.query.parse.scope import Scope
-    from kscope.query.scan.read import Expressions, Plan
+    from kscope.query.scan.measures import Expressions
+    from kscope.query.scan.plan import Scan
     from kscope.store.reader import Reader
     from kscope.store.sums.planner import Segment
 
@@ -77,9 +80,9 @@ async def timeseries(reader: Reader, question: TimeseriesQuestion) -> Timeseries
     wanted = step_length(question.scope.range, question.points)
     needs = (question.by, *question.value.columns)
     single = needs_single_rows(question.value, question.aggregate) or by_values([question.by])
-    planned = await plan(reader, question.scope, needs, single_rows=single, step=wanted)
-    grid = steps(planned.range, planned.step or wanted)
-    shown, found = await _measured(reader, planned, question, grid)
+    scan = await scan_of(reader, question.scope, needs, single_rows=single, step=wanted)
+    grid = steps(scan.range, scan.plan.step or wanted)
+    shown, found = await _measured(scan, question, grid)
     return Timeseries(
         table=question.scope.category.table,
         value_column=question.value.name,
@@ -89,20 +92,20 @@ async def timeseries(reader: Reader, question: TimeseriesQuestion) -> Timeseries
         step=grid.length,
         times=grid.times,
         series=await _series(reader, question, grid, shown, found.values),
-        meta=meta(planned, found.total_rows),
-        notices=[*notices(planned), *quantile_notices(question.aggregate)],
+        meta=meta(scan, found.total_rows),
+        notices=[*notices(scan), *quantile_notices(question.aggregate)],
     )
 
 
 async def _measured(
-    reader: Reader, planned: Plan, question: TimeseriesQuestion, grid: Steps
+    scan: Scan, question: TimeseriesQuestion, grid: Steps
 ) -> tuple[list[Any], Aggregated]:
     """The groups that have a series of their own, and the values by step and group.
 
     Sums of few groups are read once, and those beyond the largest are added up here; otherwise
     the rows are read twice, so that the answer of the database stays small.
     """
-    ask = partial(aggregated, reader, planned, value=question.value, name=question.aggregate)
+    ask = partial(aggregated, scan, value=question.value, name=question.aggregate)
     cells = grid.count * (question.n + 1)
     if question.by is None:
         return [], await ask(keys=lambda segment: [grid.of(segment)], most=cells)
@@ -114,7 +117,7 @@ async def _measured(
             return await consumed(lambda *_: _with_rest(found, question.n), *large)
         except TooManyGroups:
             pass
-    shown = await _largest(reader, planned, question)
+    shown = await _largest(scan, question)
     return shown, await ask(keys=_keys(grid, by, shown), most=cells)
 
 
@@ -130,10 +133,10 @@ def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
     return shown, Aggregated(values, {(): found.total_rows})
 
 
-async def _largest(reader: Reader, planned: Plan, question: TimeseriesQuestion) -> list[Any]:
+async def _largest(scan: Scan, question: TimeseriesQuestion) -> list[Any]:
     assert question.by is not None
-    weigh = question.value.total if question.aggregate == "sum" else question.value.events
-    found = await heaviest(reader, planned, columns(question.by), (weigh,), question.n)
+    weigh = total_of(question.value) if question.aggregate == "sum" else events_of(question.value)
+    found = await heaviest(scan, columns(question.by), (weigh,), question.n)
     groups = found.groups
     return [
         key for (key,) in sorted(groups, key=lambda key: (-(groups[key][0] or 0), in_line(key)))

@@ -11,7 +11,7 @@ from kscope.query.answers.meta import Meta, Notice, meta, notices
 from kscope.query.parse.columns import ROWS_NAME, by_values
 from kscope.query.scan.aggregates import QUANTILE_NOTE, needs_single_rows, ranked
 from kscope.query.scan.labels import labels
-from kscope.query.scan.read import columns, plan
+from kscope.query.scan.plan import columns, scan_of
 from kscope.query.scan.sizes import QUANTILES
 
 if TYPE_CHECKING:
@@ -57,10 +57,9 @@ class Top(msgspec.Struct, frozen=True):
 async def top(reader: Reader, question: TopQuestion) -> Top:
     needs = (*question.by, *question.value.columns)
     single = needs_single_rows(question.value, question.aggregate) or by_values(question.by)
-    planned = await plan(reader, question.scope, needs, single_rows=single)
+    scan = await scan_of(reader, question.scope, needs, single_rows=single)
     found = await ranked(
-        reader,
-        planned,
+        scan,
         columns(*question.by),
         question.value,
         question.aggregate,
@@ -87,8 +86,8 @@ async def top(reader: Reader, question: TopQuestion) -> Top:
             )
             for key, value, rows in found.entries
         ],
-        meta=meta(planned, found.rows),
-        notices=[*notices(planned), *quantile_notices(question.aggregate)],
+        meta=meta(scan, found.rows),
+        notices=[*notices(scan), *quantile_notices(question.aggregate)],
     )
 
 

@@ -12,10 +12,11 @@ import msgspec
 from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Meta, meta
 from kscope.query.parse.columns import by_values
-from kscope.query.scan import read as scan
+from kscope.query.scan import read
 from kscope.query.scan.heaviest import heaviest
 from kscope.query.scan.labels import labels
-from kscope.query.scan.read import ROWS, columns, plan
+from kscope.query.scan.measures import ROWS
+from kscope.query.scan.plan import columns, scan_of
 from kscope.query.scan.release import consumed
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class Values(msgspec.Struct, frozen=True):
 
 async def values(reader: Reader, question: ValuesQuestion) -> Values:
     single = by_values([question.column])
-    planned = await plan(reader, question.scope, (question.column,), single_rows=single)
-    found = await heaviest(reader, planned, columns(question.column), (ROWS,), scan.MOST_GROUPS)
+    scan = await scan_of(reader, question.scope, (question.column,), single_rows=single)
+    found = await heaviest(scan, columns(question.column), (ROWS,), read.MOST_GROUPS)
     counted = await consumed(lambda _: _counted(found), found.groups)
     names = await labels(reader, question.column, counted)
     offered = await consumed(lambda *large: _offered(question, *large), counted, names)
@@ -63,8 +64,8 @@ async def values(reader: Reader, question: ValuesQuestion) -> Values:
         table=question.scope.category.table,
         column=question.column.name,
         values=offered[: question.n],
-        more=len(offered) > question.n or found.count > scan.MOST_GROUPS,
-        meta=meta(planned, found.totals[0] or 0),
+        more=len(offered) > question.n or found.count > read.MOST_GROUPS,
+        meta=meta(scan, found.totals[0] or 0),
     )
 
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kscope.declare.charts import base as chartkinds
 from kscope.declare.types.base import Role, Storage
 from kscope.query.parse.errors import complain, one_of
-from kscope.query.scan.read import ROWS, Measure, sum_of
-from kscope.query.sql.expressions import mean_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import sqlalchemy as sa
-
     from kscope.declare.model import Category, Chart, Column
-    from kscope.store.sums.planner import Segment
 
 ROWS_NAME = chartkinds.ROWS
 
@@ -43,21 +38,6 @@ class Value:
     @property
     def columns(self) -> tuple[Column | None, ...]:
         return (self.column, self.weight)
-
-    @property
-    def total(self) -> Measure:
-        return ROWS if self.column is None else sum_of(self.column)
-
-    @property
-    def events(self) -> Measure:
-        return ROWS if self.weight is None else sum_of(self.weight)
-
-    def size(self, segment: Segment) -> sa.ColumnElement[Any]:
-        """An event's value, as floating point: the mean of the row's events."""
-        assert self.column is not None
-        table = segment.table
-        weight = table.c[self.weight.name] if self.weight else None
-        return mean_size(table.c[self.column.name], weight)
 
 
 def value_of(

@@ -8,12 +8,11 @@ from heapq import nsmallest
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
 from kscope.declare.types.base import Role
 from kscope.query.parse.errors import complain, one_of
 from kscope.query.scan.heaviest import heaviest, in_line
-from kscope.query.scan.read import ROWS, Measure, summed
+from kscope.query.scan.measures import ROWS, events_of, least_of, most_of, total_of
+from kscope.query.scan.read import summed
 from kscope.query.scan.release import consumed
 from kscope.query.scan.sizes import QUANTILES, Scale, quantile, scale_name, scale_of, sizes
 
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kscope.query.parse.columns import Value
-    from kscope.query.scan.read import Expressions, Plan
-    from kscope.store.reader import Reader
+    from kscope.query.scan.measures import Expressions, Measure
+    from kscope.query.scan.plan import Scan
 
 QUANTILE_NOTE = (
     "Percentiles are read from slots of sizes: with powers of two the true one lies within a "
@@ -55,22 +54,18 @@ def _mean(found: Sequence[Any]) -> float | None:
     return total / events if events else None
 
 
-def _least(value: Value) -> Sequence[Measure]:
-    return [Measure(lambda segment: sa.func.min(value.size(segment)), min)]
-
-
-def _most(value: Value) -> Sequence[Measure]:
-    return [Measure(lambda segment: sa.func.max(value.size(segment)), max)]
-
-
 _SIMPLE = (
-    Aggregate("sum", "the total", lambda value: [value.total], _first, adds=True),
-    Aggregate("count", "how many events", lambda value: [value.events], _first, adds=True),
+    Aggregate("sum", "the total", lambda value: [total_of(value)], _first, adds=True),
+    Aggregate("count", "how many events", lambda value: [events_of(value)], _first, adds=True),
     Aggregate(
-        "avg", "the mean per event", lambda value: [value.total, value.events], _mean, by_mean=True
+        "avg",
+        "the mean per event",
+        lambda value: [total_of(value), events_of(value)],
+        _mean,
+        by_mean=True,
     ),
-    Aggregate("min", "the least, of rows' means", _least, _first),
-    Aggregate("max", "the greatest, of rows' means", _most, _first),
+    Aggregate("min", "the least, of rows' means", lambda value: [least_of(value)], _first),
+    Aggregate("max", "the greatest, of rows' means", lambda value: [most_of(value)], _first),
 )
 SIMPLE: Mapping[str, Aggregate] = MappingProxyType({row.name: row for row in _SIMPLE})
 NAMES = (*SIMPLE, *QUANTILES)
@@ -126,16 +121,14 @@ class Ranked:
     groups: int
 
 
-async def ranked(  # noqa: PLR0913 - what to read, how to group it, what to make of it
-    reader: Reader, plan: Plan, keys: Expressions, value: Value, name: str, *, n: int
-) -> Ranked:
+async def ranked(scan: Scan, keys: Expressions, value: Value, name: str, *, n: int) -> Ranked:
     if name not in SIMPLE:
-        found = await aggregated(reader, plan, keys, value, name)
+        found = await aggregated(scan, keys, value, name)
         large = (found.values, found.rows)
         return await consumed(lambda *_: _ranked_quantiles(found, n), *large)
     chosen = SIMPLE[name]
     measures = (*chosen.measures(value), ROWS)
-    most = await heaviest(reader, plan, keys, measures, n, by_mean=chosen.by_mean)
+    most = await heaviest(scan, keys, measures, n, by_mean=chosen.by_mean)
     shown = [(key, chosen.finish(found[:-1]), found[-1]) for key, found in most.groups.items()]
     shown.sort(key=_order)
     total = (most.totals[0] or 0) if chosen.adds else None
@@ -152,9 +145,8 @@ def _ranked_quantiles(found: Aggregated, n: int) -> Ranked:
     return Ranked(nsmallest(n, every, _order), None, found.total_rows, len(every))
 
 
-async def aggregated(  # noqa: PLR0913 - what to read, how to group it, what to make of it
-    reader: Reader,
-    plan: Plan,
+async def aggregated(
+    scan: Scan,
     keys: Expressions,
     value: Value,
     name: str,
@@ -164,10 +156,10 @@ async def aggregated(  # noqa: PLR0913 - what to read, how to group it, what to 
     """Aggregate in one reading of the rows; raises TooManyGroups."""
     if name in SIMPLE:
         chosen = SIMPLE[name]
-        found = await summed(reader, plan, keys, (*chosen.measures(value), ROWS), most)
+        found = await summed(scan, keys, (*chosen.measures(value), ROWS), most)
         return await consumed(lambda found: _finished(chosen, found), found)
-    scale = await scale_of(reader, plan, value, scale_name(value, ""), _QUANTILE_SLOTS)
-    sized = await sizes(reader, plan, keys, value, scale)
+    scale = await scale_of(scan, value, scale_name(value, ""), _QUANTILE_SLOTS)
+    sized = await sizes(scan, keys, value, scale)
     quantiles = await asyncio.to_thread(_quantiles, sized.events, QUANTILES[name], scale)
     rows = await consumed(lambda rows, _: _without_slot(rows), sized.rows, sized.events)
     return Aggregated(quantiles, rows)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from kscope.query.scan.measures import HALF
 from kscope.query.scan.read import (
-    HALF,
     Share,
     TooManyGroups,
     grouped,
     joined,
-    recorded,
+    replayed,
     summed,
     take_last,
 )
@@ -30,8 +30,8 @@ from kscope.query.sql.expressions import as_double, as_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kscope.query.scan.read import Expressions, Measure, Plan
-    from kscope.store.reader import Reader
+    from kscope.query.scan.measures import Expressions, Measure
+    from kscope.query.scan.plan import Scan
 
 REST = "other"
 # So many groups are ranked here: that needs one reading of the rows, over two connections.
@@ -57,9 +57,8 @@ class Heaviest:
         return [(whole or 0) - part for whole, part in zip(self.totals, kept, strict=True)]
 
 
-async def heaviest(  # noqa: PLR0913 - what to read, how to group it, how much of it to keep
-    reader: Reader,
-    plan: Plan,
+async def heaviest(
+    scan: Scan,
     keys: Expressions,
     measures: Sequence[Measure],
     n: int,
@@ -68,9 +67,9 @@ async def heaviest(  # noqa: PLR0913 - what to read, how to group it, how much o
 ) -> Heaviest:
     """Return the `n` groups of which the first measure is largest, or its share of the second."""
     try:
-        found = await summed(reader, plan, keys, measures, max(n, _RANKED_HERE))
+        found = await summed(scan, keys, measures, max(n, _RANKED_HERE))
     except TooManyGroups:
-        return await _by_engine(reader, plan, keys, measures, n, by_mean=by_mean)
+        return await _by_engine(scan, keys, measures, n, by_mean=by_mean)
     if len(found) <= n:
         return await asyncio.to_thread(
             lambda: Heaviest(found, _totals(found, measures), len(found))
@@ -107,20 +106,19 @@ def _merged(measure: Measure, column: Sequence[Any]) -> Any:
     return reduce(measure.merge, present) if present else None
 
 
-async def _by_engine(  # noqa: PLR0913 - those of `heaviest`
-    reader: Reader,
-    plan: Plan,
+async def _by_engine(
+    scan: Scan,
     keys: Expressions,
     measures: Sequence[Measure],
     n: int,
     *,
     by_mean: bool,
 ) -> Heaviest:
-    wanted = [*measures, *recorded(plan)]
-    rows = await reader.fetch(_ranked(reader, plan, keys, wanted, by_mean=by_mean).limit(n))
+    wanted = [*measures, *replayed(scan)]
+    rows = await scan.reader.fetch(_ranked(scan, keys, wanted, by_mean=by_mean).limit(n))
     found = await consumed(lambda rows: _found(rows, wanted), rows)
     if len(wanted) > len(measures):
-        plan.replayed.seen |= bool(found.totals.pop())
+        scan.saw_replayed |= bool(found.totals.pop())
         await asyncio.to_thread(take_last, found.groups)
     return found
 
@@ -140,8 +138,7 @@ def _found(rows: Sequence[Sequence[Any]], measures: Sequence[Measure]) -> Heavie
 
 
 def _ranked(
-    reader: Reader,
-    plan: Plan,
+    scan: Scan,
     keys: Expressions,
     measures: Sequence[Measure],
     *,
@@ -154,7 +151,7 @@ def _ranked(
     """
     halves = [of for measure in measures for of in (measure.halves or (measure.of,))]
     merges = [measure.merge for measure in measures for _ in (measure.halves or (None,))]
-    parts = [grouped(reader, plan, Share(each), keys, halves) for each in plan.segments]
+    parts = [grouped(scan, Share(each), keys, halves) for each in scan.segments]
     both = (parts[0] if len(parts) == 1 else sa.union_all(*parts)).subquery()
     width = len(both.c) - len(halves)
     by, values = list(both.c)[:width], list(both.c)[width:]

@@ -20,7 +20,6 @@ import sqlalchemy as sa
 from kscope.declare.types.base import INT64_MAX, Storage
 from kscope.query.parse.errors import QueryError, complain
 from kscope.query.parse.filters import INT64, text
-from kscope.query.scan.read import inside
 from kscope.query.sql.expressions import as_text, exact, pairs
 from kscope.store.schema.interning import text_hash
 
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from kscope.declare.model import Column
-    from kscope.query.scan.read import Plan
-    from kscope.store.reader import Reader
+    from kscope.query.scan.plan import Scan
 
     Piece = Sequence[Sequence[Any]]
 
@@ -71,8 +69,7 @@ def cursor(column: Column, place: Place) -> str:
 class Page:
     """Pages of a plan's rows; a row has the columns, then its place."""
 
-    reader: Reader
-    plan: Plan
+    scan: Scan
     columns: Sequence[Column]
     order: Order
 
@@ -80,7 +77,7 @@ class Page:
         left = math.inf if limit is None else limit
         while left > 0:
             size = int(min(_PIECE, left))
-            found = await self.reader.fetch(self.after(place).limit(size))
+            found = await self.scan.reader.fetch(self.after(place).limit(size))
             if found:
                 yield found
             if len(found) < size:
@@ -92,7 +89,7 @@ class Page:
         left = math.inf if limit is None else limit
         while left > 0:
             size = int(min(_PLACES, left))
-            found = await self.reader.fetch(self._places(place).limit(size))
+            found = await self.scan.reader.fetch(self._places(place).limit(size))
             for start in range(0, len(found), _PIECE):
                 keys = [(time, seq) for _, time, seq in found[start : start + _PIECE]]
                 yield await self._rows_at(keys)
@@ -114,13 +111,13 @@ class Page:
         table = self._table
         here = sa.and_(table.c.time == listed.c.first, table.c.seq == listed.c.second)
         statement, _ = self._select(self.columns, listed.join(table, here))
-        found = {(row[-2], row[-1]): row for row in await self.reader.fetch(statement)}
+        found = {(row[-2], row[-1]): row for row in await self.scan.reader.fetch(statement)}
         # Retention may have removed one meanwhile.
         return [found[key] for key in keys if key in found]
 
     @property
     def _table(self) -> sa.FromClause:
-        (segment,) = self.plan.segments
+        (segment,) = self.scan.segments
         return segment.table
 
     def _select(
@@ -159,7 +156,7 @@ class Page:
         self, joined: sa.FromClause, column: Column
     ) -> tuple[sa.FromClause, sa.ColumnElement[Any]]:
         stored = self._table.c[column.name]
-        dictionaries = self.reader.schema.dictionaries
+        dictionaries = self.scan.reader.schema.dictionaries
         match column.type.storage:
             case Storage.STRING_ID:
                 names = dictionaries.string.alias(f"string_{column.name}")
@@ -172,12 +169,12 @@ class Page:
     def _ordered(
         self, statement: sa.Select[Any], key: sa.ColumnElement[Any], place: Place | None
     ) -> sa.Select[Any]:
-        (segment,) = self.plan.segments
+        (segment,) = self.scan.segments
         table = self._table
         by: list[sa.ColumnElement[Any]] = [table.c.time, table.c.seq]
         if self.order.column.name != "time":
             by = [key, *by]
-        statement = statement.where(inside(self.reader, self.plan, segment))
+        statement = statement.where(self.scan.inside(segment))
         if place is not None:
             statement = statement.where(self._behind(key, place))
         descending = self.order.descending
@@ -201,10 +198,10 @@ class Page:
         key, time, seq = _decoded(given)
         match self.order.column.type.storage:
             case Storage.STRING_ID:
-                names = self.reader.schema.dictionaries.string
+                names = self.scan.reader.schema.dictionaries.string
                 key = await self._text(sa.select(names.c.text).where(names.c.hash == _whole(key)))
             case Storage.STACK_ID:
-                stacks = self.reader.schema.dictionaries.stack
+                stacks = self.scan.reader.schema.dictionaries.stack
                 key = await self._text(sa.select(stacks.c.frames).where(stacks.c.id == _whole(key)))
             case Storage.TEXT:
                 key = _text(key)
@@ -215,7 +212,7 @@ class Page:
         return Place(key, _whole(time), _whole(seq))
 
     async def _text(self, statement: sa.Select[Any]) -> Any:
-        found = await self.reader.fetch(statement)
+        found = await self.scan.reader.fetch(statement)
         if not found:
             raise complain("cursor", "its row was removed by age: begin again without a cursor")
         return found[0][0]

@@ -1,8 +1,7 @@
-"""Recorded data: rows that an agent replayed, which an answer must not pass off as measured now."""
+"""Rows that an agent replayed from a recording: an answer that has some says so."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -16,16 +15,9 @@ if TYPE_CHECKING:
 RECORDED = "recording:"
 
 
-@dataclass(slots=True)
-class Replayed:
-    """`hosts` are the ids of all that ever replayed; `seen` once a row of theirs was read."""
-
-    hosts: tuple[int, ...] = ()
-    seen: bool = False
-
-
-async def replayed(reader: Reader) -> Replayed:
+async def replayed_hosts(reader: Reader) -> tuple[int, ...]:
+    """Return the ids of all hosts that ever replayed a recording."""
     strings = reader.schema.dictionaries.string
-    begins = position(strings.c.text, sa.literal(RECORDED)) == 1
-    found = await reader.fetch(sa.select(strings.c.id).where(begins))
-    return Replayed(tuple(int(key) for (key,) in found))
+    starts = position(strings.c.text, sa.literal(RECORDED)) == 1
+    found = await reader.fetch(sa.select(strings.c.id).where(starts))
+    return tuple(int(key) for (key,) in found)

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from kscope.declare.types.base import Role
 from kscope.declare.types.encode import histogram_counts
 from kscope.query.parse.errors import complain
-from kscope.query.scan.read import ROWS, Measure, inside, is_recorded, summed
+from kscope.query.scan.measures import ROWS, events_of, least_of, most_of, size_of
+from kscope.query.scan.read import summed
 from kscope.query.scan.release import consumed
 from kscope.query.sql.expressions import as_text, log2_slot, whole
 from kscope.store.backends.deadline import check_deadline
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kscope.query.parse.columns import Value
-    from kscope.query.scan.read import Expressions, Plan
-    from kscope.store.reader import Reader
+    from kscope.query.scan.measures import Expressions
+    from kscope.query.scan.plan import Scan
     from kscope.store.sums.planner import Segment
 
 LOG2, LINEAR = "log2", "linear"
@@ -78,13 +79,11 @@ def scale_name(value: Value, given: str) -> str:
     return given or LOG2
 
 
-async def scale_of(reader: Reader, plan: Plan, value: Value, name: str, slots: int) -> Scale:
+async def scale_of(scan: Scan, value: Value, name: str, slots: int) -> Scale:
     """The slots for what the plan's rows hold."""
     if name == LOG2:
         return Scale()
-    least = Measure(lambda segment: sa.func.min(value.size(segment)), min)
-    most = Measure(lambda segment: sa.func.max(value.size(segment)), max)
-    found = await summed(reader, plan, lambda _: [], (least, most))
+    found = await summed(scan, lambda _: [], (least_of(value), most_of(value)))
     low, high = next(iter(found.values()), [None, None])
     if low is None or high is None:
         return Scale(0.0, 1.0, 0)
@@ -118,15 +117,15 @@ class Sized:
         return sum(self.rows.values())
 
 
-async def sizes(reader: Reader, plan: Plan, keys: Expressions, value: Value, scale: Scale) -> Sized:
+async def sizes(scan: Scan, keys: Expressions, value: Value, scale: Scale) -> Sized:
     assert value.column is not None
     if value.column.type.role is Role.HISTOGRAM:
-        return await _of_histograms(reader, plan, keys, value)
+        return await _of_histograms(scan, keys, value)
 
     def with_slot(segment: Segment) -> Sequence[sa.ColumnElement[Any]]:
         return [*keys(segment), _slot(segment, value, scale)]
 
-    counted = await summed(reader, plan, with_slot, (value.events, ROWS), _MOST_CELLS)
+    counted = await summed(scan, with_slot, (events_of(value), ROWS), _MOST_CELLS)
     return await consumed(lambda counted: _sized(counted, scale), counted)
 
 
@@ -143,27 +142,31 @@ def _slot(segment: Segment, value: Value, scale: Scale) -> sa.ColumnElement[Any]
     assert value.column is not None
     if scale.width:
         # Halved, which is exact: the difference of two floats may be none.
-        above = value.size(segment) / 2.0 - sa.literal(scale.start / 2, sa.Double())
+        above = size_of(value, segment) / 2.0 - sa.literal(scale.start / 2, sa.Double())
         return whole(above / sa.literal(scale.width / 2, sa.Double()))
     table = segment.table
     weight = [table.c[value.weight.name]] if value.weight else []
     return log2_slot(table.c[value.column.name], *weight)
 
 
-async def _of_histograms(reader: Reader, plan: Plan, keys: Expressions, value: Value) -> Sized:
+async def _of_histograms(scan: Scan, keys: Expressions, value: Value) -> Sized:
     """Add up histograms row by row: what is kept grows with the answer, not with the rows."""
     assert value.column is not None
     counts: defaultdict[tuple[Any, ...], int] = defaultdict(int)
     rows: defaultdict[tuple[Any, ...], int] = defaultdict(int)
-    for segment in plan.segments:
-        again = is_recorded(plan, segment) if plan.replayed.hosts else sa.literal_column("0")
-        shown = (*keys(segment), again, segment.weight, segment.table.c[value.column.name])
-        statement = sa.select(*shown).where(inside(reader, plan, segment))
+    for segment in scan.segments:
+        shown = (
+            *keys(segment),
+            scan.is_replayed(segment),
+            segment.weight,
+            segment.table.c[value.column.name],
+        )
+        statement = sa.select(*shown).where(scan.inside(segment))
         number = 0
-        async with aclosing(reader.stream(statement)) as found:
+        async with aclosing(scan.reader.stream(statement)) as found:
             async for *parts, recorded, weight, stored in found:
                 key = [as_text(part) for part in parts]
-                plan.replayed.seen |= bool(recorded)
+                scan.saw_replayed |= bool(recorded)
                 rows[(*key, None)] += weight
                 for slot, events in histogram_counts(stored).items():
                     counts[(*key, slot)] += events

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from kscope.store.backends.errors import ResultCut, StoreError
 from kscope.store.backends.statements import bulk_insert
 from kscope.store.schema.meta import is_current
+from kscope.store.schema.progress import SECOND, Progress, progress_of
 from kscope.store.sums.grouping import (
     grouped,
     grouped_in_halves,
@@ -27,7 +28,6 @@ from kscope.store.sums.grouping import (
     transposed,
     weight,
 )
-from kscope.store.sums.planner import SECOND, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,16 +132,9 @@ async def _sums_of_halves(store: Store, bucket: _Bucket) -> Sequence[Sequence[An
     return merged(category, [*halves[0], *halves[1]])
 
 
-async def progress_of(store: Store, table: str) -> Mapping[int, Progress]:
-    progress = store.schema.dictionaries.progress
-    select = sa.select(progress.c.bucket, progress.c.closed, progress.c.removed)
-    rows = await store.backend.fetch_in_background(select.where(progress.c.category == table))
-    return {bucket: Progress(closed, removed) for bucket, closed, removed in rows}
-
-
 async def _next(store: Store, table: str, now: int) -> _Bucket | None:
     tables = store.schema.categories[table]
-    progress = await progress_of(store, table)
+    progress = await progress_of(store.backend.fetch_in_background, store.schema, table)
     for index, level in enumerate(tables.rollups):
         closed = progress.get(level.rollup.bucket, Progress()).closed
         source, complete = _source(tables, index, progress)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from kscope.errors import KscopeError
 from kscope.store.backends.errors import StoreMoved
-from kscope.store.housekeeping import close_buckets, retention
+from kscope.store.housekeeping import close_buckets, retention, unused_texts
+from kscope.store.schema.progress import SECOND
 from kscope.store.sums import late
-from kscope.store.sums.planner import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ async def retain(store: Store, now: int | None = None) -> int:
     """Join late sums, and remove what is too old; gives how many rows and sums went."""
     now = now or time.time_ns() // 1000
     removed = 0
-    async for _ in late.compact(store):
+    async for _ in late.compact(store.backend, store.schema, store.writer.next_seq):
         await asyncio.sleep(_PAUSE)
     for expiry in await retention.expiries(store, now):
         with _logging(expiry.table.name):
@@ -84,7 +84,7 @@ async def retain(store: Store, now: int | None = None) -> int:
             log.info("%s: removed what is before %d", expiry.table.name, expiry.before // SECOND)
     async for _ in retention.forget_batches(store, now):
         await asyncio.sleep(_PAUSE)
-    async for _ in retention.sweep(store):
+    async for _ in unused_texts.sweep(store):
         await asyncio.sleep(_PAUSE)
     async for _ in store.backend.shrink():
         await asyncio.sleep(_PAUSE)

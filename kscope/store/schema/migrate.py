@@ -25,15 +25,14 @@ from kscope.store.schema.meta import (
     read_meta,
     write_meta,
 )
+from kscope.store.schema.progress import SECOND, Progress, progress_held
 from kscope.store.schema.rollup_levels import (
     begin_progress,
     forgetting,
     levels_held,
     only_there,
-    progress_held,
     undeclared_levels,
 )
-from kscope.store.sums.planner import SECOND, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from kscope.declare.model import Category
     from kscope.generate.tables import CategoryTables, Schema
     from kscope.store.backends.base import Relation, Session
-    from kscope.store.schema.rollup_levels import ProgressKey
+    from kscope.store.schema.progress import ProgressKey
 
     Upgrade = Callable[["Schema", "Held", sa.engine.Dialect], list[Step]]
 
@@ -91,7 +90,7 @@ async def held(session: Session, schema: Schema) -> Held:
     return Held(
         relations,
         await read_meta(session, schema),
-        await progress_held(session, schema),
+        await progress_held(session.fetch, schema),
         oldest,
     )
 

@@ -9,16 +9,14 @@ import sqlalchemy as sa
 
 from kscope.declare.units import seconds
 from kscope.store.schema.alterations import Step
-from kscope.store.sums.planner import SECOND, Progress
+from kscope.store.schema.progress import SECOND, Progress, progress_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from kscope.generate.tables import CategoryTables, Schema
     from kscope.store.backends.base import Session
-
-# Category and bucket in seconds; bucket 0 is the rows.
-ProgressKey = tuple[str, int]
+    from kscope.store.schema.progress import ProgressKey
 
 
 def levels_held(category: str, relations: Iterable[str]) -> dict[str, int]:
@@ -33,14 +31,6 @@ def undeclared_levels(tables: CategoryTables, relations: Iterable[str]) -> dict[
     return {name: bucket for name, bucket in held.items() if name not in known}
 
 
-async def progress_held(session: Session, schema: Schema) -> dict[ProgressKey, Progress]:
-    table = schema.dictionaries.progress
-    rows = await session.fetch(
-        sa.select(table.c.category, table.c.bucket, table.c.closed, table.c.removed)
-    )
-    return {(name, bucket): Progress(closed, removed) for name, bucket, closed, removed in rows}
-
-
 def forgetting(category: str, bucket: int, dialect: sa.engine.Dialect) -> Step:
     progress = sa.table("kscope_progress", sa.column("category"), sa.column("bucket"))
     gone = sa.delete(progress).where(progress.c.category == category, progress.c.bucket == bucket)
@@ -53,7 +43,7 @@ async def begin_progress(session: Session, schema: Schema) -> None:
     A level that is new where rows have been removed begins after those: it must not claim a time
     of which it can sum only a part.
     """
-    found = await progress_held(session, schema)
+    found = await progress_held(session.fetch, schema)
     for name, tables in schema.categories.items():
         if (name, 0) not in found:
             await _insert(session, schema, (name, 0), Progress())

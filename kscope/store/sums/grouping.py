@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from kscope.declare.types.base import INT64_MAX, Role, Storage
 from kscope.declare.types.encode import histogram_counts
 from kscope.generate.tables import ROLLUP_ROWS
-from kscope.store.sums.planner import SECOND
+from kscope.store.schema.progress import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -16,11 +16,12 @@ from kscope.store.schema.meta import is_current
 from kscope.store.sums.grouping import merged, summed_names, transposed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
-    from kscope.generate.tables import CategoryTables
-    from kscope.store.backends.base import Session
-    from kscope.store.store import Store
+    from kscope.generate.tables import CategoryTables, Schema
+    from kscope.store.backends.base import Backend, Session
+
+    NextSeq = Callable[[int], range]
 
 PIECES_PER_STEP = 20_000
 _PREFIX = "late "
@@ -47,34 +48,36 @@ async def note(session: Session, meta: sa.Table, late: Iterable[Late]) -> None:
     await session.insert(insert, (names, [""] * len(names)))
 
 
-async def compact(store: Store) -> AsyncIterator[int]:
+async def compact(backend: Backend, schema: Schema, next_seq: NextSeq) -> AsyncIterator[int]:
     """Add up what is noted, a host's bucket at a time; gives how many sums each step did away."""
-    meta = store.schema.dictionaries.meta
+    meta = schema.dictionaries.meta
     select = sa.select(meta.c.name).where(meta.c.name.startswith(_PREFIX))
-    for (name,) in await store.backend.fetch_in_background(select):
+    for (name,) in await backend.fetch_in_background(select):
         table, bucket, time, host = str(name).removeprefix(_PREFIX).split(" ")
-        yield await _join(store, Late(table, int(bucket), int(time), int(host)))
+        yield await _join(backend, schema, next_seq, Late(table, int(bucket), int(time), int(host)))
 
 
-async def _join(store: Store, late: Late) -> int:
-    meta, progress = store.schema.dictionaries.meta, store.schema.dictionaries.progress
-    tables = store.schema.categories.get(late.table)
-    async with store.backend.transaction() as session:
-        if tables is not None and not await is_current(session, store.schema, tables.category):
+async def _join(backend: Backend, schema: Schema, next_seq: NextSeq, late: Late) -> int:
+    meta, progress = schema.dictionaries.meta, schema.dictionaries.progress
+    tables = schema.categories.get(late.table)
+    async with backend.transaction() as session:
+        if tables is not None and not await is_current(session, schema, tables.category):
             return 0
         # Whoever adds late rows holds this lock until they are committed.
         select = sa.select(progress.c.closed).where(
             progress.c.category == late.table, progress.c.bucket == late.bucket
         )
         locked = await session.fetch(select.with_for_update())
-        pieces, left = await _rewrite(store, session, tables, late) if tables and locked else (0, 0)
+        pieces, left = (
+            await _rewrite(session, tables, late, next_seq) if tables and locked else (0, 0)
+        )
         if pieces < PIECES_PER_STEP:
             await session.execute(sa.delete(meta).where(meta.c.name == late.note))
         return pieces - left
 
 
 async def _rewrite(
-    store: Store, session: Session, tables: CategoryTables, late: Late
+    session: Session, tables: CategoryTables, late: Late, next_seq: NextSeq
 ) -> tuple[int, int]:
     """Give how many sums there were, and how many there are in their place."""
     table = next((r.table for r in tables.rollups if r.rollup.bucket == late.bucket), None)
@@ -88,7 +91,7 @@ async def _rewrite(
     if len(sums) < len(found):
         await session.execute(sa.delete(table).where(its, table.c.seq <= found[-1][-1]))
         insert = bulk_insert(table, ("time", "seq", *names), session.dialect)
-        seq = store.writer.next_seq(len(sums))
+        seq = next_seq(len(sums))
         columns = transposed(names, sums).values()
         await session.insert(insert, ([late.time] * len(sums), seq, *columns))
     return len(found), len(sums)

@@ -12,25 +12,12 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from kscope.generate.tables import ROLLUP_ROWS, bucket_name
+from kscope.store.schema.progress import SECOND, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from kscope.generate.tables import CategoryTables
-
-SECOND = 1_000_000
-_EVER = 2**62
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Of one level of a category, in us.
-
-    A rollup holds every row before `closed`; what is before `removed` was removed by age.
-    """
-
-    closed: int = -_EVER
-    removed: int = -_EVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,117 @@
+"""The tables that a question reads, and its filters."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import sqlalchemy as sa
+
+from kscope.declare.types.base import Role, Storage
+from kscope.query.parse.filters import clause, conditions
+from kscope.query.parse.timerange import TimeRange
+from kscope.query.scan import regex
+from kscope.query.scan.replayed import replayed_hosts
+from kscope.query.sql.expressions import exact, ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from kscope.declare.model import Column
+    from kscope.query.parse.filters import Group
+    from kscope.query.parse.scope import Scope
+    from kscope.query.scan.measures import Expressions
+    from kscope.store.reader import Reader
+    from kscope.store.sums.planner import Plan, Segment
+
+
+@dataclass
+class Scan:
+    """One reading of a plan's tables. The patterns in the filters `where` are resolved.
+
+    `stack` is a stack column that the question needs. `replayed_hosts` are the ids of all hosts
+    that ever replayed a recording; `saw_replayed` is set once a row of theirs is read.
+    """
+
+    reader: Reader
+    plan: Plan
+    where: Group
+    stack: Column | None
+    replayed_hosts: Sequence[int]
+    started: float
+    saw_replayed: bool = False
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        return self.plan.segments
+
+    @property
+    def range(self) -> TimeRange:
+        """The range that is read, which may be wider than the question's."""
+        return TimeRange(self.plan.start, self.plan.stop)
+
+    @property
+    def elapsed_ms(self) -> float:
+        return round((time.perf_counter() - self.started) * 1000, 1)
+
+    def inside(self, segment: Segment) -> sa.ColumnElement[bool]:
+        """Return the condition for the segment's rows that pass the filters."""
+        dictionaries = self.reader.schema.dictionaries
+        return sa.and_(segment.within, clause(self.where, segment.table, dictionaries))
+
+    def is_replayed(self, segment: Segment) -> sa.ColumnElement[int]:
+        """Return 1 for a row of a host that replayed a recording, else 0."""
+        if not self.replayed_hosts:
+            return sa.literal_column("0")
+        return sa.case((ids(segment.table.c.hostname, self.replayed_hosts), 1), else_=0)
+
+    def limit_rows(self, limit: int) -> None:
+        """Read only the oldest `limit` rows; the plan must be of single rows."""
+        if not self.segments:
+            return
+        (segment,) = self.segments
+        table = segment.table
+        oldest = sa.select(table).where(self.inside(segment)).order_by(table.c.time, table.c.seq)
+        chosen = cast("sa.Table", oldest.limit(limit).subquery())
+        self.plan = replace(self.plan, segments=[replace(segment, table=chosen)])
+
+
+async def scan_of(
+    reader: Reader,
+    scope: Scope,
+    needs: Iterable[Column | None] = (),
+    *,
+    single_rows: bool = False,
+    step: int | None = None,
+) -> Scan:
+    """Plan the reading for a question that touches the columns `needs`.
+
+    Set `single_rows` if rollups cannot answer it. `step` is of an answer over time, in
+    microseconds.
+    """
+    started = time.perf_counter()
+    where = await regex.resolve(reader, scope)
+    needed = [column for column in needs if column]
+    names = {column.name for column in needed}
+    for each in conditions(where):
+        names.add(each.column.name)
+        # A filter on a sum is not one on the rows that were summed.
+        single_rows |= each.column.type.role not in (Role.DIMENSION, Role.STACK)
+    if single_rows:
+        names.add("seq")
+    span = scope.range
+    plan = await reader.plan(scope.category.table, span.start, span.end, names, step)
+    stack = next((column for column in needed if column.type.role is Role.STACK), None)
+    return Scan(reader, plan, where, stack, await replayed_hosts(reader), started)
+
+
+def columns(*named: Column) -> Expressions:
+    """Group by these columns as they are stored."""
+    return lambda segment: [stored(segment, column) for column in named]
+
+
+def stored(segment: Segment, column: Column) -> sa.ColumnElement[Any]:
+    """Return a column as a group's key: MySQL would count texts that end in spaces as one."""
+    value = segment.table.c[column.name]
+    return exact(value) if column.type.storage is Storage.TEXT else value

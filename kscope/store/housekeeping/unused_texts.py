@@ -1,0 +1,117 @@
+"""Remove strings and stacks that no row or sum can refer to any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from kscope.declare.types.base import TYPES, Storage
+from kscope.generate.tables import rows_name
+from kscope.store.backends.base import BACKGROUND_SECONDS
+from kscope.store.housekeeping.retention import first_time, relations_of
+from kscope.store.schema.interning import today
+from kscope.store.schema.meta import known_categories, read_meta
+from kscope.store.schema.progress import SECOND
+from kscope.store.schema.rollup_levels import levels_held
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from kscope.store.store import Store
+
+_TEXTS_PER_STEP = 2000
+_DAY = 86400
+# Between a string's last use, in whole days, and rows whose clock was a day ahead.
+_MARGIN_DAYS = 3
+
+
+async def orphans(store: Store) -> list[tuple[sa.Table, list[int]]]:
+    """Strings and stacks that were last used so long ago that no row is left of then: their ids."""
+    cutoff = await _cutoff(store)
+    dictionaries = store.schema.dictionaries
+    found = []
+    for table, storage in (
+        (dictionaries.stack, Storage.STACK_ID),
+        (dictionaries.string, Storage.STRING_ID),
+    ):
+        old = sa.select(table.c.id).where(table.c.day < cutoff)
+        candidates = {row[0] for row in await store.backend.fetch_in_background(old)}
+        if candidates:
+            candidates -= await _referred_forever(store, storage)
+        found.append((table, sorted(candidates)))
+    return found
+
+
+async def sweep(store: Store) -> AsyncIterator[int]:
+    """Remove the orphans."""
+    cutoff = await _cutoff(store)
+    for table, ids in await orphans(store):
+        for start in range(0, len(ids), _TEXTS_PER_STEP):
+            part = ids[start : start + _TEXTS_PER_STEP]
+            # The day again: a text may have been used since it was listed.
+            unused = sa.and_(table.c.id.in_(part), table.c.day < cutoff)
+            async with store.backend.transaction() as session:
+                await session.execute(sa.delete(table).where(unused))
+            yield len(part)
+
+
+async def _cutoff(store: Store) -> int:
+    """Before this day no text was used that a row or a sum with an age still refers to.
+
+    Where removal is behind, rows are there that are older than they may be.
+    """
+    days = [today() - _longest_days(store)]
+    relations = await relations_of(store)
+    for tables in store.schema.categories.values():
+        aging = [level.table for level in tables.rollups]
+        aging += [tables.rows] if tables.category.retention is not None else []
+        for table in aging:
+            first = await first_time(store, table) if table.name in relations else None
+            if first is not None:
+                days.append(first // (_DAY * SECOND))
+    return min(days) - _MARGIN_DAYS
+
+
+def _longest_days(store: Store) -> int:
+    """How long a row or a sum may be there that refers to a string; those kept for ever apart."""
+    keeps = [0]
+    for tables in store.schema.categories.values():
+        category = tables.category
+        keeps += [rollup.keep + rollup.bucket for rollup in category.rollup]
+        keeps.append(category.retention or 0)
+    return -(-max(keeps) // _DAY)
+
+
+async def _referred_forever(store: Store, storage: Storage) -> set[int]:
+    """Ids in tables without retention, and in those of categories no longer declared."""
+    found: set[int] = set()
+    for table, columns in await _kept_forever(store, storage):
+        for column in columns:
+            select = sa.select(table.c[column]).distinct()
+            found.update(row[0] for row in await store.backend.fetch_in_background(select))
+    return found
+
+
+async def _kept_forever(
+    store: Store, storage: Storage
+) -> Sequence[tuple[sa.TableClause, Sequence[str]]]:
+    async with store.backend.snapshot(BACKGROUND_SECONDS) as session:
+        relations = await session.relations()
+        declared = known_categories(await read_meta(session, store.schema))
+    kept = []
+    for name, kinds in declared.items():
+        columns = [column for column, kind in kinds.items() if TYPES[kind].storage is storage]
+        for table in _tables_kept(store, name, relations):
+            present = [column for column in columns if column in relations[table].columns]
+            clause = sa.table(table, *(sa.column(column) for column in present))
+            kept.append((clause, present))
+    return kept
+
+
+def _tables_kept(store: Store, name: str, relations: Iterable[str]) -> list[str]:
+    tables = store.schema.categories.get(name)
+    if tables is None:
+        rows = f"kscope_rows_{name}"
+        return [*([rows] if rows in relations else []), *levels_held(name, relations)]
+    return [rows_name(tables.category)] if tables.category.retention is None else []

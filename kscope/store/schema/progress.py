@@ -1,0 +1,47 @@
+"""How far each level of a category is summed, and how far it is removed: kscope_progress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from kscope.generate.tables import Schema
+
+    # The fetch of a session, of a reader, or of an engine.
+    Fetch = Callable[[sa.Select[Any]], Awaitable[Sequence[Sequence[Any]]]]
+
+SECOND = 1_000_000
+_EVER = 2**62
+# Category and bucket in seconds; bucket 0 is the rows.
+ProgressKey = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The progress of one level of a category, in microseconds.
+
+    A rollup holds every row before `closed`; rows and sums before `removed` were removed by age.
+    """
+
+    closed: int = -_EVER
+    removed: int = -_EVER
+
+
+async def progress_held(fetch: Fetch, schema: Schema) -> dict[ProgressKey, Progress]:
+    """Return the progress of every level that the database holds."""
+    table = schema.dictionaries.progress
+    rows = await fetch(sa.select(table.c.category, table.c.bucket, table.c.closed, table.c.removed))
+    return {(name, bucket): Progress(closed, removed) for name, bucket, closed, removed in rows}
+
+
+async def progress_of(fetch: Fetch, schema: Schema, category: str) -> dict[int, Progress]:
+    """Return one category's progress by bucket in seconds; bucket 0 is its rows."""
+    table = schema.dictionaries.progress
+    select = sa.select(table.c.bucket, table.c.closed, table.c.removed)
+    rows = await fetch(select.where(table.c.category == category))
+    return {bucket: Progress(closed, removed) for bucket, closed, removed in rows}
