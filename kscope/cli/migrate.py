@@ -16,7 +16,7 @@ from kscope.declare.files.catalog import read_catalog
 from kscope.declare.model import Catalog
 from kscope.errors import DeclarationError
 from kscope.store.adoption import adopt_folders, adopt_good
-from kscope.store.drop import Drop, drop, leftover, plan_drop
+from kscope.store.drop import Drop, drop, leftover, leftovers, plan_drop
 from kscope.store.open import backend_of, check_there
 from kscope.store.schema.alterations import Step
 from kscope.store.schema.progress import SECOND
@@ -139,7 +139,7 @@ async def _migrate_good(
         statements = _texts(await plan(discard_sums=discard_sums))
 
     problems = await adopt_folders(settings.categories, await store.remembered(), adopt)
-    for name in await store.leftovers():
+    for name in await leftovers(store):
         click.echo(f"note: {leftover(name)}", err=True)
     return _Outcome(statements, problems)
 

@@ -11,14 +11,15 @@ import sqlalchemy as sa
 
 from kscope.errors import KscopeError
 from kscope.store.backends.base import BACKGROUND_SECONDS
+from kscope.store.reader import DEADLINE
 from kscope.store.schema.kept_categories import shape_note, without_column
 from kscope.store.schema.meta import category_note, known_categories, read_meta, write_meta
+from kscope.store.schema.migrate import are_empty
 from kscope.store.schema.rollup_levels import levels_held
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from kscope.generate.tables import Schema
     from kscope.store.backends.base import Relation, Session
     from kscope.store.store import Store
 
@@ -97,20 +98,15 @@ def leftover(table: str) -> str:
     )
 
 
-async def leftovers(session: Session, schema: Schema) -> list[str]:
+async def leftovers(store: Store) -> list[str]:
     """Return the tables with rows or sums that no category declares."""
-    relations = await session.relations()
-    if schema.dictionaries.meta.name not in relations:
-        return []
-    found = _Found(relations, await read_meta(session, schema))
-    names = []
-    for category in sorted(known_categories(found.notes).keys() - schema.categories.keys()):
-        for table in found.tables(category):
-            one: sa.Select[tuple[int]] = sa.select(sa.literal_column("1"))
-            if await session.fetch(one.select_from(sa.table(table)).limit(1)):
-                names.append(category)
-                break
-    return names
+    async with store.backend.snapshot(DEADLINE) as session:
+        found = await _found(session, store)
+        return [
+            category
+            for category in sorted(known_categories(found.notes).keys() - store.schema.categories)
+            if not await are_empty(session, found.tables(category))
+        ]
 
 
 def _check_column(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from kscope.declare.model import Catalog
 from kscope.generate import ddl
 from kscope.generate.tables import schema as schema_of
-from kscope.store import drop
 from kscope.store.backends.errors import StoreDamaged
 from kscope.store.backends.health import Health
 from kscope.store.reader import DEADLINE, Reader
@@ -80,11 +79,6 @@ class Store:
                 return Catalog(())
             found = await read_meta(session, self._schema)
         return stored_catalog(found, relations)
-
-    async def leftovers(self) -> list[str]:
-        """Return the tables with rows that no category declares; see drop.leftover."""
-        async with self.backend.snapshot(DEADLINE) as session:
-            return await drop.leftovers(session, self._schema)
 
     async def migrate(self, *, discard_sums: bool = False) -> Migration:
         """Bring the database up to the catalog; gives what was done. See migrate.plan."""

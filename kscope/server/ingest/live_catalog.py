@@ -12,7 +12,7 @@ from kscope.declare.files.catalog import folder_of, list_files, read_catalog
 from kscope.errors import KscopeError, Problem
 from kscope.server.ingest.decode import Decoder
 from kscope.store.adoption import adopt_good
-from kscope.store.drop import leftover
+from kscope.store.drop import leftover, leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -119,7 +119,7 @@ class LiveCatalog:
 
     async def _find_leftovers(self) -> None:
         """Log each table whose rows no category declares, once."""
-        found = await self._store.leftovers()
+        found = await leftovers(self._store)
         for name in found:
             if name not in self.leftovers:
                 log.warning("%s", leftover(name))

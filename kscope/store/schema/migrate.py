@@ -149,7 +149,7 @@ async def apply(session: Session, schema: Schema, migration: Migration) -> None:
         if isinstance(step, Note):
             await write_meta(session, schema, step.name, step.value)
             continue
-        if not await _are_empty(session, step.empty):
+        if not await are_empty(session, step.empty):
             raise StoreBusy(f"rows came to {step.empty[0]} while it was to change: try again")
         text = step.text
         if step.default is not None:
@@ -166,12 +166,12 @@ async def _vacant(
 ) -> frozenset[str]:
     vacant = set()
     for name, tables in schema.categories.items():
-        if await _are_empty(session, _tables_held(tables, relations)):
+        if await are_empty(session, _tables_held(tables, relations)):
             vacant.add(name)
     return frozenset(vacant)
 
 
-async def _are_empty(session: Session, tables: Iterable[str]) -> bool:
+async def are_empty(session: Session, tables: Iterable[str]) -> bool:
     for name in tables:
         any_row: sa.Select[Any] = (
             sa.select(sa.literal_column("1")).select_from(sa.table(name)).limit(1)
