@@ -1,4 +1,4 @@
-"""The pages of the reference that only the command line can know: commands, and HTTP."""
+"""Generated files that need the commands and the API: their reference, and the page's types."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import click
 
 from kscope.cli.httpreference import http_reference
 from kscope.generate.markdown import table
-from kscope.generate.render import SHARED, page
+from kscope.generate.render import SHARED, notice, page
+from kscope.generate.typescript import typescript
+from kscope.server.openapi.components import ANSWERS, components
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 # The probe that stands for all in the pages.
 _EXAMPLE = "offcputime"
 _NO_WRAP = "\b"
+_TYPES = "web/src/api/types.generated.ts"
 
 
 def pages(group: click.Group, catalog: Catalog) -> Mapping[str, str]:
@@ -25,6 +28,7 @@ def pages(group: click.Group, catalog: Catalog) -> Mapping[str, str]:
     example = catalog.get(_EXAMPLE)
     assert example is not None
     return {
+        _TYPES: f"// {notice('kscope/query/answers')}\n\n{typescript(components(ANSWERS))}",
         f"{SHARED}/cli.md": page("kscope/cli", "\n".join([*_commands(group, example), ""])),
         f"{SHARED}/http.md": page("kscope/server", http_reference(example)),
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from kscope.declare.charts.base import ROWS, unit
 
 if TYPE_CHECKING:
@@ -57,16 +59,32 @@ _SMALLEST: Mapping[str, str] = {
 }
 
 
-def chart_configs(category: Category) -> list[dict[str, Any]]:
-    """Return `{kind, title, unit, query, spec}` a chart; a spec is None where the page draws it."""
+class ChartQuery(Struct, frozen=True):
+    """The question that a chart asks; columns by parameter."""
+
+    path: str
+    parameters: dict[str, str]
+
+
+class ChartConfig(Struct, frozen=True):
+    """A chart as the page draws it; `spec` is null if the page draws it without Vega-Lite."""
+
+    kind: str
+    title: str
+    unit: str
+    query: ChartQuery
+    spec: dict[str, Any] | None
+
+
+def chart_configs(category: Category) -> list[ChartConfig]:
     return [
-        {
-            "kind": chart.kind,
-            "title": chart.title,
-            "unit": chart_unit(category, chart),
-            "query": _query(category, chart),
-            "spec": _spec(category, chart),
-        }
+        ChartConfig(
+            kind=chart.kind,
+            title=chart.title,
+            unit=chart_unit(category, chart),
+            query=_query(category, chart),
+            spec=_spec(category, chart),
+        )
         for chart in category.charts
     ]
 
@@ -75,12 +93,12 @@ def chart_unit(category: Category, chart: Chart) -> str:
     return unit(category.column(chart.value))
 
 
-def _query(category: Category, chart: Chart) -> dict[str, Any]:
+def _query(category: Category, chart: Chart) -> ChartQuery:
     chosen = {"value": chart.value or ROWS, "stack": chart.stack, "by": chart.by}
-    return {
-        "path": f"/api/v1/{chart.kind}/{category.table}",
-        "parameters": {name: column for name, column in chosen.items() if column},
-    }
+    return ChartQuery(
+        path=f"/api/v1/{chart.kind}/{category.table}",
+        parameters={name: column for name, column in chosen.items() if column},
+    )
 
 
 def _spec(category: Category, chart: Chart) -> dict[str, Any] | None:

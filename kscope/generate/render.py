@@ -7,6 +7,8 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from msgspec import to_builtins
+
 from kscope.declare.files.editor import editor_schema
 from kscope.generate.charts import chart_configs
 from kscope.generate.ddl import DIALECTS, create_statements, dialect, preamble
@@ -42,7 +44,7 @@ def render(catalog: Catalog) -> Mapping[str, str]:
             dashboard(category, tables, source)
         )
         files[f"web/generated/{category.table}.charts.json"] = _json(
-            {"$comment": source, "charts": chart_configs(category)}
+            {"$comment": source, "charts": to_builtins(chart_configs(category))}
         )
     files["schema/category.schema.json"] = _json(
         {"$comment": notice("kscope/declare"), **editor_schema()}

@@ -245,6 +245,6 @@ def test_generated_specs_are_valid_vega_lite(built_page: None) -> None:
     checker = jsonschema.Draft7Validator(json.loads(SPECS.read_text()))
     for category in load_catalog(["builtin", EVERY_TYPE]):
         for chart in chart_configs(category):
-            if chart["spec"]:
-                wrong = [error.message[:200] for error in checker.iter_errors(chart["spec"])]
-                assert wrong == [], chart["title"]
+            if chart.spec:
+                wrong = [error.message[:200] for error in checker.iter_errors(chart.spec)]
+                assert wrong == [], chart.title

@@ -160,7 +160,7 @@ def test_the_routes_are_all_described(world: World) -> None:
 def test_refusals_are_as_described(world: World) -> None:
     """An unknown parameter, an unknown table."""
     document = described(world)
-    problem = {"$ref": "#/components/schemas/Problem"}
+    problem = {"$ref": "#/components/schemas/ProblemDocument"}
     for path, status in (("rows/offcputime?x=1", 400), ("rows/nosuch", 404)):
         response = world.get(f"/api/v1/{path}")
         assert response.status_code == status
@@ -179,7 +179,7 @@ def test_every_refusal_has_the_shape_of_a_problem(guarded: Serving) -> None:
         answer = guarded.client.request(method, guarded.read + path, headers=headers)
         assert answer.status_code == status
         assert str(status) in document["paths"][path]["get"]["responses"]
-        validate(answer.json(), {"$ref": "#/components/schemas/Problem"}, document)
+        validate(answer.json(), {"$ref": "#/components/schemas/ProblemDocument"}, document)
 
 
 TOKENS = {"read": "kscope_read", "ingest": "kscope_ingest"}

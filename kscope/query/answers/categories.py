@@ -2,62 +2,149 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET, Struct, UnsetType
 
 from kscope.declare.charts.base import ROWS, unit
+from kscope.declare.model import Rollup  # noqa: TC001 - msgspec reads the types
+from kscope.declare.types.base import Role  # noqa: TC001
+from kscope.errors import Problem  # noqa: TC001
+from kscope.generate.charts import ChartConfig  # noqa: TC001
 from kscope.query.sql import operators
+from kscope.query.sql.operators import OperatorAnswer  # noqa: TC001
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kscope.declare.model import Catalog, Category, Chart, Column
-    from kscope.errors import Problem
 
 
-def categories(catalog: Catalog, problems: Iterable[Problem] = ()) -> dict[str, Any]:
-    """`problems` are those of files that were left out; a column names its `operators`."""
-    return {
-        "operators": operators.described(),
-        "categories": [category_answer(category) for category in catalog],
-        "problems": [
-            {"file": each.file, "line": each.line, "path": each.path, "message": each.message}
-            for each in problems
-        ],
-    }
+class ColumnAnswer(Struct, frozen=True):
+    """`operators` are the filters that it takes; a row may leave out one that is `optional`."""
+
+    name: str
+    type: str
+    role: Role
+    prettyname: str
+    unit: str
+    help: str
+    operators: list[str]
+    optional: bool
 
 
-def category_answer(category: Category) -> dict[str, Any]:
-    return {
-        "table": category.table,
-        "prettyname": category.prettyname,
-        "description": category.description,
-        "columns": [_column(category, column) for column in category.all_columns],
-        "charts": [_chart(category, chart) for chart in category.charts],
-        "retention": category.retention,
-        "rollup": [{"bucket": each.bucket, "keep": each.keep} for each in category.rollup],
-        "has_probe": category.probe is not None,
-    }
+class ChartAnswer(Struct, frozen=True):
+    """`value` is a column's name, or `rows` for the number of rows."""
+
+    kind: str
+    title: str
+    unit: str
+    value: str | UnsetType = UNSET
+    stack: str | UnsetType = UNSET
+    by: str | UnsetType = UNSET
 
 
-def _column(category: Category, column: Column) -> dict[str, Any]:
-    """`optional` is what a row may leave out: what has a default, and what the envelope says."""
-    return {
-        "name": column.name,
-        "type": column.type.name,
-        "role": column.type.role.value,
-        "prettyname": column.prettyname,
-        "unit": column.unit or column.type.unit,
-        "help": column.help,
-        "operators": list(operators.taken(column)),
-        "optional": column.optional or column not in category.columns,
-    }
+class CategoryAnswer(Struct, frozen=True):
+    """`retention` is in seconds; null keeps rows permanently."""
+
+    table: str
+    prettyname: str
+    description: str
+    columns: list[ColumnAnswer]
+    charts: list[ChartAnswer]
+    retention: int | None
+    rollup: list[Rollup]
+    has_probe: bool
 
 
-def _chart(category: Category, chart: Chart) -> dict[str, Any]:
-    named = {"value": chart.value or ROWS, "stack": chart.stack, "by": chart.by}
-    return {
-        "kind": chart.kind,
-        "title": chart.title,
-        **{key: name for key, name in named.items() if name},
-        "unit": unit(category.column(chart.value)),
-    }
+class Leftover(Struct, frozen=True):
+    """A table with rows that no category declares any more."""
+
+    table: str
+    message: str
+
+
+class Categories(Struct, frozen=True):
+    """`problems` are those of files that were left out."""
+
+    operators: list[OperatorAnswer]
+    categories: list[CategoryAnswer]
+    problems: list[Problem]
+    leftovers: list[Leftover]
+
+
+class Charts(Struct, frozen=True):
+    """A category's charts as the page draws them."""
+
+    table: str
+    charts: list[ChartConfig]
+
+
+class TextProblem(Struct, frozen=True):
+    """One thing wrong in a text; `line` counts from 1."""
+
+    line: int
+    path: str
+    message: str
+
+
+class Checked(Struct, frozen=True):
+    """Everything wrong with a category file's text, or what is generated from it.
+
+    `declared_in` names the file that declares the same table already.
+    """
+
+    problems: list[TextProblem]
+    category: CategoryAnswer | None
+    declared_in: str | None
+    files: dict[str, str]
+    charts: list[ChartConfig]
+
+
+def categories(
+    catalog: Catalog, problems: Iterable[Problem] = (), leftovers: Iterable[Leftover] = ()
+) -> Categories:
+    return Categories(
+        operators=operators.described(),
+        categories=[category_answer(category) for category in catalog],
+        problems=list(problems),
+        leftovers=list(leftovers),
+    )
+
+
+def category_answer(category: Category) -> CategoryAnswer:
+    return CategoryAnswer(
+        table=category.table,
+        prettyname=category.prettyname,
+        description=category.description,
+        columns=[_column(category, column) for column in category.all_columns],
+        charts=[_chart(category, chart) for chart in category.charts],
+        retention=category.retention,
+        rollup=list(category.rollup),
+        has_probe=category.probe is not None,
+    )
+
+
+def _column(category: Category, column: Column) -> ColumnAnswer:
+    """`optional` columns have a default, or are part of the envelope."""
+    return ColumnAnswer(
+        name=column.name,
+        type=column.type.name,
+        role=column.type.role,
+        prettyname=column.prettyname,
+        unit=column.unit or column.type.unit,
+        help=column.help,
+        operators=list(operators.taken(column)),
+        optional=column.optional or column not in category.columns,
+    )
+
+
+def _chart(category: Category, chart: Chart) -> ChartAnswer:
+    return ChartAnswer(
+        kind=chart.kind,
+        title=chart.title,
+        unit=unit(category.column(chart.value)),
+        value=chart.value or ROWS,
+        stack=chart.stack or UNSET,
+        by=chart.by or UNSET,
+    )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from kscope.query.answers import tree as fold
 from kscope.query.answers.flamegraph import FlamegraphQuestion, Stacks, folded
-from kscope.query.answers.meta import Meta, Notice  # noqa: TC001 - msgspec reads the types
+from kscope.query.answers.meta import Meta, Notice, Number  # noqa: TC001 - msgspec reads the types
 from kscope.query.scan.parallel import together
 from kscope.query.scan.release import consumed, empty
 
@@ -46,21 +46,21 @@ class Comparison(msgspec.Struct, frozen=True, rename={"own": "self", "base_own":
     value_column: str
     unit: str
     by: str
-    mode: str
+    mode: Literal["absolute", "normalised"]
     scale: float
     names: list[str]
     name: list[int]
     level: list[int]
-    value: list[Any]
-    own: list[Any]
-    base_value: list[Any]
-    base_own: list[Any]
-    delta: list[Any]
+    value: list[Number]
+    own: list[Number]
+    base_value: list[Number]
+    base_own: list[Number]
+    delta: list[Number]
     appeared: list[int]
     vanished: list[int]
-    total: Any
+    total: Number
     rows: int
-    base_total: Any
+    base_total: Number
     base_rows: int
     meta: Meta
     base_meta: Meta

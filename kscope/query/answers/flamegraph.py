@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from kscope.query.answers import tree as fold
-from kscope.query.answers.meta import Meta, Notice, meta, notices
+from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
 from kscope.query.parse.columns import by_values
 from kscope.query.scan import read
 from kscope.query.scan.heaviest import REST, heaviest
@@ -63,11 +63,11 @@ class Flamegraph(msgspec.Struct, frozen=True, rename={"own": "self"}):
     names: list[str]
     name: list[int]
     level: list[int]
-    value: list[Any]
-    own: list[Any]
-    count: list[Any]
-    total: Any
-    rest: Any
+    value: list[Number]
+    own: list[Number]
+    count: list[Number]
+    total: Number
+    rest: Number
     rows: int
     meta: Meta
     notices: list[Notice]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kscope.query.answers.meta import Meta, Notice, meta, notices
+from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
 from kscope.query.scan.aggregates import needs_single_rows
 from kscope.query.scan.plan import scan_of
 from kscope.query.scan.release import consumed
@@ -48,8 +48,8 @@ class Heatmap(msgspec.Struct, frozen=True):
     scale: str
     step: int
     times: list[int]
-    lower: list[Any]
-    upper: Any
+    lower: list[Number]
+    upper: Number
     counts: list[list[int]]
     meta: Meta
     notices: list[Notice]
@@ -59,8 +59,8 @@ class Percentile(msgspec.Struct, frozen=True):
     """`value` is interpolated; the true one lies from `lower` to `upper`."""
 
     value: float
-    lower: Any
-    upper: Any
+    lower: Number
+    upper: Number
 
 
 class Histogram(msgspec.Struct, frozen=True):
@@ -70,8 +70,8 @@ class Histogram(msgspec.Struct, frozen=True):
     value_column: str
     unit: str
     scale: str
-    lower: list[Any]
-    upper: Any
+    lower: list[Number]
+    upper: Number
     counts: list[int]
     total: int
     percentiles: dict[str, Percentile]

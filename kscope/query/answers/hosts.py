@@ -28,7 +28,7 @@ import msgspec
 
 from kscope.declare.types.base import Role
 from kscope.query.answers.flamegraph import rest_notices
-from kscope.query.answers.meta import Meta, Notice, meta, notices
+from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
 from kscope.query.scan import read
 from kscope.query.scan.heaviest import REST, heaviest
 from kscope.query.scan.labels import frames, labels
@@ -84,7 +84,7 @@ class Host(msgspec.Struct, frozen=True):
 
     host: str
     distance: float | None
-    total: Any
+    total: Number
     events: int
     rows: int
     few: bool

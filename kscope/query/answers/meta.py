@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -19,6 +19,9 @@ WHOLE_ROWS = (
 )
 
 
+Number = int | float
+
+
 class Meta(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
     """`start` and `end` in microseconds; `rows` is how many raw rows are in the answer."""
 
@@ -30,7 +33,7 @@ class Meta(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    level: str
+    level: Literal["info", "warning"]
     text: str
 
 

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from kscope.store.reader import Reader
 
 
+class SeedColumn(msgspec.Struct, frozen=True):
+    """A column, as `GET /api/getcategories` lists it."""
+
+    name: str
+    type: str
+    prettyname: str
+
+
 async def seed_rows(reader: Reader, questions: Sequence[SeedQuestion]) -> AsyncIterator[bytes]:
     """The JSON document in pieces; the oldest rows first, in the order they were logged."""
     # With rows only, or at the end: what fails before has not begun to answer.

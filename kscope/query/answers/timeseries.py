@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
-from kscope.query.answers.meta import Meta, Notice, meta, notices
+from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
 from kscope.query.answers.top import quantile_notices, unit
 from kscope.query.parse.columns import by_values
 from kscope.query.scan.aggregates import Aggregated, adds, aggregated, needs_single_rows
@@ -57,8 +57,8 @@ class Series(msgspec.Struct, frozen=True):
     """`rest` marks the series of all groups that have none of their own; null is named ""."""
 
     name: str
-    values: list[Any]
-    rest: bool = False
+    values: list[Number | None]
+    rest: bool
 
 
 class Timeseries(msgspec.Struct, frozen=True):
@@ -173,10 +173,14 @@ async def _series(
     empty = 0 if adds(question.aggregate) else None
     if question.by is None:
         values = [found.get((step,), empty) for step in range(grid.count)]
-        return [Series(question.value.name, values)]
+        return [Series(question.value.name, values, rest=False)]
     names = await labels(reader, question.by, shown)
     series = [
-        Series(names[group], [found.get((step, group, _OWN), empty) for step in range(grid.count)])
+        Series(
+            names[group],
+            [found.get((step, group, _OWN), empty) for step in range(grid.count)],
+            rest=False,
+        )
         for group in shown
     ]
     if any(kind == _REST for *_, kind in found):

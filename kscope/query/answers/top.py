@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from kscope.query.answers.meta import Meta, Notice, meta, notices
+from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
 from kscope.query.parse.columns import ROWS_NAME, by_values
 from kscope.query.scan.aggregates import QUANTILE_NOTE, needs_single_rows, ranked
 from kscope.query.scan.labels import labels
@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True):
     """`key` has one text per column of `by`; `share` of the total, None unless values add up."""
 
     key: list[str]
-    value: Any
+    value: Number | None
     share: float | None
     rows: int
 
@@ -47,7 +47,7 @@ class Top(msgspec.Struct, frozen=True):
     value_column: str
     aggregate: str
     unit: str
-    total: Any
+    total: Number | None
     groups: int
     entries: list[Entry]
     meta: Meta

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from kscope.query.answers import tree as fold
 from kscope.query.export.folded import folded
-from kscope.query.export.nested import nested
+from kscope.query.export.nested import Nested, nested
 from kscope.query.export.pprof import pprof
-from kscope.query.export.speedscope import speedscope
+from kscope.query.export.speedscope import Speedscope, speedscope
 from kscope.query.export.svg import svg
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class StackFormat(Format):
+    """`answer` is the type of a format that is JSON."""
+
     encode: Encode
+    answer: type | None = None
 
 
 JSON = Format("json", "application/json", "json", "the answer as described here")
@@ -39,7 +42,6 @@ CSV = Format(
     "csv", "text/csv; charset=utf-8", "csv", "a table, its columns named in the first line"
 )
 NDJSON = Format("ndjson", "application/x-ndjson", "ndjson", "one JSON object a line")
-ROW_FORMATS = ("csv", "ndjson")
 
 
 def title(question: FlamegraphQuestion) -> str:
@@ -53,6 +55,7 @@ _STACKS = (
         "json",
         "nested {name, value, children}, as d3-flame-graph reads it",
         lambda _, stacks: nested(fold.tree(stacks.values), fold.ROOT),
+        Nested,
     ),
     StackFormat(
         "folded",
@@ -67,6 +70,7 @@ _STACKS = (
         "speedscope.json",
         "a file for speedscope",
         lambda question, stacks: speedscope(stacks.values, title(question), question.value.unit),
+        Speedscope,
     ),
     StackFormat(
         "pprof",

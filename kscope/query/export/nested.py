@@ -10,10 +10,18 @@ if TYPE_CHECKING:
     from kscope.query.answers.tree import Tree
 
 
-def nested(tree: Tree, root: str) -> bytes:
-    """JSON; a node without children has no such key, as in 2016.
+class Nested(msgspec.Struct, frozen=True):
+    """A node and those above it; one without children has no such key, as in 2016."""
 
-    Written piece by piece: a stack may be deeper than an encoder can recurse.
+    name: str
+    value: int | float
+    children: list[Nested] | msgspec.UnsetType = msgspec.UNSET
+
+
+def nested(tree: Tree, root: str) -> bytes:
+    """Return the JSON of `Nested`.
+
+    It is written piece by piece: a stack may be deeper than an encoder can recurse.
     """
     names = [msgspec.json.encode(name) for name in tree.names]
     levels = [*tree.level, 0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
@@ -169,15 +170,24 @@ def taken(column: Column) -> tuple[str, ...]:
     return (*_ALLOWED[column.type.storage], *((NULL,) if column.nullable else ()))
 
 
-def described() -> list[dict[str, Any]]:
+class OperatorAnswer(msgspec.Struct, frozen=True):
+    """`words` are those between a column and a value; `opposite_of` is another's name, or empty."""
+
+    name: str
+    words: str
+    many: bool
+    opposite_of: str
+
+
+def described() -> list[OperatorAnswer]:
     """List every suffix with its words, for programs that let a person choose one."""
     opposites = {row.opposite[0]: row.opposite[1] for row in _ALL if row.opposite}
     return [
-        {
-            "name": name,
-            "words": opposites.get(name) or OPERATORS[name].words,
-            "many": OPERATORS[NEGATIONS.get(name, name)].many,
-            "opposite_of": NEGATIONS.get(name, ""),
-        }
+        OperatorAnswer(
+            name=name,
+            words=opposites.get(name) or OPERATORS[name].words,
+            many=OPERATORS[NEGATIONS.get(name, name)].many,
+            opposite_of=NEGATIONS.get(name, ""),
+        )
         for name in SUFFIXES
     ]

@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -36,21 +36,26 @@ _FAULTS_BYTES = 48 * 1024
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """One thing wrong in a request.
 
-    `pointer` is a JSON pointer into its body; what is not in the body has the name of a
-    `parameter` of the query or the path instead.
+    `pointer` is a JSON pointer into its body; outside of the body `parameter` names one of the
+    query or the path instead.
     """
 
-    pointer: str
     detail: str
-    parameter: str = ""
+    pointer: str | msgspec.UnsetType = msgspec.UNSET
+    parameter: str | msgspec.UnsetType = msgspec.UNSET
 
-    def document(self) -> dict[str, str]:
-        place = {"parameter": self.parameter} if self.parameter else {"pointer": self.pointer}
-        return place | {"detail": self.detail}
+
+class ProblemDocument(msgspec.Struct, frozen=True):
+    """RFC 9457: the answer to each request that fails."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[Fault] | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass
@@ -71,29 +76,21 @@ def problem(
     headers: Mapping[str, str] | None = None,
     kind: str = HttpProblem.type,
 ) -> Response:
-    body: dict[str, Any] = {
-        "type": kind,
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    if faults:
-        body["errors"] = _bounded(faults)
+    errors = _bounded(faults) if faults else msgspec.UNSET
+    body = ProblemDocument(kind, HTTPStatus(status).phrase, status, detail, errors)
     return Response(
         msgspec.json.encode(body), status, headers=dict(headers or {}), media_type=MEDIA_TYPE
     )
 
 
-def _bounded(faults: Sequence[Fault]) -> list[dict[str, str]]:
+def _bounded(faults: Sequence[Fault]) -> list[Fault]:
     """Return the first ones: names and values of a request are quoted, however it wrote them."""
-    documents: list[dict[str, str]] = []
     room = _FAULTS_BYTES
-    for fault in faults:
-        documents.append(fault.document())
-        room -= len(msgspec.json.encode(documents[-1]))
+    for count, fault in enumerate(faults, 1):
+        room -= len(msgspec.json.encode(fault))
         if room < 0:
-            break
-    return documents
+            return list(faults[:count])
+    return list(faults)
 
 
 def _http_problem(_: Request, error: Exception) -> Response:
@@ -138,8 +135,8 @@ def _query_problem(_: Request, error: Exception) -> Response:
 def _fault(complaint: Complaint) -> Fault:
     # A parameter's name holds no slash, a pointer begins with one or is empty.
     if complaint.parameter == "" or complaint.parameter.startswith("/"):
-        return Fault(complaint.parameter, complaint.detail)
-    return Fault("", complaint.detail, complaint.parameter)
+        return Fault(complaint.detail, pointer=complaint.parameter)
+    return Fault(complaint.detail, parameter=complaint.parameter)
 
 
 def _user_problem(_: Request, error: Exception) -> Response:

@@ -46,7 +46,7 @@ class Faults:
 
     def add(self, path: Sequence[str | int], detail: str, *, unknown: bool = False) -> None:
         if not self.full:
-            self.found.append(Fault(pointer(path), detail))
+            self.found.append(Fault(detail, pointer=pointer(path)))
             self.unknown = self.unknown or unknown
 
     def problem(self) -> HttpProblem:

@@ -127,7 +127,7 @@ class Ingest:
         """Mention a faulty category file, which may declare the missing name, without its path."""
         if not self._live.problems:
             return unknown
-        tables = {part for each in unknown.faults for part in each.pointer.split("/")[1:2]}
+        tables = {part for each in unknown.faults for part in str(each.pointer).split("/")[1:2]}
         named = ((PurePath(problem.file), problem) for problem in self._live.problems)
         why = next(
             (

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import msgspec
-
 from kscope import __version__
 from kscope.declare.types.base import Role, Storage
-from kscope.query.export.formats import CSV, NDJSON, STACKS
+from kscope.query.answers.seed_rows import SeedColumn
+from kscope.query.export.formats import CSV, NDJSON, STACKS, StackFormat
 from kscope.query.parse.columns import groupable
 from kscope.query.parse.parameters import ANY, BY, COLUMN, FROM, SERIES_BY, TO
 from kscope.query.parse.parameters import BASE as BASE_PREFIX
 from kscope.query.questions import BASE, QUESTIONS
 from kscope.query.sql import operators
-from kscope.server.openapi import other_routes as openapi_other
-from kscope.server.openapi.errors import PROBLEM, QUESTION, REFERENCE, refusals, responses
+from kscope.server.openapi import other_routes
+from kscope.server.openapi.components import ANSWERS, components, refer
+from kscope.server.openapi.errors import QUESTION, refusals, responses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,9 +30,8 @@ _TEXT = {"type": "string"}
 
 def document(catalog: Catalog) -> dict[str, Any]:
     """OpenAPI 3.1. Each category has paths of its own, since its columns are what can be asked."""
-    schemas, answers = _schemas(catalog)
     paths = {
-        f"{BASE}{_path(question, category)}": {"get": _operation(question, category, answers)}
+        f"{BASE}{_path(question, category)}": {"get": _operation(question, category)}
         for category in catalog
         for question in QUESTIONS.values()
         if _fits(question, category)
@@ -46,9 +45,9 @@ def document(catalog: Catalog) -> dict[str, Any]:
             "epoch, UTC. Columns that are not listed as parameters of their own are filters: "
             "`column=value` and `column__operator=value`; all of them must hold.",
         },
-        "paths": paths | openapi_other.paths(catalog),
+        "paths": paths | other_routes.paths(catalog),
         "components": {
-            "schemas": schemas,
+            "schemas": _schemas(catalog),
             "responses": responses(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
@@ -71,7 +70,7 @@ def _path(question: Question, category: Category) -> str:
     return question.path.replace("{table}", category.table)
 
 
-def _operation(question: Question, category: Category, answers: dict[str, Any]) -> dict[str, Any]:
+def _operation(question: Question, category: Category) -> dict[str, Any]:
     known = [FROM, TO, *question.parameters]
     parameters = [
         _parameter(each, category, in_path=each.name in question.in_path) for each in known
@@ -85,7 +84,7 @@ def _operation(question: Question, category: Category, answers: dict[str, Any]) 
         "summary": question.help,
         "tags": [category.table],
         "parameters": parameters,
-        "responses": _answers(question, answers),
+        "responses": _answers(question),
         "x-codeSamples": [{"lang": "shell", "source": f"curl '{example(question, category)}'"}],
     }
 
@@ -170,7 +169,7 @@ def _filters(category: Category, name: str, prefix: str) -> dict[str, Any]:
         "style": "form",
         "explode": True,
         "description": "filters on columns, each a parameter of its own",
-        "schema": {"$ref": REFERENCE.format(name=_filters_name(category, prefix))},
+        "schema": refer(_filters_name(category, prefix)),
     }
 
 
@@ -216,34 +215,29 @@ def _operand(column: Column, suffix: str) -> dict[str, Any]:
     return told | _TEXT
 
 
-def _answers(question: Question, answers: dict[str, Any]) -> dict[str, Any]:
-    content: dict[str, Any] = {"application/json": {"schema": answers[question.name]}}
-    formats = [
+def _answers(question: Question) -> dict[str, Any]:
+    shapes = [refer(question.answer)]
+    content: dict[str, Any] = {}
+    formats = {
         name for each in question.parameters if each.name == "format" for name in each.choices
-    ]
-    shapes = [answers[question.name]]
+    }
     for each in (CSV, NDJSON, *STACKS.values()):
-        if each.name in formats:
-            kind = each.media_type.partition(";")[0]
-            # A tree and speedscope's file are JSON as well, of another shape.
-            if kind == "application/json":
-                shapes.append({"$ref": REFERENCE.format(name=each.name.capitalize())})
-            else:
-                content[kind] = {"schema": {"type": "string"}}
-    if len(shapes) > 1:
-        content["application/json"] = {"schema": {"anyOf": shapes}}
+        if each.name not in formats:
+            continue
+        # A tree and speedscope's file are JSON as well, of another shape.
+        if isinstance(each, StackFormat) and each.answer:
+            shapes.append(refer(each.answer))
+        else:
+            content[each.media_type.partition(";")[0]] = {"schema": _TEXT}
+    content["application/json"] = {"schema": {"anyOf": shapes} if shapes[1:] else shapes[0]}
     return {"200": {"description": "the answer", "content": content}, **refusals(QUESTION)}
 
 
-def _schemas(catalog: Catalog) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Components, and each question's answer as a reference to one."""
-    types = [question.answer for question in QUESTIONS.values()]
-    found, components = msgspec.json.schema_components(types, ref_template=REFERENCE)
+def _schemas(catalog: Catalog) -> dict[str, Any]:
+    files = [each.answer for each in STACKS.values() if each.answer]
     filters = {
         _filters_name(category, prefix): _filter_schema(category, prefix)
         for category in catalog
         for prefix in ("", BASE_PREFIX)
     }
-    return components | filters | {"Problem": PROBLEM} | openapi_other.SCHEMAS, dict(
-        zip(QUESTIONS, found, strict=True)
-    )
+    return components([*ANSWERS, *files, SeedColumn]) | filters

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kscope.server.http.problems import MEDIA_TYPE, ProblemDocument
+from kscope.server.openapi.components import refer
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-REFERENCE = "#/components/schemas/{name}"
 # Status -> name and words. The first come from whoever is asked for something on this listener.
 _ALWAYS = {
     "401": ("Unauthorized", "a token is needed"),
@@ -29,30 +31,6 @@ _ASKED = {
 QUESTION = ("400", "404", "503", "504")
 POSTED = ("400", "404", "413", "503", "504")
 
-PROBLEM = {
-    "type": "object",
-    "description": "RFC 9457",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["detail"],
-                "properties": {
-                    "parameter": {"type": "string"},
-                    "pointer": {"type": "string"},
-                    "detail": {"type": "string"},
-                },
-            },
-        },
-    },
-}
-
 
 def refusals(statuses: Iterable[str] = ()) -> dict[str, Any]:
     """References to the responses that are not 200: those of every route, and `statuses`."""
@@ -65,8 +43,7 @@ def refusals(statuses: Iterable[str] = ()) -> dict[str, Any]:
 
 def responses() -> dict[str, Any]:
     """The components that `refusals` refers to."""
-    schema = {"$ref": REFERENCE.format(name="Problem")}
-    content = {"application/problem+json": {"schema": schema}}
+    content = {MEDIA_TYPE: {"schema": refer(ProblemDocument)}}
     return {
         name: {"description": text, "content": content}
         for name, text in (_ALWAYS | _ASKED).values()

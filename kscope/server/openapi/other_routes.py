@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kscope.query.answers.categories import Categories, Charts, Checked
+from kscope.query.answers.seed_rows import SeedColumn
+from kscope.query.export.nested import Nested
 from kscope.query.parse import seed
 from kscope.query.questions import BASE
-from kscope.server.openapi.errors import POSTED, REFERENCE, refusals
+from kscope.server.openapi.components import ServerInfo, refer
+from kscope.server.openapi.errors import POSTED, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,94 +18,10 @@ if TYPE_CHECKING:
     from kscope.declare.model import Catalog, Category
 
 _TEXT = {"type": "string"}
-_WHOLE = {"type": "integer"}
-
-
-def _list(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items}
-
-
-def _object(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": required | optional, "required": [*required]}
-
-
-def _refer(name: str) -> dict[str, Any]:
-    return {"$ref": REFERENCE.format(name=name)}
-
-
-_COLUMN = _object(
-    dict.fromkeys(("name", "type", "role", "prettyname", "unit", "help"), _TEXT)
-    | {"operators": _list(_TEXT), "optional": {"type": "boolean"}},
-)
-_OPERATOR = _object(
-    dict.fromkeys(("name", "words", "opposite_of"), _TEXT) | {"many": {"type": "boolean"}}
-)
-_CHART = _object(
-    {"kind": _TEXT, "title": _TEXT}, **dict.fromkeys(("value", "stack", "by", "unit"), _TEXT)
-)
-_NULLABLE_SECONDS = {"type": ["integer", "null"]}
-_CATEGORY = _object(
-    {
-        "table": _TEXT,
-        "prettyname": _TEXT,
-        "description": _TEXT,
-        "columns": _list(_refer("Column")),
-        "charts": _list(_refer("Chart")),
-        "retention": _NULLABLE_SECONDS,
-        "rollup": _list(_object({"bucket": _WHOLE, "keep": _NULLABLE_SECONDS})),
-        "has_probe": {"type": "boolean"},
-    }
-)
-_PROBLEM_IN_FILE = {"line": _WHOLE, "path": _TEXT, "message": _TEXT}
-_CHART_CONFIG = _object(
-    {"kind": _TEXT, "title": _TEXT, "unit": _TEXT},
-    query={"type": "object"},
-    spec={"type": ["object", "null"]},
-)
-_CHECKED = _object(
-    {
-        "problems": _list(_object(_PROBLEM_IN_FILE)),
-        "category": {"anyOf": [_refer("Category"), {"type": "null"}]},
-        "declared_in": {"type": ["string", "null"]},
-        "files": {"type": "object", "additionalProperties": _TEXT},
-        "charts": _list(_refer("ChartConfig")),
-    }
-)
-# As d3-flame-graph reads it, and as the server of 2016 answered.
-_TREE = _object({"name": _TEXT, "value": {"type": "number"}}, children=_list(_refer("Tree")))
-_SPEEDSCOPE = _object(
-    {
-        "$schema": {"const": "https://www.speedscope.app/file-format-schema.json"},
-        "shared": _object({"frames": _list(_object({"name": _TEXT}))}),
-        "profiles": _list({"type": "object"}),
-    }
-)
-_SEED_ANSWER = {
-    "anyOf": [
-        _refer("Tree"),
-        {"type": "object", "additionalProperties": _list({"type": "object"})},
-    ]
-}
-SCHEMAS = {
-    "Column": _COLUMN,
-    "Operator": _OPERATOR,
-    "Chart": _CHART,
-    "Category": _CATEGORY,
-    "ChartConfig": _CHART_CONFIG,
-    "Tree": _TREE,
-    "Speedscope": _SPEEDSCOPE,
-}
-_CATEGORIES = _object(
-    {
-        "operators": _list(_refer("Operator")),
-        "categories": _list(_refer("Category")),
-        "problems": _list(_object({"file": _TEXT} | _PROBLEM_IN_FILE)),
-        "leftovers": _list(_object({"table": _TEXT, "message": _TEXT})),
-    }
-)
-_SEED_COLUMNS = _list(_object(dict.fromkeys(("name", "type", "prettyname"), _TEXT)))
+_ROWS = {"type": "array", "items": {"type": "object"}}
+_SEED_ANSWER = {"anyOf": [refer(Nested), {"type": "object", "additionalProperties": _ROWS}]}
+_SEED_COLUMNS = {"type": "array", "items": refer(SeedColumn)}
 _GETCATEGORIES = {"type": "object", "additionalProperties": _SEED_COLUMNS}
-_SERVER = _object({"version": _TEXT, "ingest": _TEXT})
 _NEW = "table: waits\ncolumns:\n  - {name: process, type: string}\n"
 
 
@@ -110,12 +30,12 @@ def paths(catalog: Catalog) -> dict[str, Any]:
         f"{BASE}/categories": _get(
             "categories",
             "The declared categories, their problems, the operators of filters.",
-            _json(_CATEGORIES),
+            _json(refer(Categories)),
         ),
         f"{BASE}/charts/{{table}}": _charts(catalog),
         f"{BASE}/check": {"post": _check()},
         f"{BASE}/server": _get(
-            "server", "The version, and where rows are sent to.", _json(_SERVER)
+            "server", "The version, and where rows are sent to.", _json(refer(ServerInfo))
         ),
         f"{BASE}/openapi.json": _get("openapi", "This document.", _json({"type": "object"})),
         "/api/getcategories": _get(
@@ -142,8 +62,8 @@ def _text() -> dict[str, Any]:
 
 
 def _charts(catalog: Catalog) -> dict[str, Any]:
-    answer = _object({"table": _TEXT, "charts": _list(_refer("ChartConfig"))})
-    described = _get("charts", "A category's charts as the page draws them.", _json(answer), "404")
+    answer = _json(refer(Charts))
+    described = _get("charts", "A category's charts as the page draws them.", answer, "404")
     tables = [category.table for category in catalog]
     table = {"name": "table", "in": "path", "required": True, "schema": {"enum": tables}}
     described["get"]["parameters"] = [table | {"example": tables[0]}]
@@ -156,7 +76,7 @@ def _check() -> dict[str, Any]:
         "operationId": "check",
         "summary": "What is wrong with a category file, or what it gives rise to. Stores nothing.",
         "requestBody": {"required": False, "content": content},
-        "responses": {"200": _json(_CHECKED), **refusals(("400", "413", "503"))},
+        "responses": {"200": _json(refer(Checked)), **refusals(("400", "413", "503"))},
     }
 
 

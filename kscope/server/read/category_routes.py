@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.routing import Route
@@ -14,7 +14,7 @@ from kscope.declare.files.category import read_category
 from kscope.declare.model import Catalog
 from kscope.generate.charts import chart_configs
 from kscope.generate.render import render
-from kscope.query.answers.categories import category_answer
+from kscope.query.answers.categories import Charts, Checked, TextProblem, category_answer
 from kscope.query.parse.scope import category_of
 from kscope.server.http.body import read_small
 from kscope.server.http.problems import HttpProblem
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from kscope.declare.files.category import Reading
     from kscope.declare.model import Category
 
 # Under way and waiting.
@@ -39,7 +38,7 @@ _COMMON = ("schema/category.schema.json", "docs/")
 
 async def _charts(request: Request) -> Response:
     category = category_of(request.app.state.reader.catalog, request.path_params["table"])
-    return json_response({"table": category.table, "charts": chart_configs(category)})
+    return json_response(Charts(category.table, chart_configs(category)))
 
 
 class Checks:
@@ -49,7 +48,7 @@ class Checks:
         self._pool = ThreadPoolExecutor(1, "check")
         self._under_way = 0
 
-    async def answer(self, text: str, catalog: Catalog) -> dict[str, Any]:
+    async def answer(self, text: str, catalog: Catalog) -> Checked:
         """Raise 503 if the line is full."""
         if self._under_way >= _MOST_CHECKS:
             detail = "other category files are being checked; send this one again in a second"
@@ -88,27 +87,17 @@ async def _text(request: Request) -> str:
         raise HttpProblem(400, f"the text is not UTF-8: {error}") from None
 
 
-def check(text: str, catalog: Catalog) -> dict[str, Any]:
-    """Everything wrong with a category file's text; and what it would give rise to when nothing is.
-
-    `declared_in` names the file that declares the same table already.
-    """
+def check(text: str, catalog: Catalog) -> Checked:
     reading = read_category(text, _FILE)
     category = reading.category
     known = catalog.get(category.table) if category else None
-    return {
-        "problems": _problems(reading),
-        "category": category_answer(category) if category else None,
-        "declared_in": PurePath(known.file).name if known else None,
-        "files": _files(category) if category else {},
-        "charts": chart_configs(category) if category else [],
-    }
-
-
-def _problems(reading: Reading) -> list[dict[str, Any]]:
-    return [
-        {"line": each.line, "path": each.path, "message": each.message} for each in reading.problems
-    ]
+    return Checked(
+        problems=[TextProblem(each.line, each.path, each.message) for each in reading.problems],
+        category=category_answer(category) if category else None,
+        declared_in=PurePath(known.file).name if known else None,
+        files=_files(category) if category else {},
+        charts=chart_configs(category) if category else [],
+    )
 
 
 def _files(category: Category) -> dict[str, str]:

@@ -10,13 +10,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from kscope import __version__
-from kscope.query.answers.categories import categories
+from kscope.query.answers.categories import Categories, Leftover, categories
 from kscope.query.export.formats import JSON
 from kscope.query.parse.parameters import check_count
 from kscope.query.parse.scope import category_of
 from kscope.query.questions import BASE, QUESTIONS
 from kscope.query.responses import Body
 from kscope.server.http.problems import HttpProblem, problem
+from kscope.server.openapi.components import ServerInfo
 from kscope.server.openapi.document import document
 from kscope.store.backends.deadline import allowance
 from kscope.store.drop import leftover
@@ -64,15 +65,14 @@ async def _categories(request: Request) -> Response:
 
 def _all_categories(
     catalog: Catalog, problems: Sequence[Problem], left: Sequence[str]
-) -> dict[str, Any]:
-    leftovers = [{"table": table, "message": leftover(table)} for table in left]
-    return categories(catalog, problems) | {"leftovers": leftovers}
+) -> Categories:
+    return categories(catalog, problems, [Leftover(table, leftover(table)) for table in left])
 
 
 async def _server(request: Request) -> Response:
     tokens = request.app.state.settings.tokens
     token = any("ingest" in each.scopes for each in tokens)
-    return json_response({"version": __version__, "ingest": _ingest(request), "token": token})
+    return json_response(ServerInfo(version=__version__, ingest=_ingest(request), token=token))
 
 
 def _ingest(request: Request) -> str:

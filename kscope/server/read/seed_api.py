@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from kscope.query.answers import tree as fold
 from kscope.query.answers.flamegraph import FlamegraphQuestion, drawn, folded
-from kscope.query.answers.seed_rows import seed_rows
+from kscope.query.answers.seed_rows import SeedColumn, seed_rows
 from kscope.query.export.nested import nested
 from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain
@@ -32,7 +32,7 @@ async def _getcategories(request: Request) -> Response:
     return json_response(
         {
             category.table: [
-                {"name": each.name, "type": each.type.name, "prettyname": each.prettyname}
+                SeedColumn(each.name, each.type.name, each.prettyname)
                 for each in category.all_columns
             ]
             for category in request.app.state.reader.catalog
