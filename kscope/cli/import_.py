@@ -17,8 +17,8 @@ from kscope.config import chosen_settings
 from kscope.declare.files.check import suggestion
 from kscope.declare.types.base import Storage
 from kscope.errors import KscopeError, UsageError
-from kscope.readers.import_file import FORMATS, STDIN, Recording
-from kscope.readers.importer import Sender
+from kscope.readers.import_file import FORMATS, STDIN, ImportFile
+from kscope.readers.importer import Importer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,9 +96,9 @@ def import_(  # noqa: PLR0913 - one per option
         kind = form or _form(file)
         if kind == "ndjson" and (value or root is not None):
             raise click.UsageError("--value and --root are for stacks; NDJSON names its columns")
-        with Recording(file, kind, category, value, root).kept() as recording:
+        with ImportFile(file, kind, category, value, root).kept() as recording:
             began = _began(recording, moment)
-            sender = Sender(endpoint, recording, hostname, constant, began)
+            sender = Importer(endpoint, recording, hostname, constant, began)
             for rows in sender.send():
                 if sys.stderr.isatty():
                     click.echo(f"\r{file}: {rows} rows", nl=False, err=True)
@@ -113,7 +113,7 @@ def _form(file: str) -> str:
     return _ENDINGS[ending]
 
 
-def _began(recording: Recording, given: str | None) -> float:
+def _began(recording: ImportFile, given: str | None) -> float:
     """Seconds since the epoch: a file was written when its recording ended."""
     if given:
         from kscope.query.parse.timerange import SECOND, now, parse_moment  # noqa: PLC0415 - seldom

@@ -12,8 +12,8 @@ from kscope.agent.agent import spool_folder
 from kscope.cli.groups import SuggestingGroup
 from kscope.client.answers import shown
 from kscope.client.endpoint import Endpoint, read_token
-from kscope.client.kept_batches import Kept, kept
 from kscope.client.spool import explain
+from kscope.client.spool_listing import Kept, kept
 from kscope.client.spool_lock import folder_of
 from kscope.config import chosen_settings
 from kscope.errors import KscopeError, UsageError

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kscope.client.table_queues import Lanes
+from kscope.client.table_queues import TableQueues
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class Memory:
     def __init__(self, refused: Callable[[Payload, str], None]) -> None:
         self._refused = refused
         self._lock = threading.Lock()
-        self._waiting: Lanes[Held] = Lanes()
+        self._waiting: TableQueues[Held] = TableQueues()
         self._next = 0
 
     @property

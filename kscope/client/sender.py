@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kscope.client.answers import Outcome
 from kscope.client.encoding import UnreadableBodyError
-from kscope.client.pauses import UNKNOWN_FOR, Holds, backoff, patience
 from kscope.client.payload import halves
+from kscope.client.retry import UNKNOWN_FOR, Holds, backoff, patience
 
 if TYPE_CHECKING:
     from kscope.client.answers import Answer

@@ -15,7 +15,7 @@ from pathlib import Path  # noqa: TC003 - a dataclass field
 from typing import TYPE_CHECKING, Literal
 
 from kscope.client.payload import Payload
-from kscope.client.table_queues import Lanes
+from kscope.client.table_queues import TableQueues
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Spool:
         self._lost = lost
         self._kept_longest = kept_longest
         self._lock = threading.Lock()
-        self._waiting: Lanes[Spooled] = Lanes()
+        self._waiting: TableQueues[Spooled] = TableQueues()
         try:
             self.refused.mkdir(parents=True, exist_ok=True, mode=0o700)
             folder.chmod(0o700)

@@ -57,11 +57,11 @@ def folder_of(server: str) -> str:
 
 def _lock(folder: Path) -> tuple[Path, int] | None:
     folder.mkdir(exist_ok=True, mode=0o700)
-    held = lock(folder)
+    held = try_lock(folder)
     return None if held is None else (folder, held)
 
 
-def lock(folder: Path) -> int | None:
+def try_lock(folder: Path) -> int | None:
     """Return the open lock of an agent's folder, or None if an agent holds it."""
     held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -25,7 +25,7 @@ class Queued(Protocol):
 Entry = TypeVar("Entry", bound=Queued)
 
 
-class Lanes(Generic[Entry]):
+class TableQueues(Generic[Entry]):
     """`rows` and `size` are those of all entries; an entry is known by its number."""
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ class ReadError(KscopeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ImportColumns:
     """Which columns stacks go to: the root frame to `root`, unless that is None."""
 
     category: Category
@@ -39,7 +39,7 @@ class Target:
     root: Column | None
 
 
-def target(category: Category, value: str, root: str | None) -> Target:
+def target(category: Category, value: str, root: str | None) -> ImportColumns:
     """As the category's flame graph has them, unless named; KscopeError where there is none."""
     chart = next((each for each in category.charts if each.kind == "flamegraph"), None)
     stacks = category.with_role(Role.STACK)
@@ -53,7 +53,7 @@ def target(category: Category, value: str, root: str | None) -> Target:
             f"--value {name}: {category.table} has {', '.join(values) or 'no values'}"
         )
     wanted = root if root is not None else (chart.by if chart else "")
-    return Target(category, stack or stacks[0], values[name], _root(category, wanted))
+    return ImportColumns(category, stack or stacks[0], values[name], _root(category, wanted))
 
 
 def _root(category: Category, name: str) -> Column | None:

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from kscope.declare.model import Column
-    from kscope.readers.base import Target
+    from kscope.readers.base import ImportColumns
 
 # No tool writes longer ones, and the server takes less.
 _NUMBER = re.compile(r"(\d{1,40})(?:\.(\d{0,40}))?", re.ASCII)
 _NO_STACK = "[no stack]"
 
 
-def folded(lines: Iterable[str], target: Target) -> Iterator[Line]:
+def folded(lines: Iterable[str], target: ImportColumns) -> Iterator[Line]:
     """`process;main;write 42`, root first; without a root column the process is no frame."""
     for number, line in enumerate(lines, 1):
         text = line.strip()

@@ -17,7 +17,7 @@ from kscope.errors import KscopeError
 from kscope.readers.base import ReadError, target
 from kscope.readers.folded import folded
 from kscope.readers.ndjson import ndjson
-from kscope.readers.perfscript import perf_script
+from kscope.readers.perf_script import perf_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class ImportFile:
     """`value` and `root` name columns for stacks, see base.target."""
 
     file: str
@@ -41,7 +41,7 @@ class Recording:
     copy: Path | None = None
 
     @contextmanager
-    def kept(self) -> Iterator[Recording]:
+    def kept(self) -> Iterator[ImportFile]:
         """The same, to be read twice: standard input is copied to a file where it must be."""
         if self.file != STDIN or self.form != "perf":
             yield self

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.client.answers import Outcome
 from kscope.client.encoding import encode, timestamp
-from kscope.client.pauses import patience
+from kscope.client.retry import patience
 from kscope.declare.types.base import Role, Storage
 from kscope.errors import KscopeError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kscope.client.endpoint import Endpoint
     from kscope.declare.model import Category
     from kscope.readers.base import Line
-    from kscope.readers.import_file import Recording
+    from kscope.readers.import_file import ImportFile
 
 _ROWS_PER_REQUEST = 5000
 _TRIES = 6
@@ -38,7 +38,7 @@ _UNKNOWN: dict[Storage, Any] = {Storage.STRING_ID: "", Storage.TEXT: "", Storage
 
 
 @dataclass(slots=True)
-class Sender:
+class Importer:
     """`hostname`, unless None, and `fixed` hold for every row, whatever it says itself; `began` is
     in seconds since the epoch.
 
@@ -47,7 +47,7 @@ class Sender:
     """
 
     endpoint: Endpoint
-    recording: Recording
+    recording: ImportFile
     hostname: str | None
     fixed: dict[str, Any]
     began: float

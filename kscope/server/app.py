@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import importlib
 import logging
 import signal
 import socket
@@ -18,40 +17,38 @@ from starlette.middleware import Middleware
 
 from kscope.config import Address, Settings
 from kscope.errors import KscopeError, UsageError
-from kscope.server.garbage import look_at_all, look_at_young_objects
-from kscope.server.http import metrics as metrics_routes
+from kscope.server.garbage_collection import collect_when_idle, collect_young_only
 from kscope.server.http.auth import LocalNames, RequireToken, is_loopback
-from kscope.server.http.body import Limits
-from kscope.server.http.compression import Compress
 from kscope.server.http.connections import Connections, connection_limits
 from kscope.server.http.disconnect import Patience
-from kscope.server.http.fair_share import Lanes
 from kscope.server.http.listener import Server
-from kscope.server.http.metrics import CountAnswers, Metrics
+from kscope.server.http.metrics import CountAnswers, Metrics, metrics_routes
 from kscope.server.http.problems import HANDLERS
+from kscope.server.http.request_body import Limits
+from kscope.server.http.response_compression import Compress
 from kscope.server.http.wrong_tokens import WrongTokens
-from kscope.server.ingest import routes as ingest_routes
-from kscope.server.ingest.routes import Ingest
-from kscope.server.read.category_routes import Checks
-from kscope.server.read.routes import Described
-from kscope.server.startup import Door, patiently_opened
+from kscope.server.ingest.fair_queue import FairQueue
+from kscope.server.ingest.routes import Ingest, ingest_routes
+from kscope.server.read import category_routes, routes, seed_api, static_files
+from kscope.server.read.category_routes import CategoryChecks
+from kscope.server.read.routes import CachedAnswers
+from kscope.server.startup import ReplaceableApp, open_when_ready
 from kscope.store.housekeeping import loop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from starlette.routing import BaseRoute
 
     from kscope.server.ingest.live_catalog import LiveCatalog
     from kscope.store.store import Store
 
-# The read side's modules: each offers `routes`.
-_READ_MODULES = (
-    "kscope.server.read.routes",
-    "kscope.server.read.category_routes",
-    "kscope.server.read.seed_api",
-    "kscope.server.read.page",
-)
+_READ_ROUTES = [
+    *routes.routes,
+    *category_routes.routes,
+    *seed_api.routes,
+    *static_files.routes,
+]
 # A thread that comes back from SQLite waits this long for one that decodes. With the usual 5 ms the
 # writer would spend its time waiting: it comes back every 500 rows.
 _SWITCH_SECONDS = 0.0005
@@ -64,31 +61,25 @@ def ingest_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Met
     # One body of the largest size, with its rows, always has room when it is alone.
     room = max(settings.max_body * 6, 64 * 1024 * 1024)
     limits = Limits(settings.max_body, settings.max_body, room)
-    handler = Ingest(live, store.writer, Lanes(), metrics, limits)
-    routes = [*ingest_routes.routes(handler), *metrics_routes.routes(store, metrics)]
-    return _app(routes, settings.ingest, "ingest", settings, metrics)
+    handler = Ingest(live, store.writer, FairQueue(), metrics, limits)
+    served = [*ingest_routes(handler), *metrics_routes(store, metrics)]
+    return _app(served, settings.ingest, "ingest", settings, metrics)
 
 
 def read_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
-    routes = [*metrics_routes.routes(store, metrics), *_read_routes()]
+    served = [*metrics_routes(store, metrics), *_READ_ROUTES]
     patience = Middleware(Patience, seconds=settings.query_deadline)
-    app = _app(routes, settings.read, "read", settings, metrics, patience)
+    app = _app(served, settings.read, "read", settings, metrics, patience)
     app.state.reader = store.reader
     app.state.live = live
     app.state.settings = settings
-    app.state.checks = Checks()
-    app.state.described = Described()
+    app.state.checks = CategoryChecks()
+    app.state.described = CachedAnswers()
     return app
 
 
-def _read_routes() -> Iterator[BaseRoute]:
-    for name in _READ_MODULES:
-        if importlib.util.find_spec(name) is not None:
-            yield from importlib.import_module(name).routes
-
-
 def _app(
-    routes: Sequence[BaseRoute],
+    served: Sequence[BaseRoute],
     address: Address,
     scope: str,
     settings: Settings,
@@ -106,7 +97,7 @@ def _app(
     middleware += innermost
     if scope == "read":
         middleware.append(Middleware(Compress))
-    return Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS)
+    return Starlette(routes=served, middleware=middleware, exception_handlers=HANDLERS)
 
 
 def check_exposure(settings: Settings, *, insecure: bool) -> None:
@@ -127,19 +118,19 @@ async def serve(settings: Settings, announce: Callable[[Address, Address], None]
     `announce` is told the listeners' addresses (read, ingest) once both answer from the database.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
-    look_at_young_objects()
+    collect_young_only()
     with contextlib.ExitStack() as sockets:
         read_socket = sockets.enter_context(_listen(settings.read, "read"))
         ingest_socket = sockets.enter_context(_listen(settings.ingest, "ingest"))
         # Port 0 asks for any that is free: from here on it is known which.
         settings = replace(settings, read=_address(read_socket), ingest=_address(ingest_socket))
-        read_door, ingest_door = Door(), Door()
+        read_placeholder, ingest_placeholder = ReplaceableApp(), ReplaceableApp()
         limits = connection_limits(settings)
         read_connections = Connections("read", limits)
         ingest_connections = Connections("ingest", limits)
         listeners = {
-            read_socket: Server(read_door, read_connections, [ingest_connections]),
-            ingest_socket: Server(ingest_door, ingest_connections, [read_connections]),
+            read_socket: Server(read_placeholder, read_connections, [ingest_connections]),
+            ingest_socket: Server(ingest_placeholder, ingest_connections, [read_connections]),
         }
         _stop_on_signals(list(listeners.values()))
         async with (
@@ -147,12 +138,12 @@ async def serve(settings: Settings, announce: Callable[[Address, Address], None]
             _running(settings, ended) as (store, live),
         ):
             metrics = Metrics(connections=(read_connections, ingest_connections))
-            read_door.app = read_app(store, live, settings, metrics)
-            ingest_door.app = ingest_app(store, live, settings, metrics)
+            read_placeholder.app = read_app(store, live, settings, metrics)
+            ingest_placeholder.app = ingest_app(store, live, settings, metrics)
             # What is there now stays: no collection needs to look at it again.
             gc.freeze()
             collecting = asyncio.create_task(
-                look_at_all(lambda: any(map(_busy, listeners.values())))
+                collect_when_idle(lambda: any(map(_busy, listeners.values())))
             )
             announce(settings.read, settings.ingest)
             try:
@@ -218,7 +209,7 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 async def _opened(settings: Settings, ended: asyncio.Future[Any]) -> tuple[Store, LiveCatalog]:
-    opening = asyncio.create_task(patiently_opened(settings))
+    opening = asyncio.create_task(open_when_ready(settings))
     await asyncio.wait({opening, ended}, return_when=asyncio.FIRST_COMPLETED)
     if not opening.done():
         opening.cancel()

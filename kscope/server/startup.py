@@ -27,7 +27,7 @@ _LONGEST_PAUSE = 15
 log = logging.getLogger(__name__)
 
 
-class Door:
+class ReplaceableApp:
     """One listener's application. Until there is one, everybody is told to come later."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Door:
         await self.app(scope, receive, send)
 
 
-async def patiently_opened(settings: Settings) -> tuple[Store, LiveCatalog]:
+async def open_when_ready(settings: Settings) -> tuple[Store, LiveCatalog]:
     """Ask until the database answers: it may start later than we do. Raises what is final."""
     pause = _FIRST_PAUSE
     while True:

@@ -25,8 +25,8 @@ from kscope.agent.run.runner import ProbeRun, first_interval
 from kscope.client.answers import Answer, Outcome
 from kscope.client.endpoint import Endpoint
 from kscope.client.memory import Memory
-from kscope.client.pauses import backoff, patience
 from kscope.client.payload import Payload
+from kscope.client.retry import backoff, patience
 from kscope.client.sender import Sender
 from kscope.declare.files.catalog import load_catalog
 from tests import serving

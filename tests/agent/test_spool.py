@@ -19,7 +19,7 @@ from kscope.client.payload import Payload
 from kscope.client.sender import Sender
 from kscope.client.spool import Spool, waiting
 from kscope.client.spool_lock import abandoned, claim
-from kscope.client.table_queues import Lanes
+from kscope.client.table_queues import TableQueues
 from kscope.errors import KscopeError
 from tests.agent.disks import fill, small_disk
 from tests.agent.fakeserver import fake_server, problem
@@ -233,7 +233,7 @@ def test_a_hundred_thousand_batches_drain_in_as_many_steps() -> None:
             self.number = Counting(number)
             self.table = f"table_{number % 4}"
 
-    lanes: Lanes[Entry] = Lanes()
+    lanes: TableQueues[Entry] = TableQueues()
     count = 100_000
     for number in range(count):
         lanes.add(Entry(number))

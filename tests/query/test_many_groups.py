@@ -18,7 +18,7 @@ from kscope.query.answers import timeseries
 from kscope.query.scan import heaviest
 from kscope.query.scan import read as scan
 from kscope.server.app import read_app
-from kscope.server.garbage import look_at_young_objects
+from kscope.server.garbage_collection import collect_young_only
 from kscope.server.http.metrics import Metrics
 from kscope.store.housekeeping.loop import roll_up
 from tests.query.world import NOON, SECOND, waits
@@ -237,7 +237,7 @@ def test_a_question_over_many_groups_leaves_the_loop_free(
     fill(world)
     before = gc.get_threshold()
     request.addfinalizer(lambda: gc.set_threshold(*before))
-    look_at_young_objects()
+    collect_young_only()
     patient = replace(world.settings, query_deadline=300.0)
     live: Any = SimpleNamespace(problems=(), leftovers=())
     transport = httpx.ASGITransport(read_app(world.store, live, patient, Metrics()))

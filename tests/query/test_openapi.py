@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from kscope.query.questions import QUESTIONS
 from kscope.server.read import routes as read
-from kscope.server.read.page import routes as page_routes
+from kscope.server.read.static_files import routes as page_routes
 from tests.query.test_rows import EVERYTHING
 from tests.query.world import waits
 from tests.serving import Serving, serving

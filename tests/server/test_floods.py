@@ -27,7 +27,7 @@ from tests.serving import Serving, serving
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kscope.server.http.fair_share import Steps
+    from kscope.server.ingest.fair_queue import Steps
     from kscope.store.write.batch import Batch
 
 MIB = 1024 * 1024

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from kscope.server.http.metrics import Metrics, routes
+from kscope.server.http.metrics import Metrics, metrics_routes
 from kscope.store.backends import health
 from kscope.store.backends.errors import StoreDamaged, StoreFault
 from tests.databases import Database, SQLiteFile, scalar
@@ -29,7 +29,7 @@ AT_MOST = 8
 
 async def asked(store: Store, times: int) -> AsyncIterator[int]:
     """Yield the status of each of many requests that are made at the same time."""
-    app = Starlette(routes=routes(store, Metrics()))
+    app = Starlette(routes=metrics_routes(store, Metrics()))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         for answer in await asyncio.gather(*(client.get("/readyz") for _ in range(times))):

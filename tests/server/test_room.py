@@ -15,12 +15,12 @@ from starlette.routing import Route
 
 from kscope.config import Settings, SQLite
 from kscope.declare.files.catalog import load_catalog
-from kscope.server.http.body import Limits, read_small
-from kscope.server.http.fair_share import Lanes
 from kscope.server.http.metrics import Metrics
 from kscope.server.http.problems import HANDLERS
+from kscope.server.http.request_body import Limits, read_small
+from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.live_catalog import LiveCatalog
-from kscope.server.ingest.routes import Ingest, routes
+from kscope.server.ingest.routes import Ingest, ingest_routes
 from tests.server.test_bad_input import problem
 from tests.store.opened import opened_store
 
@@ -41,8 +41,8 @@ GOOD = {"hostname": "h", "offcputime": [ROW]}
 async def listening(folder: Path, limits: Limits) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of an ingest listener in this process."""
     store = await opened_store(Settings(SQLite(folder / "k.db")), load_catalog())
-    handler = Ingest(LiveCatalog([], store), store.writer, Lanes(), Metrics(), limits)
-    app = Starlette(routes=routes(handler), exception_handlers=HANDLERS)
+    handler = Ingest(LiveCatalog([], store), store.writer, FairQueue(), Metrics(), limits)
+    app = Starlette(routes=ingest_routes(handler), exception_handlers=HANDLERS)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://k.test") as client:
         yield client

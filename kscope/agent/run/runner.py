@@ -14,7 +14,7 @@ from kscope.agent.rows.interval import Cost, Drained
 from kscope.agent.run.governor import Governor
 from kscope.agent.run.health import Interval
 from kscope.agent.run.unreported import OpenInterval
-from kscope.client.pauses import backoff
+from kscope.client.retry import backoff
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from kscope.server.http.log_throttle import ThrottledLog
-from kscope.server.http.start_turns import Turns
+from kscope.server.http.start_queue import StartQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ class Connections:
     listener: str
     limits: ConnectionLimits
     refused: int = 0
-    turns: Turns = field(default_factory=Turns)
+    turns: StartQueue = field(default_factory=StartQueue)
     ended: Counter[str] = field(default_factory=Counter)
     refused_requests: Counter[int] = field(default_factory=Counter)
     _phases: dict[Phase, OrderedDict[Client, float]] = field(init=False)

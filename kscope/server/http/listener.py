@@ -13,7 +13,7 @@ import uvicorn
 from kscope.server.http.connections import address_group
 from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.problems import problem
-from kscope.server.http.protocol import Bounded
+from kscope.server.http.protocol import BoundedProtocol
 
 if TYPE_CHECKING:
     import socket
@@ -57,14 +57,14 @@ class Server(uvicorn.Server):
         """End a connection that waits for its client, of the listener that has the most."""
         return any(each.make_room() for each in sorted(self._everyone, key=len, reverse=True))
 
-    def protocol(self, address: str) -> Bounded:
-        return Bounded(self.config, self.server_state, self.connections, address)
+    def protocol(self, address: str) -> BoundedProtocol:
+        return BoundedProtocol(self.config, self.server_state, self.connections, address)
 
 
 def _config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http=Bounded,
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         access_log=False,
@@ -137,7 +137,7 @@ class _Acceptor:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, accepted: socket.socket, protocol: Bounded) -> None:
+    async def _connect(self, accepted: socket.socket, protocol: BoundedProtocol) -> None:
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, accepted)
         except OSError:

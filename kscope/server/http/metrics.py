@@ -52,7 +52,7 @@ class CountAnswers:
         await self.app(scope, receive, counted if scope["type"] == "http" else send)
 
 
-def routes(store: Store, metrics: Metrics) -> list[Route]:
+def metrics_routes(store: Store, metrics: Metrics) -> list[Route]:
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 

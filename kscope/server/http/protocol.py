@@ -41,13 +41,13 @@ _UNREAD = "the request is not HTTP/1.1"
 
 
 class _RefusedError(Exception):
-    """Ends the parser's work; the answer is in `Bounded._refusal`."""
+    """Ends the parser's work; the answer is in `BoundedProtocol._refusal`."""
 
 
 class _Flow(FlowControl):
     """Reading goes on only after the data that was read before is parsed."""
 
-    def __init__(self, protocol: Bounded) -> None:
+    def __init__(self, protocol: BoundedProtocol) -> None:
         super().__init__(protocol.transport)
         self._protocol = protocol
 
@@ -60,7 +60,7 @@ class _Flow(FlowControl):
 class _Transport:
     """A cycle's transport, whose close() lets the client read the last answer."""
 
-    def __init__(self, protocol: Bounded) -> None:
+    def __init__(self, protocol: BoundedProtocol) -> None:
         self._protocol = protocol
         self.write = protocol.transport.write
 
@@ -71,7 +71,7 @@ class _Transport:
         self._protocol.end()
 
 
-class Bounded(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol):
     """One connection.
 
     Data is parsed in pieces, and only as far as requests are answered: a client that sends

@@ -11,14 +11,14 @@ import msgspec
 from kscope.declare.types.base import Storage
 from kscope.generate.jsonschema import MAX_STACKS, STACK
 from kscope.server.http.problems import HttpProblem
-from kscope.server.ingest.explain import MAX_FAULTS, validator, wrong_value
 from kscope.server.ingest.fast_decode import has_nul
+from kscope.server.ingest.row_faults import MAX_FAULTS, validator, wrong_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kscope.server.ingest.explain import Faults, RowSchema
     from kscope.server.ingest.fast_decode import Columns, TypedRows
+    from kscope.server.ingest.row_faults import Faults, RowSchema
 
 # What a value that is kept takes up, at the least: its place in a list and half of an object.
 _VALUE_BYTES = 16

@@ -17,19 +17,9 @@ from kscope.declare.model import TIME
 from kscope.declare.types.base import Storage
 from kscope.declare.types.encode import microseconds
 from kscope.generate.jsonschema import body_schema
-from kscope.server.http.fair_share import Lane
 from kscope.server.http.problems import HttpProblem
 from kscope.server.ingest.arrays import Listed, Table
-from kscope.server.ingest.explain import (
-    MAX_FAULTS,
-    Faults,
-    RowSchema,
-    UnknownName,
-    short,
-    suggestion,
-    validator,
-    wrong_value,
-)
+from kscope.server.ingest.fair_queue import Lane
 from kscope.server.ingest.fast_decode import TypedRows
 from kscope.server.ingest.json_pieces import (
     ELEMENT_BYTES,
@@ -40,6 +30,16 @@ from kscope.server.ingest.json_pieces import (
     exact_end,
     guessed_end,
 )
+from kscope.server.ingest.row_faults import (
+    MAX_FAULTS,
+    Faults,
+    RowSchema,
+    UnknownName,
+    short,
+    suggestion,
+    validator,
+    wrong_value,
+)
 from kscope.store.schema.interning import text_hash, turned_round
 from kscope.store.write.batch import Batch, TableRows
 
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kscope.declare.model import Catalog
-    from kscope.server.http.fair_share import Steps
     from kscope.server.ingest.arrays import Elements
+    from kscope.server.ingest.fair_queue import Steps
 
 # All columns' values of all rows, with time and host: half a million rows of off-CPU time.
 MAX_VALUES = 6_000_000
@@ -70,7 +70,7 @@ _CHUNK = 20_000
 
 @dataclass(frozen=True)
 class Decoder:
-    """Checks bodies against one catalog. Safe to use in several threads."""
+    """CategoryChecks bodies against one catalog. Safe to use in several threads."""
 
     catalog: Catalog
     typed: Mapping[str, TypedRows] = field(repr=False)
@@ -363,7 +363,7 @@ def _batch(reading: _Reading, now: int, key: str, *, leaf_first: bool) -> Steps[
     hostname = reading.envelope["hostname"]
     if "time" in reading.envelope:
         now = microseconds(reading.envelope["time"])
-    stacks = _Stacks(reading.stacks.texts, leaf_first=leaf_first)
+    stacks = _StackIds(reading.stacks.texts, leaf_first=leaf_first)
     tables = []
     for category in reading.decoder.catalog:
         if table := reading.tables.get(category.table):
@@ -380,7 +380,7 @@ def _batch(reading: _Reading, now: int, key: str, *, leaf_first: bool) -> Steps[
     return Batch(_batch_key(hostname, key), tables, stacks.used)
 
 
-class _Stacks:
+class _StackIds:
     """Folded texts and places in the body's list -> ids; what was used is kept."""
 
     def __init__(self, listed: Sequence[str], *, leaf_first: bool) -> None:

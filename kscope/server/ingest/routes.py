@@ -10,17 +10,18 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kscope.server.http.body import Limits, decompressor, read
-from kscope.server.http.budget import Budget
+from kscope.server.http.memory_budget import Budget
 from kscope.server.http.problems import HttpProblem
-from kscope.server.ingest.explain import UnknownName
+from kscope.server.http.request_body import Limits, read
+from kscope.server.ingest.decompress import decompressor
+from kscope.server.ingest.row_faults import UnknownName
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from kscope.server.http.budget import Share
-    from kscope.server.http.fair_share import Lanes
+    from kscope.server.http.memory_budget import Share
     from kscope.server.http.metrics import Metrics
+    from kscope.server.ingest.fair_queue import FairQueue
     from kscope.server.ingest.live_catalog import LiveCatalog
     from kscope.store.write.batch import Batch
     from kscope.store.write.group_commit import GroupWriter
@@ -62,7 +63,7 @@ class Ingest:
         self,
         live: LiveCatalog,
         writer: GroupWriter,
-        lanes: Lanes,
+        lanes: FairQueue,
         metrics: Metrics,
         limits: Limits | None = None,
     ) -> None:
@@ -153,7 +154,7 @@ def _check_type(request: Request) -> None:
         raise HttpProblem(403, "rows are not taken from web pages")
 
 
-def routes(ingest: Ingest) -> list[Route]:
+def ingest_routes(ingest: Ingest) -> list[Route]:
     return [
         Route("/", ingest.of_2016, methods=["POST"]),
         Route("/api/v1/ingest", ingest.__call__, methods=["POST"]),

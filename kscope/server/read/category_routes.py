@@ -16,8 +16,8 @@ from kscope.generate.charts import chart_configs
 from kscope.generate.render import render
 from kscope.query.answers.categories import Charts, Checked, TextProblem, category_answer
 from kscope.query.parse.scope import category_of
-from kscope.server.http.body import read_small
 from kscope.server.http.problems import HttpProblem
+from kscope.server.http.request_body import read_small
 from kscope.server.read.routes import json_response
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def _charts(request: Request) -> Response:
     return json_response(Charts(category.table, chart_configs(category)))
 
 
-class Checks:
+class CategoryChecks:
     """One thread for checks, which take processor time alone, and a short line of waiting ones."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Checks:
 async def _check(request: Request) -> Response:
     refuse_foreign_page(request.headers)
     text = await _text(request)
-    checks: Checks = request.app.state.checks
+    checks: CategoryChecks = request.app.state.checks
     return json_response(await checks.answer(text, request.app.state.reader.catalog))
 
 

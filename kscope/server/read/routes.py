@@ -39,7 +39,7 @@ _LARGE = 1 << 17
 _ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 
 
-class Described:
+class CachedAnswers:
     """Answers that the categories alone decide: each is made once, and not for each request."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from kscope.query.export.nested import nested
 from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain
 from kscope.query.parse.seed import parse, weight
-from kscope.server.http.body import read_small
+from kscope.server.http.request_body import read_small
 from kscope.server.read.routes import json_response
 from kscope.store.backends.deadline import allowance
 

@@ -7,9 +7,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kscope.client import spool_lock
 from kscope.client.encoding import decode
 from kscope.client.spool import REASON, REFUSED, Spooled, remove, waiting
+from kscope.client.spool_lock import try_lock
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def kept(root: Path) -> Iterator[Kept]:
 
 def _of_agent(root: Path, folder: Path) -> Iterator[Kept]:
     """The folder stays locked while its batches are used: no agent starts on it meanwhile."""
-    lock = spool_lock.lock(folder)
+    lock = try_lock(folder)
     try:
         for place in (folder, folder / REFUSED):
             for entry in waiting(place) if place.is_dir() else ():

@@ -38,7 +38,7 @@ class Done(Generic[T]):
 
 
 @dataclass
-class Lanes:
+class FairQueue:
     """A thread for good bodies, and one for doubt. More would only wait for the interpreter."""
 
     _good: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "good"))

@@ -27,12 +27,12 @@ _PAGE = resource.getpagesize()
 _GROWTH = 128 << 20
 
 
-def look_at_young_objects() -> None:
+def collect_young_only() -> None:
     """From here on the interpreter looks at young objects alone."""
     gc.set_threshold(_YOUNG, _MIDDLE, _NEVER)
 
 
-async def look_at_all(busy: Callable[[], bool]) -> None:
+async def collect_when_idle(busy: Callable[[], bool]) -> None:
     """Look at all objects once a minute, when no request is being answered. Never returns.
 
     Under steady load this happens after 11 minutes, or when the process has grown by 128 MiB.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _AT_A_TIME = 4
 
 
-class Turns:
+class StartQueue:
     """The starts of one listener that wait for their turn, in order."""
 
     def __init__(self) -> None:

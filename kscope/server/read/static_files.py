@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-from kscope.server.http.compression import accepts
+from kscope.server.http.response_compression import accepts
 
 if TYPE_CHECKING:
     from starlette.requests import Request

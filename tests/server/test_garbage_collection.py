@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 BUSY = """
 import asyncio, gc
-from kscope.server import garbage
+from kscope.server import garbage_collection
 
-garbage._SECOND = 0.01
+garbage_collection._SECOND = 0.01
 
 class Cycle:
     def __init__(self):
         self.itself, self.bytes = self, bytearray(1 << 20)
 
 async def work():
-    garbage.look_at_young_objects()
-    looking = asyncio.create_task(garbage.look_at_all(lambda: True))
+    garbage_collection.collect_young_only()
+    looking = asyncio.create_task(garbage_collection.collect_when_idle(lambda: True))
     for _ in range(1500):
         Cycle().bytes[::4096] = bytes(256)
         await asyncio.sleep(0.001)

@@ -14,16 +14,16 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kscope.server.http.body import decompressor
-from kscope.server.http.budget import Budget
-from kscope.server.http.fair_share import Lane, Lanes
+from kscope.server.http.memory_budget import Budget
 from kscope.server.http.problems import HttpProblem
+from kscope.server.ingest.decompress import decompressor
+from kscope.server.ingest.fair_queue import FairQueue, Lane
 from kscope.server.ingest.json_pieces import NotJsonError, TooLargeError, exact_end, guessed_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kscope.server.http.fair_share import Steps
+    from kscope.server.ingest.fair_queue import Steps
 
 
 def steps(count: int, done: list[str], name: str) -> Steps[str]:
@@ -38,7 +38,7 @@ def test_a_long_body_does_not_keep_a_short_one_waiting() -> None:
     done: list[str] = []
 
     async def run() -> None:
-        lanes = Lanes()
+        lanes = FairQueue()
         long = asyncio.create_task(lanes.run(steps(100_000, done, "long")))
         await asyncio.sleep(0)
         await lanes.run(steps(1, done, "first"))
@@ -60,7 +60,7 @@ def test_bodies_with_faults_do_not_keep_others_waiting() -> None:
         return "doubtful"
 
     async def run() -> None:
-        lanes = Lanes()
+        lanes = FairQueue()
         waiting = [asyncio.create_task(lanes.run(doubtful())) for _ in range(100)]
         await asyncio.sleep(0)
         for _ in range(100):
@@ -82,7 +82,7 @@ def test_a_small_body_without_faults_needs_no_thread() -> None:
         yield Lane.DOUBT
         threads.append(threading.current_thread().name)
 
-    asyncio.run(Lanes().run(small(), small=True))
+    asyncio.run(FairQueue().run(small(), small=True))
     assert threads[0] == "MainThread"
     assert threads[1].startswith("doubt")
 

@@ -16,7 +16,7 @@ from kscope.readers.base import Line, ReadError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from kscope.readers.base import Target
+    from kscope.readers.base import ImportColumns
 
 _EVENT = re.compile(
     r"\s*(?P<comm>\S.*?)\s+(?P<pid>-?\d+)(?:/(?P<tid>-?\d+))?\s+(?:\[\d+\]\s+)?"
@@ -29,7 +29,7 @@ _FRAME = re.compile(
 _CLOCKS = re.compile(r"(cpu-clock|task-clock|sched:sched_stat_\w+)(:\w+)?")
 
 
-def perf_script(lines: Iterable[str], target: Target) -> Iterator[Line]:
+def perf_script(lines: Iterable[str], target: ImportColumns) -> Iterator[Line]:
     """One row a sample; its time counts from the first sample."""
     event: re.Match[str] | None = None
     began, number, frames = 0, 0, []
@@ -56,7 +56,7 @@ def _line(
     number: int,
     event: re.Match[str],
     frames: list[tuple[str, str]],
-    target: Target,
+    target: ImportColumns,
     first: float | None,
 ) -> Line:
     comm = event["comm"]
@@ -75,7 +75,7 @@ def _line(
     return Line(number, row, float(event["time"]) - (first or 0.0))
 
 
-def _value(number: int, event: re.Match[str], target: Target) -> int:
+def _value(number: int, event: re.Match[str], target: ImportColumns) -> int:
     if target.value.type.name == "count":
         return 1
     if target.value.type.name == "elapsed" and _CLOCKS.fullmatch(event["event"]):

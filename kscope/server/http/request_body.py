@@ -1,0 +1,104 @@
+"""A request's body, read up to a limit of bytes and of time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kscope.server.http.problems import HttpProblem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from kscope.server.http.memory_budget import Share
+
+# A client that sends more than this many times the limit is cut off before it has sent all.
+_READ_TO_REFUSE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes: a body as sent, the same decompressed, and all that are being handled.
+
+    Times in seconds: for the next piece of a body to come, and for all of it.
+    """
+
+    body: int = 32 * 1024 * 1024
+    decompressed: int = 32 * 1024 * 1024
+    in_flight: int = 192 * 1024 * 1024
+    silence: float = 30
+    whole: float = 300
+
+
+async def read(request: Request, limits: Limits, share: Share) -> bytearray:
+    """Give the body as it was sent; raise 408, 413 or 503 without keeping it."""
+    body = bytearray()
+    seen = 0
+    refused = None
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > limits.body:
+        refused = too_large(limits.body)
+    async for chunk in _in_time(request.stream(), limits.silence, limits.whole):
+        seen += len(chunk)
+        try:
+            if refused is None:
+                share.take(len(chunk))
+                body += chunk
+            if seen > limits.body:
+                raise too_large(limits.body)
+        except HttpProblem as problem:
+            refused = problem
+            body.clear()
+            share.release()
+        # A sender that is cut off while it writes never reads why: up to a bound it may end.
+        if refused and seen > limits.body * _READ_TO_REFUSE:
+            break
+    if refused:
+        raise refused
+    return body
+
+
+async def read_small(
+    request: Request, most: int, too_large: str, *, silence: float = 30, whole: float = 60
+) -> bytes:
+    """Give a body that fits into memory many times; raise 408, or 413 with that text."""
+    body = bytearray()
+    async for piece in _in_time(request.stream(), silence, whole):
+        body += piece
+        if len(body) > most:
+            raise HttpProblem(413, too_large, headers={"Connection": "close"})
+    return bytes(body)
+
+
+async def _in_time(
+    pieces: AsyncIterator[bytes], silence: float, whole: float
+) -> AsyncIterator[bytes]:
+    """Raise 408 where nothing comes for too long, or too little: it would take up room for ever."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + whole
+    while True:
+        try:
+            async with asyncio.timeout_at(min(end, loop.time() + silence)):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise HttpProblem(
+                408,
+                f"the body did not come: send each piece within {silence:g} seconds of the"
+                f" last, and all of them within {whole:g}",
+                headers={"Connection": "close"},
+            ) from None
+        yield piece
+
+
+def too_large(limit: int, how: str = "") -> HttpProblem:
+    what = f"{how} body" if how else "body"
+    return HttpProblem(
+        413,
+        f"the {what} is larger than {limit // 1024} KiB: send fewer rows at a time",
+        headers={"Connection": "close"},
+    )
