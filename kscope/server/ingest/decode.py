@@ -70,7 +70,7 @@ _CHUNK = 20_000
 
 @dataclass(frozen=True)
 class Decoder:
-    """CategoryChecks bodies against one catalog. Safe to use in several threads."""
+    """Checks bodies against one catalog. Safe to use in several threads."""
 
     catalog: Catalog
     typed: Mapping[str, TypedRows] = field(repr=False)
