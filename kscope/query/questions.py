@@ -10,10 +10,11 @@ import msgspec
 
 from kscope.declare.charts.base import grouping
 from kscope.declare.types.base import Role
-from kscope.query import responses as bodies
+from kscope.query import responses
 from kscope.query.answers.compare import CompareQuestion, Comparison, compare
 from kscope.query.answers.flamegraph import Flamegraph, FlamegraphQuestion, flamegraph
-from kscope.query.answers.heatmap import Heatmap, HeatmapQuestion, Histogram, heatmap, histogram
+from kscope.query.answers.heatmap import Heatmap, HeatmapQuestion, heatmap
+from kscope.query.answers.histogram import Histogram, SizesQuestion, histogram
 from kscope.query.answers.hosts import Hosts, HostsQuestion, hosts
 from kscope.query.answers.quality import Quality, quality
 from kscope.query.answers.rows import DEFAULT_LIMIT, MAX_LIMIT, Rows, RowsQuestion, order_of, rows
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from kscope.declare.model import Category, Column
+    from kscope.query.parse.columns import Value
     from kscope.query.parse.parameters import Asked, Parameter
+    from kscope.query.parse.scope import Scope
     from kscope.query.responses import Body
     from kscope.store.reader import Reader
 
@@ -66,8 +69,8 @@ class Question:
 async def _flamegraph(reader: Reader, asked: Asked) -> Body:
     question = flamegraph_question(asked)
     if asked["format"] in STACKS:
-        return await bodies.stacks(reader, asked, question)
-    return await bodies.json(await flamegraph(reader, question))
+        return await responses.stacks(reader, asked, question)
+    return await responses.json(await flamegraph(reader, question))
 
 
 def flamegraph_question(asked: Asked) -> FlamegraphQuestion:
@@ -84,7 +87,7 @@ async def _compare(reader: Reader, asked: Asked) -> Body:
     side = flamegraph_question(asked)
     normalised = asked["normalised"] == "true"
     question = CompareQuestion(side, replace(side, scope=asked.base), normalised)
-    return await bodies.table_or_json(asked, await compare(reader, question))
+    return await responses.table_or_json(asked, await compare(reader, question))
 
 
 async def _hosts(reader: Reader, asked: Asked) -> Body:
@@ -92,11 +95,11 @@ async def _hosts(reader: Reader, asked: Asked) -> Body:
     profile = _profile(category, asked["stack"])
     value = share_value_of(category, asked["value"])
     question = HostsQuestion(asked.scope, profile, value, asked["n"], asked["min_events"])
-    return await bodies.table_or_json(asked, await hosts(reader, question))
+    return await responses.table_or_json(asked, await hosts(reader, question))
 
 
 async def _quality(reader: Reader, asked: Asked) -> Body:
-    return await bodies.table_or_json(asked, await quality(reader, asked.scope))
+    return await responses.table_or_json(asked, await quality(reader, asked.scope))
 
 
 def _profile(category: Category, stack: str) -> Column:
@@ -115,14 +118,14 @@ async def _rows(reader: Reader, asked: Asked) -> Body:
     question = rows_question(asked)
     if asked["format"] in TABLES:
         every = question if "limit" in asked.given else replace(question, limit=None)
-        return await bodies.streamed(reader, asked, every)
+        return await responses.streamed(reader, asked, every)
     if question.limit is not None and question.limit > MAX_LIMIT:
         raise complain("limit", f"at most {MAX_LIMIT}, or format=csv or format=ndjson for more")
     page = await rows(reader, question)
     if page.next:
         address = f"{BASE}/rows/{asked.category.table}?{asked.again(cursor=page.next)}"
         page = msgspec.structs.replace(page, next=address)
-    return await bodies.json(page)
+    return await responses.json(page)
 
 
 def rows_question(asked: Asked) -> RowsQuestion:
@@ -142,7 +145,7 @@ async def _timeseries(reader: Reader, asked: Asked) -> Body:
         raise complain("by", "a series is of one column")
     aggregate = aggregates.aggregate_name(value, asked["aggregate"])
     group = by[0] if by else None
-    return await bodies.table_or_json(
+    return await responses.table_or_json(
         asked,
         await timeseries(
             reader,
@@ -156,29 +159,28 @@ async def _top(reader: Reader, asked: Asked) -> Body:
     by = groups_of(asked.category, _by(asked, "top") or _grouping(asked))
     aggregate = aggregates.aggregate_name(value, asked["aggregate"])
     question = TopQuestion(asked.scope, by, value, aggregate, asked["n"])
-    return await bodies.table_or_json(asked, await top(reader, question))
+    return await responses.table_or_json(asked, await top(reader, question))
 
 
 async def _heatmap(reader: Reader, asked: Asked) -> Body:
-    return await bodies.table_or_json(
-        asked, await heatmap(reader, _sizes(asked, "heatmap", asked["points"]))
-    )
+    question = HeatmapQuestion(*_sizes(asked, "heatmap"), asked["points"])
+    return await responses.table_or_json(asked, await heatmap(reader, question))
 
 
 async def _histogram(reader: Reader, asked: Asked) -> Body:
-    return await bodies.table_or_json(asked, await histogram(reader, _sizes(asked, "histogram", 1)))
+    question = SizesQuestion(*_sizes(asked, "histogram"))
+    return await responses.table_or_json(asked, await histogram(reader, question))
 
 
-def _sizes(asked: Asked, kind: str, points: int) -> HeatmapQuestion:
+def _sizes(asked: Asked, kind: str) -> tuple[Scope, Value, str, int]:
     value = value_of(asked.category, asked["value"], kind, Role.HISTOGRAM, rows=False)
-    scale = sizes.scale_name(value, asked["scale"])
-    return HeatmapQuestion(asked.scope, value, scale, asked["slots"], points)
+    return asked.scope, value, sizes.scale_name(value, asked["scale"]), asked["slots"]
 
 
 async def _values(reader: Reader, asked: Asked) -> Body:
     column = _completed(asked)
     question = ValuesQuestion(asked.scope, column, asked["prefix"], asked["n"])
-    return await bodies.table_or_json(asked, await values(reader, question))
+    return await responses.table_or_json(asked, await values(reader, question))
 
 
 def _completed(asked: Asked) -> Column:

@@ -14,8 +14,7 @@ import httpx
 import sqlalchemy as sa
 
 from kscope.query.parse.timerange import iso
-from kscope.query.scan import heaviest, sizes
-from kscope.query.scan import read as scan
+from kscope.query.scan import heaviest, read, sizes
 from kscope.store.backends import mysql, sqlite
 from kscope.store.reader import DEADLINE
 from tests.databases import SQLiteFile
@@ -65,7 +64,7 @@ def test_more_groups_than_fit_are_no_mistake(
     client: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The heaviest are answered; percentiles, which do not add up, say what to do."""
-    monkeypatch.setattr(scan, "MOST_GROUPS", 3)
+    monkeypatch.setattr(read, "MOST_GROUPS", 3)
     by = {"top/offcputime": "time,pid", "flamegraph/offcputime": "pid", "hosts/offcputime": ""}
     for question, names in (by | {"values/offcputime/pid": ""}).items():
         response = client.get(f"/api/v1/{question}", DAY | ({"by": names} if names else {}))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from kscope.query.answers import tree as fold
 from kscope.query.answers.flamegraph import FlamegraphQuestion, Stacks, folded
 from kscope.query.answers.meta import Meta, Notice, Number  # noqa: TC001 - msgspec reads the types
+from kscope.query.answers.tree import Shape, in_order, shaped
 from kscope.query.scan.parallel import together
 from kscope.query.scan.release import consumed, empty
 
@@ -75,8 +75,8 @@ async def compare(reader: Reader, question: CompareQuestion) -> Comparison:
 
 def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparison:
     sums, base_sums = _sums(side), _sums(base)
-    paths = fold.in_order(list(sums.keys() | base_sums.keys()), lambda path: path)
-    shape = fold.shaped(paths)
+    paths = in_order(list(sums.keys() | base_sums.keys()), lambda path: path)
+    shape = shaped(paths)
     values, base_values = ([each.get(path, 0) for path in paths] for each in (sums, base_sums))
     value, base_value = shape.totals(values, base_values)
     # A value may be 0 and its stack yet be there.
@@ -122,7 +122,7 @@ def _sums(stacks: Stacks) -> dict[Path, Any]:
     return sums
 
 
-def _only_in(shape: fold.Shape, here: Sequence[Any], there: Sequence[Any]) -> list[int]:
+def _only_in(shape: Shape, here: Sequence[Any], there: Sequence[Any]) -> list[int]:
     """Name the nodes of one side alone whose parent both sides have."""
     return [
         node

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from kscope.query.answers import tree as fold
 from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
+from kscope.query.answers.tree import in_order, shaped
 from kscope.query.parse.columns import by_values
 from kscope.query.scan import read
 from kscope.query.scan.heaviest import REST, heaviest
 from kscope.query.scan.labels import frames, labels
 from kscope.query.scan.measures import ROWS, sum_of, total_of
 from kscope.query.scan.parallel import together
-from kscope.query.scan.plan import columns as by_columns
-from kscope.query.scan.plan import scan_of
+from kscope.query.scan.plan import columns, scan_of
 from kscope.query.scan.release import consumed, empty
 
 if TYPE_CHECKING:
@@ -101,10 +100,10 @@ async def drawn(stacks: Stacks, draw: Callable[[Stacks], Result]) -> Result:
 
 def _drawn(question: FlamegraphQuestion, stacks: Stacks) -> Flamegraph:
     # By the path alone: to compare tuples of tuples takes three times as long.
-    ordered = fold.in_order(
+    ordered = in_order(
         list(zip(stacks.values, stacks.events, strict=True)), lambda each: each[0][0]
     )
-    shape = fold.shaped([path for (path, _), _ in ordered])
+    shape = shaped([path for (path, _), _ in ordered])
     values = [value for (_, value), _ in ordered]
     value, count = shape.totals(values, [events for _, events in ordered])
     empty([ordered])
@@ -130,18 +129,18 @@ def _drawn(question: FlamegraphQuestion, stacks: Stacks) -> Flamegraph:
 
 async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
     """Sum the scope's stacks; one path may come more than once."""
-    columns = (*question.by, question.stack)
+    keys = (*question.by, question.stack)
     limited = question.limit is not None
     single = limited or by_values(question.by)
     count = question.scope.category.count
-    needs = (*columns, question.value.column, count)
+    needs = (*keys, question.value.column, count)
     scan = await scan_of(reader, question.scope, needs, single_rows=single)
     if question.limit is not None:
         scan.limit_rows(question.limit)
 
     measures = (total_of(question.value), sum_of(count) if count else ROWS, ROWS)
-    summed = await heaviest(scan, by_columns(*columns), measures, read.MOST_GROUPS)
-    wanted = await asyncio.to_thread(_parts, summed.groups, len(columns))
+    summed = await heaviest(scan, columns(*keys), measures, read.MOST_GROUPS)
+    wanted = await asyncio.to_thread(_parts, summed.groups, len(keys))
     found: list[Any] = await together(
         frames(reader, wanted[-1]),
         *(labels(reader, by, part) for by, part in zip(question.by, wanted, strict=False)),

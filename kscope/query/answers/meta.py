@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from kscope.declare.types.base import Role
-from kscope.query.parse.filters import conditions
 from kscope.query.scan.replayed import RECORDED
+from kscope.query.sql.conditions import conditions
 
 if TYPE_CHECKING:
     from kscope.query.scan.plan import Scan

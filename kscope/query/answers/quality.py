@@ -14,12 +14,13 @@ import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
 from kscope.query.parse.columns import value_of
-from kscope.query.parse.filters import Group, conditions, parse_filter
+from kscope.query.parse.filters import parse_filter
 from kscope.query.parse.scope import Scope
 from kscope.query.scan.labels import labels
 from kscope.query.scan.measures import Measure, events_of, sum_of
 from kscope.query.scan.plan import columns, scan_of
 from kscope.query.scan.read import summed
+from kscope.query.sql.conditions import Group, conditions
 from kscope.store.schema.interning import text_hash
 from kscope.store.write.cardinality import OVER_STACKS, OVER_STRINGS
 

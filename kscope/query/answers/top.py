@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kscope.declare.charts.base import ROWS as ROWS_NAME
 from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
-from kscope.query.parse.columns import ROWS_NAME, by_values
+from kscope.query.parse.columns import by_values
 from kscope.query.scan.aggregates import QUANTILE_NOTE, needs_single_rows, ranked
 from kscope.query.scan.labels import labels
 from kscope.query.scan.plan import columns, scan_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from kscope.query.answers import tree as fold
+from kscope.query.answers.tree import ROOT, tree
 from kscope.query.export.folded import folded
 from kscope.query.export.nested import Nested, nested
 from kscope.query.export.pprof import pprof
@@ -54,7 +54,7 @@ _STACKS = (
         "application/json",
         "json",
         "nested {name, value, children}, as d3-flame-graph reads it",
-        lambda _, stacks: nested(fold.tree(stacks.values), fold.ROOT),
+        lambda _, stacks: nested(tree(stacks.values), ROOT),
         Nested,
     ),
     StackFormat(
@@ -86,9 +86,7 @@ _STACKS = (
         "image/svg+xml",
         "svg",
         "a picture that stands alone",
-        lambda question, stacks: svg(
-            fold.tree(stacks.values), title(question), question.value.unit
-        ),
+        lambda question, stacks: svg(tree(stacks.values), title(question), question.value.unit),
     ),
 )
 STACKS: Mapping[str, StackFormat] = MappingProxyType({each.name: each for each in _STACKS})

@@ -12,7 +12,8 @@ import msgspec
 
 from kscope.declare.types.base import Storage
 from kscope.query.answers.compare import Comparison
-from kscope.query.answers.heatmap import Heatmap, Histogram
+from kscope.query.answers.heatmap import Heatmap
+from kscope.query.answers.histogram import Histogram
 from kscope.query.answers.hosts import Hosts
 from kscope.query.answers.quality import Quality
 from kscope.query.answers.rows import Rows

@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from kscope.query.export.readable import readable
 from kscope.query.parse.timerange import iso
-from kscope.query.units import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

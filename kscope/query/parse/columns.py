@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kscope.declare.charts import base as chartkinds
+from kscope.declare.charts.base import ROWS as ROWS_NAME
+from kscope.declare.charts.base import unit
 from kscope.declare.types.base import Role, Storage
 from kscope.query.parse.errors import complain, one_of
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from kscope.declare.model import Category, Chart, Column
-
-ROWS_NAME = chartkinds.ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Value:
 
     @property
     def unit(self) -> str:
-        return chartkinds.unit(self.column)
+        return unit(self.column)
 
     @property
     def columns(self) -> tuple[Column | None, ...]:

@@ -6,19 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from kscope.declare.charts.base import ROWS as ROWS_NAME
 from kscope.declare.types.base import Role
-from kscope.query.parse.columns import ROWS_NAME, shared_out
+from kscope.query.parse.columns import shared_out
 from kscope.query.parse.errors import MOST_COMPLAINTS, Complaint, QueryError, one_of
 from kscope.query.parse.filters import (
     MAX_CONDITIONS,
     TOO_MANY,
-    Group,
     column_name,
-    conditions,
     filtered,
     parse_filter,
-    text,
 )
+from kscope.query.parse.operands import text
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import (
     DEFAULT_FROM,
@@ -29,12 +28,13 @@ from kscope.query.parse.timerange import (
     parse_moment,
     parse_range,
 )
+from kscope.query.sql.conditions import Group, conditions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kscope.declare.model import Category
-    from kscope.query.parse.filters import Condition
+    from kscope.query.sql.conditions import Condition
 
 
 # Filters on both sides of a comparison, and every other parameter.

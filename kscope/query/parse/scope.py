@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kscope.query.parse.errors import Complaint, UnknownTable, one_of
-from kscope.query.parse.filters import Group
+from kscope.query.sql.conditions import Group
 
 if TYPE_CHECKING:
     from kscope.declare.model import Catalog, Category

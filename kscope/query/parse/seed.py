@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.declare.types.base import Role
 from kscope.query.parse.errors import Complaint, QueryError, complain, one_of
-from kscope.query.parse.filters import (
-    MAX_CONDITIONS,
-    TOO_MANY,
-    Condition,
-    Group,
-    condition,
-    conditions,
-)
+from kscope.query.parse.filters import MAX_CONDITIONS, TOO_MANY, condition
 from kscope.query.parse.scope import Scope, category_of
 from kscope.query.parse.timerange import ALWAYS
+from kscope.query.sql.conditions import Condition, Group, conditions
 from kscope.store.schema.interning import turned_round
 
 if TYPE_CHECKING:
@@ -187,15 +181,17 @@ def _member(category: Category, pointer: str, given: Any, depth: int) -> Conditi
         raise complain(f"{pointer}/{expression}", one_of("operator", symbol, OPERATORS))
     (name,) = (key for key in given if key != expression)
     column = _column(category, f"{pointer}/{_escaped(name)}", name)
-    return _condition(f"{pointer}/{_escaped(name)}", column, symbol, given[name])
+    return _condition(category, f"{pointer}/{_escaped(name)}", column, symbol, given[name])
 
 
-def _condition(pointer: str, column: Column, symbol: str, value: Any) -> Condition:
+def _condition(
+    category: Category, pointer: str, column: Column, symbol: str, value: Any
+) -> Condition:
     if column.type.role is Role.STACK and isinstance(value, str):
         # These clients see stacks leaf first.
         value = turned_round(value)
     try:
-        return condition(pointer, column, OPERATORS[symbol], value)
+        return condition(category, pointer, column, OPERATORS[symbol], value)
     except QueryError as error:
         raise QueryError(*(Complaint(pointer, each.detail) for each in error.complaints)) from None
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from kscope.declare.types.base import INT64_MAX, Storage
 from kscope.query.parse.errors import QueryError, complain
-from kscope.query.parse.filters import INT64, text
+from kscope.query.parse.operands import INT64, text
 from kscope.query.sql.expressions import as_text, exact, pairs
 from kscope.store.schema.interning import text_hash
 

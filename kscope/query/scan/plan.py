@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Role, Storage
-from kscope.query.parse.filters import clause, conditions
 from kscope.query.parse.timerange import TimeRange
 from kscope.query.scan import regex
 from kscope.query.scan.replayed import replayed_hosts
+from kscope.query.sql.conditions import clause, conditions
 from kscope.query.sql.expressions import exact, ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from kscope.declare.model import Column
-    from kscope.query.parse.filters import Group
     from kscope.query.parse.scope import Scope
     from kscope.query.scan.measures import Expressions
+    from kscope.query.sql.conditions import Group
     from kscope.store.reader import Reader
     from kscope.store.sums.planner import Plan, Segment
 

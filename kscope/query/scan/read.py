@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.query.parse.errors import Complaint, QueryError
-from kscope.query.parse.filters import conditions
 from kscope.query.scan.measures import HALF, Measure
 from kscope.query.scan.parallel import together
 from kscope.query.scan.release import consumed, discard
+from kscope.query.sql.conditions import conditions
 from kscope.query.sql.expressions import INEXACT, as_text
 from kscope.store.backends.errors import NumberOverflow
 from kscope.store.schema.progress import SECOND

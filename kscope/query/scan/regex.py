@@ -15,15 +15,15 @@ import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
 from kscope.query.parse.errors import complain
-from kscope.query.parse.filters import conditions, resolved
+from kscope.query.sql.conditions import conditions, resolved
 from kscope.query.sql.expressions import as_text, exact
 from kscope.store.backends.deadline import allowance, check_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kscope.query.parse.filters import Condition, Group
     from kscope.query.parse.scope import Scope
+    from kscope.query.sql.conditions import Condition, Group
     from kscope.store.reader import Reader
 
 # Bytes of one compiled pattern and its states. One that needs more is refused, and so is a long

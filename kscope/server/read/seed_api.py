@@ -8,9 +8,9 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from kscope.query.answers import tree as fold
 from kscope.query.answers.flamegraph import FlamegraphQuestion, drawn, folded
 from kscope.query.answers.seed_rows import SeedColumn, seed_rows
+from kscope.query.answers.tree import tree
 from kscope.query.export.nested import nested
 from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain
@@ -46,8 +46,8 @@ async def _post(request: Request) -> Response:
     asked = parse(reader.catalog, _decoded(body))
     if asked.flamegraph:
         with allowance(reader.deadline).used():
-            tree = await _flamegraph(reader, asked.questions[0])
-        return Response(tree, media_type="application/json")
+            drawing = await _flamegraph(reader, asked.questions[0])
+        return Response(drawing, media_type="application/json")
     pieces = seed_rows(reader, asked.questions)
     # The first piece is asked for here, so that a statement that fails still gets its status.
     first = await anext(pieces)
@@ -64,7 +64,7 @@ async def _flamegraph(reader: Reader, question: SeedQuestion) -> bytes:
     stack, value = weight(question)
     asked = FlamegraphQuestion(question.scope, stack, Value(value), limit=question.limit)
     stacks = await folded(reader, asked)
-    return await drawn(stacks, lambda stacks: nested(fold.tree(stacks.values), root="root"))
+    return await drawn(stacks, lambda stacks: nested(tree(stacks.values), root="root"))
 
 
 def _decoded(body: bytes) -> Any:

@@ -1,0 +1,107 @@
+"""How many events have which size, and the percentiles of the sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
+from kscope.query.scan.aggregates import needs_single_rows
+from kscope.query.scan.plan import scan_of
+from kscope.query.scan.sizes import QUANTILES, quantile, scale_of, sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kscope.query.parse.columns import Value
+    from kscope.query.parse.scope import Scope
+    from kscope.query.scan.plan import Scan
+    from kscope.query.scan.sizes import Scale
+    from kscope.store.reader import Reader
+
+MEAN_NOTE = "A row that sums several events counts as that many of their mean size."
+
+
+@dataclass(frozen=True, slots=True)
+class SizesQuestion:
+    """`slots` is the number of bins of equal width; powers of two take as many as needed."""
+
+    scope: Scope
+    value: Value
+    scale: str
+    slots: int
+
+    async def scan(self, reader: Reader, step: int | None = None) -> Scan:
+        """Plan the scan; `step` is in microseconds, for sizes over time."""
+        single = needs_single_rows(self.value, "p50")
+        needs = self.value.columns
+        return await scan_of(reader, self.scope, needs, single_rows=single, step=step)
+
+    async def scale_in(self, scan: Scan) -> Scale:
+        return await scale_of(scan, self.value, self.scale, self.slots)
+
+
+class Percentile(msgspec.Struct, frozen=True):
+    """`value` is interpolated; the true one lies from `lower` to `upper`."""
+
+    value: float
+    lower: Number
+    upper: Number
+
+
+class Histogram(msgspec.Struct, frozen=True):
+    """`counts[j]`: events of sizes from `lower[j]`; `upper` ends the last bin."""
+
+    table: str
+    value_column: str
+    unit: str
+    scale: str
+    lower: list[Number]
+    upper: Number
+    counts: list[int]
+    total: int
+    percentiles: dict[str, Percentile]
+    meta: Meta
+    notices: list[Notice]
+
+
+async def histogram(reader: Reader, question: SizesQuestion) -> Histogram:
+    scan = await question.scan(reader)
+    scale = await question.scale_in(scan)
+    found = await sizes(scan, lambda _: [], question.value, scale)
+    counts = {bin_: events for (bin_,), events in found.events.items()}
+    bins = filled(counts)
+    quantiles = {name: quantile(counts, share, scale) for name, share in QUANTILES.items()}
+    return Histogram(
+        table=question.scope.category.table,
+        value_column=question.value.name,
+        unit=question.value.unit,
+        scale=scale.name,
+        lower=[scale.lower(each) for each in bins],
+        upper=upper_end(scale, bins),
+        counts=[counts.get(each, 0) for each in bins],
+        total=sum(counts.values()),
+        percentiles={
+            name: Percentile(each.value, each.lower, each.upper)
+            for name, each in quantiles.items()
+            if each
+        },
+        meta=meta(scan, found.total_rows),
+        notices=[*notices(scan), *mean_notices(question.value)],
+    )
+
+
+def filled(found: Iterable[int]) -> range:
+    """Return the bins from the first to the last that holds events."""
+    bins = set(found)
+    return range(min(bins), max(bins) + 1) if bins else range(0)
+
+
+def upper_end(scale: Scale, bins: range) -> Any:
+    return scale.lower(bins[-1] + 1) if bins else 0
+
+
+def mean_notices(value: Value) -> list[Notice]:
+    return [Notice("info", MEAN_NOTE)] if value.weight else []

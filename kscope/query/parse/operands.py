@@ -1,0 +1,168 @@
+"""The values of filters: text, or a value of a JSON document, becomes a value as it is stored."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from kscope.declare.types.base import Storage
+from kscope.declare.types.encode import canonical_ip
+from kscope.query.parse.errors import QueryError, complain
+from kscope.query.parse.timerange import now, parse_moment
+from kscope.query.sql.operators import HOLDS, NULL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kscope.declare.model import Column
+    from kscope.query.sql.operators import Operator
+
+    Read = Callable[[str, Any], Any]
+
+INT64 = 2**63
+MAX_TEXT = 65536
+MAX_VALUES = 1000
+_LONGEST_WORD = 10
+# Python refuses to read longer ones.
+_WHOLE = re.compile(r"[+-]?\d{1,4000}", re.ASCII)
+_MEASURE = re.compile(r"(\d{1,19}(?:\.\d{1,9})?)\s?([a-zA-Zµ]{1,5})", re.ASCII)
+_UNITS = {
+    "us": {"us": 1, "µs": 1, "ms": 1000, "s": 10**6, "m": 6 * 10**7, "h": 36 * 10**8},
+    "bytes": {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+    | {"kib": 2**10, "mib": 2**20, "gib": 2**30},
+}
+
+
+def operand(parameter: str, column: Column, operator: Operator, value: Any) -> Any:
+    """Return the value as stored; a tuple if the operator takes many. Raise QueryError."""
+    read = _reader(column, operator.name)
+    parsed: Any
+    if operator.many:
+        parsed = tuple(read(parameter, each) for each in _listed(parameter, value))
+    else:
+        parsed = read(parameter, value)
+    if operator.refused and operator.refused in parsed:
+        fault = f"{parsed[:80]!r} holds {operator.refused!r}, which separates frames"
+        raise complain(parameter, f"{fault}; name one frame, or use {column.name}__contains")
+    if operator.name == HOLDS and not _are_sizes(column, parsed):
+        raise complain(parameter, "needs two sizes, the smaller first: 1000,16000")
+    return parsed
+
+
+def _are_sizes(column: Column, found: Sequence[Any]) -> bool:
+    counted = column.type.storage is Storage.HISTOGRAM
+    return len(found) == 2 and found[0] < found[1] and not (counted and found[0] < 0)
+
+
+def _reader(column: Column, operator: str) -> Read:
+    if operator == NULL:
+        return _boolean
+    if operator == HOLDS and column.type.storage is not Storage.HISTOGRAM:
+        return lambda parameter, value: _size(parameter, column, value)
+    match column.type.storage:
+        case Storage.INTEGER | Storage.HISTOGRAM:
+            return lambda parameter, value: _whole(parameter, column, value)
+        case Storage.REAL:
+            return _real
+        case Storage.BOOLEAN:
+            return _boolean
+        case Storage.TIME:
+            return lambda parameter, value: parse_moment(parameter, text(parameter, value), now())
+    return _address if column.type.name == "ip" and operator in ("eq", "in") else text
+
+
+def _listed(parameter: str, value: Any) -> Sequence[Any]:
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            value = msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            raise complain(parameter, f"not a JSON array: {value[:80]!r}") from None
+    # Split only as far as a list may go: the longest text would become many values.
+    values = value.split(",", MAX_VALUES) if isinstance(value, str) else value
+    if not isinstance(values, list) or not values:
+        raise complain(parameter, "needs a list of values: a,b or a JSON array")
+    if len(values) > MAX_VALUES:
+        fault = f"the list has over {MAX_VALUES} values"
+        raise complain(parameter, f"{fault}; use at most {MAX_VALUES}")
+    return values
+
+
+def _size(parameter: str, column: Column, value: Any) -> int | float:
+    """Read the mean size of an event, which may be fractional."""
+    try:
+        return _real(parameter, value)
+    except QueryError:
+        return _whole(parameter, column, value)
+
+
+def _address(parameter: str, value: Any) -> str:
+    """Read an address in the spelling in which it is stored."""
+    try:
+        return canonical_ip(text(parameter, value))
+    except ValueError:
+        _bad(parameter, value, "an IPv4 or IPv6 address")
+
+
+def text(parameter: str, value: Any) -> str:
+    """Return text that every engine accepts: no NUL, no half of a surrogate pair, not too long."""
+    if not _plain(value):
+        _bad(parameter, value, "a text")
+    written = str(value)
+    try:
+        written.encode()
+    except UnicodeEncodeError:
+        raise complain(parameter, "is not valid Unicode text") from None
+    if "\0" in written:
+        raise complain(parameter, "must not contain NUL")
+    if len(written) > MAX_TEXT:
+        raise complain(parameter, f"is longer than {MAX_TEXT} characters")
+    return written
+
+
+def _whole(parameter: str, column: Column, value: Any) -> int:
+    written = str(value).strip() if _plain(value) else ""
+    if _WHOLE.fullmatch(written):
+        number = int(written)
+    else:
+        number = _measured(parameter, column, value, written)
+    if not -INT64 <= number < INT64:
+        raise complain(parameter, f"{written[:40]} does not fit 64 bits")
+    return number
+
+
+def _measured(parameter: str, column: Column, value: Any, written: str) -> int:
+    units = _UNITS.get(column.type.unit, {})
+    measure = _MEASURE.fullmatch(written)
+    if measure is None or measure[2].lower() not in units:
+        also = f", or a number with one of the units {' '.join(units)}" if units else ""
+        _bad(parameter, value, f"a whole number{also}")
+    return round(float(measure[1]) * units[measure[2].lower()])
+
+
+def _real(parameter: str, value: Any) -> float:
+    try:
+        number = float(value) if _plain(value) else math.nan
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        _bad(parameter, value, "a number")
+    return number
+
+
+def _boolean(parameter: str, value: Any) -> int:
+    known = {"true": 1, "1": 1, "false": 0, "0": 0}
+    written = str(value)[:_LONGEST_WORD].lower()
+    if written not in known:
+        _bad(parameter, value, "true or false")
+    return known[written]
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _bad(parameter: str, value: Any, wanted: str) -> NoReturn:
+    raise complain(parameter, f"{str(value)[:80]!r} is not {wanted}")
