@@ -40,7 +40,6 @@ LAYERS = {
 # Imports that run to the right until the code is moved.
 EXCEPTIONS = {
     "declare/ -> declare/files",
-    "query/export -> query/",
 }
 # Libraries that only one part deals with, so that replacing one is that part's business alone.
 BELONGS_TO = {
