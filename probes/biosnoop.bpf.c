@@ -2,6 +2,8 @@
  *
  * Each block I/O request: who, where, how much, how long in the queue and in the device.
  */
+KS_THRESHOLD(MIN_US)
+
 #include "block_requests.h"
 
 struct io_event {
@@ -42,7 +44,7 @@ TRACEPOINT_PROBE(block, block_rq_complete)
     e.dev = key.dev;
     e.sector = key.sector;
     e.error = args->error < 0 ? -args->error : args->error;
-    if (e.us < MIN_US + ks_read(KS_RAISED_US))
+    if (e.us < ks_threshold())
         return 0;
     if (events.ringbuf_output(&e, sizeof(e), 0))
         ks_lose(KS_LOST_EVENT);

@@ -7,6 +7,8 @@
  * itself when it is back, so that waits under the threshold cost no stack walk. Elsewhere the
  * stack must be taken when the thread leaves.
  */
+KS_THRESHOLD(MIN_US)
+
 struct wait_key {
     u32 tgid;
     u32 tid;
@@ -30,7 +32,7 @@ struct parked {
     struct wait_key key;
 };
 
-BPF_HASH(waiting, u32, struct parked, KS_KEYS);
+KS_WAITING(struct parked)
 BPF_HASH(agg, struct wait_key, struct wait_value, KS_KEYS);
 BPF_PERCPU_ARRAY(zero_value, struct wait_value, 1);
 
@@ -83,7 +85,7 @@ static inline void fill_key(void *ctx, struct wait_key *key)
 
 static inline bool long_enough(u64 us)
 {
-    if (us < MIN_US + ks_read(KS_RAISED_US))
+    if (us < ks_threshold())
         return false;
 #if MAX_US
     if (us > MAX_US)

@@ -3,6 +3,8 @@
  * Off-CPU time with its cause: the stack that slept, and above it, upside down, the stack that
  * woke it. Only sleeps: a thread that was preempted has nobody who woke it.
  */
+KS_THRESHOLD(MIN_US)
+
 struct wait_key {
     u32 tgid;
     u32 waker_tgid;
@@ -25,7 +27,7 @@ struct parked {
     struct wait_key key;
 };
 
-BPF_HASH(waiting, u32, struct parked, KS_KEYS);
+KS_WAITING(struct parked)
 BPF_HASH(agg, struct wait_key, struct wait_value, KS_KEYS);
 
 /* Runs in the waker, as sched_wakeup need not. In an interrupt that is whom it interrupted; the
@@ -74,7 +76,7 @@ TRACEPOINT_PROBE(sched, sched_switch)
     u64 us = (bpf_ktime_get_ns() - p->ns) / 1000;
     struct wait_key key = p->key;
     waiting.delete(&next);
-    if (us < MIN_US + ks_read(KS_RAISED_US))
+    if (us < ks_threshold())
         return 0;
     key.generation = ks_generation();
     value = agg.lookup_or_try_init(&key, &zero);

@@ -5,6 +5,8 @@
  * The path is read when the call returns: the kernel has read it by then, so that the page is
  * there, which it need not be before.
  */
+KS_THRESHOLD(MIN_US)
+
 #define O_WRONLY 01
 #define O_CREAT 0100
 #define O_TRUNC 01000
@@ -68,7 +70,7 @@ static inline int end(long ret)
     calls.delete(&tid);
     if (ONLY_FAILED && !e->error)
         return 0;
-    if (e->us < MIN_US + ks_read(KS_RAISED_US))
+    if (e->us < ks_threshold())
         return 0;
     if (events.ringbuf_output(e, sizeof(*e), 0))
         ks_lose(KS_LOST_EVENT);

@@ -4,6 +4,8 @@
  *
  * A call is counted when it returns; exit_group and execve's old half never do.
  */
+KS_THRESHOLD(MIN_US)
+
 struct call {
     u64 ns;
     u32 number;
@@ -50,7 +52,7 @@ TRACEPOINT_PROBE(raw_syscalls, sys_exit)
         return 0;
     u64 ns = bpf_ktime_get_ns() - call->ns, us = ns / 1000;
     calls.delete(&tid);
-    if (us < MIN_US + ks_read(KS_RAISED_US))
+    if (us < ks_threshold())
         return 0;
     key.tgid = id >> 32;
     key.number = args->id;

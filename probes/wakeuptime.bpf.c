@@ -6,6 +6,8 @@
  * the stack would be a stranger's. When an interrupt wakes a thread, `current` is whom it
  * interrupted; the agent sees that by the kernel's frames, and leaves that one out.
  */
+KS_THRESHOLD(MIN_US)
+
 struct sleeper {
     u64 ns;
     u32 tgid;
@@ -58,7 +60,7 @@ TRACEPOINT_PROBE(sched, sched_waking)
     key.target_tgid = s->tgid;
     __builtin_memcpy(&key.target_comm, s->comm, sizeof(key.target_comm));
     sleeping.delete(&tid);
-    if (us < MIN_US + ks_read(KS_RAISED_US))
+    if (us < ks_threshold())
         return 0;
     key.waker_tgid = bpf_get_current_pid_tgid() >> 32;
     key.waker_kstack = ks_stack(args, 0);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import re
@@ -87,14 +88,15 @@ def _bcc() -> Finding:
 
 
 def _bpf_syscall() -> Finding:
-    """Load the smallest program there is: no configuration option says as much."""
-    reason = load_trivial_program()
-    if not reason:
-        return Finding(Verdict.OK, "bpf", "the kernel loads programs")
-    mend = "run as root, or see the capabilities below"
-    if "not implemented" in reason:
-        mend = "needs a kernel built with CONFIG_BPF_SYSCALL"
-    return Finding(Verdict.FAILED, "bpf", f"the kernel refuses programs: {reason}", mend)
+    """Load the smallest program, which shows more than a configuration option of the kernel."""
+    try:
+        load_trivial_program()
+    except OSError as error:
+        fix = "run as root, or see the capabilities below"
+        if error.errno == errno.ENOSYS:
+            fix = "needs a kernel built with CONFIG_BPF_SYSCALL"
+        return Finding(Verdict.FAILED, "bpf", f"the kernel refuses programs: {error.strerror}", fix)
+    return Finding(Verdict.OK, "bpf", "the kernel loads programs")
 
 
 def _tracefs() -> Finding:

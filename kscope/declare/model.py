@@ -128,7 +128,8 @@ class Probe:
 
     `needs` names what else the kernel must offer, such as `btf`. `detect` maps a constant of the
     program to what it stands for: 1 where the kernel offers it, else 0. With `children` the pid
-    that is traced stands for its descendants too.
+    that is traced stands for its descendants too. `provides` names the contracts that the program
+    fulfils.
     """
 
     engine: str
@@ -138,6 +139,8 @@ class Probe:
     collect: Collect
     attach: tuple[Attach, ...] = ()
     needs: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
+    provides_line: int = field(default=0, compare=False)
     detect: Mapping[str, str] = field(default_factory=dict, hash=False)
     children: bool = False
     aliases: tuple[Alias, ...] = ()

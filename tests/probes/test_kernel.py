@@ -61,7 +61,7 @@ def busy() -> Iterator[int]:
 
 
 def run(
-    folder: Path, program: str, pid: int, category: str = CATEGORY
+    folder: Path, program: str, pid: int, category: str = CATEGORY, duration: str = "0.3"
 ) -> subprocess.CompletedProcess[str]:
     for name, text in (
         ("categories/mine.yaml", category),
@@ -71,7 +71,7 @@ def run(
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     arguments = ("--config", folder / "kernelscope.yaml", "mine")
-    target = ("--pid", str(pid), "--json", "--duration", "0.3")
+    target = ("--pid", str(pid), "--json", "--duration", duration)
     return subprocess.run(
         kscope("agent", *arguments, *target), cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -163,3 +163,114 @@ def test_programs_share_what_they_include(tmp_path: Path, busy: int) -> None:
     assert "shared.h:4:" in run(tmp_path, including, busy).stderr
     header.unlink()
     assert f"{header}: cannot be read: No such file" in run(tmp_path, including, busy).stderr
+
+
+# A thread sleeps across drains with its stack in the map `waiting`; each return is a row.
+WAITS = """
+table: mine
+columns:
+  - {name: pid, type: int}
+  - {name: stack, type: stack}
+  - {name: waits, type: count}
+probe:
+  engine: bcc
+  program: mine.bpf.c
+  collect:
+    map: agg
+    columns: {pid: key.tgid, stack: [key.kstack, key.ustack], waits: value}
+"""
+WAITS_PROGRAM = """
+struct key { u32 tgid; int kstack; int ustack; u32 generation; };
+struct parked { struct key key; };
+%s
+BPF_HASH(agg, struct key, u64, KS_KEYS);
+TRACEPOINT_PROBE(sched, sched_switch)
+{
+    u64 zero = 0, *n;
+    u32 prev = bpf_get_current_pid_tgid(), next = args->next_pid;
+    struct parked parked = {}, *back;
+    if (ks_wanted()) {
+        parked.key.tgid = bpf_get_current_pid_tgid() >> 32;
+        parked.key.kstack = ks_stack(args, 0);
+        parked.key.ustack = ks_stack(args, BPF_F_USER_STACK);
+        waiting.update(&prev, &parked);
+    }
+    back = waiting.lookup(&next);
+    if (!back)
+        return 0;
+    struct key key = back->key;
+    key.generation = ks_generation();
+    n = agg.lookup_or_try_init(&key, &zero);
+    if (n)
+        __sync_fetch_and_add(n, 1);
+    waiting.delete(&next);
+    return 0;
+}
+"""
+WAITING = "KS_WAITING(struct parked)"
+PROVIDES = "  provides: [waiting]\n  collect:"
+
+
+@pytest.fixture
+def sleeper() -> Iterator[int]:
+    """A process that sleeps for longer than two drains."""
+    code = "import time\nwhile True: time.sleep(2.5)"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize(
+    ("declared", "category"),
+    [
+        (WAITING, WAITS.replace("  collect:", PROVIDES)),
+        ('BPF_TABLE( "hash",u32, struct parked, waiting, KS_KEYS);', WAITS),
+    ],
+    ids=["contract", "no-contract"],
+)
+def test_a_waiting_thread_keeps_its_stack(
+    declared: str, category: str, tmp_path: Path, sleeper: int
+) -> None:
+    """A drain keeps the stacks in the map `waiting`, however the program declares it."""
+    ran = run(tmp_path, WAITS_PROGRAM % declared, sleeper, category, duration="7")
+    assert ran.returncode == 0, ran.stderr
+    stacks = [json.loads(line)["stack"] for line in ran.stdout.splitlines()]
+    assert any("nanosleep" in stack for stack in stacks), ran.stdout
+    assert not any("[lost stack]" in stack for stack in stacks), ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("declared", "category", "message"),
+    [
+        (
+            "BPF_HASH(waiting, u32, struct parked, KS_KEYS);",
+            WAITS.replace("  collect:", PROVIDES),
+            (
+                ":10: probe.provides: mine.bpf.c does not fulfil 'waiting'; "
+                "add KS_WAITING(STRUCT), or remove it here"
+            ),
+        ),
+        (
+            WAITING,
+            WAITS,
+            ":9: probe.program: mine.bpf.c has KS_WAITING(STRUCT); add 'waiting' to provides",
+        ),
+        (
+            f"{WAITING}\nKS_PROVIDES(threshold)",
+            WAITS.replace("  collect:", PROVIDES),
+            (
+                ":9: probe.program: mine.bpf.c has KS_THRESHOLD(MICROSECONDS); "
+                "add 'threshold' to provides"
+            ),
+        ),
+    ],
+    ids=["not-fulfilled", "not-listed", "one-not-listed"],
+)
+def test_a_category_and_its_program_name_the_same_contracts(
+    declared: str, category: str, message: str, tmp_path: Path, busy: int
+) -> None:
+    """A contract that only one of them names is an error with the file and the line."""
+    ran = run(tmp_path, WAITS_PROGRAM % declared, busy, category)
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines()[-1] == f"{tmp_path}/categories/mine.yaml{message}"

@@ -26,10 +26,12 @@ from kscope.agent.host.libbcc import (
     load_bcc,
     map_names,
     map_problem,
+    provided,
 )
 from kscope.agent.rows.convert import Fitting, merge
 from kscope.agent.rows.decode import reader
 from kscope.agent.rows.interval import Cost, Drained, LossCounts
+from kscope.declare.contracts import CONTRACTS
 from kscope.declare.files.catalog import is_builtin_program
 from kscope.declare.files.check import suggestion
 from kscope.declare.files.fits import FieldType, path_problem
@@ -55,6 +57,7 @@ _LOSSES = (
     "stacks_collided", "stacks_full", "stacks_other", "keys_full", "starts_full", "events",
 )  # fmt: skip
 _GENERATION, _RAISED_US = 0, 1
+_WAITING = "waiting"  # the map of KS_WAITING
 _EVENTS = 20_000  # are handed over before the interval ends; some 20 MB
 _SETTLE = 0.002  # seconds in which a program that read the old generation has ended
 
@@ -95,8 +98,10 @@ class BccEngine:
         self._bpf = self._compiled(attached)
         self._symbols = Symbols(bcc.SymbolCache, free_symbols)
         try:
+            self._check_contracts()
             self._table = self._collected()
             self._stacks = self._stack_maps()
+            self._waiting = self._bpf[_WAITING] if _WAITING in map_names(self._bpf) else {}
             self._readers = readers(self._category, self._parts(), self._reader)
             self._weighed = self._value_reader()
             self._attach_all(bcc, attached)
@@ -109,6 +114,19 @@ class BccEngine:
             self._symbols.prime(self._target.pid)
         if self._with_children:
             self._adopt(processes.descendants(self._target.pid))
+
+    def _check_contracts(self) -> None:
+        """The category and its program must name the same contracts."""
+        assert self._probe.program
+        program = self._probe.program.name
+        declared, found = self._probe.provides, provided(self._bpf)
+        for contract, macro in CONTRACTS.items():
+            if contract in declared and contract not in found:
+                message = f"{program} does not fulfil '{contract}'; add {macro}, or remove it here"
+                raise mistake(self._category, self._probe.provides_line, "provides", message)
+            if contract in found and contract not in declared:
+                message = f"{program} has {macro}; add '{contract}' to provides"
+                raise mistake(self._category, self._probe.line, "program", message)
 
     def _collected(self) -> Any:
         """The map that `collect` names; it must be one that can be read that way."""
@@ -377,9 +395,7 @@ class BccEngine:
             entry = {"key": key, "value": value}
             yield {name: read(entry) for name, read in self._readers.items()}
         if self._stacks:
-            parks = "BPF_HASH(waiting," in self._program
-            waiting = self._bpf["waiting"] if parks else {}
-            self._stacks.forget(left, waiting, self._table)
+            self._stacks.forget(left, self._waiting, self._table)
 
     def _largest(self, generation: int) -> list[tuple[Any, Any]]:
         """Empty the map, and return its entries of the largest values; the others count as lost."""

@@ -94,6 +94,25 @@ static inline u64 ks_read(int slot)
     return value ? *value : 0;
 }
 
+/* Contracts: what a program promises to the agent. The category lists them as `provides`, and the
+ * agent compares both. The function is a mark in the compiled program; it never runs.
+ */
+#define KS_PROVIDES(contract) int ks_provides_##contract(void *ctx) { return 0; }
+
+/* threshold: the program records nothing that is shorter than ks_threshold() microseconds, so that
+ * --max-overhead can raise it.
+ */
+#define KS_THRESHOLD(us) \
+    static inline u64 ks_threshold(void) { return (us) + ks_read(KS_RAISED_US); } \
+    KS_PROVIDES(threshold)
+
+/* waiting: the stack ids of threads that wait are in this map, by thread id, so that a drain keeps
+ * their stacks. The ids are in the struct itself or in its member `key`.
+ */
+#define KS_WAITING(type) \
+    BPF_HASH(waiting, u32, type, KS_KEYS); \
+    KS_PROVIDES(waiting)
+
 static inline u32 ks_generation(void)
 {
     return ks_read(KS_GENERATION) & 1;

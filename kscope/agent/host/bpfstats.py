@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -41,12 +42,12 @@ class BpfStatistics:
             self._fd = -1
 
 
-def load_trivial_program() -> str:
-    """Why the kernel does not take `return 0`; empty when it does."""
+def load_trivial_program() -> None:
+    """Load `return 0` and remove it again. Raises OSError if the kernel refuses it."""
     number = _BPF_SYSCALL.get(platform.machine())
     if number is None:
-        return f"unknown machine {platform.machine()}"
-    # mov r0, 0; exit - as a tracepoint program, of which no version or licence is asked.
+        raise OSError(errno.ENOTSUP, f"unknown machine {platform.machine()}")
+    # mov r0, 0; exit - as a tracepoint program, which needs no version and no licence.
     code = ctypes.create_string_buffer(struct.pack("<QQ", 0xB7, 0x95), 16)
     licence = ctypes.create_string_buffer(b"GPL")
     attributes = struct.pack(
@@ -55,6 +56,5 @@ def load_trivial_program() -> str:
     libc = ctypes.CDLL(None, use_errno=True)
     fd = libc.syscall(number, _BPF_PROG_LOAD, attributes, len(attributes))
     if fd < 0:
-        return os.strerror(ctypes.get_errno()).lower()
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()).lower())
     os.close(fd)
-    return ""

@@ -29,6 +29,7 @@ _PLACES = (
     *(f"/usr/lib/python3.{minor}/site-packages" for minor in range(9, 16)),
     *(f"/usr/lib64/python3.{minor}/site-packages" for minor in range(9, 16)),
 )
+_PROVIDES = "ks_provides_"
 _COMPILER = re.compile(r"/lib(LLVM|clang)[^/]*$")
 _MADV_DONTNEED = 4
 _SHOWN = 2000  # characters, of the beginning and of the end
@@ -140,6 +141,16 @@ def program_error(program: Path, reason: str) -> KscopeError:
 
 def functions(bpf: Any) -> list[str]:
     """Return the names of the program's functions that the kernel can run."""
+    return [name for name in _functions(bpf) if not name.startswith(_PROVIDES)]
+
+
+def provided(bpf: Any) -> set[str]:
+    """Return the contracts that the program fulfils, by KS_PROVIDES of kscope.h."""
+    marks = (name for name in _functions(bpf) if name.startswith(_PROVIDES))
+    return {name.removeprefix(_PROVIDES) for name in marks}
+
+
+def _functions(bpf: Any) -> list[str]:
     count = _library().bpf_num_functions(bpf.module)
     return [_library().bpf_function_name(bpf.module, n).decode() for n in range(count)]
 

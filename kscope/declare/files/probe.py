@@ -84,6 +84,8 @@ def make_probe(document: Document, columns: Sequence[Column], folder: pathlib.Pa
         ),
         attach=tuple(Attach(a["to"], a["run"], a.get("define", "")) for a in raw.get("attach", ())),
         needs=tuple(raw.get("needs", ())),
+        provides=tuple(raw.get("provides", ())),
+        provides_line=document.line(("probe", "provides")),
         detect=raw.get("detect", {}),
         children=raw.get("children", False),
         aliases=tuple(_alias(flag, to) for flag, to in raw.get("also", {}).items()),
@@ -132,6 +134,8 @@ def _check_engine(probe: dict[str, Any], known: Mapping[str, Column]) -> Iterato
             yield ("script",), "is for bpftrace: bcc takes a 'program', a file in probes/"
         case {"engine": "bpftrace", "program": _}:
             yield ("program",), "is for bcc: bpftrace takes its 'script' here, in this file"
+        case {"engine": "bpftrace", "provides": _}:
+            yield ("provides",), "is for bcc: a bpftrace script has no contracts; remove the key"
         case {"engine": "bpftrace", "script": str(script), "collect": dict(collect)}:
             yield from _check_script(script, collect, known)
 

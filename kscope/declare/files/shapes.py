@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kscope.declare.charts.base import KINDS
+from kscope.declare.contracts import CONTRACTS
 from kscope.declare.types.base import INT64_MAX, TYPES
 from kscope.declare.units import PATTERN as DURATION
 
@@ -164,6 +165,11 @@ def _probe() -> dict[str, Any]:
                 "attach": _array(_attach(), 1, "where the program's functions run"),
                 "needs": _array(
                     {"type": "string", "pattern": NEED}, 1, "what else the kernel must offer"
+                ),
+                "provides": _array(
+                    {"enum": [*CONTRACTS]},
+                    1,
+                    "contracts of kscope.h that the program of bcc fulfils, which the agent checks",
                 ),
                 "detect": {
                     "type": "object",
