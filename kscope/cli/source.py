@@ -16,7 +16,6 @@ from kscope.declare.types.base import Role
 from kscope.errors import KscopeError, UsageError
 from kscope.query.parse.scope import category_of
 from kscope.query.questions import BASE
-from kscope.store.backends.deadline import allow
 from kscope.store.open import open_reader
 
 if TYPE_CHECKING:
@@ -121,10 +120,13 @@ class Direct:
     ) -> None:
         asked = question.read(category_of(self.catalog, table), request)
         async with open_reader(self.settings, self.catalog) as reader:
-            with allow(reader.deadline) as allowed, allowed.used():
-                body = await question.ask(reader, asked)
+            deadline = reader.deadline
+            with deadline.running():
+                body = await question.ask(reader.within(deadline), asked)
             if isinstance(body.content, bytes):
                 take(body.content)
             else:
                 async for piece in body.content:
+                    # A list may be longer than one deadline: each piece has its own.
+                    deadline.left = reader.seconds
                     take(piece)

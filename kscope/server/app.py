@@ -20,7 +20,7 @@ from kscope.errors import KscopeError, UsageError
 from kscope.server.garbage_collection import collect_when_idle, collect_young_only
 from kscope.server.http.auth import LocalNames, RequireToken, is_loopback
 from kscope.server.http.connections import Connections, connection_limits
-from kscope.server.http.disconnect import Patience
+from kscope.server.http.disconnect import CancelOnDisconnect
 from kscope.server.http.listener import Server
 from kscope.server.http.metrics import CountAnswers, Metrics, metrics_routes
 from kscope.server.http.problems import HANDLERS
@@ -68,8 +68,8 @@ def ingest_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Met
 
 def read_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
     served = [*metrics_routes(store, metrics), *_READ_ROUTES]
-    patience = Middleware(Patience, seconds=settings.query_deadline)
-    app = _app(served, settings.read, "read", settings, metrics, patience)
+    disconnect = Middleware(CancelOnDisconnect, seconds=settings.query_deadline)
+    app = _app(served, settings.read, "read", settings, metrics, disconnect)
     app.state.reader = store.reader
     app.state.live = live
     app.state.settings = settings

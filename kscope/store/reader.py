@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from kscope.store.backends.deadline import allowance
+from kscope.store.backends.deadline import Deadline
 from kscope.store.backends.errors import StoreError
 from kscope.store.schema.interning import Known
 from kscope.store.schema.progress import progress_of
@@ -45,15 +46,28 @@ class Reader:
         backend: Backend,
         current: Callable[[], tuple[Catalog, Schema]],
         health: Health,
-        deadline: float = DEADLINE,
+        seconds: float = DEADLINE,
     ) -> None:
         self.dialect = backend.dialect.name
-        self.deadline = deadline
+        # The deadline of each statement of a reader that is not bound to a question's.
+        self.seconds = seconds
+        self._bound: Deadline | None = None
         self._backend = backend
         self._health = health
         self._current = current
         # Stacks that were read. An id is the hash of its text, so its frames never change.
         self.stacks: Known[int, Frames] = Known(_STACK_BYTES, _size)
+
+    def within(self, deadline: Deadline) -> Reader:
+        """Return this reader with one deadline for everything that is read through it."""
+        bound = copy(self)
+        bound._bound = deadline  # noqa: SLF001 - its own class
+        return bound
+
+    @property
+    def deadline(self) -> Deadline:
+        """Return the question's; without a question, a new one."""
+        return self._bound or Deadline(self.seconds)
 
     @property
     def catalog(self) -> Catalog:
@@ -64,18 +78,18 @@ class Reader:
         return self._current()[1]
 
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        with allowance(self.deadline).used() as left:
+        with self.deadline.running() as until:
             try:
-                return await self._backend.fetch(statement, left)
+                return await self._backend.fetch(statement, until)
             except StoreError as error:
                 self._health.note(error)
                 raise
 
     async def stream(self, statement: sa.Select[Any]) -> AsyncGenerator[Sequence[Any], None]:
         """Yield rows. Close it: the time until then counts against the deadline."""
-        # What is done with a row before the next one is charged as well.
-        with allowance(self.deadline).used() as left:
-            async with aclosing(self._backend.stream(statement, left)) as rows:
+        # The work on a row before the next one counts as well.
+        with self.deadline.running() as until:
+            async with aclosing(self._backend.stream(statement, until)) as rows:
                 async for row in rows:
                     yield row
 

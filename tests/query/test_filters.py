@@ -12,7 +12,7 @@ import re2
 from kscope.query.questions import QUESTIONS
 from kscope.query.scan import regex
 from kscope.query.scan.parallel import together
-from kscope.store.backends.deadline import allow
+from kscope.store.backends.deadline import Deadline
 from kscope.store.backends.errors import QueryTimeout
 from tests.query.test_rows import EVERYTHING
 from tests.query.world import waits
@@ -204,8 +204,8 @@ def test_a_deadline_is_of_all_patterns_together(
     )
 
     async def ask() -> None:
-        with allow(0.5), pytest.raises(QueryTimeout):
-            await QUESTIONS["top"].ask(client.store.reader, asked)
+        with pytest.raises(QueryTimeout):
+            await QUESTIONS["top"].ask(client.store.reader.within(Deadline(0.5)), asked)
 
     client.run(ask())
     assert 0 < len(seen) < 30, "one pattern's texts, of twenty patterns'"

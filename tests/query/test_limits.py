@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from kscope.query.parse.timerange import iso
 from kscope.query.scan import heaviest, read, sizes
 from kscope.store.backends import mysql, sqlite
-from kscope.store.reader import DEADLINE
 from tests.databases import SQLiteFile
 from tests.query.world import SECOND, waits
 from tests.serving import serving
@@ -120,14 +119,12 @@ def test_who_finds_no_reader_free_may_ask_again(engine_world: World) -> None:
                 stream = reader.stream(sa.select(sa.literal(1)))
                 held.push_async_callback(stream.aclose)
                 await anext(stream)
-            reader.deadline = 0.2
             answer: httpx.Response = await world.http.get("/api/v1/flamegraph/offcputime")
             return answer
 
     answer = world.run(ask())
     assert answer.status_code == 503
     assert "ask again later" in answer.json()["detail"]
-    reader.deadline = DEADLINE
     assert world.get("/api/v1/flamegraph/offcputime").status_code == 200
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from kscope.store.backends.deadline import Deadline
 from kscope.store.backends.errors import QueryTimeout, StoreError
 from tests.store.opened import batch, category, opened
 
@@ -35,7 +36,7 @@ def test_a_statement_ends_at_its_deadline(database: Database) -> None:
     async def run() -> None:
         async with opened(database, CATEGORY) as store:
             await store.writer.write(batch(CATEGORY, ROWS))
-            store.reader.deadline = 0.5
+            store.reader.seconds = 0.5
             slow = asyncio.create_task(store.reader.fetch(endless(store)))
             await asyncio.sleep(0.1)
             await store.writer.write(batch(CATEGORY, [(5000, "a", "p", 1, "s", 1, "")]))
@@ -49,13 +50,34 @@ def test_a_statement_ends_at_its_deadline(database: Database) -> None:
     asyncio.run(run())
 
 
+def test_statements_of_one_question_share_its_deadline(database: Database) -> None:
+    """A statement gets the time that the statements before it left, and threads are checked too."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            deadline = Deadline(0.5)
+            bound = store.reader.within(deadline)
+            one = sa.select(sa.literal(1))
+            await bound.fetch(one)
+            await asyncio.sleep(0.6)
+            assert (await bound.fetch(one))[0][0] == 1, "time between statements does not count"
+            with deadline.running():
+                await asyncio.sleep(0.6)
+                for late in (bound.fetch(one), asyncio.to_thread(deadline.check)):
+                    with pytest.raises(QueryTimeout):
+                        await late
+            assert (await store.reader.fetch(one))[0][0] == 1, "others have their own"
+
+    asyncio.run(run())
+
+
 def test_a_question_that_is_given_up_ends(database: Database) -> None:
     """Someone closed the page: many such leave no statement running."""
 
     async def run() -> None:
         async with opened(database, CATEGORY) as store:
             await store.writer.write(batch(CATEGORY, ROWS))
-            store.reader.deadline = 600
+            store.reader.seconds = 600
             for _ in range(10):
                 slow = asyncio.create_task(store.reader.fetch(endless(store)))
                 await asyncio.sleep(0.05)
@@ -74,7 +96,7 @@ def test_a_question_that_is_given_up_before_it_began_ends(database: Database) ->
     async def run() -> None:
         async with opened(database, CATEGORY) as store:
             await store.writer.write(batch(CATEGORY, ROWS))
-            store.reader.deadline = 60
+            store.reader.seconds = 60
             one = sa.select(sa.literal(1))
             await asyncio.gather(*(store.reader.fetch(one) for _ in range(4)))
             given_up = [asyncio.create_task(store.reader.fetch(endless(store))) for _ in range(4)]

@@ -36,7 +36,6 @@ from kscope.query.scan.measures import ROWS, events_of, total_of
 from kscope.query.scan.plan import columns, scan_of
 from kscope.query.scan.read import summed
 from kscope.query.scan.release import consumed
-from kscope.store.backends.deadline import check_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from kscope.declare.model import Column
     from kscope.query.parse.columns import Value
     from kscope.query.parse.scope import Scope
+    from kscope.store.backends.deadline import Deadline
     from kscope.store.reader import Reader
 
     Profile = Mapping[Any, float]
@@ -143,7 +143,7 @@ async def hosts(reader: Reader, question: HostsQuestion) -> Hosts:
     by_host = await consumed(lambda found, _: _by_host(found, names), found, parts)
     rows = sum(sums.rows for sums in by_host.values())
     answers, fleet, doubts = await consumed(
-        lambda held, *_: _ranked(question, by_host, {**held, None: (REST,)}),
+        lambda held, *_: _ranked(question, by_host, {**held, None: (REST,)}, reader.deadline),
         held,
         *(sums.values for sums in by_host.values()),
     )
@@ -215,6 +215,7 @@ def _ranked(
     question: HostsQuestion,
     by_host: Mapping[str, _Sums],
     held: Mapping[Any, Iterable[str]],
+    deadline: Deadline,
 ) -> tuple[list[Host], int, list[Notice]]:
     enough = {
         host: sums.profile
@@ -225,7 +226,7 @@ def _ranked(
     fleet = _Fleet(profile, held)
     answers = []
     for name, sums in by_host.items():
-        check_deadline()
+        deadline.check()
         distance, shown = None, []
         if name in enough:
             terms = divergence_terms(enough[name], profile)

@@ -17,13 +17,13 @@ from kscope.declare.types.base import Storage
 from kscope.query.parse.errors import complain
 from kscope.query.sql.conditions import conditions, resolved
 from kscope.query.sql.expressions import as_text, exact
-from kscope.store.backends.deadline import allowance, check_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kscope.query.parse.scope import Scope
     from kscope.query.sql.conditions import Condition, Group
+    from kscope.store.backends.deadline import Deadline
     from kscope.store.reader import Reader
 
 # Bytes of one compiled pattern and its states. One that needs more is refused, and so is a long
@@ -65,7 +65,7 @@ async def resolve(reader: Reader, scope: Scope) -> Group:
     if len(wanted) > MAX_PATTERNS:
         fault = f"the question has {len(wanted)} regular expressions"
         raise complain(wanted[MAX_PATTERNS].parameter, f"{fault}; use at most {MAX_PATTERNS}")
-    with allowance(reader.deadline).used():
+    with reader.deadline.running():
         for each in wanted:
             # All are checked before the first text is read.
             await asyncio.to_thread(_compiled, each)
@@ -82,13 +82,13 @@ async def _matches(reader: Reader, scope: Scope, where: Condition) -> tuple[Any,
         async for row in rows:
             some.append(row)
             if len(some) == _AT_ONCE:
-                found += await asyncio.to_thread(_search, some, pattern)
+                found += await asyncio.to_thread(_search, some, pattern, reader.deadline)
                 some = []
-        found += await asyncio.to_thread(_search, some, pattern)
+        found += await asyncio.to_thread(_search, some, pattern, reader.deadline)
     return tuple(found)
 
 
-def _search(rows: Sequence[Sequence[Any]], pattern: Any) -> list[Any]:
+def _search(rows: Sequence[Sequence[Any]], pattern: Any, deadline: Deadline) -> list[Any]:
     search = pattern.search
     found = []
     unchecked = 0
@@ -96,7 +96,7 @@ def _search(rows: Sequence[Sequence[Any]], pattern: Any) -> list[Any]:
         text = as_text(stored)
         unchecked += len(text)
         if unchecked > _UNCHECKED:
-            check_deadline()
+            deadline.check()
             unchecked = len(text)
         if search(text):
             found.append(as_text(key))

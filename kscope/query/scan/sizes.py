@@ -23,7 +23,6 @@ from kscope.query.scan.measures import ROWS, events_of, least_of, most_of, size_
 from kscope.query.scan.read import summed
 from kscope.query.scan.release import consumed
 from kscope.query.sql.expressions import as_text, log2_slot, whole
-from kscope.store.backends.deadline import check_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -172,7 +171,7 @@ async def _of_histograms(scan: Scan, keys: Expressions, value: Value) -> Sized:
                     counts[(*key, slot)] += events
                 number += 1
                 if number % _ROWS_PER_TURN == 0:
-                    check_deadline()
+                    scan.reader.deadline.check()
                     await asyncio.sleep(0)
     return Sized(counts, rows)
 

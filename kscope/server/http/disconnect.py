@@ -1,4 +1,4 @@
-"""A question has one deadline, and is given up when nobody waits for its answer any more."""
+"""A question has one deadline, and is cancelled when its client disconnects."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kscope.store.backends.deadline import allow
+from kscope.store.backends.deadline import Deadline
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from kscope.store.reader import Reader
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Middleware. `seconds` is how long one request may take to be answered."""
+class CancelOnDisconnect:
+    """Middleware. `seconds` is the time that one request may take to be answered."""
 
     app: ASGIApp
     seconds: float
@@ -24,19 +27,26 @@ class Patience:
             await self.app(scope, receive, send)
             return
         messages: asyncio.Queue[Message] = asyncio.Queue(1)
-        with allow(self.seconds) as allowed:
-            work = asyncio.ensure_future(self.app(scope, messages.get, send))
+        deadline = Deadline(self.seconds)
+        scope.setdefault("state", {})["deadline"] = deadline
+        work = asyncio.ensure_future(self.app(scope, messages.get, send))
         listener = asyncio.ensure_future(_listen(receive, messages, work))
         try:
             await work
         except asyncio.CancelledError:
-            # Either nobody listens, or this server stops: then the task is cancelled itself.
+            # Either the client is gone, or this server stops: then this task is cancelled too.
             if not listener.done() or listener.cancelled():
                 work.cancel()
                 raise
         finally:
-            allowed.end()
+            deadline.end()
             listener.cancel()
+
+
+def reader_of(request: Request) -> Reader:
+    """Return the store's reader, bound to the deadline of the request."""
+    reader: Reader = request.app.state.reader
+    return reader.within(request.state.deadline)
 
 
 async def _listen(

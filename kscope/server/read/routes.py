@@ -16,10 +16,10 @@ from kscope.query.parse.parameters import check_count
 from kscope.query.parse.scope import category_of
 from kscope.query.questions import BASE, QUESTIONS
 from kscope.query.responses import Body
+from kscope.server.http.disconnect import reader_of
 from kscope.server.http.problems import HttpProblem, problem
 from kscope.server.openapi.components import ServerInfo
 from kscope.server.openapi.document import document
-from kscope.store.backends.deadline import allowance
 from kscope.store.drop import leftover
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def json_response(answer: Any) -> Response:
 
 def _endpoint(question: Question) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        reader = request.app.state.reader
+        reader = reader_of(request)
         category = category_of(reader.catalog, request.path_params["table"])
         _check_size(request)
         given = [
@@ -109,8 +109,8 @@ def _endpoint(question: Question) -> Callable[[Request], Awaitable[Response]]:
             *((name, request.path_params[name]) for name in question.in_path),
         ]
         asked = question.read(category, given)
-        # The deadline is the question's: what is done between its statements counts as well.
-        with allowance(reader.deadline).used():
+        # The work between the statements counts against the deadline as well.
+        with reader.deadline.running():
             body = await question.ask(reader, asked)
         return _response(body)
 

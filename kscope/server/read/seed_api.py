@@ -15,9 +15,9 @@ from kscope.query.export.nested import nested
 from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain
 from kscope.query.parse.seed import parse, weight
+from kscope.server.http.disconnect import reader_of
 from kscope.server.http.request_body import read_small
 from kscope.server.read.routes import json_response
-from kscope.store.backends.deadline import allowance
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,11 +41,11 @@ async def _getcategories(request: Request) -> Response:
 
 
 async def _post(request: Request) -> Response:
-    reader: Reader = request.app.state.reader
+    reader = reader_of(request)
     body = await read_small(request, MAX_BODY, f"a question has at most {MAX_BODY} bytes")
     asked = parse(reader.catalog, _decoded(body))
     if asked.flamegraph:
-        with allowance(reader.deadline).used():
+        with reader.deadline.running():
             drawing = await _flamegraph(reader, asked.questions[0])
         return Response(drawing, media_type="application/json")
     pieces = seed_rows(reader, asked.questions)

@@ -108,21 +108,21 @@ class Backend(Protocol):
         """Give space that is free inside back to the disk, in small steps."""
         ...
 
-    def snapshot(self, deadline: float) -> AbstractAsyncContextManager[Session]:
+    def snapshot(self, seconds: float) -> AbstractAsyncContextManager[Session]:
         """Lend a session that cannot write, and makes no database where there is none.
 
         It is for the store's own work, and shares the connection of fetch_in_background.
         """
         ...
 
-    async def fetch(
-        self, statement: sa.Select[Any], deadline: float
-    ) -> Sequence[Sequence[Any]]: ...
+    async def fetch(self, statement: sa.Select[Any], until: float) -> Sequence[Sequence[Any]]:
+        """Return all rows; cancel the statement at `until`, a time of the event loop's clock."""
+        ...
 
     async def fetch_in_background(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
         """As fetch, without haste, on a connection that no question waits for."""
         ...
 
     def stream(
-        self, statement: sa.Select[Any], deadline: float
+        self, statement: sa.Select[Any], until: float
     ) -> AsyncGenerator[Sequence[Any], None]: ...

@@ -37,8 +37,8 @@ _CONNECT_SECONDS = 5
 # long, but for a migration's, which has a connection of its own.
 _ANSWER_SECONDS = 30
 _PING_SECONDS = 3
-# After its deadline the server ends a statement by itself, and says so.
-_PATIENCE = 2
+# Seconds after the deadline in which the server cancels the statement by itself.
+_GRACE = 2
 _ROWS_PER_FETCH = 2000
 # "Row %u was cut by %s"
 _CUT = 1260
@@ -158,23 +158,23 @@ class MySQLBackend:
         yield
 
     @asynccontextmanager
-    async def snapshot(self, deadline: float) -> AsyncIterator[MySQLSession]:
-        async with self._reader(self._own_slots, deadline) as (raw, _):
+    async def snapshot(self, seconds: float) -> AsyncIterator[MySQLSession]:
+        async with self._reader(self._own_slots, _now() + seconds) as raw:
             yield MySQLSession(raw, self.dialect)
 
-    async def fetch(self, statement: sa.Select[Any], deadline: float) -> Sequence[Sequence[Any]]:
-        return await self._fetch(statement, self._slots, deadline)
+    async def fetch(self, statement: sa.Select[Any], until: float) -> Sequence[Sequence[Any]]:
+        return await self._fetch(statement, self._slots, until)
 
     async def fetch_in_background(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        return await self._fetch(statement, self._own_slots, BACKGROUND_SECONDS)
+        return await self._fetch(statement, self._own_slots, _now() + BACKGROUND_SECONDS)
 
     async def _fetch(
-        self, statement: sa.Select[Any], slots: Slots, deadline: float
+        self, statement: sa.Select[Any], slots: Slots, until: float
     ) -> Sequence[Sequence[Any]]:
         text, parameters = compiled(statement, self.dialect)
-        async with self._reader(slots, deadline) as (raw, ends):
+        async with self._reader(slots, until) as raw:
             cursor = raw.cursor()
-            async with asyncio.timeout_at(ends + _PATIENCE):
+            async with asyncio.timeout_at(until + _GRACE):
                 await cursor.execute(text, parameters)
                 rows: Sequence[Any] = await cursor.fetchall()
                 await cursor.close()
@@ -183,17 +183,17 @@ class MySQLBackend:
             return rows
 
     async def stream(
-        self, statement: sa.Select[Any], deadline: float
+        self, statement: sa.Select[Any], until: float
     ) -> AsyncGenerator[Sequence[Any], None]:
         text, parameters = compiled(statement, self.dialect)
-        async with self._reader(self._slots, deadline) as (raw, ends):
+        async with self._reader(self._slots, until) as raw:
             # Not closed where the rest is not wanted: that would read it all.
             cursor = raw.cursor(SSCursor)
-            async with asyncio.timeout_at(ends + _PATIENCE):
+            async with asyncio.timeout_at(until + _GRACE):
                 await cursor.execute(text, parameters)
             while True:
                 # Each by itself: what the taker of the rows does is not the server's time.
-                async with asyncio.timeout(deadline + _PATIENCE):
+                async with asyncio.timeout_at(until + _GRACE):
                     rows = await cursor.fetchmany(_ROWS_PER_FETCH)
                 if not rows:
                     break
@@ -229,22 +229,20 @@ class MySQLBackend:
             yield connection.raw_connection
 
     @asynccontextmanager
-    async def _reader(self, slots: Slots, deadline: float) -> AsyncIterator[tuple[Any, float]]:
+    async def _reader(self, slots: Slots, until: float) -> AsyncIterator[Any]:
         """Lend a connection until a moment of the loop's clock; to wait for it counts as well."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + deadline
-        await slots.take(ends)
+        await slots.take(until)
         try:
             with self._translating():
                 async with AsyncExitStack() as stack:
                     # A server that hangs gets as long as one that ends a statement itself.
-                    async with asyncio.timeout_at(ends + _PATIENCE):
+                    async with asyncio.timeout_at(until + _GRACE):
                         raw = await stack.enter_async_context(self._borrowed(self._readers))
-                        left = max(ends - loop.time(), 0.01)
+                        left = max(until - _now(), 0.01)
                         limits = {"seconds": f"{left:.3f}", "milliseconds": int(left * 1000)}
                         await MySQLSession(raw, self.dialect).run(_DEADLINE.format(**limits))
                     try:
-                        yield raw, ends
+                        yield raw
                     except (asyncio.CancelledError, GeneratorExit, TimeoutError):
                         # Closed, so that nobody else has it when its statement is ended.
                         thread = raw.thread_id()
@@ -270,6 +268,10 @@ class MySQLBackend:
 
     def _translating(self) -> Translating:
         return Translating(self._settings)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class MySQLSession:

@@ -275,30 +275,30 @@ class SQLiteBackend:
             raise StoreFault(f"{self.path}: {text}", public=text)
 
     @asynccontextmanager
-    async def snapshot(self, deadline: float) -> AsyncIterator[SQLiteSession]:
-        async with self._reader(self._own_slots, deadline) as raw:
+    async def snapshot(self, seconds: float) -> AsyncIterator[SQLiteSession]:
+        async with self._reader(self._own_slots, _now() + seconds) as raw:
             yield SQLiteSession(raw, self.dialect)
 
-    async def fetch(self, statement: sa.Select[Any], deadline: float) -> Sequence[Sequence[Any]]:
-        return await self._fetch(statement, self._slots, deadline)
+    async def fetch(self, statement: sa.Select[Any], until: float) -> Sequence[Sequence[Any]]:
+        return await self._fetch(statement, self._slots, until)
 
     async def fetch_in_background(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        return await self._fetch(statement, self._own_slots, BACKGROUND_SECONDS)
+        return await self._fetch(statement, self._own_slots, _now() + BACKGROUND_SECONDS)
 
     async def _fetch(
-        self, statement: sa.Select[Any], slots: Slots, deadline: float
+        self, statement: sa.Select[Any], slots: Slots, until: float
     ) -> Sequence[Sequence[Any]]:
         text, parameters = compiled(statement, self.dialect)
-        async with self._reader(slots, deadline) as raw:
+        async with self._reader(slots, until) as raw:
             rows: list[tuple[Any, ...]] = await raw.execute_fetchall(text, parameters)
             return rows
 
     async def stream(
-        self, statement: sa.Select[Any], deadline: float
+        self, statement: sa.Select[Any], until: float
     ) -> AsyncGenerator[Sequence[Any], None]:
         text, parameters = compiled(statement, self.dialect)
         async with (
-            self._reader(self._slots, deadline) as raw,
+            self._reader(self._slots, until) as raw,
             raw.execute(text, parameters) as cursor,
         ):
             while rows := await cursor.fetchmany(_ROWS_PER_FETCH):
@@ -339,13 +339,11 @@ class SQLiteBackend:
         return connection
 
     @asynccontextmanager
-    async def _reader(self, slots: Slots, deadline: float) -> AsyncIterator[Any]:
+    async def _reader(self, slots: Slots, until: float) -> AsyncIterator[Any]:
         """Lend a read-only connection; whatever it still does at the deadline is interrupted."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + deadline
-        connection = await self._idle_reader(slots, ends)
+        connection = await self._idle_reader(slots, until)
         raw = connection.raw_connection
-        timer = _Interrupts(raw, ends)
+        timer = _Interrupts(raw, until)
         try:
             yield raw
         except (asyncio.CancelledError, GeneratorExit):
@@ -359,8 +357,8 @@ class SQLiteBackend:
             if connection not in self._ending:
                 self._give_back(connection, slots)
 
-    async def _idle_reader(self, slots: Slots, ends: float) -> Any:
-        await slots.take(ends)
+    async def _idle_reader(self, slots: Slots, until: float) -> Any:
+        await slots.take(until)
         try:
             await self._see_file()
             if self._idle_readers:
@@ -405,6 +403,10 @@ class SQLiteBackend:
             # A connection that cannot roll back is of no further use; the next one starts clean.
             writer, self._writer = self._writer, None
             await writer.__aexit__()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class _Interrupts:
