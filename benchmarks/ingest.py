@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from benchmarks.fleet import Fleet, Minute, Pair
-from kscope.declare.types.encode import histogram_text
+from kscope.declare.types.histogram import histogram_text
 from kscope.store.schema.interning import text_hash
 from tests.serving import serving
 

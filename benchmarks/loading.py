@@ -16,7 +16,7 @@ from benchmarks.fleet import MINUTE, Fleet, Pair
 from kscope.declare.files.catalog import load_catalog
 from kscope.declare.model import Catalog
 from kscope.declare.types.base import Role
-from kscope.declare.types.encode import histogram_text
+from kscope.declare.types.histogram import histogram_text
 from kscope.store.backends.statements import bulk_insert
 from kscope.store.housekeeping.loop import roll_up
 from kscope.store.open import backend_of

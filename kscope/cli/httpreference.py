@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare.model import Catalog
-from kscope.declare.types.base import TYPES
+from kscope.declare.types import TYPES
 from kscope.generate.jsonschema import body_schema
 from kscope.generate.markdown import table
 from kscope.query.export.formats import STACKS, TABLES

@@ -15,7 +15,6 @@ from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
 from kscope.declare.files.check import suggestion
-from kscope.declare.types.base import Storage
 from kscope.errors import KscopeError, UsageError
 from kscope.readers.import_file import FORMATS, STDIN, ImportFile
 from kscope.readers.importer import Importer
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kscope.declare.model import Category
+    from kscope.declare.types.base import ColumnType
 
 _ENDINGS = {".folded": "folded", ".txt": "folded", ".perf": "perf", ".script": "perf"} | {
     ".ndjson": "ndjson",
@@ -144,18 +144,12 @@ def _fixed(category: Category, given: Iterable[str]) -> dict[str, Any]:
         if not equals or column is None:
             names = ", ".join(one.name for one in category.columns)
             raise UsageError(f"--set {each}: must be COLUMN=VALUE, with one of {names}")
-        fixed[name] = _typed(each, column.type.storage, text)
+        fixed[name] = _typed(each, column.type, text)
     return fixed
 
 
-def _typed(option: str, storage: Storage, text: str) -> Any:
+def _typed(option: str, kind: ColumnType, text: str) -> Any:
     try:
-        if storage is Storage.INTEGER:
-            return int(text)
-        if storage is Storage.REAL:
-            return float(text)
-    except ValueError:
-        raise UsageError(f"--set {option}: '{text}' is not a number") from None
-    if storage is Storage.BOOLEAN and text not in ("true", "false"):
-        raise UsageError(f"--set {option}: '{text}' is neither true nor false")
-    return text == "true" if storage is Storage.BOOLEAN else text
+        return kind.parse(text)
+    except ValueError as error:
+        raise UsageError(f"--set {option}: {error}") from None

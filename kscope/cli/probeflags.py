@@ -88,7 +88,7 @@ def sending(command: Callable[..., Any]) -> Callable[..., Any]:
 def of_option(option: Option, aliases: Sequence[Alias] = ()) -> click.Option:
     """Return the option's flag, with the other flags that stand for it."""
     more = [flag_text(each.flag) for each in aliases if each.option == option.name and plain(each)]
-    if option.type.name == "bool":
+    if isinstance(option.default, bool):
         return click.Option(
             [*more, f"--{option.name}/--no-{option.name}", dest(option)],
             default=bool(option.default),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from kscope.declare.model import Option
-from kscope.declare.types.base import TYPES
+from kscope.declare.types import TYPES
 from kscope.errors import ValueFaultError
 
 _BYTES = {"": 1, "B": 1} | {

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.types.base import TYPES, ColumnType, Role
+from kscope.declare.types import TYPES
+from kscope.declare.types.base import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from kscope.declare.types.base import ColumnType
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,7 @@ class Category:
     @property
     def count(self) -> Column | None:
         """The column that says how many events a row sums; None where each row is one."""
-        counts = [column for column in self.columns if column.type.name == "count"]
+        counts = [column for column in self.columns if column.type.counts_events]
         return counts[0] if len(counts) == 1 else None
 
     def weight_of(self, column: Column) -> Column | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from kscope.declare import units as durations
 from kscope.declare.files.yaml_lines import shown
 from kscope.declare.map_options import read_bytes
-from kscope.declare.types.base import Storage
 from kscope.declare.values import choice_fault, value_fault
 from kscope.errors import ValueFaultError
 
@@ -51,8 +50,7 @@ def _read(option: Option, text: str) -> Any:
         return durations.microseconds(text)
     if option.type.unit == "bytes":
         return read_bytes(text, 0)
-    number = {Storage.INTEGER: int, Storage.REAL: float}.get(option.type.storage)
     try:
-        return number(text) if number else text
+        return option.type.parse(text)
     except ValueError:
         return text  # for the check to say what it is not

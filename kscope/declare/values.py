@@ -13,7 +13,7 @@ from kscope.declare.files.yaml_lines import QUOTE, printable, shown
 from kscope.declare.types.base import Role, Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from kscope.declare.types.base import ColumnType
 
@@ -75,6 +75,11 @@ def unit_problem(column_type: ColumnType, unit: str) -> str:
     return ""
 
 
+def is_valid(schema: Mapping[str, Any], value: Any) -> bool:
+    """Return whether the value satisfies a JSON Schema; 1.0 is not an integer here."""
+    return bool(Validator(dict(schema), format_checker=_FORMATS).is_valid(value))
+
+
 def value_problem(column_type: ColumnType, value: Any) -> str:
     """Say why the type cannot hold the value; empty when it can."""
     fault = value_fault(column_type, value)
@@ -83,7 +88,7 @@ def value_problem(column_type: ColumnType, value: Any) -> str:
 
 def value_fault(column_type: ColumnType, value: Any) -> str:
     """The same without the value."""
-    if Validator(dict(column_type.json), format_checker=_FORMATS).is_valid(value):
+    if is_valid(column_type.json, value):
         return ""
     if _is_integer(None, value) and abs(value) >= 2**63 and column_type.storage in _NUMBERS:
         return "is beyond what a 64-bit number can hold"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.types.base import TYPES
+from kscope.declare.types import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.declare.charts.base import KINDS
 from kscope.declare.files.shapes import DECODES, category_schema
-from kscope.declare.types.base import TYPES
+from kscope.declare.types import TYPES
 from kscope.generate.markdown import table
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.types.base import Storage
 from kscope.readers.base import Line, ReadError
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def folded(lines: Iterable[str], target: ImportColumns) -> Iterator[Line]:
 def _number(line: int, text: str, column: Column) -> int | float:
     """As it stands there: a sum that is nearly the one of the file would be another one."""
     found = _NUMBER.fullmatch(text)
-    if found and column.type.storage is Storage.REAL:
+    if found and column.type.json["type"] == "number":
         return float(text)
     if found and not (found[2] or "").strip("0"):
         return int(found[1])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kscope.client.answers import Outcome
 from kscope.client.encoding import encode, timestamp
 from kscope.client.retry import patience
-from kscope.declare.types.base import Role, Storage
+from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ _LONGEST_PAUSE = 10.0
 # Our answers that may be another one soon: a body that was too slow, a category that the server
 # has not read yet, a server that is busy. Others, before the first row, need another address.
 _BUSY = frozenset({408, 422, 429, 502, 503, 504})
-# What a row says of something that recorded stacks do not know.
-_UNKNOWN: dict[Storage, Any] = {Storage.STRING_ID: "", Storage.TEXT: "", Storage.INTEGER: 0}
 
 
 @dataclass(slots=True)
@@ -131,9 +129,8 @@ def _seconds(time: Any, began: float) -> float:
 
 def _unknown(category: Category) -> dict[str, Any]:
     """Values for columns that a row must have and a recording may not know."""
-    kinds = (Role.DIMENSION, Role.IDENTITY)
     return {
-        column.name: _UNKNOWN[column.type.storage]
+        column.name: column.type.unknown
         for column in category.columns
-        if column.type.role in kinds and not column.optional and column.type.storage in _UNKNOWN
+        if column.type.unknown is not None and not column.optional
     }

@@ -76,9 +76,9 @@ def _line(
 
 
 def _value(number: int, event: re.Match[str], target: ImportColumns) -> int:
-    if target.value.type.name == "count":
+    if target.value.type.counts_events:
         return 1
-    if target.value.type.name == "elapsed" and _CLOCKS.fullmatch(event["event"]):
+    if target.value.type.unit == "us" and _CLOCKS.fullmatch(event["event"]):
         if event["period"]:
             return int(event["period"]) // 1000
         raise ReadError(

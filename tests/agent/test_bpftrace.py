@@ -17,7 +17,7 @@ import pytest
 from kscope.agent.engines import bpftrace_process as bpftraceprocess
 from kscope.agent.engines.bpftrace_maps import difference, key_pattern, stack_frames, with_constants
 from kscope.declare.files.bpftrace_script import script_map
-from kscope.declare.files.fits import Kind
+from kscope.declare.types.kernel import Kind
 from kscope.errors import KscopeError
 from tests import needs
 from tests.agent.fakeserver import fake_server

@@ -20,8 +20,8 @@ from kscope.agent.rows.convert import Fitting
 from kscope.agent.rows.decode import reader
 from kscope.agent.rows.interval import LossCounts
 from kscope.declare.files.category import read_category
-from kscope.declare.files.fits import FieldType, Kind
 from kscope.declare.model import Source
+from kscope.declare.types.kernel import FieldType, Kind
 from kscope.errors import KscopeError
 from tests import needs
 from tests.serving import kscope

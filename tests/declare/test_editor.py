@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from kscope.declare.charts.base import KINDS
 from kscope.declare.files.category import read_category
 from kscope.declare.files.editor import editor_schema
-from kscope.declare.types.base import TYPES
+from kscope.declare.types import TYPES
 from tests.serving import ROOT
 
 EDITOR = Draft202012Validator(editor_schema(), format_checker=FormatChecker(["ipv4", "ipv6"]))

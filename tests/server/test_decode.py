@@ -30,6 +30,8 @@ columns:
   - {name: k, type: stack, default: ""}
   - {name: h, type: histogram}
   - {name: x, type: text, default: ""}
+  - {name: a, type: ip, default: "192.0.2.9"}
+  - {name: t, type: timestamp, default: null}
 """
 reading = read_category(EVERY, "every.yaml", Path("/probes"))
 assert reading.category is not None, reading.problems
@@ -55,6 +57,9 @@ times = st.sampled_from(
         "2026-13-02T03:04:05Z",
     ]
 )
+addresses = st.sampled_from(
+    ["192.0.2.1", "192.0.2.256", "2001:DB8::1", "::ffff:192.0.2.1", "fe80::1%eth0", "::1\n", "::g"]
+)
 values = st.one_of(st.none(), st.booleans(), st.integers(), edges, texts, times)
 rows = st.fixed_dictionaries(
     {"s": texts, "i": st.one_of(edges, values), "h": st.lists(edges, max_size=3)},
@@ -64,6 +69,8 @@ rows = st.fixed_dictionaries(
         "b": st.one_of(st.booleans(), values),
         "k": st.one_of(st.integers(0, 3), values),
         "x": texts,
+        "a": st.one_of(addresses, values),
+        "t": st.one_of(times, values),
         "time": st.one_of(times, values),
         "other": values,
     },

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from kscope.declare.model import Catalog
-from kscope.declare.types.encode import histogram_counts
+from kscope.declare.types.histogram import histogram_counts
 from kscope.errors import DeclarationError, Problem
 from kscope.query.scan.labels import labels
 from kscope.store.adoption import adopt_good

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from kscope.declare.types.encode import histogram_counts
+from kscope.declare.types.histogram import histogram_counts
 from kscope.store.housekeeping.loop import retain, roll_up
 from kscope.store.sums import late
 from kscope.store.sums.planner import SECOND

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from kscope.declare.types.encode import histogram_counts
+from kscope.declare.types.histogram import histogram_counts
 from kscope.store.housekeeping.loop import retain, roll_up
 from kscope.store.sums.planner import SECOND
 from tests.store.opened import WAITS, batch, category, opened, totals

@@ -34,7 +34,7 @@ from kscope.agent.rows.interval import Cost, Drained, LossCounts
 from kscope.declare.contracts import CONTRACTS
 from kscope.declare.files.catalog import is_builtin_program
 from kscope.declare.files.check import suggestion
-from kscope.declare.files.fits import FieldType, path_problem
+from kscope.declare.files.fits import path_problem
 from kscope.declare.map_options import DEPTH, STACKS
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kscope.agent.engines.base import TraceFilter
     from kscope.agent.rows.interval import Row
     from kscope.declare.model import Attach, Category, Column, Option, Source
+    from kscope.declare.types.kernel import FieldType
 
 log = logging.getLogger(__name__)
 
@@ -355,7 +356,7 @@ class BccEngine:
     def _reader(
         self, column: Column, source: Source, found: FieldType
     ) -> Callable[[Mapping[str, Any]], Any]:
-        if column.type.name != "stack":
+        if column.type.role is not Role.STACK:
             return reader(column, source, found)
         self._check_halves(source)
         assert self._stacks
@@ -365,7 +366,7 @@ class BccEngine:
         return lambda entry: stacks.text(entry[part], names, self._loss)
 
     def _value_reader(self) -> Callable[[Mapping[str, Any]], Any] | None:
-        columns = sorted(self._category.with_role(Role.VALUE), key=lambda c: c.type.name == "count")
+        columns = sorted(self._category.with_role(Role.VALUE), key=lambda c: c.type.counts_events)
         return next((self._readers[c.name] for c in columns if c.name in self._readers), None)
 
     def _check_halves(self, source: Source) -> None:

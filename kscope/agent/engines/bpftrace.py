@@ -19,12 +19,13 @@ from kscope.agent.engines.sources import mistake, readers
 from kscope.agent.engines.symbols import KERNEL_SUFFIX, UNKNOWN
 from kscope.agent.engines.tracepoint_fields import field_types
 from kscope.agent.host import kernel
-from kscope.agent.rows.convert import Fitting, UnfitError, field_reader, folded, merge
+from kscope.agent.rows.convert import Fitting, field_reader, folded, merge
 from kscope.agent.rows.decode import reader
 from kscope.agent.rows.interval import Cost, Drained, LossCounts
 from kscope.declare.files.bpftrace_script import attach_points, names, script_map
-from kscope.declare.files.fits import Kind
 from kscope.declare.map_options import KEYS
+from kscope.declare.types.base import Role
+from kscope.declare.types.kernel import Kind, UnfitError
 from kscope.errors import KscopeError, UsageError
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
     from kscope.agent.engines.base import TraceFilter
     from kscope.agent.rows.interval import Row
-    from kscope.declare.files.fits import FieldType
     from kscope.declare.model import Category, Column, Source
+    from kscope.declare.types.kernel import FieldType
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ class BpftraceEngine:
     def _reader(
         self, column: Column, source: Source, found: FieldType
     ) -> Callable[[Mapping[str, Any]], Any]:
-        if column.type.name != "stack":
+        if column.type.role is not Role.STACK:
             return reader(column, source, found)
         halves = [(field_reader(path), self._is_kernel(path)) for path in source.fields]
         return lambda entry: self._folded((read(entry), inside) for read, inside in halves)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from kscope.agent.engines.symbols import UNKNOWN, without_own
 from kscope.agent.rows.convert import frame_text
 from kscope.declare.files.bpftrace_script import with_names
-from kscope.declare.files.fits import Kind
+from kscope.declare.types.kernel import Kind
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kscope.declare.files.fits import FieldType
+    from kscope.declare.types.kernel import FieldType
 
 Value = Any
 _LINES = r"\n(?:[ \t]+.*\n)*"

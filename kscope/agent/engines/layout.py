@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from kscope.declare.files.fits import FieldType, Kind
+from kscope.declare.types.kernel import FieldType, Kind
 
 _REALS = (ctypes.c_float, ctypes.c_double, ctypes.c_longdouble)
 _POINTERS = (ctypes.c_void_p, ctypes.c_char_p)

@@ -10,8 +10,8 @@ from kscope.errors import DeclarationError, KscopeError, Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from kscope.declare.files.fits import FieldType
     from kscope.declare.model import Category, Column, Source
+    from kscope.declare.types.kernel import FieldType
 
 
 def mistake(category: Category, line: int, path: str, message: str) -> DeclarationError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kscope.agent.host import kernel
 from kscope.declare.files.bpftrace_script import UNKNOWN, tracepoints
-from kscope.declare.files.fits import FieldType, Kind
+from kscope.declare.types.kernel import FieldType, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import operator
 import re
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.types.base import INT64_MAX, Role, Storage
+from kscope.declare.types.base import INT64_MAX, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from kscope.agent.rows.interval import LossCounts, Row
-    from kscope.declare.model import Category, Column
+    from kscope.declare.model import Category
 
 
 log = logging.getLogger(__name__)
 # A C++ name may hold anything; these two would break the folded text.
 _UNSAFE = re.compile(r"[;\r\n\0]")
 MAX_STACK_TEXT = 60_000
-
-
-class UnfitError(ValueError):
-    """A value that a program recorded is of another kind than its column."""
 
 
 def frame_text(name: str) -> str:
@@ -37,12 +32,6 @@ def folded(frames: Sequence[str]) -> str:
     if len(text) > MAX_STACK_TEXT:
         text = text[:MAX_STACK_TEXT].rpartition(";")[0] + ";[truncated]"
     return text
-
-
-def column_value(column: Column, raw: Any) -> Any:
-    """What the wire wants for `column`, from a number, bytes or an array as ctypes gives them."""
-    convert: Callable[[Any], Any] = _CONVERTERS.get(column.type.name, whole_number)
-    return convert(raw)
 
 
 def adds_up(category: Category) -> bool:
@@ -115,17 +104,10 @@ class Fitting:
 
     def __init__(self, category: Category) -> None:
         self._table = category.table
-        self._bounds = [
-            (c.name, c.type.json["minimum"], c.type.json["maximum"])
-            for c in category.columns
-            if c.type.storage is Storage.INTEGER
-        ]
-        self._texts = [
-            (c.name, c.type.json["maxLength"])
-            for c in category.columns
-            if c.type.storage in {Storage.STRING_ID, Storage.TEXT}
-        ]
-        self._slots = [c.name for c in category.columns if c.type.storage is Storage.HISTOGRAM]
+        limits = [(c.name, c.type.json) for c in category.columns]
+        self._bounds = [(n, of["minimum"], of["maximum"]) for n, of in limits if "minimum" in of]
+        self._texts = [(n, of["maxLength"]) for n, of in limits if "maxLength" in of]
+        self._slots = [c.name for c in category.with_role(Role.HISTOGRAM)]
         self._logged: set[str] = set()
 
     def keep(self, rows: list[Row], loss: LossCounts) -> list[Row]:
@@ -142,7 +124,7 @@ class Fitting:
             if not 0 <= min(slots) <= max(slots) <= INT64_MAX:
                 return self._unfit(name, "a count of the histogram is not from 0 to 2^63-1")
         for name, longest in self._texts:
-            if len(row.get(name, "")) > longest:
+            if len(row.get(name) or "") > longest:
                 return self._unfit(name, f"text of more than {longest} characters")
         return True
 
@@ -157,67 +139,3 @@ class Fitting:
                 why,
             )
         return False
-
-
-def whole_number(raw: Any) -> int:
-    """Return the number in a field: a C char is one, and bpftrace prints keys as text."""
-    if isinstance(raw, bytes):
-        return int.from_bytes(raw[:1], "little", signed=True)
-    if raw is None:  # a null pointer
-        return 0
-    try:
-        return int(raw, 0) if isinstance(raw, str) else int(raw)
-    except (TypeError, ValueError, OverflowError):
-        raise UnfitError(f"{raw!r} is not a whole number") from None
-
-
-def text_of(raw: Any) -> str:
-    if isinstance(raw, bytes):
-        return raw.split(b"\0", 1)[0].decode("utf-8", "replace")
-    if hasattr(raw, "__len__") and not isinstance(raw, str):
-        return text_of(bytes(raw))
-    return str(raw).replace("\0", "")
-
-
-def _real(raw: Any) -> float:
-    if isinstance(raw, float):
-        return raw
-    return float(whole_number(raw))
-
-
-def _truth(raw: Any) -> bool:
-    return bool(whole_number(raw))
-
-
-def _address(raw: Any) -> str:
-    """From a number or bytes in network order, or from text as bpftrace's ntop() prints it."""
-    if isinstance(raw, str) and ("." in raw or ":" in raw):
-        packed: Any = raw
-    elif isinstance(raw, int | str):
-        packed = (whole_number(raw) & 0xFFFFFFFF).to_bytes(4, "little")
-    else:
-        packed = bytes(raw)
-    try:
-        address = ipaddress.ip_address(packed)
-    except ValueError:
-        raise UnfitError(f"{raw!r} is not an IP address") from None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
-
-
-def _slots(raw: Any) -> list[int]:
-    slots = [int(count) for count in raw]
-    while slots and not slots[-1]:
-        slots.pop()
-    return slots
-
-
-_CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    "string": text_of,
-    "label": text_of,
-    "text": text_of,
-    "ip": _address,
-    "bool": _truth,
-    "float": _real,
-    "histogram": _slots,
-}

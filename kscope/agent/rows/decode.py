@@ -16,14 +16,14 @@ from kscope.agent.host import kernel
 from kscope.agent.host.btf import enum_words
 from kscope.agent.host.ksyms import KernelNames
 from kscope.agent.host.syscalls import syscall_name
-from kscope.agent.rows.convert import column_value, field_reader, text_of, whole_number
-from kscope.client.encoding import timestamp
+from kscope.agent.rows.convert import field_reader
+from kscope.declare.types.kernel import text_of, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kscope.declare.files.fits import FieldType
     from kscope.declare.model import Column, Source
+    from kscope.declare.types.kernel import FieldType
 
 
 def reader(
@@ -48,9 +48,8 @@ def reader(
     if source.decode:
         decode = DECODERS[source.decode]
         return lambda entry: decode(whole_number(read(entry)))
-    if column.type.name == "timestamp":
-        return lambda entry: _moment(whole_number(read(entry)))
-    return lambda entry: column_value(column, read(entry))
+    convert = column.type.kernel.read
+    return lambda entry: convert(read(entry))
 
 
 def _by_number(names: Mapping[str, str]) -> Mapping[int, str]:
@@ -60,11 +59,6 @@ def _by_number(names: Mapping[str, str]) -> Mapping[int, str]:
 def _word(words: Mapping[int, str], number: int, size: int) -> str:
     """The number's word, or the number; a negative one may be kept in an unsigned field."""
     return words.get(number) or words.get(number - (1 << 8 * size)) or str(number)
-
-
-def _moment(monotonic_ns: int) -> str:
-    """When bpf_ktime_get_ns() said so, by the clock on the wall."""
-    return timestamp((time.time_ns() - time.monotonic_ns() + monotonic_ns) / 1e9)
 
 
 def _signal(number: int) -> str:

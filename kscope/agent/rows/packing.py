@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.client.encoding import timestamp
 from kscope.client.payload import Payload
+from kscope.declare.types.base import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ def payloads(
     category: Category, rows: Sequence[Row], hostname: str, ended: float
 ) -> Iterator[Payload]:
     """Requests for one interval that ended at `ended` (seconds since the epoch)."""
-    stacks = [c.name for c in category.columns if c.type.name == "stack"]
+    stacks = [c.name for c in category.with_role(Role.STACK)]
     for part in _parts(rows, stacks):
         named, index = _indexed(part, stacks)
         body: dict[str, Any] = {"hostname": hostname, "time": timestamp(ended)}

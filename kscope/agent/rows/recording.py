@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Recorder:
 
     def __init__(self, path: Path, category: Category, hostname: str, interval: float) -> None:
         self._path = path
-        self._stacks = [c.name for c in category.columns if c.type.name == "stack"]
+        self._stacks = [c.name for c in category.with_role(Role.STACK)]
         header = {"recording": category.table, "hostname": hostname, "interval": interval}
         with self._told():
             self._file = _open(path, "wt")
@@ -101,7 +102,7 @@ def read_recording(path: Path, category: Category) -> Recording:
 
 
 def _intervals(file: TextIO, category: Category) -> Iterator[Recorded]:
-    columns = [c.name for c in category.columns if c.type.name == "stack"]
+    columns = [c.name for c in category.with_role(Role.STACK)]
     for line in file:
         entry: dict[str, Any] = json.loads(line)
         stacks = entry.get("stacks", [])

@@ -70,18 +70,14 @@ def derive(columns: Sequence[Column]) -> tuple[Chart, ...]:
     by = grouping(columns)
     values = [column for column in columns if column.type.role is Role.VALUE]
     # A count says how many events a row sums: what was measured comes before it.
-    values.sort(key=lambda column: column.type.name == "count")
+    values.sort(key=lambda column: column.type.counts_events)
     first = values[0] if values else None
     charts = [
         _chart("flamegraph", first, by, stack=column.name)
         for column in columns
         if column.type.role is Role.STACK
     ]
-    charts += [
-        _chart("heatmap", column, None)
-        for column in columns
-        if column.type.role is Role.HISTOGRAM or column.type.name in {"elapsed", "bytes"}
-    ]
+    charts += [_chart("heatmap", column, None) for column in columns if column.type.heatmap]
     charts += [_chart("timeseries", value, by) for value in values]
     if not values:
         charts.append(_chart("timeseries", None, by))
@@ -90,11 +86,8 @@ def derive(columns: Sequence[Column]) -> tuple[Chart, ...]:
 
 def grouping(columns: Sequence[Column]) -> Column | None:
     """The column to group by if none is named: the first label, or else the first string."""
-    for wanted in ("label", "string"):
-        for column in columns:
-            if column.type.name == wanted:
-                return column
-    return None
+    ranked = [column for column in columns if column.type.group_rank]
+    return min(ranked, key=lambda column: column.type.group_rank, default=None)
 
 
 def declared(raw: Mapping[str, str], columns: Mapping[str, Column]) -> Chart:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kscope.declare.files.fits import FieldType, Kind
+from kscope.declare.types.kernel import FieldType, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

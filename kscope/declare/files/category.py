@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare.charts import base as chartkinds
@@ -14,9 +13,10 @@ from kscope.declare.files.probe import check_probe, make_probe
 from kscope.declare.files.shapes import MAX_ENTRIES, category_schema
 from kscope.declare.files.yaml_lines import Document, Path, bounded, parse, printable
 from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column, Rollup
-from kscope.declare.types.base import TYPES, Role, Storage
+from kscope.declare.types import TYPES
+from kscope.declare.types.base import BadValuesError, Role, Storage
 from kscope.declare.units import seconds
-from kscope.declare.values import unit_problem, value_problem
+from kscope.declare.values import is_valid, unit_problem, value_problem
 from kscope.errors import Problem
 
 if TYPE_CHECKING:
@@ -209,25 +209,21 @@ def _check_reference(
         yield path, f"'{name}' is of type {kind}.{shape.suggestion(name, fitting)}"
 
 
-def _time_problem(column_type: ColumnType, default: Any) -> str:
-    if problem := value_problem(column_type, default):
-        return f"{problem}; write null if a row may be without it"
-    try:
-        datetime.fromisoformat(default)
-    except ValueError:
-        return f"'{default}' is not a time such as 2026-11-23T02:46:15Z"
-    return ""
-
-
 def _default_problem(column_type: ColumnType, default: Any) -> str:
     """Beyond the type: what is right in a row may say nothing in a declaration."""
-    if column_type.storage is Storage.TIME:
-        return "" if default is None else _time_problem(column_type, default)
-    if column_type.storage is Storage.HISTOGRAM and default != []:
-        return "a histogram's default is []: counts would be events that never happened"
-    if column_type.storage is Storage.STACK_ID and not isinstance(default, str):
-        return f"{default!r} is not a folded stack: an index says nothing without a request"
-    return value_problem(column_type, default)
+    if default is None and column_type.nullable:
+        return ""
+    allowed = column_type.defaults
+    if allowed and not is_valid(allowed.json, default):
+        return allowed.refusal.format(repr(default))
+    if problem := value_problem(column_type, default):
+        fix = "; write null if a row may be without it" if column_type.nullable else ""
+        return f"{problem}{fix}"
+    try:
+        column_type.encoded([default])
+    except BadValuesError as error:
+        return str(error)
+    return ""
 
 
 def _try_seconds(text: Any) -> int | None:

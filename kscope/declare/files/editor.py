@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kscope.declare.charts.base import KINDS, ChartKind
 from kscope.declare.files import reserved
 from kscope.declare.files.shapes import category_schema
-from kscope.declare.types.base import TYPES, ColumnType, Storage
+from kscope.declare.types import TYPES
 from kscope.declare.values import has_unit, refused_units
 
-# Defaults of these say nothing or would be events that never happened: see category.py.
-_NO_EVENTS: dict[Storage, Any] = {
-    Storage.HISTOGRAM: {"const": []},
-    Storage.STACK_ID: {"type": "string"},
-    Storage.TIME: {"anyOf": [dict(TYPES["timestamp"].json), {"type": "null"}]},
-}
+if TYPE_CHECKING:
+    from kscope.declare.types.base import ColumnType
 
 
 def editor_schema() -> dict[str, Any]:
@@ -41,8 +37,9 @@ def _if(key: str, value: str, then: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_type(row: ColumnType) -> dict[str, Any]:
-    default = _NO_EVENTS.get(row.storage, dict(row.json))
-    properties: dict[str, Any] = {"default": default}
+    default = dict(row.defaults.json if row.defaults else row.json)
+    null = {"anyOf": [default, {"type": "null"}]}
+    properties: dict[str, Any] = {"default": null if row.nullable else default}
     if row.unit:
         properties["unit"] = {"const": row.unit}
     elif not has_unit(row):

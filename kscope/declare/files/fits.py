@@ -2,90 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from kscope.declare.files.check import suggestion
-from kscope.declare.types.base import HISTOGRAM_SLOTS, TYPES
+from kscope.declare.types import TYPES
+from kscope.declare.types.kernel import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kscope.declare.model import Column, Source
+    from kscope.declare.types.kernel import FieldType
 
 
-class Kind(StrEnum):
-    NUMBER = "number"
-    REAL = "real"
-    TEXT = "text"
-    OCTETS = "octets"
-    NUMBERS = "numbers"
-    ADDRESS = "address"
-    STACK_ID = "stack id"
-    KERNEL_STACK = "kernel stack"
-    USER_STACK = "user stack"
-    HISTOGRAM = "histogram"
-    ARRAY = "array"
-    STRUCT = "struct"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class FieldType:
-    """The type of a field, before any value of it has been read.
-
-    `size` is in bytes, 0 if it is not known. `length` counts the elements of an array. `unsigned`
-    numbers of 8 bytes can exceed what a column of whole numbers stores. `stated` is the type as
-    messages name it.
-    """
-
-    kind: Kind
-    stated: str
-    size: int = 0
-    length: int = 0
-    unsigned: bool = False
-    fields: Mapping[str, FieldType] = field(default_factory=dict, hash=False)
-
-    def at(self, path: str) -> FieldType | None:
-        """Return the type of a field, given as `comm` or `inner.comm`; '' is the type itself."""
-        found: FieldType | None = self
-        for name in path.split(".") if path else ():
-            found = found.fields.get(name) if found else None
-        return found
-
-
-_TEXTS = ("string", "label", "text")
-_WHOLE = ("int", "count", "elapsed", "bytes")
-_NUMERIC = (*_WHOLE, "float")
-_KINDS: Mapping[str, tuple[Kind, ...]] = {
-    **dict.fromkeys(_TEXTS, (Kind.NUMBER, Kind.REAL, Kind.TEXT, Kind.OCTETS, Kind.ADDRESS)),
-    **dict.fromkeys((*_WHOLE, "bool", "timestamp"), (Kind.NUMBER,)),
-    "float": (Kind.NUMBER, Kind.REAL),
-    "ip": (Kind.NUMBER, Kind.OCTETS, Kind.NUMBERS, Kind.STRUCT, Kind.ADDRESS),
-    "stack": (Kind.STACK_ID, Kind.KERNEL_STACK, Kind.USER_STACK),
-    "histogram": (Kind.NUMBERS, Kind.HISTOGRAM),
+# The kinds that `as:` reads, and what it makes of them: see KernelField.takes.
+_DECODED: Mapping[str, tuple[tuple[Kind, ...], str]] = {
+    "arguments": ((Kind.TEXT, Kind.OCTETS), "text"),
+    "nanoseconds": ((Kind.NUMBER,), "a number"),
 }
-_EXPECTED: Mapping[str, str] = {
-    **dict.fromkeys(_TEXTS, "text or a number"),
-    **dict.fromkeys(_WHOLE, "a whole number"),
-    "bool": "a whole number, of which 0 is false",
-    "timestamp": "nanoseconds of bpf_ktime_get_ns() in a u64",
-    "float": "a number",
-    "ip": "a u32, or 4 or 16 bytes, in network order",
-    "stack": "stack ids of ks_stack() in fields named kstack and ustack, or of bpftrace's kstack "
-    "or ustack",
-    "histogram": f"an array of at most {HISTOGRAM_SLOTS} counts, such as u32 slots[32]",
-}
-# The kinds that `as:` reads, and the column types that its result fits.
-_DECODED: Mapping[str, tuple[tuple[Kind, ...], tuple[str, ...]]] = {
-    "arguments": ((Kind.TEXT, Kind.OCTETS), _TEXTS),
-    "nanoseconds": ((Kind.NUMBER,), _NUMERIC),
-}
-_OF_NUMBERS = ((Kind.NUMBER,), _TEXTS)
+_OF_NUMBERS = ((Kind.NUMBER,), "text")
 _BITS_64 = 8
 _MOST_NAMED = 8
-_IP_SIZES = (4, 16)
 
 
 def column_problem(column: Column, source: Source) -> str:
@@ -93,12 +30,11 @@ def column_problem(column: Column, source: Source) -> str:
     how = _how(source)
     if not how:
         return ""
-    _, fitting = _DECODED.get(source.decode, _OF_NUMBERS)
-    if column.type.name in fitting:
+    _, made = _DECODED.get(source.decode, _OF_NUMBERS)
+    if column.type.kernel.takes == made:
         return ""
-    what = "a number" if fitting == _NUMERIC else "text"
-    words = " or ".join(fitting)
-    return f"{how} makes {what}, and the column's type is {column.type.name}; use type {words}"
+    words = " or ".join(name for name, each in TYPES.items() if each.kernel.takes == made)
+    return f"{how} makes {made}, and the column's type is {column.type.name}; use type {words}"
 
 
 def field_problem(column: Column, source: Source, path: str, found: FieldType) -> str:
@@ -110,24 +46,16 @@ def field_problem(column: Column, source: Source, path: str, found: FieldType) -
         kinds, _ = _DECODED.get(source.decode, _OF_NUMBERS)
         expected = "a number" if kinds == (Kind.NUMBER,) else "text"
         return "" if found.kind in kinds else f"{is_that}; {how} reads {expected}"
-    name = column.type.name
-    if found.kind not in _KINDS[name] or _has_wrong_size(name, found):
-        takes = f"a column of type {name} takes {_EXPECTED[name]}"
-        return "; ".join([is_that, takes, *_inside(path, found)])
-    longest = TYPES[name].json.get("maxLength")
+    name, takes = column.type.name, column.type.kernel
+    if found.kind not in takes.kinds or not takes.fits(found):
+        expected = f"a column of type {name} takes {takes.expected}"
+        return "; ".join([is_that, expected, *_inside(path, found)])
+    longest = column.type.json.get("maxLength")
     if found.kind in {Kind.TEXT, Kind.OCTETS} and longest and found.length > longest + 1:
         return f"{is_that}; a column of type {name} takes at most {longest} characters"
-    if name == "int" and found.unsigned and found.size == _BITS_64:
-        return f"{is_that}, which can exceed 2^63-1, the largest int; {_cure(path)}"
+    if takes.refuses_u64 and found.unsigned and found.size == _BITS_64:
+        return f"{is_that}, which can exceed 2^63-1, the largest {name}; {_cure(path)}"
     return ""
-
-
-def _has_wrong_size(name: str, found: FieldType) -> bool:
-    if name == "histogram":
-        return found.length > HISTOGRAM_SLOTS
-    if name != "ip" or not found.size:
-        return False
-    return found.size not in (_IP_SIZES[:1] if found.kind is Kind.NUMBER else _IP_SIZES)
 
 
 def _cure(path: str) -> str:

@@ -12,16 +12,17 @@ from kscope.declare.files.fits import column_problem, field_problem, path_proble
 from kscope.declare.files.shapes import COLLECT_KINDS, source_schema
 from kscope.declare.map_options import NAMES, sizes
 from kscope.declare.model import TIME, Alias, Attach, Collect, Option, Probe, Source
-from kscope.declare.types.base import TYPES
+from kscope.declare.types import TYPES
+from kscope.declare.types.base import Role
 from kscope.declare.values import Validator, choice_problem, value_problem
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterator, Mapping, Sequence
 
-    from kscope.declare.files.fits import FieldType
     from kscope.declare.files.yaml_lines import Document, Path
     from kscope.declare.model import Column
+    from kscope.declare.types.kernel import FieldType
     from kscope.errors import Problem
 
 
@@ -64,7 +65,7 @@ def make_probe(document: Document, columns: Sequence[Column], folder: pathlib.Pa
     bound = ("probe", "collect", "columns")
     kind = next(kind for kind in COLLECT_KINDS if kind in collect)
     program = raw.get("program")
-    has_stack = any(c.type.name == "stack" and c.name in collect["columns"] for c in columns)
+    has_stack = any(c.type.role is Role.STACK and c.name in collect["columns"] for c in columns)
     return Probe(
         engine=raw["engine"],
         program=folder / program if folder and program else None,
@@ -271,7 +272,11 @@ def _check_collect(collect: Any, columns: Mapping[str, Column]) -> Iterator[tupl
                 yield path, "must be one field of an event, as the kernel's clock counts it"
         elif name not in columns:
             yield path, f"there is no column '{name}'.{suggestion(name, columns)}"
-        elif isinstance(source, list) and len(source) > 1 and columns[name].type.name != "stack":
+        elif (
+            isinstance(source, list)
+            and len(source) > 1
+            and columns[name].type.role is not Role.STACK
+        ):
             yield path, f"'{name}' is no stack: it takes one field"
         elif isinstance(source, dict) and len({"names", "as", "enum"} & set(source)) > 1:
             yield path, "takes one of names, as and enum"
@@ -316,7 +321,7 @@ def _check_stacks(
         return
     for name, raw in bound.items():
         paths = list(_paths(raw))
-        if name not in columns or columns[name].type.name != "stack":
+        if name not in columns or columns[name].type.role is not Role.STACK:
             continue
         if wrong := [path for path in paths if not path.endswith(("kstack", "ustack"))]:
             message = (

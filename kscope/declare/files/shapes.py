@@ -6,7 +6,8 @@ from typing import Any
 
 from kscope.declare.charts.base import KINDS
 from kscope.declare.contracts import CONTRACTS
-from kscope.declare.types.base import INT64_MAX, TYPES
+from kscope.declare.types import TYPES
+from kscope.declare.types.base import INT64_MAX
 from kscope.declare.units import PATTERN as DURATION
 
 ENGINES = ("bcc", "bpftrace")
@@ -193,7 +194,7 @@ def _probe() -> dict[str, Any]:
 
 
 def _option() -> dict[str, Any]:
-    flags = [name for name in TYPES if name not in {"stack", "histogram", "timestamp"}]
+    flags = [name for name, row in TYPES.items() if row.option]
     return _object(
         {
             "type": {"enum": flags, "description": "a column type: what the flag takes"},

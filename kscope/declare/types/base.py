@@ -1,17 +1,19 @@
-"""The column types: one row each, read by the checker, the DDL, the JSON Schema and the charts."""
+"""What a column type is: one row that all parts of the program read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from kscope.declare.types.kernel import KernelField
 
 INT64_MAX = 2**63 - 1
-HISTOGRAM_SLOTS = 64
 
 
 class Storage(StrEnum):
@@ -42,106 +44,99 @@ class Role(StrEnum):
     HISTOGRAM = "histogram"
 
 
+class BadValuesError(ValueError):
+    """Values of the right JSON type that have no meaning: place -> fault."""
+
+    def __init__(self, faults: Mapping[int, str]) -> None:
+        super().__init__(*faults.values())
+        self.faults = faults
+
+
 @dataclass(frozen=True, slots=True)
+class Defaults:
+    """The defaults that a category may declare, as JSON Schema, and why others are refused."""
+
+    json: Mapping[str, Any]
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ColumnType:
+    """One column type: everything that differs from type to type.
+
+    Values are of the Python type `wire` in a request. `encode` returns a value as it is stored, or
+    raises ValueError; it refuses all that the wire's JSON Schema refuses. `decode` turns it back.
+    """
+
     name: str
+    help: str
     storage: Storage
     role: Role
-    help: str
-    json: Mapping[str, Any] = field(hash=False)
+    wire: Any
+    example: Any
+    kernel: KernelField
+    encode: Callable[[Any], Any] | None = None
+    decode: Callable[[Any], Any] | None = None
+    # How people write a value: on a command line, in a file of options. Raises ValueError.
+    parse: Callable[[str], Any] = str
     unit: str = ""
+    # How the page and Grafana sum the values of a group.
     aggregate: str = "sum"
+    # Negative values have no shares of a whole and no logarithm.
+    signed: bool = False
+    # A value is the number of events that the row sums.
+    counts_events: bool = False
+    # Charts that are not declared: a heatmap shows it, groups are by the lowest number above 0.
+    heatmap: bool = False
+    group_rank: int = 0
+    # A row may be without a value, if the category says `default: null`.
+    nullable: bool = False
+    defaults: Defaults | None = None
+    # What an imported row has that does not know the value; None if it must know it.
+    unknown: Any = None
+    # A probe's flag may have the type.
+    option: bool = True
+    # The types that stored values may be declared as later.
+    widens_to: frozenset[str] = frozenset()
+    json: Mapping[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "json", msgspec.json.schema(self.wire))
+
+    def encoded(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Return the values as they are stored; None stays. Raises BadValuesError."""
+        if self.encode is None:
+            return values
+        try:
+            distinct = set(values)
+        except TypeError:
+            # Lists have no hash.
+            return self._each(values, values)
+        # Most columns repeat a few values: each is encoded once.
+        distinct.discard(None)
+        known = dict(zip(distinct, self._each(distinct, values), strict=True))
+        known[None] = None
+        return list(map(known.__getitem__, values))
+
+    def _each(self, values: Iterable[Any], places: Sequence[Any]) -> list[Any]:
+        assert self.encode
+        stored: list[Any] = []
+        faults: dict[int, str] = {}
+        for value in values:
+            try:
+                stored.append(self.encode(value))
+            except ValueError as error:
+                faults[places.index(value)] = str(error)
+        if faults:
+            raise BadValuesError(faults)
+        return stored
 
 
-# ISO 8601, the offset optional. It refuses what cannot be a time; the reader has the last word.
-TIME_PATTERN = (
-    "^\\d{4}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d(:\\d\\d([.,]\\d{1,9})?)?(Z|[+-]\\d\\d:?\\d\\d)?$"
-)
-# Text without NUL: no engine stores it alike, and nothing that a kernel names contains it.
-_TEXT_PATTERN = "^[^\\u0000]*$"
-_COUNT = {"type": "integer", "minimum": 0, "maximum": INT64_MAX}
+def text_type(limit: int, pattern: str = "^[^\\u0000]*$", **more: Any) -> Any:
+    """Return the wire type of text of at most `limit` characters, with more of its JSON Schema.
 
-
-def _text(limit: int) -> dict[str, Any]:
-    return {"type": "string", "maxLength": limit, "pattern": _TEXT_PATTERN}
-
-
-_TYPES = (
-    ColumnType(
-        "string",
-        Storage.STRING_ID,
-        Role.DIMENSION,
-        "a name that repeats: a process, a device, a function",
-        _text(1024),
-    ),
-    ColumnType(
-        "label",
-        Storage.STRING_ID,
-        Role.DIMENSION,
-        "one of a few words, such as a state or a reason; charts group by it first",
-        _text(256),
-    ),
-    ColumnType(
-        "text",
-        Storage.TEXT,
-        Role.IDENTITY,
-        "text that seldom repeats, such as a path or a command line; not kept in rollups",
-        _text(8192),
-    ),
-    ColumnType(
-        "timestamp",
-        Storage.TIME,
-        Role.IDENTITY,
-        "a moment: ISO 8601, UTC where no offset is given",
-        {"type": "string", "maxLength": 40, "pattern": TIME_PATTERN},
-    ),
-    ColumnType(
-        "int",
-        Storage.INTEGER,
-        Role.IDENTITY,
-        "a whole number that identifies, such as a pid; never summed, not kept in rollups",
-        {"type": "integer", "minimum": -INT64_MAX - 1, "maximum": INT64_MAX},
-    ),
-    ColumnType("count", Storage.INTEGER, Role.VALUE, "a whole number that adds up", _COUNT),
-    ColumnType(
-        "elapsed", Storage.INTEGER, Role.VALUE, "a duration in microseconds", _COUNT, unit="us"
-    ),
-    ColumnType("bytes", Storage.INTEGER, Role.VALUE, "an amount of data", _COUNT, unit="bytes"),
-    ColumnType(
-        "float",
-        Storage.REAL,
-        Role.VALUE,
-        "a measured value such as a load or a share; averaged",
-        {"type": "number", "minimum": -1.7e308, "maximum": 1.7e308},
-        aggregate="avg",
-    ),
-    ColumnType("bool", Storage.BOOLEAN, Role.DIMENSION, "true or false", {"type": "boolean"}),
-    ColumnType(
-        "ip",
-        Storage.STRING_ID,
-        Role.DIMENSION,
-        "an IPv4 or IPv6 address",
-        {"type": "string", "maxLength": 45, "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]},
-    ),
-    ColumnType(
-        "stack",
-        Storage.STACK_ID,
-        Role.STACK,
-        "a folded stack, root first, ';' between frames; or an index into the body's `stacks`",
-        {
-            "anyOf": [
-                {"type": "string", "maxLength": 65536, "pattern": _TEXT_PATTERN},
-                {"type": "integer", "minimum": 0, "maximum": INT64_MAX},
-            ]
-        },
-    ),
-    ColumnType(
-        "histogram",
-        Storage.HISTOGRAM,
-        Role.HISTOGRAM,
-        "counts by power of two: slot i counts the values from 2**i up to 2**(i+1), slot 0 also 0",
-        {"type": "array", "items": _COUNT, "maxItems": HISTOGRAM_SLOTS},
-    ),
-)
-
-TYPES: Mapping[str, ColumnType] = MappingProxyType({row.name: row for row in _TYPES})
+    Unless it has another pattern, it is without NUL: engines store that in different ways, and
+    nothing that a kernel names contains it.
+    """
+    schema = {"type": "string", "maxLength": limit} | ({"pattern": pattern} if pattern else {})
+    return Annotated[str, msgspec.Meta(max_length=limit, extra_json_schema=schema | more)]

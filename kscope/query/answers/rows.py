@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kscope.declare.types.base import Storage
-from kscope.declare.types.encode import histogram_counts
 from kscope.query.answers.meta import Meta, Notice, meta, notices
 from kscope.query.parse.errors import complain, one_of
 from kscope.query.scan.paging import Order, Page, cursor, last
@@ -109,11 +108,7 @@ async def stream(reader: Reader, question: RowsQuestion) -> AsyncIterator[list[l
 
 def decoder(columns: Sequence[Column]) -> Callable[[Sequence[Any]], list[Any]]:
     """Stored values -> JSON's, for rows that begin with these columns."""
-    special = {
-        i: _DECODE[column.type.storage]
-        for i, column in enumerate(columns)
-        if column.type.storage in _DECODE
-    }
+    special = {i: column.type.decode for i, column in enumerate(columns) if column.type.decode}
     width = len(columns)
 
     def decode(row: Sequence[Any]) -> list[Any]:
@@ -123,15 +118,3 @@ def decoder(columns: Sequence[Column]) -> Callable[[Sequence[Any]], list[Any]]:
         return values
 
     return decode
-
-
-def _histogram(stored: str) -> list[int]:
-    """Counts by slot, without empty slots at the end."""
-    found = histogram_counts(stored)
-    return [found.get(slot, 0) for slot in range(max(found, default=-1) + 1)]
-
-
-_DECODE: dict[Storage, Callable[[Any], Any]] = {
-    Storage.BOOLEAN: bool,
-    Storage.HISTOGRAM: _histogram,
-}

@@ -59,7 +59,7 @@ def value_of(
 def share_value_of(category: Category, name: str) -> Value:
     """A value whose parts make a whole: no measured one, which may be negative."""
     value = value_of(category, name, "flamegraph")
-    if value.column is None or value.column.type.name != "float":
+    if value.column is None or not value.column.type.signed:
         return value
     allowed = [*shared_out(category), ROWS_NAME]
     if name:
@@ -70,7 +70,7 @@ def share_value_of(category: Category, name: str) -> Value:
 
 def shared_out(category: Category) -> list[str]:
     """The value columns whose parts make a whole."""
-    return [each.name for each in category.with_role(Role.VALUE) if each.type.name != "float"]
+    return [each.name for each in category.with_role(Role.VALUE) if not each.type.signed]
 
 
 def _suggested(category: Category, columns: Mapping[str, Column], kind: str, *, rows: bool) -> str:
@@ -79,7 +79,7 @@ def _suggested(category: Category, columns: Mapping[str, Column], kind: str, *, 
     if shown in columns or (shown == ROWS_NAME and rows):
         return shown
     # A count says how many events a row sums: what was measured comes before it.
-    measured = sorted(columns.values(), key=lambda column: column.type.name == "count")
+    measured = sorted(columns.values(), key=lambda column: column.type.counts_events)
     return measured[0].name if measured else ""
 
 

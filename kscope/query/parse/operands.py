@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from kscope.declare.types.base import Storage
-from kscope.declare.types.encode import canonical_ip
 from kscope.query.parse.errors import QueryError, complain
 from kscope.query.parse.timerange import now, parse_moment
 from kscope.query.sql.operators import HOLDS, NULL
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kscope.declare.model import Column
+    from kscope.declare.types.base import ColumnType
     from kscope.query.sql.operators import Operator
 
     Read = Callable[[str, Any], Any]
@@ -71,7 +71,9 @@ def _reader(column: Column, operator: str) -> Read:
             return _boolean
         case Storage.TIME:
             return lambda parameter, value: parse_moment(parameter, text(parameter, value), now())
-    return _address if column.type.name == "ip" and operator in ("eq", "in") else text
+    if column.type.encode and operator in ("eq", "in"):
+        return lambda parameter, value: _as_stored(parameter, column.type, value)
+    return text
 
 
 def _listed(parameter: str, value: Any) -> Sequence[Any]:
@@ -98,12 +100,13 @@ def _size(parameter: str, column: Column, value: Any) -> int | float:
         return _whole(parameter, column, value)
 
 
-def _address(parameter: str, value: Any) -> str:
-    """Read an address in the spelling in which it is stored."""
+def _as_stored(parameter: str, kind: ColumnType, value: Any) -> Any:
+    """Read a text, such as an address, in the one spelling in which it is stored."""
+    assert kind.encode
     try:
-        return canonical_ip(text(parameter, value))
+        return kind.encode(text(parameter, value))
     except ValueError:
-        _bad(parameter, value, "an IPv4 or IPv6 address")
+        _bad(parameter, value, kind.help)
 
 
 def text(parameter: str, value: Any) -> str:

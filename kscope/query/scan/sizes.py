@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Role
-from kscope.declare.types.encode import histogram_counts
+from kscope.declare.types.histogram import histogram_counts
 from kscope.query.parse.errors import complain
 from kscope.query.scan.measures import ROWS, events_of, least_of, most_of, size_of
 from kscope.query.scan.read import summed
@@ -71,9 +71,10 @@ def scale_name(value: Value, given: str) -> str:
     assert value.column is not None
     if value.column.type.role is Role.HISTOGRAM and given == LINEAR:
         raise complain("scale", "a histogram column is by powers of two: allowed is log2")
-    if value.column.type.name == "float":
+    if value.column.type.signed:
         if given == LOG2:
-            raise complain("scale", "a float may be negative or below 1: allowed is linear")
+            kind = value.column.type.name
+            raise complain("scale", f"a {kind} may be negative or below 1: allowed is linear")
         return LINEAR
     return given or LOG2
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
 
-from kscope.declare.types.base import Storage
+from kscope.declare.types.base import Role
 from kscope.generate.jsonschema import MAX_STACKS, STACK
 from kscope.server.http.problems import HttpProblem
 from kscope.server.ingest.fast_decode import has_nul
@@ -103,7 +103,7 @@ class Table:
     def __post_init__(self) -> None:
         columns = self.schema.category.columns
         self.values = {column.name: [] for column in columns}
-        self._stacks = [c.name for c in columns if c.type.storage is Storage.STACK_ID]
+        self._stacks = [c.name for c in columns if c.type.role is Role.STACK]
         self._width = len(columns) + 2
 
     @property

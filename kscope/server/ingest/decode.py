@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kscope.declare.model import TIME
-from kscope.declare.types.base import Storage
-from kscope.declare.types.encode import microseconds
+from kscope.declare.types.base import Role
+from kscope.declare.types.time import microseconds
 from kscope.generate.jsonschema import body_schema
 from kscope.server.http.problems import HttpProblem
 from kscope.server.ingest.arrays import Listed, Table
@@ -373,7 +373,7 @@ def _batch(reading: _Reading, now: int, key: str, *, leaf_first: bool) -> Steps[
             ]
             for column in category.columns:
                 values = table.values[column.name]
-                if column.type.storage is Storage.STACK_ID:
+                if column.type.role is Role.STACK:
                     values = yield from stacks.ids(values)
                 columns.append(values)
             tables.append(TableRows(category, columns))

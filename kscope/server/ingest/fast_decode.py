@@ -6,32 +6,23 @@ schema, which alone has the last word and the words for a fault.
 
 from __future__ import annotations
 
-import re
 import types
 from dataclasses import dataclass, field
+from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_origin
 
 import msgspec
 
-from kscope.declare.types.base import HISTOGRAM_SLOTS, INT64_MAX, TIME_PATTERN, Storage
-from kscope.declare.types.encode import BadValueError, encode, microseconds
+from kscope.declare.model import TIME
+from kscope.declare.types.base import INT64_MAX, BadValuesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kscope.declare.model import Category, Column
 
-# Unlike JSON Schema's, Python's $ also matches before a line's end.
-_TIME = re.compile(TIME_PATTERN.removesuffix("$") + r"\Z", re.ASCII)
-# Python's addresses may have a zone.
-_ADDRESS = re.compile(r"[0-9A-Fa-f:.]*\Z", re.ASCII)
 _NUL = b"\\u0000"
-_STACK_LENGTH = 65536
-_TIME_LENGTH = 40
-
-_Time = Annotated[str, msgspec.Meta(max_length=_TIME_LENGTH)]
-_Stack = Annotated[str, msgspec.Meta(max_length=_STACK_LENGTH)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +53,15 @@ def encoded(
     stored = {
         column.name: _encoded(column, values[column.name], wrong) for column in category.columns
     }
-    return Columns(len(times), _microseconds(times, wrong), stored)
+    return Columns(len(times), _encoded(TIME, times, wrong), stored)
 
 
 def _encoded(column: Column, values: Sequence[Any], wrong: list[WrongValue]) -> Sequence[Any]:
-    if column.type.storage is Storage.STACK_ID:
-        return values
     try:
-        return encode(column.type, values)
-    except BadValueError as error:
-        wrong.append(WrongValue(error.index, column.name, str(error)))
+        return column.type.encoded(values)
+    except BadValuesError as error:
+        wrong += (WrongValue(row, column.name, fault) for row, fault in error.faults.items())
         return ()
-
-
-def _microseconds(times: Sequence[str | None], wrong: list[WrongValue]) -> Sequence[int | None]:
-    known: dict[str | None, int | None] = {None: None}
-    for text in set(times) - {None}:
-        try:
-            known[text] = microseconds(str(text))
-        except ValueError as error:
-            known[text] = None
-            wrong.append(WrongValue(times.index(text), "time", str(error)))
-    return list(map(known.__getitem__, times))
 
 
 @dataclass(frozen=True)
@@ -98,8 +76,8 @@ class TypedRows:
     @classmethod
     def of(cls, category: Category) -> TypedRows:
         strict, loose = (
-            msgspec.json.Decoder(types.GenericAlias(list, _row(category, kinds)))
-            for kinds in (_STRICT, _LOOSE)
+            msgspec.json.Decoder(types.GenericAlias(list, _row(category, wire)))
+            for wire in (lambda wire: wire, loosened)
         )
         getters = {
             column.name: attrgetter(f"c{number}") for number, column in enumerate(category.columns)
@@ -127,13 +105,9 @@ class TypedRows:
             name: list(map(getter, rows)) for name, getter in self._getters.items()
         }
         for column in self.category.columns:
-            if whole and (convert := WHOLE.get(column.type.storage)):
-                values[column.name] = convert(values[column.name])
-            if (check := _CHECKS.get(column.type.name)) and not check(values[column.name]):
-                return None
+            if whole and has_integers(column.type.wire):
+                values[column.name] = wholes(values[column.name])
         times = list(map(attrgetter("time"), rows))
-        if not _are_times(times):
-            return None
         wrong: list[WrongValue] = []
         columns = encoded(self.category, times, values, wrong)
         return None if wrong else columns
@@ -145,16 +119,10 @@ def has_nul(text: bytes) -> bool:
     return b"\\" in text and _NUL in text and _NUL in text.replace(b"\\\\", b"")
 
 
-def _are_times(texts: Sequence[str | None]) -> bool:
-    return all(text is None or _TIME.match(text) for text in set(texts))
-
-
-def _are_addresses(texts: Sequence[str]) -> bool:
-    return all(map(_ADDRESS.match, set(texts)))
-
-
 def whole(value: Any) -> Any:
     """JSON Schema takes 5.0 for an integer, and so must we. Raise ValueError."""
+    if isinstance(value, list):
+        return wholes(value)
     if not isinstance(value, float):
         return value
     number = int(value)
@@ -167,28 +135,32 @@ def wholes(values: Sequence[Any]) -> Sequence[Any]:
     return [value if type(value) is int else whole(value) for value in values]
 
 
-def _whole_counts(values: Sequence[Sequence[Any]]) -> Sequence[Any]:
-    return list(map(wholes, values))
+def loosened(wire: Any) -> Any:
+    """Return the same type with integers that may be written as floats."""
+    origin = get_origin(wire)
+    if origin is Annotated:
+        inner, limits = wire.__origin__, wire.__metadata__
+        if inner is int:
+            return wire | Annotated[float, *limits]
+        return Annotated[loosened(inner), *limits]
+    if origin is list:
+        return types.GenericAlias(list, tuple(map(loosened, wire.__args__)))
+    if origin in (Union, types.UnionType):
+        return Union[tuple(map(loosened, wire.__args__))]  # noqa: UP007 - of a tuple
+    return wire
 
 
-_CHECKS: Mapping[str, Callable[[Sequence[Any]], bool]] = {
-    "ip": _are_addresses,
-    "timestamp": _are_times,
-}
-# How a column's whole numbers become integers. Raises ValueError.
-WHOLE: Mapping[Storage, Callable[[Sequence[Any]], Sequence[Any]]] = {
-    Storage.INTEGER: wholes,
-    Storage.STACK_ID: wholes,
-    Storage.HISTOGRAM: _whole_counts,
-}
+@cache
+def has_integers(wire: Any) -> bool:
+    return bool(loosened(wire) != wire)
 
 
-def _row(category: Category, kinds: _Kinds) -> Any:
-    """Return a struct of the category's rows."""
-    fields: list[Any] = [("time", _Time, None)]
+def _row(category: Category, wire: Callable[[Any], Any]) -> Any:
+    """Return a struct of the category's rows; `wire` turns a column's type into its field's."""
+    fields: list[Any] = [("time", TIME.type.wire, None)]
     for number, column in enumerate(category.columns):
         default = (column.default,) if column.optional else ()
-        fields.append((f"c{number}", kinds.of(column), *default))
+        fields.append((f"c{number}", wire(column.type.wire), *default))
     # Columns may have names that no attribute can have.
     return msgspec.defstruct(
         "Row",
@@ -198,36 +170,3 @@ def _row(category: Category, kinds: _Kinds) -> Any:
         gc=False,
         rename={f"c{number}": column.name for number, column in enumerate(category.columns)},
     )
-
-
-@dataclass(frozen=True)
-class _Kinds:
-    """How whole numbers may be written."""
-
-    integer: Any
-    count: Any
-
-    def of(self, column: Column) -> Any:
-        """Return the Python type of a column's JSON, as strict as its schema or stricter."""
-        limits = column.type.json
-        match column.type.name:
-            case "int":
-                return self.integer
-            case "count" | "elapsed" | "bytes":
-                return self.count
-            case "float":
-                return Annotated[float, msgspec.Meta(ge=limits["minimum"], le=limits["maximum"])]
-            case "bool":
-                return bool
-            case "stack":
-                return _Stack | self.count
-            case "histogram":
-                return Annotated[list[self.count], msgspec.Meta(max_length=HISTOGRAM_SLOTS)]  # type: ignore[name-defined]
-            case _:
-                return Annotated[str, msgspec.Meta(max_length=limits["maxLength"])]
-
-
-_Integer = Annotated[int, msgspec.Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
-_Count = Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
-_STRICT = _Kinds(_Integer, _Count)
-_LOOSE = _Kinds(_Integer | float, _Count | Annotated[float, msgspec.Meta(ge=0)])

@@ -13,7 +13,7 @@ from kscope.declare.model import TIME
 from kscope.errors import UNKNOWN_NAME
 from kscope.generate.jsonschema import column_schema, row_schema
 from kscope.server.http.problems import Fault, HttpProblem
-from kscope.server.ingest.fast_decode import WHOLE, WrongValue, encoded
+from kscope.server.ingest.fast_decode import WrongValue, encoded, has_integers, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,13 +124,12 @@ def validator(schema: Mapping[str, Any]) -> Any:
 
 def _values(column: Column, rows: Sequence[Any], wrong: list[WrongValue]) -> Sequence[Any]:
     found = [row.get(column.name, column.default) for row in rows]
-    convert = WHOLE.get(column.type.storage)
-    if convert is None:
+    if not has_integers(column.type.wire):
         return found
     converted: list[Any] = []
     for number, value in enumerate(found):
         try:
-            converted += convert([value])
+            converted.append(whole(value))
         except ValueError as error:
             wrong.append(WrongValue(number, column.name, str(error)))
     return converted

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from kscope.declare.types.base import TYPES, Storage
+from kscope.declare.types import TYPES
+from kscope.declare.types.base import Storage
 from kscope.generate.tables import rows_name
 from kscope.store.backends.base import BACKGROUND_SECONDS
 from kscope.store.housekeeping.retention import first_time, relations_of

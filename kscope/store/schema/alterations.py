@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex
 
 from kscope.declare.types.base import INT64_MAX, Role, Storage
-from kscope.declare.types.encode import encode
 from kscope.generate.tables import INDEX_PREFIX, ROLLUP_ROWS
 from kscope.store.schema.interning import text_hash
 
@@ -113,7 +112,7 @@ def default_value(column: Column) -> Any:
     """Give the default as rows hold it; for a string still the text."""
     if column.type.storage is Storage.STACK_ID:
         return text_hash(column.default)
-    return encode(column.type, [column.default])[0]
+    return column.type.encoded([column.default])[0]
 
 
 def _times_rows(table: sa.Table, value: Any) -> sa.ColumnElement[Any]:

@@ -10,7 +10,7 @@ from kscope.declare import units
 from kscope.declare.charts.base import derive
 from kscope.declare.files.category import read_category
 from kscope.declare.model import IMPLICIT_COLUMNS, Catalog
-from kscope.declare.types.base import TYPES
+from kscope.declare.types import TYPES
 from kscope.store.schema.meta import known_categories
 from kscope.store.schema.rollup_levels import levels_held
 

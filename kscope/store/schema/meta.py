@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from kscope.declare.types import TYPES
 from kscope.store.backends.statements import keyed_select
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from kscope.store.backends.base import Session
 
 _CATEGORY = "category "
-# What a column may become without a stored value losing its meaning.
-_WIDENINGS = {("label", "string"), ("string", "label"), ("ip", "string"), ("ip", "label")}
 
 
 async def read_meta(session: Session, schema: Schema) -> dict[str, str]:
@@ -64,7 +63,7 @@ async def is_current(session: Session, schema: Schema, category: Category) -> bo
 
 def can_hold(stored: str, declared: str) -> bool:
     """Return whether values of the stored type mean the same as the declared type."""
-    return stored == declared or (stored, declared) in _WIDENINGS
+    return stored == declared or (stored in TYPES and declared in TYPES[stored].widens_to)
 
 
 async def contradicted(

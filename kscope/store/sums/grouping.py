@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.declare.types.base import INT64_MAX, Role, Storage
-from kscope.declare.types.encode import histogram_counts
+from kscope.declare.types.histogram import histogram_counts
 from kscope.generate.tables import ROLLUP_ROWS
 from kscope.store.schema.progress import SECOND
 

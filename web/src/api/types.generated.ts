@@ -171,7 +171,7 @@ export interface Frame {
 /**
  * `counts[i][j]`: events in the step from `times[i]`, of sizes from `lower[j]`.
  *
- * `upper` ends the last slot; times and `step` are in microseconds.
+ * `upper` ends the last bin; times and `step` are in microseconds.
  */
 export interface Heatmap {
   table: string;
@@ -187,7 +187,7 @@ export interface Heatmap {
   notices: Notice[];
 }
 
-/** `counts[j]`: events of sizes from `lower[j]`; `upper` ends the last slot. */
+/** `counts[j]`: events of sizes from `lower[j]`; `upper` ends the last bin. */
 export interface Histogram {
   table: string;
   value_column: string;

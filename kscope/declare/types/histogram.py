@@ -1,0 +1,77 @@
+"""Histograms: numbers of events by size, in powers of two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
+
+from kscope.declare.types.base import ColumnType, Defaults, Role, Storage
+from kscope.declare.types.kernel import KernelField, Kind
+from kscope.declare.types.numbers import COUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HISTOGRAM_SLOTS = 64
+
+
+def histogram_text(counts: Sequence[int]) -> str:
+    """Write [0, 3, 0, 1] as `1:3,3:1`."""
+    if not counts:
+        return ""
+    return ",".join(f"{slot}:{count}" for slot, count in enumerate(counts) if count)
+
+
+def histogram_counts(text: str) -> dict[int, int]:
+    """Read `1:3,3:1`; a slot that is there twice is summed, so joined texts add up."""
+    counts: dict[int, int] = {}
+    for pair in filter(None, text.split(",")):
+        slot, _, count = pair.partition(":")
+        counts[int(slot)] = counts.get(int(slot), 0) + _whole(count)
+    return counts
+
+
+def _whole(text: str) -> int:
+    """Read a count; earlier versions stored a sender's 1.0 as it came."""
+    try:
+        return int(text)
+    except ValueError:
+        return int(float(text))
+
+
+def _slots(stored: str) -> list[int]:
+    """Return the counts by slot, without empty slots at the end."""
+    found = histogram_counts(stored)
+    return [found.get(slot, 0) for slot in range(max(found, default=-1) + 1)]
+
+
+def _read(raw: Any) -> list[int]:
+    slots = [int(count) for count in raw]
+    while slots and not slots[-1]:
+        slots.pop()
+    return slots
+
+
+HISTOGRAM = ColumnType(
+    name="histogram",
+    help="counts by power of two: slot i counts the values from 2**i up to 2**(i+1), slot 0 also 0",
+    storage=Storage.HISTOGRAM,
+    role=Role.HISTOGRAM,
+    wire=Annotated[list[COUNT], Meta(max_length=HISTOGRAM_SLOTS)],
+    example=[0, 3, 5, 1],
+    kernel=KernelField(
+        kinds=frozenset({Kind.NUMBERS, Kind.HISTOGRAM}),
+        expected=f"an array of at most {HISTOGRAM_SLOTS} counts, such as u32 slots[32]",
+        read=_read,
+        fits=lambda found: found.length <= HISTOGRAM_SLOTS,
+    ),
+    encode=histogram_text,
+    decode=_slots,
+    heatmap=True,
+    defaults=Defaults(
+        {"const": []}, "a histogram's default is []: counts would be events that never happened"
+    ),
+    option=False,
+)
+TYPES = (HISTOGRAM,)
