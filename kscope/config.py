@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare import units as durations
+from kscope.declare import units
 from kscope.declare.files.catalog import BUILTIN
 from kscope.declare.files.check import suggestion
 from kscope.declare.files.yaml_lines import (
@@ -25,7 +25,6 @@ from kscope.declare.files.yaml_lines import (
     parse,
     shown,
 )
-from kscope.declare.map_options import read_bytes
 from kscope.declare.options import exclusive_problem, option_value
 from kscope.errors import DeclarationError, Problem, UsageError, ValueFaultError
 from kscope.files import UnreadableError, read_secret, read_text
@@ -543,7 +542,7 @@ def _scalar(value: Any) -> str:
 
 
 def _size(value: Any) -> int:
-    return read_bytes(_scalar(value))
+    return units.read_bytes(_scalar(value))
 
 
 def _most(value: Any) -> int:
@@ -554,7 +553,7 @@ def _most(value: Any) -> int:
 
 def _duration(value: Any) -> float:
     """Read seconds; at least a tenth of one."""
-    length = durations.span(_scalar(value))
+    length = units.span(_scalar(value))
     if not _SHORTEST <= length <= _LONGEST:
         raise _wrong(value, f"is not between {_SHORTEST} seconds and 100 years")
     return length

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare import units as durations
+from kscope.declare import units
 from kscope.declare.files.yaml_lines import shown
-from kscope.declare.map_options import read_bytes
 from kscope.declare.values import choice_fault, value_fault
 from kscope.errors import ValueFaultError
 
@@ -47,9 +46,9 @@ def exclusive_problem(given: Mapping[str, Any]) -> str:
 
 def _read(option: Option, text: str) -> Any:
     if option.type.unit == "us":
-        return durations.microseconds(text)
+        return units.microseconds(text)
     if option.type.unit == "bytes":
-        return read_bytes(text, 0)
+        return units.read_bytes(text, 0)
     try:
         return option.type.parse(text)
     except ValueError:

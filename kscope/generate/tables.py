@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 from kscope.declare.types.base import Role, Storage
+from kscope.declare.units import duration
 from kscope.generate.expressions import readable_time
 
 if TYPE_CHECKING:
@@ -91,15 +92,7 @@ def rows_name(category: Category) -> str:
 
 
 def rollup_name(category: Category, rollup: Rollup) -> str:
-    return f"kscope_rollup_{bucket_name(rollup.bucket)}_{category.table}"
-
-
-def bucket_name(seconds: int) -> str:
-    """Write 3600 as 1h: the largest unit that divides it."""
-    for unit, length in (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % length == 0:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
+    return f"kscope_rollup_{duration(rollup.bucket)}_{category.table}"
 
 
 def _used_day() -> sa.Column[int]:
@@ -205,7 +198,7 @@ def _rollup_table(category: Category, rollup: Rollup, metadata: sa.MetaData) -> 
         *(_data_column(column) for column in kept),
         sa.Column(ROLLUP_ROWS, sa.BigInteger(), nullable=False, comment="rows summed"),
     ]
-    comment = f"{category.prettyname}, summed per {bucket_name(rollup.bucket)}"
+    comment = f"{category.prettyname}, summed per {duration(rollup.bucket)}"
     return _clustered(rollup_name(category, rollup), metadata, columns, [], comment)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from kscope.query.export.readable import readable
+from kscope.declare.units import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

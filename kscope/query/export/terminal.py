@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from kscope.query.export.readable import readable
+from kscope.declare.units import readable
 from kscope.query.parse.timerange import iso
 
 if TYPE_CHECKING:

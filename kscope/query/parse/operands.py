@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from kscope.declare import units
 from kscope.declare.types.base import Storage
 from kscope.query.parse.errors import QueryError, complain
 from kscope.query.parse.timerange import now, parse_moment
@@ -28,12 +29,6 @@ MAX_VALUES = 1000
 _LONGEST_WORD = 10
 # Python refuses to read longer ones.
 _WHOLE = re.compile(r"[+-]?\d{1,4000}", re.ASCII)
-_MEASURE = re.compile(r"(\d{1,19}(?:\.\d{1,9})?)\s?([a-zA-Zµ]{1,5})", re.ASCII)
-_UNITS = {
-    "us": {"us": 1, "µs": 1, "ms": 1000, "s": 10**6, "m": 6 * 10**7, "h": 36 * 10**8},
-    "bytes": {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
-    | {"kib": 2**10, "mib": 2**20, "gib": 2**30},
-}
 
 
 def operand(parameter: str, column: Column, operator: Operator, value: Any) -> Any:
@@ -137,12 +132,12 @@ def _whole(parameter: str, column: Column, value: Any) -> int:
 
 
 def _measured(parameter: str, column: Column, value: Any, written: str) -> int:
-    units = _UNITS.get(column.type.unit, {})
-    measure = _MEASURE.fullmatch(written)
-    if measure is None or measure[2].lower() not in units:
-        also = f", or a number with one of the units {' '.join(units)}" if units else ""
+    try:
+        return round(units.measure(written, column.type.unit))
+    except ValueError:
+        listed = " ".join(units.UNITS.get(column.type.unit, ()))
+        also = f", or a number with one of the units {listed}" if listed else ""
         _bad(parameter, value, f"a whole number{also}")
-    return round(float(measure[1]) * units[measure[2].lower()])
 
 
 def _real(parameter: str, value: Any) -> float:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from kscope.declare.units import SECONDS
 from kscope.query.parse.errors import QueryError, complain
 
 SECOND = 1_000_000
@@ -16,7 +17,6 @@ MOMENT_HELP = (
     "ISO 8601 such as 2026-11-23T02:00:00Z (UTC where no offset is given), "
     "now or now-1h30m (units s m h d w), or microseconds since the epoch"
 )
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _RELATIVE = re.compile(r"now(?:([+-])((?:\d{1,9}[smhdw])+))?", re.ASCII)
 _PART = re.compile(r"(\d+)([smhdw])", re.ASCII)
 # Shorter numbers are dates in ISO's basic form, such as 20261123.
@@ -87,7 +87,7 @@ def _offset(relative: re.Match[str]) -> int:
     sign, parts = relative.groups()
     if not parts:
         return 0
-    seconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(parts))
+    seconds = sum(int(number) * SECONDS[unit] for number, unit in _PART.findall(parts))
     return (-seconds if sign == "-" else seconds) * SECOND
 
 

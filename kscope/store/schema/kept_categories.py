@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare import units
 from kscope.declare.charts.base import derive
 from kscope.declare.files.category import read_category
 from kscope.declare.model import IMPLICIT_COLUMNS, Catalog
 from kscope.declare.types import TYPES
+from kscope.declare.units import duration
 from kscope.store.schema.meta import known_categories
 from kscope.store.schema.rollup_levels import levels_held
 
@@ -71,7 +71,7 @@ def _older(table: str, kinds: Mapping[str, str], relations: Iterable[str]) -> di
     implicit = {column.name for column in IMPLICIT_COLUMNS}
     columns = [{"name": name, "type": kind} for name, kind in kinds.items() if name not in implicit]
     held = levels_held(table, relations).values()
-    rollup = {units.text(bucket): _KEPT for bucket in sorted(held)}
+    rollup = {duration(bucket): _KEPT for bucket in sorted(held)}
     return {"table": table, "columns": columns} | ({"rollup": rollup} if rollup else {})
 
 
@@ -86,10 +86,10 @@ def _declaration(category: Category) -> dict[str, Any]:
     if category.charts != derive(category.columns):
         declared["charts"] = [_chart(chart) for chart in category.charts]
     if category.retention is not None:
-        declared["retention"] = units.text(category.retention)
+        declared["retention"] = duration(category.retention)
     if category.rollup:
         declared["rollup"] = {
-            units.text(level.bucket): units.text(level.keep) for level in category.rollup
+            duration(level.bucket): duration(level.keep) for level in category.rollup
         }
     return declared
 

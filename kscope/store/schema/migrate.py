@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
+from kscope.declare.units import duration
 from kscope.errors import DeclarationError, Problem
 from kscope.generate.ddl import table_statements, view_statements
-from kscope.generate.tables import bucket_name
 from kscope.store.backends.errors import StoreBusy, StoreError
 from kscope.store.schema.alterations import Note, Step, addition, indexes, removal
 from kscope.store.schema.interning import text_hash, today
@@ -264,7 +264,7 @@ def _lost_sums(tables: CategoryTables, found: Held) -> Iterator[Problem]:
         if oldest is not None and only_there(tables, bucket, oldest, found.progress):
             since = datetime.fromtimestamp(oldest / SECOND, UTC)
             message = (
-                f"'{bucket_name(bucket)}' is no longer declared, and holds sums since"
+                f"'{duration(bucket)}' is no longer declared, and holds sums since"
                 f" {since:%Y-%m-%d} of rows that were removed by age: put it back, or let its"
                 " sums go with `kscope migrate --discard-sums`"
             )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from kscope.generate.tables import ROLLUP_ROWS, bucket_name
+from kscope.declare.units import duration
+from kscope.generate.tables import ROLLUP_ROWS
 from kscope.store.schema.progress import SECOND, Progress
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Segment:
 
     @property
     def source(self) -> str:
-        return f"rollup {bucket_name(self.bucket)}" if self.bucket else "raw"
+        return f"rollup {duration(self.bucket)}" if self.bucket else "raw"
 
 
 @dataclass(frozen=True, slots=True)
