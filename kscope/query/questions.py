@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kscope.query.parse.columns import Value
     from kscope.query.parse.parameters import Asked, Parameter
     from kscope.query.parse.scope import Scope
-    from kscope.query.responses import Body
+    from kscope.query.responses import Response
     from kscope.store.reader import Reader
 
 BASE = "/api/v1"
@@ -51,7 +51,7 @@ class Question:
     name: str
     help: str
     parameters: tuple[Parameter, ...]
-    ask: Callable[[Reader, Asked], Awaitable[Body]]
+    ask: Callable[[Reader, Asked], Awaitable[Response]]
     answer: type
     in_path: tuple[str, ...] = ()
     compares: bool = False
@@ -66,7 +66,7 @@ class Question:
         return "/".join(["", self.name, "{table}", *(f"{{{name}}}" for name in self.in_path)])
 
 
-async def _flamegraph(reader: Reader, asked: Asked) -> Body:
+async def _flamegraph(reader: Reader, asked: Asked) -> Response:
     question = flamegraph_question(asked)
     if asked["format"] in STACKS:
         return await responses.stacks(reader, asked, question)
@@ -82,7 +82,7 @@ def flamegraph_question(asked: Asked) -> FlamegraphQuestion:
     )
 
 
-async def _compare(reader: Reader, asked: Asked) -> Body:
+async def _compare(reader: Reader, asked: Asked) -> Response:
     assert asked.base is not None
     side = flamegraph_question(asked)
     normalised = asked["normalised"] == "true"
@@ -90,7 +90,7 @@ async def _compare(reader: Reader, asked: Asked) -> Body:
     return await responses.table_or_json(asked, await compare(reader, question))
 
 
-async def _hosts(reader: Reader, asked: Asked) -> Body:
+async def _hosts(reader: Reader, asked: Asked) -> Response:
     category = asked.category
     profile = _profile(category, asked["stack"])
     value = share_value_of(category, asked["value"])
@@ -98,7 +98,7 @@ async def _hosts(reader: Reader, asked: Asked) -> Body:
     return await responses.table_or_json(asked, await hosts(reader, question))
 
 
-async def _quality(reader: Reader, asked: Asked) -> Body:
+async def _quality(reader: Reader, asked: Asked) -> Response:
     return await responses.table_or_json(asked, await quality(reader, asked.scope))
 
 
@@ -114,7 +114,7 @@ def _profile(category: Category, stack: str) -> Column:
     return dimensions[0]
 
 
-async def _rows(reader: Reader, asked: Asked) -> Body:
+async def _rows(reader: Reader, asked: Asked) -> Response:
     question = rows_question(asked)
     if asked["format"] in TABLES:
         every = question if "limit" in asked.given else replace(question, limit=None)
@@ -138,7 +138,7 @@ def rows_question(asked: Asked) -> RowsQuestion:
     )
 
 
-async def _timeseries(reader: Reader, asked: Asked) -> Body:
+async def _timeseries(reader: Reader, asked: Asked) -> Response:
     value = value_of(asked.category, asked["value"], "timeseries", Role.HISTOGRAM)
     by = groups_of(asked.category, _by(asked, "timeseries"))
     if len(by) > 1:
@@ -154,7 +154,7 @@ async def _timeseries(reader: Reader, asked: Asked) -> Body:
     )
 
 
-async def _top(reader: Reader, asked: Asked) -> Body:
+async def _top(reader: Reader, asked: Asked) -> Response:
     value = value_of(asked.category, asked["value"], "top", Role.HISTOGRAM)
     by = groups_of(asked.category, _by(asked, "top") or _grouping(asked))
     aggregate = aggregates.aggregate_name(value, asked["aggregate"])
@@ -162,12 +162,12 @@ async def _top(reader: Reader, asked: Asked) -> Body:
     return await responses.table_or_json(asked, await top(reader, question))
 
 
-async def _heatmap(reader: Reader, asked: Asked) -> Body:
+async def _heatmap(reader: Reader, asked: Asked) -> Response:
     question = HeatmapQuestion(*_sizes(asked, "heatmap"), asked["points"])
     return await responses.table_or_json(asked, await heatmap(reader, question))
 
 
-async def _histogram(reader: Reader, asked: Asked) -> Body:
+async def _histogram(reader: Reader, asked: Asked) -> Response:
     question = SizesQuestion(*_sizes(asked, "histogram"))
     return await responses.table_or_json(asked, await histogram(reader, question))
 
@@ -177,7 +177,7 @@ def _sizes(asked: Asked, kind: str) -> tuple[Scope, Value, str, int]:
     return asked.scope, value, sizes.scale_name(value, asked["scale"]), asked["slots"]
 
 
-async def _values(reader: Reader, asked: Asked) -> Body:
+async def _values(reader: Reader, asked: Asked) -> Response:
     column = _completed(asked)
     question = ValuesQuestion(asked.scope, column, asked["prefix"], asked["n"])
     return await responses.table_or_json(asked, await values(reader, question))

@@ -30,7 +30,7 @@ _LARGE_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class Response:
     """An encoded answer, whole or in pieces; with a `filename` it is there to be kept."""
 
     media_type: str
@@ -38,7 +38,7 @@ class Body:
     filename: str = ""
 
 
-async def table_or_json(asked: Asked, answer: Any) -> Body:
+async def table_or_json(asked: Asked, answer: Any) -> Response:
     if asked["format"] not in TABLES:
         return await json(answer)
     form = TABLES[asked["format"]]
@@ -49,15 +49,15 @@ async def table_or_json(asked: Asked, answer: Any) -> Body:
         return heading(form.name, names) + encoder(form.name, names, numbers)(rows)
 
     content = await consumed(lambda *_: encoded(), *_fields(answer))
-    return Body(form.media_type, content, _filename(asked, form))
+    return Response(form.media_type, content, _filename(asked, form))
 
 
 def _filename(asked: Asked, form: Format) -> str:
     return f"{asked.category.table}.{form.ending}"
 
 
-async def json(answer: Any) -> Body:
-    return Body(JSON.media_type, await consumed(lambda *_: encoded(answer), *_fields(answer)))
+async def json(answer: Any) -> Response:
+    return Response(JSON.media_type, await consumed(lambda *_: encoded(answer), *_fields(answer)))
 
 
 def _fields(answer: msgspec.Struct) -> Iterator[Any]:
@@ -84,15 +84,15 @@ def _value(value: Any) -> Iterator[bytes]:
     yield b"]"
 
 
-async def stacks(reader: Reader, asked: Asked, question: FlamegraphQuestion) -> Body:
+async def stacks(reader: Reader, asked: Asked, question: FlamegraphQuestion) -> Response:
     """A flame graph in one of the other programs' formats."""
     form = STACKS[asked["format"]]
     found = await folded(reader, question)
     content = await drawn(found, lambda found: form.encode(question, found))
-    return Body(form.media_type, content, _filename(asked, form))
+    return Response(form.media_type, content, _filename(asked, form))
 
 
-async def streamed(reader: Reader, asked: Asked, question: RowsQuestion) -> Body:
+async def streamed(reader: Reader, asked: Asked, question: RowsQuestion) -> Response:
     """Rows as CSV or NDJSON, however many, with their times as ISO 8601."""
     form = TABLES[asked["format"]]
     pieces = _row_pieces(reader, question, form.name)
@@ -104,7 +104,7 @@ async def streamed(reader: Reader, asked: Asked, question: RowsQuestion) -> Body
         async for piece in pieces:
             yield piece
 
-    return Body(form.media_type, content(), _filename(asked, form))
+    return Response(form.media_type, content(), _filename(asked, form))
 
 
 async def _row_pieces(reader: Reader, question: RowsQuestion, form: str) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from kscope.query.answers.flamegraph import FlamegraphQuestion, Stacks, folded
+from kscope.query.answers.flamegraph import FlamegraphQuestion, FoldedStacks, folded
 from kscope.query.answers.meta import Meta, Notice, Number  # noqa: TC001 - msgspec reads the types
 from kscope.query.answers.tree import Shape, in_order, shaped
 from kscope.query.scan.parallel import together
@@ -73,7 +73,7 @@ async def compare(reader: Reader, question: CompareQuestion) -> Comparison:
     return await consumed(lambda *_: _compared(question, side, base), *large)
 
 
-def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparison:
+def _compared(question: CompareQuestion, side: FoldedStacks, base: FoldedStacks) -> Comparison:
     sums, base_sums = _sums(side), _sums(base)
     paths = in_order(list(sums.keys() | base_sums.keys()), lambda path: path)
     shape = shaped(paths)
@@ -115,7 +115,7 @@ def _compared(question: CompareQuestion, side: Stacks, base: Stacks) -> Comparis
     )
 
 
-def _sums(stacks: Stacks) -> dict[Path, Any]:
+def _sums(stacks: FoldedStacks) -> dict[Path, Any]:
     sums: defaultdict[Path, Any] = defaultdict(int)
     for path, value in stacks.values:
         sums[path] += value

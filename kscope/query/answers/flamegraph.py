@@ -73,7 +73,7 @@ class Flamegraph(msgspec.Struct, frozen=True, rename={"own": "self"}):
 
 
 @dataclass(frozen=True, slots=True)
-class Stacks:
+class FoldedStacks:
     """Path -> value, and what the answer says about itself; `events` are of the same paths."""
 
     values: list[tuple[Path, Any]]
@@ -93,12 +93,12 @@ async def flamegraph(reader: Reader, question: FlamegraphQuestion) -> Flamegraph
     return await drawn(await folded(reader, question), lambda stacks: _drawn(question, stacks))
 
 
-async def drawn(stacks: Stacks, draw: Callable[[Stacks], Result]) -> Result:
+async def drawn(stacks: FoldedStacks, draw: Callable[[FoldedStacks], Result]) -> Result:
     """Make an answer of the stacks in a thread, and free them there."""
     return await consumed(lambda *_: draw(stacks), stacks.values, stacks.events)
 
 
-def _drawn(question: FlamegraphQuestion, stacks: Stacks) -> Flamegraph:
+def _drawn(question: FlamegraphQuestion, stacks: FoldedStacks) -> Flamegraph:
     # By the path alone: to compare tuples of tuples takes three times as long.
     ordered = in_order(
         list(zip(stacks.values, stacks.events, strict=True)), lambda each: each[0][0]
@@ -127,7 +127,7 @@ def _drawn(question: FlamegraphQuestion, stacks: Stacks) -> Flamegraph:
     )
 
 
-async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
+async def folded(reader: Reader, question: FlamegraphQuestion) -> FoldedStacks:
     """Sum the scope's stacks; one path may come more than once."""
     keys = (*question.by, question.stack)
     limited = question.limit is not None
@@ -149,7 +149,7 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> Stacks:
     said = [*notices(scan), *rest_notices(summed)]
     large: list[Any] = [summed.groups, stacks, *texts, *wanted]
     values, events, rest = await consumed(lambda *_: _paths(summed, texts, stacks), *large)
-    return Stacks(values, events, summed.totals[-1] or 0, scan, said, rest)
+    return FoldedStacks(values, events, summed.totals[-1] or 0, scan, said, rest)
 
 
 def rest_notices(summed: Heaviest) -> list[Notice]:

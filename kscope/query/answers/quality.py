@@ -42,7 +42,7 @@ _GAPS_WITHIN_US = 2 * 86_400 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class HostLoss:
     """A column of `agent` that counts what is missing; `of` is what it is a share of."""
 
     column: str
@@ -52,29 +52,33 @@ class Loss:
 
 
 LOSSES = (
-    Loss("lost_stacks_full", "of stacks were lost: the probe's stack map was full (--stacks)"),
-    Loss(
+    HostLoss("lost_stacks_full", "of stacks were lost: the probe's stack map was full (--stacks)"),
+    HostLoss(
         "lost_stacks_collided",
         "of stacks were lost to collisions in the probe's stack map (--stacks)",
     ),
-    Loss("lost_stacks_other", "of stacks were lost"),
-    Loss("lost_stacks_truncated", "of stacks are truncated: deeper than the kernel walks"),
-    Loss("lost_keys_full", "of events were not counted: the probe's map was full (--keys)"),
-    Loss(
+    HostLoss("lost_stacks_other", "of stacks were lost"),
+    HostLoss("lost_stacks_truncated", "of stacks are truncated: deeper than the kernel walks"),
+    HostLoss("lost_keys_full", "of events were not counted: the probe's map was full (--keys)"),
+    HostLoss(
         "lost_starts_full", "of events were not seen: the map of things under way was full (--keys)"
     ),
-    Loss("lost_events", "of events were lost on their way from the kernel"),
-    Loss("lost_runs", "of events came while another BPF program ran on that CPU"),
-    Loss(
+    HostLoss("lost_events", "of events were lost on their way from the kernel"),
+    HostLoss("lost_runs", "of events came while another BPF program ran on that CPU"),
+    HostLoss(
         "lost_values",
         "of rows had a value that their column cannot store, or an interval had too many keys",
         of="row_count",
     ),
-    Loss("dropped_rows", "of rows were dropped: the agent's spool was full", of="row_count"),
-    Loss("refused_rows", "of rows were refused by the server, and are kept aside", of="row_count"),
-    Loss("raised_time", "of the time the threshold was raised, to bound the cost", of="elapsed"),
-    Loss("paused_time", "of the time the probe was paused, to bound its cost", of="elapsed"),
-    Loss("frames_unknown", "of user frames have no name", of="frames", least=_LEAST_UNNAMED),
+    HostLoss("dropped_rows", "of rows were dropped: the agent's spool was full", of="row_count"),
+    HostLoss(
+        "refused_rows", "of rows were refused by the server, and are kept aside", of="row_count"
+    ),
+    HostLoss(
+        "raised_time", "of the time the threshold was raised, to bound the cost", of="elapsed"
+    ),
+    HostLoss("paused_time", "of the time the probe was paused, to bound its cost", of="elapsed"),
+    HostLoss("frames_unknown", "of user frames have no name", of="frames", least=_LEAST_UNNAMED),
 )
 
 

@@ -16,9 +16,9 @@ from kscope.query.export.svg import svg
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kscope.query.answers.flamegraph import FlamegraphQuestion, Stacks
+    from kscope.query.answers.flamegraph import FlamegraphQuestion, FoldedStacks
 
-    Encode = Callable[[FlamegraphQuestion, Stacks], bytes]
+    Encode = Callable[[FlamegraphQuestion, FoldedStacks], bytes]
 
 
 @dataclass(frozen=True, slots=True)

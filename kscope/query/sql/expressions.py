@@ -1,8 +1,12 @@
-"""SQL expressions of questions that each engine spells in its own way."""
+"""SQL expressions of questions that each engine spells in its own way.
+
+Each class is an SQL function, with its spelling per engine: `{0}`, `{1}`, ... are the arguments.
+The spelling for MySQL serves MariaDB too.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import sqlalchemy as sa
@@ -13,158 +17,109 @@ if TYPE_CHECKING:
 
     from sqlalchemy.sql.compiler import SQLCompiler
 
-
-_PAIR = ("first", "second")
-_JSON_TEXT = "LONGTEXT CHARACTER SET utf8mb4"
-
-
-def mean_size(
-    value: sa.ColumnElement[Any], weight: sa.ColumnElement[Any] | None
-) -> sa.ColumnElement[Any]:
-    """Of so many events as `weight` says, as floating point; NULL of none."""
-    size = as_double(value)
-    return size if weight is None else size / as_double(sa.func.nullif(weight, 0))
+# From here on a sum of floating-point numbers might not be exact.
+INEXACT = 2**53
 
 
-class position(sa.sql.functions.FunctionElement[int]):  # noqa: N801 - SQL functions are lower case
-    """Where the second text first stands in the first, by bytes; 1 is its start, 0 is nowhere."""
+class _Spelled(sa.sql.functions.FunctionElement[Any]):
+    """A function; without `mysql` its spelling is the same on all engines."""
+
+    inherit_cache = True
+    sqlite: ClassVar[str]
+    mysql: ClassVar[str] = ""
+
+
+@compiles(_Spelled)
+def _spelled(element: _Spelled, compiler: SQLCompiler, **kw: Any) -> str:
+    other = "" if compiler.dialect.name == "sqlite" else element.mysql
+    arguments = (compiler.process(each, **kw) for each in element.clauses)
+    return (other or element.sqlite).format(*arguments)
+
+
+class position(_Spelled):  # noqa: N801 - SQL functions are lower case
+    """The place of the second text in the first, by bytes; 1 is its start, 0 is nowhere."""
 
     type = sa.Integer()
-    inherit_cache = True
+    sqlite = "instr({0}, {1})"
 
 
-class exact(sa.sql.functions.FunctionElement[str]):  # noqa: N801
-    """A text that compares by its bytes: MySQL would take no notice of spaces at the end."""
+class exact(_Spelled):  # noqa: N801
+    """A text that compares by its bytes: MySQL would ignore spaces at the end."""
 
     type = sa.Text()
-    inherit_cache = True
+    sqlite = "{0}"
+    mysql = "CAST({0} AS BINARY)"
 
 
-def as_text(value: Any) -> Any:
-    """MySQL gives an exact text as its bytes."""
-    return value.decode() if isinstance(value, bytes) else value
-
-
-class whole_divide(sa.sql.functions.FunctionElement[int]):  # noqa: N801
+class whole_divide(_Spelled):  # noqa: N801
     """Divide whole numbers, without the remainder; neither is negative."""
 
     type = sa.BigInteger()
-    inherit_cache = True
+    sqlite = "(({0}) / ({1}))"
+    # MySQL's / rounds to four decimals.
+    mysql = "(({0}) DIV ({1}))"
 
 
-class listed(sa.sql.functions.FunctionElement[Any]):  # noqa: N801
-    """The values of one bound JSON array, as a subquery for IN.
+class whole(_Spelled):  # noqa: N801
+    """Cut the fraction off a number that is not negative."""
 
-    One parameter however many values there are: engines bound the number of parameters.
+    type = sa.BigInteger()
+    sqlite = "CAST({0} AS INTEGER)"
+    # MySQL's CAST rounds.
+    mysql = "CAST(FLOOR({0}) AS SIGNED)"
+
+
+class as_double(_Spelled):  # noqa: N801
+    """A number as 64-bit floating point, so that a division is the same everywhere."""
+
+    type = sa.Double()
+    sqlite = "CAST({0} AS DOUBLE)"
+
+
+class quick_sum(_Spelled):  # noqa: N801
+    """Sum whole numbers of which none is negative.
+
+    MySQL adds floating point in a fraction of the time that its decimals take: a sum is exact below
+    INEXACT, and one that might not be is not below it.
     """
 
     type = sa.BigInteger()
-    inherit_cache = True
+    sqlite = "SUM({0})"
+    # Cut below 2**63, so that the engine need not warn of it.
+    mysql = "CAST(LEAST(SUM(CAST({0} AS DOUBLE)), 9e18) AS SIGNED)"
 
 
-def ids(column: sa.ColumnElement[Any], values: Sequence[int]) -> sa.ColumnElement[bool]:
-    """`column` is one of `values`, whole numbers."""
-    document = msgspec.json.encode(list(values)).decode()
-    return column.op("IN", is_comparison=True)(listed(sa.literal(document, sa.Text())))
+class listed(_Spelled):  # noqa: N801
+    """The values of one bound JSON array, as a subquery for IN.
+
+    The array is one parameter: engines bound the number of parameters.
+    """
+
+    type = sa.BigInteger()
+    sqlite = "(SELECT value FROM json_each({0}))"
+    mysql = "(SELECT listed.id FROM JSON_TABLE({0}, '$[*]' COLUMNS (id BIGINT PATH '$')) AS listed)"
 
 
-class listed_texts(sa.sql.functions.FunctionElement[Any]):  # noqa: N801
-    """The same of texts, as `exact` compares them."""
+class listed_texts(_Spelled):  # noqa: N801
+    """The texts of one bound JSON array, as `exact` compares them."""
 
     type = sa.Text()
-    inherit_cache = True
+    sqlite = listed.sqlite
+    mysql = (
+        "(SELECT CAST(listed.text AS BINARY)"
+        " FROM JSON_TABLE({0}, '$[*]'"
+        " COLUMNS (text LONGTEXT CHARACTER SET utf8mb4 PATH '$')) AS listed)"
+    )
 
 
-def texts(column: sa.ColumnElement[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:
-    """`column` is, byte for byte, one of `values`."""
-    document = msgspec.json.encode(list(values)).decode()
-    found = listed_texts(sa.literal(document, sa.Text()))
-    return exact(column).op("IN", is_comparison=True)(found)
-
-
-class listed_pairs(sa.sql.functions.FunctionElement[Any]):  # noqa: N801
+class listed_pairs(_Spelled):  # noqa: N801
     """The pairs of whole numbers in one bound JSON array, as a table of `first`, `second`."""
 
-    inherit_cache = True
-
-
-def pairs(values: Sequence[tuple[int, int]]) -> sa.TableValuedAlias:
-    document = msgspec.json.encode(values).decode()
-    table = listed_pairs(sa.literal(document, sa.Text()))
-    columns = [sa.column(name, sa.BigInteger()) for name in _PAIR]
-    return table.table_valued(*columns, name="listed")
-
-
-@compiles(position)
-def _position(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"instr({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(exact)
-def _exact(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return compiler.process(element.clauses, **kw)
-
-
-@compiles(exact, "mysql")
-@compiles(exact, "mariadb")
-def _exact_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"CAST({compiler.process(element.clauses, **kw)} AS BINARY)"
-
-
-@compiles(whole_divide)
-def _divide(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"(({left}) / ({right}))"
-
-
-@compiles(whole_divide, "mysql")
-@compiles(whole_divide, "mariadb")
-def _divide_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    # MySQL's / rounds to four decimals.
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"(({left}) DIV ({right}))"
-
-
-@compiles(listed, "sqlite")
-def _listed_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    document = compiler.process(element.clauses, **kw)
-    return f"(SELECT value FROM json_each({document}))"  # noqa: S608 - a parameter's mark
-
-
-@compiles(listed_texts, "sqlite")
-def _listed_texts_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return _listed_sqlite(element, compiler, **kw)
-
-
-@compiles(listed_texts, "mysql")
-@compiles(listed_texts, "mariadb")
-def _listed_texts_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    document = compiler.process(element.clauses, **kw)
-    table = f"JSON_TABLE({document}, '$[*]' COLUMNS (text {_JSON_TEXT} PATH '$'))"
-    return f"(SELECT CAST(listed.text AS BINARY) FROM {table} AS listed)"  # noqa: S608 - a parameter's mark
-
-
-@compiles(listed_pairs, "sqlite")
-def _listed_pairs_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    document = compiler.process(element.clauses, **kw)
-    values = ", ".join(f"json_extract(value, '$[{i}]') AS {_PAIR[i]}" for i in (0, 1))
-    return f"(SELECT {values} FROM json_each({document}))"  # noqa: S608 - a parameter's mark
-
-
-@compiles(listed_pairs, "mysql")
-@compiles(listed_pairs, "mariadb")
-def _listed_pairs_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    document = compiler.process(element.clauses, **kw)
-    columns = ", ".join(f"{_PAIR[i]} BIGINT PATH '$[{i}]'" for i in (0, 1))
-    return f"JSON_TABLE({document}, '$[*]' COLUMNS ({columns}))"
-
-
-@compiles(listed, "mysql")
-@compiles(listed, "mariadb")
-def _listed_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    document = compiler.process(element.clauses, **kw)
-    table = f"JSON_TABLE({document}, '$[*]' COLUMNS (id BIGINT PATH '$'))"
-    return f"(SELECT listed.id FROM {table} AS listed)"  # noqa: S608 - a parameter's mark
+    sqlite = (
+        "(SELECT json_extract(value, '$[0]') AS first, json_extract(value, '$[1]') AS second"
+        " FROM json_each({0}))"
+    )
+    mysql = "JSON_TABLE({0}, '$[*]' COLUMNS (first BIGINT PATH '$[0]', second BIGINT PATH '$[1]'))"
 
 
 class log2_slot(sa.sql.functions.FunctionElement[int]):  # noqa: N801
@@ -175,34 +130,6 @@ class log2_slot(sa.sql.functions.FunctionElement[int]):  # noqa: N801
     """
 
     type = sa.Integer()
-    inherit_cache = True
-
-
-class as_double(sa.sql.functions.FunctionElement[float]):  # noqa: N801
-    """A number as 64-bit floating point, so that a division is the same everywhere."""
-
-    type = sa.Double()
-    inherit_cache = True
-
-
-class quick_sum(sa.sql.functions.FunctionElement[int]):  # noqa: N801
-    """Sum whole numbers of which none is negative.
-
-    MySQL adds floating point in a fraction of the time that its decimals take: a sum is exact below
-    INEXACT, and one that might not be is not below it.
-    """
-
-    type = sa.BigInteger()
-    inherit_cache = True
-
-
-INEXACT = 2**53
-
-
-class whole(sa.sql.functions.FunctionElement[int]):  # noqa: N801
-    """Cut the fraction off a number that is not negative."""
-
-    type = sa.BigInteger()
     inherit_cache = True
 
 
@@ -224,30 +151,34 @@ def _log2_slot(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     return f"({halved(0, 62)})"
 
 
-@compiles(as_double)
-def _as_double(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"CAST({compiler.process(element.clauses, **kw)} AS DOUBLE)"
+def mean_size(
+    value: sa.ColumnElement[Any], weight: sa.ColumnElement[Any] | None
+) -> sa.ColumnElement[Any]:
+    """Return the mean of as many events as `weight` says, in floating point; NULL for none."""
+    size = as_double(value)
+    return size if weight is None else size / as_double(sa.func.nullif(weight, 0))
 
 
-@compiles(quick_sum)
-def _quick_sum(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"SUM({compiler.process(element.clauses, **kw)})"
+def as_text(value: Any) -> Any:
+    """Return the text of an `exact` value, which MySQL returns as bytes."""
+    return value.decode() if isinstance(value, bytes) else value
 
 
-@compiles(quick_sum, "mysql")
-@compiles(quick_sum, "mariadb")
-def _quick_sum_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    # Cut below 2**63, so that the engine need not warn of it.
-    return f"CAST(LEAST(SUM({_as_double(element, compiler, **kw)}), 9e18) AS SIGNED)"
+def ids(column: sa.ColumnElement[Any], values: Sequence[int]) -> sa.ColumnElement[bool]:
+    """Return the comparison: `column` is one of `values`, whole numbers."""
+    return column.op("IN", is_comparison=True)(listed(_json(values)))
 
 
-@compiles(whole)
-def _whole(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"CAST({compiler.process(element.clauses, **kw)} AS INTEGER)"
+def texts(column: sa.ColumnElement[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Return the comparison: `column` is, byte for byte, one of `values`."""
+    return exact(column).op("IN", is_comparison=True)(listed_texts(_json(values)))
 
 
-@compiles(whole, "mysql")
-@compiles(whole, "mariadb")
-def _whole_mysql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    # MySQL's CAST rounds.
-    return f"CAST(FLOOR({compiler.process(element.clauses, **kw)}) AS SIGNED)"
+def pairs(values: Sequence[tuple[int, int]]) -> sa.TableValuedAlias:
+    """Return a table of the pairs, with columns `first` and `second`."""
+    columns = [sa.column(name, sa.BigInteger()) for name in ("first", "second")]
+    return listed_pairs(_json(values)).table_valued(*columns, name="listed")
+
+
+def _json(values: Sequence[Any]) -> sa.ColumnElement[str]:
+    return sa.literal(msgspec.json.encode(list(values)).decode(), sa.Text())

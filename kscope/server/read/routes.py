@@ -10,12 +10,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from kscope import __version__
+from kscope.query import responses
 from kscope.query.answers.categories import Categories, Leftover, categories
 from kscope.query.export.formats import JSON
 from kscope.query.parse.parameters import check_count
 from kscope.query.parse.scope import category_of
 from kscope.query.questions import BASE, QUESTIONS
-from kscope.query.responses import Body
 from kscope.server.http.disconnect import reader_of
 from kscope.server.http.problems import HttpProblem, problem
 from kscope.server.openapi.components import ServerInfo
@@ -53,7 +53,7 @@ class CachedAnswers:
             if before != of:
                 content = await asyncio.to_thread(lambda: msgspec.json.encode(make(*of)))
                 self._made[name] = of, content
-        return _response(Body(JSON.media_type, content))
+        return _response(responses.Response(JSON.media_type, content))
 
 
 async def _categories(request: Request) -> Response:
@@ -126,7 +126,7 @@ def _check_size(request: Request) -> None:
     check_count(query.count(b"&") + 1)
 
 
-def _response(body: Body) -> Response:
+def _response(body: responses.Response) -> Response:
     headers = {}
     if body.filename:
         headers["Content-Disposition"] = f'attachment; filename="{body.filename}"'
