@@ -41,6 +41,7 @@ LAYERS = {
 EXCEPTIONS = {
     "declare/ -> declare/files",
 }
+CIRCLES: set[tuple[str, str]] = set()
 # Libraries that only one part deals with, so that replacing one is that part's business alone.
 BELONGS_TO = {
     "yaml": {"declare"},

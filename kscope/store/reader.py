@@ -37,8 +37,7 @@ class Reader:
     Values are as the engine returns them: times as microseconds, booleans as 0 and 1, histograms as
     `slot:count` text, decimals as int or float. A statement that takes longer than the deadline is
     cancelled on the engine and raises QueryTimeout; a statement whose task is cancelled is
-    cancelled on the engine too. If no connection is free until the deadline, it raises NoReader. A
-    sum that the engine cannot hold raises NumberOverflow.
+    cancelled on the engine too. If no connection is free until the deadline, it raises NoReader.
     """
 
     def __init__(

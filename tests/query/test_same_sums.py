@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kscope.declare.model import Catalog
 from kscope.store.housekeeping.loop import retain, roll_up
+from tests.numbers import is_sum
 from tests.query.world import SECOND
 from tests.store.opened import category
 
@@ -44,7 +45,7 @@ ROW = st.fixed_dictionaries(
         "process": st.sampled_from(["p", "q", "p "]),
         "pid": st.integers(1, 2),
         "stack": st.sampled_from(["", "main;io", "main;lock", "main"]),
-        "elapsed": st.integers(0, 9) | st.integers(2**62, 2**63 - 1),
+        "elapsed": st.integers(0, 9) | st.integers(2**52, 2**57),
         "count": st.integers(0, 3),
         "sizes": st.lists(st.integers(0, 2), max_size=3),
     }
@@ -149,7 +150,7 @@ class Pair:
         plain = self.ask("plain", question, asked | whole)
         assert aged["meta"]["rows"] == plain["meta"]["rows"]
         assert plain["meta"]["source"] == "raw"
-        assert told(aged) == told(plain), (question, asked)
+        assert is_sum(told(aged), told(plain)), (question, asked)
         source: str = aged["meta"]["source"]
         return source
 

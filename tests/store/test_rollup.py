@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kscope.declare.types.histogram import histogram_counts
 from kscope.store.housekeeping.loop import retain, roll_up
 from kscope.store.sums.planner import SECOND
+from tests.numbers import EXACT, LARGEST
 from tests.store.opened import WAITS, batch, category, opened, totals
 
 if TYPE_CHECKING:
@@ -25,21 +26,21 @@ DAY = 24 * HOUR
 T0 = 20_000 * DAY
 CATEGORY = category(f"{WAITS}retention: 4d\nrollup: {{1h: 20d, 1d: 40d}}\n")
 
-# (hours after T0, process, elapsed)
-rows_at = st.lists(
-    st.tuples(st.integers(0, 150), st.sampled_from("abc"), st.integers(0, 1000)),
-    min_size=1,
-    max_size=6,
-)
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("write"), rows_at),
-        st.tuples(st.just("roll up"), st.integers(0, 160)),
-        st.tuples(st.just("retain"), st.integers(0, 160)),
-    ),
-    min_size=1,
-    max_size=8,
-)
+
+def steps(values: st.SearchStrategy[int]) -> st.SearchStrategy[list[tuple[str, Any]]]:
+    """Draw at most 48 rows of these values, as (hours after T0, process, elapsed)."""
+    row = st.tuples(st.integers(0, 150), st.sampled_from("abc"), values)
+    return st.lists(
+        st.one_of(
+            st.tuples(st.just("write"), st.lists(row, min_size=1, max_size=6)),
+            st.tuples(st.just("roll up"), st.integers(0, 160)),
+            st.tuples(st.just("retain"), st.integers(0, 160)),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+
+
 ranges = st.tuples(st.integers(0, 150 * 60), st.integers(1, 150 * 60))
 
 Row = tuple[int, str, int]
@@ -84,11 +85,11 @@ async def empty(store: Store) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(played=steps, asked=ranges)
+@given(played=steps(st.integers(0, 9) | st.integers(0, EXACT // 48)), asked=ranges)
 def test_any_range_has_the_same_totals(
     database: Database, played: list[tuple[str, Any]], asked: tuple[int, int]
 ) -> None:
-    """Late rows included: what a plan's tables sum up to is what was acknowledged."""
+    """Sums below 2**53 equal the sums of all acknowledged rows, late ones included."""
 
     async def run() -> None:
         async with opened(database, CATEGORY) as store:
@@ -101,6 +102,34 @@ def test_any_range_has_the_same_totals(
                 return
             found = await totals(store, start, stop)
             assert found == expected(rows, plan.start, plan.stop)
+
+    asyncio.run(run())
+
+
+@hypothesis_settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(played=steps(st.integers(2**60, LARGEST)))
+def test_no_sum_fails_near_64_bits(database: Database, played: list[tuple[str, Any]]) -> None:
+    """A stored sum stops at the largest number; until then it is off by a rounding at most."""
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            await empty(store)
+            rows = await play(store, [*played, ("roll up", 160)])
+            for level in store.schema.categories["waits"].rollups:
+                stored = sa.select(level.table.c.elapsed)
+                assert all(0 < value <= LARGEST for (value,) in await store.reader.fetch(stored))
+            plan = await store.reader.plan("waits", T0, T0 + 200 * HOUR, {"process", "elapsed"})
+            if any("what is left" in notice for notice in plan.notices):
+                return
+            found = await totals(store, T0, T0 + 200 * HOUR)
+            for process, (count, exact) in expected(rows, plan.start, plan.stop).items():
+                assert found[process][0] == count
+                least = min(exact, LARGEST)
+                assert least * (1 - 1e-12) <= found[process][1] <= exact * (1 + 1e-12)
 
     asyncio.run(run())
 
@@ -187,13 +216,13 @@ def test_a_sum_beyond_64_bits_does_not_stop_the_others(database: Database) -> No
 
     async def run() -> None:
         async with opened(database, CATEGORY) as store:
-            huge = [(T0 + n, "a", "p", 1, "x", 2**63 - 1, "") for n in range(3)]
+            huge = [(T0 + n, "a", "p", 1, "x", LARGEST, "") for n in range(3)]
             later = [(T0 + HOUR, "a", "p", 1, "x", 1, "")]
             await store.writer.write(batch(CATEGORY, huge + later))
             assert await roll_up(store, T0 + 3 * HOUR) == 2
             hourly = store.schema.categories["waits"].rollups[0].table
             rows = await store.reader.fetch(sa.select(hourly.c.elapsed).order_by(hourly.c.time))
-            assert [row[0] for row in rows] == [2**63 - 1, 1]
+            assert [row[0] for row in rows] == [LARGEST, 1]
 
     asyncio.run(run())
 

@@ -17,7 +17,7 @@ from kscope.query.parse.columns import value_of
 from kscope.query.parse.filters import parse_filter
 from kscope.query.parse.scope import Scope
 from kscope.query.scan.labels import labels
-from kscope.query.scan.measures import Measure, events_of, sum_of
+from kscope.query.scan.measures import LEAST, MOST, ROWS, Measure, events_of, sum_of
 from kscope.query.scan.plan import columns, scan_of
 from kscope.query.scan.read import summed
 from kscope.query.sql.conditions import Group, conditions
@@ -187,7 +187,7 @@ async def _is_stored(reader: Reader, text: str, column: Column) -> bool:
 
 async def _rows(reader: Reader, scope: Scope) -> dict[str, int]:
     scan = await scan_of(reader, scope)
-    found = await _by_host(scan, scope.category, [Measure(_intervals)])
+    found = await _by_host(scan, scope.category, [ROWS])
     return {host: int(count or 0) for host, (count,) in found.items()}
 
 
@@ -200,9 +200,9 @@ async def _reports(
     short = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
     scan = await scan_of(reader, asked, present, single_rows=short)
     measures = [
-        Measure(_began, min),
-        Measure(lambda segment: sa.func.max(segment.table.c.time), max),
-        Measure(_intervals),
+        Measure(_began, LEAST),
+        Measure(lambda segment: sa.func.max(segment.table.c.time), MOST),
+        ROWS,
         *(sum_of(column) for column in present),
     ]
     found = await _by_host(scan, agent, measures)
@@ -217,10 +217,6 @@ def _began(segment: Segment) -> sa.ColumnElement[Any]:
     """Intervals are not of one length: what could not be delivered is told by a later row."""
     columns = segment.table.c
     return sa.func.min(columns.time - columns.elapsed if "elapsed" in columns else columns.time)
-
-
-def _intervals(segment: Segment) -> sa.ColumnElement[Any]:
-    return sa.func.sum(segment.weight)
 
 
 async def _events(reader: Reader, scope: Scope) -> dict[str, int]:

@@ -6,7 +6,6 @@ Sums over several segments stay exact: the engine adds a group's segments up bef
 from __future__ import annotations
 
 import asyncio
-import operator
 from dataclasses import dataclass
 from functools import reduce
 from heapq import nsmallest
@@ -14,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from kscope.query.scan.measures import HALF
 from kscope.query.scan.read import (
     Share,
     TooManyGroups,
     grouped,
-    joined,
     replayed,
     summed,
     take_last,
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
 REST = "other"
 # So many groups are ranked here: that needs one reading of the rows, over two connections.
 _RANKED_HERE = 20_000
-_OUTER: Mapping[Any, Any] = {operator.add: sa.func.sum, min: sa.func.min, max: sa.func.max}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class Heaviest:
     def rest(self) -> list[Any]:
         """Return the sums of the groups that are left out; all measures must add up."""
         kept = [sum(filter(None, column)) for column in zip(*self.groups.values(), strict=True)]
-        return [(whole or 0) - part for whole, part in zip(self.totals, kept, strict=True)]
+        return [max(0, (whole or 0) - part) for whole, part in zip(self.totals, kept, strict=True)]
 
 
 async def heaviest(
@@ -103,7 +99,7 @@ def _totals(
 
 def _merged(measure: Measure, column: Sequence[Any]) -> Any:
     present = [each for each in column if each is not None]
-    return reduce(measure.merge, present) if present else None
+    return reduce(measure.kind.merge, present) if present else None
 
 
 async def _by_engine(
@@ -124,59 +120,34 @@ async def _by_engine(
 
 
 def _found(rows: Sequence[Sequence[Any]], measures: Sequence[Measure]) -> Heaviest:
-    """Take the rows of `_ranked` apart: the totals and the number of groups are in each of them."""
+    """Split the rows of `_ranked`: the totals and the number of groups are in each of them."""
     if not rows:
         return Heaviest({}, [0] * len(measures), 0)
-    parts = sum(len(measure.halves or (0,)) for measure in measures)
-    count, *totals = rows[0][-1 - parts :]
-    groups = {}
-    for row in rows:
-        found = joined(row[: -1 - parts], measures)
-        width = len(found) - len(measures)
-        groups[tuple(map(as_text, found[:width]))] = found[width:]
-    return Heaviest(groups, joined(totals, measures), int(count))
+    many = len(measures)
+    width = len(rows[0]) - 2 * many - 1
+    groups = {tuple(map(as_text, row[:width])): [*row[width : width + many]] for row in rows}
+    return Heaviest(groups, [*rows[0][-many:]], int(rows[0][-1 - many]))
 
 
 def _ranked(
-    scan: Scan,
-    keys: Expressions,
-    measures: Sequence[Measure],
-    *,
-    by_mean: bool,
+    scan: Scan, keys: Expressions, measures: Sequence[Measure], *, by_mean: bool
 ) -> sa.Select[Any]:
     """Select keys, measures, the number of groups, and the measures of all groups together.
 
-    A measure that has halves is in halves. One statement: rows that arrive in the meantime are in
-    both the groups and the whole, or in neither.
+    One statement: rows that arrive in the meantime are in both the groups and the whole, or in
+    neither.
     """
-    halves = [of for measure in measures for of in (measure.halves or (measure.of,))]
-    merges = [measure.merge for measure in measures for _ in (measure.halves or (None,))]
-    parts = [grouped(scan, Share(each), keys, halves) for each in scan.segments]
-    both = (parts[0] if len(parts) == 1 else sa.union_all(*parts)).subquery()
-    width = len(both.c) - len(halves)
-    by, values = list(both.c)[:width], list(both.c)[width:]
-    outer = [_OUTER[merge] for merge in merges]
-    if len(parts) > 1:
-        values = [merged(each) for merged, each in zip(outer, values, strict=True)]
-    whole = [merged(each).over() for merged, each in zip(outer, values, strict=True)]
-    weight = _weight(measures, values, by_mean=by_mean)
-    statement = sa.select(*by, *values, sa.func.count().over(), *whole)
+    parts = [grouped(scan, Share(each), keys, measures) for each in scan.segments]
+    several = len(parts) > 1
+    both = (sa.union_all(*parts) if several else parts[0]).subquery()
+    width = len(both.c) - len(measures)
+    by: Sequence[sa.ColumnElement[Any]] = list(both.c)[:width]
+    found: Sequence[sa.ColumnElement[Any]] = list(both.c)[width:]
+    kinds = [measure.kind for measure in measures]
+    if several:
+        found = [kind.again(each) for kind, each in zip(kinds, found, strict=True)]
+    whole = [kind.of_all(each) for kind, each in zip(kinds, found, strict=True)]
+    weight = as_double(found[0]) / sa.func.nullif(as_double(found[1]), 0.0) if by_mean else found[0]
+    statement = sa.select(*by, *found, sa.func.count().over(), *whole)
     statement = statement.order_by(weight.desc(), *by)
-    return statement.group_by(*by) if len(parts) > 1 else statement
-
-
-def _weight(
-    measures: Sequence[Measure], values: Sequence[sa.ColumnElement[Any]], *, by_mean: bool
-) -> sa.ColumnElement[Any]:
-    first = _number(measures[0], values)
-    if not by_mean:
-        return first
-    second = _number(measures[1], values[len(measures[0].halves) or 1 :])
-    return first / sa.func.nullif(second, 0.0)
-
-
-def _number(measure: Measure, values: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[Any]:
-    """Put halves together, as floating point: exact below 2**53, and only to rank by."""
-    if not measure.halves:
-        return as_double(values[0])
-    return as_double(values[0]) * float(2**HALF) + as_double(values[1])
+    return statement.group_by(*by) if several else statement

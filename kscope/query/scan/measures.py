@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
-from kscope.query.sql.expressions import mean_size, quick_sum
+from kscope.query.sql.expressions import mean_size
+from kscope.store.sums.functions import grand_total, total
 from kscope.store.sums.planner import Segment
 
 if TYPE_CHECKING:
@@ -19,40 +20,39 @@ if TYPE_CHECKING:
 
 Expression = Callable[[Segment], sa.ColumnElement[Any]]
 Expressions = Callable[[Segment], Sequence[sa.ColumnElement[Any]]]
-Merge = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the aggregates of two segments become one: in Python, in SQL, and of all groups."""
+
+    merge: Callable[[Any, Any], Any]
+    again: Callable[[Any], sa.ColumnElement[Any]]
+    of_all: Callable[[Any], sa.ColumnElement[Any]]
+
+
+TOTAL = Kind(operator.add, total, grand_total)
+FLOAT_TOTAL = Kind(operator.add, sa.func.sum, lambda each: sa.func.sum(each).over())
+LEAST = Kind(min, sa.func.min, lambda each: sa.func.min(each).over())
+MOST = Kind(max, sa.func.max, lambda each: sa.func.max(each).over())
 
 
 @dataclass(frozen=True)
 class Measure:
-    """An aggregate of a segment's rows, and how those of two segments become one.
-
-    `halves` are the sums of the upper and of the lower bits, where a sum may pass 64 of them.
-    """
+    """An aggregate of a segment's rows."""
 
     of: Expression
-    merge: Merge = operator.add
-    halves: tuple[Expression, ...] = ()
+    kind: Kind = TOTAL
 
 
-def _rows(segment: Segment) -> sa.ColumnElement[Any]:
-    return quick_sum(segment.weight) if segment.bucket else sa.func.count()
-
-
-ROWS = Measure(_rows)
-HALF = 31
+ROWS = Measure(lambda segment: total(segment.weight) if segment.bucket else sa.func.count())
 
 
 def sum_of(column: Column) -> Measure:
-    def stored(segment: Segment) -> sa.ColumnElement[Any]:
-        return segment.table.c[column.name]
-
-    if column.type.storage is not Storage.INTEGER:
-        return Measure(lambda segment: sa.func.sum(stored(segment)))
-    halves = (
-        lambda segment: sa.func.sum(stored(segment).bitwise_rshift(HALF)),
-        lambda segment: sa.func.sum(stored(segment).bitwise_and(2**HALF - 1)),
-    )
-    return Measure(lambda segment: quick_sum(stored(segment)), halves=halves)
+    """Return the sum of a column over all rows."""
+    if column.type.storage is Storage.INTEGER:
+        return Measure(lambda segment: total(segment.table.c[column.name]))
+    return Measure(lambda segment: sa.func.sum(segment.table.c[column.name]), FLOAT_TOTAL)
 
 
 def total_of(value: Value) -> Measure:
@@ -75,9 +75,9 @@ def size_of(value: Value, segment: Segment) -> sa.ColumnElement[Any]:
 
 def least_of(value: Value) -> Measure:
     """Return the smallest size."""
-    return Measure(lambda segment: sa.func.min(size_of(value, segment)), min)
+    return Measure(lambda segment: sa.func.min(size_of(value, segment)), LEAST)
 
 
 def most_of(value: Value) -> Measure:
     """Return the largest size."""
-    return Measure(lambda segment: sa.func.max(size_of(value, segment)), max)
+    return Measure(lambda segment: sa.func.max(size_of(value, segment)), MOST)

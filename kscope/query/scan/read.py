@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import operator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -11,23 +10,20 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.query.parse.errors import Complaint, QueryError
-from kscope.query.scan.measures import HALF, Measure
+from kscope.query.scan.measures import MOST, Measure
 from kscope.query.scan.parallel import together
 from kscope.query.scan.release import consumed, discard
 from kscope.query.sql.conditions import conditions
-from kscope.query.sql.expressions import INEXACT, as_text
-from kscope.store.backends.errors import NumberOverflow
+from kscope.query.sql.expressions import as_text
 from kscope.store.schema.progress import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from kscope.query.scan.measures import Expression, Expressions, Merge
+    from kscope.query.scan.measures import Expressions, Kind
     from kscope.query.scan.plan import Scan
     from kscope.store.reader import Reader
     from kscope.store.sums.planner import Segment
-
-    Select = Callable[[Sequence[Expression]], sa.Select[Any]]
 
 # What an answer is made of is kept in memory: so many groups take some hundred megabytes.
 MOST_GROUPS = 200_000
@@ -60,13 +56,10 @@ async def summed(
     most = MOST_GROUPS if most is None else most
     wanted = [*measures, *replayed(scan)]
     shares = await _shared_out(scan)
-
-    def select(share: Share) -> Select:
-        return lambda measures: grouped(scan, share, keys, measures).limit(most + 1)
-
-    answers = await together(*(_asked(scan.reader, wanted, select(each)) for each in shares))
-    merges = [measure.merge for measure in wanted]
-    merged = await consumed(lambda *answers: _merged(answers, merges), *answers)
+    statements = (grouped(scan, share, keys, wanted).limit(most + 1) for share in shares)
+    answers = await together(*map(scan.reader.fetch, statements))
+    kinds = [measure.kind for measure in wanted]
+    merged = await consumed(lambda *answers: _merged(answers, kinds), *answers)
     if len(merged) > most:
         discard(merged)
         raise TooManyGroups(most)
@@ -84,41 +77,7 @@ def replayed(scan: Scan) -> list[Measure]:
     """Was any row replayed? Read with the others: it costs no second look at the rows."""
     if not scan.replayed_hosts:
         return []
-    return [Measure(lambda segment: sa.func.max(scan.is_replayed(segment)), max)]
-
-
-async def _asked(
-    reader: Reader, measures: Sequence[Measure], select: Select
-) -> Sequence[Sequence[Any]]:
-    # SQLite refuses a sum beyond 64 bits: absurd values of one host must not end all answers.
-    with contextlib.suppress(NumberOverflow):
-        rows = await reader.fetch(select([measure.of for measure in measures]))
-        if reader.dialect == "sqlite" or await asyncio.to_thread(_are_exact, rows, measures):
-            return rows
-        discard(rows)
-    halves = [of for measure in measures for of in (measure.halves or (measure.of,))]
-    rows = await reader.fetch(select(halves))
-    return await consumed(lambda rows: [joined(row, measures) for row in rows], rows)
-
-
-def _are_exact(rows: Sequence[Sequence[Any]], measures: Sequence[Measure]) -> bool:
-    places = [i - len(measures) for i, measure in enumerate(measures) if measure.halves]
-    most = (max(filter(None, map(operator.itemgetter(place), rows)), default=0) for place in places)
-    return max(most, default=0) < INEXACT
-
-
-def joined(row: Sequence[Any], measures: Sequence[Measure]) -> list[Any]:
-    """Put the halves of each sum together again."""
-    width = len(row) - sum(len(measure.halves or (0,)) for measure in measures)
-    found = iter(row[width:])
-    joined = list(row[:width])
-    for measure in measures:
-        value = next(found)
-        if measure.halves:
-            lower = next(found)
-            value = None if value is None else (int(value) << HALF) + int(lower)
-        joined.append(value)
-    return joined
+    return [Measure(lambda segment: sa.func.max(scan.is_replayed(segment)), MOST)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,24 +141,24 @@ def grouped(
     scan: Scan,
     share: Share,
     keys: Expressions,
-    measures: Sequence[Expression],
+    measures: Sequence[Measure],
 ) -> sa.Select[Any]:
     segment = share.segment
     by = [key.label(f"key_{i}") for i, key in enumerate(keys(segment))]
-    found = [of(segment).label(f"measure_{i}") for i, of in enumerate(measures)]
+    found = [each.of(segment).label(f"measure_{i}") for i, each in enumerate(measures)]
     statement = sa.select(*by, *found).where(scan.inside(segment), share.part)
     return statement.group_by(*by) if by else statement
 
 
 def _merged(
-    answers: Sequence[Sequence[Sequence[Any]]], merges: Sequence[Merge]
+    answers: Sequence[Sequence[Sequence[Any]]], kinds: Sequence[Kind]
 ) -> dict[tuple[Any, ...], list[Any]]:
     merged: dict[tuple[Any, ...], list[Any]] = {}
-    both = _merger(merges)
+    both = _merger(kinds)
     for answer in answers:
         if not answer:
             continue
-        width = len(answer[0]) - len(merges)
+        width = len(answer[0]) - len(kinds)
         keys = _keys(answer, width)
         if not merged:  # no key comes twice in one answer
             merged = {key: [*row[width:]] for key, row in zip(keys, answer, strict=True)}
@@ -218,7 +177,9 @@ def _keys(answer: Sequence[Sequence[Any]], width: int) -> Iterator[tuple[Any, ..
     return keys
 
 
-def _merger(merges: Sequence[Merge]) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
+def _merger(kinds: Sequence[Kind]) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
+    merges = [kind.merge for kind in kinds]
+
     def both(before: Sequence[Any], found: Sequence[Any]) -> list[Any]:
         return [
             b if a is None else a if b is None else merge(a, b)

@@ -1,49 +1,29 @@
-"""SQL expressions of questions that each engine spells in its own way.
-
-Each class is an SQL function, with its spelling per engine: `{0}`, `{1}`, ... are the arguments.
-The spelling for MySQL serves MariaDB too.
-"""
+"""SQL functions of questions that each engine spells in its own way."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
+
+from kscope.generate.expressions import Spelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy.sql.compiler import SQLCompiler
 
-# From here on a sum of floating-point numbers might not be exact.
-INEXACT = 2**53
 
-
-class _Spelled(sa.sql.functions.FunctionElement[Any]):
-    """A function; without `mysql` its spelling is the same on all engines."""
-
-    inherit_cache = True
-    sqlite: ClassVar[str]
-    mysql: ClassVar[str] = ""
-
-
-@compiles(_Spelled)
-def _spelled(element: _Spelled, compiler: SQLCompiler, **kw: Any) -> str:
-    other = "" if compiler.dialect.name == "sqlite" else element.mysql
-    arguments = (compiler.process(each, **kw) for each in element.clauses)
-    return (other or element.sqlite).format(*arguments)
-
-
-class position(_Spelled):  # noqa: N801 - SQL functions are lower case
+class position(Spelled):  # noqa: N801 - SQL functions are lower case
     """The place of the second text in the first, by bytes; 1 is its start, 0 is nowhere."""
 
     type = sa.Integer()
     sqlite = "instr({0}, {1})"
 
 
-class exact(_Spelled):  # noqa: N801
+class exact(Spelled):  # noqa: N801
     """A text that compares by its bytes: MySQL would ignore spaces at the end."""
 
     type = sa.Text()
@@ -51,7 +31,7 @@ class exact(_Spelled):  # noqa: N801
     mysql = "CAST({0} AS BINARY)"
 
 
-class whole_divide(_Spelled):  # noqa: N801
+class whole_divide(Spelled):  # noqa: N801
     """Divide whole numbers, without the remainder; neither is negative."""
 
     type = sa.BigInteger()
@@ -60,7 +40,7 @@ class whole_divide(_Spelled):  # noqa: N801
     mysql = "(({0}) DIV ({1}))"
 
 
-class whole(_Spelled):  # noqa: N801
+class whole(Spelled):  # noqa: N801
     """Cut the fraction off a number that is not negative."""
 
     type = sa.BigInteger()
@@ -69,27 +49,14 @@ class whole(_Spelled):  # noqa: N801
     mysql = "CAST(FLOOR({0}) AS SIGNED)"
 
 
-class as_double(_Spelled):  # noqa: N801
+class as_double(Spelled):  # noqa: N801
     """A number as 64-bit floating point, so that a division is the same everywhere."""
 
     type = sa.Double()
     sqlite = "CAST({0} AS DOUBLE)"
 
 
-class quick_sum(_Spelled):  # noqa: N801
-    """Sum whole numbers of which none is negative.
-
-    MySQL adds floating point in a fraction of the time that its decimals take: a sum is exact below
-    INEXACT, and one that might not be is not below it.
-    """
-
-    type = sa.BigInteger()
-    sqlite = "SUM({0})"
-    # Cut below 2**63, so that the engine need not warn of it.
-    mysql = "CAST(LEAST(SUM(CAST({0} AS DOUBLE)), 9e18) AS SIGNED)"
-
-
-class listed(_Spelled):  # noqa: N801
+class listed(Spelled):  # noqa: N801
     """The values of one bound JSON array, as a subquery for IN.
 
     The array is one parameter: engines bound the number of parameters.
@@ -100,7 +67,7 @@ class listed(_Spelled):  # noqa: N801
     mysql = "(SELECT listed.id FROM JSON_TABLE({0}, '$[*]' COLUMNS (id BIGINT PATH '$')) AS listed)"
 
 
-class listed_texts(_Spelled):  # noqa: N801
+class listed_texts(Spelled):  # noqa: N801
     """The texts of one bound JSON array, as `exact` compares them."""
 
     type = sa.Text()
@@ -112,7 +79,7 @@ class listed_texts(_Spelled):  # noqa: N801
     )
 
 
-class listed_pairs(_Spelled):  # noqa: N801
+class listed_pairs(Spelled):  # noqa: N801
     """The pairs of whole numbers in one bound JSON array, as a table of `first`, `second`."""
 
     sqlite = (

@@ -72,7 +72,3 @@ class NoReader(StoreBusy):
 
 class ResultCut(StoreError):  # noqa: N818
     """The engine left out a part of a value that was too long."""
-
-
-class NumberOverflow(StoreError):  # noqa: N818
-    """A sum passed 64 bits, on an engine whose sums have no more."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from kscope.store.backends.errors import (
     BatchRefused,
-    NumberOverflow,
     QueryTimeout,
     StoreBusy,
     StoreDamaged,
@@ -47,8 +46,6 @@ def translated(path: Path, error: sqlite3.Error) -> StoreError:
         return StoreBusy(f"{path} {text}{_who(path)}", 2, public=f"the database {text}")
     if family in ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH"):
         return BatchRefused(f"{path}: {error}")
-    if str(error) == "integer overflow":
-        return NumberOverflow(f"{path}: {error}", public=f"the database: {error}")
     advice = _ADVICE.get(name, _ADVICE.get(family, ""))
     if not advice:
         return StoreError(f"{path}: {error}", public=f"the database failed; {LOG}")

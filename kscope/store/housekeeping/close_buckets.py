@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from kscope.store.backends.errors import ResultCut, StoreError
+from kscope.store.backends.errors import ResultCut
 from kscope.store.backends.statements import bulk_insert
 from kscope.store.schema.meta import is_current
 from kscope.store.schema.progress import SECOND, Progress, progress_of
 from kscope.store.sums.grouping import (
     grouped,
-    grouped_in_halves,
-    joined_halves,
     merged,
     summed_names,
     tidied,
@@ -111,12 +109,6 @@ async def _sums(store: Store, bucket: _Bucket) -> Sequence[Sequence[Any]]:
         return await store.backend.fetch_in_background(grouped(*what))
     except ResultCut:
         return await _sums_of_halves(store, bucket)
-    except StoreError as error:
-        if "overflow" not in str(error):
-            raise
-    # SQLite refuses a sum beyond 64 bits; absurd values of one sender must not end all sums.
-    rows = await store.backend.fetch_in_background(grouped_in_halves(*what))
-    return joined_halves(bucket.tables.category, rows)
 
 
 async def _sums_of_halves(store: Store, bucket: _Bucket) -> Sequence[Sequence[Any]]:

@@ -12,19 +12,17 @@ from kscope.declare.types.base import INT64_MAX, Role, Storage
 from kscope.declare.types.histogram import histogram_counts
 from kscope.generate.tables import ROLLUP_ROWS
 from kscope.store.schema.progress import SECOND
+from kscope.store.sums.functions import total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from kscope.declare.model import Category, Column
 
-    _Sum = Callable[[sa.Table, Column], sa.ColumnElement[Any]]
-
 Columns = dict[str, list[Any]]
 
 _GROUPED = (Role.DIMENSION, Role.STACK)
 _SUMMED = (Role.VALUE, Role.HISTOGRAM)
-_HALF = 31
 
 
 def summed(category: Category, bucket: int, rows: Columns, until: int) -> Columns:
@@ -55,35 +53,8 @@ def summed(category: Category, bucket: int, rows: Columns, until: int) -> Column
 
 def grouped(category: Category, source: sa.Table, start: int, stop: int) -> sa.Select[Any]:
     """Select the same from a table of rows, or of finer sums, in the order of `summed_names`."""
-    return _grouped(category, source, start, stop, [_sum])
-
-
-def grouped_in_halves(
-    category: Category, source: sa.Table, start: int, stop: int
-) -> sa.Select[Any]:
-    """Select each sum as that of the upper and that of the lower bits: neither overflows."""
-    return _grouped(category, source, start, stop, [_upper_sum, _lower_sum])
-
-
-def joined_halves(category: Category, rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
-    """Rows of grouped_in_halves -> rows of grouped."""
-    keys = len(category.with_role(*_GROUPED))
-    joined = []
-    for row in rows:
-        halves = row[keys:-1]
-        values = [
-            upper if lower is None else (int(upper) << _HALF) + int(lower)
-            for upper, lower in zip(halves[::2], halves[1::2], strict=True)
-        ]
-        joined.append([*row[:keys], *values, row[-1]])
-    return joined
-
-
-def _grouped(
-    category: Category, source: sa.Table, start: int, stop: int, sums: Sequence[_Sum]
-) -> sa.Select[Any]:
     keys = [source.c[column.name] for column in category.with_role(*_GROUPED)]
-    values = [each(source, column) for column in category.with_role(*_SUMMED) for each in sums]
+    values = [_sum(source, column) for column in category.with_role(*_SUMMED)]
     return (
         sa.select(*keys, *values, weight(source))
         .where(source.c.time >= start, source.c.time < stop)
@@ -99,7 +70,7 @@ def summed_names(category: Category) -> list[str]:
 def weight(source: sa.Table) -> sa.ColumnElement[int]:
     """How many rows of the category: counted, or read from finer sums."""
     if ROLLUP_ROWS in source.c:
-        return sa.func.coalesce(sa.func.sum(source.c[ROLLUP_ROWS]), 0)
+        return total(source.c[ROLLUP_ROWS])
     return sa.func.count()
 
 
@@ -139,20 +110,7 @@ def _sum(source: sa.Table, column: Column) -> sa.ColumnElement[Any]:
     if column.type.storage is Storage.HISTOGRAM:
         # Texts of counts that are joined are the text of their sum, see histogram_counts.
         return sa.func.group_concat(stored)
-    return sa.func.sum(stored)
-
-
-def _upper_sum(source: sa.Table, column: Column) -> sa.ColumnElement[Any]:
-    stored = source.c[column.name]
-    if column.type.storage is Storage.INTEGER:
-        return sa.func.sum(stored.bitwise_rshift(_HALF))
-    return _sum(source, column)
-
-
-def _lower_sum(source: sa.Table, column: Column) -> sa.ColumnElement[Any]:
-    if column.type.storage is Storage.INTEGER:
-        return sa.func.sum(source.c[column.name].bitwise_and(2**_HALF - 1))
-    return sa.null()
+    return total(stored) if column.type.storage is Storage.INTEGER else sa.func.sum(stored)
 
 
 def _integer(value: Any) -> int:
