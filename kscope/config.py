@@ -15,18 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.declare import units
 from kscope.declare.files.catalog import BUILTIN
-from kscope.declare.files.check import suggestion
 from kscope.declare.files.yaml_lines import (
     MAX_BYTES,
     MAX_PROBLEMS,
-    QUOTE,
     Document,
     bounded,
     parse,
-    shown,
 )
 from kscope.declare.options import exclusive_problem, option_value
-from kscope.errors import DeclarationError, Problem, UsageError, ValueFaultError
+from kscope.errors import (
+    QUOTE,
+    DeclarationError,
+    Problem,
+    UsageError,
+    ValueFaultError,
+    did_you_mean,
+    shown,
+)
 from kscope.files import UnreadableError, read_secret, read_text
 
 if TYPE_CHECKING:
@@ -333,7 +338,7 @@ class _Reader:
         found = {}
         for key, part in value.items():
             if key not in readers:
-                self.refuse((*path, key), f"unknown key.{suggestion(key, readers)}")
+                self.refuse((*path, key), f"unknown key{did_you_mean(key, readers)}")
                 continue
             result = readers[key](part, (*path, key))
             if result is not None:
@@ -404,12 +409,12 @@ def _probe_problems(
 ) -> Iterator[tuple[yamlfile.Path, str]]:
     known = {each.table: each.probe for each in catalog if each.probe}
     if name not in known:
-        yield (), f"there is no such probe.{suggestion(name, known)}"
+        yield (), f"there is no such probe{did_you_mean(name, known)}"
         return
     options = {option.name: option for option in known[name].options}
     for key, given in probe.options.items():
         if key not in options:
-            yield (key,), f"unknown option.{suggestion(key, {*options, 'max_overhead', 'cgroup'})}"
+            yield (key,), f"unknown option{did_you_mean(key, {*options, 'max_overhead', 'cgroup'})}"
             continue
         try:
             option_value(options[key], given)

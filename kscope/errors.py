@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import heapq
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 # The type of the problem document for rows that name a table or a column that the server does not
 # know, perhaps not yet: senders try again for a while.
@@ -16,6 +18,55 @@ UNKNOWN_NAME = "urn:kernelscope:unknown-name"
 # A user name and a password before a host, and what is named as a secret in an address.
 _USER = re.compile(r"(//|\b[^\s/:@'\"]+:(?!//))[^\s'\"]*@")
 _NAMED = re.compile(r"((?:token|password|passwd|pwd|secret|key)=)[^\s&#'\"]+", re.IGNORECASE)
+QUOTE = "; put it in quotes"
+_MAX_PART = 60
+# To look for a similar name among more of them costs too much for a hint.
+_MOST_NAMES = 300
+_COMPARED = 8
+_MOST_LISTED = 20
+
+
+def cut(text: str, most: int) -> str:
+    """Return the text, of at most `most` characters."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """Return one line of at most 60 characters: control characters are written as escapes."""
+    shown = cut(text[: _MAX_PART + 1], _MAX_PART)
+    return shown if shown.isprintable() else cut(repr(shown)[1:-1], _MAX_PART)
+
+
+def shown(value: Any) -> str:
+    """Write a value as a file has it, in one line of at most 60 characters."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    text = f"'{value}'" if isinstance(value, str) else repr(value)
+    return cut(re.sub(r"\s+", " ", text[:1000]), _MAX_PART)
+
+
+def did_you_mean(wrong: object, known: Iterable[str], *, listed: bool = True) -> str:
+    """Return `. Did you mean 'string'?`, else the known names if they are `listed` and few, or ''.
+
+    Only the few names that start and end most like `wrong` are compared in full.
+    """
+    names = sorted(known)
+    text = str(wrong)[:_MAX_PART] if isinstance(wrong, str) else shown(wrong)
+    likely = heapq.nlargest(_COMPARED, names[:_MOST_NAMES], key=lambda name: _alike(text, name))
+    if near := difflib.get_close_matches(text, likely, n=1):
+        return f". Did you mean '{near[0]}'?"
+    few = listed and 0 < len(names) <= _MOST_LISTED
+    return f". Known are: {', '.join(names)}." if few else ""
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters the two share at the start and at the end."""
+    return _shared(one, other) + _shared(one[::-1], other[::-1])
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def without_secrets(text: str) -> str:

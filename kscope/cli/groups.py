@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kscope.declare.files.check import suggestion
+from kscope.errors import did_you_mean
 
 
 class SuggestingGroup(click.Group):
@@ -14,6 +14,6 @@ class SuggestingGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            near = suggestion(args[0], self.list_commands(ctx))
-            ctx.fail(f"there is no command '{args[0][:60]}'.{near}")
+            near = did_you_mean(args[0], self.list_commands(ctx))
+            ctx.fail(f"there is no command '{args[0][:60]}'{near}")
         return super().resolve_command(ctx, args)

@@ -14,8 +14,7 @@ from kscope.cli.paths import category_folders
 from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
-from kscope.declare.files.check import suggestion
-from kscope.errors import KscopeError, UsageError
+from kscope.errors import KscopeError, UsageError, did_you_mean
 from kscope.readers.import_file import FORMATS, STDIN, ImportFile
 from kscope.readers.importer import Importer
 
@@ -84,11 +83,9 @@ def import_(  # noqa: PLR0913 - one per option
     catalog = good_catalog((*settings.categories, *category_folders(categories)))
     category = catalog.get(table)
     if category is None:
-        names = ", ".join(each.table for each in catalog)
-        raise UsageError(
-            f"there is no table '{table}'; there are {names}."
-            f"{suggestion(table, [each.table for each in catalog])}"
-        )
+        names = [each.table for each in catalog]
+        near = did_you_mean(table, names, listed=False) or "."
+        raise UsageError(f"there is no table '{table}'{near} Known are: {', '.join(names)}.")
     token = read_token(token_file or settings.agent.token_file)
     endpoint = Endpoint(server or settings.agent.server, token)
     constant = _fixed(category, fixed)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare import units
-from kscope.declare.files.yaml_lines import shown
 from kscope.declare.values import choice_fault, value_fault
-from kscope.errors import ValueFaultError
+from kscope.errors import ValueFaultError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

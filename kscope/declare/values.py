@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 from jsonschema import Draft202012Validator
 
-from kscope.declare.files.yaml_lines import QUOTE, printable, shown
 from kscope.declare.types.base import Role, Storage
+from kscope.errors import QUOTE, printable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

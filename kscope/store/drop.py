@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, did_you_mean
 from kscope.store.backends.base import BACKGROUND_SECONDS
 from kscope.store.reader import DEADLINE
 from kscope.store.schema.kept_categories import shape_note, without_column
@@ -69,7 +68,9 @@ async def plan_drop(store: Store, named: str, declared: Mapping[str, Collection[
     table, _, column = named.partition(".")
     known = known_categories(found.notes)
     if table not in known:
-        raise DropRefusedError(f"--drop {named}: there is no table '{table}'{_close(table, known)}")
+        raise DropRefusedError(
+            f"--drop {named}: there is no table '{table}'{did_you_mean(table, known)}"
+        )
     if "." in named:
         _check_column(named, column, known[table], declared.get(table, ()))
     elif table in declared:
@@ -117,17 +118,12 @@ def _check_column(
         raise DropRefusedError(f"--drop {named}: every table has '{column}'; drop {table} instead")
     if column not in known:
         raise DropRefusedError(
-            f"--drop {named}: '{table}' has no column '{column}'{_close(column, known)}"
+            f"--drop {named}: '{table}' has no column '{column}'{did_you_mean(column, known)}"
         )
     if column in declared:
         raise DropRefusedError(
             f"--drop {named}: a category file declares '{column}'; remove it there first"
         )
-
-
-def _close(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name[:60], known, 1)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 async def _found(session: Session, store: Store) -> _Found:

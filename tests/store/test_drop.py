@@ -93,12 +93,12 @@ def test_a_column_is_dropped(tmp_path: Path, folder: Path, database: Database) -
 
 
 REFUSED = [
-    ("lokcs", "there is no table 'lokcs'; did you mean 'locks'?"),
+    ("lokcs", "there is no table 'lokcs'. Did you mean 'locks'?"),
     ("kscope_meta", "there is no table 'kscope_meta'"),
     ("kscope_rows_locks", "there is no table 'kscope_rows_locks'"),
     ("", "there is no table ''"),
     ("locks", "a category file declares 'locks'; remove that file first"),
-    ("locks.mod", "'locks' has no column 'mod'; did you mean 'mode'?"),
+    ("locks.mod", "'locks' has no column 'mod'. Did you mean 'mode'?"),
     ("locks.", "'locks' has no column ''"),
     ("locks.mode", "a category file declares 'mode'; remove it there first"),
     ("locks.time", "every table has 'time'"),

@@ -33,11 +33,10 @@ from kscope.agent.rows.decode import reader
 from kscope.agent.rows.interval import Cost, Drained, LossCounts
 from kscope.declare.contracts import CONTRACTS
 from kscope.declare.files.catalog import is_builtin_program
-from kscope.declare.files.check import suggestion
 from kscope.declare.files.fits import path_problem
 from kscope.declare.map_options import DEPTH, STACKS
 from kscope.declare.types.base import Role
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -139,8 +138,8 @@ class BccEngine:
         except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
             message = f"bcc cannot read the structs of '{collect.name}' (it does not know {error})"
         if collect.name not in known:
-            hint = suggestion(collect.name, known)
-            message = f"the program has no map '{collect.name}'.{hint}"
+            hint = did_you_mean(collect.name, known)
+            message = f"the program has no map '{collect.name}'{hint}"
         if message:
             raise mistake(self._category, collect.line, f"collect.{collect.kind}", message)
         return table
@@ -252,10 +251,8 @@ class BccEngine:
         for attach in self._probe.attach:
             if attach.run not in functions and not attach.define:
                 message = f"the program has no function '{attach.run}'"
-                hint = suggestion(attach.run, functions)
-                raise mistake(
-                    self._category, self._probe.line, "attach", message + "." * bool(hint) + hint
-                )
+                hint = did_you_mean(attach.run, functions)
+                raise mistake(self._category, self._probe.line, "attach", message + hint)
         if not self._probe.attach and not any(map(attaches_itself, functions)):
             have = (
                 f"its functions are {', '.join(functions)}" if functions else "it has no function"

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kscope.declare.files.check import suggestion
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,10 +42,10 @@ def enum_words(name: str) -> Mapping[int, str]:
                 break
     if name not in known:
         similar = [each for each in known if each[:_ALIKE] == name[:_ALIKE]]
-        hint = suggestion(name, similar)
+        hint = did_you_mean(name, similar)
         raise KscopeError(
-            f"neither this kernel nor a loaded module has an enum '{name}'.{hint}"
-            + ("" if hint else " List the words under names instead, or load its module.")
+            f"neither this kernel nor a loaded module has an enum '{name}'{hint}"
+            + ("" if hint else ". List the words under names instead, or load its module.")
         )
     return known[name]
 

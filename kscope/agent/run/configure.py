@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from kscope.agent.engines.base import TraceFilter
 from kscope.agent.rows.recording import Recording, bundled, read_recording
 from kscope.agent.run.runner import ProbeRun
-from kscope.declare.files.check import suggestion
 from kscope.declare.options import option_value
-from kscope.errors import KscopeError, UsageError
+from kscope.errors import KscopeError, UsageError, did_you_mean
 from kscope.files import MAX_PROGRAM, UnreadableError, read_text
 
 if TYPE_CHECKING:
@@ -38,9 +37,9 @@ def probe_category(catalog: Catalog, name: str) -> Category:
     if category is None or category.probe is None:
         probes = [c.table for c in catalog if c.probe]
         what = "has no probe" if category else "is not a category"
-        near = suggestion(name, probes) if category is None else ""
-        names = near or f" Those with a probe: {', '.join(probes) or 'none'}."
-        raise UsageError(f"'{name}' {what}.{names}")
+        near = did_you_mean(name, probes) if category is None else ""
+        names = near or f". Those with a probe: {', '.join(probes) or 'none'}."
+        raise UsageError(f"'{name}' {what}{names}")
     return category
 
 

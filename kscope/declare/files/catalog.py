@@ -9,9 +9,9 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from kscope.declare.files.category import Reading, read_category
-from kscope.declare.files.yaml_lines import MAX_BYTES, printable
+from kscope.declare.files.yaml_lines import MAX_BYTES
 from kscope.declare.model import Catalog, Category
-from kscope.errors import DeclarationError, Problem
+from kscope.errors import DeclarationError, Problem, printable
 from kscope.files import UnreadableError, read_text
 
 if TYPE_CHECKING:

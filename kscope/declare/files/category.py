@@ -11,13 +11,13 @@ from kscope.declare.files import check as shape
 from kscope.declare.files import reserved
 from kscope.declare.files.probe import check_probe, make_probe
 from kscope.declare.files.shapes import MAX_ENTRIES, category_schema
-from kscope.declare.files.yaml_lines import Document, Path, bounded, parse, printable
+from kscope.declare.files.yaml_lines import Document, Path, bounded, parse
 from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column, Rollup
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import BadValuesError, Role, Storage
 from kscope.declare.units import seconds
 from kscope.declare.values import is_valid, unit_problem, value_problem
-from kscope.errors import Problem
+from kscope.errors import Problem, did_you_mean, printable
 
 if TYPE_CHECKING:
     import pathlib
@@ -203,10 +203,10 @@ def _check_reference(
     fitting = [*words, *columns_of_role]
     if name not in known:
         shown = printable(name)
-        yield path, f"there is no column '{shown}'.{shape.suggestion(name, fitting)}"
+        yield path, f"there is no column '{shown}'{did_you_mean(name, fitting)}"
     elif name not in fitting:
         kind = known[name].type.name
-        yield path, f"'{name}' is of type {kind}.{shape.suggestion(name, fitting)}"
+        yield path, f"'{name}' is of type {kind}{did_you_mean(name, fitting)}"
 
 
 def _default_problem(column_type: ColumnType, default: Any) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-import heapq
 from typing import TYPE_CHECKING, Any, cast
 
 from kscope.declare.files.shapes import NAME, PATTERNS
-from kscope.declare.files.yaml_lines import QUOTE, printable, shown
 from kscope.declare.values import Validator
+from kscope.errors import QUOTE, did_you_mean, printable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     import jsonschema
 
@@ -26,35 +24,6 @@ _TYPE_NAMES = {
     "integer": "a whole number",
     "number": "a number",
 }
-# To look for a similar name among more of them costs too much for a hint.
-_MOST_NAMES = 300
-_MOST_CHARACTERS = 60
-_COMPARED = 8
-
-
-def suggestion(wrong: object, known: Iterable[str]) -> str:
-    """` Did you mean 'string'?`, or else the allowed words, or nothing where there are many."""
-    names = sorted(known)
-    few = f" Known are: {', '.join(names)}." if 0 < len(names) <= 20 else ""
-    return _near(wrong, names) or few
-
-
-def _near(wrong: object, names: Sequence[str]) -> str:
-    """Compare in full only with the few names that start and end most like it: that is costly."""
-    text = str(wrong)[:_MOST_CHARACTERS] if isinstance(wrong, str) else shown(wrong)
-    likely = heapq.nlargest(_COMPARED, names[:_MOST_NAMES], key=lambda name: _alike(text, name))
-    near = difflib.get_close_matches(text, likely, n=1, cutoff=0.6)
-    return f" Did you mean '{near[0]}'?" if near else ""
-
-
-def _alike(one: str, other: str) -> int:
-    """How many characters the two share at the start and at the end."""
-    return _shared(one, other) + _shared(one[::-1], other[::-1])
-
-
-def _shared(one: str, other: str) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def check(document: Document, schema: Mapping[str, Any]) -> Iterator[Problem]:
@@ -101,7 +70,7 @@ def _unknown_keys(
     free = set(known) - set(value)
     for key in value:
         if key not in known:
-            yield (*path, key), f"unknown key '{printable(key)}'.{suggestion(key, free)}"
+            yield (*path, key), f"unknown key '{printable(key)}'{did_you_mean(key, free)}"
 
 
 def _message(validator: object, path: Path, value: object, rule: Any) -> str:
@@ -109,7 +78,8 @@ def _message(validator: object, path: Path, value: object, rule: Any) -> str:
         case "enum":
             noun = path[-1] if path else "value"
             known = f" Allowed are: {', '.join(map(str, rule))}."
-            return f"unknown {noun} {shown(value)}.{_near(value, sorted(rule))}{known}"
+            near = did_you_mean(value, rule, listed=False) or "."
+            return f"unknown {noun} {shown(value)}{near}{known}"
         case "type":
             names = (_TYPE_NAMES[name] for name in ([rule] if isinstance(rule, str) else rule))
             text = f"must be {' or '.join(names)}, not {shown(value)}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kscope.declare.files.check import suggestion
 from kscope.declare.types import TYPES
 from kscope.declare.types.kernel import Kind
+from kscope.errors import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,8 +84,7 @@ def path_problem(path: str, parts: Mapping[str, FieldType]) -> str:
 def _missing(name: str, fields: Mapping[str, FieldType]) -> str:
     if not fields:
         return f"does not have fields: use it alone, without '.{name}'"
-    near = suggestion(name, fields)
-    return f"does not have a field '{name}'.{near}" if near else f"does not have a field '{name}'"
+    return f"does not have a field '{name}'{did_you_mean(name, fields)}"
 
 
 def _how(source: Source) -> str:

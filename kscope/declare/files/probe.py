@@ -7,7 +7,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare.files.bpftrace_script import script_map
-from kscope.declare.files.check import suggestion
 from kscope.declare.files.fits import column_problem, field_problem, path_problem
 from kscope.declare.files.shapes import COLLECT_KINDS, source_schema
 from kscope.declare.map_options import NAMES, sizes
@@ -15,6 +14,7 @@ from kscope.declare.model import TIME, Alias, Attach, Collect, Option, Probe, So
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import Role
 from kscope.declare.values import Validator, choice_problem, value_problem
+from kscope.errors import did_you_mean
 
 if TYPE_CHECKING:
     import pathlib
@@ -230,7 +230,7 @@ def _check_aliases(also: Any, options: Any) -> Iterator[tuple[Path, str]]:
         if isinstance(to, dict) and isinstance(options.get(name), dict):
             yield from (((*path, name), why) for why in _value_problems(options[name], to[name]))
         elif name not in {*options, *NAMES, *SHARED} or not isinstance(to, str):
-            yield path, f"there is no option '{name}'.{suggestion(name, [*options, *SHARED])}"
+            yield path, f"there is no option '{name}'{did_you_mean(name, [*options, *SHARED])}"
 
 
 def _kind(flag: str) -> str:
@@ -271,7 +271,7 @@ def _check_collect(collect: Any, columns: Mapping[str, Column]) -> Iterator[tupl
             if not isinstance(source, str) or not source.startswith("event."):
                 yield path, "must be one field of an event, as the kernel's clock counts it"
         elif name not in columns:
-            yield path, f"there is no column '{name}'.{suggestion(name, columns)}"
+            yield path, f"there is no column '{name}'{did_you_mean(name, columns)}"
         elif (
             isinstance(source, list)
             and len(source) > 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kscope.declare.files import yaml_words as scalars
-from kscope.errors import Problem
+from kscope.errors import QUOTE, Problem, cut, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,7 +26,6 @@ MAX_DEPTH = 32
 MAX_PROBLEMS = 100
 _MAX_MESSAGE = 600
 _MAX_PART = 60
-QUOTE = "; put it in quotes"
 _STANDARD = "tag:yaml.org,2002:"
 
 
@@ -66,24 +65,6 @@ def path_text(path: Path) -> str:
         key = part if isinstance(part, int) else printable(part)
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
     return text
-
-
-def cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 3] + "..."
-
-
-def printable(text: str) -> str:
-    """One line of at most 60 characters: control characters are written as escapes."""
-    shown = cut(text[: _MAX_PART + 1], _MAX_PART)
-    return shown if shown.isprintable() else cut(repr(shown)[1:-1], _MAX_PART)
-
-
-def shown(value: Any) -> str:
-    """Write a value as a file has it, in one line of at most 60 characters."""
-    if value is None or isinstance(value, bool):
-        return {None: "nothing", True: "true", False: "false"}[value]
-    text = f"'{value}'" if isinstance(value, str) else repr(value)
-    return cut(re.sub(r"\s+", " ", text[:1000]), _MAX_PART)
 
 
 def bounded(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,11 +57,10 @@ def one_of(what: str, given: str, allowed: Iterable[str]) -> str:
     """Say what was given and what is allowed, with the likeliest correction."""
     names = list(allowed)
     given = given[:_LONGEST_GUESSED]
-    close = difflib.get_close_matches(given, names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(given, names, listed=False) or "."
     listed = ", ".join(names[:_MOST_LISTED]) or "none"
     more = f" and {len(names) - _MOST_LISTED:,} more" if len(names) > _MOST_LISTED else ""
-    return f"unknown {what} {given!r}.{hint} Allowed: {listed}{more}"
+    return f"unknown {what} {given!r}{hint} Allowed: {listed}{more}"
 
 
 def _cut(text: str, most: int) -> str:

@@ -16,6 +16,7 @@ import msgspec
 from kscope.declare.model import TIME
 from kscope.declare.types.base import Role
 from kscope.declare.types.time import microseconds
+from kscope.errors import did_you_mean
 from kscope.generate.jsonschema import body_schema
 from kscope.server.http.problems import HttpProblem
 from kscope.server.ingest.arrays import Listed, Table
@@ -36,7 +37,6 @@ from kscope.server.ingest.row_faults import (
     RowSchema,
     UnknownName,
     short,
-    suggestion,
     validator,
     wrong_value,
 )
@@ -304,7 +304,8 @@ class _Reading:
         tables = [category.table for category in self.decoder.catalog]
         faults = Faults()
         for name in self._unknown:
-            detail = f"there is no category {short(name)}{suggestion(name, tables)}"
+            near = did_you_mean(name, tables, listed=False)
+            detail = f"there is no category {short(name)}{near}"
             faults.add([name], detail, unknown=True)
         return UnknownName(422, faults.found[0].detail, faults.found[:MAX_FAULTS])
 

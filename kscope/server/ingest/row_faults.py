@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import jsonschema_rs
 import msgspec
 
 from kscope.declare.model import TIME
-from kscope.errors import UNKNOWN_NAME
+from kscope.errors import UNKNOWN_NAME, did_you_mean
 from kscope.generate.jsonschema import column_schema, row_schema
 from kscope.server.http.problems import Fault, HttpProblem
 from kscope.server.ingest.fast_decode import WrongValue, encoded, has_integers, whole
@@ -102,7 +101,8 @@ class RowSchema:
         for name in row:
             if name in self._columns or faults.full:
                 continue
-            detail = f"there is no column {short(name)}{suggestion(name, list(self._columns))}"
+            near = did_you_mean(name, self._columns, listed=False)
+            detail = f"there is no column {short(name)}{near}"
             faults.add([*path, name], detail, unknown=True)
         for column in self.category.columns:
             if column.name not in row and not column.optional:
@@ -158,11 +158,6 @@ def wrong_value(error: Any, column: Column | None) -> str:
 def short(value: Any) -> str:
     text = repr(value[:_SHOWN]) if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= _SHOWN + 2 else f"{text[:_SHOWN]}..."
-
-
-def suggestion(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name[:_SHOWN], known, 1)
-    return f". Did you mean '{close[0]}'?" if close else ""
 
 
 def pointer(path: Sequence[str | int]) -> str:
