@@ -133,7 +133,7 @@ def _sent(each: Kept, endpoint: Endpoint) -> bool:
         click.echo(f"{each.name}: an agent runs on it, and sends it itself", err=True)
         return False
     try:
-        batch = each.entry.batch()
+        batch = each.entry.payload()
     except OSError as error:
         click.echo(f"{each.name}: cannot be read: {error.strerror}", err=True)
         return False

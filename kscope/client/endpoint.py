@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import http.client
 import io
 import ipaddress
@@ -255,81 +254,37 @@ class _Bounded(io.RawIOBase):
         super().close()
 
 
-@functools.singledispatch
+# What happened to a request without an answer, and what to do: the first kind that fits.
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (ConnectionRefusedError, "{why}; is `kscope serve` running there?"),
+    (
+        http.client.RemoteDisconnected,
+        "closed the connection without an answer; if it speaks TLS, write https:// in --server",
+    ),
+    (ConnectionResetError, "{why}; if it speaks TLS, write https:// in --server"),
+    (socket.gaierror, "{why}; check the host's name in --server"),
+    (TimeoutError, "no whole answer within {seconds:g} s"),
+    (
+        EndlessAnswerError,
+        f"an answer of more than {MOST_BYTES} bytes is not a Kernelscope server's",
+    ),
+    (
+        ssl.SSLCertVerificationError,
+        "its certificate is not trusted: {why}; name a file of trusted ones in SSL_CERT_FILE",
+    ),
+    (ssl.SSLError, "TLS failed: {why}"),
+    (http.client.IncompleteRead, "the answer broke off"),
+    (http.client.BadStatusLine, "does not speak HTTP there: it says '{line}'"),
+)
+
+
 def _why(error: Exception, timeout: float) -> str:
-    """Say what happened to a request without an answer, and what to do."""
-    del timeout
-    return shown(str(error) or type(error).__name__)
-
-
-@_why.register
-def _(error: OSError, timeout: float) -> str:
-    del timeout
-    return shown(error.strerror or str(error) or type(error).__name__)
-
-
-@_why.register
-def _(error: ConnectionRefusedError, timeout: float) -> str:
-    del timeout
-    return f"{error.strerror}; is `kscope serve` running there?"
-
-
-@_why.register
-def _(error: ConnectionResetError, timeout: float) -> str:
-    del timeout
-    return f"{error.strerror}; if it speaks TLS, write https:// in --server"
-
-
-@_why.register
-def _(error: socket.gaierror, timeout: float) -> str:
-    del timeout
-    return f"{error.strerror}; check the host's name in --server"
-
-
-@_why.register
-def _(_: TimeoutError, timeout: float) -> str:
-    return f"no whole answer within {timeout:g} s"
-
-
-@_why.register
-def _(_: EndlessAnswerError, timeout: float) -> str:
-    del timeout
-    return f"an answer of more than {MOST_BYTES} bytes is not a Kernelscope server's"
-
-
-@_why.register
-def _(error: ssl.SSLError, timeout: float) -> str:
-    del timeout
-    if error.reason in _NO_TLS:
+    if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
         return "does not speak TLS there; write http:// in --server"
-    return f"TLS failed: {shown(error.reason or str(error))}"
-
-
-@_why.register
-def _(error: ssl.SSLCertVerificationError, timeout: float) -> str:
-    del timeout
-    return (
-        f"its certificate is not trusted: {shown(error.verify_message)}; SSL_CERT_FILE names a "
-        "file of certificates to trust"
-    )
-
-
-@_why.register
-def _(_: http.client.IncompleteRead, timeout: float) -> str:
-    del timeout
-    return "the answer broke off"
-
-
-@_why.register
-def _(error: http.client.BadStatusLine, timeout: float) -> str:
-    del timeout
-    line = str(error)
-    if line.startswith(_ALERT):
+    if isinstance(error, http.client.BadStatusLine) and str(error).startswith(_ALERT):
         return "speaks TLS there; write https:// in --server"
-    return f"does not speak HTTP there: it says '{shown(line.strip(), 60)}'"
-
-
-@_why.register
-def _(_: http.client.RemoteDisconnected, timeout: float) -> str:
-    del timeout
-    return "closed the connection without an answer; if it speaks TLS, write https:// in --server"
+    names = ("verify_message", "reason", "strerror") if isinstance(error, OSError) else ()
+    details = (getattr(error, name, None) for name in names)
+    why = next(filter(None, details), str(error)) or type(error).__name__
+    text = next((text for kind, text in _REASONS if isinstance(error, kind)), "{why}")
+    return text.format(why=shown(why), seconds=timeout, line=shown(str(error).strip(), 60))

@@ -41,7 +41,7 @@ _SPOOL_BYTES = 256 * 1024 * 1024
 _SPOOL_AGE = 7 * 86400.0
 _LONGEST_PAUSE = 30.0
 _HASTY_PAUSE = 0.25
-_TOLD = 3
+_SHOWN_REFUSALS = 3
 
 
 @dataclass(slots=True)
@@ -94,14 +94,12 @@ class Logger:
         self._changed = threading.Condition()
         self._closed = False
         self._endpoint = partial(Endpoint, url, token)
-        endpoint = self._endpoint()
-        self._url = endpoint.url
+        self._url = self._endpoint().url
         self._claim: int | None = None
-        self._store: Memory | Spool = Memory(self._tell) if spool is None else self._spool(spool)
-        self._sender = Sender(self._store, endpoint, _LONGEST_PAUSE)
-        self._sender.start()
-        # For rows that the spool's disk does not take.
-        self._direct: tuple[Memory, Sender] | None = None
+        self._senders: list[Sender] = []
+        self._memory: Memory | None = None
+        self._spool = None if spool is None else self._opened(spool)
+        self._start_sender(self._spool or self._in_memory())
         self._thread = threading.Thread(target=self._run, name="kscope-logger", daemon=True)
         self._thread.start()
         atexit.register(self._at_exit)
@@ -127,7 +125,7 @@ class Logger:
         or if the server refused rows.
         """
         self._seal_all()
-        for sender in self._senders():
+        for sender in self._senders:
             sender.hurry(_LONGEST_PAUSE)
         self._wait(time.monotonic() + timeout)
         self._raise_refused()
@@ -146,12 +144,12 @@ class Logger:
         atexit.unregister(self._at_exit)
         self._seal_all()
         end = time.monotonic() + (self._close_within if timeout is None else timeout)
-        for sender in self._senders():
-            if sender is not self._sender or isinstance(self._store, Memory):
+        for sender in self._senders:
+            if sender.store is not self._spool:
                 sender.conclude()
             sender.hurry(_HASTY_PAUSE)
         self._wait(end)
-        for sender in self._senders():
+        for sender in self._senders:
             sender.stop(end)
         with self._changed:
             self._changed.notify_all()
@@ -165,62 +163,58 @@ class Logger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _spool(self, folder: str | Path) -> Spool:
+    def _opened(self, folder: str | Path) -> Spool:
         mine, self._claim = claim(Path(folder), self._url)
-        made = Spool(mine, max_bytes=_SPOOL_BYTES, max_age=_SPOOL_AGE, lost=self._lost)
+        spool = Spool(mine, max_bytes=_SPOOL_BYTES, max_age=_SPOOL_AGE, lost=self._lost)
         for other in abandoned(mine):
-            made.adopt(other)
-        return made
+            spool.adopt(other)
+        return spool
+
+    def _in_memory(self) -> Memory:
+        self._memory = Memory(self._dropped)
+        return self._memory
+
+    def _start_sender(self, store: Spool | Memory) -> None:
+        sender = Sender(store, self._endpoint(), _LONGEST_PAUSE)
+        self._senders.append(sender)
+        sender.start()
 
     def _check_room(self) -> None:
         """Raise if the row must not be taken, because too many wait."""
-        memory = self._memory()
-        if memory is None:
+        if self._memory is None:
             return
-        waiting = self._open_rows + memory.rows
-        if waiting >= self._most or memory.size >= self._most_bytes:
+        waiting = self._open_rows + self._memory.rows
+        if waiting >= self._most or self._memory.size >= self._most_bytes:
             trouble = self._trouble() or self._url
             raise KscopeError(
                 f"{waiting} rows wait to be sent, so this one is not taken: {trouble}"
             )
 
-    def _memory(self) -> Memory | None:
-        """Return the store in memory, if there is one."""
-        if isinstance(self._store, Memory):
-            return self._store
-        return self._direct[0] if self._direct else None
-
-    def _senders(self) -> list[Sender]:
-        return [self._sender, *([self._direct[1]] if self._direct else [])]
-
     def _waiting(self) -> int:
         """Return the number of rows that are sealed, and that the server does not have."""
-        return self._store.rows + (self._direct[0].rows if self._direct else 0)
+        return sum(sender.store.rows for sender in self._senders)
 
     def _trouble(self) -> str:
-        return next((each.trouble for each in self._senders() if each.trouble), "")
+        return next((each.trouble for each in self._senders if each.trouble), "")
 
     def _seal(self, table: str) -> None:
         """Hand a table's rows over; the lock is held."""
         opened = self._open.pop(table)
         body = {"hostname": self._hostname, "time": timestamp(time.time()), table: opened.rows}
-        batch = Payload.of(table, body)
-        if self._store.put(batch):
-            self._sender.wake()
-        else:
-            self._send_directly(batch)
+        payload = Payload.of(table, body)
+        if self._spool is None or not self._spool.put(payload):
+            self._put_in_memory(payload)
+        for sender in self._senders:
+            sender.wake()
         self._open_rows -= len(opened.rows)
 
-    def _send_directly(self, batch: Payload) -> None:
-        """Send rows that the spool's disk does not take, as a Logger without a spool does."""
-        if self._direct is None:
+    def _put_in_memory(self, payload: Payload) -> None:
+        """Keep rows as a Logger without a spool does: also those that the disk does not take."""
+        if self._memory is None:
             log.warning("the spool's disk takes no rows; they wait for the server in memory")
-            memory = Memory(self._tell)
-            self._direct = memory, Sender(memory, self._endpoint(), _LONGEST_PAUSE)
-            self._direct[1].start()
-        memory, sender = self._direct
-        memory.put(batch)
-        sender.wake()
+            self._start_sender(self._in_memory())
+        assert self._memory
+        self._memory.put(payload)
 
     def _seal_all(self) -> None:
         with self._lock:
@@ -238,28 +232,27 @@ class Logger:
             time.sleep(0.01)
 
     def _left(self) -> str:
-        """Say what did not arrive; the spool's rows are kept, which is worth no error."""
+        """Say which rows did not arrive. Rows in the spool are kept, which is no error."""
         why = self._trouble() or "the time was up"
-        if self._store.rows and isinstance(self._store, Spool):
-            log.warning("%d rows are kept in %s: %s", self._store.rows, self._store.folder, why)
-        memory = self._memory()
-        if memory and memory.rows:
-            return f"{memory.rows} rows were not sent to {self._url}: {why}"
+        if self._spool and self._spool.rows:
+            log.warning("%d rows are kept in %s: %s", self._spool.rows, self._spool.folder, why)
+        if self._memory and self._memory.rows:
+            return f"{self._memory.rows} rows were not sent to {self._url}: {why}"
         return ""
 
     def _lost(self, entry: Spooled, fate: Fate, rows: int) -> None:
         kept = f"; they are in {entry.path.parent}" if fate == "refused" else ""
-        self._note(rows, f"{entry.table}: {rows} rows {fate}: {self._sender.trouble}{kept}")
+        self._note(rows, f"{entry.table}: {rows} rows {fate}: {self._trouble()}{kept}")
 
-    def _tell(self, batch: Payload, reason: str) -> None:
-        first = shown(json.dumps(decode(batch.body, batch.encoding)[batch.table][0]))
-        rows = f"the server refused {batch.rows} rows"
-        self._note(batch.rows, f"{rows}: {reason} (the first one is {first})")
+    def _dropped(self, payload: Payload, reason: str) -> None:
+        first = shown(json.dumps(decode(payload.body, payload.encoding)[payload.table][0]))
+        rows = f"the server refused {payload.rows} rows"
+        self._note(payload.rows, f"{rows}: {reason} (the first one is {first})")
 
     def _note(self, rows: int, message: str) -> None:
         with self._noting:
             self._refused += rows
-            if len(self._refusals) < _TOLD:
+            if len(self._refusals) < _SHOWN_REFUSALS:
                 self._refusals.append(message)
 
     def _raise_refused(self, more: str = "") -> None:
@@ -267,7 +260,7 @@ class Logger:
             told, self._refusals = self._refusals, []
             count, self._refused = self._refused, 0
         messages = [*told, *([more] if more else [])]
-        if count and len(told) == _TOLD:
+        if count and len(told) == _SHOWN_REFUSALS:
             messages.append(f"{count} rows in all")
         if messages:
             raise KscopeError("; ".join(messages))

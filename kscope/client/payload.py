@@ -15,13 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """The rows of one table as a request body, and the key under which it counts once."""
+    """The rows of one table as a request body, and the key under which it is stored once.
+
+    `number` counts arrivals in a store.
+    """
 
     table: str
     key: str
     rows: int
     body: bytes
     encoding: str
+    number: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.body)
 
     @classmethod
     def of(cls, table: str, body: Mapping[str, Any], key: str = "") -> Payload:

@@ -46,10 +46,6 @@ class Holds:
         self._clock = clock
         self._tables: dict[str, _Hold] = {}
 
-    def unknown(self, table: str) -> bool:
-        """Hold the table back; False if it has been unknown for too long to wait on."""
-        return self.later(table) < UNKNOWN_FOR
-
     def later(self, table: str) -> float:
         """Hold the table back; return the seconds since it was held back first."""
         now = self._clock()

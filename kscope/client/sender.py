@@ -1,4 +1,4 @@
-"""Empties a store of batches towards the server: one thread, oldest first, patient."""
+"""Sends what a store of payloads has: one thread, oldest first, until the server has all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from kscope.client.answers import Outcome
 from kscope.client.encoding import UnreadableBodyError
@@ -17,33 +17,10 @@ if TYPE_CHECKING:
     from kscope.client.answers import Answer
     from kscope.client.endpoint import Endpoint
     from kscope.client.payload import Payload
+    from kscope.client.payload_store import PayloadStore
 
 log = logging.getLogger(__name__)
 _GRACE = 0.1  # seconds for a thread to end that has nothing to do
-
-
-class Entry(Protocol):
-    """A waiting batch; `place` is its file, or empty. Reading it can raise OSError."""
-
-    @property
-    def table(self) -> str: ...
-    @property
-    def rows(self) -> int: ...
-    @property
-    def place(self) -> str: ...
-    def batch(self) -> Payload: ...
-
-
-class Store(Protocol):
-    """A spool, or memory."""
-
-    def oldest(self, without: frozenset[str] = frozenset()) -> Any: ...
-    def done(self, entry: Any) -> None: ...
-    def drop(self, entry: Any) -> None: ...
-    def refuse(self, entry: Any, status: int, reason: str) -> None: ...
-    def part(
-        self, entry: Any, good: tuple[Payload, ...], bad: Payload | None, status: int, reason: str
-    ) -> bool: ...
 
 
 def _parts(batch: Payload, answer: Answer) -> tuple[tuple[Payload, ...], Payload | None]:
@@ -63,8 +40,8 @@ class Sender:
     `trouble` is the last reason for which rows were not stored; empty after a success.
     """
 
-    def __init__(self, store: Store, endpoint: Endpoint, longest: float = 60.0) -> None:
-        self._store = store
+    def __init__(self, store: PayloadStore[Any], endpoint: Endpoint, longest: float = 60.0) -> None:
+        self.store = store
         self._endpoint = endpoint
         self._longest = longest
         self._wake = threading.Event()
@@ -120,7 +97,7 @@ class Sender:
             self._endpoint.abort()
             return
         while time.monotonic() < end:
-            entry = self._store.oldest(self._held())
+            entry = self.store.oldest(self._held())
             if entry is None or not self._send(entry):
                 break
         self._endpoint.close()
@@ -135,7 +112,7 @@ class Sender:
         failed = 0
         while not self._stopping.is_set():
             try:
-                entry = self._store.oldest(self._held())
+                entry = self.store.oldest(self._held())
                 if entry is None:
                     self._wake.wait(self._holds.next())
                     self._wake.clear()
@@ -155,29 +132,28 @@ class Sender:
             self._pause.wait(seconds)
             self._pause.clear()
 
-    def _send(self, entry: Entry) -> bool:
-        """Return whether to go on immediately, with this batch or another one."""
+    def _send(self, entry: Any) -> bool:
+        """Return whether to continue immediately, with this entry or another one."""
         try:
-            batch = entry.batch()
+            payload = self.store.read(entry)
         except OSError as error:
-            log.warning("%s cannot be read and is left out: %s", entry.place, error.strerror)
-            self._store.drop(entry)
+            log.warning("%s cannot be read and is left out: %s", error.filename, error.strerror)
+            self.store.drop(entry)
             return True
-        answer = self._post(batch)
+        answer = self._post(payload)
         if answer.outcome is Outcome.LATER:
             return False
         waits = answer.outcome is Outcome.UNKNOWN and not self._last_chance
-        if waits and self._holds.unknown(entry.table):
+        if answer.stored:
+            self._holds.known(payload.table)
+            self.store.done(entry)
+        elif waits and self._holds.later(payload.table) < UNKNOWN_FOR:
             self._complain(
-                f"{entry.table}: not delivered, will try again for {UNKNOWN_FOR / 60:g} minutes: "
+                f"{payload.table}: not delivered, will try again for {UNKNOWN_FOR / 60:g} minutes: "
                 f"{answer.text}"
             )
-            return True
-        if answer.stored:
-            self._holds.known(entry.table)
-            self._store.done(entry)
         else:
-            self._refuse(entry, batch, answer)
+            self._refuse(entry, payload, answer)
         return True
 
     def _post(self, batch: Payload) -> Answer:
@@ -201,22 +177,22 @@ class Sender:
                 self._complained = ""
         return answer
 
-    def _refuse(self, entry: Entry, batch: Payload, answer: Answer) -> None:
+    def _refuse(self, entry: Any, payload: Payload, answer: Answer) -> None:
         """Set aside the rows that the server names, and send the others."""
         try:
-            good, wrong = _parts(batch, answer)
+            good, wrong = _parts(payload, answer)
         except UnreadableBodyError as error:
             # The server may know which rows are bad, but this machine cannot take them out.
-            self._complain(f"{batch.table}: batches are set aside whole: {error}; {answer.text}")
-            self._store.refuse(entry, answer.status, answer.text)
+            self._complain(f"{payload.table}: set aside whole: {error}; {answer.text}")
+            self.store.refuse(entry, answer.status, answer.text)
             return
         if not good:
-            self._store.refuse(entry, answer.status, answer.text)
-        elif not self._store.part(entry, good, wrong, answer.status, answer.text):
-            self._holds.later(entry.table)
+            self.store.refuse(entry, answer.status, answer.text)
+        elif not self.store.part(entry, good, wrong, answer.status, answer.text):
+            self._holds.later(payload.table)
             self._complain(
-                f"{batch.table}: not delivered, will try again: the disk does not take the parts of"
-                f" a batch that the server refused: {answer.text}"
+                f"{payload.table}: not delivered, will try again: the disk does not take the parts"
+                f" of a batch that the server refused: {answer.text}"
             )
             return
         if wrong:

@@ -19,7 +19,7 @@ from kscope.client.payload import Payload
 from kscope.client.sender import Sender
 from kscope.client.spool import Spool, waiting
 from kscope.client.spool_lock import abandoned, claim
-from kscope.client.table_queues import TableQueues
+from kscope.client.payload_store import TableQueues
 from kscope.errors import KscopeError
 from tests.agent.disks import fill, small_disk
 from tests.agent.fakeserver import fake_server, problem
