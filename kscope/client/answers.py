@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from http import HTTPStatus
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kscope.errors import UNKNOWN_NAME, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 INGEST_PATH = "/api/v1/ingest"
 _TYPES = frozenset({"about:blank", UNKNOWN_NAME})
@@ -98,42 +98,32 @@ class Answer:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One of our RFC 9457 documents."""
-
-    type: str
-    detail: str
-    faults: tuple[Fault, ...] = field(default=())
-
-
 def judge(reply: Reply, rows: Mapping[str, int], url: str) -> Answer:
-    """Return what the answer says of a request to `url` with so many rows of each table."""
-    stored = _stored(reply)
-    if stored is not None:
-        return _answer(reply, *_compared(stored, rows), duplicate=bool(reply.json()["duplicate"]))
-    problem = problem_of(reply)
-    if problem is None:
-        return _answer(reply, Outcome.LATER, _likeness(reply, url))
-    text = _of_problem(reply.status, problem, url)
-    return _answer(reply, _outcome(reply.status, problem), text, faults=problem.faults)
-
-
-def problem_of(reply: Reply) -> Problem | None:
-    """Return the problem document if it is one of ours, by media type and shape."""
-    document = reply.json() if reply.media_type == "application/problem+json" else None
-    match document:
-        case {
-            "type": str(kind),
-            "title": str(),
-            "status": int(status),
-            "detail": str(detail),
-            **more,
-        }:
+    """Return the meaning of an answer to a request to `url` with this number of rows per table."""
+    answer = Answer(
+        Outcome.LATER,
+        status=reply.status,
+        retry_after=_seconds(reply.headers.get("retry-after")),
+        clock_ahead=clock_ahead(reply.headers.get("date")),
+    )
+    match reply.status, reply.media_type, reply.json():
+        case 200, "application/json", {"stored": dict(stored), "duplicate": bool(duplicate)}:
+            answer = replace(answer, duplicate=duplicate)
+            if stored == dict(rows):
+                return replace(answer, outcome=Outcome.STORED)
+            said, sent = shown(json.dumps(stored)), json.dumps(dict(rows))
+            text = f"the server answers that it stored {said}, and {sent} was sent"
+            return replace(answer, text=text)
+        case (
+            status,
+            "application/problem+json",
+            {"type": str(kind), "title": str(), "status": int(told), "detail": str(detail), **more},
+        ) if kind in _TYPES and status == told:
             faults = _faults(more.get("errors", []))
-            if kind in _TYPES and status == reply.status and faults is not None:
-                return Problem(kind, detail, faults)
-    return None
+            if faults is not None:
+                text = _of_problem(status, detail, faults, url)
+                return replace(answer, outcome=_outcome(status, kind), text=text, faults=faults)
+    return replace(answer, text=_likeness(reply, url))
 
 
 def shown(text: str, limit: int = _SHOWN) -> str:
@@ -142,55 +132,16 @@ def shown(text: str, limit: int = _SHOWN) -> str:
     return f"{line[:limit]}..." if len(line) > limit else line
 
 
-def _answer(
-    reply: Reply,
-    outcome: Outcome,
-    text: str,
-    *,
-    faults: tuple[Fault, ...] = (),
-    duplicate: bool = False,
-) -> Answer:
-    return Answer(
-        outcome,
-        text,
-        reply.status,
-        _seconds(reply.headers.get("retry-after")),
-        clock_ahead(reply.headers.get("date")),
-        faults,
-        duplicate,
-    )
-
-
-def _stored(reply: Reply) -> Mapping[str, Any] | None:
-    """Return the counts of our own 200, else None."""
-    if reply.status != HTTPStatus.OK or reply.media_type != "application/json":
-        return None
-    match reply.json():
-        case {"stored": dict(stored), "duplicate": bool()}:
-            return stored
-    return None
-
-
-def _compared(stored: Mapping[str, Any], rows: Mapping[str, int]) -> tuple[Outcome, str]:
-    if stored == dict(rows):
-        return Outcome.STORED, ""
-    said = shown(json.dumps(stored))
-    sent = json.dumps(dict(rows))
-    return Outcome.LATER, f"the server answers that it stored {said}, and {sent} was sent"
-
-
-def _outcome(status: int, problem: Problem) -> Outcome:
+def _outcome(status: int, kind: str) -> Outcome:
     if status not in _FINAL:
         return Outcome.LATER
-    return Outcome.UNKNOWN if problem.type == UNKNOWN_NAME else Outcome.REFUSED
+    return Outcome.UNKNOWN if kind == UNKNOWN_NAME else Outcome.REFUSED
 
 
 def _faults(errors: Any) -> tuple[Fault, ...] | None:
     """Return the faults of a document, or None if they do not have our shape."""
-    if not isinstance(errors, list):
-        return None
     found = []
-    for error in errors:
+    for error in errors if isinstance(errors, list) else [None]:
         match error:
             case {"detail": str(detail), "pointer": str(pointer)}:
                 found.append(Fault(pointer, detail))
@@ -201,13 +152,13 @@ def _faults(errors: Any) -> tuple[Fault, ...] | None:
     return tuple(found)
 
 
-def _of_problem(status: int, problem: Problem, url: str) -> str:
-    text = f"HTTP {status} {shown(problem.detail, 500)}"
+def _of_problem(status: int, detail: str, faults: Sequence[Fault], url: str) -> str:
+    text = f"HTTP {status} {shown(detail, 500)}"
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         return f"{url} is the page's address, not the one for rows: {text}"
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return f"{url}: {text}; `kscope token` makes a token, --token-file names its file"
-    listed = [f"{each.pointer}: {shown(each.detail)}" for each in problem.faults[:3]]
+    listed = [f"{each.pointer}: {shown(each.detail)}" for each in faults[:3]]
     # The sentence has the first of them.
     return " ".join([text, *(each for each in listed if each not in text)])
 

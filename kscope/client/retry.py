@@ -24,9 +24,9 @@ def backoff(attempt: int, longest: float) -> float:
     return random.uniform(0.5, 1.0) * min(longest, 2.0 ** min(attempt - 1, 16))  # noqa: S311
 
 
-def patience(answer: Answer, attempt: int, longest: float) -> float:
-    """Return the seconds to wait after an answer. The server's Retry-After is stretched at random
-    too: it may have told a whole fleet the same.
+def pause_after(answer: Answer, attempt: int, longest: float) -> float:
+    """Return the seconds to wait after an answer. A server's Retry-After is lengthened at random
+    too, because a whole fleet may have received the same.
     """
     asked = min(answer.retry_after or 0.0, 10 * longest)
     return max(asked * random.uniform(1.0, 1.5), backoff(attempt, longest))  # noqa: S311
@@ -36,7 +36,7 @@ def patience(answer: Answer, attempt: int, longest: float) -> float:
 class _Hold:
     since: float
     until: float
-    attempts: int = 1
+    attempts: int = 0
 
 
 class Holds:
@@ -49,7 +49,7 @@ class Holds:
     def later(self, table: str) -> float:
         """Hold the table back; return the seconds since it was held back first."""
         now = self._clock()
-        hold = self._tables.setdefault(table, _Hold(now, now, 0))
+        hold = self._tables.setdefault(table, _Hold(now, now))
         hold.attempts += 1
         hold.until = now + backoff(hold.attempts, _LONGEST_HOLD)
         return now - hold.since

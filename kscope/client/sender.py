@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kscope.client.answers import Outcome
 from kscope.client.encoding import UnreadableBodyError
 from kscope.client.payload import halves
-from kscope.client.retry import UNKNOWN_FOR, Holds, backoff, patience
+from kscope.client.retry import UNKNOWN_FOR, Holds, backoff, pause_after
 
 if TYPE_CHECKING:
     from kscope.client.answers import Answer
@@ -165,7 +165,7 @@ class Sender:
                 self.trouble = answer.text
             if answer.outcome is Outcome.LATER:
                 self._attempt += 1
-                pause = patience(answer, self._attempt, self._longest)
+                pause = pause_after(answer, self._attempt, self._longest)
                 self._not_before = time.monotonic() + pause
                 with self._lock:
                     self._failures += 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.client.answers import Outcome
 from kscope.client.encoding import encode, timestamp
-from kscope.client.retry import patience
+from kscope.client.retry import pause_after
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
 
@@ -111,7 +111,7 @@ class Importer:
             final = answer.stored or answer.outcome is Outcome.REFUSED
             if final or not (answer.status in _BUSY or self.rows):
                 return answer
-            time.sleep(patience(answer, attempt, _LONGEST_PAUSE))
+            time.sleep(pause_after(answer, attempt, _LONGEST_PAUSE))
         return self.endpoint.post(content, encoding, key, rows)
 
     def _so_far(self) -> str:

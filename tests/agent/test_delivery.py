@@ -26,7 +26,7 @@ from kscope.client.answers import Answer, Outcome
 from kscope.client.endpoint import Endpoint
 from kscope.client.memory import Memory
 from kscope.client.payload import Payload
-from kscope.client.retry import backoff, patience
+from kscope.client.retry import backoff, pause_after
 from kscope.client.sender import Sender
 from kscope.declare.files.catalog import load_catalog
 from tests import serving
@@ -203,11 +203,11 @@ def test_pauses_between_attempts_grow_and_differ() -> None:
 def test_a_server_that_asks_for_patience_is_not_asked_by_all_at_once() -> None:
     """Agents wait as long as the server asks, and no two retry at the same time."""
     pauses = [
-        patience(Answer(Outcome.LATER, status=503, retry_after=30.0), 1, 60) for _ in range(10)
+        pause_after(Answer(Outcome.LATER, status=503, retry_after=30.0), 1, 60) for _ in range(10)
     ]
     assert all(30 <= pause <= 45 for pause in pauses)
     assert len(set(pauses)) > 5
-    assert patience(Answer(Outcome.LATER, status=503, retry_after=1e9), 1, 60) <= 900
+    assert pause_after(Answer(Outcome.LATER, status=503, retry_after=1e9), 1, 60) <= 900
 
 
 def test_the_bundled_recording_shows_at_once_and_says_what_it_is(tmp_path: Path) -> None:

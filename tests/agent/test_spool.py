@@ -16,10 +16,10 @@ from kscope.client import encoding
 from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
 from kscope.client.payload import Payload
+from kscope.client.payload_store import TableQueues
 from kscope.client.sender import Sender
 from kscope.client.spool import Spool, waiting
 from kscope.client.spool_lock import abandoned, claim
-from kscope.client.payload_store import TableQueues
 from kscope.errors import KscopeError
 from tests.agent.disks import fill, small_disk
 from tests.agent.fakeserver import fake_server, problem
