@@ -32,6 +32,7 @@ from kscope.config import MySQL, Settings, SQLite
 from kscope.declare.files.catalog import load_catalog
 from kscope.declare.types.base import Role, Storage
 from kscope.query.questions import QUESTIONS
+from kscope.query.responses import respond
 from kscope.store.open import backend_of
 from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
@@ -136,7 +137,7 @@ async def ask(store: Store, name: str) -> bytes:
     span = {"from": str(BEGIN), "to": str(BEGIN + HOUR)}
     request = [*(span | dict(ASKED.get(name, ()))).items()]
     question = QUESTIONS[name]
-    body = await question.ask(store.reader, question.read(category, request))
+    body = await respond(store.reader, question, question.read(category, request))
     assert isinstance(body.content, bytes)
     return body.content
 

@@ -8,11 +8,12 @@ from kscope.declare.model import Catalog
 from kscope.declare.types import TYPES
 from kscope.generate.jsonschema import body_schema
 from kscope.generate.markdown import table
-from kscope.query.export.formats import STACKS, TABLES
+from kscope.query.answers.question import BASE
+from kscope.query.export import FORMATS
 from kscope.query.parse import seed
 from kscope.query.parse.parameters import BASE as BASE_PREFIX
 from kscope.query.parse.parameters import FROM, TO
-from kscope.query.questions import BASE, QUESTIONS
+from kscope.query.questions import QUESTIONS
 from kscope.query.sql.operators import OPERATORS, allowed
 from kscope.server.ingest.routes import STATUSES
 from kscope.server.openapi.document import document, example
@@ -137,10 +138,7 @@ def _formats() -> Iterator[str]:
         "",
         *table(
             ("`format`", "media type", "holds"),
-            (
-                (f"`{each.name}`", each.media_type, each.help)
-                for each in (*TABLES.values(), *STACKS.values())
-            ),
+            ((f"`{each.name}`", each.media_type, each.help) for each in FORMATS.values()),
         ),
     )
 

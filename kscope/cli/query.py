@@ -19,15 +19,13 @@ from kscope.config import Settings, load_settings
 from kscope.errors import UsageError
 from kscope.query.answers.flamegraph import Flamegraph
 from kscope.query.answers.timeseries import Timeseries
-from kscope.query.export import terminal
-from kscope.query.export.formats import STACKS, TABLES
-from kscope.query.export.tables import table as as_table
+from kscope.query.export import STACKS, TABLES, terminal
 from kscope.query.questions import QUESTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kscope.query.questions import Question
+    from kscope.query.answers.question import Answer, Question
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 _DRAWN = ("flame", "table")
@@ -111,11 +109,12 @@ def _usual(source: Server | Direct, table: str, top: str | None, form: str | Non
     return "flamegraph" if form not in TABLES and source.has_stacks(table) else "rows"
 
 
-def _drawn(answer: object, form: str, width: int | None, color: bool | None) -> str:  # noqa: FBT001
+def _drawn(answer: Answer, form: str, width: int | None, color: bool | None) -> str:  # noqa: FBT001
     if isinstance(answer, Timeseries):
         return terminal.table(*terminal.timeseries(answer))
     if not isinstance(answer, Flamegraph):
-        return terminal.table(*as_table(answer))
+        table = answer.as_table()
+        return terminal.table(table.names, table.rows)
     if form == "table":
         return terminal.table(*terminal.frames(answer))
     size = width or shutil.get_terminal_size((100, 24)).columns

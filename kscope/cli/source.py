@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, cast
 
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError, UsageError
+from kscope.query.answers.question import BASE
 from kscope.query.parse.scope import category_of
-from kscope.query.questions import BASE
+from kscope.query.responses import respond
 from kscope.store.open import open_reader
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from kscope.config import Settings
     from kscope.declare.model import Catalog
-    from kscope.query.questions import Question
+    from kscope.query.answers.question import Question
 
     Request = Sequence[tuple[str, str]]
 
@@ -122,7 +123,7 @@ class Direct:
         async with open_reader(self.settings, self.catalog) as reader:
             deadline = reader.deadline
             with deadline.running():
-                body = await question.ask(reader.within(deadline), asked)
+                body = await respond(reader.within(deadline), question, asked)
             if isinstance(body.content, bytes):
                 take(body.content)
             else:

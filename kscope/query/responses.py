@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from kscope.declare.types.base import Storage
-from kscope.query.answers.flamegraph import drawn, folded
-from kscope.query.answers.rows import stream
-from kscope.query.export.formats import JSON, STACKS, TABLES, Format
-from kscope.query.export.tables import encoder, heading, number_places, table
-from kscope.query.parse.timerange import iso
+from kscope.query.answers.stacks import drawn
+from kscope.query.export import STACKS, TABLES
+from kscope.query.export.base import JSON
 from kscope.query.scan.release import consumed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from kscope.query.answers.flamegraph import FlamegraphQuestion
-    from kscope.query.answers.rows import RowsQuestion
+    from kscope.declare.model import Category
+    from kscope.query.answers.question import Answer, Question
+    from kscope.query.export.base import Format, TableFormat
     from kscope.query.parse.parameters import Asked
     from kscope.store.reader import Reader
 
 
+_NUMBERS = (Storage.INTEGER, Storage.REAL)
 # Numbers or texts, and lists or objects, to an encoder's call.
 _AT_ONCE = 20_000
 _LARGE_AT_ONCE = 50
@@ -38,26 +39,59 @@ class Response:
     filename: str = ""
 
 
-async def table_or_json(asked: Asked, answer: Any) -> Response:
-    if asked["format"] not in TABLES:
-        return await json(answer)
-    form = TABLES[asked["format"]]
-
-    def encoded() -> bytes:
-        names, rows = table(answer)
-        numbers = number_places(answer, asked.category)
-        return heading(form.name, names) + encoder(form.name, names, numbers)(rows)
-
-    content = await consumed(lambda *_: encoded(), *_fields(answer))
-    return Response(form.media_type, content, _filename(asked, form))
-
-
-def _filename(asked: Asked, form: Format) -> str:
-    return f"{asked.category.table}.{form.ending}"
-
-
-async def json(answer: Any) -> Response:
+async def respond(reader: Reader, question: Question, asked: Asked) -> Response:
+    """Answer a checked question in its format."""
+    name = asked["format"]
+    if name in STACKS and question.stacks:
+        stacks = await question.stacks(reader, asked)
+        return _file(asked, STACKS[name], await drawn(stacks, STACKS[name].encode))
+    if name in TABLES and question.pieces:
+        content = await _begun(_pieces(TABLES[name], asked, question.pieces(reader, asked)))
+        return _file(asked, TABLES[name], content)
+    answer = await question.ask(reader, asked)
+    if name in TABLES:
+        write = partial(_table, TABLES[name], asked.category, answer)
+        return _file(asked, TABLES[name], await consumed(lambda *_: write(), *_fields(answer)))
     return Response(JSON.media_type, await consumed(lambda *_: encoded(answer), *_fields(answer)))
+
+
+def _file(asked: Asked, form: Format, content: bytes | AsyncIterator[bytes]) -> Response:
+    return Response(form.media_type, content, f"{asked.category.table}.{form.ending}")
+
+
+def _table(form: TableFormat, category: Category, answer: Answer) -> bytes:
+    """Encode an answer as a table. The texts of a column of numbers are numbers there."""
+    table = answer.as_table()
+    numbers = frozenset(
+        place
+        for place, name in table.texts.items()
+        if (column := category.column(name)) and column.type.storage in _NUMBERS
+    )
+    return form.heading(table.names) + form.encoder(table.names, numbers)(table.rows)
+
+
+async def _pieces(
+    form: TableFormat, asked: Asked, pieces: AsyncIterator[list[list[Any]]]
+) -> AsyncIterator[bytes]:
+    names = [column.name for column in asked.category.all_columns]
+    encode, heading = form.encoder(names, frozenset()), form.heading(names)
+    async for piece in pieces:
+        yield heading + encode(piece)
+        heading = b""
+    if heading:
+        yield heading
+
+
+async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Wait for the first piece: a question that fails there still gets its status."""
+    first = await anext(pieces, b"")
+
+    async def all_pieces() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_pieces()
 
 
 def _fields(answer: msgspec.Struct) -> Iterator[Any]:
@@ -82,41 +116,3 @@ def _value(value: Any) -> Iterator[bytes]:
     for start in range(0, len(value), size):
         yield b"," * bool(start) + msgspec.json.encode(value[start : start + size])[1:-1]
     yield b"]"
-
-
-async def stacks(reader: Reader, asked: Asked, question: FlamegraphQuestion) -> Response:
-    """A flame graph in one of the other programs' formats."""
-    form = STACKS[asked["format"]]
-    found = await folded(reader, question)
-    content = await drawn(found, lambda found: form.encode(question, found))
-    return Response(form.media_type, content, _filename(asked, form))
-
-
-async def streamed(reader: Reader, asked: Asked, question: RowsQuestion) -> Response:
-    """Rows as CSV or NDJSON, however many, with their times as ISO 8601."""
-    form = TABLES[asked["format"]]
-    pieces = _row_pieces(reader, question, form.name)
-    # The first is waited for, so that what fails at once is still answered with a status.
-    first = await anext(pieces, b"")
-
-    async def content() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in pieces:
-            yield piece
-
-    return Response(form.media_type, content(), _filename(asked, form))
-
-
-async def _row_pieces(reader: Reader, question: RowsQuestion, form: str) -> AsyncIterator[bytes]:
-    names = [column.name for column in question.columns]
-    times = [i for i, each in enumerate(question.columns) if each.type.storage is Storage.TIME]
-    encode = encoder(form, names)
-    begin = heading(form, names)
-    async for piece in stream(reader, question):
-        for row in piece:
-            for i in times:
-                row[i] = None if row[i] is None else iso(row[i])
-        yield begin + encode(piece)
-        begin = b""
-    if begin:
-        yield begin

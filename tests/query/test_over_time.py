@@ -11,7 +11,7 @@ from kscope.query.questions import QUESTIONS
 from tests.query.world import NOON, SECOND, waits
 
 if TYPE_CHECKING:
-    from kscope.query.questions import Question
+    from kscope.query.answers.question import Question
     from tests.query.world import World
 
 SIX_SECONDS = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-23T00:00:06Z"}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
-
-from kscope.query.answers.flamegraph import FlamegraphQuestion, FoldedStacks, folded
+from kscope.declare.types.base import Role
+from kscope.query.answers.flamegraph import question_of
 from kscope.query.answers.meta import Meta, Notice, Number  # noqa: TC001 - msgspec reads the types
+from kscope.query.answers.question import Answer, Question, Table
+from kscope.query.answers.stacks import FoldedStacks, folded
 from kscope.query.answers.tree import Shape, in_order, shaped
+from kscope.query.parse import parameters as p
 from kscope.query.scan.parallel import together
 from kscope.query.scan.release import consumed, empty
 
@@ -18,22 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kscope.query.answers.tree import Path
+    from kscope.query.parse.parameters import Asked
     from kscope.store.reader import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class CompareQuestion:
-    """Both sides have the same stack, value and `by`.
-
-    `normalised` scales the base to the side's total, so that shares are compared.
-    """
-
-    side: FlamegraphQuestion
-    base: FlamegraphQuestion
-    normalised: bool
-
-
-class Comparison(msgspec.Struct, frozen=True, rename={"own": "self", "base_own": "base_self"}):
+class Comparison(Answer, frozen=True, rename={"own": "self", "base_own": "base_self"}):
     """A flame graph of everything in either side; `value`, `self`, `total` are the side's.
 
     `delta[i]` is `value[i] - scale * base_value[i]`. `appeared` are the nodes that the base does
@@ -66,14 +57,25 @@ class Comparison(msgspec.Struct, frozen=True, rename={"own": "self", "base_own":
     base_meta: Meta
     notices: list[Notice]
 
+    def as_table(self) -> Table:
+        names = ["frame", "level", "value", "base_value", "delta"]
+        columns = (self.level, self.value, self.base_value, self.delta)
+        return Table(names, zip((self.names[name] for name in self.name), *columns, strict=True))
 
-async def compare(reader: Reader, question: CompareQuestion) -> Comparison:
-    side, base = await together(folded(reader, question.side), folded(reader, question.base))
+
+async def compare(reader: Reader, asked: Asked) -> Comparison:
+    """Fold both sides, which have the same stack, value and `by`."""
+    assert asked.base is not None
+    question = question_of(asked)
+    side, base = await together(
+        folded(reader, question), folded(reader, replace(question, scope=asked.base))
+    )
+    normalised = asked["normalised"] == "true"
     large = (side.values, side.events, base.values, base.events)
-    return await consumed(lambda *_: _compared(question, side, base), *large)
+    return await consumed(lambda *_: _compared(side, base, normalised=normalised), *large)
 
 
-def _compared(question: CompareQuestion, side: FoldedStacks, base: FoldedStacks) -> Comparison:
+def _compared(side: FoldedStacks, base: FoldedStacks, *, normalised: bool) -> Comparison:
     sums, base_sums = _sums(side), _sums(base)
     paths = in_order(list(sums.keys() | base_sums.keys()), lambda path: path)
     shape = shaped(paths)
@@ -84,16 +86,16 @@ def _compared(question: CompareQuestion, side: FoldedStacks, base: FoldedStacks)
     empty([sums, base_sums, paths])
     total, base_total = value[0], base_value[0]
     # One division: a product with the rounded scale would not come out even at the root.
-    scaled = question.normalised and base_total and total
+    scaled = normalised and base_total and total
     expected = [each * total / base_total for each in base_value] if scaled else base_value
-    asked = question.side
+    asked = side.question
     return Comparison(
         table=asked.scope.category.table,
         stack=asked.stack.name,
         value_column=asked.value.name,
         unit=asked.value.unit,
         by=",".join(column.name for column in asked.by),
-        mode="normalised" if question.normalised else "absolute",
+        mode="normalised" if normalised else "absolute",
         scale=total / base_total if scaled else 1,
         names=shape.names,
         name=shape.name,
@@ -129,3 +131,19 @@ def _only_in(shape: Shape, here: Sequence[Any], there: Sequence[Any]) -> list[in
         for node, parent in enumerate(shape.parents())
         if node and here[node] and not there[node] and (there[parent] or not parent)
     ]
+
+
+_NORMALISED = p.Parameter(
+    "normalised", "compare shares, not amounts", "false", choices=("false", "true")
+)
+QUESTIONS = (
+    Question(
+        name="compare",
+        help="Two flame graphs as one: a side, and the base that it is compared with.",
+        parameters=(p.VALUE, p.STACK, p.BY, _NORMALISED),
+        ask=compare,
+        answer=Comparison,
+        needs=(Role.STACK,),
+        compares=True,
+    ),
+)

@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
+from kscope.declare.types.base import Role
+from kscope.query.answers.meta import Meta, Notice, Number  # noqa: TC001 - msgspec reads the types
+from kscope.query.answers.question import Answer, Question, grouped_by
+from kscope.query.answers.stacks import FlamegraphQuestion, FoldedStacks, drawn, folded
 from kscope.query.answers.tree import in_order, shaped
-from kscope.query.parse.columns import by_values
-from kscope.query.scan import read
-from kscope.query.scan.heaviest import REST, heaviest
-from kscope.query.scan.labels import frames, labels
-from kscope.query.scan.measures import ROWS, sum_of, total_of
-from kscope.query.scan.parallel import together
-from kscope.query.scan.plan import columns, scan_of
-from kscope.query.scan.release import consumed, empty
+from kscope.query.parse import parameters as p
+from kscope.query.parse.columns import stack_of, value_of
+from kscope.query.scan.release import empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from kscope.declare.model import Column
-    from kscope.query.answers.tree import Path
-    from kscope.query.parse.columns import Value
-    from kscope.query.parse.scope import Scope
-    from kscope.query.scan.heaviest import Heaviest
-    from kscope.query.scan.plan import Scan
-    from kscope.store.reader import Frames, Reader
-
-Result = TypeVar("Result")
+    from kscope.query.parse.parameters import Asked
+    from kscope.store.reader import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class FlamegraphQuestion:
-    """`by` puts these columns' values under the root, before the stack's own frames.
-
-    With a `limit` only so many rows are looked at, the oldest first.
-    """
-
-    scope: Scope
-    stack: Column
-    value: Value
-    by: tuple[Column, ...] = ()
-    limit: int | None = None
-
-
-class Flamegraph(msgspec.Struct, frozen=True, rename={"own": "self"}):
+class Flamegraph(Answer, frozen=True, rename={"own": "self"}):
     """Columnar, preorder; 2.4 MB for 100,000 nodes where nested JSON takes 8.1.
 
     `count` is how many events each node sums: by the category's count column, else rows. `rest` is
@@ -72,33 +43,26 @@ class Flamegraph(msgspec.Struct, frozen=True, rename={"own": "self"}):
     notices: list[Notice]
 
 
-@dataclass(frozen=True, slots=True)
-class FoldedStacks:
-    """Path -> value, and what the answer says about itself; `events` are of the same paths."""
-
-    values: list[tuple[Path, Any]]
-    events: list[int]
-    rows: int
-    scan: Scan
-    notices: list[Notice]
-    rest: Any = 0
-
-    @property
-    def meta(self) -> Meta:
-        """To be asked for last: it says how long everything took until now."""
-        return meta(self.scan, self.rows)
+def question_of(asked: Asked) -> FlamegraphQuestion:
+    category = asked.category
+    return FlamegraphQuestion(
+        asked.scope,
+        stack_of(category, asked["stack"]),
+        value_of(category, asked["value"], "flamegraph"),
+        grouped_by(asked, "flamegraph"),
+    )
 
 
-async def flamegraph(reader: Reader, question: FlamegraphQuestion) -> Flamegraph:
-    return await drawn(await folded(reader, question), lambda stacks: _drawn(question, stacks))
+async def flamegraph(reader: Reader, asked: Asked) -> Flamegraph:
+    return await drawn(await stacks(reader, asked), _drawn)
 
 
-async def drawn(stacks: FoldedStacks, draw: Callable[[FoldedStacks], Result]) -> Result:
-    """Make an answer of the stacks in a thread, and free them there."""
-    return await consumed(lambda *_: draw(stacks), stacks.values, stacks.events)
+async def stacks(reader: Reader, asked: Asked) -> FoldedStacks:
+    return await folded(reader, question_of(asked))
 
 
-def _drawn(question: FlamegraphQuestion, stacks: FoldedStacks) -> Flamegraph:
+def _drawn(stacks: FoldedStacks) -> Flamegraph:
+    question = stacks.question
     # By the path alone: to compare tuples of tuples takes three times as long.
     ordered = in_order(
         list(zip(stacks.values, stacks.events, strict=True)), lambda each: each[0][0]
@@ -127,62 +91,14 @@ def _drawn(question: FlamegraphQuestion, stacks: FoldedStacks) -> Flamegraph:
     )
 
 
-async def folded(reader: Reader, question: FlamegraphQuestion) -> FoldedStacks:
-    """Sum the scope's stacks; one path may come more than once."""
-    keys = (*question.by, question.stack)
-    limited = question.limit is not None
-    single = limited or by_values(question.by)
-    count = question.scope.category.count
-    needs = (*keys, question.value.column, count)
-    scan = await scan_of(reader, question.scope, needs, single_rows=single)
-    if question.limit is not None:
-        scan.limit_rows(question.limit)
-
-    measures = (total_of(question.value), sum_of(count) if count else ROWS, ROWS)
-    summed = await heaviest(scan, columns(*keys), measures, read.MOST_GROUPS)
-    wanted = await asyncio.to_thread(_parts, summed.groups, len(keys))
-    found: list[Any] = await together(
-        frames(reader, wanted[-1]),
-        *(labels(reader, by, part) for by, part in zip(question.by, wanted, strict=False)),
-    )
-    stacks, *texts = found
-    said = [*notices(scan), *rest_notices(summed)]
-    large: list[Any] = [summed.groups, stacks, *texts, *wanted]
-    values, events, rest = await consumed(lambda *_: _paths(summed, texts, stacks), *large)
-    return FoldedStacks(values, events, summed.totals[-1] or 0, scan, said, rest)
-
-
-def rest_notices(summed: Heaviest) -> list[Notice]:
-    if not summed.left_out:
-        return []
-    text = (
-        f"There are {summed.count:,} groups: the {len(summed.groups):,} with the most are shown,"
-        f" the others' sum is `{REST}`. Filter, group by less or choose a shorter range."
-    )
-    return [Notice("warning", text)]
-
-
-def _parts(groups: Mapping[tuple[Any, ...], Any], width: int) -> list[set[Any]]:
-    return [{key[i] for key in groups} for i in range(width)]
-
-
-def _paths(
-    summed: Heaviest,
-    texts: Sequence[Mapping[Any, str]],
-    stacks: Mapping[int, Frames],
-) -> tuple[list[tuple[Path, Any]], list[int], Any]:
-    """Put the values of `by` under the root, before the stack's frames; the rest beside them.
-
-    Return the values, the events, and the value of the rest.
-    """
-    groups = summed.groups
-    roots: dict[tuple[Any, ...], Path] = {
-        by: tuple([names[part] for names, part in zip(texts, by, strict=True)])
-        for by in {key[:-1] for key in groups}
-    }
-    values = [(roots[key[:-1]] + stacks[key[-1]], found[0]) for key, found in groups.items()]
-    events = [found[1] for found in groups.values()]
-    if not summed.left_out:
-        return values, events, 0
-    rest, count, _ = summed.rest()
-    return [*values, ((REST,), rest)], [*events, count], rest
+QUESTIONS = (
+    Question(
+        name="flamegraph",
+        help="The values of a range by stack, as the columns of a tree in preorder.",
+        parameters=(p.VALUE, p.STACK, p.BY),
+        ask=flamegraph,
+        answer=Flamegraph,
+        needs=(Role.STACK,),
+        stacks=stacks,
+    ),
+)

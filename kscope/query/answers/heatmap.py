@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from kscope.query.answers.histogram import SizesQuestion, filled, mean_notices, upper_end
+from kscope.query.answers.histogram import (
+    SCALE,
+    SIZED,
+    SLOTS,
+    SizesQuestion,
+    filled,
+    mean_notices,
+    upper_end,
+)
 from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
+from kscope.query.answers.question import Answer, Question, Table
+from kscope.query.answers.timeseries import POINTS
+from kscope.query.parse import parameters as p
+from kscope.query.parse.timerange import iso
 from kscope.query.scan.release import consumed
 from kscope.query.scan.sizes import sizes
 from kscope.query.scan.timesteps import step_length, steps
 
 if TYPE_CHECKING:
+    from kscope.query.parse.parameters import Asked
     from kscope.query.scan.sizes import Sized
     from kscope.query.scan.timesteps import Steps
     from kscope.store.reader import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class HeatmapQuestion(SizesQuestion):
-    """`points` is the largest number of steps."""
-
-    points: int
-
-
-class Heatmap(msgspec.Struct, frozen=True):
+class Heatmap(Answer, frozen=True):
     """`counts[i][j]`: events in the step from `times[i]`, of sizes from `lower[j]`.
 
     `upper` ends the last bin; times and `step` are in microseconds.
@@ -44,9 +47,19 @@ class Heatmap(msgspec.Struct, frozen=True):
     meta: Meta
     notices: list[Notice]
 
+    def as_table(self) -> Table:
+        cells = (
+            (iso(time), lower, events)
+            for time, counts in zip(self.times, self.counts, strict=True)
+            for lower, events in zip(self.lower, counts, strict=True)
+            if events
+        )
+        return Table(["time", "lower", "events"], cells)
 
-async def heatmap(reader: Reader, question: HeatmapQuestion) -> Heatmap:
-    wanted = step_length(question.scope.range, question.points)
+
+async def heatmap(reader: Reader, asked: Asked) -> Heatmap:
+    question = SizesQuestion.asked(asked, "heatmap")
+    wanted = step_length(question.scope.range, asked["points"])
     scan = await question.scan(reader, wanted)
     scale = await question.scale_in(scan)
     grid = steps(scan.range, scan.plan.step or wanted)
@@ -72,3 +85,15 @@ def _cells(found: Sized, grid: Steps) -> tuple[range, list[list[int]]]:
     events = found.events
     bins = filled(each for _, each in events)
     return bins, [[events.get((step, each), 0) for each in bins] for step in range(grid.count)]
+
+
+QUESTIONS = (
+    Question(
+        name="heatmap",
+        help="Events by time and size.",
+        parameters=(p.SIZE, SCALE, SLOTS, POINTS),
+        ask=heatmap,
+        answer=Heatmap,
+        needs=SIZED,
+    ),
+)

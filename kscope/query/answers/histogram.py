@@ -7,15 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
+from kscope.query.answers.question import Answer, Question, Table
+from kscope.query.parse import parameters as p
+from kscope.query.parse.columns import value_of
 from kscope.query.scan.aggregates import needs_single_rows
 from kscope.query.scan.plan import scan_of
-from kscope.query.scan.sizes import QUANTILES, quantile, scale_of, sizes
+from kscope.query.scan.sizes import (
+    QUANTILES,
+    SCALES,
+    quantile,
+    scale_name,
+    scale_of,
+    sizes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kscope.query.parse.columns import Value
+    from kscope.query.parse.parameters import Asked
     from kscope.query.parse.scope import Scope
     from kscope.query.scan.plan import Scan
     from kscope.query.scan.sizes import Scale
@@ -32,6 +44,12 @@ class SizesQuestion:
     value: Value
     scale: str
     slots: int
+
+    @classmethod
+    def asked(cls, asked: Asked, kind: str) -> SizesQuestion:
+        """Return the question for a chart of this kind."""
+        value = value_of(asked.category, asked["value"], kind, Role.HISTOGRAM, rows=False)
+        return cls(asked.scope, value, scale_name(value, asked["scale"]), asked["slots"])
 
     async def scan(self, reader: Reader, step: int | None = None) -> Scan:
         """Plan the scan; `step` is in microseconds, for sizes over time."""
@@ -51,7 +69,7 @@ class Percentile(msgspec.Struct, frozen=True):
     upper: Number
 
 
-class Histogram(msgspec.Struct, frozen=True):
+class Histogram(Answer, frozen=True):
     """`counts[j]`: events of sizes from `lower[j]`; `upper` ends the last bin."""
 
     table: str
@@ -66,8 +84,14 @@ class Histogram(msgspec.Struct, frozen=True):
     meta: Meta
     notices: list[Notice]
 
+    def as_table(self) -> Table:
+        upper = [*self.lower[1:], self.upper]
+        names = ["lower", "upper", "events"]
+        return Table(names, zip(self.lower, upper, self.counts, strict=False))
 
-async def histogram(reader: Reader, question: SizesQuestion) -> Histogram:
+
+async def histogram(reader: Reader, asked: Asked) -> Histogram:
+    question = SizesQuestion.asked(asked, "histogram")
     scan = await question.scan(reader)
     scale = await question.scale_in(scan)
     found = await sizes(scan, lambda _: [], question.value, scale)
@@ -105,3 +129,22 @@ def upper_end(scale: Scale, bins: range) -> Any:
 
 def mean_notices(value: Value) -> list[Notice]:
     return [Notice("info", MEAN_NOTE)] if value.weight else []
+
+
+SCALE = p.Parameter(
+    "scale",
+    "bins by powers of two or of equal width; default: suits the value",
+    choices=SCALES,
+)
+SLOTS = p.Parameter("slots", "about how many bins of equal width", "32", least=1, most=500)
+SIZED = (Role.VALUE, Role.HISTOGRAM)
+QUESTIONS = (
+    Question(
+        name="histogram",
+        help="Events by size, and percentiles read from them.",
+        parameters=(p.SIZE, SCALE, SLOTS),
+        ask=histogram,
+        answer=Histogram,
+        needs=SIZED,
+    ),
+)

@@ -26,9 +26,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kscope.declare.charts.base import grouping
 from kscope.declare.types.base import Role
-from kscope.query.answers.flamegraph import rest_notices
 from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
+from kscope.query.answers.question import Answer, Question, Table, n_parameter
+from kscope.query.answers.stacks import rest_notices
+from kscope.query.parse import parameters as p
+from kscope.query.parse.columns import share_value_of, stack_of
+from kscope.query.parse.errors import complain
 from kscope.query.scan import read
 from kscope.query.scan.heaviest import REST, heaviest
 from kscope.query.scan.labels import frames, labels
@@ -40,8 +45,9 @@ from kscope.query.scan.release import consumed
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from kscope.declare.model import Column
+    from kscope.declare.model import Category, Column
     from kscope.query.parse.columns import Value
+    from kscope.query.parse.parameters import Asked
     from kscope.query.parse.scope import Scope
     from kscope.store.backends.deadline import Deadline
     from kscope.store.reader import Reader
@@ -91,7 +97,7 @@ class Host(msgspec.Struct, frozen=True):
     frames: list[Frame]
 
 
-class Hosts(msgspec.Struct, frozen=True):
+class Hosts(Answer, frozen=True):
     """The farthest first; `fleet` is how many hosts the median is of."""
 
     table: str
@@ -103,6 +109,20 @@ class Hosts(msgspec.Struct, frozen=True):
     hosts: list[Host]
     meta: Meta
     notices: list[Notice]
+
+    def as_table(self) -> Table:
+        names = ["host", "distance", "total", "events", "frames"]
+        rows = (
+            (
+                each.host,
+                each.distance,
+                each.total,
+                each.events,
+                ";".join(frame.name for frame in each.frames),
+            )
+            for each in self.hosts
+        )
+        return Table(names, rows)
 
 
 @dataclass(slots=True)
@@ -123,8 +143,23 @@ class _Sums:
         return {stack: value / total for stack, value in self.values.items() if value}
 
 
-async def hosts(reader: Reader, question: HostsQuestion) -> Hosts:
-    category = question.scope.category
+def _profile(category: Category, stack: str) -> Column:
+    """Return the stack column, or without one the column that charts group by."""
+    if stack or category.with_role(Role.STACK):
+        return stack_of(category, stack)
+    if by := grouping(category.columns):
+        return by
+    dimensions = [each for each in category.with_role(Role.DIMENSION) if each.name != "hostname"]
+    if not dimensions:
+        raise complain("table", f"{category.table} has no column whose shares could be compared")
+    return dimensions[0]
+
+
+async def hosts(reader: Reader, asked: Asked) -> Hosts:
+    category = asked.category
+    profile = _profile(category, asked["stack"])
+    value = share_value_of(category, asked["value"])
+    question = HostsQuestion(asked.scope, profile, value, asked["n"], asked["min_events"])
     host = next(each for each in category.all_columns if each.name == "hostname")
     needs = (host, question.profile, *question.value.columns)
     scan = await scan_of(reader, question.scope, needs)
@@ -324,3 +359,21 @@ def _alone(share: float, usual: float) -> float:
     """Divergence of two coins; rounding may carry a share of everything past 1."""
     share, usual = min(share, 1.0), min(usual, 1.0)
     return _term(share, usual) + _term(1 - share, 1 - usual)
+
+
+_MIN_EVENTS = p.Parameter(
+    "min_events",
+    "hosts with fewer events are listed but not ranked",
+    "100",
+    least=0,
+    most=10**9,
+)
+QUESTIONS = (
+    Question(
+        name="hosts",
+        help="The distance of each host from the others' median profile, and the frames behind it.",
+        parameters=(p.SHARE, p.STACK, n_parameter("frames of each host", 10), _MIN_EVENTS),
+        ask=hosts,
+        answer=Hosts,
+    ),
+)

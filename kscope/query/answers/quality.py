@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
+from kscope.query.answers.question import Answer, Question, Table
 from kscope.query.parse.columns import value_of
 from kscope.query.parse.filters import parse_filter
 from kscope.query.parse.scope import Scope
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kscope.declare.model import Category, Column
+    from kscope.query.parse.parameters import Asked
     from kscope.query.scan.plan import Scan
     from kscope.store.reader import Reader
     from kscope.store.sums.planner import Segment
@@ -111,12 +113,16 @@ class Lack(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Quality(msgspec.Struct, frozen=True):
+class Quality(Answer, frozen=True):
     """The largest share first. `agents` is how many hosts' agents reported in the range."""
 
     table: str
     agents: int
     lacks: list[Lack]
+
+    def as_table(self) -> Table:
+        rows = ((each.host, each.share, each.count, each.reason) for each in self.lacks)
+        return Table(["host", "share", "count", "reason"], rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,8 @@ class _Report:
     intervals: int
 
 
-async def quality(reader: Reader, scope: Scope) -> Quality:
+async def quality(reader: Reader, asked: Asked) -> Quality:
+    scope = asked.scope
     table = scope.category.table
     agent = reader.catalog.get(AGENT)
     hosts = tuple(each for each in conditions(scope.where) if each.column.name == "hostname")
@@ -265,3 +272,14 @@ def _missing(host: str, report: _Report, *, gaps: bool) -> list[Lack]:
             text = "of the time is missing: the agent, or this probe, was not running"
             lacks.append(Lack(host, "elapsed", share, missed, text))
     return lacks
+
+
+QUESTIONS = (
+    Question(
+        name="quality",
+        help="The data missing from the rows, as reported by the agents that sent them.",
+        parameters=(),
+        ask=quality,
+        answer=Quality,
+    ),
+)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from kscope.declare.types.base import Storage
 from kscope.query.answers.meta import Meta, Notice, meta, notices
+from kscope.query.answers.question import BASE, Answer, Question, Table
+from kscope.query.parse import parameters as p
 from kscope.query.parse.errors import complain, one_of
+from kscope.query.parse.timerange import iso
 from kscope.query.scan.paging import Order, Page, cursor, last
 from kscope.query.scan.plan import Scan, scan_of
 from kscope.query.scan.release import consumed
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from kscope.declare.model import Category, Column
+    from kscope.query.parse.parameters import Asked
     from kscope.query.parse.scope import Scope
     from kscope.store.reader import Reader
 
@@ -37,8 +39,8 @@ class RowsQuestion:
     cursor: str = ""
 
 
-class Rows(msgspec.Struct, frozen=True):
-    """`next` is the cursor of the page after this one, None on the last."""
+class Rows(Answer, frozen=True):
+    """`next` is the address of the page after this one, None on the last."""
 
     columns: list[str]
     rows: list[list[Any]]
@@ -46,8 +48,22 @@ class Rows(msgspec.Struct, frozen=True):
     meta: Meta
     notices: list[Notice]
 
+    def as_table(self) -> Table:
+        at = self.columns.index("time") if "time" in self.columns else None
+        rows = [
+            [iso(value) if place == at else value for place, value in enumerate(row)]
+            for row in self.rows
+        ]
+        return Table(self.columns, rows)
 
-def order_of(category: Category, text: str) -> Order:
+
+def _question(asked: Asked) -> RowsQuestion:
+    order = _order(asked.category, asked["order"])
+    every = asked.category.all_columns
+    return RowsQuestion(asked.scope, every, order, asked["limit"], asked["cursor"])
+
+
+def _order(category: Category, text: str) -> Order:
     """`elapsed` from the smallest, `-elapsed` from the largest."""
     sortable = {c.name: c for c in category.all_columns if c.type.storage is not Storage.HISTOGRAM}
     name = text.removeprefix("-")
@@ -56,10 +72,12 @@ def order_of(category: Category, text: str) -> Order:
     return Order(sortable[name], text.startswith("-"))
 
 
-async def rows(reader: Reader, question: RowsQuestion) -> Rows:
-    """One page, with whatever is needed to ask for the next."""
+async def rows(reader: Reader, asked: Asked) -> Rows:
+    """Return one page, and the address of the next."""
+    question, limit = _question(asked), asked["limit"]
+    if limit > MAX_LIMIT:
+        raise complain("limit", f"at most {MAX_LIMIT}, or format=csv or format=ndjson for more")
     scan = await scan_of(reader, question.scope, single_rows=True)
-    limit = question.limit or MAX_LIMIT
     found: Sequence[Sequence[Any]] = ()
     if scan.segments:
         page = Page(scan, question.columns, question.order)
@@ -71,7 +89,7 @@ async def rows(reader: Reader, question: RowsQuestion) -> Rows:
     return Rows(
         columns=[column.name for column in question.columns],
         rows=listed,
-        next=more,
+        next=more and f"{BASE}/rows/{asked.category.table}?{asked.again(cursor=more)}",
         meta=meta(scan, len(listed)),
         notices=notices(scan),
     )
@@ -89,8 +107,19 @@ def _note_replayed(scan: Scan, question: RowsQuestion, shown: list[list[Any]]) -
         scan.saw_replayed = any(str(row[host]).startswith(RECORDED) for row in shown)
 
 
-async def stream(reader: Reader, question: RowsQuestion) -> AsyncIterator[list[list[Any]]]:
-    """Every row, some at a time: the answer's size is no matter.
+async def _pieces(reader: Reader, asked: Asked) -> AsyncIterator[list[list[Any]]]:
+    """Yield all rows, with their times as ISO 8601; without a `limit` there is none."""
+    question = _question(asked)
+    if "limit" not in asked.given:
+        question = replace(question, limit=None)
+    async for piece in stream(reader, question, iso):
+        yield piece
+
+
+async def stream(
+    reader: Reader, question: RowsQuestion, written: Callable[[int], str]
+) -> AsyncIterator[list[list[Any]]]:
+    """Yield all rows in pieces, with their times written: an answer may have any size.
 
     Each piece is a statement of its own, so that neither a slow reader nor the sum of many short
     waits comes to hold a connection or to reach a deadline.
@@ -101,9 +130,14 @@ async def stream(reader: Reader, question: RowsQuestion) -> AsyncIterator[list[l
     page = Page(scan, question.columns, question.order)
     place = await page.place(question.cursor)
     decode = decoder(question.columns)
+    times = [i for i, each in enumerate(question.columns) if each.type.storage is Storage.TIME]
     pieces = page.pieces if question.order.column.name == "time" else page.sorted_pieces
     async for piece in pieces(place, question.limit):
-        yield [decode(row) for row in piece]
+        found = [decode(row) for row in piece]
+        for row in found:
+            for i in times:
+                row[i] = None if row[i] is None else written(row[i])
+        yield found
 
 
 def decoder(columns: Sequence[Column]) -> Callable[[Sequence[Any]], list[Any]]:
@@ -118,3 +152,26 @@ def decoder(columns: Sequence[Column]) -> Callable[[Sequence[Any]], list[Any]]:
         return values
 
     return decode
+
+
+_LIMIT = p.Parameter(
+    "limit",
+    f"how many rows at most, {MAX_LIMIT} in JSON; CSV and NDJSON have all by default",
+    str(DEFAULT_LIMIT),
+    least=1,
+    most=10**12,
+)
+_ORDER = p.Parameter(
+    "order", "a column, smallest first; with `-` before it, largest first", "-time"
+)
+_CURSOR = p.Parameter("cursor", "the page after another one: from that answer's `next`")
+QUESTIONS = (
+    Question(
+        name="rows",
+        help="Rows as they were sent, newest first.",
+        parameters=(_LIMIT, _ORDER, _CURSOR),
+        ask=rows,
+        answer=Rows,
+        pieces=_pieces,
+    ),
+)

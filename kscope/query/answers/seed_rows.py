@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kscope.declare.types.base import Role, Storage
+from kscope.declare.types.base import Role
 from kscope.query.answers.rows import RowsQuestion, stream
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.paging import Order
@@ -46,14 +46,11 @@ async def seed_rows(reader: Reader, questions: Sequence[SeedQuestion]) -> AsyncI
 async def _table(reader: Reader, question: SeedQuestion) -> AsyncIterator[bytes]:
     names = [column.name for column in question.elements]
     stacks = [i for i, each in enumerate(question.elements) if each.type.role is Role.STACK]
-    times = [i for i, each in enumerate(question.elements) if each.type.storage is Storage.TIME]
     oldest_first = Order(question.scope.category.all_columns[0], descending=False)
     asked = RowsQuestion(question.scope, question.elements, oldest_first, question.limit)
     separator = b""
-    async for piece in stream(reader, asked):
+    async for piece in stream(reader, asked, lambda time: iso(time).removesuffix("Z")):
         for row in piece:
-            for i in times:
-                row[i] = None if row[i] is None else iso(row[i]).removesuffix("Z")
             for i in stacks:
                 row[i] = turned_round(row[i])
         rows = [dict(zip(names, row, strict=True)) for row in piece]

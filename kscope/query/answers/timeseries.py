@@ -13,8 +13,12 @@ import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
 from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
-from kscope.query.answers.top import quantile_notices, unit
+from kscope.query.answers.question import Answer, Question, Table, grouped_by, n_parameter
+from kscope.query.answers.top import AGGREGATE, quantile_notices, unit, value_and_aggregate
+from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import by_values
+from kscope.query.parse.errors import complain
+from kscope.query.parse.timerange import iso
 from kscope.query.scan.aggregates import Aggregated, adds, aggregated, needs_single_rows
 from kscope.query.scan.heaviest import REST, heaviest, in_line
 from kscope.query.scan.labels import labels
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Column
     from kscope.query.parse.columns import Value
+    from kscope.query.parse.parameters import Asked
     from kscope.query.parse.scope import Scope
     from kscope.query.scan.measures import Expressions
     from kscope.query.scan.plan import Scan
@@ -61,7 +66,7 @@ class Series(msgspec.Struct, frozen=True):
     rest: bool
 
 
-class Timeseries(msgspec.Struct, frozen=True):
+class Timeseries(Answer, frozen=True):
     """`times` begin the steps, `step` is their length, both in microseconds."""
 
     table: str
@@ -75,8 +80,27 @@ class Timeseries(msgspec.Struct, frozen=True):
     meta: Meta
     notices: list[Notice]
 
+    def as_table(self) -> Table:
+        # A row per value: a series may have any name, `time` and that of the rest as well.
+        rows = (
+            (iso(time), each.name, value, each.rest)
+            for each in self.series
+            for time, value in zip(self.times, each.values, strict=True)
+        )
+        return Table(["time", "series", "value", "rest"], rows, {1: self.by})
 
-async def timeseries(reader: Reader, question: TimeseriesQuestion) -> Timeseries:
+
+def _question(asked: Asked) -> TimeseriesQuestion:
+    value, aggregate = value_and_aggregate(asked, "timeseries")
+    by = grouped_by(asked, "timeseries")
+    if len(by) > 1:
+        raise complain("by", "a series is of one column")
+    group = by[0] if by else None
+    return TimeseriesQuestion(asked.scope, value, group, asked["n"], aggregate, asked["points"])
+
+
+async def timeseries(reader: Reader, asked: Asked) -> Timeseries:
+    question = _question(asked)
     wanted = step_length(question.scope.range, question.points)
     needs = (question.by, *question.value.columns)
     single = needs_single_rows(question.value, question.aggregate) or by_values([question.by])
@@ -187,3 +211,21 @@ async def _series(
         rest = [found.get((step, None, _REST), empty) for step in range(grid.count)]
         series.append(Series(REST, rest, rest=True))
     return series
+
+
+POINTS = p.Parameter("points", "how many steps of time at most", "120", least=1, most=2000)
+QUESTIONS = (
+    Question(
+        name="timeseries",
+        help="A value over time: the largest groups, and the others as one.",
+        parameters=(
+            p.MEASURE,
+            p.SERIES_BY,
+            n_parameter("series beside the rest", 5),
+            AGGREGATE,
+            POINTS,
+        ),
+        ask=timeseries,
+        answer=Timeseries,
+    ),
+)

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from kscope.declare.charts.base import ROWS as ROWS_NAME
+from kscope.declare.charts.base import grouping
+from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
-from kscope.query.parse.columns import by_values
-from kscope.query.scan.aggregates import QUANTILE_NOTE, needs_single_rows, ranked
+from kscope.query.answers.question import Answer, Question, Table, grouped_by, n_parameter
+from kscope.query.parse import parameters as p
+from kscope.query.parse.columns import by_values, value_of
+from kscope.query.scan.aggregates import (
+    NAMES,
+    QUANTILE_NOTE,
+    aggregate_name,
+    needs_single_rows,
+    ranked,
+)
 from kscope.query.scan.labels import labels
 from kscope.query.scan.plan import columns, scan_of
 from kscope.query.scan.sizes import QUANTILES
 
 if TYPE_CHECKING:
-    from kscope.declare.model import Column
     from kscope.query.parse.columns import Value
-    from kscope.query.parse.scope import Scope
+    from kscope.query.parse.parameters import Asked
     from kscope.store.reader import Reader
-
-
-@dataclass(frozen=True, slots=True)
-class TopQuestion:
-    scope: Scope
-    by: tuple[Column, ...]
-    value: Value
-    aggregate: str
-    n: int
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -40,7 +39,7 @@ class Entry(msgspec.Struct, frozen=True):
     rows: int
 
 
-class Top(msgspec.Struct, frozen=True):
+class Top(Answer, frozen=True):
     """`groups` is how many there are, of which `entries` has the first."""
 
     table: str
@@ -54,28 +53,30 @@ class Top(msgspec.Struct, frozen=True):
     meta: Meta
     notices: list[Notice]
 
+    def as_table(self) -> Table:
+        names = [*self.by, self.value_column, "share", "rows"]
+        rows = ((*each.key, each.value, each.share, each.rows) for each in self.entries)
+        return Table(names, rows, dict(enumerate(self.by)))
 
-async def top(reader: Reader, question: TopQuestion) -> Top:
-    needs = (*question.by, *question.value.columns)
-    single = needs_single_rows(question.value, question.aggregate) or by_values(question.by)
-    scan = await scan_of(reader, question.scope, needs, single_rows=single)
-    found = await ranked(
-        scan,
-        columns(*question.by),
-        question.value,
-        question.aggregate,
-        n=question.n,
-    )
+
+async def top(reader: Reader, asked: Asked) -> Top:
+    value, aggregate = value_and_aggregate(asked, "top")
+    column = grouping(asked.category.columns)
+    usual = column.name if column and "by" not in asked.given else "hostname"
+    by = grouped_by(asked, "top", usual)
+    single = needs_single_rows(value, aggregate) or by_values(by)
+    scan = await scan_of(reader, asked.scope, (*by, *value.columns), single_rows=single)
+    found = await ranked(scan, columns(*by), value, aggregate, n=asked["n"])
     names = [
         await labels(reader, column, {key[i] for key, _, _ in found.entries})
-        for i, column in enumerate(question.by)
+        for i, column in enumerate(by)
     ]
     return Top(
-        table=question.scope.category.table,
-        by=[column.name for column in question.by],
-        value_column=question.value.name,
-        aggregate=question.aggregate,
-        unit=unit(question.value, question.aggregate),
+        table=asked.category.table,
+        by=[column.name for column in by],
+        value_column=value.name,
+        aggregate=aggregate,
+        unit=unit(value, aggregate),
         total=found.total,
         groups=found.groups,
         entries=[
@@ -88,8 +89,14 @@ async def top(reader: Reader, question: TopQuestion) -> Top:
             for key, value, rows in found.entries
         ],
         meta=meta(scan, found.rows),
-        notices=[*notices(scan), *quantile_notices(question.aggregate)],
+        notices=[*notices(scan), *quantile_notices(aggregate)],
     )
+
+
+def value_and_aggregate(asked: Asked, kind: str) -> tuple[Value, str]:
+    """Return the value to add up, for a chart of this kind, and the aggregate that suits it."""
+    value = value_of(asked.category, asked["value"], kind, Role.HISTOGRAM)
+    return value, aggregate_name(value, asked["aggregate"])
 
 
 def unit(value: Value, aggregate: str) -> str:
@@ -100,3 +107,17 @@ def unit(value: Value, aggregate: str) -> str:
 
 def quantile_notices(aggregate: str) -> list[Notice]:
     return [Notice("info", QUANTILE_NOTE)] if aggregate in QUANTILES else []
+
+
+AGGREGATE = p.Parameter(
+    "aggregate", "how values become one; default: suits the value", choices=NAMES
+)
+QUESTIONS = (
+    Question(
+        name="top",
+        help="The groups with the largest values.",
+        parameters=(p.MEASURE, p.BY, n_parameter("groups", 20), AGGREGATE),
+        ask=top,
+        answer=Top,
+    ),
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,10 @@ import msgspec
 
 from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Meta, meta
+from kscope.query.answers.question import Answer, Question, Table, n_parameter
+from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import by_values
+from kscope.query.parse.errors import complain, one_of
 from kscope.query.scan import read
 from kscope.query.scan.heaviest import heaviest
 from kscope.query.scan.labels import labels
@@ -23,19 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kscope.declare.model import Column
-    from kscope.query.parse.scope import Scope
+    from kscope.query.parse.parameters import Asked
     from kscope.query.scan.heaviest import Heaviest
     from kscope.store.reader import Reader
-
-
-@dataclass(frozen=True, slots=True)
-class ValuesQuestion:
-    """Values that contain `prefix`, upper and lower case alike; those that start with it first."""
-
-    scope: Scope
-    column: Column
-    prefix: str
-    n: int
 
 
 class Offered(msgspec.Struct, frozen=True):
@@ -43,7 +35,7 @@ class Offered(msgspec.Struct, frozen=True):
     rows: int
 
 
-class Values(msgspec.Struct, frozen=True):
+class Values(Answer, frozen=True):
     """`more` when there are further ones; for a stack column the values are frames."""
 
     table: str
@@ -52,21 +44,36 @@ class Values(msgspec.Struct, frozen=True):
     more: bool
     meta: Meta
 
+    def as_table(self) -> Table:
+        rows = ((each.value, each.rows) for each in self.values)
+        return Table(["value", "rows"], rows, {0: self.column})
 
-async def values(reader: Reader, question: ValuesQuestion) -> Values:
-    single = by_values([question.column])
-    scan = await scan_of(reader, question.scope, (question.column,), single_rows=single)
-    found = await heaviest(scan, columns(question.column), (ROWS,), read.MOST_GROUPS)
+
+async def values(reader: Reader, asked: Asked) -> Values:
+    """Find the values that contain `prefix`, case-insensitive; those that start with it first."""
+    column, n = _column(asked), asked["n"]
+    scan = await scan_of(reader, asked.scope, (column,), single_rows=by_values([column]))
+    found = await heaviest(scan, columns(column), (ROWS,), read.MOST_GROUPS)
     counted = await consumed(lambda _: _counted(found), found.groups)
-    names = await labels(reader, question.column, counted)
-    offered = await consumed(lambda *large: _offered(question, *large), counted, names)
+    names = await labels(reader, column, counted)
+    offered = await consumed(
+        lambda *large: _offered(column, asked["prefix"], n + 1, *large), counted, names
+    )
     return Values(
-        table=question.scope.category.table,
-        column=question.column.name,
-        values=offered[: question.n],
-        more=len(offered) > question.n or found.count > read.MOST_GROUPS,
+        table=asked.category.table,
+        column=column.name,
+        values=offered[:n],
+        more=len(offered) > n or found.count > read.MOST_GROUPS,
         meta=meta(scan, found.totals[0] or 0),
     )
+
+
+def _column(asked: Asked) -> Column:
+    name, allowed = asked["column"], p.completable(asked.category)
+    column = asked.category.column(name)
+    if column is None or name not in allowed:
+        raise complain("column", one_of("column with values to offer", name, allowed))
+    return column
 
 
 def _counted(found: Heaviest) -> dict[Any, int]:
@@ -74,17 +81,17 @@ def _counted(found: Heaviest) -> dict[Any, int]:
 
 
 def _offered(
-    question: ValuesQuestion, counted: Mapping[Any, int], names: Mapping[Any, str]
+    column: Column, prefix: str, n: int, counted: Mapping[Any, int], names: Mapping[Any, str]
 ) -> list[Offered]:
     rows: Counter[str] = Counter()
     for key, number in counted.items():
-        for name in _parts(question.column, names[key]):
+        for name in _parts(column, names[key]):
             rows[name] += number
-    wanted = question.prefix.casefold()
+    wanted = prefix.casefold()
     matching = [(name, number) for name, number in rows.items() if wanted in name.casefold()]
-    # One more than is shown tells whether there are more; a few of very many are found in steps.
+    # To sort all of very many would block the other threads.
     first = nsmallest(
-        question.n + 1,
+        n,
         matching,
         lambda each: (not each[0].casefold().startswith(wanted), -each[1], each[0]),
     )
@@ -93,3 +100,19 @@ def _offered(
 
 def _parts(column: Column, name: str) -> set[str]:
     return set(name.split(";")) - {""} if column.type.role is Role.STACK else {name}
+
+
+QUESTIONS = (
+    Question(
+        name="values",
+        help="The values of a column, for completion; of a stack column, its frames.",
+        parameters=(
+            p.COLUMN,
+            p.Parameter("prefix", "text that a value contains, at its start first"),
+            n_parameter("values", 20),
+        ),
+        ask=values,
+        answer=Values,
+        in_path=("column",),
+    ),
+)

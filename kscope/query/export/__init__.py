@@ -1,1 +1,23 @@
-"""Answers in other formats: CSV, folded text, pprof, speedscope, SVG, terminal."""
+"""Answers in other formats: CSV, folded text, pprof, speedscope, SVG, terminal.
+
+A module with a tuple FORMATS is a format of the API and of `kscope query`.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from kscope.declare.types.discovery import discovered
+from kscope.query.export.base import Format, StackFormat, TableFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMATS: Mapping[str, Format] = discovered(__name__, __path__, "FORMATS")
+STACKS: Mapping[str, StackFormat] = MappingProxyType(
+    {name: each for name, each in FORMATS.items() if isinstance(each, StackFormat)}
+)
+TABLES: Mapping[str, TableFormat] = MappingProxyType(
+    {name: each for name, each in FORMATS.items() if isinstance(each, TableFormat)}
+)

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kscope.query.answers.tree import ROOT, tree
+from kscope.query.export.base import StackFormat
+
 if TYPE_CHECKING:
-    from kscope.query.answers.tree import Tree
+    from kscope.query.answers.stacks import FoldedStacks
 
 
 class Nested(msgspec.Struct, frozen=True):
@@ -18,15 +21,16 @@ class Nested(msgspec.Struct, frozen=True):
     children: list[Nested] | msgspec.UnsetType = msgspec.UNSET
 
 
-def nested(tree: Tree, root: str) -> bytes:
+def nested(stacks: FoldedStacks, root: str = ROOT) -> bytes:
     """Return the JSON of `Nested`.
 
     It is written piece by piece: a stack may be deeper than an encoder can recurse.
     """
-    names = [msgspec.json.encode(name) for name in tree.names]
-    levels = [*tree.level, 0]
+    drawn = tree(stacks.values)
+    names = [msgspec.json.encode(name) for name in drawn.names]
+    levels = [*drawn.level, 0]
     pieces: list[bytes] = []
-    for i, (name, value) in enumerate(zip(tree.name, tree.value, strict=True)):
+    for i, (name, value) in enumerate(zip(drawn.name, drawn.value, strict=True)):
         level, following = levels[i], levels[i + 1]
         written = names[name] if i else msgspec.json.encode(root)
         pieces.append(b'{"name":%b,"value":%b' % (written, msgspec.json.encode(value)))
@@ -35,6 +39,18 @@ def nested(tree: Tree, root: str) -> bytes:
         else:
             pieces.append(b"}" + b"]}" * (level - following))
             pieces.append(b"," if following else b"")
-    if len(tree.name) == 1:
+    if len(drawn.name) == 1:
         pieces[1:] = [b',"children":[]}']
     return b"".join(pieces)
+
+
+FORMATS = (
+    StackFormat(
+        name="tree",
+        media_type="application/json",
+        ending="json",
+        help="nested {name, value, children}, as d3-flame-graph reads it",
+        encode=nested,
+        answer=Nested,
+    ),
+)

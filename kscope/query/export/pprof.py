@@ -9,30 +9,32 @@ from __future__ import annotations
 
 import gzip
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kscope.declare.types.base import INT64_MAX
+from kscope.query.export.base import StackFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from kscope.query.answers.tree import Path
-    from kscope.query.parse.timerange import TimeRange
+    from kscope.query.answers.stacks import FoldedStacks
 
 # pprof scales what is in its own units.
 _UNITS = {"us": "microseconds", "bytes": "bytes", "rows": "count"}
 _NANOSECONDS = 1000
 
 
-def pprof(stacks: Sequence[tuple[Path, Any]], name: str, unit: str, span: TimeRange) -> bytes:
-    """Each frame's name is a function; samples hold their frames leaf first, as pprof wants."""
+def _pprof(stacks: FoldedStacks) -> bytes:
+    """Encode each frame's name as a function; samples have their frames leaf first."""
+    value_column, span = stacks.question.value, stacks.question.scope.range
     texts: dict[str, int] = {"": 0}
     functions: dict[str, int] = {}
     samples = []
-    for path, value in sorted(stacks):
+    for path, value in sorted(stacks.values):
         places = [functions.setdefault(frame, len(functions) + 1) for frame in path]
         samples.append(_bytes(2, _packed(1, reversed(places)) + _packed(2, [_int64(value)])))
-    kind = _number(1, _text(texts, name)) + _number(2, _text(texts, _UNITS.get(unit, "count")))
+    kind = _number(1, _text(texts, value_column.name))
+    kind += _number(2, _text(texts, _UNITS.get(value_column.unit, "count")))
     named = [
         # A function, and the one location in it.
         _bytes(5, _number(1, place) + _number(2, _text(texts, frame)))
@@ -78,3 +80,14 @@ def _bytes(field: int, value: bytes) -> bytes:
 
 def _packed(field: int, values: Iterable[int]) -> bytes:
     return _bytes(field, b"".join(map(_varint, values)))
+
+
+FORMATS = (
+    StackFormat(
+        name="pprof",
+        media_type="application/octet-stream",
+        ending="pb.gz",
+        help="a profile for pprof",
+        encode=_pprof,
+    ),
+)

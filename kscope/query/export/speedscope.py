@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from kscope.query.export.base import StackFormat
 
-    from kscope.query.answers.tree import Path
+if TYPE_CHECKING:
+    from kscope.query.answers.stacks import FoldedStacks
 
 _UNITS = {"us": "microseconds", "bytes": "bytes"}
 
@@ -37,17 +37,16 @@ class Speedscope(msgspec.Struct, frozen=True, rename={"schema": "$schema"}):
     profiles: list[SampledProfile]
 
 
-def speedscope(stacks: Sequence[tuple[Path, Any]], title: str, unit: str) -> bytes:
-    """One sampled profile: a stack is a sample, its value the weight."""
+def _speedscope(stacks: FoldedStacks) -> bytes:
+    """Encode one sampled profile: a stack is a sample, its value the weight."""
+    title, ordered = stacks.title, sorted(stacks.values)
     frames: dict[str, int] = {}
-    samples = [
-        [frames.setdefault(frame, len(frames)) for frame in path] for path, _ in sorted(stacks)
-    ]
-    weights = [value for _, value in sorted(stacks)]
+    samples = [[frames.setdefault(frame, len(frames)) for frame in path] for path, _ in ordered]
+    weights = [value for _, value in ordered]
     profile = SampledProfile(
         type="sampled",
         name=title,
-        unit=_UNITS.get(unit, "none"),
+        unit=_UNITS.get(stacks.question.value.unit, "none"),
         startValue=0,
         endValue=sum(weights),
         samples=samples,
@@ -62,3 +61,15 @@ def speedscope(stacks: Sequence[tuple[Path, Any]], title: str, unit: str) -> byt
         profiles=[profile],
     )
     return msgspec.json.encode(document)
+
+
+FORMATS = (
+    StackFormat(
+        name="speedscope",
+        media_type="application/json",
+        ending="speedscope.json",
+        help="a file for speedscope",
+        encode=_speedscope,
+        answer=Speedscope,
+    ),
+)

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from kscope.declare.units import readable
+from kscope.query.answers.tree import tree
+from kscope.query.export.base import StackFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kscope.query.answers.stacks import FoldedStacks
     from kscope.query.answers.tree import Tree
 
 _WIDTH, _HEIGHT, _TOP = 1200, 17, 46
@@ -26,22 +29,23 @@ _ILLEGAL = dict.fromkeys(
 _ESCAPES = {**_ILLEGAL, ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;"}
 
 
-def svg(tree: Tree, title: str, unit: str) -> bytes:
-    """Frames narrower than a third of a pixel are left out."""
-    total = tree.value[0]
-    boxes = list(_boxes(tree)) if total > 0 else []
+def _svg(stacks: FoldedStacks) -> bytes:
+    """Draw the frames, except those narrower than a third of a pixel."""
+    drawn, unit = tree(stacks.values), stacks.question.value.unit
+    total = drawn.value[0]
+    boxes = list(_boxes(drawn)) if total > 0 else []
     height = _TOP + _HEIGHT * (1 + max((level for _, level, *_ in boxes), default=0)) + 8
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
         f'width="{_WIDTH}" height="{height}"><style>{_STYLE}</style>'
         f'<rect width="100%" height="100%" fill="#fff"/>'
-        f'<text class="t" x="8" y="20">{_escaped(title)}</text>'
+        f'<text class="t" x="8" y="20">{_escaped(stacks.title)}</text>'
         f'<text class="s" x="8" y="37">total {_escaped(readable(total, unit))}</text>'
     )
     pieces = [head]
     for node, level, left, width in boxes:
-        name = tree.names[tree.name[node]]
-        value = tree.value[node]
+        name = drawn.names[drawn.name[node]]
+        value = drawn.value[node]
         y = height - 8 - _HEIGHT * (level + 1)
         said = f"{name}: {readable(value, unit)}, {100 * value / total:.2f} %"
         pieces.append(
@@ -81,3 +85,14 @@ def _colour(name: str) -> str:
 
 def _escaped(text: str) -> str:
     return text.translate(_ESCAPES)
+
+
+FORMATS = (
+    StackFormat(
+        name="svg",
+        media_type="image/svg+xml",
+        ending="svg",
+        help="a picture in one file, without references to others",
+        encode=_svg,
+    ),
+)

@@ -7,12 +7,14 @@ from urllib.parse import urlencode
 
 from kscope import __version__
 from kscope.declare.types.base import Role, Storage
+from kscope.query.answers.question import BASE
 from kscope.query.answers.seed_rows import SeedColumn
-from kscope.query.export.formats import CSV, NDJSON, STACKS, StackFormat
+from kscope.query.export import FORMATS, STACKS
+from kscope.query.export.base import StackFormat
 from kscope.query.parse.columns import groupable
 from kscope.query.parse.parameters import ANY, BY, COLUMN, FROM, SERIES_BY, TO
 from kscope.query.parse.parameters import BASE as BASE_PREFIX
-from kscope.query.questions import BASE, QUESTIONS
+from kscope.query.questions import QUESTIONS
 from kscope.query.sql import operators
 from kscope.server.openapi import other_routes
 from kscope.server.openapi.components import ANSWERS, components, refer
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kscope.declare.model import Catalog, Category, Column
+    from kscope.query.answers.question import Question
     from kscope.query.parse.parameters import Parameter
-    from kscope.query.questions import Question
 
 _TEXT = {"type": "string"}
 
@@ -57,13 +59,7 @@ def document(catalog: Catalog) -> dict[str, Any]:
 
 def _fits(question: Question, category: Category) -> bool:
     """Leave out what every request would be refused for."""
-    needs = {
-        "flamegraph": (Role.STACK,),
-        "compare": (Role.STACK,),
-        "heatmap": (Role.VALUE, Role.HISTOGRAM),
-        "histogram": (Role.VALUE, Role.HISTOGRAM),
-    }
-    return question.name not in needs or bool(category.with_role(*needs[question.name]))
+    return not question.needs or bool(category.with_role(*question.needs))
 
 
 def _path(question: Question, category: Category) -> str:
@@ -221,7 +217,7 @@ def _answers(question: Question) -> dict[str, Any]:
     formats = {
         name for each in question.parameters if each.name == "format" for name in each.choices
     }
-    for each in (CSV, NDJSON, *STACKS.values()):
+    for each in FORMATS.values():
         if each.name not in formats:
             continue
         # A tree and speedscope's file are JSON as well, of another shape.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kscope.query.answers.categories import Categories, Charts, Checked
+from kscope.query.answers.question import BASE
 from kscope.query.answers.seed_rows import SeedColumn
 from kscope.query.export.nested import Nested
 from kscope.query.parse import seed
-from kscope.query.questions import BASE
 from kscope.server.openapi.components import ServerInfo, refer
 from kscope.server.openapi.errors import POSTED, refusals
 

@@ -12,10 +12,11 @@ from starlette.routing import Route
 from kscope import __version__
 from kscope.query import responses
 from kscope.query.answers.categories import Categories, Leftover, categories
-from kscope.query.export.formats import JSON
+from kscope.query.answers.question import BASE
+from kscope.query.export.base import JSON
 from kscope.query.parse.parameters import check_count
 from kscope.query.parse.scope import category_of
-from kscope.query.questions import BASE, QUESTIONS
+from kscope.query.questions import QUESTIONS
 from kscope.server.http.disconnect import reader_of
 from kscope.server.http.problems import HttpProblem, problem
 from kscope.server.openapi.components import ServerInfo
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Catalog
     from kscope.errors import Problem
-    from kscope.query.questions import Question
+    from kscope.query.answers.question import Question
 
 # Bytes of a query string. The HTTP parser takes no address beyond 64 KiB.
 MAX_QUERY = 60_000
@@ -111,7 +112,7 @@ def _endpoint(question: Question) -> Callable[[Request], Awaitable[Response]]:
         asked = question.read(category, given)
         # The work between the statements counts against the deadline as well.
         with reader.deadline.running():
-            body = await question.ask(reader, asked)
+            body = await responses.respond(reader, question, asked)
         return _response(body)
 
     return endpoint

@@ -8,9 +8,8 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from kscope.query.answers.flamegraph import FlamegraphQuestion, drawn, folded
 from kscope.query.answers.seed_rows import SeedColumn, seed_rows
-from kscope.query.answers.tree import tree
+from kscope.query.answers.stacks import FlamegraphQuestion, drawn, folded
 from kscope.query.export.nested import nested
 from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain
@@ -64,7 +63,7 @@ async def _flamegraph(reader: Reader, question: SeedQuestion) -> bytes:
     stack, value = weight(question)
     asked = FlamegraphQuestion(question.scope, stack, Value(value), limit=question.limit)
     stacks = await folded(reader, asked)
-    return await drawn(stacks, lambda stacks: nested(tree(stacks.values), root="root"))
+    return await drawn(stacks, lambda stacks: nested(stacks, root="root"))
 
 
 def _decoded(body: bytes) -> Any:

@@ -318,7 +318,7 @@ export interface Rollup {
   keep: number;
 }
 
-/** `next` is the cursor of the page after this one, None on the last. */
+/** `next` is the address of the page after this one, None on the last. */
 export interface Rows {
   columns: string[];
   rows: unknown[][];

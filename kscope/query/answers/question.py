@@ -1,0 +1,88 @@
+"""One row of the table of questions: its parameters, the function that answers it, its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kscope.query.parse import parameters as p
+from kscope.query.parse.columns import chart_of, groups_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from kscope.declare.model import Category, Column
+    from kscope.declare.types.base import Role
+    from kscope.query.answers.stacks import FoldedStacks
+    from kscope.query.parse.parameters import Asked, Parameter
+    from kscope.store.reader import Reader
+
+BASE = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An answer as columns and rows; times are ISO 8601, as a spreadsheet reads them.
+
+    `texts` are the columns of the category, by place, whose values are texts here whatever
+    their type.
+    """
+
+    names: Sequence[str]
+    rows: Iterable[Sequence[Any]]
+    texts: Mapping[int, str] = field(default_factory=dict)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The JSON of an answer."""
+
+    def as_table(self) -> Table:
+        raise NotImplementedError(type(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """`ask` answers a checked request; `answer` is the type of its JSON.
+
+    A category needs a column of one of the roles `needs`, if there are any. The parameters of
+    `in_path` follow the table in the address. A question that `compares` has a base, whose range
+    and filters start with `base.`. `stacks` reads a flame graph for the formats of other programs;
+    `pieces` reads rows for tables of any length.
+    """
+
+    name: str
+    help: str
+    parameters: tuple[Parameter, ...]
+    ask: Callable[[Reader, Asked], Awaitable[Answer]]
+    answer: type[Answer]
+    needs: tuple[Role, ...] = ()
+    in_path: tuple[str, ...] = ()
+    compares: bool = False
+    stacks: Callable[[Reader, Asked], Awaitable[FoldedStacks]] | None = None
+    pieces: Callable[[Reader, Asked], AsyncIterator[list[list[Any]]]] | None = None
+
+    def read(self, category: Category, request: Sequence[tuple[str, str]]) -> Asked:
+        """Check a request; QueryError has all of its mistakes."""
+        reads = p.read_sides if self.compares else p.read
+        return reads(category, request, self.parameters)
+
+    @property
+    def path(self) -> str:
+        return "/".join(["", self.name, "{table}", *(f"{{{name}}}" for name in self.in_path)])
+
+
+def n_parameter(what: str, default: int) -> Parameter:
+    return p.Parameter("n", f"how many {what} at most", str(default), least=1, most=1000)
+
+
+def grouped_by(asked: Asked, kind: str, otherwise: str = "") -> tuple[Column, ...]:
+    """Return the columns of `by`, or those of the chart of this kind or of a time series.
+
+    An empty `by` asks for no group; `otherwise` is used if no chart has one.
+    """
+    charts = (chart_of(asked.category, kind), chart_of(asked.category, "timeseries"))
+    suggested = next((chart.by for chart in charts if chart), "")
+    named = str(asked["by"]) if "by" in asked.given else suggested
+    return groups_of(asked.category, named or otherwise)

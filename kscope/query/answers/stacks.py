@@ -1,0 +1,133 @@
+"""Stacks of a scope with their values: summed by id, then resolved once each."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kscope.query.answers.meta import Meta, Notice, meta, notices
+from kscope.query.parse.columns import by_values
+from kscope.query.scan import read
+from kscope.query.scan.heaviest import REST, heaviest
+from kscope.query.scan.labels import frames, labels
+from kscope.query.scan.measures import ROWS, sum_of, total_of
+from kscope.query.scan.parallel import together
+from kscope.query.scan.plan import columns, scan_of
+from kscope.query.scan.release import consumed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kscope.declare.model import Column
+    from kscope.query.answers.tree import Path
+    from kscope.query.parse.columns import Value
+    from kscope.query.parse.scope import Scope
+    from kscope.query.scan.heaviest import Heaviest
+    from kscope.query.scan.plan import Scan
+    from kscope.store.reader import Frames, Reader
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class FlamegraphQuestion:
+    """`by` puts these columns' values under the root, before the stack's own frames.
+
+    With a `limit` only so many rows are looked at, the oldest first.
+    """
+
+    scope: Scope
+    stack: Column
+    value: Value
+    by: tuple[Column, ...] = ()
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedStacks:
+    """The values of paths, some of which come more than once; `events` are of the same paths."""
+
+    question: FlamegraphQuestion
+    values: list[tuple[Path, Any]]
+    events: list[int]
+    rows: int
+    scan: Scan
+    notices: list[Notice]
+    rest: Any = 0
+
+    @property
+    def title(self) -> str:
+        asked = self.question
+        return f"{asked.scope.category.prettyname}: {asked.value.name} by {asked.stack.name}"
+
+    @property
+    def meta(self) -> Meta:
+        """To be asked for last: it says how long everything took until now."""
+        return meta(self.scan, self.rows)
+
+
+async def folded(reader: Reader, question: FlamegraphQuestion) -> FoldedStacks:
+    """Sum the scope's stacks; one path may come more than once."""
+    keys = (*question.by, question.stack)
+    limited = question.limit is not None
+    single = limited or by_values(question.by)
+    count = question.scope.category.count
+    needs = (*keys, question.value.column, count)
+    scan = await scan_of(reader, question.scope, needs, single_rows=single)
+    if question.limit is not None:
+        scan.limit_rows(question.limit)
+
+    measures = (total_of(question.value), sum_of(count) if count else ROWS, ROWS)
+    summed = await heaviest(scan, columns(*keys), measures, read.MOST_GROUPS)
+    wanted = await asyncio.to_thread(_parts, summed.groups, len(keys))
+    found: list[Any] = await together(
+        frames(reader, wanted[-1]),
+        *(labels(reader, by, part) for by, part in zip(question.by, wanted, strict=False)),
+    )
+    stacks, *texts = found
+    said = [*notices(scan), *rest_notices(summed)]
+    large: list[Any] = [summed.groups, stacks, *texts, *wanted]
+    values, events, rest = await consumed(lambda *_: _paths(summed, texts, stacks), *large)
+    return FoldedStacks(question, values, events, summed.totals[-1] or 0, scan, said, rest)
+
+
+def rest_notices(summed: Heaviest) -> list[Notice]:
+    if not summed.left_out:
+        return []
+    text = (
+        f"There are {summed.count:,} groups: the {len(summed.groups):,} with the most are shown,"
+        f" the others' sum is `{REST}`. Filter, group by less or choose a shorter range."
+    )
+    return [Notice("warning", text)]
+
+
+def _parts(groups: Mapping[tuple[Any, ...], Any], width: int) -> list[set[Any]]:
+    return [{key[i] for key in groups} for i in range(width)]
+
+
+def _paths(
+    summed: Heaviest,
+    texts: Sequence[Mapping[Any, str]],
+    stacks: Mapping[int, Frames],
+) -> tuple[list[tuple[Path, Any]], list[int], Any]:
+    """Put the values of `by` under the root, before the stack's frames; the rest beside them.
+
+    Return the values, the events, and the value of the rest.
+    """
+    groups = summed.groups
+    roots: dict[tuple[Any, ...], Path] = {
+        by: tuple([names[part] for names, part in zip(texts, by, strict=True)])
+        for by in {key[:-1] for key in groups}
+    }
+    values = [(roots[key[:-1]] + stacks[key[-1]], found[0]) for key, found in groups.items()]
+    events = [found[1] for found in groups.values()]
+    if not summed.left_out:
+        return values, events, 0
+    rest, count, _ = summed.rest()
+    return [*values, ((REST,), rest)], [*events, count], rest
+
+
+async def drawn(stacks: FoldedStacks, draw: Callable[[FoldedStacks], Result]) -> Result:
+    """Make an answer of the stacks in a thread, and free them there."""
+    return await consumed(lambda *_: draw(stacks), stacks.values, stacks.events)

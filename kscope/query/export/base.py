@@ -1,0 +1,45 @@
+"""A format of answers: its media type, the ending of its files, and its encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kscope.query.answers.stacks import FoldedStacks
+
+Encode = Callable[[Iterable[Sequence[Any]]], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    name: str
+    media_type: str
+    ending: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackFormat(Format):
+    """A format of flame graphs; `answer` is the type of one that is JSON."""
+
+    encode: Callable[[FoldedStacks], bytes]
+    answer: type | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFormat(Format):
+    """A format of tables.
+
+    `encoder` returns an encoder of rows, for any number of them at a time, from the columns' names
+    and the places of texts that are numbers. `heading` starts the file.
+    """
+
+    encoder: Callable[[Sequence[str], frozenset[int]], Encode]
+    heading: Callable[[Sequence[str]], bytes] = lambda _: b""
+
+
+JSON = Format(
+    name="json", media_type="application/json", ending="json", help="the answer as described here"
+)
