@@ -16,6 +16,7 @@ from kscope.agent.host import kernel
 from kscope.agent.host.bpfstats import BpfStatistics, load_trivial_program
 from kscope.client.answers import Outcome
 from kscope.client.endpoint import DEFAULT_PORT, Endpoint
+from kscope.client.payload import Payload
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def _server(url: str, token: str) -> Iterator[Finding]:
         return
     answer = endpoint.health()
     # By a request that holds no rows: the token is checked before the body.
-    posted = endpoint.post(b"{}", "", "", {}) if answer.stored else answer
+    posted = endpoint.post(Payload("", "", 0, b"{}", "")) if answer.stored else answer
     endpoint.close()
     if not answer.status:
         yield Finding(Verdict.FAILED, "server", answer.text,

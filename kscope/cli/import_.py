@@ -15,7 +15,7 @@ from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
 from kscope.errors import KscopeError, UsageError, did_you_mean
-from kscope.readers.import_file import FORMATS, STDIN, ImportFile
+from kscope.readers.import_file import FORMATS, STDIN, ImportFile, format_of
 from kscope.readers.importer import Importer
 
 if TYPE_CHECKING:
@@ -24,16 +24,13 @@ if TYPE_CHECKING:
     from kscope.declare.model import Category
     from kscope.declare.types.base import ColumnType
 
-_ENDINGS = {".folded": "folded", ".txt": "folded", ".perf": "perf", ".script": "perf"} | {
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-}
-
 
 @click.command(name="import")
 @click.argument("table")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: by the file's ending.")
+@click.option(
+    "--format", "form", type=click.Choice([*FORMATS]), help="Default: by the file's ending."
+)
 @click.option(
     "--config", type=click.Path(path_type=Path, exists=True), help="[./kernelscope.yaml if there]"
 )
@@ -90,24 +87,17 @@ def import_(  # noqa: PLR0913 - one per option
     endpoint = Endpoint(server or settings.agent.server, token)
     constant = _fixed(category, fixed)
     for file in files:
-        kind = form or _form(file)
-        if kind == "ndjson" and (value or root is not None):
+        kind = FORMATS[form] if form else format_of(file)
+        if not kind.stacks and (value or root is not None):
             raise click.UsageError("--value and --root are for stacks; NDJSON names its columns")
         with ImportFile(file, kind, category, value, root).kept() as recording:
             began = _began(recording, moment)
-            sender = Importer(endpoint, recording, hostname, constant, began)
-            for rows in sender.send():
+            importer = Importer(endpoint, recording, hostname, constant, began)
+            for rows in importer.send():
                 if sys.stderr.isatty():
                     click.echo(f"\r{file}: {rows} rows", nl=False, err=True)
-        click.echo(f"{file}: {sender.rows} rows sent, {sender.known} of them stored before")
-        _warn_of_age(category, file, sender.oldest)
-
-
-def _form(file: str) -> str:
-    ending = Path(file.removesuffix(".gz")).suffix
-    if ending not in _ENDINGS:
-        raise UsageError(f"{file}: say what it is with --format {'|'.join(FORMATS)}")
-    return _ENDINGS[ending]
+        click.echo(f"{file}: {importer.rows} rows sent, {importer.known} of them stored before")
+        _warn_of_age(category, file, importer.oldest)
 
 
 def _began(recording: ImportFile, given: str | None) -> float:

@@ -133,18 +133,18 @@ def _sent(each: Kept, endpoint: Endpoint) -> bool:
         click.echo(f"{each.name}: an agent runs on it, and sends it itself", err=True)
         return False
     try:
-        batch = each.entry.payload()
+        payload = each.entry.payload()
     except OSError as error:
         click.echo(f"{each.name}: cannot be read: {error.strerror}", err=True)
         return False
-    answer = endpoint.post(batch.body, batch.encoding, batch.key, {batch.table: batch.rows})
+    answer = endpoint.post(payload)
     if answer.stored:
         each.remove()
         return True
     if not answer.status:
         raise KscopeError(f"{answer.text}; all that is not stored is kept")
     if each.aside:
-        explain(each.entry.path, batch.rows, answer.status, answer.text)
+        explain(each.entry.path, payload.rows, answer.status, answer.text)
     click.echo(f"{each.name}: {answer.text}", err=True)
     return False
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from kscope.client.payload import Payload
+
 DEFAULT_PORT = 8081
 # Of an answer, its header included: our own longest one names 100 faults.
 MOST_BYTES = 256 * 1024
@@ -83,18 +85,12 @@ class Endpoint:
         reply = self._try("GET", "/metrics", b"", self._headers)
         return reply.body.decode("utf-8", "replace") if isinstance(reply, Reply) else ""
 
-    def post(self, body: bytes, encoding: str, key: str, rows: Mapping[str, int]) -> Answer:
-        """Send a request body with so many `rows` of each table.
-
-        The server stores a body that comes twice under one `key` once. A redirect is not followed.
-        """
-        headers = {**self._headers, "Content-Type": "application/json", "Idempotency-Key": key}
-        if encoding:
-            headers["Content-Encoding"] = encoding
-        reply = self._try("POST", INGEST_PATH, body, headers)
+    def post(self, payload: Payload) -> Answer:
+        """Send the payload. A redirect is not followed."""
+        reply = self._try("POST", INGEST_PATH, payload.body, self._headers | payload.headers)
         if isinstance(reply, Answer):
             return reply
-        answer = judge(reply, rows, self.url)
+        answer = judge(reply, payload.counts, self.url)
         if answer.outcome is Outcome.LATER:
             # A stranger's connection might have more to say, which is no answer to the next rows.
             self.close()

@@ -31,6 +31,17 @@ class Payload:
     def size(self) -> int:
         return len(self.body)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows of each table."""
+        return {self.table: self.rows} if self.rows else {}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the headers of the request. A server stores one key of a host once."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": self.key}
+        return headers | ({"Content-Encoding": self.encoding} if self.encoding else {})
+
     @classmethod
     def of(cls, table: str, body: Mapping[str, Any], key: str = "") -> Payload:
         return cls(table, key or uuid.uuid4().hex, len(body[table]), *encode(dict(body)))

@@ -23,15 +23,15 @@ log = logging.getLogger(__name__)
 _GRACE = 0.1  # seconds for a thread to end that has nothing to do
 
 
-def _parts(batch: Payload, answer: Answer) -> tuple[tuple[Payload, ...], Payload | None]:
+def _parts(payload: Payload, answer: Answer) -> tuple[tuple[Payload, ...], Payload | None]:
     """Return the batches to send in the place of a refused one, and the one to set aside."""
-    bad = answer.faults_by_row(batch.table)
-    known = [place for place in bad if place < batch.rows]
-    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and batch.rows > 1:
-        return halves(batch), None
-    if 0 < len(known) < batch.rows:
-        return (batch.rest(known),), batch.only(known)
-    return (), batch
+    bad = answer.faults_by_row(payload.table)
+    known = [place for place in bad if place < payload.rows]
+    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and payload.rows > 1:
+        return halves(payload), None
+    if 0 < len(known) < payload.rows:
+        return (payload.rest(known),), payload.only(known)
+    return (), payload
 
 
 class Sender:
@@ -62,7 +62,7 @@ class Sender:
         self._thread.start()
 
     def wake(self) -> None:
-        """Say that the store has a batch. It does not cut a pause short."""
+        """Say that the store has a payload. It does not cut a pause short."""
         self._wake.set()
 
     def hurry(self, longest: float) -> None:
@@ -76,13 +76,13 @@ class Sender:
         """From now on refuse rows with an unknown name immediately: nothing can keep them."""
         self._last_chance = True
 
-    def post_directly(self, batch: Payload) -> bool:
-        """Send a batch that the disk did not take; False immediately during a pause, because a
+    def post_directly(self, payload: Payload) -> bool:
+        """Send a payload that the disk did not take; False immediately during a pause, because a
         probe must not wait for it. A lost answer is False too.
         """
         if time.monotonic() < self._not_before:
             return False
-        return self._post(batch).stored
+        return self._post(payload).stored
 
     def stop(self, end: float) -> None:
         """Try until `end`, by the monotonic clock, to empty the store; the rest stays there."""
@@ -156,11 +156,9 @@ class Sender:
             self._refuse(entry, payload, answer)
         return True
 
-    def _post(self, batch: Payload) -> Answer:
+    def _post(self, payload: Payload) -> Answer:
         with self._using:
-            answer = self._endpoint.post(
-                batch.body, batch.encoding, batch.key, {batch.table: batch.rows}
-            )
+            answer = self._endpoint.post(payload)
             if not self._given_up:
                 self.trouble = answer.text
             if answer.outcome is Outcome.LATER:
@@ -192,7 +190,7 @@ class Sender:
             self._holds.later(payload.table)
             self._complain(
                 f"{payload.table}: not delivered, will try again: the disk does not take the parts"
-                f" of a batch that the server refused: {answer.text}"
+                f" of a payload that the server refused: {answer.text}"
             )
             return
         if wrong:

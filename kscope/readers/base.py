@@ -1,4 +1,4 @@
-"""What every reader gives, and what it is told."""
+"""What every reader yields, and the columns that it fills."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row, and the line of the file that it began on. `at` is in seconds after the first row."""
+    """A row, and the line of the file that it starts on. `at` is in seconds after the first row."""
 
     number: int
     row: dict[str, Any]
@@ -22,7 +22,7 @@ class Line:
 
 
 class ReadError(KscopeError):
-    """The file is not what it was said to be."""
+    """The file does not have the format that was named; `number` is the line."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class ReadError(KscopeError):
 
 @dataclass(frozen=True, slots=True)
 class ImportColumns:
-    """Which columns stacks go to: the root frame to `root`, unless that is None."""
+    """The columns that a stack fills: the root frame fills `root`, unless that is None."""
 
     category: Category
     stack: Column
@@ -39,8 +39,8 @@ class ImportColumns:
     root: Column | None
 
 
-def target(category: Category, value: str, root: str | None) -> ImportColumns:
-    """As the category's flame graph has them, unless named; KscopeError where there is none."""
+def import_columns(category: Category, value: str, root: str | None) -> ImportColumns:
+    """Return the named columns, else those of the category's flame graph. Raises KscopeError."""
     chart = next((each for each in category.charts if each.kind == "flamegraph"), None)
     stacks = category.with_role(Role.STACK)
     if not stacks:

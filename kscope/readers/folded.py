@@ -18,19 +18,19 @@ _NUMBER = re.compile(r"(\d{1,40})(?:\.(\d{0,40}))?", re.ASCII)
 _NO_STACK = "[no stack]"
 
 
-def folded(lines: Iterable[str], target: ImportColumns) -> Iterator[Line]:
+def folded(lines: Iterable[str], columns: ImportColumns) -> Iterator[Line]:
     """`process;main;write 42`, root first; without a root column the process is no frame."""
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
         stack, _, value = text.rpartition(" ")
-        row: dict[str, Any] = {target.value.name: _number(number, value, target.value)}
+        row: dict[str, Any] = {columns.value.name: _number(number, value, columns.value)}
         if stack == _NO_STACK:
             stack = ""
-        if target.root:
-            row[target.root.name], _, stack = stack.partition(";")
-        row[target.stack.name] = stack
+        if columns.root:
+            row[columns.root.name], _, stack = stack.partition(";")
+        row[columns.stack.name] = stack
         yield Line(number, row)
 
 

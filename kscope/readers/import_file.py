@@ -11,30 +11,62 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
-from kscope.errors import KscopeError
-from kscope.readers.base import ReadError, target
+from kscope.errors import KscopeError, UsageError
+from kscope.readers.base import ReadError, import_columns
 from kscope.readers.folded import folded
 from kscope.readers.ndjson import ndjson
 from kscope.readers.perf_script import perf_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kscope.declare.model import Category
-    from kscope.readers.base import Line
+    from kscope.readers.base import ImportColumns, Line
 
-FORMATS = ("folded", "perf", "ndjson")
 STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
+class Format:
+    """A file format. `timed`: its rows have times, counted from the first row.
+
+    `stacks`: a row is a stack, which fills the ImportColumns that `read` receives, and no others.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+    read: Callable[[Iterable[str], Any], Iterator[Line]]
+    timed: bool = False
+    stacks: bool = True
+
+
+FORMATS = {
+    each.name: each
+    for each in (
+        Format("folded", (".folded", ".txt"), folded),
+        Format("perf", (".perf", ".script"), perf_script, timed=True),
+        Format("ndjson", (".ndjson", ".jsonl"), ndjson, stacks=False),
+    )
+}
+
+
+def format_of(file: str) -> Format:
+    """Return the format by the file's ending. Raises UsageError."""
+    ending = Path(file.removesuffix(".gz")).suffix
+    found = next((each for each in FORMATS.values() if ending in each.endings), None)
+    if found is None:
+        raise UsageError(f"{file}: say what it is with --format {'|'.join(FORMATS)}")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class ImportFile:
-    """`value` and `root` name columns for stacks, see base.target."""
+    """`value` and `root` name columns for stacks, see base.import_columns."""
 
     file: str
-    form: str
+    form: Format
     category: Category
     value: str = ""
     root: str | None = None
@@ -42,8 +74,8 @@ class ImportFile:
 
     @contextmanager
     def kept(self) -> Iterator[ImportFile]:
-        """The same, to be read twice: standard input is copied to a file where it must be."""
-        if self.file != STDIN or self.form != "perf":
+        """Yield a file that can be read twice: standard input is copied if it must be."""
+        if self.file != STDIN or not self.form.timed:
             yield self
             return
         with tempfile.NamedTemporaryFile() as copy:
@@ -52,14 +84,10 @@ class ImportFile:
             yield replace(self, copy=Path(copy.name))
 
     def lines(self) -> Iterator[Line]:
-        """Read as it is asked for, whatever the file's size; KscopeError names file and line."""
+        """Read a row when it is needed, whatever the file's size; KscopeError names the line."""
         try:
             with self._open() as text:
-                if self.form == "ndjson":
-                    yield from ndjson(text)
-                    return
-                where = target(self.category, self.value, self.root)
-                yield from (folded if self.form == "folded" else perf_script)(text, where)
+                yield from self.form.read(text, self._columns())
         except ReadError as error:
             raise KscopeError(f"{self.file}:{error.number}: {error}") from None
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -67,10 +95,13 @@ class ImportFile:
             raise KscopeError(f"{self.file}: {said}: {error}") from None
 
     def length(self) -> float:
-        """Seconds from the first row to the last; 0 where rows have no times of their own."""
-        if self.form != "perf":
-            return 0.0
-        return max((line.at for line in self.lines()), default=0.0)
+        """Return the seconds from the first row to the last; 0 if the format has no times."""
+        return max((line.at for line in self.lines()), default=0.0) if self.form.timed else 0.0
+
+    def _columns(self) -> ImportColumns | None:
+        if not self.form.stacks:
+            return None
+        return import_columns(self.category, self.value, self.root)
 
     def _open(self) -> IO[str]:
         # What is not UTF-8 in a symbol's name is shown as such, not lost with its row.

@@ -13,7 +13,8 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from kscope.client.answers import Outcome
-from kscope.client.encoding import encode, timestamp
+from kscope.client.encoding import timestamp
+from kscope.client.payload import Payload
 from kscope.client.retry import pause_after
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
@@ -56,8 +57,8 @@ class Importer:
     _unknown: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        whole = self.recording.form == "ndjson"
-        self._unknown = {} if whole else _unknown(self.recording.category)
+        stacks = self.recording.form.stacks
+        self._unknown = _unknown(self.recording.category) if stacks else {}
 
     def send(self) -> Iterator[int]:
         """Give the number of rows so far after each request; KscopeError says where it ended."""
@@ -81,12 +82,11 @@ class Importer:
         rows = [self._row(line, stacks) for line in lines]
         table = self.recording.category.table
         body = {"hostname": host, "time": timestamp(self.began), "stacks": list(stacks)}
-        content, encoding = encode(body | {table: rows})
         # The same part of the same file has the same key: sent again, it is stored once. Of the
         # rows, not of what another version of a compressor makes of them.
         plain = json.dumps([self.rows, body, rows], sort_keys=True).encode()
         key = blake2b(plain, digest_size=16).hexdigest()
-        answer = self._delivered(content, encoding, key, {table: len(rows)})
+        answer = self._delivered(Payload.of(table, body | {table: rows}, key))
         if not answer.stored:
             place = f"{self.recording.file}:{lines[0].number}-{lines[-1].number}"
             raise KscopeError(f"{place}: {answer.text}{self._so_far()}")
@@ -104,15 +104,15 @@ class Importer:
                 row[column.name] = stacks.setdefault(row[column.name], len(stacks))
         return row
 
-    def _delivered(self, content: bytes, encoding: str, key: str, rows: dict[str, int]) -> Answer:
-        """Patient with a server that is busy, not with one that was never there."""
+    def _delivered(self, payload: Payload) -> Answer:
+        """Try again if the server is busy, but not if it never answered."""
         for attempt in range(1, _TRIES):
-            answer = self.endpoint.post(content, encoding, key, rows)
+            answer = self.endpoint.post(payload)
             final = answer.stored or answer.outcome is Outcome.REFUSED
             if final or not (answer.status in _BUSY or self.rows):
                 return answer
             time.sleep(pause_after(answer, attempt, _LONGEST_PAUSE))
-        return self.endpoint.post(content, encoding, key, rows)
+        return self.endpoint.post(payload)
 
     def _so_far(self) -> str:
         return f" ({self.rows} rows before it are stored)" if self.rows else ""

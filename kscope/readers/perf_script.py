@@ -29,7 +29,7 @@ _FRAME = re.compile(
 _CLOCKS = re.compile(r"(cpu-clock|task-clock|sched:sched_stat_\w+)(:\w+)?")
 
 
-def perf_script(lines: Iterable[str], target: ImportColumns) -> Iterator[Line]:
+def perf_script(lines: Iterable[str], columns: ImportColumns) -> Iterator[Line]:
     """One row a sample; its time counts from the first sample."""
     event: re.Match[str] | None = None
     began, number, frames = 0, 0, []
@@ -40,7 +40,7 @@ def perf_script(lines: Iterable[str], target: ImportColumns) -> Iterator[Line]:
             frames.append((frame["symbol"], frame["dso"]))
         elif line.strip() and not line.startswith("#"):
             if event:
-                yield _line(began, event, frames, target, first)
+                yield _line(began, event, frames, columns, first)
             event, began = _EVENT.fullmatch(line.rstrip("\n")), number
             if event is None:
                 raise ReadError(number, f"is neither a sample nor a frame: {line.strip()[:60]!r}")
@@ -49,36 +49,36 @@ def perf_script(lines: Iterable[str], target: ImportColumns) -> Iterator[Line]:
             frames = [(frame["symbol"], frame["dso"])] if frame else []
             first = float(event["time"]) if first is None else first
     if event:
-        yield _line(began, event, frames, target, first)
+        yield _line(began, event, frames, columns, first)
 
 
 def _line(
     number: int,
     event: re.Match[str],
     frames: list[tuple[str, str]],
-    target: ImportColumns,
+    columns: ImportColumns,
     first: float | None,
 ) -> Line:
     comm = event["comm"]
     row: dict[str, Any] = {
-        target.stack.name: ";".join(_named(*frame, comm) for frame in reversed(frames)),
-        target.value.name: _value(number, event, target),
+        columns.stack.name: ";".join(_named(*frame, comm) for frame in reversed(frames)),
+        columns.value.name: _value(number, event, columns),
     }
-    if target.root:
-        row[target.root.name] = comm
+    if columns.root:
+        row[columns.root.name] = comm
     ids = {"pid": event["pid"], "tid": event["tid"]}
     row |= {
         name: int(given)
         for name, given in ids.items()
-        if given and target.category.column(name) is not None
+        if given and columns.category.column(name) is not None
     }
     return Line(number, row, float(event["time"]) - (first or 0.0))
 
 
-def _value(number: int, event: re.Match[str], target: ImportColumns) -> int:
-    if target.value.type.counts_events:
+def _value(number: int, event: re.Match[str], columns: ImportColumns) -> int:
+    if columns.value.type.counts_events:
         return 1
-    if target.value.type.unit == "us" and _CLOCKS.fullmatch(event["event"]):
+    if columns.value.type.unit == "us" and _CLOCKS.fullmatch(event["event"]):
         if event["period"]:
             return int(event["period"]) // 1000
         raise ReadError(
@@ -88,7 +88,7 @@ def _value(number: int, event: re.Match[str], target: ImportColumns) -> int:
         )
     raise ReadError(
         number,
-        f"event {event['event']} does not say how much {target.value.name} there was; "
+        f"event {event['event']} does not say how much {columns.value.name} there was; "
         "choose a count with --value",
     )
 

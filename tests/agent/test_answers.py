@@ -44,7 +44,7 @@ STORED = {"stored": {"cpu": 2}, "duplicate": False}
 
 def sent_to(url: str, timeout: float = 10.0) -> Answer:
     endpoint = Endpoint(url, timeout=timeout)
-    answer = endpoint.post(b"{}", "", "k", {"cpu": 2})
+    answer = endpoint.post(Payload("cpu", "k", 2, b"{}", ""))
     endpoint.close()
     return answer
 
@@ -163,6 +163,7 @@ def test_a_thousand_endless_answers_take_no_memory() -> None:
         import resource
         from tests.children import peak
         from kscope.client.endpoint import Endpoint
+        from kscope.client.payload import Payload
         from tests.agent.strangers import stranger
         from tests.agent.test_answers import ENDLESS
         now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -171,7 +172,7 @@ def test_a_thousand_endless_answers_take_no_memory() -> None:
         with stranger(*ENDLESS["length"]) as server:
             endpoint = Endpoint(server.url)
             for _ in range(1000):
-                assert not endpoint.post(b"{}", "", "k", {}).stored
+                assert not endpoint.post(Payload("cpu", "k", 2, b"{}", "")).stored
         print(peak() - before)
     """
     done = subprocess.run(
@@ -250,9 +251,8 @@ class Scripted:
         self.known = known
         self.sent: list[str] = []
 
-    def post(self, body: bytes, encoding: str, key: str, rows: dict[str, int]) -> Answer:
-        del body, encoding, key
-        (table,) = rows
+    def post(self, payload: Payload) -> Answer:
+        table = payload.table
         self.sent.append(table)
         from kscope.client.answers import Answer  # noqa: PLC0415
 
