@@ -1,4 +1,4 @@
-"""Is the server well, and what has it done: /healthz, /readyz, /metrics."""
+"""The server's state and its counters: /healthz, /readyz, /metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kscope.server.http.problems import problem
 from kscope.store.backends.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from kscope.server.http.connections import Connections
     from kscope.server.http.wrong_tokens import WrongTokens
     from kscope.store.store import Store
+
+    # Its name, its help, and its values by their labels.
+    Family = tuple[str, str, Sequence[tuple[dict[str, str], float]]]
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -37,7 +40,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class CountAnswers:
-    """Middleware: how many answers of each status a listener gave."""
+    """Middleware that counts the answers of a listener by status."""
 
     app: ASGIApp
     listener: str
@@ -74,77 +77,72 @@ def metrics_routes(store: Store, metrics: Metrics) -> list[Route]:
 
 
 def _lines(store: Store, metrics: Metrics) -> Iterator[str]:
+    for name, text, samples in _families(store, metrics):
+        kind = "counter" if name.endswith("_total") else "gauge"
+        yield from (f"# HELP {name} {text}", f"# TYPE {name} {kind}")
+        for labels, value in samples:
+            listed = ",".join(f'{label}="{of}"' for label, of in labels.items())
+            yield f"{name}{{{listed}}} {value}" if listed else f"{name} {value}"
+
+
+def _families(store: Store, metrics: Metrics) -> Iterator[Family]:
     done = store.writer.counters
-    counters = {
-        "kscope_rows_stored_total": ("rows committed", done.rows),
-        "kscope_batches_stored_total": ("batches committed", done.batches),
-        "kscope_batches_duplicate_total": ("batches that were stored already", done.duplicates),
-        "kscope_batches_failed_total": ("batches that could not be stored", done.failures),
-        "kscope_rows_over_stack_limit_total": (
-            "rows whose new stack was beyond new_stacks_per_hour",
-            done.over_stack_limit,
-        ),
-        "kscope_rows_over_string_limit_total": (
-            "rows with a new string beyond new_strings_per_hour",
-            done.over_string_limit,
-        ),
-        "kscope_commits_total": ("transactions that stored batches", done.commits),
-        "kscope_commit_seconds_total": ("time spent in them", done.commit_seconds),
-        "kscope_received_bytes_total": ("bytes of stored bodies as sent", metrics.bytes_received),
-    }
-    for name, (text, value) in counters.items():
-        yield from (f"# HELP {name} {text}", f"# TYPE {name} counter", f"{name} {value}")
-    waiting = ("rows that wait for a commit", store.writer.waiting_rows)
-    for name, (text, value) in {"kscope_rows_waiting": waiting, **store.backend.gauges()}.items():
-        yield from (f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value}")
-    answers = (
-        ((("listener", listener), ("status", str(status))), count)
-        for (listener, status), count in sorted(_answers(metrics).items())
-    )
-    yield from _labelled("http_answers_total", "answers by listener and status", answers)
-    yield from _connection_lines(metrics.connections)
+    for name, text, value in (
+        ("rows_stored_total", "rows committed", done.rows),
+        ("batches_stored_total", "batches committed", done.batches),
+        ("batches_duplicate_total", "batches that were stored already", done.duplicates),
+        ("batches_failed_total", "batches that could not be stored", done.failures),
+        ("rows_over_stack_limit_total", "rows whose new stack was beyond new_stacks_per_hour",
+         done.over_stack_limit),
+        ("rows_over_string_limit_total", "rows with a new string beyond new_strings_per_hour",
+         done.over_string_limit),
+        ("commits_total", "transactions that stored batches", done.commits),
+        ("commit_seconds_total", "time spent in them", done.commit_seconds),
+        ("received_bytes_total", "bytes of stored bodies as sent", metrics.bytes_received),
+        ("rows_waiting", "rows that wait for a commit", store.writer.waiting_rows),
+    ):  # fmt: skip
+        yield f"kscope_{name}", text, [({}, value)]
+    for name, (text, value) in store.backend.gauges().items():
+        yield name, text, [({}, value)]
+    yield "kscope_http_answers_total", "answers by listener and status", _answers(metrics)
+    yield from _by_listener(metrics)
+
+
+def _by_listener(metrics: Metrics) -> Iterator[Family]:
+    for name, text, of in (
+        ("open", "open connections", len),
+        ("limit", "the most connections that may be open", lambda each: each.limits.total),
+        ("refused_total", "connections closed at once, there were too many", _refused),
+    ):
+        counts = [({"listener": each.listener}, of(each)) for each in metrics.connections]
+        yield f"kscope_connections_{name}", text, counts
+    ended = [
+        ({"listener": each.listener, "reason": reason}, count)
+        for each in metrics.connections
+        for reason, count in sorted(each.ended.items())
+    ]
+    yield "kscope_connections_ended_total", "connections that the server gave up", ended
     for name, text in {
         "wrong": "requests with a token that is not declared",
         "throttled": "those of them that came too often from one address",
     }.items():
-        counts = (((("listener", w.listener),), getattr(w, name)) for w in metrics.wrong_tokens)
-        yield from _labelled(f"tokens_{name}_total", text, counts)
+        wrong = [
+            ({"listener": each.listener}, getattr(each, name)) for each in metrics.wrong_tokens
+        ]
+        yield f"kscope_tokens_{name}_total", text, wrong
 
 
-def _answers(metrics: Metrics) -> Counter[tuple[str, int]]:
+def _answers(metrics: Metrics) -> list[tuple[dict[str, str], float]]:
     """Return the applications' answers, and those to requests that no application has seen."""
     answers = metrics.answers.copy()
     for each in metrics.connections:
         for status, count in each.refused_requests.items():
             answers[each.listener, status] += count
-    return answers
-
-
-def _connection_lines(connections: Sequence[Connections]) -> Iterator[str]:
-    for name, text, count in (
-        ("open", "open connections", len),
-        ("limit", "the most connections that may be open", lambda each: each.limits.total),
-        ("refused_total", "connections closed at once, there were too many", _refused),
-    ):
-        counts = (((("listener", each.listener),), count(each)) for each in connections)
-        yield from _labelled(f"connections_{name}", text, counts)
-    ended = (
-        ((("listener", each.listener), ("reason", reason)), count)
-        for each in connections
-        for reason, count in sorted(each.ended.items())
-    )
-    yield from _labelled("connections_ended_total", "connections that the server gave up", ended)
+    return [
+        ({"listener": listener, "status": str(status)}, count)
+        for (listener, status), count in sorted(answers.items())
+    ]
 
 
 def _refused(connections: Connections) -> int:
     return connections.refused
-
-
-def _labelled(
-    name: str, text: str, counts: Iterable[tuple[tuple[tuple[str, str], ...], int]]
-) -> Iterator[str]:
-    kind = "counter" if name.endswith("_total") else "gauge"
-    yield from (f"# HELP kscope_{name} {text}", f"# TYPE kscope_{name} {kind}")
-    for labels, count in counts:
-        listed = ",".join(f'{label}="{value}"' for label, value in labels)
-        yield f"kscope_{name}{{{listed}}} {count}"
