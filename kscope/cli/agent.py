@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +12,7 @@ import click
 from kscope.agent.rows.folded import Folded
 from kscope.agent.rows.recording import Recorder
 from kscope.agent.run.configure import Wishes, engine, probe_category
-from kscope.cli import oneshot, otherflags
+from kscope.cli import oneshot, options, otherflags
 from kscope.cli.categories import warn
 from kscope.cli.probeflags import check_together, of_option, sending, targets, with_aliases
 from kscope.cli.probeplans import (
@@ -28,6 +27,7 @@ from kscope.declare.files.catalog import read_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from kscope.declare.model import Category
 
@@ -49,17 +49,15 @@ class ProbeGroup(click.Group):
         return probe_command(probe_category(reading.catalog, cmd_name))
 
 
-@click.group(cls=ProbeGroup, invoke_without_command=True)
-@click.option(
-    "--config", type=click.Path(path_type=Path, exists=True), help="[./kernelscope.yaml if there]"
-)
-@sending
+@click.group(cls=ProbeGroup, invoke_without_command=True, params=sending())
+@options.config
 @click.pass_context
 def agent(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
-    """Run a probe, or without a name those of the configuration, and send what they see.
+    """Run a probe, or those of the configuration, and send their rows to a server.
 
-    Those are the ones it lists, and each one in a folder of categories of your own: a file that is
-    dropped there runs at once. SIGTERM drains, sends and ends; SIGHUP reads everything again.
+    Without a name, the agent runs the probes that the configuration lists and every probe in your
+    own category folders; a file that you add there starts immediately. SIGTERM drains the probes,
+    sends their rows and stops. SIGHUP reads the configuration and the categories again.
     """
     if ctx.invoked_subcommand:
         ctx.obj = flags
@@ -76,18 +74,15 @@ def probe_command(category: Category) -> click.Command:
     def run_it(**flags: Any) -> None:
         _run_probe(category, flags)
 
-    command = sending(run_it)
     assert category.probe
     aliases = category.probe.aliases
-    params = [of_option(option, aliases) for option in category.probe.options]
-    shared: list[click.Option] = [*targets(), *reversed(getattr(command, "__click_params__", []))]
     return click.Command(
         category.table,
         callback=run_it,
         params=[
-            *params,
+            *(of_option(option, aliases) for option in category.probe.options),
             *otherflags.valued(aliases),
-            *(with_aliases(each, aliases) for each in shared),
+            *(with_aliases(each, aliases) for each in (*targets(), *sending())),
             otherflags.times(category),
         ],
         help=f"{category.prettyname}: {category.description}",

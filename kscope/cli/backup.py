@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from kscope.cli.database import sqlite_path, with_settings
+from kscope.cli.options import FILE
 from kscope.errors import KscopeError
-from kscope.store import backup as copying
+from kscope.store.backup import backup as copy_database
+from kscope.store.backup import restore as restore_database
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kscope.config import Settings
 
 _DUMP = (
@@ -22,25 +25,25 @@ _LOAD = "MySQL and MariaDB have their own tool, with the server stopped: mariadb
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @with_settings
 def backup(*, settings: Settings, file: Path) -> None:
-    """Copy the SQLite database of a running server, as it is at this moment, to FILE."""
+    """Copy the SQLite database to FILE. The server can keep running."""
     source = sqlite_path(settings, _DUMP)
-    copying.backup(source, file, _print_progress)
+    copy_database(source, file, _print_progress)
     click.echo(f"{source} -> {file}, {file.stat().st_size} bytes")
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @with_settings
-@click.option("--force", is_flag=True, help="Replace a database that exists.")
+@click.option("--force", is_flag=True, help="Replace an existing database.")
 def restore(*, settings: Settings, file: Path, force: bool) -> None:
-    """Put a backup in the place of the SQLite database. No server may run on it."""
+    """Replace the SQLite database with the backup in FILE. Stop the server first."""
     target = sqlite_path(settings, _LOAD)
     if target.exists() and not force:
-        raise KscopeError(f"{target} exists: --force replaces it, and what is only there is lost")
-    copying.restore(file, target, _print_progress)
+        raise KscopeError(f"{target} exists; --force replaces it, and its rows are lost")
+    restore_database(file, target, _print_progress)
     click.echo(f"{file} -> {target}, {target.stat().st_size} bytes")
 
 

@@ -1,17 +1,16 @@
-"""The options that name a database and its categories, alike for every command that needs them."""
+"""Options that select a database and its categories."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from kscope.cli import options as shared
 from kscope.cli.categories import warn
-from kscope.cli.paths import category_folders, file_path
 from kscope.config import MySQL, Settings, SQLite, chosen_settings, mysql_host
 from kscope.declare.model import Catalog
 from kscope.errors import KscopeError, UsageError, ValueFaultError
@@ -21,6 +20,7 @@ from kscope.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 _MYSQL = {
     "mysql": "host",
@@ -30,28 +30,23 @@ _MYSQL = {
     "dbname": "database",
 }
 _OPTIONS = [
-    click.option("--config", type=click.Path(path_type=Path), help="[./kernelscope.yaml if there]"),
-    click.option("--sqlite", type=click.Path(path_type=Path), help="SQLite file."),
+    shared.config,
+    click.option("--sqlite", type=shared.FILE, help="SQLite file."),
     click.option(
         "--mysql",
         metavar="HOST[:PORT]",
-        help="MySQL or MariaDB server, [::1]:3307 for IPv6, or its socket's path.",
+        help="MySQL or MariaDB server: a host, [::1]:3307 for IPv6, or the path of its socket.",
     ),
     click.option("--dbport", type=click.IntRange(1, 65535), help="Port of the MySQL server."),
     click.option("--dbuser", help="MySQL user."),
-    click.option("--dbpassword", help="MySQL password; a kernelscope.yaml keeps it from `ps`."),
+    click.option("--dbpassword", help="MySQL password; kernelscope.yaml hides it from `ps`."),
     click.option("--dbname", help="MySQL database."),
-    click.option(
-        "--categories",
-        multiple=True,
-        metavar="FOLDER",
-        help="Folder of categories beside the built-in ones; may be repeated.",
-    ),
+    shared.categories,
 ]
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give the command `settings` in place of these options."""
+    """Add these options to the command, which receives `settings` instead."""
 
     @functools.wraps(command)
     def wrapped(**options: Any) -> None:
@@ -60,8 +55,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         given = {field: options.pop(option) for option, field in _MYSQL.items()}
         chosen = _with_port({name: value for name, value in given.items() if value is not None})
         settings = _with_database(settings, sqlite, chosen)
-        folders = category_folders(options.pop("categories"))
-        settings = replace(settings, categories=(*settings.categories, *folders))
+        folders = (*settings.categories, *options.pop("categories"))
+        settings = replace(settings, categories=folders)
         command(settings=settings, **options)
 
     for option in reversed(_OPTIONS):
@@ -70,9 +65,9 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def run_with_store(settings: Settings, work: Callable[[Store], Awaitable[None]]) -> None:
-    """Open the database, which must be there, migrate it, and do the work.
+    """Open and migrate the database, which must exist, and do the work.
 
-    A bad category file keeps its stored shape, as in a server.
+    A category whose file is bad keeps its stored columns, as in a server.
     """
     check_there(settings)
 
@@ -89,19 +84,15 @@ def run_with_store(settings: Settings, work: Callable[[Store], Awaitable[None]])
     asyncio.run(run())
 
 
-def sqlite_file(given: Path) -> SQLite:
-    return SQLite(file_path("--sqlite", str(given)))
-
-
 def sqlite_path(settings: Settings, advice: str) -> Path:
-    """Give the file; for a MySQL database raise with the advice, in which {0} is its name."""
+    """Return the SQLite file. Raises KscopeError with `advice` ({0}: the name) for MySQL."""
     if isinstance(settings.database, MySQL):
         raise KscopeError(advice.format(settings.database.database))
     return settings.database.path
 
 
 def _with_port(mysql: dict[str, Any]) -> dict[str, Any]:
-    """Take the port out of the host, if it names one."""
+    """Split the port off the host, if there is one."""
     if "host" not in mysql:
         return mysql
     try:
@@ -117,7 +108,7 @@ def _with_database(settings: Settings, sqlite: Path | None, mysql: dict[str, Any
     if sqlite and mysql:
         raise UsageError("name one database: either --sqlite or --mysql")
     if sqlite:
-        return replace(settings, database=sqlite_file(sqlite))
+        return replace(settings, database=SQLite(sqlite))
     if not mysql:
         return settings
     if "host" not in mysql and not isinstance(settings.database, MySQL):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kscope.cli.paths import category_folders
+from kscope.cli.options import FILE
 from kscope.cli.reference import pages
 from kscope.declare.files.catalog import BUILTIN, builtin_folder, load_catalog
 from kscope.errors import KscopeError, UsageError
@@ -24,36 +24,36 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--categories",
+    type=FILE,
     multiple=True,
     metavar="FOLDER",
-    help="A folder of category files; may be repeated. Default: the built-in ones.",
+    help="Folder of category files; can be repeated. [the built-in categories]",
 )
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
-    help="The folder below which the files go. Default: this one.",
+    help="Folder to write the files to. [the current folder]",
 )
-@click.option("--check", is_flag=True, help="Write nothing; exit with 1 where a file differs.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file differs.")
 @click.option(
     "--prune",
     is_flag=True,
-    help="Also delete files that these categories made and no longer make.",
+    help="Also delete generated files that these categories no longer produce.",
 )
 @click.pass_context
 def generate(
-    ctx: click.Context, /, categories: tuple[str, ...], output: Path, *, check: bool, prune: bool
+    ctx: click.Context, /, categories: tuple[Path, ...], output: Path, *, check: bool, prune: bool
 ) -> None:
-    """Make DDL, JSON Schemas, chart configs and reference pages from the category files.
+    """Generate DDL, JSON Schemas, chart configurations and reference pages.
 
-    Files of other categories, and files that it did not make, are never deleted. If a file of SQL
-    has tables of other categories, nothing is written: name their folders too.
+    Files of other categories, and files that were not generated, are never deleted. Nothing is
+    written if a SQL file would lose the tables of other categories: name their folders too.
 
-    Exit code 0: all is as it should be. 1: --check found a difference. 2: a category file is wrong,
-    or a file of SQL would lose the tables of other categories.
+    Exit code 0: the files are up to date. 1: --check found a difference. 2: a category file is
+    wrong, or a SQL file would lose tables.
     """
-    folders = category_folders(categories)
-    files = {**render(load_catalog(folders or (BUILTIN,))), **_pages(ctx)}
+    files = {**render(load_catalog(categories or (BUILTIN,))), **_pages(ctx)}
     try:
         _refuse_losses(losses(files, output), output)
         drifts = compare(files, output) if check else write(files, output, prune=prune)

@@ -1,4 +1,4 @@
-"""`kscope import`: look at recordings that other programs made."""
+"""`kscope import`: send recordings that other programs made."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kscope.cli import options
 from kscope.cli.categories import good_catalog
-from kscope.cli.paths import category_folders
 from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
@@ -28,31 +28,27 @@ if TYPE_CHECKING:
 @click.command(name="import")
 @click.argument("table")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option(
-    "--format", "form", type=click.Choice([*FORMATS]), help="Default: by the file's ending."
-)
-@click.option(
-    "--config", type=click.Path(path_type=Path, exists=True), help="[./kernelscope.yaml if there]"
-)
-@click.option("--server", metavar="URL", help="[the configuration's, or http://127.0.0.1:8081]")
-@click.option("--token-file", type=click.Path(path_type=Path))
-@click.option("--hostname", help="Whose rows they are; default: what a row says, else this host.")
+@click.option("--format", "form", type=click.Choice([*FORMATS]), help="[from the file's ending]")
+@options.config
+@options.server
+@options.token_file
+@click.option("--hostname", help="Host that the rows belong to. [a row's own, or this host]")
 @click.option(
     "--time",
     "moment",
     metavar="TIME",
-    help="When it began, for rows without a time; default: so that it ended at the file's time.",
+    help="Start of the recording, for rows without a time. [so that it ends at the file's time]",
 )
-@click.option("--value", default="", help="Column of the stacks' numbers; default: the chart's.")
+@click.option("--value", default="", help="Column for the numbers of the stacks. [the chart's]")
+@click.option("--root", help="Column for the first frame; '' keeps it in the stack. [the chart's]")
 @click.option(
-    "--root", help="Column of the first frame, '' if it is a frame; default: the chart's."
+    "--set",
+    "fixed",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="Value of a column in every row; can be repeated.",
 )
-@click.option(
-    "--set", "fixed", multiple=True, metavar="COLUMN=VALUE", help="The same in every row."
-)
-@click.option(
-    "--categories", multiple=True, metavar="FOLDER", help="Folder of categories; may be repeated."
-)
+@options.categories
 def import_(  # noqa: PLR0913 - one per option
     *,
     table: str,
@@ -66,18 +62,18 @@ def import_(  # noqa: PLR0913 - one per option
     value: str,
     root: str | None,
     fixed: tuple[str, ...],
-    categories: tuple[str, ...],
+    categories: tuple[Path, ...],
 ) -> None:
-    """Send recordings to a server, as rows of TABLE: folded stacks, perf script, NDJSON.
+    """Send recordings as rows of TABLE: folded stacks, perf script output or NDJSON.
 
-    A file may be compressed (.gz); - is standard input. Sending the same file again stores
-    nothing twice.
+    A file can be compressed (.gz); - reads standard input. If you send a file again, the server
+    stores its rows once.
 
     \b
     perf script | kscope import offcputime - --format perf
     """
     settings = chosen_settings(config)
-    catalog = good_catalog((*settings.categories, *category_folders(categories)))
+    catalog = good_catalog((*settings.categories, *categories))
     category = catalog.get(table)
     if category is None:
         names = [each.table for each in catalog]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from kscope.cli.probeflags import SECONDS, dest, dest_of, flag_text, plain
+from kscope.cli.options import SECONDS
+from kscope.cli.probeflags import dest, dest_of, flag_text, plain
 from kscope.declare.types.base import Role
 
 if TYPE_CHECKING:

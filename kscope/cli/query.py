@@ -5,17 +5,16 @@ from __future__ import annotations
 import shutil
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from kscope.cli.categories import good_catalog
-from kscope.cli.database import sqlite_file
+from kscope.cli.options import FILE
 from kscope.cli.source import Direct, Server
 from kscope.client.endpoint import Address, read_token
-from kscope.config import Settings, load_settings
+from kscope.config import Settings, SQLite, load_settings
 from kscope.errors import UsageError
 from kscope.query.answers.flamegraph import Flamegraph
 from kscope.query.answers.timeseries import Timeseries
@@ -24,6 +23,7 @@ from kscope.query.questions import QUESTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from kscope.query.answers.question import Answer, Question
 
@@ -51,11 +51,9 @@ _DRAWN = ("flame", "table")
     help="Default: flame for a flame graph, else table.",
 )
 @click.option("--server", metavar="URL", help=f"Default: {DEFAULT_SERVER}.")
-@click.option("--token-file", type=click.Path(path_type=Path))
-@click.option("--sqlite", type=click.Path(path_type=Path), help="Ask this database, no server.")
-@click.option(
-    "--config", type=click.Path(path_type=Path), help="Ask this kernelscope.yaml's database."
-)
+@click.option("--token-file", type=FILE, help="File that contains the token.")
+@click.option("--sqlite", type=FILE, help="Query this database file instead of a server.")
+@click.option("--config", type=FILE, help="Query the database of this kernelscope.yaml instead.")
 @click.option("--width", type=click.IntRange(20, 1000), help="Of a flame graph, in characters.")
 @click.option("--color/--no-color", default=None, help="Default: in a terminal.")
 def query(  # noqa: PLR0913 - one per option
@@ -155,5 +153,5 @@ def _source(
         return Server(server or DEFAULT_SERVER, read_token(token_file))
     settings = load_settings(config) if config else Settings()
     if sqlite:
-        settings = replace(settings, database=sqlite_file(sqlite))
+        settings = replace(settings, database=SQLite(sqlite))
     return Direct(settings, good_catalog(settings.categories))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kscope.agent.agent import spool_folder
+from kscope.cli import options
 from kscope.cli.groups import SuggestingGroup
 from kscope.client.answers import shown
 from kscope.client.endpoint import Endpoint, read_token
@@ -20,16 +20,14 @@ from kscope.errors import KscopeError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from kscope.config import AgentSettings
 
 
 def _folder(command: Callable[..., None]) -> Callable[..., None]:
-    config = click.option("--config", type=click.Path(path_type=Path, exists=True),
-                          help="[./kernelscope.yaml if there]")  # fmt: skip
-    spool = click.option("--spool", type=click.Path(path_type=Path),
-                         help="[the configuration's, or the agents' own folder]")  # fmt: skip
-    return config(spool(command))
+    help_ = "Folder of the spool. [the configuration's, or the default of agents]"
+    return options.config(click.option("--spool", type=options.FILE, help=help_)(command))
 
 
 @click.group(cls=SuggestingGroup)
@@ -55,21 +53,21 @@ def list_(config: Path | None, spool: Path | None) -> None:
 @spool.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @_folder
-@click.option("--server", metavar="URL", help="[the configuration's, or http://127.0.0.1:8081]")
-@click.option("--token-file", type=click.Path(path_type=Path))
+@options.server
+@options.token_file
 @click.option("--all", "every", is_flag=True, help="Also those that are kept for other servers.")
-def send(names: tuple[str, ...], every: bool, **options: Any) -> None:  # noqa: FBT001
+def send(names: tuple[str, ...], every: bool, **flags: Any) -> None:  # noqa: FBT001
     """Send batches, by their names or all that are kept for the server; it stores none twice.
 
     Exit code 1 if the server does not have all of them afterwards.
     """
-    settings = chosen_settings(options["config"]).agent
+    settings = chosen_settings(flags["config"]).agent
     endpoint = Endpoint(
-        options["server"] or settings.server,
-        read_token(options["token_file"] or settings.token_file),
+        flags["server"] or settings.server,
+        read_token(flags["token_file"] or settings.token_file),
         settings.timeout,
     )
-    root, mine = _root(options["spool"], settings), folder_of(endpoint.url)
+    root, mine = _root(flags["spool"], settings), folder_of(endpoint.url)
     sent = failed = rows = others = 0
     with closing(endpoint):
         for each in _chosen(root, names, every=every or bool(names)):

@@ -56,7 +56,10 @@ def refused(*arguments: object) -> str:
             "offcputime --json --folded --record x {nobody}",
             "--folded and --json and --record exclude",
         ),
-        ("offcputime --replay /nosuch {nobody}", "--replay plays all that was recorded"),
+        (
+            "offcputime --replay /nosuch {nobody}",
+            "--replay plays the whole recording",
+        ),
         (
             "offcputime --user-only --kernel-only --json {nobody}",
             "user-only and kernel-only exclude",
@@ -76,8 +79,8 @@ def refused(*arguments: object) -> str:
         ("runqlat 1 --interval 2 {nobody}", "the argument and --interval say the same"),
         ("profile -F fast {nobody}", "'-F' / '--frequency': 'fast' is not of type int"),
         ("runqlat -u {nobody}", "No such option"),
-        ("offcputime --history 60 {nobody}", "--history goes with --replay"),
-        ("offcputime --children", "--children goes with --pid"),
+        ("offcputime --history 60 {nobody}", "--history requires --replay"),
+        ("offcputime --children", "--children requires --pid"),
         (
             "offcputime --interval nan {nobody}",
             "'--interval': 'nan' is not a length of time such as 90, 500ms",
@@ -230,8 +233,7 @@ def test_command_line_and_file_read_a_length_of_time_alike(text: str, seconds: f
 
 def sending_type(name: str) -> click.ParamType[Any]:
     """The type of a flag that all probes share."""
-    command = click.command()(sending(lambda: None))
-    return next(each.type for each in command.params if each.name == name)
+    return next(each.type for each in sending() if each.name == name)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""Options that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kscope.config import checked_path
+from kscope.declare import units
+from kscope.errors import ValueFaultError
+
+_LONGEST = 366 * 86400.0
+
+
+class _File(click.ParamType[Path]):
+    """A path. An address is refused, because it can contain a password."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        try:
+            return Path(checked_path(str(value)))
+        except ValueFaultError as error:
+            self.fail(error.fault, param, ctx)
+
+
+class Seconds(click.ParamType[float]):
+    """A length of time in seconds: 90, 500ms, 1.5s, 10m, 1h30m."""
+
+    name = "duration"
+
+    def __init__(self, least: float = 0.1) -> None:
+        self.min = least
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            length = units.span(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not self.min <= length <= _LONGEST:
+            self.fail(f"'{value}' is not between {self.min:g} seconds and 366 days", param, ctx)
+        return length
+
+
+FILE = _File()
+SECONDS = Seconds()
+
+config = click.option(
+    "--config", type=FILE, help="Configuration file. [./kernelscope.yaml, if it exists]"
+)
+server = click.option(
+    "--server",
+    metavar="URL",
+    help="Ingest address of the server. [the configuration's, or http://127.0.0.1:8081]",
+)
+token_file = click.option(
+    "--token-file", type=FILE, help="File that contains the token. [the configuration's]"
+)
+categories = click.option(
+    "--categories",
+    type=FILE,
+    multiple=True,
+    metavar="FOLDER",
+    help="Folder of category files, in addition to the configured ones; can be repeated.",
+)
