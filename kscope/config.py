@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare import units
+from kscope.declare.engines import ENGINES
 from kscope.declare.files.catalog import BUILTIN
 from kscope.declare.files.yaml_lines import (
     MAX_BYTES,
@@ -420,8 +421,9 @@ def _probe_problems(
             option_value(options[key], given)
         except ValueFaultError as error:
             yield (key,), error.fault
-    if probe.cgroup and known[name].engine == "bpftrace":
-        yield ("cgroup",), "a bpftrace script cannot be limited to one"
+    engine = ENGINES[known[name].engine]
+    if probe.cgroup and not engine.filters_cgroup:
+        yield ("cgroup",), f"a {engine.name} {engine.source} cannot be limited to one"
     if problem := exclusive_problem(probe.options):
         yield (), problem
 

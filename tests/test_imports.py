@@ -31,7 +31,7 @@ MAY_IMPORT = {
 }
 # The folders of a part, from left to right; "" is the part's own modules.
 LAYERS = {
-    "declare": ("types", "", "charts", "files"),
+    "declare": ("types", "", "engines", "charts", "files"),
     "store": ("backends", "schema", "sums", "write", "", "housekeeping"),
     "query": ("sql", "parse", "scan", "answers", "export", ""),
     "server": ("http", "ingest", "openapi", "read", ""),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from kscope.declare.model import Option
 from kscope.declare.types import TYPES
 
@@ -21,12 +19,4 @@ DEPTH = Option(
     "depth", _NUMBER, 127, "KS_DEPTH", "how many frames of a stack are kept, leaf first",
     least=1, most=127,
 )  # fmt: skip
-_MOST_PRINTED = 1 << 17
 NAMES = frozenset(option.name for option in (KEYS, STACKS, DEPTH))
-
-
-def sizes(engine: str, *, has_stack: bool) -> tuple[Option, ...]:
-    """bpftrace has stack maps too, and sizes them itself; it prints its maps whole."""
-    if engine != "bcc":
-        return (replace(KEYS, most=_MOST_PRINTED),)
-    return (KEYS, STACKS, DEPTH) if has_stack else (KEYS,)

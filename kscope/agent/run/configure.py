@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from kscope.agent.engines.base import TraceFilter
 from kscope.agent.rows.recording import Recording, bundled, read_recording
 from kscope.agent.run.runner import ProbeRun
+from kscope.declare.engines import ENGINES
 from kscope.declare.options import option_value
 from kscope.errors import KscopeError, UsageError, did_you_mean
 from kscope.files import MAX_PROGRAM, UnreadableError, read_text
@@ -57,18 +59,12 @@ def live_run(category: Category, wishes: Wishes) -> ProbeRun:
 
 
 def engine(category: Category, wishes: Wishes) -> Engine:
-    """A new engine for the category's probe; imports no more than that engine needs."""
+    """Return a new engine for the category's probe. Other engines are not imported."""
     assert category.probe
+    module, _, name = ENGINES[category.probe.engine].implementation.partition(":")
     options = checked_options(category, wishes.options)
-    if category.probe.engine == "bcc":
-        from kscope.agent.engines.bcc import BccEngine  # noqa: PLC0415
-
-        return BccEngine(category, options, wishes.target)
-    if category.probe.engine == "bpftrace":
-        from kscope.agent.engines.bpftrace import BpftraceEngine  # noqa: PLC0415
-
-        return BpftraceEngine(category, options, wishes.target)
-    raise KscopeError(f"{category.table}: no engine '{category.probe.engine}'")
+    made: Engine = getattr(import_module(module), name)(category, options, wishes.target)
+    return made
 
 
 def checked_options(category: Category, given: Mapping[str, Any]) -> dict[str, Any]:

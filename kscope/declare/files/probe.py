@@ -6,10 +6,12 @@ import itertools
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from kscope.declare.engines import ENGINES
+from kscope.declare.engines.base import SOURCES
 from kscope.declare.files.bpftrace_script import script_map
 from kscope.declare.files.fits import column_problem, field_problem, path_problem
 from kscope.declare.files.shapes import COLLECT_KINDS, source_schema
-from kscope.declare.map_options import NAMES, sizes
+from kscope.declare.map_options import NAMES
 from kscope.declare.model import TIME, Alias, Attach, Collect, Option, Probe, Source
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import Role
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterator, Mapping, Sequence
 
+    from kscope.declare.engines.base import ProbeEngine
     from kscope.declare.files.yaml_lines import Document, Path
     from kscope.declare.model import Column
     from kscope.declare.types.kernel import FieldType
@@ -65,14 +68,16 @@ def make_probe(document: Document, columns: Sequence[Column], folder: pathlib.Pa
     bound = ("probe", "collect", "columns")
     kind = next(kind for kind in COLLECT_KINDS if kind in collect)
     program = raw.get("program")
+    engine = ENGINES[raw["engine"]]
     has_stack = any(c.type.role is Role.STACK and c.name in collect["columns"] for c in columns)
     return Probe(
-        engine=raw["engine"],
+        engine=engine.name,
         program=folder / program if folder and program else None,
         script=raw.get("script", ""),
         options=(
             *(_option(name, option) for name, option in raw.get("options", {}).items()),
-            *sizes(raw["engine"], has_stack=has_stack),
+            *engine.options,
+            *(engine.stack_options if has_stack else ()),
         ),
         collect=Collect(
             kind,
@@ -129,16 +134,23 @@ def _source(raw: Any, line: int = 0) -> Source:
 
 
 def _check_engine(probe: dict[str, Any], known: Mapping[str, Column]) -> Iterator[tuple[Path, str]]:
-    """bcc compiles a program of the probes/ folder, bpftrace runs the script of this file."""
+    """Each engine runs either a program of the probes/ folder or the script of this file."""
+    engine = _engine(probe)
+    if engine is None:
+        return
+    for other in SOURCES.keys() & probe.keys() - {engine.source}:
+        message = f"is not for {engine.name}, which runs a '{engine.source}', "
+        yield (other,), message + SOURCES[engine.source]
+    if "provides" in probe and not engine.contracts:
+        yield ("provides",), f"is not for {engine.name}, which has no contracts; remove the key"
     match probe:
-        case {"engine": "bcc", "script": _}:
-            yield ("script",), "is for bpftrace: bcc takes a 'program', a file in probes/"
-        case {"engine": "bpftrace", "program": _}:
-            yield ("program",), "is for bcc: bpftrace takes its 'script' here, in this file"
-        case {"engine": "bpftrace", "provides": _}:
-            yield ("provides",), "is for bcc: a bpftrace script has no contracts; remove the key"
-        case {"engine": "bpftrace", "script": str(script), "collect": dict(collect)}:
+        case {"script": str(script), "collect": dict(collect)} if engine.bpftrace_script:
             yield from _check_script(script, collect, known)
+
+
+def _engine(probe: dict[str, Any]) -> ProbeEngine | None:
+    """Return the engine, or None if the file does not name one."""
+    return ENGINES.get(str(probe.get("engine")))
 
 
 def _check_script(
@@ -192,7 +204,8 @@ def _check_program(
     probe: dict[str, Any], folder: pathlib.Path | None
 ) -> Iterator[tuple[Path, str]]:
     program = probe.get("program")
-    if not isinstance(program, str) or probe.get("engine") == "bpftrace":
+    engine = _engine(probe)
+    if not isinstance(program, str) or (engine and engine.source != "program"):
         return
     if "/" in program or program.startswith("."):
         yield ("program",), "must be a file name alone: it is looked for in the probes/ folder"
@@ -317,7 +330,8 @@ def _check_stacks(
     """bcc's stack ids are in fields of one struct, whose names say which half they are."""
     collect = probe.get("collect")
     bound = collect.get("columns") if isinstance(collect, dict) else None
-    if probe.get("engine") != "bcc" or not isinstance(bound, dict):
+    engine = _engine(probe)
+    if not (engine and engine.stack_ids) or not isinstance(bound, dict):
         return
     for name, raw in bound.items():
         paths = list(_paths(raw))

@@ -6,11 +6,12 @@ from typing import Any
 
 from kscope.declare.charts.base import KINDS
 from kscope.declare.contracts import CONTRACTS
+from kscope.declare.engines import ENGINES
+from kscope.declare.engines.base import SOURCES
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import INT64_MAX
 from kscope.declare.units import PATTERN as DURATION
 
-ENGINES = ("bcc", "bpftrace")
 COLLECT_KINDS = ("map", "histogram", "events")
 # Columns, charts, options: of each.
 MAX_ENTRIES = 200
@@ -148,13 +149,13 @@ def _probe() -> dict[str, Any]:
         **_object(
             {
                 "engine": {
-                    "enum": list(ENGINES),
+                    "enum": [*ENGINES],
                     "description": f"what runs the program: {' or '.join(ENGINES)}",
                 },
                 "program": _line(
-                    "of bcc: a file in the probes/ folder beside the category's folder"
+                    "for bcc: a file in the probes/ folder next to the category's folder"
                 ),
-                "script": _line("of bpftrace: the script", limit=_MAX_SCRIPT),
+                "script": _line("for bpftrace: the script", limit=_MAX_SCRIPT),
                 "options": {
                     "type": "object",
                     "maxProperties": MAX_ENTRIES,
@@ -189,7 +190,7 @@ def _probe() -> dict[str, Any]:
             },
             required=("engine", "collect"),
         ),
-        "oneOf": [{"required": ["program"]}, {"required": ["script"]}],
+        "oneOf": [{"required": [source]} for source in SOURCES],
     }
 
 

@@ -1,0 +1,14 @@
+"""One file per engine: what a category may say to it, and the class that runs its probes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kscope.declare.types.discovery import discovered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kscope.declare.engines.base import ProbeEngine
+
+ENGINES: Mapping[str, ProbeEngine] = discovered(__name__, __path__, "ENGINES")

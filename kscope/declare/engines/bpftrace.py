@@ -1,0 +1,19 @@
+"""bpftrace runs a script. It sizes its stack maps itself, and prints its maps whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kscope.declare.engines.base import ProbeEngine
+from kscope.declare.map_options import KEYS
+
+_MOST_PRINTED = 1 << 17
+ENGINES = (
+    ProbeEngine(
+        name="bpftrace",
+        implementation="kscope.agent.engines.bpftrace:BpftraceEngine",
+        source="script",
+        options=(replace(KEYS, most=_MOST_PRINTED),),
+        bpftrace_script=True,
+    ),
+)
