@@ -37,13 +37,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What to draw, by columns' names. Without a value it counts rows; other names can be empty."""
+    """What to draw, by columns' names. Without a value it counts rows; other names can be empty.
+
+    Without an aggregate the value's type decides.
+    """
 
     kind: str
     title: str
     value: str = ""
     stack: str = ""
     by: str = ""
+    aggregate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

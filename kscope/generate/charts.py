@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from kscope.declare.charts.base import ROWS, unit
+from kscope.declare.charts import KINDS, mark, unit_of
+from kscope.declare.charts.base import ROWS, Mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,6 +73,7 @@ class ChartConfig(Struct, frozen=True):
     kind: str
     title: str
     unit: str
+    mark: Mark
     query: ChartQuery
     spec: dict[str, Any] | None
 
@@ -81,7 +83,8 @@ def chart_configs(category: Category) -> list[ChartConfig]:
         ChartConfig(
             kind=chart.kind,
             title=chart.title,
-            unit=chart_unit(category, chart),
+            unit=unit_of(category, chart),
+            mark=mark(category, chart),
             query=_query(category, chart),
             spec=_spec(category, chart),
         )
@@ -89,38 +92,38 @@ def chart_configs(category: Category) -> list[ChartConfig]:
     ]
 
 
-def chart_unit(category: Category, chart: Chart) -> str:
-    return unit(category.column(chart.value))
-
-
 def _query(category: Category, chart: Chart) -> ChartQuery:
-    chosen = {"value": chart.value or ROWS, "stack": chart.stack, "by": chart.by}
+    chosen = {
+        "value": chart.value or ROWS,
+        "stack": chart.stack,
+        "by": chart.by,
+        "aggregate": chart.aggregate,
+    }
     return ChartQuery(
-        path=f"/api/v1/{chart.kind}/{category.table}",
-        parameters={name: column for name, column in chosen.items() if column},
+        path=f"/api/v1/{KINDS[chart.kind].question}/{category.table}",
+        parameters={name: given for name, given in chosen.items() if given},
     )
 
 
 def _spec(category: Category, chart: Chart) -> dict[str, Any] | None:
     """Return the spec over a data set `rows` that the page fills with the question's answer."""
-    if chart.kind == "flamegraph":
-        return None
-    column = category.column(chart.value)
-    averaged = column is not None and column.type.aggregate == "avg"
-    encodings: Mapping[str, Callable[[Chart, str], dict[str, Any]]] = {
-        # Means cannot be stacked: their sum says nothing.
-        "timeseries": partial(_lines if averaged else _areas, category),
-        "heatmap": _heatmap,
-        "histogram": _histogram,
-        "top": _top,
+    drawn = mark(category, chart)
+    encodings: Mapping[Mark, Callable[[Chart, str], dict[str, Any]]] = {
+        Mark.AREA: partial(_areas, category),
+        Mark.LINE: partial(_lines, category),
+        Mark.CELLS: _heatmap,
+        Mark.BARS: _histogram,
+        Mark.RANKING: _top,
     }
-    unit = chart_unit(category, chart)
+    if drawn not in encodings:
+        return None
+    unit = unit_of(category, chart)
     return {
         "$schema": VEGA_LITE,
         "description": f"{category.prettyname}: {chart.title}",
         "data": {"name": "rows"},
         "width": "container",
-        **encodings[chart.kind](chart, unit),
+        **encodings[drawn](chart, unit),
     }
 
 

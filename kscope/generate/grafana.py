@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from kscope.declare.aggregates import SIMPLE, suggested
+from kscope.declare.charts import KINDS
+from kscope.declare.charts.base import Panel
 from kscope.declare.model import Chart
 from kscope.declare.types.base import Storage
 from kscope.generate.ddl import dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kscope.declare.model import Category, Column
     from kscope.generate.tables import Dictionaries, Schema
 
@@ -33,9 +34,10 @@ _WIDTH, _HEIGHT = 24, 9
 def dashboard(category: Category, schema: Schema, notice: str) -> dict[str, Any]:
     """Grafana's JSON. A chart that needs more than SQL, a heatmap, is left to our own page."""
     asked = _Asked(category, schema)
-    charts = [chart for chart in category.charts if chart.kind in _PANELS]
-    # Without any chart there is still how many rows came.
-    charts = charts or [Chart("timeseries", "Rows over time")]
+    # Without any chart there is still the number of rows.
+    charts = [chart for chart in category.charts if _drawn(chart, category)] or [
+        Chart("timeseries", "Rows over time")
+    ]
     return {
         "description": f"{category.description} {notice}".strip(),
         "uid": f"kscope-{blake2b(category.table.encode(), digest_size=8).hexdigest()}",
@@ -77,10 +79,27 @@ class _Asked:
 
     def _value(self, chart: Chart) -> sa.ColumnElement[Any]:
         column = self.category.column(chart.value)
-        if column is None:
-            return sa.func.count().label("value")
-        summed = sa.func.avg if column.type.aggregate == "avg" else sa.func.sum
-        return summed(self.rows.c[chart.value]).label("value")
+        return self._aggregated(column, chart.aggregate or suggested(column)).label("value")
+
+    def _aggregated(self, column: Column | None, aggregate: str) -> sa.ColumnElement[Any]:
+        """Return a sum, or another aggregate of single events, whose number a row may say."""
+        weight = self.category.weight_of(column) if column else None
+        if column is None or (aggregate == "count" and weight is None):
+            return sa.func.count()
+        value = self.rows.c[column.name]
+        if weight is None:
+            summed: sa.ColumnElement[Any] = getattr(sa.func, aggregate)(value)
+            return summed
+        events = self.rows.c[weight.name]
+        match aggregate:
+            case "sum":
+                return sa.func.sum(value)
+            case "count":
+                return sa.func.sum(events)
+            case "avg":
+                return sa.func.sum(value) / sa.func.sum(events)
+        of_means: sa.ColumnElement[Any] = getattr(sa.func, aggregate)(value / events)
+        return of_means
 
     def _named(
         self, name: str, joined: sa.FromClause
@@ -122,45 +141,43 @@ def _hosts(asked: _Asked) -> dict[str, Any]:
     }
 
 
+def _drawn(chart: Chart, category: Category) -> bool:
+    """Return whether Grafana draws the chart: the database has no function for quantiles."""
+    aggregate = chart.aggregate or suggested(category.column(chart.value))
+    return isinstance(KINDS[chart.kind].grafana, Panel) and aggregate in SIMPLE
+
+
 def _panel(chart: Chart, asked: _Asked, place: int) -> dict[str, Any]:
+    panel = KINDS[chart.kind].grafana
+    assert isinstance(panel, Panel)
     column = asked.category.column(chart.value)
     return {
         "id": place + 1,
         "title": chart.title,
         "datasource": _DATASOURCE,
         "gridPos": {"x": 0, "y": place * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
-        "fieldConfig": {"defaults": {"unit": _unit(column)}, "overrides": []},
-        **_PANELS[chart.kind](chart, asked),
+        "fieldConfig": {"defaults": {"unit": _unit(column, chart.aggregate)}, "overrides": []},
+        "type": panel.type,
+        **_grouped(chart, panel, asked),
     }
 
 
-def _unit(value: Column | None) -> str:
-    if value is None or not value.unit:
+def _unit(value: Column | None, aggregate: str) -> str:
+    if value is None or not value.unit or aggregate == "count":
         return "short"
     return _UNITS.get(value.unit, f"suffix: {value.unit}")
 
 
-def _timeseries(chart: Chart, asked: _Asked) -> dict[str, Any]:
-    statement = asked.groups(chart, chart.by, _STEP.label("time"))
-    return {
-        "type": "timeseries",
+def _grouped(chart: Chart, panel: Panel, asked: _Asked) -> dict[str, Any]:
+    """Return what a panel queries: the largest groups, or each group over time."""
+    if panel.over == "time":
+        statement = asked.groups(chart, chart.by, _STEP.label("time"))
+        target = _target(statement.order_by(sa.literal_column("1")), "time_series")
         # Agents send once a minute: a shorter step would show gaps between.
-        "interval": "1m",
-        "targets": [_target(statement.order_by(sa.literal_column("1")), "time_series")],
-    }
-
-
-def _top(chart: Chart, asked: _Asked) -> dict[str, Any]:
-    return _table(chart, asked, chart.by)
-
-
-def _stacks(chart: Chart, asked: _Asked) -> dict[str, Any]:
-    return _table(chart, asked, chart.stack)
-
-
-def _table(chart: Chart, asked: _Asked, by: str) -> dict[str, Any]:
+        return {"interval": "1m", "targets": [target]}
+    by = chart.stack if panel.over == "stack" else chart.by
     statement = asked.groups(chart, by).order_by(sa.literal_column("2 DESC")).limit(_MOST)
-    return {"type": "table", "targets": [_target(statement, "table")]}
+    return {"targets": [_target(statement, "table")]}
 
 
 def _target(statement: sa.Select[Any], form: str) -> dict[str, Any]:
@@ -172,10 +189,3 @@ def _target(statement: sa.Select[Any], form: str) -> dict[str, Any]:
         "rawQuery": True,
         "rawSql": _sql(statement),
     }
-
-
-_PANELS: dict[str, Callable[[Chart, _Asked], dict[str, Any]]] = {
-    "timeseries": _timeseries,
-    "top": _top,
-    "flamegraph": _stacks,
-}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.charts.base import KINDS
+from kscope.declare.charts import KINDS
+from kscope.declare.charts.base import Panel
 from kscope.declare.files.shapes import DECODES, category_schema
 from kscope.declare.types import TYPES
 from kscope.generate.markdown import table
@@ -73,7 +74,19 @@ def _types() -> list[str]:
         "",
         "## Chart kinds",
         "",
-        *table(("kind", "shows"), ((f"`{kind.name}`", kind.help) for kind in KINDS.values())),
+        *table(
+            ("kind", "shows", "answers", "also takes", "in Grafana"),
+            (
+                (
+                    f"`{kind.name}`",
+                    kind.help,
+                    f"`/api/v1/{kind.question}`",
+                    ", ".join(f"`{key}`" for key in sorted(kind.keys - {"value"})),
+                    kind.grafana.type if isinstance(kind.grafana, Panel) else kind.grafana.reason,
+                )
+                for kind in KINDS.values()
+            ),
+        ),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kscope.declare.charts import asked_by
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
 
@@ -41,7 +42,7 @@ class ImportColumns:
 
 def import_columns(category: Category, value: str, root: str | None) -> ImportColumns:
     """Return the named columns, else those of the category's flame graph. Raises KscopeError."""
-    chart = next((each for each in category.charts if each.kind == "flamegraph"), None)
+    chart = asked_by(category, "flamegraph")
     stacks = category.with_role(Role.STACK)
     if not stacks:
         raise KscopeError(f"{category.table} has no stack column to import stacks into")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
-from kscope.declare.charts.base import KINDS
+from kscope.declare.charts import KINDS
 from kscope.declare.files.category import read_category
 from kscope.declare.files.editor import editor_schema
 from kscope.declare.types import TYPES

@@ -41,6 +41,8 @@ charts:
   - {kind: flamegraph, stack: stack1, value: rows}
   - {kind: heatmap, value: histogram0}
   - {kind: histogram, value: histogram0}
+  - {kind: timeseries, value: histogram0, aggregate: p99}
+  - {kind: top, aggregate: count}
 """
 GRAFANA = {"us": "µs", "bytes": "bytes", "widgets": "suffix: widgets"}
 
@@ -109,6 +111,8 @@ def test_each_answer_has_the_value_and_the_unit_that_its_chart_declares(server: 
             answer = server.get(drawn["query"]["path"], **parameters).json()
             assert answer["value_column"] == chart["value"], place
             assert answer["unit"] == chart["unit"], place
+            if "aggregate" in chart and parameters:
+                assert answer["aggregate"] == chart["aggregate"], place
             if "by" in answer:
                 by = answer["by"] if isinstance(answer["by"], list) else [answer["by"]]
                 assert [name for name in by if name] == [
@@ -161,7 +165,11 @@ def test_grafana_sums_what_the_page_sums(folder: Path) -> None:
     catalog = load_catalog(["builtin", folder])
     files = render(catalog)
     for category in catalog:
-        charts = [each for each in category.charts if each.kind not in ("heatmap", "histogram")]
+        charts = [
+            each
+            for each in category.charts
+            if each.kind not in ("heatmap", "histogram") and each.aggregate != "p99"
+        ]
         panels = json.loads(files[f"grafana/generated/{category.table}.json"])["panels"]
         for chart, panel in zip(charts, panels, strict=True) if charts else ():
             sql = panel["targets"][0]["rawSql"]
@@ -174,3 +182,43 @@ def test_grafana_sums_what_the_page_sums(folder: Path) -> None:
                 assert unit == GRAFANA[column.unit]
             if column is None:
                 assert unit == "short"
+
+
+WAITS = """\
+table: waits
+columns:
+  - {name: process, type: string, prettyname: Process}
+  - {name: elapsed, type: elapsed, prettyname: Waited}
+  - {name: n, type: count}
+charts:
+  - {kind: timeseries, value: elapsed, aggregate: max, by: process}
+  - {kind: top, value: elapsed, aggregate: avg, by: process}
+  - {kind: top, value: elapsed, aggregate: p99, by: process}
+  - {kind: top, value: elapsed, aggregate: count, by: process}
+"""
+
+
+def test_a_chart_shows_the_aggregate_that_it_declares(tmp_path: Path) -> None:
+    """In its title, its question, its answer, and a question without parameters; the database keeps
+    it after the file is gone.
+    """
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "waits.yaml").write_text(WAITS)
+    rows = [{"process": "p", "elapsed": us, "n": n} for us, n in ((10, 1), (60, 2))]
+    with serving(tmp_path, "--categories", folder) as server:
+        server.post({"hostname": "h", "waits": rows})
+        before = server.get("/api/v1/charts/waits").json()["charts"]
+        titles = [chart["title"] for chart in before]
+        assert titles[:2] == ["Waited (max) over time, by process", "Most Waited (avg), by process"]
+        asked = [server.get(c["query"]["path"], **c["query"]["parameters"]).json() for c in before]
+        assert [answer["aggregate"] for answer in asked] == ["max", "avg", "p99", "count"]
+        assert [answer["unit"] for answer in asked] == ["us", "us", "us", "events"]
+        assert max(value for value in asked[0]["series"][0]["values"] if value) == 30
+        assert asked[1]["entries"][0]["value"] == pytest.approx(70 / 3)
+        assert asked[3]["entries"][0]["value"] == 3
+        assert server.get("/api/v1/timeseries/waits").json()["aggregate"] == "max"
+        assert server.get("/api/v1/timeseries/waits", value="elapsed").json()["aggregate"] == "sum"
+    (folder / "waits.yaml").write_text("table: waits\ncolumns: 5\n")
+    with serving(tmp_path, "--categories", folder) as server:
+        assert server.get("/api/v1/charts/waits").json()["charts"] == before

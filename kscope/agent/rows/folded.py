@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from kscope.agent.rows.convert import frame_text
+from kscope.declare.charts import asked_by
 from kscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class Folded:
     """`process;frame;frame value`, as the first flame graph of the category would show it."""
 
     def __init__(self, category: Category) -> None:
-        chart = next((c for c in category.charts if c.kind == "flamegraph"), None)
+        chart = asked_by(category, "flamegraph")
         if chart is None:
             raise UsageError(f"{category.table} has no stacks: --folded has nothing to print")
         self._stack = chart.stack

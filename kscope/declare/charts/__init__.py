@@ -1,1 +1,63 @@
 """One file per chart kind: the question it asks, and how the answer is drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kscope.declare.aggregates import ADDING, suggested
+from kscope.declare.charts.base import ROWS, ChartKind, Mark, grouping, unit
+from kscope.declare.model import Chart
+from kscope.declare.types.discovery import discovered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kscope.declare.model import Category, Column
+
+KINDS: Mapping[str, ChartKind] = discovered(__name__, __path__, "KINDS")
+
+
+def derive(columns: Sequence[Column]) -> tuple[Chart, ...]:
+    """Charts for a category that declares none: one of each kind that its columns allow."""
+    known = {column.name: column for column in columns}
+    return tuple(
+        declared({"kind": kind.name, **keys}, known)
+        for kind in KINDS.values()
+        for keys in kind.suggest(columns)
+    )
+
+
+def declared(raw: Mapping[str, str], columns: Mapping[str, Column]) -> Chart:
+    """A chart as its category declares it. Without a value it counts rows."""
+    kind = KINDS[raw["kind"]]
+    value = columns.get(raw.get("value", ROWS))
+    by = columns.get(raw.get("by", ""))
+    if by is None and kind.grouped:
+        by = grouping(columns.values()) or columns.get("hostname")
+    aggregate = raw.get("aggregate", "")
+    return Chart(
+        kind.name,
+        raw.get("title") or kind.titled(value, by, aggregate),
+        value=value.name if value else "",
+        stack=raw.get("stack", ""),
+        by=by.name if by else "",
+        aggregate=aggregate or kind.aggregate,
+    )
+
+
+def mark(category: Category, chart: Chart) -> Mark:
+    """Return how the page draws a chart."""
+    kind = KINDS[chart.kind]
+    aggregate = chart.aggregate or suggested(category.column(chart.value))
+    return kind.unstacked if kind.unstacked and aggregate not in ADDING else kind.mark
+
+
+def unit_of(category: Category, chart: Chart) -> str:
+    """Return the unit of a chart's value, or a word for what it counts."""
+    value = category.column(chart.value)
+    return unit(value, chart.aggregate, category.weight_of(value) if value else None)
+
+
+def asked_by(category: Category, question: str) -> Chart | None:
+    """Return the category's first chart that asks a question, such as `top`."""
+    return next((c for c in category.charts if KINDS[c.kind].question == question), None)

@@ -6,7 +6,9 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.charts import base as chartkinds
+from kscope.declare import aggregates
+from kscope.declare.charts import KINDS, declared, derive
+from kscope.declare.charts.base import ROWS
 from kscope.declare.files import check as shape
 from kscope.declare.files import reserved
 from kscope.declare.files.probe import check_probe, make_probe
@@ -21,7 +23,7 @@ from kscope.errors import Problem, did_you_mean, printable
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from kscope.declare.types.base import ColumnType
 
@@ -30,6 +32,13 @@ DAY = 86400
 # are the rows and their hosts' names.
 _JOINED = (Storage.STRING_ID, Storage.STACK_ID)
 _MOST_JOINED = 59
+# Of charts: keys that a kind may need, and the fault of those that it does not take.
+_NEEDED = {"stack": "the column that holds the stacks", "value": "the column that it shows"}
+_REFUSED = {
+    "stack": "does not take a stack",
+    "by": "cannot be split",
+    "aggregate": "does not take an aggregate",
+}
 
 
 @dataclass(frozen=True)
@@ -134,28 +143,27 @@ class _Checker:
 
     def check_charts(self, charts: Any, columns: dict[str, Column]) -> Iterator[_Found]:
         for i, chart in _entries(charts):
-            if str(chart.get("kind")) in chartkinds.KINDS:
+            if str(chart.get("kind")) in KINDS:
                 yield from self.check_chart(i, chart, columns)
 
     def check_chart(
         self, i: int, chart: dict[str, Any], columns: dict[str, Column]
     ) -> Iterator[_Found]:
-        kind = chartkinds.KINDS[chart["kind"]]
+        kind = KINDS[chart["kind"]]
         path: Path = ("charts", i)
-        groups = (Role.DIMENSION,)
-        words = () if kind.needs_value else (chartkinds.ROWS,)
-        value = chart.get("value")
-        yield from _check_reference((*path, "value"), value, columns, kind.values, words)
-        yield from _check_reference((*path, "stack"), chart.get("stack"), columns, (Role.STACK,))
-        yield from _check_reference((*path, "by"), chart.get("by"), columns, groups)
-        if kind.needs_stack and "stack" not in chart:
-            yield path, f"a {kind.name} needs 'stack', the column that holds the stacks"
-        if kind.needs_value and "value" not in chart:
-            yield path, f"a {kind.name} needs 'value', the column that it shows"
-        if "stack" in chart and not kind.needs_stack:
-            yield (*path, "stack"), f"a {kind.name} does not take a stack; remove this key"
-        if "by" in chart and not kind.takes_by:
-            yield (*path, "by"), f"a {kind.name} cannot be split; remove this key"
+        words = () if "value" in kind.needs else (ROWS,)
+        roles = {"value": kind.value, "stack": {Role.STACK}, "by": {Role.DIMENSION}}
+        for key, of in roles.items():
+            allowed = words if key == "value" else ()
+            yield from _check_reference((*path, key), chart.get(key), columns, of, allowed)
+        for key, is_what in _NEEDED.items():
+            if key in kind.needs and key not in chart:
+                yield path, f"a {kind.name} needs '{key}', {is_what}"
+        for key, fault in _REFUSED.items():
+            if key in chart and key not in kind.keys:
+                yield (*path, key), f"a {kind.name} {fault}; remove this key"
+        if "aggregate" in kind.keys and (why := _aggregate_problem(chart, columns)):
+            yield (*path, "aggregate"), why
 
     def check_ages(self, retention: Any, rollup: Any) -> Iterator[_Found]:
         keep = _try_seconds(retention)
@@ -188,11 +196,21 @@ def _check_nesting(buckets: dict[str, int]) -> Iterator[_Found]:
             yield ("rollup", coarse), f"{coarse} is not a multiple of {fine}"
 
 
+def _aggregate_problem(chart: dict[str, Any], columns: dict[str, Column]) -> str:
+    """Say why the chart's value has no such aggregate; empty if it has, or the name is unknown."""
+    given, value = chart.get("aggregate"), chart.get("value", ROWS)
+    if given not in aggregates.NAMES or not (value == ROWS or value in columns):
+        return ""
+    allowed = aggregates.allowed(columns.get(value))
+    names = ", ".join(allowed)
+    return "" if given in allowed else f"{value} does not have the aggregate {given}: use {names}"
+
+
 def _check_reference(
     path: Path,
     name: Any,
     columns: dict[str, Column],
-    roles: tuple[Role, ...],
+    roles: Collection[Role],
     words: tuple[str, ...] = (),
 ) -> Iterator[_Found]:
     """`words` can be in the place of a column."""
@@ -274,9 +292,9 @@ def _column(document: Document, i: int) -> Column:
 
 def _charts(value: dict[str, Any], columns: tuple[Column, ...]) -> tuple[Chart, ...]:
     if not value.get("charts"):
-        return chartkinds.derive(columns)
+        return derive(columns)
     known = {column.name: column for column in (*columns, *IMPLICIT_COLUMNS)}
-    return tuple(chartkinds.declared(raw, known) for raw in value["charts"])
+    return tuple(declared(raw, known) for raw in value["charts"])
 
 
 def _title(name: str) -> str:

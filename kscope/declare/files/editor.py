@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.charts.base import KINDS, ChartKind
+from kscope.declare.charts import KINDS
 from kscope.declare.files import reserved
 from kscope.declare.files.shapes import category_schema
 from kscope.declare.types import TYPES
 from kscope.declare.values import has_unit, refused_units
 
 if TYPE_CHECKING:
+    from kscope.declare.charts.base import ChartKind
     from kscope.declare.types.base import ColumnType
 
 
@@ -50,9 +51,7 @@ def _of_type(row: ColumnType) -> dict[str, Any]:
 
 
 def _of_kind(kind: ChartKind) -> dict[str, Any]:
-    needed = (("stack", kind.needs_stack), ("value", kind.needs_value))
-    taken = (("stack", kind.needs_stack), ("by", kind.takes_by))
     return {
-        "required": [key for key, needs in needed if needs],
-        "properties": {key: False for key, takes in taken if not takes},
+        "required": sorted(kind.needs),
+        "properties": {key: False for key in ("stack", "by", "aggregate") if key not in kind.keys},
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kscope.declare.charts.base import KINDS
+from kscope.declare import aggregates
+from kscope.declare.charts import KINDS
 from kscope.declare.contracts import CONTRACTS
 from kscope.declare.engines import ENGINES
 from kscope.declare.engines.base import SOURCES
@@ -128,6 +129,10 @@ def _chart() -> dict[str, Any]:
             "value": _reference("the column that is summed; left out, or `rows`: rows are counted"),
             "stack": _reference("the column of stacks"),
             "by": _reference("the column that splits it"),
+            "aggregate": {
+                "enum": list(aggregates.NAMES),
+                "description": "how values become one; left out: what fits the value's type",
+            },
         },
         required=("kind",),
     )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct, UnsetType
 
-from kscope.declare.charts.base import ROWS, unit
+from kscope.declare.charts import unit_of
+from kscope.declare.charts.base import ROWS
 from kscope.declare.model import Rollup  # noqa: TC001 - msgspec reads the types
 from kscope.declare.types.base import Role  # noqa: TC001
 from kscope.errors import Problem  # noqa: TC001
@@ -42,6 +43,7 @@ class ChartAnswer(Struct, frozen=True):
     value: str | UnsetType = UNSET
     stack: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
+    aggregate: str | UnsetType = UNSET
 
 
 class CategoryAnswer(Struct, frozen=True):
@@ -143,8 +145,9 @@ def _chart(category: Category, chart: Chart) -> ChartAnswer:
     return ChartAnswer(
         kind=chart.kind,
         title=chart.title,
-        unit=unit(category.column(chart.value)),
+        unit=unit_of(category, chart),
         value=chart.value or ROWS,
         stack=chart.stack or UNSET,
         by=chart.by or UNSET,
+        aggregate=chart.aggregate or UNSET,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kscope.declare.aggregates import QUANTILES
 from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
 from kscope.query.answers.question import Answer, Question, Table
@@ -15,7 +16,6 @@ from kscope.query.parse.columns import value_of
 from kscope.query.scan.aggregates import needs_single_rows
 from kscope.query.scan.plan import scan_of
 from kscope.query.scan.sizes import (
-    QUANTILES,
     SCALES,
     quantile,
     scale_name,

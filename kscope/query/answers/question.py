@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kscope.declare.charts import asked_by
 from kscope.query.parse import parameters as p
-from kscope.query.parse.columns import chart_of, groups_of
+from kscope.query.parse.columns import groups_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -82,7 +83,7 @@ def grouped_by(asked: Asked, kind: str, otherwise: str = "") -> tuple[Column, ..
 
     An empty `by` asks for no group; `otherwise` is used if no chart has one.
     """
-    charts = (chart_of(asked.category, kind), chart_of(asked.category, "timeseries"))
+    charts = (asked_by(asked.category, kind), asked_by(asked.category, "timeseries"))
     suggested = next((chart.by for chart in charts if chart), "")
     named = str(asked["by"]) if "by" in asked.given else suggested
     return groups_of(asked.category, named or otherwise)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from kscope.declare.types.base import Storage
 from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
 from kscope.query.answers.question import Answer, Question, Table, grouped_by, n_parameter
-from kscope.query.answers.top import AGGREGATE, quantile_notices, unit, value_and_aggregate
+from kscope.query.answers.top import AGGREGATE, quantile_notices, value_and_aggregate
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import by_values
 from kscope.query.parse.errors import complain
@@ -112,7 +112,7 @@ async def timeseries(reader: Reader, asked: Asked) -> Timeseries:
         value_column=question.value.name,
         by=question.by.name if question.by else "",
         aggregate=question.aggregate,
-        unit=unit(question.value, question.aggregate),
+        unit=question.value.unit_as(question.aggregate),
         step=grid.length,
         times=grid.times,
         series=await _series(reader, question, grid, shown, found.values),

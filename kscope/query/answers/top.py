@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kscope.declare.charts.base import ROWS as ROWS_NAME
+from kscope.declare.aggregates import NAMES, QUANTILES
+from kscope.declare.charts import asked_by
 from kscope.declare.charts.base import grouping
 from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
@@ -14,7 +15,6 @@ from kscope.query.answers.question import Answer, Question, Table, grouped_by, n
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import by_values, value_of
 from kscope.query.scan.aggregates import (
-    NAMES,
     QUANTILE_NOTE,
     aggregate_name,
     needs_single_rows,
@@ -22,7 +22,6 @@ from kscope.query.scan.aggregates import (
 )
 from kscope.query.scan.labels import labels
 from kscope.query.scan.plan import columns, scan_of
-from kscope.query.scan.sizes import QUANTILES
 
 if TYPE_CHECKING:
     from kscope.query.parse.columns import Value
@@ -76,7 +75,7 @@ async def top(reader: Reader, asked: Asked) -> Top:
         by=[column.name for column in by],
         value_column=value.name,
         aggregate=aggregate,
-        unit=unit(value, aggregate),
+        unit=value.unit_as(aggregate),
         total=found.total,
         groups=found.groups,
         entries=[
@@ -94,15 +93,10 @@ async def top(reader: Reader, asked: Asked) -> Top:
 
 
 def value_and_aggregate(asked: Asked, kind: str) -> tuple[Value, str]:
-    """Return the value to add up, for a chart of this kind, and the aggregate that suits it."""
+    """Return a value and its aggregate, as asked, as the category's chart, or as suits the value."""
     value = value_of(asked.category, asked["value"], kind, Role.HISTOGRAM)
-    return value, aggregate_name(value, asked["aggregate"])
-
-
-def unit(value: Value, aggregate: str) -> str:
-    if aggregate == "count":
-        return "events" if value.weight else ROWS_NAME
-    return value.unit
+    chart = None if asked["value"] else asked_by(asked.category, kind)
+    return value, aggregate_name(value, asked["aggregate"] or (chart.aggregate if chart else ""))
 
 
 def quantile_notices(aggregate: str) -> list[Notice]:

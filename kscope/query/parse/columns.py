@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kscope.declare.charts import asked_by
 from kscope.declare.charts.base import ROWS as ROWS_NAME
-from kscope.declare.charts.base import unit
+from kscope.declare.charts.base import measured, unit
 from kscope.declare.types.base import Role, Storage
 from kscope.query.parse.errors import complain, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from kscope.declare.model import Category, Chart, Column
+    from kscope.declare.model import Category, Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ class Value:
     @property
     def unit(self) -> str:
         return unit(self.column)
+
+    def unit_as(self, aggregate: str) -> str:
+        """Return the unit of an aggregate: counts have a word for what is counted."""
+        return unit(self.column, aggregate, self.weight)
 
     @property
     def columns(self) -> tuple[Column | None, ...]:
@@ -74,13 +79,12 @@ def shared_out(category: Category) -> list[str]:
 
 
 def _suggested(category: Category, columns: Mapping[str, Column], kind: str, *, rows: bool) -> str:
-    chart = chart_of(category, kind)
+    chart = asked_by(category, kind)
     shown = (chart.value or ROWS_NAME) if chart else ""
     if shown in columns or (shown == ROWS_NAME and rows):
         return shown
-    # A count says how many events a row sums: what was measured comes before it.
-    measured = sorted(columns.values(), key=lambda column: column.type.counts_events)
-    return measured[0].name if measured else ""
+    values = measured(columns.values())
+    return values[0].name if values else ""
 
 
 def stack_of(category: Category, name: str) -> Column:
@@ -89,7 +93,7 @@ def stack_of(category: Category, name: str) -> Column:
         raise complain("table", f"{category.table} has no stack column")
     if name and name not in columns:
         raise complain("stack", one_of("stack column", name, columns))
-    chart = chart_of(category, "flamegraph")
+    chart = asked_by(category, "flamegraph")
     suggested = chart.stack if chart else ""
     return columns[name] if name else columns.get(suggested) or next(iter(columns.values()))
 
@@ -123,7 +127,3 @@ def by_values(columns: Iterable[Column | None]) -> bool:
         column and (column.type.role is Role.VALUE or column.type.storage is Storage.TIME)
         for column in columns
     )
-
-
-def chart_of(category: Category, kind: str) -> Chart | None:
-    return next((chart for chart in category.charts if chart.kind == kind), None)

@@ -8,13 +8,15 @@ from heapq import nsmallest
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from kscope.declare import aggregates
+from kscope.declare.aggregates import QUANTILES
 from kscope.declare.types.base import Role
 from kscope.query.parse.errors import complain, one_of
 from kscope.query.scan.heaviest import heaviest, in_line
 from kscope.query.scan.measures import ROWS, events_of, least_of, most_of, total_of
 from kscope.query.scan.read import summed
 from kscope.query.scan.release import consumed
-from kscope.query.scan.sizes import QUANTILES, Scale, quantile, scale_name, scale_of, sizes
+from kscope.query.scan.sizes import Scale, quantile, scale_name, scale_of, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,16 +34,11 @@ _QUANTILE_SLOTS = 64
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """`measures` are asked of the database, `finish` makes the number of them.
-
-    `adds` where the whole is the sum of its parts, so that nothing is 0 and not unknown.
-    """
+    """`measures` are queried from the database; `finish` returns their one number."""
 
     name: str
-    help: str
     measures: Callable[[Value], Sequence[Measure]]
     finish: Callable[[Sequence[Any]], Any]
-    adds: bool = False
     by_mean: bool = False
 
 
@@ -55,38 +52,29 @@ def _mean(found: Sequence[Any]) -> float | None:
 
 
 _SIMPLE = (
-    Aggregate("sum", "the total", lambda value: [total_of(value)], _first, adds=True),
-    Aggregate("count", "how many events", lambda value: [events_of(value)], _first, adds=True),
-    Aggregate(
-        "avg",
-        "the mean per event",
-        lambda value: [total_of(value), events_of(value)],
-        _mean,
-        by_mean=True,
-    ),
-    Aggregate("min", "the least, of rows' means", lambda value: [least_of(value)], _first),
-    Aggregate("max", "the greatest, of rows' means", lambda value: [most_of(value)], _first),
+    Aggregate("sum", lambda value: [total_of(value)], _first),
+    Aggregate("count", lambda value: [events_of(value)], _first),
+    Aggregate("avg", lambda value: [total_of(value), events_of(value)], _mean, by_mean=True),
+    Aggregate("min", lambda value: [least_of(value)], _first),
+    Aggregate("max", lambda value: [most_of(value)], _first),
 )
 SIMPLE: Mapping[str, Aggregate] = MappingProxyType({row.name: row for row in _SIMPLE})
-NAMES = (*SIMPLE, *QUANTILES)
 
 
 def aggregate_name(value: Value, given: str) -> str:
-    """What is allowed for the value; without a wish what its type suggests."""
-    if value.column is None:
-        allowed: tuple[str, ...] = ("sum", "count")
-    elif value.column.type.role is Role.HISTOGRAM:
-        allowed = tuple(QUANTILES)
-    else:
-        allowed = NAMES
+    """Return the aggregate that is asked for, or the one that the value's type suggests.
+
+    Raises QueryError if the value does not have it.
+    """
+    allowed = aggregates.allowed(value.column)
     if given and given not in allowed:
         raise complain("aggregate", one_of(f"aggregate of {value.name}", given, allowed))
-    suggested = value.column.type.aggregate if value.column else "sum"
-    return given or (suggested if suggested in allowed else allowed[0])
+    return given or aggregates.suggested(value.column)
 
 
 def adds(name: str) -> bool:
-    return name in SIMPLE and SIMPLE[name].adds
+    """Return whether the whole is the sum of its parts: nothing is then 0, not unknown."""
+    return name in aggregates.ADDING
 
 
 def needs_single_rows(value: Value, name: str) -> bool:
@@ -131,7 +119,7 @@ async def ranked(scan: Scan, keys: Expressions, value: Value, name: str, *, n: i
     most = await heaviest(scan, keys, measures, n, by_mean=chosen.by_mean)
     shown = [(key, chosen.finish(found[:-1]), found[-1]) for key, found in most.groups.items()]
     shown.sort(key=_order)
-    total = (most.totals[0] or 0) if chosen.adds else None
+    total = (most.totals[0] or 0) if adds(name) else None
     return Ranked(shown, total, most.totals[-1] or 0, most.count)
 
 

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 LOG2, LINEAR = "log2", "linear"
 SCALES = (LOG2, LINEAR)
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 _ROWS_PER_TURN = 2000
 # Steps and slots of the largest heat map, or groups and slots of percentiles.
 _MOST_CELLS = 1_100_000

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.charts.base import derive
+from kscope.declare.charts import KINDS, derive
 from kscope.declare.files.category import read_category
 from kscope.declare.model import IMPLICIT_COLUMNS, Catalog
 from kscope.declare.types import TYPES
@@ -112,6 +112,7 @@ def _column(column: Column) -> dict[str, Any]:
 
 
 def _chart(chart: Chart) -> dict[str, str]:
-    named = {"value": chart.value, "stack": chart.stack, "by": chart.by}
+    aggregate = "" if chart.aggregate == KINDS[chart.kind].aggregate else chart.aggregate
+    named = {"value": chart.value, "stack": chart.stack, "by": chart.by, "aggregate": aggregate}
     given = {key: name for key, name in named.items() if name}
     return {"kind": chart.kind, "title": chart.title, **given}

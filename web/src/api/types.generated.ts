@@ -28,6 +28,7 @@ export interface ChartAnswer {
   value?: string;
   stack?: string;
   by?: string;
+  aggregate?: string;
 }
 
 /** A chart as the page draws it; `spec` is null if the page draws it without Vega-Lite. */
@@ -35,6 +36,7 @@ export interface ChartConfig {
   kind: string;
   title: string;
   unit: string;
+  mark: Mark;
   query: ChartQuery;
   spec: Record<string, unknown> | null;
 }
@@ -240,6 +242,9 @@ export interface Leftover {
   table: string;
   message: string;
 }
+
+/** How the page draws an answer. */
+export type Mark = "area" | "bars" | "cells" | "flame" | "line" | "ranking";
 
 /** `start` and `end` in microseconds; `rows` is how many raw rows are in the answer. */
 export interface Meta {

@@ -1,0 +1,36 @@
+"""Flame graphs: values by call stack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kscope.declare.charts.base import ChartKind, Mark, Panel, grouping, keys, measured
+from kscope.declare.types.base import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from kscope.declare.model import Column
+
+
+def _one_per_stack(columns: Sequence[Column]) -> Iterator[Mapping[str, str]]:
+    value = next(iter(measured(columns)), None)
+    for column in columns:
+        if column.type.role is Role.STACK:
+            yield keys(value=value, by=grouping(columns), stack=column)
+
+
+KINDS = (
+    ChartKind(
+        name="flamegraph",
+        help="values by stack",
+        question="flamegraph",
+        mark=Mark.FLAME,
+        title="{value} by stack",
+        value=frozenset({Role.VALUE}),
+        needs=frozenset({"stack"}),
+        takes=frozenset({"by"}),
+        grafana=Panel("table", over="stack"),
+        suggest=_one_per_stack,
+    ),
+)

@@ -1,0 +1,34 @@
+"""Heat maps: events by time and size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kscope.declare.charts.base import ChartKind, Mark, NoPanel, keys
+from kscope.declare.types.base import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from kscope.declare.model import Column
+
+
+def _one_per_size(columns: Sequence[Column]) -> Iterator[Mapping[str, str]]:
+    for column in columns:
+        if column.type.heatmap:
+            yield keys(value=column)
+
+
+KINDS = (
+    ChartKind(
+        name="heatmap",
+        help="how often which value, over time",
+        question="heatmap",
+        mark=Mark.CELLS,
+        title="{value} over time, by size",
+        value=frozenset({Role.VALUE, Role.HISTOGRAM}),
+        needs=frozenset({"value"}),
+        grafana=NoPanel("the sizes of events are not columns of SQL"),
+        suggest=_one_per_size,
+    ),
+)

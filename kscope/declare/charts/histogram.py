@@ -1,0 +1,19 @@
+"""Histograms: events by size."""
+
+from __future__ import annotations
+
+from kscope.declare.charts.base import ChartKind, Mark, NoPanel
+from kscope.declare.types.base import Role
+
+KINDS = (
+    ChartKind(
+        name="histogram",
+        help="how often which value",
+        question="histogram",
+        mark=Mark.BARS,
+        title="{value} by size",
+        value=frozenset({Role.VALUE, Role.HISTOGRAM}),
+        needs=frozenset({"value"}),
+        grafana=NoPanel("the sizes of events are not columns of SQL"),
+    ),
+)

@@ -1,0 +1,34 @@
+"""Time series: a value over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kscope.declare.charts.base import ChartKind, Mark, Panel, grouping, keys, measured
+from kscope.declare.types.base import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from kscope.declare.model import Column
+
+
+def _one_per_value(columns: Sequence[Column]) -> Iterator[Mapping[str, str]]:
+    for value in (*measured(columns),) or (None,):
+        yield keys(value=value, by=grouping(columns))
+
+
+KINDS = (
+    ChartKind(
+        name="timeseries",
+        help="a value over time, one line per group",
+        question="timeseries",
+        mark=Mark.AREA,
+        unstacked=Mark.LINE,
+        title="{value} over time",
+        value=frozenset({Role.VALUE, Role.HISTOGRAM}),
+        takes=frozenset({"by", "aggregate"}),
+        grafana=Panel("timeseries", over="time"),
+        suggest=_one_per_value,
+    ),
+)
