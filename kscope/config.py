@@ -6,23 +6,22 @@ a token may have slipped there.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import ipaddress
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from kscope.declare import units
 from kscope.declare.engines import ENGINES
 from kscope.declare.files.catalog import BUILTIN
-from kscope.declare.files.yaml_lines import (
-    MAX_BYTES,
-    MAX_PROBLEMS,
-    Document,
-    bounded,
-    parse,
-)
+from kscope.declare.files.check import check, read_values
+from kscope.declare.files.yaml_lines import MAX_BYTES, bounded, parse
 from kscope.declare.options import exclusive_problem, option_value
 from kscope.errors import (
     QUOTE,
@@ -31,20 +30,24 @@ from kscope.errors import (
     UsageError,
     ValueFaultError,
     did_you_mean,
+    kind_of,
     shown,
 )
 from kscope.files import UnreadableError, read_secret, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from kscope.declare.files import yaml_lines as yamlfile
+    from kscope.declare.files.check import Readers
+    from kscope.declare.files.yaml_lines import Document
+    from kscope.declare.files.yaml_lines import Path as Place
     from kscope.declare.model import Catalog
 
 # A path, as the kernel bounds it; a host's name, as DNS does; entries of a list or a mapping.
 _MAX_TEXT = 4096
 _MAX_HOST = 255
 _MAX_LISTED = 1000
+_MAX_COUNT, _MAX_BOUND = 1_000_000, 10**9
 SCOPES = ("ingest", "read")
 _SHORTEST, _LONGEST = 0.1, 100 * 365 * 86400.0
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[A-Za-z0-9._-]*))(?::(?P<port>\d+))?", re.ASCII)
@@ -102,9 +105,7 @@ class ProbeSettings:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     max_overhead: float | None = None
     cgroup: str = ""
-    problem: Callable[[yamlfile.Path, str], Problem] | None = field(
-        default=None, compare=False, repr=False
-    )
+    problem: Callable[[Place, str], Problem] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,142 @@ class Settings:
     agent: AgentSettings = field(default_factory=AgentSettings)
 
 
+_TYPES: Mapping[str, Mapping[str, Any]] = {
+    **{kind: {"type": ["string", "integer"]} for kind in ("read", "ingest", "size")},
+    **{kind: {"type": ["string", "number"]} for kind in ("duration", "share")},
+    "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+    "count": {"type": "integer", "minimum": 1, "maximum": _MAX_COUNT},
+    "bound": {"type": "integer", "minimum": 0, "maximum": _MAX_BOUND},
+    "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    "scope": {"type": "string", "enum": list(SCOPES)},
+}
+
+
+def _is(kind: str, text: str = "") -> Meta:
+    """A scalar; `_readers` has a function for each kind."""
+    schema = {**_TYPES.get(kind, {"type": "string"}), "format": kind}
+    return Meta(description=text or None, extra_json_schema=schema)
+
+
+_LISTED = Meta(min_length=1, max_length=_MAX_LISTED)
+
+
+class MySQLFile(Struct, forbid_unknown_fields=True):
+    """A MySQL or MariaDB server."""
+
+    host: Annotated[Any, _is("host", "a name or an address, or the path of a socket")] = UNSET
+    port: Annotated[Any, _is("port", "3306 if left out; the host may name it too")] = UNSET
+    user: Annotated[Any, _is("user", "the user's name")] = UNSET
+    password: Annotated[Any, _is("text", "better in a file: see password_file")] = UNSET
+    password_file: Annotated[Any, _is("secret", "a file that holds the password")] = UNSET
+    database: Annotated[Any, _is("database", "the database's name")] = UNSET
+
+
+class DatabaseFile(Struct, forbid_unknown_fields=True):
+    """Where rows are stored."""
+
+    sqlite: Annotated[Any, _is("path", "the database's file")] = UNSET
+    mysql: MySQLFile | UnsetType = UNSET
+
+
+class TokenFile(Struct, forbid_unknown_fields=True):
+    """A token; `kscope token` makes one."""
+
+    name: Annotated[Any, _is("text", "the name that logs show")]
+    sha256: Annotated[Any, _is("sha256", "the SHA-256 of the token")]
+    scopes: Annotated[list[Annotated[Any, _is("scope")]], _LISTED]
+
+
+class ProbeFile(Struct):
+    """The options of one probe, as `kscope agent PROBE --help` names them, and these."""
+
+    max_overhead: Annotated[Any, _is("share", "overrides the agent's")] = UNSET
+    cgroup: Annotated[Any, _is("text", "record only processes of this cgroup")] = UNSET
+
+
+class AgentFile(Struct, forbid_unknown_fields=True):
+    """What `kscope agent` does."""
+
+    server: Annotated[Any, _is("url", "the server's ingest listener")] = UNSET
+    token_file: Annotated[Any, _is("path", "a file that holds the token")] = UNSET
+    interval: Annotated[Any, _is("duration", "time between two reads of the maps")] = UNSET
+    timeout: Annotated[Any, _is("duration", "how long to wait for the server's answer")] = UNSET
+    max_overhead: Annotated[
+        Any, _is("share", "of the host's CPU time, for each probe; unbounded if left out")
+    ] = UNSET
+    spool: Annotated[Any, _is("path", "the folder where batches wait for the server")] = UNSET
+    spool_bytes: Annotated[Any, _is("size", "the most that may wait there")] = UNSET
+    spool_age: Annotated[Any, _is("duration", "how long a batch may wait there")] = UNSET
+    probes: (
+        Annotated[dict[str, ProbeFile], Meta(description="the probes that run, by category")]
+        | UnsetType
+    ) = UNSET
+
+
+class ConfigFile(Struct, forbid_unknown_fields=True):
+    """The settings of `kscope serve` and `kscope agent`. Paths are relative to the file."""
+
+    database: (
+        Annotated[
+            DatabaseFile,
+            Meta(extra_json_schema={"oneOf": [{"required": ["sqlite"]}, {"required": ["mysql"]}]}),
+        ]
+        | UnsetType
+    ) = UNSET
+    categories: (
+        Annotated[
+            list[Annotated[Any, _is("folder")]],
+            Meta(description="folders of category files; `builtin` is the shipped one"),
+            _LISTED,
+        ]
+        | UnsetType
+    ) = UNSET
+    ingest: Annotated[Any, _is("ingest", "where rows are taken in: 127.0.0.1:8081")] = UNSET
+    read: Annotated[Any, _is("read", "where the page is: 127.0.0.1:8080")] = UNSET
+    hosts: (
+        Annotated[
+            list[Annotated[Any, _is("text")]],
+            Meta(description="further names that browsers may use for the page"),
+            _LISTED,
+        ]
+        | UnsetType
+    ) = UNSET
+    tokens: Annotated[list[TokenFile], Meta(max_length=_MAX_LISTED)] | UnsetType = UNSET
+    max_body: Annotated[
+        Any, _is("size", "of rows in one request, as sent and uncompressed: 32MiB")
+    ] = UNSET
+    max_connections: Annotated[Any, _is("count", "per listener")] = UNSET
+    max_connections_per_address: Annotated[
+        Any, _is("count", "half of max_connections if left out")
+    ] = UNSET
+    query_deadline: Annotated[Any, _is("duration", "database time per question: 10s")] = UNSET
+    new_stacks_per_hour: Annotated[Any, _is("bound", "per host; 0: no bound")] = UNSET
+    new_strings_per_hour: Annotated[Any, _is("bound", "per host; 0: no bound")] = UNSET
+    agent: AgentFile | UnsetType = UNSET
+
+
+_SCHEMA = msgspec.json.schema(ConfigFile)
+_KEYS = frozenset(name for each in _SCHEMA["$defs"].values() for name in each["properties"])
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the JSON Schema of kernelscope.yaml for editors, short forms included."""
+    schema: dict[str, Any] = _without_formats(_SCHEMA)
+    categories = schema["$defs"]["ConfigFile"]["properties"]["categories"]
+    probes = schema["$defs"]["AgentFile"]["properties"]["probes"]
+    categories["type"] = ["string", "array"]
+    probes["additionalProperties"] = {"anyOf": [probes["additionalProperties"], {"type": "null"}]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+
+
+def _without_formats(schema: Any) -> Any:
+    """Return a copy; editors do not know these formats."""
+    if isinstance(schema, dict):
+        kept = {key: each for key, each in schema.items() if (key, type(each)) != ("format", str)}
+        return {key: _without_formats(each) for key, each in kept.items()}
+    return [_without_formats(each) for each in schema] if isinstance(schema, list) else schema
+
+
 def chosen_settings(config: Path | None) -> Settings:
     """Go by the file named, else by ./kernelscope.yaml where there is one; errors as below."""
     if config is None and DEFAULT_FILE.exists():
@@ -165,25 +302,84 @@ def load_settings(path: Path) -> Settings:
 
 
 def parse_settings(text: str, file: str, folder: Path) -> Settings:
+    """Return the settings of a file's text; paths in it are relative to `folder`.
+
+    Raises DeclarationError with all problems.
+    """
     document = parse(text, file, _harmless)
-    reader = _Reader(document, folder, list(document.problems))
-    settings = reader.settings() if not document.problems else Settings()
-    if problems := bounded(file, reader.problems):
+    if document.problems:
+        raise DeclarationError(document.problems)
+    document = replace(document, value=_written_out(document.value))
+    readers = _readers(folder)
+    if problems := bounded(file, _problems(document, readers)):
         raise DeclarationError(problems)
-    return settings
+    return _settings(read_values(document.value, _SCHEMA, readers), document)
 
 
-_KEYS = frozenset(
-    {each.name for kind in (Settings, MySQL, Token, AgentSettings, ProbeSettings)
-     for each in fields(kind)} | {"sqlite", "mysql", "password_file"}
-)  # fmt: skip
+def _written_out(value: Any) -> Any:
+    """Return the value without its short forms: one folder alone, and a probe without options."""
+    if not isinstance(value, dict):
+        return {} if value is None else value
+    if isinstance(folder := value.get("categories"), str):
+        value = value | {"categories": [folder]}
+    match value:
+        case {"agent": {"probes": dict(probes)} as agent}:
+            full = {name: {} if given is None else given for name, given in probes.items()}
+            value = value | {"agent": agent | {"probes": full}}
+    return value
+
+
+def _problems(document: Document, readers: Readers) -> Iterator[Problem]:
+    yield from check(document, _SCHEMA, readers)
+    match document.value:
+        case {"database": {"mysql": {"host": str(host), "port": int(port)}}}:
+            with contextlib.suppress(ValueFaultError):
+                _, other = mysql_host(host)
+                if other not in (None, port):
+                    fault = f"the host names port {other}; leave one of them out"
+                    yield document.problem(("database", "mysql", "port"), fault)
+
+
+def _settings(found: dict[str, Any], document: Document) -> Settings:
+    if "database" in found:
+        database = found["database"]
+        found["database"] = (
+            SQLite(database["sqlite"]) if "sqlite" in database else _mysql(database["mysql"])
+        )
+    if "tokens" in found:
+        found["tokens"] = tuple(Token(**token) for token in found["tokens"])
+    if "agent" in found:
+        agent = found["agent"]
+        probes = agent.get("probes", {})
+        agent["probes"] = {name: _probe(name, given, document) for name, given in probes.items()}
+        found["agent"] = AgentSettings(**agent)
+    return Settings(**found)
+
+
+def _mysql(found: dict[str, Any]) -> MySQL:
+    if "password_file" in found:
+        found["password"] = found.pop("password_file")
+    if "host" in found:
+        found["host"], port = found["host"]
+        found |= {} if port is None else {"port": port}
+    return MySQL(**found)
+
+
+def _probe(name: str, found: dict[str, Any], document: Document) -> ProbeSettings:
+    own = {key: found.pop(key) for key in ("max_overhead", "cgroup") if key in found}
+    place = ("agent", "probes", name)
+    return ProbeSettings(
+        found, **own, problem=lambda path, message: document.problem((*place, *path), message)
+    )
+
+
 _HIDDEN = "<key>"
 # Names of probes and of their options: those of categories.
 _NAMES = ("agent", "probes")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
-def _harmless(path: yamlfile.Path) -> yamlfile.Path:
+def _harmless(path: Place) -> Place:
     """Return the place with keys in it that are, or resemble, those of a configuration."""
     free = path[:2] == _NAMES
     return tuple(
@@ -203,196 +399,6 @@ def _wrong(value: Any, fault: str) -> ValueFaultError:
     return ValueFaultError(shown(value), fault)
 
 
-@dataclass
-class _Reader:
-    document: Document
-    folder: Path
-    problems: list[Problem]
-
-    def settings(self) -> Settings:
-        if self.document.value is None:
-            return Settings()
-        found = self.mapping(
-            self.document.value,
-            (),
-            {
-                "database": self.database,
-                "categories": self.categories,
-                "ingest": self.one(_address(INGEST)),
-                "read": self.one(_address(READ)),
-                "hosts": self.listed(_text),
-                "tokens": self.tokens,
-                "max_body": self.one(_size),
-                "max_connections": self.one(_number),
-                "max_connections_per_address": self.one(_number),
-                "query_deadline": self.one(_duration),
-                "new_stacks_per_hour": self.one(_most),
-                "new_strings_per_hour": self.one(_most),
-                "agent": self.agent,
-            },
-        )
-        return Settings(**found)
-
-    def database(self, value: Any, path: yamlfile.Path) -> SQLite | MySQL | None:
-        kinds = {"sqlite": self.one(self.path), "mysql": self.mysql}
-        found = self.mapping(value, path, kinds)
-        if isinstance(value, dict) and len(value) != 1:
-            self.refuse(path, "expected exactly one of sqlite, mysql")
-        if "sqlite" in found:
-            return SQLite(found["sqlite"])
-        return found.get("mysql")
-
-    def mysql(self, value: Any, path: yamlfile.Path) -> MySQL:
-        found = self.mapping(
-            value,
-            path,
-            {
-                "host": self.one(mysql_host),
-                "port": self.one(_port),
-                "user": self.one(_user),
-                "password": self.one(_text),
-                "password_file": self.one(self.secret),
-                "database": self.one(_database_name),
-            },
-        )
-        if "password_file" in found:
-            found["password"] = found.pop("password_file")
-        host, port = found.pop("host", (MySQL().host, None))
-        if None not in (port, found.get("port")) and port != found["port"]:
-            self.refuse((*path, "port"), f"the host names port {port}; leave one of them out")
-        return MySQL(host=host, **({} if port is None else {"port": port}) | found)
-
-    def categories(self, value: Any, path: yamlfile.Path) -> tuple[str | Path, ...]:
-        value = [value] if isinstance(value, str) else value
-        return self.listed(self.category_folder)(value, path)
-
-    def category_folder(self, value: Any) -> str | Path:
-        return BUILTIN if value == BUILTIN else self.path(value)
-
-    def tokens(self, value: Any, path: yamlfile.Path) -> tuple[Token, ...]:
-        if not isinstance(value, list):
-            self.refuse(path, "write a list of tokens")
-            return ()
-        if len(value) > _MAX_LISTED:
-            self.refuse(path, f"has {len(value)} tokens; at most {_MAX_LISTED} are allowed")
-            return ()
-        tokens = []
-        keys = {"name": self.one(_text), "sha256": self.one(_sha256), "scopes": self.scopes}
-        for index, entry in enumerate(value):
-            place = (*path, index)
-            found = self.mapping(entry, place, keys, required=("name", "sha256", "scopes"))
-            if len(found) == len(keys):
-                tokens.append(Token(**found))
-        return tuple(tokens)
-
-    def scopes(self, value: Any, path: yamlfile.Path) -> tuple[str, ...]:
-        return self.listed(_scope)(value, path)
-
-    def agent(self, value: Any, path: yamlfile.Path) -> AgentSettings:
-        found = self.mapping(
-            value,
-            path,
-            {
-                "server": self.one(_url),
-                "token_file": self.one(self.path),
-                "interval": self.one(_duration),
-                "timeout": self.one(_duration),
-                "max_overhead": self.one(parse_share),
-                "spool": self.one(self.path),
-                "spool_bytes": self.one(_size),
-                "spool_age": self.one(_duration),
-                "probes": self.probes,
-            },
-        )
-        return AgentSettings(**found)
-
-    def probes(self, value: Any, path: yamlfile.Path) -> Mapping[str, ProbeSettings]:
-        if not isinstance(value, dict):
-            self.refuse(path, "write a category per line, with its options: offcputime: {}")
-            return {}
-        return {name: self.probe(options, (*path, name)) for name, options in value.items()}
-
-    def probe(self, value: Any, path: yamlfile.Path) -> ProbeSettings:
-        options = {} if value is None else value
-        if not isinstance(options, dict):
-            self.refuse(path, "write the options as a mapping: {threshold: 5000}")
-            return ProbeSettings()
-        keys = {"max_overhead": self.one(parse_share), "cgroup": self.one(_text)}
-        own = {name: given for name, given in options.items() if name in keys}
-        return ProbeSettings(
-            {name: given for name, given in options.items() if name not in keys},
-            **self.mapping(own, path, keys),
-            problem=lambda place, message: self.document.problem((*path, *place), message),
-        )
-
-    def mapping(
-        self,
-        value: Any,
-        path: yamlfile.Path,
-        readers: Mapping[str, Callable[[Any, yamlfile.Path], Any]],
-        required: Sequence[str] = (),
-    ) -> dict[str, Any]:
-        """Read the known keys; None stands for a value that was refused."""
-        if not isinstance(value, dict):
-            self.refuse(path, f"write a mapping of {', '.join(readers)}")
-            return {}
-        found = {}
-        for key, part in value.items():
-            if key not in readers:
-                self.refuse((*path, key), f"unknown key{did_you_mean(key, readers)}")
-                continue
-            result = readers[key](part, (*path, key))
-            if result is not None:
-                found[key] = result
-        for key in required:
-            if key not in value:
-                self.refuse(path, f"'{key}' is missing")
-        return found
-
-    def one(self, convert: Callable[[Any], Any]) -> Callable[[Any, yamlfile.Path], Any]:
-        def read(value: Any, path: yamlfile.Path) -> Any:
-            try:
-                return convert(value)
-            except ValueFaultError as error:
-                self.refuse(path, error.fault)
-                return None
-
-        return read
-
-    def listed(
-        self, convert: Callable[[Any], Any]
-    ) -> Callable[[Any, yamlfile.Path], tuple[Any, ...]]:
-        def read(value: Any, path: yamlfile.Path) -> tuple[Any, ...]:
-            if not isinstance(value, list) or not value:
-                self.refuse(path, "write a list: [a, b]")
-                return ()
-            if len(value) > _MAX_LISTED:
-                self.refuse(path, f"has {len(value)} entries; at most {_MAX_LISTED} are allowed")
-                return ()
-            entries = (self.one(convert)(part, (*path, i)) for i, part in enumerate(value))
-            return tuple(entry for entry in entries if entry is not None)
-
-        return read
-
-    def path(self, value: Any) -> Path:
-        try:
-            return self.folder / Path(checked_path(_text(value))).expanduser()
-        except RuntimeError:
-            raise _wrong(
-                value, "must not start with ~: there is no such user; write the path"
-            ) from None
-
-    def secret(self, value: Any) -> str:
-        try:
-            return read_secret(self.path(value))
-        except UnreadableError as error:
-            raise _wrong(value, str(error)) from None
-
-    def refuse(self, path: yamlfile.Path, message: str) -> None:
-        if len(self.problems) <= MAX_PROBLEMS:
-            self.problems.append(self.document.problem(path, message))
-
-
 def check_probes(settings: AgentSettings, catalog: Catalog) -> None:
     """Raise DeclarationError with all that is wrong with the probes that are listed."""
     problems = [
@@ -407,7 +413,7 @@ def check_probes(settings: AgentSettings, catalog: Catalog) -> None:
 
 def _probe_problems(
     name: str, probe: ProbeSettings, catalog: Catalog
-) -> Iterator[tuple[yamlfile.Path, str]]:
+) -> Iterator[tuple[Place, str]]:
     known = {each.table: each.probe for each in catalog if each.probe}
     if name not in known:
         yield (), f"there is no such probe{did_you_mean(name, known)}"
@@ -477,10 +483,6 @@ def _port_of(digits: str) -> int:
     return int(digits)
 
 
-def _address(default: Address) -> Callable[[Any], Address]:
-    return lambda value: parse_address(_scalar(value), default.port)
-
-
 def checked_path(text: str) -> str:
     """Return it; ValueFaultError if it is an address, which may hold a password."""
     if _ADDRESS.search(text):
@@ -502,18 +504,10 @@ def mysql_host(value: Any) -> tuple[str, int | None]:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         cure = QUOTE if isinstance(value, bool | int | float) else ""
-        raise _wrong(value, f"must be text, not {_kind(value)}{cure}")
+        raise _wrong(value, f"must be text, not {kind_of(value)}{cure}")
     if len(value) > _MAX_TEXT:
         raise _wrong(value, f"has {len(value)} characters; at most {_MAX_TEXT} are allowed")
     return value
-
-
-def _kind(value: Any) -> str:
-    """Name the value if it is one of few, or else its kind."""
-    if value is None or isinstance(value, bool):
-        return shown(value)
-    kinds = ((str, "an empty text"), (list, "a list"), (dict, "a mapping"))
-    return next((name for kind, name in kinds if isinstance(value, kind)), "a number")
 
 
 def _user(value: Any) -> str:
@@ -535,27 +529,17 @@ def _port(value: Any) -> int:
     return value
 
 
-def _number(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 1_000_000:
-        raise _wrong(value, "is not a number from 1 to 1000000")
+def _whole(value: Any, least: int, most: int, words: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise _wrong(value, f"is not a number {words}")
     return value
 
 
 def _scalar(value: Any) -> str:
     """Return a text, or a number as a text."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise _wrong(value, f"must be text or a number, not {_kind(value)}")
+        raise _wrong(value, f"must be text or a number, not {kind_of(value)}")
     return str(value)
-
-
-def _size(value: Any) -> int:
-    return units.read_bytes(_scalar(value))
-
-
-def _most(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10**9:
-        raise _wrong(value, "is not a number from 0 (no bound) to 1000000000")
-    return value
 
 
 def _duration(value: Any) -> float:
@@ -583,3 +567,41 @@ def _url(value: Any) -> str:
         fault = "is not an address such as http://127.0.0.1:8081, without a user or a password"
         raise _wrong(value, fault)
     return str(value)
+
+
+def _readers(folder: Path) -> Readers:
+    """Return a function for each kind of scalar: value -> setting, or ValueFaultError."""
+
+    def path(value: Any) -> Path:
+        try:
+            return folder / Path(checked_path(_text(value))).expanduser()
+        except RuntimeError:
+            fault = "must not start with ~: there is no such user; write the path"
+            raise _wrong(value, fault) from None
+
+    def secret(value: Any) -> str:
+        try:
+            return read_secret(path(value))
+        except UnreadableError as error:
+            raise _wrong(value, str(error)) from None
+
+    return {
+        "path": path,
+        "secret": secret,
+        "folder": lambda value: BUILTIN if value == BUILTIN else path(value),
+        "read": lambda value: parse_address(_scalar(value), READ.port),
+        "ingest": lambda value: parse_address(_scalar(value), INGEST.port),
+        "text": _text,
+        "host": mysql_host,
+        "port": _port,
+        "user": _user,
+        "database": _database_name,
+        "sha256": _sha256,
+        "scope": _scope,
+        "url": _url,
+        "duration": _duration,
+        "size": lambda value: units.read_bytes(_scalar(value)),
+        "share": parse_share,
+        "count": lambda value: _whole(value, 1, _MAX_COUNT, f"from 1 to {_MAX_COUNT}"),
+        "bound": lambda value: _whole(value, 0, _MAX_BOUND, f"from 0 (no bound) to {_MAX_BOUND}"),
+    }

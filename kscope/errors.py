@@ -45,6 +45,14 @@ def shown(value: Any) -> str:
     return cut(re.sub(r"\s+", " ", text[:1000]), _MAX_PART)
 
 
+def kind_of(value: Any) -> str:
+    """Name the value if it is one of few, or else its kind."""
+    if value is None or isinstance(value, bool):
+        return shown(value)
+    kinds = ((str, "text" if value else "an empty text"), (list, "a list"), (dict, "a mapping"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "a number")
+
+
 def did_you_mean(wrong: object, known: Iterable[str], *, listed: bool = True) -> str:
     """Return `. Did you mean 'string'?`, else the known names if they are `listed` and few, or ''.
 

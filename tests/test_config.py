@@ -9,7 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
+import yaml
 
 from kscope.agent.engines import program
 from kscope.config import (
@@ -79,6 +81,19 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert "pass word" not in repr(settings)
 
 
+def test_editors_check_a_file_against_the_published_schema() -> None:
+    """It accepts what the commands accept, short forms included, and names each unknown key."""
+    schema = json.loads((ROOT / "schema/kernelscope.schema.json").read_text())
+    editor = jsonschema.Draft202012Validator(schema)
+    shipped = (ROOT / "kernelscope.yaml").read_text()
+    short = "categories: mine\nagent: {probes: {offcputime: , runqlat: {max_overhead: 1%}}}"
+    for text in (FULL, shipped, short):
+        assert [*editor.iter_errors(yaml.safe_load(text))] == []
+    wrong = ("databse: {}", "database: {}", "database: {sqlite: a, mysql: {}}", "hosts: []")
+    for text in (*wrong, "agent: {intervall: 5}", "max_connections: 0", "tokens: [{name: a}]"):
+        assert [*editor.iter_errors(yaml.safe_load(text))] != []
+
+
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     assert parse_settings("", "kernelscope.yaml", tmp_path) == Settings()
     assert Settings().database == SQLite(Path("kernelscope.db"))
@@ -101,7 +116,7 @@ agent: {server: ftp://x, probes: {offcputime: 5000}}
         parse_settings(text, "kernelscope.yaml", tmp_path)
     assert str(caught.value).splitlines() == [
         "kernelscope.yaml:1: databse: unknown key. Did you mean 'database'?",
-        "kernelscope.yaml:2: database: expected exactly one of sqlite, mysql",
+        "kernelscope.yaml:2: database: needs exactly one of sqlite, mysql",
         "kernelscope.yaml:2: database.mysql.prt: unknown key. Did you mean 'port'?",
         "kernelscope.yaml:2: database.sqlite: must be text, not a number; put it in quotes",
         ("kernelscope.yaml:3: read: is not an address such as 127.0.0.1:8080 or [::1]:8080"),
@@ -117,10 +132,13 @@ agent: {server: ftp://x, probes: {offcputime: 5000}}
         ),
         "kernelscope.yaml:8: tokens[1]: 'name' is missing",
         "kernelscope.yaml:8: tokens[1]: 'sha256' is missing",
-        "kernelscope.yaml:8: tokens[1].scopes: write a list: [a, b]",
         (
-            "kernelscope.yaml:9: agent.probes.offcputime: write the options as a mapping:"
-            " {threshold: 5000}"
+            "kernelscope.yaml:8: tokens[1].scopes: must be a list, not text; start each entry with"
+            " '- '"
+        ),
+        (
+            "kernelscope.yaml:9: agent.probes.offcputime: must be a mapping (key: value), not a"
+            " number"
         ),
         (
             "kernelscope.yaml:9: agent.server: is not an address such as"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kscope.cli.httpreference import http_reference
+from kscope.config import config_schema
 from kscope.generate.markdown import table
-from kscope.generate.render import SHARED, notice, page
+from kscope.generate.render import SHARED, json_text, notice, page
 from kscope.generate.typescript import typescript
 from kscope.server.openapi.components import ANSWERS, components
 
@@ -29,6 +30,9 @@ def pages(group: click.Group, catalog: Catalog) -> Mapping[str, str]:
     assert example is not None
     return {
         _TYPES: f"// {notice('kscope/query/answers')}\n\n{typescript(components(ANSWERS))}",
+        "schema/kernelscope.schema.json": json_text(
+            {"$comment": notice("kscope/config.py"), **config_schema()}
+        ),
         f"{SHARED}/cli.md": page("kscope/cli", "\n".join([*_commands(group, example), ""])),
         f"{SHARED}/http.md": page("kscope/server", http_reference(example)),
     }

@@ -37,16 +37,16 @@ def render(catalog: Catalog) -> Mapping[str, str]:
     tables = schema(catalog)
     for category in catalog:
         source = notice(_source(category))
-        files[f"schema/generated/{category.table}.schema.json"] = _json(
+        files[f"schema/generated/{category.table}.schema.json"] = json_text(
             {"$comment": source, **table_schema(category)}
         )
-        files[f"grafana/generated/{category.table}.json"] = _json(
+        files[f"grafana/generated/{category.table}.json"] = json_text(
             dashboard(category, tables, source)
         )
-        files[f"web/generated/{category.table}.charts.json"] = _json(
+        files[f"web/generated/{category.table}.charts.json"] = json_text(
             {"$comment": source, "charts": to_builtins(chart_configs(category))}
         )
-    files["schema/category.schema.json"] = _json(
+    files["schema/category.schema.json"] = json_text(
         {"$comment": notice("kscope/declare"), **editor_schema()}
     )
     files[f"{SHARED}/categories.md"] = page("kscope/declare", category_reference())
@@ -86,5 +86,5 @@ def _tidy(statement: str) -> str:
     return "\n".join(line.rstrip() for line in statement.replace("\t", "  ").splitlines())
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

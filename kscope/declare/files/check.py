@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
+
+import jsonschema
 
 from kscope.declare.files.shapes import NAME, PATTERNS
 from kscope.declare.values import Validator
-from kscope.errors import QUOTE, did_you_mean, printable, shown
+from kscope.errors import QUOTE, ValueFaultError, did_you_mean, kind_of, printable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    import jsonschema
+    from collections.abc import Iterable, Iterator
 
     from kscope.declare.files.yaml_lines import Document, Path
     from kscope.errors import Problem
@@ -26,20 +29,61 @@ _TYPE_NAMES = {
 }
 
 
-def check(document: Document, schema: Mapping[str, Any]) -> Iterator[Problem]:
+# By the `format` of a scalar: value -> what it stands for, or ValueFaultError.
+Readers = Mapping[str, Callable[[Any], Any]]
+
+
+def check(
+    document: Document, schema: Mapping[str, Any], readers: Readers = MappingProxyType({})
+) -> Iterator[Problem]:
     """Yield every place where the document is not of the schema's shape."""
-    for error in Validator(schema).iter_errors(document.value):
-        for path, message in _explain(error):
-            yield document.problem(path, message)
+    formats = jsonschema.FormatChecker(())
+    for name, read in readers.items():
+        formats.checks(name, raises=ValueFaultError)(partial(_is_readable, read))
+    for error in Validator(schema, format_checker=formats).iter_errors(document.value):
+        if error.validator == "format" or not _has_reader(error, readers):
+            for path, message in _explain(error, discreet=document.discreet):
+                yield document.problem(path, message)
 
 
-def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Path, str]]:
+def _is_readable(read: Callable[[Any], Any], value: Any) -> bool:
+    read(value)
+    return True
+
+
+def _has_reader(error: Any, readers: Readers) -> bool:
+    return error.schema.get("format") in readers
+
+
+def read_values(value: Any, schema: Mapping[str, Any], readers: Readers) -> Any:
+    """Return a checked value with its scalars as their readers return them; lists as tuples."""
+    definitions = schema.get("$defs", {})
+
+    def read(value: Any, rule: Mapping[str, Any]) -> Any:
+        rule = definitions[rule["$ref"].rpartition("/")[2]] if "$ref" in rule else rule
+        if rule.get("format") in readers:
+            return readers[rule["format"]](value)
+        if isinstance(value, list):
+            return tuple(read(each, rule["items"]) for each in value)
+        if isinstance(value, dict):
+            known, other = rule.get("properties", {}), rule.get("additionalProperties") or {}
+            return {key: read(each, known.get(key, other)) for key, each in value.items()}
+        return value
+
+    return read(value, schema)
+
+
+def _explain(
+    error: jsonschema.ValidationError, *, discreet: bool = False
+) -> Iterable[tuple[Path, str]]:
     path: Path = tuple(error.absolute_path)
     # jsonschema types these as perhaps unset; an error that iter_errors yields has them all.
     detail: Any = error
     value, rule = detail.instance, detail.validator_value
+    if isinstance(error.cause, ValueFaultError):
+        return [(path, error.cause.fault)]
     if error.validator == "additionalProperties":
-        return _unknown_keys(path, value, detail.schema["properties"])
+        return _unknown_keys(path, value, detail.schema["properties"], discreet=discreet)
     if error.validator == "required":
         return [(path, f"'{key}' is missing") for key in rule if key not in value]
     pattern = detail.schema.get("pattern")
@@ -47,8 +91,9 @@ def _explain(error: jsonschema.ValidationError) -> Iterable[tuple[Path, str]]:
         return [(_name_path(error, path), _pattern_message(value, pattern))]
     if error.validator == "anyOf" and (meant := _meant(error)):
         return [found for each in meant for found in _explain(each)]
-    message = _message(error.validator, path, value, rule) or error.message
-    return [(_name_path(error, path), message)]
+    say = kind_of if discreet else shown
+    message = _message(error.validator, path, value, rule, say)
+    return [(_name_path(error, path), message or f"does not satisfy '{error.validator}'")]
 
 
 def _meant(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
@@ -65,15 +110,18 @@ def _meant(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError
 
 
 def _unknown_keys(
-    path: Path, value: Mapping[str, Any], known: Mapping[str, Any]
+    path: Path, value: Mapping[str, Any], known: Mapping[str, Any], *, discreet: bool
 ) -> Iterator[tuple[Path, str]]:
-    free = set(known) - set(value)
+    free = known if discreet else set(known) - set(value)
     for key in value:
         if key not in known:
-            yield (*path, key), f"unknown key '{printable(key)}'{did_you_mean(key, free)}"
+            name = "" if discreet else f" '{printable(key)}'"
+            yield (*path, key), f"unknown key{name}{did_you_mean(key, free)}"
 
 
-def _message(validator: object, path: Path, value: object, rule: Any) -> str:
+def _message(
+    validator: object, path: Path, value: object, rule: Any, say: Callable[[Any], str]
+) -> str:
     match validator:
         case "enum":
             noun = path[-1] if path else "value"
@@ -82,7 +130,7 @@ def _message(validator: object, path: Path, value: object, rule: Any) -> str:
             return f"unknown {noun} {shown(value)}{near}{known}"
         case "type":
             names = (_TYPE_NAMES[name] for name in ([rule] if isinstance(rule, str) else rule))
-            text = f"must be {' or '.join(names)}, not {shown(value)}"
+            text = f"must be {' or '.join(names)}, not {say(value)}"
             if rule == "array":
                 return f"{text}; start each entry with '- '"
             return text + QUOTE if rule == "string" and _is_plain(value) else text

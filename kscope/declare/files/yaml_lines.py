@@ -44,6 +44,11 @@ class Document:
     traps: Mapping[Path, str] = field(default_factory=dict)
     keys: Callable[[Path], Path] = tuple
 
+    @property
+    def discreet(self) -> bool:
+        """Whether the file may hold secrets: then no message shows a value."""
+        return self.keys is not tuple
+
     def problem(self, path: Path, message: str) -> Problem:
         """Return a problem at a place, with a cure if YAML reads its word in its own way."""
         if path in self.traps:
