@@ -1,20 +1,28 @@
-"""What an engine gives: one writing connection, and readers that cannot write."""
+"""What all backends do in the same way, and what each of them must add."""
 
 from __future__ import annotations
 
+import asyncio
+from abc import ABC, abstractmethod
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kscope.store.backends.errors import QueryTimeout
+from kscope.store.backends.pings import Pings
+from kscope.store.backends.reader_pool import Lent, ReaderPool
+from kscope.store.backends.statements import compiled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     import sqlalchemy as sa
 
     from kscope.store.backends.statements import BulkInsert, KeyedSelect
 
 
-# Seconds that a statement of the store's own may take: sums of a long time of a fleet are slow.
+# The deadline of a statement of housekeeping: the sums of a large fleet take long.
 BACKGROUND_SECONDS = 3600.0
 
 
@@ -48,81 +56,151 @@ def relations(
     return found
 
 
-class Session(Protocol):
-    """One write transaction, or the statements of a migration."""
+class Session(ABC):
+    """One connection: a write transaction, the statements of a migration, or a reader."""
 
-    dialect: sa.engine.Dialect
+    # Catalog queries for `relations`.
+    columns: ClassVar[str]
+    indexes: ClassVar[str]
 
-    async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]: ...
+    def __init__(self, raw: Any, dialect: sa.engine.Dialect) -> None:
+        self.raw = raw
+        self.dialect = dialect
+
+    async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
+        return await self.rows(*compiled(statement, self.dialect))
 
     async def look_up(self, select: KeyedSelect, keys: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        """Return the rows of the keys; as many as one statement takes, at least one."""
-        ...
+        """Return the rows of the keys: at least one key, and at most those of one statement."""
+        return await self.rows(select.text(len(keys)), keys)
 
     async def execute(self, statement: sa.Executable) -> int:
-        """Give the number of rows it touched."""
-        ...
+        """Return the number of rows that the statement changed."""
+        return await self.count(*compiled(statement, self.dialect))
 
     async def run(self, text: str) -> None:
         """Run a statement without parameters, such as DDL."""
-        ...
+        await self.count(text)
 
+    async def relations(self) -> dict[str, Relation]:
+        return relations(await self.rows(self.columns), await self.rows(self.indexes))
+
+    @abstractmethod
+    async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
+        """Return all rows of a statement."""
+
+    @abstractmethod
+    async def count(self, text: str, parameters: Any = None) -> int:
+        """Run a statement; return the number of rows that it changed."""
+
+    @abstractmethod
     async def insert(self, insert: BulkInsert, columns: Sequence[Sequence[Any]]) -> None: ...
 
-    async def relations(self) -> dict[str, Relation]: ...
+
+class ReadSession(Session, Lent):
+    """A session that cannot write."""
+
+    @abstractmethod
+    def portions(self, statement: sa.Select[Any]) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        """Yield the rows, some at a time."""
 
 
-class Backend(Protocol):
-    """Errors of the driver come out as StoreError and its kinds."""
+class Backend(ABC):
+    """One database. Errors of the driver are raised as StoreError and its kinds."""
 
-    dialect: sa.engine.Dialect
+    def __init__(self, dialect: sa.engine.Dialect, readers: int, grace: float = 0.0) -> None:
+        self.dialect = dialect
+        self._writing = asyncio.Lock()
+        self._questions = ReaderPool(readers, self._connect_reader, grace)
+        # Housekeeping: no question waits for it.
+        self._background = ReaderPool(1, self._connect_reader, grace)
+        self._pings = Pings(self._ping)
 
+    @abstractmethod
     async def open(self) -> None: ...
 
+    @abstractmethod
     async def close(self) -> None: ...
 
     async def ping(self) -> None:
         """Raise StoreError unless the database answers, within seconds."""
-        ...
+        await self._pings.ask()
 
     def gauges(self) -> Mapping[str, tuple[str, int]]:
-        """Name -> what it is, and how much; for /metrics."""
-        ...
+        """Return name -> description and value, for /metrics."""
+        return {"kscope_readers_busy": ("questions that are being answered", self._questions.busy)}
 
     async def checkpoint(self) -> None:
-        """Bring a log that has grown back to its size, where the engine does not by itself."""
-        ...
+        """Shorten a log that has grown, if the engine does not do so by itself."""
+        return
 
+    async def shrink(self) -> AsyncIterator[None]:
+        """Return free space to the disk in small steps, if the engine does not reuse it all."""
+        return
+        yield
+
+    @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[Session]:
         """Commit at the end, or roll back everything. One at a time: the others wait."""
-        ...
 
+    @abstractmethod
     def migration(self) -> AbstractAsyncContextManager[Session]:
-        """As transaction(), and no other server migrates meanwhile.
+        """Like transaction(), while no other server migrates.
 
-        MySQL commits each statement of a migration: whatever is done must be safe to do again.
+        MySQL commits each statement of a migration, so each must be safe to repeat.
         """
-        ...
 
-    def shrink(self) -> AsyncIterator[None]:
-        """Give space that is free inside back to the disk, in small steps."""
-        ...
+    @asynccontextmanager
+    async def snapshot(self, seconds: float) -> AsyncIterator[Session]:
+        """Lend a session that cannot write, and does not create a missing database.
 
-    def snapshot(self, seconds: float) -> AbstractAsyncContextManager[Session]:
-        """Lend a session that cannot write, and makes no database where there is none.
-
-        It is for the store's own work, and shares the connection of fetch_in_background.
+        It is for housekeeping and commands, and shares the connection of fetch_in_background.
         """
-        ...
+        with self.translating():
+            async with self._background.lend(_now() + seconds) as session:
+                yield session
 
     async def fetch(self, statement: sa.Select[Any], until: float) -> Sequence[Sequence[Any]]:
         """Return all rows; cancel the statement at `until`, a time of the event loop's clock."""
-        ...
+        with self.translating():
+            async with self._questions.lend(until) as session:
+                return await session.fetch(statement)
 
     async def fetch_in_background(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        """As fetch, without haste, on a connection that no question waits for."""
-        ...
+        """Like fetch, with a long deadline, on a connection that no question waits for."""
+        async with self.snapshot(BACKGROUND_SECONDS) as session:
+            return await session.fetch(statement)
 
-    def stream(
+    async def stream(
         self, statement: sa.Select[Any], until: float
-    ) -> AsyncGenerator[Sequence[Any], None]: ...
+    ) -> AsyncGenerator[Sequence[Any], None]:
+        """Yield rows; cancel the statement at `until`, a time of the event loop's clock."""
+        with self.translating():
+            async with (
+                self._questions.lend(until) as session,
+                aclosing(session.portions(statement)) as portions,
+            ):
+                async for rows in portions:
+                    for row in rows:
+                        yield row
+                    if _now() > until:
+                        raise QueryTimeout("the statement was cancelled at its deadline")
+
+    @abstractmethod
+    def translating(self) -> AbstractContextManager[None]:
+        """Raise the driver's errors as StoreError."""
+
+    @abstractmethod
+    async def _connect_reader(self, until: float) -> ReadSession: ...
+
+    @abstractmethod
+    async def _ping(self) -> None: ...
+
+    async def _close_readers(self) -> None:
+        await self._pings.close()
+        await self._questions.close()
+        await self._background.close()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,20 +16,18 @@ from databases import Database
 from databases.core import Connection
 from sqlalchemy.dialects.mysql import pymysql
 
-from kscope.store.backends.base import BACKGROUND_SECONDS, Relation, relations
+from kscope.store.backends.base import BACKGROUND_SECONDS, Backend, ReadSession, Session
 from kscope.store.backends.errors import ResultCut, StoreBusy
 from kscope.store.backends.mysql_errors import Translating
-from kscope.store.backends.pings import Pings
-from kscope.store.backends.reader_pool import Slots
 from kscope.store.backends.statements import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 
     import sqlalchemy as sa
 
     from kscope.config import MySQL
-    from kscope.store.backends.statements import BulkInsert, KeyedSelect
+    from kscope.store.backends.statements import BulkInsert
 
 READERS = 8
 _CONNECT_SECONDS = 5
@@ -73,48 +71,35 @@ _DECODERS = conversions | {FIELD_TYPE.DECIMAL: _number, FIELD_TYPE.NEWDECIMAL: _
 log = logging.getLogger(__name__)
 
 
-class MySQLBackend:
+class MySQLBackend(Backend):
     def __init__(self, settings: MySQL) -> None:
+        super().__init__(pymysql.dialect(paramstyle="pyformat"), READERS, _GRACE)
         self._settings = settings
-        self.dialect: sa.engine.Dialect = pymysql.dialect(paramstyle="pyformat")
-        self._writing = asyncio.Lock()
         self._writer = self._database(_WRITER, 2, stmt_cache_size=32, read_timeout=_ANSWER_SECONDS)
         self._readers = self._database(_READER, READERS + 1, conv=_DECODERS)
-        self._slots = Slots(READERS)
-        self._own_slots = Slots(1)
-        self._killers: set[asyncio.Task[None]] = set()
-        self._pings = Pings(self._ping)
+        self._kills: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        with self._translating():
+        with self.translating():
             async with asyncio.timeout(2 * _CONNECT_SECONDS):
                 await self._writer.connect()
                 await self._readers.connect()
 
     async def close(self) -> None:
-        await self._pings.close()
-        if self._killers:
-            await asyncio.wait(self._killers, timeout=_CONNECT_SECONDS)
+        await self._close_readers()
+        if self._kills:
+            await asyncio.wait(self._kills, timeout=_CONNECT_SECONDS)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS), self._writing:
                 await self._writer.disconnect()
                 await self._readers.disconnect()
         except TimeoutError:
-            log.warning("%s does not answer: its connections are left", self._translating().where)
-
-    async def ping(self) -> None:
-        await self._pings.ask()
+            log.warning("%s does not answer: its connections are left", self.translating().where)
 
     async def _ping(self) -> None:
-        with self._translating():
-            async with asyncio.timeout(_PING_SECONDS), self._borrowed(self._writer) as raw:
+        with self.translating():
+            async with asyncio.timeout(_PING_SECONDS), _borrowed(self._writer) as raw:
                 await MySQLSession(raw, self.dialect).run("SELECT 1")
-
-    def gauges(self) -> Mapping[str, tuple[str, int]]:
-        return {"kscope_readers_busy": ("questions that are being answered", self._slots.taken)}
-
-    async def checkpoint(self) -> None:
-        """InnoDB keeps its log at its size by itself."""
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MySQLSession]:
@@ -123,8 +108,8 @@ class MySQLBackend:
 
     @asynccontextmanager
     async def _transaction(self, database: Database) -> AsyncIterator[MySQLSession]:
-        with self._translating():
-            async with self._borrowed(database) as raw:
+        with self.translating():
+            async with _borrowed(database) as raw:
                 await raw.begin()
                 try:
                     yield MySQLSession(raw, self.dialect)
@@ -135,71 +120,33 @@ class MySQLBackend:
 
     @asynccontextmanager
     async def migration(self) -> AsyncIterator[MySQLSession]:
-        # An index or a column of a large table takes its time; ingest goes on meanwhile.
-        patient = self._database(_WRITER, 1)
-        with self._translating():
+        # An index or a column of a large table takes long; ingest continues on its connection.
+        database = self._database(_WRITER, 1)
+        with self.translating():
             async with asyncio.timeout(2 * _CONNECT_SECONDS):
-                await patient.connect()
+                await database.connect()
         try:
-            async with self._transaction(patient) as session, session.raw.cursor() as cursor:
-                await cursor.execute("SELECT GET_LOCK(CONCAT('kscope ', DATABASE()), 60)")
-                if (await cursor.fetchone())[0] != 1:
+            async with self._transaction(database) as session:
+                ((is_ours,),) = await session.rows(
+                    "SELECT GET_LOCK(CONCAT('kscope ', DATABASE()), 60)"
+                )
+                if is_ours != 1:
                     raise StoreBusy("another server migrates this database", retry_after=10)
                 try:
                     yield session
                 finally:
-                    await cursor.execute("SELECT RELEASE_LOCK(CONCAT('kscope ', DATABASE()))")
+                    await session.run("SELECT RELEASE_LOCK(CONCAT('kscope ', DATABASE()))")
         finally:
-            await patient.disconnect()
-
-    async def shrink(self) -> AsyncIterator[None]:
-        """InnoDB uses the space of removed rows again by itself."""
-        return
-        yield
-
-    @asynccontextmanager
-    async def snapshot(self, seconds: float) -> AsyncIterator[MySQLSession]:
-        async with self._reader(self._own_slots, _now() + seconds) as raw:
-            yield MySQLSession(raw, self.dialect)
-
-    async def fetch(self, statement: sa.Select[Any], until: float) -> Sequence[Sequence[Any]]:
-        return await self._fetch(statement, self._slots, until)
+            await database.disconnect()
 
     async def fetch_in_background(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        return await self._fetch(statement, self._own_slots, _now() + BACKGROUND_SECONDS)
-
-    async def _fetch(
-        self, statement: sa.Select[Any], slots: Slots, until: float
-    ) -> Sequence[Sequence[Any]]:
-        text, parameters = compiled(statement, self.dialect)
-        async with self._reader(slots, until) as raw:
-            cursor = raw.cursor()
-            async with asyncio.timeout_at(until + _GRACE):
-                await cursor.execute(text, parameters)
-                rows: Sequence[Any] = await cursor.fetchall()
-                await cursor.close()
-                if "group_concat" in text.lower():
-                    await _check_whole(raw)
-            return rows
-
-    async def stream(
-        self, statement: sa.Select[Any], until: float
-    ) -> AsyncGenerator[Sequence[Any], None]:
-        text, parameters = compiled(statement, self.dialect)
-        async with self._reader(self._slots, until) as raw:
-            # Not closed where the rest is not wanted: that would read it all.
-            cursor = raw.cursor(SSCursor)
-            async with asyncio.timeout_at(until + _GRACE):
-                await cursor.execute(text, parameters)
-            while True:
-                # Each by itself: what the taker of the rows does is not the server's time.
-                async with asyncio.timeout_at(until + _GRACE):
-                    rows = await cursor.fetchmany(_ROWS_PER_FETCH)
-                if not rows:
-                    break
-                for row in rows:
-                    yield row
-            await cursor.close()
+        async with self.snapshot(BACKGROUND_SECONDS) as session:
+            rows = await session.fetch(statement)
+            # MySQL cuts joined texts beyond a limit, and only warns.
+            warnings = await session.rows("SHOW WARNINGS")
+        if any(code == _CUT for _, code, _ in warnings):
+            raise ResultCut("the histograms of this range do not fit into one answer")
+        return rows
 
     def _database(self, init_command: str, size: int, **options: Any) -> Database:
         chosen = self._settings
@@ -221,84 +168,76 @@ class MySQLBackend:
             **options,
         )
 
-    @asynccontextmanager
-    async def _borrowed(self, database: Database) -> AsyncIterator[Any]:
-        # Database.connection() gives a task the same connection each time: a task that streams
-        # rows and asks something else meanwhile needs two.
-        async with Connection(database, database._backend) as connection:  # noqa: SLF001
-            yield connection.raw_connection
+    async def _connect_reader(self, until: float) -> MySQLReader:
+        async with asyncio.timeout_at(until + _GRACE):
+            connection = await _connection(self._readers).__aenter__()
+            reader = MySQLReader(connection, self.dialect, self._kill)
+            left = max(until - asyncio.get_running_loop().time(), 0.01)
+            try:
+                await reader.run(
+                    _DEADLINE.format(seconds=f"{left:.3f}", milliseconds=int(left * 1000))
+                )
+            except BaseException:
+                await reader.give_back()
+                raise
+            return reader
 
-    @asynccontextmanager
-    async def _reader(self, slots: Slots, until: float) -> AsyncIterator[Any]:
-        """Lend a connection until a moment of the loop's clock; to wait for it counts as well."""
-        await slots.take(until)
-        try:
-            with self._translating():
-                async with AsyncExitStack() as stack:
-                    # A server that hangs gets as long as one that ends a statement itself.
-                    async with asyncio.timeout_at(until + _GRACE):
-                        raw = await stack.enter_async_context(self._borrowed(self._readers))
-                        left = max(until - _now(), 0.01)
-                        limits = {"seconds": f"{left:.3f}", "milliseconds": int(left * 1000)}
-                        await MySQLSession(raw, self.dialect).run(_DEADLINE.format(**limits))
-                    try:
-                        yield raw
-                    except (asyncio.CancelledError, GeneratorExit, TimeoutError):
-                        # Closed, so that nobody else has it when its statement is ended.
-                        thread = raw.thread_id()
-                        raw.close()
-                        self._end_query(thread)
-                        raise
-        finally:
-            slots.give_back()
-
-    def _end_query(self, thread: int) -> None:
-        """Nobody waits for the answer any more: the engine must not go on working for it."""
+    def _kill(self, thread: int) -> None:
+        """Cancel a statement on the server, over another connection."""
 
         async def kill() -> None:
             try:
-                async with asyncio.timeout(_CONNECT_SECONDS), self._borrowed(self._writer) as raw:
+                async with asyncio.timeout(_CONNECT_SECONDS), _borrowed(self._writer) as raw:
                     await MySQLSession(raw, self.dialect).run(f"KILL {thread:d}")
             except (asyncmy.errors.MySQLError, OSError) as error:
-                log.debug("query %d could not be ended: %s", thread, error)
+                log.debug("query %d could not be cancelled: %s", thread, error)
 
-        task = asyncio.get_running_loop().create_task(kill())
-        self._killers.add(task)
-        task.add_done_callback(self._killers.discard)
+        task = asyncio.create_task(kill())
+        self._kills.add(task)
+        task.add_done_callback(self._kills.discard)
 
-    def _translating(self) -> Translating:
+    def translating(self) -> Translating:
         return Translating(self._settings)
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+def _connection(database: Database) -> Connection:
+    # Database.connection() gives a task the same connection each time: a task that streams rows
+    # and asks something else meanwhile needs two.
+    return Connection(database, database._backend)  # noqa: SLF001
 
 
-class MySQLSession:
-    def __init__(self, raw: Any, dialect: sa.engine.Dialect) -> None:
-        self.raw = raw
-        self.dialect = dialect
+@asynccontextmanager
+async def _borrowed(database: Database) -> AsyncIterator[Any]:
+    async with _connection(database) as connection:
+        yield connection.raw_connection
 
-    async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        async with self.raw.cursor() as cursor:
-            await cursor.execute(*compiled(statement, self.dialect))
-            rows: Sequence[Any] = await cursor.fetchall()
-            return rows
 
-    async def look_up(self, select: KeyedSelect, keys: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        async with self.raw.cursor() as cursor:
-            await cursor.execute(select.text(len(keys)), keys)
-            rows: Sequence[Any] = await cursor.fetchall()
-            return rows
+class MySQLSession(Session):
+    columns = (
+        "SELECT c.table_name, t.table_type = 'VIEW', c.column_name, c.data_type,"
+        " c.is_nullable = 'YES'"
+        " FROM information_schema.columns AS c JOIN information_schema.tables AS t"
+        " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
+        " WHERE c.table_schema = DATABASE() ORDER BY c.table_name, c.ordinal_position"
+    )
+    indexes = (
+        "SELECT table_name, index_name FROM information_schema.statistics"
+        " WHERE table_schema = DATABASE()"
+    )
 
-    async def execute(self, statement: sa.Executable) -> int:
-        async with self.raw.cursor() as cursor:
-            await cursor.execute(*compiled(statement, self.dialect))
-            return int(cursor.rowcount)
+    async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
+        cursor = self.raw.cursor()
+        await cursor.execute(text, parameters)
+        found: Sequence[Any] = await cursor.fetchall()
+        await cursor.close()
+        return found
 
-    async def run(self, text: str) -> None:
-        async with self.raw.cursor() as cursor:
-            await cursor.execute(text)
+    async def count(self, text: str, parameters: Any = None) -> int:
+        cursor = self.raw.cursor()
+        await cursor.execute(text, parameters)
+        changed = int(cursor.rowcount)
+        await cursor.close()
+        return changed
 
     async def insert(self, insert: BulkInsert, columns: Sequence[Sequence[Any]]) -> None:
         # The driver sends these in binary to MariaDB (COM_STMT_BULK_EXECUTE), as multi-row
@@ -308,29 +247,40 @@ class MySQLSession:
             for rows in _portions(columns):
                 await cursor.executemany(text, rows)
 
-    async def relations(self) -> dict[str, Relation]:
-        async with self.raw.cursor() as cursor:
-            await cursor.execute(
-                "SELECT c.table_name, t.table_type = 'VIEW', c.column_name, c.data_type,"
-                " c.is_nullable = 'YES'"
-                " FROM information_schema.columns AS c JOIN information_schema.tables AS t"
-                " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
-                " WHERE c.table_schema = DATABASE() ORDER BY c.table_name, c.ordinal_position"
-            )
-            columns = await cursor.fetchall()
-            await cursor.execute(
-                "SELECT table_name, index_name FROM information_schema.statistics"
-                " WHERE table_schema = DATABASE()"
-            )
-            return relations(columns, await cursor.fetchall())
 
+class MySQLReader(MySQLSession, ReadSession):
+    """A connection of the read-only pool. `kill` cancels the statement of a thread."""
 
-async def _check_whole(raw: Any) -> None:
-    """MySQL cuts what it joins beyond a limit, and only warns."""
-    async with raw.cursor() as cursor:
-        await cursor.execute("SHOW WARNINGS")
-        if any(code == _CUT for _, code, _ in await cursor.fetchall()):
-            raise ResultCut("the histograms of this range do not fit into one answer")
+    def __init__(
+        self, connection: Connection, dialect: sa.engine.Dialect, kill: Callable[[int], None]
+    ) -> None:
+        super().__init__(connection.raw_connection, dialect)
+        self._connection = connection
+        self._kill = kill
+        self._is_killed = False
+
+    async def portions(
+        self, statement: sa.Select[Any]
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        # Not closed if the other rows are not wanted: that would read them all.
+        cursor = self.raw.cursor(SSCursor)
+        await cursor.execute(*compiled(statement, self.dialect))
+        while rows := await cursor.fetchmany(_ROWS_PER_FETCH):
+            yield rows
+        await cursor.close()
+
+    def interrupt(self) -> None:
+        """Close the connection, so that no other statement gets it, and cancel its statement."""
+        if not self._is_killed:
+            self._is_killed = True
+            self._kill(self.raw.thread_id())
+            self.raw.close()
+
+    async def settle(self) -> None:
+        self.interrupt()
+
+    async def give_back(self) -> None:
+        await self._connection.__aexit__(None, None, None)
 
 
 async def _roll_back(raw: Any) -> None:

@@ -6,18 +6,16 @@ import asyncio
 import logging
 import os
 import sqlite3
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from databases import Database
 from sqlalchemy.dialects.sqlite import pysqlite
 
-from kscope.store.backends.base import BACKGROUND_SECONDS, Relation, relations
+from kscope.store.backends.base import Backend, ReadSession, Session
 from kscope.store.backends.errors import StoreBusy, StoreError, StoreFault, StoreMoved
-from kscope.store.backends.pings import Pings
 from kscope.store.backends.private_files import create, tighten
-from kscope.store.backends.reader_pool import Slots
 from kscope.store.backends.sqlite_errors import WRITABLE, translated, unreachable
 from kscope.store.backends.sqlite_lock import take
 from kscope.store.backends.sqlite_moved import OpenFile, State
@@ -25,19 +23,18 @@ from kscope.store.backends.sqlite_ours import check_ours
 from kscope.store.backends.statements import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import sqlalchemy as sa
 
-    from kscope.store.backends.statements import BulkInsert, KeyedSelect
+    from kscope.store.backends.statements import BulkInsert
 
 READERS = 4
 _BUSY_SECONDS = 5.0
 _ROWS_PER_FETCH = 2000
 _SPARE_PAGES = 1000
 _PAGES_PER_STEP = 500
-_SETTLE_SECONDS = 0.05
 _LOG_LIMIT = 256 * 2**20
 _CHECKPOINT_MILLISECONDS = 1000
 _LEAST_ROOM = 256 * 1024
@@ -69,23 +66,17 @@ _READER_PRAGMAS = (
 log = logging.getLogger(__name__)
 
 
-class SQLiteBackend:
+class SQLiteBackend(Backend):
     def __init__(self, path: Path, *, alone: bool = False) -> None:
         """If `alone`, opening fails while a server has the file open."""
+        super().__init__(pysqlite.dialect(paramstyle="qmark"), READERS)
         self.path = path.absolute()
         self._alone = alone
-        self.dialect: sa.engine.Dialect = pysqlite.dialect(paramstyle="qmark")
         self._writer: Any = None
         self._lock: int | None = None
-        self._writing = asyncio.Lock()
-        self._idle_readers: list[Any] = []
-        self._slots = Slots(READERS)
-        self._own_slots = Slots(1)
-        self._ending: dict[Any, asyncio.Task[None]] = {}
+        self._idle: list[SQLiteReader] = []
         self._file = OpenFile(self.path)
-        self._said = State.WHOLE
-        self._lent: set[Any] = set()
-        self._pings = Pings(self._ping)
+        self._logged = State.WHOLE
 
     async def open(self) -> None:
         if not self.path.parent.is_dir():
@@ -100,8 +91,7 @@ class SQLiteBackend:
         self._try_to_open()
         self._writer = await self._connect("rwc", _WRITER_PRAGMAS)
         self._file.remember()
-        ((vacuum,),) = await self._writer.raw_connection.execute_fetchall("PRAGMA auto_vacuum")
-        if not vacuum:
+        if not await _number(self._writer.raw_connection, "auto_vacuum"):
             log.warning(
                 "%s keeps freed space, as it was made without auto_vacuum: to change that, stop the"
                 " server once and run: sqlite3 %s 'PRAGMA auto_vacuum=INCREMENTAL; VACUUM'",
@@ -109,30 +99,33 @@ class SQLiteBackend:
             )
 
     async def close(self) -> None:
-        await self._pings.close()
-        if self._ending:
-            await asyncio.wait(self._ending.values())
+        await self._close_readers()
         self._file.forget()
-        while self._idle_readers:
-            await self._idle_readers.pop().__aexit__()
+        await self._close_idle()
         async with self._writing:
-            if self._writer is not None:
-                await self._writer.__aexit__()
-                self._writer = None
+            await self._close_writer()
             if self._lock is not None:
                 os.close(self._lock)
                 self._lock = None
 
+    async def _close_idle(self) -> None:
+        while self._idle:
+            await self._idle.pop().disconnect()
+
+    async def _close_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.__aexit__()
+
     def gauges(self) -> Mapping[str, tuple[str, int]]:
-        return {
-            "kscope_readers_busy": ("questions that are being answered", self._slots.taken),
-            "kscope_wal_bytes": ("size of SQLite's write-ahead log", self._log_size()),
-        }
+        size = ("size of SQLite's write-ahead log", self._log_size())
+        return {**super().gauges(), "kscope_wal_bytes": size}
 
     async def checkpoint(self) -> None:
-        """SQLite begins its log anew only when nobody reads from it: so readers have to wait once.
+        """Truncate the log when it has grown; new readers wait for that.
 
-        Where some reader is always there the log would grow for ever, and reads with it.
+        SQLite starts its log again only while nobody reads from it. If there is always a reader,
+        the log would grow without a limit, and reads would become slower.
         """
         if self._log_size() < _LOG_LIMIT:
             return
@@ -140,12 +133,10 @@ class SQLiteBackend:
             if self._writer is None:
                 return
             raw = self._writer.raw_connection
-            try:
+            with self.translating():
                 await raw.execute_fetchall(f"PRAGMA busy_timeout={_CHECKPOINT_MILLISECONDS}")
                 await raw.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
                 await raw.execute_fetchall(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
-            except sqlite3.Error as error:
-                raise translated(self.path, error) from error
 
     def _log_size(self) -> int:
         try:
@@ -160,19 +151,26 @@ class SQLiteBackend:
             if self._writer is None:
                 await self.open()
             raw = self._writer.raw_connection
-            try:
-                await raw.execute("BEGIN IMMEDIATE")
-                yield SQLiteSession(raw, self.dialect)
-                await raw.execute("COMMIT")
-            except BaseException as error:
-                await self._roll_back(raw)
-                if isinstance(error, sqlite3.Error):
-                    raise translated(self.path, error) from error
-                raise
-            # What went into a file that is somewhere else now must not be acknowledged.
+            with self.translating():
+                try:
+                    await raw.execute("BEGIN IMMEDIATE")
+                    yield SQLiteSession(raw, self.dialect)
+                    await raw.execute("COMMIT")
+                except BaseException:
+                    await self._roll_back(raw)
+                    raise
+            # Rows in a file that is in another place now must not be acknowledged.
             await self._keep_file()
 
     migration = transaction
+
+    async def _roll_back(self, raw: Any) -> None:
+        try:
+            if raw.in_transaction:
+                await raw.execute("ROLLBACK")
+        except sqlite3.Error:
+            # The connection is of no further use; the next transaction opens another.
+            await self._close_writer()
 
     async def _keep_file(self) -> None:
         """Raise StoreMoved unless the path leads to the file that is open.
@@ -181,289 +179,196 @@ class SQLiteBackend:
         it: it goes into the file itself, which is then opened again.
         """
         state = self._file.state()
-        self._say(state)
+        self._log_state(state)
         if state in (State.GONE, State.REPLACED):
             text = f"the database file {state.value}"
             raise StoreMoved(f"{self.path}: {text}", public=text)
         if state is State.LOG_LOST:
             await self._open_again()
 
-    def _say(self, state: State) -> None:
+    def _log_state(self, state: State) -> None:
         """Log each change of it once."""
-        if state is not self._said:
+        if state is not self._logged:
             say = log.info if state is State.WHOLE else log.error
             say("%s: the database file %s", self.path, state.value)
-            self._said = state
+            self._logged = state
 
     async def _open_again(self) -> None:
         if self._writer is None:
             return
-        if self._lent:
-            # They read from the log that is lost, and would not see what is written from now on.
+        if self._questions.lent or self._background.lent:
+            # They read from the log that is lost, and would not see later commits.
             raise StoreBusy("the database is opened again: send again", retry_after=2)
-        try:
+        with self.translating():
             ((is_blocked, *_),) = await self._writer.raw_connection.execute_fetchall(
                 "PRAGMA wal_checkpoint(TRUNCATE)"
             )
-        except sqlite3.Error as error:
-            raise translated(self.path, error) from error
         if is_blocked:
             raise StoreBusy("another program reads the database: send again", retry_after=2)
-        writer, self._writer = self._writer, None
-        await writer.__aexit__()
-        while self._idle_readers:
-            await self._idle_readers.pop().__aexit__()
+        await self._close_writer()
+        await self._close_idle()
         await self.open()
-        self._say(self._file.state())
+        self._log_state(self._file.state())
 
     async def shrink(self) -> AsyncIterator[None]:
-        while True:
+        more = True
+        while more:
             async with self._writing:
                 if self._writer is None:
                     return
-                raw = self._writer.raw_connection
-                try:
-                    free, pages = [
-                        (await raw.execute_fetchall(f"PRAGMA {name}"))[0][0]
-                        for name in ("freelist_count", "page_count")
-                    ]
-                    # What retention frees, new rows fill again: only a surplus goes to the disk.
-                    if free < max(_SPARE_PAGES, pages // 4):
-                        return
-                    await raw.execute_fetchall(f"PRAGMA incremental_vacuum({_PAGES_PER_STEP})")
-                    (after,) = (await raw.execute_fetchall("PRAGMA freelist_count"))[0]
-                except sqlite3.Error as error:
-                    raise translated(self.path, error) from error
-            if after >= free:
-                return
-            yield
+                with self.translating():
+                    more = await _shrink(self._writer.raw_connection)
+            if more:
+                yield
 
     async def ping(self) -> None:
-        await self._see_file()
-        self._see_room()
-        await self._pings.ask()
+        await self._check_file()
+        self._check_room()
+        await super().ping()
 
     async def _ping(self) -> None:
         connection = await self._connect("ro", ())
         try:
-            await connection.raw_connection.execute_fetchall("SELECT 1 FROM sqlite_schema")
-        except sqlite3.Error as error:
-            raise translated(self.path, error) from error
+            with self.translating():
+                await connection.raw_connection.execute_fetchall("SELECT 1 FROM sqlite_schema")
         finally:
             await connection.__aexit__()
 
-    async def _see_file(self) -> None:
-        """As _keep_file, for those that read."""
-        if self._file.state() is State.WHOLE and self._said is State.WHOLE:
+    async def _check_file(self) -> None:
+        """Like _keep_file, for readers."""
+        if self._file.state() is State.WHOLE and self._logged is State.WHOLE:
             return
         async with self._writing:
             await self._keep_file()
 
-    def _see_room(self) -> None:
-        """Raise StoreFault if the disk is full or read-only: without rows nothing else tells."""
+    def _check_room(self) -> None:
+        """Raise StoreFault if the disk is full or read-only, also when no rows are written."""
         try:
             disk = os.statvfs(self.path.parent)
         except OSError as error:
             raise StoreError(
                 f"{self.path}: {error.strerror}", public="the database's folder is missing"
             ) from None
+        text = ""
         if disk.f_flag & os.ST_RDONLY:
             text = f"the database's disk is read-only; {WRITABLE}"
-            raise StoreFault(f"{self.path}: {text}", public=text)
-        if disk.f_bavail * disk.f_frsize < _LEAST_ROOM:
+        elif disk.f_bavail * disk.f_frsize < _LEAST_ROOM:
             text = "the database's disk is full; free some space"
+        if text:
             raise StoreFault(f"{self.path}: {text}", public=text)
-
-    @asynccontextmanager
-    async def snapshot(self, seconds: float) -> AsyncIterator[SQLiteSession]:
-        async with self._reader(self._own_slots, _now() + seconds) as raw:
-            yield SQLiteSession(raw, self.dialect)
-
-    async def fetch(self, statement: sa.Select[Any], until: float) -> Sequence[Sequence[Any]]:
-        return await self._fetch(statement, self._slots, until)
-
-    async def fetch_in_background(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        return await self._fetch(statement, self._own_slots, _now() + BACKGROUND_SECONDS)
-
-    async def _fetch(
-        self, statement: sa.Select[Any], slots: Slots, until: float
-    ) -> Sequence[Sequence[Any]]:
-        text, parameters = compiled(statement, self.dialect)
-        async with self._reader(slots, until) as raw:
-            rows: list[tuple[Any, ...]] = await raw.execute_fetchall(text, parameters)
-            return rows
-
-    async def stream(
-        self, statement: sa.Select[Any], until: float
-    ) -> AsyncGenerator[Sequence[Any], None]:
-        text, parameters = compiled(statement, self.dialect)
-        async with (
-            self._reader(self._slots, until) as raw,
-            raw.execute(text, parameters) as cursor,
-        ):
-            while rows := await cursor.fetchmany(_ROWS_PER_FETCH):
-                for row in rows:
-                    yield row
 
     def _try_to_open(self) -> None:
-        """What fails in aiosqlite leaves its thread to write to a loop that is gone."""
+        """Open the file in this thread: an error in aiosqlite's leaves a thread without a loop."""
         try:
-            # SQLite gives the files beside it the same rights.
+            # SQLite gives -wal and -shm the same rights.
             create(self.path)
             for suffix in ("-wal", "-shm"):
                 tighten(self.path.resolve().with_name(f"{self.path.resolve().name}{suffix}"))
         except OSError:
-            pass  # SQLite has the words for it
-        try:
+            pass  # SQLite names the fault
+        with self.translating():
             sqlite3.connect(self.path).close()
-        except sqlite3.Error as error:
-            raise translated(self.path, error) from error
 
     async def _connect(self, mode: str, pragmas: Sequence[str]) -> Any:
         # Quoted twice: once for the URL of `databases`, once for SQLite's own.
         url = f"sqlite+aiosqlite:///file:{quote(quote(str(self.path)))}?mode={mode}"
         connection = Database(url, uri=True, timeout=_BUSY_SECONDS).connection()
-        try:
+        with self.translating():
             await connection.__aenter__()
-        except sqlite3.Error as error:
-            raise translated(self.path, error) from error
-        try:
-            for pragma in pragmas:
-                await connection.raw_connection.execute_fetchall(pragma)
-        except BaseException as error:
-            # Its thread would keep the process from ending.
-            await connection.__aexit__()
-            if isinstance(error, sqlite3.Error):
-                raise translated(self.path, error) from error
-            raise
+            try:
+                for pragma in pragmas:
+                    await connection.raw_connection.execute_fetchall(pragma)
+            except BaseException:
+                # Its thread would keep the process from exiting.
+                await connection.__aexit__()
+                raise
         return connection
 
-    @asynccontextmanager
-    async def _reader(self, slots: Slots, until: float) -> AsyncIterator[Any]:
-        """Lend a read-only connection; whatever it still does at the deadline is interrupted."""
-        connection = await self._idle_reader(slots, until)
-        raw = connection.raw_connection
-        timer = _Interrupts(raw, until)
+    async def _connect_reader(self, _: float) -> SQLiteReader:
+        await self._check_file()
+        if self._idle:
+            return self._idle.pop()
+        connection = await self._connect("ro", _READER_PRAGMAS)
+        return SQLiteReader(connection, self.dialect, self._idle)
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
         try:
-            yield raw
-        except (asyncio.CancelledError, GeneratorExit):
-            timer.cancel()
-            self._end_query(connection, slots)
-            raise
+            yield
         except sqlite3.Error as error:
             raise translated(self.path, error) from error
-        finally:
-            timer.cancel()
-            if connection not in self._ending:
-                self._give_back(connection, slots)
-
-    async def _idle_reader(self, slots: Slots, until: float) -> Any:
-        await slots.take(until)
-        try:
-            await self._see_file()
-            if self._idle_readers:
-                reader = self._idle_readers.pop()
-            else:
-                reader = await self._connect("ro", _READER_PRAGMAS)
-        except BaseException:
-            slots.give_back()
-            raise
-        self._lent.add(reader)
-        return reader
-
-    def _give_back(self, connection: Any, slots: Slots) -> None:
-        self._lent.discard(connection)
-        self._idle_readers.append(connection)
-        slots.give_back()
-
-    def _end_query(self, connection: Any, slots: Slots) -> None:
-        """Nobody waits for the answer any more. The connection is lent again once it is idle.
-
-        The thread keeps what it gave last. Where that is rows half read, their statement goes on,
-        and every further one would be ended with it: so what is waited for gives nothing.
-        """
-
-        async def settle() -> None:
-            raw = connection.raw_connection
-            timer = _Interrupts(raw, 0)
-            through = asyncio.ensure_future(raw.rollback())
-            await asyncio.wait([through])
-            timer.cancel()
-            through.exception()
-            del self._ending[connection]
-            self._give_back(connection, slots)
-
-        self._ending[connection] = asyncio.create_task(settle())
-
-    async def _roll_back(self, raw: Any) -> None:
-        try:
-            if raw.in_transaction:
-                await raw.execute("ROLLBACK")
-        except sqlite3.Error:
-            # A connection that cannot roll back is of no further use; the next one starts clean.
-            writer, self._writer = self._writer, None
-            await writer.__aexit__()
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+async def _number(raw: Any, pragma: str) -> int:
+    ((value,),) = await raw.execute_fetchall(f"PRAGMA {pragma}")
+    return int(value)
 
 
-class _Interrupts:
-    """From a moment of the loop's clock on ends what a connection does, until it is cancelled.
-
-    Again and again: a statement that waits for its turn in the connection's thread is not yet there
-    to be interrupted.
-    """
-
-    def __init__(self, raw: Any, start: float) -> None:
-        # aiosqlite's own interrupt() waits its turn in the thread that is to be interrupted.
-        self._interrupt = raw._conn.interrupt  # noqa: SLF001
-        self._loop = asyncio.get_running_loop()
-        self._next = self._loop.call_at(start, self._end)
-
-    def _end(self) -> None:
-        self._interrupt()
-        self._next = self._loop.call_later(_SETTLE_SECONDS, self._end)
-
-    def cancel(self) -> None:
-        self._next.cancel()
+async def _shrink(raw: Any) -> bool:
+    """Return some free pages to the disk; tell whether there are more."""
+    free, pages = await _number(raw, "freelist_count"), await _number(raw, "page_count")
+    # New rows use the space that retention frees: only a surplus is returned.
+    if free < max(_SPARE_PAGES, pages // 4):
+        return False
+    await raw.execute_fetchall(f"PRAGMA incremental_vacuum({_PAGES_PER_STEP})")
+    return await _number(raw, "freelist_count") < free
 
 
-class SQLiteSession:
-    def __init__(self, raw: Any, dialect: sa.engine.Dialect) -> None:
-        self.raw = raw
-        self.dialect = dialect
+class SQLiteSession(Session):
+    columns = (
+        "SELECT m.name, m.type = 'view', c.name, c.type, NOT c.\"notnull\""
+        " FROM sqlite_schema AS m, pragma_table_info(m.name) AS c"
+        " WHERE m.type IN ('table', 'view') ORDER BY m.name, c.cid"
+    )
+    indexes = "SELECT tbl_name, name FROM sqlite_schema WHERE type = 'index'"
 
-    async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        rows: list[Any] = await self.raw.execute_fetchall(*compiled(statement, self.dialect))
-        return rows
+    async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
+        found: list[tuple[Any, ...]] = await self.raw.execute_fetchall(text, parameters)
+        return found
 
-    async def look_up(self, select: KeyedSelect, keys: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        rows: list[Any] = await self.raw.execute_fetchall(select.text(len(keys)), keys)
-        return rows
-
-    async def execute(self, statement: sa.Executable) -> int:
-        cursor = await self.raw.execute(*compiled(statement, self.dialect))
-        count: int = cursor.rowcount
+    async def count(self, text: str, parameters: Any = None) -> int:
+        cursor = await self.raw.execute(text, parameters)
+        changed: int = cursor.rowcount
         await cursor.close()
-        return count
-
-    async def run(self, text: str) -> None:
-        await self.raw.execute_fetchall(text)
+        return changed
 
     async def insert(self, insert: BulkInsert, columns: Sequence[Sequence[Any]]) -> None:
         for text, parameters in insert.chunks(columns):
             cursor = await self.raw.executemany(text, parameters)
             await cursor.close()
 
-    async def relations(self) -> dict[str, Relation]:
-        columns = await self.raw.execute_fetchall(
-            "SELECT m.name, m.type = 'view', c.name, c.type, NOT c.\"notnull\""
-            " FROM sqlite_schema AS m, pragma_table_info(m.name) AS c"
-            " WHERE m.type IN ('table', 'view') ORDER BY m.name, c.cid"
-        )
-        indexes = await self.raw.execute_fetchall(
-            "SELECT tbl_name, name FROM sqlite_schema WHERE type = 'index'"
-        )
-        return relations(columns, indexes)
+
+class SQLiteReader(SQLiteSession, ReadSession):
+    """A read-only connection, which is kept in `idle` while it is not lent."""
+
+    def __init__(
+        self, connection: Any, dialect: sa.engine.Dialect, idle: list[SQLiteReader]
+    ) -> None:
+        super().__init__(connection.raw_connection, dialect)
+        self._connection = connection
+        self._idle = idle
+
+    async def portions(
+        self, statement: sa.Select[Any]
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        async with self.raw.execute(*compiled(statement, self.dialect)) as cursor:
+            while rows := await cursor.fetchmany(_ROWS_PER_FETCH):
+                yield rows
+
+    def interrupt(self) -> None:
+        # aiosqlite's own interrupt() waits its turn in the thread that is to be interrupted.
+        self.raw._conn.interrupt()  # noqa: SLF001
+
+    async def settle(self) -> None:
+        """Wait for the thread, and end a statement of which some rows were read.
+
+        It would go on, and every later one would be interrupted with it. An error of the rollback
+        is of no interest.
+        """
+        await asyncio.gather(self.raw.rollback(), return_exceptions=True)
+
+    async def give_back(self) -> None:
+        self._idle.append(self)
+
+    async def disconnect(self) -> None:
+        await self._connection.__aexit__()
