@@ -145,4 +145,4 @@ async def _migrate_good(
 
 
 def _texts(migration: Migration) -> list[str]:
-    return [str(step) for step in migration.steps if isinstance(step, Step)]
+    return [str(step) for step in migration if isinstance(step, Step)]

@@ -87,8 +87,11 @@ def schema(catalog: Catalog) -> Schema:
     return Schema(metadata, dictionaries, tables)
 
 
+ROWS_PREFIX = "kscope_rows_"
+
+
 def rows_name(category: Category) -> str:
-    return f"kscope_rows_{category.table}"
+    return f"{ROWS_PREFIX}{category.table}"
 
 
 def rollup_name(category: Category, rollup: Rollup) -> str:

@@ -1,4 +1,4 @@
-"""Folders of category files -> the categories that a store uses: all good ones, always."""
+"""Use all valid categories of the folders, whatever is wrong with the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A SQLite database -> a copy of one moment, while it is written; and back."""
+"""Copy a SQLite database while it is written, and restore it from a copy."""
 
 from __future__ import annotations
 
@@ -22,56 +22,58 @@ _PAGES_PER_STEP = 5000
 
 
 def backup(source: Path, target: Path, progress: Callable[[int, int], None]) -> None:
-    """Copy; `progress` is told the pages that are left and all pages."""
+    """Copy the database to a new file; `progress` gets the pages that are left and all pages."""
     if target.exists():
         raise KscopeError(f"{target} exists: name a new file")
     check_ours(source)
-    try:
-        with _part_of(target) as part:
-            with _read_only(source) as reading, closing(sqlite3.connect(part)) as writing:
-                _check(reading, source)
-                # One read transaction around all steps: the copy is of one moment, and does not
-                # begin anew with each commit of the server.
-                reading.execute("BEGIN")
-                reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-                reading.backup(
-                    writing,
-                    pages=_PAGES_PER_STEP,
-                    progress=lambda _, left, pages: progress(left, pages),
-                    sleep=0.001,
-                )
-                _check_whole(writing, source)
-            part.rename(target)
-            _sync_folder(target)
-    except (sqlite3.Error, OSError) as error:
-        raise KscopeError(f"{target}: the backup failed: {error}") from None
+    with _reported(target, "backup"), _part_of(target) as part:
+        _copy(source, part, progress)
+        _rename(part, target)
 
 
 def restore(source: Path, target: Path, progress: Callable[[int, int], None]) -> None:
-    """Put a backup in the place of `target`, which no server may have open."""
+    """Replace `target` with a backup. Raise KscopeError if a server has it open."""
     check_regular(target)
+    with (
+        _reported(target, "restore"),
+        locked(target, exclusive=True),
+        _part_of(target) as part,
+    ):
+        _copy(source, part, progress)
+        # SQLite would apply a log of the old file to the new one.
+        for suffix in ("-wal", "-shm"):
+            target.with_name(f"{target.name}{suffix}").unlink(missing_ok=True)
+        _rename(part, target)
+
+
+@contextmanager
+def _reported(target: Path, what: str) -> Iterator[None]:
     try:
-        with locked(target, exclusive=True), _part_of(target) as part:
-            with _read_only(source) as reading, closing(sqlite3.connect(part)) as writing:
-                _check(reading, source)
-                reading.backup(
-                    writing,
-                    pages=_PAGES_PER_STEP,
-                    progress=lambda _, left, pages: progress(left, pages),
-                )
-                _check_whole(writing, source)
-            # A log of the old file would be played into the new one.
-            for suffix in ("-wal", "-shm"):
-                target.with_name(f"{target.name}{suffix}").unlink(missing_ok=True)
-            part.rename(target)
-            _sync_folder(target)
+        yield
     except (sqlite3.Error, OSError) as error:
-        raise KscopeError(f"{target}: the restore failed: {error}") from None
+        raise KscopeError(f"{target}: the {what} failed: {error}") from None
+
+
+def _copy(source: Path, part: Path, progress: Callable[[int, int], None]) -> None:
+    """Copy all pages as they are at one time, and check the copy."""
+    with _read_only(source) as reading, closing(sqlite3.connect(part)) as writing:
+        _check(reading, source)
+        # One read transaction around all steps: otherwise the copy starts again at each commit of
+        # the server.
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        reading.backup(
+            writing,
+            pages=_PAGES_PER_STEP,
+            progress=lambda _, left, pages: progress(left, pages),
+            sleep=0.001,
+        )
+        _check_whole(writing, source)
 
 
 @contextmanager
 def _part_of(target: Path) -> Iterator[Path]:
-    """Make a file beside the target, which no other file is called, and which is ours alone."""
+    """Create a file next to the target, with a unique name and for our user only."""
     handle, name = tempfile.mkstemp(".part", f"{target.name}.", target.parent)
     os.close(handle)
     part = target.with_name(os.path.basename(name))  # noqa: PTH119 - a text, as mkstemp gives it
@@ -100,15 +102,16 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_whole(copy: sqlite3.Connection, source: Path) -> None:
-    """A damaged file is copied as faithfully as any other."""
+    """Raise KscopeError if the copy is damaged: then its source is too."""
     ((found,), *_) = copy.execute("PRAGMA quick_check(1)").fetchall()
     if found != "ok":
         raise KscopeError(f"{source} is damaged: {found}; nothing was written")
 
 
-def _sync_folder(path: Path) -> None:
-    """A renamed file is there after a power cut once its folder is written."""
-    folder = os.open(path.absolute().parent, os.O_RDONLY)
+def _rename(part: Path, target: Path) -> None:
+    """Rename the file, and write its folder: from then on it survives a power cut."""
+    part.rename(target)
+    folder = os.open(target.absolute().parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

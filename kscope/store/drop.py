@@ -1,4 +1,4 @@
-"""What a person asks to drop: tables that no category declares any more, and single columns."""
+"""Drop tables that no category declares any more, and single columns."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from kscope.errors import KscopeError, did_you_mean
 from kscope.store.backends.base import BACKGROUND_SECONDS
 from kscope.store.reader import DEADLINE
 from kscope.store.schema.kept_categories import shape_note, without_column
-from kscope.store.schema.meta import category_note, known_categories, read_meta, write_meta
-from kscope.store.schema.migrate import are_empty
-from kscope.store.schema.rollup_levels import levels_held
+from kscope.store.schema.meta import category_note, known_categories, write_meta
+from kscope.store.schema.migrate import are_empty, held
+from kscope.store.schema.rollup_levels import tables_held
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from kscope.store.backends.base import Relation, Session
+    from kscope.store.schema.migrate import Held
     from kscope.store.store import Store
 
 
@@ -48,23 +49,13 @@ class Drop:
     losses: tuple[Loss, ...]
 
 
-@dataclass(frozen=True)
-class _Found:
-    relations: Mapping[str, Relation]
-    notes: Mapping[str, str]
-
-    def tables(self, category: str) -> list[str]:
-        names = [f"kscope_rows_{category}", *levels_held(category, self.relations)]
-        return [name for name in names if name in self.relations]
-
-
 async def plan_drop(store: Store, named: str, declared: Mapping[str, Collection[str]]) -> Drop:
-    """Look at what `TABLE` or `TABLE.COLUMN` is. `declared` has the columns of each table.
+    """Return the losses if `TABLE` or `TABLE.COLUMN` is dropped, or raise DropRefusedError.
 
-    Raises DropRefusedError.
+    `declared` has the columns of each table.
     """
     async with store.backend.snapshot(BACKGROUND_SECONDS) as session:
-        found = await _found(session, store)
+        found = await held(session, store.schema)
     table, _, column = named.partition(".")
     known = known_categories(found.notes)
     if table not in known:
@@ -77,14 +68,14 @@ async def plan_drop(store: Store, named: str, declared: Mapping[str, Collection[
         raise DropRefusedError(
             f"--drop {named}: a category file declares '{table}'; remove that file first"
         )
-    losses = [await _loss(store, name) for name in found.tables(table)]
+    losses = [await _loss(store, name) for name in tables_held(table, found.relations)]
     return Drop(table, column, tuple(losses))
 
 
 async def drop(store: Store, chosen: Drop) -> None:
-    """Do it. Strings and stacks that only these rows named go with `kscope retention`."""
+    """Drop it. `kscope retention` later removes strings and stacks that no row uses."""
     async with store.backend.migration() as session:
-        found = await _found(session, store)
+        found = await held(session, store.schema)
         if chosen.column:
             await _drop_column(session, store, found, chosen)
         else:
@@ -102,11 +93,11 @@ def leftover(table: str) -> str:
 async def leftovers(store: Store) -> list[str]:
     """Return the tables with rows or sums that no category declares."""
     async with store.backend.snapshot(DEADLINE) as session:
-        found = await _found(session, store)
+        found = await held(session, store.schema)
         return [
             category
             for category in sorted(known_categories(found.notes).keys() - store.schema.categories)
-            if not await are_empty(session, found.tables(category))
+            if not await are_empty(session, tables_held(category, found.relations))
         ]
 
 
@@ -126,13 +117,6 @@ def _check_column(
         )
 
 
-async def _found(session: Session, store: Store) -> _Found:
-    relations = await session.relations()
-    if store.schema.dictionaries.meta.name not in relations:
-        return _Found(relations, {})
-    return _Found(relations, await read_meta(session, store.schema))
-
-
 async def _loss(store: Store, name: str) -> Loss:
     time: sa.ColumnClause[int] = sa.column("time")
     columns: list[sa.ColumnElement[Any]] = [sa.func.count(), sa.func.min(time), sa.func.max(time)]
@@ -141,11 +125,11 @@ async def _loss(store: Store, name: str) -> Loss:
     return Loss(name, int(rows), first, last)
 
 
-async def _drop_table(session: Session, store: Store, found: _Found, category: str) -> None:
-    """The notes go last: if it is cut short, the command can be given again."""
+async def _drop_table(session: Session, store: Store, found: Held, category: str) -> None:
+    """Delete the notes last: if the command is interrupted, it can be repeated."""
     quote = store.backend.dialect.identifier_preparer.quote
     await session.run(f"DROP VIEW IF EXISTS {quote(category)}")
-    for name in found.tables(category):
+    for name in tables_held(category, found.relations):
         await session.run(f"DROP TABLE {quote(name)}")
     dictionaries = store.schema.dictionaries
     progress, meta = dictionaries.progress, dictionaries.meta
@@ -157,11 +141,11 @@ async def _drop_table(session: Session, store: Store, found: _Found, category: s
     await session.execute(sa.delete(meta).where(meta.c.name.in_(gone)))
 
 
-async def _drop_column(session: Session, store: Store, found: _Found, chosen: Drop) -> None:
+async def _drop_column(session: Session, store: Store, found: Held, chosen: Drop) -> None:
     quote = store.backend.dialect.identifier_preparer.quote
-    # The next start makes it again, of the columns that are left.
+    # The next start creates it again, with the columns that are left.
     await session.run(f"DROP VIEW IF EXISTS {quote(chosen.category)}")
-    for name in found.tables(chosen.category):
+    for name in tables_held(chosen.category, found.relations):
         if chosen.column not in found.relations[name].columns:
             continue
         for index in _indexes_of(found.relations[name], chosen.column):
@@ -176,8 +160,8 @@ def _indexes_of(relation: Relation, column: str) -> Sequence[str]:
     return [name for name in relation.indexes if name[len("kscope_index_") + 9 :] == column]
 
 
-async def _forget_column(session: Session, store: Store, found: _Found, chosen: Drop) -> None:
-    """The shape has the column still, and must not bring it back: it goes with the note."""
+async def _forget_column(session: Session, store: Store, found: Held, chosen: Drop) -> None:
+    """Remove the column from the note and from the stored shape, which would restore it."""
     kinds = dict(known_categories(found.notes)[chosen.category])
     kinds.pop(chosen.column, None)
     await write_meta(session, store.schema, category_note(chosen.category), json.dumps(kinds))

@@ -1,4 +1,4 @@
-"""Settings -> an open store."""
+"""Open the store that the settings name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def backend_of(settings: Settings, *, alone: bool = False) -> Backend:
-    """If `alone`, a SQLite file that a server has open cannot be opened."""
+    """Return the backend. If `alone`, opening fails while a server has the SQLite file open."""
     if isinstance(settings.database, MySQL):
         return _mysql(settings.database)
     return SQLiteBackend(settings.database.path, alone=alone)
@@ -39,16 +39,16 @@ def _mysql(chosen: MySQL) -> Backend:
 
 
 def check_there(settings: Settings) -> None:
-    """Raise StoreError where opening would make a new SQLite file."""
+    """Raise StoreError if opening would create a new SQLite file."""
     if isinstance(settings.database, SQLite) and not settings.database.path.exists():
         raise StoreError(f"{settings.database.path}: there is no such database")
 
 
 @asynccontextmanager
 async def open_to_read(settings: Settings, catalog: Catalog) -> AsyncIterator[Store]:
-    """Nothing is made or migrated, and a server may be using the database."""
+    """Open the store without creating or migrating anything; a server may be using the database."""
     store = Store(backend_of(settings), catalog, settings.query_deadline)
-    # SQLite's would make the file that it is to read; its readers open by themselves.
+    # SQLite would create the file; its readers open by themselves.
     check_there(settings)
     if isinstance(settings.database, SQLite):
         await asyncio.to_thread(check_ours, settings.database.path)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kscope.declare.model import Catalog
     from kscope.generate.tables import Schema
     from kscope.store.backends.base import Backend
-    from kscope.store.backends.health import Health
+    from kscope.store.backends.last_fault import LastFault
 
 DEADLINE = 10.0
 # Twice the stacks of a fleet of thousands of programs; frames that repeat are counted each time.
@@ -44,7 +44,7 @@ class Reader:
         self,
         backend: Backend,
         current: Callable[[], tuple[Catalog, Schema]],
-        health: Health,
+        last_fault: LastFault,
         seconds: float = DEADLINE,
     ) -> None:
         self.dialect = backend.dialect.name
@@ -52,7 +52,7 @@ class Reader:
         self.seconds = seconds
         self._bound: Deadline | None = None
         self._backend = backend
-        self._health = health
+        self._last_fault = last_fault
         self._current = current
         # Stacks that were read. An id is the hash of its text, so its frames never change.
         self.stacks: Known[int, Frames] = Known(_STACK_BYTES, _size)
@@ -81,7 +81,7 @@ class Reader:
             try:
                 return await self._backend.fetch(statement, until)
             except StoreError as error:
-                self._health.note(error)
+                self._last_fault.note(error)
                 raise
 
     async def stream(self, statement: sa.Select[Any]) -> AsyncGenerator[Sequence[Any], None]:

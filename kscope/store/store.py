@@ -1,4 +1,4 @@
-"""A catalog's data in one database: opened, migrated, written and read."""
+"""The data of a catalog in one database."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from kscope.declare.model import Catalog
 from kscope.generate import ddl
 from kscope.generate.tables import schema as schema_of
 from kscope.store.backends.errors import StoreDamaged
-from kscope.store.backends.health import Health
+from kscope.store.backends.last_fault import LastFault
 from kscope.store.reader import DEADLINE, Reader
 from kscope.store.schema.kept_categories import stored_catalog
 from kscope.store.schema.meta import read_meta
-from kscope.store.schema.migrate import Held, Migration, apply, plan, planned
+from kscope.store.schema.migrate import Held, apply, plan, planned
 from kscope.store.write.cardinality import Limits
 from kscope.store.write.group_commit import GroupWriter
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from kscope.generate.tables import Schema
     from kscope.store.backends.base import Backend
+    from kscope.store.schema.migrate import Migration
 
 
 class Store:
@@ -34,10 +35,12 @@ class Store:
         self.backend = backend
         self._catalog = catalog
         self._schema = schema_of(catalog)
-        self.health = Health()
+        self.last_fault = LastFault()
         current = lambda: (self._catalog, self._schema)  # noqa: E731
-        self.reader = Reader(backend, current, self.health, deadline)
-        self.writer = GroupWriter(backend, lambda: self._schema, self.health, limits or Limits())
+        self.reader = Reader(backend, current, self.last_fault, deadline)
+        self.writer = GroupWriter(
+            backend, lambda: self._schema, self.last_fault, limits or Limits()
+        )
 
     @property
     def catalog(self) -> Catalog:
@@ -57,22 +60,22 @@ class Store:
         await self.backend.close()
 
     async def ping(self) -> None:
-        """Raise StoreError unless the database answers, and took the last rows."""
+        """Raise StoreError unless the database responds and the last write succeeded."""
         try:
             await self.backend.ping()
         except StoreDamaged as error:
-            self.health.note(error)
+            self.last_fault.note(error)
             raise
-        self.health.check()
+        self.last_fault.check()
 
     async def adopt(self, catalog: Catalog) -> None:
-        """Make what the catalog needs, then go by it; on an error the last one stays."""
+        """Migrate to the catalog, then use it; on an error the previous one stays."""
         schema = schema_of(catalog)
         await self._migrate_to(schema)
         self._catalog, self._schema = catalog, schema
 
     async def remembered(self) -> Catalog:
-        """Return the categories as this database was last used with."""
+        """Return the categories that this database was last used with."""
         async with self.backend.snapshot(DEADLINE) as session:
             relations = await session.relations()
             if self._schema.dictionaries.meta.name not in relations:
@@ -81,7 +84,7 @@ class Store:
         return stored_catalog(found, relations)
 
     async def migrate(self, *, discard_sums: bool = False) -> Migration:
-        """Bring the database up to the catalog; gives what was done. See migrate.plan."""
+        """Migrate the database to the catalog; return the steps. See migrate.plan."""
         return await self._migrate_to(self._schema, discard_sums=discard_sums)
 
     async def plan_migration(self, *, discard_sums: bool = False) -> Migration:

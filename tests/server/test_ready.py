@@ -12,7 +12,7 @@ import pytest
 from starlette.applications import Starlette
 
 from kscope.server.http.metrics import Metrics, metrics_routes
-from kscope.store.backends import health
+from kscope.store.backends import last_fault
 from kscope.store.backends.errors import StoreDamaged, StoreFault
 from tests.databases import Database, SQLiteFile, scalar
 from tests.store.opened import batch, category, opened
@@ -97,15 +97,15 @@ def test_no_rows_are_taken_while_damage_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Damage found by a question stops the writer while /readyz reports it; other errors do not."""
-    monkeypatch.setattr(health, "_SECONDS", 0.5)
+    monkeypatch.setattr(last_fault, "_SECONDS", 0.5)
     waits = category()
     rows = batch(waits, [(1_728_000_000_000_000, "h", "p", 1, "main", 1, "0:1")])
 
     async def run() -> None:
         async with opened(SQLiteFile(tmp_path / "k.db"), waits) as store:
-            store.health.note(StoreFault("full"))
+            store.last_fault.note(StoreFault("full"))
             assert len(rows) == (await store.writer.write(rows)).rows["waits"]
-            store.health.note(StoreDamaged("damaged"))
+            store.last_fault.note(StoreDamaged("damaged"))
             assert {status async for status in asked(store, 1)} == {503}
             with pytest.raises(StoreDamaged):
                 await store.writer.write(rows)

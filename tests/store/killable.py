@@ -18,6 +18,7 @@ from kscope.server import app
 from kscope.store import store
 from kscope.store.backends import mysql, sqlite
 from kscope.store.housekeeping import close_buckets, loop, retention
+from kscope.store.schema.alterations import Step
 from kscope.store.sums import late
 from kscope.store.sums.planner import SECOND
 from kscope.store.write import group_commit as writer
@@ -147,7 +148,8 @@ def _counted(death: Death, apply: Any) -> Any:
     """Note how far the statements of a migration have come."""
 
     async def wrapped(session: Any, schema: Any, migration: Any) -> None:
-        death.shared[STATEMENTS], death.shared[PLANNED] = 0, len(migration.steps)
+        death.shared[STATEMENTS] = 0
+        death.shared[PLANNED] = sum(isinstance(step, Step) for step in migration)
         for kind in (mysql.MySQLSession, sqlite.SQLiteSession):
             kind.run = _counting(death, kind.run)  # type: ignore[method-assign]
         await apply(session, schema, migration)

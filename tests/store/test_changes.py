@@ -97,7 +97,7 @@ def test_an_addition_that_was_killed_goes_on(mariadb: MariaDB) -> None:
         database.run(*half_done)
         async with opened(database, AFTER) as store:
             assert await sums(store) == [[2, 6, 1, {}]] * 3
-            assert not (await store.plan_migration()).steps
+            assert not await store.plan_migration()
 
     added = f"ALTER TABLE {table} ADD COLUMN waits BIGINT NULL"
     asyncio.run(run(added))
@@ -122,7 +122,7 @@ def test_an_index_comes_and_goes(database: Database) -> None:
             await store.writer.write(batch(plain, [row(T0)]))
         for declared, many in ((indexed, 1), (plain, 0), (indexed, 1)):
             async with opened(database, declared) as store:
-                assert not (await store.plan_migration()).steps
+                assert not await store.plan_migration()
                 assert scalar(database, query) == many
 
     asyncio.run(run())
@@ -254,7 +254,7 @@ def test_a_table_without_rows_changes_in_any_way(database: Database, change: str
         async with opened(database, old):
             pass
         async with opened(database, new) as store:
-            assert not (await store.plan_migration()).steps
+            assert not await store.plan_migration()
             tables = store.schema.categories["waits"]
             values = [[T0], ["h"], *([_value(column)] for column in new.columns)]
             stacks = {text_hash("a"): "a"}

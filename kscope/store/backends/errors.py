@@ -9,11 +9,11 @@ class StoreError(KscopeError):
     """The database cannot do it now; the text says what a person can do about it.
 
     The text is for the log and the terminal. `public` is for answers, which people without a token
-    may see: it names no path, no host and no user.
+    may see: it contains no path, host or user.
     """
 
     retry_after = 10
-    # The store has written it to the log already, once.
+    # The store has logged it already, once.
     logged = False
 
     def __init__(self, message: str, *, public: str = "") -> None:
@@ -22,11 +22,11 @@ class StoreError(KscopeError):
 
 
 class StoreFault(StoreError):  # noqa: N818
-    """The database cannot be written, and stays so until a person acts: /readyz says it too."""
+    """The database cannot be written until a person acts; /readyz reports it too."""
 
 
 class StoreDamaged(StoreFault):
-    """A part of the database is damaged; other parts may well be written."""
+    """A part of the database is damaged; writes to other parts can still succeed."""
 
 
 class StoreMoved(StoreFault):
@@ -35,7 +35,7 @@ class StoreMoved(StoreFault):
     logged = True
 
 
-class StoreBusy(StoreError):  # noqa: N818 - named for what it tells
+class StoreBusy(StoreError):  # noqa: N818
     """Try again after `retry_after` seconds."""
 
     def __init__(self, message: str, retry_after: int = 1, *, public: str = "") -> None:
@@ -44,7 +44,7 @@ class StoreBusy(StoreError):  # noqa: N818 - named for what it tells
 
 
 class WriteConflict(StoreBusy):
-    """Another server's transaction was in the way, and this one is undone: do it again."""
+    """A concurrent transaction conflicted, and this one was rolled back: repeat it."""
 
 
 class StoreAway(StoreError):  # noqa: N818
@@ -52,7 +52,7 @@ class StoreAway(StoreError):  # noqa: N818
 
 
 class BatchRefused(StoreError):  # noqa: N818
-    """The engine will never take this batch; sending it again is of no use."""
+    """The engine never accepts this batch; do not send it again."""
 
 
 class StaleDeclaration(StoreBusy):
@@ -60,7 +60,7 @@ class StaleDeclaration(StoreBusy):
 
 
 class QueryTimeout(StoreError):  # noqa: N818
-    """A statement was ended at its deadline."""
+    """A statement was cancelled at its deadline."""
 
 
 class NoReader(StoreBusy):

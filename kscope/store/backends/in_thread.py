@@ -1,4 +1,4 @@
-"""Work on many rows, which must not hold the event loop."""
+"""Work on many rows, which must not block the event loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MANY = 25_000
 async def in_thread(
     rows: int, work: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments
 ) -> Result:
-    """Return what the work returns; it is done in a thread if it is about many rows."""
+    """Return the result of `work`, which runs in a thread if it is about many rows."""
     if rows < _MANY:
         return work(*arguments)
     return await asyncio.to_thread(work, *arguments)

@@ -1,9 +1,9 @@
-"""What MySQL and its driver say -> our errors, in words for the person who set it up."""
+"""MySQL's errors, and its driver's -> ours, with advice for the person who set it up."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncmy
 
@@ -21,13 +21,11 @@ from kscope.store.backends.errors import (
 LOG = "the server's log says why"
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kscope.config import MySQL
 
 
 class Translating:
-    """The driver's errors -> ours, in words for the person who set it up."""
+    """A context that raises the driver's errors as ours."""
 
     def __init__(self, settings: MySQL) -> None:
         self._settings = settings
@@ -38,8 +36,8 @@ class Translating:
         if isinstance(error, (asyncmy.errors.MySQLError, OSError, TimeoutError)):
             task = asyncio.current_task()
             if task and task.cancelling():
-                # The driver closes a connection whose question is given up, and then fails to
-                # close the cursor: what it raises must not hide that the task is to end.
+                # The driver closes the connection of a cancelled task, and then fails to close the
+                # cursor: that error must not hide the cancellation.
                 raise asyncio.CancelledError from error
             raise self._translated(error) from error
 
@@ -52,7 +50,7 @@ class Translating:
         chosen, where = self._settings, self.where
         code, text = _code_and_text(error)
         if code in _TIMEOUTS:
-            return QueryTimeout("the statement was ended at its deadline")
+            return QueryTimeout("the statement was cancelled at its deadline")
         if code == _DEADLOCK:
             return WriteConflict(f"{where}: {text}", public="a concurrent transaction conflicted")
         if code in _BUSY:
@@ -100,10 +98,10 @@ _DAMAGED = frozenset(code for code, text in _FAULTS.items() if text == _BROKEN)
 def _code_and_text(error: BaseException) -> tuple[int, str]:
     if isinstance(error, TimeoutError):
         return 0, "nothing came in time"
-    arguments: Iterable[Any] = error.args
-    match list(arguments):
-        case [int(code), text, *_]:
+    match error.args:
+        # Of an OSError the number means something else.
+        case [int(code), text, *_] if isinstance(error, asyncmy.errors.MySQLError):
             return code, str(text)
-        case [text, *_]:
+        case [int(), text, *_] | [text, *_]:
             return 0, str(text)
     return 0, type(error).__name__

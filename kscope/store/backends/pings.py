@@ -1,4 +1,4 @@
-"""One ping of the database for all clients that ask whether it is ready."""
+"""One ping of the database for all clients that ask whether it is ready, at the same time."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _PER_PERIOD = 4
 
 @dataclass
 class Pings:
-    """Run `ping` at most once at a time, and four times a second; else its last outcome counts."""
+    """Run `ping` at most once at a time and four times a second; otherwise use its last result."""
 
     ping: Callable[[], Awaitable[None]]
     _latest: asyncio.Task[StoreError | None] | None = field(default=None, init=False)
     _starts: deque[float] = field(default_factory=lambda: deque(maxlen=_PER_PERIOD), init=False)
 
     async def ask(self) -> None:
-        """Raise the StoreError of the running or the last ping; it is at most a second old."""
+        """Raise the StoreError of the running or the last ping, which is at most a second old."""
         if self._latest is None or (self._latest.done() and self._may_start()):
             self._starts.append(_now())
             self._latest = asyncio.create_task(self._outcome())
-        # A client that goes away must not cancel the ping of the others.
+        # A client that disconnects must not cancel the ping of the others.
         error = await asyncio.shield(self._latest)
         if error is not None:
             raise error.with_traceback(None)

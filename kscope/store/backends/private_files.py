@@ -1,4 +1,4 @@
-"""Files that only their owner may read: rows say what runs on every host."""
+"""Files that only their owner may read: rows show what runs on every host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def create(path: Path) -> None:
-    """Make the file, if there is none. Raises OSError."""
+    """Create the file if it is missing. Raises OSError."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _MODE))
     except FileExistsError:
@@ -25,7 +25,7 @@ def create(path: Path) -> None:
 
 
 def tighten(path: Path) -> None:
-    """Take the rights of all others from a file of ours; warn of one that is another user's."""
+    """Remove the rights of other users on the file; log a warning if another user owns it."""
     try:
         found = path.stat()
     except FileNotFoundError:

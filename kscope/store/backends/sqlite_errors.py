@@ -1,8 +1,9 @@
-"""What SQLite says -> our errors, in words for the person whose file it is."""
+"""SQLite's errors -> ours, with advice for the owner of the file."""
 
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,40 +17,46 @@ from kscope.store.backends.errors import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
 
 WRITABLE = "the server must be able to write the file and its folder"
 _SPACE = "; free some space, nothing that was acknowledged is lost"
 LOG = "the server's log says why"
-_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
-# By the error's name, or the first two words of it.
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_REFUSED = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# By the error's code, or the primary code in its lowest byte.
 _ADVICE = {
-    "SQLITE_FULL": _SPACE,
+    sqlite3.SQLITE_FULL: _SPACE,
     # Its table of readers, a file of 32 kB, is made when the file is opened.
-    "SQLITE_IOERR_SHMSIZE": _SPACE,
-    "SQLITE_READONLY": f"; {WRITABLE}",
-    "SQLITE_CANTOPEN": "; check that the file and its folder exist and may be read and written",
-    "SQLITE_CORRUPT": "; the file is damaged: restore a backup (kscope restore)",
-    "SQLITE_NOTADB": "; the file is no SQLite database: name another one",
-    "SQLITE_IOERR": "; the disk fails, or is read-only now: see what `dmesg` and `mount` say of it",
+    sqlite3.SQLITE_IOERR_SHMSIZE: _SPACE,
+    sqlite3.SQLITE_READONLY: f"; {WRITABLE}",
+    sqlite3.SQLITE_CANTOPEN: (
+        "; check that the file and its folder exist and may be read and written"
+    ),
+    sqlite3.SQLITE_CORRUPT: "; the file is damaged: restore a backup (kscope restore)",
+    sqlite3.SQLITE_NOTADB: "; the file is no SQLite database: name another one",
+    sqlite3.SQLITE_IOERR: (
+        "; the disk fails, or is read-only now: see what `dmesg` and `mount` say of it"
+    ),
 }
 
 
 def translated(path: Path, error: sqlite3.Error) -> StoreError:
-    name = getattr(error, "sqlite_errorname", "") or ""
-    family = "_".join(name.split("_")[:2])
-    if family == "SQLITE_INTERRUPT":
-        return QueryTimeout("the statement was ended at its deadline")
-    if family in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+    """Return the StoreError for an error of SQLite, by its code."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    primary = code & 0xFF
+    if primary == sqlite3.SQLITE_INTERRUPT:
+        return QueryTimeout("the statement was cancelled at its deadline")
+    if primary in _BUSY:
         text = "is locked by another process"
         return StoreBusy(f"{path} {text}{_who(path)}", 2, public=f"the database {text}")
-    if family in ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH"):
+    if primary in _REFUSED:
         return BatchRefused(f"{path}: {error}")
-    advice = _ADVICE.get(name, _ADVICE.get(family, ""))
+    advice = _ADVICE.get(code, _ADVICE.get(primary, ""))
     if not advice:
         return StoreError(f"{path}: {error}", public=f"the database failed; {LOG}")
-    kind = StoreDamaged if family in _DAMAGED else StoreFault
+    kind = StoreDamaged if primary in _DAMAGED else StoreFault
     return kind(f"{path}: {error}{advice}", public=f"the database: {error}{advice}")
 
 
@@ -60,7 +67,7 @@ def unreachable(path: Path, error: OSError) -> StoreError:
 
 
 def _who(path: Path) -> str:
-    """Name those that keep others from writing, where the kernel tells of them."""
+    """Name the processes that block writes, if the kernel lists them."""
     holders = sorted(set(_holders(path)))
     if not holders:
         return f": `fuser -v {path}` names those that have it open"
@@ -70,7 +77,7 @@ def _who(path: Path) -> str:
 
 
 def _holders(path: Path) -> Iterator[int]:
-    """Give processes that hold a write lock on the file, or on the one of its readers' marks."""
+    """Yield the processes that hold a write lock on the file, or on its -shm file."""
     files = {_identity(path.with_name(f"{path.name}{suffix}")) for suffix in ("", "-shm")}
     try:
         lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
@@ -80,7 +87,7 @@ def _holders(path: Path) -> Iterator[int]:
         # 1: POSIX  ADVISORY  WRITE 1234 08:01:131090 120 120
         match line.split():
             case [_, "POSIX", _, "WRITE", pid, file, *_] if file in files:
-                # One that another container started has no number here.
+                # A process of another container has no pid here.
                 if int(pid) > 0 and int(pid) != os.getpid():
                     yield int(pid)
 

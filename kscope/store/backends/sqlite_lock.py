@@ -1,4 +1,4 @@
-"""Servers that have a SQLite file open, and the one command that must not meet them."""
+"""A lock between servers that have a SQLite file open, and `kscope restore`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def locked(database: Path, *, exclusive: bool = False) -> Iterator[None]:
 
 
 def take(database: Path, *, exclusive: bool = False) -> int:
-    """Give the open file that holds the lock; to close it, or to end, lets go of it."""
+    """Return the open file that holds the lock until it is closed, or the process exits."""
     path = database.with_name(f"{database.name}.lock")
     create(path)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,4 +1,4 @@
-"""A SQLite file that is open against the one that its path names now: someone may move it away."""
+"""Compare an open SQLite file with the file at its path: a user can move or delete it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-# SQLite keeps them beside the file that a symbolic link leads to.
+# SQLite keeps them next to the file that a symbolic link leads to.
 _BESIDE = ("-wal", "-shm")
 
 Identity = tuple[int, int]
@@ -37,7 +37,7 @@ class OpenFile:
     _names: dict[str, str] = field(default_factory=dict)
 
     def remember(self) -> None:
-        """The file is open now: from here on its path must lead to it."""
+        """Note the file that is open now: from here on its path must lead to it."""
         self._known = {}
         real = os.path.realpath(self.path)
         self._names = {"": str(self.path), **{suffix: f"{real}{suffix}" for suffix in _BESIDE}}

@@ -1,4 +1,4 @@
-"""Is a SQLite file ours? Asked before anything is written: a mistaken name harms nothing."""
+"""Check that a SQLite file is ours before anything is written to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*'
 def check_ours(path: Path) -> None:
     """Raise UsageError unless the file is missing, without tables, or made by Kernelscope.
 
-    Call it before this process opens the database: to close a file drops SQLite's locks on it.
+    Call it before this process opens the database: closing a file drops SQLite's locks on it.
     """
     if not check_regular(path):
         return
@@ -59,7 +59,7 @@ def check_regular(path: Path) -> bool:
 def _tables(path: Path) -> tuple[int, float]:
     """Count the tables, and those of Kernelscope.
 
-    Without a log beside it the file is read as it is: even to read, SQLite would make a log.
+    Without a log the file is opened as immutable: otherwise SQLite creates one, even to read.
     """
     real = os.path.realpath(path)
     mode = "mode=ro" if Path(f"{real}-wal").exists() else "mode=ro&immutable=1"

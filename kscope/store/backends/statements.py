@@ -1,4 +1,4 @@
-"""SQLAlchemy statements -> what a driver takes."""
+"""SQLAlchemy statements -> texts and parameters for a driver."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def compiled(statement: sa.Executable, dialect: sa.engine.Dialect) -> tuple[str, Any]:
-    """Give the text and its parameters: a list where the dialect counts them, else a dict."""
+    """Return the text and its parameters: a list if the dialect counts them, else a dict."""
     result = statement.compile(  # type: ignore[attr-defined]
         dialect=dialect, compile_kwargs={"render_postcompile": True}
     )

@@ -1,4 +1,4 @@
-"""A table that a database holds against its declaration -> the statements between the two."""
+"""A declared table and the one in the database -> the statements between the two."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Note:
 def addition(
     table: sa.Table, column: Column, held: Relation, dialect: sa.engine.Dialect
 ) -> Iterator[Step]:
-    """Add the column, and give the rows that are there its default.
+    """Add the column, with its default in the rows that exist.
 
-    MySQL commits every statement: one that a kill left half done goes on where it ended.
+    MySQL commits every statement: after a kill, the remaining ones are run.
     """
     is_sum = ROLLUP_ROWS in table.c and column.type.role in (Role.VALUE, Role.HISTOGRAM)
     begun = is_sum and column.name in held.nullable
@@ -69,7 +69,7 @@ def addition(
     stored = table.c[column.name]
     multiplied = sa.update(table).values({stored: _times_rows(table, default_value(column))})
     if dialect.name == "sqlite":
-        # It has no way to make a column NOT NULL later on, and needs none: all is one transaction.
+        # It cannot make a column NOT NULL later, and need not: all is one transaction.
         yield Step(f"{_add(table, column, dialect)} {default}")
         yield Step(_text(multiplied, dialect))
         return
@@ -81,7 +81,7 @@ def addition(
 
 
 def removal(tables: Sequence[str], dialect: sa.engine.Dialect) -> Iterator[Step]:
-    """Drop tables, which must be empty. A writer that comes between finds no table, and retries.
+    """Drop tables, which must be empty. A concurrent writer finds no table, and retries.
 
     SQLite does all of it in one transaction. MySQL commits each statement, so it locks them.
     """
@@ -98,7 +98,7 @@ def removal(tables: Sequence[str], dialect: sa.engine.Dialect) -> Iterator[Step]
 
 
 def indexes(table: sa.Table, held: Relation, dialect: sa.engine.Dialect) -> Iterator[Step]:
-    """Make those that are declared now, drop those of ours that no longer are."""
+    """Create the declared indexes that are missing, and drop ours that are no longer declared."""
     declared = {str(index.name): index for index in table.indexes}
     for name in sorted(declared.keys() - held.indexes):
         yield Step(str(CreateIndex(declared[name]).compile(dialect=dialect)))
@@ -109,20 +109,20 @@ def indexes(table: sa.Table, held: Relation, dialect: sa.engine.Dialect) -> Iter
 
 
 def default_value(column: Column) -> Any:
-    """Give the default as rows hold it; for a string still the text."""
+    """Return the default as it is stored; for a string, its text."""
     if column.type.storage is Storage.STACK_ID:
         return text_hash(column.default)
     return column.type.encoded([column.default])[0]
 
 
 def _times_rows(table: sa.Table, value: Any) -> sa.ColumnElement[Any]:
-    """Give what a sum has of a column that its rows were without: the default of each of them."""
+    """Return the sum of a column that the rows did not have: the default, once per row."""
     if isinstance(value, str):
         # A histogram's default is empty.
         return sa.literal(value)
     rows = table.c[ROLLUP_ROWS]
     if isinstance(value, int) and value > 1:
-        # At most what a column holds, as everywhere else.
+        # Capped at the largest value of a column, as everywhere else.
         return sa.case((rows > INT64_MAX // value, INT64_MAX), else_=rows * value)
     multiplied: sa.ColumnElement[Any] = rows * value
     return multiplied
@@ -130,7 +130,7 @@ def _times_rows(table: sa.Table, value: Any) -> sa.ColumnElement[Any]:
 
 def _literal(value: Any, dialect: sa.engine.Dialect) -> str:
     text = _text(sa.literal(value), dialect)
-    # MySQL takes a default of a TEXT column only in brackets, SQLite takes none in them.
+    # MySQL accepts a default of a TEXT column only in parentheses, SQLite only without.
     return f"({text})" if dialect.name == "mysql" else text
 
 

@@ -1,4 +1,4 @@
-"""Text that repeats is stored once: its hash, and what is known to be stored."""
+"""Text that repeats is stored once: its hash, and a cache of the stored texts."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def turned_round(stack: str) -> str:
 
 
 def today() -> int:
-    """Days since 1970: what the use of a text is counted in."""
+    """Return the days since 1970, in which the last use of a text is stored."""
     return int(time.time() // 86400)
 
 
 class Known(Generic[Key, Value]):
-    """A bounded map of what is committed; at its limit the older half is forgotten.
+    """A bounded map of what is committed; at its limit the older half is dropped.
 
-    Entries come in only after a commit: what a rolled-back transaction numbered was never here.
-    `weigh` says how much of the limit a value takes; without it each is one.
+    Add entries after their transaction commits. Ids from a transaction that was rolled back must
+    not be added. `weigh` returns the share of the limit that a value uses; without it, one.
     """
 
     def __init__(self, limit: int, weigh: Callable[[Value], int] = lambda _: 1) -> None:

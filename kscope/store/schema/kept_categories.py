@@ -1,4 +1,4 @@
-"""Categories as kscope_meta keeps them: enough to declare one again when its file is bad."""
+"""Categories as stored in kscope_meta, to use them while their files are invalid."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kscope.declare.model import Category, Chart, Column
 
 _SHAPE = "shape "
-# Databases of earlier versions do not know for how long a level is kept: long enough to lose none.
+# Databases of earlier versions do not store the retention of a level: keep all of it.
 _KEPT = "100y"
 
 
@@ -67,7 +67,7 @@ def _read(
 
 
 def _older(table: str, kinds: Mapping[str, str], relations: Iterable[str]) -> dict[str, Any]:
-    """Return what the types of the columns and the tables that exist say."""
+    """Return the declaration that the notes of an earlier version and the tables show."""
     implicit = {column.name for column in IMPLICIT_COLUMNS}
     columns = [{"name": name, "type": kind} for name, kind in kinds.items() if name not in implicit]
     held = levels_held(table, relations).values()

@@ -1,4 +1,4 @@
-"""What the store notes about itself in kscope_meta: its layout, and each category as declared."""
+"""The notes in kscope_meta: the layout, and each category as declared."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def declared_types(category: Category) -> dict[str, str]:
 
 
 def known_categories(found: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Table -> column -> type, of every category that a server of this database ever knew."""
+    """Return table -> column -> type of every category that this database was used with."""
     return {
         name.removeprefix(_CATEGORY): json.loads(value)
         for name, value in found.items()
@@ -51,9 +51,9 @@ def known_categories(found: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
 
 async def is_current(session: Session, schema: Schema, category: Category) -> bool:
-    """Tell whether no other server has declared other columns since.
+    """Tell whether this server's columns are the declared ones.
 
-    One that does not know a column cannot sum by it: what it summed would be wrong for good.
+    Another server may have added a column since. Sums without it would stay wrong.
     """
     meta = schema.dictionaries.meta
     select = sa.select(meta.c.value).where(meta.c.name == category_note(category.table))
@@ -71,7 +71,7 @@ async def contradicted(
 ) -> Category | None:
     """Return a category that has a column of another type now, if there is one.
 
-    A column that only one side knows is no contradiction: it has a default.
+    A column that only one side knows does not count: it has a default.
     """
     by_note = {category_note(category.table): category for category in written}
     meta = schema.dictionaries.meta

@@ -1,4 +1,4 @@
-"""The declared tables against those that a database holds -> the statements between them."""
+"""The declared tables and those of a database -> the statements between the two."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from kscope.store.schema.progress import SECOND, Progress, progress_held
 from kscope.store.schema.rollup_levels import (
     begin_progress,
     forgetting,
-    levels_held,
     only_there,
+    tables_held,
     undeclared_levels,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from kscope.declare.model import Category
     from kscope.generate.tables import CategoryTables, Schema
@@ -43,31 +43,20 @@ if TYPE_CHECKING:
     from kscope.store.schema.progress import ProgressKey
 
     Upgrade = Callable[["Schema", "Held", sa.engine.Dialect], list[Step]]
+    # In order. A Note is a row of kscope_meta.
+    Migration = Sequence[Step | Note]
 
 LAYOUT = 1
-# Layout -> the steps that make the next one of it. Whoever changes the kscope_* tables raises
-# LAYOUT, and adds the steps here.
+# Layout -> the steps to the next one. A change of the kscope_* tables raises LAYOUT, and adds its
+# steps here.
 UPGRADES: Mapping[int, Upgrade] = {}
 
 
 @dataclass(frozen=True)
-class Migration:
-    """Steps, and rows of kscope_meta: some to be written before them, some after.
-
-    What is declared is noted first: from then on a server that goes by other columns sums no
-    more, see is_current. That a view was made is noted once it is.
-    """
-
-    steps: tuple[Step | Note, ...]
-    before: Mapping[str, str]
-    after: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Held:
-    """What a database holds. `oldest` is of each rollup table the time of its first sum.
+    """The state of a database. `oldest` has the time of the first sum of each rollup table.
 
-    `vacant` names the categories of which no table has a row: they may change in any way.
+    `vacant` names the categories without any row, which may change in any way.
     """
 
     relations: Mapping[str, Relation] = field(default_factory=dict)
@@ -98,7 +87,7 @@ async def held(session: Session, schema: Schema) -> Held:
 async def planned(
     session: Session, schema: Schema, dialect: sa.engine.Dialect, *, discard_sums: bool = False
 ) -> Migration:
-    """Compare with the database, and plan; see plan. Tables without rows may change in any way."""
+    """Compare the declared tables with the database's, and plan; see plan."""
     found = await held(session, schema)
     try:
         return plan(schema, found, dialect, discard_sums=discard_sums)
@@ -110,9 +99,11 @@ async def planned(
 def plan(
     schema: Schema, found: Held, dialect: sa.engine.Dialect, *, discard_sums: bool = False
 ) -> Migration:
-    """Raise DeclarationError where a declared change would lose data.
+    """Return the steps between the two. Raise DeclarationError if a change would lose data.
 
-    With `discard_sums` a level that is no longer declared goes, whatever it alone holds.
+    With `discard_sums` a level that is no longer declared is dropped, even with sums of rows that
+    no longer exist. The declared columns are noted before all other steps: from then on a server
+    with other columns writes no sums, see is_current. A view is noted after it was made.
     """
     steps: list[Step | Note] = [*_layout_steps(schema, found, dialect)]
     declared: dict[str, str] = {}
@@ -136,54 +127,54 @@ def plan(
         made[shape_note(category.table)] = shape(category)
     if problems:
         raise DeclarationError(problems)
-    new = {name: value for name, value in declared.items() if found.notes.get(name) != value}
-    made = {name: value for name, value in made.items() if found.notes.get(name) != value}
-    is_fresh = schema.dictionaries.meta.name not in found.relations
-    return Migration(tuple(steps), {} if is_fresh else new, new | made if is_fresh else made)
+    first, last = _changed(declared, found), _changed(made, found)
+    if schema.dictionaries.meta.name not in found.relations:
+        return [*steps, *first, *last]
+    return [*first, *steps, *last]
+
+
+def _changed(notes: Mapping[str, str], found: Held) -> list[Note]:
+    return [Note(*each) for each in notes.items() if found.notes.get(each[0]) != each[1]]
 
 
 async def apply(session: Session, schema: Schema, migration: Migration) -> None:
-    for name, value in migration.before.items():
-        await write_meta(session, schema, name, value)
-    for step in migration.steps:
+    """Run the steps. Raise StoreBusy if rows were added to a table that must be empty."""
+    for step in migration:
         if isinstance(step, Note):
             await write_meta(session, schema, step.name, step.value)
-            continue
-        if not await are_empty(session, step.empty):
-            raise StoreBusy(f"rows came to {step.empty[0]} while it was to change: try again")
-        text = step.text
-        if step.default is not None:
-            text = text.replace("{default}", str(await _string_id(session, schema, step.default)))
-        await session.run(text)
-    for name, value in migration.after.items():
-        await write_meta(session, schema, name, value)
+        else:
+            await _run(session, schema, step)
     await _store_default_stacks(session, schema)
     await begin_progress(session, schema)
+
+
+async def _run(session: Session, schema: Schema, step: Step) -> None:
+    if not await are_empty(session, step.empty):
+        raise StoreBusy(f"rows came to {step.empty[0]} while it was to change: try again")
+    text = step.text
+    if step.default is not None:
+        text = text.replace("{default}", str(await _string_id(session, schema, step.default)))
+    await session.run(text)
 
 
 async def _vacant(
     session: Session, schema: Schema, relations: Mapping[str, Relation]
 ) -> frozenset[str]:
-    vacant = set()
-    for name, tables in schema.categories.items():
-        if await are_empty(session, _tables_held(tables, relations)):
-            vacant.add(name)
-    return frozenset(vacant)
+    return frozenset(
+        [
+            name
+            for name, tables in schema.categories.items()
+            if await are_empty(session, tables_held(name, relations))
+        ]
+    )
 
 
 async def are_empty(session: Session, tables: Iterable[str]) -> bool:
+    row: sa.Select[Any] = sa.select(sa.literal_column("1")).limit(1)
     for name in tables:
-        any_row: sa.Select[Any] = (
-            sa.select(sa.literal_column("1")).select_from(sa.table(name)).limit(1)
-        )
-        if await session.fetch(any_row):
+        if await session.fetch(row.select_from(sa.table(name))):
             return False
     return True
-
-
-def _tables_held(tables: CategoryTables, relations: Mapping[str, Relation]) -> list[str]:
-    names = [str(tables.rows.name), *levels_held(tables.category.table, relations)]
-    return [name for name in names if name in relations]
 
 
 def _layout_steps(schema: Schema, found: Held, dialect: sa.engine.Dialect) -> list[Step]:
@@ -214,7 +205,7 @@ def _creation(table: sa.Table, found: Held, dialect: sa.engine.Dialect) -> list[
 
 
 def _losses(tables: CategoryTables, found: Held) -> Iterator[Problem]:
-    """What was declared before and would be lost, or read as something else."""
+    """Yield columns whose stored values would be lost, or change their meaning."""
     category = tables.category
     before = json.loads(found.notes.get(category_note(category.table), "{}"))
     for name, kind in before.items():
@@ -257,7 +248,7 @@ def _foreign(tables: CategoryTables, found: Held) -> Iterator[Problem]:
 
 
 def _lost_sums(tables: CategoryTables, found: Held) -> Iterator[Problem]:
-    """Levels that are no longer declared, and go back further than the rows."""
+    """Yield levels that are no longer declared, and are older than the rows."""
     category = tables.category
     for name, bucket in undeclared_levels(tables, found.relations).items():
         oldest = found.oldest.get(name)
@@ -298,12 +289,12 @@ def _category_steps(
 def _recreation(
     tables: CategoryTables, found: Held, dialect: sa.engine.Dialect, note: Note
 ) -> Iterator[Step | Note]:
-    """Drop the category's tables, which are empty, and make them as they are declared now.
+    """Drop the category's tables, which are empty, and create them as declared.
 
-    The note is written when there is no table: at any other time it would contradict one.
+    The note is written while there is no table: at any other time it would contradict one.
     """
     yield Step(f"DROP VIEW IF EXISTS {dialect.identifier_preparer.quote(tables.category.table)}")
-    yield from removal(_tables_held(tables, found.relations), dialect)
+    yield from removal(tables_held(tables.category.table, found.relations), dialect)
     for bucket in undeclared_levels(tables, found.relations).values():
         yield forgetting(tables.category.table, bucket, dialect)
     yield note
@@ -315,9 +306,9 @@ def _recreation(
 def _level_removals(
     tables: CategoryTables, found: Held, dialect: sa.engine.Dialect
 ) -> Iterator[Step]:
-    """Let go of levels that are no longer declared: nothing adds late rows to them.
+    """Drop levels that are no longer declared: late rows are not added to them.
 
-    First of all their progress: a table without it is read by nobody.
+    Their progress is deleted first: no question reads a table without it.
     """
     for name, bucket in undeclared_levels(tables, found.relations).items():
         yield forgetting(tables.category.table, bucket, dialect)
@@ -351,7 +342,7 @@ async def _string_id(session: Session, schema: Schema, text: str) -> int:
 
 
 async def _store_default_stacks(session: Session, schema: Schema) -> None:
-    """A stack that an added column defaults to must be there to be joined."""
+    """Store the default of each stack column, which statements join."""
     table = schema.dictionaries.stack
     for tables in schema.categories.values():
         for column in tables.category.columns:

@@ -1,4 +1,4 @@
-"""Rollup levels that a category gains or loses after rows have come."""
+"""Rollup levels that are added to a category with rows, or removed from it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from kscope.declare.units import seconds
+from kscope.generate.tables import ROWS_PREFIX
 from kscope.store.schema.alterations import Step
 from kscope.store.schema.progress import SECOND, Progress, progress_held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from kscope.generate.tables import CategoryTables, Schema
     from kscope.store.backends.base import Session
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
 
 
 def levels_held(category: str, relations: Iterable[str]) -> dict[str, int]:
-    """Give the rollup tables of the category that a database holds, and each one's bucket."""
+    """Return the rollup tables of a category that a database has, with the bucket in seconds."""
     pattern = re.compile(rf"kscope_rollup_(\d+[smhdw])_{re.escape(category)}")
     return {name: seconds(match[1]) for name in relations if (match := pattern.fullmatch(name))}
+
+
+def tables_held(category: str, relations: Collection[str]) -> list[str]:
+    """Return the tables of a category that a database has, the one with the rows first."""
+    names = [f"{ROWS_PREFIX}{category}", *levels_held(category, relations)]
+    return [name for name in names if name in relations]
 
 
 def undeclared_levels(tables: CategoryTables, relations: Iterable[str]) -> dict[str, int]:
@@ -38,10 +45,9 @@ def forgetting(category: str, bucket: int, dialect: sa.engine.Dialect) -> Step:
 
 
 async def begin_progress(session: Session, schema: Schema) -> None:
-    """Each level has its progress from the start: it is what servers lock.
+    """Insert the progress of new levels: servers lock it.
 
-    A level that is new where rows have been removed begins after those: it must not claim a time
-    of which it can sum only a part.
+    A new level starts after rows that were removed, as it cannot sum that time in full.
     """
     found = await progress_held(session.fetch, schema)
     for name, tables in schema.categories.items():
@@ -52,7 +58,7 @@ async def begin_progress(session: Session, schema: Schema) -> None:
             key = (name, level.rollup.bucket)
             if key not in found:
                 removed = _ceil(removed, level.rollup.bucket * SECOND)
-                # What a table without progress holds was summed by nobody knows whom.
+                # Sums without progress have an unknown origin.
                 await session.execute(sa.delete(level.table))
                 await _insert(session, schema, key, Progress(removed, removed))
             removed = found.get(key, Progress(removed, removed)).removed
@@ -71,7 +77,7 @@ def only_there(
     oldest: int | None,
     progress: Mapping[ProgressKey, Progress],
 ) -> bool:
-    """Tell whether a level's sums go further back than the rows that they could be made of."""
+    """Tell whether a level has sums that are older than the rows."""
     name = tables.category.table
     if oldest is None or (name, bucket) not in progress:
         return False

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from kscope.generate.tables import Schema
     from kscope.store.backends.base import Backend
-    from kscope.store.backends.health import Health
+    from kscope.store.backends.last_fault import LastFault
     from kscope.store.write.batch import Batch, Stored
     from kscope.store.write.cardinality import Limits
 
@@ -62,10 +62,10 @@ class GroupWriter:
     """One task writes; requests wait in line. At most MAX_WAITING_ROWS wait."""
 
     def __init__(
-        self, backend: Backend, schema: Callable[[], Schema], health: Health, limits: Limits
+        self, backend: Backend, schema: Callable[[], Schema], last_fault: LastFault, limits: Limits
     ) -> None:
         self._backend = backend
-        self._health = health
+        self._last_fault = last_fault
         self.limits = limits
         self._schema = schema
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
@@ -101,7 +101,7 @@ class GroupWriter:
     async def write(self, batch: Batch) -> Stored:
         if self._closing:
             raise StoreBusy("the server is stopping", retry_after=5)
-        self._health.check_damage()
+        self._last_fault.check_damage()
         if self._waiting_rows and self._waiting_rows + len(batch) > MAX_WAITING_ROWS:
             raise StoreBusy(f"{self._waiting_rows} rows wait to be written: send later")
         self._waiting_rows += len(batch)
@@ -130,7 +130,7 @@ class GroupWriter:
         except (BatchRefused, StaleDeclaration) as error:
             await self._one_by_one(group, error)
         except StoreError as error:
-            self._health.note(error)
+            self._last_fault.note(error)
             self._fail(group, error)
         except Exception:
             log.exception("a batch could not be stored")
@@ -148,7 +148,7 @@ class GroupWriter:
             await self._commit([waiting])
 
     def _succeed(self, group: list[Waiting], answers: list[Stored]) -> None:
-        self._health.wrote()
+        self._last_fault.wrote()
         self.counters.commits += 1
         for waiting, answer in zip(group, answers, strict=True):
             self.counters.batches += 1

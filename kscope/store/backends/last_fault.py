@@ -1,4 +1,4 @@
-"""Can the database be written? As far as the last writes and reads tell."""
+"""The last fault of the database: whether it can be written, as far as is known."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from kscope.store.backends.errors import StoreDamaged, StoreError, StoreFault
 
-# A fault that no write has met for so long may be over: without rows nothing would tell.
+# Seconds after which a fault might be over: without rows no write shows it.
 _SECONDS = 60
 
 
 @dataclass
-class Health:
+class LastFault:
     fault: StoreFault | None = None
     _until: float = 0.0
 
@@ -21,16 +21,16 @@ class Health:
             self.fault, self._until = error, time.monotonic() + _SECONDS
 
     def wrote(self) -> None:
-        """Rows were committed. A page that is damaged is still damaged then."""
+        """Forget the fault after a commit, except damage, which other pages can still have."""
         if not isinstance(self.fault, StoreDamaged):
             self.fault = None
 
     def check_damage(self) -> None:
-        """Raise the fault if it is damage: rows that are written beside it may be lost with it."""
+        """Raise the fault if it is damage: rows that are written next to it might be lost."""
         if isinstance(self.fault, StoreDamaged):
             self.check()
 
     def check(self) -> None:
-        """Raise the fault."""
+        """Raise the fault, if it is recent."""
         if self.fault and time.monotonic() < self._until:
             raise self.fault
