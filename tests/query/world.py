@@ -20,6 +20,7 @@ from kscope.server.app import read_app
 from kscope.server.http.metrics import Metrics
 from kscope.server.ingest.decode import Decoder
 from tests.databases import SQLiteFile
+from tests.decoding import decoded
 from tests.mariadb import PASSWORD, USER
 from tests.store.opened import opened_store
 
@@ -94,7 +95,7 @@ class World:
         """Store rows as if they came over the wire; their times are in microseconds."""
         for host, group in groupby(rows, key=lambda row: row["hostname"]):
             body = {"hostname": host, table: [self._wire(table, row) for row in group]}
-            batch = self.decoder.decode(msgspec.json.encode(body), NOON)
+            batch = decoded(self.decoder, msgspec.json.encode(body), NOON)
             self.run(self.store.writer.write(batch))
 
     def _wire(self, table: str, row: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from kscope.declare.model import Catalog
 from kscope.server.http.problems import HttpProblem
 from kscope.server.ingest.decode import Decoder
 from kscope.server.ingest.fast_decode import TypedRows
+from tests.decoding import decoded
 
 EVERY = """\
 table: every
@@ -89,7 +90,7 @@ bodies = st.fixed_dictionaries(
 def answer(decoder: Decoder, body: object) -> Any:
     """Return the columns, or the status and the places of the problems."""
     try:
-        batch = decoder.decode(json.dumps(body).encode(), 7)
+        batch = decoded(decoder, json.dumps(body).encode(), 7)
     except HttpProblem as problem:
         return problem.status, [fault.pointer for fault in problem.faults]
     return batch.stacks, [[list(column) for column in table.columns] for table in batch.tables]

@@ -17,6 +17,7 @@ import pytest
 from kscope.declare.files.catalog import load_catalog
 from kscope.server.ingest.decode import Decoder
 from tests.databases import Database, MariaDBDatabase, SQLiteFile, scalar
+from tests.decoding import decoded
 from tests.serving import ROOT, kscope, serving
 from tests.store.opened import opened
 
@@ -145,7 +146,7 @@ def test_retention_tells_before_it_removes(database: Database) -> None:
         async with opened(database, *catalog) as store:
             for moment, rows in (("2026-01-05T10:00:00Z", 3), (datetime.now(UTC).isoformat(), 1)):
                 body = {"hostname": "h", "time": moment, "offcputime": [ROW] * rows}
-                await store.writer.write(decoder.decode(json.dumps(body).encode(), 0))
+                await store.writer.write(decoded(decoder, json.dumps(body).encode(), 0))
 
     asyncio.run(fill())
     shown = run("retention", "--dry-run", *database.options)

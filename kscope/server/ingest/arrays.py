@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -20,36 +20,15 @@ if TYPE_CHECKING:
     from kscope.server.ingest.fast_decode import Columns, TypedRows
     from kscope.server.ingest.row_faults import Faults, RowSchema
 
-# What a value that is kept takes up, at the least: its place in a list and half of an object.
+# The least that a value uses: its place in a list and half of an object.
 _VALUE_BYTES = 16
 _STACKS = msgspec.json.Decoder(list[Annotated[str, msgspec.Meta(max_length=STACK["maxLength"])]])
 _STACK = validator(STACK)
 
 
-class Elements(Protocol):
-    """What takes an array's elements, piece by piece. `closing` is each one's last byte."""
-
-    closing: bytes
-    count: int
-
-    @property
-    def next_path(self) -> Sequence[str | int]: ...
-
-    def take(self, piece: bytes) -> bool:
-        """Return whether all elements of the JSON array are right and taken.
-
-        Raise msgspec.DecodeError or UnicodeDecodeError only if it is not JSON.
-        """
-        ...
-
-    def examine(self, values: Sequence[Any], faults: Faults) -> None:
-        """Take the values if they are right; otherwise add to `faults`."""
-        ...
-
-
 @dataclass
-class Listed:
-    """The body's `stacks`."""
+class StackArray:
+    """The body's `stacks`: `count` elements so far, each of which ends with the byte `closing`."""
 
     closing: bytes = b'"'
     count: int = 0
@@ -60,6 +39,10 @@ class Listed:
         return ["stacks", self.count]
 
     def take(self, piece: bytes) -> bool:
+        """Return whether all elements of the JSON array are right, and were added.
+
+        Raise msgspec.DecodeError or UnicodeDecodeError if the piece is not JSON.
+        """
         if has_nul(piece):
             return False
         try:
@@ -69,6 +52,7 @@ class Listed:
         return True
 
     def examine(self, values: Sequence[Any], faults: Faults) -> None:
+        """Add the values if they are right; otherwise add to `faults`."""
         for number, value in enumerate(values, self.count):
             if faults.full:
                 return
@@ -85,10 +69,10 @@ class Listed:
 
 
 @dataclass
-class Table:
-    """The rows of one category. Without `keep` only their number is kept.
+class RowArray:
+    """The rows of one category, with the same methods. Without `keep` they are only counted.
 
-    `keep` is called with the bytes that rows take up, and may raise.
+    `keep` is called with the bytes that rows use, and may raise.
     """
 
     typed: TypedRows
@@ -112,7 +96,7 @@ class Table:
 
     @property
     def size(self) -> int:
-        """Return how many values the rows have, with their times and host."""
+        """Return the number of values in the rows, with their times and host."""
         return self.count * self._width
 
     def take(self, piece: bytes) -> bool:

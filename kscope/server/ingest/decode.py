@@ -1,7 +1,7 @@
 """A request's JSON -> a batch that is ready to be stored, or its faults.
 
-A body is read in pieces of rows, in steps of a few milliseconds each: see lanes.py. Each piece goes
-the fast way (typed.py). What that does not take is examined a little at a time (explain.py).
+A body is read in pieces of rows, in steps of a few milliseconds each (fair_queue.py). Each piece is
+decoded by fast_decode.py. A piece that it does not accept is checked in steps by row_faults.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kscope.declare.types.time import microseconds
 from kscope.errors import did_you_mean
 from kscope.generate.jsonschema import body_schema
 from kscope.server.http.problems import HttpProblem
-from kscope.server.ingest.arrays import Listed, Table
+from kscope.server.ingest.arrays import RowArray, StackArray
 from kscope.server.ingest.fair_queue import Lane
 from kscope.server.ingest.fast_decode import TypedRows
 from kscope.server.ingest.json_pieces import (
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kscope.declare.model import Catalog
-    from kscope.server.ingest.arrays import Elements
     from kscope.server.ingest.fair_queue import Steps
 
 # All columns' values of all rows, with time and host: half a million rows of off-CPU time.
@@ -68,6 +67,9 @@ _WRONG_GUESSES = 3
 _CHUNK = 20_000
 
 
+Elements = StackArray | RowArray
+
+
 @dataclass(frozen=True)
 class Decoder:
     """Checks bodies against one catalog. Safe to use in several threads."""
@@ -85,16 +87,6 @@ class Decoder:
             {category.table: RowSchema.of(category) for category in catalog},
             validator(body_schema(catalog)),
         )
-
-    def decode(self, text: bytes, now: int, key: str = "") -> Batch:
-        """Return a batch at once. Raise HttpProblem 400, 413 or 422."""
-        steps = self.steps(text, now, key)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                batch: Batch = end.value
-                return batch
 
     def steps(
         self,
@@ -129,8 +121,8 @@ class _Reading:
     text: bytes | bytearray
     keep: Callable[[int], None] | None = None
     envelope: dict[str, Any] = field(default_factory=dict)
-    stacks: Listed = field(default_factory=Listed)
-    tables: dict[str, Table] = field(default_factory=dict)
+    stacks: StackArray = field(default_factory=StackArray)
+    tables: dict[str, RowArray] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
     _unknown: list[str] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
@@ -195,7 +187,7 @@ class _Reading:
         elif array and name == "stacks":
             yield from self._array(self.stacks)
         elif array and category is not None:
-            table = Table(self.decoder.typed[name], self.decoder.schemas[name], self.keep)
+            table = RowArray(self.decoder.typed[name], self.decoder.schemas[name], self.keep)
             self.tables[name] = table
             yield from self._array(table)
         else:

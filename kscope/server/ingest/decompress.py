@@ -31,19 +31,20 @@ _STEP = 256 * 1024
 
 
 def decompressor(encoding: str) -> Decompress | None:
-    """Return what unfolds a Content-Encoding; None if nothing has to. Raise 415."""
+    """Return the function that undoes a Content-Encoding; None for plain text. Raise 415."""
     try:
-        return _DECOMPRESSORS[encoding.strip().lower()]
+        pieces = _DECOMPRESSORS[encoding.strip().lower()]
     except KeyError:
         raise HttpProblem(
             415,
             f"Content-Encoding {encoding[:40]!r} is not known here: send gzip, zstd or plain JSON",
             headers={"Accept-Encoding": "gzip, zstd"},
         ) from None
+    return pieces and (lambda body, limit, room: _collected(pieces(body), limit, room))
 
 
 def _collected(pieces: Iterator[bytes], limit: int, room: Room) -> Steps[bytearray]:
-    """Return what the pieces make up. `room` is called with each one's size, and may raise."""
+    """Return the pieces joined. `room` is called with the size of each, and may raise."""
     text = bytearray()
     done = 0
     for piece in pieces:
@@ -58,12 +59,8 @@ def _collected(pieces: Iterator[bytes], limit: int, room: Room) -> Steps[bytearr
     return text
 
 
-def _gunzip(body: bytes | bytearray, limit: int, room: Room) -> Steps[bytearray]:
-    return _collected(_gunzipped(body), limit, room)
-
-
-def _gunzipped(body: bytes | bytearray) -> Iterator[bytes]:
-    """Yield pieces of 4 MiB at most: a byte stands for a thousand."""
+def _gunzip(body: bytes | bytearray) -> Iterator[bytes]:
+    """Yield pieces of 4 MiB at most: a byte can become a thousand."""
     at = members = 0
     while at < len(body):
         members += 1
@@ -81,12 +78,8 @@ def _gunzipped(body: bytes | bytearray) -> Iterator[bytes]:
             raise HttpProblem(400, "the gzip body ends before its end")
 
 
-def _unzstd(body: bytes | bytearray, limit: int, room: Room) -> Steps[bytearray]:
-    return _collected(_unzstded(body), limit, room)
-
-
-def _unzstded(body: bytes | bytearray) -> Iterator[bytes]:
-    """Yield pieces of 1 MiB at most, and empty ones while the body stands for nothing."""
+def _unzstd(body: bytes | bytearray) -> Iterator[bytes]:
+    """Yield pieces of 1 MiB at most, and empty ones while the body has no content."""
     source: Any = _Source(body)
     context = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     reader = context.stream_reader(source, read_size=_ZSTD_PIECE, read_across_frames=True)
@@ -105,11 +98,11 @@ def _unzstded(body: bytes | bytearray) -> Iterator[bytes]:
 
 
 class _PauseError(Exception):
-    """The reader has read a while without coming to any text. It goes on when asked again."""
+    """The reader has read for a while without output. It continues when it is called again."""
 
 
 class _Source:
-    """A body as a file for the reader, which would read all of it in one call if it is empty."""
+    """A body as a file that pauses: in one call, the reader would read all of an empty body."""
 
     def __init__(self, body: bytes | bytearray) -> None:
         self._body = body
@@ -125,7 +118,7 @@ class _Source:
         return piece
 
 
-_DECOMPRESSORS: Mapping[str, Decompress | None] = {
+_DECOMPRESSORS: Mapping[str, Callable[[bytes | bytearray], Iterator[bytes]] | None] = {
     "": None,
     "identity": None,
     "gzip": _gunzip,
