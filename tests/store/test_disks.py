@@ -205,7 +205,7 @@ def test_a_file_that_is_locked_at_the_start(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as thread:
         starting = thread.submit(start, tmp_path, database.options)
         try:
-            log = eventually_logged(tmp_path / "server.log", "asked again in 1 s")
+            log = eventually_logged(tmp_path / "server.log", "retrying in 1 s")
             assert f"locked by another process (pid {os.getpid()}" in log
         finally:
             other.close()

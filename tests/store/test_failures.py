@@ -109,7 +109,7 @@ def test_a_server_that_starts_before_its_database(own_mariadb: MariaDB, tmp_path
         server = starting.result()
     try:
         assert send(server).status_code == 200
-        assert re.search(r"does not answer: .*; asked again in 1 s", server.log)
+        assert re.search(r"does not answer: .*; retrying in 1 s", server.log)
         assert "Traceback" not in server.log
     finally:
         stop(server)

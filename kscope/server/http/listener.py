@@ -6,18 +6,24 @@ import asyncio
 import contextlib
 import logging
 import select
-from typing import TYPE_CHECKING
+import socket
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from starlette.responses import PlainTextResponse
 
+from kscope.config import Address
+from kscope.errors import KscopeError
 from kscope.server.http.connections import address_group
 from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.problems import problem
 from kscope.server.http.protocol import BoundedProtocol
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator, Sequence
+
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from kscope.server.http.connections import Connections
 
@@ -32,14 +38,19 @@ log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """One listener. serve() handles the signals: two of these share the process's."""
+    """One listener. `app` answers its requests; until it is set, they are answered with 503.
 
-    def __init__(
-        self, app: object, connections: Connections, others: Sequence[Connections]
-    ) -> None:
-        super().__init__(_config(app))
+    `everyone` has the connections of all listeners. app.serve() handles the process's signals.
+    """
+
+    def __init__(self, connections: Connections, everyone: Sequence[Connections]) -> None:
+        super().__init__(_config(self._answer))
+        self.app: ASGIApp = _starting
         self.connections = connections
-        self._everyone = (connections, *others)
+        self._everyone = everyone
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -61,10 +72,11 @@ class Server(uvicorn.Server):
         return BoundedProtocol(self.config, self.server_state, self.connections, address)
 
 
-def _config(app: object) -> uvicorn.Config:
+def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         http=BoundedProtocol,
+        interface="asgi3",
         ws="none",
         lifespan="off",
         access_log=False,
@@ -74,6 +86,16 @@ def _config(app: object) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
+
+
+async def _starting(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer as long as there is no database. The process is well, so it needs no restart."""
+    if scope["path"] == "/healthz":
+        answer: Response = PlainTextResponse("ok\n")
+    else:
+        headers = {"Retry-After": "1"}
+        answer = problem(503, "the server waits for its database", headers=headers)
+    await answer(scope, receive, send)
 
 
 class _Acceptor:
@@ -153,3 +175,22 @@ def _busy() -> bytes:
 
 
 _BUSY = _busy()
+
+
+def listening_socket(address: Address, name: str) -> socket.socket:
+    """Return a socket that listens. Raises KscopeError."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        listening = socket.create_server((address.host, address.port), family=family, backlog=1024)
+    except OSError as error:
+        raise KscopeError(f"{name}: cannot listen on {address}: {error.strerror}") from None
+    # Connections inherit it; asyncio sets it only if the protocol has a number. Head and body are
+    # two writes: on a kept connection the body would wait 40 ms for the head's acknowledgement.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
+def address_of(listening: socket.socket) -> Address:
+    """Return the address that the socket has, also if port 0 was asked for."""
+    name: Any = listening.getsockname()
+    return Address(name[0], name[1])
