@@ -1,7 +1,7 @@
-"""The meaning of an answer to rows: the one place that decides it, for every sender.
+"""The meaning of an answer to rows, for every sender.
 
-Only the server's own answer counts, by its status, media type and shape. A page, a redirect, a
-login form or noise leaves the rows where they are.
+Only a Kernelscope server's answer counts, by its status, media type and shape. After a page, a
+redirect, a login form or noise the rows are kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 INGEST_PATH = "/api/v1/ingest"
 _TYPES = frozenset({"about:blank", UNKNOWN_NAME})
-# Our own answers after which the same bytes will never be stored.
+# Statuses of a Kernelscope server after which the same bytes will never be stored.
 _FINAL = frozenset({400, 413, 415, 422})
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 _PASSWORD = re.compile(rb"type\s*=\s*[\"']?password", re.IGNORECASE)
@@ -30,7 +30,7 @@ _SHOWN = 200
 
 
 class Outcome(Enum):
-    """The fate of the rows: UNKNOWN and LATER keep them."""
+    """The result for the rows. They are kept after UNKNOWN and LATER."""
 
     STORED = "stored"
     REFUSED = "refused"
@@ -40,7 +40,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One mistake in the rows, by its JSON pointer into the body."""
+    """One fault in the rows, with its JSON pointer into the body."""
 
     pointer: str
     detail: str
@@ -48,7 +48,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer as it came; the body is bounded. Header names are in lower case."""
+    """An HTTP answer; the body is bounded. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -127,7 +127,7 @@ def judge(reply: Reply, rows: Mapping[str, int], url: str) -> Answer:
 
 
 def shown(text: str, limit: int = _SHOWN) -> str:
-    """Return foreign text on one line, without characters that steer a terminal."""
+    """Return foreign text on one line, without control characters."""
     line = "".join(c if c.isprintable() else " " for c in text[: limit + 1])
     return f"{line[:limit]}..." if len(line) > limit else line
 
@@ -159,12 +159,12 @@ def _of_problem(status: int, detail: str, faults: Sequence[Fault], url: str) -> 
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return f"{url}: {text}; `kscope token` makes a token, --token-file names its file"
     listed = [f"{each.pointer}: {shown(each.detail)}" for each in faults[:3]]
-    # The sentence has the first of them.
+    # The detail usually contains the first of them.
     return " ".join([text, *(each for each in listed if each not in text)])
 
 
 def _likeness(reply: Reply, url: str) -> str:
-    """Say what an answer that is not ours looks like, and what to do."""
+    """Return a description of an answer that is not a Kernelscope server's, with a fix."""
     if 300 <= reply.status < 400:
         return _redirect(reply, url)
     by = shown(reply.headers.get("server", ""), 40)
@@ -186,7 +186,7 @@ def _kind(reply: Reply) -> str:
 
 
 def _redirect(reply: Reply, url: str) -> str:
-    # What follows a question mark may be a ticket to log in with.
+    # The query may contain a login ticket.
     place = without_secrets(shown(reply.headers.get("location", ""), 300))
     place = re.split("[?#]", place, maxsplit=1)[0]
     said = f"{url} redirects (HTTP {reply.status})"

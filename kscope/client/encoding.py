@@ -1,4 +1,4 @@
-"""Request bodies: JSON, compressed."""
+"""Request bodies: compressed JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def encode(body: dict[str, Any]) -> tuple[bytes, str]:
 
 
 def decode(body: bytes, encoding: str) -> dict[str, Any]:
-    """Return what `encode` was given. Raises UnreadableBodyError."""
+    """Return the body that `encode` compressed. Raises UnreadableBodyError."""
     if encoding == "zstd" and not zstandard:
         raise UnreadableBodyError("the Python package zstandard is not installed")
     try:

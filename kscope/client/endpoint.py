@@ -1,4 +1,4 @@
-"""One server's ingest listener over HTTP: bounded in time and in what it reads."""
+"""One server's ingest listener over HTTP, with bounds for the time and size of an answer."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from kscope.client.payload import Payload
 
 DEFAULT_PORT = 8081
-# Of an answer, its header included: our own longest one names 100 faults.
+# The size of an answer with its header: the longest one lists 100 faults.
 MOST_BYTES = 256 * 1024
 _PIECE = 1 << 16
-# RFC 6750's token characters: what a header carries whatever the library.
+# RFC 6750's token characters, which every library can send in a header.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _NO_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
@@ -50,19 +50,21 @@ def read_token(file: Path | None) -> str:
 
 
 class EndlessAnswerError(OSError):
-    """An answer is longer than any of ours."""
+    """An answer is longer than any answer of a Kernelscope server."""
 
 
 class Endpoint:
-    """One server's ingest listener, over a connection that is kept open. Not for two threads.
+    """One server's ingest listener, over a connection that is kept open. Not thread-safe.
 
-    `timeout` bounds connecting, sending and the whole answer, each, in seconds.
+    `timeout`, in seconds, bounds connecting, sending, and the whole answer separately.
     """
 
     def __init__(self, url: str, token: str = "", timeout: float = 30.0) -> None:
         address = Address.parse(url)
         if token and not _TOKEN.fullmatch(token):
-            raise KscopeError("the token holds what no token may: `kscope token` makes one")
+            raise KscopeError(
+                "the token has a character that no token has: `kscope token` makes one"
+            )
         self.url = address.url
         self._path = address.path
         self._timeout = timeout
@@ -72,7 +74,7 @@ class Endpoint:
         self._connection = address.connection(timeout)
 
     def health(self) -> Answer:
-        """Ask whether a server is there and well; any client may."""
+        """Return whether the server responds. No token is needed."""
         reply = self._try("GET", "/healthz", b"", self._headers)
         if isinstance(reply, Answer):
             return reply
@@ -81,7 +83,7 @@ class Endpoint:
         return Answer(outcome, f"HTTP {reply.status}", reply.status, clock_ahead=ahead)
 
     def metrics(self) -> str:
-        """Return what the server counts, or an empty text."""
+        """Return the server's metrics, or an empty text."""
         reply = self._try("GET", "/metrics", b"", self._headers)
         return reply.body.decode("utf-8", "replace") if isinstance(reply, Reply) else ""
 
@@ -92,7 +94,7 @@ class Endpoint:
             return reply
         answer = judge(reply, payload.counts, self.url)
         if answer.outcome is Outcome.LATER:
-            # A stranger's connection might have more to say, which is no answer to the next rows.
+            # Another program may send more, which must not be read as an answer to the next rows.
             self.close()
         return answer
 
@@ -100,7 +102,7 @@ class Endpoint:
         self._connection.close()
 
     def abort(self) -> None:
-        """End a request that another thread waits for."""
+        """Cancel a request that another thread waits for."""
         if sock := self._connection.sock:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -108,13 +110,13 @@ class Endpoint:
     def _try(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str]
     ) -> Reply | Answer:
-        """Return the reply, or the answer that says why there is none."""
+        """Return the reply, or an answer with the reason for which there is none."""
         idle = self._connection.sock is not None
         try:
             return self._exchange(method, path, body, headers)
         except (ConnectionError, http.client.CannotSendRequest) as error:
             self.close()
-            # The other side may have closed an idle connection: that says nothing about it.
+            # The server may have closed an idle connection: try once more.
             if not idle:
                 return self._failure(error)
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -128,7 +130,7 @@ class Endpoint:
         try:
             self._connection.request(method, self._path + path, body, headers)
         except (BrokenPipeError, ConnectionResetError):
-            # A server that refuses before it has read all may have said why.
+            # A server that refused before it read all may have sent an answer.
             if self._connection.sock is None:
                 raise
         response = self._connection.getresponse()
@@ -142,7 +144,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server's address; `path` is what a proxy puts before ours, without a slash at the end."""
+    """A server's address; `path` is a proxy's prefix, without a slash at the end."""
 
     scheme: str
     host: str
@@ -197,16 +199,16 @@ def _address_fault(url: str, parts: urllib.parse.SplitResult) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         return "is not the address of a server: it starts with http:// or https://"
     if not url.isascii() or not url.isprintable() or " " in url:
-        return "holds a character that no address has"
+        return "has a character that no address has"
     if parts.username is not None:
-        return "holds a user name or a password; a token goes into a file, see --token-file"
+        return "has a user name or a password; a token goes into a file, see --token-file"
     if parts.query or parts.fragment:
-        return "holds a query or a fragment"
+        return "has a query or a fragment"
     return ""
 
 
 class _Response(http.client.HTTPResponse):
-    """Reads through `_Bounded`, from the socket's timeout on."""
+    """Reads through `_Bounded`, whose time starts now."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
         super().__init__(sock, *arguments, **named)
@@ -215,7 +217,7 @@ class _Response(http.client.HTTPResponse):
 
 
 def _content(response: http.client.HTTPResponse) -> bytes:
-    """Read in pieces: memory for as much as a header promises must not be reserved."""
+    """Return the body, read in pieces: a header must not make us reserve memory."""
     content = b"".join(iter(lambda: response.read(_PIECE), b""))
     if response.length:
         raise http.client.IncompleteRead(content, response.length)
@@ -250,7 +252,7 @@ class _Bounded(io.RawIOBase):
         super().close()
 
 
-# What happened to a request without an answer, and what to do: the first kind that fits.
+# The reason for which there is no answer, with a fix; the first kind that matches.
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionRefusedError, "{why}; is `kscope serve` running there?"),
     (

@@ -53,12 +53,12 @@ class _Open:
 
 
 class Logger:
-    """Collects rows and sends them together, from a thread of its own.
+    """Collects rows and sends them together, from a separate thread.
 
-    Rows are sent `interval` seconds after they came, or when a table has `batch` of them. While
+    Rows are sent `interval` seconds after their call, or when a table has `batch` of them. While
     the server does not answer, up to `most` rows and `most_bytes` (compressed) are kept in
     memory; then a call raises KscopeError, and its row is not taken. With `spool`, a folder, rows
-    are kept there instead, over the end of the process too, and an agent, a Logger with the same
+    are kept there instead, also after the process ends, until an agent, a Logger with the same
     server and spool, or `kscope spool send` sends them.
 
     Rows that the server refuses are dropped, or with a spool set aside, and the others arrive; a
@@ -121,8 +121,8 @@ class Logger:
                 self._seal(table)
 
     def flush(self, timeout: float = 30.0) -> None:
-        """Return when all rows so far are stored. KscopeError if `timeout` seconds do not suffice,
-        or if the server refused rows.
+        """Return when all rows so far are stored. KscopeError if that takes more than `timeout`
+        seconds, or if the server refused rows.
         """
         self._seal_all()
         for sender in self._senders:
@@ -180,7 +180,7 @@ class Logger:
         sender.start()
 
     def _check_room(self) -> None:
-        """Raise if the row must not be taken, because too many wait."""
+        """Raise KscopeError if too many rows wait."""
         if self._memory is None:
             return
         waiting = self._open_rows + self._memory.rows
@@ -198,7 +198,7 @@ class Logger:
         return next((each.trouble for each in self._senders if each.trouble), "")
 
     def _seal(self, table: str) -> None:
-        """Hand a table's rows over; the lock is held."""
+        """Pass a table's rows on to be sent. The caller holds the lock."""
         opened = self._open.pop(table)
         body = {"hostname": self._hostname, "time": timestamp(time.time()), table: opened.rows}
         payload = Payload.of(table, body)
@@ -266,7 +266,7 @@ class Logger:
             raise KscopeError("; ".join(messages))
 
     def _at_exit(self) -> None:
-        """A script that ends without `close`: it hears of its rows all the same."""
+        """Log the rows that did not arrive, for a script that ends without `close`."""
         with suppress(Exception):
             try:
                 self.close()
@@ -275,7 +275,7 @@ class Logger:
 
 
 def _row(table: str, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the row as JSON has it; KscopeError names the column, and the row."""
+    """Return the row with JSON values. KscopeError names the column, and shows the row."""
     if not _TABLE.fullmatch(table) or table in _ENVELOPE:
         raise KscopeError(f"'{shown(table, 60)}' is not the name of a table")
     row = {}
@@ -292,7 +292,7 @@ def _row(table: str, columns: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _repr(columns: Mapping[str, Any]) -> str:
-    """Return the row as text, if its values let us."""
+    """Return the row as text, or its columns if a value has no text."""
     try:
         return shown(repr(columns))
     except Exception:  # noqa: BLE001 - as above; a huge int has no text either
@@ -300,7 +300,7 @@ def _repr(columns: Mapping[str, Any]) -> str:
 
 
 def _size(row: Mapping[str, Any]) -> int:
-    """Return about as many bytes as the row takes."""
+    """Return the approximate size of the row in bytes."""
     return sum(
         len(value) + _VALUE_BYTES if isinstance(value, (str, list)) else _VALUE_BYTES
         for value in row.values()

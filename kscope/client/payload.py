@@ -1,4 +1,4 @@
-"""One request as it will be sent, and its parts if the server refuses some of its rows."""
+"""One request as it is sent, and its parts if the server refuses some of its rows."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class Payload:
         return cls(table, key or uuid.uuid4().hex, len(body[table]), *encode(dict(body)))
 
     def rest(self, bad: Collection[int]) -> Payload:
-        """Return the batch without the rows at these places.
+        """Return a payload without the rows at these places.
 
-        Its key follows from this one's: the same rest, made twice, is stored once.
+        Its key is derived from this one's, so the same part, made twice, is stored once.
         """
         return self._part(bad, "rest", keep=False)
 
     def only(self, bad: Collection[int]) -> Payload:
-        """Return a batch of the rows at these places."""
+        """Return a payload of the rows at these places."""
         return self._part(bad, "only", keep=True)
 
     def _part(self, places: Collection[int], name: str, *, keep: bool) -> Payload:
@@ -65,7 +65,7 @@ class Payload:
         return Payload.of(self.table, body | {self.table: rows}, key)
 
 
-def halves(batch: Payload) -> tuple[Payload, Payload]:
-    """Return two batches for one that is too large for the server."""
-    later = range(batch.rows // 2, batch.rows)
-    return batch.rest(later), batch.only(later)
+def halves(payload: Payload) -> tuple[Payload, Payload]:
+    """Return two payloads for one that is too large for the server."""
+    later = range(payload.rows // 2, payload.rows)
+    return payload.rest(later), payload.only(later)

@@ -1,4 +1,4 @@
-"""The time between attempts, and the tables that a server does not know yet."""
+"""The pauses between attempts, and the tables that a server does not know yet."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Hold:
 
 
 class Holds:
-    """Tables that the server does not know yet: their rows wait, those of others do not."""
+    """Tables that the server does not know yet: their rows wait, and other tables are sent."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -58,11 +58,11 @@ class Holds:
         self._tables.pop(table, None)
 
     def held(self) -> frozenset[str]:
-        """Return the tables that are not to be tried now."""
+        """Return the tables whose rows are not sent now."""
         now = self._clock()
         return frozenset(table for table, hold in self._tables.items() if hold.until > now)
 
     def next(self) -> float | None:
-        """Return the seconds until a table is to be tried again; None without one."""
+        """Return the seconds until the next table is tried again, or None."""
         untils = [hold.until for hold in self._tables.values()]
         return max(0.0, min(untils) - self._clock()) if untils else None

@@ -24,7 +24,7 @@ _GRACE = 0.1  # seconds for a thread to end that has nothing to do
 
 
 def _parts(payload: Payload, answer: Answer) -> tuple[tuple[Payload, ...], Payload | None]:
-    """Return the batches to send in the place of a refused one, and the one to set aside."""
+    """Return the payloads that replace a refused one, and the one to set aside."""
     bad = answer.faults_by_row(payload.table)
     known = [place for place in bad if place < payload.rows]
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and payload.rows > 1:
@@ -62,7 +62,7 @@ class Sender:
         self._thread.start()
 
     def wake(self) -> None:
-        """Say that the store has a payload. It does not cut a pause short."""
+        """Announce a new payload. This does not shorten a pause."""
         self._wake.set()
 
     def hurry(self, longest: float) -> None:
@@ -73,12 +73,12 @@ class Sender:
         self._wake.set()
 
     def conclude(self) -> None:
-        """From now on refuse rows with an unknown name immediately: nothing can keep them."""
+        """From now on refuse rows with an unknown name immediately, because the process ends."""
         self._last_chance = True
 
     def post_directly(self, payload: Payload) -> bool:
-        """Send a payload that the disk did not take; False immediately during a pause, because a
-        probe must not wait for it. A lost answer is False too.
+        """Send a payload that the disk did not take, and return whether it is stored. Return False
+        immediately during a pause, because a probe must not wait for it.
         """
         if time.monotonic() < self._not_before:
             return False
@@ -197,7 +197,7 @@ class Sender:
             self._complain(f"the server refused {wrong.rows} rows: {answer.text}")
 
     def _complain(self, message: str) -> None:
-        """Say each trouble once, not once a second."""
+        """Log a message, unless it is the same as the last one."""
         if message != self._complained and not self._stopping.is_set():
             log.warning(message)
             self._complained = message

@@ -1,4 +1,4 @@
-"""Batches on disk until the server has them: bounded, oldest first, safe against kill -9."""
+"""Payloads that wait on disk: bounded, oldest first, safe against kill -9."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ Fate = Literal["dropped", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """One waiting batch; its body is read when it is sent. `since` is when it came, by the
-    monotonic clock: a wall clock that is corrected must not make batches old.
+    """One waiting payload; its body is read when it is sent. `since` is its arrival by the
+    monotonic clock: a wall clock that is corrected must not make payloads old.
     """
 
     path: Path
@@ -58,10 +58,10 @@ class Spooled:
 
 
 class Spool(PayloadStore[Spooled]):
-    """A folder of batches. `max_bytes` and `max_age` (seconds) bound what waits; used from any
-    thread. Refused rows go to `refused/`, bounded by the same size. `lost` gets each batch of
-    which a number of rows will not arrive, while its file is still there. Rows of `kept_longest`
-    are dropped last. Only the owner can read the files.
+    """A folder of payloads, bounded by `max_bytes` and `max_age` (seconds). Refused rows move to
+    `refused/`, bounded by the same size. `lost` is called with each payload of which a number of
+    rows will not arrive, while its file still exists. Rows of the table `kept_longest` are dropped
+    last. Only the owner can read the files.
     """
 
     def __init__(
@@ -202,20 +202,20 @@ class Spool(PayloadStore[Spooled]):
 
 
 def waiting(folder: Path) -> Iterator[Spooled]:
-    """Yield the batches in a folder, oldest first."""
+    """Yield the payloads in a folder, oldest first. Raises OSError."""
     for path in sorted(folder.iterdir()):
         if _NAME.fullmatch(path.name):
             yield _spooled(path)
 
 
 def explain(path: Path, rows: int, status: int, reason: str) -> None:
-    """Write the reason for which a batch is aside next to it."""
+    """Write the reason next to a payload that is set aside. Raises OSError."""
     note = json.dumps({"status": status, "reason": reason, "rows": rows}).encode() + b"\n"
     _write(path.with_name(path.name + REASON), note)
 
 
 def remove(path: Path) -> None:
-    """Remove a batch that is aside, and its reason."""
+    """Remove a payload that is set aside, and its reason. Raises OSError."""
     path.unlink(missing_ok=True)
     path.with_name(path.name + REASON).unlink(missing_ok=True)
 
@@ -230,7 +230,7 @@ def _spooled(path: Path) -> Spooled:
 
 
 def _write(path: Path, body: bytes) -> None:
-    """Whole or not at all: a crash leaves a `.tmp` that the next start removes."""
+    """Write the file whole: a crash leaves a `.tmp`, which the next start removes."""
     building = path.with_name(path.name + ".tmp")
     try:
         private = os.open(building, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -257,7 +257,7 @@ def _remove(path: Path) -> None:
 
 
 def _sizes(folder: Path) -> OrderedDict[str, int]:
-    """Return the batches in a folder and their bytes, oldest first."""
+    """Return the payloads in a folder and their bytes, oldest first."""
     found = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
     return OrderedDict((path.name, path.stat().st_size) for path in found)
 

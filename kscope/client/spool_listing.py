@@ -1,4 +1,4 @@
-"""Batches that wait in a spool or are set aside, for a person to list, send and drop."""
+"""Batches that wait in a spool or are set aside, for `kscope spool` to list, send and drop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DECODE_MOST = 64 * 1024 * 1024
 class Kept:
     """One batch; `name` is its path below the spool, `server` that of its folder.
 
-    `busy`: an agent runs on the folder, and sends what waits there itself.
+    `busy`: an agent runs on the folder, and sends its waiting batches itself.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Kept:
         return self.busy and not self.aside
 
     def reason(self) -> str:
-        """Return why it is aside, else an empty text."""
+        """Return why it is set aside, else an empty text."""
         file = self.entry.path.with_name(self.entry.path.name + REASON)
         try:
             return str(json.loads(file.read_text(encoding="utf-8"))["reason"])
@@ -69,7 +69,7 @@ def kept(root: Path) -> Iterator[Kept]:
 
 
 def _of_agent(root: Path, folder: Path) -> Iterator[Kept]:
-    """The folder stays locked while its batches are used: no agent starts on it meanwhile."""
+    """Yield the batches of one folder, which stays locked so that no agent starts on it."""
     lock = try_lock(folder)
     try:
         for place in (folder, folder / REFUSED):

@@ -1,4 +1,4 @@
-"""Which folder of the spool is whose: one for each agent that runs, below one for each server."""
+"""The folders of a spool: one per running agent, below one per server, each with a lock."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def claim(root: Path, server: str) -> tuple[Path, int]:
-    """A folder for this agent alone, below `root`, for batches to `server`; and the open lock.
+    """Return a folder for this agent below `root`, for batches to `server`, and its open lock.
 
-    Agents that run side by side get a folder each.
+    Agents that run at the same time have a folder each. Raises KscopeError.
     """
     folder = root / folder_of(server)
     try:
@@ -29,12 +29,12 @@ def claim(root: Path, server: str) -> tuple[Path, int]:
 
 
 def abandoned(mine: Path) -> Iterator[Path]:
-    """Folders for the same server whose agents are gone, each locked while it is looked at."""
+    """Yield folders for the same server whose agents have ended, each locked while it is used."""
     yield from _unlocked(mine.parent, mine)
 
 
 def of_other_servers(mine: Path) -> Iterator[Path]:
-    """The like, for batches to servers that this agent does not send to."""
+    """Yield such folders for servers that this agent does not send to."""
     for folder in sorted(mine.parent.parent.iterdir()):
         if folder != mine.parent and folder.is_dir():
             yield from _unlocked(folder)

@@ -1,4 +1,4 @@
-"""Values of a script's rows, as JSON has them: bytes, ctypes, numpy and datetime included."""
+"""A script's values become JSON values: also bytes, ctypes, numpy and datetime."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLAIN_TEXT = (ipaddress.IPv4Address, ipaddress.IPv6Address)
 
 
 def plain(value: Any) -> Any:
-    """Return None, a bool, an int, a float, a text, or a list of these; else ValueError."""
+    """Return None, a bool, an int, a float, a text, or a list of these. Raises ValueError."""
     if isinstance(value, (list, tuple)):
         return [_single(each) for each in value]
     if isinstance(value, ctypes.Array):
@@ -69,7 +69,7 @@ def _text(value: Any) -> str | None:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).decode("utf-8", "replace")
     if isinstance(value, datetime):
-        # Without an offset it is local time: astimezone() takes it so.
+        # Without an offset, astimezone() assumes local time.
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, os.PathLike):
         path = os.fspath(value)

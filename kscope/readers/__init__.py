@@ -1,1 +1,1 @@
-"""Recordings that other programs made -> rows."""
+"""Recordings of other programs become rows."""

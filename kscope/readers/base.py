@@ -1,4 +1,4 @@
-"""What every reader yields, and the columns that it fills."""
+"""Rows as every reader yields them, and the columns that stacks fill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folded text, as stackcollapse-*.pl, bcc's -f and our own export write it."""
+"""Folded text, as stackcollapse-*.pl, bcc's -f and our export write it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from kscope.declare.model import Column
     from kscope.readers.base import ImportColumns
 
-# No tool writes longer ones, and the server takes less.
+# No tool writes longer numbers, and the server accepts only shorter ones.
 _NUMBER = re.compile(r"(\d{1,40})(?:\.(\d{0,40}))?", re.ASCII)
 _NO_STACK = "[no stack]"
 
 
 def folded(lines: Iterable[str], columns: ImportColumns) -> Iterator[Line]:
-    """`process;main;write 42`, root first; without a root column the process is no frame."""
+    """Read `process;main;write 42`, root first; the root column receives the first frame."""
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
@@ -35,7 +35,7 @@ def folded(lines: Iterable[str], columns: ImportColumns) -> Iterator[Line]:
 
 
 def _number(line: int, text: str, column: Column) -> int | float:
-    """As it stands there: a sum that is nearly the one of the file would be another one."""
+    """Return the exact number. Raises ReadError."""
     found = _NUMBER.fullmatch(text)
     if found and column.type.json["type"] == "number":
         return float(text)

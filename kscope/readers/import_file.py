@@ -1,4 +1,4 @@
-"""A file of one of the formats, as rows."""
+"""A file in one of the formats is read as rows."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class ImportFile:
         return import_columns(self.category, self.value, self.root)
 
     def _open(self) -> IO[str]:
-        # What is not UTF-8 in a symbol's name is shown as such, not lost with its row.
+        # A symbol that is not UTF-8 is shown with replacement characters, and its row is kept.
         if self.file == STDIN and self.copy is None:
             return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
         try:

@@ -1,4 +1,4 @@
-"""Rows of a recording -> requests to a server."""
+"""Rows of a recording are sent to a server."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 _ROWS_PER_REQUEST = 5000
 _TRIES = 6
 _LONGEST_PAUSE = 10.0
-# Our answers that may be another one soon: a body that was too slow, a category that the server
-# has not read yet, a server that is busy. Others, before the first row, need another address.
+# Statuses that can change soon: a body that was too slow, a category that the server has not read
+# yet, a server that is busy. Other answers before the first row mean a wrong address.
 _BUSY = frozenset({408, 422, 429, 502, 503, 504})
 
 
 @dataclass(slots=True)
 class Importer:
-    """`hostname`, unless None, and `fixed` hold for every row, whatever it says itself; `began` is
-    in seconds since the epoch.
+    """`hostname`, unless None, and `fixed` replace the values of every row. `began` is the time of
+    the recording's first row.
 
-    So far `rows` were sent, `known` of which the server had stored before; the `oldest` is in
-    seconds since the epoch.
+    So far `rows` were sent, of which the server had stored `known` before. `oldest` is the time of
+    the oldest row. Times are in seconds since 1970.
     """
 
     endpoint: Endpoint
@@ -61,7 +61,7 @@ class Importer:
         self._unknown = _unknown(self.recording.category) if stacks else {}
 
     def send(self) -> Iterator[int]:
-        """Give the number of rows so far after each request; KscopeError says where it ended."""
+        """Yield the number of rows so far after each request. KscopeError names the place."""
         lines = self._lines()
         while batch := list(islice(lines, _ROWS_PER_REQUEST)):
             for host, group in groupby(batch, key=self._host):
@@ -82,8 +82,8 @@ class Importer:
         rows = [self._row(line, stacks) for line in lines]
         table = self.recording.category.table
         body = {"hostname": host, "time": timestamp(self.began), "stacks": list(stacks)}
-        # The same part of the same file has the same key: sent again, it is stored once. Of the
-        # rows, not of what another version of a compressor makes of them.
+        # The same part of the same file has the same key, so it is stored once. The key is made
+        # from the rows, because another version of a compressor writes other bytes.
         plain = json.dumps([self.rows, body, rows], sort_keys=True).encode()
         key = blake2b(plain, digest_size=16).hexdigest()
         answer = self._delivered(Payload.of(table, body | {table: rows}, key))
@@ -119,7 +119,7 @@ class Importer:
 
 
 def _seconds(time: Any, began: float) -> float:
-    """A row's own time, where it has one that can be read; the server judges the others."""
+    """Return the row's own time if it can be read; the server checks the others."""
     try:
         moment = datetime.fromisoformat(time)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -128,7 +128,7 @@ def _seconds(time: Any, began: float) -> float:
 
 
 def _unknown(category: Category) -> dict[str, Any]:
-    """Values for columns that a row must have and a recording may not know."""
+    """Return values for required columns that a recording may not have."""
     return {
         column.name: column.type.unknown
         for column in category.columns

@@ -1,4 +1,4 @@
-"""What `perf script` prints of sampled stacks.
+"""Sampled stacks as `perf script` prints them.
 
 mysqld 1234/1240 [002] 5184.302: 250000 cpu-clock:
         ffffffff81a0 schedule+0x2e ([kernel.kallsyms])
@@ -30,7 +30,7 @@ _CLOCKS = re.compile(r"(cpu-clock|task-clock|sched:sched_stat_\w+)(:\w+)?")
 
 
 def perf_script(lines: Iterable[str], columns: ImportColumns) -> Iterator[Line]:
-    """One row a sample; its time counts from the first sample."""
+    """Yield one row per sample; its time counts from the first sample."""
     event: re.Match[str] | None = None
     began, number, frames = 0, 0, []
     first: float | None = None
@@ -44,7 +44,7 @@ def perf_script(lines: Iterable[str], columns: ImportColumns) -> Iterator[Line]:
             event, began = _EVENT.fullmatch(line.rstrip("\n")), number
             if event is None:
                 raise ReadError(number, f"is neither a sample nor a frame: {line.strip()[:60]!r}")
-            # Recorded without -g the one frame that is known stands behind the event.
+            # Recorded without -g, the only known frame is on the line of the event.
             frame = _FRAME.fullmatch(event["rest"] or "")
             frames = [(frame["symbol"], frame["dso"])] if frame else []
             first = float(event["time"]) if first is None else first
@@ -94,7 +94,7 @@ def _value(number: int, event: re.Match[str], columns: ImportColumns) -> int:
 
 
 def _named(symbol: str, dso: str, comm: str) -> str:
-    """Mark kernel frames and those of libraries, as a probe's stacks are."""
+    """Return the frame with a mark for the kernel or a library, as in a probe's stacks."""
     name = symbol.replace(";", ":")
     library = PurePosixPath(dso.removesuffix(" (deleted)")).name
     if dso.startswith(("[kernel", "[guest.kernel")) or ".ko" in library:

@@ -445,7 +445,7 @@ def test_wrong_tokens_of_many_addresses_take_no_memory(monkeypatch: pytest.Monke
     tokens = WrongTokens("ingest")
     tracemalloc.start()
     for number in range(200_000):
-        tokens.one_more(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+        tokens.add(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert tokens.wrong == 200_000

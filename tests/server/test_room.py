@@ -142,7 +142,7 @@ def test_whatever_goes_wrong_with_the_categories_is_told(
             patched.setattr("kscope.server.ingest.live_catalog.Decoder.of", fails)
             assert not await live.has_newer(before)
             assert [p.message for p in live.problems] == [
-                "cannot be taken up: AttributeError: nobody foresaw this"
+                "cannot be applied: AttributeError: nobody foresaw this"
             ]
         assert await live.has_newer(before)
         assert not live.problems

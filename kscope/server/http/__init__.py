@@ -1,1 +1,1 @@
-"""What every request passes: limits, tokens, disconnect, compression, problem documents."""
+"""Every request passes here: limits, tokens, disconnect, compression, problem documents."""

@@ -1,4 +1,4 @@
-"""Who may ask: tokens with scopes, stored as hashes."""
+"""Access: tokens with scopes, stored as hashes, and names for local use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def new_token() -> str:
-    """256 random bits; so much that one round of SHA-256 is hash enough."""
+    """Return a new token of 256 random bits, for which one round of SHA-256 is hash enough."""
     return f"kscope_{secrets.token_urlsafe(32)}"
 
 
@@ -47,9 +47,9 @@ def is_loopback(host: str) -> bool:
 class RequireToken:
     """Middleware: with tokens declared, only a bearer of the scope passes.
 
-    A browser asks its user by itself when it is answered with Basic: the password is the token.
+    A browser asks its user for a password, which is the token, if the challenge is Basic.
     A request is refused before its body is read. Too many wrong tokens from one address get 429,
-    but a right one from there still passes: others may share the address.
+    but a correct one from there still passes: several clients can share an address.
     """
 
     app: ASGIApp
@@ -72,9 +72,9 @@ class RequireToken:
             return None
         if found:
             return problem(403, f"this token has no scope '{self.scope}'")
-        if token and self.wrong.one_more(address_group((scope.get("client") or ("",))[0])):
+        if token and self.wrong.add(address_group((scope.get("client") or ("",))[0])):
             return _too_many()
-        # Chromium reads one challenge a header: with Bearer first it does not ask its user.
+        # Chromium reads one challenge per header: with Bearer first it does not ask its user.
         headers = {"WWW-Authenticate": 'Basic realm="Kernelscope", charset="UTF-8"'}
         detail = "a token is needed: send it as Authorization: Bearer TOKEN"
         return problem(401, detail, headers=headers)
@@ -94,10 +94,10 @@ def _too_many() -> Response:
 
 @dataclass(frozen=True)
 class LocalNames:
-    """Middleware for a loopback listener without tokens: only local names lead to it.
+    """Middleware for a loopback listener without tokens: only local host names are accepted.
 
-    A site whose name is made to resolve to 127.0.0.1 could otherwise read what is here through its
-    visitor's browser. An address as host is fine: no name was resolved.
+    A web site whose name resolves to 127.0.0.1 could otherwise read the data through its visitor's
+    browser. An address as host is accepted: no name was resolved.
     """
 
     app: ASGIApp

@@ -27,7 +27,7 @@ _MOST = 1024
 _LISTENERS = 2
 # Answers that clients have not read yet, of one listener.
 _UNSENT = 128 * 1024 * 1024
-# A client that connected less than this many seconds ago still has its chance.
+# A client that connected less than this many seconds ago is ended last.
 _FRESH = 2.0
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,8 @@ class Phase(Enum):
 _WAITING = (Phase.HEAD, Phase.BODY, Phase.WRITE)
 
 
-class Client(Protocol):
-    """A connection as seen from here."""
+class Connection(Protocol):
+    """The protocol of one connection."""
 
     address: str
     phase: Phase
@@ -58,7 +58,7 @@ class Client(Protocol):
         """The bytes of the answer that the client has not taken yet."""
 
     def expire(self) -> bool:
-        """End the connection, its phase has lasted too long; False if it goes on after all."""
+        """End the connection because its phase has lasted too long. False if it continues."""
 
     def abort(self) -> None:
         """End the connection immediately."""
@@ -83,10 +83,10 @@ class Connections:
     listener: str
     limits: ConnectionLimits
     refused: int = 0
-    turns: StartQueue = field(default_factory=StartQueue)
+    starts: StartQueue = field(default_factory=StartQueue)
     ended: Counter[str] = field(default_factory=Counter)
     refused_requests: Counter[int] = field(default_factory=Counter)
-    _phases: dict[Phase, OrderedDict[Client, float]] = field(init=False)
+    _phases: dict[Phase, OrderedDict[Connection, float]] = field(init=False)
     _addresses: Counter[str] = field(default_factory=Counter)
     _throttled: ThrottledLog = field(default_factory=lambda: ThrottledLog(log))
 
@@ -96,35 +96,31 @@ class Connections:
     def __len__(self) -> int:
         return sum(map(len, self._phases.values()))
 
-    def admit(self, client: Client) -> bool:
+    def admit(self, client: Connection) -> bool:
         """Add a new connection, if there is room or room can be made."""
         full = self._addresses[client.address] >= self.limits.per_address
-        if full and not self._make_room(client.address):
+        if full and not self.make_room(client.address):
             self._refuse(f"{client.address} has {self.limits.per_address} connections")
             return False
-        if len(self) >= self.limits.total and not self._make_room():
+        if len(self) >= self.limits.total and not self.make_room():
             self._refuse(f"all {self.limits.total} connections are in use")
             return False
         self._addresses[client.address] += 1
         self._phases[client.phase][client] = time.monotonic()
         return True
 
-    def enter(self, client: Client, phase: Phase) -> None:
-        """Note that the connection waits for something else now."""
+    def enter(self, client: Connection, phase: Phase) -> None:
+        """Record the phase that the connection is in now."""
         if self._phases[client.phase].pop(client, None) is not None:
             client.phase = phase
             self._phases[phase][client] = time.monotonic()
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: Connection) -> None:
         """Forget the connection; may be called more than once."""
         if self._phases[client.phase].pop(client, None) is not None:
             self._addresses[client.address] -= 1
             if not self._addresses[client.address]:
                 del self._addresses[client.address]
-
-    def make_room(self) -> bool:
-        """End one connection that waits for its client; False if there is none."""
-        return self._make_room()
 
     def sweep(self) -> None:
         """End the connections whose phase has lasted too long."""
@@ -134,7 +130,7 @@ class Connections:
                 if client.expire():
                     self.ended[phase.name.lower()] += 1
 
-    def bound_unsent(self, newest: Client) -> None:
+    def bound_unsent(self, newest: Connection) -> None:
         """End the oldest unread answers while all together are too large; never the newest."""
         clients = self._phases[Phase.WRITE]
         unsent = sum(client.unsent for client in clients)
@@ -145,15 +141,18 @@ class Connections:
                 unsent -= client.unsent
                 self._end(client, "unread")
 
-    def _make_room(self, address: str | None = None) -> bool:
+    def make_room(self, address: str | None = None) -> bool:
+        """End one connection, of the address or of any, that waits for its client. False if
+        there is none.
+        """
         for client in self._candidates():
             if address is None or client.address == address:
                 self._end(client, "for_another")
                 return True
         return False
 
-    def _candidates(self) -> Iterator[Client]:
-        """Yield connections that wait for their clients; the first is worth the least."""
+    def _candidates(self) -> Iterator[Connection]:
+        """Yield connections that wait for their clients, in the order in which they are ended."""
         aged = time.monotonic() - _FRESH
         yield from self._phases[Phase.LINGER]
         for phase in _WAITING:
@@ -162,7 +161,7 @@ class Connections:
         for phase in _WAITING:
             yield from self._phases[phase]
 
-    def _end(self, client: Client, reason: str) -> None:
+    def _end(self, client: Connection, reason: str) -> None:
         self.leave(client)
         self.ended[reason] += 1
         client.abort()
@@ -172,7 +171,7 @@ class Connections:
         self._throttled.warning(f"{self.listener}: connection refused: {reason}")
 
 
-def _before(clients: OrderedDict[Client, float], since: float) -> Iterator[Client]:
+def _before(clients: OrderedDict[Connection, float], since: float) -> Iterator[Connection]:
     for client, entered in clients.items():
         if entered > since:
             return
@@ -180,7 +179,7 @@ def _before(clients: OrderedDict[Client, float], since: float) -> Iterator[Clien
 
 
 def address_group(host: str) -> str:
-    """Return the text that stands for one client: an IPv4 address, or the /64 of an IPv6 one."""
+    """Return the address under which a client is counted: IPv4, or the /64 of an IPv6 address."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -209,7 +208,7 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
 
 
 def _open_files(wanted: int) -> int:
-    """Return how many files may be open, after raising the soft limit as far as is wanted."""
+    """Return the limit of open files, after raising the soft limit up to `wanted`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return wanted

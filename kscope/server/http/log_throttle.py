@@ -21,7 +21,7 @@ class ThrottledLog:
     _quiet: asyncio.TimerHandle | None = field(default=None, init=False)
 
     def warning(self, text: str) -> None:
-        """Log `text`, or keep it until the line of this period is written. Needs a running loop."""
+        """Log `text` now, or at the end of this period. Needs a running event loop."""
         if self._quiet is None:
             self.log.warning("%s", text)
             self._quiet = asyncio.get_running_loop().call_later(self.seconds, self._next)

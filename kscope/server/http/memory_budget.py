@@ -1,4 +1,4 @@
-"""The room that all bodies together may take up while they are being handled."""
+"""The memory that all request bodies together may use while they are handled."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kscope.server.http.problems import HttpProblem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A request that holds no more than this part of the room is small. The last quarter of the room is
-# for small ones alone: a few large or slow bodies do not keep agents out.
+# A request that uses no more than this part of the budget is small. The last quarter is for small
+# ones only, so that a few large or slow bodies do not keep agents out.
 _SMALL_PART = 1 / 32
 _LARGE_PART = 3 / 4
 
 
 class Budget:
-    """What all bodies together may take up. Threads that decompress count here as well."""
+    """`limit` is in bytes. Used from any thread."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -27,57 +27,51 @@ class Budget:
 
     @contextmanager
     def share(self) -> Iterator[Share]:
+        """Yield one request's share, which is returned at the end."""
         share = Share(self)
         try:
             yield share
         finally:
-            share.release()
+            share.give(share.held)
 
-    def most(self, held: int) -> float:
-        """Return what all may take up if one of them holds this much."""
+    def bound(self, held: int) -> float:
+        """Return the bytes that all may use if one request uses `held`."""
         small = held <= self._limit * _SMALL_PART
         return self._limit if small else self._limit * _LARGE_PART
 
     def change(self, count: int, held: int) -> bool:
-        """Tell whether there was room for it; `held` is what the request holds with it."""
+        """Add `count` bytes if they fit; the request then uses `held`. Return whether they fit."""
         with self._lock:
-            fits = count < 0 or self._used + count <= self.most(held)
+            fits = count < 0 or self._used + count <= self.bound(held)
             self._used += count if fits else 0
         return fits
 
 
 class Share:
-    """What one request holds of the budget."""
+    """The bytes of the budget that one request uses."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
-        self._held = 0
-
-    @property
-    def held(self) -> int:
-        return self._held
+        self.held = 0
 
     def take(self, count: int) -> None:
-        """Raise 503 if there is no room now, 413 if there never is."""
-        held = self._held + count
-        if held > self._budget.most(held):
+        """Use `count` more bytes. Raise 503 if they do not fit now, 413 if they never do."""
+        held = self.held + count
+        if held > self._budget.bound(held):
             raise HttpProblem(
                 413,
-                "the body's rows take up more room than there is: send fewer rows at a time",
+                "the body's rows use more memory than the server allows: send fewer rows at a time",
                 headers={"Connection": "close"},
             )
         if not self._budget.change(count, held):
             raise HttpProblem(
                 503,
-                "many bodies are being taken in: send later",
+                "the server is handling many bodies: send later",
                 headers={"Retry-After": "1", "Connection": "close"},
             )
-        self._held = held
+        self.held = held
 
     def give(self, count: int) -> None:
-        """Give back a part."""
+        """Return `count` bytes."""
         self._budget.change(-count, 0)
-        self._held -= count
-
-    def release(self) -> None:
-        self.give(self._held)
+        self.held -= count

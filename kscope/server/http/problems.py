@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from kscope.query.parse.errors import Complaint
 
 # The same fault of the database is logged once in this time.
-_NEWS_SECONDS = 10
-_NEWS_AT_ONCE = 100
-# For everybody: a load balancer has no token. Busy servers answer these first.
+_REPEAT_SECONDS = 10
+_MOST_LOGGED = 100
+# Open to all, because a load balancer has no token. Busy servers answer these first.
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 MEDIA_TYPE = "application/problem+json"
 _FAULTS_BYTES = 48 * 1024
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One thing wrong in a request.
+    """One fault in a request.
 
     `pointer` is a JSON pointer into its body; outside of the body `parameter` names one of the
     query or the path instead.
@@ -60,7 +60,7 @@ class ProblemDocument(msgspec.Struct, frozen=True):
 
 @dataclass
 class HttpProblem(Exception):  # noqa: N818 - RFC 9457's word
-    """Raise it anywhere below a route. `type` is RFC 9457's: what a program may decide by."""
+    """Raise it anywhere below a route. `type` is RFC 9457's, by which a program may decide."""
 
     type: ClassVar[str] = "about:blank"
     status: int
@@ -84,7 +84,7 @@ def problem(
 
 
 def _bounded(faults: Sequence[Fault]) -> list[Fault]:
-    """Return the first ones: names and values of a request are quoted, however it wrote them."""
+    """Return the first faults, up to a size: they quote names and values of the request."""
     room = _FAULTS_BYTES
     for count, fault in enumerate(faults, 1):
         room -= len(msgspec.json.encode(fault))
@@ -106,24 +106,24 @@ def _starlette_problem(_: Request, error: Exception) -> Response:
 def _store_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, StoreError)
     if isinstance(error, BatchRefused):
-        # Its words name the database and its tables, which are none of a sender's business.
+        # The text names the database and its tables, which the sender must not see.
         log.error("rows refused by the database: %s", error)
         return problem(422, "the database refuses these rows; the server's log says why")
     if isinstance(error, QueryTimeout):
         return problem(504, f"{error}: ask for a shorter range, or filter by a host or a process")
-    if not error.logged and _is_news(request.app.state, error):
+    if not error.logged and _is_new(request.app.state, error):
         log.warning("%s", error)
     return problem(503, error.public, headers={"Retry-After": str(error.retry_after)})
 
 
-def _is_news(state: State, error: StoreError) -> bool:
-    """Every request fails in the same way for as long as the database does: one line is enough."""
-    told: dict[str, float] = getattr(state, "told", {})
+def _is_new(state: State, error: StoreError) -> bool:
+    """Return whether to log the error: while the database fails, all requests fail the same way."""
+    logged: dict[str, float] = getattr(state, "logged", {})
     now = time.monotonic()
-    state.told = {text: since for text, since in told.items() if now - since < _NEWS_SECONDS}
-    if error.public in state.told or len(state.told) >= _NEWS_AT_ONCE:
+    state.logged = {text: since for text, since in logged.items() if now - since < _REPEAT_SECONDS}
+    if error.public in state.logged or len(state.logged) >= _MOST_LOGGED:
         return False
-    state.told[error.public] = now
+    state.logged[error.public] = now
     return True
 
 
@@ -144,13 +144,13 @@ def _user_problem(_: Request, error: Exception) -> Response:
 
 
 def _gone(_: Request, error: Exception) -> Response:
-    """Nobody reads this answer; it is no fault of the server's that its log should tell of."""
+    """Answer a client that is gone, without a line in the log."""
     del error
-    return problem(400, "the sender went away before the end of the body")
+    return problem(400, "the client disconnected before the end of the body")
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
-    # As it was sent, so that its percent signs keep line breaks out of the log.
+    # The path as sent: its percent signs keep line breaks out of the log.
     path = request.scope["raw_path"].decode("latin-1")
     log.error("%s %s failed", request.method, path, exc_info=error)
     return problem(500, "the server failed to answer this; its log says why")

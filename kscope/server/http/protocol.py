@@ -35,7 +35,7 @@ _FRAMING_PART = 16
 _PIECE = 256
 _BODY_PIECE = 1024
 _PIECES = 64
-# A client that is still sending when we have answered reads the answer only if we take that.
+# A client that is still sending after our answer reads the answer only if we read the rest.
 _LINGER_BYTES = 4 * 1024 * 1024
 _UNREAD = "the request is not HTTP/1.1"
 
@@ -45,7 +45,7 @@ class _RefusedError(Exception):
 
 
 class _Flow(FlowControl):
-    """Reading goes on only after the data that was read before is parsed."""
+    """Resumes reading only after all data that was read is parsed."""
 
     def __init__(self, protocol: BoundedProtocol) -> None:
         super().__init__(protocol.transport)
@@ -74,8 +74,8 @@ class _Transport:
 class BoundedProtocol(HttpToolsProtocol):
     """One connection.
 
-    Data is parsed in pieces, and only as far as requests are answered: a client that sends
-    thousands of requests at once waits for its own answers.
+    Data is parsed in pieces, and no further than requests are answered: a client that sends
+    thousands of requests together waits for its own answers.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return True
 
     def _reads(self) -> bool:
-        """Whether the client has taken enough of the answer since the last time."""
+        """Return whether the client has read enough of the answer since the last call."""
         unsent = self.unsent
         if unsent and unsent > self._unsent_before - LEAST_READ:
             return False
@@ -256,7 +256,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return _BODY_PIECE if in_body else _PIECE
 
     def _waits(self) -> bool:
-        """Whether the application must do something before more is parsed."""
+        """Return whether the application must act before more is parsed."""
         if self.ending or self._last or self.parser is None:
             return True
         cycle = self.cycle
@@ -270,7 +270,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.parser.feed_data(piece)
             self._count(len(piece) - self._received)
         except httptools.HttpParserUpgrade:
-            # There is no other protocol here: the request is answered, and is the last one.
+            # This server has no other protocol: it answers the request, and then closes.
             self._last = True
         except (httptools.HttpParserError, _RefusedError):
             self._refuse(*(self._refusal or (400, _UNREAD)))
@@ -358,7 +358,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if cycle.scope["path"] in OPEN_PATHS:
             start(cycle, answered)
         else:
-            self._connections.turns.take(lambda: cycle.disconnected or start(cycle, answered))
+            self._connections.starts.add(lambda: cycle.disconnected or start(cycle, answered))
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -385,7 +385,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.end()
 
     def _give_up(self, cycle: RequestResponseCycle) -> None:
-        """Tell the application that the body of this request does not arrive."""
+        """Let the application see a disconnect: the body of this request does not arrive."""
         cycle.disconnected = True
         cycle.message_event.set()
         if cycle is self._active:

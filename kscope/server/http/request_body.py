@@ -23,7 +23,7 @@ _READ_TO_REFUSE = 4
 class Limits:
     """Sizes in bytes: a body as sent, the same decompressed, and all that are being handled.
 
-    Times in seconds: for the next piece of a body to come, and for all of it.
+    Times in seconds, until the next piece of a body arrives, and until all of it has arrived.
     """
 
     body: int = 32 * 1024 * 1024
@@ -34,7 +34,7 @@ class Limits:
 
 
 async def read(request: Request, limits: Limits, share: Share) -> bytearray:
-    """Give the body as it was sent; raise 408, 413 or 503 without keeping it."""
+    """Return the body as sent. Raise 408, 413 or 503, after which none of it is kept."""
     body = bytearray()
     seen = 0
     refused = None
@@ -52,8 +52,8 @@ async def read(request: Request, limits: Limits, share: Share) -> bytearray:
         except HttpProblem as problem:
             refused = problem
             body.clear()
-            share.release()
-        # A sender that is cut off while it writes never reads why: up to a bound it may end.
+            share.give(share.held)
+        # A client that is cut off while it writes does not read why: let it finish, up to a bound.
         if refused and seen > limits.body * _READ_TO_REFUSE:
             break
     if refused:
@@ -64,7 +64,7 @@ async def read(request: Request, limits: Limits, share: Share) -> bytearray:
 async def read_small(
     request: Request, most: int, too_large: str, *, silence: float = 30, whole: float = 60
 ) -> bytes:
-    """Give a body that fits into memory many times; raise 408, or 413 with that text."""
+    """Return a body of at most `most` bytes. Raise 408, or 413 with the text `too_large`."""
     body = bytearray()
     async for piece in _in_time(request.stream(), silence, whole):
         body += piece
@@ -76,7 +76,7 @@ async def read_small(
 async def _in_time(
     pieces: AsyncIterator[bytes], silence: float, whole: float
 ) -> AsyncIterator[bytes]:
-    """Raise 408 where nothing comes for too long, or too little: it would take up room for ever."""
+    """Yield the pieces; raise 408 if the next one, or all of them, arrive too late."""
     loop = asyncio.get_running_loop()
     end = loop.time() + whole
     while True:
@@ -88,7 +88,7 @@ async def _in_time(
         except TimeoutError:
             raise HttpProblem(
                 408,
-                f"the body did not come: send each piece within {silence:g} seconds of the"
+                f"the body did not arrive: send each piece within {silence:g} seconds of the"
                 f" last, and all of them within {whole:g}",
                 headers={"Connection": "close"},
             ) from None

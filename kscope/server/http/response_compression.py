@@ -1,4 +1,4 @@
-"""Answers as small as the client can take them."""
+"""Answers are compressed by gzip for clients on other machines."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from kscope.server.http.auth import is_loopback
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-# What fits into a packet or two gains nothing.
+# An answer of one or two packets gains nothing.
 _LEAST = 2000
-# The quickest: numbers shrink to a third with it, and to little less with more work.
+# The fastest level: numbers shrink to a third, and barely further with higher levels.
 _LEVEL = 1
 
 
 class Compress(GZipMiddleware):
-    """Middleware: gzip for those who take it. What is streamed stays streamed, piece by piece.
+    """Middleware: gzip for clients that accept it. A streamed answer stays streamed.
 
-    Not on this machine: a large flame graph takes 20 ms to compress, and no time to send. A proxy
-    here says with X-Forwarded-For whom it asks for.
+    Clients on this machine get none: a large flame graph takes 20 ms to compress, and no time to
+    send. A proxy on this machine names its client in X-Forwarded-For.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -36,19 +36,19 @@ def _gains(scope: Scope) -> bool:
     if scope["type"] != "http":
         return False
     headers = Headers(scope=scope)
-    # Starlette looks only whether the word is there, and would also take gzip;q=0.
+    # Starlette only searches for the word, and would also accept gzip;q=0.
     return not _stays_here(scope, headers) and accepts(headers, "gzip")
 
 
 def _stays_here(scope: Scope, headers: Headers) -> bool:
-    """Whether the answer goes to a client on this machine, directly or through a proxy."""
+    """Return whether the client is on this machine, directly or through a proxy."""
     named = ",".join(headers.getlist("x-forwarded-for")).split(",")
     hosts = [(scope.get("client") or ("localhost",))[0], *filter(None, map(str.strip, named))]
     return all(map(is_loopback, hosts))
 
 
 def accepts(headers: Headers, encoding: str) -> bool:
-    """Tell whether Accept-Encoding names it, and not with a weight of 0."""
+    """Return whether Accept-Encoding names the encoding with a weight above 0."""
     for offer in headers.get("accept-encoding", "").lower().split(","):
         name, _, parameters = offer.partition(";")
         if name.strip() == encoding:

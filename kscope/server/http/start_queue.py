@@ -1,4 +1,4 @@
-"""Requests start a few at a time, so that other connections get their turn."""
+"""Requests start a few at a time, so that the event loop also serves other connections."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# In one turn of the event loop, for each listener.
+# Requests that one listener starts in one iteration of the event loop.
 _AT_A_TIME = 4
 
 
 class StartQueue:
-    """The starts of one listener that wait for their turn, in order."""
+    """The requests of one listener that have not started, in order of arrival."""
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], object]] = deque()
 
-    def take(self, start: Callable[[], object]) -> None:
-        """Call `start` in one of the next turns of the running loop."""
+    def add(self, start: Callable[[], object]) -> None:
+        """Call `start` in one of the next iterations of the running loop."""
         self._waiting.append(start)
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_soon(self._next)

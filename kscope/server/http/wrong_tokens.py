@@ -1,4 +1,4 @@
-"""Wrong tokens: counted for each address, logged without their text, refused more cheaply."""
+"""Wrong tokens: counted per address, logged without their text, and refused with 429."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from kscope.server.http.log_throttle import ThrottledLog
 
 PERIOD_SECONDS = 60
-# A host with many agents may start all of them with the same old token.
+# A host may start many agents with the same outdated token.
 ALLOWED = 20
 # Addresses in the table: the oldest makes room for a new one.
 _MOST_ADDRESSES = 4096
@@ -28,8 +28,8 @@ class WrongTokens:
     _seen: OrderedDict[str, tuple[float, int]] = field(default_factory=OrderedDict)
     _throttled: ThrottledLog = field(default_factory=lambda: ThrottledLog(log))
 
-    def one_more(self, address: str) -> bool:
-        """Count a wrong token; True if there were too many from this address lately."""
+    def add(self, address: str) -> bool:
+        """Count a wrong token. Return whether this address sent too many in the last minute."""
         self.wrong += 1
         self._throttled.warning(f"{self.listener}: wrong token from {address}")
         now = time.monotonic()

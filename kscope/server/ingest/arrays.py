@@ -1,4 +1,4 @@
-"""The two arrays of a body that may be long: its stacks, and the rows of a table."""
+"""The long arrays of a body: its stacks, and the rows of a table."""
 
 from __future__ import annotations
 

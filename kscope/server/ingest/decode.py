@@ -52,17 +52,17 @@ if TYPE_CHECKING:
 # All columns' values of all rows, with time and host: half a million rows of off-CPU time.
 MAX_VALUES = 6_000_000
 _ENVELOPE = frozenset({"hostname", "time", "stacks"})
-# A larger body is read twice: first without keeping its rows, as one of them may be wrong.
+# A larger body is read twice: first without keeping its rows, because one of them may be wrong.
 _KEPT_AT_ONCE = 4 * 1024 * 1024
-# What is read beyond the first fault, in order to name others.
+# Bytes that are read beyond the first fault, in order to name others.
 _READ_ON = 1024 * 1024
-# What is not an array of rows or of stacks is a name or a time.
+# Bounds of other values than the arrays of rows and stacks: a name or a time.
 _SMALL_BYTES, _SMALL_VALUES = 8192, 256
-# As much of unknown tables is passed over, in order to name others.
+# The amount of unknown tables that is skipped, in order to name others.
 _SKIPPED_BYTES, _SKIPPED_VALUES = 64 * 1024, 10_000
-# A body up to this size is decoded whole where that says best why it is not JSON.
+# A body up to this size is decoded whole to explain why it is not JSON.
 _WHOLE = 256 * 1024
-# Texts that look like the ends of rows: guesses do not pay.
+# After this many wrong guesses, texts look like the ends of rows: stop guessing.
 _WRONG_GUESSES = 3
 _CHUNK = 20_000
 
@@ -97,10 +97,10 @@ class Decoder:
         *,
         leaf_first: bool = False,
     ) -> Steps[Batch]:
-        """Decode a little at a time; `now` is the time of a body without one, in microseconds.
+        """Decode in steps. `now`, in microseconds, is the time of a body that does not have one.
 
-        With `leaf_first` the body's stacks begin with the leaf, as those of 2016 do.
-        `room` is called with the bytes that are kept in addition, and may raise.
+        With `leaf_first` the body's stacks start with the leaf, as the agent of 2016 sends them.
+        `room` is called with each number of bytes that is kept, and may raise.
         """
         if len(text) > _KEPT_AT_ONCE:
             yield from _Reading(self, text).run()
@@ -110,12 +110,12 @@ class Decoder:
 
 
 class _EnoughError(Exception):
-    """Enough names are unknown, or one has a value that takes long to pass over."""
+    """Enough names are unknown, or skipping the value of one takes too long."""
 
 
 @dataclass
 class _Reading:
-    """One way through a body. Without `keep` its rows are checked and forgotten."""
+    """One pass over a body. Without `keep` its rows are checked and not kept."""
 
     decoder: Decoder
     text: bytes | bytearray
@@ -194,7 +194,7 @@ class _Reading:
             self.envelope[name] = self._small(name)
 
     def _skip(self, name: str) -> None:
-        """Pass over the value of an unknown name, if that is quick: others may be unknown too."""
+        """Skip the value of an unknown name, if that is fast: other names may be unknown too."""
         self._unknown.append(name)
         start = self._cursor.at
         try:
@@ -233,7 +233,7 @@ class _Reading:
             self._stop_in_time()
 
     def _guessed(self, elements: Elements) -> int | None:
-        """Return the place behind the elements that were taken by a guess, if any were."""
+        """Return the end of the elements that were added by a guess, or None."""
         at = self._cursor.at
         end = guessed_end(self.text, at, elements.closing)
         if end is None:
@@ -246,7 +246,7 @@ class _Reading:
             return None
 
     def _exactly(self, elements: Elements) -> int:
-        """Find the end token by token. Judge what does not fit by its schema."""
+        """Find the end token by token. Check elements by their schema if they are not added."""
         at = self._cursor.at
         try:
             end = exact_end(self.text, at, elements.closing)
@@ -352,7 +352,7 @@ def _refusal(path: Sequence[str | int], detail: str) -> HttpProblem:
 
 
 def _batch(reading: _Reading, now: int, key: str, *, leaf_first: bool) -> Steps[Batch]:
-    """Put the columns together; a reading that has ended has no faults."""
+    """Return the batch of a finished reading, which has no faults."""
     hostname = reading.envelope["hostname"]
     if "time" in reading.envelope:
         now = microseconds(reading.envelope["time"])
@@ -374,7 +374,7 @@ def _batch(reading: _Reading, now: int, key: str, *, leaf_first: bool) -> Steps[
 
 
 class _StackIds:
-    """Folded texts and places in the body's list -> ids; what was used is kept."""
+    """Folded texts and indexes into the body's list become ids; `used` has the texts."""
 
     def __init__(self, listed: Sequence[str], *, leaf_first: bool) -> None:
         self.listed = listed
@@ -401,7 +401,7 @@ class _StackIds:
 
 
 def _batch_key(hostname: str, key: str) -> bytes:
-    """Two hosts may well use the same key: each has its own."""
+    """Return the key of the batch. Two hosts may use the same text as a key."""
     if not key:
         return b""
     return blake2b(f"{hostname}\0{key}".encode(), digest_size=16).digest()

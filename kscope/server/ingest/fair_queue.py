@@ -1,6 +1,6 @@
-"""Work on bodies, a little at a time: those without faults first, and each in its turn.
+"""Bodies are decoded in short steps that take turns; bodies without faults have their own thread.
 
-One body's work is a generator. Between two steps it yields the lane that its next step belongs to.
+The work on one body is a generator. Between two steps it yields the lane of its next step.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# Steps of one body before it is another's turn. Each takes a few milliseconds at most.
+# Steps of one body before the next body has its turn. A step takes a few milliseconds at most.
 _STEPS = 4
-# The lane of doubt rests this many times as long as it worked, so that wrong rows take a third of
-# a processor at most from good ones, whatever the number of senders.
-_RESTS = 2.0
+# The lane of doubt pauses for this many times as long as it worked, so that wrong rows take at most
+# a third of a processor, whatever the number of senders.
+_PAUSE_FACTOR = 2.0
 
 
 class Lane(Enum):
-    """Good: what is quick, and right as far as it was read. Doubt: what is slow to judge."""
+    """GOOD: fast, and right as far as it was read. DOUBT: slow to check."""
 
     GOOD = "good"
     DOUBT = "doubt"
@@ -39,14 +39,14 @@ class Done(Generic[T]):
 
 @dataclass
 class FairQueue:
-    """A thread for good bodies, and one for doubt. More would only wait for the interpreter."""
+    """One thread per lane. More threads would only wait for the interpreter."""
 
     _good: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "good"))
     _doubt: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "doubt"))
-    _rested: float = 0.0
+    _resume_at: float = 0.0
 
     async def run(self, steps: Steps[T], *, small: bool = False) -> T:
-        """Return what the generator returns. A small body's good steps are done at once."""
+        """Return the generator's result. The good steps of a small body need no thread."""
         state: Lane | Done[T] = Lane.GOOD
         if small:
             state = _turn(steps, Lane.GOOD, _STEPS * _STEPS)
@@ -61,13 +61,13 @@ class FairQueue:
         return await loop.run_in_executor(self._good, _turn, steps, lane)
 
     def _doubtful_turn(self, steps: Steps[T]) -> Lane | Done[T]:
-        # Before the work, so that an answer does not wait for a rest.
-        time.sleep(max(0.0, self._rested - time.monotonic()))
+        # Before the work, so that an answer does not wait for the pause.
+        time.sleep(max(0.0, self._resume_at - time.monotonic()))
         started = time.thread_time()
         try:
             return _turn(steps, Lane.DOUBT)
         finally:
-            self._rested = time.monotonic() + _RESTS * (time.thread_time() - started)
+            self._resume_at = time.monotonic() + _PAUSE_FACTOR * (time.thread_time() - started)
 
 
 def _turn(steps: Steps[T], lane: Lane, most: int = _STEPS) -> Lane | Done[T]:

@@ -1,6 +1,6 @@
-"""A JSON text in pieces, so that no call has to take all of it.
+"""JSON text is cut into pieces, so that no call decodes all of it.
 
-Nothing here builds values. A piece is decoded by its reader, which finds out whether it is JSON.
+This module does not build values. The decoder of a piece finds out whether it is JSON.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 _MEGABYTE = 1024 * 1024
-# One call decodes this much at most: it holds the interpreter for a few milliseconds.
+# The most bytes that one call decodes: it holds the interpreter for a few milliseconds.
 _GUESSED = 256 * 1024
 _EXACT = 32 * 1024
 # An element of an array, such as a row. A stack of 65,536 characters may be 786 KiB of escapes.
@@ -23,7 +23,7 @@ _TRIES = 4
 _SPACE = re.compile(rb"[ \t\n\r]*+")
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[-+.0-9A-Za-z]++")
-# A small row without objects in it: nearly every row, in one step.
+# A small row without objects in it, which nearly every row is, in one match.
 _FLAT = re.compile(rb'\{(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"|\[[^"{}\[\]]*+\])*+\}', re.DOTALL)
 _FLAT_BYTES = 4096
 # Strings are one token. The groups are: opened, closed, next, and a string without an end.
@@ -48,12 +48,12 @@ class NotJsonError(Exception):
 
 
 class TooLargeError(Exception):
-    """A value has more bytes, values or levels than any value of its place."""
+    """A value has more bytes, values or levels than any valid value in its place."""
 
 
 @dataclass
 class Cursor:
-    """A place in a text. Methods move it behind what they read; they raise NotJsonError."""
+    """A position in a text. Methods move it behind what they read, or raise NotJsonError."""
 
     text: bytes | bytearray
     at: int = 0
@@ -83,7 +83,7 @@ class Cursor:
         return False
 
     def name(self) -> bytes:
-        """Return a member's name as it is written. Raise TooLargeError."""
+        """Return the JSON text of a member's name. Raise TooLargeError."""
         if self.peek() != b'"':
             raise NotJsonError(self.at)
         return self.value(_NAME_BYTES, 1)
@@ -134,10 +134,10 @@ def _unfinished(text: bytes | bytearray, limit: int, at: int) -> Exception:
 
 
 def guessed_end(text: bytes | bytearray, at: int, closing: bytes) -> int | None:
-    """Guess quickly where an array's elements can be cut: behind an element, near 256 KiB.
+    """Guess where an array's elements can be cut: behind an element, near 256 KiB.
 
     Elements end with `closing`, and so may texts in them. A wrong guess leaves a string, an array
-    or an object unfinished, so that what was cut off is not JSON.
+    or an object unfinished, so that the piece is not JSON.
     """
     limit = min(len(text), at + _GUESSED)
     last = text.find(closing + b"]", at, limit)

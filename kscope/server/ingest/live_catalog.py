@@ -1,4 +1,4 @@
-"""The catalog while the server runs: a file that is dropped in is declared, and its table made."""
+"""The catalog while the server runs: a new file is read, and its table created."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kscope.store.store import Store
 
 POLL_SECONDS = 1.0
-# Between two looks, whoever asks for them.
+# Seconds between two reads of the folders, whatever asks for them.
 _PAUSE_SECONDS = 0.1
 
 Signature = tuple[tuple[object, ...], ...]
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class LiveCatalog:
-    """Looks at the folders' files; the last good catalog stays where one has become bad."""
+    """Watches the folders' files. If a file becomes invalid, its last good category stays."""
 
     def __init__(self, folders: Sequence[str | Path], store: Store) -> None:
         self._folders = folders
@@ -48,12 +48,12 @@ class LiveCatalog:
         return self._store.catalog
 
     async def begin(self) -> None:
-        """Adopt all good files. A bad one keeps the shape that the database remembers of it.
+        """Adopt all valid files. For an invalid one, the database remembers the category.
 
         Raises StoreError.
         """
         before = await self._store.remembered()
-        self._tell(await self._take_up(before, self._adopt))
+        self._report(await self._adopt_good(before, self._adopt))
 
     async def watch(self) -> None:
         while True:
@@ -65,10 +65,10 @@ class LiveCatalog:
                         await self._find_leftovers()
 
     async def has_newer(self, than: Decoder) -> bool:
-        """Look at the files for one whose rows `than` did not know; tells whether there is one.
+        """Read changed files; return whether the catalog is newer than that of `than`.
 
-        One look serves all who ask before it begins, and it does not begin at once after another:
-        wrong rows do not make the server read files all the time. Raises StoreError.
+        One read serves all callers that wait for it, and two reads have a pause between them, so
+        that wrong rows do not make the server read files all the time. Raises StoreError.
         """
         asked = time.monotonic()
         async with self._looking:
@@ -78,29 +78,29 @@ class LiveCatalog:
         return self.decoder is not than
 
     async def _look(self) -> None:
-        """Whatever is wrong with a file, or with what is made of it, is told and not raised.
+        """Read changed files, and report their problems.
 
-        Raises StoreError where the database is to blame: that is tried again.
+        Raises StoreError if the database failed: the next call tries again.
         """
         self._looked = time.monotonic()
         try:
             now = await asyncio.to_thread(signature, self._folders)
             if now != self._seen:
-                problems = await self._take_up(self.catalog, self._adopt_changed)
+                problems = await self._adopt_good(self.catalog, self._adopt_changed)
                 self._seen = now
-                self._tell(problems)
+                self._report(problems)
         except KscopeError as error:
             self._seen = None
-            self._tell((self._problem(f"cannot be taken up yet: {error}"),))
+            self._report((self._problem(f"cannot be applied yet: {error}"),))
             raise
         except Exception as error:
             self._seen = None
-            unexpected = self._problem(f"cannot be taken up: {type(error).__name__}: {error}")
+            unexpected = self._problem(f"cannot be applied: {type(error).__name__}: {error}")
             if unexpected not in self.problems:
-                log.exception("the categories could not be taken up")
-            self._tell((unexpected,))
+                log.exception("the categories cannot be applied")
+            self._report((unexpected,))
 
-    async def _take_up(
+    async def _adopt_good(
         self, before: Catalog, adopt: Callable[[Catalog], Awaitable[None]]
     ) -> tuple[Problem, ...]:
         reading = await asyncio.to_thread(read_catalog, self._folders, before)
@@ -128,7 +128,7 @@ class LiveCatalog:
     def _problem(self, message: str) -> Problem:
         return Problem(", ".join(map(str, self._folders)), 0, "", message)
 
-    def _tell(self, problems: tuple[Problem, ...]) -> None:
+    def _report(self, problems: tuple[Problem, ...]) -> None:
         for problem in problems:
             if problem not in self.problems:
                 log.error("%s", problem)
@@ -138,7 +138,7 @@ class LiveCatalog:
 
 
 def _identity(catalog: Catalog) -> Sequence[tuple[Category, str]]:
-    """A category that has moved to another file is the same, and yet has to be known by it."""
+    """Return a value that also changes if a category moves to another file."""
     return [(category, category.file) for category in catalog]
 
 

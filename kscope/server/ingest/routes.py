@@ -1,4 +1,4 @@
-"""The ingest listener's routes: rows come in, and are answered for once they are on the disk."""
+"""The routes of the ingest listener: rows are acknowledged once they are on the disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kscope.store.write.batch import Batch
     from kscope.store.write.group_commit import GroupWriter
 
-# 2016's clients sent what urllib sends, a form's type; the others are what curl and scripts send.
+# Clients of 2016 send urllib's default, the type of a form; curl and scripts send the others.
 _ACCEPTED_TYPES = frozenset(
     {
         "",
@@ -37,18 +37,18 @@ _ACCEPTED_TYPES = frozenset(
         "application/x-www-form-urlencoded",
     }
 )
-# A smaller body takes less time to decode than a hop to another thread, unless it has faults.
+# A smaller body without faults is decoded faster than handed to another thread.
 _INLINE = 16 * 1024
 _MAX_KEY = 255
-# What an answer says of its rows.
+# The meaning of each status.
 STATUSES = {
     200: "stored, with the number of rows of each table, and whether it was stored before",
     400: "not JSON, not UTF-8, or not what its Content-Encoding says",
     401: "a token is needed",
     403: "the token has no scope `ingest`, or the request comes from a web page",
-    408: "the body did not come in time",
-    413: "too large as sent, or unfolded: send fewer rows at a time",
-    415: "a Content-Type or Content-Encoding that is not taken",
+    408: "the body did not arrive in time",
+    413: "too large as sent or decompressed: send fewer rows at a time",
+    415: "a Content-Type or Content-Encoding that is not supported",
     422: "rows that do not fit their category; `errors` has a JSON pointer to each",
     429: "too many wrong tokens came from this address",
     431: "the fields of the request are too many or too large",
@@ -57,7 +57,7 @@ STATUSES = {
 
 
 class Ingest:
-    """Takes the bodies of one listener."""
+    """Stores the bodies of one listener."""
 
     def __init__(
         self,
@@ -84,9 +84,9 @@ class Ingest:
         if len(key) > _MAX_KEY:
             raise HttpProblem(400, f"Idempotency-Key is longer than {_MAX_KEY} characters")
         encoding = request.headers.get("content-encoding", "").strip()
-        decompressor(encoding)  # a body that cannot be read is not waited for
+        decompressor(encoding)  # refuse before the body arrives
         with self._budget.share() as share:
-            # Not by a name: the text is forgotten before its rows are written.
+            # No variable holds the text: it is freed before its rows are written.
             batch = await self._decode(
                 await self._text(request, encoding, share), key, share, leaf_first=leaf_first
             )
@@ -95,7 +95,7 @@ class Ingest:
         return Response(msgspec.json.encode(answer), media_type="application/json")
 
     async def _text(self, request: Request, encoding: str, share: Share) -> bytearray:
-        """Return the body unfolded; the one that was sent is forgotten."""
+        """Return the decompressed body; the body as sent is freed."""
         body = await read(request, self._limits, share)
         self._metrics.bytes_received += len(body)
         decompress = decompressor(encoding)
@@ -107,7 +107,7 @@ class Ingest:
         return text
 
     async def _decode(self, text: bytearray, key: str, share: Share, *, leaf_first: bool) -> Batch:
-        """Return the batch; `share` then holds what its rows take up, and the text no more."""
+        """Return the batch; `share` then counts the memory of its rows, and no longer the text."""
         now = time.time_ns() // 1000
         held = share.held
         for attempt in range(2):
@@ -145,13 +145,13 @@ def _check_type(request: Request) -> None:
     kind, _, rest = request.headers.get("content-type", "").partition(";")
     kind = kind.strip().lower()
     if kind not in _ACCEPTED_TYPES and not kind.endswith("+json"):
-        raise HttpProblem(415, f"Content-Type {kind[:80]!r} is not taken: send application/json")
+        raise HttpProblem(415, f"Content-Type {kind[:80]!r} is not known: send application/json")
     charset = rest.lower().replace('"', "").partition("charset=")[2].strip()
     if charset not in ("", "utf-8", "utf8"):
-        raise HttpProblem(415, f"charset {charset[:40]!r} is not taken: JSON is UTF-8")
+        raise HttpProblem(415, f"charset {charset[:40]!r} is not supported: JSON is UTF-8")
     if "origin" in request.headers:
-        # A page of some other site must not make its visitor's browser post rows here.
-        raise HttpProblem(403, "rows are not taken from web pages")
+        # A page of another site must not make its visitor's browser send rows here.
+        raise HttpProblem(403, "rows from web pages are refused")
 
 
 def ingest_routes(ingest: Ingest) -> list[Route]:

@@ -1,4 +1,4 @@
-"""Rows that the fast way did not take: right by their schema after all, or faults in words."""
+"""Rows that the fast decoder refused: valid by their schema, or with a message for each fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class UnknownName(HttpProblem):
 
 @dataclass
 class Faults:
-    """What was found in one body, up to one more than is answered."""
+    """The faults of one body, up to one more than the answer lists."""
 
     found: list[Fault] = field(default_factory=list)
     unknown: bool = False
@@ -55,7 +55,7 @@ class Faults:
 
 @dataclass(frozen=True)
 class RowSchema:
-    """The JSON Schema of one category's rows, and its words for rows that do not fit."""
+    """The JSON Schema of one category's rows, and the messages for rows that do not match."""
 
     category: Category
     _rows: Any = field(repr=False)
@@ -143,7 +143,7 @@ def _summary(faults: Sequence[Fault]) -> str:
 
 
 def wrong_value(error: Any, column: Column | None) -> str:
-    """Return a schema error in the column's own words."""
+    """Return the message for a schema error, in the terms of the column."""
     shown = short(error.instance)
     if isinstance(error.instance, str) and "\0" in error.instance:
         return f"{shown} has a NUL character, which no name from a kernel has"

@@ -1,4 +1,4 @@
-"""Categories as the page draws them, and the check of one being written, which stores nothing."""
+"""The charts of a category, and the check of a category file, which stores nothing."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Category
 
-# Under way and waiting.
+# Running and waiting.
 _MOST_CHECKS = 4
-# A category file is a page of text; what is longer is something else.
+# A category file is a page of text; a longer text is not one.
 MAX_TEXT = 64 * 1024
 _FILE = "new.yaml"
-# What is generated from all categories at once says nothing of this one.
+# Files that are generated from all categories together.
 _COMMON = ("schema/category.schema.json", "docs/")
 
 
@@ -42,14 +42,14 @@ async def _charts(request: Request) -> Response:
 
 
 class CategoryChecks:
-    """One thread for checks, which take processor time alone, and a short line of waiting ones."""
+    """One thread for checks, which only use processor time, and a short queue."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, "check")
         self._under_way = 0
 
     async def answer(self, text: str, catalog: Catalog) -> Checked:
-        """Raise 503 if the line is full."""
+        """Return the result of `check`. Raise 503 if the queue is full."""
         if self._under_way >= _MOST_CHECKS:
             detail = "other category files are being checked; send this one again in a second"
             raise HttpProblem(503, detail, headers={"Retry-After": "1"})
@@ -70,7 +70,7 @@ async def _check(request: Request) -> Response:
 
 
 def refuse_foreign_page(headers: Headers) -> None:
-    """Raise 403 if a page of another site asks: its visitor's browser would work for it."""
+    """Raise 403 if a page of another site sends the request through its visitor's browser."""
     site = headers.get("sec-fetch-site", "")
     origin = headers.get("origin")
     own = origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()

@@ -1,4 +1,4 @@
-"""The read API, `/api/v1`: routes made from the table of questions."""
+"""The read API, `/api/v1`: one route per question."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 
 
 class CachedAnswers:
-    """Answers that the categories alone decide: each is made once, and not for each request."""
+    """Answers that depend only on the categories: each is built once, not for each request."""
 
     def __init__(self) -> None:
         self._made: dict[str, tuple[tuple[Any, ...], bytes]] = {}
         self._lock = asyncio.Lock()
 
     async def answer(self, name: str, make: Callable[..., Any], *of: Any) -> Response:
-        """Answer with `make(*of)`, which is made again if `of` has changed."""
+        """Return `make(*of)`, which is called again if `of` has changed."""
         async with self._lock:
             before, content = self._made.get(name, ((), b""))
             if before != of:
@@ -77,7 +77,7 @@ async def _server(request: Request) -> Response:
 
 
 def _ingest(request: Request) -> str:
-    """Where rows are sent to, as seen from where this request came."""
+    """Return the URL of the ingest listener, as seen by the client of this request."""
     ingest = request.app.state.settings.ingest
     host = request.url.hostname if ingest.host in _ANY_HOST else ingest.host
     host = f"[{host}]" if host and ":" in host else host
@@ -85,8 +85,8 @@ def _ingest(request: Request) -> str:
 
 
 async def _rows(request: Request) -> Response:
-    """The one listener of 2016 took rows where this one answers questions."""
-    detail = f"rows are not taken here: send them to {_ingest(request)}/"
+    """Answer clients of 2016, when one listener also received rows."""
+    detail = f"rows are not stored here: send them to {_ingest(request)}/"
     return problem(405, detail, headers={"Allow": "GET", "Connection": "close"})
 
 
@@ -119,7 +119,7 @@ def _endpoint(question: Question) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _check_size(request: Request) -> None:
-    """Raise before the query string is taken apart, which costs time for each of its parameters."""
+    """Raise before the query string is parsed, which takes time for each parameter."""
     query = request.scope["query_string"]
     if len(query) > MAX_QUERY:
         detail = f"the question has {len(query):,} bytes; use at most {MAX_QUERY:,}"
@@ -132,7 +132,7 @@ def _response(body: responses.Response) -> Response:
     if body.filename:
         headers["Content-Disposition"] = f'attachment; filename="{body.filename}"'
     if isinstance(body.content, bytes) and len(body.content) > _LARGE:
-        # Compressing and sending are done here: piece by piece, so that others get their turn.
+        # Compress and send piece by piece, so that other requests are served in between.
         headers["Content-Length"] = str(len(body.content))
         pieces = _cut(body.content)
         return StreamingResponse(pieces, headers=headers, media_type=body.media_type)

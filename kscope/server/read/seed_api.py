@@ -1,4 +1,4 @@
-"""The read API of 2016, kept for its clients: `GET /api/getcategories` and `POST /api`."""
+"""The read API of 2016, for its clients: `GET /api/getcategories` and `POST /api`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def _post(request: Request) -> Response:
             drawing = await _flamegraph(reader, asked.questions[0])
         return Response(drawing, media_type="application/json")
     pieces = seed_rows(reader, asked.questions)
-    # The first piece is asked for here, so that a statement that fails still gets its status.
+    # Wait for the first piece, so that a statement that fails still sets the status.
     first = await anext(pieces)
 
     async def content() -> Any:

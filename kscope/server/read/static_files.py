@@ -1,4 +1,4 @@
-"""The page: built files, sent as they lie on disk, under a policy that runs nothing else."""
+"""The files of the page, sent as they were built, under a policy that allows no other script."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
     "object-src 'none'"
 )
-# speedscope writes its own style sheet into the document, and reads one format by WebAssembly;
-# no more script is let in for that.
+# speedscope writes its own style sheet into the document, and reads one format by WebAssembly.
+# Nothing else is allowed for that.
 _SPEEDSCOPE_POLICY = (
     f"{_POLICY}; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data: blob:"
@@ -37,7 +37,7 @@ _NOT_BUILT = (
 
 
 def _file(name: str) -> Path:
-    # A name with NUL, or too long a one, is none of a file.
+    # A name with a NUL, or one that is too long, raises.
     with contextlib.suppress(OSError, ValueError):
         path = (STATIC / name).resolve()
         if path.is_relative_to(STATIC) and path.is_file():
@@ -46,7 +46,7 @@ def _file(name: str) -> Path:
 
 
 def _send(request: Request, path: Path, cache: str, policy: str = _POLICY) -> Response:
-    """Send the smallest form that the browser accepts; the build has compressed it already."""
+    """Send the first compressed form that the browser accepts; the build made them."""
     headers = {
         "Cache-Control": cache,
         "Content-Security-Policy": policy,
@@ -71,7 +71,7 @@ def _index(request: Request) -> Response:
 
 
 def _asset(request: Request) -> Response:
-    # An asset's name holds the hash of its content: it never changes under that name.
+    # An asset's name contains the hash of its content, so the content never changes.
     path = _file(f"assets/{request.path_params['name']}")
     return _send(request, path, "public, max-age=31536000, immutable")
 

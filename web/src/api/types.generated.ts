@@ -121,7 +121,7 @@ export interface Entry {
 }
 
 /**
- * One thing wrong in a request.
+ * One fault in a request.
  *
  * `pointer` is a JSON pointer into its body; outside of the body `parameter` names one of the
  * query or the path instead.
