@@ -93,7 +93,7 @@ async def top(reader: Reader, asked: Asked) -> Top:
 
 
 def value_and_aggregate(asked: Asked, kind: str) -> tuple[Value, str]:
-    """Return a value and its aggregate, as asked, as the category's chart, or as suits the value."""
+    """Return a value and its aggregate: as asked, as in the chart, or as suits the value."""
     value = value_of(asked.category, asked["value"], kind, Role.HISTOGRAM)
     chart = None if asked["value"] else asked_by(asked.category, kind)
     return value, aggregate_name(value, asked["aggregate"] or (chart.aggregate if chart else ""))
