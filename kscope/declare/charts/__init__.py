@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kscope.declare.aggregates import ADDING, suggested
 from kscope.declare.charts.base import ROWS, ChartKind, Mark, grouping, unit
-from kscope.declare.model import Chart
+from kscope.declare.model import IMPLICIT_COLUMNS, Chart
 from kscope.declare.types.discovery import discovered
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def declared(raw: Mapping[str, str], columns: Mapping[str, Column]) -> Chart:
     value = columns.get(raw.get("value", ROWS))
     by = columns.get(raw.get("by", ""))
     if by is None and kind.grouped:
-        by = grouping(columns.values()) or columns.get("hostname")
+        own = (column for column in columns.values() if column not in IMPLICIT_COLUMNS)
+        by = grouping(own) or columns.get("hostname")
     aggregate = raw.get("aggregate", "")
     return Chart(
         kind.name,

@@ -6,13 +6,14 @@ import { cssColor, h } from "../ui/dom";
 import { dateTime, exact, quantity, zoneName, type Zone } from "../ui/format";
 import { plain, short } from "../ui/text";
 import type { HeatmapAnswer, TimeseriesAnswer } from "../api/types";
+import type { Mark } from "../api/types.generated";
 
 export type Spec = Record<string, unknown> & {
   encoding: Record<string, Record<string, unknown>>;
 };
 
 interface Config {
-  kind: string;
+  mark: Mark;
   unit: string;
   spec: Spec | null;
 }
@@ -27,8 +28,8 @@ interface Sizes {
 type Row = Record<string, unknown>;
 
 /** An answer as the rows that the generated spec speaks of; times in milliseconds, as Vega's are. */
-export function specRows(kind: string, answer: unknown): Row[] {
-  if (kind === "timeseries") {
+export function specRows(mark: Mark, answer: unknown): Row[] {
+  if (mark === "area" || mark === "line") {
     const { times, series } = answer as TimeseriesAnswer;
     // A mean of nothing is unknown: the line goes on to where it is known again.
     return series.flatMap((one) =>
@@ -37,7 +38,7 @@ export function specRows(kind: string, answer: unknown): Row[] {
         .filter((row) => row.value !== null),
     );
   }
-  if (kind === "heatmap") {
+  if (mark === "cells") {
     const { times, lower, upper, counts, step } = answer as HeatmapAnswer;
     return times.flatMap((time, k) =>
       lower.map((low, r) => ({
@@ -49,7 +50,7 @@ export function specRows(kind: string, answer: unknown): Row[] {
       })),
     );
   }
-  if (kind === "histogram") {
+  if (mark === "bars") {
     const { lower, upper, counts } = answer as Sizes;
     return lower.map((low, r) => ({ lower: low, upper: lower[r + 1] ?? upper, count: counts[r] }));
   }
@@ -106,22 +107,23 @@ function look(): Record<string, unknown> {
 }
 
 /** A datum in words: its numbers each in their own unit. */
-function datumLines(kind: string, unit: string, zone: Zone, row: Row): string[] {
+function datumLines(mark: Mark, unit: string, zone: Zone, row: Row): string[] {
   const number = (key: string, of: string) => quantity(Number(row[key]), of);
   const time = (key: string) => dateTime(Number(row[key]) * 1000, zone);
   const name = typeof row["name"] === "string" && row["name"] ? [short(plain(row["name"]))] : [];
   const sizes = () => `${number("lower", unit)} to ${number("upper", unit)}`;
   const events = () => `${exact(Number(row["count"]))} events`;
-  switch (kind) {
-    case "timeseries":
+  switch (mark) {
+    case "area":
+    case "line":
       return [`${time("time")} ${zoneName(zone)}`, ...name, number("value", unit)];
-    case "heatmap":
+    case "cells":
       return [
         `${time("time")} – ${time("time_end").slice(11)} ${zoneName(zone)}`,
         sizes(),
         events(),
       ];
-    case "histogram":
+    case "bars":
       return [sizes(), events()];
     default:
       return [...name, number("value", unit)];
@@ -132,13 +134,13 @@ function datumLines(kind: string, unit: string, zone: Zone, row: Row): string[] 
 const tip = h("div", { class: "tip", hidden: true });
 
 /** Says what is under the pointer. */
-function tooltip(kind: string, unit: string, zone: Zone) {
+function tooltip(mark: Mark, unit: string, zone: Zone) {
   tip.hidden = true;
   return (_: unknown, event: MouseEvent, __: unknown, value: unknown): void => {
     if (!tip.isConnected) document.body.append(tip);
     tip.hidden = typeof value !== "object" || value === null;
     if (tip.hidden) return;
-    const lines = datumLines(kind, unit, zone, value as Row);
+    const lines = datumLines(mark, unit, zone, value as Row);
     tip.replaceChildren(...lines.map((line) => h("div", {}, line)));
     const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 4);
     tip.style.transform = `translate(${Math.max(4, left)}px, ${event.clientY + 16}px)`;
@@ -152,7 +154,7 @@ export async function drawSpec(
   zone: Zone,
 ): Promise<void> {
   if (!config.spec) return;
-  const values = specRows(config.kind, answer);
+  const values = specRows(config.mark, answer);
   place.dataset["drawn"] = getComputedStyle(document.documentElement).colorScheme;
   const empty = (answer as { meta?: { rows: number } }).meta?.rows === 0;
   place.classList.toggle("nothing", empty);
@@ -174,12 +176,12 @@ export async function drawSpec(
     defaultStyle: false,
     mode: "vega-lite",
     renderer: "canvas",
-    tooltip: tooltip(config.kind, config.unit, zone),
+    tooltip: tooltip(config.mark, config.unit, zone),
   });
 }
 
 /** Values that show what a chart of a kind looks like, before there are any. */
-export function sample(kind: string, range: { from: number; to: number }): unknown {
+export function sample(mark: Mark, range: { from: number; to: number }): unknown {
   const steps = 60;
   const step = (range.to - range.from) / steps;
   const times = Array.from({ length: steps }, (_, k) => range.from + k * step);
@@ -188,14 +190,14 @@ export function sample(kind: string, range: { from: number; to: number }): unkno
   const upper = 2 ** 14;
   const bell = (r: number, k: number) =>
     Math.round(90 * Math.exp(-((r - 7 - 2 * Math.sin(k / 9)) ** 2) / 5));
-  if (kind === "timeseries") {
+  if (mark === "area" || mark === "line") {
     const series = ["one", "two", "three"].map((name, s) => ({
       name,
       values: times.map((_, k) => wave(k, s)),
     }));
     return { times, step, series, unit: "" };
   }
-  if (kind === "heatmap") {
+  if (mark === "cells") {
     return {
       times,
       step,
@@ -204,7 +206,7 @@ export function sample(kind: string, range: { from: number; to: number }): unkno
       counts: times.map((_, k) => lower.map((_, r) => bell(r, k))),
     };
   }
-  if (kind === "histogram") return { lower, upper, counts: lower.map((_, r) => bell(r, 0)) };
+  if (mark === "bars") return { lower, upper, counts: lower.map((_, r) => bell(r, 0)) };
   return {
     entries: ["one", "two", "three"].map((name, k) => ({ key: [name], value: 90 / (k + 1) })),
   };

@@ -5,12 +5,14 @@ import { category, question, type Context } from "../state/context";
 import { h, replace } from "../ui/dom";
 import { Loader } from "../api/loader";
 import type { Part } from "../ui/part";
+import type { Mark } from "../api/types.generated";
 import type { Spec } from "../charts/marks";
 
 export interface ChartConfig {
   kind: string;
   title: string;
   unit: string;
+  mark: Mark;
   query: { path: string; parameters: Record<string, string> };
   spec: Spec | null;
 }
@@ -102,7 +104,7 @@ class Cell {
   update(): void {
     const { path, parameters } = this.config.query;
     const query: Query = [...question(this.context, "box"), ...Object.entries(parameters)];
-    if (this.config.kind === "timeseries") query.push(["points", "60"]);
+    if (["area", "line"].includes(this.config.mark)) query.push(["points", "60"]);
     void this.loader.ask(path, query, (answer) => {
       this.answer = answer;
       void this.draw();

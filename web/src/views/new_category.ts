@@ -220,7 +220,7 @@ export class NewPage {
       h("div", { class: "charts" }, ...figures.map(({ figure }) => figure)),
     );
     for (const { chart, place } of figures) {
-      if (chart.spec) await drawSpec(place, chart, sample(chart.kind, range), "utc");
+      if (chart.spec) await drawSpec(place, chart, sample(chart.mark, range), "utc");
     }
   }
 }
