@@ -132,7 +132,7 @@ def test_what_the_categories_decide_is_made_once(
             return make(*of)
 
         monkeypatch.setattr(read, name, counted)
-    world.app.state.described = read.Described()
+    world.app.state.described = read.CachedAnswers()
     for _ in range(3):
         texts = {world.get(f"/api/v1/{name}").text for name in ("openapi.json", "categories")}
         assert len(texts) == 2

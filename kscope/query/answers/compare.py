@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from kscope.declare.types.base import Role
-from kscope.query.answers.flamegraph import question_of
-from kscope.query.answers.meta import Meta, Notice, Number  # noqa: TC001 - msgspec reads the types
-from kscope.query.answers.question import Answer, Question, Table
+from kscope.query.answers.flamegraph import Profile, profile, question_of
+from kscope.query.answers.meta import Meta, Number  # noqa: TC001 - msgspec reads the types
+from kscope.query.answers.question import Question, Table
 from kscope.query.answers.stacks import FoldedStacks, folded
 from kscope.query.answers.tree import Shape, in_order, shaped
 from kscope.query.parse import parameters as p
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kscope.store.reader import Reader
 
 
-class Comparison(Answer, frozen=True, rename={"own": "self", "base_own": "base_self"}):
+class Comparison(Profile, frozen=True, kw_only=True, rename={"base_own": "base_self"}):
     """A flame graph of everything in either side; `value`, `self`, `total` are the side's.
 
     `delta[i]` is `value[i] - scale * base_value[i]`. `appeared` are the nodes that the base does
@@ -32,30 +32,16 @@ class Comparison(Answer, frozen=True, rename={"own": "self", "base_own": "base_s
     root is named.
     """
 
-    table: str
-    stack: str
-    value_column: str
-    unit: str
-    by: str
     mode: Literal["absolute", "normalised"]
     scale: float
-    names: list[str]
-    name: list[int]
-    level: list[int]
-    value: list[Number]
-    own: list[Number]
     base_value: list[Number]
     base_own: list[Number]
     delta: list[Number]
     appeared: list[int]
     vanished: list[int]
-    total: Number
-    rows: int
     base_total: Number
     base_rows: int
-    meta: Meta
     base_meta: Meta
-    notices: list[Notice]
 
     def as_table(self) -> Table:
         names = ["frame", "level", "value", "base_value", "delta"]
@@ -88,32 +74,19 @@ def _compared(side: FoldedStacks, base: FoldedStacks, *, normalised: bool) -> Co
     # One division: a product with the rounded scale would not come out even at the root.
     scaled = normalised and base_total and total
     expected = [each * total / base_total for each in base_value] if scaled else base_value
-    asked = side.question
+    said = list(dict.fromkeys([*side.notices, *base.notices]))
     return Comparison(
-        table=asked.scope.category.table,
-        stack=asked.stack.name,
-        value_column=asked.value.name,
-        unit=asked.value.unit,
-        by=",".join(column.name for column in asked.by),
+        **profile(side, shape, value, values) | {"notices": said},
         mode="normalised" if normalised else "absolute",
         scale=total / base_total if scaled else 1,
-        names=shape.names,
-        name=shape.name,
-        level=shape.level,
-        value=value,
-        own=shape.own(values),
         base_value=base_value,
         base_own=shape.own(base_values),
         delta=[ours - theirs for ours, theirs in zip(value, expected, strict=True)],
         appeared=_only_in(shape, here, there),
         vanished=_only_in(shape, there, here),
-        total=total,
-        rows=side.rows,
         base_total=base_total,
         base_rows=base.rows,
-        meta=side.meta,
         base_meta=base.meta,
-        notices=list(dict.fromkeys([*side.notices, *base.notices])),
     )
 
 

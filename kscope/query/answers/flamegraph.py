@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kscope.declare.types.base import Role
-from kscope.query.answers.meta import Meta, Notice, Number  # noqa: TC001 - msgspec reads the types
-from kscope.query.answers.question import Answer, Question, grouped_by
+from kscope.query.answers.meta import Number  # noqa: TC001 - msgspec reads the types
+from kscope.query.answers.question import Measured, Question, grouped_by, measured
 from kscope.query.answers.stacks import FlamegraphQuestion, FoldedStacks, drawn, folded
-from kscope.query.answers.tree import in_order, shaped
+from kscope.query.answers.tree import Shape, in_order, shaped
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import stack_of, value_of
 from kscope.query.scan.release import empty
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from kscope.query.parse.parameters import Asked
     from kscope.store.reader import Reader
 
 
-class Flamegraph(Answer, frozen=True, rename={"own": "self"}):
-    """Columnar, preorder; 2.4 MB for 100,000 nodes where nested JSON takes 8.1.
+class Profile(Measured, frozen=True, kw_only=True, rename={"own": "self"}):
+    """The columns of a tree in preorder; 2.4 MB for 100,000 nodes where nested JSON takes 8.1."""
 
-    `count` is how many events each node sums: by the category's count column, else rows. `rest` is
-    the value of all groups that are left out, which the node `other` below the root sums, or 0.
-    """
-
-    table: str
     stack: str
-    value_column: str
-    unit: str
     by: str
     names: list[str]
     name: list[int]
     level: list[int]
     value: list[Number]
     own: list[Number]
-    count: list[Number]
     total: Number
-    rest: Number
     rows: int
-    meta: Meta
-    notices: list[Notice]
+
+
+class Flamegraph(Profile, frozen=True, kw_only=True):
+    """`count` is the number of events that each node sums: by the count column, else rows.
+
+    `rest` is the value of all groups that are left out, which the node `other` below the root
+    sums, or 0.
+    """
+
+    count: list[Number]
+    rest: Number
 
 
 def question_of(asked: Asked) -> FlamegraphQuestion:
@@ -62,7 +64,6 @@ async def stacks(reader: Reader, asked: Asked) -> FoldedStacks:
 
 
 def _drawn(stacks: FoldedStacks) -> Flamegraph:
-    question = stacks.question
     # By the path alone: to compare tuples of tuples takes three times as long.
     ordered = in_order(
         list(zip(stacks.values, stacks.events, strict=True)), lambda each: each[0][0]
@@ -71,24 +72,27 @@ def _drawn(stacks: FoldedStacks) -> Flamegraph:
     values = [value for (_, value), _ in ordered]
     value, count = shape.totals(values, [events for _, events in ordered])
     empty([ordered])
-    return Flamegraph(
-        table=question.scope.category.table,
-        stack=question.stack.name,
-        value_column=question.value.name,
-        unit=question.value.unit,
-        by=",".join(column.name for column in question.by),
-        names=shape.names,
-        name=shape.name,
-        level=shape.level,
-        value=value,
-        own=shape.own(values),
-        count=count,
-        total=value[0],
-        rest=stacks.rest,
-        rows=stacks.rows,
-        meta=stacks.meta,
-        notices=stacks.notices,
-    )
+    return Flamegraph(**profile(stacks, shape, value, values), count=count, rest=stacks.rest)
+
+
+def profile(
+    stacks: FoldedStacks, shape: Shape, value: Sequence[Number], values: Iterable[Number]
+) -> dict[str, Any]:
+    """Return the fields of `Profile`: each node's value, and the paths' values."""
+    question = stacks.question
+    return {
+        "stack": question.stack.name,
+        "by": ",".join(column.name for column in question.by),
+        "names": shape.names,
+        "name": shape.name,
+        "level": shape.level,
+        "value": value,
+        "own": shape.own(values),
+        "total": value[0],
+        "rows": stacks.rows,
+        **measured(question.scope.category.table, question.value, stacks.scan, stacks.rows),
+        "notices": stacks.notices,
+    }
 
 
 QUESTIONS = (

@@ -13,8 +13,8 @@ from kscope.query.answers.histogram import (
     mean_notices,
     upper_end,
 )
-from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
-from kscope.query.answers.question import Answer, Question, Table
+from kscope.query.answers.meta import Number  # noqa: TC001 - msgspec reads the types
+from kscope.query.answers.question import Measured, Question, Table, measured
 from kscope.query.answers.timeseries import POINTS
 from kscope.query.parse import parameters as p
 from kscope.query.parse.timerange import iso
@@ -29,23 +29,18 @@ if TYPE_CHECKING:
     from kscope.store.reader import Reader
 
 
-class Heatmap(Answer, frozen=True):
+class Heatmap(Measured, frozen=True, kw_only=True):
     """`counts[i][j]`: events in the step from `times[i]`, of sizes from `lower[j]`.
 
     `upper` ends the last bin; times and `step` are in microseconds.
     """
 
-    table: str
-    value_column: str
-    unit: str
     scale: str
     step: int
     times: list[int]
     lower: list[Number]
     upper: Number
     counts: list[list[int]]
-    meta: Meta
-    notices: list[Notice]
 
     def as_table(self) -> Table:
         cells = (
@@ -67,17 +62,13 @@ async def heatmap(reader: Reader, asked: Asked) -> Heatmap:
     rows = found.total_rows
     bins, counts = await consumed(lambda *_: _cells(found, grid), found.events, found.rows)
     return Heatmap(
-        table=question.scope.category.table,
-        value_column=question.value.name,
-        unit=question.value.unit,
+        **measured(asked.category.table, question.value, scan, rows, *mean_notices(question.value)),
         scale=scale.name,
         step=grid.length,
         times=grid.times,
         lower=[scale.lower(each) for each in bins],
         upper=upper_end(scale, bins),
         counts=counts,
-        meta=meta(scan, rows),
-        notices=[*notices(scan), *mean_notices(question.value)],
     )
 
 

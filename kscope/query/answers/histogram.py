@@ -9,8 +9,8 @@ import msgspec
 
 from kscope.declare.aggregates import QUANTILES
 from kscope.declare.types.base import Role
-from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
-from kscope.query.answers.question import Answer, Question, Table
+from kscope.query.answers.meta import Notice, Number
+from kscope.query.answers.question import Measured, Question, Table, measured
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import value_of
 from kscope.query.scan.aggregates import needs_single_rows
@@ -69,20 +69,15 @@ class Percentile(msgspec.Struct, frozen=True):
     upper: Number
 
 
-class Histogram(Answer, frozen=True):
+class Histogram(Measured, frozen=True, kw_only=True):
     """`counts[j]`: events of sizes from `lower[j]`; `upper` ends the last bin."""
 
-    table: str
-    value_column: str
-    unit: str
     scale: str
     lower: list[Number]
     upper: Number
     counts: list[int]
     total: int
     percentiles: dict[str, Percentile]
-    meta: Meta
-    notices: list[Notice]
 
     def as_table(self) -> Table:
         upper = [*self.lower[1:], self.upper]
@@ -98,10 +93,9 @@ async def histogram(reader: Reader, asked: Asked) -> Histogram:
     counts = {bin_: events for (bin_,), events in found.events.items()}
     bins = filled(counts)
     quantiles = {name: quantile(counts, share, scale) for name, share in QUANTILES.items()}
+    more = mean_notices(question.value)
     return Histogram(
-        table=question.scope.category.table,
-        value_column=question.value.name,
-        unit=question.value.unit,
+        **measured(asked.category.table, question.value, scan, found.total_rows, *more),
         scale=scale.name,
         lower=[scale.lower(each) for each in bins],
         upper=upper_end(scale, bins),
@@ -112,8 +106,6 @@ async def histogram(reader: Reader, asked: Asked) -> Histogram:
             for name, each in quantiles.items()
             if each
         },
-        meta=meta(scan, found.total_rows),
-        notices=[*notices(scan), *mean_notices(question.value)],
     )
 
 

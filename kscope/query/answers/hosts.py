@@ -28,8 +28,8 @@ import msgspec
 
 from kscope.declare.charts.base import grouping
 from kscope.declare.types.base import Role
-from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
-from kscope.query.answers.question import Answer, Question, Table, n_parameter
+from kscope.query.answers.meta import Notice, Number
+from kscope.query.answers.question import Measured, Question, Table, measured, n_parameter
 from kscope.query.answers.stacks import rest_notices
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import share_value_of, stack_of
@@ -97,18 +97,13 @@ class Host(msgspec.Struct, frozen=True):
     frames: list[Frame]
 
 
-class Hosts(Answer, frozen=True):
+class Hosts(Measured, frozen=True, kw_only=True):
     """The farthest first; `fleet` is how many hosts the median is of."""
 
-    table: str
     profile: str
-    value_column: str
-    unit: str
     measure: str
     fleet: int
     hosts: list[Host]
-    meta: Meta
-    notices: list[Notice]
 
     def as_table(self) -> Table:
         names = ["host", "distance", "total", "events", "frames"]
@@ -171,7 +166,6 @@ async def hosts(reader: Reader, asked: Asked) -> Hosts:
         # Each host keeps its total: its stacks beyond the heaviest are one.
         whole = await summed(scan, columns(host), measures)
         found = await consumed(_with_rests, found, whole)
-    said = [*notices(scan), *rest_notices(most)]
     keys, parts = await asyncio.to_thread(_parts, found)
     names = await labels(reader, host, keys)
     held = await _frames(reader, question.profile, parts)
@@ -183,15 +177,11 @@ async def hosts(reader: Reader, asked: Asked) -> Hosts:
         *(sums.values for sums in by_host.values()),
     )
     return Hosts(
-        table=category.table,
-        profile=question.profile.name,
-        value_column=question.value.name,
-        unit=question.value.unit,
+        **measured(category.table, value, scan, rows, *rest_notices(most), *doubts),
+        profile=profile.name,
         measure=MEASURE,
         fleet=fleet,
         hosts=answers,
-        meta=meta(scan, rows),
-        notices=[*said, *doubts],
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kscope.declare.charts import asked_by
+from kscope.query.answers.meta import Meta, Notice, meta, notices
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import groups_of
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from kscope.declare.model import Category, Column
     from kscope.declare.types.base import Role
     from kscope.query.answers.stacks import FoldedStacks
+    from kscope.query.parse.columns import Value
     from kscope.query.parse.parameters import Asked, Parameter
+    from kscope.query.scan.plan import Scan
     from kscope.store.reader import Reader
 
 BASE = "/api/v1"
@@ -41,6 +44,27 @@ class Answer(msgspec.Struct, frozen=True):
 
     def as_table(self) -> Table:
         raise NotImplementedError(type(self))
+
+
+class Measured(Answer, frozen=True, kw_only=True):
+    """An answer about one value of a table, in its `unit`."""
+
+    table: str
+    value_column: str
+    unit: str
+    meta: Meta
+    notices: list[Notice]
+
+
+def measured(table: str, value: Value, scan: Scan, rows: int, *more: Notice) -> dict[str, Any]:
+    """Return the fields of `Measured` for an answer that is ready."""
+    return {
+        "table": table,
+        "value_column": value.name,
+        "unit": value.unit,
+        "meta": meta(scan, rows),
+        "notices": [*notices(scan), *more],
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,15 @@ import msgspec
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
-from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
-from kscope.query.answers.question import Answer, Question, Table, grouped_by, n_parameter
+from kscope.query.answers.meta import Number  # noqa: TC001 - msgspec reads the types
+from kscope.query.answers.question import (
+    Measured,
+    Question,
+    Table,
+    grouped_by,
+    measured,
+    n_parameter,
+)
 from kscope.query.answers.top import AGGREGATE, quantile_notices, value_and_aggregate
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import by_values
@@ -66,19 +73,14 @@ class Series(msgspec.Struct, frozen=True):
     rest: bool
 
 
-class Timeseries(Answer, frozen=True):
+class Timeseries(Measured, frozen=True, kw_only=True):
     """`times` begin the steps, `step` is their length, both in microseconds."""
 
-    table: str
-    value_column: str
     by: str
     aggregate: str
-    unit: str
     step: int
     times: list[int]
     series: list[Series]
-    meta: Meta
-    notices: list[Notice]
 
     def as_table(self) -> Table:
         # A row per value: a series may have any name, `time` and that of the rest as well.
@@ -107,17 +109,15 @@ async def timeseries(reader: Reader, asked: Asked) -> Timeseries:
     scan = await scan_of(reader, question.scope, needs, single_rows=single, step=wanted)
     grid = steps(scan.range, scan.plan.step or wanted)
     shown, found = await _measured(scan, question, grid)
+    more = quantile_notices(question.aggregate)
     return Timeseries(
-        table=question.scope.category.table,
-        value_column=question.value.name,
+        **measured(asked.category.table, question.value, scan, found.total_rows, *more)
+        | {"unit": question.value.unit_as(question.aggregate)},
         by=question.by.name if question.by else "",
         aggregate=question.aggregate,
-        unit=question.value.unit_as(question.aggregate),
         step=grid.length,
         times=grid.times,
         series=await _series(reader, question, grid, shown, found.values),
-        meta=meta(scan, found.total_rows),
-        notices=[*notices(scan), *quantile_notices(question.aggregate)],
     )
 
 

@@ -10,8 +10,15 @@ from kscope.declare.aggregates import NAMES, QUANTILES
 from kscope.declare.charts import asked_by
 from kscope.declare.charts.base import grouping
 from kscope.declare.types.base import Role
-from kscope.query.answers.meta import Meta, Notice, Number, meta, notices
-from kscope.query.answers.question import Answer, Question, Table, grouped_by, n_parameter
+from kscope.query.answers.meta import Notice, Number
+from kscope.query.answers.question import (
+    Measured,
+    Question,
+    Table,
+    grouped_by,
+    measured,
+    n_parameter,
+)
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import by_values, value_of
 from kscope.query.scan.aggregates import (
@@ -38,19 +45,14 @@ class Entry(msgspec.Struct, frozen=True):
     rows: int
 
 
-class Top(Answer, frozen=True):
+class Top(Measured, frozen=True, kw_only=True):
     """`groups` is how many there are, of which `entries` has the first."""
 
-    table: str
     by: list[str]
-    value_column: str
     aggregate: str
-    unit: str
     total: Number | None
     groups: int
     entries: list[Entry]
-    meta: Meta
-    notices: list[Notice]
 
     def as_table(self) -> Table:
         names = [*self.by, self.value_column, "share", "rows"]
@@ -71,11 +73,10 @@ async def top(reader: Reader, asked: Asked) -> Top:
         for i, column in enumerate(by)
     ]
     return Top(
-        table=asked.category.table,
+        **measured(asked.category.table, value, scan, found.rows, *quantile_notices(aggregate))
+        | {"unit": value.unit_as(aggregate)},
         by=[column.name for column in by],
-        value_column=value.name,
         aggregate=aggregate,
-        unit=value.unit_as(aggregate),
         total=found.total,
         groups=found.groups,
         entries=[
@@ -87,8 +88,6 @@ async def top(reader: Reader, asked: Asked) -> Top:
             )
             for key, value, rows in found.entries
         ],
-        meta=meta(scan, found.rows),
-        notices=[*notices(scan), *quantile_notices(aggregate)],
     )
 
 
