@@ -56,12 +56,14 @@ class Measured(Answer, frozen=True, kw_only=True):
     notices: list[Notice]
 
 
-def measured(table: str, value: Value, scan: Scan, rows: int, *more: Notice) -> dict[str, Any]:
+def measured(
+    table: str, value: Value, scan: Scan, rows: int, *more: Notice, aggregate: str = "sum"
+) -> dict[str, Any]:
     """Return the fields of `Measured` for an answer that is ready."""
     return {
         "table": table,
         "value_column": value.name,
-        "unit": value.unit,
+        "unit": value.unit_as(aggregate),
         "meta": meta(scan, rows),
         "notices": [*notices(scan), *more],
     }

@@ -109,12 +109,12 @@ async def timeseries(reader: Reader, asked: Asked) -> Timeseries:
     scan = await scan_of(reader, question.scope, needs, single_rows=single, step=wanted)
     grid = steps(scan.range, scan.plan.step or wanted)
     shown, found = await _measured(scan, question, grid)
-    more = quantile_notices(question.aggregate)
+    table, value, aggregate = asked.category.table, question.value, question.aggregate
+    more = quantile_notices(aggregate)
     return Timeseries(
-        **measured(asked.category.table, question.value, scan, found.total_rows, *more)
-        | {"unit": question.value.unit_as(question.aggregate)},
+        **measured(table, value, scan, found.total_rows, *more, aggregate=aggregate),
         by=question.by.name if question.by else "",
-        aggregate=question.aggregate,
+        aggregate=aggregate,
         step=grid.length,
         times=grid.times,
         series=await _series(reader, question, grid, shown, found.values),

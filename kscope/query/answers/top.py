@@ -72,9 +72,9 @@ async def top(reader: Reader, asked: Asked) -> Top:
         await labels(reader, column, {key[i] for key, _, _ in found.entries})
         for i, column in enumerate(by)
     ]
+    more = quantile_notices(aggregate)
     return Top(
-        **measured(asked.category.table, value, scan, found.rows, *quantile_notices(aggregate))
-        | {"unit": value.unit_as(aggregate)},
+        **measured(asked.category.table, value, scan, found.rows, *more, aggregate=aggregate),
         by=[column.name for column in by],
         aggregate=aggregate,
         total=found.total,
