@@ -1,4 +1,4 @@
-"""What this host can and cannot do for the agent, and the command that mends each lack."""
+"""Checks of this host for the agent, each with a fix."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from kscope.agent.host import kernel
 from kscope.agent.host.bpfstats import BpfStatistics, load_trivial_program
+from kscope.agent.host.libbcc import load_bcc
 from kscope.client.answers import Outcome
 from kscope.client.endpoint import DEFAULT_PORT, Endpoint
 from kscope.client.payload import Payload
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from kscope.client.answers import Answer
 
@@ -29,7 +30,7 @@ _TOKEN_ASKED = (401, 403)
 _CAPABILITIES = {
     "CAP_BPF": (39, "load programs and maps"),
     "CAP_PERFMON": (38, "attach to tracepoints and perf events, read kernel stacks"),
-    "CAP_SYS_ADMIN": (21, "read BPF statistics; stands in for all others on kernels before 5.8"),
+    "CAP_SYS_ADMIN": (21, "read BPF statistics; replaces all others on kernels before 5.8"),
     "CAP_SYS_PTRACE": (19, "name the frames of other users' processes"),
     "CAP_DAC_READ_SEARCH": (2, "read tracefs, and binaries for their symbols"),
     "CAP_SYSLOG": (34, "read kernel addresses, for the names of kernel frames"),
@@ -44,48 +45,51 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`mend` is a command or a sentence; empty where nothing is to be done."""
+    """The result of one check. `fix` is a command or a sentence; empty if there is no problem."""
 
     verdict: Verdict
-    what: str
+    subject: str
     detail: str
-    mend: str = ""
+    fix: str = ""
+
+
+def _ok(subject: str, detail: str) -> Finding:
+    return Finding(Verdict.OK, subject, detail)
+
+
+def _warning(subject: str, detail: str, fix: str) -> Finding:
+    return Finding(Verdict.WARNING, subject, detail, fix)
+
+
+def _failed(subject: str, detail: str, fix: str) -> Finding:
+    return Finding(Verdict.FAILED, subject, detail, fix)
 
 
 def examine(server: str, token: str = "") -> Iterator[Finding]:
-    """Everything there is to say about this host; `server` is the ingest listener's address."""
-    yield Finding(Verdict.OK, "kernel", f"{platform.release()} {platform.machine()}")
-    checks: tuple[Callable[[], Finding], ...] = (
-        _bcc,
-        _bpf_syscall,
-        _tracefs,
-        _syscall_tracepoints,
-        _kprobes,
-        _btf,
-        _kernel_symbols,
-        _perf_events,
-        _statistics,
-        _cgroups,
-        _bpftool,
-        _bpftrace,
-    )
-    for check in checks:
-        yield check()
+    """Yield all findings about this host; `server` is the address of the ingest listener."""
+    yield _ok("kernel", f"{platform.release()} {platform.machine()}")
+    yield _bcc()
+    yield _bpf_syscall()
+    yield _tracefs()
+    yield _syscall_tracepoints()
+    yield _kprobes()
+    yield _kernel_symbols()
+    for subject, found, missing, fix in _FEATURES:
+        detail = found()
+        yield _ok(subject, detail) if detail else _warning(subject, missing, fix)
     yield from _capabilities()
     yield from _server(server, token)
 
 
 def _bcc() -> Finding:
-    from kscope.agent.host.libbcc import load_bcc  # noqa: PLC0415 - what is being tried
-
     try:
         bcc = load_bcc()
     except KscopeError as error:
-        return Finding(Verdict.FAILED, "bcc", str(error), "apt install python3-bpfcc")
+        return _failed("bcc", str(error), "apt install python3-bpfcc")
     except Exception as error:  # noqa: BLE001 - a broken package must not end the report
-        return Finding(Verdict.FAILED, "bcc", repr(error), "apt install --reinstall python3-bpfcc")
+        return _failed("bcc", repr(error), "apt install --reinstall python3-bpfcc")
     version = getattr(bcc, "__version__", "of unknown version")
-    return Finding(Verdict.OK, "bcc", f"{version} in {Path(bcc.__file__ or '').parent}")
+    return _ok("bcc", f"{version} in {Path(bcc.__file__ or '').parent}")
 
 
 def _bpf_syscall() -> Finding:
@@ -96,123 +100,109 @@ def _bpf_syscall() -> Finding:
         fix = "run as root, or see the capabilities below"
         if error.errno == errno.ENOSYS:
             fix = "needs a kernel built with CONFIG_BPF_SYSCALL"
-        return Finding(Verdict.FAILED, "bpf", f"the kernel refuses programs: {error.strerror}", fix)
-    return Finding(Verdict.OK, "bpf", "the kernel loads programs")
+        return _failed("bpf", f"the kernel refuses programs: {error.strerror}", fix)
+    return _ok("bpf", "the kernel loads programs")
 
 
 def _tracefs() -> Finding:
     if kernel.is_there(kernel.TRACEFS / "events" / "sched" / "sched_switch" / "format"):
-        return Finding(Verdict.OK, "tracefs", f"{kernel.TRACEFS}, with sched_switch")
+        return _ok("tracefs", f"{kernel.TRACEFS}, with sched_switch")
     try:
         (kernel.TRACEFS / "events").stat()
     except PermissionError:
-        return Finding(Verdict.FAILED, "tracefs", f"{kernel.TRACEFS} cannot be read",
+        return _failed("tracefs", f"{kernel.TRACEFS} cannot be read",
                        "run as root, or with CAP_DAC_READ_SEARCH")  # fmt: skip
     except OSError:
         verdict = Verdict.WARNING if os.geteuid() == 0 else Verdict.FAILED
         return Finding(verdict, "tracefs", "not mounted; the agent mounts it when root",
                        f"mount -t tracefs tracefs {kernel.TRACEFS}")  # fmt: skip
-    return Finding(Verdict.FAILED, "tracefs", f"{kernel.TRACEFS} without sched_switch",
+    return _failed("tracefs", f"{kernel.TRACEFS} without sched_switch",
                    "needs a kernel built with CONFIG_EVENT_TRACING")  # fmt: skip
 
 
 def _syscall_tracepoints() -> Finding:
+    subject = "syscall tracepoints"
     if not kernel.is_there(kernel.TRACEFS / "events"):
-        return Finding(Verdict.WARNING, "syscall tracepoints", "cannot be told without tracefs",
-                       "as for tracefs")  # fmt: skip
+        return _warning(subject, "not known without tracefs", "see the fix for tracefs")
     if kernel.offers("tracepoint:raw_syscalls:sys_enter"):
-        return Finding(Verdict.OK, "syscall tracepoints", "there")
-    return Finding(Verdict.WARNING, "syscall tracepoints", "none: some probes cannot run",
-                   "needs a kernel built with CONFIG_FTRACE_SYSCALLS")  # fmt: skip
+        return _ok(subject, "supported")
+    fix = "needs a kernel built with CONFIG_FTRACE_SYSCALLS"
+    return _warning(subject, "not supported: some probes cannot run", fix)
 
 
 def _kprobes() -> Finding:
     symbol = kernel.kprobe_symbol("finish_task_switch")
     if symbol:
-        return Finding(Verdict.OK, "kprobes", f"there; off-CPU time is measured in {symbol}")
-    why = "finish_task_switch cannot be probed" if kernel.has_kprobes() else "none in this kernel"
-    return Finding(Verdict.WARNING, "kprobes", f"{why}: off-CPU time costs more",
-                   "nothing need be done; a kernel with CONFIG_KPROBES costs less")  # fmt: skip
-
-
-def _btf() -> Finding:
-    if kernel.BTF.exists():
-        return Finding(Verdict.OK, "btf", f"{kernel.BTF}; kernel headers are not needed")
-    return Finding(Verdict.WARNING, "btf", "none: probes of kernel structs cannot run",
-                   "needs a kernel built with CONFIG_DEBUG_INFO_BTF")  # fmt: skip
+        return _ok("kprobes", f"supported; off-CPU time is measured in {symbol}")
+    why = "finish_task_switch cannot be probed" if kernel.has_kprobes() else "not supported"
+    fix = "optional: a kernel built with CONFIG_KPROBES costs less"
+    return _warning("kprobes", f"{why}: off-CPU time costs more", fix)
 
 
 def _kernel_symbols() -> Finding:
+    subject = "kernel symbols"
     try:
         with Path("/proc/kallsyms").open(encoding="ascii", errors="replace") as file:
             address = file.readline().split()[0]
     except (OSError, IndexError):
-        return Finding(Verdict.FAILED, "kernel symbols", "/proc/kallsyms cannot be read",
-                       "needs a kernel built with CONFIG_KALLSYMS")  # fmt: skip
+        fix = "needs a kernel built with CONFIG_KALLSYMS"
+        return _failed(subject, "/proc/kallsyms cannot be read", fix)
     if int(address, 16):
-        return Finding(Verdict.OK, "kernel symbols", "readable")
-    return Finding(Verdict.FAILED, "kernel symbols", "hidden: kernel frames would have no names",
-                   "run as root or with CAP_SYSLOG, or sysctl kernel.kptr_restrict=0")  # fmt: skip
+        return _ok(subject, "readable")
+    fix = "run as root or with CAP_SYSLOG, or sysctl kernel.kptr_restrict=0"
+    return _failed(subject, "hidden: kernel frames would not have names", fix)
 
 
-def _perf_events() -> Finding:
-    if kernel.offers("perf:cpu-clock"):
-        return Finding(Verdict.OK, "perf events", "there")
-    return Finding(Verdict.WARNING, "perf events", "none: the profile probe cannot run",
-                   "needs a kernel built with CONFIG_PERF_EVENTS")  # fmt: skip
-
-
-def _statistics() -> Finding:
+def _statistics() -> str:
     statistics = BpfStatistics()
-    if statistics.on:
-        statistics.close()
-        return Finding(Verdict.OK, "bpf statistics", "the probes' own cost can be measured")
-    return Finding(Verdict.WARNING, "bpf statistics", "off: the kernel side of a probe has no cost",
-                   "run as root, or sysctl kernel.bpf_stats_enabled=1")  # fmt: skip
+    detail = "the probes' own cost can be measured" if statistics.on else ""
+    statistics.close()
+    return detail
 
 
-def _cgroups() -> Finding:
-    root = kernel.cgroup_root()
-    if root:
-        return Finding(Verdict.OK, "cgroup v2", str(root))
-    return Finding(Verdict.WARNING, "cgroup v2", "not mounted: --cgroup and container names lack",
-                   "mount -t cgroup2 none /sys/fs/cgroup")  # fmt: skip
+def _installed(program: str) -> str:
+    folders = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/bin"]
+    return "installed" if shutil.which(program, path=os.pathsep.join(folders)) else ""
 
 
-def _bpftool() -> Finding:
-    if shutil.which("bpftool", path=_path()):
-        return Finding(Verdict.OK, "bpftool", "there")
-    return Finding(Verdict.WARNING, "bpftool", "missing: probes of kernel structs cannot run",
-                   "apt install bpftool")  # fmt: skip
+def _btf() -> str:
+    return f"{kernel.BTF}; kernel headers are not needed" if kernel.BTF.exists() else ""
 
 
-def _bpftrace() -> Finding:
-    if shutil.which("bpftrace", path=_path()):
-        return Finding(Verdict.OK, "bpftrace", "there")
-    return Finding(Verdict.WARNING, "bpftrace", "missing: bpftrace probes cannot run",
-                   "apt install bpftrace")  # fmt: skip
-
-
-def _path() -> str:
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/bin"])
+# Subject, a function that returns a detail if the host has it, and else the detail and the fix.
+_FEATURES = (
+    ("btf", _btf, "not supported: probes that read kernel structs cannot run",
+     "needs a kernel built with CONFIG_DEBUG_INFO_BTF"),
+    ("perf events", lambda: "supported" if kernel.offers("perf:cpu-clock") else "",
+     "not supported: the profile probe cannot run", "needs a kernel built with CONFIG_PERF_EVENTS"),
+    ("bpf statistics", _statistics, "off: the cost of a probe in the kernel is not known",
+     "run as root, or sysctl kernel.bpf_stats_enabled=1"),
+    ("cgroup v2", lambda: str(kernel.cgroup_root() or ""),
+     "not mounted: --cgroup and the names of containers do not work",
+     "mount -t cgroup2 none /sys/fs/cgroup"),
+    ("bpftool", lambda: _installed("bpftool"),
+     "missing: probes that read kernel structs cannot run", "apt install bpftool"),
+    ("bpftrace", lambda: _installed("bpftrace"),
+     "missing: bpftrace probes cannot run", "apt install bpftrace"),
+)  # fmt: skip
 
 
 def _capabilities() -> Iterator[Finding]:
     status = Path("/proc/self/status").read_text(encoding="ascii")
     found = re.search(r"^CapEff:\s+([0-9a-f]+)$", status, re.MULTILINE)
     effective = int(found[1], 16) if found else 0
-    lacking = {name: use for name, (bit, use) in _CAPABILITIES.items() if not effective >> bit & 1}
+    missing = {name: use for name, (bit, use) in _CAPABILITIES.items() if not effective >> bit & 1}
     for name, (_, use) in _CAPABILITIES.items():
-        if name not in lacking:
-            yield Finding(Verdict.OK, name, use)
-    if lacking:
-        listed = "; ".join(f"{name} ({use})" for name, use in lacking.items())
-        yield Finding(Verdict.WARNING, "capabilities", f"lacking: {listed}", _grant())
+        if name not in missing:
+            yield _ok(name, use)
+    if missing:
+        listed = "; ".join(f"{name} ({use})" for name, use in missing.items())
+        yield _warning("capabilities", f"missing: {listed}", _grant())
 
 
 def _grant() -> str:
     if os.geteuid() == 0:
-        return "root is without them: grant them where the container or the unit is declared"
+        return "grant them to root in the declaration of the container or of the systemd unit"
     wanted = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in _CAPABILITIES)
     return (
         "run as root, or with these alone: sudo setpriv --reuid=$(id -u) --regid=$(id -g) "
@@ -224,7 +214,7 @@ def _server(url: str, token: str) -> Iterator[Finding]:
     try:
         endpoint = Endpoint(url, token, timeout=5)
     except KscopeError as error:
-        yield Finding(Verdict.FAILED, "server", str(error),
+        yield _failed("server", str(error),
                       "name one with --server, or under agent: in kernelscope.yaml")  # fmt: skip
         return
     answer = endpoint.health()
@@ -232,17 +222,17 @@ def _server(url: str, token: str) -> Iterator[Finding]:
     posted = endpoint.post(Payload("", "", 0, b"{}", "")) if answer.stored else answer
     endpoint.close()
     if not answer.status:
-        yield Finding(Verdict.FAILED, "server", answer.text,
+        yield _failed("server", answer.text,
                       "start one (kscope serve), or name another with --server")  # fmt: skip
     elif not answer.stored:
-        yield Finding(Verdict.FAILED, "server", f"{url}: HTTP {answer.status} from /healthz",
+        yield _failed("server", f"{url}: HTTP {answer.status} from /healthz",
                       "is this the ingest listener of a Kernelscope server?")  # fmt: skip
     elif posted.outcome is Outcome.LATER and posted.status not in _TOKEN_ASKED:
-        yield Finding(Verdict.FAILED, "server", f"takes no rows: {posted.text}",
+        yield _failed("server", f"takes no rows: {posted.text}",
                       "name the ingest listener, which has another port than the page: "
                       f"{DEFAULT_PORT} by default; else see the server's log")  # fmt: skip
     else:
-        yield Finding(Verdict.OK, "server", f"{url} answers")
+        yield _ok("server", f"{url} answers")
         yield _clock(answer.clock_ahead)
         yield _token(posted, given=bool(token))
         if posted.outcome is not Outcome.LATER:
@@ -269,27 +259,30 @@ def _connections(url: str, token: str) -> Iterator[Finding]:
         f" {found.get('tokens_throttled_total', 0)} of them throttled"
     )
     if refused:
-        yield Finding(Verdict.WARNING, "connections", detail,
-                      "raise max_connections or max_connections_per_address in the server's"
-                      " kernelscope.yaml, and its limit of open files")  # fmt: skip
+        fix = (
+            "raise max_connections or max_connections_per_address in the server's kernelscope.yaml,"
+            " and its limit of open files"
+        )
+        yield _warning("connections", detail, fix)
     else:
-        yield Finding(Verdict.OK, "connections", detail)
+        yield _ok("connections", detail)
 
 
 def _clock(ahead: float | None) -> Finding:
     if ahead is None:
-        return Finding(Verdict.WARNING, "clock", "the server did not say its time",
-                       "compare by hand: date --utc, on both")  # fmt: skip
+        fix = "compare `date --utc` on both hosts"
+        return _warning("clock", "the server did not send its time", fix)
     if abs(ahead) < 5:
-        return Finding(Verdict.OK, "clock", "agrees with the server's")
-    return Finding(Verdict.WARNING, "clock", f"the server's is {ahead:+.0f} s off ours: rows would "
-                   "stand at the wrong time", "timedatectl set-ntp true, on both")  # fmt: skip
+        return _ok("clock", "is the same as the server's")
+    detail = f"the server's clock differs by {ahead:+.0f} s: rows would have the wrong time"
+    return _warning("clock", detail, "timedatectl set-ntp true, on both hosts")
 
 
 def _token(answer: Answer, *, given: bool) -> Finding:
     if answer.status in _TOKEN_ASKED:
-        return Finding(Verdict.FAILED, "token", answer.text,
-                       "kscope token makes one: its file is for --token-file, the lines that it "
-                       "prints are for the server's kernelscope.yaml")  # fmt: skip
-    detail = "taken by the server" if given else "none is needed"
-    return Finding(Verdict.OK, "token", detail)
+        fix = (
+            "kscope token creates one: its file is for --token-file, the lines that it prints are "
+            "for the server's kernelscope.yaml"
+        )
+        return _failed("token", answer.text, fix)
+    return _ok("token", "accepted by the server" if given else "none is needed")

@@ -48,5 +48,5 @@ def doctor(config: Path | None, server: str | None, token_file: Path | None) -> 
 
 def _line(finding: Finding) -> str:
     verdict = click.style(f"{finding.verdict:4}", fg=_COLOURS[finding.verdict])
-    mend = f"\n     -> {finding.mend}" if finding.mend else ""
-    return f"{verdict} {finding.what}: {finding.detail}{mend}"
+    fix = f"\n     -> {finding.fix}" if finding.fix else ""
+    return f"{verdict} {finding.subject}: {finding.detail}{fix}"

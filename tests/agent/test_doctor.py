@@ -137,8 +137,8 @@ def test_it_goes_by_the_configuration(tmp_path: Path) -> None:
         server.clock_ahead = -3600
         _, found = said("--config", config)
         assert found["server"].startswith("ok")
-        assert found["token"] == "ok   token: taken by the server"
-        assert re.search(r"-3(600|599|601) s off ours", found["clock"])
+        assert found["token"] == "ok   token: accepted by the server"
+        assert re.search(r"differs by -3(600|599|601) s", found["clock"])
         assert "timedatectl" in found["clock"]
         assert server.received[0].headers["Authorization"] == "Bearer kscope_secret"
         server.clock_ahead = 0

@@ -6,18 +6,19 @@ import ctypes
 import heapq
 import itertools
 import logging
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kscope.agent.engines import program
+from kscope.agent.engines.kernel_engine import KernelEngine
 from kscope.agent.engines.layout import field_type
-from kscope.agent.engines.sources import mistake, readers
+from kscope.agent.engines.sources import readers
 from kscope.agent.engines.stacks import StackMap
 from kscope.agent.engines.symbols import Symbols
 from kscope.agent.engines.trial import Trial, tried
 from kscope.agent.host import header_tree, kernel, processes
+from kscope.agent.host.bpfstats import program_runs
 from kscope.agent.host.libbcc import (
     attach_named,
     attaches_itself,
@@ -28,9 +29,9 @@ from kscope.agent.host.libbcc import (
     map_problem,
     provided,
 )
-from kscope.agent.rows.convert import Fitting, merge
+from kscope.agent.rows.convert import merge
 from kscope.agent.rows.decode import reader
-from kscope.agent.rows.interval import Cost, Drained, LossCounts
+from kscope.agent.rows.interval import Cost
 from kscope.declare.contracts import CONTRACTS
 from kscope.declare.files.catalog import is_builtin_program
 from kscope.declare.files.fits import path_problem
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from kscope.agent.engines.base import TraceFilter
-    from kscope.agent.rows.interval import Row
+    from kscope.agent.host.bpfstats import ProgramRuns
+    from kscope.agent.rows.interval import Drained, Row
     from kscope.declare.model import Attach, Category, Column, Option, Source
     from kscope.declare.types.kernel import FieldType
 
@@ -62,25 +64,15 @@ _EVENTS = 20_000  # are handed over before the interval ends; some 20 MB
 _SETTLE = 0.002  # seconds in which a program that read the old generation has ended
 
 
-class BccEngine:
-    """One category's program in the kernel; `options` as `sizes.options` lists them."""
+class BccEngine(KernelEngine):
+    """One category's program in the kernel."""
 
     def __init__(
-        self,
-        category: Category,
-        options: Mapping[str, Any],
-        target: TraceFilter,
+        self, category: Category, options: Mapping[str, Any], trace_filter: TraceFilter
     ) -> None:
-        assert category.probe
-        self._category = category
-        self._probe = category.probe
-        defaults = {option.name: option.default for option in self._probe.options}
-        self._options = defaults | dict(options)
+        super().__init__(category, options, trace_filter)
         depth = self._options.get(DEPTH.name, DEPTH.default)
         self._options[DEPTH.name] = min(depth, kernel.deepest_stack())
-        self._target = target
-        self._loss = LossCounts()
-        self._fitting = Fitting(category)
         self._lost_before = [0] * len(_LOSSES)
         self._missed_before = 0
         self._events: list[Row] = []
@@ -110,10 +102,10 @@ class BccEngine:
         except BaseException:
             self.close()
             raise
-        if self._target.pid:
-            self._symbols.prime(self._target.pid)
+        if self._filter.pid:
+            self._symbols.prime(self._filter.pid)
         if self._with_children:
-            self._adopt(processes.descendants(self._target.pid))
+            self._adopt(processes.descendants(self._filter.pid))
 
     def _check_contracts(self) -> None:
         """The category and its program must name the same contracts."""
@@ -123,10 +115,10 @@ class BccEngine:
         for contract, macro in CONTRACTS.items():
             if contract in declared and contract not in found:
                 message = f"{program} does not fulfil '{contract}'; add {macro}, or remove it here"
-                raise mistake(self._category, self._probe.provides_line, "provides", message)
+                raise self._mistake("provides", message, self._probe.provides_line)
             if contract in found and contract not in declared:
                 message = f"{program} has {macro}; add '{contract}' to provides"
-                raise mistake(self._category, self._probe.line, "program", message)
+                raise self._mistake("program", message)
 
     def _collected(self) -> Any:
         """The map that `collect` names; it must be one that can be read that way."""
@@ -141,7 +133,7 @@ class BccEngine:
             hint = did_you_mean(collect.name, known)
             message = f"the program has no map '{collect.name}'{hint}"
         if message:
-            raise mistake(self._category, collect.line, f"collect.{collect.kind}", message)
+            raise self._mistake(f"collect.{collect.kind}", message, collect.line)
         return table
 
     def poll(self, seconds: float) -> None:
@@ -165,15 +157,13 @@ class BccEngine:
             rows, self._events = self._events, []
         else:
             rows = merge(self._category, self._map_rows())
-        rows = self._fitting.keep(rows, self._loss)
+        rows = self._fitting_rows(rows)
         self._symbols.look_again()
         self._count_losses()
-        loss, self._loss = self._loss, LossCounts()
-        return Drained(rows, loss)
+        return self._drained(rows)
 
     def cost(self) -> Cost:
-        runs, run_ns, _ = self._figures()
-        return Cost(runs, run_ns, known=runs > 0)
+        return Cost.of(self._runs())
 
     def raise_threshold(self, by: int) -> bool:
         self._bpf["ks_control"][ctypes.c_int(_RAISED_US)] = ctypes.c_ulonglong(by)
@@ -193,7 +183,7 @@ class BccEngine:
 
     @property
     def _with_children(self) -> bool:
-        return self._target.children or (self._probe.children and self._target.pid > 0)
+        return self._filter.children or (self._probe.children and self._filter.pid > 0)
 
     def _offered(self) -> list[Attach]:
         """What of the probe's attach points this kernel has; KscopeError where one must be."""
@@ -229,7 +219,7 @@ class BccEngine:
 
     def _try(self, path: Path, text: str, constants: dict[str, str], headers: Path) -> None:
         """Compile it where it can do no harm, and see that each filter makes a difference."""
-        target = self._target
+        target = self._filter
         given = {"KS_PID": target.pid, "KS_TID": target.tid, "KS_CGROUP": target.cgroup}
         filters = tuple(name for name, value in given.items() if value)
         neutral = constants | dict.fromkeys(filters, "1") | {"KS_CHILDREN": "0"}
@@ -237,9 +227,7 @@ class BccEngine:
         self._check_functions(path, found.functions)
         if found.unused:
             flag = f"--{found.unused[0].removeprefix('KS_').lower()}"
-            raise mistake(
-                self._category,
-                self._probe.line,
+            raise self._mistake(
                 "program",
                 f"{flag} would not limit {path.name}: {found.unused[0]} makes no difference to its "
                 f"functions ({', '.join(found.functions)}); start each of them with "
@@ -252,14 +240,12 @@ class BccEngine:
             if attach.run not in functions and not attach.define:
                 message = f"the program has no function '{attach.run}'"
                 hint = did_you_mean(attach.run, functions)
-                raise mistake(self._category, self._probe.line, "attach", message + hint)
+                raise self._mistake("attach", message + hint)
         if not self._probe.attach and not any(map(attaches_itself, functions)):
             have = (
                 f"its functions are {', '.join(functions)}" if functions else "it has no function"
             )
-            raise mistake(
-                self._category,
-                self._probe.line,
+            raise self._mistake(
                 "program",
                 f"{path.name} is attached to nothing ({have}); name a place for a function under "
                 "probe.attach, or write it as TRACEPOINT_PROBE(group, name)",
@@ -267,7 +253,7 @@ class BccEngine:
 
     def _constants(self, attached: list[Attach]) -> dict[str, str]:
         present = {attach.define for attach in attached}
-        target = self._target
+        target = self._filter
         constants = {
             "KS_PID": str(target.pid),
             "KS_TID": str(target.tid),
@@ -435,21 +421,12 @@ class BccEngine:
         if self._broken:
             raise self._broken
 
-    def _figures(self) -> tuple[int, int, int]:
-        """How often the programs ran, for how many nanoseconds, and how often the kernel left them
-        out because another BPF program was running on that CPU.
-        """
-        runs = run_ns = missed = 0
-        for function in self._bpf.funcs.values():
-            info = Path(f"/proc/self/fdinfo/{function.fd}").read_text(encoding="ascii")
-            figures = dict(re.findall(r"^(\w+):\s+(\d+)$", info, re.MULTILINE))
-            runs += int(figures.get("run_cnt", 0))
-            run_ns += int(figures.get("run_time_ns", 0))
-            missed += int(figures.get("recursion_misses", 0))
-        return runs, run_ns, missed
+    def _runs(self) -> ProgramRuns:
+        functions = self._bpf.funcs.values()
+        return program_runs(Path(f"/proc/self/fdinfo/{each.fd}") for each in functions)
 
     def _count_losses(self) -> None:
-        _, _, missed = self._figures()
+        missed = self._runs().missed
         self._loss.runs = missed - self._missed_before
         self._missed_before = missed
         table = self._bpf["ks_lost"]

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.agent.engines.bpftrace_maps import difference, key_pattern, stack_frames, with_constants
 from kscope.agent.engines.bpftrace_process import Bpftrace
-from kscope.agent.engines.sources import mistake, readers
+from kscope.agent.engines.kernel_engine import KernelEngine
+from kscope.agent.engines.sources import readers
 from kscope.agent.engines.symbols import KERNEL_SUFFIX, UNKNOWN
 from kscope.agent.engines.tracepoint_fields import field_types
 from kscope.agent.host import kernel
-from kscope.agent.rows.convert import Fitting, field_reader, folded, merge
+from kscope.agent.rows.convert import field_reader, folded, merge
 from kscope.agent.rows.decode import reader
-from kscope.agent.rows.interval import Cost, Drained, LossCounts
+from kscope.agent.rows.interval import Cost, Drained
 from kscope.declare.files.bpftrace_script import attach_points, names, script_map
 from kscope.declare.map_options import KEYS
 from kscope.declare.types.base import Role
@@ -46,19 +47,14 @@ Key = str
 Value = Any
 
 
-class BpftraceEngine:
-    """The option `keys` bounds each map; when one is half full, a new bpftrace begins anew."""
+class BpftraceEngine(KernelEngine):
+    """The option `keys` limits each map. Another bpftrace starts when one is half full."""
 
-    def __init__(self, category: Category, options: Mapping[str, Any], target: TraceFilter) -> None:
-        assert category.probe
-        self._category = category
-        self._probe = category.probe
-        defaults = {option.name: option.default for option in self._probe.options}
-        self._options = defaults | dict(options)
-        self._target = target
+    def __init__(
+        self, category: Category, options: Mapping[str, Any], trace_filter: TraceFilter
+    ) -> None:
+        super().__init__(category, options, trace_filter)
         self._keys = int(self._options[KEYS.name])
-        self._loss = LossCounts()
-        self._fitting = Fitting(category)
         self._before: dict[Key, Value] = {}
         self._spent = Cost()
 
@@ -81,12 +77,10 @@ class BpftraceEngine:
             raise
 
     def _check_target(self) -> None:
-        if self._target.cgroup or self._target.tid or self._target.children:
+        if self._filter.cgroup or self._filter.tid or self._filter.children:
             raise UsageError(f"{self._category.table}: a bpftrace script filters by --pid alone")
-        if self._target.pid and _PID not in names(self._probe.script):
-            raise mistake(
-                self._category,
-                self._probe.line,
+        if self._filter.pid and _PID not in names(self._probe.script):
+            raise self._mistake(
                 "script",
                 f"--pid would not limit the script, which does not use {_PID}: it would record the "
                 f"whole host; add /{_PID} == 0 || pid == {_PID}/ to its probes",
@@ -101,9 +95,7 @@ class BpftraceEngine:
         others = [point for point in points if point not in _ALWAYS]
         attached = self._bpftrace.attached - (len(points) - len(others))
         if others and attached <= 0:
-            raise mistake(
-                self._category,
-                self._probe.line,
+            raise self._mistake(
                 "script",
                 f"the script is attached to nothing: this host does not have {', '.join(others)}",
             )
@@ -119,42 +111,36 @@ class BpftraceEngine:
         time.sleep(seconds)
         self._bpftrace.check()
 
-    def full(self) -> bool:
-        return False
-
     def drain(self) -> Drained:
         current = self._bpftrace.maps(self._loss).get(self._map.name, {})
-        rows = merge(self._category, self._rows(current))
-        rows = self._fitting.keep(rows, self._loss)
+        rows = self._fitting_rows(merge(self._category, self._rows(current)))
         self._before = current
-        # How much more would have come into a full map nobody knows.
+        # A full map does not show the number of keys that it left out.
         self._loss.keys_full += len(current) >= self._keys
         if len(current) > self._keys // 2:
-            self._begin_anew(rows)
-        loss, self._loss = self._loss, LossCounts()
-        return Drained(rows, loss)
+            rows += self._restarted()
+        return self._drained(rows)
 
     def cost(self) -> Cost:
         return self._spent.plus(self._bpftrace.cost())
 
-    def raise_threshold(self, by: int) -> bool:  # noqa: ARG002
-        return False
-
     def close(self) -> None:
         self._bpftrace.close()
 
-    def _begin_anew(self, rows: list[Row]) -> None:
-        """A full map would lose in silence. What is added while the old one ends is counted."""
+    def _restarted(self) -> list[Row]:
+        """Start another bpftrace, because a full map loses keys silently.
+
+        Return the rows that the old one added until it ended.
+        """
         self._spent = self.cost()
         last = self._bpftrace.close().get(self._map.name, {})
-        if self._map.sums:
-            added = merge(self._category, self._rows(last))
-            rows += self._fitting.keep(added, self._loss)
+        rows = list(merge(self._category, self._rows(last))) if self._map.sums else []
         self._before = {}
         self._launch()
+        return self._fitting_rows(rows)
 
     def _script(self) -> str:
-        constants: dict[str, Any] = {_PID: self._target.pid}
+        constants: dict[str, Any] = {_PID: self._filter.pid}
         for option in self._probe.options:
             value = self._options[option.name]
             constants[option.define] = option.choices[value] if option.choices else value
@@ -182,12 +168,8 @@ class BpftraceEngine:
                 row[name] = read(entry)
             except UnfitError as error:
                 source = self._probe.collect.columns[name]
-                raise mistake(
-                    self._category,
-                    source.line,
-                    f"collect.columns.{name}",
-                    f"'{source.fields[0]}' is {error}; the column's type is wrong, or the script's",
-                ) from None
+                fault = f"'{source.fields[0]}' is {error}; the column or the script is wrong"
+                raise self._mistake(f"collect.columns.{name}", fault, source.line) from None
         return row
 
     def _reader(

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import queue
-import re
 import signal
 import subprocess
 import sys
@@ -14,13 +13,11 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kscope.agent.host.bpfstats import program_runs
 from kscope.agent.rows.interval import Cost, LossCounts
 from kscope.errors import KscopeError, ProgramError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Maps are printed in the order of their names: once this one comes, all the others have.
 _LAST = "@zz_kscope"
@@ -113,17 +110,11 @@ class Bpftrace:
         return found
 
     def cost(self) -> Cost:
-        """Of its programs in the kernel, and of the process; nothing where it has ended."""
-        figures: list[Mapping[str, str]] = []
+        """Return the cost of its programs and of the process; nothing if it has ended."""
+        infos: list[Path] = []
         with contextlib.suppress(OSError):
-            for info in Path(f"/proc/{self._process.pid}/fdinfo").iterdir():
-                with contextlib.suppress(OSError):
-                    figures.append(
-                        dict(re.findall(r"^(run_\w+):\s+(\d+)$", info.read_text(), re.MULTILINE))
-                    )
-        runs = sum(int(figure.get("run_cnt", 0)) for figure in figures)
-        run_ns = sum(int(figure.get("run_time_ns", 0)) for figure in figures)
-        return Cost(runs, run_ns, known=runs > 0, helper_ns=_cpu_ns(self._process.pid))
+            infos += Path(f"/proc/{self._process.pid}/fdinfo").iterdir()
+        return Cost.of(program_runs(infos), _cpu_ns(self._process.pid))
 
     def _take(self, message: dict[str, Any], found: Maps, loss: LossCounts) -> None:
         kind, data = message["type"], message.get("data", {})

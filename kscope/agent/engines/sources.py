@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from kscope.declare.types.kernel import FieldType
 
 
-def mistake(category: Category, line: int, path: str, message: str) -> DeclarationError:
-    """Return an error about a place in the category's probe."""
-    return DeclarationError([Problem(category.file, line, f"probe.{path}", message)])
-
-
 def readers(
     category: Category,
     parts: Mapping[str, FieldType],

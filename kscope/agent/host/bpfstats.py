@@ -1,4 +1,4 @@
-"""The kernel's own account of what BPF programs cost."""
+"""The kernel's own account of the cost of BPF programs."""
 
 from __future__ import annotations
 
@@ -6,21 +6,48 @@ import ctypes
 import errno
 import os
 import platform
+import re
 import struct
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # bpf(2) has no libc wrapper; the number is per architecture.
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 _BPF_PROG_LOAD = 5
 _BPF_ENABLE_STATS = 32
-# Whoever administers the host may have switched them on for all.
+_FIGURE = re.compile(r"^(run_cnt|run_time_ns|recursion_misses):\s+(\d+)$", re.MULTILINE)
+# An administrator can switch them on for the whole host.
 _SYSCTL = Path("/proc/sys/kernel/bpf_stats_enabled")
 
 
-class BpfStatistics:
-    """`run_time_ns` and `run_cnt` are counted while this is open. `on` is False where the kernel
-    or our rights do not allow it.
+@dataclass(frozen=True, slots=True)
+class ProgramRuns:
+    """Runs of BPF programs, their time in nanoseconds, and the runs that the kernel left out
+    because another BPF program was running on that CPU.
     """
+
+    runs: int = 0
+    run_ns: int = 0
+    missed: int = 0
+
+
+def program_runs(infos: Iterable[Path]) -> ProgramRuns:
+    """Return the sum over the programs among these files of /proc/PID/fdinfo."""
+    total = dict.fromkeys(("run_cnt", "run_time_ns", "recursion_misses"), 0)
+    for info in infos:
+        with suppress(OSError):  # closed in the meantime
+            for name, number in _FIGURE.findall(info.read_text(encoding="ascii")):
+                total[name] += int(number)
+    return ProgramRuns(*total.values())
+
+
+class BpfStatistics:
+    """The kernel counts runs and their time while this is open. `on` is False if it refuses."""
 
     def __init__(self) -> None:
         self._fd = -1

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kscope.agent.host.bpfstats import ProgramRuns
 
 Row = dict[str, Any]
 
@@ -20,6 +23,11 @@ class Cost:
     run_ns: int = 0
     known: bool = False
     helper_ns: int = 0
+
+    @classmethod
+    def of(cls, programs: ProgramRuns, helper_ns: int = 0) -> Cost:
+        """Return the cost of these programs, and of a helper process."""
+        return cls(programs.runs, programs.run_ns, programs.runs > 0, helper_ns)
 
     def plus(self, other: Cost) -> Cost:
         """Return the sum of both costs."""
