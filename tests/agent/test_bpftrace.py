@@ -22,6 +22,7 @@ from kscope.errors import KscopeError
 from tests import needs
 from tests.agent.fakeserver import fake_server
 from tests.agent.tracing import agent
+from tests.commands import command
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -175,8 +176,8 @@ def test_a_probe_that_fails_or_dies_leaves_the_others_alone(tmp_path: Path) -> N
         with serving(tmp_path, "--config", config) as server:
             flags = ("--server", server.ingest, "--spool", tmp_path / "spool", "--interval", 0.7)
             with agent("--config", config, *flags) as running:
-                running.wait_for("broken: bpftrace ended")
-                running.wait_for("dies: bpftrace ended")
+                running.wait_for("broken: bpftrace ended: ")
+                running.wait_for("dies: bpftrace ended: the script called exit(); remove the call")
                 poll(lambda: sum("dies: probe running" in line for line in running.log) >= 2)
                 before = len(rows_of(server.read, "writes"))
                 poll(lambda: len(rows_of(server.read, "writes")) >= before + 2)
@@ -228,6 +229,39 @@ def test_a_bpftrace_that_never_attaches_is_ended(
     with pytest.raises(KscopeError, match="took more than 2 s to attach"):
         bpftraceprocess.Bpftrace(str(silent), "", 64)
     assert ended(int(said.read_text()))
+
+
+BLOCK = """
+table: wrong
+columns: [{name: n, type: count}]
+probe:
+  engine: bpftrace
+  script: |
+    BEGIN { printf("x"); }
+    interval:s:1 { @n = count(); cont(); }
+  collect: {map: n, columns: {n: value}}
+"""
+LINE = """
+table: wrong
+columns: [{name: n, type: count}]
+probe:
+  engine: bpftrace
+  script: 'interval:s:1 { @n = count(); cont(); }'
+  collect: {map: n, columns: {n: value}}
+"""
+
+
+@pytest.mark.bpf
+@pytest.mark.parametrize(("category", "line"), [(BLOCK, 8), (LINE, 6)], ids=["block", "line"])
+def test_a_mistake_in_a_script_has_the_line_of_the_category(
+    category: str, line: int, tmp_path: Path
+) -> None:
+    """bpftrace counts the lines of the script alone."""
+    needs.program("bpftrace", "bpftrace")
+    config = configured(tmp_path, category)
+    ran = command("agent", "--config", config, "wrong", "--json", "--duration", "0.2")
+    assert ran.returncode == 2
+    assert f"mine/c0.yaml:{line}: column 30-34: ERROR: Unknown function: cont" in ran.stderr
 
 
 # The process alone is taken from a key of two parts; 40 sizes fill a map of 64 keys by half.

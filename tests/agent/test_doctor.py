@@ -23,7 +23,7 @@ def said(*arguments: object, wrapped_in: tuple[str, ...] = ()) -> tuple[int, dic
     """Return the exit code, and by subject the line with its fix; every problem has one."""
     command = [*wrapped_in, *kscope("doctor", *map(str, arguments))]
     done = subprocess.run(
-        command, cwd=ROOT / "tests", capture_output=True, text=True, check=False, timeout=60
+        command, cwd=ROOT / "tests/agent", capture_output=True, text=True, check=False, timeout=60
     )
     assert done.stderr == ""
     found = {}

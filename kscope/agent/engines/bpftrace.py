@@ -87,7 +87,10 @@ class BpftraceEngine(KernelEngine):
             )
 
     def _launch(self) -> None:
-        self._bpftrace = Bpftrace(self._program, self._script(), self._keys)
+        # The text of a block starts on the line after its key.
+        line = self._probe.line + ("\n" in self._probe.script)
+        file = self._category.file
+        self._bpftrace = Bpftrace(self._program, self._script(), self._keys, file, line)
 
     def _check_attached(self) -> None:
         """BEGIN and END always attach; of the others at least one must."""

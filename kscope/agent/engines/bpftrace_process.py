@@ -1,4 +1,4 @@
-"""One bpftrace process: what it prints, what it costs, and that it ends when the agent does."""
+"""One bpftrace process: its output, its cost, and its end, at the latest with the agent's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -19,14 +20,15 @@ from kscope.agent.host.bpfstats import program_runs
 from kscope.agent.rows.interval import Cost, LossCounts
 from kscope.errors import KscopeError, ProgramError
 
-# Maps are printed in the order of their names: once this one comes, all the others have.
+# Maps are printed in the order of their names: this one is the last.
 _LAST = "@zz_kscope"
 _PRINTING = f"interval:ms:200 {{ {_LAST} = 1; }}"
 _PATIENCE = 20.0
 _MOST_COMPLAINTS = 100  # lines
+_PLACE = re.compile(r"^stdin:(\d+):([\d-]+):", re.MULTILINE)
 _HEARD = frozenset({"attached_probes", "lost_events", "map", "hist", "stats"})
-# The kernel kills it when we end, however that happens. A process of its own sets that up: in a
-# fork of a process with threads no Python may run.
+# The kernel kills it when the agent ends, in whatever way. A separate process sets that up, because
+# a fork of a process with threads must not run Python.
 _WITH_US = """
 import ctypes, os, resource, signal, sys
 resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
@@ -39,10 +41,14 @@ Maps = dict[str, dict[str, Any]]
 
 
 class Bpftrace:
-    """Attached once this is made; KscopeError with what bpftrace says where that fails."""
+    """A running bpftrace. `file` and `line` are the place of the script's first line.
 
-    def __init__(self, program: str, script: str, keys: int) -> None:
-        # -B line: through a pipe it would otherwise keep what it prints to itself.
+    Raises KscopeError with bpftrace's messages if it cannot attach.
+    """
+
+    def __init__(self, program: str, script: str, keys: int, file: str = "", line: int = 1) -> None:
+        self._file, self._line = file, line
+        # -B line: without it, bpftrace does not flush its output to a pipe.
         command = [program, "-B", "line", "-f", "json", "-e", f"{script}\n{_PRINTING}\n"]
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-ISc", _WITH_US, str(os.getpid()), *command],
@@ -64,14 +70,14 @@ class Bpftrace:
         except KscopeError as error:
             ended = self._process.poll() is not None
             self._kill()
-            # Without root's rights every script ends like this.
+            # Without root's rights, every script ends like this.
             if ended and os.geteuid() == 0:
                 raise ProgramError(str(error)) from None
             raise
         except BaseException:
             self._kill()
             raise
-        # Of the script itself: one more prints the maps.
+        # One probe more prints the maps.
         self.attached = int(message["data"]["probes"]) - 1
         time.sleep(0.3)
 
@@ -83,10 +89,20 @@ class Bpftrace:
         if self._process.poll() is not None:
             self._complaining.join(1)
             said = "".join(line for line in self._complaints if "RLIMIT_MEMLOCK" not in line)
-            raise KscopeError(f"bpftrace ended: {said.strip() or self._process.returncode}")
+            said = _PLACE.sub(self._in_category, said).strip()
+            raise KscopeError(f"bpftrace ended: {said or self._how_it_ended()}")
+
+    def _in_category(self, found: re.Match[str]) -> str:
+        """Name the line of the category file in place of the script's."""
+        return f"{self._file}:{self._line + int(found[1]) - 1}: column {found[2]}:"
+
+    def _how_it_ended(self) -> str:
+        if self._process.returncode:
+            return f"exit code {self._process.returncode}"
+        return "the script called exit(); remove the call, because the agent ends the script"
 
     def maps(self, loss: LossCounts) -> Maps:
-        """All maps as they are now: name -> key -> value."""
+        """Return all maps with their present values: name -> key -> value."""
         self.check()
         self._process.send_signal(signal.SIGUSR1)
         found: Maps = {}
@@ -95,7 +111,7 @@ class Bpftrace:
         return found
 
     def close(self) -> Maps:
-        """End it, and give what it prints at its end."""
+        """End the process, and return the maps that it prints at its end."""
         found: Maps = {}
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
