@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from kscope.declare.model import Category
 
 log = logging.getLogger(__name__)
-# Seconds: for the last drains, and for these and the last attempt to deliver. systemd waits longer.
+# Seconds: for the last drains; for these and the last delivery. systemd waits longer.
 DRAIN_WITHIN = 15.0
 STOP_WITHIN = 25.0
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Where rows go. Sizes in bytes, times in seconds; `timeout` is for one sign of life."""
+    """Where rows are sent. Sizes are in bytes, times in seconds; `timeout` is for one response."""
 
     server: str
     hostname: str
@@ -52,15 +52,18 @@ class Delivery:
 
 
 class Agent:
-    """Runs probes until `stop`. `health_category` takes the agent's own rows. Nothing of what is
-    wrong with `delivery` shows later than here.
+    """Runs probes until `stop`. `health_category` is the category of the agent's own rows.
+
+    Raises KscopeError if something is wrong with `delivery`, such as its address or its spool.
     """
 
     def __init__(
         self, runs: Sequence[ProbeRun], delivery: Delivery, health_category: Category | None
     ) -> None:
         if not runs:
-            raise UsageError("there is no probe to run: name one, or list some in the config")
+            raise UsageError(
+                "there is no probe to run: name one, or list some in the configuration"
+            )
         endpoint = Endpoint(delivery.server, delivery.token, delivery.timeout)
         folder, self._claim = spool_lock.claim(delivery.spool or spool_folder(), endpoint.url)
         self.delivery = delivery
@@ -105,12 +108,12 @@ class Agent:
                 self._start(probe)
 
     def wait_until_started(self) -> None:
-        """Until each probe runs or has failed."""
+        """Wait until each probe runs or has failed."""
         for probe in self.probes:
             probe.started.wait()
 
     def stop(self) -> None:
-        """Drain every probe, then try to empty the spool; the rest is sent next time."""
+        """Drain every probe, then try to empty the spool; the next agent sends the rest."""
         began = time.monotonic()
         _end(self.probes, began + DRAIN_WITHIN)
         self._sender.stop(began + STOP_WITHIN)
@@ -121,7 +124,7 @@ class Agent:
             log.warning("%d rows are kept in %s", rows, self._spool.folder)
 
     def undelivered(self) -> str:
-        """Say how many rows of this run the server does not have, where they are, and why."""
+        """Return a message about the rows that the server does not have, or ''."""
         kept, folder = self._spool.rows, self._spool.folder
         parts = [f"{kept} rows were not delivered and are kept in {folder}"] if kept else []
         if self._not_stored:
@@ -159,7 +162,7 @@ class Agent:
         probe.start()
 
     def _keep(self, payload: Payload) -> bool:
-        """A disk that takes nothing is no reason to lose what the server would take."""
+        """Keep the payload in the spool, or send it immediately if the disk is full."""
         return self._spool.put(payload) or self._sender.post_directly(payload)
 
     def _say(self, rows: Iterable[Row], ended: float) -> None:
@@ -173,8 +176,10 @@ class Agent:
         self._sender.wake()
 
     def _lost(self, entry: Spooled, fate: Fate, rows: int) -> None:
-        """A batch will not arrive. What rows about probes said is said again; those that a server
-        refused would be refused again, and are in the folder for a person to read.
+        """Count the rows of a batch that will not arrive as lost.
+
+        Counts in dropped rows about probes are reported again. The server would refuse the refused
+        ones again; they stay in the folder for the user.
         """
         if entry.table != health.TABLE:
             self._not_stored += rows
@@ -190,7 +195,7 @@ class Agent:
                 self._unreported.add(row["probe"], row)
 
     def _take_over(self) -> None:
-        """What agents before us left: batches, unreported counts, unfinished intervals."""
+        """Take over from earlier agents: batches, unreported counts, unfinished intervals."""
         folder = self._spool.folder
         self._report_killed(self._unreported.take_over(folder))
         try:
@@ -208,16 +213,14 @@ class Agent:
         log.warning("the last agent was killed: an interval of %s is lost", ", ".join(began))
         now = time.time()
         rows = [
-            # The time without an agent is no part of the interval that it lost.
+            # The time without an agent does not belong to the lost interval.
             health.killed_row(probe, min(each.length, max(0.0, now - each.at)))
             for probe, each in began.items()
         ]
         self._say(rows, now)
 
     def _look_at_former(self, folder: Path) -> None:
-        """Batches for a server that we do not send to wait for an agent that does, but not for
-        ever.
-        """
+        """Keep batches for other servers until an agent sends them or they are too old."""
         left = list(waiting(folder))
         for entry in [each for each in left if each.age > self.delivery.spool_age]:
             self._lost(entry, "dropped", entry.rows)
@@ -233,17 +236,17 @@ class Agent:
 
 
 def _end(probes: Iterable[ProbeRunner], deadline: float) -> None:
-    """All at once: one that is stuck takes no time from the others."""
+    """Stop all of them at the same time, so that one that is stuck does not delay the others."""
     for probe in probes:
         probe.stop()
     for probe in probes:
         probe.join(max(0.0, deadline - time.monotonic()))
         if probe.is_alive():
-            log.warning("%s: does not end, its last interval is lost", probe.spec.category.table)
+            log.warning("%s: does not stop, its last interval is lost", probe.spec.category.table)
 
 
 def spool_folder() -> Path:
-    """systemd's STATE_DIRECTORY, else root's /var/lib, else the user's state folder."""
+    """Return systemd's STATE_DIRECTORY, or root's /var/lib, or the user's state folder."""
     if state := os.environ.get("STATE_DIRECTORY"):
         return Path(state.partition(":")[0]) / "spool"
     if os.geteuid() == 0:

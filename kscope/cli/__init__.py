@@ -15,7 +15,7 @@ from kscope.cli.output import guard_output
 from kscope.errors import DeclarationError, KscopeError, without_secrets
 
 _INTERRUPTED = 130
-# Commands load when they are called: an agent must not pay for the server's imports.
+# Commands are imported when they are called: an agent must not import the server.
 COMMANDS = {
     "agent": "kscope.cli.agent:agent",
     "backup": "kscope.cli.backup:backup",
@@ -47,7 +47,7 @@ class LazyGroup(SuggestingGroup):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kscope")
 def cli() -> None:
-    """Log what BPF scripts see on many hosts, and look at it."""
+    """Log the events that BPF scripts see on many hosts, and explore them."""
 
 
 def main(arguments: list[str] | None = None) -> Any:
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> Any:
         finally:
             sys.stdout.flush()
     except DeclarationError as error:
-        # Category files hold no secrets, and no message shows a value of the configuration.
+        # Category files do not contain secrets, and no message shows a value of the configuration.
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
     except KscopeError as error:
@@ -71,13 +71,13 @@ def main(arguments: list[str] | None = None) -> Any:
     except click.Abort:
         click.echo("interrupted", err=True)
         sys.exit(_INTERRUPTED)
-    except BrokenPipeError:  # standard error is closed: nobody can be told
+    except BrokenPipeError:  # standard error is closed
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _show(error: click.ClickException) -> None:
-    """Print what click does; its messages repeat arguments."""
+    """Print click's message without secrets, because it repeats arguments."""
     said = io.StringIO()
     error.show(said)
     click.echo(without_secrets(said.getvalue()), err=True, nl=False)

@@ -1,4 +1,4 @@
-"""`kscope agent`: run probes and send what they see."""
+"""`kscope agent`: run probes and send their rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class ProbeGroup(click.Group):
-    """A command for each category with a probe, its flags made from the category's options."""
+    """A command for each category with a probe; the category's options are its flags."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         reading = read_catalog(settings_of(ctx.params.get("config")).categories)
@@ -44,7 +44,7 @@ class ProbeGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         reading = read_catalog(settings_of(ctx.params.get("config")).categories)
         if reading.catalog.get(cmd_name) is None:
-            # Its file may be one of the bad ones.
+            # Its file can be one of the bad ones.
             warn(reading.problems)
         return probe_command(probe_category(reading.catalog, cmd_name))
 
@@ -105,10 +105,10 @@ def _run_probe(category: Category, flags: dict[str, Any]) -> None:
 
 
 def _one_shot(category: Category, wishes: Wishes, flags: Mapping[str, Any]) -> None:
-    """Without a server: trace for --duration seconds, or until Ctrl-C."""
+    """Trace without a server, for --duration seconds or until Ctrl-C."""
     set_up_logging(verbose=flags["verbose"])
     if flags["folded"]:
-        Folded(category)  # says at once where there are no stacks to print
+        Folded(category)  # raises if the category does not have stacks
     with ExitStack() as stack:
         recorder = None
         if path := flags["record"]:

@@ -1,4 +1,4 @@
-"""The categories of a command that does its work with the good ones."""
+"""Categories for commands that continue if some files are bad."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def good_catalog(folders: Sequence[str | Path], before: Catalog | None = None) -> Catalog:
     """Return the categories of all good files; the problems of the others go to standard error.
 
-    A file that has become bad keeps the category that it has in `before`.
+    A file that became bad keeps the category that it has in `before`.
     """
     reading = read_catalog(folders, before)
     warn(reading.problems)

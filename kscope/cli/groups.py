@@ -1,4 +1,4 @@
-"""Groups of commands that know what a mistyped name may mean."""
+"""Groups of commands that suggest a name for a mistyped one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kscope.errors import did_you_mean
 
 
 class SuggestingGroup(click.Group):
-    """Names the nearest command, or all, for a name that is none."""
+    """Suggest the nearest command, or list all, for an unknown name."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -82,7 +82,7 @@ def _questions(shown: Category) -> Iterator[str]:
             yield from ("", _base())
     paths = document(Catalog((shown,)))["paths"]
     plain = {path: about["get"] for path, about in paths.items() if _is_plain(about, shown)}
-    yield from ("", "### And beside them", "")
+    yield from ("", "### Other addresses", "")
     yield from table(("address", "gives"), ((f"`{p}`", a["summary"]) for p, a in plain.items()))
 
 
@@ -92,13 +92,13 @@ def _is_plain(about: dict[str, Any], shown: Category) -> bool:
 
 def _base() -> str:
     return (
-        f"What it is compared with has the same, with `{BASE_PREFIX}` before it:"
+        f"The baseline has the same parameters with the prefix `{BASE_PREFIX}`:"
         f" `{BASE_PREFIX}from`, `{BASE_PREFIX}hostname=web-1`. `{BASE_PREFIX}any=hostname` drops"
         " the side's filters on that column."
     )
 
 
-_PARAMETER_HEAD = ("parameter", "what it says", "allowed", "default")
+_PARAMETER_HEAD = ("parameter", "description", "allowed", "default")
 
 
 def _parameter(parameter: Parameter) -> tuple[str, str, str, str]:

@@ -1,4 +1,4 @@
-"""The lines of a log: each record starts one, and no text from outside can start another."""
+"""The lines of a log: text from outside cannot start a new record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INDENT = "\n    "
 
 
 def set_up(form: str, *, verbose: bool, stream: TextIO | None = None) -> None:
-    """Log to the stream, else to standard error, in the form that `logging.Formatter` takes."""
+    """Log to the stream or to standard error; `form` is for `logging.Formatter`."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Escaping(form))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
@@ -23,8 +23,8 @@ def set_up(form: str, *, verbose: bool, stream: TextIO | None = None) -> None:
 class Escaping(logging.Formatter):
     """Write control characters as escapes (`\\x1b`), and indent the further lines of a record.
 
-    Paths, headers and other servers' answers may hold what moves a terminal's cursor, or a line
-    break followed by a made-up record.
+    Paths, headers and responses can contain control sequences for a terminal, or a line break
+    followed by a forged record.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name

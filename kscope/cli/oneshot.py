@@ -1,4 +1,4 @@
-"""`kscope agent NAME --folded`, `--json`, `--record`: what a probe sees, without a server."""
+"""`kscope agent NAME --folded`, `--json`, `--record`: run a probe without a server."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from kscope.agent.rows.recording import Recorder
     from kscope.declare.model import Category
 
-# Maps are sized for an interval; a trace that goes on until Ctrl-C must not fill them.
+# Maps are sized for an interval; a long trace must not fill them.
 _DRAIN_EVERY = 1.0
 _TICK = 0.1
 
-_MENDS = {
+_LOSSES = {
     "stacks_collided": ("stacks, their slots were taken", "--stacks"),
     "stacks_full": ("stacks, the map was full", "--stacks"),
     "stacks_other": ("stacks", ""),
     "keys_full": ("updates, the map was full", "--keys"),
-    "starts_full": ("starts, the map of things under way was full", "--keys"),
-    "events": ("events, they came faster than they could be taken", ""),
+    "starts_full": ("starts, the map of unfinished events was full", "--keys"),
+    "events": ("events, they arrived faster than they could be read", ""),
     "values": ("rows, a value did not fit its column or the keys were too many", ""),
     "runs": ("runs of the program, another one was running on that CPU", ""),
 }
@@ -40,7 +40,7 @@ _MENDS = {
 def print_rows(
     engine: Engine, category: Category, *, as_json: bool, ended: Callable[[], bool]
 ) -> None:
-    """As JSON, events as they come and sums at the end; or as folded stacks, at the end."""
+    """Print events immediately and sums at the end, as JSON; or folded stacks at the end."""
     assert category.probe
     streamed = category.probe.collect.kind == "events" or not adds_up(category)
     folded = None if as_json else Folded(category)
@@ -67,7 +67,7 @@ def record(
     interval: float,
     ended: Callable[[], bool],
 ) -> None:
-    """The last interval is as long as it was when the end came."""
+    """Write the intervals to the recorder; the last one can be shorter."""
     lost = LossCounts()
     for drained, at in _drains(engine, interval, ended):
         _add(lost, drained.loss)
@@ -78,7 +78,7 @@ def record(
 def _drains(
     engine: Engine, every: float, ended: Callable[[], bool]
 ) -> Iterator[tuple[Drained, float]]:
-    """What each interval gave, and the seconds from the beginning to its end."""
+    """Yield each interval, and the seconds from the start to its end."""
     began = time.monotonic()
     due = began + every
     while not ended():
@@ -100,9 +100,9 @@ def _add(total: LossCounts, loss: LossCounts) -> None:
 
 
 def _warn(category: Category, lost: LossCounts) -> None:
-    """What is missing from what was printed, as bcc's tools say it."""
-    for name, (what, flag) in _MENDS.items():
+    """Print the losses, in the form of bcc's tools."""
+    for name, (what, flag) in _LOSSES.items():
         count = getattr(lost, name)
         if count:
-            mend = f"; a larger {flag} holds more" if flag else ""
-            click.echo(f"WARNING {category.table}: lost {count} {what}{mend}", err=True)
+            fix = f"; a larger {flag} holds more" if flag else ""
+            click.echo(f"WARNING {category.table}: lost {count} {what}{fix}", err=True)

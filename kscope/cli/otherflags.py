@@ -1,4 +1,4 @@
-"""Flags and arguments as other tools have them: bcc's letters and times, names of 2016."""
+"""Flags and arguments of other tools: bcc's letters and times, names of 2016."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _TIMES = "times"
 
 
 def valued(aliases: Sequence[Alias]) -> list[click.Option]:
-    """Return a flag for each alias that stands for a value of an option."""
+    """Return a flag for each alias that replaces a value of an option."""
     return [_option(alias) for alias in aliases if not plain(alias)]
 
 
 def times(category: Category) -> click.Argument:
-    """Return bcc's arguments: a duration for what prints stacks, else an interval and a count."""
+    """Return bcc's arguments: a duration for stacks and events, else an interval and a count."""
     metavar = "[INTERVAL [COUNT]]" if _has_count(category) else "[DURATION]"
     return click.Argument([_TIMES], nargs=-1, metavar=metavar)
 
 
 def resolve(category: Category, flags: dict[str, Any], context: click.Context) -> None:
-    """Put what these flags and arguments stand for into `flags`; UsageError if two disagree."""
+    """Set the values of these flags and arguments in `flags`; UsageError if two disagree."""
     assert category.probe
     _resolve_aliases(category, flags, context)
     given = flags.pop(_TIMES)
@@ -74,8 +74,8 @@ def _looked_up(alias: Alias, text: str) -> Any:
 def _option(alias: Alias) -> click.Option:
     names = [flag_text(alias.flag), _also(alias)]
     if alias.values:
-        return click.Option(names, metavar="N", help=f"--{alias.option} by its number")
-    return click.Option(names, is_flag=True, help=f"as --{alias.option} {alias.value}")
+        return click.Option(names, metavar="N", help=f"--{alias.option}, by number")
+    return click.Option(names, is_flag=True, help=f"same as --{alias.option} {alias.value}")
 
 
 def _also(alias: Alias) -> str:
@@ -118,5 +118,5 @@ def _seconds(text: str, context: click.Context) -> float:
 
 def _set(flags: dict[str, Any], name: str, value: float) -> None:
     if flags[name]:
-        raise click.UsageError(f"the argument and --{name} say the same; give one of them")
+        raise click.UsageError(f"the argument and --{name} set the same value; remove one")
     flags[name] = value

@@ -1,4 +1,4 @@
-"""Standard output, as every command has it."""
+"""The standard output of every command."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from kscope.errors import KscopeError
 
 
 class _Output(io.RawIOBase):
-    """A reader that has had enough, as `| head` has, ends the command quietly; a full disk, or an
-    output that was closed before, is a mistake like others. Neither is met twice.
+    """End the command silently if the reader closes the pipe, as `head` does. A full disk or a
+    closed output is an error. Each is reported once.
     """
 
     def __init__(self, raw: Any) -> None:
@@ -45,7 +45,7 @@ class _Output(io.RawIOBase):
 
 
 def guard_output() -> None:
-    """Put it in the place of sys.stdout."""
+    """Replace sys.stdout with it."""
     given = sys.stdout
     if given is None:
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Output(None)), "utf-8")

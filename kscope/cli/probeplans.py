@@ -1,4 +1,4 @@
-"""What `kscope agent` is to run, and where rows go: from flags, configuration and catalog."""
+"""The probes of `kscope agent` and where their rows go: from flags, configuration and catalog."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def settings_of(config: Path | None) -> Settings:
 def configured(
     config: Path | None, flags: Mapping[str, Any], before: Catalog | None = None
 ) -> Parts:
-    """The probes that the configuration lists, and those of one's own categories."""
+    """Return the probes that the configuration lists, and those in the user's own folders."""
     settings = settings_of(config)
     reading = read_catalog(settings.categories, before)
     warn(reading.problems)
@@ -64,7 +64,7 @@ def configured(
 def named(
     name: str, config: Path | None, flags: Mapping[str, Any], before: Catalog | None = None
 ) -> Parts:
-    """One probe, as its flags say."""
+    """Return one probe, configured by its flags."""
     settings = settings_of(config)
     catalog = good_catalog(settings.categories, before)
     category = probe_category(catalog, name)
@@ -78,7 +78,7 @@ def named(
 
 
 def _without_unknown(settings: Settings, catalog: Catalog) -> Settings:
-    """The file of a probe that is listed may be a bad one: the others run without it."""
+    """Return the settings without the probes whose files are bad; the others run."""
     probes = {name: probe for name, probe in settings.agent.probes.items() if catalog.get(name)}
     for name in settings.agent.probes.keys() - probes.keys():
         click.echo(f"warning: {name}: no good category file declares this probe", err=True)
@@ -86,7 +86,7 @@ def _without_unknown(settings: Settings, catalog: Catalog) -> Settings:
 
 
 def signature(config: Path | None) -> list[tuple[str, int, int]]:
-    """Changes when a file changes that says what to run."""
+    """Return a value that changes if a configuration, category or program file changes."""
     config = config or DEFAULT_FILE
     files = [config]
     with suppress(KscopeError, OSError):
@@ -122,7 +122,7 @@ def _own_probes(settings: Settings, catalog: Catalog) -> list[str]:
 
 
 def _bound(settings: Settings, flags: Mapping[str, Any], probe: ProbeSettings | None) -> float:
-    """What is said of one probe goes before what is said of all; a flag before the file."""
+    """Return the limit: a probe's own before the general one, a flag before the file."""
     own = probe.max_overhead if probe else None
     stated = (own, flags["max_overhead"], settings.agent.max_overhead)
     return next(share for share in stated if share is not None)

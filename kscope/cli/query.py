@@ -35,27 +35,31 @@ _DRAWN = ("flame", "table")
 @click.argument("table")
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option(
-    "--question", "-q", type=click.Choice([*QUESTIONS]), help="Default: flamegraph, else rows."
+    "--question", "-q", type=click.Choice([*QUESTIONS]), help="[flamegraph, or rows without stacks]"
 )
 @click.option(
     "--top",
     metavar="COLUMNS",
-    help="The groups with the most, or a flame graph's first frames: by=COLUMNS.",
+    help="Show the largest groups, or the first frames of a flame graph: by=COLUMNS.",
 )
-@click.option("--from", "start", metavar="TIME", help="Default: now-1h.")
-@click.option("--to", "end", metavar="TIME", help="Default: now.")
+@click.option("--from", "start", metavar="TIME", help="Start of the time range. [now-1h]")
+@click.option("--to", "end", metavar="TIME", help="End of the time range. [now]")
 @click.option(
     "--format",
     "form",
     type=click.Choice([*_DRAWN, "json", *TABLES, *STACKS]),
-    help="Default: flame for a flame graph, else table.",
+    help="[flame for a flame graph, or table]",
 )
-@click.option("--server", metavar="URL", help=f"Default: {DEFAULT_SERVER}.")
+@click.option("--server", metavar="URL", help=f"Address of the page. [{DEFAULT_SERVER}]")
 @click.option("--token-file", type=FILE, help="File that contains the token.")
 @click.option("--sqlite", type=FILE, help="Query this database file instead of a server.")
 @click.option("--config", type=FILE, help="Query the database of this kernelscope.yaml instead.")
-@click.option("--width", type=click.IntRange(20, 1000), help="Of a flame graph, in characters.")
-@click.option("--color/--no-color", default=None, help="Default: in a terminal.")
+@click.option(
+    "--width",
+    type=click.IntRange(20, 1000),
+    help="Width of a flame graph in characters. [that of the terminal]",
+)
+@click.option("--color/--no-color", default=None, help="Use colors. [in a terminal]")
 def query(  # noqa: PLR0913 - one per option
     *,
     table: str,
@@ -72,7 +76,7 @@ def query(  # noqa: PLR0913 - one per option
     width: int | None,
     color: bool | None,
 ) -> None:
-    """Ask about TABLE: filters and the question's other parameters are NAME=VALUE.
+    """Query TABLE; filters and other parameters are NAME=VALUE.
 
     \b
     kscope query offcputime --from now-1h --top process

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Catalog, Category
 
-# The probe that stands for all in the pages.
+# The probe that is the example in the pages.
 _EXAMPLE = "offcputime"
 _NO_WRAP = "\b"
 _TYPES = "web/src/api/types.generated.ts"
@@ -42,10 +42,9 @@ def _commands(group: click.Group, example: Category) -> Iterator[str]:
     yield from (
         "# Commands",
         "",
-        "Exit codes: 0 done; 1 it could not be done, and the last line says why; 2 a category",
-        "file, a configuration, a command or an option is wrong; 130 interrupted by Ctrl-C, which",
-        "is the usual end of `kscope agent` and `kscope serve` and gives 0 there. `--help` shows",
-        "the same of each command.",
+        "Exit codes: 0 success; 1 failure, and the last line says why; 2 a category file, the",
+        "configuration, a command or an option is wrong; 130 interrupted by Ctrl-C (0 for",
+        "`kscope agent` and `kscope serve`). `--help` shows the same text for each command.",
     )
     context = click.Context(group, info_name="kscope")
     for name in group.list_commands(context):
@@ -57,7 +56,7 @@ def _commands(group: click.Group, example: Category) -> Iterator[str]:
             for each, inner in command.commands.items():
                 yield from _command(f"kscope spool {each}", inner)
         if name == "agent":
-            # Imported late, as the command itself is.
+            # Imported late, as the command itself.
             from kscope.cli.agent import probe_command  # noqa: PLC0415
 
             yield from _command(f"kscope agent {example.table}", probe_command(example))
@@ -71,11 +70,11 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
         usage += " COMMAND" if command.commands else " [PROBE]"
     yield from ("", f"## `{name}`", "", f"    {usage}", "", *_prose(command.help or ""))
     yield ""
-    yield from table(("option", "takes", "what it does", "default"), map(_row, options))
+    yield from table(("option", "value", "description", "default"), map(_row, options))
 
 
 def _prose(text: str) -> Iterator[str]:
-    """Paragraphs; one that click is told not to wrap keeps its lines."""
+    """Yield the lines; a paragraph that click does not wrap is code."""
     for index, part in enumerate(text.strip().split("\n\n")):
         lines = [line.strip() for line in part.splitlines()]
         if index:

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @with_settings
-@click.option("--dry-run", is_flag=True, help="Say what there is to remove; remove nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the rows that would be removed; remove nothing."
+)
 def retention(*, settings: Settings, dry_run: bool) -> None:
-    """Remove what is older than its category keeps it; a server does so by itself."""
+    """Remove rows that are older than their retention. A running server does this itself."""
     now = time.time_ns() // 1000
     if dry_run:
-        asyncio.run(_tell(settings, now))
+        asyncio.run(_print_plan(settings, now))
         return
 
     async def work(store: Store) -> None:
@@ -43,8 +45,8 @@ def retention(*, settings: Settings, dry_run: bool) -> None:
     run_with_store(settings, work)
 
 
-async def _tell(settings: Settings, now: int) -> None:
-    """Say what the command would do. Sums that it would make first are taken as made."""
+async def _print_plan(settings: Settings, now: int) -> None:
+    """Print what the command would do, as if the rollups were up to date."""
     async with open_to_read(settings, good_catalog(settings.categories)) as store:
         await _print_due(store, await expiries(store, now, as_if_summed=True))
         for table, ids in await orphans(store):
@@ -58,4 +60,4 @@ async def _print_due(store: Store, due: Sequence[Expiry]) -> None:
         rows = await count(store, expiry)
         click.echo(f"{expiry.table.name}: {rows} rows before {before:%Y-%m-%d %H:%M} UTC")
     if not due:
-        click.echo("nothing is too old")
+        click.echo("no rows are too old")

@@ -1,4 +1,4 @@
-"""An agent until a signal ends it; what has changed meanwhile is taken up as it goes."""
+"""Run an agent until a signal ends it, and reload changed files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LOOK_EVERY = 1.0  # seconds between looks at the files
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """All that an agent is made of, and the categories that were read for it."""
+    """The parts of an agent, and the categories that were read for it."""
 
     catalog: Catalog
     runs: Sequence[ProbeRun]
@@ -48,10 +48,11 @@ def run(
     duration: float | None = None,
     signature: Callable[[], object] = lambda: None,
 ) -> None:
-    """Until a signal says to end, or for `duration` seconds; SIGHUP reads everything again, as does
-    a change of `signature`. `parts` gets the categories of before, which bad files keep.
+    """Run until a signal, or for `duration` seconds. SIGHUP or a change of `signature` reloads.
+
+    `parts` receives the present categories, which files that became bad keep.
     """
-    # Taken before what it stands for is read: what changes while that goes on is seen afterwards.
+    # Before the files are read, so that a change during the reading is noticed afterwards.
     seen = signature()
     made = parts(None)
     running = made.agent()
@@ -68,7 +69,7 @@ def run(
             made = changed
             log.info("reloaded")
         except (KscopeError, OSError) as error:
-            # A configuration that has become bad must not end an agent that works.
+            # A configuration that became bad must not stop a running agent.
             log.warning("not reloaded: %s", error)
     running.stop()
     if duration and not number and (undelivered := running.undelivered()):
@@ -80,7 +81,7 @@ def run(
 
 
 def _changed(running: Agent, before: Parts, after: Parts) -> Agent:
-    """The same agent with other probes, or another one where rows go elsewhere."""
+    """Return the same agent with other probes, or a new one if the delivery changed."""
     same = before.delivery == after.delivery and before.health_category == after.health_category
     if same and after.runs:
         running.change(after.runs)
@@ -92,7 +93,7 @@ def _changed(running: Agent, before: Parts, after: Parts) -> Agent:
 
 
 def set_up_logging(*, verbose: bool) -> None:
-    # A way of its own to standard error: while a probe compiles, the compiler has the other.
+    # A separate descriptor: the agent captures the other one while a probe compiles.
     stream = os.fdopen(os.dup(2), "w", buffering=1)
     logs.set_up("%(levelname)s %(message)s", verbose=verbose, stream=stream)
 
@@ -107,8 +108,8 @@ def catch_signals(*, until_eof: bool = False) -> Signals:
 
 
 def _wait_for_eof(caught: Signals) -> None:
-    """Whoever started us may not be allowed to signal us: sudo's child is root's."""
-    # Not sys.stdin: who is still in it as the interpreter ends makes it abort.
+    """Stop at the end of standard input: a user cannot send a signal to root's child of sudo."""
+    # Not sys.stdin: a thread that reads it makes the interpreter abort at its end.
     with contextlib.suppress(OSError):
         while os.read(0, 4096):
             pass
@@ -116,7 +117,7 @@ def _wait_for_eof(caught: Signals) -> None:
 
 
 def _next_signal(caught: Signals, end: float, signature: Callable[[], object], seen: object) -> int:
-    """The next signal, or 0 when the time is up; what differs from `seen` counts as SIGHUP."""
+    """Return the next signal, or 0 at `end`; a signature other than `seen` counts as SIGHUP."""
     while (left := end - time.monotonic()) > 0:
         try:
             return caught.get(timeout=min(left, _LOOK_EVERY))

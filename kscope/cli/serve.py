@@ -20,9 +20,11 @@ from kscope.server.app import serve as run_server
 @click.command()
 @click.argument("port", required=False, type=click.IntRange(0, 65534))
 @with_settings
-@click.option("--read", metavar="ADDRESS", help="Where the page is; 127.0.0.1:8080 if not given.")
-@click.option("--ingest", metavar="ADDRESS", help="Where rows come in; 127.0.0.1:8081.")
-@click.option("--insecure", is_flag=True, help="Serve other machines without tokens.")
+@click.option(
+    "--read", metavar="ADDRESS", help="Address of the page and of queries. [127.0.0.1:8080]"
+)
+@click.option("--ingest", metavar="ADDRESS", help="Address that receives rows. [127.0.0.1:8081]")
+@click.option("--insecure", is_flag=True, help="Allow requests from other hosts without tokens.")
 @click.option("--verbose", is_flag=True, help="Log more.")
 def serve(  # noqa: PLR0913 - one per option
     *,
@@ -33,9 +35,9 @@ def serve(  # noqa: PLR0913 - one per option
     insecure: bool,
     verbose: bool,
 ) -> None:
-    """Take rows in, and serve the page.
+    """Receive rows, and serve the page.
 
-    PORT is the page's port, rows come in on the next one. Without any option the data is in
+    PORT is the port of the page; the next port receives rows. By default the data is in
     ./kernelscope.db.
     """
     _log(verbose=verbose)
@@ -56,7 +58,7 @@ def serve(  # noqa: PLR0913 - one per option
 
 
 def _check_probes(settings: Settings) -> None:
-    """A probe may be unknown since its file is bad: the server starts, and logs those problems."""
+    """Check the probes of the configuration, unless a bad file can be the reason for a problem."""
     reading = read_catalog(settings.categories)
     if not reading.problems:
         check_probes(settings.agent, reading.catalog)

@@ -1,4 +1,4 @@
-"""Where `kscope query` asks: a server over HTTP, or a database directly."""
+"""The sources of `kscope query`: a server over HTTP, or a database."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _PIECE = 1 << 16
 _STACK = ({"role": Role.STACK},)
 _PATIENCE = 60
-# The question is wrong, or the table is not there.
+# The question is wrong, or the table does not exist.
 _ASKED_WRONG = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
 
 

@@ -1,4 +1,4 @@
-"""`kscope spool`: the batches that an agent or a Logger keeps, listed, sent again, dropped."""
+"""`kscope spool`: list, send or drop the batches that an agent or a Logger keeps."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def _folder(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(cls=SuggestingGroup)
 def spool() -> None:
-    """List, send or drop the rows that wait for a server, or that one refused.
+    """List, send or drop rows that wait for a server or that a server refused.
 
-    An agent on the same folder may run: it sends what waits itself, so that send and drop leave
-    that alone, and say so. What is set aside they take.
+    An agent can run on the same folder. It sends the waiting batches itself, so `send` and `drop`
+    skip them with a message; they handle the batches that are set aside.
     """
 
 
@@ -55,11 +55,11 @@ def list_(config: Path | None, spool: Path | None) -> None:
 @_folder
 @options.server
 @options.token_file
-@click.option("--all", "every", is_flag=True, help="Also those that are kept for other servers.")
+@click.option("--all", "every", is_flag=True, help="Also send batches for other servers.")
 def send(names: tuple[str, ...], every: bool, **flags: Any) -> None:  # noqa: FBT001
-    """Send batches, by their names or all that are kept for the server; it stores none twice.
+    """Send the named batches, or all for the server, which stores each once.
 
-    Exit code 1 if the server does not have all of them afterwards.
+    The exit code is 1 if the server does not have all of them afterwards.
     """
     settings = chosen_settings(flags["config"]).agent
     endpoint = Endpoint(
@@ -98,7 +98,7 @@ def drop(names: tuple[str, ...], every: bool, config: Path | None, spool: Path |
     Each is printed. Their rows are lost.
     """
     if bool(names) == every:
-        raise click.UsageError("name the batches to drop, or say --all")
+        raise click.UsageError("name the batches to drop, or use --all")
     locked = 0
     for each in _chosen(_root(spool, chosen_settings(config).agent), names, every=every):
         if each.locked:
@@ -126,7 +126,7 @@ def _chosen(root: Path, names: Sequence[str], *, every: bool) -> Iterator[Kept]:
 
 
 def _sent(each: Kept, endpoint: Endpoint) -> bool:
-    """Return whether the server has it now; a refusal is noted beside it."""
+    """Return whether the server has it now; a refusal is written next to it."""
     if each.locked:
         click.echo(f"{each.name}: an agent runs on it, and sends it itself", err=True)
         return False
@@ -150,7 +150,7 @@ def _sent(each: Kept, endpoint: Endpoint) -> bool:
 def _root(given: Path | None, settings: AgentSettings) -> Path:
     root = given or settings.spool or spool_folder()
     if not root.is_dir():
-        raise KscopeError(f"{root}: there is no spool; --spool names its folder")
+        raise KscopeError(f"{root}: is not a spool; name its folder with --spool")
     return root
 
 

@@ -1,4 +1,4 @@
-"""LossCounts and cost as data: what the agent says of itself, and what it does about it."""
+"""Losses and cost as data: the rows about the agent, and its reaction to a high cost."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_without_a_server_nothing_is_lost(root: Path) -> None:
 def test_only_what_is_named_is_dropped(root: Path) -> None:
     """By its name from the list; --all alone drops all, and each is printed."""
     first, second, aside = names(root)
-    assert "name the batches to drop, or say --all" in run("drop", "--spool", root, code=2)
+    assert "name the batches to drop, or use --all" in run("drop", "--spool", root, code=2)
     assert "say --all" in run("drop", first, "--all", "--spool", root, code=2)
     said = run("drop", aside, "--spool", root)
     assert said.startswith(f"dropped {aside}  2026-11-28T12:00:00Z  web-0  cpu  1 rows")
@@ -146,5 +146,5 @@ def test_a_file_that_is_broken_is_listed_all_the_same(root: Path) -> None:
 def test_mistakes_are_told(tmp_path: Path) -> None:
     """A folder that is not there, a command that is none."""
     said = run("list", "--spool", tmp_path / "no", code=1)
-    assert "there is no spool; --spool names its folder" in said
+    assert "is not a spool; name its folder with --spool" in said
     assert "there is no command 'lsit'. Did you mean 'list'?" in run("lsit", code=2)

@@ -46,5 +46,5 @@ def test_without_a_folder_to_trust_it_says_so(places: Path) -> None:
     """Which folder is wrong, and what to do."""
     (places / "cache").write_text("")
     (shared := places / "tmp").chmod(0o777)
-    with pytest.raises(KscopeError, match=rf"{shared}/kernelscope-\d+: somebody else may write"):
+    with pytest.raises(KscopeError, match=rf"{shared}/kernelscope-\d+: other users can write"):
         tracepoint_headers()

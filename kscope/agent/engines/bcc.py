@@ -1,4 +1,4 @@
-"""Runs a `.bpf.c` program with bcc, and turns its maps or events into rows."""
+"""Run a `.bpf.c` program with bcc, and turn its maps or events into rows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Of one interval: more keys than that are not kept in memory, where each takes some 2 KB.
+# Limit of the keys of one interval in memory; each takes about 2 KB.
 MOST_KEYS = 1 << 17
 _PRELUDE = Path(__file__).with_name("kscope.h")
 # The order of `enum ks_loss` in kscope.h.
@@ -60,8 +60,8 @@ _LOSSES = (
 )  # fmt: skip
 _GENERATION, _RAISED_US = 0, 1
 _WAITING = "waiting"  # the map of KS_WAITING
-_EVENTS = 20_000  # are handed over before the interval ends; some 20 MB
-_SETTLE = 0.002  # seconds in which a program that read the old generation has ended
+_EVENTS = 20_000  # before an early drain; about 20 MB
+_SETTLE = 0.002  # seconds; by then no program uses the old generation
 
 
 class BccEngine(KernelEngine):
@@ -121,7 +121,7 @@ class BccEngine(KernelEngine):
                 raise self._mistake("program", message)
 
     def _collected(self) -> Any:
-        """The map that `collect` names; it must be one that can be read that way."""
+        """Return the map that `collect` names. Raises DeclarationError if bcc cannot read it so."""
         collect, message = self._probe.collect, ""
         known = map_names(self._bpf)
         try:
@@ -174,7 +174,7 @@ class BccEngine(KernelEngine):
         self._bpf.cleanup()
 
     def _adopt(self, pids: Iterable[int]) -> None:
-        """The program itself sees only forks from now on."""
+        """Trace these processes too: the program itself sees only forks from now on."""
         family = self._bpf["ks_family"]
         for pid in pids:
             family[ctypes.c_uint(pid)] = ctypes.c_ubyte(1)
@@ -186,7 +186,7 @@ class BccEngine(KernelEngine):
         return self._filter.children or (self._probe.children and self._filter.pid > 0)
 
     def _offered(self) -> list[Attach]:
-        """What of the probe's attach points this kernel has; KscopeError where one must be."""
+        """Return the attach points of this kernel. Raises KscopeError if one is required."""
         wanted = [*self._probe.needs, *program.tracepoints(self._program)]
         wanted += [attach.to for attach in self._probe.attach if not attach.define]
         missing = [place for place in dict.fromkeys(wanted) if not kernel.offers(place)]
@@ -209,7 +209,7 @@ class BccEngine(KernelEngine):
         assert path
         constants = self._constants(attached)
         headers, enums = self._headers(), ""
-        if headers == header_tree.tracepoint_headers():  # the others have all enums of the kernel
+        if headers == header_tree.tracepoint_headers():  # the others have all enums
             enums = program.enums(self._program)
         text = f"{_PRELUDE.read_text()}\n{enums}{self._program}"
         if not is_builtin_program(path):  # the project's tests try those on several kernels
@@ -218,7 +218,7 @@ class BccEngine(KernelEngine):
         return compiled(path, text, flags, headers)
 
     def _try(self, path: Path, text: str, constants: dict[str, str], headers: Path) -> None:
-        """Compile it where it can do no harm, and see that each filter makes a difference."""
+        """Compile it in a separate process, and check that each filter makes a difference."""
         target = self._filter
         given = {"KS_PID": target.pid, "KS_TID": target.tid, "KS_CGROUP": target.cgroup}
         filters = tuple(name for name, value in given.items() if value)
@@ -235,7 +235,7 @@ class BccEngine(KernelEngine):
             )
 
     def _check_functions(self, path: Path, functions: Sequence[str]) -> None:
-        """Something must run, and what `attach` names must be there."""
+        """The functions that `attach` names must exist, and at least one must run."""
         for attach in self._probe.attach:
             if attach.run not in functions and not attach.define:
                 message = f"the program has no function '{attach.run}'"
@@ -326,7 +326,7 @@ class BccEngine(KernelEngine):
             raise self._unreadable() from None
 
     def _check_size(self, size: int) -> None:
-        """bcc does not see bit fields, which make an event smaller."""
+        """Raise if the event has bit fields, which bcc reads as whole fields."""
         if size != self._event_size:
             raise self._unreadable()
 
@@ -353,7 +353,7 @@ class BccEngine(KernelEngine):
         return next((self._readers[c.name] for c in columns if c.name in self._readers), None)
 
     def _check_halves(self, source: Source) -> None:
-        """A user half is named by the process, whose id is beside it."""
+        """The process id that names a user half must be in the same struct."""
         parts = self._parts()
         for path in source.fields:
             holder, _, name = path.rpartition(".")
@@ -368,11 +368,11 @@ class BccEngine(KernelEngine):
                 )
 
     def _map_rows(self) -> Iterator[Row]:
-        """Rows of the generation that the program has just left."""
+        """Yield the rows of the generation that the program has just left."""
         left, self._generation = self._generation, self._generation ^ 1
         self._bpf["ks_control"][ctypes.c_int(_GENERATION)] = ctypes.c_ulonglong(self._generation)
         time.sleep(_SETTLE)
-        # Process by process: the symbols of one are at hand while all its stacks are named.
+        # Sorted by process, so that the symbols of one are read once.
         for key, value in sorted(self._largest(left), key=_process_of):
             if self._stacks:
                 self._stacks.disown(key)
@@ -382,38 +382,38 @@ class BccEngine(KernelEngine):
             self._stacks.forget(left, self._waiting, self._table)
 
     def _largest(self, generation: int) -> list[tuple[Any, Any]]:
-        """Empty the map, and return its entries of the largest values; the others count as lost."""
+        """Empty the map. Return the entries with the largest values; the others count as lost."""
         taken = itertools.count()
         entries = (entry for entry, _ in zip(_take(self._table, generation), taken, strict=False))
         kept = heapq.nlargest(MOST_KEYS, entries, key=self._weight)
         if lost := next(taken) - len(kept):
             self._loss.values += lost
             log.warning(
-                "%s: an interval had %d keys, of which the %d with the largest values are sent; "
+                "%s: an interval had %d keys; the %d with the largest values are sent; "
                 "use a shorter --interval, or fewer --keys",
                 self._category.table, lost + len(kept), len(kept),
             )  # fmt: skip
         return kept
 
     def _weight(self, entry: tuple[Any, Any]) -> float:
-        """The value that most charts show: the first column of values that is no count."""
+        """Return the value that most charts show: the first value column that is not a count."""
         if self._weighed is None:
             return 1
         return float(self._weighed({"key": entry[0], "value": entry[1]}))
 
     def _take_event(self, _context: Any, data: Any, size: int) -> int:
-        # ctypes swallows what a callback raises.
+        # ctypes ignores an exception of a callback.
         try:
             self._check_size(size)
             entry = {"event": self._table.event(data)}
             self._events.append({name: read(entry) for name, read in self._readers.items()})
         except Exception as error:  # noqa: BLE001
             self._broken = error
-        # Less than 0 ends the poll: what follows waits in the kernel, which counts what it loses.
+        # A negative number ends the poll. Further events wait in the kernel, which counts losses.
         return -1 if len(self._events) >= self._most_events else 0
 
     def _prime_children(self) -> None:
-        """Short-lived processes have no names any more when the interval ends."""
+        """Read the symbols of children now: short-lived ones exit before the interval ends."""
         for pid in self._bpf["ks_family"].keys():  # noqa: SIM118 - no dict
             self._symbols.prime(pid.value)
 
@@ -438,10 +438,10 @@ class BccEngine(KernelEngine):
 
 
 def _take(table: Any, generation: int) -> Iterator[tuple[Any, Any]]:
-    """Empty the map, or where its key has a `generation` that half of it.
+    """Empty the map, or if its key has a `generation`, that half of it.
 
-    A key is deleted once the next one is known: the kernel looks for it from there. An entry whose
-    neighbour vanishes makes it start again, so the walk has a bound.
+    A key is deleted after the next one is known, because the kernel finds the next one by it. The
+    walk restarts if a neighbour vanishes, so it has a limit.
     """
     split = any(field[0] == "generation" for field in getattr(table.Key, "_fields_", ()))
     before = None

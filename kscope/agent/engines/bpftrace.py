@@ -1,7 +1,7 @@
-"""Runs a bpftrace script that stands in the category itself, and turns its maps into rows.
+"""Run the bpftrace script of a category, and turn its maps into rows.
 
-bpftrace never clears what it counts for us: it prints its maps on SIGUSR1, and what was added since
-the last time is the interval's. So nothing falls between a print and a clear.
+bpftrace prints its maps on SIGUSR1 and does not clear them; an interval is the difference between
+two prints. So no event is lost between a print and a clear.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class BpftraceEngine(KernelEngine):
         self._bpftrace = Bpftrace(self._program, self._script(), self._keys, file, line)
 
     def _check_attached(self) -> None:
-        """BEGIN and END always attach; of the others at least one must."""
+        """At least one probe must attach, not counting BEGIN and END, which always do."""
         points = attach_points(self._probe.script)
         others = [point for point in points if point not in _ALWAYS]
         attached = self._bpftrace.attached - (len(points) - len(others))
@@ -189,7 +189,7 @@ class BpftraceEngine(KernelEngine):
         return found.kind is Kind.KERNEL_STACK
 
     def _folded(self, halves: Iterable[tuple[str, bool]]) -> str:
-        """Root first, from halves innermost first; True is beside a half of the kernel."""
+        """Return the folded stack of these halves, innermost first; True marks a kernel half."""
         frames: list[str] = []
         for printed, inside in halves:
             half = stack_frames(printed, KERNEL_SUFFIX * inside)
@@ -202,7 +202,7 @@ class BpftraceEngine(KernelEngine):
 
 
 def _entry(parts: Sequence[str]) -> SimpleNamespace:
-    """A key: its parts by number, and of a single one the value as well."""
+    """Return a key with its parts by number; a single part is also its value."""
     entry = SimpleNamespace(**{str(n): part for n, part in enumerate(parts)})
     if len(parts) == 1:
         entry.value = parts[0]

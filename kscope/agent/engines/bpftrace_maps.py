@@ -1,4 +1,4 @@
-"""What bpftrace prints of a map, and a script with its constants put in."""
+"""Read the maps that bpftrace prints, and insert constants into a script."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _OFFSET = re.compile(r"\+(0x)?[0-9a-f]+$")
 
 
 def key_pattern(types: Sequence[FieldType]) -> re.Pattern[str]:
-    """Return what takes a printed key apart: parts are joined by commas, a stack is lines.
+    """Return a pattern of a printed key: commas separate its parts, a stack is lines.
 
-    A name can hold commas too. A key of several names with commas in them is ambiguous: the first
-    name takes all that it can.
+    A name can contain commas. A key of several such names is ambiguous: the first name takes as
+    much as possible.
     """
     return re.compile(",".join(f"({_PRINTED.get(each.kind, '(?s:.*)')})" for each in types))
 
 
 def stack_frames(printed: str, suffix: str) -> list[str]:
-    """Leaf first, without offsets; an address that has no name is unknown."""
+    """Return the names, leaf first, without offsets; an address without a name is unknown."""
     names = [_OFFSET.sub("", line.strip()) for line in printed.splitlines() if line.strip()]
     if suffix:
         names = without_own(names)
@@ -46,7 +46,7 @@ def stack_frames(printed: str, suffix: str) -> list[str]:
 
 
 def difference(now: Value, before: Value | None) -> Value:
-    """What was added to a count, to statistics or to a histogram; falsy if nothing was.
+    """Return the amount added to a count, to statistics or to a histogram; falsy if none.
 
     A histogram becomes counts by power of two, {"slots": [...]}; its slots below 1 join slot 0.
     """
@@ -68,15 +68,16 @@ def _slots(buckets: list[dict[str, int]]) -> list[int]:
 
 
 def _slot(bucket: dict[str, int]) -> int:
-    """The slot of values below 0, which have no least, is 0. bpftrace's last bucket is that from
-    2^31 on, a number that it prints as a negative one.
+    """Return the slot; 0 for values below 0, which do not have a `min`.
+
+    bpftrace prints the `min` of its last bucket, 2^31, as a negative number.
     """
     least = int(bucket.get("min", 0))
     return _LAST_SLOT if least < 0 else max(0, least.bit_length() - 1)
 
 
 def with_constants(script: str, constants: dict[str, Any], where: str) -> str:
-    """Constants are put in by name, all at once; bpftrace's own parameters are only numbered."""
+    """Return the script with its constants; bpftrace itself has only numbered parameters."""
     return with_names(script, lambda name: _literal(constants[name], name, where), constants)
 
 

@@ -20,15 +20,15 @@ _INCLUDE = re.compile(r'#include "([\w.-]+)"')
 
 
 def read(path: Path) -> str:
-    """Return the program with what it includes from beside it in its place.
+    """Return the program, with the files that it includes from its folder inserted.
 
-    Raises KscopeError. Put in, because of an included file bcc does not see the programs and maps.
+    Raises KscopeError. bcc does not find programs and maps in an included file.
     """
     return "\n".join(_lines(path, including=True)) + "\n"
 
 
 def _lines(path: Path, *, including: bool = False) -> Iterator[str]:
-    """With #line, so that the compiler's messages name the file and line that a person looks at."""
+    """Yield the lines, with #line, so that the compiler names the user's file and line."""
     yield f'#line 1 "{path.name}"'
     for number, line in enumerate(read_text(path, MAX_PROGRAM).splitlines(), 1):
         included = _INCLUDE.fullmatch(line) if including else None
@@ -36,8 +36,7 @@ def _lines(path: Path, *, including: bool = False) -> Iterator[str]:
             yield from _lines(path.with_name(included[1]))
             yield f'#line {number + 1} "{path.name}"'
         elif line.startswith("TRACEPOINT_PROBE"):
-            # In front of a tracepoint's program, which begins here, bcc puts the struct of its
-            # arguments.
+            # bcc inserts the struct of the arguments in front of a tracepoint's program.
             yield "extern"
             yield f'#line {number} "{path.name}"'
             yield line
@@ -46,10 +45,9 @@ def _lines(path: Path, *, including: bool = False) -> Iterator[str]:
 
 
 def enums(program: str) -> str:
-    """Return a definition of each enum that a field of the program's tracepoints has.
+    """Return definitions of the enums in the program's tracepoints that it does not define itself.
 
-    The format of a tracepoint has an enum's name and size alone. One that the program defines
-    itself is left to it.
+    The format of a tracepoint contains only the name and the size of an enum.
     """
     fields = {
         found[1]: (int(found[2]), found[3] == "1")
@@ -61,14 +59,14 @@ def enums(program: str) -> str:
 
 
 def _enum(name: str, size: int, *, signed: bool) -> str:
-    """An enum of so many bytes: a packed one is as large as its largest number needs."""
+    """Return an enum of `size` bytes: a packed enum has the size of its largest number."""
     most = f"KS_MOST_{name} = {1 << (8 * size - 2):#x}"
     least = f", KS_LEAST_{name} = -1" if signed else ""
     return f"enum {name} {{ {most}{least} }} __attribute__((packed));\n"
 
 
 def tracepoints(program: str) -> Iterator[str]:
-    """Those that the program cannot do without: declared outside any #if."""
+    """Yield the tracepoints that the program requires: those outside any #if."""
     depth = 0
     for line in program.splitlines():
         if re.match(r"\s*#\s*if", line):

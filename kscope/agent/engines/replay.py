@@ -1,4 +1,4 @@
-"""Plays a recording, over and over, as if it happened now: for demos, and hosts without BPF."""
+"""Play a recording repeatedly with the present time: for demos, and hosts without BPF."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ if TYPE_CHECKING:
     from kscope.agent.rows.interval import Row
     from kscope.agent.rows.recording import Recorded, Recording
 
-# Every host name under which recorded rows are sent begins with this; the page marks them.
+# The host name of replayed rows starts with this; the page marks these hosts.
 HOSTNAME_PREFIX = "recording:"
 
 
 class ReplayEngine:
-    """The first drain gives the `history` seconds before the start too, so that there is
-    something to look at. Each row carries its own time.
-    """
+    """The first drain includes the `history` seconds before the start. Each row has a time."""
 
     def __init__(self, recording: Recording, history: float = 0.0) -> None:
         self._recording = recording
@@ -43,7 +41,7 @@ class ReplayEngine:
         return Drained(rows)
 
     def _between(self, after: float, until: float) -> Iterator[Row]:
-        """Rows of the intervals that end in that time, the recording repeated without a gap."""
+        """Yield the rows of the intervals that end in this time; the recording repeats."""
         length = self._recording.length
         repeat = int(after // length)
         while repeat * length < until:

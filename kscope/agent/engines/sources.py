@@ -52,6 +52,6 @@ def _problems(column: Column, source: Source, parts: Mapping[str, FieldType]) ->
 
 
 def _type_at(path: str, parts: Mapping[str, FieldType]) -> FieldType:
-    """The type at a path that exists."""
+    """Return the type at a path that exists."""
     part, _, rest = path.partition(".")
     return parts[part].at(rest) or parts[part]

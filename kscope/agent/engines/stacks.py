@@ -1,4 +1,4 @@
-"""Stack ids to folded text, from the two generations of stack maps that `kscope.h` declares."""
+"""Stack ids become folded text, from the two generations of stack maps of `kscope.h`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 # As in kscope.h.
 GENERATION_BIT, LEVEL_BIT = 30, 27
 _LEVELS = ("ks_stacks", "ks_second", "ks_third", "ks_fourth", "ks_fifth")
-# bpf_get_stackid: no such stack (a kernel thread has no user half). Anything else is a loss.
+# bpf_get_stackid: no stack, such as the user half of a kernel thread. Other errors are losses.
 NO_STACK = -14
 LOST = "[lost stack]"
 WAKER = "--"
 WAKER_KSTACK = "waker_kstack"
 INTERRUPT = b"[interrupt]"
-# Where the kernel's entry code takes an interrupt; on x86 and on arm64.
+# The kernel's entry code for interrupts, on x86 and on arm64.
 _INTERRUPT_ENTRY = re.compile(r"(asm_sysvec_\w+|asm_common_interrupt|el[01][ht]_64_irq)_\[k\]")
 
 
@@ -42,10 +42,10 @@ class StackMap:
         self._walked: dict[int, list[int]] = {}
 
     def disown(self, holder: Any) -> None:
-        """Where an interrupt ended a sleep, take the blame from the thread that it interrupted.
+        """If an interrupt ended a sleep, remove the interrupted thread as the waker.
 
-        `holder` is a key with the fields `waker_kstack`, `waker_ustack`, `waker_tgid` and
-        `waker_comm`; without them nothing is to do.
+        `holder` is a key. Nothing changes if it does not have the fields `waker_kstack`,
+        `waker_ustack`, `waker_tgid` and `waker_comm`.
         """
         stack_id = getattr(holder, WAKER_KSTACK, NO_STACK)
         if stack_id < 0:
@@ -56,10 +56,11 @@ class StackMap:
             holder.waker_comm = INTERRUPT
 
     def text(self, holder: Any, fields: Sequence[str], loss: LossCounts) -> str:
-        """Root first. `fields` come innermost first, as `kstack, ustack`; the process of a user
-        half is the field `tgid` beside it. Fields of another prefix (`waker_kstack`) are put on
-        top upside down, leaf to root, behind `--`: who ended the wait. Alone they are a stack as
-        any other.
+        """Return the folded stack, root first.
+
+        `fields` are innermost first, as `kstack, ustack`; the process of a user half is in the
+        field `tgid` next to it. The stack of a waker (`waker_kstack`) follows behind `--`, leaf
+        to root; alone, it is an ordinary stack.
         """
         own: list[str] = []
         waker: list[str] = []
@@ -104,11 +105,10 @@ class StackMap:
     def forget(
         self, generation: int, waiting: Mapping[Any, Any], summed: Mapping[Any, Any]
     ) -> None:
-        """Empty the generation that nobody writes to, but for the stacks that are still referred
-        to: by threads that wait, and by keys that were added since the generation was left.
+        """Delete the stacks of a generation, except those of waiting threads and of new keys.
 
-        A thread that stops waiting is added to `summed` before it leaves `waiting`, so that read in
-        this order one of the two has it.
+        A thread that stops waiting is added to `summed` before it leaves `waiting`. So, if they
+        are read in this order, one of the two has it.
         """
         held = _stack_ids(waiting.values()) | _stack_ids(summed.keys())
         for bits, table in self._maps.items():
@@ -121,10 +121,7 @@ class StackMap:
 
 
 def ends_in_interrupt(frames: Sequence[str]) -> int | None:
-    """How many of the frames, which come leaf first, belong to an interrupt; None if there is none.
-
-    The rest is what it interrupted.
-    """
+    """Return the number of frames, leaf first, that belong to an interrupt; None without one."""
     entries = (i + 1 for i, name in enumerate(frames) if _INTERRUPT_ENTRY.fullmatch(name))
     return next(entries, None)
 
@@ -137,7 +134,7 @@ def _until_zero(addresses: Any) -> Any:
 
 
 def _stack_ids(structs: Iterable[Any]) -> set[int]:
-    """Every stack id in the structs, in one itself or in its `key`."""
+    """Return every stack id in the structs, or in their members `key`."""
     ids: set[int] = set()
     names: list[str] | None = None
     for struct in structs:

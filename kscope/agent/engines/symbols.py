@@ -1,4 +1,4 @@
-"""Addresses to frame names, the user ones while their process lives."""
+"""Addresses become names of frames; user addresses only while their process exists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_PROCESSES = 256
 Image = tuple[int, int, int]
 MAX_KERNEL_NAMES = 100_000
 
-# How the program itself was called; no part of what the thread was doing.
+# The frames that called the probe itself, which the thread did not call.
 _OWN_FRAMES = re.compile(
     r"bpf_prog_|bpf_trace_run|__bpf_trace_|bpf_get_stack|__bpf_get_stack|perf_trace_|perf_call_bpf"
     r"|trace_event_raw_|trace_call_bpf|__traceiter_|kprobe_|kretprobe_|aggr_pre_handler"
@@ -30,7 +30,7 @@ _OWN_FRAMES = re.compile(
 
 
 def without_own(names: list[str]) -> list[str]:
-    """Kernel frames, leaf first, without those by which the probe itself was called."""
+    """Return the kernel frames, leaf first, without those that called the probe itself."""
     start = 0
     while start < len(names) and _OWN_FRAMES.match(names[start]):
         start += 1
@@ -38,10 +38,10 @@ def without_own(names: list[str]) -> list[str]:
 
 
 class Symbols:
-    """Resolves through `resolver(pid)`, an object like bcc.SymbolCache; pid -1 is the kernel.
+    """Names of addresses from `resolver(pid)`, an object like bcc.SymbolCache; pid -1: the kernel.
 
-    `forget(resolver, pid)` frees one. A process's resolver is kept as long as the process is
-    among the last ones asked about and runs the program that it ran.
+    `forget(resolver, pid)` frees one. The resolver of a process is kept while the process is
+    among the most recent ones and runs the same program.
     """
 
     def __init__(self, resolver: Callable[[int], Any], forget: Callable[[Any, int], None]) -> None:
@@ -53,16 +53,16 @@ class Symbols:
         self._looked_at: set[int] = set()
 
     def look_again(self) -> None:
-        """What was seen of a process may be out of date: to be called at each drain."""
+        """Read the processes again when they are next needed. Call this at each drain."""
         self._looked_at.clear()
 
     def kernel_frames(self, addresses: Sequence[int]) -> list[str]:
-        """Leaf first, as the kernel gives them; without the frames of the probe itself."""
+        """Return the names, leaf first, without the frames that called the probe itself."""
         names = [self._kernel_name(address) for address in addresses]
         return [name + KERNEL_SUFFIX for name in without_own(names)]
 
     def user_frames(self, pid: int, addresses: Sequence[int], loss: LossCounts) -> list[str]:
-        """Leaf first. Frames outside the main binary name their library."""
+        """Return the names, leaf first. Frames outside the main binary name their library."""
         process = self.prime(pid)
         names = [process.name(address) for address in addresses]
         loss.frames += len(names)
@@ -70,7 +70,7 @@ class Symbols:
         return names
 
     def prime(self, pid: int) -> _Process:
-        """Open a process's maps now: after its end they cannot be read any more."""
+        """Read a process's memory maps now, because they are gone when it exits."""
         process = self._processes.get(pid)
         if process is None or pid not in self._looked_at:
             process = self._up_to_date(pid, process)
@@ -131,7 +131,7 @@ class _Process:
         return name
 
     def look_again(self) -> None:
-        """What had no name may lie in code that has been mapped since."""
+        """Forget the addresses without a name: their code can have been mapped since."""
         for address in self._unknown:
             self._names.pop(address, None)
         self._unknown.clear()
@@ -148,7 +148,7 @@ def _decoded(raw: bytes | None) -> str:
 
 
 def _image(pid: int) -> Image | None:
-    """The process's start time, and where its program and its stack begin: an execve moves them."""
+    """Return the start time and the start of program and stack, which an execve changes."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - a hot path
             fields = file.read().rpartition(b")")[2].split()

@@ -1,4 +1,4 @@
-"""The types of what a script reads as `args->NAME`, from the formats of its tracepoints."""
+"""The types of a script's `args->NAME`, from the formats of its tracepoints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHARACTERS = frozenset({"char", "const char", "unsigned char", "signed char"})
 
 
 def field_types(script: str) -> Callable[[str], FieldType]:
-    """Return what tells a field's type; UNKNOWN if the script's tracepoints differ in it."""
+    """Return a function from a field to its type; UNKNOWN if the tracepoints disagree."""
     found: dict[str, FieldType] = {}
     for group, name in set(tracepoints(script)):
         for declared in _DECLARED.finditer(kernel.tracepoint_format(group, name)):

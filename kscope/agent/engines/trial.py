@@ -1,7 +1,7 @@
-"""A program's first compilation, in a process that may crash, hang or use too much memory.
+"""Compile a program for the first time, in a process that can crash, hang or use up its memory.
 
-LLVM ends the process that it runs in at some mistakes. This module is both sides: `tried` is the
-agent's, and `python -m` runs the other one.
+LLVM ends its process at some mistakes. This module is both sides: the agent calls `tried`, which
+starts the other process.
 """
 
 from __future__ import annotations
@@ -45,10 +45,7 @@ _turns = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A program to compile. `filters` are those of `constants` that must make a difference:
-
-    without the first of them, as with 0, other instructions must come out.
-    """
+    """A program to compile. Its instructions must depend on each of the constants in `filters`."""
 
     program: str
     text: str
@@ -66,10 +63,7 @@ class Tried:
 
 
 def tried(trial: Trial) -> Tried:
-    """Compile the program; KscopeError if that fails.
-
-    What was found is kept on disk: the next time nothing is compiled.
-    """
+    """Compile the program, or read the result of the last time. Raises KscopeError."""
     kept = _kept(trial)
     try:
         return _read(kept.read_text())
@@ -166,7 +160,7 @@ def _confine(cpu: int, memory: int) -> None:
 
 
 def _instructions(trial: Trial, constants: Mapping[str, str]) -> dict[str, bytes]:
-    """Each function's, with 0 in place of the numbers of the maps."""
+    """Return the instructions of each function, with 0 in place of the numbers of maps."""
     flags = [f"-D{name}={value}" for name, value in constants.items()]
     bpf = unattached(trial.text, flags)
     found = {
@@ -202,7 +196,7 @@ def _main() -> None:
     answers = os.dup(1)
     os.dup2(2, 1)
     os.write(answers, json.dumps(_answer(trial)).encode())
-    os._exit(0)  # bcc undoes at exit what was never done
+    os._exit(0)  # bcc would detach what was never attached
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What the kernel and the machine offer: tracefs, cgroups, symbols, libbcc, headers."""
+"""The kernel and the machine: tracefs, cgroups, symbols, libbcc, headers."""

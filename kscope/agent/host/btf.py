@@ -94,7 +94,7 @@ def _parsed(data: bytes) -> _Btf:
 
 
 def _enums(path: Path, btf: _Btf, base: bytes) -> Mapping[str, Mapping[int, str]]:
-    """`base` are the strings of the kernel: those of a module continue them."""
+    """`base` contains the strings of the kernel; those of a module continue them."""
     found: dict[str, Mapping[int, str]] = {}
     try:
         for name, words in _walk(btf.types, base + btf.strings):
@@ -121,7 +121,7 @@ def _walk(section: memoryview, strings: bytes) -> Iterator[tuple[str, Mapping[in
 
 
 def _words(members: memoryview, strings: bytes, *, wide: bool, signed: bool) -> dict[int, str]:
-    """A number whose highest bit is set has its word under both signs.
+    """Return the words; a number whose highest bit is set has its word under both signs.
 
     Kernels before 6.0 do not say whether an enum is signed, and a field may have the other sign.
     """

@@ -100,7 +100,7 @@ static inline struct tcp_sock *tcp_sk(const struct sock *sk) { return (struct tc
 
 
 def tracepoint_headers() -> Path:
-    """The folder for BCC_KERNEL_SOURCE that serves programs without kernel structs."""
+    """Return the folder for BCC_KERNEL_SOURCE, for programs that do not read kernel structs."""
     files = _common() | {
         "linux/kconfig.h": "#define CONFIG_BPF_SYSCALL 1\n#define CONFIG_64BIT 1\n",
         "linux/types.h": _TYPES,
@@ -114,7 +114,7 @@ def tracepoint_headers() -> Path:
 
 
 def struct_headers() -> Path:
-    """The same for programs that read kernel structs: exact, because from this kernel's BTF."""
+    """Return the same for programs that read kernel structs, from this kernel's BTF."""
     forward = "#include <linux/kconfig.h>\n"
     names = ("linux/types.h", "uapi/linux/ptrace.h", "linux/ptrace.h", "uapi/linux/bpf.h")
     files = _common() | dict.fromkeys((*names, "uapi/linux/if_packet.h"), forward)
@@ -136,7 +136,7 @@ def struct_headers() -> Path:
 def _btf_dump() -> str:
     if not BTF.exists():
         raise KscopeError(
-            f"this probe reads kernel structs, and this kernel has no BTF ({BTF} is missing): "
+            f"this probe reads kernel structs, and this kernel has no BTF ({BTF} is missing); "
             "it needs a kernel built with CONFIG_DEBUG_INFO_BTF"
         )
     bpftool = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin:/sbin")
@@ -174,7 +174,7 @@ def _pt_regs() -> str:
 
 
 def _write(files: dict[str, str]) -> Path:
-    """Put the files under a folder named after their contents; written once, whole or not."""
+    """Return a folder with the files, named after their contents; written once, atomically."""
     digest = hashlib.blake2b(repr(sorted(files.items())).encode(), digest_size=8).hexdigest()
     root = cache_folder() / f"headers-{digest}"
     if root.exists():
@@ -193,7 +193,7 @@ def _write(files: dict[str, str]) -> Path:
 
 
 def cache_folder() -> Path:
-    """systemd's CACHE_DIRECTORY, else the user's cache, else a folder of our own in /tmp."""
+    """Return systemd's CACHE_DIRECTORY, or the user's cache, or a private folder in /tmp."""
     candidates = [os.environ.get("CACHE_DIRECTORY"), os.environ.get("XDG_CACHE_HOME")]
     home = os.environ.get("HOME")
     candidates.append(f"{home}/.cache" if home else None)
@@ -202,14 +202,14 @@ def cache_folder() -> Path:
     found = next((folder for folder in folders if _is_ours(folder)), None)
     if found is None:
         raise KscopeError(
-            f"{folders[-1]}: somebody else may write to it, and what lies there is compiled into "
-            "the kernel: remove it, or name a folder of your own in CACHE_DIRECTORY"
+            f"{folders[-1]}: other users can write to it, and its files are compiled into the "
+            "kernel; remove it, or name your own folder in CACHE_DIRECTORY"
         )
     return found
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether nobody else can put files there, or another folder in its place; made if need be."""
+    """Return whether only we can write to the folder; create it if necessary."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         own, above = folder.lstat(), folder.parent.stat()

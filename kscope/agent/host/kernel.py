@@ -1,4 +1,4 @@
-"""What the running kernel offers: asked of the kernel itself, never of its version number."""
+"""Features of the running kernel: asked of the kernel itself, never of its version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CLONE = r"(?:\.isra\.\d+|\.constprop\.\d+|\.part\.\d+)*"
 
 
 def mount_tracefs() -> None:
-    """Containers and minimal systems boot without tracefs, which holds the tracepoint formats."""
+    """Mount tracefs, which contains the formats of tracepoints, if the system did not."""
     try:
         (TRACEFS / "events").stat()
     except PermissionError:
@@ -41,7 +41,7 @@ def mount_tracefs() -> None:
 
 
 def is_there(path: Path) -> bool:
-    """False too where we may not look: tracefs is closed to all but root."""
+    """Return whether the path exists; False without the right to look, as tracefs is root's."""
     try:
         path.stat()
     except OSError:
@@ -84,7 +84,7 @@ def _has_tracepoint(group: str, name: str, field: str = "") -> bool:
 
 
 def why_not(missing: list[str]) -> str:
-    """A hint for the user, to stand behind the list of what is missing."""
+    """Return a hint for the user, to append to the list of missing features."""
     if any(place.startswith("kprobe:") for place in missing) and not has_kprobes():
         return " (it was built without kprobes)"
     if any(place.startswith("tracepoint:syscalls:") for place in missing):
@@ -93,7 +93,7 @@ def why_not(missing: list[str]) -> str:
 
 
 def deepest_stack() -> int:
-    """How many frames a stack map may have room for."""
+    """Return the largest number of frames in an entry of a stack map."""
     try:
         return int(Path("/proc/sys/kernel/perf_event_max_stack").read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -102,12 +102,12 @@ def deepest_stack() -> int:
 
 @functools.cache
 def memory_bytes() -> int:
-    """How much memory the host has."""
+    """Return the size of the host's memory."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def possible_cpus() -> int:
-    """For how many CPUs a per-CPU map holds a value."""
+    """Return the number of CPUs for which a per-CPU map has a value."""
     try:
         text = Path("/sys/devices/system/cpu/possible").read_text(encoding="ascii")
         return int(re.split(r"[-,]", text.strip())[-1]) + 1
@@ -123,7 +123,7 @@ def has_kprobes() -> bool:
 
 @functools.cache
 def kprobe_symbol(name: str) -> str | None:
-    """The symbol to probe for function `name`, which the compiler may have renamed."""
+    """Return the symbol to probe for function `name`, which the compiler may have renamed."""
     if not has_kprobes():
         return None
     wanted = re.compile(re.escape(name) + _CLONE)
@@ -148,7 +148,7 @@ def cgroup_root() -> Path | None:
 
 
 def cgroup_id(folder: str) -> int:
-    """What BPF programs see for a cgroup v2 folder, given whole or below the root; '' is 0."""
+    """Return the id of a cgroup v2 folder, named in full or from the root; 0 for an empty name."""
     if not folder:
         return 0
     root = cgroup_root()

@@ -57,7 +57,7 @@ def _read(path: Path) -> list[tuple[int, str]]:
 
 
 class KernelNames:
-    """Names of addresses, from a table that is read again for a module that was loaded since."""
+    """Names of addresses. The table is read again if a module was loaded."""
 
     _REREAD = 60.0  # seconds
 
@@ -71,7 +71,7 @@ class KernelNames:
         return self._table or self._newer(0.0)
 
     def __call__(self, address: int) -> str:
-        """Probes in several threads ask: none of them ever finds the table missing."""
+        """Read the table. Thread-safe: no thread finds it missing."""
         read = self._read
         name = self.load().name(address)
         if name.startswith("0x") and time.monotonic() - read > self._REREAD:

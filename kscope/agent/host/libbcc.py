@@ -1,4 +1,4 @@
-"""The bcc library: found, imported and called here alone."""
+"""The bcc library: only this module finds, imports and calls it."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _NAMED = (
 )  # fmt: skip
 # LLVM's set-up inside libbcc, and the standard error we borrow, are the whole process's.
 _compiling = threading.Lock()
-# Probes start at once, and a module that is half imported is found by the next who looks.
+# Probes start in parallel, and must not find a module that is half imported.
 _importing = threading.Lock()
 
 
 def load_bcc() -> ModuleType:
-    """The bcc package, the interpreter's own or the distribution's; KscopeError without either."""
+    """Return the bcc package of the interpreter or the distribution. Raises KscopeError."""
     with _importing:
         return _load_bcc()
 
@@ -96,7 +96,7 @@ def unattached(text: str, flags: Sequence[str]) -> Any:
     bcc = load_bcc()
 
     class Unattached(bcc.BPF):  # type: ignore[name-defined, misc]
-        """bcc attaches a program's functions while it makes the object."""
+        """bcc would attach the functions while it creates the object."""
 
         def _trace_autoload(self) -> None:
             pass
@@ -105,7 +105,7 @@ def unattached(text: str, flags: Sequence[str]) -> Any:
 
 
 def attach_named(program: Path, bpf: Any) -> None:
-    """Attach the functions whose names say where: those of TRACEPOINT_PROBE, kprobe__ and so on.
+    """Attach the functions whose names contain the place: TRACEPOINT_PROBE, kprobe__ and similar.
 
     Raises KscopeError with the verifier's messages.
     """
@@ -187,7 +187,7 @@ def map_problem(table: Any, name: str, kind: str) -> str:
 
 
 def _sizes(table: Any, name: str) -> tuple[int, int]:
-    """How large the compiler made the key and the value."""
+    """Return the sizes of key and value in the compiled program."""
     module, lib = table.bpf.module, _library()
     return (
         lib.bpf_table_key_size(module, name.encode()),
@@ -197,7 +197,7 @@ def _sizes(table: Any, name: str) -> tuple[int, int]:
 
 @functools.cache
 def _library() -> Any:
-    """libbcc, with the types of what the bcc package does not call itself."""
+    """Return libbcc, with types for the functions that the bcc package does not call."""
     lib = importlib.import_module("bcc.libbcc").lib
     lib.bpf_num_tables.restype = ctypes.c_size_t
     lib.bpf_num_tables.argtypes = [ctypes.c_void_p]
@@ -210,23 +210,23 @@ def _library() -> Any:
 
 
 def attaches_itself(function: str) -> bool:
-    """Whether bcc attaches the function where its name says."""
+    """Return whether bcc attaches the function at the place in its name."""
     return function.startswith(_NAMED)
 
 
 def free_symbols(cache: Any, pid: int) -> None:
-    """SymbolCache has no destructor of its own; a long run would keep every process's symbols."""
+    """Free the symbols of a process: SymbolCache does not have a destructor."""
     importlib.import_module("bcc.libbcc").lib.bcc_free_symcache(cache.cache, pid)
 
 
 def _give_back() -> None:
-    """What the compiler took: its heap, and its code, which is read again at need."""
+    """Return the compiler's memory: its heap, and its code, which is read again when needed."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):  # glibc
         libc.malloc_trim(0)
     for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
         place, rights, *_, name = line.split()
-        # Code alone: other parts of a library are no longer what the file has.
+        # Only code: other parts of a library can differ from the file.
         if rights == "r-xp" and _COMPILER.search(name):
             begin, end = (int(address, 16) for address in place.split("-"))
             libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_DONTNEED)
@@ -234,7 +234,7 @@ def _give_back() -> None:
 
 @contextmanager
 def _captured_stderr() -> Iterator[Any]:
-    """clang writes to file descriptor 2 directly: what it says belongs in our error."""
+    """Capture the messages of clang, which writes to file descriptor 2 directly."""
     with tempfile.TemporaryFile() as file:
         kept = os.dup(2)
         os.dup2(file.fileno(), 2)

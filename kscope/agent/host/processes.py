@@ -1,4 +1,4 @@
-"""Who descends from whom, from /proc."""
+"""Descendants of a process, from /proc."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def descendants(pid: int) -> list[int]:
-    """Children of `pid`, their children and so on; a process that ends meanwhile is left out."""
+    """Return the descendants of `pid`, except those that exit in the meantime."""
     children = defaultdict(list)
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and (parent := _parent(folder)) is not None:

@@ -1,4 +1,4 @@
-"""System calls by number: the kernel's tables, which no running kernel tells."""
+"""System calls by number, from the kernel's source: a running kernel does not list them."""
 
 from __future__ import annotations
 
@@ -100,6 +100,6 @@ def names(machine: str = platform.machine()) -> dict[int, str]:
 
 
 def syscall_name(number: int) -> str:
-    """`openat`, or the number where it is newer than this table."""
+    """Return `openat`, or the number if the call is newer than this table."""
     name = names().get(number, "-")
     return str(number) if name == "-" else name

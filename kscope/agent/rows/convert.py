@@ -1,4 +1,4 @@
-"""From what a BPF map holds to a category's rows: pure, the same for every engine."""
+"""The contents of a BPF map become rows of a category: pure, the same for every engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-# A C++ name may hold anything; these two would break the folded text.
+# A C++ name can contain these characters, which would break the folded text.
 _UNSAFE = re.compile(r"[;\r\n\0]")
 MAX_STACK_TEXT = 60_000
 
@@ -27,7 +27,7 @@ def frame_text(name: str) -> str:
 
 
 def folded(frames: Sequence[str]) -> str:
-    """Folded text of frames that come root first; what is too long is cut at the leaf end."""
+    """Return the folded text of frames, root first; a long one is cut at the leaf end."""
     text = ";".join(frames)
     if len(text) > MAX_STACK_TEXT:
         text = text[:MAX_STACK_TEXT].rpartition(";")[0] + ";[truncated]"
@@ -35,7 +35,7 @@ def folded(frames: Sequence[str]) -> str:
 
 
 def adds_up(category: Category) -> bool:
-    """Whether two rows of one group may be written as one: every value of theirs is a sum."""
+    """Return whether two rows of one group can be added: every value is a sum."""
     values = category.with_role(Role.VALUE)
     return all(c.type.aggregate == "sum" for c in values) and bool(
         values or category.with_role(Role.HISTOGRAM)
@@ -43,10 +43,10 @@ def adds_up(category: Category) -> bool:
 
 
 class Merged:
-    """Rows that only differ in what adds up become one, in the order of their first.
+    """Add up rows that differ only in their values; the order is that of the first rows.
 
-    Two addresses in one function, or two threads of one process, are two keys in the kernel and
-    one row to a reader.
+    Two addresses in one function, or two threads of one process, are two keys in the kernel but
+    one row.
     """
 
     def __init__(self, category: Category) -> None:
@@ -88,7 +88,7 @@ def add_slots(left: list[int], right: list[int]) -> list[int]:
 
 
 def field_reader(path: str) -> Callable[[Mapping[str, Any]], Any]:
-    """Read `key.comm` from {"key": struct, "value": struct}; `value` alone is the whole value."""
+    """Return a reader of `key.comm` from {"key": struct, "value": struct}, or of all of `value`."""
     part, _, rest = path.partition(".")
     if not rest:
         return lambda entry: getattr(entry[part], "value", entry[part])
@@ -97,9 +97,9 @@ def field_reader(path: str) -> Callable[[Mapping[str, Any]], Any]:
 
 
 class Fitting:
-    """Leaves out rows that no server takes, such as one with a number above 2^63-1.
+    """Leave out rows that no server accepts, such as one with a number above 2^63-1.
 
-    The first one of each column is logged; each one counts in `LossCounts.values`.
+    The first one of each column is logged; each counts in `LossCounts.values`.
     """
 
     def __init__(self, category: Category) -> None:

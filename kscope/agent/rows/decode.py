@@ -1,4 +1,4 @@
-"""From a field of a program's struct to a column's value, by way of words where declared."""
+"""A field of a program's struct becomes a column's value, or a word for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def reader(
     column: Column, source: Source, found: FieldType | None = None
 ) -> Callable[[Mapping[str, Any]], Any]:
-    """Return what reads `column` out of {"key": struct, "value": struct} or {"event": struct}.
+    """Return a function that reads `column` from {"key": ..., "value": ...} or {"event": ...}.
 
     `found` is the field's type, if it is known. Raises KscopeError if the kernel does not show
     what `as` or `enum` needs; the reader itself raises UnfitError.
@@ -57,7 +57,7 @@ def _by_number(names: Mapping[str, str]) -> Mapping[int, str]:
 
 
 def _word(words: Mapping[int, str], number: int, size: int) -> str:
-    """The number's word, or the number; a negative one may be kept in an unsigned field."""
+    """Return the number's word, or the number; an unsigned field can contain a negative one."""
     return words.get(number) or words.get(number - (1 << 8 * size)) or str(number)
 
 
@@ -86,7 +86,7 @@ def _user(number: int) -> str:
 
 @functools.lru_cache(4096)
 def _device(number: int) -> str:
-    """From the kernel's own dev_t: 12 bits of major, 20 of minor."""
+    """Return the name for the kernel's dev_t: 12 bits of major, 20 of minor."""
     name = f"{number >> 20}:{number & 0xFFFFF}"
     try:
         return os.path.basename(os.readlink(f"/sys/dev/block/{name}"))  # noqa: PTH115, PTH119
@@ -95,9 +95,9 @@ def _device(number: int) -> str:
 
 
 class _Cgroups:
-    """Cgroup ids to paths below the root; one of a container becomes the container's short name."""
+    """Cgroup ids become paths below the root; that of a container becomes its short name."""
 
-    _REREAD = 5.0  # seconds; a walk over thousands of cgroups is not for every unknown id
+    _REREAD = 5.0  # seconds; there can be thousands of cgroups
 
     def __init__(self) -> None:
         self._names: dict[int, str] = {}
@@ -128,25 +128,25 @@ _CONTAINER = re.compile(
 
 
 def container_name(path: str) -> str:
-    """`/system.slice/docker-<64 digits>.scope` -> `docker:<12 digits>`; any other path as it is."""
+    """`/system.slice/docker-<64 digits>.scope` -> `docker:<12 digits>`; other paths stay."""
     found = _CONTAINER.search(path)
     return f"{found[1] or 'container'}:{found[2][:12]}" if found else path
 
 
 def _arguments(raw: Any) -> str:
-    """A command line that a shell would read back; programs separate with the unit separator."""
+    """Return a command line for a shell; in the kernel, the unit separator is between words."""
     text = text_of(raw)
     words = text.removesuffix("\x1f").split("\x1f")
     return shlex.join(words) if text else ""
 
 
 def _nanoseconds(number: int) -> int:
-    """Sums are kept in nanoseconds where one event is often shorter than a microsecond."""
+    """Return microseconds. Programs sum in nanoseconds if their events are very short."""
     return int(number) // 1000
 
 
 def _hex(number: int) -> str:
-    """Of 64 bits; a reader knows the size of its field."""
+    """Return a number of 64 bits in hexadecimal; `reader` knows the size of its field."""
     return f"{number & ((1 << 64) - 1):#x}"
 
 

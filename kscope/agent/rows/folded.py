@@ -1,4 +1,4 @@
-"""Rows as folded stacks on standard output, for flamegraph.pl, speedscope and the eye."""
+"""Rows as folded stacks, for flamegraph.pl, speedscope and people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Folded:
-    """`process;frame;frame value`, as the first flame graph of the category would show it."""
+    """Lines `process;frame;frame value`, as in the first flame graph of the category."""
 
     def __init__(self, category: Category) -> None:
         chart = asked_by(category, "flamegraph")

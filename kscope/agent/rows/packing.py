@@ -1,4 +1,4 @@
-"""Rows to request bodies: stacks named once, bounded in size."""
+"""Rows become payloads of a limited size, in which each stack occurs once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_STACK_BYTES = 4_000_000
 def payloads(
     category: Category, rows: Sequence[Row], hostname: str, ended: float
 ) -> Iterator[Payload]:
-    """Requests for one interval that ended at `ended` (seconds since the epoch)."""
+    """Yield the payloads of an interval that ended at `ended` (seconds since the epoch)."""
     stacks = [c.name for c in category.with_role(Role.STACK)]
     for part in _parts(rows, stacks):
         named, index = _indexed(part, stacks)

@@ -1,7 +1,7 @@
-"""Recorded intervals: newline-delimited JSON, compressed where the name ends in .gz.
+"""Recorded intervals: newline-delimited JSON, compressed if the name ends in .gz.
 
-The first line says what it is: `{"recording": "offcputime", "hostname": "...", "interval": 10}`.
-Each further line is one interval: `{"at": seconds since the first began, "stacks": [...],
+The first line is a header: `{"recording": "offcputime", "hostname": "...", "interval": 10}`.
+Each further line is one interval: `{"at": seconds since the first started, "stacks": [...],
 "rows": [...]}`, its rows as on the wire, stacks by index.
 """
 
@@ -47,13 +47,13 @@ class Recording:
 
 
 class Recorder:
-    """Writes a recording, interval by interval; KscopeError where the file cannot be written."""
+    """Writes a recording, interval by interval; KscopeError if the file cannot be written."""
 
     def __init__(self, path: Path, category: Category, hostname: str, interval: float) -> None:
         self._path = path
         self._stacks = [c.name for c in category.with_role(Role.STACK)]
         header = {"recording": category.table, "hostname": hostname, "interval": interval}
-        with self._told():
+        with self._writing():
             self._file = _open(path, "wt")
             self._file.write(json.dumps(header) + "\n")
 
@@ -64,15 +64,15 @@ class Recorder:
             for row in rows
         ]
         line = {"at": round(at, 3), "stacks": list(index), "rows": named}
-        with self._told():
+        with self._writing():
             self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
     def close(self) -> None:
-        with self._told():
+        with self._writing():
             self._file.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _writing(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -80,7 +80,7 @@ class Recorder:
 
 
 def bundled(table: str) -> Path | None:
-    """The recording that comes with the package, if there is one of this category."""
+    """Return the package's recording of this category, if there is one."""
     path = _PACKAGE / "recordings" / f"{table}{SUFFIX}"
     return path if path.exists() else None
 
@@ -90,14 +90,14 @@ def read_recording(path: Path, category: Category) -> Recording:
         with _open(path, "rt") as file:
             header = json.loads(file.readline())
             if header.get("recording") != category.table:
-                raise KscopeError(f"{path}: is no recording of {category.table}")
+                raise KscopeError(f"{path}: is not a recording of {category.table}")
             intervals = tuple(_intervals(file, category))
     except (OSError, EOFError) as error:
         raise KscopeError(f"{path}: cannot be read: {error}") from None
     except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
         raise KscopeError(f"{path}: is not a recording: {error}") from None
     if not intervals:
-        raise KscopeError(f"{path}: holds no interval")
+        raise KscopeError(f"{path}: contains no interval")
     return Recording(category.table, str(header.get("hostname") or "unknown"), intervals)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What one probe is asked to do; `interval` and `history` in seconds."""
+    """The settings of one probe; `interval` and `history` are in seconds."""
 
     options: Mapping[str, Any] = field(default_factory=dict)
     target: TraceFilter = field(default_factory=TraceFilter)
@@ -68,7 +68,7 @@ def engine(category: Category, wishes: Wishes) -> Engine:
 
 
 def checked_options(category: Category, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as the engine takes them; KscopeError for what the probe has not or cannot be."""
+    """Return the options as the engine takes them. Raises KscopeError for a wrong one."""
     assert category.probe
     known = {option.name: option for option in category.probe.options}
     read = {}
@@ -84,7 +84,7 @@ def checked_options(category: Category, given: Mapping[str, Any]) -> dict[str, A
 
 
 def _program(category: Category) -> bytes:
-    """What the probe's file holds now: a run of another text is another run."""
+    """Return the text of the probe's program: if it changes, the probe restarts."""
     path = category.probe.program if category.probe else None
     try:
         return read_text(path, MAX_PROGRAM).encode() if path else b""
@@ -93,12 +93,12 @@ def _program(category: Category) -> bytes:
 
 
 def replay_run(category: Category, path: Path | None, wishes: Wishes) -> ProbeRun:
-    """A run that plays a recording, the bundled one without a path."""
+    """Return a run that plays a recording; without a path, the package's own."""
     from kscope.agent.engines.replay import HOSTNAME_PREFIX, ReplayEngine  # noqa: PLC0415
 
     path = path or bundled(category.table)
     if path is None:
-        raise KscopeError(f"no recording of {category.table} comes with the package")
+        raise KscopeError(f"the package does not contain a recording of {category.table}")
     recording: Recording = read_recording(path, category)
     name = wishes.hostname or recording.hostname
     return ProbeRun(

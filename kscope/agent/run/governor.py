@@ -1,4 +1,4 @@
-"""Keeps a probe's cost under a bound: raises its threshold, then takes it out of the kernel."""
+"""Limit a probe's cost: raise its threshold, then take it out of the kernel."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from dataclasses import dataclass
 CHECK_EVERY = 0.5
 LOWEST_RAISE = 50
 HIGHEST_RAISE = 1_000_000
-# A raise that saves less than this share is not what the cost depends on.
+# If a raise saves less than this share, the cost does not depend on the threshold.
 _WORTH = 0.1
-# Seconds' worth of the bound. So much may be saved up, for a drain is a burst of work; so deep in
-# debt nothing but a pause helps, however much a still higher threshold would save.
+# In seconds of the bound: the largest credit, because a drain is a burst of work, and the debt at
+# which only a pause helps.
 _CREDIT = 60.0
 _DEEP = 10.0
-# Seconds of little cost after which the threshold may come down again.
+# Seconds of low cost after which the threshold can be lowered.
 _CALM = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What changed; `threshold` is None where the probe is to be paused."""
+    """A change; `threshold` is None if the probe must pause."""
 
     text: str
     threshold: int | None
 
 
 class Governor:
-    """An account in CPU seconds: time brings the bound's share of the host's, the probe takes what
-    it takes. It outlives the probe's lives in the kernel, so that a pause repays what was spent.
+    """An account in CPU seconds: time adds the bound's share of the host's, the probe's cost is
+    subtracted. It outlives restarts of the probe, so that a pause repays the debt.
 
-    `bound` is a share of all the host's CPU time (0.01 is one per cent); 0 governs nothing.
-    `threshold` is what is added to the probe's own, in microseconds.
+    `bound` is a share of the host's CPU time (0.01 is 1 %); 0 means no limit. `threshold` is added
+    to the probe's own, in microseconds.
     """
 
     def __init__(self, bound: float, cpus: int | None = None) -> None:
@@ -51,8 +51,8 @@ class Governor:
         self.text = ""
 
     def begin(self, start_cost: float, now: float | None = None) -> None:
-        """The probe is in the kernel. What it took to get there is taken off but for the first
-        time: a probe that is cheap once it runs would begin with a pause.
+        """Note that the probe is in the kernel. The cost of the first start is not subtracted,
+        because a cheap probe would start with a pause.
         """
         if self._begun:
             self._balance -= start_cost
@@ -67,7 +67,7 @@ class Governor:
         return self._bound > 0 and time.monotonic() - self._checked >= CHECK_EVERY
 
     def account(self, spent: float, now: float | None = None) -> float:
-        """Enter the CPU seconds that this life took so far; the share since the last entry."""
+        """Enter the CPU seconds since the start; return the share since the last entry."""
         now = time.monotonic() if now is None else now
         took, elapsed = spent - self._spent, now - self._checked
         self._spent, self._checked = spent, now
@@ -86,19 +86,17 @@ class Governor:
         self._begin_calm()
         if calm < self._bound:
             self._can_raise = True
-        # Lowering the threshold may well cost as many times more.
+        # A lower threshold can cost that many times more.
         return self._lower(calm) if self.threshold and calm < self._bound / 5 else None
 
     def no_threshold(self) -> Decision:
-        """The probe has none to raise, or none that saves anything: all that is left is to pause
-        it.
-        """
+        """Pause: the probe does not have a threshold, or raising it saves nothing."""
         self._can_raise = False
         self.threshold = 0
         return self._pause()
 
     def repayment(self) -> float:
-        """How many seconds out of the kernel pay for what was spent, and for the next start."""
+        """Return the seconds out of the kernel that repay the debt and the next start."""
         return max(0.0, self._start_cost - self._balance) / self._rate
 
     def rested(self, seconds: float) -> None:
@@ -135,7 +133,7 @@ class Governor:
         return f"threshold raised by {self.threshold} us" if self.threshold else ""
 
     def _says(self, share: float) -> str:
-        # A small bound has more places, so that it is not 0.
+        # A small bound has more digits, so that it is not 0.
         places = max(2, 1 - math.floor(math.log10(100 * self._bound)))
         taken, bound = f"{share:.{places}%}", f"{self._bound:.{places}%}"
         return f"the probe takes {taken} of the host's CPU time (bound {bound})"

@@ -1,4 +1,4 @@
-"""LossCounts as data: one row of the built-in category `agent` for each probe and interval."""
+"""Losses as data: one row of the built-in category `agent` for each probe and interval."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kscope.client.spool import Spool
 
 TABLE = "agent"
-# Columns that a server of before does not know: it would refuse the row. They are sent if not 0.
+# An older server refuses a row with these columns. They are sent if they are not 0.
 _ADDED = frozenset({"lost_values"})
 _ON_ITS_WAY = 2.0  # seconds
 _MEMLOCK = re.compile(r"^memlock:\s+(\d+)", re.MULTILINE)
@@ -26,7 +26,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(slots=True)
 class Interval:
-    """What one probe did in one interval; times in microseconds."""
+    """One interval of a probe; times are in microseconds."""
 
     probe: str
     state: str
@@ -42,14 +42,14 @@ class Interval:
 
 
 class Health:
-    """Turns intervals into rows, with the state of the spool they share."""
+    """Turns intervals into rows, with the state of the shared spool."""
 
     def __init__(self, spool: Spool, sender: Sender) -> None:
         self._spool = spool
         self._sender = sender
 
     def row(self, interval: Interval) -> Row:
-        # What this interval gave was kept a moment ago: it is on its way, and waits for nobody.
+        # The rows of this interval were just written: they are on their way and do not count.
         batches, size, age = self._spool.depth(_ON_ITS_WAY)
         loss = dataclasses.asdict(interval.loss)
         frames = {name: loss.pop(name) for name in ("frames", "frames_unknown")}
@@ -78,18 +78,18 @@ class Health:
 
 
 def killed_row(probe: str, seconds: float) -> Row:
-    """An interval that no drain ended: the agent was killed or the machine went down."""
+    """Return the row of an interval without a drain: the agent was killed or the host failed."""
     return {
         "probe": probe,
         "state": "killed",
-        "detail": "the agent ended without draining: what this interval saw is lost",
+        "detail": "the agent ended without a drain: the data of this interval is lost",
         "elapsed": round(seconds * 1e6),
         "lost_intervals": 1,
     }
 
 
 def memory_bytes() -> int:
-    """What the agent has resident, and what its BPF maps take in the kernel."""
+    """Return the resident memory of the agent plus that of its BPF maps in the kernel."""
     return resident_bytes() + map_bytes()
 
 
@@ -98,7 +98,7 @@ def map_bytes() -> int:
     for info in Path("/proc/self/fdinfo").iterdir():
         try:
             text = info.read_text(encoding="ascii", errors="replace")
-        except OSError:  # closed meanwhile
+        except OSError:  # closed in the meantime
             continue
         if "\nmap_type:" in text and (found := _MEMLOCK.search(text)):
             total += int(found[1])

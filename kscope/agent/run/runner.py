@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# How long a thread may be deaf to a request to stop.
+# Seconds until a thread notices a request to stop.
 _TICK = 0.2
 LONGEST_RETRY = 300.0
 
 
 class Outlet(Protocol):
-    """Where intervals go."""
+    """Where intervals are delivered."""
 
     def deliver(self, category: Category, rows: list[Row], ended: float) -> None: ...
 
@@ -46,7 +46,7 @@ class Outlet(Protocol):
 class ProbeRun:
     """One probe to run. `interval` is in seconds; `max_overhead` a share of the host's CPU time.
 
-    `at_once`: what there is at the start is already worth a drain. Equal ones run the same
+    `at_once`: the first drain is at the start. Equal ones run the same
     probe: `source` is all that `engine` is made from.
     """
 
@@ -77,7 +77,7 @@ class ProbeRunner(threading.Thread):
         return self.spec == spec and self.is_alive()
 
     def stop(self) -> None:
-        """Drain once more, deliver, end."""
+        """Drain again, deliver, and end."""
         self._stopping.set()
 
     def run(self) -> None:
@@ -119,7 +119,7 @@ class ProbeRunner(threading.Thread):
         self._rest(pause)
 
     def _rest(self, seconds: float) -> None:
-        """Out of the kernel, which each interval's row says."""
+        """Stay out of the kernel; the row of each interval reports it."""
         began, end = time.monotonic(), time.monotonic() + seconds
         while not self._stopping.is_set() and began < end:
             self._stopping.wait(min(self.spec.interval, end - began))
@@ -150,14 +150,14 @@ class ProbeRunner(threading.Thread):
             self.spec.category.table,
             "failed",
             text.partition("\n")[0],
-            # What the kernel held when the probe died is gone with it.
+            # The data in the kernel is lost with the probe.
             elapsed=round((time.monotonic() - began) * 1e6) if began else 0,
             lost_intervals=1 if began else 0,
         )
         try:
             self._outlet.report(interval, time.time())
         except Exception:
-            # The probe is to be tried again all the same.
+            # The probe is started again in any case.
             log.exception("%s: the failure cannot be reported", self.spec.category.table)
 
 
@@ -185,7 +185,7 @@ class _Life:
         self.began = time.monotonic()
 
     def run(self) -> float:
-        """Until asked to stop, or out of the kernel for as many seconds as it returns."""
+        """Run until asked to stop. Return the seconds to stay out of the kernel, or 0."""
         if self._governor.threshold:
             self._engine.raise_threshold(self._governor.threshold)
         due = self.began + first_interval(self._spec)
@@ -204,7 +204,7 @@ class _Life:
         return 0.0
 
     def _within_bound(self) -> bool:
-        """Or made to be so; False when only a pause can do that."""
+        """Keep the cost within its limit; False if that requires a pause."""
         decision = self._governor.decide(self._spent())
         if decision is None:
             return True
@@ -214,7 +214,7 @@ class _Life:
         return decision.threshold is not None
 
     def _spent(self) -> float:
-        """CPU seconds in the kernel, by its account, in this thread and in a helper."""
+        """Return the CPU seconds in the kernel, in this thread and in a helper."""
         cost = self._engine.cost()
         return (cost.run_ns + cost.helper_ns) / 1e9 + time.thread_time() - self._cpu_at_start
 
@@ -248,8 +248,9 @@ class _Life:
 
 
 def first_interval(spec: ProbeRun) -> float:
-    """Shorter than the others, by a share that depends on the host: a fleet that is restarted
-    in one moment does not send in one moment for ever after.
+    """Return the seconds of the first interval, which depend on the host.
+
+    So hosts that start at the same time do not send at the same time.
     """
     if spec.at_once:
         return 0.0
