@@ -100,7 +100,7 @@ def test_only_what_is_named_is_dropped(root: Path) -> None:
     """By its name from the list; --all alone drops all, and each is printed."""
     first, second, aside = names(root)
     assert "name the batches to drop, or use --all" in run("drop", "--spool", root, code=2)
-    assert "say --all" in run("drop", first, "--all", "--spool", root, code=2)
+    assert "use --all" in run("drop", first, "--all", "--spool", root, code=2)
     said = run("drop", aside, "--spool", root)
     assert said.startswith(f"dropped {aside}  2026-11-28T12:00:00Z  web-0  cpu  1 rows")
     assert names(root) == [first, second]
