@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from kscope.errors import KscopeError
 
+# The public text of an error of which only the log may say more.
+FAILED = "the database failed; the server's log says why"
+
 
 class StoreError(KscopeError):
     """The database cannot do it now; the text says what a person can do about it.

@@ -201,8 +201,8 @@ class MySQLBackend(Backend):
 
 
 def _connection(database: Database) -> Connection:
-    # Database.connection() gives a task the same connection each time: a task that streams rows
-    # and asks something else meanwhile needs two.
+    # Database.connection() returns the same connection to a task each time: a task that runs
+    # another statement while it streams rows needs two.
     return Connection(database, database._backend)  # noqa: SLF001
 
 
@@ -226,18 +226,19 @@ class MySQLSession(Session):
     )
 
     async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
-        cursor = self.raw.cursor()
-        await cursor.execute(text, parameters)
-        found: Sequence[Any] = await cursor.fetchall()
-        await cursor.close()
+        found, _ = await self._run(text, parameters)
         return found
 
     async def count(self, text: str, parameters: Any = None) -> int:
+        _, changed = await self._run(text, parameters)
+        return changed
+
+    async def _run(self, text: str, parameters: Any) -> tuple[Sequence[Any], int]:
         cursor = self.raw.cursor()
         await cursor.execute(text, parameters)
-        changed = int(cursor.rowcount)
+        found, changed = await cursor.fetchall(), cursor.rowcount
         await cursor.close()
-        return changed
+        return found, changed
 
     async def insert(self, insert: BulkInsert, columns: Sequence[Sequence[Any]]) -> None:
         # The driver sends these in binary to MariaDB (COM_STMT_BULK_EXECUTE), as multi-row

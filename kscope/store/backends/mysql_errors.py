@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import asyncmy
 
 from kscope.store.backends.errors import (
+    FAILED,
     BatchRefused,
     QueryTimeout,
     StoreAway,
@@ -17,8 +18,6 @@ from kscope.store.backends.errors import (
     StoreFault,
     WriteConflict,
 )
-
-LOG = "the server's log says why"
 
 if TYPE_CHECKING:
     from kscope.config import MySQL
@@ -59,7 +58,7 @@ class Translating:
             return BatchRefused(f"{where}: {text}")
         if code in _ADVICE:
             advice = _ADVICE[code].format(user=chosen.user, database=chosen.database)
-            return StoreError(f"{where}: {text}; {advice}", public=f"the database failed; {LOG}")
+            return StoreError(f"{where}: {text}; {advice}", public=FAILED)
         if code in _FAULTS:
             kind = StoreDamaged if code in _DAMAGED else StoreFault
             return kind(f"{where}: {text}; {_FAULTS[code]}", public=f"the database {_FAULTS[code]}")
@@ -67,7 +66,7 @@ class Translating:
             return StoreAway(
                 f"{where} does not answer: {text}", public="the database does not answer"
             )
-        return StoreError(f"{where}: {text}", public=f"the database failed; {LOG}")
+        return StoreError(f"{where}: {text}", public=FAILED)
 
 
 # Numbers from the server's and the client library's error references.

@@ -124,7 +124,7 @@ class SQLiteBackend(Backend):
     async def checkpoint(self) -> None:
         """Truncate the log when it has grown; new readers wait for that.
 
-        SQLite starts its log again only while nobody reads from it. If there is always a reader,
+        SQLite restarts its log only while no connection reads from it. With a reader at all times,
         the log would grow without a limit, and reads would become slower.
         """
         if self._log_size() < _LOG_LIMIT:

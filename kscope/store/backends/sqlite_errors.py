@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kscope.store.backends.errors import (
+    FAILED,
     BatchRefused,
     QueryTimeout,
     StoreBusy,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 WRITABLE = "the server must be able to write the file and its folder"
 _SPACE = "; free some space, nothing that was acknowledged is lost"
-LOG = "the server's log says why"
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _REFUSED = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -55,13 +55,13 @@ def translated(path: Path, error: sqlite3.Error) -> StoreError:
         return BatchRefused(f"{path}: {error}")
     advice = _ADVICE.get(code, _ADVICE.get(primary, ""))
     if not advice:
-        return StoreError(f"{path}: {error}", public=f"the database failed; {LOG}")
+        return StoreError(f"{path}: {error}", public=FAILED)
     kind = StoreDamaged if primary in _DAMAGED else StoreFault
     return kind(f"{path}: {error}{advice}", public=f"the database: {error}{advice}")
 
 
 def unreachable(path: Path, error: OSError) -> StoreError:
-    """Return the error for a file, or a lock beside it, that the system does not open."""
+    """Return the error for a file, or its lock, that the system cannot open."""
     text = f"{error.strerror}; {WRITABLE}"
     return StoreError(f"{path}: {text}", public=f"the database: {text}")
 

@@ -17,7 +17,7 @@ Identity = tuple[int, int]
 
 
 class State(Enum):
-    """`GONE` and `REPLACED` are about the file itself, `LOG_LOST` about the two beside it."""
+    """`GONE` and `REPLACED` are about the file itself, `LOG_LOST` about -wal and -shm."""
 
     WHOLE = "is in its place again"
     GONE = "was moved or deleted while the server runs; put it back, or restart the server"

@@ -29,10 +29,10 @@ def compiled(statement: sa.Executable, dialect: sa.engine.Dialect) -> tuple[str,
 
 @dataclass(frozen=True)
 class BulkInsert:
-    """Rows in, many to a statement.
+    """Insert many rows per statement.
 
-    One statement a row costs SQLite's driver a round through the interpreter's lock for each of
-    them; 500 rows a statement go in twice as fast, and leave the lock to those who decode.
+    With one row per statement, SQLite's driver takes the interpreter's lock for each row. 500 rows
+    per statement are twice as fast, and leave the lock to the threads that decode.
     """
 
     head: str
@@ -42,7 +42,7 @@ class BulkInsert:
     rows_per_statement: int = 500
 
     def chunks(self, columns: Sequence[Sequence[Any]]) -> Iterator[tuple[str, Iterator[list[Any]]]]:
-        """Give each statement with the parameter lists to run it with."""
+        """Yield each statement with the parameter lists to run it with."""
         size = max(1, min(self.rows_per_statement, 30_000 // self.width))
         count = len(columns[0])
         whole = count - count % size
@@ -74,8 +74,7 @@ def bulk_insert(
 ) -> BulkInsert:
     """Insert into declared columns.
 
-    Where `update` names one of them, a row whose key is there already keeps that column's larger
-    value.
+    If `update` names one of them, a row with an existing key keeps the larger value of that column.
     """
     preparer = dialect.identifier_preparer
     names = ", ".join(preparer.quote(name) for name in columns)
@@ -90,7 +89,7 @@ def bulk_insert(
 
 @dataclass(frozen=True)
 class KeyedSelect:
-    """Rows by their keys. Its text is kept: to make it takes longer than to look up ten keys."""
+    """Select rows by their keys. Its text is cached: building it takes longer than ten lookups."""
 
     head: str
     mark: str
