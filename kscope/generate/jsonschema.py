@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.types import TYPES
+from kscope.declare import envelope
+from kscope.declare.model import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from kscope.declare.model import Category, Column
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-MAX_STACKS = 250_000
-STACK = {"type": "string", "maxLength": 65536, "pattern": "^[^\\u0000]*$"}
-_TIME = TYPES["timestamp"].json
 
 
 def body_schema(categories: Iterable[Category]) -> dict[str, Any]:
@@ -23,8 +21,9 @@ def body_schema(categories: Iterable[Category]) -> dict[str, Any]:
     return {
         "$schema": DIALECT,
         "type": "object",
-        "properties": _envelope() | {category.table: _rows(category) for category in chosen},
-        "required": ["hostname"],
+        "properties": envelope.properties()
+        | {category.table: _rows(category) for category in chosen},
+        "required": list(envelope.REQUIRED),
         "additionalProperties": False,
         "$defs": {category.table: row_schema(category) for category in chosen},
     }
@@ -38,12 +37,12 @@ def table_schema(category: Category) -> dict[str, Any]:
         "title": category.prettyname,
         **({"description": category.description} if category.description else {}),
         **body,
-        "required": ["hostname", category.table],
+        "required": [*envelope.REQUIRED, category.table],
     }
 
 
 def row_schema(category: Category) -> dict[str, Any]:
-    own_time = {**_TIME, "description": "when it happened; left out: the request's time"}
+    own_time = {**TIME.type.json, "description": "when it happened; left out: the request's time"}
     return {
         "type": "object",
         "properties": {"time": own_time}
@@ -65,25 +64,6 @@ def column_schema(column: Column) -> dict[str, Any]:
 
 def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"anyOf": [dict(schema), {"type": "null"}]}
-
-
-def _envelope() -> dict[str, Any]:
-    return {
-        "hostname": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 255,
-            "pattern": "^[^\\u0000-\\u001f]*$",
-            "description": "the host that the rows come from",
-        },
-        "time": {**_TIME, "description": "when the rows' interval ended; UTC without an offset"},
-        "stacks": {
-            "type": "array",
-            "maxItems": MAX_STACKS,
-            "items": STACK,
-            "description": "folded stacks that rows refer to by their place, from 0",
-        },
-    }
 
 
 def _rows(category: Category) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kscope.declare import envelope
 from kscope.declare.charts import KINDS
 from kscope.declare.files import reserved
 from kscope.declare.files.shapes import category_schema
@@ -19,7 +20,7 @@ def editor_schema() -> dict[str, Any]:
     """Return the schema that editors check a file against while it is written."""
     schema = category_schema()
     properties = schema["properties"]
-    _refuse_names(properties["table"], reserved.ENVELOPE)
+    _refuse_names(properties["table"], envelope.NAMES)
     column, chart = properties["columns"]["items"], properties["charts"]["items"]
     _refuse_names(column["properties"]["name"], reserved.STORED_COLUMNS)
     column["allOf"] = [_if("type", name, _of_type(row)) for name, row in TYPES.items()]

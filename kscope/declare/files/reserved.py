@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-# What a request's envelope uses beside the tables' own names.
-ENVELOPE = frozenset({"hostname", "time", "stacks"})
+from kscope.declare import envelope
 
 # Columns that every stored row has, whatever its category.
 STORED_COLUMNS = frozenset({"hostname", "time", "seq"})
@@ -47,7 +46,7 @@ SQL = frozenset(_SQL.split())
 
 def table_problem(name: str) -> str:
     """Say why a table cannot be called that; empty when it can."""
-    if name in ENVELOPE:
+    if name in envelope.NAMES:
         return f"'{name}' is part of every request: choose another name"
     return _problem(name)
 

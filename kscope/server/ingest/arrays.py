@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kscope.declare.envelope import MAX_STACKS
 from kscope.declare.types.base import Role
-from kscope.generate.jsonschema import MAX_STACKS, STACK
+from kscope.declare.types.stack import FOLDED
 from kscope.server.http.problems import HttpProblem
 from kscope.server.ingest.fast_decode import has_nul
 from kscope.server.ingest.row_faults import MAX_FAULTS, validator, wrong_value
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 # The least that a value uses: its place in a list and half of an object.
 _VALUE_BYTES = 16
-_STACKS = msgspec.json.Decoder(list[Annotated[str, msgspec.Meta(max_length=STACK["maxLength"])]])
-_STACK = validator(STACK)
+_STACKS = msgspec.json.Decoder(list[FOLDED])
+_STACK = validator(msgspec.json.schema(FOLDED))
 
 
 @dataclass

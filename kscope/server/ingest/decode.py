@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kscope.declare import envelope
 from kscope.declare.model import TIME
 from kscope.declare.types.base import Role
 from kscope.declare.types.time import microseconds
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 
 # All columns' values of all rows, with time and host: half a million rows of off-CPU time.
 MAX_VALUES = 6_000_000
-_ENVELOPE = frozenset({"hostname", "time", "stacks"})
 # A larger body is read twice: first without keeping its rows, because one of them may be wrong.
 _KEPT_AT_ONCE = 4 * 1024 * 1024
 # Bytes that are read beyond the first fault, in order to name others.
@@ -182,7 +182,7 @@ class _Reading:
     def _member(self, name: str) -> Steps[None]:
         array = self._cursor.peek() == b"["
         category = self.decoder.catalog.get(name)
-        if name not in _ENVELOPE and category is None:
+        if name not in envelope.NAMES and category is None:
             self._skip(name)
         elif array and name == "stacks":
             yield from self._array(self.stacks)

@@ -1,0 +1,36 @@
+"""The members of a request beside its tables: one description of their names and limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from kscope.declare.types.base import text_type
+from kscope.declare.types.stack import FOLDED
+from kscope.declare.types.time import TIMESTAMP
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_STACKS = 250_000
+Stacks = Annotated[list[FOLDED], msgspec.Meta(max_length=MAX_STACKS)]
+
+_WIRE: Mapping[str, tuple[Any, str]] = {
+    "hostname": (
+        text_type(255, "^[^\\u0000-\\u001f]*$", minLength=1),
+        "the host that the rows come from",
+    ),
+    "time": (TIMESTAMP.wire, "when the rows' interval ended; UTC without an offset"),
+    "stacks": (Stacks, "folded stacks that rows refer to by their place, from 0"),
+}
+NAMES = frozenset(_WIRE)
+REQUIRED = ("hostname",)
+
+
+def properties() -> dict[str, Any]:
+    """Return the members as properties of a JSON Schema."""
+    return {
+        name: {**msgspec.json.schema(wire), "description": text}
+        for name, (wire, text) in _WIRE.items()
+    }
