@@ -79,7 +79,7 @@ class Agent:
         self._sender = Sender(self._spool, endpoint, delivery.longest_pause)
         self._not_stored = 0
         self._health = health.Health(self._spool, self._sender)
-        self._probes = {run.category.table: ProbeRunner(run, self) for run in runs}
+        self._probes = {run.table: ProbeRunner(run, self) for run in runs}
 
     @property
     def probes(self) -> list[ProbeRunner]:
@@ -94,7 +94,7 @@ class Agent:
 
     def change(self, runs: Iterable[ProbeRun]) -> None:
         """Run these probes instead; one whose `ProbeRun` is equal continues undisturbed."""
-        wanted = {run.category.table: run for run in runs}
+        wanted = {run.table: run for run in runs}
         running = self._probes
         ending = [p for name, p in running.items() if not p.is_running(wanted.get(name))]
         _end(ending, time.monotonic() + DRAIN_WITHIN)
@@ -157,7 +157,7 @@ class Agent:
             log.warning(
                 "%s: the kernel's BPF statistics are off, so that only the agent's own time counts "
                 "towards the bound: run as root, or sysctl kernel.bpf_stats_enabled=1",
-                probe.spec.category.table,
+                probe.spec.table,
             )
         probe.start()
 
@@ -242,7 +242,7 @@ def _end(probes: Iterable[ProbeRunner], deadline: float) -> None:
     for probe in probes:
         probe.join(max(0.0, deadline - time.monotonic()))
         if probe.is_alive():
-            log.warning("%s: does not stop, its last interval is lost", probe.spec.category.table)
+            log.warning("%s: does not stop, its last interval is lost", probe.spec.table)
 
 
 def spool_folder() -> Path:

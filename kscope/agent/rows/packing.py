@@ -25,7 +25,7 @@ def payloads(
     """Yield the payloads of an interval that ended at `ended` (seconds since the epoch)."""
     stacks = [c.name for c in category.with_role(Role.STACK)]
     for part in _parts(rows, stacks):
-        named, index = _indexed(part, stacks)
+        named, index = indexed(part, stacks)
         body: dict[str, Any] = {"hostname": hostname, "time": timestamp(ended)}
         if stacks:
             body["stacks"] = index
@@ -46,7 +46,8 @@ def _parts(rows: Sequence[Row], stacks: Sequence[str]) -> Iterator[list[Row]]:
         yield part
 
 
-def _indexed(rows: Sequence[Row], columns: Sequence[str]) -> tuple[list[Row], list[str]]:
+def indexed(rows: Sequence[Row], columns: Sequence[str]) -> tuple[list[Row], list[str]]:
+    """Return the rows with numbers in place of stacks, and the stacks by number."""
     index: dict[str, int] = {}
     named = [
         row | {name: index.setdefault(row[name], len(index)) for name in columns if name in row}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from kscope.agent.rows.packing import indexed
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
 
@@ -58,12 +59,8 @@ class Recorder:
             self._file.write(json.dumps(header) + "\n")
 
     def add(self, at: float, rows: Sequence[Row]) -> None:
-        index: dict[str, int] = {}
-        named = [
-            row | {n: index.setdefault(row[n], len(index)) for n in self._stacks if n in row}
-            for row in rows
-        ]
-        line = {"at": round(at, 3), "stacks": list(index), "rows": named}
+        named, stacks = indexed(rows, self._stacks)
+        line = {"at": round(at, 3), "stacks": stacks, "rows": named}
         with self._writing():
             self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
 

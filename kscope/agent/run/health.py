@@ -32,7 +32,7 @@ class Interval:
     state: str
     detail: str = ""
     elapsed: int = 0
-    rows: int = 0
+    row_count: int = 0
     loss: LossCounts = dataclasses.field(default_factory=LossCounts)
     bpf_runs: int = 0
     bpf_time: int = 0
@@ -51,22 +51,13 @@ class Health:
     def row(self, interval: Interval) -> Row:
         # The rows of this interval were just written: they are on their way and do not count.
         batches, size, age = self._spool.depth(_ON_ITS_WAY)
-        loss = dataclasses.asdict(interval.loss)
-        frames = {name: loss.pop(name) for name in ("frames", "frames_unknown")}
-        row = {
-            "probe": interval.probe,
-            "state": interval.state,
+        row = dataclasses.asdict(interval)
+        loss = row.pop("loss")
+        row |= {name: loss.pop(name) for name in ("frames", "frames_unknown")}
+        row |= {f"lost_{name}": count for name, count in loss.items()}
+        row |= {
             "detail": interval.detail[:1000],
-            "elapsed": interval.elapsed,
-            "row_count": interval.rows,
-            **{f"lost_{name}": count for name, count in loss.items()},
-            "lost_intervals": interval.lost_intervals,
-            **frames,
-            "bpf_runs": interval.bpf_runs,
-            "bpf_time": interval.bpf_time,
-            "cpu_time": interval.cpu_time,
             "memory": memory_bytes(),
-            "threshold": interval.threshold,
             "raised_time": interval.elapsed if interval.threshold else 0,
             "paused_time": interval.elapsed if interval.state == "paused" else 0,
             "spool_batches": batches,

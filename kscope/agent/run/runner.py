@@ -58,12 +58,16 @@ class ProbeRun:
     at_once: bool = False
     source: object = None
 
+    @property
+    def table(self) -> str:
+        return self.category.table
+
 
 class ProbeRunner(threading.Thread):
     """Runs a probe until `stop`; logs and reports a failure and tries again, ever more rarely."""
 
     def __init__(self, spec: ProbeRun, outlet: Outlet) -> None:
-        super().__init__(name=f"probe-{spec.category.table}", daemon=True)
+        super().__init__(name=f"probe-{spec.table}", daemon=True)
         self.spec = spec
         self._outlet = outlet
         self._governor = Governor(spec.max_overhead)
@@ -92,7 +96,7 @@ class ProbeRunner(threading.Thread):
                 self._stopping.wait(backoff(attempt, LONGEST_RETRY))
 
     def _live(self) -> None:
-        table = self.spec.category.table
+        table = self.spec.table
         engine = self.spec.engine()
         before = time.thread_time()
         engine.start()
@@ -126,7 +130,7 @@ class ProbeRunner(threading.Thread):
             now = time.monotonic()
             self._governor.rested(now - began)
             interval = Interval(
-                self.spec.category.table,
+                self.spec.table,
                 "paused",
                 self._governor.text,
                 elapsed=round((now - began) * 1e6),
@@ -139,7 +143,7 @@ class ProbeRunner(threading.Thread):
         known = isinstance(error, KscopeError)
         text = str(error) if known else f"{type(error).__name__}: {error}"
         if text != self.failure:
-            log.error("%s: %s", self.spec.category.table, text)
+            log.error("%s: %s", self.spec.table, text)
             if not known:
                 log.debug("%s", traceback.format_exc())
         self.failure = text
@@ -147,7 +151,7 @@ class ProbeRunner(threading.Thread):
         self.started.set()
         began, self._life = self._life and self._life.began, None
         interval = Interval(
-            self.spec.category.table,
+            self.spec.table,
             "failed",
             text.partition("\n")[0],
             # The data in the kernel is lost with the probe.
@@ -158,7 +162,7 @@ class ProbeRunner(threading.Thread):
             self._outlet.report(interval, time.time())
         except Exception:
             # The probe is started again in any case.
-            log.exception("%s: the failure cannot be reported", self.spec.category.table)
+            log.exception("%s: the failure cannot be reported", self.spec.table)
 
 
 class _Life:
@@ -210,7 +214,7 @@ class _Life:
             return True
         if decision.threshold is not None and not self._engine.raise_threshold(decision.threshold):
             decision = self._governor.no_threshold()
-        log.warning("%s: %s", self._spec.category.table, decision.text)
+        log.warning("%s: %s", self._spec.table, decision.text)
         return decision.threshold is not None
 
     def _spent(self) -> float:
@@ -223,20 +227,18 @@ class _Life:
         now, ended = time.monotonic(), time.time()
         self._outlet.deliver(self._spec.category, drained.rows, ended)
         self._outlet.report(self._interval(drained, now), ended)
-        self._outlet.interval_started(
-            self._spec.category.table, OpenInterval(ended, self._spec.interval)
-        )
+        self._outlet.interval_started(self._spec.table, OpenInterval(ended, self._spec.interval))
         self.began = now
 
     def _interval(self, drained: Drained, now: float) -> Interval:
         cost = self._engine.cost()
         cpu = time.thread_time() + cost.helper_ns / 1e9
         interval = Interval(
-            probe=self._spec.category.table,
+            probe=self._spec.table,
             state="raised" if self._governor.threshold else "running",
             detail=self._governor.text,
             elapsed=round((now - self.began) * 1e6),
-            rows=len(drained.rows),
+            row_count=len(drained.rows),
             loss=drained.loss,
             bpf_runs=cost.runs - self._cost.runs,
             bpf_time=(cost.run_ns - self._cost.run_ns) // 1000,
@@ -254,5 +256,5 @@ def first_interval(spec: ProbeRun) -> float:
     """
     if spec.at_once:
         return 0.0
-    share = zlib.crc32(f"{spec.hostname}/{spec.category.table}".encode()) / 2**32
+    share = zlib.crc32(f"{spec.hostname}/{spec.table}".encode()) / 2**32
     return spec.interval * (0.1 + 0.9 * share)
