@@ -97,9 +97,9 @@ def import_(  # noqa: PLR0913 - one per option
 
 
 def _began(recording: ImportFile, given: str | None) -> float:
-    """Seconds since the epoch: a file was written when its recording ended."""
+    """Return the start in seconds since the epoch: a recording ends when its file is written."""
     if given:
-        from kscope.query.parse.timerange import SECOND, now, parse_moment  # noqa: PLC0415 - seldom
+        from kscope.query.parse.timerange import SECOND, now, parse_moment  # noqa: PLC0415 - rare
 
         return parse_moment("--time", given, now()) / SECOND
     try:

@@ -12,7 +12,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @click.command()
-@click.option("--name", default="agents", help="What to call it in kernelscope.yaml.")
+@click.option("--name", default="agents", help="Name of the token in kernelscope.yaml.")
 @click.option(
     "--scope",
     "scopes",
@@ -20,12 +20,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
     type=click.Choice(SCOPES),
     default=("ingest",),
     show_default=True,
-    help="What it allows; may be repeated.",
+    help="Requests that it allows; can be repeated.",
 )
 def token(name: str, scopes: tuple[str, ...]) -> None:
-    """Make a token, and the lines that let its bearer in.
+    """Create a token, and print its lines for kernelscope.yaml.
 
-    The server keeps only the token's hash: it cannot be shown again.
+    The server stores only the token's hash, so the token cannot be shown again.
     """
     if not _NAME.fullmatch(name):
         raise UsageError("--name: must be letters, digits, '.', '_' and '-', such as web-agents")

@@ -14,61 +14,17 @@ from tests.serving import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-TINY = '''\
-"""An engine whose probes repeat the words of their script."""
-
-import time
-
-from kscope.agent.rows.interval import Cost, Drained
-from kscope.declare.engines.base import ProbeEngine
-from kscope.declare.map_options import KEYS
-
-ENGINES = (
-    ProbeEngine(
-        name="tiny",
-        implementation="kscope.declare.engines.tiny:TinyEngine",
-        source="script",
-        options=(KEYS,),
-    ),
-)
-
-
-class TinyEngine:
-    def __init__(self, category, options, trace_filter):
-        self._words = category.probe.script.split()[: options["keys"]]
-        self._pid = trace_filter.pid
-
-    def start(self):
-        pass
-
-    def poll(self, seconds):
-        time.sleep(seconds)
-
-    def full(self):
-        return False
-
-    def drain(self):
-        return Drained([{"pid": self._pid, "word": word} for word in self._words])
-
-    def cost(self):
-        return Cost()
-
-    def raise_threshold(self, by):
-        return False
-
-    def close(self):
-        pass
-'''
+EXAMPLE = ROOT / "tests/agent/one_file/words.py"
 CATEGORY = """\
-table: words
+table: speech
 columns:
   - {name: pid, type: int}
   - {name: word, type: label}
   - {name: spoken, type: count, default: 1}
 probe:
-  engine: tiny
+  engine: words
   %s: one two
-  collect: {map: words, columns: {pid: key.pid, word: key.word}}
+  collect: {map: said, columns: {pid: key.pid, word: key.word}}
 """
 
 
@@ -92,10 +48,10 @@ def test_a_file_in_the_folder_of_engines_is_an_engine(tmp_path: Path) -> None:
     )
     shutil.copytree(ROOT / "categories", tmp_path / "categories")
     shutil.copytree(ROOT / "probes", tmp_path / "probes")
-    (tmp_path / "kscope/declare/engines/tiny.py").write_text(TINY)
-    (tmp_path / "categories/words.yaml").write_text(CATEGORY % "script")
+    shutil.copy(EXAMPLE, tmp_path / "kscope/declare/engines")
+    (tmp_path / "categories/speech.yaml").write_text(CATEGORY % "script")
     (tmp_path / "kernelscope.yaml").write_text("categories: [./categories]\n")
-    probe = ("agent", "words", "--json", "--duration", "0.2", "--pid", str(os.getpid()))
+    probe = ("agent", "speech", "--json", "--duration", "0.2", "--pid", str(os.getpid()))
     ran = run(tmp_path, *probe)
     assert ran.returncode == 0, ran.stderr
     rows = {(row["pid"], row["word"]) for row in map(json.loads, ran.stdout.splitlines())}
@@ -103,8 +59,8 @@ def test_a_file_in_the_folder_of_engines_is_an_engine(tmp_path: Path) -> None:
     (refused,) = run(tmp_path, *probe, "--keys", "1").stderr.splitlines()[-1:]
     assert "'--keys': 1 is less than 64" in refused
 
-    (tmp_path / "categories/words.yaml").write_text(CATEGORY % "program")
+    (tmp_path / "categories/speech.yaml").write_text(CATEGORY % "program")
     ran = run(tmp_path, "generate", "--categories", "categories", "--output", "made")
     assert ran.returncode == 2
-    said = "probe.program: is not for tiny, which runs a 'script', a text in this file"
-    assert f"categories/words.yaml:8: {said}" in ran.stderr
+    said = "probe.program: is not for words, which runs a 'script', a text in this file"
+    assert f"categories/speech.yaml:8: {said}" in ran.stderr

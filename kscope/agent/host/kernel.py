@@ -13,7 +13,7 @@ from kscope.errors import KscopeError, UsageError
 TRACEFS = Path("/sys/kernel/tracing")
 BTF = Path("/sys/kernel/btf/vmlinux")
 CGROUP_ROOTS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
-# What the compiler may append when it clones or splits a function; `.cold` is never entered.
+# Suffixes of functions that the compiler clones or splits; `.cold` is never entered.
 _CLONE = r"(?:\.isra\.\d+|\.constprop\.\d+|\.part\.\d+)*"
 
 

@@ -1,4 +1,4 @@
-"""One file per engine: what a category may say to it, and the class that runs its probes."""
+"""One file per engine: the keys that a category can use with it, and the class that runs it."""
 
 from __future__ import annotations
 

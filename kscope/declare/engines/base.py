@@ -20,7 +20,7 @@ class ProbeEngine:
     # The class that runs a probe, as `module:Class`; only the agent imports it. It takes a
     # category, its options and a TraceFilter, and has the methods of `agent.engines.base.Engine`.
     implementation: str
-    # What it runs: a key of SOURCES.
+    # The key of the probe section that it runs: one of SOURCES.
     source: str
     # Options of each of its probes, and further ones of those that record stacks.
     options: tuple[Option, ...] = ()
