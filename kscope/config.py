@@ -21,6 +21,7 @@ from kscope.declare import units
 from kscope.declare.engines import ENGINES
 from kscope.declare.files.catalog import BUILTIN
 from kscope.declare.files.check import check, read_values
+from kscope.declare.files.shapes import struct_schema
 from kscope.declare.files.yaml_lines import MAX_BYTES, bounded, parse
 from kscope.declare.options import exclusive_problem, option_value
 from kscope.errors import (
@@ -259,16 +260,20 @@ class ConfigFile(Struct, forbid_unknown_fields=True):
     agent: AgentFile | UnsetType = UNSET
 
 
-_SCHEMA = msgspec.json.schema(ConfigFile)
-_KEYS = frozenset(name for each in _SCHEMA["$defs"].values() for name in each["properties"])
+_SCHEMA = struct_schema(ConfigFile)
+_KEYS = frozenset(
+    each.encode_name
+    for kind in (ConfigFile, DatabaseFile, MySQLFile, TokenFile, AgentFile, ProbeFile)
+    for each in msgspec.structs.fields(kind)
+)
 
 
 def config_schema() -> dict[str, Any]:
     """Return the JSON Schema of kernelscope.yaml for editors, short forms included."""
     schema: dict[str, Any] = _without_formats(_SCHEMA)
-    categories = schema["$defs"]["ConfigFile"]["properties"]["categories"]
-    probes = schema["$defs"]["AgentFile"]["properties"]["probes"]
-    categories["type"] = ["string", "array"]
+    properties = schema["properties"]
+    properties["categories"]["type"] = ["string", "array"]
+    probes = properties["agent"]["properties"]["probes"]
     probes["additionalProperties"] = {"anyOf": [probes["additionalProperties"], {"type": "null"}]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
 

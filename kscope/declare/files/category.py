@@ -6,13 +6,15 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET, convert
+
 from kscope.declare import aggregates
 from kscope.declare.charts import KINDS, declared, derive
 from kscope.declare.charts.base import ROWS
 from kscope.declare.files import check as shape
 from kscope.declare.files import reserved
 from kscope.declare.files.probe import check_probe, make_probe
-from kscope.declare.files.shapes import MAX_ENTRIES, category_schema
+from kscope.declare.files.shapes import MAX_ENTRIES, CategoryFile, ColumnFile, category_schema
 from kscope.declare.files.yaml_lines import Document, Path, bounded, parse
 from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column, Rollup
 from kscope.declare.types import TYPES
@@ -108,7 +110,8 @@ class _Checker:
             if not isinstance(name, str) or name in known or reserved.column_problem(name):
                 continue
             if str(raw.get("type")) in TYPES:
-                known[name] = _column(self.document, i)
+                file = ColumnFile(name=name, type=raw["type"], default=raw.get("default", UNSET))
+                known[name] = _column(file, self.document.line(("columns", i, "name")))
         return known
 
     def check_columns(self, columns: Any) -> Iterator[_Found]:
@@ -252,49 +255,45 @@ def _try_seconds(text: Any) -> int | None:
 
 
 def _make(document: Document, probes: pathlib.Path | None) -> Category:
-    value = document.value
-    columns = tuple(_column(document, i) for i in range(len(value["columns"])))
-    retention = value.get("retention")
+    file = convert(document.value, CategoryFile)
+    places = (document.line(("columns", i, "name")) for i in range(len(file.columns)))
+    columns = tuple(map(_column, file.columns, places))
+    rollup = (Rollup(seconds(bucket), seconds(keep)) for bucket, keep in file.rollup.items())
     return Category(
-        table=value["table"],
-        prettyname=value.get("prettyname") or _title(value["table"]),
-        description=value.get("description", ""),
+        table=file.table,
+        prettyname=file.prettyname or _title(file.table),
+        description=file.description,
         columns=columns,
-        charts=_charts(value, columns),
-        retention=seconds(retention) if retention else None,
-        rollup=tuple(
-            sorted(
-                (Rollup(seconds(b), seconds(k)) for b, k in value.get("rollup", {}).items()),
-                key=lambda rollup: rollup.bucket,
-            )
-        ),
-        probe=make_probe(document, columns, probes) if "probe" in value else None,
+        charts=_charts(document.value.get("charts"), columns),
+        retention=seconds(file.retention) if file.retention else None,
+        rollup=tuple(sorted(rollup, key=lambda each: each.bucket)),
+        probe=make_probe(file.probe, document, columns, probes) if file.probe else None,
         file=document.file,
         line=document.line(("table",)),
     )
 
 
-def _column(document: Document, i: int) -> Column:
-    raw = document.value["columns"][i]
-    column_type = TYPES[raw["type"]]
+def _column(file: ColumnFile, line: int) -> Column:
+    column_type = TYPES[file.type]
+    optional = file.default is not UNSET
     return Column(
-        name=raw["name"],
+        name=file.name,
         type=column_type,
-        prettyname=raw.get("prettyname") or _title(raw["name"]),
-        unit=raw.get("unit", column_type.unit),
-        help=raw.get("help", ""),
-        optional="default" in raw,
-        default=raw.get("default"),
-        index=raw.get("index", False),
-        line=document.line(("columns", i, "name")),
+        prettyname=file.prettyname or _title(file.name),
+        unit=file.unit or column_type.unit,
+        help=file.help,
+        optional=optional,
+        default=file.default if optional else None,
+        index=file.index,
+        line=line,
     )
 
 
-def _charts(value: dict[str, Any], columns: tuple[Column, ...]) -> tuple[Chart, ...]:
-    if not value.get("charts"):
+def _charts(charts: Any, columns: tuple[Column, ...]) -> tuple[Chart, ...]:
+    if not charts:
         return derive(columns)
     known = {column.name: column for column in (*columns, *IMPLICIT_COLUMNS)}
-    return tuple(declared(raw, known) for raw in value["charts"])
+    return tuple(declared(raw, known) for raw in charts)
 
 
 def _title(name: str) -> str:

@@ -57,20 +57,15 @@ def _has_reader(error: Any, readers: Readers) -> bool:
 
 def read_values(value: Any, schema: Mapping[str, Any], readers: Readers) -> Any:
     """Return a checked value with its scalars as their readers return them; lists as tuples."""
-    definitions = schema.get("$defs", {})
-
-    def read(value: Any, rule: Mapping[str, Any]) -> Any:
-        rule = definitions[rule["$ref"].rpartition("/")[2]] if "$ref" in rule else rule
-        if rule.get("format") in readers:
-            return readers[rule["format"]](value)
-        if isinstance(value, list):
-            return tuple(read(each, rule["items"]) for each in value)
-        if isinstance(value, dict):
-            known, other = rule.get("properties", {}), rule.get("additionalProperties") or {}
-            return {key: read(each, known.get(key, other)) for key, each in value.items()}
-        return value
-
-    return read(value, schema)
+    if schema.get("format") in readers:
+        return readers[schema["format"]](value)
+    if isinstance(value, list) and "items" in schema:
+        return tuple(read_values(each, schema["items"], readers) for each in value)
+    if isinstance(value, dict):
+        known, other = schema.get("properties", {}), schema.get("additionalProperties") or {}
+        parts = value.items()
+        return {key: read_values(each, known.get(key, other), readers) for key, each in parts}
+    return value
 
 
 def _explain(

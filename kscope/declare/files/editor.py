@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare import envelope
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def editor_schema() -> dict[str, Any]:
     """Return the schema that editors check a file against while it is written."""
-    schema = category_schema()
+    schema = deepcopy(category_schema())
     properties = schema["properties"]
     _refuse_names(properties["table"], envelope.NAMES)
     column, chart = properties["columns"]["items"], properties["charts"]["items"]

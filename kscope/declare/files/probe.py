@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET, ValidationError, convert
 
 from kscope.declare.engines import ENGINES
 from kscope.declare.engines.base import SOURCES
 from kscope.declare.files.bpftrace_script import script_map
 from kscope.declare.files.fits import column_problem, field_problem, path_problem
-from kscope.declare.files.shapes import COLLECT_KINDS, source_schema
+from kscope.declare.files.shapes import COLLECT_KINDS, DECODES, CollectFile, SourceFile
 from kscope.declare.map_options import NAMES
 from kscope.declare.model import TIME, Alias, Attach, Collect, Option, Probe, Source
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import Role
-from kscope.declare.values import Validator, choice_problem, value_problem
+from kscope.declare.values import choice_problem, value_problem
 from kscope.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from kscope.declare.engines.base import ProbeEngine
+    from kscope.declare.files.shapes import OptionFile, ProbeFile
     from kscope.declare.files.yaml_lines import Document, Path
     from kscope.declare.model import Column
     from kscope.declare.types.kernel import FieldType
@@ -62,41 +64,41 @@ def check_probe(
         yield document.problem(("probe", *path), message)
 
 
-def make_probe(document: Document, columns: Sequence[Column], folder: pathlib.Path | None) -> Probe:
-    raw = document.value["probe"]
-    collect = raw["collect"]
-    bound = ("probe", "collect", "columns")
-    kind = next(kind for kind in COLLECT_KINDS if kind in collect)
-    program = raw.get("program")
-    engine = ENGINES[raw["engine"]]
-    has_stack = any(c.type.role is Role.STACK and c.name in collect["columns"] for c in columns)
+def make_probe(
+    file: ProbeFile, document: Document, columns: Sequence[Column], folder: pathlib.Path | None
+) -> Probe:
+    engine = ENGINES[file.engine]
+    bound = file.collect.columns
+    has_stack = any(c.type.role is Role.STACK and c.name in bound for c in columns)
     return Probe(
         engine=engine.name,
-        program=folder / program if folder and program else None,
-        script=raw.get("script", ""),
+        program=folder / file.program if folder and file.program else None,
+        script=file.script,
         options=(
-            *(_option(name, option) for name, option in raw.get("options", {}).items()),
+            *(_option(name, option) for name, option in file.options.items()),
             *engine.options,
             *(engine.stack_options if has_stack else ()),
         ),
-        collect=Collect(
-            kind,
-            collect[kind],
-            {
-                name: _source(source, document.line((*bound, name)))
-                for name, source in collect["columns"].items()
-            },
-            document.line(("probe", "collect", kind)),
-        ),
-        attach=tuple(Attach(a["to"], a["run"], a.get("define", "")) for a in raw.get("attach", ())),
-        needs=tuple(raw.get("needs", ())),
-        provides=tuple(raw.get("provides", ())),
+        collect=_collect(file.collect, document),
+        attach=tuple(Attach(each.to, each.run, each.define) for each in file.attach),
+        needs=tuple(file.needs),
+        provides=tuple(file.provides),
         provides_line=document.line(("probe", "provides")),
-        detect=raw.get("detect", {}),
-        children=raw.get("children", False),
-        aliases=tuple(_alias(flag, to) for flag, to in raw.get("also", {}).items()),
-        line=document.line(("probe", "script" if "script" in raw else "program")),
+        detect=file.detect,
+        children=file.children,
+        aliases=tuple(_alias(flag, to) for flag, to in file.also.items()),
+        line=document.line(("probe", engine.source)),
     )
+
+
+def _collect(file: CollectFile, document: Document) -> Collect:
+    place = ("probe", "collect")
+    kind = next(kind for kind in COLLECT_KINDS if getattr(file, kind))
+    sources = {
+        name: _source(source, document.line((*place, "columns", name)))
+        for name, source in file.columns.items()
+    }
+    return Collect(kind, getattr(file, kind), sources, document.line((*place, kind)))
 
 
 def _alias(flag: str, to: Any) -> Alias:
@@ -108,29 +110,21 @@ def _alias(flag: str, to: Any) -> Alias:
     return Alias(flag, option, value)
 
 
-def _option(name: str, raw: Mapping[str, Any]) -> Option:
-    return Option(
-        name,
-        TYPES[raw["type"]],
-        raw["default"],
-        raw["define"],
-        raw.get("help", ""),
-        raw.get("choices", {}),
-        raw.get("least"),
-        raw.get("most"),
-    )
+def _option(name: str, file: OptionFile) -> Option:
+    least, most = (each if each is not UNSET else None for each in (file.least, file.most))
+    kind = TYPES[file.type]
+    return Option(name, kind, file.default, file.define, file.help, file.choices, least, most)
 
 
 def _number(text: str) -> int:
     return int(text, 16 if text.startswith("0x") else 10)
 
 
-def _source(raw: Any, line: int = 0) -> Source:
-    if isinstance(raw, dict):
-        names = {_number(number): word for number, word in raw.get("names", {}).items()}
-        words = {str(number): word for number, word in names.items()}
-        return Source((raw["from"],), words, raw.get("as", ""), raw.get("enum", ""), line)
-    return Source(tuple(raw) if isinstance(raw, list) else (raw,), line=line)
+def _source(file: str | list[str] | SourceFile, line: int = 0) -> Source:
+    if not isinstance(file, SourceFile):
+        return Source((file,) if isinstance(file, str) else tuple(file), line=line)
+    names = {str(_number(number)): word for number, word in file.names.items()}
+    return Source((file.field,), names, file.decode, file.enum, line)
 
 
 def _check_engine(probe: dict[str, Any], known: Mapping[str, Column]) -> Iterator[tuple[Path, str]]:
@@ -183,13 +177,14 @@ def _at(part: FieldType, rest: str) -> FieldType:
 
 
 def _readable(raw: Any) -> Source | None:
-    """The source, if the shape of the file is right so far."""
-    return _source(raw) if _source_validator().is_valid(raw) else None
-
-
-@cache
-def _source_validator() -> Any:
-    return Validator(source_schema())
+    """Return the source, if the shape of the file is right so far."""
+    try:
+        # Of a Struct: msgspec 0.22 frees the patterns of other types too often.
+        file = convert({"columns": {"": raw}}, CollectFile).columns[""]
+    except ValidationError:
+        return None
+    unknown = isinstance(file, SourceFile) and file.decode not in ("", *DECODES)
+    return None if unknown else _source(file)
 
 
 def _paths(source: Any) -> Iterator[str]:

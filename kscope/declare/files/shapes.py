@@ -1,8 +1,12 @@
-"""The shape of a category file, as JSON Schema 2020-12: for the loader, and for editors."""
+"""The shape of a category file: one Struct per mapping, which gives the JSON Schema too."""
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from kscope.declare import aggregates
 from kscope.declare.charts import KINDS
@@ -12,6 +16,9 @@ from kscope.declare.engines.base import SOURCES
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import INT64_MAX
 from kscope.declare.units import PATTERN as DURATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 COLLECT_KINDS = ("map", "histogram", "events")
 # Columns, charts, options: of each.
@@ -45,291 +52,253 @@ PATTERNS = {
 # Of the numbers that a map of `names` has words for, and of a script's characters.
 _MAX_NAMES = 1000
 _MAX_SCRIPT = 64 * 1024
-_INT64 = {"type": "integer", "minimum": -INT64_MAX - 1, "maximum": INT64_MAX}
-
-
-def category_schema() -> dict[str, Any]:
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A Kernelscope category",
-        "description": "One data type: a table, its columns, and how it is shown and collected.",
-        **_object(
-            {
-                "table": _name("the table's name, and the key of its rows in a request"),
-                "prettyname": _line("what people call it"),
-                "description": _line("one sentence on what a row is", limit=500),
-                "columns": _array(_column(), 1, "hostname and time are in every table"),
-                "charts": _array(_chart(), 0, "left out: derived from the column types"),
-                "retention": _duration("how long rows are kept; left out: for ever"),
-                "rollup": _rollup(),
-                "probe": _probe(),
-            },
-            required=("table", "columns"),
-        ),
-    }
-
-
-def _object(properties: dict[str, Any], required: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-def _name(description: str) -> dict[str, Any]:
-    return {"type": "string", "pattern": NAME, "description": description}
-
-
-def _line(description: str, limit: int = 100) -> dict[str, Any]:
-    return {"type": "string", "minLength": 1, "maxLength": limit, "description": description}
-
-
-def _reference(description: str) -> dict[str, Any]:
-    return {"type": "string", "maxLength": 40, "description": description}
-
-
-def _array(items: dict[str, Any], least: int, description: str) -> dict[str, Any]:
-    return {
-        "type": "array",
-        "maxItems": MAX_ENTRIES,
-        "items": items,
-        "minItems": least,
-        "description": description,
-    }
-
-
-def _duration(description: str) -> dict[str, Any]:
-    return {"type": "string", "pattern": DURATION, "description": description}
-
-
-def _column() -> dict[str, Any]:
-    types = "; ".join(f"{row.name}: {row.help}" for row in TYPES.values())
-    return _object(
-        {
-            "name": _name("the column's name, and the key in a row"),
-            "type": {"enum": list(TYPES), "description": types},
-            "prettyname": _line("the title that the page shows"),
-            "unit": _line("the unit that the page shows", limit=20),
-            "help": _line("one sentence for those who do not know it", limit=500),
-            "default": {"description": "what a row holds that leaves the column out"},
-            "index": {"type": "boolean", "description": "make filters on it quick, for more room"},
-        },
-        required=("name", "type"),
-    )
-
-
-def _chart() -> dict[str, Any]:
-    kinds = "; ".join(f"{kind.name}: {kind.help}" for kind in KINDS.values())
-    return _object(
-        {
-            "kind": {"enum": list(KINDS), "description": kinds},
-            "title": _line("what stands over the chart"),
-            "value": _reference("the column that is summed; left out, or `rows`: rows are counted"),
-            "stack": _reference("the column of stacks"),
-            "by": _reference("the column that splits it"),
-            "aggregate": {
-                "enum": list(aggregates.NAMES),
-                "description": "how values become one; left out: what fits the value's type",
-            },
-        },
-        required=("kind",),
-    )
-
-
-def _rollup() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "description": "bucket: how long it is kept, as {1h: 90d, 1d: 2y}",
-        "maxProperties": 6,
-        "propertyNames": {"pattern": DURATION},
-        "additionalProperties": _duration("how long this bucket is kept"),
-    }
-
-
-def _probe() -> dict[str, Any]:
-    return {
-        "description": "what `kscope agent` runs to collect rows; left out: others send them",
-        **_object(
-            {
-                "engine": {
-                    "enum": [*ENGINES],
-                    "description": f"what runs the program: {' or '.join(ENGINES)}",
-                },
-                "program": _line(
-                    "for bcc: a file in the probes/ folder next to the category's folder"
-                ),
-                "script": _line("for bpftrace: the script", limit=_MAX_SCRIPT),
-                "options": {
-                    "type": "object",
-                    "maxProperties": MAX_ENTRIES,
-                    "propertyNames": {"pattern": FLAG},
-                    "additionalProperties": _option(),
-                    "description": "flags of `kscope agent`, and constants in the program",
-                },
-                "also": _also(),
-                "attach": _array(_attach(), 1, "where the program's functions run"),
-                "needs": _array(
-                    {"type": "string", "pattern": NEED}, 1, "what else the kernel must offer"
-                ),
-                "provides": _array(
-                    {"enum": [*CONTRACTS]},
-                    1,
-                    "contracts of kscope.h that the program of bcc fulfils, which the agent checks",
-                ),
-                "detect": {
-                    "type": "object",
-                    "maxProperties": MAX_ENTRIES,
-                    "propertyNames": {"pattern": CONSTANT},
-                    "additionalProperties": {"type": "string", "pattern": NEED},
-                    "description": "constants that the program finds 1 where the kernel offers "
-                    "this, else 0: btf, tracepoint:GROUP:NAME or tracepoint:GROUP:NAME:FIELD",
-                },
-                "children": {
-                    "type": "boolean",
-                    "description": "--pid takes the process's descendants too: for a probe of "
-                    "what new processes do",
-                },
-                "collect": _collect(),
-            },
-            required=("engine", "collect"),
-        ),
-        "oneOf": [{"required": [source]} for source in SOURCES],
-    }
-
-
-def _option() -> dict[str, Any]:
-    flags = [name for name, row in TYPES.items() if row.option]
-    return _object(
-        {
-            "type": {"enum": flags, "description": "a column type: what the flag takes"},
-            "default": {
-                "type": ["integer", "number", "string", "boolean"],
-                "maxLength": 1024,
-                "description": "what holds without the flag",
-            },
-            "define": {
-                "type": "string",
-                "pattern": CONSTANT,
-                "description": "the constant that the program finds it in",
-            },
-            "choices": {
-                "type": "object",
-                "maxProperties": MAX_ENTRIES,
-                "propertyNames": {"maxLength": 100},
-                "additionalProperties": dict(_INT64),
-                "minProperties": 1,
-                "description": "the words that the flag takes, and the number each is",
-            },
-            "least": {**_INT64, "description": "the smallest number that it takes"},
-            "most": {**_INT64, "description": "the largest number that it takes"},
-            "help": _line("one sentence for --help", limit=500),
-        },
-        required=("type", "default", "define"),
-    )
-
-
-def _also() -> dict[str, Any]:
-    value = {"type": ["string", "integer", "number", "boolean"]}
-    return {
-        "type": "object",
-        "propertyNames": {"pattern": "^([A-Za-z]|[a-z][a-z0-9-]{1,30})$"},
-        "additionalProperties": {
-            "anyOf": [
-                {"type": "string"},
-                {
-                    "type": "object",
-                    "minProperties": 1,
-                    "maxProperties": 1,
-                    "additionalProperties": {
-                        "anyOf": [
-                            value,
-                            {"type": "object", "minProperties": 1, "additionalProperties": value},
-                        ]
-                    },
-                },
-            ]
-        },
-        "description": "further flags, as another tool has them: a letter or a name, and the "
-        "option that it stands for; `{option: value}` for one value of it, "
-        "`{option: {1: value}}` for a flag that takes a key of the list",
-    }
-
-
-def _attach() -> dict[str, Any]:
-    return _object(
-        {
-            "to": {
-                "type": "string",
-                "pattern": PLACE,
-                "description": "kprobe:FUNCTION, tracepoint:GROUP:NAME or perf:cpu-clock@RATE, "
-                "the rate a number or an option's name",
-            },
-            "run": {
-                "type": "string",
-                "pattern": FUNCTION,
-                "description": "the program's function",
-            },
-            "define": {
-                "type": "string",
-                "pattern": CONSTANT,
-                "description": "makes it optional: 1 in the program where the kernel has it, or 0",
-            },
-        },
-        required=("to", "run"),
-    )
-
-
-def source_schema() -> dict[str, Any]:
-    """Return the schema of one source: where a column's value comes from."""
-    field = {"type": "string", "pattern": FIELD}
-    return {
+_FLAGS = [name for name, row in TYPES.items() if row.option]
+_VALUE = {"type": ["integer", "number", "string", "boolean"]}
+_VALUES = {"type": "object", "minProperties": 1, "additionalProperties": _VALUE}
+_ALSO = {
+    "propertyNames": {"pattern": "^([A-Za-z]|[a-z][a-z0-9-]{1,30})$"},
+    "additionalProperties": {
         "anyOf": [
-            field,
-            {"type": "array", "items": field, "minItems": 1, "maxItems": 4},
-            _object(
-                {
-                    "from": {**field, "description": "the field that holds the number"},
-                    "names": {
-                        "type": "object",
-                        "maxProperties": _MAX_NAMES,
-                        "propertyNames": {"pattern": NUMBER},
-                        "additionalProperties": {"type": "string", "maxLength": 256},
-                        "description": "number: word; a number without one stays",
-                    },
-                    "as": {"enum": list(DECODES), "description": "what the number stands for"},
-                    "enum": {
-                        "type": "string",
-                        "pattern": ENUM,
-                        "description": "an enum of the kernel, which has the words, such as "
-                        "skb_drop_reason",
-                    },
-                },
-                required=("from",),
-            ),
-        ],
-        "description": "a field of the map's key or value, or of the event; `names`, `as` or "
-        "`enum` turn a number into a word; a list is one stack, the innermost first",
-    }
-
-
-def _collect() -> dict[str, Any]:
-    names = {kind: _line(f"the program's {kind}") for kind in COLLECT_KINDS}
-    return {
-        "description": "how what the program saw becomes rows",
-        **_object(
+            {"type": "string"},
             {
-                **names,
-                "columns": {
-                    "type": "object",
-                    "maxProperties": MAX_ENTRIES,
-                    "propertyNames": {"maxLength": 40},
-                    "additionalProperties": source_schema(),
-                    "description": "column: where its value comes from",
-                },
+                "type": "object",
+                "minProperties": 1,
+                "maxProperties": 1,
+                "additionalProperties": {"anyOf": [_VALUE, _VALUES]},
             },
-            required=("columns",),
+        ]
+    },
+}
+
+# The words in which the fields are described; a helper each for what many fields share.
+_Int64 = Annotated[int, Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
+_Field = Annotated[str, Meta(pattern=FIELD)]
+_Need = Annotated[str, Meta(pattern=NEED)]
+_Duration = Annotated[str, Meta(pattern=DURATION)]
+
+
+def _is(text: str) -> Meta:
+    return Meta(description=text)
+
+
+def _name(text: str) -> Meta:
+    return Meta(pattern=NAME, description=text)
+
+
+def _line(text: str, limit: int = 100) -> Meta:
+    return Meta(min_length=1, max_length=limit, description=text)
+
+
+def _reference(text: str) -> Meta:
+    return Meta(max_length=40, description=text)
+
+
+def _listed(text: str, least: int = 1) -> Meta:
+    return Meta(min_length=least, max_length=MAX_ENTRIES, description=text)
+
+
+def _mapped(text: str) -> Meta:
+    return Meta(max_length=MAX_ENTRIES, description=text)
+
+
+def _one_of(words: Iterable[str], text: str | None = None) -> Meta:
+    """Of a field of type Any: a Struct's own check of a type would say the same again."""
+    return Meta(description=text, extra_json_schema={"enum": [*words]})
+
+
+def _exactly_one(keys: Iterable[str], text: str) -> Meta:
+    return Meta(description=text, extra_json_schema={"oneOf": [{"required": [k]} for k in keys]})
+
+
+class ColumnFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    name: Annotated[str, _name("the column's name, and the key in a row")]
+    type: Annotated[
+        Any, _one_of(TYPES, "; ".join(f"{row.name}: {row.help}" for row in TYPES.values()))
+    ]
+    prettyname: Annotated[str, _line("the title that the page shows")] = ""
+    unit: Annotated[str, _line("the unit that the page shows", 20)] = ""
+    help: Annotated[str, _line("one sentence for those who do not know it", 500)] = ""
+    default: Annotated[Any, _is("what a row holds that leaves the column out")] = UNSET
+    index: Annotated[bool, _is("make filters on it quick, for more room")] = False
+
+
+class ChartFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    kind: Annotated[
+        Any, _one_of(KINDS, "; ".join(f"{kind.name}: {kind.help}" for kind in KINDS.values()))
+    ]
+    title: Annotated[str, _line("what stands over the chart")] = ""
+    value: Annotated[
+        str, _reference("the column that is summed; left out, or `rows`: rows are counted")
+    ] = ""
+    stack: Annotated[str, _reference("the column of stacks")] = ""
+    by: Annotated[str, _reference("the column that splits it")] = ""
+    aggregate: Annotated[
+        Any,
+        _one_of(aggregates.NAMES, "how values become one; left out: what fits the value's type"),
+    ] = ""
+
+
+class OptionFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    type: Annotated[Any, _one_of(_FLAGS, "a column type: what the flag takes")]
+    default: Annotated[
+        Any,
+        _is("what holds without the flag"),
+        Meta(extra_json_schema={**_VALUE, "maxLength": 1024}),
+    ]
+    define: Annotated[str, Meta(pattern=CONSTANT), _is("the constant that the program finds it in")]
+    choices: Annotated[
+        dict[Annotated[str, Meta(max_length=100)], _Int64],
+        _listed("the words that the flag takes, and the number each is"),
+    ] = {}
+    least: Annotated[_Int64, _is("the smallest number that it takes")] | UnsetType = UNSET
+    most: Annotated[_Int64, _is("the largest number that it takes")] | UnsetType = UNSET
+    help: Annotated[str, _line("one sentence for --help", 500)] = ""
+
+
+class AttachFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    to: Annotated[
+        str,
+        Meta(pattern=PLACE),
+        _is(
+            "kprobe:FUNCTION, tracepoint:GROUP:NAME or perf:cpu-clock@RATE, the rate a number or"
+            " an option's name"
         ),
-        "oneOf": [{"required": [kind]} for kind in COLLECT_KINDS],
-    }
+    ]
+    run: Annotated[str, Meta(pattern=FUNCTION), _is("the program's function")]
+    define: Annotated[
+        str,
+        Meta(pattern=CONSTANT),
+        _is("makes it optional: 1 in the program where the kernel has it, or 0"),
+    ] = ""
+
+
+class SourceFile(
+    Struct, kw_only=True, forbid_unknown_fields=True, rename={"field": "from", "decode": "as"}
+):
+    field: Annotated[_Field, _is("the field that holds the number")]
+    names: Annotated[
+        dict[Annotated[str, Meta(pattern=NUMBER)], Annotated[str, Meta(max_length=256)]],
+        Meta(max_length=_MAX_NAMES),
+        _is("number: word; a number without one stays"),
+    ] = {}
+    decode: Annotated[Any, _one_of(DECODES, "what the number stands for")] = ""
+    enum: Annotated[
+        str,
+        Meta(pattern=ENUM),
+        _is("an enum of the kernel, which has the words, such as skb_drop_reason"),
+    ] = ""
+
+
+Sources = Annotated[
+    _Field | Annotated[list[_Field], Meta(min_length=1, max_length=4)] | SourceFile,
+    _is(
+        "a field of the map's key or value, or of the event; `names`, `as` or `enum` turn a number"
+        " into a word; a list is one stack, the innermost first"
+    ),
+]
+
+
+class CollectFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    map: Annotated[str, _line("the program's map")] = ""
+    histogram: Annotated[str, _line("the program's histogram")] = ""
+    events: Annotated[str, _line("the program's events")] = ""
+    columns: Annotated[
+        dict[Annotated[str, Meta(max_length=40)], Sources],
+        _mapped("column: where its value comes from"),
+    ]
+
+
+class ProbeFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    engine: Annotated[Any, _one_of(ENGINES, f"what runs the program: {' or '.join(ENGINES)}")]
+    program: Annotated[
+        str, _line("for bcc: a file in the probes/ folder next to the category's folder")
+    ] = ""
+    script: Annotated[str, _line("for bpftrace: the script", _MAX_SCRIPT)] = ""
+    options: Annotated[
+        dict[Annotated[str, Meta(pattern=FLAG)], OptionFile],
+        _mapped("flags of `kscope agent`, and constants in the program"),
+    ] = {}
+    also: Annotated[
+        dict[str, Any],
+        _is(
+            "further flags, as another tool has them: a letter or a name, and the option that it"
+            " stands for; `{option: value}` for one value of it, `{option: {1: value}}` for a flag"
+            " that takes a key of the list"
+        ),
+        Meta(extra_json_schema=_ALSO),
+    ] = {}
+    attach: Annotated[list[AttachFile], _listed("where the program's functions run")] = []
+    needs: Annotated[list[_Need], _listed("what else the kernel must offer")] = []
+    provides: Annotated[
+        list[Annotated[Any, _one_of(CONTRACTS)]],
+        _listed("contracts of kscope.h that the program of bcc fulfils, which the agent checks"),
+    ] = []
+    detect: Annotated[
+        dict[Annotated[str, Meta(pattern=CONSTANT)], _Need],
+        _mapped(
+            "constants that the program finds 1 where the kernel offers this, else 0: btf,"
+            " tracepoint:GROUP:NAME or tracepoint:GROUP:NAME:FIELD"
+        ),
+    ] = {}
+    children: Annotated[
+        bool,
+        _is("--pid takes the process's descendants too: for a probe of what new processes do"),
+    ] = False
+    collect: Annotated[
+        CollectFile, _exactly_one(COLLECT_KINDS, "how what the program saw becomes rows")
+    ]
+
+
+class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    """One data type: a table, its columns, and how it is shown and collected."""
+
+    table: Annotated[str, _name("the table's name, and the key of its rows in a request")]
+    prettyname: Annotated[str, _line("what people call it")] = ""
+    description: Annotated[str, _line("one sentence on what a row is", 500)] = ""
+    columns: Annotated[list[ColumnFile], _listed("hostname and time are in every table")]
+    charts: Annotated[list[ChartFile], _listed("left out: derived from the column types", 0)] = []
+    retention: (
+        Annotated[_Duration, _is("how long rows are kept; left out: permanently")] | UnsetType
+    ) = UNSET
+    rollup: Annotated[
+        dict[_Duration, Annotated[_Duration, _is("how long this bucket is kept")]],
+        Meta(max_length=6),
+        _is("bucket: how long it is kept, as {1h: 90d, 1d: 2y}"),
+    ] = {}
+    probe: (
+        Annotated[
+            ProbeFile,
+            _exactly_one(
+                SOURCES, "what `kscope agent` runs to collect rows; left out: others send them"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+def struct_schema(kind: Any) -> dict[str, Any]:
+    """Return the JSON Schema of a Struct, without references, titles and defaults."""
+    whole = msgspec.json.schema(kind)
+    return _plain(whole, whole.pop("$defs", {}))
+
+
+def _plain(rule: Mapping[str, Any], structs: Mapping[str, Any]) -> dict[str, Any]:
+    named = structs[rule["$ref"].rpartition("/")[2]] if "$ref" in rule else {}
+    found = {**named, **rule}
+    plain = {key: found[key] for key in found if key not in ("$ref", "title", "default")}
+    for key in plain.keys() & {"items", "additionalProperties", "propertyNames"}:
+        if isinstance(plain[key], dict):
+            plain[key] = _plain(plain[key], structs)
+    if "anyOf" in plain:
+        plain["anyOf"] = [_plain(each, structs) for each in plain["anyOf"]]
+    if "properties" in plain:
+        parts = plain["properties"].items()
+        plain["properties"] = {name: _plain(each, structs) for name, each in parts}
+    return plain
+
+
+@cache
+def category_schema() -> dict[str, Any]:
+    """Return the JSON Schema 2020-12 of a category file, without references."""
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return dialect | {"title": "A Kernelscope category"} | struct_schema(CategoryFile)
