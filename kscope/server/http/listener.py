@@ -16,7 +16,7 @@ from kscope.config import Address
 from kscope.errors import KscopeError
 from kscope.server.http.connections import address_group
 from kscope.server.http.log_throttle import ThrottledLog
-from kscope.server.http.problems import problem
+from kscope.server.http.problems import problem, raw_problem
 from kscope.server.http.protocol import BoundedProtocol
 
 if TYPE_CHECKING:
@@ -167,14 +167,7 @@ class _Acceptor:
             accepted.close()
 
 
-def _busy() -> bytes:
-    answer = problem(503, "too many connections: try again in a moment")
-    fields = [*answer.raw_headers, (b"connection", b"close"), (b"retry-after", b"1")]
-    lines = [b"HTTP/1.1 503 Service Unavailable", *(b": ".join(field) for field in fields)]
-    return b"\r\n".join([*lines, b"", bytes(answer.body)])
-
-
-_BUSY = _busy()
+_BUSY = raw_problem(503, "too many connections: try again in a moment", [(b"retry-after", b"1")])
 
 
 def listening_socket(address: Address, name: str) -> socket.socket:

@@ -83,6 +83,14 @@ def problem(
     )
 
 
+def raw_problem(status: int, detail: str, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Return an HTTP response, for a connection that ends after it, as bytes."""
+    answer = problem(status, detail, headers={"Connection": "close"})
+    fields = [name + b": " + value for name, value in (*headers, *answer.raw_headers)]
+    first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()
+    return b"\r\n".join([first, *fields, b"", bytes(answer.body)])
+
+
 def _bounded(faults: Sequence[Fault]) -> list[Fault]:
     """Return the first faults, up to a size: they quote names and values of the request."""
     room = _FAULTS_BYTES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import httptools
@@ -10,7 +9,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kscope.server.http.connections import LEAST_READ, Phase
-from kscope.server.http.problems import OPEN_PATHS, problem
+from kscope.server.http.problems import OPEN_PATHS, raw_problem
 
 if TYPE_CHECKING:
     import asyncio
@@ -55,20 +54,6 @@ class _Flow(FlowControl):
         if self._protocol.feed_held():
             return
         super().resume_reading()
-
-
-class _Transport:
-    """A cycle's transport, whose close() lets the client read the last answer."""
-
-    def __init__(self, protocol: BoundedProtocol) -> None:
-        self._protocol = protocol
-        self.write = protocol.transport.write
-
-    def is_closing(self) -> bool:
-        return self._protocol.ending or self._protocol.transport.is_closing()
-
-    def close(self) -> None:
-        self._protocol.end()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -158,6 +143,15 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             super().shutdown()
 
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self.ending or self.transport.is_closing()
+
+    def close(self) -> None:
+        self.end()
+
     def end(self) -> None:
         """End the connection, after the client has taken what was written."""
         if self.ending or self.transport.is_closing():
@@ -192,7 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return Phase.WRITE
         if self.ending:
             return Phase.LINGER
-        if self._active is not None and not self._active.response_complete:
+        if self._active is not None and self._busy:
             return Phase.BODY if self._active.more_body else Phase.WORK
         return Phase.HEAD if self._in_head or self._data else Phase.IDLE
 
@@ -322,7 +316,8 @@ class BoundedProtocol(HttpToolsProtocol):
             (int(value) for name, value in self.headers if name == b"content-length"), 0
         )
         super().on_headers_complete()
-        self.cycle.transport = _Transport(self)  # type: ignore[assignment]
+        # The cycle ends the connection by end(), so that the client can read the last answer.
+        self.cycle.transport = self  # type: ignore[assignment]
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False
 
@@ -395,9 +390,5 @@ class BoundedProtocol(HttpToolsProtocol):
             self.pipeline.remove(next(waiting for waiting in self.pipeline if waiting[0] is cycle))
 
     def _write(self, status: int, detail: str) -> None:
-        answer = problem(status, detail, headers={"Connection": "close"})
         self._connections.refused_requests[status] += 1
-        fields = [*self.server_state.default_headers, *answer.raw_headers]
-        head = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()]
-        head += [name + b": " + value + b"\r\n" for name, value in fields]
-        self.transport.write(b"".join([*head, b"\r\n", bytes(answer.body)]))
+        self.transport.write(raw_problem(status, detail, self.server_state.default_headers))
