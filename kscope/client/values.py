@@ -21,15 +21,11 @@ _PLAIN_TEXT = (ipaddress.IPv4Address, ipaddress.IPv6Address)
 
 def plain(value: Any) -> Any:
     """Return None, a bool, an int, a float, a text, or a list of these. Raises ValueError."""
-    if isinstance(value, (list, tuple)):
-        return [_single(each) for each in value]
     if isinstance(value, ctypes.Array):
-        text = getattr(value, "value", None)  # an array of characters has one
-        return [_single(each) for each in value] if text is None else _single(text)
-    if not isinstance(value, _NO_ARRAY) and callable(getattr(value, "tolist", None)):
-        made = value.tolist()  # numpy: an array, or a single value
-        return [_single(each) for each in made] if isinstance(made, list) else _single(made)
-    return _single(value)
+        value = getattr(value, "value", list(value))  # an array of characters has one value
+    elif not isinstance(value, _NO_ARRAY) and callable(getattr(value, "tolist", None)):
+        value = value.tolist()  # numpy: an array, or a single value
+    return [_single(each) for each in value] if isinstance(value, (list, tuple)) else _single(value)
 
 
 def time_of(value: Any) -> str:
@@ -54,9 +50,8 @@ _TIMES = "pass seconds such as time.time(), a datetime, or text such as 2026-11-
 def _single(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, enum.Enum):
-        return _single(value.value)
-    if isinstance(value, ctypes._SimpleCData):  # noqa: SLF001 - the base of all ctypes numbers
+    # _SimpleCData is the base of all ctypes numbers.
+    if isinstance(value, (enum.Enum, ctypes._SimpleCData)):  # noqa: SLF001
         return _single(value.value)
     if (text := _text(value)) is not None:
         return text.replace("\0", "")
