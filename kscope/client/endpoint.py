@@ -116,7 +116,7 @@ class Endpoint:
             return self._exchange(method, path, body, headers)
         except (ConnectionError, http.client.CannotSendRequest) as error:
             self.close()
-            # The server may have closed an idle connection: try once more.
+            # The server may have closed an idle connection: try again.
             if not idle:
                 return self._failure(error)
         except (OSError, http.client.HTTPException, ValueError) as error:

@@ -59,8 +59,8 @@ class Spooled:
 
 class Spool(PayloadStore[Spooled]):
     """A folder of payloads, bounded by `max_bytes` and `max_age` (seconds). Refused rows move to
-    `refused/`, bounded by the same size. `lost` is called with each payload of which a number of
-    rows will not arrive, while its file still exists. Rows of the table `kept_longest` are dropped
+    `refused/`, bounded by the same size. Before the file of a payload is removed, `lost` is called
+    with the number of its rows that will not arrive. Rows of the table `kept_longest` are dropped
     last. Only the owner can read the files.
     """
 

@@ -57,7 +57,7 @@ def format_of(file: str) -> Format:
     ending = Path(file.removesuffix(".gz")).suffix
     found = next((each for each in FORMATS.values() if ending in each.endings), None)
     if found is None:
-        raise UsageError(f"{file}: say what it is with --format {'|'.join(FORMATS)}")
+        raise UsageError(f"{file}: name its format with --format {'|'.join(FORMATS)}")
     return found
 
 

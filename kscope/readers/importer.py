@@ -41,7 +41,7 @@ class Importer:
     """`hostname`, unless None, and `fixed` replace the values of every row. `began` is the time of
     the recording's first row.
 
-    So far `rows` were sent, of which the server had stored `known` before. `oldest` is the time of
+    So far `rows` were sent; the server had stored `known` of them before. `oldest` is the time of
     the oldest row. Times are in seconds since 1970.
     """
 

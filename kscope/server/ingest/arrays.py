@@ -29,7 +29,7 @@ _STACK = validator(msgspec.json.schema(FOLDED))
 
 @dataclass
 class StackArray:
-    """The body's `stacks`: `count` elements so far, each of which ends with the byte `closing`."""
+    """The body's `stacks`: `count` elements so far. Each ends with the byte `closing`."""
 
     closing: bytes = b'"'
     count: int = 0

@@ -165,7 +165,7 @@ def exact_end(text: bytes | bytearray, at: int, _: bytes) -> int:
         try:
             end = _element_end(cursor)
         except (TooLargeError, NotJsonError):
-            # What is before it comes first.
+            # The elements before it are decoded first.
             if end == at:
                 raise
             break
