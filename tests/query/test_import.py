@@ -228,7 +228,7 @@ def test_a_token_file_of_something_else_is_told(server: Serving, tmp_path: Path)
     [
         (("offcputim", "-", "--format", "folded"), "", "there is no table 'offcputim'", 2),
         (("offcputime", "no.folded"), "", "no.folded: cannot be read", 1),
-        (("offcputime", "-"), "", "say what it is with --format folded|perf|ndjson", 2),
+        (("offcputime", "-"), "", "name its format with --format folded|perf|ndjson", 2),
         (
             ("offcputime", "-", "--format", "folded"),
             "a;b 1\na;b x\n",
