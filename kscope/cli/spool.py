@@ -10,7 +10,7 @@ import click
 from kscope.agent.agent import spool_folder
 from kscope.cli import options
 from kscope.cli.groups import SuggestingGroup
-from kscope.client.answers import shown
+from kscope.client.answers import one_line
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.client.spool import explain
 from kscope.client.spool_listing import Kept, kept
@@ -118,7 +118,7 @@ def _chosen(root: Path, names: Sequence[str], *, every: bool) -> Iterator[Kept]:
     if wanted:
         there = {each.name for each in kept(root)}
         if wrong := [name for name in wanted if name not in there]:
-            raise UsageError(f"{shown(wrong[0])}: there is no such batch in {root}; "
+            raise UsageError(f"{one_line(wrong[0])}: there is no such batch in {root}; "
                              "`kscope spool list` prints the names")  # fmt: skip
     for each in kept(root):
         if each.name in wanted or (every and not wanted) or not wanted:
@@ -162,4 +162,4 @@ def _line(each: Kept) -> str:
         state = "waits, an agent sends it" if each.busy else "waits"
     entry = each.entry
     told = f"{time or '-'}  {host or '-'}  {entry.table}  {entry.rows} rows  {entry.size} bytes"
-    return f"{each.name}  {shown(told)}  {shown(state)}"
+    return f"{each.name}  {one_line(told)}  {one_line(state)}"

@@ -111,7 +111,7 @@ def judge(reply: Reply, rows: Mapping[str, int], url: str) -> Answer:
             answer = replace(answer, duplicate=duplicate)
             if stored == dict(rows):
                 return replace(answer, outcome=Outcome.STORED)
-            said, sent = shown(json.dumps(stored)), json.dumps(dict(rows))
+            said, sent = one_line(json.dumps(stored)), json.dumps(dict(rows))
             text = f"the server answers that it stored {said}, and {sent} was sent"
             return replace(answer, text=text)
         case (
@@ -126,7 +126,7 @@ def judge(reply: Reply, rows: Mapping[str, int], url: str) -> Answer:
     return replace(answer, text=_likeness(reply, url))
 
 
-def shown(text: str, limit: int = _SHOWN) -> str:
+def one_line(text: str, limit: int = _SHOWN) -> str:
     """Return foreign text on one line, without control characters."""
     line = "".join(c if c.isprintable() else " " for c in text[: limit + 1])
     return f"{line[:limit]}..." if len(line) > limit else line
@@ -153,12 +153,12 @@ def _faults(errors: Any) -> tuple[Fault, ...] | None:
 
 
 def _of_problem(status: int, detail: str, faults: Sequence[Fault], url: str) -> str:
-    text = f"HTTP {status} {shown(detail, 500)}"
+    text = f"HTTP {status} {one_line(detail, 500)}"
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         return f"{url} is the page's address, not the one for rows: {text}"
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return f"{url}: {text}; `kscope token` makes a token, --token-file names its file"
-    listed = [f"{each.pointer}: {shown(each.detail)}" for each in faults[:3]]
+    listed = [f"{each.pointer}: {one_line(each.detail)}" for each in faults[:3]]
     # The detail usually contains the first of them.
     return " ".join([text, *(each for each in listed if each not in text)])
 
@@ -167,7 +167,7 @@ def _likeness(reply: Reply, url: str) -> str:
     """Return a description of an answer that is not a Kernelscope server's, with a fix."""
     if 300 <= reply.status < 400:
         return _redirect(reply, url)
-    by = shown(reply.headers.get("server", ""), 40)
+    by = one_line(reply.headers.get("server", ""), 40)
     said = f"HTTP {reply.status} from {by}" if by else f"HTTP {reply.status}"
     return (
         f"{url}: {said} is {_kind(reply)}, not a Kernelscope server's answer; "
@@ -179,15 +179,15 @@ def _kind(reply: Reply) -> str:
     if not reply.body:
         return "an empty answer"
     if reply.body.lstrip()[:1] != b"<":
-        return f"{shown(reply.media_type, 40) or 'text without a type'}"
+        return f"{one_line(reply.media_type, 40) or 'text without a type'}"
     kind = "a login page" if _PASSWORD.search(reply.body) else "a web page"
     title = _TITLE.search(reply.body)
-    return f"{kind}, '{shown(title[1].decode('utf-8', 'replace').strip())}'" if title else kind
+    return f"{kind}, '{one_line(title[1].decode('utf-8', 'replace').strip())}'" if title else kind
 
 
 def _redirect(reply: Reply, url: str) -> str:
     # The query may contain a login ticket.
-    place = without_secrets(shown(reply.headers.get("location", ""), 300))
+    place = without_secrets(one_line(reply.headers.get("location", ""), 300))
     place = re.split("[?#]", place, maxsplit=1)[0]
     said = f"{url} redirects (HTTP {reply.status})"
     if not place:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kscope import __version__
-from kscope.client.answers import INGEST_PATH, Answer, Outcome, Reply, clock_ahead, judge, shown
+from kscope.client.answers import INGEST_PATH, Answer, Outcome, Reply, clock_ahead, judge, one_line
 from kscope.errors import KscopeError, UsageError
 from kscope.files import MissingSecretError, UnreadableError, read_secret
 
@@ -285,4 +285,4 @@ def _why(error: Exception, timeout: float) -> str:
     details = (getattr(error, name, None) for name in names)
     why = next(filter(None, details), str(error)) or type(error).__name__
     text = next((text for kind, text in _REASONS if isinstance(error, kind)), "{why}")
-    return text.format(why=shown(why), seconds=timeout, line=shown(str(error).strip(), 60))
+    return text.format(why=one_line(why), seconds=timeout, line=one_line(str(error).strip(), 60))

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from kscope.client.answers import shown
+from kscope.client.answers import one_line
 from kscope.client.encoding import decode, timestamp
 from kscope.client.endpoint import Endpoint
 from kscope.client.memory import Memory
@@ -245,7 +245,7 @@ class Logger:
         self._note(rows, f"{entry.table}: {rows} rows {fate}: {self._trouble()}{kept}")
 
     def _dropped(self, payload: Payload, reason: str) -> None:
-        first = shown(json.dumps(decode(payload.body, payload.encoding)[payload.table][0]))
+        first = one_line(json.dumps(decode(payload.body, payload.encoding)[payload.table][0]))
         rows = f"the server refused {payload.rows} rows"
         self._note(payload.rows, f"{rows}: {reason} (the first one is {first})")
 
@@ -277,7 +277,7 @@ class Logger:
 def _row(table: str, columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row with JSON values. KscopeError names the column, and shows the row."""
     if not _TABLE.fullmatch(table) or table in _ENVELOPE:
-        raise KscopeError(f"'{shown(table, 60)}' is not the name of a table")
+        raise KscopeError(f"'{one_line(table, 60)}' is not the name of a table")
     row = {}
     for name, value in columns.items():
         try:
@@ -294,9 +294,9 @@ def _row(table: str, columns: Mapping[str, Any]) -> dict[str, Any]:
 def _repr(columns: Mapping[str, Any]) -> str:
     """Return the row as text, or its columns if a value has no text."""
     try:
-        return shown(repr(columns))
+        return one_line(repr(columns))
     except Exception:  # noqa: BLE001 - as above; a huge int has no text either
-        return f"with the columns {shown(', '.join(columns))}"
+        return f"with the columns {one_line(', '.join(columns))}"
 
 
 def _size(row: Mapping[str, Any]) -> int:

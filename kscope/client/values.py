@@ -11,7 +11,7 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from kscope.client.answers import shown
+from kscope.client.answers import one_line
 from kscope.client.encoding import timestamp
 
 _LARGEST = 2**63
@@ -37,7 +37,7 @@ def time_of(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{shown(repr(value), 60)} is not a time: {_TIMES}")  # noqa: TRY004
+        raise ValueError(f"{one_line(repr(value), 60)} is not a time: {_TIMES}")  # noqa: TRY004
     try:
         return timestamp(value)
     except (ValueError, OverflowError, OSError):
@@ -85,7 +85,7 @@ def _number(value: Any) -> int | float:
 def _real(value: Any) -> float:
     if not hasattr(type(value), "__float__"):
         raise ValueError(
-            f"{shown(repr(value), 60)} has no form in JSON; pass a number, a text, bytes, a "
+            f"{one_line(repr(value), 60)} has no form in JSON; pass a number, a text, bytes, a "
             "datetime, or a list of numbers"
         )
     number = float(value)
