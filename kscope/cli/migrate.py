@@ -36,23 +36,23 @@ if TYPE_CHECKING:
 @click.option(
     "--discard-sums",
     is_flag=True,
-    help="Let rollup levels go that are no longer declared, though their rows are gone already.",
+    help="Also drop rollup levels whose raw rows no longer exist.",
 )
 @click.option(
     "--drop",
     "dropped",
     multiple=True,
     metavar="TABLE[.COLUMN]",
-    help="Drop a table, or one column, that no category file declares. Its data is lost; --dry-run"
-    " says how much. No server may run on a SQLite file. May be repeated.",
+    help="Drop a table or a column that no category file declares, with its data; --dry-run shows"
+    " how much. Stop a server on a SQLite file first. Can be repeated.",
 )
 def migrate(
     *, settings: Settings, dry_run: bool, discard_sums: bool, dropped: tuple[str, ...]
 ) -> None:
-    """Bring a database up to the categories, as a server does at its start.
+    """Migrate a database to the present categories, as a server does when it starts.
 
-    Whatever would lose data is refused, with the file and the line (exit code 2). All good
-    categories are migrated; a bad one keeps its stored shape.
+    A change that would lose data is refused, with the file and the line (exit code 2). Good
+    categories are migrated; a category whose file is bad keeps its stored columns.
     """
     if dropped:
         check_there(settings)
@@ -66,7 +66,7 @@ def migrate(
 
 
 async def _drop(settings: Settings, dropped: Sequence[str], *, dry_run: bool) -> None:
-    """All are checked before the first is dropped."""
+    """Check all of them before the first is dropped."""
     store = Store(backend_of(settings, alone=not dry_run), Catalog(()))
     await store.backend.open()
     try:
@@ -100,7 +100,7 @@ def _day(time: int | None) -> str:
 
 
 def _moment(time: int) -> str:
-    """Write microseconds since 1970; a year that no calendar has stays a number."""
+    """Return the text of microseconds since 1970; a year beyond the calendar stays a number."""
     try:
         return f"{datetime.fromtimestamp(time // SECOND, UTC):%Y-%m-%d %H:%M} UTC"
     except (OverflowError, ValueError, OSError):
@@ -114,7 +114,7 @@ class _Outcome:
 
 
 async def _migrate(settings: Settings, *, dry_run: bool, discard_sums: bool) -> _Outcome:
-    """Migrate all good categories, as a server's start does; the others keep their stored shape."""
+    """Migrate all good categories; the others keep their stored columns."""
     backend, database = backend_of(settings), settings.database
     if dry_run and isinstance(database, SQLite) and not database.path.exists():
         reading = read_catalog(settings.categories)

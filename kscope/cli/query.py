@@ -127,15 +127,8 @@ def _check(question: Question, form: str, request: Sequence[tuple[str, str]]) ->
     for name in question.in_path:
         if name not in dict(request):
             raise UsageError(f"{question.name} needs {name}=..., such as {name}=hostname")
-    allowed = (
-        ("flame", "table", "json", *STACKS)
-        if question.answer is Flamegraph
-        else (
-            "table",
-            "json",
-            *TABLES,
-        )
-    )
+    stacks = question.answer is Flamegraph
+    allowed = ("flame", "table", "json", *STACKS) if stacks else ("table", "json", *TABLES)
     if form not in allowed:
         raise UsageError(f"--format {form}: {question.name} has {', '.join(allowed)}")
 

@@ -69,8 +69,9 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     if isinstance(command, click.Group):
         usage += " COMMAND" if command.commands else " [PROBE]"
     yield from ("", f"## `{name}`", "", f"    {usage}", "", *_prose(command.help or ""))
-    yield ""
-    yield from table(("option", "value", "description", "default"), map(_row, options))
+    if options:
+        yield ""
+        yield from table(("option", "value", "description", "default"), map(_row, options))
 
 
 def _prose(text: str) -> Iterator[str]:

@@ -95,7 +95,7 @@ def send(names: tuple[str, ...], every: bool, **flags: Any) -> None:  # noqa: FB
 def drop(names: tuple[str, ...], every: bool, config: Path | None, spool: Path | None) -> None:  # noqa: FBT001
     """Delete batches by their names, as `kscope spool list` prints them, or all with --all.
 
-    Each is printed. Their rows are lost.
+    Each is printed, and its rows are lost.
     """
     if bool(names) == every:
         raise click.UsageError("name the batches to drop, or use --all")

@@ -71,7 +71,7 @@ class KernelNames:
         return self._table or self._newer(0.0)
 
     def __call__(self, address: int) -> str:
-        """Read the table. Thread-safe: no thread finds it missing."""
+        """Return the name of an address. Thread-safe: no thread finds the table missing."""
         read = self._read
         name = self.load().name(address)
         if name.startswith("0x") and time.monotonic() - read > self._REREAD:

@@ -220,7 +220,7 @@ def free_symbols(cache: Any, pid: int) -> None:
 
 
 def _give_back() -> None:
-    """Return the compiler's memory: its heap, and its code, which is read again when needed."""
+    """Release the compiler's memory: its heap, and its code, which is read again when needed."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):  # glibc
         libc.malloc_trim(0)
