@@ -11,8 +11,8 @@ from kscope.declare.aggregates import SIMPLE, suggested
 from kscope.declare.charts import KINDS
 from kscope.declare.charts.base import Panel
 from kscope.declare.model import Chart
-from kscope.declare.types.base import Storage
 from kscope.generate.ddl import dialect
+from kscope.generate.tables import texts_of
 
 if TYPE_CHECKING:
     from kscope.declare.model import Category, Column
@@ -108,12 +108,8 @@ class _Asked:
         column = self.category.column(name)
         assert column is not None
         stored = self.rows.c[name]
-        if column.type.storage is Storage.STRING_ID:
-            texts = self._dictionaries.string.alias(f"string_{name}")
-            return texts.c.text, joined.join(texts, texts.c.id == stored)
-        if column.type.storage is Storage.STACK_ID:
-            stacks = self._dictionaries.stack.alias(f"stack_{name}")
-            return stacks.c.frames, joined.join(stacks, stacks.c.id == stored)
+        if found := texts_of(column, self._dictionaries):
+            return found.text, joined.join(found.table, found.key == stored)
         return sa.cast(stored, sa.CHAR()), joined
 
 

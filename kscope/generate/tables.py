@@ -104,65 +104,74 @@ def _used_day() -> sa.Column[int]:
 
 
 def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
-    string = sa.Table(
-        "kscope_string",
-        metadata,
-        sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
-        # Unique over the hash, not the text: an index over long text would store it twice.
-        sa.Column("hash", sa.BigInteger(), nullable=False, unique=True),
-        _used_day(),
-        sa.Column("text", TEXT, nullable=False),
-        comment="Every distinct string once; rows hold its id.",
-        mysql_engine="InnoDB",
-        mysql_charset="utf8mb4",
-    )
-    stack = sa.Table(
-        "kscope_stack",
-        metadata,
-        sa.Column("id", _SERIAL, primary_key=True, autoincrement=False),
-        _used_day(),
-        sa.Column("frames", TEXT, nullable=False),
-        comment="Every distinct stack once, folded; id is the 64-bit hash of its text.",
-        mysql_engine="InnoDB",
-        mysql_charset="utf8mb4",
-    )
-    batch = sa.Table(
-        "kscope_batch",
-        metadata,
-        # Hashed, so that a key of any length and alphabet fits every engine's index.
-        sa.Column(
-            "key", sa.LargeBinary(16).with_variant(mysql.BINARY(16), "mysql"), primary_key=True
+    return Dictionaries(
+        _table(
+            metadata,
+            "kscope_string",
+            "Every distinct string once; rows hold its id.",
+            sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
+            # Unique over the hash, not the text: an index over long text would store it twice.
+            sa.Column("hash", sa.BigInteger(), nullable=False, unique=True),
+            _used_day(),
+            sa.Column("text", TEXT, nullable=False),
+            by_rowid=True,
         ),
-        sa.Column("received", sa.BigInteger(), nullable=False, index=True),
-        sa.Column("answer", TEXT, nullable=False),
-        comment="Batches that were stored: a batch that is sent twice counts once.",
-        mysql_engine="InnoDB",
-        mysql_charset="utf8mb4",
-        sqlite_with_rowid=False,
+        _table(
+            metadata,
+            "kscope_stack",
+            "Every distinct stack once, folded; id is the 64-bit hash of its text.",
+            sa.Column("id", _SERIAL, primary_key=True, autoincrement=False),
+            _used_day(),
+            sa.Column("frames", TEXT, nullable=False),
+            by_rowid=True,
+        ),
+        _table(
+            metadata,
+            "kscope_batch",
+            "Batches that were stored: a batch that is sent twice counts once.",
+            # Hashed, so that a key of any length and alphabet fits every engine's index.
+            sa.Column(
+                "key", sa.LargeBinary(16).with_variant(mysql.BINARY(16), "mysql"), primary_key=True
+            ),
+            sa.Column("received", sa.BigInteger(), nullable=False, index=True),
+            sa.Column("answer", TEXT, nullable=False),
+        ),
+        _table(
+            metadata,
+            "kscope_meta",
+            "Notes of the store: its layout's version, each category's declared types.",
+            sa.Column("name", _NAME, primary_key=True),
+            sa.Column("value", TEXT, nullable=False),
+        ),
+        _table(
+            metadata,
+            "kscope_progress",
+            "Up to which time (us) buckets are summed, and removed by age; bucket 0 is rows.",
+            sa.Column("category", _NAME, primary_key=True),
+            sa.Column("bucket", sa.Integer(), primary_key=True, autoincrement=False),
+            sa.Column("closed", sa.BigInteger(), nullable=False),
+            sa.Column("removed", sa.BigInteger(), nullable=False),
+        ),
     )
-    meta = sa.Table(
-        "kscope_meta",
+
+
+def _table(
+    metadata: sa.MetaData,
+    name: str,
+    comment: str,
+    *parts: sa.Column[Any] | sa.Index,
+    by_rowid: bool = False,
+) -> sa.Table:
+    """Return a table. SQLite keeps it in the order of its key, unless that is a row's number."""
+    return sa.Table(
+        name,
         metadata,
-        sa.Column("name", _NAME, primary_key=True),
-        sa.Column("value", TEXT, nullable=False),
-        comment="Notes of the store: its layout's version, each category's declared types.",
+        *parts,
+        comment=comment,
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
-        sqlite_with_rowid=False,
+        sqlite_with_rowid=by_rowid,
     )
-    progress = sa.Table(
-        "kscope_progress",
-        metadata,
-        sa.Column("category", _NAME, primary_key=True),
-        sa.Column("bucket", sa.Integer(), primary_key=True, autoincrement=False),
-        sa.Column("closed", sa.BigInteger(), nullable=False),
-        sa.Column("removed", sa.BigInteger(), nullable=False),
-        comment="Up to which time (us) buckets are summed, and removed by age; bucket 0 is rows.",
-        mysql_engine="InnoDB",
-        mysql_charset="utf8mb4",
-        sqlite_with_rowid=False,
-    )
-    return Dictionaries(string, stack, batch, meta, progress)
 
 
 def _category_tables(
@@ -183,7 +192,7 @@ def _rows_table(category: Category, metadata: sa.MetaData) -> sa.Table:
         for column in category.columns
         if column.index
     ]
-    return _clustered(rows_name(category), metadata, columns, indexes, category.prettyname)
+    return _clustered(rows_name(category), metadata, category.prettyname, *columns, *indexes)
 
 
 INDEX_PREFIX = "kscope_index_"
@@ -202,43 +211,29 @@ def _rollup_table(category: Category, rollup: Rollup, metadata: sa.MetaData) -> 
         sa.Column(ROLLUP_ROWS, sa.BigInteger(), nullable=False, comment="rows summed"),
     ]
     comment = f"{category.prettyname}, summed per {duration(rollup.bucket)}"
-    return _clustered(rollup_name(category, rollup), metadata, columns, [], comment)
+    return _clustered(rollup_name(category, rollup), metadata, comment, *columns)
 
 
 ROLLUP_ROWS = "kscope_rows"
 
 
 def _clustered(
-    name: str,
-    metadata: sa.MetaData,
-    columns: list[sa.Column[Any]],
-    indexes: list[sa.Index],
-    comment: str,
+    name: str, metadata: sa.MetaData, comment: str, *parts: sa.Column[Any] | sa.Index
 ) -> sa.Table:
     """Rows lie in the order of time, so that a range is one stretch of the file."""
-    return sa.Table(
-        name,
+    keys = {
+        "time": "microseconds since the epoch, UTC",
+        "seq": "tells rows of one microsecond apart",
+    }
+    return _table(
         metadata,
-        sa.Column(
-            "time",
-            sa.BigInteger(),
-            primary_key=True,
-            autoincrement=False,
-            comment="microseconds since the epoch, UTC",
+        name,
+        comment,
+        *(
+            sa.Column(key, sa.BigInteger(), primary_key=True, autoincrement=False, comment=text)
+            for key, text in keys.items()
         ),
-        sa.Column(
-            "seq",
-            sa.BigInteger(),
-            primary_key=True,
-            autoincrement=False,
-            comment="tells rows of one microsecond apart",
-        ),
-        *columns,
-        *indexes,
-        comment=comment,
-        sqlite_with_rowid=False,
-        mysql_engine="InnoDB",
-        mysql_charset="utf8mb4",
+        *parts,
     )
 
 
@@ -257,18 +252,32 @@ def _flat(category: Category, rows: sa.Table, dictionaries: Dictionaries) -> sa.
     joined: sa.FromClause = rows
     shown: list[sa.ColumnElement[Any]] = []
     for column in category.all_columns:
-        stored = rows.c[column.name]
-        match column.type.storage:
-            case Storage.STRING_ID:
-                names = dictionaries.string.alias(f"string_{column.name}")
-                joined = joined.outerjoin(names, names.c.id == stored)
-                shown.append(names.c.text.label(column.name))
-            case Storage.STACK_ID:
-                stacks = dictionaries.stack.alias(f"stack_{column.name}")
-                joined = joined.outerjoin(stacks, stacks.c.id == stored)
-                shown.append(stacks.c.frames.label(column.name))
-            case Storage.TIME:
-                shown.append(readable_time(stored).label(column.name))
-            case _:
-                shown.append(stored.label(column.name))
+        stored: sa.ColumnElement[Any] = rows.c[column.name]
+        if found := texts_of(column, dictionaries):
+            joined = joined.outerjoin(found.table, found.key == stored)
+            stored = found.text
+        elif column.type.storage is Storage.TIME:
+            stored = readable_time(stored)
+        shown.append(stored.label(column.name))
     return sa.select(*shown).select_from(joined)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The table that has a column's texts, under a name of its own: rows hold the `key`."""
+
+    table: sa.FromClause
+    key: sa.ColumnElement[Any]
+    text: sa.ColumnElement[Any]
+
+
+def texts_of(column: Column, dictionaries: Dictionaries) -> Texts | None:
+    """Return where the texts of a column are, if rows hold only their numbers."""
+    match column.type.storage:
+        case Storage.STRING_ID:
+            strings = dictionaries.string.alias(f"string_{column.name}")
+            return Texts(strings, strings.c.id, strings.c.text)
+        case Storage.STACK_ID:
+            stacks = dictionaries.stack.alias(f"stack_{column.name}")
+            return Texts(stacks, stacks.c.id, stacks.c.frames)
+    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class ColumnAnswer(Struct, frozen=True):
-    """`operators` are the filters that it takes; a row may leave out one that is `optional`."""
+    """`operators` are the filters that it takes; a row may leave out one that is `optional`.
+
+    `example` is a value as a row has it.
+    """
 
     name: str
     type: str
@@ -32,6 +35,7 @@ class ColumnAnswer(Struct, frozen=True):
     help: str
     operators: list[str]
     optional: bool
+    example: Any
 
 
 class ChartAnswer(Struct, frozen=True):
@@ -138,6 +142,7 @@ def _column(category: Category, column: Column) -> ColumnAnswer:
         help=column.help,
         operators=list(operators.taken(column)),
         optional=column.optional or column not in category.columns,
+        example=column.type.example,
     )
 
 

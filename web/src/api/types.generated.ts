@@ -66,7 +66,11 @@ export interface Checked {
   charts: ChartConfig[];
 }
 
-/** `operators` are the filters that it takes; a row may leave out one that is `optional`. */
+/**
+ * `operators` are the filters that it takes; a row may leave out one that is `optional`.
+ *
+ * `example` is a value as a row has it.
+ */
 export interface ColumnAnswer {
   name: string;
   type: string;
@@ -76,6 +80,7 @@ export interface ColumnAnswer {
   help: string;
   operators: string[];
   optional: boolean;
+  example: unknown;
 }
 
 /**

@@ -11,6 +11,8 @@ export interface Column {
   operators: string[];
   /** A row may leave it out. */
   optional: boolean;
+  /** A value as a row has it. */
+  example: unknown;
 }
 
 export interface Chart {

@@ -86,22 +86,11 @@ function waitForRows(context: Context): void {
   }, 2000);
 }
 
-const EXAMPLES: Record<string, unknown> = {
-  bool: true,
-  ip: "192.0.2.1",
-  stack: "main;work;wait",
-  histogram: [0, 3, 5, 1],
-  timestamp: "2026-01-31T12:00:00Z",
-};
-
 /** The shortest row that is taken, for a line that can be read; all of it where nothing must be. */
 function exampleRow(one: Category): string {
   const own = one.columns.filter((each) => each.name !== "time" && each.name !== "hostname");
   const needed = own.filter((each) => !each.optional);
-  const values = (needed.length ? needed : own).map((each) => {
-    const text = ["string", "label", "text"].includes(each.type);
-    return [each.name, EXAMPLES[each.type] ?? (text ? each.name : 1)];
-  });
+  const values = (needed.length ? needed : own).map((each) => [each.name, each.example]);
   return JSON.stringify(Object.fromEntries(values));
 }
 
