@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from kscope.errors import KscopeError, did_you_mean
 from kscope.store.backends.base import BACKGROUND_SECONDS
 from kscope.store.reader import DEADLINE
+from kscope.store.schema.alterations import index_removal
 from kscope.store.schema.kept_categories import shape_note, without_column
 from kscope.store.schema.meta import category_note, known_categories, write_meta
 from kscope.store.schema.migrate import are_empty, held
@@ -149,8 +150,7 @@ async def _drop_column(session: Session, store: Store, found: Held, chosen: Drop
         if chosen.column not in found.relations[name].columns:
             continue
         for index in _indexes_of(found.relations[name], chosen.column):
-            of = "" if store.backend.dialect.name == "sqlite" else f" ON {quote(name)}"
-            await session.run(f"DROP INDEX {quote(index)}{of}")
+            await session.run(index_removal(index, name, store.backend.dialect))
         await session.run(f"ALTER TABLE {quote(name)} DROP COLUMN {quote(chosen.column)}")
     await _forget_column(session, store, found, chosen)
 

@@ -53,31 +53,29 @@ def addition(
     begun = is_sum and column.name in held.nullable
     if column.name in held.columns and not begun:
         return
+    stored, preparer = table.c[column.name], dialect.identifier_preparer
+    alter = f"ALTER TABLE {preparer.format_table(table)}"
+    kind = f"{preparer.quote(column.name)} {stored.type.compile(dialect=dialect)}"
+    add, value = f"{alter} ADD COLUMN {kind}", default_value(column)
     if column.nullable:
-        yield Step(f"{_add(table, column, dialect)} NULL")
-        return
-    if column.type.storage is Storage.STRING_ID:
-        yield Step(
-            f"{_add(table, column, dialect)} NOT NULL DEFAULT {{default}}",
-            str(default_value(column)),
-        )
-        return
-    default = f"NOT NULL DEFAULT {_literal(default_value(column), dialect)}"
-    if not is_sum:
-        yield Step(f"{_add(table, column, dialect)} {default}")
-        return
-    stored = table.c[column.name]
-    multiplied = sa.update(table).values({stored: _times_rows(table, default_value(column))})
-    if dialect.name == "sqlite":
-        # It cannot make a column NOT NULL later, and need not: all is one transaction.
-        yield Step(f"{_add(table, column, dialect)} {default}")
-        yield Step(_text(multiplied, dialect))
-        return
-    if not begun:
-        yield Step(f"{_add(table, column, dialect)} NULL")
-    yield Step(_text(multiplied.where(stored.is_(None)), dialect))
-    kind = f"{_name(column, dialect)} {_kind(table, column, dialect)}"
-    yield Step(f"{_alter(table, dialect)} MODIFY COLUMN {kind} {default}")
+        yield Step(f"{add} NULL")
+    elif column.type.storage is Storage.STRING_ID:
+        yield Step(f"{add} NOT NULL DEFAULT {{default}}", str(value))
+    else:
+        default = f"NOT NULL DEFAULT {_literal(value, dialect)}"
+        if not is_sum:
+            yield Step(f"{add} {default}")
+            return
+        multiplied = sa.update(table).values({stored: _times_rows(table, value)})
+        if dialect.name == "sqlite":
+            # It cannot make a column NOT NULL later, and need not: all is one transaction.
+            yield Step(f"{add} {default}")
+            yield Step(_text(multiplied, dialect))
+            return
+        if not begun:
+            yield Step(f"{add} NULL")
+        yield Step(_text(multiplied.where(stored.is_(None)), dialect))
+        yield Step(f"{alter} MODIFY COLUMN {kind} {default}")
 
 
 def removal(tables: Sequence[str], dialect: sa.engine.Dialect) -> Iterator[Step]:
@@ -104,8 +102,13 @@ def indexes(table: sa.Table, held: Relation, dialect: sa.engine.Dialect) -> Iter
         yield Step(str(CreateIndex(declared[name]).compile(dialect=dialect)))
     for name in sorted(held.indexes - declared.keys()):
         if name.startswith(INDEX_PREFIX):
-            of = f" ON {_quoted(table, dialect)}" if dialect.name == "mysql" else ""
-            yield Step(f"DROP INDEX {dialect.identifier_preparer.quote(name)}{of}")
+            yield Step(index_removal(name, str(table.name), dialect))
+
+
+def index_removal(index: str, table: str, dialect: sa.engine.Dialect) -> str:
+    """Return the statement that drops an index."""
+    quote = dialect.identifier_preparer.quote
+    return f"DROP INDEX {quote(index)}" + (f" ON {quote(table)}" if dialect.name == "mysql" else "")
 
 
 def default_value(column: Column) -> Any:
@@ -136,24 +139,3 @@ def _literal(value: Any, dialect: sa.engine.Dialect) -> str:
 
 def _text(clause: sa.ClauseElement, dialect: sa.engine.Dialect) -> str:
     return str(clause.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-
-
-def _alter(table: sa.Table, dialect: sa.engine.Dialect) -> str:
-    return f"ALTER TABLE {_quoted(table, dialect)}"
-
-
-def _add(table: sa.Table, column: Column, dialect: sa.engine.Dialect) -> str:
-    name, kind = _name(column, dialect), _kind(table, column, dialect)
-    return f"{_alter(table, dialect)} ADD COLUMN {name} {kind}"
-
-
-def _quoted(table: sa.Table, dialect: sa.engine.Dialect) -> str:
-    return dialect.identifier_preparer.format_table(table)
-
-
-def _name(column: Column, dialect: sa.engine.Dialect) -> str:
-    return dialect.identifier_preparer.quote(column.name)
-
-
-def _kind(table: sa.Table, column: Column, dialect: sa.engine.Dialect) -> str:
-    return table.c[column.name].type.compile(dialect=dialect)
