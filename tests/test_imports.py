@@ -124,7 +124,7 @@ def folder(module: str) -> tuple[str, str]:
 
 
 def arrows_to_the_right() -> set[str]:
-    """Return each pair of folders of one part of which the left one imports from the right one."""
+    """Return each pair of folders in one part if the left one imports from the right one."""
     found = set()
     for name, targets in graph().items():
         for target in targets:
