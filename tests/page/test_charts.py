@@ -148,7 +148,7 @@ def test_every_further_chart_is_drawn(made_up: tuple[Serving, str], page: Page) 
     server, address = made_up
     page.goto(f"{server.read}/?table=handoff&view=charts{address}")
     charts = page.locator("figure")
-    expect(charts.locator(".vega canvas")).to_have_count(4)
+    expect(charts.get_by_role("img")).to_have_count(4)
     titles = charts.locator("figcaption").all_inner_texts()
     assert len(set(titles)) == 4
 
@@ -256,7 +256,7 @@ def test_a_chart_tells_what_is_under_the_pointer(made_up: tuple[Serving, str], p
     canvas = figure.locator("canvas")
     expect(canvas).to_be_visible()
     page.wait_for_load_state("networkidle")
-    tip = page.locator("body > .tip")
+    tip = figure.locator(".tip")
     for share in (0.4, 0.5, 0.6):
         canvas.hover(position={"x": 200, "y": 200 * share})
         if tip.is_visible():

@@ -57,7 +57,7 @@ VIEWS = {
     "compare": View(f"{STACKS}&view=compare&from=now-10m", "text=Change"),
     "hosts": View(f"{STACKS}&view=hosts", "table[aria-label=Hosts] tbody tr", fleet=True),
     "rows": View(f"{STACKS}&view=rows", "table[aria-label=Rows] tbody tr"),
-    "charts": View("/?table=agent&view=charts", ".vega canvas", fleet=True),
+    "charts": View("/?table=agent&view=charts", "figure canvas", fleet=True),
     "filters": View(
         f"{STACKS}&filter=process=shopdb&filter=elapsed__gte=5ms&filter=reason=blocked",
         "table[aria-label=Frames] tbody tr",

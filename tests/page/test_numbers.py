@@ -341,16 +341,17 @@ def test_every_chart_is_of_the_rows(world: World, page: Page, table: str) -> Non
     figures = page.locator("figure")
     captions = figures.locator("figcaption").all_inner_texts()
     by_title = {config["title"]: config for config in configs}
-    expect(figures.locator(".vega canvas")).to_have_count(len(captions))
+    expect(figures.locator("canvas")).to_have_count(len(captions))
     for title in captions:
         config = by_title[title]
-        parameters = config["query"]["parameters"]
+        parameters = dict(config["query"])
+        question = parameters.pop("question")
         name = parameters["value"]
         assert config["unit"] == _unit(category, name)
         found = [
             one.json()
             for url, one in answers
-            if f"/{config['kind']}/" in url
+            if f"/{question}/" in url
             and all(f"{key}={value}" in url for key, value in parameters.items())
         ]
         assert found, title

@@ -31,20 +31,13 @@ export interface ChartAnswer {
   aggregate?: string;
 }
 
-/** A chart as the page draws it; `spec` is null if the page draws it without Vega-Lite. */
+/** One chart of the page: `query` names the question and its parameters. */
 export interface ChartConfig {
   kind: string;
   title: string;
   unit: string;
   mark: Mark;
-  query: ChartQuery;
-  spec: Record<string, unknown> | null;
-}
-
-/** The question that a chart asks; columns by parameter. */
-export interface ChartQuery {
-  path: string;
-  parameters: Record<string, string>;
+  query: Record<string, string>;
 }
 
 /** A category's charts as the page draws them. */

@@ -87,6 +87,7 @@ export interface RowsAnswer extends Answer {
 }
 
 export interface TimeseriesAnswer extends Answer {
+  by: string;
   aggregate: string;
   step: number;
   times: number[];
@@ -98,7 +99,16 @@ export interface TimeseriesAnswer extends Answer {
 /** `groups` is how many there are, of which `entries` has the first. */
 export interface TopAnswer extends Answer {
   groups: number;
+  unit: string;
   entries: { key: string[]; value: number | null; rows: number }[];
+}
+
+export interface HistogramAnswer extends Answer {
+  lower: number[];
+  /** Ends the last slot. */
+  upper: number;
+  counts: number[];
+  unit: string;
 }
 
 export interface HeatmapAnswer extends Answer {

@@ -10,15 +10,25 @@ import {
   type Context,
 } from "../state/context";
 import { button, cssColor, h, replace } from "../ui/dom";
-import { axisText, axisTitle, dateTime, exact, quantity, zoneName } from "../ui/format";
+import { axisTitle, dateTime, quantity, zoneName } from "../ui/format";
 import { foldButton } from "../ui/collapse";
 import { Loader } from "../api/loader";
-import { paintBand, paintTimeAxis, Plot, Steps, type Area, type AxisText, type Drag } from "./plot";
+import { cells, cellSteps, paintInside, slotAt, type Drawing, type Times } from "./marks";
+import {
+  paintBand,
+  paintTimeAxis,
+  Plot,
+  timeAt,
+  xOfTime,
+  type Area,
+  type Drag,
+  type Steps,
+} from "./plot";
 import type { Box } from "../state/address";
 import type { HeatmapAnswer } from "../api/types";
 import { iso } from "../state/ranges";
 
-type Drawn = HeatmapAnswer & { steps: Steps };
+type Drawn = HeatmapAnswer & { steps: Steps; drawing: Drawing };
 
 export class Heatmap {
   readonly element: HTMLElement;
@@ -39,7 +49,7 @@ export class Heatmap {
       "Heatmap. Drag a box, or click its two corners; Escape removes it.",
       context.gutter,
       {
-        axis: (area) => (this.answer ? sizeTexts(area, this.answer) : []),
+        axis: (area) => this.answer?.drawing.axis(area) ?? [],
         paint: (canvas, area) => this.paint(canvas, area),
         dragged: (drag) => this.choose(drag),
         clicked: (x, y) => this.clicked(x, y),
@@ -94,9 +104,8 @@ export class Heatmap {
     query.push(["value", name], ["points", "120"]);
     const path = `/api/v1/heatmap/${this.context.store.state.table}`;
     void this.loaders[which].ask<HeatmapAnswer>(path, query, (answer) => {
-      const { times, step, counts } = answer;
-      const filled = counts.map((slots) => slots.some(Boolean));
-      this.answers[which] = { ...answer, steps: new Steps(times, step, filled) };
+      const steps = cellSteps(answer);
+      this.answers[which] = { ...answer, steps, drawing: cells(answer, steps) };
       then(answer);
       if (this.answer) this.answered(this.answer.steps);
       this.plot.paint();
@@ -170,45 +179,30 @@ export class Heatmap {
     const { answer } = this;
     if (!answer?.lower.length) return;
     this.anchor = null;
-    const columns = [this.columnAt(drag.x0), this.columnAt(drag.x1)].sort((a, b) => a - b);
-    const rows = [this.rowAt(drag.y0), this.rowAt(drag.y1)].sort((a, b) => a - b);
-    const { from, to } = this.context.range;
+    const { area } = this.plot;
+    const { range } = this.context;
+    const { steps, lower } = answer;
+    const columns = [drag.x0, drag.x1].map((x) => steps.at(timeAt(x, area, range)));
+    const rows = [drag.y0, drag.y1].map((y) => slotAt(y, area, lower.length));
     const box: Box = {
       column: answer.value_column,
-      from: Math.max(from, answer.steps.span(columns[0]!)[0]),
-      to: Math.min(to, answer.steps.span(columns[1]!)[1]),
-      low: answer.lower[rows[0]!]!,
-      high: answer.lower[rows[1]! + 1] ?? answer.upper,
+      from: Math.max(range.from, steps.span(Math.min(...columns))[0]),
+      to: Math.min(range.to, steps.span(Math.max(...columns))[1]),
+      low: lower[Math.min(...rows)] ?? answer.upper,
+      high: lower[Math.max(...rows) + 1] ?? answer.upper,
     };
     this.context.store.set({ box, zoom: [] });
   }
 
-  private columnAt(x: number): number {
-    const { left, width } = this.plot.area;
-    const { from, to } = this.context.range;
-    return this.answer!.steps.at(from + ((x - left) / width) * (to - from));
-  }
-
-  private rowAt(y: number): number {
-    const count = this.answer!.lower.length;
-    const row = Math.floor((1 - y / this.plot.area.height) * count);
-    return Math.max(0, Math.min(count - 1, row));
+  private get times(): Times {
+    return { ...this.context.range, zone: this.context.store.state.zone };
   }
 
   private hover(x: number, y: number): string[] {
     this.pointer = { x, y };
-    const { answer } = this;
-    const { left, width, height } = this.plot.area;
-    if (!answer?.lower.length || x < left || x > left + width || y > height) return [];
-    const [k, row] = [this.columnAt(x), this.rowAt(y)];
-    const { zone } = this.context.store.state;
-    const low = answer.lower[row]!;
-    const high = answer.lower[row + 1] ?? answer.upper;
-    return [
-      answer.steps.text(k, zone),
-      bounds({ low, high }, answer.unit),
-      `${exact(answer.counts[k]![row] ?? 0)} events`,
-    ];
+    const { area } = this.plot;
+    if (x < area.left || x > area.left + area.width) return [];
+    return this.answer?.drawing.at(x, y, area, this.times) ?? [];
   }
 
   private paint(canvas: CanvasRenderingContext2D, area: Area): void {
@@ -218,16 +212,9 @@ export class Heatmap {
     canvas.fillStyle = cssColor("--line");
     canvas.fillRect(area.left, area.height, area.width, 1);
     if (!answer?.lower.length) return;
-    const scale = area.width / (range.to - range.from);
-    const xOf = (time: number) => area.left + (time - range.from) * scale;
-    canvas.save();
-    canvas.beginPath();
-    canvas.rect(area.left, 0, area.width, area.height);
-    canvas.clip();
-    paintCells(canvas, area, answer, xOf);
-    canvas.restore();
+    paintInside(canvas, area, area, answer.drawing, this.times);
     const { box } = store.state;
-    if (box) this.paintBox(canvas, area, box, xOf);
+    if (box) this.paintBox(canvas, area, box, answer.lower);
     const { dragging } = this.plot;
     const from = dragging ? { x: dragging.x0, y: dragging.y0 } : this.anchor;
     const to = dragging ? { x: dragging.x1, y: dragging.y1 } : this.pointer;
@@ -240,13 +227,8 @@ export class Heatmap {
     }
   }
 
-  private paintBox(
-    canvas: CanvasRenderingContext2D,
-    area: Area,
-    box: Box,
-    xOf: (time: number) => number,
-  ): void {
-    const { lower } = this.answer!;
+  private paintBox(canvas: CanvasRenderingContext2D, area: Area, box: Box, lower: number[]): void {
+    const xOf = xOfTime(area, this.context.range);
     const place = (size: number) => {
       const above = lower.findIndex((bound) => bound >= size);
       return above < 0 ? lower.length : above;
@@ -264,42 +246,4 @@ export class Heatmap {
 
 function bounds(box: { low: number; high: number }, unit: string): string {
   return `${quantity(box.low, unit)} to ${quantity(box.high, unit)}`;
-}
-
-/** Counts differ by powers of ten, so colour follows their logarithm. */
-function paintCells(
-  canvas: CanvasRenderingContext2D,
-  area: Area,
-  answer: Drawn,
-  xOf: (time: number) => number,
-): void {
-  const { times, counts, lower } = answer;
-  const most = counts.reduce((all, row) => row.reduce((a, b) => Math.max(a, b), all), 0);
-  const steps = 8;
-  const colors = Array.from({ length: steps }, (_, k) => cssColor(`--heat-${k + 1}`));
-  const row = area.height / lower.length;
-  times.forEach((_, k) => {
-    const [from, to] = answer.steps.span(k);
-    const x = xOf(from);
-    const width = xOf(to) - x;
-    counts[k]!.forEach((count, r) => {
-      if (!count) return;
-      const heat = most > 1 ? Math.log(count) / Math.log(most) : 1;
-      canvas.fillStyle = colors[Math.min(steps - 1, Math.floor(heat * steps))]!;
-      const y = area.height - (r + 1) * row;
-      canvas.fillRect(x, y, width > 5 ? width - 0.5 : width + 0.3, row > 5 ? row - 0.5 : row + 0.3);
-    });
-  });
-}
-
-/** Beside each slot's lower edge; the lowest is above the time axis and keeps the next away. */
-function sizeTexts(area: Area, { lower, unit }: HeatmapAnswer): AxisText[] {
-  const row = area.height / lower.length;
-  const every = Math.max(1, Math.ceil(15 / row));
-  return lower
-    .map((low, r) => ({
-      text: axisText(low, unit),
-      y: r ? area.height - r * row : area.height - 6,
-    }))
-    .filter(({ y }, r) => r % every === 0 && (!r || (y > 6 && y < area.height - 18)));
 }

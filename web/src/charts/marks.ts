@@ -1,213 +1,382 @@
-// Vega-Lite, loaded when the first such chart is shown. Expressions are interpreted, not compiled:
-// the policy of the page forbids eval.
+// How answers are drawn on a plot: the timeline, the heatmap and all further charts.
 
-import embed, { type VisualizationSpec } from "vega-embed";
-import { cssColor, h } from "../ui/dom";
-import { dateTime, exact, quantity, zoneName, type Zone } from "../ui/format";
+import type { HeatmapAnswer, HistogramAnswer, TimeseriesAnswer, TopAnswer } from "../api/types";
+import { cssColor } from "../ui/dom";
+import { axisText, exact, quantity, roundSteps, trimmed, type Zone } from "../ui/format";
+import { ramp, swatch } from "../ui/swatch";
 import { plain, short } from "../ui/text";
-import type { HeatmapAnswer, TimeseriesAnswer } from "../api/types";
-import type { Mark } from "../api/types.generated";
+import { paintTexts, Steps, timeAt, xOfTime, type Area, type AxisText } from "./plot";
 
-export type Spec = Record<string, unknown> & {
-  encoding: Record<string, Record<string, unknown>>;
-};
+type Canvas = CanvasRenderingContext2D;
+type Place = (value: number) => number;
 
-interface Config {
-  mark: Mark;
-  unit: string;
-  spec: Spec | null;
+/** The range of a plot, in microseconds, and the zone of its texts. */
+export interface Times {
+  from: number;
+  to: number;
+  zone: Zone;
 }
 
-interface Sizes {
-  lower: number[];
-  /** Ends the last slot. */
-  upper: number;
-  counts: number[];
+/** An answer that is ready to be drawn. */
+export interface Drawing {
+  /** Whether a time axis belongs below it. */
+  timed: boolean;
+  /** The texts of the y axis. */
+  axis(area: Area): AxisText[];
+  paint(canvas: Canvas, area: Area, times: Times): void;
+  /** The lines of the tooltip at a place; none beside the marks. */
+  at(x: number, y: number, area: Area, times: Times): string[];
+  legend(): HTMLElement[];
 }
 
-type Row = Record<string, unknown>;
-
-/** An answer as the rows that the generated spec speaks of; times in milliseconds, as Vega's are. */
-export function specRows(mark: Mark, answer: unknown): Row[] {
-  if (mark === "area" || mark === "line") {
-    const { times, series } = answer as TimeseriesAnswer;
-    // A mean of nothing is unknown: the line goes on to where it is known again.
-    return series.flatMap((one) =>
-      times
-        .map((time, k) => ({ time: time / 1000, name: one.name, value: one.values[k] }))
-        .filter((row) => row.value !== null),
-    );
-  }
-  if (mark === "cells") {
-    const { times, lower, upper, counts, step } = answer as HeatmapAnswer;
-    return times.flatMap((time, k) =>
-      lower.map((low, r) => ({
-        time: time / 1000,
-        time_end: (time + step) / 1000,
-        lower: low,
-        upper: lower[r + 1] ?? upper,
-        count: counts[k]![r] || null,
-      })),
-    );
-  }
-  if (mark === "bars") {
-    const { lower, upper, counts } = answer as Sizes;
-    return lower.map((low, r) => ({ lower: low, upper: lower[r + 1] ?? upper, count: counts[r] }));
-  }
-  const { entries } = answer as { entries: { key: string[]; value: number }[] };
-  return entries.map((entry) => ({ name: entry.key.join(", "), value: entry.value }));
+/** Draws on a part of a plot only. */
+export function paintInside(
+  canvas: Canvas,
+  area: Area,
+  part: Area,
+  drawing: Drawing,
+  times: Times,
+): void {
+  canvas.save();
+  canvas.beginPath();
+  canvas.rect(part.left, 0, part.width, part.height);
+  canvas.clip();
+  drawing.paint(canvas, area, times);
+  canvas.restore();
 }
 
-/** Times in the chosen zone, and its name; Vega's own choice is the browser's. */
-function onTime(spec: Spec, zone: Zone): Spec {
-  const { x } = spec.encoding;
-  if (x?.["type"] !== "temporal") return spec;
-  const scale = zone === "utc" ? { scale: { type: "utc" } } : {};
-  const axis = { ...(x["axis"] as Row | undefined), title: zoneName(zone) };
-  return { ...spec, encoding: { ...spec.encoding, x: { ...x, ...scale, axis } } };
+/** Space above the highest value. */
+const HEADROOM = 12;
+/** From this height on, round values between the lowest and the highest are marked. */
+const TALL = 120;
+
+function nameText(name: string, most = 80): string {
+  return short(plain(name), most);
 }
 
-function look(): Record<string, unknown> {
-  const [text, muted, line] = ["--text", "--muted", "--line"].map(cssColor);
-  const font = 'ui-monospace, "DejaVu Sans Mono", monospace';
+function sizeText(low: number, high: number, unit: string): string {
+  return `${quantity(low, unit)} to ${quantity(high, unit)}`;
+}
+
+// Values over time
+
+export function seriesColor(k: number, rest = false): string {
+  return cssColor(rest ? "--series-rest" : `--series-${(k % 8) + 1}`);
+}
+
+/** The steps of an answer; `longer` are those of a longer time. */
+export function stepsOf(answer: TimeseriesAnswer, longer: Steps | null = null): Steps {
+  const { times, step, series, aggregate } = answer;
+  const mean = aggregate === "avg";
+  const has = (value: number | null | undefined) => (mean ? value != null : !!value);
+  const filled = times.map((_, k) => series.some((one) => has(one.values[k])));
+  return new Steps(times, step, filled, longer);
+}
+
+/** Values over time: stacked areas, or a line per series. */
+export function series(
+  answer: TimeseriesAnswer,
+  stacked: boolean,
+  steps = stepsOf(answer),
+): Drawing {
+  const { unit, times } = answer;
+  const [low, high] = stacked ? stackedExtent(answer) : extent(answer);
+  const scale = scaleOf(low, high, stacked ? 0 : 1);
+  const step = stacked ? `per ${trimmed(quantity(steps.interval, "us"))}` : "";
   return {
-    background: null,
-    font,
-    view: { stroke: null },
-    axis: {
-      domainColor: line,
-      gridColor: line,
-      tickColor: line,
-      labelColor: muted,
-      titleColor: muted,
-      labelFontSize: 10.5,
-      titleFontSize: 10.5,
-      titleFontWeight: "normal",
-      titleLimit: 200,
+    timed: true,
+    axis: (area) => (times.length ? valueTexts(area, scale, low, high, unit, step) : []),
+    paint(canvas, area, shown) {
+      const yOf = scale(area);
+      paintLevels(canvas, area, yOf, low, high, unit);
+      const paint = stacked ? paintAreas : paintLines;
+      paint(canvas, answer, steps, xOfTime(area, shown), yOf);
     },
-    legend: {
-      labelColor: muted,
-      titleColor: muted,
-      labelFontSize: 10.5,
-      labelLimit: 110,
-      titleFontSize: 10.5,
-      titleFontWeight: "normal",
-      orient: "bottom",
-      columns: 3,
+    at(x, _, area, shown) {
+      const at = steps.at(timeAt(x, area, shown));
+      const rows = answer.series
+        .map((one) => ({ name: one.name, value: one.values[at] ?? 0 }))
+        .filter((one) => one.value)
+        .sort((a, b) => b.value - a.value)
+        .map(
+          ({ name, value }) => `${quantity(value, unit).padStart(9)}  ${nameText(name) || "all"}`,
+        );
+      return times.length ? [steps.text(at, shown.zone), ...rows] : [];
     },
-    range: {
-      category: Array.from({ length: 8 }, (_, k) => cssColor(`--series-${k + 1}`)),
-      heatmap: Array.from({ length: 8 }, (_, k) => cssColor(`--heat-${k + 1}`)),
-      ramp: Array.from({ length: 8 }, (_, k) => cssColor(`--heat-${k + 1}`)),
-    },
-    bar: { color: cssColor("--series-1") },
-    area: { color: cssColor("--series-1") },
-    text: { color: text },
+    legend: () =>
+      answer.series
+        .filter(() => answer.by)
+        .map(({ name, rest }, k) => swatch(seriesColor(k, rest), nameText(name) || "(empty)")),
   };
 }
 
-/** A datum in words: its numbers each in their own unit. */
-function datumLines(mark: Mark, unit: string, zone: Zone, row: Row): string[] {
-  const number = (key: string, of: string) => quantity(Number(row[key]), of);
-  const time = (key: string) => dateTime(Number(row[key]) * 1000, zone);
-  const name = typeof row["name"] === "string" && row["name"] ? [short(plain(row["name"]))] : [];
-  const sizes = () => `${number("lower", unit)} to ${number("upper", unit)}`;
-  const events = () => `${exact(Number(row["count"]))} events`;
-  switch (mark) {
-    case "area":
-    case "line":
-      return [`${time("time")} ${zoneName(zone)}`, ...name, number("value", unit)];
-    case "cells":
-      return [
-        `${time("time")} – ${time("time_end").slice(11)} ${zoneName(zone)}`,
-        sizes(),
-        events(),
-      ];
-    case "bars":
-      return [sizes(), events()];
-    default:
-      return [...name, number("value", unit)];
+function scaleOf(low: number, high: number, below = 0): (area: Area) => Place {
+  return ({ height }) => {
+    const room = Math.max(1, height - HEADROOM - below);
+    return (value) => height - below - ((value - low) / (high - low || 1)) * room;
+  };
+}
+
+function stackedExtent({ times, series }: TimeseriesAnswer): [number, number] {
+  const sums = (sign: 1 | -1) =>
+    times.map((_, k) =>
+      series.reduce((all, { values }) => all + Math.max(0, sign * (values[k] ?? 0)), 0),
+    );
+  return [-Math.max(0, ...sums(-1)) || 0, Math.max(0, ...sums(1))];
+}
+
+function extent({ series }: TimeseriesAnswer): [number, number] {
+  const known = series.flatMap((one) => one.values).filter((one) => one !== null);
+  return [Math.min(0, ...known), Math.max(0, ...known)];
+}
+
+/** The highest and the lowest value, round ones between them, and the length of a step. */
+function valueTexts(
+  area: Area,
+  scale: (area: Area) => Place,
+  low: number,
+  high: number,
+  unit: string,
+  step = "",
+): AxisText[] {
+  const ends = [{ text: low ? axisText(low, unit) : "0", y: area.height - 5 }];
+  if (low === high) return ends;
+  ends.unshift({ text: axisText(high, unit), y: 9 });
+  if (step) ends.splice(1, 0, { text: step, y: 22 });
+  const yOf = scale(area);
+  const between = levels(area, low, high, unit).map((value) => ({
+    text: value ? trimmed(axisText(value, unit)) : "0",
+    y: yOf(value),
+  }));
+  return [...ends, ...between.filter(({ y }) => ends.every((end) => Math.abs(end.y - y) >= 13))];
+}
+
+function levels(area: Area, low: number, high: number, unit: string): number[] {
+  return area.height < TALL ? [] : roundSteps(low, high, Math.floor(area.height / 40), unit);
+}
+
+function paintLevels(
+  canvas: Canvas,
+  area: Area,
+  yOf: Place,
+  low: number,
+  high: number,
+  unit: string,
+): void {
+  canvas.fillStyle = cssColor("--line");
+  for (const value of levels(area, low, high, unit)) {
+    canvas.fillRect(area.left, Math.round(yOf(value)), area.width, 1);
   }
 }
 
-/** One for all charts: they are drawn again with each answer. */
-const tip = h("div", { class: "tip", hidden: true });
-
-/** Says what is under the pointer. */
-function tooltip(mark: Mark, unit: string, zone: Zone) {
-  tip.hidden = true;
-  return (_: unknown, event: MouseEvent, __: unknown, value: unknown): void => {
-    if (!tip.isConnected) document.body.append(tip);
-    tip.hidden = typeof value !== "object" || value === null;
-    if (tip.hidden) return;
-    const lines = datumLines(mark, unit, zone, value as Row);
-    tip.replaceChildren(...lines.map((line) => h("div", {}, line)));
-    const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 4);
-    tip.style.transform = `translate(${Math.max(4, left)}px, ${event.clientY + 16}px)`;
-  };
-}
-
-export async function drawSpec(
-  place: HTMLElement,
-  config: Config,
-  answer: unknown,
-  zone: Zone,
-): Promise<void> {
-  if (!config.spec) return;
-  const values = specRows(config.mark, answer);
-  place.dataset["drawn"] = getComputedStyle(document.documentElement).colorScheme;
-  const empty = (answer as { meta?: { rows: number } }).meta?.rows === 0;
-  place.classList.toggle("nothing", empty);
-  if (empty) {
-    place.replaceChildren(h("p", { class: "hint" }, "Nothing in this range."));
-    return;
-  }
-  const spec = {
-    ...onTime(config.spec, zone),
-    mark: { ...(config.spec["mark"] as Row), tooltip: { content: "data" } },
-    data: { name: "rows", values },
-    height: 220,
-    autosize: { type: "fit", contains: "padding" },
-  };
-  await embed(place, spec as unknown as VisualizationSpec, {
-    actions: false,
-    ast: true,
-    config: look(),
-    defaultStyle: false,
-    mode: "vega-lite",
-    renderer: "canvas",
-    tooltip: tooltip(config.mark, config.unit, zone),
+function paintAreas(
+  canvas: Canvas,
+  { times, series }: TimeseriesAnswer,
+  steps: Steps,
+  xOf: Place,
+  yOf: Place,
+): void {
+  const bases = { up: new Float64Array(times.length), down: new Float64Array(times.length) };
+  series.forEach((one, s) => {
+    canvas.fillStyle = seriesColor(s, one.rest);
+    times.forEach((_, k) => {
+      const value = one.values[k] ?? 0;
+      if (!value) return;
+      const base = value > 0 ? bases.up : bases.down;
+      const [from, to] = steps.span(k);
+      const [x, start] = [xOf(from), base[k] ?? 0];
+      const width = xOf(to) - x;
+      base[k] = start + value;
+      const y = yOf(start + value);
+      canvas.fillRect(x, y, width > 4 ? width - 1 : width + 0.3, yOf(start) - y);
+    });
   });
 }
 
-/** Values that show what a chart of a kind looks like, before there are any. */
-export function sample(mark: Mark, range: { from: number; to: number }): unknown {
-  const steps = 60;
-  const step = (range.to - range.from) / steps;
-  const times = Array.from({ length: steps }, (_, k) => range.from + k * step);
-  const wave = (k: number, phase: number) => 100 + 60 * Math.sin(k / 7 + phase) + ((k * 37) % 23);
-  const lower = Array.from({ length: 14 }, (_, r) => 2 ** r);
-  const upper = 2 ** 14;
-  const bell = (r: number, k: number) =>
-    Math.round(90 * Math.exp(-((r - 7 - 2 * Math.sin(k / 9)) ** 2) / 5));
-  if (mark === "area" || mark === "line") {
-    const series = ["one", "two", "three"].map((name, s) => ({
-      name,
-      values: times.map((_, k) => wave(k, s)),
-    }));
-    return { times, step, series, unit: "" };
-  }
-  if (mark === "cells") {
-    return {
-      times,
-      step,
-      lower,
-      upper,
-      counts: times.map((_, k) => lower.map((_, r) => bell(r, k))),
-    };
-  }
-  if (mark === "bars") return { lower, upper, counts: lower.map((_, r) => bell(r, 0)) };
+/** A line per series; there is none while the value is unknown. */
+function paintLines(
+  canvas: Canvas,
+  { times, series }: TimeseriesAnswer,
+  steps: Steps,
+  xOf: Place,
+  yOf: Place,
+): void {
+  canvas.lineWidth = 1.5;
+  series.forEach((one, s) => {
+    canvas.strokeStyle = seriesColor(s, one.rest);
+    canvas.beginPath();
+    let end = Number.NaN;
+    times.forEach((_, k) => {
+      const value = one.values[k] ?? null;
+      if (value === null) return;
+      const [from, to] = steps.span(k);
+      if (from === end) canvas.lineTo(xOf(from), yOf(value));
+      else canvas.moveTo(xOf(from), yOf(value));
+      canvas.lineTo(xOf(to), yOf(value));
+      end = to;
+    });
+    canvas.stroke();
+  });
+}
+
+// Sizes over time
+
+const HEATS = 8;
+
+function heatColors(): string[] {
+  return Array.from({ length: HEATS }, (_, k) => cssColor(`--heat-${k + 1}`));
+}
+
+export function cellSteps({ times, step, counts }: HeatmapAnswer): Steps {
+  const filled = counts.map((slots) => slots.some(Boolean));
+  return new Steps(times, step, filled);
+}
+
+/** The slot at a height of the plot. */
+export function slotAt(y: number, area: Area, slots: number): number {
+  return Math.max(0, Math.min(slots - 1, Math.floor((1 - y / area.height) * slots)));
+}
+
+/** Time across, size upward, the number of events as colour. */
+export function cells(answer: HeatmapAnswer, steps = cellSteps(answer)): Drawing {
+  const { lower, upper, counts, unit } = answer;
+  const most = counts.reduce((all, row) => row.reduce((a, b) => Math.max(a, b), all), 0);
   return {
-    entries: ["one", "two", "three"].map((name, k) => ({ key: [name], value: 90 / (k + 1) })),
+    timed: true,
+    axis: (area) => slotTexts(area, lower, unit),
+    paint: (canvas, area, times) =>
+      paintCells(canvas, area, answer, steps, most, xOfTime(area, times)),
+    at(x, y, area, times) {
+      if (!lower.length || y > area.height) return [];
+      const [k, row] = [steps.at(timeAt(x, area, times)), slotAt(y, area, lower.length)];
+      const events = `${exact(counts[k]?.[row] ?? 0)} events`;
+      const size = sizeText(lower[row] ?? 0, lower[row + 1] ?? upper, unit);
+      return [steps.text(k, times.zone), size, events];
+    },
+    legend: () => (most ? [ramp(heatColors(), "1", `${exact(most)} events`)] : []),
   };
 }
+
+/** Counts differ by powers of ten, so colour follows their logarithm. */
+function paintCells(
+  canvas: Canvas,
+  area: Area,
+  { counts, lower }: HeatmapAnswer,
+  steps: Steps,
+  most: number,
+  xOf: Place,
+): void {
+  const colors = heatColors();
+  const row = area.height / lower.length;
+  counts.forEach((slots, k) => {
+    const [from, to] = steps.span(k);
+    const x = xOf(from);
+    const width = xOf(to) - x;
+    slots.forEach((count, r) => {
+      if (!count) return;
+      const heat = most > 1 ? Math.log(count) / Math.log(most) : 1;
+      canvas.fillStyle = colors[Math.min(HEATS - 1, Math.floor(heat * HEATS))] ?? "";
+      const y = area.height - (r + 1) * row;
+      canvas.fillRect(x, y, width > 5 ? width - 0.5 : width + 0.3, row > 5 ? row - 0.5 : row + 0.3);
+    });
+  });
+}
+
+/** Next to each slot's lower edge; the lowest is above the time axis and keeps the next away. */
+function slotTexts(area: Area, lower: number[], unit: string): AxisText[] {
+  const row = area.height / lower.length;
+  const every = Math.max(1, Math.ceil(15 / row));
+  return lower
+    .map((low, r) => ({
+      text: axisText(low, unit),
+      y: r ? area.height - r * row : area.height - 6,
+    }))
+    .filter(({ y }, r) => r % every === 0 && (!r || (y > 6 && y < area.height - 18)));
+}
+
+// Sizes
+
+/** Sizes across, the number of events upward. */
+export function bars({ lower, upper, counts, unit }: HistogramAnswer): Drawing {
+  const high = Math.max(0, ...counts);
+  const scale = scaleOf(0, high);
+  return {
+    timed: false,
+    axis: (area) => valueTexts(area, scale, 0, high, "events"),
+    paint(canvas, area) {
+      const yOf = scale(area);
+      paintLevels(canvas, area, yOf, 0, high, "events");
+      const width = area.width / lower.length;
+      canvas.fillStyle = seriesColor(0);
+      counts.forEach((count, k) => {
+        const y = yOf(count);
+        if (count)
+          canvas.fillRect(area.left + k * width, y, Math.max(1, width - 1), area.height - y);
+      });
+      const texts = lower.map((low, k) => ({
+        x: area.left + k * width,
+        text: trimmed(axisText(low, unit)),
+      }));
+      paintTexts(canvas, area, texts);
+    },
+    at(x, _, area) {
+      const k = Math.floor(((x - area.left) / area.width) * lower.length);
+      const [low, count] = [lower[k], counts[k]];
+      if (low === undefined || count === undefined) return [];
+      return [sizeText(low, lower[k + 1] ?? upper, unit), `${exact(count)} events`];
+    },
+    legend: () => [],
+  };
+}
+
+// Groups
+
+/** The largest groups, each with its name and its value. */
+export function ranking({ entries, unit }: TopAnswer): Drawing {
+  const rows = entries.map(({ key, value }) => ({
+    name: plain(key.join(", ")),
+    value: value ?? 0,
+  }));
+  const values = rows.map(({ value }) => value);
+  const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)];
+  const texts = values.map((value) => quantity(value, unit));
+  return {
+    timed: false,
+    axis({ height }) {
+      const row = height / rows.length;
+      const every = Math.ceil(12 / row);
+      return rows
+        .map(({ name }, k) => ({ text: short(name, 24) || "(empty)", y: (k + 0.5) * row }))
+        .filter((_, k) => k % every === 0);
+    },
+    paint(canvas, { left, width, height }) {
+      const row = height / rows.length;
+      const room = Math.max(0, ...texts.map((text) => canvas.measureText(text).width)) + 10;
+      const xOf = (value: number) =>
+        left + ((value - low) / (high - low || 1)) * Math.max(1, width - room);
+      canvas.textBaseline = "middle";
+      values.forEach((value, k) => {
+        const [x, end] = [xOf(0), xOf(value)].sort((a, b) => a - b) as [number, number];
+        canvas.fillStyle = seriesColor(0);
+        const height = Math.max(1, Math.min(22, row - 2));
+        canvas.fillRect(x, (k + 0.5) * row - height / 2, Math.max(1, end - x), height);
+        canvas.fillStyle = cssColor("--muted");
+        if (row >= 12) canvas.fillText(texts[k] ?? "", end + 6, (k + 0.5) * row);
+      });
+    },
+    at(_, y, { height }) {
+      const row = rows[Math.floor((y / height) * rows.length)];
+      return row ? [short(row.name) || "(empty)", quantity(row.value, unit)] : [];
+    },
+    legend: () => [],
+  };
+}
+
+/** The marks that a category's charts name, except the flame graph; each takes its own answer. */
+export const MARKS: Record<string, (answer: never) => Drawing> = {
+  area: (answer: TimeseriesAnswer) => series(answer, true),
+  line: (answer: TimeseriesAnswer) => series(answer, false),
+  cells: (answer: HeatmapAnswer) => cells(answer),
+  bars,
+  ranking,
+};

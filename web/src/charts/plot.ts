@@ -32,13 +32,14 @@ export interface PlotEvents {
   /** The texts of the y axis. */
   axis(area: Area): AxisText[];
   paint(context: CanvasRenderingContext2D, area: Area): void;
-  /** A finished drag, in canvas pixels. */
-  dragged(drag: Drag): void;
-  clicked(x: number, y: number): void;
+  /** The lines of the tooltip. */
   hover(x: number, y: number): string[];
+  /** A finished drag, in canvas pixels; a plot without it is only looked at. */
+  dragged?(drag: Drag): void;
+  clicked?(x: number, y: number): void;
   /** The pointer is elsewhere now. */
-  left(): void;
-  cancel(): void;
+  left?(): void;
+  cancel?(): void;
 }
 
 export class Plot {
@@ -53,7 +54,8 @@ export class Plot {
     private readonly gutter: Gutter,
     private readonly events: PlotEvents,
   ) {
-    this.canvas = h("canvas", { role: "img", "aria-label": name, tabindex: 0 });
+    const tabindex = events.dragged ? 0 : undefined;
+    this.canvas = h("canvas", { role: "img", "aria-label": name, tabindex });
     this.element = h("div", { class: "plot" }, this.canvas, this.tip);
     new ResizeObserver(this.redraw).observe(this.element);
     this.listen();
@@ -76,7 +78,7 @@ export class Plot {
   private listen(): void {
     const canvas = this.canvas;
     canvas.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
+      if (event.button !== 0 || !this.events.dragged) return;
       canvas.setPointerCapture(event.pointerId);
       const { offsetX: x, offsetY: y } = event;
       this.drag = { x0: x, y0: y, x1: x, y1: y, shift: event.shiftKey };
@@ -86,13 +88,13 @@ export class Plot {
     canvas.addEventListener("pointercancel", () => this.abandon());
     canvas.addEventListener("pointerleave", () => {
       this.tip.hidden = true;
-      this.events.left();
+      this.events.left?.();
       this.redraw();
     });
     canvas.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       if (this.drag) this.abandon();
-      else this.events.cancel();
+      else this.events.cancel?.();
     });
   }
 
@@ -116,8 +118,8 @@ export class Plot {
     this.drag = null;
     if (!drag) return;
     const far = Math.max(Math.abs(drag.x1 - drag.x0), Math.abs(drag.y1 - drag.y0));
-    if (far < 4) this.events.clicked(drag.x0, drag.y0);
-    else this.events.dragged(drag);
+    if (far < 4) this.events.clicked?.(drag.x0, drag.y0);
+    else this.events.dragged?.(drag);
     this.redraw();
   }
 
@@ -153,6 +155,21 @@ export class Plot {
   }
 }
 
+interface Range {
+  from: number;
+  to: number;
+}
+
+/** Where a time is drawn, in pixels. */
+export function xOfTime(area: Area, { from, to }: Range): (time: number) => number {
+  return (time) => area.left + ((time - from) * area.width) / (to - from);
+}
+
+/** The time at a place, within the range. */
+export function timeAt(x: number, { left, width }: Area, { from, to }: Range): number {
+  return from + Math.max(0, Math.min(1, (x - left) / width)) * (to - from);
+}
+
 export function paintTimeAxis(
   context: CanvasRenderingContext2D,
   area: Area,
@@ -161,15 +178,27 @@ export function paintTimeAxis(
   zone: Zone,
 ): void {
   const width = (text: string) => context.measureText(text).width;
-  const scale = area.width / (to - from);
+  const xOf = xOfTime(area, { from, to });
+  const ticks = timeTicks(from, to, area.width, zone, width);
+  const texts = ticks.map(({ time, text }) => ({ x: xOf(time), text }));
+  paintTexts(context, area, texts, zoneName(zone));
+}
+
+/** The texts below a plot, as many as do not touch, with a title on their left. */
+export function paintTexts(
+  context: CanvasRenderingContext2D,
+  area: Area,
+  texts: { x: number; text: string }[],
+  title = "",
+): void {
+  const width = (text: string) => context.measureText(text).width;
   context.fillStyle = cssColor("--muted");
   context.textBaseline = "top";
   context.textAlign = "right";
-  context.fillText(zoneName(zone), area.left - GAP, area.height + 5);
+  context.fillText(title, area.left - GAP, area.height + 5);
   context.textAlign = "center";
   let end = area.left - GAP;
-  for (const { time, text } of timeTicks(from, to, area.width, zone, width)) {
-    const x = area.left + (time - from) * scale;
+  for (const { x, text } of texts) {
     context.fillRect(Math.round(x), area.height, 1, 3);
     const half = width(text) / 2;
     const inside = Math.max(area.left + half, Math.min(x, area.left + area.width - half));

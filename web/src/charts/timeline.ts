@@ -15,12 +15,23 @@ import {
   type Context,
 } from "../state/context";
 import { button, cssColor, h, replace, Select } from "../ui/dom";
-import { axisText, duration, exact, quantity } from "../ui/format";
+import { exact, quantity } from "../ui/format";
 import { oneOf, withFilter } from "../state/filters";
 import { foldButton } from "../ui/collapse";
 import { cost, Loader } from "../api/loader";
-import { paintBand, paintTimeAxis, Plot, Steps, type Area, type AxisText, type Drag } from "./plot";
+import { paintInside, series, seriesColor, stepsOf, type Drawing, type Times } from "./marks";
+import {
+  paintBand,
+  paintTimeAxis,
+  Plot,
+  timeAt,
+  xOfTime,
+  type Area,
+  type Drag,
+  type Steps,
+} from "./plot";
 import { iso } from "../state/ranges";
+import { square } from "../ui/swatch";
 import { plain, short } from "../ui/text";
 import type { TimeseriesAnswer, TopAnswer } from "../api/types";
 
@@ -44,7 +55,7 @@ export class Timeline {
   private readonly splits: Select;
   private readonly plot: Plot;
   private answer: TimeseriesAnswer | null = null;
-  private steps: Steps | null = null;
+  private drawing: Drawing | null = null;
   /** Of what is averaged: over all rows of the range, and of each series. */
   private means: Means | null = null;
   /** The heatmap's, which are of the whole range. */
@@ -55,13 +66,11 @@ export class Timeline {
 
   constructor(private readonly context: Context) {
     this.plot = new Plot("Timeline. Drag to choose a time range.", context.gutter, {
-      axis: (area) => (this.answer && this.steps ? valueTexts(area, this.answer, this.steps) : []),
+      axis: (area) => this.drawing?.axis(area) ?? [],
       paint: (canvas, area) => this.paint(canvas, area),
       dragged: (drag) => this.dragged(drag),
-      clicked: () => undefined,
       hover: (x) => this.hover(x),
       left: () => (this.pointer = -1),
-      cancel: () => undefined,
     });
     this.plot.element.append(this.loader.element);
     this.loader.over(this.plot.canvas, this.legend, this.figures);
@@ -148,8 +157,9 @@ export class Timeline {
   }
 
   private measure(): void {
+    const { answer } = this;
     const longer = this.context.store.state.box ? this.whole : null;
-    this.steps = this.answer && stepsOf(this.answer, longer);
+    this.drawing = answer && series(answer, answer.aggregate !== "avg", stepsOf(answer, longer));
   }
 
   private drawHead(value: string): void {
@@ -178,36 +188,29 @@ export class Timeline {
     this.figures.textContent = `${what} ${words} · ${exact(meta.rows)} rows`;
     this.figures.title = cost(meta);
     const items = series.map((one, k) => {
-      const square = h("i", { class: "swatch" });
-      square.style.background = seriesColor(k, one.rest === true);
+      const color = square(seriesColor(k, one.rest));
       const value = averaged ? this.means?.each.get(one.name) : sum(one.values);
       const words = typeof value === "number" ? quantity(value, unit) : "…";
       const text = `${short(plain(one.name), 80) || "(empty)"} ${words}`;
-      if (!named || one.rest === true) return h("span", {}, square, text);
+      if (!named || one.rest === true) return h("span", {}, color, text);
       const filter = oneOf(this.by, one.name, named.operators);
       const only = () => store.set({ filters: withFilter(store.state.filters, filter) });
       const item = button("", only, { title: `Only ${named.prettyname} ${one.name}` });
-      item.append(square, text);
+      item.append(color, text);
       return item;
     });
     replace(this.legend, ...(this.by ? items : []));
   }
 
-  private timeAt(x: number): number {
-    const { left, width } = this.plot.area;
-    const { from, to } = this.context.range;
-    const share = Math.max(0, Math.min(1, (x - left) / width));
-    return from + share * (to - from);
+  private get times(): Times {
+    return { ...this.context.range, zone: this.context.store.state.zone };
   }
 
   private dragged(drag: Drag): void {
     if (Math.abs(drag.x1 - drag.x0) < 4) return;
-    const [from, to] = [
-      this.timeAt(Math.min(drag.x0, drag.x1)),
-      this.timeAt(Math.max(drag.x0, drag.x1)),
-    ];
     const { store } = this.context;
-    const range = { from: iso(from), to: iso(to) };
+    const ends = [drag.x0, drag.x1].map((x) => timeAt(x, this.plot.area, this.times));
+    const range = { from: iso(Math.min(...ends)), to: iso(Math.max(...ends)) };
     if (drag.shift) {
       store.set({ baseline: { ...store.state.baseline, ...range }, view: "compare" });
     } else {
@@ -218,34 +221,21 @@ export class Timeline {
 
   private hover(x: number): string[] {
     this.pointer = x;
-    const { answer, steps } = this;
-    const { left, width } = this.plot.area;
-    if (!answer?.times.length || x < left || x > left + width) return [];
-    const time = this.timeAt(x);
+    const { area } = this.plot;
+    if (x < area.left || x > area.left + area.width) return [];
+    const time = timeAt(x, area, this.times);
     const { from, to } = bounds(this.context, "box");
-    if (time < from || time > to) return [];
-    const at = steps!.at(time);
-    const rows = answer.series
-      .map((one) => ({ name: one.name, value: one.values[at] ?? 0 }))
-      .filter((one) => one.value)
-      .sort((a, b) => b.value - a.value)
-      .map(
-        (one) =>
-          `${quantity(one.value, answer.unit).padStart(9)}  ${short(plain(one.name), 80) || "all"}`,
-      );
-    return [steps!.text(at, this.context.store.state.zone), ...rows];
+    return time < from || time > to ? [] : (this.drawing?.at(x, 0, area, this.times) ?? []);
   }
 
   private paint(canvas: CanvasRenderingContext2D, area: Area): void {
     const { range, store } = this.context;
-    const { answer } = this;
-    const scale = area.width / (range.to - range.from);
-    const xOf = (time: number) => area.left + (time - range.from) * scale;
+    const xOf = xOfTime(area, range);
     paintTimeAxis(canvas, area, range.from, range.to, store.state.zone);
     const { from, to } = bounds(this.context, "box");
     const shown = { ...area, left: Math.max(area.left, xOf(from)) };
     shown.width = Math.max(0, Math.min(area.left + area.width, xOf(to)) - shown.left);
-    if (answer) paintSeries(canvas, area, shown, answer, this.steps!, xOf);
+    if (this.drawing) paintInside(canvas, area, shown, this.drawing, this.times);
     canvas.fillStyle = cssColor("--line");
     canvas.fillRect(area.left, area.height, area.width, 1);
     const { box, view } = store.state;
@@ -284,10 +274,6 @@ export class Timeline {
   }
 }
 
-export function seriesColor(k: number, rest: boolean): string {
-  return cssColor(rest ? "--series-rest" : `--series-${(k % 8) + 1}`);
-}
-
 /** `whole` has few groups; the rest of a split is what the named series leave of it. */
 function meansOf(answer: TimeseriesAnswer, each: TopAnswer, whole: TopAnswer): Means {
   const complete = whole.groups === whole.entries.length;
@@ -310,125 +296,4 @@ function together(entries: TopAnswer["entries"]): { sum: number; rows: number } 
 
 function sum(values: (number | null)[]): number {
   return values.reduce<number>((all, one) => all + (one ?? 0), 0);
-}
-
-function stepsOf(answer: TimeseriesAnswer, longer: Steps | null): Steps {
-  const { times, step, series, aggregate } = answer;
-  const mean = aggregate === "avg";
-  const has = (value: number | null | undefined) => (mean ? value != null : !!value);
-  const filled = times.map((_, k) => series.some((one) => has(one.values[k])));
-  return new Steps(times, step, filled, longer);
-}
-
-function paintSeries(
-  canvas: CanvasRenderingContext2D,
-  area: Area,
-  shown: Area,
-  answer: TimeseriesAnswer,
-  steps: Steps,
-  xOf: (time: number) => number,
-): void {
-  const means = answer.aggregate === "avg";
-  const [low, high] = means ? extent(answer) : [0, highest(answer)];
-  if (low === high) return;
-  const yOf = (value: number) => area.height - ((value - low) / (high - low)) * (area.height - 12);
-  canvas.save();
-  canvas.beginPath();
-  canvas.rect(shown.left, 0, shown.width, area.height);
-  canvas.clip();
-  const paint = means ? paintLines : paintBars;
-  paint(canvas, answer, steps, xOf, yOf);
-  canvas.restore();
-}
-
-/** The most, the least, and for sums the time that each is of. */
-function valueTexts(area: Area, answer: TimeseriesAnswer, steps: Steps): AxisText[] {
-  if (!answer.times.length) return [];
-  const means = answer.aggregate === "avg";
-  const [low, high] = means ? extent(answer) : [0, highest(answer)];
-  if (low === high) return [];
-  const texts = [
-    { text: axisText(high, answer.unit), y: 9 },
-    { text: low ? axisText(low, answer.unit) : "0", y: area.height - 5 },
-  ];
-  if (!means) texts.push({ text: `per ${duration(steps.interval)}`, y: 22 });
-  return texts;
-}
-
-function highest({ times, series }: TimeseriesAnswer): number {
-  const sums = times.map((_, k) => series.reduce((all, one) => all + (one.values[k] ?? 0), 0));
-  return Math.max(...sums, 0);
-}
-
-function extent({ series }: TimeseriesAnswer): [number, number] {
-  const known = series.flatMap((one) => one.values).filter((one) => one !== null);
-  if (!known.length) return [0, 0];
-  const [low, high] = [Math.min(0, ...known), Math.max(0, ...known)];
-  return [low, low === high ? low + 1 : high];
-}
-
-type Place = (value: number) => number;
-
-function paintBars(
-  canvas: CanvasRenderingContext2D,
-  { times, series }: TimeseriesAnswer,
-  steps: Steps,
-  xOf: Place,
-  yOf: Place,
-): void {
-  const base = new Float64Array(times.length);
-  series.forEach((one, s) => {
-    canvas.fillStyle = seriesColor(s, one.rest === true);
-    times.forEach((_, k) => {
-      const value = one.values[k] ?? 0;
-      if (value <= 0) return;
-      const [from, to] = steps.span(k);
-      const [x, y] = [xOf(from), yOf(base[k]! + value)];
-      const width = xOf(to) - x;
-      canvas.fillRect(x, y, width > 4 ? width - 1 : width + 0.3, yOf(base[k]!) - y);
-      base[k]! += value;
-    });
-  });
-}
-
-/** A line for each series; where nothing is known there is none. */
-function paintLines(
-  canvas: CanvasRenderingContext2D,
-  { times, series }: TimeseriesAnswer,
-  steps: Steps,
-  xOf: Place,
-  yOf: Place,
-): void {
-  canvas.lineWidth = 1.5;
-  series.forEach((one, s) => {
-    canvas.strokeStyle = seriesColor(s, one.rest === true);
-    canvas.beginPath();
-    let end = Number.NaN;
-    times.forEach((_, k) => {
-      const value = one.values[k] ?? null;
-      if (value === null) return;
-      const [from, to] = steps.span(k);
-      if (from === end) canvas.lineTo(xOf(from), yOf(value));
-      else canvas.moveTo(xOf(from), yOf(value));
-      canvas.lineTo(xOf(to), yOf(value));
-      end = to;
-    });
-    canvas.stroke();
-  });
-}
-
-/** The newest row of all time: says whether there is data outside the range. */
-export async function latestRow(table: string): Promise<number | null> {
-  const query: [string, string][] = [
-    ["from", "1970-01-02T00:00:00Z"],
-    ["to", "2200-01-01T00:00:00Z"],
-    ["limit", "1"],
-    ["order", "-time"],
-  ];
-  const answer = await get<{ columns: string[]; rows: unknown[][] }>(
-    `/api/v1/rows/${table}`,
-    query,
-  );
-  const time = answer.rows[0]?.[answer.columns.indexOf("time")];
-  return typeof time === "number" ? time : null;
 }

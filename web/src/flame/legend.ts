@@ -5,18 +5,7 @@ import type { DiffColors } from "../state/address";
 import { KIND_TEXT, type Kind } from "./frames";
 import { MATCH } from "./paint";
 import { h } from "../ui/dom";
-
-function swatch(color: string, text: string): HTMLElement {
-  const square = h("i", { class: "swatch" });
-  square.style.background = color;
-  return h("span", {}, square, text);
-}
-
-function ramp(colors: string[], from: string, to: string): HTMLElement {
-  const bar = h("i", { class: "swatch ramp" });
-  bar.style.background = `linear-gradient(to right, ${colors.join(", ")})`;
-  return h("span", {}, `${from} `, bar, to);
-}
+import { ramp, swatch } from "../ui/swatch";
 
 /** Of a differential: what has become less and more. */
 export function diffLegend(colors: DiffColors, searched: boolean): HTMLElement[] {

@@ -105,9 +105,27 @@ export function amount(value: number, unit: string): string {
   return same || short === long ? short : `${short} (${long})`;
 }
 
-/** A length that somebody chose: 30 s, not 30.0 s. */
+/** A number that a person chose, without trailing zeros: 30 s, not 30.0 s. */
+export function trimmed(text: string): string {
+  return text.replace(/\.0+(?= |$)|(\.\d*[1-9])0+(?= |$)/, "$1");
+}
+
 export function duration(us: number): string {
-  return quantity(us, "us").replace(/\.0+(?= )|(\.\d*[1-9])0+(?= )/, "$1");
+  return trimmed(quantity(us, "us"));
+}
+
+/** At most about `most` round values from `low` to `high`: 1, 2 or 5 times a power of ten. */
+export function roundSteps(low: number, high: number, most: number, unit: string): number[] {
+  const { steps = COUNTS, one = 1 } = SCALED.get(unit) ?? {};
+  const size = Math.max(-low, high) * one;
+  const base = (steps.find(([factor]) => size >= factor)?.[0] ?? 1) / one;
+  const least = (high - low) / most / base;
+  const power = 10 ** Math.floor(Math.log10(least));
+  const step = base * power * ([1, 2, 5].find((k) => k * power >= least) ?? 10);
+  if (!(step > 0) || !Number.isFinite(step)) return [];
+  const first = Math.ceil(low / step);
+  const count = Math.floor(high / step) - first + 1;
+  return Array.from({ length: count }, (_, k) => (first + k) * step);
 }
 
 export function percent(part: number, whole: number): string {

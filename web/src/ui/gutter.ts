@@ -13,13 +13,16 @@ export class Gutter {
   private readonly wanted = new Map<Redrawn, number>();
   width = LEAST_LEFT;
 
-  /** The width of a plot's widest text; true if the room for all has changed. */
+  /** `root` contains the plots and what is aligned with them. */
+  constructor(private readonly root = document.documentElement) {}
+
+  /** Makes room for a plot's widest text, in pixels. */
   want(plot: Redrawn, text: number): void {
     this.wanted.set(plot, Math.ceil(text) + GAP + 2);
     const width = Math.max(LEAST_LEFT, ...this.wanted.values());
     if (width === this.width) return;
     this.width = width;
-    document.documentElement.style.setProperty("--gutter", `${width}px`);
+    this.root.style.setProperty("--gutter", `${width}px`);
     for (const one of this.wanted.keys()) one.redraw();
   }
 }

@@ -1,21 +1,12 @@
-// All further charts that the category declares, from the specs that were generated for it.
+// All further charts that the category declares, except those that the page shows above the tabs.
 
 import { get, type Query } from "../api/client";
-import { category, question, type Context } from "../state/context";
+import { bounds, category, question, type Context } from "../state/context";
 import { h, replace } from "../ui/dom";
 import { Loader } from "../api/loader";
 import type { Part } from "../ui/part";
-import type { Mark } from "../api/types.generated";
-import type { Spec } from "../charts/marks";
-
-export interface ChartConfig {
-  kind: string;
-  title: string;
-  unit: string;
-  mark: Mark;
-  query: { path: string; parameters: Record<string, string> };
-  spec: Spec | null;
-}
+import { Figure, type ChartConfig } from "../charts/figure";
+import type { Category } from "../api/types";
 
 const configs = new Map<string, Promise<ChartConfig[]>>();
 
@@ -29,7 +20,7 @@ export function chartConfigs(table: string): Promise<ChartConfig[]> {
   return known;
 }
 
-/** The first heatmap and timeline have their place above; all else that has a spec is drawn here. */
+/** The first heatmap and timeline have their place above; all others are drawn here. */
 export function furtherCharts<C extends Measured>(charts: C[]): C[] {
   const first = (kind: string) => charts.find((chart) => chart.kind === kind);
   const above = new Set([first("heatmap")]);
@@ -43,11 +34,11 @@ export function furtherCharts<C extends Measured>(charts: C[]): C[] {
 interface Measured {
   kind: string;
   value?: string;
-  query?: { parameters: Record<string, string> };
+  query?: Record<string, string>;
 }
 
 function valueOf({ value, query }: Measured): string {
-  return value ?? query?.parameters["value"] ?? "";
+  return value ?? query?.["value"] ?? "";
 }
 
 export class ChartsView implements Part {
@@ -66,15 +57,16 @@ export class ChartsView implements Part {
     if (table !== this.table) {
       this.table = table;
       const all = await chartConfigs(table);
-      if (this.table !== table) return;
-      this.cells = furtherCharts(all).map((config) => new Cell(this.context, config));
+      const shown = category(this.context);
+      if (this.table !== table || !shown) return;
+      this.cells = furtherCharts(all).map((config) => new Cell(this.context, config, shown));
       replace(this.element, ...this.cells.map((cell) => cell.element));
     }
     for (const cell of this.cells) cell.update();
   }
 
   repaint(): void {
-    for (const cell of this.cells) void cell.draw();
+    for (const cell of this.cells) cell.repaint();
   }
 
   next(): void {
@@ -84,37 +76,34 @@ export class ChartsView implements Part {
 
 class Cell {
   readonly element: HTMLElement;
-  private readonly place = h("div", { class: "vega" });
+  private readonly figure: Figure;
   private readonly loader: Loader;
-  private answer: unknown = null;
 
   constructor(
     private readonly context: Context,
     private readonly config: ChartConfig,
+    shown: Category,
   ) {
-    this.loader = new Loader(config.title).over(this.place);
-    this.element = h(
-      "figure",
-      {},
-      h("figcaption", {}, config.title),
-      h("div", { class: "plot" }, this.place, this.loader.element),
-    );
+    this.figure = new Figure(shown, config, () => ({
+      ...bounds(context, "box"),
+      zone: context.store.state.zone,
+    }));
+    const { plot, legend } = this.figure;
+    this.loader = new Loader(config.title).over(plot.canvas, legend);
+    plot.element.append(this.loader.element);
+    this.element = this.figure.element;
   }
 
   update(): void {
-    const { path, parameters } = this.config.query;
+    const { question: asked, ...parameters } = this.config.query;
     const query: Query = [...question(this.context, "box"), ...Object.entries(parameters)];
-    if (["area", "line"].includes(this.config.mark)) query.push(["points", "60"]);
-    void this.loader.ask(path, query, (answer) => {
-      this.answer = answer;
-      void this.draw();
-    });
+    if (asked === "timeseries") query.push(["points", "60"]);
+    const path = `/api/v1/${asked}/${this.context.store.state.table}`;
+    void this.loader.ask(path, query, (answer) => this.figure.show(answer));
+    this.repaint();
   }
 
-  async draw(): Promise<void> {
-    const { answer } = this;
-    if (!answer || !this.config.spec || !category(this.context)) return;
-    const { drawSpec } = await import("../charts/marks");
-    await drawSpec(this.place, this.config, answer, this.context.store.state.zone);
+  repaint(): void {
+    this.figure.plot.redraw();
   }
 }

@@ -9,7 +9,6 @@ import { filterText } from "../state/filters";
 import { ago, dateTime, zoneName } from "../ui/format";
 import { iso } from "../state/ranges";
 import type { Category } from "../api/types";
-import { latestRow } from "../charts/timeline";
 
 interface ServerInfo {
   ingest: string;
@@ -123,4 +122,20 @@ function nothingHere(context: Context, latest: number): HTMLElement {
     h("div", { class: "hints" }, ...hints),
     h("p", { class: "hint" }, "If an agent should be sending: kscope doctor, on its host."),
   );
+}
+
+/** The newest row of all time: says whether there is data outside the range. */
+async function latestRow(table: string): Promise<number | null> {
+  const query: [string, string][] = [
+    ["from", "1970-01-02T00:00:00Z"],
+    ["to", "2200-01-01T00:00:00Z"],
+    ["limit", "1"],
+    ["order", "-time"],
+  ];
+  const answer = await get<{ columns: string[]; rows: unknown[][] }>(
+    `/api/v1/rows/${table}`,
+    query,
+  );
+  const time = answer.rows[0]?.[answer.columns.indexOf("time")];
+  return typeof time === "number" ? time : null;
 }

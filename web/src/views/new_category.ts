@@ -1,7 +1,9 @@
 // Writing a category: its problems as one types, and what would be made from it. Nothing is stored.
 
 import { ApiError, problem } from "../api/client";
-import type { ChartConfig } from "./charts";
+import { Figure, type ChartConfig } from "../charts/figure";
+import type { Times } from "../charts/marks";
+import { sample } from "../charts/samples";
 import { button, debounce, download, h, replace } from "../ui/dom";
 import { exampleFlame } from "../flame/example";
 import { onTheme } from "../ui/theme";
@@ -184,7 +186,7 @@ export class NewPage {
       ),
     );
     if (this.shown === "Columns") this.fill(columnTable(answer.category));
-    else if (this.shown === "Charts") void this.drawCharts(answer.charts);
+    else if (this.shown === "Charts") this.drawCharts(answer.category, answer.charts);
     else {
       const file = answer.files[this.shown] ?? "";
       this.fill(h("pre", { class: "file", tabindex: 0, "aria-label": this.shown }, file));
@@ -201,27 +203,23 @@ export class NewPage {
     this.draw();
   }
 
-  private async drawCharts(charts: ChartConfig[]): Promise<void> {
-    const { drawSpec, sample } = await import("../charts/marks");
-    const now = Date.now() * 1000;
-    const range = { from: now - 3600e6, to: now };
+  private drawCharts(category: Category, charts: ChartConfig[]): void {
+    const to = Date.now() * 1000;
+    const times: Times = { from: to - 3600e6, to, zone: "utc" };
     const figures = charts.map((chart) => {
-      const place = h("div", { class: "vega" });
-      const figure = h(
-        "figure",
-        {},
-        h("figcaption", {}, chart.title, h("span", { class: "hint" }, ` ${chart.kind}`)),
-        h("div", { class: "plot" }, chart.spec ? place : exampleFlame(chart.unit)),
-      );
-      return { chart, place, figure };
+      const kind = h("span", { class: "hint" }, ` ${chart.kind}`);
+      if (chart.mark === "flame") {
+        const plot = h("div", { class: "plot" }, exampleFlame(chart.unit));
+        return h("figure", {}, h("figcaption", {}, chart.title, kind), plot);
+      }
+      const figure = new Figure(category, chart, () => times, kind);
+      figure.show(sample(chart, times));
+      return figure.element;
     });
     this.fill(
       h("p", { class: "hint" }, "Drawn with made-up values, to show the shape of each chart."),
-      h("div", { class: "charts" }, ...figures.map(({ figure }) => figure)),
+      h("div", { class: "charts" }, ...figures),
     );
-    for (const { chart, place } of figures) {
-      if (chart.spec) await drawSpec(place, chart, sample(chart.mark, range), "utc");
-    }
   }
 }
 
@@ -233,7 +231,7 @@ function shownAgain(shown: string, names: string[]): string {
 
 function tabText(name: string): string {
   if (name.endsWith(".schema.json")) return "JSON Schema";
-  if (name.endsWith(".charts.json")) return "Chart specs";
+  if (name.endsWith(".charts.json")) return "Chart JSON";
   if (name.startsWith("grafana/")) return "Grafana";
   return /([a-z]+)\.sql$/.exec(name)?.[1] ?? name;
 }

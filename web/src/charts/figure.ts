@@ -1,0 +1,72 @@
+// A chart of a category with its title, its legend, and what to say if it is empty.
+
+import type { Answer, Category } from "../api/types";
+import { cssColor, h, replace, type Child } from "../ui/dom";
+import { Gutter } from "../ui/gutter";
+import { MARKS, paintInside, type Drawing, type Times } from "./marks";
+import { paintTimeAxis, Plot, type Area } from "./plot";
+
+/** A chart as the server describes it. */
+export interface ChartConfig {
+  kind: string;
+  title: string;
+  unit: string;
+  mark: string;
+  query: { question: string } & Record<string, string>;
+}
+
+export class Figure {
+  readonly element: HTMLElement;
+  readonly plot: Plot;
+  readonly legend = h("div", { class: "legend" });
+  private readonly by: string;
+  private readonly empty = h("p", { class: "hint", hidden: true }, "Nothing in this range.");
+  private drawing: Drawing | null = null;
+
+  constructor(
+    { columns, prettyname }: Category,
+    private readonly config: ChartConfig,
+    private readonly times: () => Times,
+    ...captions: Child[]
+  ) {
+    this.by = columns.find(({ name }) => name === config.query["by"])?.prettyname ?? "";
+    this.element = h("figure");
+    this.plot = new Plot(`${prettyname}: ${config.title}`, new Gutter(this.element), {
+      axis: (area) => this.drawing?.axis(area) ?? [],
+      paint: (canvas, area) => this.paint(canvas, area),
+      hover: (x, y) => this.at(x, y),
+    });
+    this.plot.element.append(this.empty);
+    const caption = h("figcaption", {}, config.title, ...captions);
+    this.element.append(caption, this.plot.element, this.legend);
+  }
+
+  show(answer: unknown): void {
+    const { mark } = this.config;
+    const rows = (answer as Partial<Answer>).meta?.rows;
+    this.plot.canvas.hidden = rows === 0;
+    this.empty.hidden = rows !== 0;
+    this.drawing = MARKS[mark]?.(answer as never) ?? null;
+    const items = this.drawing?.legend() ?? [];
+    replace(this.legend, this.by && items.length > 0 && h("span", {}, this.by), ...items);
+    this.plot.paint();
+  }
+
+  private at(x: number, y: number): string[] {
+    const { area } = this.plot;
+    if (x < area.left || x > area.left + area.width) return [];
+    return this.drawing?.at(x, y, area, this.times()) ?? [];
+  }
+
+  private paint(canvas: CanvasRenderingContext2D, area: Area): void {
+    const { drawing } = this;
+    if (!drawing) return;
+    const times = this.times();
+    if (drawing.timed) {
+      paintTimeAxis(canvas, area, times.from, times.to, times.zone);
+      paintInside(canvas, area, area, drawing, times);
+    } else drawing.paint(canvas, area, times);
+    canvas.fillStyle = cssColor("--line");
+    canvas.fillRect(area.left, area.height, area.width, 1);
+  }
+}
