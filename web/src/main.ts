@@ -235,7 +235,7 @@ class Page {
   private view(): View {
     const views = this.views();
     const { view } = this.context.store.state;
-    return views.includes(view) ? view : views[0]!;
+    return views.includes(view) ? view : views[0];
   }
 
   private schedule(live: boolean): void {
@@ -292,7 +292,7 @@ function mendAddress(store: Store, categories: Category[]): Notice[] {
   const told: string[] = [];
   const { table } = store.state;
   if (!categories.some((one) => one.table === table)) {
-    const first = categories.find((one) => columnsWith(one, "stack").length) ?? categories[0]!;
+    const first = categories.find((one) => columnsWith(one, "stack").length) ?? categories[0];
     if (table)
       told.push(`There is no data type ${short(table, 80)} here: this is ${first.prettyname}.`);
     store.set({ table: first.table }, "replace");

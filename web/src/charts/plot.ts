@@ -1,6 +1,6 @@
 // What the timeline and the heatmap share: a crisp canvas with a time axis, and a drag on it.
 
-import { cssColor, h, perFrame, pixelRatio } from "../ui/dom";
+import { context2d, cssColor, h, perFrame, pixelRatio } from "../ui/dom";
 import { dateTime, zoneName, type Zone } from "../ui/format";
 import { GAP, type Gutter } from "../ui/gutter";
 import { timeTicks } from "./ticks";
@@ -137,7 +137,7 @@ export class Plot {
       this.canvas.width = w;
       this.canvas.height = t;
     }
-    const context = this.canvas.getContext("2d", { alpha: false })!;
+    const context = context2d(this.canvas);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.fillStyle = cssColor("--surface");
     context.fillRect(0, 0, width, height);
@@ -257,13 +257,13 @@ export class Steps {
   span(k: number): [number, number] {
     let first = k;
     while (k - first < this.reach && first > 0 && !this.filled[first - 1]) first--;
-    return [this.times[0]! + first * this.step, this.times[k]! + this.step];
+    return [this.times[0] + first * this.step, this.times[k] + this.step];
   }
 
   /** The step that is drawn at a time: the next filled one that reaches back to it. */
   at(time: number): number {
     const last = this.times.length - 1;
-    const at = Math.max(0, Math.min(last, Math.floor((time - this.times[0]!) / this.step)));
+    const at = Math.max(0, Math.min(last, Math.floor((time - this.times[0]) / this.step)));
     for (let k = at; k <= Math.min(last, at + this.reach); k++) if (this.filled[k]) return k;
     return at;
   }
@@ -279,8 +279,8 @@ export class Steps {
 /** How many steps an interval has, 1 where rows come whenever they like. */
 function intervalSteps(filled: boolean[]): number {
   const at = filled.flatMap((one, k) => (one ? [k] : []));
-  const gaps = at.slice(1).map((k, i) => k - at[i]!);
+  const gaps = at.slice(1).map((k, i) => k - at[i]);
   const [gap] = gaps.toSorted((a, b) => a - b).slice(Math.floor(gaps.length / 2));
-  const same = gaps.filter((one) => Math.abs(one - gap!) <= 1).length;
-  return gaps.length >= 4 && gap! <= 8 && same >= 0.7 * gaps.length ? gap! : 1;
+  const same = gaps.filter((one) => Math.abs(one - gap) <= 1).length;
+  return gaps.length >= 4 && gap <= 8 && same >= 0.7 * gaps.length ? gap : 1;
 }

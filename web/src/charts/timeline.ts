@@ -122,7 +122,7 @@ export class Timeline {
       this.means = null;
       if (answer.aggregate === "avg") void this.askMeans(answer);
       this.measure();
-      this.drawLegend();
+      this.drawLegend(answer);
       this.answered(answer);
       this.plot.paint();
     });
@@ -136,7 +136,7 @@ export class Timeline {
       const [each, whole] = await Promise.all(by.map((name) => this.askGroups(name)));
       if (this.answer !== of || !each) return;
       this.means = meansOf(of, each, whole ?? each);
-      this.drawLegend();
+      this.drawLegend(of);
     } catch {
       // The chart is there; only the numbers beside it are not known.
     }
@@ -175,8 +175,7 @@ export class Timeline {
     this.splits.update([["-", "not split"], ...by], this.by || "-");
   }
 
-  private drawLegend(): void {
-    const { series, unit, meta, aggregate } = this.answer!;
+  private drawLegend({ series, unit, meta, aggregate }: TimeseriesAnswer): void {
     const { store } = this.context;
     const named = column(this.context, this.by);
     const averaged = aggregate === "avg";

@@ -43,9 +43,9 @@ export function colorByKind(tree: Tree, groups: Groups): Coloring {
   const rest = tree.names.map(isRest);
   const index = new Uint8Array(tree.n);
   for (let i = 0; i < tree.n; i++) {
-    const name = tree.name[i]!;
-    const grouped = tree.level[i]! <= groups.levels || groups.names[name];
-    index[i] = grouped && !rest[name] ? group : byName[name]!;
+    const name = tree.name[i];
+    const grouped = tree.level[i] <= groups.levels || groups.names[name];
+    index[i] = grouped && !rest[name] ? group : byName[name];
   }
   return { palette, index };
 }
@@ -56,7 +56,7 @@ export function colorByName(tree: Tree): Coloring {
     return `hsl(${8 + step} 82% ${61 + (step % 5) * 2}%)`;
   });
   const byName = tree.names.map((name) => hash(name) % steps);
-  return { palette, index: Uint8Array.from(tree.name, (name) => byName[name]!) };
+  return { palette, index: Uint8Array.from(tree.name, (name) => byName[name]) };
 }
 
 const VALUE_STEPS = 24;
@@ -72,12 +72,12 @@ export function valuePalette(): string[] {
 /** Stronger the more of the total a node itself, without its children, holds. */
 export function colorByValue(tree: Tree): Coloring {
   const palette = valuePalette();
-  const self = tree.sides[0]!.self;
+  const self = tree.sides[0].self;
   let most = 0;
-  for (let i = 0; i < tree.n; i++) most = Math.max(most, self[i]!);
+  for (let i = 0; i < tree.n; i++) most = Math.max(most, self[i]);
   const index = new Uint8Array(tree.n);
   for (let i = 0; i < tree.n; i++) {
-    index[i] = most ? Math.round(Math.sqrt(self[i]! / most) * (VALUE_STEPS - 1)) : 0;
+    index[i] = most ? Math.round(Math.sqrt(self[i] / most) * (VALUE_STEPS - 1)) : 0;
   }
   return { palette, index };
 }
@@ -103,11 +103,11 @@ export function change(before: number, after: number): number {
 
 /** Sides 1 and 2 are before and after, already scaled to what is compared. */
 export function colorByChange(tree: Tree, scale: [number, number], colors: DiffColors): Coloring {
-  const before = tree.sides[1]!.value;
-  const after = tree.sides[2]!.value;
+  const before = tree.sides[1].value;
+  const after = tree.sides[2].value;
   const index = new Uint8Array(tree.n);
   for (let i = 0; i < tree.n; i++) {
-    const size = change(before[i]! * scale[0], after[i]! * scale[1]);
+    const size = change(before[i] * scale[0], after[i] * scale[1]);
     index[i] = Math.round((Math.sign(size) * Math.abs(size) ** 0.7 + 1) * DIFF_STEPS);
   }
   return { palette: diffPalette(colors), index };

@@ -21,7 +21,7 @@ export interface Telling {
 
 export function describe(tree: Tree, node: number, telling: Telling): string[] {
   const { unit, scale, grouped, all = wholes(tree), focused = false } = telling;
-  const name = tree.names[tree.name[node]!]!;
+  const name = tree.names[tree.name[node]];
   const { kind, library } = frame(name);
   const shown = short(label(name));
   const what = library ? `${KIND_TEXT[kind]} ${short(plain(library))}` : KIND_TEXT[kind];
@@ -29,16 +29,16 @@ export function describe(tree: Tree, node: number, telling: Telling): string[] {
   const why = REST.get(name);
   if (why) lines.push(why);
   if (scale) return [...lines, ...comparison(tree, node, unit, scale, all)];
-  const { value, self } = tree.sides[0]!;
-  const parent = tree.parent[node]!;
+  const { value, self } = tree.sides[0];
+  const parent = tree.parent[node];
   const shares = (part: number) => {
     const ofAll = `${percent(part, all[0] ?? 0)} of all`;
     return focused ? `${ofAll}, ${percent(part, total(tree))} of the focus` : ofAll;
   };
-  lines.push(`total ${amount(value[node]!, unit)}, ${shares(value[node]!)}`);
-  if (parent > 0) lines.push(`${percent(value[node]!, value[parent]!)} of its parent`);
-  lines.push(`self ${amount(self[node]!, unit)}, ${shares(self[node]!)}`);
-  if (tellsEvents(tree, [0])) lines.push(eventsText(tree.sides[1]!.value[node]!));
+  lines.push(`total ${amount(value[node], unit)}, ${shares(value[node])}`);
+  if (parent > 0) lines.push(`${percent(value[node], value[parent])} of its parent`);
+  lines.push(`self ${amount(self[node], unit)}, ${shares(self[node])}`);
+  if (tellsEvents(tree, [0])) lines.push(eventsText(tree.sides[1].value[node]));
   return lines;
 }
 
@@ -46,7 +46,7 @@ export function describe(tree: Tree, node: number, telling: Telling): string[] {
 function tellsEvents(tree: Tree, sides: number[]): boolean {
   return sides.some((side) => {
     const events = tree.sides[side + sides.length];
-    return events && events.value[0] !== tree.sides[side]!.value[0];
+    return events && events.value[0] !== tree.sides[side].value[0];
   });
 }
 
@@ -61,16 +61,16 @@ function comparison(
   scale: [number, number],
   all: number[],
 ): string[] {
-  const before = tree.sides[1]!.value;
-  const after = tree.sides[2]!.value;
+  const before = tree.sides[1].value;
+  const after = tree.sides[2].value;
   const counted = tellsEvents(tree, [1, 2]);
   const line = (title: string, side: number) => {
-    const { value } = tree.sides[side]!;
-    const share = percent(value[node]!, all[side] ?? 0);
-    const text = `${title} ${amount(value[node]!, unit)}, ${share}`;
-    return counted ? `${text}, ${eventsText(tree.sides[side + 2]!.value[node]!)}` : text;
+    const { value } = tree.sides[side];
+    const share = percent(value[node], all[side] ?? 0);
+    const text = `${title} ${amount(value[node], unit)}, ${share}`;
+    return counted ? `${text}, ${eventsText(tree.sides[side + 2].value[node])}` : text;
   };
-  const change = after[node]! * scale[1] - before[node]! * scale[0];
+  const change = after[node] * scale[1] - before[node] * scale[0];
   const state = !before[node] ? "appeared" : !after[node] ? "vanished" : "change";
   return [line("before", 1), line("after", 2), `${state} ${changeText(change, unit, scale)}`];
 }

@@ -25,8 +25,8 @@ export function exampleFlame(unit: string): HTMLElement {
   const values = NODES.map(([, , value]) => value);
   const self = NODES.map(([level, , value], k) => {
     let inside = 0;
-    for (let i = k + 1; i < NODES.length && NODES[i]![0] > level; i++) {
-      if (NODES[i]![0] === level + 1) inside += NODES[i]![2];
+    for (let i = k + 1; i < NODES.length && NODES[i][0] > level; i++) {
+      if (NODES[i][0] === level + 1) inside += NODES[i][2];
     }
     return value - inside;
   });

@@ -1,5 +1,6 @@
 // The graph as a picture that stands alone.
 
+import { context2d } from "../ui/dom";
 import type { Coloring } from "./colors";
 import { colorOf, fit, label, paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
 import type { Tree } from "./tree";
@@ -54,11 +55,11 @@ export function svg(picture: Picture): Blob {
   root.append(element("rect", { width: WIDTH, height, fill: "#fff" }));
   root.append(element("text", { x: 4, y: 18, "font-size": 14 }, clean(picture.title)));
   for (let i = 0; i < tree.n;) {
-    const above = i <= zoom && tree.end[i]! >= tree.end[zoom]!;
+    const above = i <= zoom && tree.end[i] >= tree.end[zoom];
     const [x, width] = span(scene, i, WIDTH);
-    const inside = above || (i > zoom && i < tree.end[zoom]!);
+    const inside = above || (i > zoom && i < tree.end[zoom]);
     if (!inside || width < 0.1) {
-      i = tree.end[i]!;
+      i = tree.end[i];
       continue;
     }
     root.append(box(picture, scene, i, x, width));
@@ -71,7 +72,7 @@ function box(picture: Picture, scene: Scene, node: number, x: number, width: num
   const { tree } = scene;
   const group = element("g", {});
   const shown = Math.max(0.1, width - 0.75).toFixed(2);
-  const y = TOP + rowTop(scene, tree.level[node]!, sceneHeight(tree));
+  const y = TOP + rowTop(scene, tree.level[node], sceneHeight(tree));
   group.append(
     element("title", {}, clean(picture.describe(node).join("\n"))),
     element("rect", {
@@ -82,7 +83,7 @@ function box(picture: Picture, scene: Scene, node: number, x: number, width: num
       fill: hex(colorOf(scene, node)),
     }),
   );
-  const text = fit(clean(label(tree.names[tree.name[node]!]!)), (width - 7) / LETTER);
+  const text = fit(clean(label(tree.names[tree.name[node]])), (width - 7) / LETTER);
   if (text) group.append(element("text", { x: (x + 4).toFixed(2), y: y + 13 }, text));
   return group;
 }
@@ -90,7 +91,7 @@ function box(picture: Picture, scene: Scene, node: number, x: number, width: num
 /** Readers of SVG outside browsers do not know `hsl()`. */
 function hex(hsl: string): string {
   if (hsl.startsWith("#")) return hsl;
-  const [hue, saturation, light] = hsl.match(/[\d.]+/g)!.map(Number) as [number, number, number];
+  const [hue = 0, saturation = 0, light = 0] = (hsl.match(/[\d.]+/g) ?? []).map(Number);
   const s = saturation / 100;
   const l = light / 100;
   const channel = (n: number) => {
@@ -110,7 +111,7 @@ export function png(picture: Picture): Promise<Blob | null> {
   const canvas = document.createElement("canvas");
   canvas.width = WIDTH * 2;
   canvas.height = height * 2;
-  const context = canvas.getContext("2d", { alpha: false })!;
+  const context = context2d(canvas);
   context.scale(2, 2);
   paint(context, scene, { width: WIDTH, height, top: 0 });
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));

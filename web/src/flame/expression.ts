@@ -55,7 +55,7 @@ export function search(names: string[], text: string): Found {
   const plain = PLAIN.test(text);
   if (text.length > MOST_TEXT) return fault(`too long: use at most ${MOST_TEXT} characters`);
   if (!plain && !engine) return { ...NOTHING, pending: true };
-  const expression = plain ? plainly(text) : compile(text);
+  const expression = plain || !engine ? plainly(text) : compile(text, engine);
   if (!expression) return fault("not a regular expression");
   const hits = matchNames(names, expression);
   return hits ? { ...NOTHING, hits } : fault("takes too long: use a simpler expression");
@@ -70,9 +70,9 @@ function plainly(text: string): Expression {
   return { test: (name) => expression.test(name), size: 1 };
 }
 
-function compile(text: string): Expression | null {
+function compile(text: string, engine: typeof RE2JS): Expression | null {
   try {
-    const expression = engine!.compile(text, engine!.CASE_INSENSITIVE);
+    const expression = engine.compile(text, engine.CASE_INSENSITIVE);
     return { test: (name) => expression.test(name), size: expression.programSize() };
   } catch {
     return null;
@@ -85,7 +85,7 @@ function matchNames(names: string[], { test, size }: Expression): Uint8Array | n
   const end = performance.now() + MOST_TIME;
   let work = 0;
   for (let k = 0; k < names.length; k++) {
-    const name = names[k]!;
+    const name = names[k];
     const bare = label(name);
     work += size * name.length;
     if (size * name.length > MOST_WORK) return null;

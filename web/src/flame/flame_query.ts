@@ -82,6 +82,6 @@ export function flameTree(answer: FlameAnswer): Tree {
 /** Per name, 1 where it names a group and never a frame; the root counts as a group. */
 export function namesOfGroups(tree: Tree, groups: number): Uint8Array {
   const found = new Uint8Array(tree.names.length).fill(1);
-  for (let i = 0; i < tree.n; i++) if (tree.level[i]! > groups) found[tree.name[i]!] = 0;
+  for (let i = 0; i < tree.n; i++) if (tree.level[i] > groups) found[tree.name[i]] = 0;
   return found;
 }

@@ -36,7 +36,7 @@ export function frame(name: string): Frame {
     return { label: name, kind: "unknown", library: "" };
   }
   const match = LIBRARY.exec(name);
-  if (match) return { label: match[1]!, kind: "library", library: match[2]! };
+  if (match) return { label: match[1], kind: "library", library: match[2] };
   return { label: name, kind: "user", library: "" };
 }
 

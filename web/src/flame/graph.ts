@@ -1,6 +1,6 @@
 // The flame graph as a control: a canvas that scrolls, zooms, is searched and is driven by keys.
 
-import { afterFrame, cssColor, h, pixelRatio, soon } from "../ui/dom";
+import { context2d, afterFrame, cssColor, h, pixelRatio, soon } from "../ui/dom";
 import type { Coloring } from "./colors";
 import { paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
 import type { Tree } from "./tree";
@@ -172,7 +172,7 @@ export class FlameGraph {
 
   private reveal(node: number): void {
     const height = this.pictureHeight();
-    const top = rowTop(this.scene, this.scene.tree.level[node]!, height);
+    const top = rowTop(this.scene, this.scene.tree.level[node], height);
     const { scrollTop, clientHeight } = this.element;
     if (top < scrollTop) this.element.scrollTop = top;
     else if (top + ROW > scrollTop + clientHeight)
@@ -198,7 +198,7 @@ export class FlameGraph {
     if (this.sought >= 0) this.reveal(this.sought);
     this.sought = -1;
     if (this.clicked) this.scene.hovered = this.at(this.clicked);
-    const context = this.canvas.getContext("2d", { alpha: false })!;
+    const context = context2d(this.canvas);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.scene.background = cssColor("--surface");
     this.scene.accent = cssColor("--select");
@@ -220,12 +220,12 @@ export class FlameGraph {
     const { tree, zoom } = scene;
     if (level < 0 || level > tree.depth) return -1;
     let node = zoom;
-    while (tree.level[node]! > level) node = tree.parent[node]!;
+    while (tree.level[node] > level) node = tree.parent[node];
     if (tree.level[node] === level) return node;
     const width = this.element.clientWidth;
-    for (let i = zoom + 1; i < tree.end[zoom]!;) {
+    for (let i = zoom + 1; i < tree.end[zoom];) {
       const [from, size] = span(scene, i, width);
-      if (x < from || x >= from + Math.max(size, 0.5)) i = tree.end[i]!;
+      if (x < from || x >= from + Math.max(size, 0.5)) i = tree.end[i];
       else if (tree.level[i] === level) return i;
       else i++;
     }
@@ -263,7 +263,7 @@ export class FlameGraph {
     const downward = this.scene.flame ? "ArrowUp" : "ArrowDown";
     switch (event.key) {
       case upward:
-        this.select(Math.max(0, this.scene.tree.parent[node]!));
+        this.select(Math.max(0, this.scene.tree.parent[node]));
         return true;
       case downward:
         this.select(this.scene.selected < 0 ? 0 : this.widestChild(node));
@@ -278,7 +278,7 @@ export class FlameGraph {
         return true;
       case "-":
       case "Backspace":
-        this.zoomTo(Math.max(0, this.scene.tree.parent[this.scene.zoom]!));
+        this.zoomTo(Math.max(0, this.scene.tree.parent[this.scene.zoom]));
         return true;
       case "Escape":
         if (this.scene.zoom === 0) return false;
@@ -300,17 +300,17 @@ export class FlameGraph {
   private menuAt(node: number): void {
     const box = this.canvas.getBoundingClientRect();
     const [from] = span(this.scene, node, box.width);
-    const top = rowTop(this.scene, this.scene.tree.level[node]!, this.pictureHeight());
+    const top = rowTop(this.scene, this.scene.tree.level[node], this.pictureHeight());
     const y = box.top + top - this.element.scrollTop + ROW;
     this.events.menu(node, box.left + Math.max(0, from) + 8, y);
   }
 
   private widestChild(node: number): number {
     const { tree } = this.scene;
-    const value = tree.sides[0]!.value;
+    const value = tree.sides[0].value;
     let best = node;
-    for (let i = node + 1; i < tree.end[node]!; i = tree.end[i]!) {
-      if (best === node || value[i]! > value[best]!) best = i;
+    for (let i = node + 1; i < tree.end[node]; i = tree.end[i]) {
+      if (best === node || value[i] > value[best]) best = i;
     }
     return best;
   }
@@ -318,9 +318,9 @@ export class FlameGraph {
   /** The next node on the same level, under whichever parent. */
   private sibling(node: number, step: 1 | -1): number {
     const { tree } = this.scene;
-    const level = tree.level[node]!;
+    const level = tree.level[node];
     for (let i = node + step; i > 0 && i < tree.n; i += step) {
-      if (tree.level[i] === level && tree.sides[0]!.value[i]! > 0) return i;
+      if (tree.level[i] === level && tree.sides[0].value[i] > 0) return i;
     }
     return node;
   }

@@ -11,9 +11,9 @@ import { ramp, swatch } from "../ui/swatch";
 export function diffLegend(colors: DiffColors, searched: boolean): HTMLElement[] {
   const palette = diffPalette(colors);
   return [
-    swatch(palette[0]!, "less"),
-    swatch(palette[10]!, "unchanged"),
-    swatch(palette[20]!, "more"),
+    swatch(palette[0], "less"),
+    swatch(palette[10], "unchanged"),
+    swatch(palette[20], "more"),
     ...matching(searched),
   ];
 }

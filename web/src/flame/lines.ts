@@ -1,8 +1,11 @@
 // Boxes of one height as lines of pixels, one for each level, which are stretched to the height of
 // a row. There are thousands of boxes on some forty levels, and a canvas takes its time for each box.
 
+import { need } from "../ui/need";
+
 /** Where the lines are before they are stretched. */
 const sheet = new OffscreenCanvas(1, 1);
+const sheetContext = need(sheet.getContext("2d"), "the 2D context of the sheet");
 
 /** Pixels of the screen across, and the levels in sight. */
 export interface Extent {
@@ -36,7 +39,7 @@ export class Lines {
     if (level > last) return false;
     const left = Math.min(width - 1, Math.max(0, Math.round(from)));
     const right = Math.min(width, Math.round(to));
-    if (right <= left && left < this.reached[level]!) return false;
+    if (right <= left && left < this.reached[level]) return false;
     const end = Math.max(left + 1, right);
     this.reached[level] = end;
     if (level < first) return true;
@@ -56,7 +59,7 @@ export class Lines {
     const { width, first, last } = this.extent;
     if (sheet.width !== width) sheet.width = width;
     if (sheet.height < this.image.height) sheet.height = this.image.height;
-    sheet.getContext("2d")!.putImageData(this.image, 0, 0);
+    sheetContext.putImageData(this.image, 0, 0);
     context.imageSmoothingEnabled = false;
     const snapped = (length: number) => Math.round(length * ratio) / ratio;
     for (let level = first; level <= last; level++) {

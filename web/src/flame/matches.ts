@@ -41,7 +41,7 @@ export class Matches {
   /** The largest first. Who types looks at the graph; only who goes through them needs this. */
   private rank(): number[] {
     const value = this.tree!.sides[0]!.value;
-    if (!this.ranked) this.nodes.sort((a, b) => value[b]! - value[a]!);
+    if (!this.ranked) this.nodes.sort((a, b) => value[b] - value[a]);
     this.ranked = true;
     return this.nodes;
   }
@@ -52,7 +52,7 @@ export class Matches {
 
   /** The match that was gone to last; -1 without one. */
   get current(): number {
-    return this.step < 0 ? -1 : this.rank()[this.step]!;
+    return this.step < 0 ? -1 : this.rank()[this.step];
   }
 
   /** The k-th match, the largest first; none for what is no place among them. */

@@ -56,9 +56,9 @@ export class NameTable {
     const sums = totalsByName(tree, groups);
     this.rows = [];
     tree.names.forEach((name, id) => {
-      const totals = sums.total.map((side) => side[id]!);
+      const totals = sums.total.map((side) => side[id]);
       if (!totals[0]) return;
-      const self = sums.self.map((side) => side[id]!);
+      const self = sums.self.map((side) => side[id]);
       this.rows.push({ id, name, label: label(name), self, total: totals });
     });
     this.columns = scale ? changeColumns(unit, scale) : plainColumns(unit, all);
@@ -74,7 +74,7 @@ export class NameTable {
     this.table.show({
       rows: this.rows,
       columns: this.columns,
-      order: known ? order : `-${this.columns.at(-1)!.key}`,
+      order: known ? order : `-${this.columns[this.columns.length - 1].key}`,
       keep: this.keep,
       of,
     });
@@ -130,15 +130,15 @@ function plainColumns(unit: string, all: number): TableColumn<NameRow>[] {
   });
   return [
     nameColumn(),
-    column("self", "Self", "while the frame was on top of the stack", (row) => row.self[0]!),
-    column("total", "Total", "in the frame and what it called", (row) => row.total[0]!),
+    column("self", "Self", "while the frame was on top of the stack", (row) => row.self[0]),
+    column("total", "Total", "in the frame and what it called", (row) => row.total[0]),
   ];
 }
 
 function changeColumns(unit: string, scale: [number, number]): TableColumn<NameRow>[] {
   const shares = scale[0] !== 1 || scale[1] !== 1;
   const side = (value: number, s: number) => {
-    const share = percent(value * scale[s - 1]!, 1);
+    const share = percent(value * scale[s - 1], 1);
     const amount = quantity(value, unit);
     return shares ? h("span", { title: amount }, share) : amount;
   };
@@ -146,10 +146,10 @@ function changeColumns(unit: string, scale: [number, number]): TableColumn<NameR
     key,
     title,
     numeric: true,
-    sort: (row) => row.total[s]! * scale[s - 1]!,
-    cell: (row) => (row.total[s] ? side(row.total[s]!, s) : "–"),
+    sort: (row) => row.total[s] * scale[s - 1],
+    cell: (row) => (row.total[s] ? side(row.total[s], s) : "–"),
   });
-  const change = (row: NameRow) => row.total[2]! * scale[1] - row.total[1]! * scale[0];
+  const change = (row: NameRow) => row.total[2] * scale[1] - row.total[1] * scale[0];
   return [
     nameColumn(),
     column("before", "Before", 1),

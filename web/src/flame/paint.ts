@@ -80,14 +80,14 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene, view: Fra
 /** Where a node lies; ancestors of the zoomed node span the whole width. */
 export function span(scene: Scene, node: number, width: number): [number, number] {
   const { tree, zoom } = scene;
-  if (node <= zoom && tree.end[node]! >= tree.end[zoom]!) return [0, width];
+  if (node <= zoom && tree.end[node] >= tree.end[zoom]) return [0, width];
   const scale = perUnit(tree, zoom, width);
-  return [(tree.x[node]! - tree.x[zoom]!) * scale, tree.sides[0]!.value[node]! * scale];
+  return [(tree.x[node] - tree.x[zoom]) * scale, tree.sides[0].value[node] * scale];
 }
 
 /** A side that lacks the zoomed frame has nothing to draw of it. */
 function perUnit(tree: Tree, zoom: number, width: number): number {
-  const value = tree.sides[0]!.value[zoom]!;
+  const value = tree.sides[0].value[zoom];
   return value ? width / value : 0;
 }
 
@@ -109,23 +109,23 @@ function collect(
 ): number[] {
   const { tree, zoom } = scene;
   const { n, x, end, level } = tree;
-  const value = tree.sides[0]!.value;
+  const value = tree.sides[0].value;
   const scale = perUnit(tree, zoom, view.width);
-  const left = x[zoom]!;
+  const left = x[zoom];
   const gap = Math.round(0.75 * ratio) || 1;
   const fillOf = filling(scene);
   const named: number[] = [];
   for (let i = 0; i < n;) {
-    const above = i < zoom && end[i]! >= end[zoom]!;
-    const from = above ? 0 : (x[i]! - left) * scale;
-    const width = above ? view.width : value[i]! * scale;
+    const above = i < zoom && end[i] >= end[zoom];
+    const from = above ? 0 : (x[i] - left) * scale;
+    const width = above ? view.width : value[i] * scale;
     const outside = from >= view.width || from + width <= 0 || width === 0;
     const hidden = !above && (i < zoom || outside);
     if (
       hidden ||
-      !lines.add(level[i]!, from * ratio, (from + width) * ratio, colors[fillOf(i)]!, gap)
+      !lines.add(level[i], from * ratio, (from + width) * ratio, colors[fillOf(i)], gap)
     ) {
-      i = end[i]!;
+      i = end[i];
       continue;
     }
     if (width > 24) named.push(i, from, width);
@@ -143,13 +143,13 @@ function filling(scene: Scene): (node: number) => number {
   const { tree, coloring, hits, zoom } = scene;
   const { name, end } = tree;
   const { palette, index } = coloring;
-  if (hits) return (node) => palette.length + (hits[name[node]!] ? 0 : 1);
-  return (node) => (node < zoom && end[node]! >= end[zoom]! ? palette.length + 2 : index[node]!);
+  if (hits) return (node) => palette.length + (hits[name[node]] ? 0 : 1);
+  return (node) => (node < zoom && end[node] >= end[zoom] ? palette.length + 2 : index[node]);
 }
 
 /** What `paint` fills a node with. */
 export function colorOf(scene: Scene, node: number): string {
-  return fills(scene)[filling(scene)(node)]!;
+  return fills(scene)[filling(scene)(node)];
 }
 
 function write(
@@ -162,11 +162,11 @@ function write(
   const { tree } = scene;
   const letter = context.measureText("m").width;
   for (let k = 0; k < named.length; k += 3) {
-    const node = named[k]!;
-    const from = Math.max(0, named[k + 1]!);
-    const width = Math.min(view.width, named[k + 1]! + named[k + 2]!) - from;
-    const text = fit(label(tree.names[tree.name[node]!]!), (width - 7) / letter);
-    const y = rowTop(scene, tree.level[node]!, picture) - view.top + ROW / 2;
+    const node = named[k];
+    const from = Math.max(0, named[k + 1]);
+    const width = Math.min(view.width, named[k + 1] + named[k + 2]) - from;
+    const text = fit(label(tree.names[tree.name[node]]), (width - 7) / letter);
+    const y = rowTop(scene, tree.level[node], picture) - view.top + ROW / 2;
     if (text) context.fillText(text, from + 4, y);
   }
 }
@@ -188,7 +188,7 @@ function outline(
   if (node < 0 || node >= scene.tree.n) return;
   const [from, width] = span(scene, node, view.width);
   if (from + width < 0 || from > view.width) return;
-  const y = rowTop(scene, scene.tree.level[node]!, picture) - view.top;
+  const y = rowTop(scene, scene.tree.level[node], picture) - view.top;
   context.strokeStyle = line === 2 ? scene.accent : INK;
   context.lineWidth = line;
   const left = Math.max(0, from);

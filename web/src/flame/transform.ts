@@ -28,20 +28,20 @@ class Builder {
 
 function children(tree: Tree, node: number): number[] {
   const found: number[] = [];
-  for (let i = node + 1; i < tree.end[node]!; i = tree.end[i]!) found.push(i);
+  for (let i = node + 1; i < tree.end[node]; i = tree.end[i]) found.push(i);
   return found;
 }
 
 function grouped(tree: Tree, nodes: number[]): number[][] {
   const groups = new Map<number, number[]>();
   for (const node of nodes) {
-    const group = groups.get(tree.name[node]!);
+    const group = groups.get(tree.name[node]);
     if (group) group.push(node);
-    else groups.set(tree.name[node]!, [node]);
+    else groups.set(tree.name[node], [node]);
   }
   const names = tree.names;
   return [...groups.values()].sort((a, b) =>
-    names[tree.name[a[0]!]!]! < names[tree.name[b[0]!]!]! ? 1 : -1,
+    names[tree.name[a[0]]] < names[tree.name[b[0]]] ? 1 : -1,
   );
 }
 
@@ -49,19 +49,18 @@ function grouped(tree: Tree, nodes: number[]): number[][] {
 function mergeDown(tree: Tree, roots: number[], collapse = false): Tree {
   const builder = new Builder(tree);
   const stack: { nodes: number[]; level: number }[] = [{ nodes: roots, level: 0 }];
-  while (stack.length) {
-    const { nodes, level } = stack.pop()!;
-    const name = tree.name[nodes[0]!]!;
+  for (let top = stack.pop(); top; top = stack.pop()) {
+    const { nodes, level } = top;
+    const name = tree.name[nodes[0]];
     const at = builder.add(name, level);
     tree.sides.forEach((side, s) => {
-      for (const node of nodes) builder.sides[s]!.value[at]! += side.value[node]!;
+      for (const node of nodes) builder.sides[s].value[at] += side.value[node];
     });
     const below: number[] = [];
     const pool = [...nodes];
-    while (pool.length) {
-      const node = pool.pop()!;
+    for (let node = pool.pop(); node !== undefined; node = pool.pop()) {
       tree.sides.forEach((side, s) => {
-        builder.sides[s]!.self[at]! += side.self[node]!;
+        builder.sides[s].self[at] += side.self[node];
       });
       for (const child of children(tree, node)) {
         (collapse && tree.name[child] === name ? pool : below).push(child);
@@ -83,13 +82,13 @@ function mergeUp(tree: Tree, starts: number[], by: "self" | "value", root: numbe
   const add = (name: number, level: number, from: number[]): number => {
     const at = builder.add(name, level);
     weights.forEach((weight, s) => {
-      for (const start of from) builder.sides[s]!.value[at]! += weight[start]!;
+      for (const start of from) builder.sides[s].value[at] += weight[start];
     });
     return at;
   };
   const end = (at: number, start: number): void => {
     weights.forEach((weight, s) => {
-      builder.sides[s]!.self[at]! += weight[start]!;
+      builder.sides[s].self[at] += weight[start];
     });
   };
   type Way = { from: number[]; here: number[]; level: number };
@@ -97,14 +96,14 @@ function mergeUp(tree: Tree, starts: number[], by: "self" | "value", root: numbe
   const spread = (from: number[], here: number[], level: number): void => {
     const start = new Map<number, number[]>();
     here.forEach((node, k) => {
-      const name = tree.name[node]!;
+      const name = tree.name[node];
       const ks = start.get(name);
       if (ks) ks.push(k);
       else start.set(name, [k]);
     });
     const names = tree.names;
-    for (const [, ks] of [...start].sort(([a], [b]) => (names[a]! < names[b]! ? 1 : -1))) {
-      stack.push({ from: ks.map((k) => from[k]!), here: ks.map((k) => here[k]!), level });
+    for (const [, ks] of [...start].sort(([a], [b]) => (names[a] < names[b] ? 1 : -1))) {
+      stack.push({ from: ks.map((k) => from[k]), here: ks.map((k) => here[k]), level });
     }
   };
   if (root >= 0) {
@@ -113,20 +112,20 @@ function mergeUp(tree: Tree, starts: number[], by: "self" | "value", root: numbe
   } else {
     stack.push({ from: starts, here: starts, level: 0 });
   }
-  while (stack.length) {
-    const { from, here, level } = stack.pop()!;
-    const at = add(tree.name[here[0]!]!, level, from);
+  for (let top = stack.pop(); top; top = stack.pop()) {
+    const { from, here, level } = top;
+    const at = add(tree.name[here[0]], level, from);
     const onFrom: number[] = [];
     const onHere: number[] = [];
     for (let k = 0; k < here.length; k++) {
-      const above = tree.parent[here[k]!]!;
-      if (above <= 0) end(at, from[k]!);
+      const above = tree.parent[here[k]];
+      if (above <= 0) end(at, from[k]);
       else {
-        onFrom.push(from[k]!);
+        onFrom.push(from[k]);
         onHere.push(above);
       }
     }
-    if (onFrom.length === 1) chain(tree, add, end, onFrom[0]!, onHere[0]!, level + 1);
+    if (onFrom.length === 1) chain(tree, add, end, onFrom[0], onHere[0], level + 1);
     else if (onFrom.length) spread(onFrom, onHere, level + 1);
   }
   return builder.tree();
@@ -143,8 +142,8 @@ function chain(
 ): void {
   const from = [start];
   let at = 0;
-  for (let node = first; node > 0; node = tree.parent[node]!) {
-    at = add(tree.name[node]!, level++, from);
+  for (let node = first; node > 0; node = tree.parent[node]) {
+    at = add(tree.name[node], level++, from);
   }
   end(at, start);
 }
@@ -153,7 +152,7 @@ function chain(
 export function inverted(tree: Tree): Tree {
   const starts: number[] = [];
   for (let i = 1; i < tree.n; i++) {
-    if (tree.sides.some((side) => side.self[i]! > 0)) starts.push(i);
+    if (tree.sides.some((side) => side.self[i] > 0)) starts.push(i);
   }
   const merged = mergeUp(tree, starts, "self", tree.name[0] ?? 0);
   // Rows without a stack have no leaf: they are the root's own.
@@ -187,19 +186,19 @@ export function focused(tree: Tree, name: string): Tree {
   if (tree.n) keep[0] = 2;
   const weights = tree.sides.map(() => new Float64Array(tree.n));
   for (const node of nodesNamed(tree, name)) {
-    keep.fill(1, node, tree.end[node]!);
-    for (let i = tree.parent[node]!; i >= 0; i = tree.parent[i]!) {
+    keep.fill(1, node, tree.end[node]);
+    for (let i = tree.parent[node]; i >= 0; i = tree.parent[i]) {
       keep[i] = 2;
-      tree.sides.forEach((side, s) => (weights[s]![i]! += side.value[node]!));
+      tree.sides.forEach((side, s) => (weights[s][i] += side.value[node]));
     }
   }
   const builder = new Builder(tree);
   for (let i = 0; i < tree.n; i++) {
     if (!keep[i]) continue;
-    const at = builder.add(tree.name[i]!, tree.level[i]!);
+    const at = builder.add(tree.name[i], tree.level[i]);
     tree.sides.forEach((side, s) => {
-      builder.sides[s]!.value[at] = keep[i] === 1 ? side.value[i]! : weights[s]![i]!;
-      builder.sides[s]!.self[at] = keep[i] === 1 ? side.self[i]! : 0;
+      builder.sides[s].value[at] = keep[i] === 1 ? side.value[i] : weights[s][i];
+      builder.sides[s].self[at] = keep[i] === 1 ? side.self[i] : 0;
     });
   }
   return builder.tree();
@@ -227,30 +226,30 @@ export function compared(before: Tree, after: Tree, scale: [number, number]): Tr
     out.level.push(level);
     for (const key of ["value", "self"] as const) {
       const [was, is] = [weight(before, 0, key, b), weight(after, 0, key, a)];
-      sides[0]![key].push(was * scale[0] + is * scale[1]);
-      sides[1]![key].push(was);
-      sides[2]![key].push(is);
+      sides[0][key].push(was * scale[0] + is * scale[1]);
+      sides[1][key].push(was);
+      sides[2][key].push(is);
       sides[3]?.[key].push(weight(before, 1, key, b));
       sides[4]?.[key].push(weight(after, 1, key, a));
     }
   };
   const stack: [number, number, number][] = [[before.n ? 0 : -1, after.n ? 0 : -1, 0]];
-  while (stack.length) {
-    const [b, a, level] = stack.pop()!;
+  for (let top = stack.pop(); top; top = stack.pop()) {
+    const [b, a, level] = top;
     if (b < 0 && a < 0) continue;
-    const name = a >= 0 ? after.name[a]! : translated[before.name[b]!]!;
+    const name = a >= 0 ? after.name[a] : translated[before.name[b]];
     add(name, level, b, a);
     const pairs = new Map<number, [number, number]>();
-    if (a >= 0) for (const child of children(after, a)) pairs.set(after.name[child]!, [-1, child]);
+    if (a >= 0) for (const child of children(after, a)) pairs.set(after.name[child], [-1, child]);
     if (b >= 0) {
       for (const child of children(before, b)) {
-        const id = translated[before.name[child]!]!;
+        const id = translated[before.name[child]];
         const pair = pairs.get(id);
         if (pair) pair[0] = child;
         else pairs.set(id, [child, -1]);
       }
     }
-    const sorted = [...pairs].sort(([x], [y]) => (names[x]! < names[y]! ? 1 : -1));
+    const sorted = [...pairs].sort(([x], [y]) => (names[x] < names[y] ? 1 : -1));
     for (const [, [oldChild, newChild]] of sorted) stack.push([oldChild, newChild, level + 1]);
   }
   return makeTree(names, out.name, out.level, sides);

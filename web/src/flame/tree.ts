@@ -53,32 +53,33 @@ function place(tree: Tree): void {
   const { n, level, parent, end } = tree;
   const open: number[] = [];
   for (let i = 0; i < n; i++) {
-    const depth = level[i]!;
-    while (open.length > depth) end[open.pop()!] = i;
-    parent[i] = depth > 0 ? open[depth - 1]! : -1;
+    const depth = level[i];
+    for (let top = depth; top < open.length; top++) end[open[top]] = i;
+    open.length = Math.min(open.length, depth);
+    parent[i] = depth > 0 ? open[depth - 1] : -1;
     open[depth] = i;
     if (depth > tree.depth) tree.depth = depth;
   }
-  while (open.length) end[open.pop()!] = n;
+  for (const node of open) end[node] = n;
   layOut(tree);
 }
 
 /** Where each node starts: beside its siblings, over its parent. */
 function layOut(tree: Tree): void {
   const { n, level, x } = tree;
-  const value = tree.sides[0]!.value;
+  const value = tree.sides[0].value;
   const next = new Float64Array(tree.depth + 2);
   for (let i = 0; i < n; i++) {
-    const depth = level[i]!;
-    x[i] = next[depth]!;
-    next[depth] = x[i]! + value[i]!;
-    next[depth + 1] = x[i]!;
+    const depth = level[i];
+    x[i] = next[depth];
+    next[depth] = x[i] + value[i];
+    next[depth + 1] = x[i];
   }
 }
 
 /** The same nodes by the weights of one side: what that side lacks has no width. */
 export function drawnBy(tree: Tree, side: number): Tree {
-  const one: Tree = { ...tree, x: new Float64Array(tree.n), sides: [tree.sides[side]!] };
+  const one: Tree = { ...tree, x: new Float64Array(tree.n), sides: [tree.sides[side]] };
   layOut(one);
   return one;
 }
@@ -88,9 +89,9 @@ export function selfOf(level: ArrayLike<number>, value: ArrayLike<number>): Floa
   const self = new Float64Array(value);
   const open: number[] = [];
   for (let i = 0; i < level.length; i++) {
-    open.length = level[i]!;
+    open.length = level[i];
     const above = open.at(-1);
-    if (above !== undefined) self[above]! -= value[i]!;
+    if (above !== undefined) self[above] -= value[i];
     open.push(i);
   }
   return self;
@@ -103,18 +104,18 @@ export function selfOf(level: ArrayLike<number>, value: ArrayLike<number>): Floa
 export function groupsApart(tree: Tree, groups: number): Tree {
   const { n, level } = tree;
   const framed = new Uint8Array(tree.names.length);
-  for (let i = 0; i < n; i++) if (level[i]! > groups) framed[tree.name[i]!] = 1;
+  for (let i = 0; i < n; i++) if (level[i] > groups) framed[tree.name[i]] = 1;
   const names = [...tree.names];
   const name = new Int32Array(tree.name);
   /** By level: the names of groups, each under its old number. */
   const own = Array.from({ length: groups + 1 }, () => new Map<number, number>());
   const taken = new Set<number>();
   for (let i = 0; i < n; i++) {
-    const id = tree.name[i]!;
-    const known = own[level[i]!];
+    const id = tree.name[i];
+    const known = own[level[i]];
     if (!known) continue;
     const free = !framed[id] && !taken.has(id);
-    const made = known.get(id) ?? (free ? id : names.push(tree.names[id]!) - 1);
+    const made = known.get(id) ?? (free ? id : names.push(tree.names[id]) - 1);
     known.set(id, made);
     taken.add(id);
     name[i] = made;
@@ -128,7 +129,7 @@ export function wholes(tree: Tree): number[] {
 }
 
 export function total(tree: Tree): number {
-  return tree.n ? tree.sides[0]!.value[0]! : 0;
+  return tree.n ? tree.sides[0].value[0] : 0;
 }
 
 /**
@@ -138,9 +139,9 @@ export function total(tree: Tree): number {
 export function outermost({ n, name, end }: Tree, marked: Uint8Array): number[] {
   const found: number[] = [];
   for (let i = 1; i < n;) {
-    if (marked[name[i]!]) {
+    if (marked[name[i]]) {
       found.push(i);
-      i = end[i]!;
+      i = end[i];
     } else {
       i++;
     }
@@ -158,8 +159,8 @@ export function markOf(names: string[], name: string): Uint8Array | null {
 }
 
 export function sum(tree: Tree, nodes: number[], side = 0): number {
-  const value = tree.sides[side]!.value;
-  return nodes.reduce((all, node) => all + value[node]!, 0);
+  const value = tree.sides[side].value;
+  return nodes.reduce((all, node) => all + value[node], 0);
 }
 
 export interface NameTotals {
@@ -177,14 +178,14 @@ export function totalsByName(tree: Tree, groups: number): NameTotals {
     self: tree.sides.map(() => new Float64Array(count)),
   };
   for (let i = 1; i < tree.n; i++) {
-    if (tree.level[i]! <= groups) continue;
-    const name = tree.name[i]!;
-    const outer = i >= until[name]!;
-    if (outer) until[name] = tree.end[i]!;
+    if (tree.level[i] <= groups) continue;
+    const name = tree.name[i];
+    const outer = i >= until[name];
+    if (outer) until[name] = tree.end[i];
     for (let s = 0; s < tree.sides.length; s++) {
-      const side = tree.sides[s]!;
-      result.self[s]![name]! += side.self[i]!;
-      if (outer) result.total[s]![name]! += side.value[i]!;
+      const side = tree.sides[s];
+      result.self[s][name] += side.self[i];
+      if (outer) result.total[s][name] += side.value[i];
     }
   }
   return result;
@@ -193,7 +194,7 @@ export function totalsByName(tree: Tree, groups: number): NameTotals {
 /** The names from below the root down to `node`. */
 export function pathOf(tree: Tree, node: number): string[] {
   const path: string[] = [];
-  for (let i = node; i > 0; i = tree.parent[i]!) path.push(tree.names[tree.name[i]!]!);
+  for (let i = node; i > 0; i = tree.parent[i]) path.push(tree.names[tree.name[i]]);
   return path.reverse();
 }
 
@@ -208,10 +209,10 @@ export function findPath(tree: Tree, path: string[]): number {
   let node = 0;
   for (const name of path) {
     let child = node + 1;
-    while (child < tree.end[node]! && tree.names[tree.name[child]!] !== name) {
-      child = tree.end[child]!;
+    while (child < tree.end[node] && tree.names[tree.name[child]] !== name) {
+      child = tree.end[child];
     }
-    if (child >= tree.end[node]!) break;
+    if (child >= tree.end[node]) break;
     node = child;
   }
   return node;

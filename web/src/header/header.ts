@@ -7,7 +7,7 @@ import { button, h, Select } from "../ui/dom";
 import { dateTime, zoneName } from "../ui/format";
 import { closePopover, menu, popoverUnder } from "../ui/popover";
 import { rangeForm } from "./range_form";
-import { iso, moment, PRESETS, rangeText } from "../state/ranges";
+import { iso, knownMoment, PRESETS, rangeText } from "../state/ranges";
 import { toAddress } from "../state/address";
 import { cycleTheme, themeText } from "../ui/theme";
 
@@ -117,7 +117,7 @@ export class Header {
     const { store } = this.context;
     const live = !store.state.live;
     const length = this.context.range.to - this.context.range.from;
-    const preset = PRESETS.find(([from]) => moment("now")! - moment(from)! >= length - 1e6);
+    const preset = PRESETS.find(([from]) => knownMoment("now") - knownMoment(from) >= length - 1e6);
     const change =
       live && store.state.to !== "now" ? { from: preset?.[0] ?? "now-1h", to: "now" } : {};
     store.set({ live, ...change }, "replace");

@@ -25,7 +25,7 @@ export function rangeForm(
       error.textContent = `Write a time as 2026-11-23 14:05:00 (${zoneName(zone)}) or now-1h.`;
     } else if (start >= end) {
       error.textContent = "The range ends before it begins.";
-    } else done({ from: normal(from.value, zone), to: normal(to.value, zone) });
+    } else done({ from: normal(from.value, start), to: normal(to.value, end) });
   };
   return h(
     "form",
@@ -37,8 +37,8 @@ export function rangeForm(
   );
 }
 
-function normal(text: string, zone: Zone): string {
-  return text.trim().startsWith("now") ? text.trim() : iso(moment(text, zone)!);
+function normal(text: string, time: number): string {
+  return text.trim().startsWith("now") ? text.trim() : iso(time);
 }
 
 function timeInput(label: string, text: string, resolved: number, zone: Zone): HTMLInputElement {

@@ -169,8 +169,8 @@ export function toAddress(state: State): string {
 /** Links that were made before a box named its column mean that of the declared heatmap. */
 function boxOf(text: string | null): Box | null {
   const parts = (text ?? "").split(",");
-  const column = parts.length === 5 ? parts.shift()! : "";
-  const numbers = parts.map(Number);
+  const [column, ...bounds] = parts.length === 5 ? parts : ["", ...parts];
+  const numbers = bounds.map(Number);
   if (numbers.length !== 4 || !numbers.every(Number.isFinite)) return null;
   const [from, to, low, high] = numbers as [number, number, number, number];
   if (!inCalendar(from) || !inCalendar(to)) return null;

@@ -2,7 +2,7 @@
 
 import type { Query } from "../api/client";
 import { filterKey, type Filter, type Operator } from "./filters";
-import { iso, moment } from "./ranges";
+import { iso, knownMoment, moment } from "./ranges";
 import type { Gutter } from "../ui/gutter";
 import type { State, Store } from "./address";
 import type { Category, CategoryProblem, Chart, Column, Leftover } from "../api/types";
@@ -40,8 +40,8 @@ export function chartOf(one: Category | undefined, kind: string): Chart | undefi
 }
 
 export function resolve(state: State): { from: number; to: number } {
-  const from = moment(state.from) ?? moment("now-1h")!;
-  const to = moment(state.to) ?? moment("now")!;
+  const from = moment(state.from) ?? knownMoment("now-1h");
+  const to = moment(state.to) ?? knownMoment("now");
   return { from, to };
 }
 

@@ -1,6 +1,7 @@
 // Time ranges: `now`, `now-15m`, or an ISO time.
 
 import { dateTime, type Zone } from "../ui/format";
+import { need } from "../ui/need";
 
 const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 const UNIT_WORDS: Record<string, string> = { s: "s", m: "min", h: "h", d: "days", w: "weeks" };
@@ -28,10 +29,15 @@ export function moment(text: string, zone: Zone = "utc"): number | null {
   return time !== null && inCalendar(time) ? time : null;
 }
 
+/** The same for a text that is known to name a moment. */
+export function knownMoment(text: string): number {
+  return need(moment(text), `the moment of ${text}`);
+}
+
 function momentOf(text: string, zone: Zone): number | null {
   const relative = /^now(?:-(\d+)([smhdw]))?$/.exec(text.trim());
   if (relative) {
-    const back = relative[1] ? Number(relative[1]) * UNITS[relative[2]!]! : 0;
+    const back = relative[1] ? Number(relative[1]) * UNITS[relative[2]] : 0;
     return (Date.now() - back * 1000) * 1000;
   }
   const iso = text.trim().replace(" ", "T");
@@ -59,7 +65,7 @@ export function rangeText(from: string, to: string, zone: Zone): string {
   const back = /^now-(\d+)([smhdw])$/.exec(from);
   if (to === "now" && back) {
     const preset = PRESETS.find(([start]) => start === from);
-    return preset?.[1] ?? `last ${back[1]} ${UNIT_WORDS[back[2]!]}`;
+    return preset?.[1] ?? `last ${back[1]} ${UNIT_WORDS[back[2]]}`;
   }
   const short = (text: string) => {
     const at = text.startsWith("now") ? null : moment(text);

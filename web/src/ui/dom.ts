@@ -1,5 +1,6 @@
 // Element making. Text only ever enters through textContent, so a name cannot become markup.
 
+import { need } from "./need";
 import { readable, short } from "./text";
 
 type Attributes = Record<string, string | number | boolean | ((event: never) => void) | undefined>;
@@ -125,6 +126,11 @@ export function cssColor(name: string): string {
 /** When the theme changes. */
 export function forgetColors(): void {
   colors.clear();
+}
+
+/** The drawing context of an opaque canvas. */
+export function context2d(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+  return need(canvas.getContext("2d", { alpha: false }), "the 2D context of a canvas");
 }
 
 export function printing(): boolean {

@@ -139,7 +139,7 @@ export function percent(part: number, whole: number): string {
 export function exact(value: number): string {
   // The browser's own grouping takes 20 ms to be ready for its first number.
   const [whole, part] = String(Math.round(value * 1000) / 1000).split(".");
-  const grouped = whole!.replace(/\B(?=(\d{3})+$)/g, ",");
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ",");
   return part ? `${grouped}.${part}` : grouped;
 }
 

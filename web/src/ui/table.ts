@@ -76,7 +76,7 @@ export class DataTable<R> {
     // Asked before the rows change: whoever asks after has the browser lay out all of them.
     let { scrollTop } = element;
     const { clientHeight } = element;
-    const key = this.rows[this.current] && this.events.key?.(this.rows[this.current]!);
+    const key = this.rows[this.current] && this.events.key?.(this.rows[this.current]);
     this.columns = next.columns;
     this.order = next.order;
     if (!same || next.order !== shown.order) {
@@ -94,7 +94,8 @@ export class DataTable<R> {
   /** Makes the rows anew; the one that had the focus has it again. */
   private renew(key: string | undefined, scrollTop: number, height: number): void {
     const focused = this.body.contains(document.activeElement);
-    const at = key === undefined ? -1 : this.rows.findIndex((row) => this.events.key!(row) === key);
+    const at =
+      key === undefined ? -1 : this.rows.findIndex((row) => this.events.key?.(row) === key);
     this.current = Math.max(0, at);
     this.made.clear();
     this.body.replaceChildren();
@@ -171,7 +172,8 @@ export class DataTable<R> {
 
   private markCurrent(): void {
     for (const index of this.made.keys()) {
-      const target = this.focusTarget(index)!;
+      const target = this.focusTarget(index);
+      if (!target) continue;
       const tabindex = index === this.current ? "0" : "-1";
       if (target.getAttribute("tabindex") !== tabindex) target.setAttribute("tabindex", tabindex);
     }
@@ -228,7 +230,7 @@ export class DataTable<R> {
     let next = 0;
     for (const index of wanted) {
       if (index > next) elements.push(this.gap(index - next));
-      const row = this.rows[index]!;
+      const row = this.rows[index];
       const element = before.get(index) ?? this.row(row, index + 2);
       element.className = this.events.marked?.(row) ? "marked" : "";
       this.made.set(index, element);

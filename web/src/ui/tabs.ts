@@ -38,7 +38,7 @@ export class Tabs<V extends string> {
     const next = to[event.key];
     if (at < 0 || next === undefined) return;
     event.preventDefault();
-    const [view, element] = shown.at(next % shown.length)!;
+    const [view, element] = shown[(next + shown.length) % shown.length];
     element.focus();
     this.choose(view);
   }

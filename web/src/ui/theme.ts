@@ -20,7 +20,7 @@ export function applyTheme(): void {
 }
 
 export function cycleTheme(): void {
-  localStorage.setItem("theme", ORDER[(ORDER.indexOf(stored()) + 1) % ORDER.length]!);
+  localStorage.setItem("theme", ORDER[(ORDER.indexOf(stored()) + 1) % ORDER.length]);
   applyTheme();
 }
 

@@ -6,6 +6,7 @@ import { category, type Context } from "../state/context";
 import { copyFrom } from "../ui/copy";
 import { button, h } from "../ui/dom";
 import { filterText } from "../state/filters";
+import { need } from "../ui/need";
 import { ago, dateTime, zoneName } from "../ui/format";
 import { iso } from "../state/ranges";
 import type { Category } from "../api/types";
@@ -29,11 +30,12 @@ function command(text: string): HTMLElement {
 export async function explainEmpty(context: Context): Promise<HTMLElement> {
   const { table } = context.store.state;
   const latest = await latestRow(table).catch(() => null);
-  return latest === null ? firstVisit(context) : nothingHere(context, latest);
+  return latest === null
+    ? firstVisit(context, need(category(context), "the shown data type"))
+    : nothingHere(context, latest);
 }
 
-async function firstVisit(context: Context): Promise<HTMLElement> {
-  const one = category(context)!;
+async function firstVisit(context: Context, one: Category): Promise<HTMLElement> {
   waitForRows(context);
   const server = await get<ServerInfo>("/api/v1/server", []).catch(() => null);
   // The page came through a proxy that speaks TLS, and only whoever set that up knows the rest.

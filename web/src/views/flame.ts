@@ -95,7 +95,7 @@ export class FlameView {
       marked: (frame) => frame === this.marked(),
     });
     this.switches = new Switches(context, (opener) => this.openExport(opener));
-    this.pair.append(this.halves[0]!);
+    this.pair.append(this.halves[0]);
     this.content = [this.pair, this.table.element];
     this.element = h(
       "div",
@@ -157,7 +157,7 @@ export class FlameView {
     drawn.trees.forEach((one, k) => {
       const { coloring } = this;
       const { flame } = state;
-      this.graphs[k]!.show({ tree: one, coloring, flame, zoom, selected: keep, newer });
+      this.graphs[k].show({ tree: one, coloring, flame, zoom, selected: keep, newer });
     });
     this.drawCrumbs(zoom);
     this.find(drawn);
@@ -177,8 +177,8 @@ export class FlameView {
     const trees = two ? [drawnBy(tree, 1), drawnBy(tree, 2)] : [tree];
     this.pair.classList.toggle("two", two);
     this.nameSides(source);
-    if (two) this.pair.append(this.halves[1]!);
-    else this.halves[1]!.remove();
+    if (two) this.pair.append(this.halves[1]);
+    else this.halves[1].remove();
     this.graphs[0].call(two ? `${this.name}, before` : this.name);
     this.drawn = { source, how, tree, trees };
     this.painted = "";
@@ -300,13 +300,13 @@ export class FlameView {
   private readonly markRow = afterFrame(() => {
     this.table.redraw();
     if (this.picked > 0 && this.picked < this.tree.n) {
-      this.table.reveal(this.tree.names[this.tree.name[this.picked]!]!);
+      this.table.reveal(this.tree.names[this.tree.name[this.picked]]);
     }
   });
 
   private marked(): string {
     const node = this.graphs[0].selected;
-    if (node > 0 && this.drawn) return this.tree.names[this.tree.name[node]!]!;
+    if (node > 0 && this.drawn) return this.tree.names[this.tree.name[node]];
     return this.context.store.state.frame;
   }
 
@@ -318,9 +318,9 @@ export class FlameView {
     if (wanted === this.crumbed) return;
     this.crumbed = wanted;
     const crumbs: Node[] = [];
-    for (let i = zoom; i >= 0 && i < tree.n; i = tree.parent[i]!) {
+    for (let i = zoom; i >= 0 && i < tree.n; i = tree.parent[i]) {
       const node = i;
-      const text = short(label(tree.names[tree.name[i]!]!));
+      const text = short(label(tree.names[tree.name[i]]));
       crumbs.unshift(
         button(text, () => this.graphs[0].zoomTo(node), {
           "aria-current": i === zoom ? "true" : undefined,
@@ -368,7 +368,7 @@ export class FlameView {
 
   private openMenu(node: number, x: number, y: number): void {
     const { tree } = this;
-    const name = tree.names[tree.name[node]!]!;
+    const name = tree.names[tree.name[node]];
     const zoom = { text: "Zoom in here", run: () => this.graphs[0].zoomTo(node) };
     const stack = pathOf(tree, node).join(";");
     const copy = { text: "Copy stack", run: () => void copyText(stack) };
@@ -379,7 +379,7 @@ export class FlameView {
   private nodeItems(node: number, name: string): MenuItem[] {
     if (!this.isGroup(node)) return this.nameItems(name);
     const by = grouping(this.context).split(",").filter(Boolean);
-    const level = this.context.store.state.leafFirst ? 0 : this.tree.level[node]! - 1;
+    const level = this.context.store.state.leafFirst ? 0 : this.tree.level[node] - 1;
     const column = by.length === 1 || level >= 0 ? by[level] : undefined;
     if (!column || (this.context.store.state.leafFirst && by.length > 1)) return [];
     const { store } = this.context;

@@ -89,7 +89,7 @@ export class SandwichView implements Part {
       select: () => undefined,
       menu: (node, x, y) => {
         const shown = tree();
-        if (shown) this.openMenu(shown.names[shown.name[node]!]!, x, y);
+        if (shown) this.openMenu(shown.names[shown.name[node]], x, y);
       },
       describe: (node) => {
         const shown = tree();
