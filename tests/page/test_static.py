@@ -63,7 +63,7 @@ def test_a_refused_encoding_is_not_used(server: Serving) -> None:
 
 
 def test_the_first_load_is_small(server: Serving) -> None:
-    """The page without its lazily loaded charts takes at most 60 kB on the wire."""
+    """The page with its charts takes at most 60 kB on the wire."""
     total = 0
     for path in ("/", *_assets(server)):
         with httpx.stream("GET", server.read + path, headers={"accept-encoding": "gzip"}) as answer:

@@ -8,7 +8,6 @@ import { namesBaseline } from "./header/compare_head";
 import { category, columnsWith, resolve, stackColumn, type Context } from "./state/context";
 import { h, replace } from "./ui/dom";
 import { explainEmpty } from "./views/empty";
-import type { Operator } from "./state/filters";
 import { FlameView } from "./views/flame";
 import { exact } from "./ui/format";
 import { Header } from "./header/header";
@@ -32,7 +31,7 @@ import { Tabs } from "./ui/tabs";
 import { short } from "./ui/text";
 import { applyTheme, onTheme } from "./ui/theme";
 import { Timeline } from "./charts/timeline";
-import type { Category, CategoryProblem, Leftover, Notice } from "./api/types";
+import type { Categories, CategoryAnswer, Notice } from "./api/types.generated";
 
 const LIVE = 10_000;
 const TABS: [View, string][] = [
@@ -44,13 +43,6 @@ const TABS: [View, string][] = [
   ["rows", "Rows"],
 ];
 const OF_STACKS: View[] = ["flame", "sandwich", "compare", "hosts"];
-
-interface Catalog {
-  operators: Operator[];
-  categories: Category[];
-  problems: CategoryProblem[];
-  leftovers: Leftover[];
-}
 
 class Page {
   private readonly header: Header;
@@ -172,18 +164,15 @@ class Page {
 
   /** Categories come and go while the page is open. */
   async recheck(): Promise<void> {
-    const catalog = await get<Catalog>("/api/v1/categories", []).catch(() => null);
+    const catalog = await get<Categories>("/api/v1/categories", []).catch(() => null);
     const { context } = this;
-    const facts = (of: Omit<Catalog, "operators">) =>
-      JSON.stringify([of.categories, of.problems, of.leftovers]);
+    const facts = (of: Categories) => JSON.stringify([of.categories, of.problems, of.leftovers]);
     if (!catalog || facts(catalog) === facts(context)) return;
     // What is shown stays, even if its file has gone.
     const shown = category(context);
     const kept = shown && !catalog.categories.some((one) => one.table === shown.table);
-    context.categories = kept ? [...catalog.categories, shown] : catalog.categories;
-    context.problems = catalog.problems;
-    context.leftovers = catalog.leftovers;
-    context.operators = catalog.operators;
+    Object.assign(context, catalog);
+    if (kept) context.categories.push(shown);
     this.notices.say("categories", problemNotices(context.problems, context.leftovers));
     this.instruments = "";
     this.update();
@@ -265,7 +254,7 @@ async function start(): Promise<void> {
     return;
   }
   const store = new Store();
-  const catalog = await get<Catalog>("/api/v1/categories", []);
+  const catalog = await get<Categories>("/api/v1/categories", []);
   if (!catalog.categories.length) {
     fail("No categories", "The server has no readable category file; its log says why.");
     return;
@@ -273,11 +262,8 @@ async function start(): Promise<void> {
   const told = mendAddress(store, catalog.categories);
   let page: Page | null = null;
   const context: Context = {
+    ...catalog,
     store,
-    categories: catalog.categories,
-    problems: catalog.problems,
-    leftovers: catalog.leftovers,
-    operators: catalog.operators,
     range: resolve(store.state),
     sizes: null,
     gutter: new Gutter(),
@@ -288,7 +274,7 @@ async function start(): Promise<void> {
 }
 
 /** What the address asks for and cannot have, and what is shown in its place. */
-function mendAddress(store: Store, categories: Category[]): Notice[] {
+function mendAddress(store: Store, categories: CategoryAnswer[]): Notice[] {
   const told: string[] = [];
   const { table } = store.state;
   if (!categories.some((one) => one.table === table)) {

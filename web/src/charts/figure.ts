@@ -1,19 +1,10 @@
 // A chart of a category with its title, its legend, and what to say if it is empty.
 
-import type { Answer, Category } from "../api/types";
+import type { CategoryAnswer, ChartConfig, Meta } from "../api/types.generated";
 import { cssColor, h, replace, type Child } from "../ui/dom";
 import { Gutter } from "../ui/gutter";
 import { MARKS, paintInside, type Drawing, type Times } from "./marks";
 import { paintTimeAxis, Plot, type Area } from "./plot";
-
-/** A chart as the server describes it. */
-export interface ChartConfig {
-  kind: string;
-  title: string;
-  unit: string;
-  mark: string;
-  query: { question: string } & Record<string, string>;
-}
 
 export class Figure {
   readonly element: HTMLElement;
@@ -24,7 +15,7 @@ export class Figure {
   private drawing: Drawing | null = null;
 
   constructor(
-    { columns, prettyname }: Category,
+    { columns, prettyname }: CategoryAnswer,
     private readonly config: ChartConfig,
     private readonly times: () => Times,
     ...captions: Child[]
@@ -43,7 +34,7 @@ export class Figure {
 
   show(answer: unknown): void {
     const { mark } = this.config;
-    const rows = (answer as Partial<Answer>).meta?.rows;
+    const rows = (answer as { meta?: Meta }).meta?.rows;
     this.plot.canvas.hidden = rows === 0;
     this.empty.hidden = rows !== 0;
     this.drawing = MARKS[mark]?.(answer as never) ?? null;

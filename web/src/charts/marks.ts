@@ -1,6 +1,6 @@
 // How answers are drawn on a plot: the timeline, the heatmap and all further charts.
 
-import type { HeatmapAnswer, HistogramAnswer, TimeseriesAnswer, TopAnswer } from "../api/types";
+import type { Heatmap, Histogram, Timeseries, Top } from "../api/types.generated";
 import { cssColor } from "../ui/dom";
 import { axisText, exact, quantity, roundSteps, trimmed, type Zone } from "../ui/format";
 import { ramp, swatch } from "../ui/swatch";
@@ -65,7 +65,7 @@ export function seriesColor(k: number, rest = false): string {
 }
 
 /** The steps of an answer; `longer` are those of a longer time. */
-export function stepsOf(answer: TimeseriesAnswer, longer: Steps | null = null): Steps {
+export function stepsOf(answer: Timeseries, longer: Steps | null = null): Steps {
   const { times, step, series, aggregate } = answer;
   const mean = aggregate === "avg";
   const has = (value: number | null | undefined) => (mean ? value != null : !!value);
@@ -74,11 +74,7 @@ export function stepsOf(answer: TimeseriesAnswer, longer: Steps | null = null): 
 }
 
 /** Values over time: stacked areas, or a line per series. */
-export function series(
-  answer: TimeseriesAnswer,
-  stacked: boolean,
-  steps = stepsOf(answer),
-): Drawing {
+export function series(answer: Timeseries, stacked: boolean, steps = stepsOf(answer)): Drawing {
   const { unit, times } = answer;
   const [low, high] = stacked ? stackedExtent(answer) : extent(answer);
   const scale = scaleOf(low, high, stacked ? 0 : 1);
@@ -117,7 +113,7 @@ function scaleOf(low: number, high: number, below = 0): (area: Area) => Place {
   };
 }
 
-function stackedExtent({ times, series }: TimeseriesAnswer): [number, number] {
+function stackedExtent({ times, series }: Timeseries): [number, number] {
   const sums = (sign: 1 | -1) =>
     times.map((_, k) =>
       series.reduce((all, { values }) => all + Math.max(0, sign * (values[k] ?? 0)), 0),
@@ -125,7 +121,7 @@ function stackedExtent({ times, series }: TimeseriesAnswer): [number, number] {
   return [-Math.max(0, ...sums(-1)) || 0, Math.max(0, ...sums(1))];
 }
 
-function extent({ series }: TimeseriesAnswer): [number, number] {
+function extent({ series }: Timeseries): [number, number] {
   const known = series.flatMap((one) => one.values).filter((one) => one !== null);
   return [Math.min(0, ...known), Math.max(0, ...known)];
 }
@@ -171,7 +167,7 @@ function paintLevels(
 
 function paintAreas(
   canvas: Canvas,
-  { times, series }: TimeseriesAnswer,
+  { times, series }: Timeseries,
   steps: Steps,
   xOf: Place,
   yOf: Place,
@@ -196,7 +192,7 @@ function paintAreas(
 /** A line per series; there is none while the value is unknown. */
 function paintLines(
   canvas: Canvas,
-  { times, series }: TimeseriesAnswer,
+  { times, series }: Timeseries,
   steps: Steps,
   xOf: Place,
   yOf: Place,
@@ -227,7 +223,7 @@ function heatColors(): string[] {
   return Array.from({ length: HEATS }, (_, k) => cssColor(`--heat-${k + 1}`));
 }
 
-export function cellSteps({ times, step, counts }: HeatmapAnswer): Steps {
+export function cellSteps({ times, step, counts }: Heatmap): Steps {
   const filled = counts.map((slots) => slots.some(Boolean));
   return new Steps(times, step, filled);
 }
@@ -238,7 +234,7 @@ export function slotAt(y: number, area: Area, slots: number): number {
 }
 
 /** Time across, size upward, the number of events as colour. */
-export function cells(answer: HeatmapAnswer, steps = cellSteps(answer)): Drawing {
+export function cells(answer: Heatmap, steps = cellSteps(answer)): Drawing {
   const { lower, upper, counts, unit } = answer;
   const most = counts.reduce((all, row) => row.reduce((a, b) => Math.max(a, b), all), 0);
   return {
@@ -261,7 +257,7 @@ export function cells(answer: HeatmapAnswer, steps = cellSteps(answer)): Drawing
 function paintCells(
   canvas: Canvas,
   area: Area,
-  { counts, lower }: HeatmapAnswer,
+  { counts, lower }: Heatmap,
   steps: Steps,
   most: number,
   xOf: Place,
@@ -297,7 +293,7 @@ function slotTexts(area: Area, lower: number[], unit: string): AxisText[] {
 // Sizes
 
 /** Sizes across, the number of events upward. */
-export function bars({ lower, upper, counts, unit }: HistogramAnswer): Drawing {
+export function bars({ lower, upper, counts, unit }: Histogram): Drawing {
   const high = Math.max(0, ...counts);
   const scale = scaleOf(0, high);
   return {
@@ -332,7 +328,7 @@ export function bars({ lower, upper, counts, unit }: HistogramAnswer): Drawing {
 // Groups
 
 /** The largest groups, each with its name and its value. */
-export function ranking({ entries, unit }: TopAnswer): Drawing {
+export function ranking({ entries, unit }: Top): Drawing {
   const rows = entries.map(({ key, value }) => ({
     name: plain(key.join(", ")),
     value: value ?? 0,
@@ -374,9 +370,9 @@ export function ranking({ entries, unit }: TopAnswer): Drawing {
 
 /** The marks that a category's charts name, except the flame graph; each takes its own answer. */
 export const MARKS: Record<string, (answer: never) => Drawing> = {
-  area: (answer: TimeseriesAnswer) => series(answer, true),
-  line: (answer: TimeseriesAnswer) => series(answer, false),
-  cells: (answer: HeatmapAnswer) => cells(answer),
+  area: (answer: Timeseries) => series(answer, true),
+  line: (answer: Timeseries) => series(answer, false),
+  cells: (answer: Heatmap) => cells(answer),
   bars,
   ranking,
 };

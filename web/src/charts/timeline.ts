@@ -33,7 +33,7 @@ import {
 import { iso } from "../state/ranges";
 import { square } from "../ui/swatch";
 import { plain, short } from "../ui/text";
-import type { TimeseriesAnswer, TopAnswer } from "../api/types";
+import type { Timeseries, Top } from "../api/types.generated";
 
 const SERIES = 7;
 /** How many steps the range is cut into, at most; the heatmap's is cut alike. */
@@ -54,7 +54,7 @@ export class Timeline {
   private readonly values: Select;
   private readonly splits: Select;
   private readonly plot: Plot;
-  private answer: TimeseriesAnswer | null = null;
+  private answer: Timeseries | null = null;
   private drawing: Drawing | null = null;
   /** Of what is averaged: over all rows of the range, and of each series. */
   private means: Means | null = null;
@@ -62,7 +62,7 @@ export class Timeline {
   private whole: Steps | null = null;
   private readonly fold: HTMLElement;
   private pointer = -1;
-  answered: (answer: TimeseriesAnswer) => void = () => undefined;
+  answered: (answer: Timeseries) => void = () => undefined;
 
   constructor(private readonly context: Context) {
     this.plot = new Plot("Timeline. Drag to choose a time range.", context.gutter, {
@@ -117,7 +117,7 @@ export class Timeline {
     query.push(["value", value], ["by", this.by]);
     query.push(["n", String(SERIES)], ["points", String(points)]);
     const path = `/api/v1/timeseries/${store.state.table}`;
-    void this.loader.ask<TimeseriesAnswer>(path, query, (answer) => {
+    void this.loader.ask<Timeseries>(path, query, (answer) => {
       this.answer = answer;
       this.means = null;
       if (answer.aggregate === "avg") void this.askMeans(answer);
@@ -130,7 +130,7 @@ export class Timeline {
   }
 
   /** The mean of steps is not the mean of rows, which steps have different numbers of. */
-  private async askMeans(of: TimeseriesAnswer): Promise<void> {
+  private async askMeans(of: Timeseries): Promise<void> {
     try {
       const by = [this.by, "hostname"].filter(Boolean);
       const [each, whole] = await Promise.all(by.map((name) => this.askGroups(name)));
@@ -142,11 +142,11 @@ export class Timeline {
     }
   }
 
-  private askGroups(by: string): Promise<TopAnswer> {
+  private askGroups(by: string): Promise<Top> {
     const value = valueColumn(this.context);
     const query = question(this.context, "box");
     query.push(["value", value], ["by", by], ["n", "1000"]);
-    return get<TopAnswer>(`/api/v1/top/${this.context.store.state.table}`, query);
+    return get<Top>(`/api/v1/top/${this.context.store.state.table}`, query);
   }
 
   /** A box may hold too few intervals to see how long they are. */
@@ -175,7 +175,7 @@ export class Timeline {
     this.splits.update([["-", "not split"], ...by], this.by || "-");
   }
 
-  private drawLegend({ series, unit, meta, aggregate }: TimeseriesAnswer): void {
+  private drawLegend({ series, unit, meta, aggregate }: Timeseries): void {
     const { store } = this.context;
     const named = column(this.context, this.by);
     const averaged = aggregate === "avg";
@@ -274,7 +274,7 @@ export class Timeline {
 }
 
 /** `whole` has few groups; the rest of a split is what the named series leave of it. */
-function meansOf(answer: TimeseriesAnswer, each: TopAnswer, whole: TopAnswer): Means {
+function meansOf(answer: Timeseries, each: Top, whole: Top): Means {
   const complete = whole.groups === whole.entries.length;
   const all = complete ? together(whole.entries) : null;
   const found = new Map(each.entries.map((one) => [one.key.join(), one]));
@@ -288,7 +288,7 @@ function meansOf(answer: TimeseriesAnswer, each: TopAnswer, whole: TopAnswer): M
   return { whole: all && all.rows ? all.sum / all.rows : null, each: means };
 }
 
-function together(entries: TopAnswer["entries"]): { sum: number; rows: number } {
+function together(entries: Top["entries"]): { sum: number; rows: number } {
   const rows = entries.reduce((count, one) => count + one.rows, 0);
   return { rows, sum: entries.reduce((all, one) => all + (one.value ?? 0) * one.rows, 0) };
 }

@@ -10,9 +10,9 @@ import {
 } from "../state/context";
 import { Select } from "../ui/dom";
 import { grouping } from "./flame_query";
-import type { Chart } from "../api/types";
+import type { ChartAnswer } from "../api/types.generated";
 
-type Choice = Pick<Chart, "title" | "stack" | "value" | "by">;
+type Choice = Pick<ChartAnswer, "title" | "stack" | "value" | "by">;
 
 export class ChartSwitch {
   private readonly select: Select;

@@ -4,7 +4,7 @@ import type { Query } from "../api/client";
 import { flameChart, question, stackColumn, valueColumn, type Context } from "../state/context";
 import { OTHERS } from "./frames";
 import { groupsApart, makeTree, selfOf, type Tree } from "./tree";
-import type { FlameAnswer } from "../api/types";
+import type { Flamegraph } from "../api/types.generated";
 
 /** A tree as answered, before focus, inversion and the like. */
 export interface Source {
@@ -55,19 +55,19 @@ export function subject(context: Context): string {
   return [context.store.state.table, stackColumn(context), grouping(context)].join(" ");
 }
 
-export function flameSource(answer: FlameAnswer, groups: number, of: string): Source {
+export function flameSource(answer: Flamegraph, groups: number, of: string): Source {
   const tree = groupsApart(flameTree(answer), groups);
   const groupNames = namesOfGroups(tree, groups);
   return { of, tree, unit: answer.unit, groups, groupNames, scale: null, sideNames: null };
 }
 
 /** The node of the groups that are not shown; -1 without one. */
-function othersIn({ names, name, level, value, rest }: FlameAnswer): number {
+function othersIn({ names, name, level, value, rest }: Flamegraph): number {
   if (!rest) return -1;
   return name.findIndex((id, i) => level[i] === 1 && value[i] === rest && names[id] === "other");
 }
 
-export function flameTree(answer: FlameAnswer): Tree {
+export function flameTree(answer: Flamegraph): Tree {
   const others = othersIn(answer);
   if (others >= 0) {
     const name = answer.name.with(others, answer.names.length);

@@ -1,6 +1,7 @@
 // Filters as chips, and the small form behind each.
 
 import { get } from "../api/client";
+import type { Values } from "../api/types.generated";
 import { category, column, question, type Context } from "../state/context";
 import { button, debounce, h, replace, select } from "../ui/dom";
 import { quantity } from "../ui/format";
@@ -175,13 +176,9 @@ class FilterForm {
     query.push(["prefix", this.input.value]);
     try {
       const path = `/api/v1/values/${table}/${this.column}`;
-      const answer = await get<{ values: unknown[] }>(path, query);
+      const { values } = await get<Values>(path, query);
       if (asked !== this.asked) return;
-      for (const value of answer.values) {
-        const text =
-          typeof value === "object" && value ? (value as { value: unknown }).value : value;
-        this.values.append(h("option", { value: String(text) }));
-      }
+      for (const { value } of values) this.values.append(h("option", { value }));
     } catch {
       // Completion is a convenience: without it the value is typed.
     }

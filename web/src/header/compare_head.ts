@@ -9,13 +9,13 @@ import { dateTime, quantity, zoneName } from "../ui/format";
 import { closePopover, popoverUnder } from "../ui/popover";
 import { rangeForm } from "./range_form";
 import { iso, moment } from "../state/ranges";
-import type { FlameAnswer } from "../api/types";
+import type { Flamegraph } from "../api/types.generated";
 
 export interface Answers {
   /** Of which question; a side that is not answered is null. */
   of: string;
-  before: FlameAnswer | null;
-  after: FlameAnswer | null;
+  before: Flamegraph | null;
+  after: Flamegraph | null;
 }
 
 interface Range {
@@ -168,6 +168,6 @@ export class CompareHead {
   }
 }
 
-function amount(answer: FlameAnswer | null): string {
+function amount(answer: Flamegraph | null): string {
   return answer ? quantity(answer.total, answer.unit) : "";
 }

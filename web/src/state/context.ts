@@ -1,18 +1,20 @@
 // What every part of the page shares: the state, the categories and the range asked for.
 
 import type { Query } from "../api/client";
-import { filterKey, type Filter, type Operator } from "./filters";
+import { filterKey, type Filter } from "./filters";
 import { iso, knownMoment, moment } from "./ranges";
 import type { Gutter } from "../ui/gutter";
 import type { State, Store } from "./address";
-import type { Category, CategoryProblem, Chart, Column, Leftover } from "../api/types";
+import type {
+  Categories,
+  CategoryAnswer,
+  ChartAnswer,
+  ColumnAnswer,
+  Role,
+} from "../api/types.generated";
 
-export interface Context {
+export interface Context extends Categories {
   store: Store;
-  categories: Category[];
-  problems: CategoryProblem[];
-  leftovers: Leftover[];
-  operators: Operator[];
   gutter: Gutter;
   /** Resolved once per refresh, so that all charts show the same moments. */
   range: { from: number; to: number };
@@ -23,19 +25,19 @@ export interface Context {
   sizes: { table: string; column: string } | null;
 }
 
-export function category(context: Context): Category | undefined {
+export function category(context: Context): CategoryAnswer | undefined {
   return context.categories.find((one) => one.table === context.store.state.table);
 }
 
-export function column(context: Context, name: string): Column | undefined {
+export function column(context: Context, name: string): ColumnAnswer | undefined {
   return category(context)?.columns.find((one) => one.name === name);
 }
 
-export function columnsWith(one: Category | undefined, ...roles: Column["role"][]): Column[] {
+export function columnsWith(one: CategoryAnswer | undefined, ...roles: Role[]): ColumnAnswer[] {
   return one?.columns.filter((column) => roles.includes(column.role)) ?? [];
 }
 
-export function chartOf(one: Category | undefined, kind: string): Chart | undefined {
+export function chartOf(one: CategoryAnswer | undefined, kind: string): ChartAnswer | undefined {
   return one?.charts.find((chart) => chart.kind === kind);
 }
 
@@ -62,7 +64,7 @@ export function stackColumn(context: Context): string {
 }
 
 /** The first flame graph that is declared of the shown stack column. */
-export function flameChart(context: Context): Chart | undefined {
+export function flameChart(context: Context): ChartAnswer | undefined {
   const stack = stackColumn(context);
   return category(context)?.charts.find(
     (chart) => chart.kind === "flamegraph" && chart.stack === stack,

@@ -6,13 +6,6 @@ export interface Filter {
   value: string;
 }
 
-/** An operator as the server lists it; `many` takes a list of values. */
-export interface Operator {
-  name: string;
-  words: string;
-  many: boolean;
-}
-
 /** What a filter on a frame is: the stacks that have exactly this frame, and those that do not. */
 export const HAS = "has";
 export const LACKS = "lacks";

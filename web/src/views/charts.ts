@@ -5,15 +5,15 @@ import { bounds, category, question, type Context } from "../state/context";
 import { h, replace } from "../ui/dom";
 import { Loader } from "../api/loader";
 import type { Part } from "../ui/part";
-import { Figure, type ChartConfig } from "../charts/figure";
-import type { Category } from "../api/types";
+import { Figure } from "../charts/figure";
+import type { CategoryAnswer, ChartConfig, Charts } from "../api/types.generated";
 
 const configs = new Map<string, Promise<ChartConfig[]>>();
 
 export function chartConfigs(table: string): Promise<ChartConfig[]> {
   let known = configs.get(table);
   if (!known) {
-    known = get<{ charts: ChartConfig[] }>(`/api/v1/charts/${table}`, []).then((one) => one.charts);
+    known = get<Charts>(`/api/v1/charts/${table}`, []).then((one) => one.charts);
     known.catch(() => configs.delete(table));
     configs.set(table, known);
   }
@@ -82,7 +82,7 @@ class Cell {
   constructor(
     private readonly context: Context,
     private readonly config: ChartConfig,
-    shown: Category,
+    shown: CategoryAnswer,
   ) {
     this.figure = new Figure(shown, config, () => ({
       ...bounds(context, "box"),

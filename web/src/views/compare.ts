@@ -27,12 +27,12 @@ import {
   stackQuery,
   subject,
 } from "../flame/flame_query";
-import type { FlameAnswer, Notice } from "../api/types";
+import type { Flamegraph, Notice } from "../api/types.generated";
 
 /** What the drawn tree was made of: while none of it changes, only zoom and search do. */
 interface Shown {
-  before: FlameAnswer;
-  after: FlameAnswer;
+  before: Flamegraph;
+  after: Flamegraph;
   relative: boolean;
   swap: boolean;
   /** What the sides are called. */
@@ -69,11 +69,11 @@ export class CompareView implements Part {
     const path = `/api/v1/flamegraph/${table}`;
     if (of !== this.answers.of) this.answers = { of, before: null, after: null };
     const { answers } = this;
-    void this.before.ask<FlameAnswer>(path, this.baselineQuery(), (answer) => {
+    void this.before.ask<Flamegraph>(path, this.baselineQuery(), (answer) => {
       answers.before = answer;
       this.show();
     });
-    void this.after.ask<FlameAnswer>(path, flameQuery(this.context), (answer) => {
+    void this.after.ask<Flamegraph>(path, flameQuery(this.context), (answer) => {
       answers.after = answer;
       this.show();
     });
@@ -108,7 +108,7 @@ export class CompareView implements Part {
     else this.setSides(before, after);
   }
 
-  private setSides(before: FlameAnswer, after: FlameAnswer): void {
+  private setSides(before: Flamegraph, after: Flamegraph): void {
     const { relative, swap, table } = this.context.store.state;
     const [old, now] = swap ? [after, before] : [before, after];
     const [oldTree, nowTree] = [flameTree(old), flameTree(now)];
@@ -154,8 +154,8 @@ export class CompareView implements Part {
   }
 }
 
-function emptySides(before: FlameAnswer, after: FlameAnswer) {
-  const sides: [string, FlameAnswer][] = [
+function emptySides(before: Flamegraph, after: Flamegraph) {
+  const sides: [string, Flamegraph][] = [
     ["The baseline", before],
     ["The shown side", after],
   ];

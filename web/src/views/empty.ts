@@ -9,12 +9,7 @@ import { filterText } from "../state/filters";
 import { need } from "../ui/need";
 import { ago, dateTime, zoneName } from "../ui/format";
 import { iso } from "../state/ranges";
-import type { Category } from "../api/types";
-
-interface ServerInfo {
-  ingest: string;
-  token: boolean;
-}
+import type { CategoryAnswer, Rows, ServerInfo } from "../api/types.generated";
 
 /** What agents say of themselves has no probe of its own: any agent brings it. */
 const AGENTS = "agent";
@@ -35,7 +30,7 @@ export async function explainEmpty(context: Context): Promise<HTMLElement> {
     : nothingHere(context, latest);
 }
 
-async function firstVisit(context: Context, one: Category): Promise<HTMLElement> {
+async function firstVisit(context: Context, one: CategoryAnswer): Promise<HTMLElement> {
   waitForRows(context);
   const server = await get<ServerInfo>("/api/v1/server", []).catch(() => null);
   // The page came through a proxy that speaks TLS, and only whoever set that up knows the rest.
@@ -88,7 +83,7 @@ function waitForRows(context: Context): void {
 }
 
 /** The shortest row that is taken, for a line that can be read; all of it where nothing must be. */
-function exampleRow(one: Category): string {
+function exampleRow(one: CategoryAnswer): string {
   const own = one.columns.filter((each) => each.name !== "time" && each.name !== "hostname");
   const needed = own.filter((each) => !each.optional);
   const values = (needed.length ? needed : own).map((each) => [each.name, each.example]);
@@ -134,10 +129,7 @@ async function latestRow(table: string): Promise<number | null> {
     ["limit", "1"],
     ["order", "-time"],
   ];
-  const answer = await get<{ columns: string[]; rows: unknown[][] }>(
-    `/api/v1/rows/${table}`,
-    query,
-  );
+  const answer = await get<Rows>(`/api/v1/rows/${table}`, query);
   const time = answer.rows[0]?.[answer.columns.indexOf("time")];
   return typeof time === "number" ? time : null;
 }

@@ -11,29 +11,14 @@ import type { Notices } from "./notices";
 import type { Part } from "../ui/part";
 import { DataTable, type TableColumn } from "../ui/table";
 import { short } from "../ui/text";
-import type { Answer } from "../api/types";
-
-interface Host {
-  host: string;
-  /** Null where there were too few events to tell. */
-  distance: number | null;
-  total: number;
-  events: number;
-  frames: { name: string; share: number; median: number; alone: number }[];
-}
-
-interface HostsAnswer extends Answer {
-  unit: string;
-  fleet: number;
-  hosts: Host[];
-}
+import type { Frame, Host, Hosts } from "../api/types.generated";
 
 export class HostsView implements Part {
   readonly element: HTMLElement;
   private readonly table: DataTable<Host>;
   private readonly loader = new Loader("Comparing hosts");
   private readonly over = new Cover();
-  private answer: HostsAnswer | null = null;
+  private answer: Hosts | null = null;
   private columns: TableColumn<Host>[] = [];
 
   constructor(
@@ -66,7 +51,7 @@ export class HostsView implements Part {
     query.push(["value", valueColumn(this.context)]);
     query.push(["stack", stackColumn(this.context)]);
     const { table } = this.context.store.state;
-    void this.loader.ask<HostsAnswer>(`/api/v1/hosts/${table}`, query, (answer) => {
+    void this.loader.ask<Hosts>(`/api/v1/hosts/${table}`, query, (answer) => {
       this.answer = answer;
       this.columns = this.columnsIn(answer.unit);
       this.notices.say("hosts", answer.notices, table);
@@ -76,7 +61,7 @@ export class HostsView implements Part {
     this.show();
   }
 
-  private async explain(answer: HostsAnswer): Promise<void> {
+  private async explain(answer: Hosts): Promise<void> {
     const explanation = answer.hosts.length ? null : await explainEmpty(this.context);
     if (answer === this.answer) this.over.say(explanation);
   }
@@ -170,7 +155,7 @@ const LEAST_DIFFERENCE = 0.001;
  * Callers that always run through one frame have its numbers: the first of them tells all. What is
  * as large in the fleet makes no difference.
  */
-function distinct(frames: Host["frames"]): Host["frames"] {
+function distinct(frames: Frame[]): Frame[] {
   return frames.filter((one, k) => {
     if (Math.abs(one.share - one.median) < LEAST_DIFFERENCE) return false;
     return (

@@ -1,21 +1,13 @@
 // Writing a category: its problems as one types, and what would be made from it. Nothing is stored.
 
 import { ApiError, problem } from "../api/client";
-import { Figure, type ChartConfig } from "../charts/figure";
+import { Figure } from "../charts/figure";
 import type { Times } from "../charts/marks";
 import { sample } from "../charts/samples";
 import { button, debounce, download, h, replace } from "../ui/dom";
 import { exampleFlame } from "../flame/example";
 import { onTheme } from "../ui/theme";
-import type { Category } from "../api/types";
-
-interface Check {
-  problems: { line: number; path: string; message: string }[];
-  category: Category | null;
-  declared_in: string | null;
-  files: Record<string, string>;
-  charts: ChartConfig[];
-}
+import type { CategoryAnswer, ChartConfig, Checked, Role } from "../api/types.generated";
 
 const EXAMPLE = `table: slowfiles
 prettyname: Slow file operations
@@ -32,7 +24,7 @@ retention: 14d
 // A reload of the page, or a look at another, loses nothing that was written.
 const DRAFT = "draft";
 // What a role means to somebody who writes a category.
-const USES: Record<Category["columns"][number]["role"], string> = {
+const USES: Record<Role, string> = {
   time: "when",
   dimension: "to group and filter by",
   identity: "to filter by",
@@ -54,7 +46,7 @@ export class NewPage {
   });
   private readonly tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Preview" });
   private readonly check = debounce(250, () => void this.ask());
-  private answer: Check | null = null;
+  private answer: Checked | null = null;
   private shown = "Columns";
   private stale = false;
   private asked = 0;
@@ -121,7 +113,7 @@ export class NewPage {
     try {
       const response = await fetch("/api/v1/check", { method: "POST", body: this.text.value });
       if (!response.ok) throw await problem(response);
-      const answer = (await response.json()) as Check;
+      const answer = (await response.json()) as Checked;
       if (asked !== this.asked) return;
       // The last good preview stays while a line is half written.
       this.stale = !answer.category;
@@ -134,7 +126,7 @@ export class NewPage {
     }
   }
 
-  private drawVerdict(answer: Check): void {
+  private drawVerdict(answer: Checked): void {
     const problems = answer.problems.map((one) =>
       h(
         "li",
@@ -203,7 +195,7 @@ export class NewPage {
     this.draw();
   }
 
-  private drawCharts(category: Category, charts: ChartConfig[]): void {
+  private drawCharts(category: CategoryAnswer, charts: ChartConfig[]): void {
     const to = Date.now() * 1000;
     const times: Times = { from: to - 3600e6, to, zone: "utc" };
     const figures = charts.map((chart) => {
@@ -236,7 +228,7 @@ function tabText(name: string): string {
   return /([a-z]+)\.sql$/.exec(name)?.[1] ?? name;
 }
 
-function columnTable(category: Category): HTMLElement {
+function columnTable(category: CategoryAnswer): HTMLElement {
   const row = (cells: string[]) => h("tr", {}, ...cells.map((cell) => h("td", {}, cell)));
   const head = ["Column", "Type", "Shown as", "Unit", "Use", "Help"];
   return h(

@@ -5,7 +5,7 @@ import { percent } from "../ui/format";
 import { frame } from "../flame/frames";
 import { outermost, sum, total, type Tree } from "../flame/tree";
 import type { View } from "../state/address";
-import type { CategoryProblem, Leftover, Notice } from "../api/types";
+import type { Problem, Leftover, Notice } from "../api/types.generated";
 
 /** What some sources say belongs to the views that show their answer. */
 const VIEWS: Record<string, View[]> = {
@@ -81,7 +81,7 @@ function line({ level, text }: Notice): HTMLElement {
   );
 }
 
-export function problemNotices(problems: CategoryProblem[], leftovers: Leftover[]): Notice[] {
+export function problemNotices(problems: Problem[], leftovers: Leftover[]): Notice[] {
   const wrong = problems.map((one) => `${one.file}:${one.line}: ${one.path}: ${one.message}`);
   const left = leftovers.map(({ message }) => message);
   return [...wrong, ...left].map((text) => ({ level: "warning", text }));

@@ -4,15 +4,7 @@ import { get, url } from "../api/client";
 import { question, type Context } from "../state/context";
 import { exact, percent } from "../ui/format";
 import type { Notices } from "./notices";
-import type { Notice } from "../api/types";
-
-interface Lack {
-  host: string;
-  column: string;
-  share: number;
-  count: number;
-  reason: string;
-}
+import type { Lack, Notice, Quality as QualityAnswer } from "../api/types.generated";
 
 /** The category in which agents report what they lost. */
 const AGENT = "agent";
@@ -42,7 +34,7 @@ export class Quality {
 
   private async ask(path: string, query: [string, string][], asked: string): Promise<void> {
     try {
-      const { lacks } = await get<{ lacks: Lack[] }>(path, query);
+      const { lacks } = await get<QualityAnswer>(path, query);
       if (asked === this.asked) this.notices.say("quality", lackNotices(lacks, this.counts));
     } catch {
       // The graph is shown without: what failed here fails there too, and is told there.

@@ -14,7 +14,7 @@ import { menu } from "../ui/popover";
 import { HAS, withFilter } from "../state/filters";
 import { DataTable, type TableColumn } from "../ui/table";
 import { plain, short } from "../ui/text";
-import type { Column, RowsAnswer } from "../api/types";
+import type { ColumnAnswer, Rows } from "../api/types.generated";
 
 type Row = unknown[];
 
@@ -57,7 +57,7 @@ export class RowsView implements Part {
     if (!category(this.context)) return;
     const query = question(this.context, "box");
     query.push(["limit", "500"], ["order", this.order]);
-    void this.loader.ask<RowsAnswer>(`/api/v1/rows/${table}`, query, (answer) => {
+    void this.loader.ask<Rows>(`/api/v1/rows/${table}`, query, (answer) => {
       this.further.cancel();
       this.rows = answer.rows;
       this.columns = answer.columns;
@@ -71,7 +71,7 @@ export class RowsView implements Part {
     if (rows === this.rows) this.over.say(explanation);
   }
 
-  private show(answer: RowsAnswer): void {
+  private show(answer: Rows): void {
     this.following = answer.next;
     const { table } = this.context.store.state;
     const columns = this.columns.map((name, k) =>
@@ -94,13 +94,13 @@ export class RowsView implements Part {
   private more(): void {
     const { following } = this;
     if (!following) return;
-    void this.further.ask<RowsAnswer>(following, [], (answer) => {
+    void this.further.ask<Rows>(following, [], (answer) => {
       this.rows = [...this.rows, ...answer.rows];
       this.show(answer);
     });
   }
 
-  private tableColumn(known: Column | undefined, name: string, k: number): TableColumn<Row> {
+  private tableColumn(known: ColumnAnswer | undefined, name: string, k: number): TableColumn<Row> {
     const { zone } = this.context.store.state;
     const numeric = known?.role === "value" || known?.type === "int";
     const title = known?.prettyname ?? name;
@@ -114,7 +114,7 @@ export class RowsView implements Part {
     };
   }
 
-  private text(known: Column | undefined, value: unknown): string {
+  private text(known: ColumnAnswer | undefined, value: unknown): string {
     if (value === null || value === undefined) return "";
     if (known?.type === "timestamp")
       return dateTime(Number(value), this.context.store.state.zone, true);

@@ -6,7 +6,7 @@ import type { Source } from "../flame/flame_query";
 import { Loader } from "../api/loader";
 import { unknownNotices, type Notices } from "./notices";
 import { flameQuery, flameSource, groupLevels, subject } from "../flame/flame_query";
-import type { FlameAnswer } from "../api/types";
+import type { Flamegraph } from "../api/types.generated";
 
 export interface StackFollower {
   /** What fades while it does not show what was asked for. */
@@ -39,7 +39,7 @@ export class Stacks {
     const of = subject(this.context);
     const { table } = this.context.store.state;
     const path = `/api/v1/flamegraph/${table}`;
-    void this.loader.ask<FlameAnswer>(path, flameQuery(this.context), (answer) => {
+    void this.loader.ask<Flamegraph>(path, flameQuery(this.context), (answer) => {
       const source = flameSource(answer, groups, of);
       this.source = source;
       this.notices.say("stacks", [...answer.notices, ...unknownNotices(source.tree)], table);
