@@ -3,7 +3,7 @@
 import { context2d, afterFrame, cssColor, h, pixelRatio, soon } from "../ui/dom";
 import type { Coloring } from "./colors";
 import { paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
-import type { Tree } from "./tree";
+import { EMPTY, type Tree } from "./tree";
 
 export interface GraphEvents {
   /** `step` where it is one of many, which nobody goes back through one by one. */
@@ -325,15 +325,3 @@ export class FlameGraph {
     return node;
   }
 }
-
-const EMPTY: Tree = {
-  names: [],
-  n: 0,
-  name: new Int32Array(),
-  level: new Int32Array(),
-  parent: new Int32Array(),
-  end: new Int32Array(),
-  x: new Float64Array(),
-  sides: [{ value: new Float64Array(), self: new Float64Array() }],
-  depth: 0,
-};

@@ -23,6 +23,23 @@ export interface Tree {
   depth: number;
 }
 
+/** A tree without a node. */
+export const EMPTY: Tree = {
+  names: [],
+  n: 0,
+  name: new Int32Array(),
+  level: new Int32Array(),
+  parent: new Int32Array(),
+  end: new Int32Array(),
+  x: new Float64Array(),
+  sides: [{ value: new Float64Array(), self: new Float64Array() }],
+  depth: 0,
+};
+
+export function nameOf(tree: Tree, node: number): string {
+  return tree.names[tree.name[node]];
+}
+
 export function makeTree(
   names: string[],
   name: ArrayLike<number>,

@@ -1,17 +1,12 @@
 // The flame graph with what belongs to it: breadcrumb, switches, the table beside it.
 
 import type { Query } from "../api/client";
-import {
-  category,
-  column as columnNamed,
-  stackColumn,
-  valueColumn,
-  type Context,
-} from "../state/context";
+import { category, column as columnNamed, valueColumn, type Context } from "../state/context";
 import { copyText } from "../ui/copy";
 import { Cover } from "../ui/cover";
 import { afterFrame, button, h, perFrame, replace } from "../ui/dom";
-import { HAS, LACKS, oneOf, withFilter } from "../state/filters";
+import type { DiffColors } from "../state/address";
+import { oneOf, withFilter } from "../state/filters";
 import {
   colorByChange,
   colorByKind,
@@ -27,9 +22,21 @@ import { NameTable } from "../flame/names";
 import { label } from "../flame/paint";
 import { hasRest } from "../flame/rest";
 import { collapsed, focused, inverted } from "../flame/transform";
-import { drawnBy, exactPath, findPath, pathOf, total, wholes, type Tree } from "../flame/tree";
+import {
+  drawnBy,
+  EMPTY,
+  exactPath,
+  findPath,
+  nameOf,
+  pathOf,
+  total,
+  wholes,
+  type Tree,
+} from "../flame/tree";
 import { fileItems, pictureItems } from "./flame_file";
+import { frameItems } from "./frame_menu";
 import { diffLegend, legend } from "../flame/legend";
+import { memo } from "../ui/memo";
 import { menu, type MenuItem } from "../ui/popover";
 import type { SearchBox } from "../flame/search";
 import { Matches, type Whole } from "../flame/matches";
@@ -37,9 +44,8 @@ import { grouping, type Source } from "../flame/flame_query";
 import { Switches } from "../flame/switches";
 import { short } from "../ui/text";
 
-/** What is drawn, and from what it was made. */
+/** What is drawn, and how it was made from its source. */
 interface Drawn {
-  source: Source;
   how: string;
   tree: Tree;
   /** What each graph draws: the tree, or its two sides. */
@@ -62,13 +68,11 @@ export class FlameView {
   readonly content: HTMLElement[];
   private readonly matches = new Matches();
   private source: Source | null = null;
-  private drawn: Drawn | null = null;
+  private drawn: Drawn = { how: "", tree: EMPTY, trees: [EMPTY] };
   private coloring: Coloring = { palette: [], index: new Uint8Array() };
-  private painted = "";
-  private crumbed = "";
-  private legended = "";
-  private revealed = "";
+  /** Per name, 1 if a search or a selected name marks it. */
   private swept: Uint8Array | null = null;
+
   /** The end of the path is what matters; measured when all else stands. */
   private readonly scrollCrumbs = perFrame(() => {
     this.crumbs.scrollLeft = this.crumbs.scrollWidth;
@@ -126,10 +130,6 @@ export class FlameView {
     return { all, compares: !!source?.scale, focused: this.context.store.state.focus !== "" };
   }
 
-  private get tree(): Tree {
-    return this.drawn!.tree;
-  }
-
   /** Where a loader or an explanation lies, over the graph. */
   cover(...children: (Node | null)[]): void {
     this.over.cover(...children);
@@ -142,51 +142,53 @@ export class FlameView {
   }
 
   update(): void {
+    const { source } = this;
     if (this.quiet || !this.element.isConnected) return;
     const { state } = this.context.store;
-    this.switches.update(!!this.source?.scale);
-    if (!this.source) return;
+    const { focus, collapse, leafFirst, sides, flame } = state;
+    this.switches.update(!!source?.scale);
+    if (!source) return;
     const before = this.drawn;
-    const selected = before ? pathOf(before.tree, this.graphs[0].selected) : [];
-    const drawn = this.derive(this.source);
-    this.color(drawn);
-    const { tree } = drawn;
+    const path = pathOf(before.tree, this.graphs[0].selected);
+    const { how, tree, trees } = (this.drawn = this.derive(
+      source,
+      focus,
+      collapse,
+      leafFirst,
+      sides && !!source.scale,
+    ));
+    const coloring = (this.coloring = this.color(source, tree, leafFirst, this.colors));
     const zoom = findPath(tree, state.zoom);
-    const newer = before?.how === drawn.how;
-    const keep = newer && selected.length ? exactPath(tree, selected) : -1;
-    drawn.trees.forEach((one, k) => {
-      const { coloring } = this;
-      const { flame } = state;
-      this.graphs[k].show({ tree: one, coloring, flame, zoom, selected: keep, newer });
+    const newer = before.how === how;
+    const selected = newer && path.length ? exactPath(tree, path) : -1;
+    trees.forEach((one, k) => {
+      this.graphs[k].show({ tree: one, coloring, flame, zoom, selected, newer });
     });
-    this.drawCrumbs(zoom);
-    this.find(drawn);
-    this.explainFocus(tree);
+    this.drawCrumbs(tree, zoom, focus);
+    this.find(tree);
+    this.explainFocus(source, tree, focus);
   }
 
-  private derive(source: Source): Drawn {
-    const { focus, collapse, leafFirst, sides } = this.context.store.state;
-    const two = sides && !!source.scale;
-    const how = JSON.stringify([source.of, focus, collapse, leafFirst, two, source.scale !== null]);
-    if (source === this.drawn?.source && how === this.drawn.how) return this.drawn;
-    let tree = source.tree;
-    if (focus) tree = focused(tree, focus);
-    if (collapse) tree = collapsed(tree);
-    this.table.setTree(tree, source.unit, source.groups, source.scale, total(source.tree));
-    if (leafFirst) tree = inverted(tree);
-    const trees = two ? [drawnBy(tree, 1), drawnBy(tree, 2)] : [tree];
+  private readonly derive = memo(
+    (source: Source, focus: string, collapse: boolean, leafFirst: boolean, two: boolean): Drawn => {
+      const { of, unit, groups, scale } = source;
+      let { tree } = source;
+      if (focus) tree = focused(tree, focus);
+      if (collapse) tree = collapsed(tree);
+      this.table.setTree(tree, unit, groups, scale, total(source.tree));
+      if (leafFirst) tree = inverted(tree);
+      this.arrange(source, two);
+      const how = JSON.stringify([of, focus, collapse, leafFirst, two, scale !== null]);
+      return { how, tree, trees: two ? [drawnBy(tree, 1), drawnBy(tree, 2)] : [tree] };
+    },
+  );
+
+  /** One graph, or two with the names of their sides. */
+  private arrange({ sideNames }: Source, two: boolean): void {
     this.pair.classList.toggle("two", two);
-    this.nameSides(source);
     if (two) this.pair.append(this.halves[1]);
     else this.halves[1].remove();
     this.graphs[0].call(two ? `${this.name}, before` : this.name);
-    this.drawn = { source, how, tree, trees };
-    this.painted = "";
-    this.crumbed = "";
-    return this.drawn;
-  }
-
-  private nameSides({ sideNames }: Source): void {
     this.titles.forEach((title, k) => {
       const text = sideNames?.[k] ?? "";
       replace(title, h("strong", {}, k ? "After" : "Before"), ` ${text}`);
@@ -194,39 +196,38 @@ export class FlameView {
     });
   }
 
-  private color({ tree, source }: Drawn): void {
-    const { color, diffColor, leafFirst } = this.context.store.state;
-    const painted = source.scale ? diffColor : color;
-    if (painted === this.painted) return;
-    this.painted = painted;
-    const { scale, groups, groupNames } = source;
-    if (scale) this.coloring = colorByChange(tree, scale, diffColor);
-    else if (color === "value") this.coloring = colorByValue(tree);
-    else if (color === "name") this.coloring = colorByName(tree);
-    else this.coloring = colorByKind(tree, { levels: leafFirst ? 0 : groups, names: groupNames });
+  /** The chosen colours: of a change, or of frames. */
+  private get colors(): string {
+    const { color, diffColor } = this.context.store.state;
+    return this.source?.scale ? diffColor : color;
   }
 
-  private drawLegend(searched: boolean): void {
-    const { color, diffColor } = this.context.store.state;
-    const rest = this.drawn !== null && hasRest(this.drawn.tree);
-    const wanted = [!!this.source!.scale, color, diffColor, searched, rest].join(" ");
-    if (wanted === this.legended) return;
-    this.legended = wanted;
-    const items = this.source!.scale
-      ? diffLegend(diffColor, searched)
-      : legend(color, searched, rest);
-    replace(this.legend, ...items);
-  }
+  private readonly color = memo(
+    (source: Source, tree: Tree, leafFirst: boolean, colors: string): Coloring => {
+      const { scale, groups, groupNames } = source;
+      if (scale) return colorByChange(tree, scale, colors as DiffColors);
+      if (colors === "value") return colorByValue(tree);
+      if (colors === "name") return colorByName(tree);
+      return colorByKind(tree, { levels: leafFirst ? 0 : groups, names: groupNames });
+    },
+  );
+
+  private readonly drawLegend = memo(
+    (compares: boolean, colors: string, searched: boolean, rest: boolean) => {
+      const items = compares
+        ? diffLegend(colors as DiffColors, searched)
+        : legend(colors, searched, rest);
+      replace(this.legend, ...items);
+    },
+  );
 
   /** A focus stays while the data changes: a frame may have gone. */
-  private explainFocus(tree: Tree): void {
-    const { store } = this.context;
-    const { focus } = store.state;
-    if (!focus || total(tree) || !total(this.source!.tree)) {
+  private explainFocus(source: Source, tree: Tree, focus: string): void {
+    if (!focus || total(tree) || !total(source.tree)) {
       this.over.say(null);
       return;
     }
-    const remove = button("Remove focus", () => store.set({ focus: "" }));
+    const remove = button("Remove focus", () => this.context.store.set({ focus: "" }));
     const text = h("p", {}, `No stack here runs through ${short(label(focus))}.`);
     this.over.say(h("div", { class: "empty" }, text, remove));
   }
@@ -237,36 +238,44 @@ export class FlameView {
     const { unit, scale } = source;
     const grouped = this.isGroup(node);
     const focused = this.context.store.state.focus !== "";
-    return describe(this.tree, node, { unit, scale, grouped, all: wholes(source.tree), focused });
+    return describe(this.drawn.tree, node, {
+      unit,
+      scale,
+      grouped,
+      all: wholes(source.tree),
+      focused,
+    });
   }
 
   private isGroup(node: number): boolean {
-    return this.source?.groupNames[this.tree.name[node] ?? -1] === 1;
+    return this.source?.groupNames[this.drawn.tree.name[node] ?? -1] === 1;
   }
 
-  private find({ tree }: Drawn): void {
+  private find(tree: Tree): void {
     const { search, frame } = this.context.store.state;
     const { matches } = this;
     matches.find(tree, search);
     matches.tell(this.search, this.whole());
     this.swept = matches.hits ?? (frame ? matches.exactly(frame) : null);
     for (const graph of this.graphs) graph.highlight(this.swept);
-    this.drawLegend(!!matches.hits);
-    if (tree === this.listed) this.listLater();
-    else this.list();
-    this.listed = tree;
+    this.drawLegend(!!this.source?.scale, this.colors, !!matches.hits, hasRest(tree));
+    this.listNew(tree);
+    this.listLater();
   }
 
-  private listed: Tree | null = null;
   /** While someone types, the graph comes first: it is what the eye is on. */
   private readonly listLater = afterFrame(() => this.list());
+  private readonly listNew = memo((_: Tree) => this.list());
 
   private list(): void {
     const { search, frame, order } = this.context.store.state;
-    this.table.show(order, this.matches.hits, `${this.drawn!.how} ${search}`);
-    if (frame && frame !== this.revealed) this.table.reveal(frame);
-    this.revealed = frame;
+    this.table.show(order, this.matches.hits, `${this.drawn.how} ${search}`);
+    this.reveal(frame);
   }
+
+  private readonly reveal = memo((frame: string) => {
+    if (frame) this.table.reveal(frame);
+  });
 
   /** Goes to the next match, the largest first. */
   next(direction: 1 | -1): void {
@@ -278,9 +287,9 @@ export class FlameView {
 
   private zoomed(node: number, step: boolean, k: number): void {
     const { store } = this.context;
-    const zoom = pathOf(this.tree, node);
-    if (this.drawn!.trees.length > 1) this.graphs[1 - k]!.follow(node);
-    this.drawCrumbs(node);
+    const zoom = pathOf(this.drawn.tree, node);
+    if (this.drawn.trees.length > 1) this.graphs[1 - k].follow(node);
+    this.drawCrumbs(this.drawn.tree, node, store.state.focus);
     this.quiet = true;
     store.set({ zoom }, step ? "replace" : "push");
     this.quiet = false;
@@ -290,7 +299,7 @@ export class FlameView {
   private quiet = false;
 
   private selected(node: number, k: number): void {
-    if (this.drawn!.trees.length > 1) this.graphs[1 - k]!.mark(node);
+    if (this.drawn.trees.length > 1) this.graphs[1 - k].mark(node);
     this.picked = node;
     this.markRow();
   }
@@ -299,28 +308,23 @@ export class FlameView {
   /** The graph first: it is what the eye is on. */
   private readonly markRow = afterFrame(() => {
     this.table.redraw();
-    if (this.picked > 0 && this.picked < this.tree.n) {
-      this.table.reveal(this.tree.names[this.tree.name[this.picked]]);
+    if (this.picked > 0 && this.picked < this.drawn.tree.n) {
+      this.table.reveal(nameOf(this.drawn.tree, this.picked));
     }
   });
 
   private marked(): string {
     const node = this.graphs[0].selected;
-    if (node > 0 && this.drawn) return this.tree.names[this.tree.name[node]];
+    if (node > 0) return nameOf(this.drawn.tree, node);
     return this.context.store.state.frame;
   }
 
-  private drawCrumbs(zoom: number): void {
+  private readonly drawCrumbs = memo((tree: Tree, zoom: number, focus: string) => {
     const { store } = this.context;
-    const { tree } = this;
-    const { focus } = store.state;
-    const wanted = `${zoom} ${focus}`;
-    if (wanted === this.crumbed) return;
-    this.crumbed = wanted;
     const crumbs: Node[] = [];
     for (let i = zoom; i >= 0 && i < tree.n; i = tree.parent[i]) {
       const node = i;
-      const text = short(label(tree.names[tree.name[i]]));
+      const text = short(label(nameOf(tree, i)));
       crumbs.unshift(
         button(text, () => this.graphs[0].zoomTo(node), {
           "aria-current": i === zoom ? "true" : undefined,
@@ -335,11 +339,11 @@ export class FlameView {
     }
     replace(this.crumbs, ...crumbs);
     this.scrollCrumbs();
-  }
+  });
 
   private openExport(opener: HTMLElement): void {
     const { table } = this.context.store.state;
-    const pictures = this.drawn?.tree.n ? pictureItems(table, this.picture()) : [];
+    const pictures = this.drawn.tree.n ? pictureItems(table, this.picture()) : [];
     const files = this.source?.scale ? [] : fileItems(table, this.exportQuery());
     const box = opener.getBoundingClientRect();
     menu(box.right - 170, box.bottom + 4, [...pictures, ...files], "Export", opener);
@@ -349,7 +353,7 @@ export class FlameView {
     const one = category(this.context);
     const value = columnNamed(this.context, valueColumn(this.context))?.prettyname ?? "Rows";
     return {
-      tree: this.tree,
+      tree: this.drawn.tree,
       coloring: this.coloring,
       hits: this.swept,
       zoom: this.graphs[0].zoomed,
@@ -367,8 +371,8 @@ export class FlameView {
   }
 
   private openMenu(node: number, x: number, y: number): void {
-    const { tree } = this;
-    const name = tree.names[tree.name[node]];
+    const { tree } = this.drawn;
+    const name = nameOf(tree, node);
     const zoom = { text: "Zoom in here", run: () => this.graphs[0].zoomTo(node) };
     const stack = pathOf(tree, node).join(";");
     const copy = { text: "Copy stack", run: () => void copyText(stack) };
@@ -379,7 +383,7 @@ export class FlameView {
   private nodeItems(node: number, name: string): MenuItem[] {
     if (!this.isGroup(node)) return this.nameItems(name);
     const by = grouping(this.context).split(",").filter(Boolean);
-    const level = this.context.store.state.leafFirst ? 0 : this.tree.level[node] - 1;
+    const level = this.context.store.state.leafFirst ? 0 : this.drawn.tree.level[node] - 1;
     const column = by.length === 1 || level >= 0 ? by[level] : undefined;
     if (!column || (this.context.store.state.leafFirst && by.length > 1)) return [];
     const { store } = this.context;
@@ -394,35 +398,23 @@ export class FlameView {
   private nameItems(name: string): MenuItem[] {
     const { store } = this.context;
     if (name === OTHERS) return [];
-    const stack = stackColumn(this.context);
-    return [
-      {
-        text: "Sandwich: callers and callees",
-        run: () => store.set({ view: "sandwich", frame: name }),
-      },
-      {
-        text: "Focus: only stacks through it",
-        run: () => store.set({ focus: name, zoom: [] }),
-      },
-      { text: "Filter the rows by it", run: () => this.filter(stack, HAS, name) },
-      { text: "Leave out the rows with it", run: () => this.filter(stack, LACKS, name) },
+    const sandwich = () => store.set({ view: "sandwich", frame: name });
+    const { collapse } = store.state;
+    const more = [
       {
         text: "Show in the table",
         run: () => store.set({ frame: name, search: "" }, "replace"),
       },
       {
         text: "Collapse recursion",
-        checked: store.state.collapse,
-        run: () => store.set({ collapse: !store.state.collapse, zoom: [] }),
+        checked: collapse,
+        run: () => store.set({ collapse: !collapse, zoom: [] }),
       },
-      { text: "Copy name", run: () => void copyText(label(name)) },
     ];
-  }
-
-  private filter(name: string, op: string, value: string): void {
-    const { store } = this.context;
-    const filters = withFilter(store.state.filters, { column: name, op, value });
-    store.set({ filters, zoom: [] });
+    return [
+      { text: "Sandwich: callers and callees", run: sandwich },
+      ...frameItems(this.context, name, { focus: {}, filter: { zoom: [] } }, more),
+    ];
   }
 
   repaint(): void {

@@ -1,7 +1,6 @@
 // One frame in the middle: who called it above, what it called below.
 
-import { stackColumn, type Context } from "../state/context";
-import { copyText } from "../ui/copy";
+import type { Context } from "../state/context";
 import { Cover } from "../ui/cover";
 import { button, h, replace } from "../ui/dom";
 import { colorByKind, type Coloring } from "../flame/colors";
@@ -12,27 +11,25 @@ import { NameTable } from "../flame/names";
 import { label } from "../flame/paint";
 import { hasRest } from "../flame/rest";
 import { sandwich } from "../flame/transform";
-import { findPath, pathOf, total, wholes, type Tree } from "../flame/tree";
-import { HAS, LACKS, withFilter } from "../state/filters";
+import { EMPTY, findPath, nameOf, pathOf, total, wholes, type Tree } from "../flame/tree";
 import type { Source } from "../flame/flame_query";
 import { percent, quantity } from "../ui/format";
 import { legend } from "../flame/legend";
 import { Matches } from "../flame/matches";
 import type { Part } from "../ui/part";
+import { memo } from "../ui/memo";
 import { menu } from "../ui/popover";
 import type { SearchBox } from "../flame/search";
+import { frameItems } from "./frame_menu";
 import type { Stacks } from "./stacks";
 import { short } from "../ui/text";
 
+function colorHalf(tree: Tree, names: Uint8Array): Coloring {
+  return colorByKind(tree, { levels: -1, names });
+}
+
 type Side = "callers" | "callees";
 const SIDES: Side[] = ["callers", "callees"];
-
-/** What is drawn, and from what it was made; trees are null where no stack has the frame. */
-interface Drawn {
-  source: Source;
-  frame: string;
-  trees: Record<Side, Tree> | null;
-}
 
 export class SandwichView implements Part {
   readonly element: HTMLElement;
@@ -48,10 +45,11 @@ export class SandwichView implements Part {
     callees: new Matches(),
   };
   private source: Source | null = null;
-  private drawn: Drawn | null = null;
-  private listed: Source | null = null;
-  private revealed = "";
-  private readonly coloring: Partial<Record<Side, Coloring>> = {};
+  /** Null if no stack has the frame. */
+  private trees: Record<Side, Tree> | null = null;
+  /** What each half shows: newer data of the same keeps its place. */
+  private readonly shown: Record<Side, string> = { callers: "", callees: "" };
+  private readonly color = { callers: memo(colorHalf), callees: memo(colorHalf) };
 
   constructor(
     private readonly context: Context,
@@ -80,21 +78,16 @@ export class SandwichView implements Part {
 
   private graph(name: string, side: Side): FlameGraph {
     const { store } = this.context;
-    const tree = () => this.drawn?.trees?.[side];
+    const tree = () => this.trees?.[side] ?? EMPTY;
     return new FlameGraph(name, {
       zoom: (node, step) => {
-        const zoom = pathOf(tree()!, node);
-        store.set({ [side]: zoom }, step ? "replace" : "push");
+        store.set({ [side]: pathOf(tree(), node) }, step ? "replace" : "push");
       },
       select: () => undefined,
-      menu: (node, x, y) => {
-        const shown = tree();
-        if (shown) this.openMenu(shown.names[shown.name[node]], x, y);
-      },
+      menu: (node, x, y) => this.openMenu(nameOf(tree(), node), x, y),
       describe: (node) => {
-        const shown = tree();
-        if (!shown || !this.source) return [];
-        return describe(shown, node, { unit: this.source.unit, all: wholes(this.source.tree) });
+        if (!this.trees || !this.source) return [];
+        return describe(tree(), node, { unit: this.source.unit, all: wholes(this.source.tree) });
       },
     });
   }
@@ -120,72 +113,62 @@ export class SandwichView implements Part {
   private draw(): void {
     const { source } = this;
     if (!source || !this.element.isConnected) return;
-    const { state } = this.context.store;
-    if (this.listed !== source) {
-      this.listed = source;
-      this.table.setTree(source.tree, source.unit, source.groups, null);
-    }
-    const { trees } = this.derive(source, state.frame);
-    this.element.classList.toggle("bare", !trees);
-    this.matches.find(source.tree, state.search);
+    const { search, order, frame } = this.context.store.state;
+    this.list(source);
+    this.trees = this.derive(source, frame);
+    this.element.classList.toggle("bare", !this.trees);
+    this.matches.find(source.tree, search);
     const { hits } = this.matches;
     for (const side of SIDES) {
+      if (this.trees) this.drawSide(side, source, this.trees[side], frame);
       this.graphs[side].highlight(hits);
-      if (trees) this.found[side].find(trees[side], state.search);
     }
     this.tell();
     replace(this.legend, ...legend("kind", !!hits, hasRest(source.tree)));
-    this.table.show(state.order, hits, `${source.of} ${state.search}`);
-    if (state.frame && state.frame !== this.revealed) this.table.reveal(state.frame);
-    this.revealed = state.frame;
+    this.table.show(order, hits, `${source.of} ${search}`);
+    this.reveal(frame);
   }
+
+  private readonly list = memo((source: Source) =>
+    this.table.setTree(source.tree, source.unit, source.groups, null),
+  );
+
+  private readonly reveal = memo((frame: string) => {
+    if (frame) this.table.reveal(frame);
+  });
 
   /** The halves are made once for a frame, so that a zoom outlasts what else changes. */
-  private derive(source: Source, frame: string): Drawn {
-    const { state } = this.context.store;
-    const before = this.drawn;
-    if (source !== before?.source || frame !== before.frame) {
-      this.drawn = { source, frame, trees: frame ? sandwich(source.tree, frame) : null };
-      this.drawHead(frame);
-      this.explain(frame);
-    }
-    const { trees } = this.drawn!;
-    const newer = before?.frame === frame && before.source.of === source.of;
-    const groups = { levels: -1, names: source.groupNames };
-    for (const side of trees ? SIDES : []) {
-      const tree = trees![side];
-      const made = this.drawn !== before || !this.coloring[side];
-      if (made) this.coloring[side] = colorByKind(tree, groups);
-      const coloring = this.coloring[side]!;
-      const zoom = findPath(tree, state[side]);
-      this.graphs[side].show({ tree, coloring, flame: side === "callers", zoom, newer });
-    }
-    return this.drawn!;
+  private readonly derive = memo((source: Source, frame: string) => {
+    const trees = frame ? sandwich(source.tree, frame) : null;
+    this.drawHead(source, trees, frame);
+    this.explain(source, trees, frame);
+    return trees;
+  });
+
+  private drawSide(side: Side, source: Source, tree: Tree, frame: string): void {
+    const { search, ...state } = this.context.store.state;
+    const coloring = this.color[side](tree, source.groupNames);
+    const newer = this.shown[side] === `${source.of} ${frame}`;
+    this.shown[side] = `${source.of} ${frame}`;
+    const zoom = findPath(tree, state[side]);
+    this.graphs[side].show({ tree, coloring, flame: side === "callers", zoom, newer });
+    this.found[side].find(tree, search);
   }
 
-  private drawHead(frame: string): void {
+  private drawHead(source: Source, trees: Record<Side, Tree> | null, frame: string): void {
     const { store } = this.context;
-    const { trees, source } = this.drawn!;
     if (!trees) {
       replace(this.head, h("span", {}, "Choose a frame in the table."));
       return;
     }
     const all = total(trees.callees);
+    const share = `${quantity(all, source.unit)}, ${percent(all, total(source.tree))} of all`;
+    const name = h("strong", { class: "number" }, short(label(frame)));
     const back = () => store.set({ view: "flame", search: "" });
-    replace(
-      this.head,
-      h(
-        "span",
-        {},
-        h("strong", { class: "number" }, short(label(frame))),
-        ` ${quantity(all, source.unit)}, ${percent(all, total(source.tree))} of all`,
-      ),
-      button("in the flame graph", back),
-    );
+    replace(this.head, h("span", {}, name, ` ${share}`), button("in the flame graph", back));
   }
 
-  private explain(frame: string): void {
-    const { trees, source } = this.drawn!;
+  private explain(source: Source, trees: Record<Side, Tree> | null, frame: string): void {
     if (trees || !total(source.tree)) {
       this.over.say(null);
       return;
@@ -197,25 +180,10 @@ export class SandwichView implements Part {
   }
 
   private openMenu(frame: string, x: number, y: number): void {
-    const { store } = this.context;
-    const items = [
-      { text: "Put it in the middle", run: () => this.choose(frame) },
-      {
-        text: "Focus: only stacks through it",
-        run: () => store.set({ view: "flame", focus: frame, zoom: [] }),
-      },
-      { text: "Filter the rows by it", run: () => this.filter(HAS, frame) },
-      { text: "Leave out the rows with it", run: () => this.filter(LACKS, frame) },
-      { text: "Copy name", run: () => void copyText(label(frame)) },
-    ];
-    menu(x, y, frame === OTHERS ? items.slice(0, 1) : items, short(label(frame)));
-  }
-
-  private filter(op: string, value: string): void {
-    const { store } = this.context;
-    const filter = { column: stackColumn(this.context), op, value };
-    const filters = withFilter(store.state.filters, filter);
-    store.set({ filters, callers: [], callees: [] });
+    const middle = { text: "Put it in the middle", run: () => this.choose(frame) };
+    const filter = { callers: [], callees: [] };
+    const items = frameItems(this.context, frame, { focus: { view: "flame" }, filter });
+    menu(x, y, frame === OTHERS ? [middle] : [middle, ...items], short(label(frame)));
   }
 
   repaint(): void {
@@ -226,7 +194,7 @@ export class SandwichView implements Part {
   next(direction: 1 | -1): void {
     const { callers, callees } = this.found;
     const all = callers.count + callees.count;
-    if (!all || !this.drawn?.trees) return;
+    if (!all || !this.trees) return;
     const from = this.place >= 0 ? this.place : direction < 0 ? 0 : -1;
     const to = (from + direction + all) % all;
     callers.goTo(to < callers.count ? to : -1);
