@@ -52,12 +52,12 @@ class Page {
   private readonly chart: ChartSwitch;
   private readonly notices = new Notices();
   private readonly tabs: Tabs<View>;
-  private readonly body = h("div", { class: "body", id: "view", role: "tabpanel" });
+  private readonly body = h("div.body", { id: "view", role: "tabpanel" });
   private readonly flame: FlameView;
   private readonly stacks: Stacks;
   private readonly quality: Quality;
   private readonly parts: Record<View, Part>;
-  private readonly empty = h("div", { class: "explained" });
+  private readonly empty = h("div.explained");
   private hasRows = true;
   private timer = 0;
   private instruments = "";
@@ -89,9 +89,8 @@ class Page {
       this.header.element,
       h(
         "main",
-        {},
-        h("div", { class: "instruments" }, this.timeline.element, this.heatmap.element),
-        h("div", { class: "tabbar" }, this.tabs.element, this.chart.element, this.search.element),
+        h("div.instruments", this.timeline.element, this.heatmap.element),
+        h("div.tabbar", this.tabs.element, this.chart.element, this.search.element),
         this.notices.element,
         this.empty,
         this.body,
@@ -308,9 +307,7 @@ function mendAddress(store: Store, categories: CategoryAnswer[]): Notice[] {
 }
 
 function fail(title: string, detail: string): void {
-  document.body.replaceChildren(
-    h("main", { class: "empty" }, h("h1", {}, title), h("p", {}, detail)),
-  );
+  document.body.replaceChildren(h("main.empty", h("h1", title), h("p", detail)));
 }
 
 start().catch((error: unknown) => {

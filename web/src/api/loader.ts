@@ -18,7 +18,7 @@ const waiting = new WeakMap<HTMLElement, Set<Loader>>();
 
 export class Loader {
   /** Lies over the chart, so that nothing moves when it comes and goes. */
-  readonly element = h("div", { class: "loader", role: "status", hidden: true });
+  readonly element = h("div.loader", { role: "status", hidden: true });
   private asked = "";
   private answered = "";
   /** In which round it was given up; -1 while it was not. */
@@ -111,7 +111,7 @@ export class Loader {
 
   private watch(start: number, again: () => void): void {
     clearInterval(this.timer);
-    const time = h("span", { class: "number" });
+    const time = h("span.number");
     const show = () => {
       const seconds = (performance.now() - start) / 1000;
       if (seconds * 1000 < PATIENCE) return;
@@ -147,8 +147,8 @@ export class Loader {
     const lines = details.length ? details : [error.detail];
     replace(
       this.element,
-      h("strong", {}, error.status ? `${this.what} failed` : error.title),
-      ...lines.map((text) => h("div", {}, text)),
+      h("strong", error.status ? `${this.what} failed` : error.title),
+      ...lines.map((text) => h("div", text)),
       button("Try again", again),
     );
     this.element.hidden = false;

@@ -9,9 +9,9 @@ import { paintTimeAxis, Plot, type Area } from "./plot";
 export class Figure {
   readonly element: HTMLElement;
   readonly plot: Plot;
-  readonly legend = h("div", { class: "legend" });
+  readonly legend = h("div.legend");
   private readonly by: string;
-  private readonly empty = h("p", { class: "hint", hidden: true }, "Nothing in this range.");
+  private readonly empty = h("p.hint", { hidden: true }, "Nothing in this range.");
   private drawing: Drawing | null = null;
 
   constructor(
@@ -28,7 +28,7 @@ export class Figure {
       hover: (x, y) => this.at(x, y),
     });
     this.plot.element.append(this.empty);
-    const caption = h("figcaption", {}, config.title, ...captions);
+    const caption = h("figcaption", config.title, ...captions);
     this.element.append(caption, this.plot.element, this.legend);
   }
 
@@ -39,7 +39,7 @@ export class Figure {
     this.empty.hidden = rows !== 0;
     this.drawing = MARKS[mark]?.(answer as never) ?? null;
     const items = this.drawing?.legend() ?? [];
-    replace(this.legend, this.by && items.length > 0 && h("span", {}, this.by), ...items);
+    replace(this.legend, this.by && items.length > 0 && h("span", this.by), ...items);
     this.plot.paint();
   }
 

@@ -32,7 +32,7 @@ type Drawn = HeatmapAnswer & { steps: Steps; drawing: Drawing };
 
 export class Heatmap {
   readonly element: HTMLElement;
-  private readonly head = h("div", { class: "head" });
+  private readonly head = h("div.head");
   private readonly loaders = {
     declared: new Loader("Counting by size"),
     other: new Loader("Counting by size"),
@@ -60,12 +60,7 @@ export class Heatmap {
     );
     this.plot.element.append(this.loaders.declared.element, this.loaders.other.element);
     this.loaders.declared.over(this.plot.canvas);
-    this.element = h(
-      "section",
-      { class: "heatmap", "aria-label": "Heatmap" },
-      this.head,
-      this.plot.element,
-    );
+    this.element = h("section.heatmap", { "aria-label": "Heatmap" }, this.head, this.plot.element);
     // A phone has room for one of both.
     this.fold = foldButton(this.element, "Heatmap", innerWidth <= 620);
     document.addEventListener("keydown", (event) => {
@@ -137,7 +132,7 @@ export class Heatmap {
     const title = chartOf(category(this.context), "heatmap")?.title ?? name;
     const head: (Node | null)[] = [
       this.fold,
-      h("strong", {}, column(this.context, name)?.prettyname ?? title, unit && ` (${unit})`),
+      h("strong", column(this.context, name)?.prettyname ?? title, unit && ` (${unit})`),
     ];
     if (box) {
       const unit = this.answer?.unit ?? column(this.context, name)?.unit ?? "";
@@ -148,10 +143,10 @@ export class Heatmap {
         this.context.refresh();
       };
       const clear = button("×", () => this.clear(), { "aria-label": "Remove the box", class: "x" });
-      const chip = h("span", { class: "chip text" }, h("span", { title: text }, text), clear);
+      const chip = h("span.chip.text", h("span", { title: text }, text), clear);
       head.push(chip, button("zoom into it", into));
     } else {
-      head.push(h("span", { class: "hint" }, "drag a box: graph, table and timeline follow"));
+      head.push(h("span.hint", "drag a box: graph, table and timeline follow"));
     }
     replace(this.head, ...head);
   }

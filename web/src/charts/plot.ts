@@ -45,7 +45,7 @@ export interface PlotEvents {
 export class Plot {
   readonly element: HTMLElement;
   readonly canvas: HTMLCanvasElement;
-  private readonly tip = h("div", { class: "tip", hidden: true });
+  private readonly tip = h("div.tip", { hidden: true });
   private drag: Drag | null = null;
   readonly redraw = perFrame(() => this.paint());
 
@@ -56,7 +56,7 @@ export class Plot {
   ) {
     const tabindex = events.dragged ? 0 : undefined;
     this.canvas = h("canvas", { role: "img", "aria-label": name, tabindex });
-    this.element = h("div", { class: "plot" }, this.canvas, this.tip);
+    this.element = h("div.plot", this.canvas, this.tip);
     new ResizeObserver(this.redraw).observe(this.element);
     this.listen();
   }
@@ -106,7 +106,7 @@ export class Plot {
     this.redraw();
     const lines = this.events.hover(event.offsetX, event.offsetY);
     this.tip.hidden = !lines.length;
-    this.tip.replaceChildren(...lines.map((line) => h("div", {}, line)));
+    this.tip.replaceChildren(...lines.map((line) => h("div", line)));
     const { offsetWidth: width } = this.tip;
     const left =
       event.clientX + 14 + width > innerWidth ? event.clientX - width - 10 : event.clientX + 14;

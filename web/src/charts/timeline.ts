@@ -46,9 +46,9 @@ interface Means {
 
 export class Timeline {
   readonly element: HTMLElement;
-  private readonly head = h("div", { class: "head" });
-  private readonly legend = h("div", { class: "legend" });
-  private readonly figures = h("span", { class: "number figures" });
+  private readonly head = h("div.head");
+  private readonly legend = h("div.legend");
+  private readonly figures = h("span.number.figures");
   private readonly boxed: HTMLElement;
   private readonly loader = new Loader("Summing over time");
   private readonly values: Select;
@@ -78,8 +78,8 @@ export class Timeline {
     this.values = new Select("Value", (value) => store.set({ value }));
     this.splits = new Select("Split by", (by) => store.set({ by }));
     this.element = h(
-      "section",
-      { class: "timeline", "aria-label": "Timeline" },
+      "section.timeline",
+      { "aria-label": "Timeline" },
       this.head,
       this.plot.element,
       this.legend,
@@ -90,12 +90,7 @@ export class Timeline {
       title: "Back to the whole range",
       class: "x",
     });
-    this.boxed = h(
-      "span",
-      { class: "chip text", hidden: true },
-      h("span", {}, "only the box"),
-      whole,
-    );
+    this.boxed = h("span.chip.text", { hidden: true }, h("span", "only the box"), whole);
     this.head.append(this.fold, this.values.element, this.splits.element);
     this.head.append(this.boxed, this.figures);
   }
@@ -191,7 +186,7 @@ export class Timeline {
       const value = averaged ? this.means?.each.get(one.name) : sum(one.values);
       const words = typeof value === "number" ? quantity(value, unit) : "…";
       const text = `${short(plain(one.name), 80) || "(empty)"} ${words}`;
-      if (!named || one.rest === true) return h("span", {}, color, text);
+      if (!named || one.rest === true) return h("span", color, text);
       const filter = oneOf(this.by, one.name, named.operators);
       const only = () => store.set({ filters: withFilter(store.state.filters, filter) });
       const item = button("", only, { title: `Only ${named.prettyname} ${one.name}` });

@@ -51,10 +51,10 @@ export class FlameGraph {
       "aria-roledescription": "flame graph",
     });
     this.call(name);
-    this.picture = h("div", { class: "picture" }, this.canvas);
-    this.tip = h("div", { class: "tip", hidden: true });
-    this.live = h("div", { class: "unseen", "aria-live": "polite" });
-    this.element = h("div", { class: "flame" }, this.picture, this.tip, this.live);
+    this.picture = h("div.picture", this.canvas);
+    this.tip = h("div.tip", { hidden: true });
+    this.live = h("div.unseen", { "aria-live": "polite" });
+    this.element = h("div.flame", this.picture, this.tip, this.live);
     this.scene = {
       tree: EMPTY,
       coloring: { palette: [], index: new Uint8Array() },
@@ -244,7 +244,7 @@ export class FlameGraph {
   }
 
   private showTip(lines: string[], x: number, y: number): void {
-    this.tip.replaceChildren(...lines.map((line) => h("div", {}, line)));
+    this.tip.replaceChildren(...lines.map((line) => h("div", line)));
     this.tip.hidden = false;
     const { offsetWidth: width, offsetHeight: height } = this.tip;
     const left = x + 14 + width > innerWidth ? Math.max(4, x - width - 10) : x + 14;

@@ -24,7 +24,7 @@ export function legend(by: string, searched: boolean, rest: boolean): HTMLElemen
     return [ramp(valuePalette(), "self: none", "the most"), ...matching(searched)];
   }
   if (by === "name") {
-    return [h("span", {}, "a shade for each name, without a meaning"), ...matching(searched)];
+    return [h("span", "a shade for each name, without a meaning"), ...matching(searched)];
   }
   const kinds: Kind[] = [
     "user",

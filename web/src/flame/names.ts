@@ -96,7 +96,7 @@ function nameColumn(): TableColumn<NameRow> {
     numeric: false,
     sort: (row) => row.label,
     cell: (row) => {
-      const swatch = h("i", { class: "swatch" });
+      const swatch = h("i.swatch");
       swatch.style.background = kindColor(frame(row.name).kind);
       return h(
         "button",

@@ -10,7 +10,7 @@ const QUICK = 30;
 export class SearchBox {
   readonly element: HTMLElement;
   private readonly input: HTMLInputElement;
-  private readonly result = h("output", { class: "number matched", "aria-live": "polite" });
+  private readonly result = h("output.number.matched", { "aria-live": "polite" });
   private took = 0;
   /** Goes to the next or previous match, in the view that is shown. */
   stepped: (direction: 1 | -1) => void = () => undefined;
@@ -29,8 +29,7 @@ export class SearchBox {
       onkeydown: (event: KeyboardEvent) => this.key(event),
     });
     this.element = h(
-      "div",
-      { class: "search" },
+      "div.search",
       this.input,
       this.result,
       button("‹", () => this.step(-1), { "aria-label": "Previous match", title: "Previous (N)" }),

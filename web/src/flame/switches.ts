@@ -49,8 +49,7 @@ export class Switches {
     );
     const exporter = button("export ▾", () => openExport(exporter), { "aria-haspopup": "menu" });
     this.element = h(
-      "div",
-      { class: "switches" },
+      "div.switches",
       ...this.toggles.map(([, element]) => element),
       this.groups.element,
       this.colors.element,

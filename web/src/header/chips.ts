@@ -26,7 +26,7 @@ export class FilterChips {
     name: string,
     private readonly source: Filters,
   ) {
-    this.element = h("div", { class: "chips", role: "group", "aria-label": name });
+    this.element = h("div.chips", { role: "group", "aria-label": name });
   }
 
   update(): void {
@@ -41,7 +41,7 @@ export class FilterChips {
       "aria-expanded": "false",
     });
     const more = filters.length - MOST_CHIPS;
-    const rest = more > 0 ? h("span", { class: "hint" }, `and ${more} more`) : null;
+    const rest = more > 0 ? h("span.hint", `and ${more} more`) : null;
     const chips = filters.slice(0, MOST_CHIPS).map((filter) => this.chip(filter));
     replace(this.element, ...chips, rest, add);
   }
@@ -51,7 +51,7 @@ export class FilterChips {
     const edit = button(text, () => this.open(edit, filter), { title: filterText(filter) });
     const without = () => this.source.change(this.others(filter));
     const remove = button("×", without, { "aria-label": `Remove filter: ${text}`, class: "x" });
-    return h("span", { class: "chip" }, edit, remove);
+    return h("span.chip", edit, remove);
   }
 
   private others(filter: Filter | null): Filter[] {
@@ -131,7 +131,7 @@ class FilterForm {
       this.complete();
     });
     const submit = h("button", { type: "submit", class: "primary" }, old ? "Change" : "Add");
-    this.element = h("form", { class: "filter" }, pick, this.operators, this.input, this.values);
+    this.element = h("form.filter", pick, this.operators, this.input, this.values);
     this.element.append(submit);
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();

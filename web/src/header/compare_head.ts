@@ -77,14 +77,8 @@ export class CompareHead {
   private readonly chips: FilterChips;
   private readonly range: Select;
   private readonly titles = [h("strong"), h("strong")] as const;
-  private readonly times = [
-    h("span", { class: "number" }),
-    h("span", { class: "number" }),
-  ] as const;
-  private readonly amounts = [
-    h("span", { class: "number" }),
-    h("span", { class: "number" }),
-  ] as const;
+  private readonly times = [h("span.number"), h("span.number")] as const;
+  private readonly amounts = [h("span.number"), h("span.number")] as const;
   private readonly swap: HTMLButtonElement;
   private readonly relative: HTMLButtonElement;
 
@@ -106,28 +100,18 @@ export class CompareHead {
     });
     const hint = "or drag on the timeline with Shift";
     this.element = h(
-      "div",
-      { class: "sides" },
+      "div.sides",
       h(
-        "div",
-        { class: "side baseline" },
+        "div.side.baseline",
         this.titles[0],
         this.range.element,
         type,
-        h("span", { class: "hint" }, hint),
+        h("span.hint", hint),
         this.times[0],
         this.chips.element,
         this.amounts[0],
       ),
-      h(
-        "div",
-        { class: "side" },
-        this.titles[1],
-        this.times[1],
-        this.amounts[1],
-        this.swap,
-        this.relative,
-      ),
+      h("div.side", this.titles[1], this.times[1], this.amounts[1], this.swap, this.relative),
     );
   }
 

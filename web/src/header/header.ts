@@ -46,12 +46,11 @@ export class Header {
       "aria-haspopup": "menu",
     });
     this.element = h(
-      "header",
-      { class: "bar" },
-      h("a", { class: "brand", href: "/" }, "Kernelscope"),
+      "header.bar",
+      h("a.brand", { href: "/" }, "Kernelscope"),
       this.categories.element,
       this.chips.element,
-      h("div", { class: "right" }, this.range, this.live, share, more),
+      h("div.right", this.range, this.live, share, more),
     );
   }
 
@@ -107,7 +106,7 @@ export class Header {
       store.set({ zone: zone === "utc" ? "local" : "utc" }, "replace");
     };
     const times = button(`Times in ${zoneName(zone)}: change`, toggleZone, { class: "plain" });
-    popoverUnder(this.range, [h("div", { class: "presets" }, ...presets), form, times], {
+    popoverUnder(this.range, [h("div.presets", ...presets), form, times], {
       role: "dialog",
       label: "Time range",
     });

@@ -17,7 +17,7 @@ export function rangeForm(
 ): HTMLFormElement {
   const from = timeInput("From", shown.text.from, shown.from, zone);
   const to = timeInput("To", shown.text.to, shown.to, zone);
-  const error = h("p", { class: "error", role: "alert" });
+  const error = h("p.error", { role: "alert" });
   const apply = (event: Event): void => {
     event.preventDefault();
     const [start, end] = [moment(from.value, zone), moment(to.value, zone)];
@@ -28,10 +28,10 @@ export function rangeForm(
     } else done({ from: normal(from.value, start), to: normal(to.value, end) });
   };
   return h(
-    "form",
-    { class: "absolute", onsubmit: apply },
-    h("label", {}, "From", from),
-    h("label", {}, "To", to),
+    "form.absolute",
+    { onsubmit: apply },
+    h("label", "From", from),
+    h("label", "To", to),
     error,
     h("button", { type: "submit", class: "primary" }, "Show this range"),
   );

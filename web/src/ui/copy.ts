@@ -18,7 +18,7 @@ export async function copyText(text: string): Promise<boolean> {
 /** The older way, which needs no secure page. */
 function copySelected(text: string): boolean {
   const focused = document.activeElement as HTMLElement | null;
-  const field = h("textarea", { class: "unseen", "aria-hidden": "true" });
+  const field = h("textarea.unseen", { "aria-hidden": "true" });
   field.value = text;
   document.body.append(field);
   field.select();
@@ -33,7 +33,7 @@ function copySelected(text: string): boolean {
 function showSelected(text: string): void {
   const field = h("textarea", { readonly: true, rows: 4, cols: 60, "aria-label": "Text to copy" });
   field.value = text;
-  const hint = h("p", {}, "The browser does not let this page copy. Press Ctrl+C:");
+  const hint = h("p", "The browser does not let this page copy. Press Ctrl+C:");
   popoverAt(innerWidth / 2 - 240, innerHeight / 3, [hint, field], {
     role: "dialog",
     label: "Copy",

@@ -3,7 +3,7 @@
 import { h, replace } from "./dom";
 
 export class Cover {
-  readonly element = h("div", { class: "over" });
+  readonly element = h("div.over");
   private covering: (Node | null)[] = [];
   private lack: Node | null = null;
 

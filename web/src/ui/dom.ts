@@ -9,13 +9,22 @@ export type Child = Node | string | null | undefined | false;
 /** Attributes that are read by people. */
 const SHOWN = new Set(["title", "aria-label"]);
 
-/** Makes an element; `on…` attributes are listeners, booleans toggle, the rest are attributes. */
-export function h<K extends keyof HTMLElementTagNameMap>(
-  tag: K,
-  attributes: Attributes = {},
+type Tags = HTMLElementTagNameMap;
+type Made<S> = S extends keyof Tags ? Tags[S] : S extends `${infer T}.${string}` ? Made<T> : never;
+
+/**
+ * Makes an element, as `h("p.hint", { title }, "text")`: a tag with classes, attributes if it has any,
+ * and children. `on…` attributes are listeners, booleans toggle, the rest are attributes.
+ */
+export function h<S extends string>(
+  selector: S,
+  first?: Attributes | Child,
   ...children: Child[]
-): HTMLElementTagNameMap[K] {
+): Made<S> {
+  const [tag = "", ...classes] = selector.split(".");
   const element = document.createElement(tag);
+  if (classes.length) element.className = classes.join(" ");
+  const attributes = isChild(first) ? {} : first;
   for (const [key, value] of Object.entries(attributes)) {
     if (typeof value === "function") {
       element.addEventListener(key.slice(2), value as (event: Event) => void);
@@ -25,8 +34,12 @@ export function h<K extends keyof HTMLElementTagNameMap>(
       element.setAttribute(key, SHOWN.has(key) ? short(readable(String(value)), 2000) : `${value}`);
     }
   }
-  append(element, children);
-  return element;
+  append(element, attributes === first ? children : [first as Child, ...children]);
+  return element as Made<S>;
+}
+
+function isChild(first: Attributes | Child): first is Child {
+  return !first || typeof first !== "object" || first instanceof Node;
 }
 
 export function append(parent: Element, children: Child[]): void {

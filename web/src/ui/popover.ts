@@ -37,7 +37,7 @@ export function popoverAt(
 ): HTMLElement {
   closePopover();
   const before = document.activeElement as HTMLElement | null;
-  const element = h("div", { class: "popover", role: options.role, "aria-label": options.label });
+  const element = h("div.popover", { role: options.role, "aria-label": options.label });
   for (const child of content) if (child) element.append(child);
   document.body.append(element);
   open = { element, opener: options.opener ?? null, before };

@@ -57,8 +57,8 @@ export class DataTable<R> {
     name: string,
     private readonly events: TableEvents<R>,
   ) {
-    this.table = h("table", { "aria-label": name }, h("thead", {}, this.head), this.body);
-    this.element = h("div", { class: "rows", role: "region", "aria-label": name }, this.table);
+    this.table = h("table", { "aria-label": name }, h("thead", this.head), this.body);
+    this.element = h("div.rows", { role: "region", "aria-label": name }, this.table);
     this.element.addEventListener("scroll", this.draw, { passive: true });
     this.body.addEventListener("keydown", (event) => this.key(event));
     this.body.addEventListener("focusin", (event) => this.focused(event.target as Element));

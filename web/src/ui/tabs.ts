@@ -3,7 +3,7 @@
 import { button, h } from "./dom";
 
 export class Tabs<V extends string> {
-  readonly element = h("div", { class: "tabs", role: "tablist", "aria-label": "Views" });
+  readonly element = h("div.tabs", { role: "tablist", "aria-label": "Views" });
   private readonly buttons: [V, HTMLButtonElement][];
 
   constructor(

@@ -42,7 +42,7 @@ function valueOf({ value, query }: Measured): string {
 }
 
 export class ChartsView implements Part {
-  readonly element = h("div", { class: "charts" });
+  readonly element = h("div.charts");
   private cells: Cell[] = [];
   private table = "";
 

@@ -60,7 +60,7 @@ export class CompareView implements Part {
     this.flame.cover(this.before.element, this.after.element);
     this.before.over(...this.flame.content);
     this.after.over(...this.flame.content);
-    this.element = h("div", { class: "flameview compare" }, this.head.element, this.flame.element);
+    this.element = h("div.flameview.compare", this.head.element, this.flame.element);
   }
 
   update(): void {

@@ -18,7 +18,7 @@ const RECORDED = "offcputime";
 
 function command(text: string): HTMLElement {
   const copy = button("copy", () => void copyFrom(copy, text));
-  return h("div", { class: "command" }, h("code", {}, text), copy);
+  return h("div.command", h("code", text), copy);
 }
 
 /** Explains an empty answer: no data yet, none in this range, or none behind these filters. */
@@ -42,29 +42,28 @@ async function firstVisit(context: Context, one: CategoryAnswer): Promise<HTMLEl
   const start = "Start an agent on the host that you want to look into, as root:";
   const how = one.has_probe
     ? [
-        h("p", {}, start),
+        h("p", start),
         command(`kscope agent ${one.table} ${agent}`),
-        h("p", {}, "No host at hand? Play the off-CPU times that come recorded with Kernelscope:"),
+        h("p", "No host at hand? Play the off-CPU times that come recorded with Kernelscope:"),
         command(`kscope agent ${RECORDED} --replay bundled --history 3600 ${agent}`),
       ]
     : one.table === AGENTS
       ? [
-          h("p", {}, `Every agent sends these beside what its probe sees. ${start}`),
+          h("p", `Every agent sends these beside what its probe sees. ${start}`),
           command(`kscope agent ${RECORDED} ${agent}`),
         ]
       : [
-          h("p", {}, "Nothing has sent rows of this type yet. Any script can, with one POST:"),
+          h("p", "Nothing has sent rows of this type yet. Any script can, with one POST:"),
           command(`curl ${address}/api/v1/ingest${bearer} -d "${body.replaceAll('"', '\\"')}"`),
         ];
   return h(
-    "div",
-    { class: "empty first" },
-    h("h2", {}, `No ${one.prettyname} yet`),
-    h("p", {}, one.description),
+    "div.empty.first",
+    h("h2", `No ${one.prettyname} yet`),
+    h("p", one.description),
     ...how,
-    server?.token && h("p", { class: "hint" }, "kscope token --scope ingest makes a token."),
-    proxied && h("p", { class: "hint" }, "Write where your proxy takes rows for the address."),
-    h("p", { class: "hint" }, "The page shows the first rows as soon as they arrive."),
+    server?.token && h("p.hint", "kscope token --scope ingest makes a token."),
+    proxied && h("p.hint", "Write where your proxy takes rows for the address."),
+    h("p.hint", "The page shows the first rows as soon as they arrive."),
   );
 }
 
@@ -108,16 +107,14 @@ function nothingHere(context: Context, latest: number): HTMLElement {
   const outside = latest < range.from || latest > range.to;
   if (outside) hints.push(button(`Show the newest rows, ${ago(latest)}`, show));
   return h(
-    "div",
-    { class: "empty" },
-    h("h2", {}, "Nothing in this range"),
+    "div.empty",
+    h("h2", "Nothing in this range"),
     h(
       "p",
-      {},
       `The newest row of this type is of ${dateTime(latest, state.zone)} ${zoneName(state.zone)}.`,
     ),
-    h("div", { class: "hints" }, ...hints),
-    h("p", { class: "hint" }, "If an agent should be sending: kscope doctor, on its host."),
+    h("div.hints", ...hints),
+    h("p.hint", "If an agent should be sending: kscope doctor, on its host."),
   );
 }
 

@@ -57,12 +57,12 @@ export class FlameView {
   /** The second is there only while two sides stand beside each other. */
   private readonly graphs: [FlameGraph, FlameGraph];
   private readonly halves: HTMLElement[];
-  private readonly titles = [h("div", { class: "side" }), h("div", { class: "side" })];
-  private readonly pair = h("div", { class: "pair" });
+  private readonly titles = [h("div.side"), h("div.side")];
+  private readonly pair = h("div.pair");
   private readonly table: NameTable;
-  private readonly crumbs = h("nav", { class: "crumbs", "aria-label": "Zoom path" });
+  private readonly crumbs = h("nav.crumbs", { "aria-label": "Zoom path" });
   private readonly switches: Switches;
-  private readonly legend = h("div", { class: "legend" });
+  private readonly legend = h("div.legend");
   private readonly over = new Cover();
   /** What fades while it does not show what was asked for. */
   readonly content: HTMLElement[];
@@ -86,9 +86,7 @@ export class FlameView {
   ) {
     const { store } = context;
     this.graphs = [this.makeGraph(name, 0), this.makeGraph(`${name}, after`, 1)];
-    this.halves = this.graphs.map((graph, k) =>
-      h("div", { class: "half" }, this.titles[k], graph.element),
-    );
+    this.halves = this.graphs.map((graph, k) => h("div.half", this.titles[k], graph.element));
     this.table = new NameTable({
       order: (order) => store.set({ order }, "replace"),
       pick: (frame) => store.set({ frame: store.state.frame === frame ? "" : frame }, "replace"),
@@ -102,15 +100,9 @@ export class FlameView {
     this.pair.append(this.halves[0]);
     this.content = [this.pair, this.table.element];
     this.element = h(
-      "div",
-      { class: "flameview" },
-      h("div", { class: "line" }, this.crumbs, this.switches.element),
-      h(
-        "div",
-        { class: "split" },
-        h("div", { class: "graph" }, this.pair, this.over.element, this.legend),
-        this.table.element,
-      ),
+      "div.flameview",
+      h("div.line", this.crumbs, this.switches.element),
+      h("div.split", h("div.graph", this.pair, this.over.element, this.legend), this.table.element),
     );
   }
 
@@ -191,7 +183,7 @@ export class FlameView {
     this.graphs[0].call(two ? `${this.name}, before` : this.name);
     this.titles.forEach((title, k) => {
       const text = sideNames?.[k] ?? "";
-      replace(title, h("strong", {}, k ? "After" : "Before"), ` ${text}`);
+      replace(title, h("strong", k ? "After" : "Before"), ` ${text}`);
       title.title = text;
     });
   }
@@ -228,8 +220,8 @@ export class FlameView {
       return;
     }
     const remove = button("Remove focus", () => this.context.store.set({ focus: "" }));
-    const text = h("p", {}, `No stack here runs through ${short(label(focus))}.`);
-    this.over.say(h("div", { class: "empty" }, text, remove));
+    const text = h("p", `No stack here runs through ${short(label(focus))}.`);
+    this.over.say(h("div.empty", text, remove));
   }
 
   private describe(node: number): string[] {
@@ -335,7 +327,7 @@ export class FlameView {
     if (focus) {
       const clear = button("×", () => store.set({ focus: "" }), { "aria-label": "Remove focus" });
       clear.classList.add("x");
-      crumbs.unshift(h("span", { class: "chip text" }, `focus ${short(label(focus))}`, clear));
+      crumbs.unshift(h("span.chip.text", `focus ${short(label(focus))}`, clear));
     }
     replace(this.crumbs, ...crumbs);
     this.scrollCrumbs();

@@ -33,11 +33,9 @@ export class HostsView implements Part {
     this.loader.over(this.table.element);
     this.over.cover(this.loader.element);
     this.element = h(
-      "div",
-      { class: "rowsview hosts" },
+      "div.rowsview.hosts",
       h(
-        "p",
-        { class: "hint" },
+        "p.hint",
         "Distance of a host's profile from the fleet's median profile: 0 the same, 1 nothing in common. " +
           "A click on a host compares it with the sum of all others.",
       ),

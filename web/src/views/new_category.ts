@@ -36,15 +36,14 @@ const UNITS: Record<string, string> = { us: "µs" };
 
 export class NewPage {
   private readonly text: HTMLTextAreaElement;
-  private readonly lines = h("pre", { class: "lines", "aria-hidden": "true" });
-  private readonly verdict = h("div", { class: "verdict", "aria-live": "polite" });
-  private readonly preview = h("div", {
-    class: "preview",
+  private readonly lines = h("pre.lines", { "aria-hidden": "true" });
+  private readonly verdict = h("div.verdict", { "aria-live": "polite" });
+  private readonly preview = h("div.preview", {
     tabindex: 0,
     role: "region",
     "aria-label": "Preview",
   });
-  private readonly tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Preview" });
+  private readonly tabs = h("div.tabs", { role: "tablist", "aria-label": "Preview" });
   private readonly check = debounce(250, () => void this.ask());
   private answer: Checked | null = null;
   private shown = "Columns";
@@ -68,32 +67,21 @@ export class NewPage {
     document.title = "New category · Kernelscope";
     document.body.replaceChildren(
       h(
-        "header",
-        { class: "bar" },
-        h("a", { class: "brand", href: "/" }, "Kernelscope"),
-        h("h1", {}, "New category"),
-        h(
-          "span",
-          { class: "hint" },
-          "Nothing is stored: save it into mine/, or another folder of the server's.",
-        ),
-        h("div", { class: "right" }, save),
+        "header.bar",
+        h("a.brand", { href: "/" }, "Kernelscope"),
+        h("h1", "New category"),
+        h("span.hint", "Nothing is stored: save it into mine/, or another folder of the server's."),
+        h("div.right", save),
       ),
       h(
-        "main",
-        { class: "newpage" },
+        "main.newpage",
         h(
-          "section",
-          { class: "writing", "aria-label": "The category" },
-          h("div", { class: "editor" }, this.lines, this.text),
+          "section.writing",
+          { "aria-label": "The category" },
+          h("div.editor", this.lines, this.text),
           this.verdict,
         ),
-        h(
-          "section",
-          { class: "made", "aria-label": "What is made from it" },
-          this.tabs,
-          this.preview,
-        ),
+        h("section.made", { "aria-label": "What is made from it" }, this.tabs, this.preview),
       ),
     );
     onTheme(() => this.draw());
@@ -122,7 +110,7 @@ export class NewPage {
       this.draw();
     } catch (error) {
       const words = error instanceof ApiError ? error.message : String(error);
-      replace(this.verdict, h("p", { class: "error" }, words));
+      replace(this.verdict, h("p.error", words));
     }
   }
 
@@ -130,9 +118,8 @@ export class NewPage {
     const problems = answer.problems.map((one) =>
       h(
         "li",
-        {},
         button(one.line ? `line ${one.line}` : "file", () => this.goTo(one.line)),
-        h("span", {}, one.path ? `${one.path}: ${one.message}` : one.message),
+        h("span", one.path ? `${one.path}: ${one.message}` : one.message),
       ),
     );
     const good = answer.declared_in
@@ -141,9 +128,9 @@ export class NewPage {
     replace(
       this.verdict,
       problems.length
-        ? h("strong", {}, problems.length === 1 ? "1 problem" : `${problems.length} problems`)
-        : h("strong", { class: "good" }, good),
-      h("ul", {}, ...problems),
+        ? h("strong", problems.length === 1 ? "1 problem" : `${problems.length} problems`)
+        : h("strong.good", good),
+      h("ul", ...problems),
     );
     this.text.setAttribute("aria-invalid", String(problems.length > 0));
   }
@@ -162,7 +149,7 @@ export class NewPage {
     this.preview.classList.toggle("stale", this.stale && !!answer?.category);
     if (!answer?.category) {
       replace(this.tabs);
-      replace(this.preview, h("p", { class: "hint" }, "Shown once there are no problems."));
+      replace(this.preview, h("p.hint", "Shown once there are no problems."));
       return;
     }
     const names = ["Columns", "Charts", ...Object.keys(answer.files)];
@@ -181,13 +168,13 @@ export class NewPage {
     else if (this.shown === "Charts") this.drawCharts(answer.category, answer.charts);
     else {
       const file = answer.files[this.shown] ?? "";
-      this.fill(h("pre", { class: "file", tabindex: 0, "aria-label": this.shown }, file));
+      this.fill(h("pre.file", { tabindex: 0, "aria-label": this.shown }, file));
     }
   }
 
   private fill(...children: HTMLElement[]): void {
     const old = "This is of the text before it had problems.";
-    replace(this.preview, this.stale && h("p", { class: "error" }, old), ...children);
+    replace(this.preview, this.stale && h("p.error", old), ...children);
   }
 
   private show(name: string): void {
@@ -199,18 +186,18 @@ export class NewPage {
     const to = Date.now() * 1000;
     const times: Times = { from: to - 3600e6, to, zone: "utc" };
     const figures = charts.map((chart) => {
-      const kind = h("span", { class: "hint" }, ` ${chart.kind}`);
+      const kind = h("span.hint", ` ${chart.kind}`);
       if (chart.mark === "flame") {
-        const plot = h("div", { class: "plot" }, exampleFlame(chart.unit));
-        return h("figure", {}, h("figcaption", {}, chart.title, kind), plot);
+        const plot = h("div.plot", exampleFlame(chart.unit));
+        return h("figure", h("figcaption", chart.title, kind), plot);
       }
       const figure = new Figure(category, chart, () => times, kind);
       figure.show(sample(chart, times));
       return figure.element;
     });
     this.fill(
-      h("p", { class: "hint" }, "Drawn with made-up values, to show the shape of each chart."),
-      h("div", { class: "charts" }, ...figures),
+      h("p.hint", "Drawn with made-up values, to show the shape of each chart."),
+      h("div.charts", ...figures),
     );
   }
 }
@@ -229,20 +216,17 @@ function tabText(name: string): string {
 }
 
 function columnTable(category: CategoryAnswer): HTMLElement {
-  const row = (cells: string[]) => h("tr", {}, ...cells.map((cell) => h("td", {}, cell)));
+  const row = (cells: string[]) => h("tr", ...cells.map((cell) => h("td", cell)));
   const head = ["Column", "Type", "Shown as", "Unit", "Use", "Help"];
   return h(
     "div",
-    {},
-    h("h2", {}, category.prettyname),
-    h("p", {}, category.description),
+    h("h2", category.prettyname),
+    h("p", category.description),
     h(
-      "table",
-      { class: "plain" },
-      h("thead", {}, h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text)))),
+      "table.plain",
+      h("thead", h("tr", ...head.map((text) => h("th", { scope: "col" }, text)))),
       h(
         "tbody",
-        {},
         ...category.columns.map((one) =>
           row([
             one.name,

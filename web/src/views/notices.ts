@@ -17,7 +17,7 @@ const VIEWS: Record<string, View[]> = {
 const OF_ALL = ["categories", "address"];
 
 export class Notices {
-  readonly element = h("div", { class: "notices" });
+  readonly element = h("div.notices");
   private readonly said = new Map<string, { table: string; notices: Notice[] }>();
   private table = "";
   private view: View = "flame";
@@ -59,7 +59,7 @@ export class Notices {
   private draw(all: Notice[]): void {
     const open = this.element.classList.contains("open") && all.length > 0;
     this.element.classList.toggle("open", open);
-    const list = h("div", { class: "list" }, ...all.map(line));
+    const list = h("div.list", ...all.map(line));
     const text = all.length > 1 ? `all ${all.length}` : "more";
     const more = button(text, () => toggle(), { "aria-expanded": String(open) });
     const toggle = () => {

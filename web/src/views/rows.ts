@@ -21,7 +21,7 @@ type Row = unknown[];
 export class RowsView implements Part {
   readonly element: HTMLElement;
   private readonly table: DataTable<Row>;
-  private readonly foot = h("div", { class: "foot" });
+  private readonly foot = h("div.foot");
   private readonly over = new Cover();
   private readonly loader = new Loader("Reading rows");
   private readonly further = new Loader("Reading more rows");
@@ -37,13 +37,7 @@ export class RowsView implements Part {
     });
     this.loader.over(this.table.element, this.foot);
     this.over.cover(this.loader.element, this.further.element);
-    this.element = h(
-      "div",
-      { class: "rowsview" },
-      this.table.element,
-      this.over.element,
-      this.foot,
-    );
+    this.element = h("div.rowsview", this.table.element, this.over.element, this.foot);
   }
 
   /** The chosen order, unless it is by a column of another category. */
@@ -83,7 +77,7 @@ export class RowsView implements Part {
       location.assign(url(`/api/v1/rows/${table}`, [...query, ["format", format]]));
     replace(
       this.foot,
-      h("span", { class: "number" }, `${exact(this.rows.length)} rows shown`),
+      h("span.number", `${exact(this.rows.length)} rows shown`),
       this.following ? button("more", () => this.more()) : null,
       button("CSV", save("csv"), { title: "All rows of this question as CSV" }),
       button("NDJSON", save("ndjson"), { title: "All rows of this question as NDJSON" }),

@@ -34,9 +34,9 @@ const SIDES: Side[] = ["callers", "callees"];
 export class SandwichView implements Part {
   readonly element: HTMLElement;
   readonly content: HTMLElement[];
-  private readonly head = h("div", { class: "line" });
+  private readonly head = h("div.line");
   private readonly over = new Cover();
-  private readonly legend = h("div", { class: "legend" });
+  private readonly legend = h("div.legend");
   private readonly graphs: Record<Side, FlameGraph>;
   private readonly table: NameTable;
   private readonly matches = new Matches();
@@ -68,12 +68,12 @@ export class SandwichView implements Part {
       marked: (frame) => frame === store.state.frame,
     });
     const halves = SIDES.map((side) =>
-      h("div", { class: "half" }, h("div", { class: "side" }, side), this.graphs[side].element),
+      h("div.half", h("div.side", side), this.graphs[side].element),
     );
     this.content = [...halves, this.table.element];
-    const graph = h("div", { class: "graph" }, ...halves, this.over.element, this.legend);
-    const split = h("div", { class: "split" }, graph, this.table.element);
-    this.element = h("div", { class: "flameview sandwich" }, this.head, split);
+    const graph = h("div.graph", ...halves, this.over.element, this.legend);
+    const split = h("div.split", graph, this.table.element);
+    this.element = h("div.flameview.sandwich", this.head, split);
   }
 
   private graph(name: string, side: Side): FlameGraph {
@@ -158,14 +158,14 @@ export class SandwichView implements Part {
   private drawHead(source: Source, trees: Record<Side, Tree> | null, frame: string): void {
     const { store } = this.context;
     if (!trees) {
-      replace(this.head, h("span", {}, "Choose a frame in the table."));
+      replace(this.head, h("span", "Choose a frame in the table."));
       return;
     }
     const all = total(trees.callees);
     const share = `${quantity(all, source.unit)}, ${percent(all, total(source.tree))} of all`;
-    const name = h("strong", { class: "number" }, short(label(frame)));
+    const name = h("strong.number", short(label(frame)));
     const back = () => store.set({ view: "flame", search: "" });
-    replace(this.head, h("span", {}, name, ` ${share}`), button("in the flame graph", back));
+    replace(this.head, h("span", name, ` ${share}`), button("in the flame graph", back));
   }
 
   private explain(source: Source, trees: Record<Side, Tree> | null, frame: string): void {
@@ -173,10 +173,10 @@ export class SandwichView implements Part {
       this.over.say(null);
       return;
     }
-    const missing = frame ? h("p", {}, `No stack here runs through ${short(label(frame))}.`) : null;
+    const missing = frame ? h("p", `No stack here runs through ${short(label(frame))}.`) : null;
     const text =
       "A frame that you choose in the table stands here, with its callers above and below it what it called.";
-    this.over.say(h("div", { class: "empty" }, missing, h("p", {}, text)));
+    this.over.say(h("div.empty", missing, h("p", text)));
   }
 
   private openMenu(frame: string, x: number, y: number): void {
