@@ -75,7 +75,7 @@ class Page {
     this.flame = new FlameView("Flame graph", context, this.search, () => flameQuery(context));
     this.chart = new ChartSwitch(context);
     this.parts = this.makeParts();
-    this.search.stepped = (direction) => this.parts[this.view()].next(direction);
+    this.search.stepped = (direction) => this.parts[this.view()].next?.(direction);
     this.timeline.answered = (answer) => {
       this.notices.say("timeline", answer.notices, context.store.state.table);
       this.hasRows = answer.meta.rows > 0;
@@ -241,7 +241,7 @@ class Page {
   private repaint(): void {
     this.timeline.repaint();
     this.heatmap.repaint();
-    this.parts[this.view()].repaint();
+    this.parts[this.view()].repaint?.();
   }
 }
 

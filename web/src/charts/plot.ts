@@ -1,6 +1,7 @@
 // What the timeline and the heatmap share: a crisp canvas with a time axis, and a drag on it.
 
-import { context2d, cssColor, h, perFrame, pixelRatio } from "../ui/dom";
+import { sized, Tip } from "../ui/canvas";
+import { cssColor, h, perFrame } from "../ui/dom";
 import { dateTime, zoneName, type Zone } from "../ui/format";
 import { GAP, type Gutter } from "../ui/gutter";
 import { timeTicks } from "./ticks";
@@ -45,7 +46,7 @@ export interface PlotEvents {
 export class Plot {
   readonly element: HTMLElement;
   readonly canvas: HTMLCanvasElement;
-  private readonly tip = h("div.tip", { hidden: true });
+  private readonly tip = new Tip();
   private drag: Drag | null = null;
   readonly redraw = perFrame(() => this.paint());
 
@@ -56,7 +57,7 @@ export class Plot {
   ) {
     const tabindex = events.dragged ? 0 : undefined;
     this.canvas = h("canvas", { role: "img", "aria-label": name, tabindex });
-    this.element = h("div.plot", this.canvas, this.tip);
+    this.element = h("div.plot", this.canvas, this.tip.element);
     new ResizeObserver(this.redraw).observe(this.element);
     this.listen();
   }
@@ -87,7 +88,7 @@ export class Plot {
     canvas.addEventListener("pointerup", () => this.finish());
     canvas.addEventListener("pointercancel", () => this.abandon());
     canvas.addEventListener("pointerleave", () => {
-      this.tip.hidden = true;
+      this.tip.hide();
       this.events.left?.();
       this.redraw();
     });
@@ -104,13 +105,7 @@ export class Plot {
       this.drag.y1 = event.offsetY;
     }
     this.redraw();
-    const lines = this.events.hover(event.offsetX, event.offsetY);
-    this.tip.hidden = !lines.length;
-    this.tip.replaceChildren(...lines.map((line) => h("div", line)));
-    const { offsetWidth: width } = this.tip;
-    const left =
-      event.clientX + 14 + width > innerWidth ? event.clientX - width - 10 : event.clientX + 14;
-    this.tip.style.transform = `translate(${Math.max(4, left)}px, ${event.clientY + 16}px)`;
+    this.tip.show(this.events.hover(event.offsetX, event.offsetY), event);
   }
 
   private finish(): void {
@@ -131,14 +126,7 @@ export class Plot {
   paint(): void {
     const { clientWidth: width, clientHeight: height } = this.element;
     if (!width || !height) return this.gutter.want(this, 0);
-    const ratio = pixelRatio();
-    const [w, t] = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (this.canvas.width !== w || this.canvas.height !== t) {
-      this.canvas.width = w;
-      this.canvas.height = t;
-    }
-    const context = context2d(this.canvas);
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const context = sized(this.canvas, width, height);
     context.fillStyle = cssColor("--surface");
     context.fillRect(0, 0, width, height);
     context.font = '10.5px ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace';

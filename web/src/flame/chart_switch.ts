@@ -8,6 +8,7 @@ import {
   valueColumn,
   type Context,
 } from "../state/context";
+import { NO_FRAMES } from "../state/address";
 import { Select } from "../ui/dom";
 import { grouping } from "./flame_query";
 import type { ChartAnswer } from "../api/types.generated";
@@ -77,7 +78,6 @@ export class ChartSwitch {
     const own = first
       ? { value: "", group: "" }
       : { value: chosen.value ?? ROWS, group: chosen.by ?? "-" };
-    const gone = { zoom: [], callers: [], callees: [], focus: "", frame: "" };
-    store.set({ ...gone, stack, ...own });
+    store.set({ ...NO_FRAMES, stack, ...own });
   }
 }

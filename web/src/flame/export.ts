@@ -1,6 +1,6 @@
 // The graph as a picture that stands alone.
 
-import { context2d } from "../ui/dom";
+import { context2d } from "../ui/canvas";
 import type { Coloring } from "./colors";
 import { colorOf, fit, label, paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
 import type { Tree } from "./tree";

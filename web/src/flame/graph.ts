@@ -1,6 +1,7 @@
 // The flame graph as a control: a canvas that scrolls, zooms, is searched and is driven by keys.
 
-import { context2d, afterFrame, cssColor, h, pixelRatio, soon } from "../ui/dom";
+import { sized, Tip } from "../ui/canvas";
+import { afterFrame, cssColor, h, soon } from "../ui/dom";
 import type { Coloring } from "./colors";
 import { paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
 import { EMPTY, type Tree } from "./tree";
@@ -29,7 +30,7 @@ export class FlameGraph {
   readonly element: HTMLElement;
   private readonly canvas: HTMLCanvasElement;
   private readonly picture: HTMLElement;
-  private readonly tip: HTMLElement;
+  private readonly tip = new Tip();
   private readonly live: HTMLElement;
   private readonly scene: Scene;
   private readonly draw = soon(() => this.paintNow());
@@ -52,9 +53,8 @@ export class FlameGraph {
     });
     this.call(name);
     this.picture = h("div.picture", this.canvas);
-    this.tip = h("div.tip", { hidden: true });
     this.live = h("div.unseen", { "aria-live": "polite" });
-    this.element = h("div.flame", this.picture, this.tip, this.live);
+    this.element = h("div.flame", this.picture, this.tip.element, this.live);
     this.scene = {
       tree: EMPTY,
       coloring: { palette: [], index: new Uint8Array() },
@@ -115,7 +115,7 @@ export class FlameGraph {
     Object.assign(scene, { tree, coloring, flame, zoom, selected, hovered: -1, hits: null });
     this.sought = -1;
     this.picture.style.height = `${sceneHeight(tree)}px`;
-    this.hideTip();
+    this.tip.hide();
     if (newer && !turned) {
       if (flame) element.scrollTop = element.scrollHeight - fromEnd;
     } else element.scrollTop = flame ? element.scrollHeight : 0;
@@ -146,7 +146,7 @@ export class FlameGraph {
   /** Zooms as another graph of the same nodes did. */
   follow(node: number): void {
     this.scene.zoom = node;
-    this.hideTip();
+    this.tip.hide();
     this.draw();
   }
 
@@ -187,19 +187,11 @@ export class FlameGraph {
   private paintNow(): void {
     const { clientWidth: width, clientHeight: height } = this.element;
     if (!width || !height) return;
-    const ratio = pixelRatio();
-    const [w, t] = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (this.canvas.width !== w || this.canvas.height !== t) {
-      this.canvas.width = w;
-      this.canvas.height = t;
-      this.canvas.style.width = `${width}px`;
-      this.canvas.style.height = `${height}px`;
-    }
+    const context = sized(this.canvas, width, height);
+    Object.assign(this.canvas.style, { width: `${width}px`, height: `${height}px` });
     if (this.sought >= 0) this.reveal(this.sought);
     this.sought = -1;
     if (this.clicked) this.scene.hovered = this.at(this.clicked);
-    const context = context2d(this.canvas);
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.scene.background = cssColor("--surface");
     this.scene.accent = cssColor("--select");
     paint(context, this.scene, { width, height, top: this.element.scrollTop });
@@ -239,21 +231,8 @@ export class FlameGraph {
       this.scene.hovered = node;
       this.draw();
     }
-    if (!event || node < 0) this.hideTip();
-    else this.showTip(this.events.describe(node), event.clientX, event.clientY);
-  }
-
-  private showTip(lines: string[], x: number, y: number): void {
-    this.tip.replaceChildren(...lines.map((line) => h("div", line)));
-    this.tip.hidden = false;
-    const { offsetWidth: width, offsetHeight: height } = this.tip;
-    const left = x + 14 + width > innerWidth ? Math.max(4, x - width - 10) : x + 14;
-    const top = y + 18 + height > innerHeight ? Math.max(4, y - height - 10) : y + 18;
-    this.tip.style.transform = `translate(${left}px, ${top}px)`;
-  }
-
-  private hideTip(): void {
-    this.tip.hidden = true;
+    if (!event || node < 0) this.tip.hide();
+    else this.tip.show(this.events.describe(node), event);
   }
 
   private key(event: KeyboardEvent): boolean {

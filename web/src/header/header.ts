@@ -8,7 +8,7 @@ import { dateTime, zoneName } from "../ui/format";
 import { closePopover, menu, popoverUnder } from "../ui/popover";
 import { rangeForm } from "./range_form";
 import { iso, knownMoment, PRESETS, rangeText } from "../state/ranges";
-import { toAddress } from "../state/address";
+import { NO_FRAMES, toAddress } from "../state/address";
 import { cycleTheme, themeText } from "../ui/theme";
 
 export class Header {
@@ -75,11 +75,7 @@ export class Header {
       filters: filters.filter((filter) => known.has(filter.column)),
       baseline: { ...baseline, filters: null },
       box: null,
-      zoom: [],
-      callers: [],
-      callees: [],
-      focus: "",
-      frame: "",
+      ...NO_FRAMES,
       stack: "",
       value: "",
       by: "",

@@ -100,25 +100,17 @@ export const INITIAL: State = {
   sides: false,
 };
 
-const TEXTS = [
-  "table",
-  "from",
-  "to",
-  "stack",
-  "value",
-  "by",
-  "group",
-  "search",
-  "focus",
-  "frame",
-  "color",
-  "diffColor",
-  "order",
-  "hostsOrder",
-  "rowsOrder",
-];
-const FLAGS = ["leafFirst", "flame", "collapse", "live", "relative", "swap", "sides"];
-const PATHS = ["zoom", "callers", "callees"];
+/** What another stack column takes away. */
+export const NO_FRAMES = { zoom: [], callers: [], callees: [], focus: "", frame: "" };
+
+/** Entries of the address by their type; view, zone, filters, box and baseline have their own form. */
+const TEXTS = keysOf("string").filter((key) => key !== "view" && key !== "zone");
+const FLAGS = keysOf("boolean");
+const PATHS = ["zoom", "callers", "callees"] as const;
+
+function keysOf(type: string): string[] {
+  return Object.entries(INITIAL).flatMap(([key, value]) => (typeof value === type ? [key] : []));
+}
 
 function encode(text: string): string {
   return encodeURIComponent(text).replace(/%(3A|3D|2C|3B|2F|40)/g, decodeURIComponent);

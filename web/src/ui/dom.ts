@@ -1,6 +1,5 @@
 // Element making. Text only ever enters through textContent, so a name cannot become markup.
 
-import { need } from "./need";
 import { readable, short } from "./text";
 
 type Attributes = Record<string, string | number | boolean | ((event: never) => void) | undefined>;
@@ -141,18 +140,8 @@ export function forgetColors(): void {
   colors.clear();
 }
 
-/** The drawing context of an opaque canvas. */
-export function context2d(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
-  return need(canvas.getContext("2d", { alpha: false }), "the 2D context of a canvas");
-}
-
 export function printing(): boolean {
   return document.documentElement.hasAttribute("data-printing");
-}
-
-/** Canvas pixels for one of the page's; paper is finer than screens. */
-export function pixelRatio(): number {
-  return printing() ? 3 : window.devicePixelRatio || 1;
 }
 
 /** Calls `run` at most once per frame, or at once for paper. */

@@ -4,7 +4,7 @@ export interface Part {
   /** Brings it in step with the address; asks the server only what it has not asked before. */
   update(): void;
   /** Paints again in other colours. */
-  repaint(): void;
+  repaint?(): void;
   /** Goes to the next or previous match of the search. */
-  next(direction: 1 | -1): void;
+  next?(direction: 1 | -1): void;
 }

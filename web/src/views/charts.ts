@@ -68,10 +68,6 @@ export class ChartsView implements Part {
   repaint(): void {
     for (const cell of this.cells) cell.repaint();
   }
-
-  next(): void {
-    // Charts hold no frames to step through.
-  }
 }
 
 class Cell {

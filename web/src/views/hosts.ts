@@ -137,14 +137,6 @@ export class HostsView implements Part {
       swap: false,
     });
   }
-
-  repaint(): void {
-    // Drawn by the browser, which knows the colours.
-  }
-
-  next(): void {
-    // Hosts are ranked, not searched.
-  }
 }
 
 const LEAST_DIFFERENCE = 0.001;

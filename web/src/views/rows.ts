@@ -120,14 +120,6 @@ export class RowsView implements Part {
     return plain(Array.isArray(value) ? value.join(" ") : String(value));
   }
 
-  repaint(): void {
-    // Drawn by the browser, which knows the colours.
-  }
-
-  next(): void {
-    // Rows are filtered, not searched.
-  }
-
   private openMenu(row: Row, x: number, y: number): void {
     const { store } = this.context;
     const items = this.columns.flatMap((name, k) => {
