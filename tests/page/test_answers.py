@@ -129,7 +129,7 @@ def test_late_answers_change_nothing_in_another_view(
     """A comparison that comes when the flame graph is shown leaves its search alone."""
     sides = "filter=process=shopdb&base.from=same&base.filter=process=shopweb"
     _open(page, fleet, f"&search=futex&{sides}")
-    held = _held(page, "/api/v1/flamegraph/.*process=shopweb")
+    held = _held(page, "/api/v1/compare/.*process=shopweb")
     page.get_by_role("tab", name="Compare").click()
     expect(page.locator(".side.baseline")).to_be_visible()
     page.get_by_role("tab", name="Flame graph").click()

@@ -62,6 +62,27 @@ def test_two_hosts_are_one_tree_with_both_values(engine_world: World) -> None:
     assert (answer["rows"], answer["base_rows"]) == (3, 3)
 
 
+def test_a_comparison_counts_the_events_of_both_sides(client: World) -> None:
+    """Each side's counts are those of its own flame graph, at the same nodes."""
+    sides = {"hostname": "web-002", "base.hostname": "web-001"}
+    answer = compare(client, by="", **sides, **{"base.from": SIX_SECONDS["from"]})
+    for key, host in (("count", "web-002"), ("base_count", "web-001")):
+        query = SIX_SECONDS | {"hostname": host, "by": ""}
+        alone = client.get("/api/v1/flamegraph/offcputime", params=query).json()
+        assert counted(answer, key) == counted(alone, "count")
+
+
+def counted(answer: dict[str, Any], key: str) -> dict[str, int]:
+    """Path -> events, of the nodes that have any."""
+    found: dict[str, int] = {}
+    path: list[str] = []
+    for name, level, count in zip(answer["name"], answer["level"], answer[key], strict=True):
+        path[level:] = [answer["names"][name]]
+        if count:
+            found[";".join(path)] = count
+    return found
+
+
 def test_a_base_need_not_share_a_filter(client: World) -> None:
     """One host against all hosts, itself among them: `base.any` drops the side's filter."""
     sides = {"hostname": "web-001", "process": "mysqld", "base.from": SIX_SECONDS["from"]}

@@ -17,7 +17,7 @@ from kscope.query.scan.parallel import together
 from kscope.query.scan.release import consumed, empty
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from kscope.query.answers.tree import Path
     from kscope.query.parse.parameters import Asked
@@ -29,13 +29,17 @@ class Comparison(Profile, frozen=True, kw_only=True, rename={"base_own": "base_s
 
     `delta[i]` is `value[i] - scale * base_value[i]`. `appeared` are the nodes that the base does
     not have, `vanished` those that it alone has; of a whole subtree only the node nearest the
-    root is named.
+    root is named. `count` and `rest` are those of a flame graph, for each side.
     """
 
     mode: Literal["absolute", "normalised"]
     scale: float
     base_value: list[Number]
     base_own: list[Number]
+    count: list[Number]
+    base_count: list[Number]
+    rest: Number
+    base_rest: Number
     delta: list[Number]
     appeared: list[int]
     vanished: list[int]
@@ -62,14 +66,18 @@ async def compare(reader: Reader, asked: Asked) -> Comparison:
 
 
 def _compared(side: FoldedStacks, base: FoldedStacks, *, normalised: bool) -> Comparison:
-    sums, base_sums = _sums(side), _sums(base)
+    sums, base_sums = _sums(side.values), _sums(base.values)
+    counts, base_counts = (_sums(_events(each)) for each in (side, base))
     paths = in_order(list(sums.keys() | base_sums.keys()), lambda path: path)
     shape = shaped(paths)
     values, base_values = ([each.get(path, 0) for path in paths] for each in (sums, base_sums))
     value, base_value = shape.totals(values, base_values)
+    count, base_count = shape.totals(
+        *([each.get(path, 0) for path in paths] for each in (counts, base_counts))
+    )
     # A value may be 0 and its stack yet be there.
     here, there = shape.totals(*([path in each for path in paths] for each in (sums, base_sums)))
-    empty([sums, base_sums, paths])
+    empty([sums, base_sums, counts, base_counts, paths])
     total, base_total = value[0], base_value[0]
     # One division: a product with the rounded scale would not come out even at the root.
     scaled = normalised and base_total and total
@@ -81,6 +89,10 @@ def _compared(side: FoldedStacks, base: FoldedStacks, *, normalised: bool) -> Co
         scale=total / base_total if scaled else 1,
         base_value=base_value,
         base_own=shape.own(base_values),
+        count=count,
+        base_count=base_count,
+        rest=side.rest,
+        base_rest=base.rest,
         delta=[ours - theirs for ours, theirs in zip(value, expected, strict=True)],
         appeared=_only_in(shape, here, there),
         vanished=_only_in(shape, there, here),
@@ -90,9 +102,13 @@ def _compared(side: FoldedStacks, base: FoldedStacks, *, normalised: bool) -> Co
     )
 
 
-def _sums(stacks: FoldedStacks) -> dict[Path, Any]:
+def _events(stacks: FoldedStacks) -> Iterator[tuple[Path, int]]:
+    return ((path, events) for (path, _), events in zip(stacks.values, stacks.events, strict=True))
+
+
+def _sums(weighed: Iterable[tuple[Path, Any]]) -> dict[Path, Any]:
     sums: defaultdict[Path, Any] = defaultdict(int)
-    for path, value in stacks.values:
+    for path, value in weighed:
         sums[path] += value
     return sums
 

@@ -81,7 +81,7 @@ export interface ColumnAnswer {
  *
  * `delta[i]` is `value[i] - scale * base_value[i]`. `appeared` are the nodes that the base does
  * not have, `vanished` those that it alone has; of a whole subtree only the node nearest the
- * root is named.
+ * root is named. `count` and `rest` are those of a flame graph, for each side.
  */
 export interface Comparison {
   table: string;
@@ -102,6 +102,10 @@ export interface Comparison {
   scale: number;
   base_value: number[];
   base_self: number[];
+  count: number[];
+  base_count: number[];
+  rest: number;
+  base_rest: number;
   delta: number[];
   appeared: number[];
   vanished: number[];

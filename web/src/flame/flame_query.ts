@@ -4,7 +4,7 @@ import type { Query } from "../api/client";
 import { flameChart, question, stackColumn, valueColumn, type Context } from "../state/context";
 import { OTHERS } from "./frames";
 import { groupsApart, makeTree, selfOf, type Tree } from "./tree";
-import type { Flamegraph } from "../api/types.generated";
+import type { Comparison, Flamegraph } from "../api/types.generated";
 
 /** A tree as answered, before focus, inversion and the like. */
 export interface Source {
@@ -61,22 +61,39 @@ export function flameSource(answer: Flamegraph, groups: number, of: string): Sou
   return { of, tree, unit: answer.unit, groups, groupNames, scale: null, sideNames: null };
 }
 
-/** The node of the groups that are not shown; -1 without one. */
-function othersIn({ names, name, level, value, rest }: Flamegraph): number {
-  if (!rest) return -1;
-  return name.findIndex((id, i) => level[i] === 1 && value[i] === rest && names[id] === "other");
+/** The names of a tree's nodes; the groups that are not shown have one that no group has. */
+function namesIn(answer: Flamegraph | Comparison, rest: boolean): [string[], number[]] {
+  const { names, name, level } = answer;
+  const others = rest ? name.findIndex((id, i) => level[i] === 1 && names[id] === "other") : -1;
+  if (others < 0) return [names, name];
+  return [[...names, OTHERS], name.with(others, names.length)];
 }
 
 export function flameTree(answer: Flamegraph): Tree {
-  const others = othersIn(answer);
-  if (others >= 0) {
-    const name = answer.name.with(others, answer.names.length);
-    return flameTree({ ...answer, names: [...answer.names, OTHERS], name, rest: 0 });
-  }
-  const count = answer.count?.length ? answer.count : null;
-  const sides: { value: ArrayLike<number>; self: ArrayLike<number> }[] = [answer];
-  if (count) sides.push({ value: count, self: selfOf(answer.level, count) });
-  return makeTree(answer.names, answer.name, answer.level, sides);
+  const { level, count, rest } = answer;
+  const [names, name] = namesIn(answer, !!rest);
+  const events = count.length ? [{ value: count, self: selfOf(level, count) }] : [];
+  return makeTree(names, name, level, [answer, ...events]);
+}
+
+/**
+ * Two trees in one: side 0 is both together, sides 1 and 2 are before and after, sides 3 and 4 their
+ * events.
+ */
+export function comparedTree(answer: Comparison, swap: boolean, scale: [number, number]): Tree {
+  const { level, count, base_count } = answer;
+  const sides = [
+    { value: answer.base_value, self: answer.base_self },
+    { value: answer.value, self: answer.self },
+  ];
+  const events = [base_count, count].map((value) => ({ value, self: selfOf(level, value) }));
+  const [before, after] = swap ? sides.reverse() : sides;
+  const both = (key: "value" | "self") =>
+    before[key].map((was, i) => was * scale[0] + after[key][i] * scale[1]);
+  const [names, name] = namesIn(answer, !!answer.rest || !!answer.base_rest);
+  const together = { value: both("value"), self: both("self") };
+  if (swap) events.reverse();
+  return makeTree(names, name, level, [together, before, after, ...events]);
 }
 
 /** Per name, 1 where it names a group and never a frame; the root counts as a group. */

@@ -1,6 +1,6 @@
 // Trees made from trees: leaf first, callers, callees, focus, collapsed recursion.
 
-import { makeTree, markOf, outermost, type Side, type Tree } from "./tree";
+import { makeTree, markOf, outermost, type Tree } from "./tree";
 
 /** Collects nodes in preorder. */
 class Builder {
@@ -202,60 +202,4 @@ export function focused(tree: Tree, name: string): Tree {
     });
   }
   return builder.tree();
-}
-
-/**
- * Two trees in one: side 0 is both together, sides 1 and 2 are the one and the other. Where either
- * knows its events, sides 3 and 4 are those.
- */
-export function compared(before: Tree, after: Tree, scale: [number, number]): Tree {
-  const ids = new Map(after.names.map((name, id) => [name, id]));
-  const names = [...after.names];
-  const translated = Int32Array.from(before.names, (name) => {
-    const known = ids.get(name);
-    return known ?? names.push(name) - 1;
-  });
-  const out = { name: [] as number[], level: [] as number[] };
-  const counted = before.sides.length > 1 || after.sides.length > 1;
-  const sides = Array.from({ length: counted ? 5 : 3 }, () => ({
-    value: [] as number[],
-    self: [] as number[],
-  }));
-  const add = (name: number, level: number, b: number, a: number): void => {
-    out.name.push(name);
-    out.level.push(level);
-    for (const key of ["value", "self"] as const) {
-      const [was, is] = [weight(before, 0, key, b), weight(after, 0, key, a)];
-      sides[0][key].push(was * scale[0] + is * scale[1]);
-      sides[1][key].push(was);
-      sides[2][key].push(is);
-      sides[3]?.[key].push(weight(before, 1, key, b));
-      sides[4]?.[key].push(weight(after, 1, key, a));
-    }
-  };
-  const stack: [number, number, number][] = [[before.n ? 0 : -1, after.n ? 0 : -1, 0]];
-  for (let top = stack.pop(); top; top = stack.pop()) {
-    const [b, a, level] = top;
-    if (b < 0 && a < 0) continue;
-    const name = a >= 0 ? after.name[a] : translated[before.name[b]];
-    add(name, level, b, a);
-    const pairs = new Map<number, [number, number]>();
-    if (a >= 0) for (const child of children(after, a)) pairs.set(after.name[child], [-1, child]);
-    if (b >= 0) {
-      for (const child of children(before, b)) {
-        const id = translated[before.name[child]];
-        const pair = pairs.get(id);
-        if (pair) pair[0] = child;
-        else pairs.set(id, [child, -1]);
-      }
-    }
-    const sorted = [...pairs].sort(([x], [y]) => (names[x] < names[y] ? 1 : -1));
-    for (const [, [oldChild, newChild]] of sorted) stack.push([oldChild, newChild, level + 1]);
-  }
-  return makeTree(names, out.name, out.level, sides);
-}
-
-/** Nothing where the tree has no such node, or not that side. */
-function weight(tree: Tree, side: number, key: keyof Side, node: number): number {
-  return tree.sides[side]?.[key][node] ?? 0;
 }

@@ -9,14 +9,7 @@ import { dateTime, quantity, zoneName } from "../ui/format";
 import { closePopover, popoverUnder } from "../ui/popover";
 import { rangeForm } from "./range_form";
 import { iso, moment } from "../state/ranges";
-import type { Flamegraph } from "../api/types.generated";
-
-export interface Answers {
-  /** Of which question; a side that is not answered is null. */
-  of: string;
-  before: Flamegraph | null;
-  after: Flamegraph | null;
-}
+import type { Comparison } from "../api/types.generated";
 
 interface Range {
   from: number;
@@ -115,7 +108,7 @@ export class CompareHead {
     );
   }
 
-  update(answers: Answers): void {
+  update(answer: Comparison | null): void {
     const { baseline, relative, swap } = this.context.store.state;
     const own = !SHIFTS.some(([key]) => key === baseline.from);
     const options: [string, string][] = own ? [...SHIFTS, [OWN, "a range of its own"]] : SHIFTS;
@@ -127,8 +120,9 @@ export class CompareHead {
     this.times[0].textContent = rangeWords(context, baselineRange(context));
     const shown = sideWords(context, bounds(context, "box"), filters);
     this.times[1].textContent = `as shown, ${shown}`;
-    this.amounts[0].textContent = amount(answers.before);
-    this.amounts[1].textContent = amount(answers.after);
+    const amount = (total: number) => (answer ? quantity(total, answer.unit) : "");
+    this.amounts[0].textContent = amount(answer?.base_total ?? 0);
+    this.amounts[1].textContent = amount(answer?.total ?? 0);
     this.swap.setAttribute("aria-pressed", String(swap));
     this.relative.setAttribute("aria-pressed", String(relative));
     this.chips.update();
@@ -150,8 +144,4 @@ export class CompareHead {
     });
     popoverUnder(opener, [form], { role: "dialog", label: "Times of the baseline" });
   }
-}
-
-function amount(answer: Flamegraph | null): string {
-  return answer ? quantity(answer.total, answer.unit) : "";
 }

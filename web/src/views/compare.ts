@@ -1,54 +1,41 @@
 // The differential flame graph: what is shown now beside another range, other filters, another host.
 
 import type { Query } from "../api/client";
-import {
-  baselineFilters,
-  baselineRange,
-  CompareHead,
-  sideWords,
-  type Answers,
-} from "../header/compare_head";
-import { bounds, filterQuery, valueBounds, type Context } from "../state/context";
-import { h } from "../ui/dom";
-import { groupsApart, total, type Tree } from "../flame/tree";
-import { compared } from "../flame/transform";
-import { FlameView } from "./flame";
-import { duration } from "../ui/format";
 import { Loader } from "../api/loader";
-import type { Notices } from "./notices";
-import type { Part } from "../ui/part";
-import { iso } from "../state/ranges";
-import type { SearchBox } from "../flame/search";
+import type { Comparison, Notice } from "../api/types.generated";
 import {
+  comparedTree,
   flameQuery,
-  flameTree,
   groupLevels,
   namesOfGroups,
-  stackQuery,
   subject,
 } from "../flame/flame_query";
-import type { Flamegraph, Notice } from "../api/types.generated";
-
-/** What the drawn tree was made of: while none of it changes, only zoom and search do. */
-interface Shown {
-  before: Flamegraph;
-  after: Flamegraph;
-  relative: boolean;
-  swap: boolean;
-  /** What the sides are called. */
-  names: string;
-}
-const KEYS = ["before", "after", "relative", "swap", "names"] as const;
+import type { SearchBox } from "../flame/search";
+import { groupsApart } from "../flame/tree";
+import { baselineFilters, baselineRange, CompareHead, sideWords } from "../header/compare_head";
+import {
+  bounds,
+  column,
+  filterQuery,
+  heatmapColumn,
+  valueBounds,
+  type Context,
+} from "../state/context";
+import { iso } from "../state/ranges";
+import { h } from "../ui/dom";
+import { duration } from "../ui/format";
+import { memo } from "../ui/memo";
+import type { Part } from "../ui/part";
+import { FlameView } from "./flame";
+import type { Notices } from "./notices";
 
 export class CompareView implements Part {
   readonly element: HTMLElement;
   private readonly head: CompareHead;
   private readonly flame: FlameView;
-  private readonly before = new Loader("Summing the baseline");
-  private readonly after = new Loader("Summing stacks");
-  /** Of which question; a side that is not answered is null. */
-  private answers: Answers = { of: "", before: null, after: null };
-  private shown: Shown | null = null;
+  private readonly loader = new Loader("Comparing stacks");
+  private of = "";
+  private answer: Comparison | null = null;
 
   constructor(
     private readonly context: Context,
@@ -57,74 +44,67 @@ export class CompareView implements Part {
   ) {
     this.head = new CompareHead(context);
     this.flame = new FlameView("Differential flame graph", context, search, () => []);
-    this.flame.cover(this.before.element, this.after.element);
-    this.before.over(...this.flame.content);
-    this.after.over(...this.flame.content);
+    this.flame.cover(this.loader.element);
+    this.loader.over(...this.flame.content);
     this.element = h("div.flameview.compare", this.head.element, this.flame.element);
   }
 
   update(): void {
     const of = subject(this.context);
-    const { table } = this.context.store.state;
-    const path = `/api/v1/flamegraph/${table}`;
-    if (of !== this.answers.of) this.answers = { of, before: null, after: null };
-    const { answers } = this;
-    void this.before.ask<Flamegraph>(path, this.baselineQuery(), (answer) => {
-      answers.before = answer;
-      this.show();
-    });
-    void this.after.ask<Flamegraph>(path, flameQuery(this.context), (answer) => {
-      answers.after = answer;
+    if (of !== this.of) Object.assign(this, { of, answer: null });
+    const path = `/api/v1/compare/${this.context.store.state.table}`;
+    void this.loader.ask<Comparison>(path, this.query(), (answer) => {
+      this.answer = answer;
       this.show();
     });
     this.show();
   }
 
-  /** Its own times and filters; the sizes of a box bound both sides. */
-  private baselineQuery(): Query {
-    const { from, to } = baselineRange(this.context);
-    return [
+  /** The baseline has its own times and filters; the sizes of a box bound both sides. */
+  private query(): Query {
+    const { context } = this;
+    const { from, to } = baselineRange(context);
+    const filters = context.store.state.filters.map(({ column }) => column);
+    const own = [...filters, ...(context.store.state.box ? [heatmapColumn(context)] : [])];
+    const any = [...new Set(own)].filter((name) => column(context, name)).join(",");
+    const base: Query = [
       ["from", iso(from)],
       ["to", iso(to)],
-      ...filterQuery(baselineFilters(this.context)),
-      ...valueBounds(this.context),
-      ...stackQuery(this.context),
+      ...(any ? [["any", any] as [string, string]] : []),
+      ...filterQuery(baselineFilters(context)),
+      ...valueBounds(context),
     ];
+    const prefixed = base.map(([key, value]): [string, string] => [`base.${key}`, value]);
+    return [...flameQuery(context), ...prefixed];
   }
 
   private show(): void {
     if (!this.element.isConnected) return;
-    this.head.update(this.answers);
-    const { before, after } = this.answers;
-    // Two sides that answer different questions are no comparison.
-    if (!before || !after || !this.before.settled || !this.after.settled) return;
+    this.head.update(this.answer);
+    // An old picture must not pass for the answer to another question.
+    if (!this.answer || !this.loader.settled) return;
     const { relative, swap } = this.context.store.state;
-    const names = JSON.stringify(this.sideNames(swap));
-    const wanted: Shown = { before, after, relative, swap, names };
-    const { shown } = this;
-    const known = shown && KEYS.every((key) => shown[key] === wanted[key]);
-    this.shown = wanted;
-    if (known) this.flame.update();
-    else this.setSides(before, after);
+    this.setSides(this.answer, relative, swap, JSON.stringify(this.sideNames(swap)));
+    this.flame.update();
   }
 
-  private setSides(before: Flamegraph, after: Flamegraph): void {
-    const { relative, swap, table } = this.context.store.state;
-    const [old, now] = swap ? [after, before] : [before, after];
-    const [oldTree, nowTree] = [flameTree(old), flameTree(now)];
-    const share = (tree: Tree) => (total(tree) ? 1 / total(tree) : 0);
-    const scale: [number, number] = relative ? [share(oldTree), share(nowTree)] : [1, 1];
-    const groups = groupLevels(this.context);
-    const tree = groupsApart(compared(oldTree, nowTree, scale), groups);
-    const groupNames = namesOfGroups(tree, groups);
-    const { of } = this.answers;
-    const sideNames = this.sideNames(swap);
-    const { unit } = after;
-    this.flame.setSource({ of, tree, unit, groups, groupNames, scale, sideNames });
-    const told = [...before.notices, ...after.notices, ...emptySides(before, after)];
-    if (!relative) told.push(...this.unevenSides());
-    this.notices.say("compare", told, table);
-  }
+  /** While none of this changes, only zoom and search do. */
+  private readonly setSides = memo(
+    (answer: Comparison, relative: boolean, swap: boolean, names: string) => {
+      const shares = [answer.base_total, answer.total].map((total) => (total ? 1 / total : 0));
+      const [before, after] = swap ? shares.reverse() : shares;
+      const scale: [number, number] = relative ? [before, after] : [1, 1];
+      const groups = groupLevels(this.context);
+      const tree = groupsApart(comparedTree(answer, swap, scale), groups);
+      const groupNames = namesOfGroups(tree, groups);
+      const sideNames = JSON.parse(names) as [string, string];
+      const { unit } = answer;
+      this.flame.setSource({ of: this.of, tree, unit, groups, groupNames, scale, sideNames });
+      const told = [...answer.notices, ...emptySides(answer)];
+      if (!relative) told.push(...this.unevenSides());
+      this.notices.say("compare", told, this.context.store.state.table);
+    },
+  );
 
   private sideNames(swap: boolean): [string, string] {
     const { context } = this;
@@ -154,15 +134,10 @@ export class CompareView implements Part {
   }
 }
 
-function emptySides(before: Flamegraph, after: Flamegraph) {
-  const sides: [string, Flamegraph][] = [
-    ["The baseline", before],
-    ["The shown side", after],
-  ];
-  return sides
-    .filter(([, answer]) => !answer.total)
-    .map(([name]) => ({
-      level: "warning" as const,
-      text: `${name} holds no rows: choose another range or other filters.`,
-    }));
+function emptySides({ base_total, total }: Comparison): Notice[] {
+  const empty = [...(base_total ? [] : ["The baseline"]), ...(total ? [] : ["The shown side"])];
+  return empty.map((name) => ({
+    level: "warning",
+    text: `${name} holds no rows: choose another range or other filters.`,
+  }));
 }
