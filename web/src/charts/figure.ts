@@ -37,7 +37,7 @@ export class Figure {
     const rows = (answer as { meta?: Meta }).meta?.rows;
     this.plot.canvas.hidden = rows === 0;
     this.empty.hidden = rows !== 0;
-    this.drawing = MARKS[mark]?.(answer as never) ?? null;
+    this.drawing = mark === "flame" ? null : MARKS[mark](answer as never);
     const items = this.drawing?.legend() ?? [];
     replace(this.legend, this.by && items.length > 0 && h("span", this.by), ...items);
     this.plot.paint();

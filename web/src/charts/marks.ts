@@ -1,6 +1,6 @@
 // How answers are drawn on a plot: the timeline, the heatmap and all further charts.
 
-import type { Heatmap, Histogram, Timeseries, Top } from "../api/types.generated";
+import type { Heatmap, Histogram, Timeseries, Top, Mark } from "../api/types.generated";
 import { cssColor } from "../ui/dom";
 import { axisText, exact, quantity, roundSteps, trimmed, type Zone } from "../ui/format";
 import { ramp, swatch } from "../ui/swatch";
@@ -64,11 +64,16 @@ export function seriesColor(k: number, rest = false): string {
   return cssColor(rest ? "--series-rest" : `--series-${(k % 8) + 1}`);
 }
 
+/** Whether the whole is the sum of its parts. */
+export function addsUp(aggregate: string): boolean {
+  return aggregate === "sum" || aggregate === "count";
+}
+
 /** The steps of an answer; `longer` are those of a longer time. */
 export function stepsOf(answer: Timeseries, longer: Steps | null = null): Steps {
   const { times, step, series, aggregate } = answer;
-  const mean = aggregate === "avg";
-  const has = (value: number | null | undefined) => (mean ? value != null : !!value);
+  const adds = addsUp(aggregate);
+  const has = (value: number | null | undefined) => (adds ? !!value : value != null);
   const filled = times.map((_, k) => series.some((one) => has(one.values[k])));
   return new Steps(times, step, filled, longer);
 }
@@ -368,8 +373,8 @@ export function ranking({ entries, unit }: Top): Drawing {
   };
 }
 
-/** The marks that a category's charts name, except the flame graph; each takes its own answer. */
-export const MARKS: Record<string, (answer: never) => Drawing> = {
+/** The marks of charts, except the flame graph, which has its own view; each takes its own answer. */
+export const MARKS: Record<Exclude<Mark, "flame">, (answer: never) => Drawing> = {
   area: (answer: Timeseries) => series(answer, true),
   line: (answer: Timeseries) => series(answer, false),
   cells: (answer: Heatmap) => cells(answer),

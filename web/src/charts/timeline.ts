@@ -19,7 +19,15 @@ import { exact, quantity } from "../ui/format";
 import { oneOf, withFilter } from "../state/filters";
 import { foldButton } from "../ui/collapse";
 import { cost, Loader } from "../api/loader";
-import { paintInside, series, seriesColor, stepsOf, type Drawing, type Times } from "./marks";
+import {
+  addsUp,
+  paintInside,
+  series,
+  seriesColor,
+  stepsOf,
+  type Drawing,
+  type Times,
+} from "./marks";
 import {
   paintBand,
   paintTimeAxis,
@@ -154,7 +162,7 @@ export class Timeline {
   private measure(): void {
     const { answer } = this;
     const longer = this.context.store.state.box ? this.whole : null;
-    this.drawing = answer && series(answer, answer.aggregate !== "avg", stepsOf(answer, longer));
+    this.drawing = answer && series(answer, addsUp(answer.aggregate), stepsOf(answer, longer));
   }
 
   private drawHead(value: string): void {
