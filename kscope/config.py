@@ -52,9 +52,18 @@ _MAX_COUNT, _MAX_BOUND = 1_000_000, 10**9
 SCOPES = ("ingest", "read")
 _SHORTEST, _LONGEST = 0.1, 100 * 365 * 86400.0
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[A-Za-z0-9._-]*))(?::(?P<port>\d+))?", re.ASCII)
-_URL = re.compile(
-    r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?(/[^\s?#@]*)?", re.ASCII
-)
+# Kind of text -> its pattern, and the fault of other texts.
+_MATCHED = {
+    # The database's own messages repeat a user's name.
+    "user": ("[^:]+", "must be a user's name alone; the password is for password_file"),
+    "database": ("[^:@/?]+", "must be a database's name alone; host and user have other keys"),
+    "sha256": ("[0-9a-f]{64}", "is not the SHA-256 of a token; `kscope token` makes both"),
+    "scope": ("|".join(SCOPES), f"is not a scope; known: {', '.join(SCOPES)}"),
+    "url": (
+        r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?(/[^\s?#@]*)?",
+        "is not an address such as http://127.0.0.1:8081, without a user or a password",
+    ),
+}
 _ADDRESS = re.compile(r":/|:[^/]*@")
 DEFAULT_FILE = Path("kernelscope.yaml")
 
@@ -163,7 +172,14 @@ def _is(kind: str, text: str = "") -> Meta:
     return Meta(description=text or None, extra_json_schema=schema)
 
 
+def _says(text: str) -> Meta:
+    return Meta(description=text)
+
+
 _LISTED = Meta(min_length=1, max_length=_MAX_LISTED)
+_EITHER = Meta(extra_json_schema={"oneOf": [{"required": [k]} for k in ("sqlite", "mysql")]})
+_Folders = Annotated[list[Annotated[Any, _is("folder")]], _LISTED]
+_Texts = Annotated[list[Annotated[Any, _is("text")]], _LISTED]
 
 
 class MySQLFile(Struct, forbid_unknown_fields=True):
@@ -206,54 +222,27 @@ class AgentFile(Struct, forbid_unknown_fields=True):
     token_file: Annotated[Any, _is("path", "a file that holds the token")] = UNSET
     interval: Annotated[Any, _is("duration", "time between two reads of the maps")] = UNSET
     timeout: Annotated[Any, _is("duration", "how long to wait for the server's answer")] = UNSET
-    max_overhead: Annotated[
-        Any, _is("share", "of the host's CPU time, for each probe; unbounded if left out")
-    ] = UNSET
+    max_overhead: Annotated[Any, _is("share", "of the host's CPU time, per probe")] = UNSET
     spool: Annotated[Any, _is("path", "the folder where batches wait for the server")] = UNSET
     spool_bytes: Annotated[Any, _is("size", "the most that may wait there")] = UNSET
     spool_age: Annotated[Any, _is("duration", "how long a batch may wait there")] = UNSET
-    probes: (
-        Annotated[dict[str, ProbeFile], Meta(description="the probes that run, by category")]
-        | UnsetType
-    ) = UNSET
+    probes: Annotated[dict[str, ProbeFile], _says("those that run, by category")] | UnsetType = (
+        UNSET
+    )
 
 
 class ConfigFile(Struct, forbid_unknown_fields=True):
     """The settings of `kscope serve` and `kscope agent`. Paths are relative to the file."""
 
-    database: (
-        Annotated[
-            DatabaseFile,
-            Meta(extra_json_schema={"oneOf": [{"required": ["sqlite"]}, {"required": ["mysql"]}]}),
-        ]
-        | UnsetType
-    ) = UNSET
-    categories: (
-        Annotated[
-            list[Annotated[Any, _is("folder")]],
-            Meta(description="folders of category files; `builtin` is the shipped one"),
-            _LISTED,
-        ]
-        | UnsetType
-    ) = UNSET
+    database: Annotated[DatabaseFile, _EITHER] | UnsetType = UNSET
+    categories: Annotated[_Folders, _says("folders; `builtin` is the shipped")] | UnsetType = UNSET
     ingest: Annotated[Any, _is("ingest", "where rows are taken in: 127.0.0.1:8081")] = UNSET
     read: Annotated[Any, _is("read", "where the page is: 127.0.0.1:8080")] = UNSET
-    hosts: (
-        Annotated[
-            list[Annotated[Any, _is("text")]],
-            Meta(description="further names that browsers may use for the page"),
-            _LISTED,
-        ]
-        | UnsetType
-    ) = UNSET
+    hosts: Annotated[_Texts, _says("further host names of the page")] | UnsetType = UNSET
     tokens: Annotated[list[TokenFile], Meta(max_length=_MAX_LISTED)] | UnsetType = UNSET
-    max_body: Annotated[
-        Any, _is("size", "of rows in one request, as sent and uncompressed: 32MiB")
-    ] = UNSET
+    max_body: Annotated[Any, _is("size", "per request, as sent and uncompressed: 32MiB")] = UNSET
     max_connections: Annotated[Any, _is("count", "per listener")] = UNSET
-    max_connections_per_address: Annotated[
-        Any, _is("count", "half of max_connections if left out")
-    ] = UNSET
+    max_connections_per_address: Annotated[Any, _is("count", "half of max_connections")] = UNSET
     query_deadline: Annotated[Any, _is("duration", "database time per question: 10s")] = UNSET
     new_stacks_per_hour: Annotated[Any, _is("bound", "per host; 0: no bound")] = UNSET
     new_strings_per_hour: Annotated[Any, _is("bound", "per host; 0: no bound")] = UNSET
@@ -515,29 +504,22 @@ def _text(value: Any) -> str:
     return value
 
 
-def _user(value: Any) -> str:
-    """Return a user's name; the database's own messages repeat it."""
-    if ":" in _text(value):
-        raise _wrong(value, "must be a user's name alone; the password is for password_file")
-    return str(value)
+def _matching(pattern: str, fault: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if not re.fullmatch(pattern, _text(value), re.ASCII | re.DOTALL):
+            raise _wrong(value, fault)
+        return str(value)
+
+    return read
 
 
-def _database_name(value: Any) -> str:
-    if re.search("[:@/?]", _text(value)):
-        raise _wrong(value, "must be a database's name alone; host and user have keys of their own")
-    return str(value)
+def _within(least: int, most: int, fault: str) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise _wrong(value, fault)
+        return value
 
-
-def _port(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
-        raise _wrong(value, "is not a port, a number from 1 to 65535")
-    return value
-
-
-def _whole(value: Any, least: int, most: int, words: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise _wrong(value, f"is not a number {words}")
-    return value
+    return read
 
 
 def _scalar(value: Any) -> str:
@@ -553,25 +535,6 @@ def _duration(value: Any) -> float:
     if not _SHORTEST <= length <= _LONGEST:
         raise _wrong(value, f"is not between {_SHORTEST} seconds and 100 years")
     return length
-
-
-def _sha256(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
-        raise _wrong(value, "is not the SHA-256 of a token; `kscope token` makes both")
-    return value
-
-
-def _scope(value: Any) -> str:
-    if value not in SCOPES:
-        raise _wrong(value, f"is not a scope; known: {', '.join(SCOPES)}")
-    return str(value)
-
-
-def _url(value: Any) -> str:
-    if not _URL.fullmatch(_text(value)):
-        fault = "is not an address such as http://127.0.0.1:8081, without a user or a password"
-        raise _wrong(value, fault)
-    return str(value)
 
 
 def _readers(folder: Path) -> Readers:
@@ -598,15 +561,11 @@ def _readers(folder: Path) -> Readers:
         "ingest": lambda value: parse_address(_scalar(value), INGEST.port),
         "text": _text,
         "host": mysql_host,
-        "port": _port,
-        "user": _user,
-        "database": _database_name,
-        "sha256": _sha256,
-        "scope": _scope,
-        "url": _url,
+        "port": _within(1, 65535, "is not a port, a number from 1 to 65535"),
+        "count": _within(1, _MAX_COUNT, f"is not a number from 1 to {_MAX_COUNT}"),
+        "bound": _within(0, _MAX_BOUND, f"is not a number from 0 (no bound) to {_MAX_BOUND}"),
         "duration": _duration,
         "size": lambda value: units.read_bytes(_scalar(value)),
         "share": parse_share,
-        "count": lambda value: _whole(value, 1, _MAX_COUNT, f"from 1 to {_MAX_COUNT}"),
-        "bound": lambda value: _whole(value, 0, _MAX_BOUND, f"from 0 (no bound) to {_MAX_BOUND}"),
+        **{kind: _matching(*row) for kind, row in _MATCHED.items()},
     }

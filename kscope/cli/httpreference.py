@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kscope.declare.model import Catalog
 from kscope.declare.types import TYPES
 from kscope.generate.jsonschema import body_schema
-from kscope.generate.markdown import table
+from kscope.generate.reference import table
 from kscope.query.answers.question import BASE
 from kscope.query.export import FORMATS
 from kscope.query.parse import seed

@@ -8,7 +8,7 @@ import click
 
 from kscope.cli.httpreference import http_reference
 from kscope.config import config_schema
-from kscope.generate.markdown import table
+from kscope.generate.reference import table
 from kscope.generate.render import SHARED, json_text, notice, page
 from kscope.generate.typescript import typescript
 from kscope.server.openapi.components import ANSWERS, components

@@ -8,10 +8,21 @@ from kscope.declare.charts import KINDS
 from kscope.declare.charts.base import Panel
 from kscope.declare.files.shapes import DECODES, category_schema
 from kscope.declare.types import TYPES
-from kscope.generate.markdown import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table; a column that is empty in every row is left out."""
+    body = [tuple(map(_cell, row)) for row in rows]
+    kept = [index for index, _ in enumerate(head) if any(row[index] for row in body)]
+    lines = [tuple(head), tuple("---" for _ in head), *body]
+    return [f"| {' | '.join(line[index] for index in kept)} |" for line in lines]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def category_reference() -> str:
