@@ -1,4 +1,4 @@
-"""Sizes over time: how many events of which size each step of time has."""
+"""Sizes over time: the number of events of each size in each step of time."""
 
 from __future__ import annotations
 

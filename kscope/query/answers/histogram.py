@@ -1,4 +1,4 @@
-"""How many events have which size, and the percentiles of the sizes."""
+"""The number of events of each size, and percentiles of the sizes."""
 
 from __future__ import annotations
 

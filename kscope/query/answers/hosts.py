@@ -32,7 +32,7 @@ from kscope.query.answers.meta import Notice, Number
 from kscope.query.answers.question import Measured, Question, Table, measured, n_parameter
 from kscope.query.answers.stacks import rest_notices
 from kscope.query.parse import parameters as p
-from kscope.query.parse.columns import share_value_of, stack_of
+from kscope.query.parse.columns import host_of, share_value_of, stack_of
 from kscope.query.parse.errors import complain
 from kscope.query.scan import read
 from kscope.query.scan.heaviest import REST, heaviest
@@ -46,9 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from kscope.declare.model import Category, Column
-    from kscope.query.parse.columns import Value
     from kscope.query.parse.parameters import Asked
-    from kscope.query.parse.scope import Scope
     from kscope.store.backends.deadline import Deadline
     from kscope.store.reader import Reader
 
@@ -57,25 +55,10 @@ if TYPE_CHECKING:
 MEASURE = "square root of the Jensen-Shannon divergence (base 2) from the median profile"
 
 
-@dataclass(frozen=True, slots=True)
-class HostsQuestion:
-    """`frames` per host at most; a host with fewer than `min_events` is marked, not ranked.
-
-    `profile` is the column whose shares are compared: a stack, or where there is none a
-    dimension such as the process.
-    """
-
-    scope: Scope
-    profile: Column
-    value: Value
-    frames: int
-    min_events: int
-
-
 class Frame(msgspec.Struct, frozen=True):
-    """`share` of the host's total and of the fleet's profile, through this frame.
+    """`share` and `median`: the parts of the host's total and of the fleet's profile with it.
 
-    `part` is the sum of its stacks' terms, `alone` what it tells by itself; both in bits.
+    `part` is the sum of its stacks' terms, `alone` its divergence by itself; both in bits.
     """
 
     name: str
@@ -86,7 +69,7 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Host(msgspec.Struct, frozen=True):
-    """`distance` is None where there were too few events to tell."""
+    """`distance` is None if there are too few events."""
 
     host: str
     distance: float | None
@@ -98,7 +81,7 @@ class Host(msgspec.Struct, frozen=True):
 
 
 class Hosts(Measured, frozen=True, kw_only=True):
-    """The farthest first; `fleet` is how many hosts the median is of."""
+    """The farthest host first; `fleet` is the number of hosts in the median."""
 
     profile: str
     measure: str
@@ -122,7 +105,7 @@ class Hosts(Measured, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class _Sums:
-    """What a host has: value by stack, and how much it rests on."""
+    """The sums of one host: its value by stack, its events and rows."""
 
     values: dict[Any, Any] = field(default_factory=dict)
     events: int = 0
@@ -152,15 +135,11 @@ def _profile(category: Category, stack: str) -> Column:
 
 async def hosts(reader: Reader, asked: Asked) -> Hosts:
     category = asked.category
-    profile = _profile(category, asked["stack"])
-    value = share_value_of(category, asked["value"])
-    question = HostsQuestion(asked.scope, profile, value, asked["n"], asked["min_events"])
-    host = next(each for each in category.all_columns if each.name == "hostname")
-    needs = (host, question.profile, *question.value.columns)
-    scan = await scan_of(reader, question.scope, needs)
-    measures = (total_of(question.value), events_of(question.value), ROWS)
-    both = columns(host, question.profile)
-    most = await heaviest(scan, both, measures, read.MOST_GROUPS)
+    profile, value = _profile(category, asked["stack"]), share_value_of(category, asked["value"])
+    host = host_of(category)
+    scan = await scan_of(reader, asked.scope, (host, profile, *value.columns))
+    measures = (total_of(value), events_of(value), ROWS)
+    most = await heaviest(scan, columns(host, profile), measures, read.MOST_GROUPS)
     found = most.groups
     if most.left_out:
         # Each host keeps its total: its stacks beyond the heaviest are one.
@@ -168,11 +147,11 @@ async def hosts(reader: Reader, asked: Asked) -> Hosts:
         found = await consumed(_with_rests, found, whole)
     keys, parts = await asyncio.to_thread(_parts, found)
     names = await labels(reader, host, keys)
-    held = await _frames(reader, question.profile, parts)
+    held = await _frames(reader, profile, parts)
     by_host = await consumed(lambda found, _: _by_host(found, names), found, parts)
     rows = sum(sums.rows for sums in by_host.values())
     answers, fleet, doubts = await consumed(
-        lambda held, *_: _ranked(question, by_host, {**held, None: (REST,)}, reader.deadline),
+        lambda held, *_: _ranked(asked, by_host, {**held, None: (REST,)}, reader.deadline),
         held,
         *(sums.values for sums in by_host.values()),
     )
@@ -186,7 +165,7 @@ async def hosts(reader: Reader, asked: Asked) -> Hosts:
 
 
 def _parts(found: Iterable[tuple[Any, Any]]) -> tuple[set[Any], set[Any]]:
-    """Return the hosts, and what their profiles consist of."""
+    """Return the hosts, and the values of their profiles."""
     keys, parts = set(), set()
     for key, part in found:
         keys.add(key)
@@ -195,25 +174,20 @@ def _parts(found: Iterable[tuple[Any, Any]]) -> tuple[set[Any], set[Any]]:
 
 
 def _with_rests(
-    found: Mapping[tuple[Any, ...], Sequence[Any]], whole: Mapping[tuple[Any, ...], Sequence[Any]]
+    found: dict[tuple[Any, ...], list[Any]], whole: dict[tuple[Any, ...], list[Any]]
 ) -> dict[tuple[Any, ...], list[Any]]:
-    """Add what is left out of each host, under the stack None."""
-    kept: defaultdict[Any, list[Any]] = defaultdict(lambda: [0, 0, 0])
+    """Add the part of each host's sums that is left out, under the stack None."""
+    rests = {(host, None): sums for (host,), sums in whole.items()}
     for (host, _), sums in found.items():
-        kept[host] = [have + more for have, more in zip(kept[host], sums, strict=True)]
-    rests = {
-        (host, None): [all_of - part for all_of, part in zip(sums, kept[host], strict=True)]
-        for (host,), sums in whole.items()
-    }
-    return {key: list(sums) for key, sums in found.items()} | {
-        key: sums for key, sums in rests.items() if sums[-1]
-    }
+        if rest := rests.get((host, None)):
+            rests[host, None] = [left - part for left, part in zip(rest, sums, strict=True)]
+    return {**found, **{key: sums for key, sums in rests.items() if sums[-1]}}
 
 
 async def _frames(
     reader: Reader, profile: Column, wanted: Collection[Any]
 ) -> Mapping[Any, Iterable[str]]:
-    """What each of the profile's values consists of: its frames, or itself where it is no stack."""
+    """Return the frames of each value of the profile; a value that is not a stack is one frame."""
     if profile.type.role is Role.STACK:
         return await frames(reader, wanted)
     texts = await labels(reader, profile, wanted)
@@ -237,7 +211,7 @@ def _by_host(
 
 
 def _ranked(
-    question: HostsQuestion,
+    asked: Asked,
     by_host: Mapping[str, _Sums],
     held: Mapping[Any, Iterable[str]],
     deadline: Deadline,
@@ -245,7 +219,7 @@ def _ranked(
     enough = {
         host: sums.profile
         for host, sums in by_host.items()
-        if sums.events >= question.min_events and sums.total > 0
+        if sums.events >= asked["min_events"] and sums.total > 0
     }
     profile, doubts = fleet_profile(list(enough.values()))
     fleet = _Fleet(profile, held)
@@ -256,7 +230,7 @@ def _ranked(
         if name in enough:
             terms = divergence_terms(enough[name], profile)
             distance = min(1.0, sqrt(sum(terms.values())))
-            shown = fleet.frames_of(enough[name], terms, question.frames)
+            shown = fleet.frames_of(enough[name], terms, asked["n"])
         answers.append(
             Host(name, distance, sums.total, sums.events, sums.rows, distance is None, shown)
         )
@@ -265,7 +239,7 @@ def _ranked(
 
 
 def fleet_profile(profiles: Sequence[Profile]) -> tuple[Profile, list[Notice]]:
-    """Median share of each stack, renormalised; the mean where no stack is on half the hosts."""
+    """Median share of each stack, renormalised; the mean if no stack is on half the hosts."""
     shares: defaultdict[Any, list[float]] = defaultdict(list)
     for profile in profiles:
         for stack, share in profile.items():
@@ -303,7 +277,7 @@ def _term(p: float, q: float) -> float:
 
 
 class _Fleet:
-    """The fleet's profile, and what it is by frame: the same for every host, so summed once."""
+    """The fleet's profile, by stack and by frame: the same for every host, so summed once."""
 
     def __init__(self, profile: Profile, held: Mapping[Any, Iterable[str]]) -> None:
         numbers: defaultdict[str, int] = defaultdict(count().__next__)
@@ -318,9 +292,8 @@ class _Fleet:
                 self._usual[frame] += share
 
     def frames_of(self, profile: Profile, terms: Mapping[Any, float], most: int) -> list[Frame]:
-        """What makes the host different: the frame that alone tells most comes first."""
-        # Share and term in one: a complex number adds up both in one step, of which there are
-        # millions.
+        """Return the frames that make the host different, the most telling first."""
+        # A complex number adds up share and term in one step; there are millions of steps.
         sums = [0j] * len(self._names)
         for stack, term in terms.items():
             both = complex(profile.get(stack, 0.0), term)

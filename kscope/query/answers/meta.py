@@ -1,4 +1,4 @@
-"""What every answer carries beside its data."""
+"""The part of every answer that describes its data."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def meta(scan: Scan, rows: int) -> Meta:
 
 
 def notices(scan: Scan) -> list[Notice]:
-    """What the reader of an answer must know before believing it: asked once its rows are read."""
+    """Return the warnings about an answer; its rows must have been read."""
     told = [Notice("warning", text) for text in scan.plan.notices]
     if scan.saw_replayed:
         text = f"Recorded data: hosts named {RECORDED}… were replayed, not measured now."

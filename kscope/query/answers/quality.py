@@ -1,7 +1,7 @@
-"""What is missing from a table's rows, by what the agents that sent them said of themselves.
+"""The data that is missing from a table's rows, as reported by the agents that sent them.
 
-Agents send rows of the built-in category `agent` beside the data: what was lost, by reason, what
-has no name, how long each interval was. Set against the events that did arrive they give shares.
+In addition to the data, agents send rows of the built-in category `agent`: losses by reason, frames
+without a name, the length of each interval. Shares are of the events that did arrive.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
 from kscope.query.answers.question import Answer, Question, Table
-from kscope.query.parse.columns import value_of
+from kscope.query.parse.columns import host_of, value_of
 from kscope.query.parse.filters import parse_filter
 from kscope.query.parse.scope import Scope
 from kscope.query.scan.labels import labels
@@ -39,13 +39,13 @@ AGENT = "agent"
 _LEAST = 0.001
 _LEAST_UNNAMED = 0.05
 _LEAST_GAP = 0.05
-# Rows of agents are one a minute and host: over longer ranges sums are read, which know no gaps.
+# An agent sends one row a minute: longer ranges read rollups, which have no gaps.
 _GAPS_WITHIN_US = 2 * 86_400 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class HostLoss:
-    """A column of `agent` that counts what is missing; `of` is what it is a share of."""
+    """A column of `agent` that counts a loss; the column `of`, or the events, is the whole."""
 
     column: str
     text: str
@@ -84,18 +84,13 @@ LOSSES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Limit:
-    text: str
-    reason: str
-
-
+# The text that the server stores beyond a limit, and the reason that a reader sees.
 _LIMITS = {
-    Storage.STACK_ID: _Limit(
+    Storage.STACK_ID: (
         OVER_STACKS,
         "of rows have no stack: the host sent more new stacks than new_stacks_per_hour",
     ),
-    Storage.STRING_ID: _Limit(
+    Storage.STRING_ID: (
         OVER_STRINGS,
         "of rows have no name in a column: the host sent more new ones than new_strings_per_hour",
     ),
@@ -127,8 +122,9 @@ class Quality(Answer, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """What one host's agent said, summed; from where the first interval begins to where the last
-    ends, in us.
+    """The sums of one host's agent, from the start of the first interval to the end of the last.
+
+    Both times are in microseconds.
     """
 
     sums: Mapping[str, int]
@@ -148,7 +144,8 @@ async def quality(reader: Reader, asked: Asked) -> Quality:
         reports = await _reports(reader, agent, scope, hosts)
     if not reports:
         return Quality(table, 0, over)
-    events = await _events(reader, Scope(scope.category, scope.range, Group(hosts)))
+    whole = Scope(scope.category, scope.range, Group(hosts))
+    events = await _counts(reader, whole, events_of(value_of(scope.category, "")))
     gaps = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
     lacks = over + [
         lack
@@ -160,41 +157,33 @@ async def quality(reader: Reader, asked: Asked) -> Quality:
 
 
 async def _over_limits(reader: Reader, scope: Scope, hosts: tuple[Any, ...]) -> list[Lack]:
-    """Rows that the server stored without their stack, or without a string: see cardinality."""
+    """List the rows that the server stored without their stack, or without a string."""
     category = scope.category
     lacks = []
     for column in category.columns:
-        limit = _LIMITS.get(column.type.storage)
-        if limit is None or not await _is_stored(reader, limit.text, column):
+        text, reason = _LIMITS.get(column.type.storage, ("", ""))
+        if not text or not await _is_stored(reader, text, column):
             continue
-        beyond = parse_filter(category, column.name, limit.text)
-        rows = await _rows(reader, Scope(category, scope.range, Group((beyond, *hosts))))
+        beyond = parse_filter(category, column.name, text)
+        rows = await _counts(reader, Scope(category, scope.range, Group((beyond, *hosts))), ROWS)
         if rows:
-            all_rows = await _rows(reader, Scope(category, scope.range, Group(hosts)))
+            whole = await _counts(reader, Scope(category, scope.range, Group(hosts)), ROWS)
             lacks += [
-                Lack(host, column.name, count / all_rows[host], count, limit.reason)
+                Lack(host, column.name, count / whole[host], count, reason)
                 for host, count in rows.items()
             ]
     return sorted(lacks, key=lambda lack: (-lack.share, lack.host, lack.column))
 
 
 async def _is_stored(reader: Reader, text: str, column: Column) -> bool:
-    """Most databases never had one: then no rows are read."""
-    dictionaries = reader.schema.dictionaries
-    key = text_hash(text)
-    stacks, strings = dictionaries.stack, dictionaries.string
-    is_stack = column.type.storage is Storage.STACK_ID
-    select = (
-        sa.select(stacks.c.id).where(stacks.c.id == key)
-        if is_stack
-        else sa.select(strings.c.id).where(strings.c.hash == key)
-    )
-    return bool(await reader.fetch(select))
+    """Return whether the text was ever stored: in most databases it was not."""
+    stacks, strings = reader.schema.dictionaries.stack, reader.schema.dictionaries.string
+    key = stacks.c.id if column.type.storage is Storage.STACK_ID else strings.c.hash
+    return bool(await reader.fetch(sa.select(key).where(key == text_hash(text))))
 
 
-async def _rows(reader: Reader, scope: Scope) -> dict[str, int]:
-    scan = await scan_of(reader, scope)
-    found = await _by_host(scan, scope.category, [ROWS])
+async def _counts(reader: Reader, scope: Scope, measure: Measure) -> dict[str, int]:
+    found = await _by_host(await scan_of(reader, scope), scope.category, [measure])
     return {host: int(count or 0) for host, (count,) in found.items()}
 
 
@@ -221,22 +210,15 @@ async def _reports(
 
 
 def _began(segment: Segment) -> sa.ColumnElement[Any]:
-    """Intervals are not of one length: what could not be delivered is told by a later row."""
+    """Find the start of the first interval; a later row may report more than one interval."""
     columns = segment.table.c
     return sa.func.min(columns.time - columns.elapsed if "elapsed" in columns else columns.time)
-
-
-async def _events(reader: Reader, scope: Scope) -> dict[str, int]:
-    counted = events_of(value_of(scope.category, ""))
-    scan = await scan_of(reader, scope)
-    found = await _by_host(scan, scope.category, [counted])
-    return {host: int(count or 0) for host, (count,) in found.items()}
 
 
 async def _by_host(
     scan: Scan, category: Category, measures: Sequence[Measure]
 ) -> dict[str, list[Any]]:
-    host: Column = next(each for each in category.all_columns if each.name == "hostname")
+    host = host_of(category)
     found = await summed(scan, columns(host), measures)
     names = await labels(scan.reader, host, {key for (key,) in found})
     return {names[key]: sums for (key,), sums in found.items()}
@@ -247,8 +229,7 @@ def _lost(host: str, report: _Report, events: int) -> list[Lack]:
     for loss in LOSSES:
         count = report.sums.get(loss.column, 0)
         whole = events if loss.of == "events" else report.sums.get(loss.of, 0)
-        # What was lost is not among the events that arrived. It is among all that the agent counts:
-        # rows, frames, time.
+        # Lost events are not among those that arrived; lost rows, frames and time are counted.
         share = count / max(1, whole + count if loss.of == "events" else whole)
         if count and share >= loss.least:
             lacks.append(Lack(host, loss.column, share, count, loss.text))
@@ -256,7 +237,7 @@ def _lost(host: str, report: _Report, events: int) -> list[Lack]:
 
 
 def _missing(host: str, report: _Report, *, gaps: bool) -> list[Lack]:
-    """Time that no interval covers, between the first and the last."""
+    """List the intervals that were lost, and the time that no interval covers."""
     lacks = []
     lost = report.sums.get("lost_intervals", 0)
     if lost:

@@ -121,8 +121,8 @@ async def stream(
 ) -> AsyncIterator[list[list[Any]]]:
     """Yield all rows in pieces, with their times written: an answer may have any size.
 
-    Each piece is a statement of its own, so that neither a slow reader nor the sum of many short
-    waits comes to hold a connection or to reach a deadline.
+    Each piece is a separate statement, so that a slow client holds no connection and does not
+    reach the deadline.
     """
     scan = await scan_of(reader, question.scope, single_rows=True)
     if not scan.segments:

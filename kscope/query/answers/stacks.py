@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 class FlamegraphQuestion:
     """`by` puts these columns' values under the root, before the stack's own frames.
 
-    With a `limit` only so many rows are looked at, the oldest first.
+    With a `limit`, only that many rows are read, the oldest first.
     """
 
     scope: Scope
@@ -46,7 +46,7 @@ class FlamegraphQuestion:
 
 @dataclass(frozen=True, slots=True)
 class FoldedStacks:
-    """The values of paths, some of which come more than once; `events` are of the same paths."""
+    """The values and the events of paths; the same path may come more than once."""
 
     question: FlamegraphQuestion
     values: list[tuple[Path, Any]]

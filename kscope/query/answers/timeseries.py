@@ -49,13 +49,13 @@ if TYPE_CHECKING:
     from kscope.store.sums.planner import Segment
 
 _MOST_GROUPS = 50_000
-# Of a group with a series of its own, which may be null, and of all others.
+# Marks a group with its own series, which may be null, and all others.
 _OWN, _REST = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
 class TimeseriesQuestion:
-    """The `n` groups with the most events or the largest sum have a series of their own."""
+    """Each of the `n` groups with the most events or the largest sum has its own series."""
 
     scope: Scope
     value: Value
@@ -66,7 +66,7 @@ class TimeseriesQuestion:
 
 
 class Series(msgspec.Struct, frozen=True):
-    """`rest` marks the series of all groups that have none of their own; null is named ""."""
+    """`rest` marks the series of all other groups; the group null is named ""."""
 
     name: str
     values: list[Number | None]
@@ -124,7 +124,7 @@ async def timeseries(reader: Reader, asked: Asked) -> Timeseries:
 async def _measured(
     scan: Scan, question: TimeseriesQuestion, grid: Steps
 ) -> tuple[list[Any], Aggregated]:
-    """The groups that have a series of their own, and the values by step and group.
+    """Return the groups that have their own series, and the values by step and group.
 
     Sums of few groups are read once, and those beyond the largest are added up here; otherwise
     the rows are read twice, so that the answer of the database stays small.

@@ -46,7 +46,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Top(Measured, frozen=True, kw_only=True):
-    """`groups` is how many there are, of which `entries` has the first."""
+    """`groups` is the number of groups; `entries` has the first of them."""
 
     by: list[str]
     aggregate: str

@@ -44,11 +44,11 @@ class Shape:
     first: list[int]
 
     def own(self, values: Iterable[Number]) -> list[Number]:
-        """Give each node the values of the paths that end there; `values` are of all paths."""
+        """Return for each node the values of the paths that end there; `values` are of all."""
         own: list[Number] = [0] * len(self.name)
         end = 0
         for (depth, shared, first), value in zip(self._paths(), values, strict=True):
-            # A path that adds nothing is the one before it once more.
+            # A path that adds no frame equals the one before it.
             if depth > shared:
                 end = first + depth - shared - 1
             own[end] += value
@@ -57,7 +57,7 @@ class Shape:
     def totals(
         self, values: Sequence[Number], others: Sequence[Number]
     ) -> tuple[list[Number], list[Number]]:
-        """Give each node the values of the paths that go through it.
+        """Return for each node the values of the paths that go through it.
 
         Of two columns, as the walk takes longer than to add.
         """
@@ -99,7 +99,7 @@ class Shape:
         return totals, other_totals
 
     def parents(self) -> list[int]:
-        """Give each node the node below it; the root is its own."""
+        """Return for each node the node below it; the root is its own."""
         parents = [0]
         open_nodes = [0]
         for depth, shared, first in self._paths():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kscope.query.answers.stacks import FoldedStacks
 
 EMPTY = "[no stack]"
-# What separates frames and lines cannot be in a frame's name.
+# A frame's name cannot contain the separators of frames and lines.
 _SEPARATORS = str.maketrans({";": ":", "\n": " ", "\r": " "})
 
 

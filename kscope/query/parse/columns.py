@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What is measured: a value column, or the rows themselves where `column` is None.
+    """The measured column, or the number of rows if `column` is None.
 
-    A row's value is the sum over so many events as its `weight` says, or of one.
+    A row's value is the sum over as many events as its `weight` says, or one.
     """
 
     column: Column | None
@@ -85,6 +85,11 @@ def _suggested(category: Category, columns: Mapping[str, Column], kind: str, *, 
         return shown
     values = measured(columns.values())
     return values[0].name if values else ""
+
+
+def host_of(category: Category) -> Column:
+    """Return the column with the name of the host that sent the row."""
+    return next(each for each in category.all_columns if each.name == "hostname")
 
 
 def stack_of(category: Category, name: str) -> Column:

@@ -1,4 +1,4 @@
-"""What is wrong with a question: every complaint at once, each with the parameter it is about."""
+"""The mistakes of a question, all in one error, each with its parameter."""
 
 from __future__ import annotations
 

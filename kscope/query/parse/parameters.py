@@ -150,7 +150,7 @@ def read(
     known: Sequence[Parameter],
     moment: int | None = None,
 ) -> Asked:
-    """Whatever is no parameter is a filter on a column. All mistakes come in one QueryError."""
+    """Check a request; any other name is a filter on a column. One QueryError has all mistakes."""
     check_count(len(request))
     parameters = {parameter.name: parameter for parameter in (FROM, TO, *known)}
     values, filters, complaints = _checked(category, request, parameters)
@@ -245,9 +245,9 @@ def _dropped(category: Category, given: str) -> set[str]:
 def _with_range(
     side: Asked | None, based: Sequence[tuple[str, str]], moment: int
 ) -> list[tuple[str, str]]:
-    """Add what is missing of the base's range: it is as long as the side's.
+    """Add the missing ends of the base's range, which is as long as the side's.
 
-    Others are looked at in the same time, the same ones in the time before.
+    A base with filters has the side's range; one without has the range before it.
     """
     given = dict(based)
     if side is None or {"from", "to"} <= given.keys():

@@ -1,4 +1,4 @@
-"""What a question is about: one category, a range of time, filters."""
+"""The scope of a question: one category, a range of time, filters."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ OPERATORS = {
 _EXPRESSION = ("expr", "constraint")
 _KEYS = ("elements", "constraints", "limit", "format")
 _MAX_DEPTH = 20
-# Groups as well as conditions, of which each group usually has one at least.
+# Groups and conditions together; a group usually has at least one condition.
 _MAX_PARTS = 2 * MAX_CONDITIONS + 100
 _DIGITS = re.compile(r"\d{1,10}", re.ASCII)
 
@@ -59,7 +59,7 @@ def parse(catalog: Catalog, body: Any) -> SeedRequest:
         raise complain("", 'must be an object such as {"offcputime": {"elements": ["stack"]}}')
     formats = {_format(table, asked) for table, asked in body.items()}
     if "flamegraph" in formats and len(body) > 1:
-        raise complain("", "a flamegraph is of one table: ask for each in a request of its own")
+        raise complain("", "a flamegraph is of one table: ask for each in its own request")
     questions = tuple(_question(catalog, table, asked) for table, asked in body.items())
     return SeedRequest(questions, "flamegraph" in formats)
 

@@ -1,4 +1,4 @@
-"""What a filter may ask of a column: one row per operator, one mapping per kind of storage."""
+"""The operators of filters: one row per operator, one mapping per kind of storage."""
 
 from __future__ import annotations
 

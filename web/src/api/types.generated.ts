@@ -160,9 +160,9 @@ export interface Flamegraph {
 }
 
 /**
- * `share` of the host's total and of the fleet's profile, through this frame.
+ * `share` and `median`: the parts of the host's total and of the fleet's profile with it.
  *
- * `part` is the sum of its stacks' terms, `alone` what it tells by itself; both in bits.
+ * `part` is the sum of its stacks' terms, `alone` its divergence by itself; both in bits.
  */
 export interface Frame {
   name: string;
@@ -206,7 +206,7 @@ export interface Histogram {
   percentiles: Record<string, Percentile>;
 }
 
-/** `distance` is None where there were too few events to tell. */
+/** `distance` is None if there are too few events. */
 export interface Host {
   host: string;
   distance: number | null;
@@ -217,7 +217,7 @@ export interface Host {
   frames: Frame[];
 }
 
-/** The farthest first; `fleet` is how many hosts the median is of. */
+/** The farthest host first; `fleet` is the number of hosts in the median. */
 export interface Hosts {
   table: string;
   value_column: string;
@@ -334,7 +334,7 @@ export interface Rows {
   notices: Notice[];
 }
 
-/** `rest` marks the series of all groups that have none of their own; null is named "". */
+/** `rest` marks the series of all other groups; the group null is named "". */
 export interface Series {
   name: string;
   values: (number | null)[];
@@ -369,7 +369,7 @@ export interface Timeseries {
   series: Series[];
 }
 
-/** `groups` is how many there are, of which `entries` has the first. */
+/** `groups` is the number of groups; `entries` has the first of them. */
 export interface Top {
   table: string;
   value_column: string;
