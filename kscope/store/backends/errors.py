@@ -70,7 +70,7 @@ class NoReader(StoreBusy):
     """Every read-only connection was busy until the deadline."""
 
     def __init__(self) -> None:
-        super().__init__("other questions take up every reader: ask again later", retry_after=5)
+        super().__init__("other questions use every reader: ask again later", retry_after=5)
 
 
 class ResultCut(StoreError):  # noqa: N818

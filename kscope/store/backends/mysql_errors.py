@@ -78,7 +78,7 @@ _REFUSED = frozenset({1048, 1062, 1118, 1153, 1264, 1265, 1366, 1406, 2020, 3988
 _ADVICE = {
     1044: "GRANT ALL ON `{database}`.* TO '{user}'",
     1045: "check user and password",
-    1049: "make it first: CREATE DATABASE `{database}` CHARACTER SET utf8mb4",
+    1049: "create it first: CREATE DATABASE `{database}` CHARACTER SET utf8mb4",
     1142: "GRANT ALL ON `{database}`.* TO '{user}'",
     1698: "check user and password",
 }
@@ -96,7 +96,7 @@ _DAMAGED = frozenset(code for code, text in _FAULTS.items() if text == _BROKEN)
 
 def _code_and_text(error: BaseException) -> tuple[int, str]:
     if isinstance(error, TimeoutError):
-        return 0, "nothing came in time"
+        return 0, "no answer in time"
     match error.args:
         # Of an OSError the number means something else.
         case [int(code), text, *_] if isinstance(error, asyncmy.errors.MySQLError):

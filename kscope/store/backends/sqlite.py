@@ -80,7 +80,7 @@ class SQLiteBackend(Backend):
 
     async def open(self) -> None:
         if not self.path.parent.is_dir():
-            text = f"{self.path}: there is no folder {self.path.parent}; make it first"
+            text = f"{self.path}: there is no folder {self.path.parent}; create it first"
             raise StoreError(text, public="the database's folder is missing")
         try:
             if self._lock is None:
@@ -93,7 +93,7 @@ class SQLiteBackend(Backend):
         self._file.remember()
         if not await _number(self._writer.raw_connection, "auto_vacuum"):
             log.warning(
-                "%s keeps freed space, as it was made without auto_vacuum: to change that, stop the"
+                "%s keeps freed space, as it has no auto_vacuum: to change that, stop the"
                 " server once and run: sqlite3 %s 'PRAGMA auto_vacuum=INCREMENTAL; VACUUM'",
                 *(self.path, self.path),
             )

@@ -35,10 +35,8 @@ _ADVICE = {
         "; check that the file and its folder exist and may be read and written"
     ),
     sqlite3.SQLITE_CORRUPT: "; the file is damaged: restore a backup (kscope restore)",
-    sqlite3.SQLITE_NOTADB: "; the file is no SQLite database: name another one",
-    sqlite3.SQLITE_IOERR: (
-        "; the disk fails, or is read-only now: see what `dmesg` and `mount` say of it"
-    ),
+    sqlite3.SQLITE_NOTADB: "; the file is not a SQLite database: name another one",
+    sqlite3.SQLITE_IOERR: ("; the disk fails, or is read-only now: check `dmesg` and `mount`"),
 }
 
 

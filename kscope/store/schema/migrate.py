@@ -150,7 +150,7 @@ async def apply(session: Session, schema: Schema, migration: Migration) -> None:
 
 async def _run(session: Session, schema: Schema, step: Step) -> None:
     if not await are_empty(session, step.empty):
-        raise StoreBusy(f"rows came to {step.empty[0]} while it was to change: try again")
+        raise StoreBusy(f"rows came to {step.empty[0]}, which must be empty to change: try again")
     text = step.text
     if step.default is not None:
         text = text.replace("{default}", str(await _string_id(session, schema, step.default)))
