@@ -11,16 +11,16 @@ import click
 
 from kscope.agent.rows.folded import Folded
 from kscope.agent.rows.recording import Recorder
-from kscope.agent.run.configure import Wishes, engine, probe_category
+from kscope.agent.run.configure import ProbeRequest, engine, probe_category
 from kscope.cli import oneshot, options, otherflags
 from kscope.cli.categories import warn
 from kscope.cli.probeflags import check_together, of_option, sending, targets, with_aliases
 from kscope.cli.probeplans import (
     configured,
     named,
+    request_for,
     settings_of,
     signature,
-    wishes_for,
 )
 from kscope.cli.running import catch_signals, run, set_up_logging
 from kscope.declare.files.catalog import read_catalog
@@ -97,14 +97,14 @@ def _run_probe(category: Category, flags: dict[str, Any]) -> None:
     otherflags.resolve(category, flags, context)
     check_together(category, flags)
     if flags["folded"] or flags["as_json"] or flags["record"]:
-        _one_shot(category, wishes_for(category, settings_of(config), flags), flags)
+        _one_shot(category, request_for(category, settings_of(config), flags), flags)
     else:
         set_up_logging(verbose=flags["verbose"])
         caught = catch_signals(until_eof=flags["until_eof"])
         run(lambda before: named(category.table, config, flags, before), caught, flags["duration"])
 
 
-def _one_shot(category: Category, wishes: Wishes, flags: Mapping[str, Any]) -> None:
+def _one_shot(category: Category, request: ProbeRequest, flags: Mapping[str, Any]) -> None:
     """Trace without a server, for --duration seconds or until Ctrl-C."""
     set_up_logging(verbose=flags["verbose"])
     if flags["folded"]:
@@ -112,10 +112,10 @@ def _one_shot(category: Category, wishes: Wishes, flags: Mapping[str, Any]) -> N
     with ExitStack() as stack:
         recorder = None
         if path := flags["record"]:
-            recorder = Recorder(path, category, wishes.hostname, wishes.interval)
+            recorder = Recorder(path, category, request.hostname, request.interval)
             stack.callback(recorder.close)
         caught = catch_signals(until_eof=flags["until_eof"])
-        running = engine(category, wishes)
+        running = engine(category, request)
         running.start()
         stack.callback(running.close)
         log.debug("%s: probe running", category.table)
@@ -125,6 +125,6 @@ def _one_shot(category: Category, wishes: Wishes, flags: Mapping[str, Any]) -> N
             return not caught.empty() or time.monotonic() >= end
 
         if recorder:
-            oneshot.record(running, category, recorder, wishes.interval, ended)
+            oneshot.record(running, category, recorder, request.interval, ended)
         else:
             oneshot.print_rows(running, category, as_json=flags["as_json"], ended=ended)

@@ -12,7 +12,7 @@ import click
 
 from kscope.agent.agent import Delivery
 from kscope.agent.engines.base import TraceFilter
-from kscope.agent.run.configure import Wishes, live_run, probe_category, replay_run
+from kscope.agent.run.configure import ProbeRequest, live_run, probe_category, replay_run
 from kscope.agent.run.health import TABLE as HEALTH
 from kscope.cli.categories import good_catalog, warn
 from kscope.cli.probeflags import BUNDLED, dest
@@ -48,9 +48,9 @@ def configured(
     runs = [
         live_run(
             probe_category(catalog, name),
-            Wishes(
+            ProbeRequest(
                 options=probe.options,
-                target=TraceFilter(cgroup=probe.cgroup),
+                trace_filter=TraceFilter(cgroup=probe.cgroup),
                 interval=flags["interval"] or settings.agent.interval,
                 max_overhead=_bound(settings, flags, probe),
                 hostname=hostname,
@@ -68,12 +68,12 @@ def named(
     settings = settings_of(config)
     catalog = good_catalog(settings.categories, before)
     category = probe_category(catalog, name)
-    wishes = wishes_for(category, settings, flags)
+    request = request_for(category, settings, flags)
     if not flags["replay"]:
-        delivery = _delivery(settings, flags, wishes.hostname)
-        return Parts(catalog, [live_run(category, wishes)], delivery, catalog.get(HEALTH))
+        delivery = _delivery(settings, flags, request.hostname)
+        return Parts(catalog, [live_run(category, request)], delivery, catalog.get(HEALTH))
     path = None if flags["replay"] == BUNDLED else Path(flags["replay"])
-    run = replay_run(category, path, wishes)
+    run = replay_run(category, path, request)
     return Parts(catalog, [run], _delivery(settings, flags, run.hostname), None)
 
 
@@ -100,11 +100,11 @@ def signature(config: Path | None) -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-def wishes_for(category: Category, settings: Settings, flags: Mapping[str, Any]) -> Wishes:
+def request_for(category: Category, settings: Settings, flags: Mapping[str, Any]) -> ProbeRequest:
     assert category.probe
-    return Wishes(
+    return ProbeRequest(
         options={option.name: flags[dest(option)] for option in category.probe.options},
-        target=_target(flags),
+        trace_filter=_trace_filter(flags),
         interval=flags["interval"] or settings.agent.interval,
         max_overhead=_bound(settings, flags, settings.agent.probes.get(category.table)),
         history=flags["history"],
@@ -128,7 +128,7 @@ def _bound(settings: Settings, flags: Mapping[str, Any], probe: ProbeSettings | 
     return next(share for share in stated if share is not None)
 
 
-def _target(flags: Mapping[str, Any]) -> TraceFilter:
+def _trace_filter(flags: Mapping[str, Any]) -> TraceFilter:
     for kind, number in (("process", flags["pid"]), ("thread", flags["tid"])):
         if number and not Path(f"/proc/{number}").exists():
             raise UsageError(f"there is no {kind} {number}")

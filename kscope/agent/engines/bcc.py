@@ -219,8 +219,11 @@ class BccEngine(KernelEngine):
 
     def _try(self, path: Path, text: str, constants: dict[str, str], headers: Path) -> None:
         """Compile it in a separate process, and check that each filter makes a difference."""
-        target = self._filter
-        given = {"KS_PID": target.pid, "KS_TID": target.tid, "KS_CGROUP": target.cgroup}
+        given = {
+            "KS_PID": self._filter.pid,
+            "KS_TID": self._filter.tid,
+            "KS_CGROUP": self._filter.cgroup,
+        }
         filters = tuple(name for name, value in given.items() if value)
         neutral = constants | dict.fromkeys(filters, "1") | {"KS_CHILDREN": "0"}
         found = tried(Trial(str(path), text, neutral, filters, str(headers)))
@@ -253,12 +256,11 @@ class BccEngine(KernelEngine):
 
     def _constants(self, attached: list[Attach]) -> dict[str, str]:
         present = {attach.define for attach in attached}
-        target = self._filter
         constants = {
-            "KS_PID": str(target.pid),
-            "KS_TID": str(target.tid),
+            "KS_PID": str(self._filter.pid),
+            "KS_TID": str(self._filter.tid),
             "KS_CHILDREN": str(int(self._with_children)),
-            "KS_CGROUP": f"{kernel.cgroup_id(target.cgroup)}ULL",
+            "KS_CGROUP": f"{kernel.cgroup_id(self._filter.cgroup)}ULL",
             "KS_MAP_BYTES": f"{kernel.memory_bytes() // 4}ULL",
             "KS_CPUS": str(kernel.possible_cpus()),
         }

@@ -60,7 +60,7 @@ class BpftraceEngine(KernelEngine):
 
     def start(self) -> None:
         kernel.mount_tracefs()
-        self._check_target()
+        self._check_filter()
         program = shutil.which("bpftrace", path=_PATH)
         if program is None:
             raise KscopeError("the bpftrace engine needs bpftrace: apt install bpftrace")
@@ -76,7 +76,7 @@ class BpftraceEngine(KernelEngine):
             self.close()
             raise
 
-    def _check_target(self) -> None:
+    def _check_filter(self) -> None:
         if self._filter.cgroup or self._filter.tid or self._filter.children:
             raise UsageError(f"{self._category.table}: a bpftrace script filters by --pid alone")
         if self._filter.pid and _PID not in names(self._probe.script):

@@ -1,4 +1,4 @@
-"""From a category and the user's wishes to a `ProbeRun`."""
+"""From a category and the user's request to a `ProbeRun`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ProbeRequest:
     """The settings of one probe; `interval` and `history` are in seconds."""
 
     options: Mapping[str, Any] = field(default_factory=dict)
-    target: TraceFilter = field(default_factory=TraceFilter)
+    trace_filter: TraceFilter = field(default_factory=TraceFilter)
     interval: float = 60.0
     max_overhead: float = 0.0
     history: float = 0.0
@@ -45,25 +45,25 @@ def probe_category(catalog: Catalog, name: str) -> Category:
     return category
 
 
-def live_run(category: Category, wishes: Wishes) -> ProbeRun:
+def live_run(category: Category, request: ProbeRequest) -> ProbeRun:
     """Raises KscopeError for options that the probe does not take."""
-    wishes = replace(wishes, options=checked_options(category, wishes.options))
+    request = replace(request, options=checked_options(category, request.options))
     return ProbeRun(
         category,
-        lambda: engine(category, wishes),
-        wishes.interval,
-        wishes.max_overhead,
-        wishes.hostname,
-        source=(wishes, _program(category)),
+        lambda: engine(category, request),
+        request.interval,
+        request.max_overhead,
+        request.hostname,
+        source=(request, _program(category)),
     )
 
 
-def engine(category: Category, wishes: Wishes) -> Engine:
+def engine(category: Category, request: ProbeRequest) -> Engine:
     """Return a new engine for the category's probe. Other engines are not imported."""
     assert category.probe
     module, _, name = ENGINES[category.probe.engine].implementation.partition(":")
-    options = checked_options(category, wishes.options)
-    made: Engine = getattr(import_module(module), name)(category, options, wishes.target)
+    options = checked_options(category, request.options)
+    made: Engine = getattr(import_module(module), name)(category, options, request.trace_filter)
     return made
 
 
@@ -92,7 +92,7 @@ def _program(category: Category) -> bytes:
         return b""
 
 
-def replay_run(category: Category, path: Path | None, wishes: Wishes) -> ProbeRun:
+def replay_run(category: Category, path: Path | None, request: ProbeRequest) -> ProbeRun:
     """Return a run that plays a recording; without a path, the package's own."""
     from kscope.agent.engines.replay import HOSTNAME_PREFIX, ReplayEngine  # noqa: PLC0415
 
@@ -100,11 +100,11 @@ def replay_run(category: Category, path: Path | None, wishes: Wishes) -> ProbeRu
     if path is None:
         raise KscopeError(f"the package does not contain a recording of {category.table}")
     recording: Recording = read_recording(path, category)
-    name = wishes.hostname or recording.hostname
+    name = request.hostname or recording.hostname
     return ProbeRun(
         category,
-        lambda: ReplayEngine(recording, wishes.history),
-        min(wishes.interval, 10.0),
+        lambda: ReplayEngine(recording, request.history),
+        min(request.interval, 10.0),
         hostname=HOSTNAME_PREFIX + name.removeprefix(HOSTNAME_PREFIX),
         at_once=True,
     )
