@@ -1,7 +1,7 @@
 """kernelscope.yaml -> Settings, strictly: all problems at once, each with its line.
 
-No message shows a value of the file, nor a key that is unlike those that there are: a password or
-a token may have slipped there.
+No message shows a value of the file, or a key that does not resemble a known one: either may be a
+password or a token in the wrong place.
 """
 
 from __future__ import annotations
@@ -106,10 +106,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """`options` as written: which there are only the catalog knows, see `check_probes`.
+    """`options` are unchecked, since only the catalog knows them: see `check_probes`.
 
-    `cgroup` limits it to a cgroup v2 folder. A pid would mean another process after a while.
-    `problem` makes one of a place below the probe's name and a message.
+    `cgroup` limits the probe to a cgroup v2 folder. A pid would soon name another process.
+    `problem` takes a place below the probe's name, and a message.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -137,7 +137,7 @@ class AgentSettings:
 class Settings:
     """Paths in the file are relative to the file. Sizes are in bytes, times in seconds.
 
-    Connections are counted for each listener; None stands for as many as there may be open files.
+    Connections are counted per listener; None: as many as the process may open files.
     """
 
     database: SQLite | MySQL = field(default_factory=lambda: SQLite(Path("kernelscope.db")))
@@ -216,7 +216,7 @@ class ProbeFile(Struct):
 
 
 class AgentFile(Struct, forbid_unknown_fields=True):
-    """What `kscope agent` does."""
+    """The settings of `kscope agent`."""
 
     server: Annotated[Any, _is("url", "the server's ingest listener")] = UNSET
     token_file: Annotated[Any, _is("path", "a file that holds the token")] = UNSET
@@ -276,14 +276,20 @@ def _without_formats(schema: Any) -> Any:
 
 
 def chosen_settings(config: Path | None) -> Settings:
-    """Go by the file named, else by ./kernelscope.yaml where there is one; errors as below."""
+    """Return the settings of `config`, else of ./kernelscope.yaml if it exists, else the defaults.
+
+    Raises the errors of load_settings.
+    """
     if config is None and DEFAULT_FILE.exists():
         config = DEFAULT_FILE
     return load_settings(config) if config else Settings()
 
 
 def load_settings(path: Path) -> Settings:
-    """Raise DeclarationError with all problems of the file, UsageError for an address."""
+    """Return the settings of a file.
+
+    Raises DeclarationError with all its problems, UsageError if the path is an address.
+    """
     try:
         checked_path(str(path))
     except ValueFaultError as error:
@@ -394,7 +400,7 @@ def _wrong(value: Any, fault: str) -> ValueFaultError:
 
 
 def check_probes(settings: AgentSettings, catalog: Catalog) -> None:
-    """Raise DeclarationError with all that is wrong with the probes that are listed."""
+    """Raise DeclarationError with all problems of the probes that the settings list."""
     problems = [
         probe.problem(place, message)
         for name, probe in settings.probes.items()
@@ -460,7 +466,7 @@ def split_host(text: str) -> tuple[str, int | None]:
 
 
 def _ipv6(text: str) -> str:
-    """Return it as it is; ValueError if it is none, or if its end may be meant as a port."""
+    """Return the text; ValueError if it is not an IPv6 address, or might end with a port."""
     head, _, port = text.rpartition(":")
     try:
         ipaddress.IPv6Address(text)

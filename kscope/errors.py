@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# The type of the problem document for rows that name a table or a column that the server does not
-# know, perhaps not yet: senders try again for a while.
+# The type of the problem document for rows with a table or a column that the server does not know
+# yet: senders retry for a while.
 UNKNOWN_NAME = "urn:kernelscope:unknown-name"
 
-# A user name and a password before a host, and what is named as a secret in an address.
+# A user name and a password before a host, and secrets that an address names.
 _USER = re.compile(r"(//|\b[^\s/:@'\"]+:(?!//))[^\s'\"]*@")
 _NAMED = re.compile(r"((?:token|password|passwd|pwd|secret|key)=)[^\s&#'\"]+", re.IGNORECASE)
 QUOTE = "; put it in quotes"
@@ -78,13 +78,13 @@ def _shared(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def without_secrets(text: str) -> str:
-    """Return the text with `...` for passwords in the addresses that it holds."""
+    """Return the text with `...` in place of the passwords of its addresses."""
     return _NAMED.sub(r"\1...", _USER.sub(r"\1...@", text))
 
 
 class ValueFaultError(ValueError):
-    """A value that is refused. The message starts with the value; `fault` leaves that out, for
-    files that hold secrets.
+    """A value that is refused. The message starts with the value; `fault` leaves it out, for files
+    with secrets.
     """
 
     def __init__(self, value: str, fault: str) -> None:
@@ -96,8 +96,8 @@ class ValueFaultError(ValueError):
 class Problem:
     """One thing wrong in a file that a person wrote.
 
-    `line` counts from 1 and is 0 where the whole file is meant; `path` is the place inside
-    the document, as `columns[2].type`.
+    `line` counts from 1; 0 means the whole file. `path` is the place inside the document, such as
+    `columns[2].type`.
     """
 
     file: str
@@ -111,7 +111,7 @@ class Problem:
 
 
 class KscopeError(Exception):
-    """A mistake or a lack that the user can mend: its text is shown without a traceback."""
+    """A problem that the user can fix: its text is shown without a traceback."""
 
     exit_code = 1
 
@@ -129,7 +129,7 @@ class ProgramError(KscopeError):
 
 
 class DeclarationError(KscopeError):
-    """Everything that is wrong with the declarations that were read, sorted by file and line."""
+    """All problems of the declarations that were read, sorted by file and line."""
 
     exit_code = 2
 

@@ -19,10 +19,10 @@ _NOTICE_BYTES = 1000
 
 @dataclass(frozen=True)
 class Drift:
-    """One file that is not as the catalog says.
+    """One file that differs from the catalog.
 
-    It is `missing`, `changed`, `orphaned` (these categories made it, and no longer do) or `unknown`
-    (it does not say that it is generated).
+    `how` is `missing`, `changed`, `orphaned` (these categories no longer generate it) or `unknown`
+    (it has no notice).
     """
 
     path: str
@@ -31,7 +31,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class Loss:
-    """Tables of another catalog, from `folder`, that writing the file at `path` would take out."""
+    """Tables of another catalog, from `folder`, that writing the file at `path` would remove."""
 
     path: str
     folder: str
@@ -48,9 +48,9 @@ def compare(files: Mapping[str, str], root: Path) -> list[Drift]:
 
 
 def write(files: Mapping[str, str], root: Path, *, prune: bool) -> list[Drift]:
-    """Write what is missing or changed, and return the drifts that there were.
+    """Write missing and changed files, and return the drifts before that.
 
-    Nothing is deleted but, with `prune`, orphans.
+    With `prune`, also delete orphans.
     """
     drifts = compare(files, root)
     for drift in drifts:
@@ -64,12 +64,12 @@ def write(files: Mapping[str, str], root: Path, *, prune: bool) -> list[Drift]:
 
 
 def _has(path: Path, text: bytes) -> bool:
-    """Compare sizes first: a file of another size is not read."""
+    """Compare sizes first, so that a file of another size is not read."""
     return path.is_file() and path.stat().st_size == len(text) and path.read_bytes() == text
 
 
 def losses(files: Mapping[str, str], root: Path) -> list[Loss]:
-    """Return the tables of other catalogs that a file on disk has and its new text has not."""
+    """Return the tables of other catalogs that are in a file on disk but not in its new text."""
     others: dict[str, set[str]] = {}
     for name, source in _of_others(files, root):
         if not name.startswith(f"{SHARED}/"):
@@ -99,7 +99,7 @@ def _orphans(files: Mapping[str, str], root: Path) -> Iterator[Drift]:
 
 
 def _of_others(files: Mapping[str, str], root: Path) -> Iterator[tuple[str, str]]:
-    """Another catalog has made it if its folder is another one, or its file is still there."""
+    """Yield the files of other catalogs: of other folders, or of category files that exist."""
     made_from = {_folder(source_of(text[:_NOTICE_BYTES])) for text in files.values()}
     for name, source in _not_made(files, root):
         if source and (_folder(source) not in made_from or (root / source).is_file()):
@@ -107,7 +107,7 @@ def _of_others(files: Mapping[str, str], root: Path) -> Iterator[tuple[str, str]
 
 
 def _not_made(files: Mapping[str, str], root: Path) -> Iterator[tuple[str, str]]:
-    """Yield each file that is there and not among these, with the source that it names."""
+    """Yield each other file on disk, with the source that it names."""
     for path in _present(root):
         name = path.relative_to(root).as_posix()
         if name not in files:
@@ -115,7 +115,7 @@ def _not_made(files: Mapping[str, str], root: Path) -> Iterator[tuple[str, str]]
 
 
 def _present(root: Path) -> Iterator[Path]:
-    """Files such as .gitkeep are for the tools that keep folders."""
+    """Yield the files of our folders, except those such as .gitkeep."""
     for folder in (*OWNED, SHARED):
         for file in (root / folder).rglob("*"):
             if file.is_file() and not file.name.startswith("."):

@@ -37,7 +37,7 @@ CONSTANT = "^[A-Z][A-Z0-9_]{0,39}$"
 FUNCTION = "^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 FLAG = "^[a-z][a-z0-9-]{0,30}$"
 NUMBER = "^(-?[0-9]{1,20}|0x[0-9a-fA-F]{1,16})$"
-# What a text is not that does not match.
+# Names of the patterns, for messages.
 PATTERNS = {
     DURATION: "a duration such as 90s, 15m, 12h, 14d or 2y",
     FIELD: "a field such as key, key.comm, value.us or event.pid",
@@ -70,7 +70,6 @@ _ALSO = {
     },
 }
 
-# The words in which the fields are described; a helper each for what many fields share.
 _Int64 = Annotated[int, Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
 _Field = Annotated[str, Meta(pattern=FIELD)]
 _Need = Annotated[str, Meta(pattern=NEED)]
@@ -102,7 +101,7 @@ def _mapped(text: str) -> Meta:
 
 
 def _one_of(words: Iterable[str], text: str | None = None) -> Meta:
-    """Of a field of type Any: a Struct's own check of a type would say the same again."""
+    """Use with type Any: a check of the type would report the same fault again."""
     return Meta(description=text, extra_json_schema={"enum": [*words]})
 
 
@@ -117,16 +116,16 @@ class ColumnFile(Struct, kw_only=True, forbid_unknown_fields=True):
     ]
     prettyname: Annotated[str, _line("the title that the page shows")] = ""
     unit: Annotated[str, _line("the unit that the page shows", 20)] = ""
-    help: Annotated[str, _line("one sentence for those who do not know it", 500)] = ""
-    default: Annotated[Any, _is("what a row holds that leaves the column out")] = UNSET
-    index: Annotated[bool, _is("make filters on it quick, for more room")] = False
+    help: Annotated[str, _line("one sentence of explanation", 500)] = ""
+    default: Annotated[Any, _is("the value of rows that leave the column out")] = UNSET
+    index: Annotated[bool, _is("faster filters on it, for more disk space")] = False
 
 
 class ChartFile(Struct, kw_only=True, forbid_unknown_fields=True):
     kind: Annotated[
         Any, _one_of(KINDS, "; ".join(f"{kind.name}: {kind.help}" for kind in KINDS.values()))
     ]
-    title: Annotated[str, _line("what stands over the chart")] = ""
+    title: Annotated[str, _line("the title of the chart")] = ""
     value: Annotated[
         str, _reference("the column that is summed; left out, or `rows`: rows are counted")
     ] = ""
@@ -134,24 +133,24 @@ class ChartFile(Struct, kw_only=True, forbid_unknown_fields=True):
     by: Annotated[str, _reference("the column that splits it")] = ""
     aggregate: Annotated[
         Any,
-        _one_of(aggregates.NAMES, "how values become one; left out: what fits the value's type"),
+        _one_of(aggregates.NAMES, "how values are combined; left out: by the value's type"),
     ] = ""
 
 
 class OptionFile(Struct, kw_only=True, forbid_unknown_fields=True):
-    type: Annotated[Any, _one_of(_FLAGS, "a column type: what the flag takes")]
+    type: Annotated[Any, _one_of(_FLAGS, "the column type of the flag's value")]
     default: Annotated[
         Any,
-        _is("what holds without the flag"),
+        _is("the value without the flag"),
         Meta(extra_json_schema={**_VALUE, "maxLength": 1024}),
     ]
     define: Annotated[str, Meta(pattern=CONSTANT), _is("the constant that the program finds it in")]
     choices: Annotated[
         dict[Annotated[str, Meta(max_length=100)], _Int64],
-        _listed("the words that the flag takes, and the number each is"),
+        _listed("the words that the flag accepts, with the number of each"),
     ] = {}
-    least: Annotated[_Int64, _is("the smallest number that it takes")] | UnsetType = UNSET
-    most: Annotated[_Int64, _is("the largest number that it takes")] | UnsetType = UNSET
+    least: Annotated[_Int64, _is("the smallest number that it accepts")] | UnsetType = UNSET
+    most: Annotated[_Int64, _is("the largest number that it accepts")] | UnsetType = UNSET
     help: Annotated[str, _line("one sentence for --help", 500)] = ""
 
 
@@ -168,7 +167,7 @@ class AttachFile(Struct, kw_only=True, forbid_unknown_fields=True):
     define: Annotated[
         str,
         Meta(pattern=CONSTANT),
-        _is("makes it optional: 1 in the program where the kernel has it, or 0"),
+        _is("makes it optional: a constant that is 1 if the kernel has it, else 0"),
     ] = ""
 
 
@@ -181,7 +180,7 @@ class SourceFile(
         Meta(max_length=_MAX_NAMES),
         _is("number: word; a number without one stays"),
     ] = {}
-    decode: Annotated[Any, _one_of(DECODES, "what the number stands for")] = ""
+    decode: Annotated[Any, _one_of(DECODES, "the meaning of the number")] = ""
     enum: Annotated[
         str,
         Meta(pattern=ENUM),
@@ -209,7 +208,9 @@ class CollectFile(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ProbeFile(Struct, kw_only=True, forbid_unknown_fields=True):
-    engine: Annotated[Any, _one_of(ENGINES, f"what runs the program: {' or '.join(ENGINES)}")]
+    engine: Annotated[
+        Any, _one_of(ENGINES, f"the tool that runs the program: {' or '.join(ENGINES)}")
+    ]
     program: Annotated[
         str, _line("for bcc: a file in the probes/ folder next to the category's folder")
     ] = ""
@@ -228,7 +229,7 @@ class ProbeFile(Struct, kw_only=True, forbid_unknown_fields=True):
         Meta(extra_json_schema=_ALSO),
     ] = {}
     attach: Annotated[list[AttachFile], _listed("where the program's functions run")] = []
-    needs: Annotated[list[_Need], _listed("what else the kernel must offer")] = []
+    needs: Annotated[list[_Need], _listed("further features that the kernel must support")] = []
     provides: Annotated[
         list[Annotated[Any, _one_of(CONTRACTS)]],
         _listed("contracts of kscope.h that the program of bcc fulfils, which the agent checks"),
@@ -236,16 +237,16 @@ class ProbeFile(Struct, kw_only=True, forbid_unknown_fields=True):
     detect: Annotated[
         dict[Annotated[str, Meta(pattern=CONSTANT)], _Need],
         _mapped(
-            "constants that the program finds 1 where the kernel offers this, else 0: btf,"
+            "constants of the program: 1 if the kernel supports this, else 0: btf,"
             " tracepoint:GROUP:NAME or tracepoint:GROUP:NAME:FIELD"
         ),
     ] = {}
     children: Annotated[
         bool,
-        _is("--pid takes the process's descendants too: for a probe of what new processes do"),
+        _is("--pid includes the process's descendants, for probes of new processes"),
     ] = False
     collect: Annotated[
-        CollectFile, _exactly_one(COLLECT_KINDS, "how what the program saw becomes rows")
+        CollectFile, _exactly_one(COLLECT_KINDS, "how the program's data becomes rows")
     ]
 
 
@@ -253,7 +254,7 @@ class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
     """One data type: a table, its columns, and how it is shown and collected."""
 
     table: Annotated[str, _name("the table's name, and the key of its rows in a request")]
-    prettyname: Annotated[str, _line("what people call it")] = ""
+    prettyname: Annotated[str, _line("the title of the category")] = ""
     description: Annotated[str, _line("one sentence on what a row is", 500)] = ""
     columns: Annotated[list[ColumnFile], _listed("hostname and time are in every table")]
     charts: Annotated[list[ChartFile], _listed("left out: derived from the column types", 0)] = []
@@ -269,7 +270,8 @@ class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
         Annotated[
             ProbeFile,
             _exactly_one(
-                SOURCES, "what `kscope agent` runs to collect rows; left out: others send them"
+                SOURCES,
+                "the program that `kscope agent` runs to collect rows; left out: other senders",
             ),
         ]
         | UnsetType

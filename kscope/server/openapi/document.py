@@ -1,4 +1,4 @@
-"""The OpenAPI document of the read listener, made from the tables that the routes are made from."""
+"""The OpenAPI document of the read listener, generated from the tables of its routes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TEXT = {"type": "string"}
 
 
 def document(catalog: Catalog) -> dict[str, Any]:
-    """OpenAPI 3.1. Each category has paths of its own, since its columns are what can be asked."""
+    """Return OpenAPI 3.1. Each category has its own paths, since its columns are parameters."""
     paths = {
         f"{BASE}{_path(question, category)}": {"get": _operation(question, category)}
         for category in catalog
@@ -58,7 +58,7 @@ def document(catalog: Catalog) -> dict[str, Any]:
 
 
 def _fits(question: Question, category: Category) -> bool:
-    """Leave out what every request would be refused for."""
+    """Whether the category has a column that the question needs."""
     return not question.needs or bool(category.with_role(*question.needs))
 
 
@@ -86,7 +86,7 @@ def _operation(question: Question, category: Category) -> dict[str, Any]:
 
 
 def example(question: Question, category: Category) -> str:
-    """Give the address of a request that is answered, on a server without an address of its own."""
+    """Return the address of a request that a local server answers."""
     asked = {"from": "now-1d"}
     dimension = next(each for each in category.with_role(Role.DIMENSION))
     place = _path(question, category)
@@ -122,7 +122,7 @@ def _shared(category: Category) -> dict[str, Any]:
 
 
 def _names(columns: Iterable[str], *, many: bool = True) -> dict[str, Any]:
-    """Names with commas between, or one; none is an empty text."""
+    """Return the schema of one name, or of several with commas; an empty text is none."""
     name = f"({'|'.join(columns)})"
     return {"type": "string", "pattern": f"^({name}(,{name})*)?$" if many else f"^{name}?$"}
 

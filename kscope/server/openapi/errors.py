@@ -1,4 +1,4 @@
-"""How refusals and failures are described: the same for every route."""
+"""The descriptions of refusals and failures, the same for every route."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from kscope.server.openapi.components import refer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Status -> name and words. The first come from whoever is asked for something on this listener.
+# Status -> name and description. Every route has the first ones.
 _ALWAYS = {
     "401": ("Unauthorized", "a token is needed"),
-    "403": ("Forbidden", "the token has not this scope, or the name is not this server's"),
-    "405": ("NotAllowed", "this address takes another method"),
+    "403": (
+        "Forbidden",
+        "the token does not have this scope, or the host name is not this server's",
+    ),
+    "405": ("NotAllowed", "this address has another method"),
     "414": ("LongAddress", "the address is too long"),
-    "429": ("Throttled", "too many wrong tokens came from this address"),
+    "429": ("Throttled", "this client sent too many wrong tokens"),
     "431": ("LargeHead", "the fields of the request are too many or too large"),
-    "500": ("Failed", "the server failed; its log says why"),
+    "500": ("Failed", "the server failed; see its log"),
 }
 _ASKED = {
-    "400": ("Question", "the question has mistakes: each is named with what is allowed"),
+    "400": ("Question", "the question has mistakes; each is listed with the allowed values"),
     "404": ("Unknown", "there is no such table"),
     "413": ("TooLarge", "the question is too large"),
     "503": ("Unavailable", "the database cannot answer now"),

@@ -1,4 +1,4 @@
-"""The routes that are no question of the read API's: what is declared, health, the API of 2016."""
+"""The routes without a question: the categories, health, the API of 2016."""
 
 from __future__ import annotations
 
@@ -35,16 +35,20 @@ def paths(catalog: Catalog) -> dict[str, Any]:
         f"{BASE}/charts/{{table}}": _charts(catalog),
         f"{BASE}/check": {"post": _check()},
         f"{BASE}/server": _get(
-            "server", "The version, and where rows are sent to.", _json(refer(ServerInfo))
+            "server",
+            "The version, and the address that rows are sent to.",
+            _json(refer(ServerInfo)),
         ),
         f"{BASE}/openapi.json": _get("openapi", "This document.", _json({"type": "object"})),
         "/api/getcategories": _get(
             "getcategories", "Columns by table, as in 2016.", _json(_GETCATEGORIES)
         ),
         "/api": {"post": _seed(catalog)},
-        "/healthz": _get("healthz", "Is the server there? Needs no token.", _text()),
-        "/readyz": _get("readyz", "Does the database answer? Needs no token.", _text(), "503"),
-        "/metrics": _get("metrics", "What the server did, as Prometheus reads it.", _text()),
+        "/healthz": _get("healthz", "Whether the server runs; no token needed.", _text()),
+        "/readyz": _get(
+            "readyz", "Whether the database responds; no token needed.", _text(), "503"
+        ),
+        "/metrics": _get("metrics", "Counters of the server, for Prometheus.", _text()),
     }
 
 
@@ -74,7 +78,7 @@ def _check() -> dict[str, Any]:
     content = {"text/plain": {"schema": _TEXT, "example": _NEW}}
     return {
         "operationId": "check",
-        "summary": "What is wrong with a category file, or what it gives rise to. Stores nothing.",
+        "summary": "The problems of a category file, or its generated files. Stores nothing.",
         "requestBody": {"required": False, "content": content},
         "responses": {"200": _json(refer(Checked)), **refusals(("400", "413", "503"))},
     }

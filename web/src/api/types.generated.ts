@@ -285,8 +285,8 @@ export interface Percentile {
 /**
  * One thing wrong in a file that a person wrote.
  *
- * `line` counts from 1 and is 0 where the whole file is meant; `path` is the place inside
- * the document, as `columns[2].type`.
+ * `line` counts from 1; 0 means the whole file. `path` is the place inside the document, such as
+ * `columns[2].type`.
  */
 export interface Problem {
   file: string;
