@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare.charts import KINDS
@@ -23,6 +24,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
+
+    from kscope.declare.charts.base import ChartKind
 
 
 def category_reference() -> str:
@@ -79,26 +82,26 @@ def _types() -> list[str]:
         "adds up.",
         "",
         *table(
-            ("type", "role", "unit", "holds"),
-            ((f"`{t.name}`", t.role, t.unit, t.help) for t in TYPES.values()),
+            ("type", "role", "unit", "holds", "such as"),
+            (
+                (f"`{t.name}`", t.role, t.unit, t.help, f"`{json.dumps(t.example)}`")
+                for t in TYPES.values()
+            ),
         ),
         "",
         "## Chart kinds",
         "",
         *table(
-            ("kind", "shows", "answers", "also takes", "in Grafana"),
-            (
-                (
-                    f"`{kind.name}`",
-                    kind.help,
-                    f"`/api/v1/{kind.question}`",
-                    ", ".join(f"`{key}`" for key in sorted(kind.keys - {"value"})),
-                    kind.grafana.type if isinstance(kind.grafana, Panel) else kind.grafana.reason,
-                )
-                for kind in KINDS.values()
-            ),
+            ("kind", "shows", "question", "also takes", "panel in Grafana"),
+            map(_kind, KINDS.values()),
         ),
     ]
+
+
+def _kind(kind: ChartKind) -> tuple[str, ...]:
+    keys = ", ".join(f"`{key}`" for key in sorted(kind.keys - {"value"}))
+    panel = kind.grafana.type if isinstance(kind.grafana, Panel) else f"none: {kind.grafana.reason}"
+    return (f"`{kind.name}`", kind.help, f"`{kind.question}`", keys, panel)
 
 
 def _keys(schema: Mapping[str, Any]) -> list[str]:

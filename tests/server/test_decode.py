@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from kscope.declare.files.catalog import load_catalog
 from kscope.declare.files.category import read_category
 from kscope.declare.model import Catalog
+from kscope.declare.types import TYPES
 from kscope.server.http.problems import HttpProblem
 from kscope.server.ingest.decode import Decoder
 from kscope.server.ingest.fast_decode import TypedRows
@@ -135,6 +136,20 @@ def test_an_address_has_one_form(sent: str | None, stored: str) -> None:
     row = {} if sent is None else {"peer": sent}
     _, [columns] = answer(Decoder.of(Catalog((peers,))), {"hostname": "h", "peers": [row]})
     assert columns[-1] == [stored]
+
+
+def test_the_example_of_each_type_is_a_right_value() -> None:
+    """Whichever way a body goes; so are the defaults that the page shows and the docs print."""
+    names = {f"c{at}": kind for at, kind in enumerate(TYPES.values())}
+    declared = "".join(f"  - {{name: {name}, type: {kind.name}}}\n" for name, kind in names.items())
+    every = read_category(f"table: every\ncolumns:\n{declared}", "every.yaml").category
+    assert every is not None
+    fast = Decoder.of(Catalog((every,)))
+    body = {"hostname": "h", "every": [{name: kind.example for name, kind in names.items()}]}
+    slow = replace(fast, typed={"every": _Never()})
+    stacks, [columns] = answer(fast, body)
+    assert (stacks, [columns]) == answer(slow, body)
+    assert len(columns) == len(TYPES) + 2
 
 
 class _Never:
