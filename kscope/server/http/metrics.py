@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -109,27 +110,27 @@ def _families(store: Store, metrics: Metrics) -> Iterator[Family]:
 
 
 def _by_listener(metrics: Metrics) -> Iterator[Family]:
-    for name, text, of in (
-        ("open", "open connections", len),
-        ("limit", "the most connections that may be open", lambda each: each.limits.total),
-        ("refused_total", "connections closed at once, there were too many", _refused),
-    ):
-        counts = [({"listener": each.listener}, of(each)) for each in metrics.connections]
-        yield f"kscope_connections_{name}", text, counts
+    connections: Sequence[Any] = metrics.connections
+    tokens: Sequence[Any] = metrics.wrong_tokens
+    for name, text, listeners, of in (
+        ("connections_open", "open connections", connections, len),
+        ("connections_limit", "the most connections that may be open", connections,
+         attrgetter("limits.total")),
+        ("connections_refused_total", "connections closed at once, there were too many",
+         connections, attrgetter("refused")),
+        ("tokens_wrong_total", "requests with a token that is not declared", tokens,
+         attrgetter("wrong")),
+        ("tokens_throttled_total", "those of them that came too often from one address", tokens,
+         attrgetter("throttled")),
+    ):  # fmt: skip
+        counts = [({"listener": each.listener}, of(each)) for each in listeners]
+        yield f"kscope_{name}", text, counts
     ended = [
         ({"listener": each.listener, "reason": reason}, count)
-        for each in metrics.connections
+        for each in connections
         for reason, count in sorted(each.ended.items())
     ]
     yield "kscope_connections_ended_total", "connections that the server gave up", ended
-    for name, text in {
-        "wrong": "requests with a token that is not declared",
-        "throttled": "those of them that came too often from one address",
-    }.items():
-        wrong = [
-            ({"listener": each.listener}, getattr(each, name)) for each in metrics.wrong_tokens
-        ]
-        yield f"kscope_tokens_{name}_total", text, wrong
 
 
 def _answers(metrics: Metrics) -> list[tuple[dict[str, str], float]]:
@@ -142,7 +143,3 @@ def _answers(metrics: Metrics) -> list[tuple[dict[str, str], float]]:
         ({"listener": listener, "status": str(status)}, count)
         for (listener, status), count in sorted(answers.items())
     ]
-
-
-def _refused(connections: Connections) -> int:
-    return connections.refused
