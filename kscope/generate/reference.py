@@ -13,6 +13,8 @@ from kscope.declare.types import TYPES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from kscope.declare.charts.base import ChartKind
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a Markdown table; a column that is empty in every row is left out."""
@@ -24,8 +26,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
-
-    from kscope.declare.charts.base import ChartKind
 
 
 def category_reference() -> str:
