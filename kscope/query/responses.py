@@ -46,7 +46,7 @@ async def respond(reader: Reader, question: Question, asked: Asked) -> Response:
         stacks = await question.stacks(reader, asked)
         return _file(asked, STACKS[name], await drawn(stacks, STACKS[name].encode))
     if name in TABLES and question.pieces:
-        content = await _begun(_pieces(TABLES[name], asked, question.pieces(reader, asked)))
+        content = await begun(_pieces(TABLES[name], asked, question.pieces(reader, asked)))
         return _file(asked, TABLES[name], content)
     answer = await question.ask(reader, asked)
     if name in TABLES:
@@ -82,7 +82,7 @@ async def _pieces(
         yield heading
 
 
-async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Wait for the first piece: a question that fails there still gets its status."""
     first = await anext(pieces, b"")
 

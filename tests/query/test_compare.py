@@ -63,7 +63,7 @@ def test_two_hosts_are_one_tree_with_both_values(engine_world: World) -> None:
 
 
 def test_a_comparison_counts_the_events_of_both_sides(client: World) -> None:
-    """Each side's counts are those of its own flame graph, at the same nodes."""
+    """Each side has the counts of the flame graph of that side alone, at the same nodes."""
     sides = {"hostname": "web-002", "base.hostname": "web-001"}
     answer = compare(client, by="", **sides, **{"base.from": SIX_SECONDS["from"]})
     for key, host in (("count", "web-002"), ("base_count", "web-001")):

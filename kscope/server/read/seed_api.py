@@ -14,6 +14,7 @@ from kscope.query.export.nested import nested
 from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain
 from kscope.query.parse.seed import parse, weight
+from kscope.query.responses import begun
 from kscope.server.http.disconnect import reader_of
 from kscope.server.http.request_body import read_small
 from kscope.server.read.routes import json_response
@@ -47,16 +48,8 @@ async def _post(request: Request) -> Response:
         with reader.deadline.running():
             drawing = await _flamegraph(reader, asked.questions[0])
         return Response(drawing, media_type="application/json")
-    pieces = seed_rows(reader, asked.questions)
-    # Wait for the first piece, so that a statement that fails still sets the status.
-    first = await anext(pieces)
-
-    async def content() -> Any:
-        yield first
-        async for piece in pieces:
-            yield piece
-
-    return StreamingResponse(content(), media_type="application/json")
+    content = await begun(seed_rows(reader, asked.questions))
+    return StreamingResponse(content, media_type="application/json")
 
 
 async def _flamegraph(reader: Reader, question: SeedQuestion) -> bytes:
