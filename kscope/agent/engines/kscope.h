@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
  *
- * What every Kernelscope program can count on. The bcc engine puts this text in front of the
- * program (bcc rewrites map calls in the main file only, so it cannot be an #include).
+ * Definitions for every Kernelscope program. The bcc engine inserts this text before the program
+ * (bcc rewrites map calls only in the main file, so it cannot be an #include).
  *
  * Constants that the engine defines:
  *   KS_PID, KS_TID    trace only this process, this thread; 0: all
- *   KS_CHILDREN       1: the descendants of KS_PID too
+ *   KS_CHILDREN       1: also trace the descendants of KS_PID
  *   KS_CGROUP         trace only this cgroup (its id, cgroup v2); 0: all
- *   KS_KEYS           how many keys the aggregating map holds
- *   KS_STACKS         how many stacks a generation holds
- *   KS_DEPTH          how many frames of a stack are kept
- *   KS_MAP_BYTES      how large one map may be; KS_CPUS: how often a per-CPU map holds its values
+ *   KS_KEYS           number of keys of the aggregating map
+ *   KS_STACKS         number of stacks of a generation
+ *   KS_DEPTH          number of frames of a stack
+ *   KS_MAP_BYTES      largest size of a map; KS_CPUS: number of values per key of a per-CPU map
  */
 #include <uapi/linux/ptrace.h>
 
-/* A drain reads a ring buffer whole. */
+/* A drain reads the whole ring buffer. */
 #define KS_RING_BYTES (KS_MAP_BYTES < 64 << 20 ? KS_MAP_BYTES : 64 << 20)
 
-/* The kernel allocates a map whole when the program is loaded. */
+/* The kernel allocates the whole map when the program is loaded. */
 #ifdef BPF_F_TABLE
 #undef BPF_TABLE
-/* By their lengths, which a constant expression knows: percpu_hash, percpu_array, lru_percpu_hash. */
+/* By the lengths of their names, which are constant expressions: percpu_hash, percpu_array, lru_percpu_hash. */
 #define KS_PER_CPU(type) (sizeof(type) == 12 || sizeof(type) == 13 || sizeof(type) == 16)
 #define KS_MAP_SIZE(type, key, leaf, n) \
     ((u64)(n) * (sizeof(key) + sizeof(leaf) * (KS_PER_CPU(type) ? KS_CPUS : 1)))
@@ -30,8 +30,8 @@
                    "the map " #name " is larger than a quarter of the memory: give it fewer entries")
 #endif
 
-/* bcc knows a map by its section, and takes key, leaf, max_entries, flags and what a program calls from
- * the members of its struct. So these two can be declared anew, with a check of their size.
+/* bcc recognises a map by its section, and reads key, leaf, max_entries, flags and methods from the
+ * members of its struct. So these two macros can be redefined with a check of the size.
  */
 #define KS_MAP(kind, name, entries, flag, members) \
     struct name##_table_t { members u32 max_entries; int flags; }; \
@@ -61,13 +61,13 @@
            void (*ringbuf_submit)(void *, u64); void (*ringbuf_discard)(void *, u64);)
 #endif
 
-/* Slots of ks_lost: what the program could not record. The agent reads them at each drain. */
+/* Slots of ks_lost: losses of the program. The agent reads them at each drain. */
 enum ks_loss {
     KS_LOST_STACK_COLLISION, /* another stack holds the slot */
     KS_LOST_STACK_FULL,
     KS_LOST_STACK_OTHER,
     KS_LOST_KEY,             /* the aggregating map is full */
-    KS_LOST_START,           /* the map of things under way is full */
+    KS_LOST_START,           /* the map of unfinished events is full */
     KS_LOST_EVENT,           /* the event buffer is full */
     KS_LOSS_KINDS,
 };
@@ -75,8 +75,8 @@ BPF_ARRAY(ks_lost, u64, KS_LOSS_KINDS);
 
 /* Slots of ks_control, written by the agent while the program runs. */
 enum ks_control_slot {
-    KS_GENERATION,  /* flips at each drain: the agent reads the half that nobody writes to */
-    KS_RAISED_US,   /* what the overhead governor adds to the threshold */
+    KS_GENERATION,  /* flips at each drain: the agent reads the half that is not written to */
+    KS_RAISED_US,   /* added to the threshold by the overhead governor */
     KS_CONTROL_SLOTS,
 };
 BPF_ARRAY(ks_control, u64, KS_CONTROL_SLOTS);
@@ -124,7 +124,7 @@ static inline u32 ks_log2(u64 v)
     return v ? bpf_log2l(v) - 1 : 0;
 }
 
-/* The same for `u32 slots[32]`; the last slot takes all that is larger. */
+/* The same for `u32 slots[32]`; the last slot counts all larger values. */
 static inline u32 ks_slot(u64 v)
 {
     u32 slot = ks_log2(v);
@@ -151,7 +151,7 @@ TRACEPOINT_PROBE(sched, sched_process_free)
 }
 #endif
 
-/* Whether the current thread is one that the user asked for; never the idle task. */
+/* Whether the filters select the current thread; never the idle task. */
 static inline bool ks_wanted(void)
 {
     u64 id = bpf_get_current_pid_tgid();
@@ -176,7 +176,7 @@ static inline bool ks_wanted(void)
     return true;
 }
 
-/* Whether another process is the one that --pid names, or of its family: for what is done to it. */
+/* Whether another process is that of --pid, or a descendant: for events that happen to a process. */
 static inline bool ks_is_target(u32 tgid)
 {
 #if KS_PID && KS_CHILDREN
@@ -186,10 +186,10 @@ static inline bool ks_is_target(u32 tgid)
 #endif
 }
 
-/* Whether anything was asked for: if so, what cannot be told whose it is, is left out. */
+/* Whether there is a filter: if so, events with an unknown owner are omitted. */
 #define KS_FILTERED (KS_PID || KS_TID || KS_CGROUP)
 
-/* For what happens on top of any thread, the idle task among them. */
+/* For events on top of any thread, including the idle task. */
 static inline bool ks_wanted_or_idle(void)
 {
     return !KS_FILTERED || ks_wanted();
@@ -197,9 +197,9 @@ static inline bool ks_wanted_or_idle(void)
 
 #ifdef KS_STACKS
 /* Two generations: while the agent reads and empties one, the program fills the other. A stack
- * map has one place for each hash; what finds it taken goes to a smaller map, and from there to
- * another: of 3000 stacks 250 go to the first, 15 to the second, one to the third. The hash is the
- * same in all of them, so that it takes as many maps as stacks may share a place.
+ * map has one slot for each hash. A stack whose slot is taken goes to a smaller map, and from there
+ * to another one: of 3000 stacks, 250 go to the first, 15 to the second, one to the third. All maps
+ * use the same hash, so there must be as many maps as stacks that can share a slot.
  */
 struct ks_walked {
     u64 ip[KS_DEPTH];
@@ -219,7 +219,7 @@ KS_STACK_MAP(ks_fifth_1, KS_STACKS / 16);
 #define KS_STACK_GENERATION_BIT 30
 #define KS_STACK_LEVEL_BIT 27
 
-/* bcc rewrites no calls that a macro makes. */
+/* bcc does not rewrite calls in a macro. */
 static inline int ks_walk_deeper(void *ctx, u64 flags, u32 generation, u32 *level)
 {
     int id;
@@ -252,12 +252,12 @@ static inline int ks_walk_deeper(void *ctx, u64 flags, u32 generation, u32 *leve
     return id;
 }
 
-/* A stack's id with its generation, or a negative errno, counted as lost where it is a loss. */
+/* Returns a stack's id with its generation, or a negative errno, which is counted if it is a loss. */
 static inline int ks_stack(void *ctx, u64 flags)
 {
     u32 generation = ks_generation(), level = 0;
     int id;
-    /* The idle task has no user half; asked for it, kernels answer with different errors. */
+    /* The idle task does not have a user half; kernels differ in the error for it. */
     if ((flags & BPF_F_USER_STACK) && !(bpf_get_current_pid_tgid() >> 32))
         return -14;
     if (generation)
