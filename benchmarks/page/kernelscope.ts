@@ -1,10 +1,11 @@
 import type { Context } from "../../web/src/state/context";
 import { FlameView } from "../../web/src/views/flame";
 import { Notices, unknownNotices } from "../../web/src/views/notices";
+import { Gutter } from "../../web/src/ui/gutter";
 import { SearchBox } from "../../web/src/flame/search";
 import { flameSource } from "../../web/src/flame/flame_query";
 import { Store } from "../../web/src/state/address";
-import type { FlameAnswer } from "../../web/src/api/types";
+import type { Flamegraph } from "../../web/src/api/types.generated";
 import { offer } from "./harness";
 
 // The page's own way, from the answer to the picture: table, breadcrumb, legend, address, search box.
@@ -13,6 +14,9 @@ const context: Context = {
   store,
   categories: [],
   problems: [],
+  leftovers: [],
+  operators: [],
+  gutter: new Gutter(),
   range: { from: 0, to: 1 },
   sizes: null,
   refresh: () => undefined,
@@ -42,7 +46,7 @@ async function type(text: string): Promise<void> {
 }
 
 /** Where the middle of the widest child of the root is, as a share of the width. */
-function widest({ level, value }: FlameAnswer): number {
+function widest({ level, value }: Flamegraph): number {
   let [at, best, found] = [0, 0, 0];
   for (let i = 1; i < level.length; i++) {
     if (level[i] !== 1) continue;
@@ -54,7 +58,7 @@ function widest({ level, value }: FlameAnswer): number {
 
 offer({
   load(text) {
-    const answer: FlameAnswer = JSON.parse(text);
+    const answer: Flamegraph = JSON.parse(text);
     middle = widest(answer);
     const source = flameSource(answer, 0, "benchmark");
     notices.say("stacks", unknownNotices(source.tree));

@@ -1,4 +1,5 @@
-// One chart's requests: the newest wins, slow ones say so and can be cancelled, errors stay in place.
+// The requests of one chart: only the newest answer is shown, slow requests can be cancelled, and an
+// error is shown in the chart's place.
 
 import { ApiError, get, url, type Query } from "./client";
 import { button, h, replace } from "../ui/dom";
@@ -8,12 +9,12 @@ const PATIENCE = 400;
 
 let round = 0;
 
-/** A refresh: questions that went unanswered are asked again. */
+/** Starts a refresh: questions without an answer are asked again. */
 export function newRound(): void {
   round++;
 }
 
-/** Which questions what an element shows still waits for: an old picture must not pass for new. */
+/** The loaders that an element still waits for: an old picture must not pass for a new one. */
 const waiting = new WeakMap<HTMLElement, Set<Loader>>();
 
 export class Loader {
@@ -21,7 +22,7 @@ export class Loader {
   readonly element = h("div.loader", { role: "status", hidden: true });
   private asked = "";
   private answered = "";
-  /** In which round it was given up; -1 while it was not. */
+  /** The round in which it was given up; -1 if it was not. */
   private unanswered = -1;
   private stale = false;
   private abort: AbortController | null = null;
@@ -30,7 +31,7 @@ export class Loader {
 
   constructor(private readonly what: string) {}
 
-  /** What shows the answers; it fades while it shows another table's, or none came. */
+  /** Sets the elements that show the answers; they fade while they show an old answer. */
   over(...content: HTMLElement[]): this {
     const { stale } = this;
     this.fade(false);
@@ -40,8 +41,8 @@ export class Loader {
   }
 
   /**
-   * Answers `show` unless the same question was asked last. One that failed or was cancelled is
-   * asked again by its button and by the next refresh.
+   * Asks a question and passes the answer to `show`, unless the same question was asked last. A
+   * question that failed or was cancelled is asked again by its button and by the next refresh.
    */
   async ask<T>(path: string, query: Query, show: (answer: T) => void): Promise<void> {
     const asked = url(path, query);
@@ -140,7 +141,7 @@ export class Loader {
       this.say(`${this.what} failed: ${error instanceof Error ? error.message : error}`, again);
       return;
     }
-    // The detail of a refusal is the first of its errors, once more.
+    // The detail of a refusal repeats the first of its errors.
     const details = error.errors.map((one) =>
       [one.parameter ?? one.pointer, one.detail].filter(Boolean).join(": "),
     );

@@ -116,7 +116,7 @@ export class Heatmap {
     return [declared, other].find(fits) ?? null;
   }
 
-  /** Rows of older agents and scripts may lack the histogram: their own values have sizes too. */
+  /** Rows of older agents and of scripts may not have the histogram; their values have sizes too. */
   private standIn(declared: string): Context["sizes"] {
     const one = category(this.context);
     const value = chartOf(one, "flamegraph")?.value ?? "";
@@ -157,7 +157,7 @@ export class Heatmap {
     this.plot.redraw();
   }
 
-  /** The first click starts a range, the second ends it: FlameScope's way. */
+  /** The first click starts a range and the second ends it, as in FlameScope. */
   private clicked(x: number, y: number): void {
     if (!this.anchor) {
       this.anchor = { x, y };

@@ -1,4 +1,4 @@
-// What the timeline and the heatmap share: a crisp canvas with a time axis, and a drag on it.
+// A plot on a canvas: its axes, its tooltip and the drag on it.
 
 import { sized, Tip } from "../ui/canvas";
 import { cssColor, h, perFrame } from "../ui/dom";
@@ -218,14 +218,14 @@ export function paintBand(
 }
 
 /**
- * The steps of an answer as they are drawn. Rows that sum an interval carry its end: where they
- * come every few steps, each stands for the steps before it, back to the row before. Whatever is
- * picked is picked by the same rule.
+ * The steps of an answer as they are drawn. A row that sums an interval has the time of its end: if
+ * rows are several steps apart, each covers the steps back to the row before it. The pointer selects
+ * steps by the same rule.
  */
 export class Steps {
   private readonly reach: number;
 
-  /** `longer` has steps of the same length over a longer time: what it tells of intervals holds. */
+  /** `longer` has steps of the same length over a longer time, which may show longer intervals. */
   constructor(
     private readonly times: number[],
     readonly step: number,
@@ -236,12 +236,12 @@ export class Steps {
     this.reach = Math.max(known, intervalSteps(filled) - 1);
   }
 
-  /** How long what one step shows was summed for. */
+  /** The length of the interval that one step shows, in microseconds. */
   get interval(): number {
     return this.step * (this.reach + 1);
   }
 
-  /** Where what a step shows begins and ends. */
+  /** The start and the end of what a step shows. */
   span(k: number): [number, number] {
     let first = k;
     while (k - first < this.reach && first > 0 && !this.filled[first - 1]) first--;
@@ -264,7 +264,7 @@ export class Steps {
   }
 }
 
-/** How many steps an interval has, 1 where rows come whenever they like. */
+/** Returns the number of steps of an interval; 1 if rows are not at even distances. */
 function intervalSteps(filled: boolean[]): number {
   const at = filled.flatMap((one, k) => (one ? [k] : []));
   const gaps = at.slice(1).map((k, i) => k - at[i]);

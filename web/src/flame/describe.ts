@@ -1,4 +1,4 @@
-// A node in words: for the tooltip, the screen reader and the exported picture.
+// A node as text: for the tooltip, the screen reader and the exported picture.
 
 import { amount, exact, percent } from "../ui/format";
 import { plain, short } from "../ui/text";
@@ -15,7 +15,7 @@ export interface Telling {
   grouped?: boolean;
   /** Per side, what shares are of; the tree's own whole if not given. */
   all?: number[];
-  /** The tree is a part of all: its own whole is worth a share too. */
+  /** The tree is a part of everything: shares of the part are shown too. */
   focused?: boolean;
 }
 

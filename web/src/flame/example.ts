@@ -1,4 +1,4 @@
-// What a flame graph looks like, before there are any stacks.
+// An example of a flame graph, for a category without stacks yet.
 
 import { colorByKind } from "./colors";
 import { describe } from "./describe";

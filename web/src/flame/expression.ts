@@ -1,5 +1,5 @@
-// What is searched for: plain text, or a regular expression as the server's filters take it. RE2 needs
-// no more time than pattern times text; the browser's own needs 2^30 steps for `(a+)+$` and 30 letters.
+// The search expression: plain text, or a regular expression with the server's syntax. RE2 needs time in
+// proportion to pattern times text; the browser's own engine needs 2^30 steps for `(a+)+$` and 30 letters.
 
 import type { RE2JS } from "re2js";
 import { label } from "./paint";

@@ -21,7 +21,7 @@ export interface Source {
   sideNames: [string, string] | null;
 }
 
-/** The grouping at the root: as the address says, else as the category declares. */
+/** The grouping at the root: from the address, or else from the category. */
 export function grouping(context: Context): string {
   const { group } = context.store.state;
   if (group === "-") return "";
@@ -41,7 +41,7 @@ export function flameQuery(context: Context): Query {
   return [...question(context, "box"), ...stackQuery(context)];
 }
 
-/** What is summed, of which stacks, grouped by what. */
+/** The value, the stack column and the grouping of a question about stacks. */
 export function stackQuery(context: Context): Query {
   return [
     ["value", valueColumn(context)],
@@ -50,7 +50,7 @@ export function stackQuery(context: Context): Query {
   ];
 }
 
-/** What a tree is of: newer data of the same keeps selection, zoom and place. */
+/** The subject of a tree: newer data with the same subject keeps selection, zoom and place. */
 export function subject(context: Context): string {
   return [context.store.state.table, stackColumn(context), grouping(context)].join(" ");
 }
@@ -96,7 +96,7 @@ export function comparedTree(answer: Comparison, swap: boolean, scale: [number, 
   return makeTree(names, name, level, [together, before, after, ...events]);
 }
 
-/** Per name, 1 where it names a group and never a frame; the root counts as a group. */
+/** Per name, 1 if it names groups only and no frame; the root counts as a group. */
 export function namesOfGroups(tree: Tree, groups: number): Uint8Array {
   const found = new Uint8Array(tree.names.length).fill(1);
   for (let i = 0; i < tree.n; i++) if (tree.level[i] > groups) found[tree.name[i]] = 0;

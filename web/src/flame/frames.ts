@@ -1,4 +1,4 @@
-// What a frame's name says about it, and its colours.
+// The kind of a frame, read from its name.
 
 export type Kind = "kernel" | "user" | "library" | "unknown" | "rest" | "group";
 
@@ -11,10 +11,10 @@ export interface Frame {
 
 const LIBRARY = /^(.*) \[([^\]]+)\]$/s;
 
-/** The groups that an answer has no room for, as one frame: no row has it. */
+/** One frame for all groups beyond the limit of an answer; no row has this name. */
 export const OTHERS = "[other groups]";
 
-/** What stands for many stacks that are not kept apart, and why. */
+/** Frames that represent many stacks, with the reason. */
 export const REST = new Map([
   ["[over the stack limit]", "stacks that were new after the host's limit for the hour, together"],
   ["[over the string limit]", "names that were new after the host's limit for the hour, together"],

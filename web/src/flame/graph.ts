@@ -7,7 +7,7 @@ import { paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
 import { EMPTY, type Tree } from "./tree";
 
 export interface GraphEvents {
-  /** `step` where it is one of many, which nobody goes back through one by one. */
+  /** `step` marks one of many zooms, which do not each get an entry in the history. */
   zoom(node: number, step: boolean): void;
   select(node: number): void;
   menu(node: number, x: number, y: number): void;
@@ -34,10 +34,10 @@ export class FlameGraph {
   private readonly live: HTMLElement;
   private readonly scene: Scene;
   private readonly draw = soon(() => this.paintNow());
-  /** What to scroll to, once the page is laid out for the next picture; -1 for nothing. */
+  /** The node to scroll to before the next picture; -1 for none. */
   private sought = -1;
   private clicked: MouseEvent | null = null;
-  /** Of what lies under the pointer after a zoom: placing it lays out the page. */
+  /** Shows the tooltip of the node under the pointer after a zoom; placing it needs a layout. */
   private readonly tipAgain = afterFrame(() => {
     if (this.clicked) this.hover(this.clicked);
   });
@@ -294,7 +294,7 @@ export class FlameGraph {
     return best;
   }
 
-  /** The next node on the same level, under whichever parent. */
+  /** The next node on the same level, under any parent. */
   private sibling(node: number, step: 1 | -1): number {
     const { tree } = this.scene;
     const level = tree.level[node];

@@ -1,4 +1,4 @@
-// What the colours of a flame graph mean.
+// The legend of a flame graph.
 
 import { diffPalette, kindColor, valuePalette } from "./colors";
 import type { DiffColors } from "../state/address";
@@ -7,7 +7,7 @@ import { MATCH } from "./paint";
 import { h } from "../ui/dom";
 import { ramp, swatch } from "../ui/swatch";
 
-/** Of a differential: what has become less and more. */
+/** The legend of a differential flame graph: less, unchanged, more. */
 export function diffLegend(colors: DiffColors, searched: boolean): HTMLElement[] {
   const palette = diffPalette(colors);
   return [
@@ -18,7 +18,7 @@ export function diffLegend(colors: DiffColors, searched: boolean): HTMLElement[]
   ];
 }
 
-/** `rest` if there are frames that stand for many stacks. */
+/** `rest` is true if there are frames that represent many stacks. */
 export function legend(by: string, searched: boolean, rest: boolean): HTMLElement[] {
   if (by === "value") {
     return [ramp(valuePalette(), "self: none", "the most"), ...matching(searched)];

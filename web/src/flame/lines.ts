@@ -49,7 +49,7 @@ export class Lines {
     return true;
   }
 
-  /** A row's top and height are in the units of `context`, of which `ratio` pixels make one. */
+  /** A row's top and height are in units of `context`; `ratio` is the number of pixels per unit. */
   paint(
     context: CanvasRenderingContext2D,
     ratio: number,

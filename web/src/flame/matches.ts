@@ -1,11 +1,11 @@
-// What a search finds in a tree, and which of it was gone to last.
+// The matches of a search in a tree, and the current one.
 
 import { exactPath, markOf, outermost, pathOf, sum, total, type Tree } from "./tree";
 import { search } from "./expression";
 import { percent } from "../ui/format";
 import type { SearchBox } from "./search";
 
-/** What a share is of: per side, the whole. */
+/** The whole that shares refer to, per side. */
 export interface Whole {
   all: number[];
   /** Sides 1 and 2 are compared. */
@@ -19,12 +19,12 @@ export class Matches {
   hits: Uint8Array | null = null;
   private tree: Tree | null = null;
   private text = "";
-  /** Why nothing is found, and whether something may be found later; see `search`. */
+  /** The reason for a failed search, and whether it can succeed later; see `search`. */
   private wrong = "";
   private pending = false;
   private nodes: number[] = [];
   private ranked = false;
-  /** Which match was gone to last; kept while the search stays, in newer data by its path. */
+  /** The current match, kept by its path in newer data while the search stays; -1 for none. */
   step = -1;
   private exact: { names: string[]; name: string; hits: Uint8Array | null } | null = null;
 
@@ -38,7 +38,7 @@ export class Matches {
     if (path) this.step = this.rank().indexOf(exactPath(tree, path));
   }
 
-  /** The largest first. Who types looks at the graph; only who goes through them needs this. */
+  /** Sorts the matches, the largest first; needed only to step through them. */
   private rank(): number[] {
     const value = this.tree!.sides[0]!.value;
     if (!this.ranked) this.nodes.sort((a, b) => value[b] - value[a]);
@@ -50,12 +50,12 @@ export class Matches {
     return this.nodes.length;
   }
 
-  /** The match that was gone to last; -1 without one. */
+  /** The node of the current match; -1 without one. */
   get current(): number {
     return this.step < 0 ? -1 : this.rank()[this.step];
   }
 
-  /** The k-th match, the largest first; none for what is no place among them. */
+  /** Goes to the k-th match, the largest first; to none if there is no such match. */
   goTo(k: number): void {
     this.step = k >= 0 && k < this.count ? k : -1;
   }
@@ -85,7 +85,7 @@ export class Matches {
     return focused ? `${text}, ${percent(sum(tree, nodes), total(tree))} of the focus` : text;
   }
 
-  /** As `hits`, of this one name; null where there is no such name. */
+  /** The same as `hits` for one name; null if no node has the name. */
   exactly(name: string): Uint8Array | null {
     const { names } = this.tree!;
     if (this.exact?.names !== names || this.exact.name !== name) {

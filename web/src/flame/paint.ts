@@ -11,7 +11,7 @@ const FONT = '11.5px ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospa
 export const MATCH = "#c77dff";
 /** Ancestors of the zoomed frame. */
 export const ABOVE = "#c3c6cc";
-/** What a search leaves. */
+/** Frames that do not match the search. */
 const OTHER = "#a9adb5";
 const INK = "#16181d";
 
@@ -85,7 +85,7 @@ export function span(scene: Scene, node: number, width: number): [number, number
   return [(tree.x[node] - tree.x[zoom]) * scale, tree.sides[0].value[node] * scale];
 }
 
-/** A side that lacks the zoomed frame has nothing to draw of it. */
+/** Pixels per unit of value; 0 if the side does not have the zoomed frame. */
 function perUnit(tree: Tree, zoom: number, width: number): number {
   const value = tree.sides[0].value[zoom];
   return value ? width / value : 0;

@@ -94,14 +94,14 @@ function layOut(tree: Tree): void {
   }
 }
 
-/** The same nodes by the weights of one side: what that side lacks has no width. */
+/** The same nodes with the weights of one side; a node that the side does not have has no width. */
 export function drawnBy(tree: Tree, side: number): Tree {
   const one: Tree = { ...tree, x: new Float64Array(tree.n), sides: [tree.sides[side]] };
   layOut(one);
   return one;
 }
 
-/** Weights of their own for nodes whose whole weights are known. */
+/** Returns the self value of each node from its total value. */
 export function selfOf(level: ArrayLike<number>, value: ArrayLike<number>): Float64Array {
   const self = new Float64Array(value);
   const open: number[] = [];
@@ -181,12 +181,12 @@ export function sum(tree: Tree, nodes: number[], side = 0): number {
 }
 
 export interface NameTotals {
-  /** Per side, per name. A recursive frame's total counts its outermost occurrence only. */
+  /** Per side, per name. The total of a recursive frame counts its outermost occurrence only. */
   total: Float64Array[];
   self: Float64Array[];
 }
 
-/** The topmost `groups` levels are no frames and are left out. */
+/** Sums per name; the top `groups` levels are not frames and are left out. */
 export function totalsByName(tree: Tree, groups: number): NameTotals {
   const count = tree.names.length;
   const until = new Int32Array(count);

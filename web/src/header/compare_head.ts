@@ -1,5 +1,4 @@
-// What is compared with what: the baseline's range and filters, the shown side, how they are set
-// against each other.
+// The two sides of a comparison: ranges, filters, totals, and how they are compared.
 
 import { FilterChips, filterWords } from "./chips";
 import { bounds, type Context } from "../state/context";
@@ -111,7 +110,7 @@ export class CompareHead {
   update(answer: Comparison | null): void {
     const { baseline, relative, swap } = this.context.store.state;
     const own = !SHIFTS.some(([key]) => key === baseline.from);
-    const options: [string, string][] = own ? [...SHIFTS, [OWN, "a range of its own"]] : SHIFTS;
+    const options: [string, string][] = own ? [...SHIFTS, [OWN, "its own range"]] : SHIFTS;
     this.range.update(options, own ? OWN : baseline.from);
     this.titles[0].textContent = swap ? "After" : "Before";
     this.titles[1].textContent = swap ? "Before" : "After";

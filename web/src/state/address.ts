@@ -1,4 +1,4 @@
-// What the page shows, kept in the address, so that a link shows another person the same thing.
+// The state of the page. It is kept in the address, so a link shows another person the same thing.
 
 import { afterFrame } from "../ui/dom";
 import { inCalendar } from "./ranges";
@@ -21,7 +21,7 @@ export interface Box {
 
 /**
  * The other side of a comparison. `from` is a moment, or how the shown range is moved: "" back by
- * its own length, "same", "-1d", "-7d". Without filters of its own it has the shown ones.
+ * its own length, "same", "-1d", "-7d". Without its own filters it has the shown ones.
  */
 export interface Baseline {
   from: string;

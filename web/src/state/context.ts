@@ -1,4 +1,4 @@
-// What every part of the page shares: the state, the categories and the range asked for.
+// The context that every part of the page shares: the state, the categories and the range.
 
 import type { Query } from "../api/client";
 import { filterKey, type Filter } from "./filters";
@@ -21,7 +21,7 @@ export interface Context extends Categories {
   refresh(): void;
   /** Asks whether there are other categories by now. */
   recheck(): void;
-  /** The column that stands in for a heatmap's where no row of the table has sizes in it. */
+  /** The column that replaces the heatmap's column if no row has sizes in it. */
   sizes: { table: string; column: string } | null;
 }
 

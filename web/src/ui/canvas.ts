@@ -1,4 +1,4 @@
-// What all canvases share: crisp pixels, and the lines next to the pointer.
+// Helpers for all canvases: sharp pixels, and the tooltip next to the pointer.
 
 import { h, printing } from "./dom";
 import { need } from "./need";

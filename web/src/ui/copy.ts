@@ -1,9 +1,9 @@
-// Copies a text, also where the page is plain HTTP and the browser keeps its clipboard to itself.
+// Copies text, also over plain HTTP, where the browser does not allow access to its clipboard.
 
 import { h } from "./dom";
 import { popoverAt } from "./popover";
 
-/** False where the text could not be copied; it then stands selected in a box of its own. */
+/** Returns false if the text could not be copied; it is then shown, selected, in a box. */
 export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

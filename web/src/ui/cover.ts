@@ -1,26 +1,26 @@
-// What lies over a graph: its loader, why there is nothing to see, what to do about it.
+// The layer over a graph: its loader, or an explanation of an empty graph.
 
 import { h, replace } from "./dom";
 
 export class Cover {
   readonly element = h("div.over");
   private covering: (Node | null)[] = [];
-  private lack: Node | null = null;
+  private message: Node | null = null;
 
-  /** What whoever brings the data lays over it. */
+  /** Shows the loaders and explanations of the source of the data. */
   cover(...children: (Node | null)[]): void {
     this.covering = children;
     this.draw();
   }
 
-  /** What the view itself has to say; null for nothing. */
-  say(lack: Node | null): void {
-    if (!lack && !this.lack) return;
-    this.lack = lack;
+  /** Shows the view's own message; null for none. */
+  say(message: Node | null): void {
+    if (!message && !this.message) return;
+    this.message = message;
     this.draw();
   }
 
   private draw(): void {
-    replace(this.element, ...this.covering, this.lack);
+    replace(this.element, ...this.covering, this.message);
   }
 }

@@ -1,7 +1,7 @@
-/** What the page shows under one tab. */
+/** The view under one tab. */
 export interface Part {
   readonly element: HTMLElement;
-  /** Brings it in step with the address; asks the server only what it has not asked before. */
+  /** Shows what the address says; asks the server only questions that it has not asked before. */
   update(): void;
   /** Paints again in other colours. */
   repaint?(): void;

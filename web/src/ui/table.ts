@@ -1,4 +1,4 @@
-// A table of many rows of which only those in sight exist as elements.
+// A table of many rows. Only the rows in sight exist as elements.
 
 import { h, perFrame, replace, type Child } from "./dom";
 
@@ -27,7 +27,7 @@ export interface Shown<R> {
   rows: R[];
   columns: TableColumn<R>[];
   order: string;
-  /** Leaves rows out without sorting anew. */
+  /** Leaves rows out without sorting again. */
   keep?: ((row: R) => boolean) | null;
   /** What the rows answer: the table begins at its top when this or the order changes. */
   of: string;
@@ -73,7 +73,7 @@ export class DataTable<R> {
       this.draw();
       return;
     }
-    // Asked before the rows change: whoever asks after has the browser lay out all of them.
+    // Read before the rows change: afterwards the browser would lay out all of them.
     let { scrollTop } = element;
     const { clientHeight } = element;
     const key = this.rows[this.current] && this.events.key?.(this.rows[this.current]);
@@ -91,7 +91,7 @@ export class DataTable<R> {
     this.renew(key, scrollTop, clientHeight);
   }
 
-  /** Makes the rows anew; the one that had the focus has it again. */
+  /** Recreates the rows; the row that had the focus keeps it. */
   private renew(key: string | undefined, scrollTop: number, height: number): void {
     const focused = this.body.contains(document.activeElement);
     const at =

@@ -1,4 +1,4 @@
-// Text that came from elsewhere, made safe to look at: short, and without characters that reorder it.
+// Text from other sources, made safe to show: short, and without characters that reorder it.
 
 /** Marks and overrides of direction: they would make other text look like something else. */
 const BIDI = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
@@ -15,12 +15,12 @@ export function readable(text: string): string {
 
 const ANY = new RegExp(`${BIDI.source}|${CONTROL.source}`);
 
-/** A name: on one line. Asked for each of very many, of which next to none have such characters. */
+/** A name on one line. Called for very many names; almost none has such characters. */
 export function plain(name: string): string {
   return ANY.test(name) ? readable(name).replace(CONTROL, escaped) : name;
 }
 
-/** At most so many characters; the end of what is longer is left out. */
+/** At most `most` characters; the end of a longer text is left out. */
 export function short(text: string, most = 300): string {
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
 }

@@ -1,4 +1,4 @@
-// What stands where there is nothing to show: how to get data, or what hides it.
+// The explanation of an empty view: how to get data, or which filters hide it.
 
 import { get } from "../api/client";
 import { filterWords } from "../header/chips";
@@ -11,7 +11,7 @@ import { ago, dateTime, zoneName } from "../ui/format";
 import { iso } from "../state/ranges";
 import type { CategoryAnswer, Rows, ServerInfo } from "../api/types.generated";
 
-/** What agents say of themselves has no probe of its own: any agent brings it. */
+/** The reports of agents do not have their own probe: every agent sends them. */
 const AGENTS = "agent";
 /** The category whose recording comes with Kernelscope, and the probe that most begin with. */
 const RECORDED = "offcputime";
@@ -33,7 +33,7 @@ export async function explainEmpty(context: Context): Promise<HTMLElement> {
 async function firstVisit(context: Context, one: CategoryAnswer): Promise<HTMLElement> {
   waitForRows(context);
   const server = await get<ServerInfo>("/api/v1/server", []).catch(() => null);
-  // The page came through a proxy that speaks TLS, and only whoever set that up knows the rest.
+  // Behind a proxy with TLS, the page cannot know the address for rows.
   const proxied = location.protocol === "https:";
   const address = proxied ? `https://${location.hostname}` : (server?.ingest ?? "ADDRESS");
   const agent = `--server ${address}${server?.token ? " --token-file FILE" : ""}`;
@@ -69,7 +69,7 @@ async function firstVisit(context: Context, one: CategoryAnswer): Promise<HTMLEl
 
 let waiting = 0;
 
-/** Looks again until the first rows are there. */
+/** Asks again until the first rows arrive. */
 function waitForRows(context: Context): void {
   const { table } = context.store.state;
   clearTimeout(waiting);
@@ -81,7 +81,7 @@ function waitForRows(context: Context): void {
   }, 2000);
 }
 
-/** The shortest row that is taken, for a line that can be read; all of it where nothing must be. */
+/** The shortest row that the server accepts; all columns if none is required. */
 function exampleRow(one: CategoryAnswer): string {
   const own = one.columns.filter((each) => each.name !== "time" && each.name !== "hostname");
   const needed = own.filter((each) => !each.optional);

@@ -1,4 +1,4 @@
-// What can be done with a frame, in every view that shows frames.
+// The menu of a frame, in every view that shows frames.
 
 import { label } from "../flame/paint";
 import type { State } from "../state/address";

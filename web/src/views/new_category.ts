@@ -1,4 +1,4 @@
-// Writing a category: its problems as one types, and what would be made from it. Nothing is stored.
+// The form for a new category: problems while the user types, and a preview. Nothing is stored.
 
 import { ApiError, problem } from "../api/client";
 import { Figure } from "../charts/figure";

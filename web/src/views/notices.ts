@@ -1,4 +1,4 @@
-// What a reader must know about the data before believing the picture.
+// Notices about the data that change what a picture means.
 
 import { button, h, replace } from "../ui/dom";
 import { percent } from "../ui/format";

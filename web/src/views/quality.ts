@@ -1,4 +1,4 @@
-// Says over a graph what is missing from it, as the agents themselves report.
+// Notices about data that is missing from a graph, from the reports of the agents.
 
 import { get, url } from "../api/client";
 import { question, type Context } from "../state/context";
@@ -37,7 +37,7 @@ export class Quality {
       const { lacks } = await get<QualityAnswer>(path, query);
       if (asked === this.asked) this.notices.say("quality", lackNotices(lacks, this.counts));
     } catch {
-      // The graph is shown without: what failed here fails there too, and is told there.
+      // The graph is shown without them; the graph's own request reports the failure.
       this.asked = "";
     }
   }

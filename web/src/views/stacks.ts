@@ -27,7 +27,7 @@ export class Stacks {
     private readonly notices: Notices,
   ) {}
 
-  /** Asks if need be; `follower` is told of this answer and of those to come. */
+  /** Asks if necessary; `follower` receives this answer and the next ones. */
   update(follower: StackFollower): void {
     if (this.follower !== follower) {
       this.follower = follower;
