@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kscope.store.backends.errors import QueryTimeout
@@ -28,31 +31,33 @@ BACKGROUND_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or view that the database holds: column -> type as the engine names it."""
+    """A table or view of the database. `columns` has each column's type, as the engine names it."""
 
     is_view: bool
-    columns: dict[str, str] = field(default_factory=dict)
-    nullable: set[str] = field(default_factory=set)
-    indexes: set[str] = field(default_factory=set)
+    columns: Mapping[str, str]
+    nullable: frozenset[str]
+    indexes: frozenset[str]
 
 
 def relations(
     columns: Iterable[Sequence[Any]], indexes: Iterable[Sequence[Any]]
 ) -> dict[str, Relation]:
-    """Put together what catalog queries give.
+    """Return the relations that catalog queries describe.
 
-    Of columns (relation, is it a view, column, type, may it be NULL), of indexes (table, index).
+    Columns are (relation, is it a view, column, type, may it be NULL), indexes are (table, index).
     """
-    found: dict[str, Relation] = {}
-    for name, is_view, column, kind, nullable in columns:
-        relation = found.setdefault(name, Relation(bool(is_view)))
-        relation.columns[column] = str(kind).upper()
-        if nullable:
-            relation.nullable.add(column)
-    for name, index in indexes:
-        # Asked for one after the other: a table may have come in between.
-        if name in found:
-            found[name].indexes.add(index)
+    by_table: defaultdict[str, set[str]] = defaultdict(set)
+    for table, index in indexes:
+        by_table[table].add(index)
+    found = {}
+    for name, group in groupby(sorted(columns, key=itemgetter(0)), itemgetter(0)):
+        rows = list(group)
+        found[name] = Relation(
+            is_view=bool(rows[0][1]),
+            columns={column: str(kind).upper() for _, _, column, kind, _ in rows},
+            nullable=frozenset(column for _, _, column, _, is_nullable in rows if is_nullable),
+            indexes=frozenset(by_table[name]),
+        )
     return found
 
 

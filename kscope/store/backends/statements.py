@@ -27,6 +27,11 @@ def compiled(statement: sa.Executable, dialect: sa.engine.Dialect) -> tuple[str,
     return result.string, parameters
 
 
+_ROWS_PER_STATEMENT = 500
+# A statement of SQLite has at most 32,766 parameters.
+_PARAMETERS = 30_000
+
+
 @dataclass(frozen=True)
 class BulkInsert:
     """Insert many rows per statement.
@@ -39,11 +44,10 @@ class BulkInsert:
     group: str
     width: int
     tail: str = ""
-    rows_per_statement: int = 500
 
     def chunks(self, columns: Sequence[Sequence[Any]]) -> Iterator[tuple[str, Iterator[list[Any]]]]:
         """Yield each statement with the parameter lists to run it with."""
-        size = max(1, min(self.rows_per_statement, 30_000 // self.width))
+        size = max(1, min(_ROWS_PER_STATEMENT, _PARAMETERS // self.width))
         count = len(columns[0])
         whole = count - count % size
         if whole:
