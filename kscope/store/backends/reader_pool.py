@@ -64,7 +64,7 @@ class ReaderPool(Generic[Connection]):
             self._release()
             raise
         self.lent.add(connection)
-        interrupts = _Interrupts(connection, until + self._grace)
+        interrupts = asyncio.create_task(_interrupt(connection, until + self._grace))
         is_cut = False
         try:
             yield connection
@@ -108,27 +108,19 @@ class ReaderPool(Generic[Connection]):
         task.add_done_callback(self._settling.discard)
 
     async def _settle(self, connection: Connection) -> None:
-        interrupts = _Interrupts(connection, 0)
+        interrupts = asyncio.create_task(_interrupt(connection, 0))
         await connection.settle()
         interrupts.cancel()
         await self._take_back(connection)
 
 
-class _Interrupts:
-    """Interrupt a connection from `start` on, a time of the event loop's clock, until `cancel`.
+async def _interrupt(connection: Lent, start: float) -> None:
+    """Interrupt a connection from `start` on, a time of the event loop's clock, until cancelled.
 
     More than once: a statement that waits for its turn in the connection's thread cannot be
     interrupted yet.
     """
-
-    def __init__(self, connection: Lent, start: float) -> None:
-        self._connection = connection
-        self._loop = asyncio.get_running_loop()
-        self._next = self._loop.call_at(start, self._interrupt)
-
-    def _interrupt(self) -> None:
-        self._connection.interrupt()
-        self._next = self._loop.call_later(_AGAIN_SECONDS, self._interrupt)
-
-    def cancel(self) -> None:
-        self._next.cancel()
+    await asyncio.sleep(start - asyncio.get_running_loop().time())
+    while True:
+        connection.interrupt()
+        await asyncio.sleep(_AGAIN_SECONDS)
