@@ -57,9 +57,7 @@ def check_probe(
         _check_program(probe, folder),
         _check_options(probe.get("options")),
         _check_aliases(probe.get("also"), probe.get("options")),
-        _check_collect(probe.get("collect"), columns),
-        _check_words(probe.get("collect"), columns),
-        _check_stacks(probe, columns),
+        _check_sources(probe, columns),
     ):
         yield document.problem(("probe", *path), message)
 
@@ -69,7 +67,7 @@ def make_probe(
 ) -> Probe:
     engine = ENGINES[file.engine]
     bound = file.collect.columns
-    has_stack = any(c.type.role is Role.STACK and c.name in bound for c in columns)
+    has_stack = any(_is_stack(each) and each.name in bound for each in columns)
     return Probe(
         engine=engine.name,
         program=folder / file.program if folder and file.program else None,
@@ -214,15 +212,9 @@ def _check_options(options: Any) -> Iterator[tuple[Path, str]]:
             yield ("options", name), f"--{name} is a flag of every probe: choose another name"
         if not isinstance(option, dict) or str(option.get("type")) not in TYPES:
             continue
-        choices = option.get("choices")
-        if isinstance(choices, dict):
-            if "default" in option and (why := choice_problem(choices, option["default"])):
-                yield ("options", name, "default"), why
-        elif "default" in option and (
-            why := value_problem(TYPES[option["type"]], option["default"])
-        ):
+        if "default" in option and (why := _refusal(option, option["default"])):
             yield ("options", name, "default"), why
-        elif why := _bounds_problem(option):
+        elif not isinstance(option.get("choices"), dict) and (why := _bounds_problem(option)):
             yield ("options", name), why
 
 
@@ -246,16 +238,17 @@ def _kind(flag: str) -> str:
 
 
 def _value_problems(option: Mapping[str, Any], to: Any) -> Iterator[str]:
-    """Say of each value that a flag stands for why the option does not take it."""
-    choices, kind = option.get("choices"), TYPES.get(str(option.get("type")))
+    """Yield why the option refuses the values of a flag; other shapes are reported elsewhere."""
     for value in to.values() if isinstance(to, dict) else (to,):
-        if not isinstance(value, (str, int, float)):
-            continue  # the shape is wrong, which is said elsewhere
-        if isinstance(choices, dict):
-            if why := choice_problem(choices, value):
-                yield why
-        elif kind and (why := value_problem(kind, value)):
+        if isinstance(value, (str, int, float)) and (why := _refusal(option, value)):
             yield why
+
+
+def _refusal(option: Mapping[str, Any], value: Any) -> str:
+    choices, kind = option.get("choices"), TYPES.get(str(option.get("type")))
+    if isinstance(choices, dict):
+        return choice_problem(choices, value)
+    return value_problem(kind, value) if kind else ""
 
 
 def _bounds_problem(option: Mapping[str, Any]) -> str:
@@ -269,10 +262,22 @@ def _bounds_problem(option: Mapping[str, Any]) -> str:
     return ""
 
 
-def _check_collect(collect: Any, columns: Mapping[str, Column]) -> Iterator[tuple[Path, str]]:
+def _check_sources(
+    probe: dict[str, Any], columns: Mapping[str, Column]
+) -> Iterator[tuple[Path, str]]:
+    collect, engine = probe.get("collect"), _engine(probe)
     bound = collect.get("columns") if isinstance(collect, dict) else None
     if not isinstance(bound, dict):
         return
+    yield from _check_columns(bound, columns)
+    yield from _check_words(bound, columns)
+    if engine and engine.stack_ids:
+        yield from _check_stacks(bound, columns)
+
+
+def _check_columns(
+    bound: dict[str, Any], columns: Mapping[str, Column]
+) -> Iterator[tuple[Path, str]]:
     for name, source in bound.items():
         path = ("collect", "columns", name)
         if name == TIME.name:
@@ -280,11 +285,7 @@ def _check_collect(collect: Any, columns: Mapping[str, Column]) -> Iterator[tupl
                 yield path, "must be one field of an event, as the kernel's clock counts it"
         elif name not in columns:
             yield path, f"there is no column '{name}'{did_you_mean(name, columns)}"
-        elif (
-            isinstance(source, list)
-            and len(source) > 1
-            and columns[name].type.role is not Role.STACK
-        ):
+        elif isinstance(source, list) and source[1:] and not _is_stack(columns[name]):
             yield path, f"'{name}' is no stack: it takes one field"
         elif isinstance(source, dict) and len({"names", "as", "enum"} & set(source)) > 1:
             yield path, "takes one of names, as and enum"
@@ -293,10 +294,15 @@ def _check_collect(collect: Any, columns: Mapping[str, Column]) -> Iterator[tupl
             yield ("collect", "columns"), f"nothing fills column '{name}', which has no default"
 
 
-def _check_words(collect: Any, columns: Mapping[str, Column]) -> Iterator[tuple[Path, str]]:
-    """What `names`, `as` and `enum` make of a number must fit the column."""
-    bound = collect.get("columns") if isinstance(collect, dict) else None
-    for name, raw in bound.items() if isinstance(bound, dict) else ():
+def _is_stack(column: Column) -> bool:
+    return column.type.role is Role.STACK
+
+
+def _check_words(
+    bound: dict[str, Any], columns: Mapping[str, Column]
+) -> Iterator[tuple[Path, str]]:
+    """Yield the columns that the words of `names`, `as` and `enum` do not fit."""
+    for name, raw in bound.items():
         path = ("collect", "columns", name)
         if not isinstance(raw, dict) or name not in columns:
             continue
@@ -320,17 +326,12 @@ def _twice(names: Mapping[str, str]) -> str:
 
 
 def _check_stacks(
-    probe: dict[str, Any], columns: Mapping[str, Column]
+    bound: dict[str, Any], columns: Mapping[str, Column]
 ) -> Iterator[tuple[Path, str]]:
     """bcc's stack ids are in fields of one struct, whose names say which half they are."""
-    collect = probe.get("collect")
-    bound = collect.get("columns") if isinstance(collect, dict) else None
-    engine = _engine(probe)
-    if not (engine and engine.stack_ids) or not isinstance(bound, dict):
-        return
     for name, raw in bound.items():
         paths = list(_paths(raw))
-        if name not in columns or columns[name].type.role is not Role.STACK:
+        if name not in columns or not _is_stack(columns[name]):
             continue
         if wrong := [path for path in paths if not path.endswith(("kstack", "ustack"))]:
             message = (
