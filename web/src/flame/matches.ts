@@ -1,6 +1,6 @@
 // The matches of a search in a tree, and the current one.
 
-import { exactPath, markOf, outermost, pathOf, sum, total, type Tree } from "./tree";
+import { EMPTY, exactPath, markOf, outermost, pathOf, sum, total, type Tree } from "./tree";
 import { search } from "./expression";
 import { percent } from "../ui/format";
 import type { SearchBox } from "./search";
@@ -17,7 +17,7 @@ export interface Whole {
 export class Matches {
   /** Per name, 1 where it matches; null without a search. */
   hits: Uint8Array | null = null;
-  private tree: Tree | null = null;
+  private tree: Tree = EMPTY;
   private text = "";
   /** The reason for a failed search, and whether it can succeed later; see `search`. */
   private wrong = "";
@@ -31,7 +31,7 @@ export class Matches {
   find(tree: Tree, text: string): void {
     if (tree === this.tree && text === this.text && !this.pending) return;
     const at = text === this.text ? this.current : -1;
-    const path = at < 0 ? null : pathOf(this.tree!, at);
+    const path = at < 0 ? null : pathOf(this.tree, at);
     const { hits, wrong, pending } = search(tree.names, text);
     const nodes = hits ? outermost(tree, hits) : [];
     Object.assign(this, { tree, text, hits, wrong, pending, nodes, ranked: false, step: -1 });
@@ -40,7 +40,7 @@ export class Matches {
 
   /** Sorts the matches, the largest first; needed only to step through them. */
   private rank(): number[] {
-    const value = this.tree!.sides[0]!.value;
+    const value = this.tree.sides[0].value;
     if (!this.ranked) this.nodes.sort((a, b) => value[b] - value[a]);
     this.ranked = true;
     return this.nodes;
@@ -78,7 +78,6 @@ export class Matches {
 
   private share({ all, compares, focused }: Whole): string {
     const { tree, nodes } = this;
-    if (!tree) return "";
     const of = (side: number) => percent(sum(tree, nodes, side), all[side] ?? 0);
     if (compares) return `${of(1)} before, ${of(2)} after matched`;
     const text = `${of(0)} matched`;
@@ -87,7 +86,7 @@ export class Matches {
 
   /** The same as `hits` for one name; null if no node has the name. */
   exactly(name: string): Uint8Array | null {
-    const { names } = this.tree!;
+    const { names } = this.tree;
     if (this.exact?.names !== names || this.exact.name !== name) {
       this.exact = { names, name, hits: markOf(names, name) };
     }
