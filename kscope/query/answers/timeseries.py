@@ -141,7 +141,7 @@ async def _measured(
             return await consumed(lambda *_: _with_rest(found, question.n), *large)
         except TooManyGroups:
             pass
-    shown = await _largest(scan, question)
+    shown = await _ranked(scan, by, question)
     return shown, await ask(keys=_keys(grid, by, shown), most=cells)
 
 
@@ -149,7 +149,7 @@ def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
     totals: Counter[Any] = Counter()
     for (_, group), value in found.values.items():
         totals[group] += value
-    shown = nsmallest(n, totals, lambda group: (-totals[group], in_line((group,))))
+    shown = _largest(totals, n)
     own = set(shown)
     values: Counter[tuple[Any, ...]] = Counter()
     for (step, group), value in found.values.items():
@@ -157,14 +157,15 @@ def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
     return shown, Aggregated(values, {(): found.total_rows})
 
 
-async def _largest(scan: Scan, question: TimeseriesQuestion) -> list[Any]:
-    assert question.by is not None
+async def _ranked(scan: Scan, by: Column, question: TimeseriesQuestion) -> list[Any]:
     weigh = total_of(question.value) if question.aggregate == "sum" else events_of(question.value)
-    found = await heaviest(scan, columns(question.by), (weigh,), question.n)
-    groups = found.groups
-    return [
-        key for (key,) in sorted(groups, key=lambda key: (-(groups[key][0] or 0), in_line(key)))
-    ]
+    found = await heaviest(scan, columns(by), (weigh,), question.n)
+    return _largest({key: weight for (key,), (weight,) in found.groups.items()}, question.n)
+
+
+def _largest(totals: Mapping[Any, Any], n: int) -> list[Any]:
+    """Return the groups with the largest totals, the largest first."""
+    return nsmallest(n, totals, lambda group: (-(totals[group] or 0), in_line((group,))))
 
 
 def _keys(grid: Steps, by: Column, shown: Sequence[Any]) -> Expressions:
@@ -195,22 +196,18 @@ async def _series(
     found: Mapping[tuple[Any, ...], Any],
 ) -> list[Series]:
     empty = 0 if adds(question.aggregate) else None
+
+    def series(name: str, *key: Any, rest: bool = False) -> Series:
+        values = [found.get((step, *key), empty) for step in range(grid.count)]
+        return Series(name, values, rest)
+
     if question.by is None:
-        values = [found.get((step,), empty) for step in range(grid.count)]
-        return [Series(question.value.name, values, rest=False)]
+        return [series(question.value.name)]
     names = await labels(reader, question.by, shown)
-    series = [
-        Series(
-            names[group],
-            [found.get((step, group, _OWN), empty) for step in range(grid.count)],
-            rest=False,
-        )
-        for group in shown
-    ]
+    listed = [series(names[group], group, _OWN) for group in shown]
     if any(kind == _REST for *_, kind in found):
-        rest = [found.get((step, None, _REST), empty) for step in range(grid.count)]
-        series.append(Series(REST, rest, rest=True))
-    return series
+        listed.append(series(REST, None, _REST, rest=True))
+    return listed
 
 
 POINTS = p.Parameter("points", "how many steps of time at most", "120", least=1, most=2000)
