@@ -104,6 +104,7 @@ def test_every_declared_flame_graph_can_be_reached(
     server, address = made_up
     page.goto(f"{server.read}/?table=handoff{address}")
     chart = page.get_by_label("Flame graph of")
+    expect(chart.locator("option")).to_have_count(4)
     offered = chart.locator("option").all_inner_texts()
     assert len(set(offered)) == 4
     assert offered[2:] == ["Wakes", "Stack of nobody"]
