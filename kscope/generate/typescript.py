@@ -17,6 +17,7 @@ _PLAIN = {
     "boolean": "boolean",
     "null": "null",
 }
+_WIDTH = 100
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 
 
@@ -30,7 +31,9 @@ def typescript(components: Mapping[str, Mapping[str, Any]]) -> str:
 def _declared(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
     yield from _comment(schema.get("description", ""))
     if "properties" not in schema:
-        yield from (f"export type {name} = {_type(schema)};", "")
+        line = f"export type {name} = {_type(schema)};"
+        # As prettier breaks it.
+        yield from (line if len(line) <= _WIDTH else line.replace(" = ", " =\n  ", 1), "")
         return
     yield f"export interface {name} {{"
     yield from (f"  {field}" for field in _fields(schema))

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from kscope.declare.charts import unit_of
 from kscope.declare.charts.base import ROWS
 from kscope.declare.model import Rollup  # noqa: TC001 - msgspec reads the types
-from kscope.declare.types.base import Role  # noqa: TC001
+from kscope.declare.types.base import Role, Storage  # noqa: TC001
 from kscope.errors import Problem  # noqa: TC001
 from kscope.generate.charts import ChartConfig  # noqa: TC001
 from kscope.query.sql import operators
@@ -24,17 +24,20 @@ if TYPE_CHECKING:
 class ColumnAnswer(Struct, frozen=True):
     """`operators` are the filters that it takes; a row may leave out one that is `optional`.
 
-    `example` is a value as a row has it.
+    `storage` is how the database keeps its values, which a `heatmap` can show by size. `example` is
+    a value as a row has it.
     """
 
     name: str
     type: str
     role: Role
+    storage: Storage
     prettyname: str
     unit: str
     help: str
     operators: list[str]
     optional: bool
+    heatmap: bool
     example: Any
 
 
@@ -137,11 +140,13 @@ def _column(category: Category, column: Column) -> ColumnAnswer:
         name=column.name,
         type=column.type.name,
         role=column.type.role,
+        storage=column.type.storage,
         prettyname=column.prettyname,
         unit=column.unit or column.type.unit,
         help=column.help,
         operators=list(operators.taken(column)),
         optional=column.optional or column not in category.columns,
+        heatmap=column.type.heatmap,
         example=column.type.example,
     )
 

@@ -62,17 +62,20 @@ export interface Checked {
 /**
  * `operators` are the filters that it takes; a row may leave out one that is `optional`.
  *
- * `example` is a value as a row has it.
+ * `storage` is how the database keeps its values, which a `heatmap` can show by size. `example` is
+ * a value as a row has it.
  */
 export interface ColumnAnswer {
   name: string;
   type: string;
   role: Role;
+  storage: Storage;
   prettyname: string;
   unit: string;
   help: string;
   operators: string[];
   optional: boolean;
+  heatmap: boolean;
   example: unknown;
 }
 
@@ -347,6 +350,10 @@ export interface ServerInfo {
   ingest: string;
   token: boolean;
 }
+
+/** What a dialect has to render; the narrow waist between column types and engines. */
+export type Storage =
+  "boolean" | "histogram" | "integer" | "real" | "stack id" | "string id" | "text" | "time";
 
 /** One thing wrong in a text; `line` counts from 1. */
 export interface TextProblem {

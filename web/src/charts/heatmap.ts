@@ -120,8 +120,7 @@ export class Heatmap {
   private standIn(declared: string): Context["sizes"] {
     const one = category(this.context);
     const value = chartOf(one, "flamegraph")?.value ?? "";
-    const type = column(this.context, value)?.type;
-    if (!one || declared === value || (type !== "elapsed" && type !== "bytes")) return null;
+    if (!one || declared === value || !column(this.context, value)?.heatmap) return null;
     return { table: one.table, column: value };
   }
 

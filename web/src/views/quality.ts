@@ -20,7 +20,8 @@ export class Quality {
   /** Lost things are counted; a time that is missing is not said in microseconds. */
   private readonly counts = (column: string): boolean => {
     const agent = this.context.categories.find(({ table }) => table === AGENT);
-    return agent?.columns.find(({ name }) => name === column)?.type === "count";
+    const found = agent?.columns.find(({ name }) => name === column);
+    return found?.storage === "integer" && !found.unit;
   };
 
   update(): void {

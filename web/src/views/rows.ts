@@ -96,7 +96,7 @@ export class RowsView implements Part {
 
   private tableColumn(known: ColumnAnswer | undefined, name: string, k: number): TableColumn<Row> {
     const { zone } = this.context.store.state;
-    const numeric = known?.role === "value" || known?.type === "int";
+    const numeric = known?.storage === "integer" || known?.storage === "real";
     const title = known?.prettyname ?? name;
     return {
       key: name,
@@ -110,7 +110,7 @@ export class RowsView implements Part {
 
   private text(known: ColumnAnswer | undefined, value: unknown): string {
     if (value === null || value === undefined) return "";
-    if (known?.type === "timestamp")
+    if (known?.storage === "time")
       return dateTime(Number(value), this.context.store.state.zone, true);
     if (known?.role === "value") return quantity(Number(value), known.unit);
     if (known?.role === "stack") {
@@ -136,7 +136,8 @@ export class RowsView implements Part {
         const filter = leaf ? [{ text, run: only(HAS, leaf) }] : [];
         return [...filter, { text: "Copy stack", run: () => void copyText(value) }];
       }
-      if (known.role !== "dimension" && known.type !== "int") return [];
+      if (known.role === "value" || !["string id", "integer", "boolean"].includes(known.storage))
+        return [];
       const text = `Only ${known.prettyname} ${short(plain(value), 80)}`;
       return [{ text, run: only("eq", value) }];
     });
