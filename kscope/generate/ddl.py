@@ -20,7 +20,7 @@ def dialect(name: str) -> sa.engine.Dialect:
 
 
 def preamble(dialect: sa.engine.Dialect) -> list[str]:
-    """What has to be said before there is a table."""
+    """Return the statements that must run before the first table exists."""
     # Later it would take a VACUUM of the whole file.
     return ["PRAGMA auto_vacuum=INCREMENTAL"] if dialect.name == "sqlite" else []
 
@@ -57,7 +57,7 @@ def table_statements(table: sa.Table, dialect: sa.engine.Dialect) -> list[str]:
 
 
 def view_statements(tables: CategoryTables, dialect: sa.engine.Dialect) -> list[str]:
-    """A view is made anew each time: a category may have gained a column."""
+    """Return statements that recreate the view: a category may have gained a column."""
     quoted = dialect.identifier_preparer.quote(tables.category.table)
     select = tables.flat.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
     if dialect.name == "sqlite":

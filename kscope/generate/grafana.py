@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kscope.declare.model import Category, Column
     from kscope.generate.tables import Dictionaries, Schema
 
-# What Grafana writes into a query before it sends it. Its macros take no brackets inside.
+# Grafana replaces these in a query before it sends it. Its macros take no brackets inside.
 _Text = sa.ColumnElement[Any]
 _SINCE: _Text = sa.literal_column("$__unixEpochFrom() * 1000000")
 _UNTIL: _Text = sa.literal_column("$__unixEpochTo() * 1000000")
@@ -104,7 +104,7 @@ class _Asked:
     def _named(
         self, name: str, joined: sa.FromClause
     ) -> tuple[sa.ColumnElement[Any], sa.FromClause]:
-        """A column as a person reads it, and what it is read from."""
+        """Return a column as a person reads it, and the tables that it is read from."""
         column = self.category.column(name)
         assert column is not None
         stored = self.rows.c[name]

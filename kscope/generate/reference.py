@@ -115,7 +115,7 @@ def _keys(schema: Mapping[str, Any]) -> list[str]:
 
 
 def _says(rule: Mapping[str, Any]) -> str:
-    # An editor shows what each of these is; here they have tables of their own.
+    # An editor shows the meaning of each; here they have separate tables.
     if rule.get("enum") == list(TYPES):
         return "one of the column types below"
     if rule.get("enum") == list(KINDS):

@@ -40,7 +40,7 @@ _SQL_TYPES: Mapping[Storage, sa.types.TypeEngine[Any]] = {
 
 @dataclass(frozen=True)
 class Dictionaries:
-    """What rows refer to by number, and what the store notes about itself."""
+    """Tables of the texts that rows refer to by number, and of notes of the store about itself."""
 
     string: sa.Table
     stack: sa.Table
@@ -264,7 +264,7 @@ def _flat(category: Category, rows: sa.Table, dictionaries: Dictionaries) -> sa.
 
 @dataclass(frozen=True)
 class Texts:
-    """The table that has a column's texts, under a name of its own: rows hold the `key`."""
+    """The table that has a column's texts, under a separate name: rows hold the `key`."""
 
     table: sa.FromClause
     key: sa.ColumnElement[Any]

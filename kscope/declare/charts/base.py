@@ -1,4 +1,4 @@
-"""What a chart kind is: one row that all parts of the program read."""
+"""A chart kind is one row that all parts of the program read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a column type is: one row that all parts of the program read."""
+"""A column type is one row that all parts of the program read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INT64_MAX = 2**63 - 1
 
 
 class Storage(StrEnum):
-    """What a dialect has to render; the narrow waist between column types and engines."""
+    """Kinds of storage that a dialect renders: the narrow waist between types and engines."""
 
     TIME = "time"
     INTEGER = "integer"
@@ -30,7 +30,7 @@ class Storage(StrEnum):
 
 
 class Role(StrEnum):
-    """What a column is to a question.
+    """The use of a column in a question.
 
     Dimensions group and are kept in rollups. Identities (a pid, a path) only filter: there are
     too many of them to sum by. Values add up.
@@ -92,7 +92,7 @@ class ColumnType:
     # A row may be without a value, if the category says `default: null`.
     nullable: bool = False
     defaults: Defaults | None = None
-    # What an imported row has that does not know the value; None if it must know it.
+    # The value in an imported row that does not know it; None if it must know it.
     unknown: Any = None
     # A probe's flag may have the type.
     option: bool = True

@@ -315,7 +315,7 @@ export interface Quality {
 }
 
 /**
- * What a column is to a question.
+ * The use of a column in a question.
  *
  * Dimensions group and are kept in rollups. Identities (a pid, a path) only filter: there are
  * too many of them to sum by. Values add up.
@@ -351,7 +351,7 @@ export interface ServerInfo {
   token: boolean;
 }
 
-/** What a dialect has to render; the narrow waist between column types and engines. */
+/** Kinds of storage that a dialect renders: the narrow waist between types and engines. */
 export type Storage =
   "boolean" | "histogram" | "integer" | "real" | "stack id" | "string id" | "text" | "time";
 
