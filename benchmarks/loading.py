@@ -144,7 +144,9 @@ async def _earlier_days(store: Store, fleet: Fleet, span: Span) -> None:
         if p.process in known
     )
     async with store.backend.transaction() as session:
-        insert = bulk_insert(stacks, ("id", "day", "frames"), session.dialect, update="day")
+        insert = bulk_insert(
+            stacks, ("id", "day", "frames"), session.dialect, update={"day": "max"}
+        )
         await session.insert(insert, (list(every), [today()] * len(every), list(every.values())))
         insert = bulk_insert(daily.table, names, session.dialect)
         for back in range(1, EARLIER_DAYS + 1):

@@ -135,9 +135,6 @@ async def _drop_table(session: Session, store: Store, found: Held, category: str
     dictionaries = store.schema.dictionaries
     progress, meta = dictionaries.progress, dictionaries.meta
     await session.execute(sa.delete(progress).where(progress.c.category == category))
-    await session.execute(
-        sa.delete(meta).where(meta.c.name.startswith(f"late {category} ", autoescape=True))
-    )
     gone = [category_note(category), shape_note(category), f"view {category}"]
     await session.execute(sa.delete(meta).where(meta.c.name.in_(gone)))
 

@@ -19,9 +19,9 @@ from kscope.store import store
 from kscope.store.backends import mysql, sqlite
 from kscope.store.housekeeping import close_buckets, loop, retention
 from kscope.store.schema.alterations import Step
-from kscope.store.sums import late
-from kscope.store.sums.planner import SECOND
+from kscope.store.schema.progress import SECOND
 from kscope.store.write import group_commit as writer
+from kscope.store.write import transaction
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -140,7 +140,7 @@ def _watch(death: Death) -> None:
     writer.GroupWriter._store_once = whole("ingest", writer.GroupWriter._store_once)  # type: ignore[method-assign]
     close_buckets._store_sums = whole("rollup", close_buckets._store_sums)
     retention.remove = each_step("retention", retention.remove)
-    late.compact = each_step("late sums", late.compact)
+    transaction.add_late = whole("late sums", transaction.add_late)  # type: ignore[attr-defined]
     store.apply = whole("migration", _counted(death, store.apply))  # type: ignore[attr-defined]
 
 

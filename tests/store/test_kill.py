@@ -92,7 +92,7 @@ class Sender:
 # Fifty kills and as many starts: on a busy machine they alone take most of a minute.
 @pytest.mark.timeout(400)
 def test_acknowledged_rows_survive(database: Database, tmp_path: Path) -> None:
-    """Killed in the middle of ingest, migrations, sums, retention and the joining of late sums."""
+    """Killed in the middle of ingest, migrations, sums, retention and the adding of late rows."""
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "waits.yaml").write_text(FILE)

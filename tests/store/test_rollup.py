@@ -12,14 +12,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from kscope.declare.types.histogram import histogram_counts
+from kscope.store.backends import mysql
 from kscope.store.housekeeping.loop import retain, roll_up
 from kscope.store.sums.planner import SECOND
+from tests.databases import MariaDBDatabase
 from tests.numbers import EXACT, LARGEST
 from tests.store.opened import WAITS, batch, category, opened, totals
 
 if TYPE_CHECKING:
     from kscope.store.store import Store
     from tests.databases import Database
+    from tests.mariadb import MariaDB
 
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
@@ -236,5 +239,27 @@ def test_an_open_bucket_is_left_alone(database: Database, hours: int) -> None:
             await store.writer.write(batch(CATEGORY, [(T0, "a", "p", 1, "x", 1, "")]))
             end = T0 + HOUR + (hours - 1) * HOUR
             assert await roll_up(store, end + 119 * SECOND) == (hours > 1)
+
+    asyncio.run(run())
+
+
+@pytest.mark.mysql
+def test_a_text_that_mysql_cuts_is_added_up_slot_by_slot(
+    mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves out the end of a joined text that is too long; no event is lost."""
+    monkeypatch.setattr(mysql, "_READER", mysql._READER.replace("16777216", "64"))
+    database = MariaDBDatabase(mariadb, mariadb.new_database())
+
+    async def run() -> None:
+        async with opened(database, CATEGORY) as store:
+            rows = [(T0 + n, f"h{n % 2}", "p", 1, "x", 1, f"{n % 7}:2,9:1") for n in range(400)]
+            await store.writer.write(batch(CATEGORY, rows))
+            await roll_up(store, T0 + 3 * HOUR)
+            hourly = store.schema.categories["waits"].rollups[0].table
+            found = await store.reader.fetch(sa.select(hourly.c.sizes))
+            exact = {**{slot: 2 * len(range(slot, 400, 7)) for slot in range(7)}, 9: 400}
+            assert histogram_counts(",".join(text for (text,) in found)) == exact
+            assert len(found) == 2
 
     asyncio.run(run())

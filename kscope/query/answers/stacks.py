@@ -76,7 +76,7 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> FoldedStacks:
     needs = (*keys, question.value.column, count)
     scan = await scan_of(reader, question.scope, needs, single_rows=single)
     if question.limit is not None:
-        scan.limit_rows(question.limit)
+        scan = scan.oldest(question.limit)
 
     measures = (total_of(question.value), sum_of(count) if count else ROWS, ROWS)
     summed = await heaviest(scan, columns(*keys), measures, read.MOST_GROUPS)

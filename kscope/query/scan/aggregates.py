@@ -149,8 +149,7 @@ async def aggregated(
     scale = await scale_of(scan, value, scale_name(value, ""), _QUANTILE_SLOTS)
     sized = await sizes(scan, keys, value, scale)
     quantiles = await asyncio.to_thread(_quantiles, sized.events, QUANTILES[name], scale)
-    rows = await consumed(lambda rows, _: _without_slot(rows), sized.rows, sized.events)
-    return Aggregated(quantiles, rows)
+    return Aggregated(quantiles, sized.rows)
 
 
 def _finished(chosen: Aggregate, found: Mapping[tuple[Any, ...], Sequence[Any]]) -> Aggregated:
@@ -158,13 +157,6 @@ def _finished(chosen: Aggregate, found: Mapping[tuple[Any, ...], Sequence[Any]])
         {key: chosen.finish(measured[:-1]) for key, measured in found.items()},
         {key: measured[-1] for key, measured in found.items()},
     )
-
-
-def _without_slot(rows: Mapping[tuple[Any, ...], int]) -> dict[tuple[Any, ...], int]:
-    found: dict[tuple[Any, ...], int] = {}
-    for (*key, _), number in rows.items():
-        found[tuple(key)] = found.get(tuple(key), 0) + number
-    return found
 
 
 def _quantiles(

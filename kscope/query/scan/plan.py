@@ -16,7 +16,7 @@ from kscope.query.sql.conditions import clause, conditions
 from kscope.query.sql.expressions import exact, ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from kscope.declare.model import Column
     from kscope.query.parse.scope import Scope
@@ -66,15 +66,20 @@ class Scan:
             return sa.literal_column("0")
         return sa.case((ids(segment.table.c.hostname, self.replayed_hosts), 1), else_=0)
 
-    def limit_rows(self, limit: int) -> None:
-        """Read only the oldest `limit` rows; the plan must be of single rows."""
-        if not self.segments:
-            return
-        (segment,) = self.segments
-        table = segment.table
-        oldest = sa.select(table).where(self.inside(segment)).order_by(table.c.time, table.c.seq)
-        chosen = cast("sa.Table", oldest.limit(limit).subquery())
-        self.plan = replace(self.plan, segments=[replace(segment, table=chosen)])
+    def over(self, change: Callable[[Segment], sa.FromClause]) -> Scan:
+        """Return the reading with other tables in place of the segments' tables."""
+        segments = [replace(each, table=cast("sa.Table", change(each))) for each in self.segments]
+        return replace(self, plan=replace(self.plan, segments=segments))
+
+    def oldest(self, limit: int) -> Scan:
+        """Return the reading of the oldest `limit` rows; the plan must be of single rows."""
+
+        def chosen(segment: Segment) -> sa.FromClause:
+            table = segment.table
+            rows = sa.select(table).where(self.inside(segment))
+            return rows.order_by(table.c.time, table.c.seq).limit(limit).subquery()
+
+        return self.over(chosen)
 
 
 async def scan_of(

@@ -6,27 +6,27 @@ or of equal width between the least and the greatest size.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import sys
 from collections import defaultdict
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Role
-from kscope.declare.types.histogram import histogram_counts
 from kscope.query.parse.errors import complain
-from kscope.query.scan.measures import ROWS, events_of, least_of, most_of, size_of
+from kscope.query.scan.measures import ROWS, Measure, events_of, least_of, most_of, size_of
+from kscope.query.scan.parallel import together
 from kscope.query.scan.read import summed
 from kscope.query.scan.release import consumed
-from kscope.query.sql.expressions import as_text, log2_slot, whole
+from kscope.query.sql.expressions import log2_slot, whole
+from kscope.store.sums.functions import SLOT, SLOT_EVENTS, total, with_slots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kscope.declare.model import Column
     from kscope.query.parse.columns import Value
     from kscope.query.scan.measures import Expressions
     from kscope.query.scan.plan import Scan
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 LOG2, LINEAR = "log2", "linear"
 SCALES = (LOG2, LINEAR)
-_ROWS_PER_TURN = 2000
 # Steps and slots of the largest heat map, or groups and slots of percentiles.
 _MOST_CELLS = 1_100_000
 # Of floats: from here on not every whole number is one.
 _EXACT = 2**53
 _NARROWEST = 1e-300
+_SLOT_EVENTS = Measure(lambda segment: total(segment.table.c[SLOT_EVENTS]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _round_width(width: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """Key and slot -> events, and rows; a row of a histogram has the slot None there."""
+    """Key and slot -> events; key -> rows."""
 
     events: Mapping[tuple[Any, ...], int]
     rows: Mapping[tuple[Any, ...], int]
@@ -119,7 +119,7 @@ class Sized:
 async def sizes(scan: Scan, keys: Expressions, value: Value, scale: Scale) -> Sized:
     assert value.column is not None
     if value.column.type.role is Role.HISTOGRAM:
-        return await _of_histograms(scan, keys, value)
+        return await _of_histograms(scan, keys, value.column)
 
     def with_slot(segment: Segment) -> Sequence[sa.ColumnElement[Any]]:
         return [*keys(segment), _slot(segment, value, scale)]
@@ -130,11 +130,13 @@ async def sizes(scan: Scan, keys: Expressions, value: Value, scale: Scale) -> Si
 
 def _sized(counted: Mapping[tuple[Any, ...], Sequence[Any]], scale: Scale) -> Sized:
     found: defaultdict[tuple[Any, ...], int] = defaultdict(int)
-    for (*key, slot), (events, _) in counted.items():
+    rows: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+    for (*key, slot), (events, number) in counted.items():
+        rows[tuple(key)] += number
         if events and slot is not None:
             # A row that came since the scale was read may lie outside of it.
             found[(*key, max(0, min(slot, scale.last)))] += events
-    return Sized(found, {key: rows for key, (_, rows) in counted.items()})
+    return Sized(found, rows)
 
 
 def _slot(segment: Segment, value: Value, scale: Scale) -> sa.ColumnElement[Any]:
@@ -148,32 +150,19 @@ def _slot(segment: Segment, value: Value, scale: Scale) -> sa.ColumnElement[Any]
     return log2_slot(table.c[value.column.name], *weight)
 
 
-async def _of_histograms(scan: Scan, keys: Expressions, value: Value) -> Sized:
-    """Add up histograms row by row: what is kept grows with the answer, not with the rows."""
-    assert value.column is not None
-    counts: defaultdict[tuple[Any, ...], int] = defaultdict(int)
-    rows: defaultdict[tuple[Any, ...], int] = defaultdict(int)
-    for segment in scan.segments:
-        shown = (
-            *keys(segment),
-            scan.is_replayed(segment),
-            segment.weight,
-            segment.table.c[value.column.name],
-        )
-        statement = sa.select(*shown).where(scan.inside(segment))
-        number = 0
-        async with aclosing(scan.reader.stream(statement)) as found:
-            async for *parts, recorded, weight, stored in found:
-                key = [as_text(part) for part in parts]
-                scan.saw_replayed |= bool(recorded)
-                rows[(*key, None)] += weight
-                for slot, events in histogram_counts(stored).items():
-                    counts[(*key, slot)] += events
-                number += 1
-                if number % _ROWS_PER_TURN == 0:
-                    scan.reader.deadline.check()
-                    await asyncio.sleep(0)
-    return Sized(counts, rows)
+async def _of_histograms(scan: Scan, keys: Expressions, column: Column) -> Sized:
+    """Add up the slots of histograms, and count the rows, each in a statement."""
+
+    def with_slot(segment: Segment) -> Sequence[sa.ColumnElement[Any]]:
+        return [*keys(segment), segment.table.c[SLOT]]
+
+    slots = scan.over(lambda segment: with_slots(segment.table, column.name))
+    counted, rows = await together(
+        summed(slots, with_slot, (_SLOT_EVENTS,), _MOST_CELLS),
+        summed(scan, keys, (ROWS,), _MOST_CELLS),
+    )
+    events = await consumed(lambda found: {key: each for key, (each,) in found.items()}, counted)
+    return Sized(events, {key: each for key, (each,) in rows.items()})
 
 
 @dataclass(frozen=True, slots=True)

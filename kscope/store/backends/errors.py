@@ -71,7 +71,3 @@ class NoReader(StoreBusy):
 
     def __init__(self) -> None:
         super().__init__("other questions use every reader: ask again later", retry_after=5)
-
-
-class ResultCut(StoreError):  # noqa: N818
-    """The engine left out a part of a value that was too long."""

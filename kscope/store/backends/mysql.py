@@ -16,8 +16,8 @@ from databases import Database
 from databases.core import Connection
 from sqlalchemy.dialects.mysql import pymysql
 
-from kscope.store.backends.base import BACKGROUND_SECONDS, Backend, ReadSession, Session
-from kscope.store.backends.errors import ResultCut, StoreBusy
+from kscope.store.backends.base import Backend, ReadSession, Session
+from kscope.store.backends.errors import StoreBusy
 from kscope.store.backends.mysql_errors import Translating
 from kscope.store.backends.statements import compiled
 
@@ -38,8 +38,6 @@ _PING_SECONDS = 3
 # Seconds after the deadline in which the server cancels the statement by itself.
 _GRACE = 2
 _ROWS_PER_FETCH = 2000
-# "Row %u was cut by %s"
-_CUT = 1260
 _ROWS_PER_INSERT = 5000
 # Below the smallest max_allowed_packet that is usual, 16 MiB.
 _BYTES_PER_INSERT = 4 * 1024 * 1024
@@ -56,8 +54,7 @@ _WRITER = (
 )
 _READER = f"{_SESSION} /*M! , tx_read_only=1 */ /*!80000 , transaction_read_only=1 */"
 _DEADLINE = (
-    "SET SESSION group_concat_max_len=16777216"
-    " /*M! , max_statement_time={seconds} */ /*!80000 , max_execution_time={milliseconds} */"
+    "SET SESSION /*M! max_statement_time={seconds} */ /*!80000 max_execution_time={milliseconds} */"
 )
 
 
@@ -138,15 +135,6 @@ class MySQLBackend(Backend):
                     await session.run("SELECT RELEASE_LOCK(CONCAT('kscope ', DATABASE()))")
         finally:
             await database.disconnect()
-
-    async def fetch_in_background(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        async with self.snapshot(BACKGROUND_SECONDS) as session:
-            rows = await session.fetch(statement)
-            # MySQL cuts joined texts beyond a limit, and only warns.
-            warnings = await session.rows("SHOW WARNINGS")
-        if any(code == _CUT for _, code, _ in warnings):
-            raise ResultCut("the histograms of this range do not fit into one answer")
-        return rows
 
     def _database(self, init_command: str, size: int, **options: Any) -> Database:
         chosen = self._settings

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import sqlalchemy as sa
 
@@ -74,15 +74,20 @@ def _repeated(head: str, group: str, rows: int, tail: str) -> str:
 
 
 def bulk_insert(
-    table: sa.Table, columns: Sequence[str], dialect: sa.engine.Dialect, *, update: str = ""
+    table: sa.Table,
+    columns: Sequence[str],
+    dialect: sa.engine.Dialect,
+    *,
+    update: Mapping[str, str] | None = None,
 ) -> BulkInsert:
     """Insert into declared columns.
 
-    If `update` names one of them, a row with an existing key keeps the larger value of that column.
+    `update` is for rows whose key is stored already: it names the columns to change, each with one
+    of `UPDATES`. Without it such a row is an error.
     """
     preparer = dialect.identifier_preparer
     names = ", ".join(preparer.quote(name) for name in columns)
-    tail = _UPDATE[dialect.name].format(preparer.quote(update)) if update else ""
+    tail = _updating(update, dialect) if update else ""
     return BulkInsert(
         head=f"INSERT INTO {preparer.format_table(table)} ({names}) VALUES ",  # noqa: S608 - declared names, quoted
         group=f"({','.join([_mark(dialect)] * len(columns))})",
@@ -119,7 +124,32 @@ def _mark(dialect: sa.engine.Dialect) -> str:
     return "?" if dialect.paramstyle == "qmark" else "%s"
 
 
-_UPDATE = {
-    "sqlite": " ON CONFLICT DO UPDATE SET {0} = max({0}, excluded.{0})",
-    "mysql": " ON DUPLICATE KEY UPDATE {0} = GREATEST({0}, VALUES({0}))",
+# How a stored value {0} and a new one {1} become one: the larger, the sum of whole numbers as by
+# sums.functions.total, the sum of others, texts joined by commas, or the new one.
+UPDATES = {
+    "sqlite": {
+        "max": "max({0}, {1})",
+        "total": "CAST({0} + 0e0 + {1} AS INTEGER)",
+        "sum": "{0} + {1}",
+        "join": "trim({0} || ',' || {1}, ',')",
+        "replace": "{1}",
+    },
+    "mysql": {
+        "max": "GREATEST({0}, {1})",
+        "total": "CAST(LEAST({0} + 0e0 + {1}, 9223372036854775807) AS SIGNED)",
+        "sum": "{0} + {1}",
+        "join": "TRIM(BOTH ',' FROM CONCAT({0}, ',', {1}))",
+        "replace": "{1}",
+    },
 }
+
+
+def _updating(update: Mapping[str, str], dialect: sa.engine.Dialect) -> str:
+    is_mysql = dialect.name == "mysql"
+    new = "VALUES({})" if is_mysql else "excluded.{}"
+    changes = []
+    for column, how in update.items():
+        name = dialect.identifier_preparer.quote(column)
+        changes.append(f"{name} = {UPDATES[dialect.name][how].format(name, new.format(name))}")
+    head = " ON DUPLICATE KEY UPDATE " if is_mysql else " ON CONFLICT DO UPDATE SET "
+    return head + ", ".join(changes)

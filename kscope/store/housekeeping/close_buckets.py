@@ -8,23 +8,28 @@ for the next time. From that commit on the writer itself adds late rows to the s
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from kscope.store.backends.errors import ResultCut
+from kscope.generate.tables import ROLLUP_ROWS
+from kscope.store.backends.in_thread import in_thread
 from kscope.store.backends.statements import bulk_insert
 from kscope.store.schema.meta import is_current
 from kscope.store.schema.progress import SECOND, Progress, progress_of
 from kscope.store.sums.grouping import (
     grouped,
-    merged,
+    grouped_slots,
+    histogram_columns,
+    is_cut,
+    key_columns,
     summed_names,
-    tidied,
     transposed,
     weight,
+    with_short_texts,
+    with_slot_texts,
 )
 
 if TYPE_CHECKING:
@@ -68,8 +73,9 @@ async def close_next(store: Store, table: str, now: int) -> int | None:
 
 async def _store_sums(store: Store, bucket: _Bucket) -> int | None:
     """Sum while rows come in; where they go on coming to this very bucket, hold them off."""
+    counted = summed_names(bucket.tables.category).index(ROLLUP_ROWS)
     for holding in (*[False] * _PATIENCE, True):
-        sums = [] if holding else await _tidy_sums(store, bucket)
+        sums = [] if holding else await _sums(store, bucket)
         async with store.backend.transaction() as session:
             if not await is_current(session, store.schema, bucket.tables.category):
                 _warn_once(bucket.tables.category.table)
@@ -78,20 +84,16 @@ async def _store_sums(store: Store, bucket: _Bucket) -> int | None:
             if closed is None:
                 return None
             if holding:
-                sums = await _tidy_sums(store, bucket)
-            rows: int = sum(row[-1] for row in sums)
+                sums = await _sums(store, bucket)
+            rows: int = sum(row[counted] for row in sums)
             if await _count(session, bucket, closed) != rows:
                 continue
             if sums:
-                await _insert(session, store, bucket, sums)
+                await _insert(session, bucket, sums)
             await _advance(session, store, bucket)
             return rows
     # They came before it: that is another bucket, and the next one.
     return None
-
-
-async def _tidy_sums(store: Store, bucket: _Bucket) -> list[tuple[Any, ...]]:
-    return tidied(bucket.tables.category, await _sums(store, bucket))
 
 
 @lru_cache
@@ -103,25 +105,17 @@ def _warn_once(table: str) -> None:
     )
 
 
-async def _sums(store: Store, bucket: _Bucket) -> Sequence[Sequence[Any]]:
-    what = (bucket.tables.category, bucket.source, bucket.start, bucket.stop)
-    try:
-        return await store.backend.fetch_in_background(grouped(*what))
-    except ResultCut:
-        return await _sums_of_halves(store, bucket)
-
-
-async def _sums_of_halves(store: Store, bucket: _Bucket) -> Sequence[Sequence[Any]]:
-    """Where a bucket's histograms are too much for one answer, those of its halves may not be."""
-    middle = (bucket.start + bucket.stop) // 2
-    if middle == bucket.start:
-        raise ResultCut(f"{bucket.source.name}: the histograms of one moment are too many")
+async def _sums(store: Store, bucket: _Bucket) -> list[tuple[Any, ...]]:
     category = bucket.tables.category
-    halves = [
-        tidied(category, await _sums(store, half))
-        for half in (replace(bucket, stop=middle), replace(bucket, start=middle))
-    ]
-    return merged(category, [*halves[0], *halves[1]])
+    histograms = histogram_columns(category)
+    what = (bucket.source, bucket.start, bucket.stop)
+    fetch = store.backend.fetch_in_background
+    rows = await fetch(grouped(category, *what))
+    if not await in_thread(len(rows), is_cut, rows, len(histograms)):
+        return await in_thread(len(rows), with_short_texts, rows, len(histograms))
+    # Rows that came in between are seen by the recount.
+    slots = [await fetch(grouped_slots(category, each, *what)) for each in histograms]
+    return await in_thread(len(rows), with_slot_texts, rows, slots, len(key_columns(category)))
 
 
 async def _next(store: Store, table: str, now: int) -> _Bucket | None:
@@ -176,14 +170,12 @@ async def _count(session: Session, bucket: _Bucket, closed: int) -> int:
     return int(rows[0][0])
 
 
-async def _insert(
-    session: Session, store: Store, bucket: _Bucket, sums: Sequence[tuple[Any, ...]]
-) -> None:
+async def _insert(session: Session, bucket: _Bucket, sums: Sequence[tuple[Any, ...]]) -> None:
     names = summed_names(bucket.tables.category)
     columns = transposed(names, sums)
     insert = bulk_insert(bucket.level.table, ("time", "seq", *names), session.dialect)
-    seq = store.writer.next_seq(len(sums))
-    await session.insert(insert, ([bucket.start] * len(sums), seq, *columns.values()))
+    # Sums of late rows have a seq below 0.
+    await session.insert(insert, ([bucket.start] * len(sums), range(len(sums)), *columns.values()))
 
 
 async def _advance(session: Session, store: Store, bucket: _Bucket) -> None:

@@ -12,7 +12,6 @@ from kscope.errors import KscopeError
 from kscope.store.backends.errors import StoreMoved
 from kscope.store.housekeeping import close_buckets, retention, unused_texts
 from kscope.store.schema.progress import SECOND
-from kscope.store.sums import late
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,11 +70,9 @@ async def roll_up(store: Store, now: int | None = None) -> int:
 
 
 async def retain(store: Store, now: int | None = None) -> int:
-    """Join late sums, and remove what is too old; gives how many rows and sums went."""
+    """Remove everything that is too old; return the number of rows and sums removed."""
     now = now or time.time_ns() // 1000
     removed = 0
-    async for _ in late.compact(store.backend, store.schema, store.writer.next_seq):
-        await asyncio.sleep(_PAUSE)
     for expiry in await retention.expiries(store, now):
         with _logging(expiry.table.name):
             async for rows in retention.remove(store, expiry):

@@ -1,9 +1,9 @@
-"""What a rollup keeps of rows: their sums per bucket and group."""
+"""The sums that a rollup keeps of rows: one per bucket and group."""
 
 from __future__ import annotations
 
 from itertools import compress
-from operator import itemgetter
+from operator import add, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from kscope.declare.types.base import INT64_MAX, Role, Storage
 from kscope.declare.types.histogram import histogram_counts
 from kscope.generate.tables import ROLLUP_ROWS
 from kscope.store.schema.progress import SECOND
-from kscope.store.sums.functions import total
+from kscope.store.sums.functions import SLOT, SLOT_EVENTS, total, with_slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,123 +21,137 @@ if TYPE_CHECKING:
 
 Columns = dict[str, list[Any]]
 
-_GROUPED = (Role.DIMENSION, Role.STACK)
-_SUMMED = (Role.VALUE, Role.HISTOGRAM)
+
+def key_columns(category: Category) -> tuple[Column, ...]:
+    return category.with_role(Role.DIMENSION, Role.STACK)
+
+
+def value_columns(category: Category) -> tuple[Column, ...]:
+    return category.with_role(Role.VALUE)
+
+
+def histogram_columns(category: Category) -> tuple[Column, ...]:
+    return category.with_role(Role.HISTOGRAM)
+
+
+def summed_names(category: Category) -> list[str]:
+    """Return a rollup's columns without time and seq, in the order of the sums."""
+    names = [column.name for column in (*key_columns(category), *value_columns(category))]
+    return [*names, ROLLUP_ROWS, *(column.name for column in histogram_columns(category))]
 
 
 def summed(category: Category, bucket: int, rows: Columns, until: int) -> Columns:
     """Sum the stored rows before `until` (us): the columns of a rollup, without seq."""
-    keys = ["time", *(column.name for column in category.with_role(*_GROUPED))]
-    values = category.with_role(*_SUMMED)
     width = bucket * SECOND
     early = [time < until for time in rows["time"]]
-    picked = {name: list(compress(values_, early)) for name, values_ in rows.items()}
+    picked = {name: list(compress(values, early)) for name, values in rows.items()}
     picked["time"] = [time - time % width for time in picked["time"]]
-    groups: dict[tuple[Any, ...], list[Any]] = {}
-    adding = [_adder(column) for column in values]
-    key_columns = [picked[name] for name in keys]
-    value_columns = [picked[column.name] for column in values]
-    for key, row in zip(
-        zip(*key_columns, strict=True), _rows(value_columns, len(key_columns[0])), strict=True
-    ):
-        group = groups.get(key)
-        if group is None:
-            groups[key] = [*row, 1]
-            continue
-        for index, add in enumerate(adding):
-            group[index] = add(group[index], row[index])
-        group[-1] += 1
-    names = [*keys, *(column.name for column in values), ROLLUP_ROWS]
-    return transposed(names, [(*key, *group) for key, group in groups.items()])
+    picked[ROLLUP_ROWS] = [1] * len(picked["time"])
+    names = ["time", *summed_names(category)]
+    width = 1 + len(key_columns(category))
+    adding = [*map(_adder, value_columns(category)), _capped]
+    adding += map(_adder, histogram_columns(category))
+    groups: dict[tuple[Any, ...], Sequence[Any]] = {}
+    for row in zip(*(picked[name] for name in names), strict=True):
+        key, values = row[:width], row[width:]
+        before = groups.get(key)
+        groups[key] = (
+            values
+            if before is None
+            else [each(*pair) for each, *pair in zip(adding, before, values, strict=True)]
+        )
+    return transposed(names, [(*key, *values) for key, values in groups.items()])
 
 
 def grouped(category: Category, source: sa.Table, start: int, stop: int) -> sa.Select[Any]:
-    """Select the same from a table of rows, or of finer sums, in the order of `summed_names`."""
-    keys = [source.c[column.name] for column in category.with_role(*_GROUPED)]
-    values = [_sum(source, column) for column in category.with_role(*_SUMMED)]
+    """Select the sums of a table of rows, or of finer sums, in the order of `summed_names`.
+
+    Histograms are joined texts; the characters of each are in one more column, see `is_cut`.
+    """
+    keys = [source.c[column.name] for column in key_columns(category)]
+    values = [_sum(source.c[column.name], column) for column in value_columns(category)]
+    texts = [source.c[column.name] for column in histogram_columns(category)]
+    joined = [sa.func.group_concat(text) for text in texts]
+    lengths = [total(sa.func.length(text) + 1) for text in texts]
+    within = (source.c.time >= start, source.c.time < stop)
     return (
-        sa.select(*keys, *values, weight(source))
-        .where(source.c.time >= start, source.c.time < stop)
-        .group_by(*keys)
+        sa.select(*keys, *values, weight(source), *joined, *lengths).where(*within).group_by(*keys)
     )
 
 
-def summed_names(category: Category) -> list[str]:
-    columns = (*category.with_role(*_GROUPED), *category.with_role(*_SUMMED))
-    return [*(column.name for column in columns), ROLLUP_ROWS]
+def is_cut(rows: Iterable[Sequence[Any]], histograms: int) -> bool:
+    """Return whether a joined text is not whole: MySQL leaves out the end of a very long one."""
+    return any(
+        len(row[-2 * histograms + i]) + 1 < row[-histograms + i]
+        for row in rows
+        for i in range(histograms)
+    )
+
+
+def with_short_texts(rows: Iterable[Sequence[Any]], histograms: int) -> list[tuple[Any, ...]]:
+    """Add up the slots of the joined texts, and remove their lengths."""
+    if not histograms:
+        return [tuple(row) for row in rows]
+    return [
+        (*row[: -2 * histograms], *map(summed_text, row[-2 * histograms : -histograms]))
+        for row in rows
+    ]
+
+
+def grouped_slots(
+    category: Category, histogram: Column, source: sa.Table, start: int, stop: int
+) -> sa.Select[Any]:
+    """Select keys, slot and events of one histogram column, slots in their order."""
+    table = with_slots(source, histogram.name)
+    keys = [*(table.c[column.name] for column in key_columns(category)), table.c[SLOT]]
+    within = (table.c.time >= start, table.c.time < stop)
+    statement = sa.select(*keys, total(table.c[SLOT_EVENTS])).where(*within)
+    return statement.group_by(*keys).order_by(table.c[SLOT])
+
+
+def with_slot_texts(
+    rows: Iterable[Sequence[Any]], slots: Sequence[Sequence[Sequence[Any]]], keys: int
+) -> list[tuple[Any, ...]]:
+    """Replace the joined texts and their lengths by texts from the rows of `grouped_slots`."""
+    texts = [_texts(each) for each in slots]
+    cut = -2 * len(slots)
+    return [(*row[:cut], *(each.get(tuple(row[:keys]), "") for each in texts)) for row in rows]
+
+
+def _texts(rows: Iterable[Sequence[Any]]) -> dict[tuple[Any, ...], str]:
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for *key, slot, events in rows:
+        found.setdefault(tuple(key), []).append(f"{slot}:{events}")
+    return {key: ",".join(pairs) for key, pairs in found.items()}
 
 
 def weight(source: sa.Table) -> sa.ColumnElement[int]:
-    """How many rows of the category: counted, or read from finer sums."""
-    if ROLLUP_ROWS in source.c:
-        return total(source.c[ROLLUP_ROWS])
-    return sa.func.count()
-
-
-def tidied(category: Category, rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """Bring sums as an engine gives them into the form in which they are stored."""
-    columns = (*category.with_role(*_GROUPED), *category.with_role(*_SUMMED))
-    shapes = [*(_SHAPES.get(column.type.storage, _integer) for column in columns), _integer]
-    return [tuple(shape(value) for shape, value in zip(shapes, row, strict=True)) for row in rows]
+    """Return the number of rows of the category: counted, or read from finer sums."""
+    return total(source.c[ROLLUP_ROWS]) if ROLLUP_ROWS in source.c else sa.func.count()
 
 
 def transposed(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Columns:
     return {name: list(map(itemgetter(index), rows)) for index, name in enumerate(names)}
 
 
-def merged(category: Category, rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """Add up rows, in the order of `summed_names`, that are sums of the same group."""
-    keys = len(category.with_role(*_GROUPED))
-    adding = [*map(_adder, category.with_role(*_SUMMED)), _capped]
-    groups: dict[tuple[Any, ...], list[Any]] = {}
-    for row in rows:
-        key, values = tuple(row[:keys]), row[keys:]
-        before = groups.get(key)
-        groups[key] = (
-            list(values)
-            if before is None
-            else [add(*pair) for add, *pair in zip(adding, before, values, strict=True)]
-        )
-    return [(*key, *values) for key, values in groups.items()]
-
-
-def _rows(columns: Sequence[list[Any]], count: int) -> Iterable[tuple[Any, ...]]:
-    return zip(*columns, strict=True) if columns else [()] * count
-
-
-def _sum(source: sa.Table, column: Column) -> sa.ColumnElement[Any]:
-    stored = source.c[column.name]
-    if column.type.storage is Storage.HISTOGRAM:
-        # Texts of counts that are joined are the text of their sum, see histogram_counts.
-        return sa.func.group_concat(stored)
+def _sum(stored: sa.ColumnElement[Any], column: Column) -> sa.ColumnElement[Any]:
     return total(stored) if column.type.storage is Storage.INTEGER else sa.func.sum(stored)
 
 
-def _integer(value: Any) -> int:
-    # A sum beyond 64 bits stays at the end of the scale.
-    return min(int(value), INT64_MAX)
-
-
-def _histogram(value: Any) -> str:
-    counts = histogram_counts(value or "")
-    return ",".join(f"{slot}:{min(counts[slot], INT64_MAX)}" for slot in sorted(counts))
-
-
-_SHAPES: Mapping[Storage, Callable[[Any], Any]] = {
-    Storage.REAL: float,
-    Storage.HISTOGRAM: _histogram,
-}
-
-
-def _adder(column: Column) -> Any:
-    match column.type.storage:
-        case Storage.HISTOGRAM:
-            return lambda left, right: _histogram(f"{left},{right}")
-        case Storage.REAL:
-            return lambda left, right: left + right
-        case _:
-            return _capped
+def _adder(column: Column) -> Callable[[Any, Any], Any]:
+    return {Storage.REAL: add, Storage.HISTOGRAM: _joined}.get(column.type.storage, _capped)
 
 
 def _capped(left: int, right: int) -> int:
+    # A sum beyond 64 bits stays at the end of the scale.
     return min(left + right, INT64_MAX)
+
+
+def _joined(left: str, right: str) -> str:
+    return summed_text(f"{left},{right}")
+
+
+def summed_text(joined: str) -> str:
+    """Return the text of a histogram that may have a slot more than once, with each slot once."""
+    counts: Mapping[int, int] = histogram_counts(joined)
+    return ",".join(f"{slot}:{min(counts[slot], INT64_MAX)}" for slot in sorted(counts))

@@ -17,7 +17,7 @@ from kscope.store.backends.statements import BulkInsert, bulk_insert, keyed_sele
 from kscope.store.schema.interning import Known, text_hash, today
 from kscope.store.schema.meta import contradicted, is_current
 from kscope.store.sums.grouping import Columns, summed
-from kscope.store.sums.late import Late, note
+from kscope.store.sums.late import add_late
 from kscope.store.write.batch import Batch, Stored, TableRows
 from kscope.store.write.cardinality import STACKS, STRINGS, Limits, bounded, used
 
@@ -131,7 +131,7 @@ class Transaction:
                 new = await in_thread(count, _new_stacks, batches, self._known.stacks)
         if new.ids:
             table = self._schema.dictionaries.stack
-            insert = self._bulk(table, ("id", "day", "frames"), update="day")
+            insert = self._bulk(table, ("id", "day", "frames"), update={"day": "max"})
             await self._session.insert(insert, (new.ids, new.days, new.texts))
             self.new_stacks = dict(zip(new.ids, new.days, strict=True))
         return batches
@@ -175,7 +175,7 @@ class Transaction:
         known, new = strings.known, strings.new
         if new.ids:
             table = self._schema.dictionaries.string
-            insert = self._bulk(table, ("hash", "day", "text"), update="day")
+            insert = self._bulk(table, ("hash", "day", "text"), update={"day": "max"})
             await self._session.insert(insert, (new.ids, new.days, new.texts))
             uses = dict(zip(new.ids, zip(new.texts, new.days, strict=True), strict=True))
             for key, number in await self._found(table.c.hash, [table.c.hash, table.c.id], new.ids):
@@ -251,16 +251,14 @@ class Transaction:
                 " not know: bring its categories up to date",
                 retry_after=10,
             )
-        noted: set[Late] = set()
         for bucket, until in late.items():
             count = len(rows["time"])
             sums = await in_thread(count, summed, tables.category, bucket, rows, until)
-            await self._store_rows(levels[bucket], sums)
-            hosts = set(zip(sums["time"], sums["hostname"], strict=True))
-            noted |= {Late(name, bucket, time, host) for time, host in hosts}
-        await note(self._session, self._schema.dictionaries.meta, noted)
+            await add_late(self._session, tables.category, levels[bucket], sums)
 
-    def _bulk(self, table: sa.Table, columns: Sequence[str], *, update: str = "") -> BulkInsert:
+    def _bulk(
+        self, table: sa.Table, columns: Sequence[str], update: Mapping[str, str] | None = None
+    ) -> BulkInsert:
         return bulk_insert(table, columns, self._session.dialect, update=update)
 
 
