@@ -131,8 +131,7 @@ async def stream(
     place = await page.place(question.cursor)
     decode = decoder(question.columns)
     times = [i for i, each in enumerate(question.columns) if each.type.storage is Storage.TIME]
-    pieces = page.pieces if question.order.column.name == "time" else page.sorted_pieces
-    async for piece in pieces(place, question.limit):
+    async for piece in page.pieces(place, question.limit):
         found = [decode(row) for row in piece]
         for row in found:
             for i in times:

@@ -44,7 +44,7 @@ class FlamegraphQuestion:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FoldedStacks:
     """The values and the events of paths; the same path may come more than once."""
 

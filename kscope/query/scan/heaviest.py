@@ -1,6 +1,6 @@
-"""The groups with the most, ranked by the engine if there are too many to be ranked here.
+"""The groups with the largest values, ranked by the engine if there are many.
 
-Sums over several segments stay exact: the engine adds a group's segments up before it ranks.
+The engine adds up a group over all segments before it ranks, so the ranking is exact.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from kscope.query.scan.read import (
     Share,
     TooManyGroups,
     grouped,
+    merger,
     replayed,
     summed,
     take_last,
 )
-from kscope.query.scan.release import consumed
+from kscope.query.scan.release import consumed, discard
 from kscope.query.sql.expressions import as_double, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from kscope.query.scan.measures import Expressions, Measure
     from kscope.query.scan.plan import Scan
 
 REST = "other"
-# So many groups are ranked here: that needs one reading of the rows, over two connections.
+# Up to this number groups are ranked in Python: one reading of the rows, over two connections.
 _RANKED_HERE = 20_000
 
 
@@ -61,16 +62,18 @@ async def heaviest(
     *,
     by_mean: bool = False,
 ) -> Heaviest:
-    """Return the `n` groups of which the first measure is largest, or its share of the second."""
+    """Return the `n` groups with the largest first measure.
+
+    With `by_mean` it is the largest first measure per second measure.
+    """
     try:
         found = await summed(scan, keys, measures, max(n, _RANKED_HERE))
     except TooManyGroups:
         return await _by_engine(scan, keys, measures, n, by_mean=by_mean)
-    if len(found) <= n:
-        return await asyncio.to_thread(
-            lambda: Heaviest(found, _totals(found, measures), len(found))
-        )
-    return await consumed(lambda found: _here(found, measures, n, by_mean=by_mean), found)
+    ranked = await asyncio.to_thread(_here, found, measures, n, by_mean=by_mean)
+    if ranked.groups is not found:
+        discard(found)
+    return ranked
 
 
 def in_line(key: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -86,20 +89,10 @@ def _here(
         weight = (first or 0) / second if by_mean and second else 0 if by_mean else first
         return (-(weight or 0), in_line(key))
 
-    kept = {key: found[key] for key in nsmallest(n, found, order)}
-    return Heaviest(kept, _totals(found, measures), len(found))
-
-
-def _totals(
-    found: Mapping[tuple[Any, ...], Sequence[Any]], measures: Sequence[Measure]
-) -> list[Any]:
-    columns = list(zip(*found.values(), strict=True)) or [()] * len(measures)
-    return [_merged(each, column) for each, column in zip(measures, columns, strict=True)]
-
-
-def _merged(measure: Measure, column: Sequence[Any]) -> Any:
-    present = [each for each in column if each is not None]
-    return reduce(measure.kind.merge, present) if present else None
+    merge = merger([measure.kind for measure in measures])
+    totals = [*reduce(merge, found.values())] if found else [0] * len(measures)
+    kept = found if len(found) <= n else {key: found[key] for key in nsmallest(n, found, order)}
+    return Heaviest(kept, totals, len(found))
 
 
 async def _by_engine(

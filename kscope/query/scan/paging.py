@@ -44,7 +44,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Of a row in the order: what it is ordered by, then what tells rows of the same apart."""
+    """A row's place in the order: its key, then the time and seq that distinguish equal keys."""
 
     key: Any
     time: int
@@ -65,54 +65,45 @@ def cursor(column: Column, place: Place) -> str:
     return base64.urlsafe_b64encode(written).decode().rstrip("=")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Page:
-    """Pages of a plan's rows; a row has the columns, then its place."""
+    """Pages of a scan's rows; a row has the columns, then its place."""
 
     scan: Scan
     columns: Sequence[Column]
     order: Order
 
     async def pieces(self, place: Place | None, limit: int | None) -> AsyncIterator[Piece]:
+        """Yield the rows behind a place, in order and some at a time; None is no limit."""
+        in_time = self.order.column.name == "time"
+        most, columns = (_PIECE, self.columns) if in_time else (_PLACES, ())
         left = math.inf if limit is None else limit
         while left > 0:
-            size = int(min(_PIECE, left))
-            found = await self.scan.reader.fetch(self.after(place).limit(size))
-            if found:
-                yield found
-            if len(found) < size:
-                return
-            left -= size
-            place = last(found)
-
-    async def sorted_pieces(self, place: Place | None, limit: int | None) -> AsyncIterator[Piece]:
-        left = math.inf if limit is None else limit
-        while left > 0:
-            size = int(min(_PLACES, left))
-            found = await self.scan.reader.fetch(self._places(place).limit(size))
+            size = int(min(most, left))
+            found = await self.scan.reader.fetch(self._behind(place, columns).limit(size))
             for start in range(0, len(found), _PIECE):
-                keys = [(time, seq) for _, time, seq in found[start : start + _PIECE]]
-                yield await self._rows_at(keys)
+                piece = found[start : start + _PIECE]
+                yield piece if in_time else await self._rows_at([(t, seq) for _, t, seq in piece])
             if len(found) < size:
                 return
             left -= size
             place = last(found)
 
     def after(self, place: Place | None) -> sa.Select[Any]:
-        """The rows behind a place, in order."""
-        return self._ordered(*self._select(self.columns), place)
+        """Select the rows behind a place, in order."""
+        return self._behind(place, self.columns)
 
-    def _places(self, place: Place | None) -> sa.Select[Any]:
-        return self._ordered(*self._select(()), place)
+    def _behind(self, place: Place | None, columns: Sequence[Column]) -> sa.Select[Any]:
+        return self._ordered(*self._select(columns), place)
 
     async def _rows_at(self, keys: Sequence[tuple[int, int]]) -> Piece:
-        """Give the rows of these (time, seq), in their order."""
+        """Return the rows of these (time, seq), in their order."""
         listed = pairs(keys)
         table = self._table
         here = sa.and_(table.c.time == listed.c.first, table.c.seq == listed.c.second)
         statement, _ = self._select(self.columns, listed.join(table, here))
         found = {(row[-2], row[-1]): row for row in await self.scan.reader.fetch(statement)}
-        # Retention may have removed one meanwhile.
+        # Retention may have removed one in the meantime.
         return [found[key] for key in keys if key in found]
 
     @property
@@ -176,11 +167,11 @@ class Page:
             by = [key, *by]
         statement = statement.where(self.scan.inside(segment))
         if place is not None:
-            statement = statement.where(self._behind(key, place))
+            statement = statement.where(self._is_behind(key, place))
         descending = self.order.descending
         return statement.order_by(*(each.desc() if descending else each.asc() for each in by))
 
-    def _behind(self, key: sa.ColumnElement[Any], place: Place) -> sa.ColumnElement[bool]:
+    def _is_behind(self, key: sa.ColumnElement[Any], place: Place) -> sa.ColumnElement[bool]:
         table, descending = self._table, self.order.descending
         here = sa.tuple_(table.c.time, table.c.seq)
         there = sa.tuple_(sa.literal(place.time), sa.literal(place.seq))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kscope.store.reader import Reader
     from kscope.store.sums.planner import Segment
 
-# What an answer is made of is kept in memory: so many groups take some hundred megabytes.
+# The groups of an answer are kept in memory: this number takes some hundred megabytes.
 MOST_GROUPS = 200_000
 
 
@@ -49,9 +49,9 @@ async def summed(
     measures: Sequence[Measure],
     most: int | None = None,
 ) -> dict[tuple[Any, ...], list[Any]]:
-    """Key -> measures, over all segments; a measure of no value is None.
+    """Return key -> measures over all segments; a measure without values is None.
 
-    Raises TooManyGroups where there are more keys than `most`, or than an answer may have.
+    Raise TooManyGroups if there are more keys than `most`, or than an answer may have.
     """
     most = MOST_GROUPS if most is None else most
     wanted = [*measures, *replayed(scan)]
@@ -74,7 +74,7 @@ def take_last(merged: dict[tuple[Any, ...], list[Any]]) -> bool:
 
 
 def replayed(scan: Scan) -> list[Measure]:
-    """Was any row replayed? Read with the others: it costs no second look at the rows."""
+    """Return the measure of whether a row was replayed, to be read with the others."""
     if not scan.replayed_hosts:
         return []
     return [Measure(lambda segment: sa.func.max(scan.is_replayed(segment)), MOST)]
@@ -82,7 +82,7 @@ def replayed(scan: Scan) -> list[Measure]:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one connection sums: of a segment those rows that are `part` of it."""
+    """The part of a segment that one connection sums."""
 
     segment: Segment
     part: sa.ColumnElement[bool] = field(default_factory=sa.true)
@@ -117,7 +117,7 @@ def _sorts(reader: Reader) -> bool:
 
 
 async def _middle(reader: Reader, segment: Segment) -> int | None:
-    """A time with rows on both sides; None where they are not worth it."""
+    """Return a time with rows on both sides; None if sharing them saves no time."""
     if not isinstance(segment.table, sa.Table):
         return None
     width = segment.bucket * SECOND or 1
@@ -154,7 +154,7 @@ def _merged(
     answers: Sequence[Sequence[Sequence[Any]]], kinds: Sequence[Kind]
 ) -> dict[tuple[Any, ...], list[Any]]:
     merged: dict[tuple[Any, ...], list[Any]] = {}
-    both = _merger(kinds)
+    both = merger(kinds)
     for answer in answers:
         if not answer:
             continue
@@ -171,13 +171,13 @@ def _merged(
 
 def _keys(answer: Sequence[Sequence[Any]], width: int) -> Iterator[tuple[Any, ...]]:
     keys = (tuple(row[:width]) for row in answer)
-    # Exact texts are bytes in every row, but for those that have none.
+    # Exact texts are bytes in every row, except those without a text.
     if any(part is None or isinstance(part, bytes) for part in answer[0][:width]):
         return (tuple(map(as_text, key)) for key in keys)
     return keys
 
 
-def _merger(kinds: Sequence[Kind]) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
+def merger(kinds: Sequence[Kind]) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
     merges = [kind.merge for kind in kinds]
 
     def both(before: Sequence[Any], found: Sequence[Any]) -> list[Any]:

@@ -53,7 +53,7 @@ def _compiled(where: Condition) -> Any:
         said = said.decode(errors="replace") if isinstance(said, bytes) else said
         raise complain(where.parameter, f"not a regular expression (RE2): {said}") from None
     finally:
-        # The library would keep the last 128 for ever.
+        # The library would keep the last 128 permanently.
         re2.purge()
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Role
+from kscope.declare.types.histogram import HISTOGRAM_SLOTS
 from kscope.query.parse.errors import complain
 from kscope.query.scan.measures import ROWS, Measure, events_of, least_of, most_of, size_of
 from kscope.query.scan.parallel import together
@@ -97,7 +98,7 @@ def _finite(number: float) -> float:
 
 
 def _round_width(width: float) -> float:
-    """Give the next of 1, 2, 5, 10, ...: bounds that a person can read."""
+    """Return the next of 1, 2, 5, 10, ...: bounds that a person can read."""
     if width < _NARROWEST:
         return 1.0
     power = 10.0 ** math.floor(math.log10(width))
@@ -156,10 +157,10 @@ async def _of_histograms(scan: Scan, keys: Expressions, column: Column) -> Sized
     def with_slot(segment: Segment) -> Sequence[sa.ColumnElement[Any]]:
         return [*keys(segment), segment.table.c[SLOT]]
 
+    most = HISTOGRAM_SLOTS * _MOST_CELLS
     slots = scan.over(lambda segment: with_slots(segment.table, column.name))
     counted, rows = await together(
-        summed(slots, with_slot, (_SLOT_EVENTS,), _MOST_CELLS),
-        summed(scan, keys, (ROWS,), _MOST_CELLS),
+        summed(slots, with_slot, (_SLOT_EVENTS,), most), summed(scan, keys, (ROWS,), most)
     )
     events = await consumed(lambda found: {key: each for key, (each,) in found.items()}, counted)
     return Sized(events, {key: each for key, (each,) in rows.items()})

@@ -1,8 +1,8 @@
-"""Closed buckets are summed once, in the background; rows that come late are added as they come.
+"""Sum each closed bucket once, in the background.
 
-A bucket is read on a read-only connection, so that ingest goes on meanwhile. The transaction that
-then stores the sums first counts the bucket's rows again: when some came in between, it is left
-for the next time. From that commit on the writer itself adds late rows to the sums.
+A read-only connection reads the bucket, so ingest continues. Before the sums are committed, the
+bucket's rows are counted again; if the count changed, the bucket is summed again. Later rows are
+added by `sums/late.py` in the transaction that stores them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 # Agents send once a minute: most rows of a bucket are there two minutes after its end.
 GRACE = 120
-# How often a bucket is summed anew because rows came to it meanwhile.
+# How often a bucket is summed again because rows arrived in the meantime.
 _PATIENCE = 2
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 class _Bucket:
     """One bucket of a level, and the table that it is summed from: rows, or the finer level.
 
-    Where nothing came for a while, it begins and ends at the end of that while.
+    A time without rows is one bucket that starts and ends at its end.
     """
 
     tables: CategoryTables
@@ -65,14 +65,14 @@ class _Bucket:
 async def close_next(store: Store, table: str, now: int) -> int | None:
     """Sum the category's next bucket that is due at `now` (us).
 
-    Gives the number of rows that were summed; None when nothing is due.
+    Return the number of rows that were summed; None if no bucket is due.
     """
     bucket = await _next(store, table, now)
     return None if bucket is None else await _store_sums(store, bucket)
 
 
 async def _store_sums(store: Store, bucket: _Bucket) -> int | None:
-    """Sum while rows come in; where they go on coming to this very bucket, hold them off."""
+    """Sum while ingest continues; if rows keep arriving in this bucket, hold the writer off."""
     counted = summed_names(bucket.tables.category).index(ROLLUP_ROWS)
     for holding in (*[False] * _PATIENCE, True):
         sums = [] if holding else await _sums(store, bucket)
@@ -92,7 +92,7 @@ async def _store_sums(store: Store, bucket: _Bucket) -> int | None:
                 await _insert(session, bucket, sums)
             await _advance(session, store, bucket)
             return rows
-    # They came before it: that is another bucket, and the next one.
+    # Rows arrived before it: they are in another bucket, which is next.
     return None
 
 
@@ -143,7 +143,7 @@ async def _next(store: Store, table: str, now: int) -> _Bucket | None:
 def _source(
     tables: CategoryTables, index: int, progress: Mapping[int, Progress]
 ) -> tuple[sa.Table, int | None]:
-    """The finer level that whole buckets are made of, and up to when it is complete; else rows."""
+    """Return the finer level that makes up whole buckets and the time of its end, else the rows."""
     bucket = tables.rollups[index].rollup.bucket
     for finer in reversed(tables.rollups[:index]):
         if bucket % finer.rollup.bucket == 0:
@@ -152,7 +152,7 @@ def _source(
 
 
 async def _locked(session: Session, store: Store, bucket: _Bucket) -> int | None:
-    """Up to when the level is closed, and will be until the commit; None where this bucket is."""
+    """Lock the level and return the time until which it is closed; None if this bucket is."""
     progress = store.schema.dictionaries.progress
     locked = await session.fetch(
         sa.select(progress.c.closed).where(_is(progress, bucket)).with_for_update()
@@ -163,7 +163,7 @@ async def _locked(session: Session, store: Store, bucket: _Bucket) -> int | None
 
 
 async def _count(session: Session, bucket: _Bucket, closed: int) -> int:
-    """Count the bucket's rows, and what came before it since it was chosen."""
+    """Count the bucket's rows, and rows that arrived before it since it was chosen."""
     source = bucket.source
     within = (source.c.time >= closed, source.c.time < bucket.stop)
     rows = await session.fetch(sa.select(weight(source)).where(*within))

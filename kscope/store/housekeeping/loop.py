@@ -1,4 +1,4 @@
-"""The store's housekeeping beside ingest: sums of closed buckets, removal by age."""
+"""The store's background work: sums of closed buckets, and removal of old rows."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 _ROLLUP_SECONDS = 10
 _RETENTION_SECONDS = 600
-# After each step ingest has the database to itself for as long.
+# In seconds. After each step ingest has the database to itself for this time.
 _PAUSE = 0.005
 
 log = logging.getLogger(__name__)
 
 
 async def run(store: Store) -> None:
-    """Go on for ever. What fails is logged, and tried again."""
+    """Run until cancelled. A failure is logged, and tried again."""
     swept = 0.0
     while True:
         with _logging("the sums"):
@@ -43,7 +43,7 @@ async def run(store: Store) -> None:
 
 @contextmanager
 def _logging(what: str) -> Iterator[None]:
-    """What fails in one part must not keep the other parts from their work."""
+    """Log a failure of one part, so that the other parts continue."""
     try:
         yield
     except StoreMoved:
@@ -55,7 +55,7 @@ def _logging(what: str) -> Iterator[None]:
 
 
 async def roll_up(store: Store, now: int | None = None) -> int:
-    """Sum every bucket that is due; gives how many had rows."""
+    """Sum every bucket that is due; return the number of buckets with rows."""
     now = now or time.time_ns() // 1000
     buckets = 0
     for table in list(store.schema.categories):

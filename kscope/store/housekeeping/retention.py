@@ -1,4 +1,4 @@
-"""Remove rows and sums that are too old, in steps so small that ingest hardly waits.
+"""Remove rows and sums that are too old, in steps that ingest barely waits for.
 
 Rows are removed after their category's `retention`, sums after their level's `keep`; neither
 before the next coarser level holds them.
@@ -7,7 +7,7 @@ before the next coarser level holds them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -16,20 +16,20 @@ from kscope.store.housekeeping.close_buckets import GRACE
 from kscope.store.schema.progress import SECOND, Progress, progress_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from kscope.generate.tables import CategoryTables
     from kscope.store.backends.base import Relation, Session
     from kscope.store.store import Store
 
 ROWS_PER_STEP = 5000
-# A sender that never learnt that its batch was stored asks again within this time.
+# In seconds. A sender that did not learn that its batch was stored sends it again in this time.
 BATCH_KEEP = 30 * 86400
 
 
 @dataclass(frozen=True)
 class Expiry:
-    """Everything of `table` before `before` (us) is to go. Bucket 0 is the category's rows."""
+    """Everything in `table` before `before` (us) is too old. Bucket 0 is the category's rows."""
 
     category: str
     bucket: int
@@ -38,7 +38,7 @@ class Expiry:
 
 
 async def expiries(store: Store, now: int, *, as_if_summed: bool = False) -> list[Expiry]:
-    """What there is to remove at `now` (us); of sums that are due as if they were there."""
+    """Return what is too old at `now` (us); `as_if_summed` counts sums that are due as stored."""
     relations = await relations_of(store)
     due = []
     for name, tables in store.schema.categories.items():
@@ -61,31 +61,40 @@ async def count(store: Store, expiry: Expiry) -> int:
 
 
 async def remove(store: Store, expiry: Expiry) -> AsyncIterator[int]:
-    """Remove it, a step at a time; gives the rows of each step once they are gone."""
+    """Remove it in steps; yield the number of rows of each step once they are removed."""
     async with store.backend.transaction() as session:
-        # First of all: from here on no plan reads what is about to go.
+        # First: from here on no plan reads the rows that are removed.
         await _mark(session, store, expiry)
+    table = expiry.table
+    async for removed in _removed(store, table, [table.c.time, table.c.seq], expiry.before):
+        yield removed
+
+
+async def _removed(
+    store: Store, table: sa.Table, order: Sequence[sa.Column[Any]], before: int
+) -> AsyncIterator[int]:
+    """Remove the oldest rows in steps, and yield how many; `order` is of their time first."""
+    time = order[0]
+    last = sa.select(*order).where(time < before).order_by(*order)
     while True:
         async with store.backend.transaction() as session:
-            removed = await _step(session, expiry.table, expiry.before)
+            rows = await session.fetch(last.offset(ROWS_PER_STEP - 1).limit(1))
+            # The time alone as well: MySQL finds no range of two columns.
+            until = (
+                sa.and_(time <= rows[0][0], sa.tuple_(*order) <= tuple(rows[0]))
+                if rows
+                else time < before
+            )
+            removed = await session.execute(sa.delete(table).where(until))
         if not removed:
             return
         yield removed
 
 
 async def forget_batches(store: Store, now: int) -> AsyncIterator[int]:
-    """Forget which batches came so long ago that none is sent again, a step at a time."""
+    """Forget batches that arrived so long ago that none is sent again; yield each step's number."""
     batch = store.schema.dictionaries.batch
-    received = batch.c.received
-    before = now - BATCH_KEEP * SECOND
-    old = sa.select(received).where(received < before).order_by(received)
-    while True:
-        async with store.backend.transaction() as session:
-            rows = await session.fetch(old.offset(ROWS_PER_STEP - 1).limit(1))
-            until = received <= rows[0][0] if rows else received < before
-            forgotten = await session.execute(sa.delete(batch).where(until))
-        if not forgotten:
-            return
+    async for forgotten in _removed(store, batch, [batch.c.received], now - BATCH_KEEP * SECOND):
         yield forgotten
 
 
@@ -103,7 +112,7 @@ async def first_time(store: Store, table: sa.Table) -> int | None:
 
 
 def _summed_by(tables: CategoryTables, now: int) -> dict[int, Progress]:
-    """Give the progress that there is once every bucket that is due was summed."""
+    """Return the progress after every bucket that is due was summed."""
     ends = now - GRACE * SECOND
     buckets = [level.rollup.bucket for level in tables.rollups]
     return {bucket: Progress(closed=ends - ends % (bucket * SECOND)) for bucket in buckets}
@@ -112,7 +121,7 @@ def _summed_by(tables: CategoryTables, now: int) -> dict[int, Progress]:
 def _of_category(
     tables: CategoryTables, progress: Mapping[int, Progress], now: int
 ) -> Iterator[Expiry]:
-    """Levels from fine to coarse, each with what it must wait for."""
+    """Yield levels from fine to coarse; each waits for the sums of the coarser ones."""
     category = tables.category
     levels = [(0, tables.rows, category.retention)]
     levels += [(r.rollup.bucket, r.table, r.rollup.keep) for r in tables.rollups]
@@ -136,18 +145,3 @@ async def _mark(session: Session, store: Store, expiry: Expiry) -> None:
         .where(progress.c.removed < expiry.before)
         .values(removed=expiry.before)
     )
-
-
-async def _step(session: Session, table: sa.Table, before: int) -> int:
-    last = (
-        sa.select(table.c.time, table.c.seq)
-        .where(table.c.time < before)
-        .order_by(table.c.time, table.c.seq)
-    )
-    rows = await session.fetch(last.offset(ROWS_PER_STEP - 1).limit(1))
-    if not rows:
-        return await session.execute(sa.delete(table).where(table.c.time < before))
-    time, seq = rows[0]
-    removed = await session.execute(sa.delete(table).where(table.c.time < time))
-    same = sa.and_(table.c.time == time, table.c.seq <= seq)
-    return removed + await session.execute(sa.delete(table).where(same))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -17,7 +17,7 @@ from kscope.store.schema.progress import SECOND
 from kscope.store.schema.rollup_levels import levels_held
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable
 
     from kscope.store.store import Store
 
@@ -28,7 +28,7 @@ _MARGIN_DAYS = 3
 
 
 async def orphans(store: Store) -> list[tuple[sa.Table, list[int]]]:
-    """Strings and stacks that were last used so long ago that no row is left of then: their ids."""
+    """Return the ids of strings and stacks whose last use is older than any row."""
     cutoff = await _cutoff(store)
     dictionaries = store.schema.dictionaries
     found = []
@@ -58,9 +58,9 @@ async def sweep(store: Store) -> AsyncIterator[int]:
 
 
 async def _cutoff(store: Store) -> int:
-    """Before this day no text was used that a row or a sum with an age still refers to.
+    """Return the day before which no text was used that a row or sum with an age refers to.
 
-    Where removal is behind, rows are there that are older than they may be.
+    If removal is behind, there are rows that are older than they may be.
     """
     days = [today() - _longest_days(store)]
     relations = await relations_of(store)
@@ -75,7 +75,7 @@ async def _cutoff(store: Store) -> int:
 
 
 def _longest_days(store: Store) -> int:
-    """How long a row or a sum may be there that refers to a string; those kept for ever apart."""
+    """Return the days that a row or sum with a string is kept, except those kept permanently."""
     keeps = [0]
     for tables in store.schema.categories.values():
         category = tables.category
@@ -85,29 +85,18 @@ def _longest_days(store: Store) -> int:
 
 
 async def _referred_forever(store: Store, storage: Storage) -> set[int]:
-    """Ids in tables without retention, and in those of categories no longer declared."""
-    found: set[int] = set()
-    for table, columns in await _kept_forever(store, storage):
-        for column in columns:
-            select = sa.select(table.c[column]).distinct()
-            found.update(row[0] for row in await store.backend.fetch_in_background(select))
-    return found
-
-
-async def _kept_forever(
-    store: Store, storage: Storage
-) -> Sequence[tuple[sa.TableClause, Sequence[str]]]:
+    """Return the ids in tables without retention, and in those of categories no longer declared."""
     async with store.backend.snapshot(BACKGROUND_SECONDS) as session:
         relations = await session.relations()
         declared = known_categories(await read_meta(session, store.schema))
-    kept = []
-    for name, kinds in declared.items():
-        columns = [column for column, kind in kinds.items() if TYPES[kind].storage is storage]
-        for table in _tables_kept(store, name, relations):
-            present = [column for column in columns if column in relations[table].columns]
-            clause = sa.table(table, *(sa.column(column) for column in present))
-            kept.append((clause, present))
-    return kept
+    selects: list[sa.Select[Any]] = [
+        sa.select(sa.column(column)).select_from(sa.table(table)).distinct()
+        for name, kinds in declared.items()
+        for table in _tables_kept(store, name, relations)
+        for column, kind in kinds.items()
+        if TYPES[kind].storage is storage and column in relations[table].columns
+    ]
+    return {row[0] for select in selects for row in await store.backend.fetch_in_background(select)}
 
 
 def _tables_kept(store: Store, name: str, relations: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ _MYSQL = "COALESCE(CAST(LEAST(SUM(CAST({{0}} AS DOUBLE)){0}, 9223372036854775807
 
 
 class total(Spelled):  # noqa: N801 - SQL functions are lower case
-    """The sum of whole numbers, of which none is negative; 0 if there are none.
+    """The sum of whole numbers that are not negative; 0 if there are none.
 
     It is exact below 2**53, floating point above, and stops at 2**63 - 1. MySQL adds floating
     point in a fraction of the time that its decimals take.

@@ -1,4 +1,4 @@
-"""Which tables answer a question over a range: the coarsest sums that fit, raw rows at the edges.
+"""The tables that answer a question over a range: the coarsest sums that fit, rows at the edges.
 
 Sums are exact: a rollup holds every row of its closed buckets, late ones included, so the segments
 of a plan together hold each row of the range once.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Ask `table` for `start <= time < stop` (us). `bucket` is in seconds, 0 for raw rows.
+    """Read `table` for `start <= time < stop` (us). `bucket` is in seconds, 0 for raw rows.
 
     A rollup's `time` is its bucket's start. Its values are sums over `weight` rows.
     """
@@ -35,7 +35,7 @@ class Segment:
 
     @property
     def weight(self) -> sa.ColumnElement[int]:
-        """How many rows were summed into the one at hand: what to sum in place of COUNT(*)."""
+        """The number of rows in a row of the table: sum it in place of COUNT(*)."""
         return self.table.c[ROLLUP_ROWS] if self.bucket else sa.literal_column("1")
 
     @property
@@ -51,8 +51,8 @@ class Segment:
 class Plan:
     """Segments in the order of time, without gaps or overlaps, over `start <= time < stop`.
 
-    The range is wider than the one asked for where only sums are left of its edges, and so is the
-    `step` (us); `notices` say so in words for the page.
+    The range is wider than the question's if only sums are left at its edges, and so is the `step`
+    (us); `notices` tell it to the user.
     """
 
     start: int
@@ -85,7 +85,7 @@ class _Level:
         return -self.floor(-time) if time % self.length else time
 
     def holds(self, time: int) -> bool:
-        """Is the bucket around this time closed, and still there?"""
+        """Return whether the bucket around this time is closed, and not removed."""
         start = self.floor(time)
         return self.progress.removed <= start and start + self.length <= self.progress.closed
 
@@ -97,13 +97,13 @@ def plan(
     columns: Collection[str],
     step: int | None = None,
 ) -> Plan:
-    """Plan for span[0] <= time < span[1] in us, with every column that the question touches.
+    """Return the tables to read for span[0] <= time < span[1] (microseconds).
 
-    A question about an identity (a pid) or about the distribution of single rows' values names a
-    column that only rows have: give `columns` that column, or "seq" to insist on rows. `step`, in
-    us, is for answers over time: only sums whose bucket divides it are used, and the answer's bins
-    must then begin at multiples of the plan's `step`, which is longer where only sums of longer
-    buckets are left. `progress` is by bucket in seconds; 0 is the rows.
+    A rollup is used only if it has every column in `columns`. To read raw rows only, pass a column
+    that rollups do not have, such as `pid`, or `seq`. `step` (microseconds) is for answers over
+    time: only rollups whose bucket divides it are used, and the answer's steps must start at
+    multiples of the plan's `step`, which is longer if only sums of longer buckets are left.
+    `progress` is by bucket in seconds; bucket 0 is the rows.
     """
     fitting = [
         _Level(rollup.table, rollup.rollup.bucket, progress.get(rollup.rollup.bucket, Progress()))
@@ -125,14 +125,17 @@ def _answers(table: sa.Table, columns: Collection[str]) -> bool:
 
 
 def _whole_step(levels: Sequence[_Level], removed: int, start: int, step: int | None) -> int | None:
-    """Where rows are gone, the least multiple of the finest bucket that is left of them."""
+    """Return the step; if rows were removed, the least multiple of the finest bucket left."""
     if step is None or start >= removed:
         return step
-    finest_first = list(reversed(levels))
-    left = next((level for level in finest_first if level.holds(start)), None)
-    # Nothing reaches so far back: what begins within the range begins with the coarsest.
-    left = left or next(iter(levels), None)
+    # If no level goes back so far, the part of the range that is left starts with the coarsest.
+    left = _finest(levels, start) or next(iter(levels), None)
     return (left and -(-step // left.length) * left.length) or step
+
+
+def _finest(levels: Sequence[_Level], time: int) -> _Level | None:
+    """Return the level with the shortest buckets that holds this time."""
+    return next((level for level in reversed(levels) if level.holds(time)), None)
 
 
 def _divides(bucket: int, step: int | None) -> bool:
@@ -159,15 +162,14 @@ def _cover(levels: Sequence[_Level], rows: sa.Table, start: int, stop: int) -> l
 def _widened(
     levels: Sequence[_Level], removed: int, start: int, stop: int
 ) -> tuple[int, int, list[str]]:
-    """Where the rows at an edge are gone, take the whole bucket of the finest sums left of it."""
+    """If the rows at an edge were removed, take the whole bucket of the finest level left."""
     if start >= removed or start >= stop:
         return start, stop, []
-    finest_first = list(reversed(levels))
-    first = next((level for level in finest_first if level.holds(start)), None)
+    first = _finest(levels, start)
     wide_start = first.floor(start) if first else start
     wide_stop = stop
     if stop < removed:
-        last = next((level for level in finest_first if level.holds(stop - 1)), None)
+        last = _finest(levels, stop - 1)
         wide_stop = last.ceil(stop) if last else stop
     notices = []
     if (wide_start, wide_stop) != (start, stop):

@@ -64,7 +64,7 @@ class Limits:
 
 @dataclass
 class Grant:
-    """What one transaction takes of it. It counts once the transaction is committed."""
+    """The share of one transaction. It counts once the transaction is committed."""
 
     of: NewTexts
     _taken: Counter[int] = field(default_factory=Counter)

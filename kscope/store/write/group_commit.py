@@ -1,4 +1,4 @@
-"""Group commit: what waits is merged into one transaction, and answered once it is committed."""
+"""Group commit: waiting batches become one transaction, and are answered once it is committed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Waiting:
 
 @dataclass
 class Counters:
-    """What the writer did since the start; for /metrics."""
+    """The writer's work since the start; for /metrics."""
 
     commits: int = 0
     batches: int = 0
@@ -85,7 +85,7 @@ class GroupWriter:
         self._task = asyncio.create_task(self._run(), name="kscope writer")
 
     async def stop(self) -> None:
-        """Commit what waits, and take no more."""
+        """Commit the waiting batches, and take no more."""
         self._closing = True
         try:
             async with asyncio.timeout(_STOP_SECONDS):
@@ -140,7 +140,7 @@ class GroupWriter:
             self.counters.commit_seconds += time.perf_counter() - started
 
     async def _one_by_one(self, group: list[Waiting], error: StoreError) -> None:
-        """One bad batch must not fail those that happened to wait beside it."""
+        """Store each batch by itself, so that one bad batch fails alone."""
         if len(group) == 1:
             self._fail(group, error)
             return
@@ -164,9 +164,9 @@ class GroupWriter:
                 waiting.answer.set_exception(error)
 
     async def _store(self, batches: list[Batch]) -> list[Stored]:
-        """Try anew what another server's transaction was in the way of.
+        """Try again if a concurrent transaction of another server conflicted.
 
-        With other sequence numbers when they are taken by its rows.
+        If its rows have the same sequence numbers, use others.
         """
         for attempt in range(3):
             try:
@@ -183,7 +183,7 @@ class GroupWriter:
 
     async def _store_once(self, batches: list[Batch]) -> list[Stored]:
         async with self._backend.transaction() as session:
-            # Now, not before: a migration may have run while this waited for its turn.
+            # The schema of now: a migration may have run while this waited for its turn.
             transaction = Transaction(
                 session, self._schema(), self.known, self.next_seq, self.limits
             )

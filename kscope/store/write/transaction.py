@@ -32,7 +32,7 @@ _KNOWN_STACKS = 400_000
 _LOOKUPS_PER_STATEMENT = 500
 _DAY = 86400 * 1_000_000
 _NEVER = -1
-# What the column holds; more than five million years.
+# The largest day that the column holds; more than five million years.
 _LAST_DAY = 2**31 - 1
 
 Key = TypeVar("Key", int, str)
@@ -40,7 +40,7 @@ Key = TypeVar("Key", int, str)
 
 @dataclass
 class Dictionary:
-    """What is known to be stored, and as used until which day.
+    """Texts that are known to be stored, and the day until which they are used.
 
     Text -> (id, day), stack id -> day.
     """
@@ -313,7 +313,7 @@ def _numbers(strings: Mapping[str, tuple[int, int]]) -> dict[str, int]:
 
 
 def _merged(tables: CategoryTables, pieces: Sequence[TableRows], ids: Mapping[str, int]) -> Columns:
-    """All pieces' rows as they are stored, in the order of time: they go to the table's end."""
+    """Return all rows as they are stored, in the order of time: they go to the end."""
     ordered = sorted(pieces, key=lambda piece: piece.columns[0][0])
     rows: Columns = {}
     for index, column in enumerate(tables.category.all_columns):
@@ -325,7 +325,7 @@ def _merged(tables: CategoryTables, pieces: Sequence[TableRows], ids: Mapping[st
 
 
 def _used_until(tables: Iterable[TableRows]) -> int:
-    """Give the day until which strings and stacks are surely used: rows age by their own time."""
+    """Return the day until which strings and stacks are used: rows age by their own time."""
     newest = max((max(rows.columns[0]) for rows in tables if len(rows)), default=0)
     return max(today(), min(newest // _DAY, _LAST_DAY))
 
