@@ -15,6 +15,6 @@ def is_sum(found: Any, exact: Any) -> bool:
     if isinstance(exact, list | tuple):
         pairs = zip(found, exact, strict=False)
         return len(found) == len(exact) and all(is_sum(*pair) for pair in pairs)
-    if not isinstance(exact, int | float) or abs(exact) < EXACT:
-        return bool(found == exact)
-    return bool(abs(found - exact) <= abs(exact) * 1e-12)
+    if isinstance(exact, float) or (isinstance(exact, int) and abs(exact) >= EXACT):
+        return bool(abs(found - exact) <= abs(exact) * 1e-12)
+    return bool(found == exact)
