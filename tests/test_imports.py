@@ -32,6 +32,7 @@ MAY_IMPORT = {
 # The folders of a part, from left to right; "" is the part's own modules.
 LAYERS = {
     "declare": ("types", "", "engines", "charts", "files"),
+    "generate": ("dialects", ""),
     "store": ("backends", "schema", "sums", "write", "", "housekeeping"),
     "query": ("sql", "parse", "scan", "answers", "export", ""),
     "server": ("http", "ingest", "openapi", "read", ""),

@@ -1,32 +1,21 @@
-"""Schema -> the statements that make it, in one dialect."""
+"""Schema -> the statements that create it, in one dialect."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from kscope.generate.dialects import DIALECTS
+
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from kscope.generate.tables import CategoryTables, Schema
-
-DIALECTS = ("sqlite", "mysql")
-
-
-def dialect(name: str) -> sa.engine.Dialect:
-    """The SQLAlchemy dialect of a name in DIALECTS."""
-    # "named": the styles that count with % would double every % of a literal.
-    return sa.dialects.registry.load(name)(paramstyle="named")  # type: ignore[no-any-return]
-
-
-def preamble(dialect: sa.engine.Dialect) -> list[str]:
-    """Return the statements that must run before the first table exists."""
-    # Later it would take a VACUUM of the whole file.
-    return ["PRAGMA auto_vacuum=INCREMENTAL"] if dialect.name == "sqlite" else []
 
 
 def create_statements(schema: Schema, dialect: sa.engine.Dialect) -> list[str]:
-    """Tables, indexes and views, each safe to run where it exists already."""
+    """Return the statements for tables, indexes and views; each is safe to run repeatedly."""
     return [
         *(
             statement
@@ -43,9 +32,8 @@ def create_statements(schema: Schema, dialect: sa.engine.Dialect) -> list[str]:
 
 def table_statements(table: sa.Table, dialect: sa.engine.Dialect) -> list[str]:
     create = str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip()
-    # MariaDB knows CREATE INDEX IF NOT EXISTS, MySQL 8 does not: there a key is part of its table.
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
-    if dialect.name == "mysql":
+    if DIALECTS[dialect.name].indexes_in_table:
         return [_with_keys(create, indexes)]
     return [
         create,
@@ -57,12 +45,11 @@ def table_statements(table: sa.Table, dialect: sa.engine.Dialect) -> list[str]:
 
 
 def view_statements(tables: CategoryTables, dialect: sa.engine.Dialect) -> list[str]:
-    """Return statements that recreate the view: a category may have gained a column."""
+    """Return the statements that create the view again: the category may have a new column."""
     quoted = dialect.identifier_preparer.quote(tables.category.table)
     select = tables.flat.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
-    if dialect.name == "sqlite":
-        return [f"DROP VIEW IF EXISTS {quoted}", f"CREATE VIEW {quoted} AS {select}"]
-    return [f"CREATE OR REPLACE VIEW {quoted} AS {select}"]
+    *before, create = (text.format(quoted) for text in DIALECTS[dialect.name].create_view)
+    return [*before, f"{create} AS {select}"]
 
 
 def _with_keys(create: str, indexes: list[sa.Index]) -> str:

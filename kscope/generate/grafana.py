@@ -11,7 +11,7 @@ from kscope.declare.aggregates import SIMPLE, suggested
 from kscope.declare.charts import KINDS
 from kscope.declare.charts.base import Panel
 from kscope.declare.model import Chart
-from kscope.generate.ddl import dialect
+from kscope.generate.dialects.mysql import MYSQL
 from kscope.generate.tables import texts_of
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class _Asked:
 
 
 def _sql(statement: sa.Select[Any]) -> str:
-    compiled = statement.compile(dialect=dialect("mysql"), compile_kwargs={"literal_binds": True})
+    compiled = statement.compile(dialect=MYSQL.sqlalchemy(), compile_kwargs={"literal_binds": True})
     return str(compiled)
 
 

@@ -11,7 +11,8 @@ from msgspec import to_builtins
 
 from kscope.declare.files.editor import editor_schema
 from kscope.generate.charts import chart_configs
-from kscope.generate.ddl import DIALECTS, create_statements, dialect, preamble
+from kscope.generate.ddl import create_statements
+from kscope.generate.dialects import DIALECTS
 from kscope.generate.grafana import dashboard
 from kscope.generate.jsonschema import table_schema
 from kscope.generate.reference import category_reference
@@ -75,8 +76,9 @@ def _source(category: Category) -> str:
 
 
 def _ddl(catalog: Catalog, name: str) -> str:
-    chosen = dialect(name)
-    statements = [*preamble(chosen), *create_statements(schema(catalog), chosen)]
+    chosen = DIALECTS[name]
+    created = create_statements(schema(catalog), chosen.sqlalchemy())
+    statements = [*chosen.preamble, *created]
     lines = (f"{_tidy(statement)};\n" for statement in statements)
     folders = sorted({PurePath(_source(category)).parent.as_posix() for category in catalog})
     return f"-- {notice(' and '.join(f'{folder}/' for folder in folders))}\n\n" + "\n".join(lines)

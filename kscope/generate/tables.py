@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 
 from kscope.declare.types.base import Role, Storage
 from kscope.declare.units import duration
+from kscope.generate.dialects import DIALECTS
 from kscope.generate.expressions import readable_time
 
 if TYPE_CHECKING:
@@ -18,13 +18,23 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Catalog, Category, Column, Rollup
 
-# MySQL compares text without regard to case unless told; a name from a kernel is its bytes.
-_MYSQL_COLLATION = "utf8mb4_bin"
 
-TEXT = sa.Text().with_variant(mysql.MEDIUMTEXT(collation=_MYSQL_COLLATION), "mysql")
-_NAME = sa.String(128).with_variant(mysql.VARCHAR(128, collation=_MYSQL_COLLATION), "mysql")
-# SQLite gives only INTEGER PRIMARY KEY the table's own key.
-_SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+def _type(name: str, general: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    """Return a type that each dialect may replace by its own."""
+    for dialect in DIALECTS.values():
+        if name in dialect.types:
+            general = general.with_variant(dialect.types[name], dialect.name)
+    return general
+
+
+TEXT = _type("text", sa.Text())
+_NAME = _type("name", sa.String(128))
+_SERIAL = _type("serial", sa.BigInteger())
+_KEY = _type("key", sa.LargeBinary(16))
+_OPTIONS = {name: value for each in DIALECTS.values() for name, value in each.table_options.items()}
+_CLUSTERED = _OPTIONS | {
+    name: value for each in DIALECTS.values() for name, value in each.clustered_options.items()
+}
 
 _SQL_TYPES: Mapping[Storage, sa.types.TypeEngine[Any]] = {
     Storage.TIME: sa.BigInteger(),
@@ -130,9 +140,7 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
             "kscope_batch",
             "Batches that were stored: a batch that is sent twice counts once.",
             # Hashed, so that a key of any length and alphabet fits every engine's index.
-            sa.Column(
-                "key", sa.LargeBinary(16).with_variant(mysql.BINARY(16), "mysql"), primary_key=True
-            ),
+            sa.Column("key", _KEY, primary_key=True),
             sa.Column("received", sa.BigInteger(), nullable=False, index=True),
             sa.Column("answer", TEXT, nullable=False),
         ),
@@ -168,9 +176,7 @@ def _table(
         metadata,
         *parts,
         comment=comment,
-        mysql_engine="InnoDB",
-        mysql_charset="utf8mb4",
-        sqlite_with_rowid=by_rowid,
+        **(_OPTIONS if by_rowid else _CLUSTERED),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kscope.declare.model import Catalog
-from kscope.generate import ddl
+from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import schema as schema_of
 from kscope.store.backends.errors import StoreDamaged
 from kscope.store.backends.last_fault import LastFault
@@ -96,7 +96,7 @@ class Store:
 
     @property
     def _ddl(self) -> sa.engine.Dialect:
-        return ddl.dialect(self.backend.dialect.name)
+        return DIALECTS[self.backend.dialect.name].sqlalchemy()
 
     async def _migrate_to(self, schema: Schema, *, discard_sums: bool = False) -> Migration:
         async with self.backend.migration() as session:

@@ -1,4 +1,4 @@
-"""SQL functions of questions that each engine spells in its own way."""
+"""SQL functions of questions. Dialects that spell one differently do so in generate/dialects."""
 
 from __future__ import annotations
 
@@ -20,40 +20,33 @@ class position(Spelled):  # noqa: N801 - SQL functions are lower case
     """The place of the second text in the first, by bytes; 1 is its start, 0 is nowhere."""
 
     type = sa.Integer()
-    sqlite = "instr({0}, {1})"
+    common = "instr({0}, {1})"
 
 
 class exact(Spelled):  # noqa: N801
     """A text that compares by its bytes: MySQL would ignore spaces at the end."""
 
     type = sa.Text()
-    sqlite = "{0}"
-    mysql = "CAST({0} AS BINARY)"
 
 
 class whole_divide(Spelled):  # noqa: N801
     """Divide whole numbers, without the remainder; neither is negative."""
 
     type = sa.BigInteger()
-    sqlite = "(({0}) / ({1}))"
-    # MySQL's / rounds to four decimals.
-    mysql = "(({0}) DIV ({1}))"
+    common = "(({0}) / ({1}))"
 
 
 class whole(Spelled):  # noqa: N801
     """Cut the fraction off a number that is not negative."""
 
     type = sa.BigInteger()
-    sqlite = "CAST({0} AS INTEGER)"
-    # MySQL's CAST rounds.
-    mysql = "CAST(FLOOR({0}) AS SIGNED)"
 
 
 class as_double(Spelled):  # noqa: N801
     """A number as 64-bit floating point, so that a division is the same everywhere."""
 
     type = sa.Double()
-    sqlite = "CAST({0} AS DOUBLE)"
+    common = "CAST({0} AS DOUBLE)"
 
 
 class listed(Spelled):  # noqa: N801
@@ -63,30 +56,16 @@ class listed(Spelled):  # noqa: N801
     """
 
     type = sa.BigInteger()
-    sqlite = "(SELECT value FROM json_each({0}))"
-    mysql = "(SELECT listed.id FROM JSON_TABLE({0}, '$[*]' COLUMNS (id BIGINT PATH '$')) AS listed)"
 
 
 class listed_texts(Spelled):  # noqa: N801
     """The texts of one bound JSON array, as `exact` compares them."""
 
     type = sa.Text()
-    sqlite = listed.sqlite
-    mysql = (
-        "(SELECT CAST(listed.text AS BINARY)"
-        " FROM JSON_TABLE({0}, '$[*]'"
-        " COLUMNS (text LONGTEXT CHARACTER SET utf8mb4 PATH '$')) AS listed)"
-    )
 
 
 class listed_pairs(Spelled):  # noqa: N801
     """The pairs of whole numbers in one bound JSON array, as a table of `first`, `second`."""
-
-    sqlite = (
-        "(SELECT json_extract(value, '$[0]') AS first, json_extract(value, '$[1]') AS second"
-        " FROM json_each({0}))"
-    )
-    mysql = "JSON_TABLE({0}, '$[*]' COLUMNS (first BIGINT PATH '$[0]', second BIGINT PATH '$[1]'))"
 
 
 class log2_slot(sa.sql.functions.FunctionElement[int]):  # noqa: N801

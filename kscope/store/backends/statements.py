@@ -7,6 +7,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from kscope.generate.dialects import DIALECTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -82,8 +84,8 @@ def bulk_insert(
 ) -> BulkInsert:
     """Insert into declared columns.
 
-    `update` is for rows whose key is stored already: it names the columns to change, each with one
-    of `UPDATES`. Without it such a row is an error.
+    `update` is for rows whose key is stored already: it names the columns to change, each with the
+    name of an update of a dialect. Without it such a row is an error.
     """
     preparer = dialect.identifier_preparer
     names = ", ".join(preparer.quote(name) for name in columns)
@@ -124,32 +126,15 @@ def _mark(dialect: sa.engine.Dialect) -> str:
     return "?" if dialect.paramstyle == "qmark" else "%s"
 
 
-# How a stored value {0} and a new one {1} become one: the larger, the sum of whole numbers as by
-# sums.functions.total, the sum of others, texts joined by commas, or the new one.
-UPDATES = {
-    "sqlite": {
-        "max": "max({0}, {1})",
-        "total": "CAST({0} + 0e0 + {1} AS INTEGER)",
-        "sum": "{0} + {1}",
-        "join": "trim({0} || ',' || {1}, ',')",
-        "replace": "{1}",
-    },
-    "mysql": {
-        "max": "GREATEST({0}, {1})",
-        "total": "CAST(LEAST({0} + 0e0 + {1}, 9223372036854775807) AS SIGNED)",
-        "sum": "{0} + {1}",
-        "join": "TRIM(BOTH ',' FROM CONCAT({0}, ',', {1}))",
-        "replace": "{1}",
-    },
-}
+# The updates that every dialect spells alike.
+_COMMON = {"sum": "{0} + {1}", "replace": "{1}"}
 
 
 def _updating(update: Mapping[str, str], dialect: sa.engine.Dialect) -> str:
-    is_mysql = dialect.name == "mysql"
-    new = "VALUES({})" if is_mysql else "excluded.{}"
+    chosen = DIALECTS[dialect.name]
     changes = []
     for column, how in update.items():
         name = dialect.identifier_preparer.quote(column)
-        changes.append(f"{name} = {UPDATES[dialect.name][how].format(name, new.format(name))}")
-    head = " ON DUPLICATE KEY UPDATE " if is_mysql else " ON CONFLICT DO UPDATE SET "
-    return head + ", ".join(changes)
+        spelling = _COMMON.get(how) or chosen.updates[how]
+        changes.append(f"{name} = {spelling.format(name, chosen.new_value.format(name))}")
+    return f" {chosen.upsert} " + ", ".join(changes)

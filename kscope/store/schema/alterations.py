@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex
 
 from kscope.declare.types.base import INT64_MAX, Role, Storage
+from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import INDEX_PREFIX, ROLLUP_ROWS
 from kscope.store.schema.interning import text_hash
 
@@ -67,8 +68,8 @@ def addition(
             yield Step(f"{add} {default}")
             return
         multiplied = sa.update(table).values({stored: _times_rows(table, value)})
-        if dialect.name == "sqlite":
-            # It cannot make a column NOT NULL later, and need not: all is one transaction.
+        if DIALECTS[dialect.name].transactional:
+            # SQLite cannot make a column NOT NULL later, and need not: all is one transaction.
             yield Step(f"{add} {default}")
             yield Step(_text(multiplied, dialect))
             return
@@ -86,7 +87,7 @@ def removal(tables: Sequence[str], dialect: sa.engine.Dialect) -> Iterator[Step]
     names = [dialect.identifier_preparer.quote(name) for name in tables]
     if not names:
         return
-    if dialect.name == "sqlite":
+    if DIALECTS[dialect.name].transactional:
         for table, name in zip(tables, names, strict=True):
             yield Step(f"DROP TABLE {name}", empty=(table,))
         return
@@ -108,7 +109,8 @@ def indexes(table: sa.Table, held: Relation, dialect: sa.engine.Dialect) -> Iter
 def index_removal(index: str, table: str, dialect: sa.engine.Dialect) -> str:
     """Return the statement that drops an index."""
     quote = dialect.identifier_preparer.quote
-    return f"DROP INDEX {quote(index)}" + (f" ON {quote(table)}" if dialect.name == "mysql" else "")
+    of = f" ON {quote(table)}" if DIALECTS[dialect.name].indexes_in_table else ""
+    return f"DROP INDEX {quote(index)}{of}"
 
 
 def default_value(column: Column) -> Any:
@@ -132,9 +134,7 @@ def _times_rows(table: sa.Table, value: Any) -> sa.ColumnElement[Any]:
 
 
 def _literal(value: Any, dialect: sa.engine.Dialect) -> str:
-    text = _text(sa.literal(value), dialect)
-    # MySQL accepts a default of a TEXT column only in parentheses, SQLite only without.
-    return f"({text})" if dialect.name == "mysql" else text
+    return DIALECTS[dialect.name].default.format(_text(sa.literal(value), dialect))
 
 
 def _text(clause: sa.ClauseElement, dialect: sa.engine.Dialect) -> str:

@@ -1,0 +1,14 @@
+"""One file per SQL dialect: everything that an engine spells its own way. `DIALECTS` has all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kscope.declare.types.discovery import discovered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kscope.generate.dialects.base import Dialect
+
+DIALECTS: Mapping[str, Dialect] = discovered(__name__, __path__, "DIALECTS")

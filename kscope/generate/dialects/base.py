@@ -1,0 +1,50 @@
+"""The row that describes a SQL dialect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One SQL dialect: everything that differs from engine to engine in the text of statements.
+
+    `name` is SQLAlchemy's, and that of `sql/generated/NAME.sql`.
+    """
+
+    name: str
+    # The spelling of each function of kscope.generate.expressions.Spelled, if it is not the
+    # function's own: `{0}`, `{1}`, ... are the arguments.
+    functions: Mapping[str, str]
+    # How a stored value {0} and a new one {1} become one: "max" is the larger, "total" the sum of
+    # whole numbers as by the function `total`, "join" both texts with a comma between them.
+    updates: Mapping[str, str] = field(default_factory=dict)
+    # The clause of an INSERT for rows whose key is stored already, and the new row's value.
+    upsert: str = "ON CONFLICT DO UPDATE SET"
+    new_value: str = "excluded.{0}"
+    # Types in place of the general ones of kscope.generate.tables, by their names there.
+    types: Mapping[str, sa.types.TypeEngine[Any]] = field(default_factory=dict)
+    # Options of every table, and of one that is stored in the order of its primary key.
+    table_options: Mapping[str, Any] = field(default_factory=dict)
+    clustered_options: Mapping[str, Any] = field(default_factory=dict)
+    # Statements before the first table.
+    preamble: tuple[str, ...] = ()
+    # A view is created again with each start: `{0}` is its name.
+    create_view: tuple[str, ...] = ("CREATE OR REPLACE VIEW {0}",)
+    # Indexes are part of CREATE TABLE, and DROP INDEX names the table.
+    indexes_in_table: bool = False
+    # Statements that change a table can be rolled back; if not, each one is committed by itself.
+    transactional: bool = True
+    # The default of a column: `{0}` is the literal.
+    default: str = "{0}"
+
+    def sqlalchemy(self) -> sa.engine.Dialect:
+        """Return SQLAlchemy's dialect, which renders statements."""
+        # "named": the styles that count with % would double every % of a literal.
+        return sa.dialects.registry.load(self.name)(paramstyle="named")  # type: ignore[no-any-return]
