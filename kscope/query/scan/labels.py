@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # 20 digits each: half a megabyte of statement, far below MySQL's packet.
 _CHUNK = 20_000
 _PER_TURN = 2000
-# A damaged database still gives an answer.
+# The label of a text that a damaged database has lost: it still answers.
 LOST = "[lost]"
 
 

@@ -1,7 +1,7 @@
 """Regular expressions, resolved over the interned texts: one meaning on every engine.
 
-RE2 takes time in proportion to the text whatever the pattern; SQLite has no REGEXP of its own and
-MariaDB's is PCRE with another syntax.
+RE2 takes time in proportion to the text, with any pattern. SQLite does not have REGEXP, and
+MariaDB's is PCRE, with another syntax.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _compiled(where: Condition) -> Any:
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MEMORY
-    # Nobody asks for groups, and each would make a search slower.
+    # Groups are not used, and each would make a search slower.
     options.never_capture = True
     try:
         return re2.compile(where.value, options=options)
