@@ -56,7 +56,7 @@ REPLACEMENTS = {
 }
 _RULES = [(re.compile(pattern, re.IGNORECASE), hint) for pattern, hint in REPLACEMENTS.items()]
 _QUOTES = re.compile(r"^[rbfu]*('''|\"\"\"|'|\")|('''|\"\"\"|'|\")$", re.IGNORECASE)
-_TS_COMMENT = re.compile(r"//.*|/\*.*?\*/|`[^`]*`|\"[^\"\n]*\"", re.DOTALL)
+_TS_TEXT = re.compile(r"//[^\n]*|/\*.*?\*/|\"[^\"\n]* [^\"\n]*\"", re.DOTALL)
 _CODE = re.compile(r"`[^`\n]*`")
 SUFFIXES = (".py", ".ts", ".md", ".yaml", ".sh")
 
@@ -92,7 +92,7 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
     elif path.suffix == ".py":
         yield from _python(text, strings=path.parts[0] == "kscope")
     elif path.suffix == ".ts":
-        for match in _TS_COMMENT.finditer(text):
+        for match in _TS_TEXT.finditer(text):
             yield text.count("\n", 0, match.start()) + 1, match[0].lstrip('/*"` ')
     else:
         for number, line in enumerate(text.splitlines(), 1):
@@ -105,7 +105,11 @@ def _python(text: str, *, strings: bool) -> Iterator[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string.lstrip("# ")
-        elif token.type == tokenize.STRING and (strings or token.line.lstrip().startswith('"""')):
+        elif (
+            token.type == tokenize.STRING
+            and " " in token.string
+            and (strings or token.line.lstrip().startswith('"""'))
+        ):
             yield token.start[0], _QUOTES.sub("", token.string)
 
 

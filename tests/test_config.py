@@ -164,7 +164,7 @@ agent: {server: ftp://x, probes: {offcputime: 5000}}
         ("database: {sqlite: ~}", "sqlite: must be text, not nothing; YAML reads ~ as nothing"),
         (
             "database: {sqlite: }",
-            "sqlite: must be text, not nothing; give it a value, or remove it",
+            "sqlite: must be text, not nothing; add a value, or remove the key",
         ),
         ("database: {mysql: {user: on}}", "must be text, not true; YAML reads on as true: put it"),
         ("database: {mysql: {database: 2024-01-01}}", "YAML reads it as a date: put it in"),

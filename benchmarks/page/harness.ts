@@ -6,7 +6,7 @@ export interface Subject {
   load(text: string): void;
   /** Into the widest child of the root. */
   zoom?(): void;
-  /** What is typed before the last letter of a search, which is not timed. */
+  /** Types all letters of a search but the last; this is not timed. */
   prepare?(text: string): Promise<void>;
   search?(text: string): void | Promise<void>;
 }

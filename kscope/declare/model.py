@@ -37,9 +37,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What to draw, by columns' names. Without a value it counts rows; other names can be empty.
+    """A chart to draw, by names of columns. Without a value it counts rows.
 
-    Without an aggregate the value's type decides.
+    Other names can be empty. Without an aggregate the value's type decides.
     """
 
     kind: str
@@ -156,7 +156,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """One data type. `retention` is in seconds; None keeps its rows for ever."""
+    """One data type. `retention` is in seconds; None keeps its rows permanently."""
 
     table: str
     prettyname: str

@@ -1,4 +1,4 @@
-"""What a user gives for a probe's option, on a command line or in a file: checked, and read."""
+"""Values of a probe's options, from a command line or a file: checked, and read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def option_value(option: Option, given: Any) -> Any:
 
 
 def exclusive_problem(given: Mapping[str, Any]) -> str:
-    """What is wrong with these options together, each of which may be right; else nothing."""
+    """Return the problem of options that are right by themselves but not together; else ""."""
     if all(given.get(name) is True for name in _EXCLUSIVE):
         return f"{' and '.join(_EXCLUSIVE)} exclude each other"
     return ""
@@ -51,4 +51,4 @@ def _read(option: Option, text: str) -> Any:
     try:
         return option.type.parse(text)
     except ValueError:
-        return text  # for the check to say what it is not
+        return text  # the check names the problem

@@ -24,7 +24,7 @@ _FORMATS = jsonschema.FormatChecker(["ipv4", "ipv6"])
 
 
 def _is_integer(_: object, value: object) -> bool:
-    """1.0 is a whole number to JSON Schema; whoever writes a file can write 1."""
+    """1.0 is a whole number to JSON Schema; the author of a file can write 1."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -106,7 +106,7 @@ def _kind(kind: ChartKind) -> tuple[str, ...]:
 
 def _keys(schema: Mapping[str, Any]) -> list[str]:
     return table(
-        ("key", "needed", "what it says"),
+        ("key", "needed", "meaning"),
         (
             (f"`{key}`", _needed(key, schema), _says(rule))
             for key, rule in schema["properties"].items()

@@ -17,7 +17,7 @@ class Shade(StrEnum):
 
 
 class Picture(msgspec.Struct, rename={"own": "self"}):
-    """What is drawn.
+    """The drawing.
 
     Twice, if it is large.
     """
@@ -33,7 +33,7 @@ class Picture(msgspec.Struct, rename={"own": "self"}):
 
 EXPECTED = """\
 /**
- * What is drawn.
+ * The drawing.
  *
  * Twice, if it is large.
  */

@@ -167,7 +167,7 @@ class Page {
     const { context } = this;
     const facts = (of: Categories) => JSON.stringify([of.categories, of.problems, of.leftovers]);
     if (!catalog || facts(catalog) === facts(context)) return;
-    // What is shown stays, even if its file has gone.
+    // The shown category stays, even if its file is removed.
     const shown = category(context);
     const kept = shown && !catalog.categories.some((one) => one.table === shown.table);
     Object.assign(context, catalog);
@@ -192,7 +192,7 @@ class Page {
     if (this.body.hidden !== this.chartsAreEmpty()) void this.explain();
   }
 
-  /** What lies above the views has nothing to do with a search, a zoom, an order. */
+  /** The parts above the views do not depend on a search, a zoom or an order. */
   private updateInstruments(): void {
     const { range, store } = this.context;
     const { table, from, to, filters, box, view, zone, baseline, live } = store.state;
@@ -258,7 +258,7 @@ async function start(): Promise<void> {
     fail("No categories", "The server has no readable category file; its log says why.");
     return;
   }
-  const told = mendAddress(store, catalog.categories);
+  const told = fixAddress(store, catalog.categories);
   let page: Page | null = null;
   const context: Context = {
     ...catalog,
@@ -272,8 +272,8 @@ async function start(): Promise<void> {
   page = new Page(context, told);
 }
 
-/** What the address asks for and cannot have, and what is shown in its place. */
-function mendAddress(store: Store, categories: CategoryAnswer[]): Notice[] {
+/** Replace values of the address that do not exist; return a notice for each. */
+function fixAddress(store: Store, categories: CategoryAnswer[]): Notice[] {
   const told: string[] = [];
   const { table } = store.state;
   if (!categories.some((one) => one.table === table)) {

@@ -70,7 +70,7 @@ _TRACEPOINT = re.compile(r"\b(?:tracepoint|t):(\w+):(\w+)")
 _POINTS = re.compile(r"\b(?:BEGIN|END|[a-z]\w*:[^\s,{]+)")
 _OPERATORS = re.compile(r"==|!=|<=|>=|&&|\|\||<<|>>|(?<!-)>|<|[+*/%&|^]|-(?!>)|^[!~]")
 _DEEPEST = 8
-# What is longer is of unknown type, and so is what is assigned after as many uses.
+# A longer text has an unknown type, and so has a map assigned after as many uses.
 _LONGEST = 1000
 _MOST_USES = 500
 

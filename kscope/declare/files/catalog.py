@@ -120,7 +120,7 @@ def list_files(folder: Path) -> Listing:
     )
     message = ""
     if len(entries) > _MAX_ENTRIES:
-        message = f"has more than {_MAX_ENTRIES} files; keep categories in a folder of their own"
+        message = f"has more than {_MAX_ENTRIES} files; keep categories in a separate folder"
     elif len(files) > MAX_FILES:
         message = f"has {len(files)} category files, and only the first {MAX_FILES} are read"
     problems = (Problem(str(folder), 0, "", message),) if message else ()

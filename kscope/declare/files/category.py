@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kscope.declare.types.base import ColumnType
 
 DAY = 86400
-# To read a row engines join the texts that its columns name; MariaDB joins 61 tables, of which two
+# To read a row engines join the texts that its columns name. MariaDB joins 61 tables; two of them
 # are the rows and their hosts' names.
 _JOINED = (Storage.STRING_ID, Storage.STACK_ID)
 _MOST_JOINED = 59
@@ -45,7 +45,7 @@ _REFUSED = {
 
 @dataclass(frozen=True)
 class Reading:
-    """What became of one file: a category, or the problems that keep it from being one."""
+    """The result of reading one file: a category, or its problems."""
 
     category: Category | None
     problems: tuple[Problem, ...]
@@ -77,7 +77,7 @@ _Found = tuple[Path, str]
 
 @dataclass
 class _Checker:
-    """What a shape cannot say. It runs on misshapen documents too, so that all is said at once."""
+    """Yield the problems that a schema cannot find, also in documents of a wrong shape."""
 
     document: Document
     probes: pathlib.Path | None
@@ -103,7 +103,7 @@ class _Checker:
             yield ("table",), why
 
     def known_columns(self, columns: Any) -> dict[str, Column]:
-        """Columns by name, as far as they can be told; the first of each name."""
+        """Return the columns by name, as far as they are known; the first of each name."""
         known: dict[str, Column] = {}
         for i, raw in _entries(columns):
             name = raw.get("name")
@@ -133,7 +133,7 @@ class _Checker:
         joined = [column for column in columns.values() if column.type.storage in _JOINED]
         if len(joined) > _MOST_JOINED:
             names = ", ".join(name for name, each in TYPES.items() if each.storage in _JOINED)
-            text = f"{len(joined)} columns of types {names}, of which {_MOST_JOINED} can be read"
+            text = f"{len(joined)} columns of types {names}; at most {_MOST_JOINED} can be read"
             yield ("columns",), f"{text}: make some of them text, or split the table"
 
     def check_type(self, i: int, raw: dict[str, Any]) -> Iterator[_Found]:

@@ -1,4 +1,4 @@
-"""JSON Schema's verdict on a document, in words for the person who wrote the file."""
+"""JSON Schema's verdict on a document, as messages for the author of the file."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _message(
 
 
 def _name_path(error: jsonschema.ValidationError, path: Path) -> Path:
-    """Give the key itself as the place where a mapping's key is what is wrong."""
+    """Return the key itself as the place if a mapping's key is the problem."""
     in_names = "propertyNames" in error.absolute_schema_path
     return (*path, str(error.instance)) if in_names else path
 

@@ -25,7 +25,7 @@ COLLECT_KINDS = ("map", "histogram", "events")
 MAX_ENTRIES = 200
 NAME = "^[a-z][a-z0-9_]{0,39}$"
 FIELD = "^(key|value|event)(\\.[A-Za-z0-9_]{1,64}){0,8}$"
-# What the agent can turn a number into; kscope.agent.rows.decode holds one function for each.
+# The texts that the agent can make from a number, each by a function of kscope.agent.rows.decode.
 DECODES = (
     "arguments", "cgroup", "device", "errno", "hex", "ksym", "nanoseconds", "signal", "syscall",
     "user",

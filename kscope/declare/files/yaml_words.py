@@ -66,7 +66,8 @@ def _boolean(text: str) -> Scalar:
 
 def _nothing(text: str) -> Scalar:
     return _shown(
-        None, f"YAML reads {text} as nothing: {_QUOTE}" if text else "give it a value, or remove it"
+        None,
+        f"YAML reads {text} as nothing: {_QUOTE}" if text else "add a value, or remove the key",
     )
 
 

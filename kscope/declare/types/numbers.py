@@ -91,9 +91,7 @@ BOOL = ColumnType(
     role=Role.DIMENSION,
     wire=bool,
     example=True,
-    kernel=KernelField(
-        frozenset({Kind.NUMBER}), "a whole number, of which 0 is false", read=_truth
-    ),
+    kernel=KernelField(frozenset({Kind.NUMBER}), "a whole number (0 is false)", read=_truth),
     encode=int,
     decode=bool,
     parse=_true_or_false,

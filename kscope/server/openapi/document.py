@@ -43,8 +43,8 @@ def document(catalog: Catalog) -> dict[str, Any]:
         "info": {
             "title": "Kernelscope",
             "version": __version__,
-            "description": "What BPF scripts saw on many hosts. Times are microseconds since the "
-            "epoch, UTC. Columns that are not listed as parameters of their own are filters: "
+            "description": "Events that BPF scripts saw on many hosts. Times are microseconds since "
+            "the epoch, UTC. Columns that are not listed as parameters are filters: "
             "`column=value` and `column__operator=value`; all of them must hold.",
         },
         "paths": paths | other_routes.paths(catalog),
@@ -108,7 +108,7 @@ def _parameter(parameter: Parameter, category: Category, *, in_path: bool) -> di
 
 
 def _based(parameter: Parameter) -> dict[str, Any]:
-    default = "the side's for a base with filters of its own, else directly before it"
+    default = "the side's for a base with separate filters, else directly before it"
     text = f"of the base: {parameter.help}; default: {default}"
     schema = {"type": "string", "pattern": _MOMENT}
     name = f"{BASE_PREFIX}{parameter.name}"
@@ -164,7 +164,7 @@ def _filters(category: Category, name: str, prefix: str) -> dict[str, Any]:
         "in": "query",
         "style": "form",
         "explode": True,
-        "description": "filters on columns, each a parameter of its own",
+        "description": "filters on columns, each a separate parameter",
         "schema": refer(_filters_name(category, prefix)),
     }
 

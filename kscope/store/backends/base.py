@@ -1,4 +1,4 @@
-"""What all backends do in the same way, and what each of them must add."""
+"""The common part of all backends, and the methods that each of them must add."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kscope.errors import KscopeError
 
-# The public text of an error of which only the log may say more.
+# The public text of an error whose details only the log may show.
 FAILED = "the database failed; the server's log says why"
 
 

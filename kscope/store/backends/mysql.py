@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 READERS = 8
 _CONNECT_SECONDS = 5
 # A server that hangs keeps its connections open and says nothing. No statement of ours takes as
-# long, but for a migration's, which has a connection of its own.
+# long, except a migration's, which has a separate connection.
 _ANSWER_SECONDS = 30
 _PING_SECONDS = 3
 # Seconds after the deadline in which the server cancels the statement by itself.

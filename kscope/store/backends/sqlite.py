@@ -360,7 +360,7 @@ class SQLiteReader(SQLiteSession, ReadSession):
         self.raw._conn.interrupt()  # noqa: SLF001
 
     async def settle(self) -> None:
-        """Wait for the thread, and end a statement of which some rows were read.
+        """Wait for the thread, and end a statement whose rows were read in part.
 
         It would go on, and every later one would be interrupted with it. An error of the rollback
         is of no interest.

@@ -1,1 +1,1 @@
-"""What the database must contain, and the steps that bring it there."""
+"""The tables that the database must contain, and the steps that bring it there."""

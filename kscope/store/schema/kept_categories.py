@@ -29,7 +29,7 @@ def shape_note(table: str) -> str:
 
 
 def shape(category: Category) -> str:
-    """Return the category as the text of a category file, with the path of its own file."""
+    """Return the category as the text of a category file, with the path of its file."""
     return json.dumps(
         {"file": str(Path(category.file).absolute()), "declaration": _declaration(category)}
     )

@@ -197,10 +197,10 @@ def _layout_steps(schema: Schema, found: Held, dialect: sa.engine.Dialect) -> li
         return [step for upgrade in upgrades for step in upgrade(schema, found, dialect)]
     for table in schema.dictionaries.tables:
         relation = found.relations.get(table.name)
-        lacking = table.columns.keys() - relation.columns.keys() if relation else ()
-        if lacking:
+        missing = table.columns.keys() - relation.columns.keys() if relation else ()
+        if missing:
             raise StoreError(
-                f"the table {table.name} has no column '{min(lacking)}': kscope did not make"
+                f"the table {table.name} has no column '{min(missing)}': kscope did not make"
                 " it so; restore a backup, or use another database"
             )
     return []

@@ -67,7 +67,7 @@ export class ChartSwitch {
     return 0;
   }
 
-  /** What is the default of its stack column, or of the category, is not in the address. */
+  /** Choose a chart; defaults of its stack column or of the category are not in the address. */
   private choose(k: number): void {
     const { store } = this.context;
     const choices = this.choices();

@@ -26,7 +26,7 @@ export function kindColor(kind: Kind, shade = 1): string {
   return `hsl(${hue} ${saturation}% ${light + shade * 3}%)`;
 }
 
-/** What is no frame: so many levels below the root, and these names wherever they are. */
+/** Nodes that are not frames: these levels below the root, and these names at any place. */
 export interface Groups {
   levels: number;
   names: Uint8Array;

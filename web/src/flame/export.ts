@@ -16,7 +16,7 @@ function element(name: string, attributes: Record<string, string | number>, text
   return made;
 }
 
-/** What XML cannot hold would make the whole file unreadable. */
+/** Remove characters that XML forbids: they would make the whole file unreadable. */
 function clean(text: string): string {
   return text.replace(/[^\t\n\r -\uD7FF\uE000-\uFFFD]/g, "\uFFFD");
 }

@@ -10,7 +10,7 @@ export interface Whole {
   all: number[];
   /** Sides 1 and 2 are compared. */
   compares: boolean;
-  /** What is drawn is a part of the whole. */
+  /** The graph shows a part of the whole. */
   focused: boolean;
 }
 

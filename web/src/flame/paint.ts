@@ -147,7 +147,7 @@ function filling(scene: Scene): (node: number) => number {
   return (node) => (node < zoom && end[node] >= end[zoom] ? palette.length + 2 : index[node]);
 }
 
-/** What `paint` fills a node with. */
+/** The colour with which `paint` fills a node. */
 export function colorOf(scene: Scene, node: number): string {
   return fills(scene)[filling(scene)(node)];
 }

@@ -145,7 +145,7 @@ class FilterForm {
     const one = column(this.context, this.column);
     const operators = [...(one?.operators ?? [])];
     if (!this.op) this.op = firstOperator(one?.role ?? "", operators);
-    // Whatever the address says stays until a person chooses another.
+    // An operator from the address stays until a person chooses another.
     if (!operators.includes(this.op)) operators.push(this.op);
     const words = (op: string) => operatorWords(this.context, op);
     const options = operators.map((op): [string, string] => [op, words(op)]);

@@ -51,7 +51,7 @@ export function baselineFilters(context: Context): Filter[] {
   return baseline.filters ?? filters;
 }
 
-/** What a side is of: its filters and its times. The filters come first, for a narrow place. */
+/** A side's filters and times as text. The filters come first, for a narrow place. */
 export function sideWords(context: Context, range: Range, filters: Filter[]): string {
   const words = filters.map((filter) => filterWords(context, filter));
   return [...words, rangeWords(context, range)].join(", ");

@@ -40,7 +40,7 @@ export interface State {
   stack: string;
   value: string;
   by: string;
-  /** What the stacks of the flame graph are grouped by: "" as declared, "-" by nothing. */
+  /** The grouping of the flame graph's stacks: "" as declared, "-" by nothing. */
   group: string;
   search: string;
   zoom: string[];
@@ -100,7 +100,7 @@ export const INITIAL: State = {
   sides: false,
 };
 
-/** What another stack column takes away. */
+/** The parts of the state that another stack column resets. */
 export const NO_FRAMES = { zoom: [], callers: [], callees: [], focus: "", frame: "" };
 
 /** Entries of the address by their type; view, zone, filters, box and baseline have their own form. */
@@ -235,7 +235,7 @@ export class Store {
   set(change: Partial<State>, history: "push" | "replace" = "push"): void {
     const next = { ...this.state, ...change };
     const push = history === "push";
-    if (push) this.writeNow(); // what a person goes back to
+    if (push) this.writeNow(); // the state to go back to
     this.unwritten = { address: toAddress(next), push: push || !!this.unwritten?.push };
     this.write();
     this.apply(next);

@@ -6,7 +6,7 @@ export interface Filter {
   value: string;
 }
 
-/** What a filter on a frame is: the stacks that have exactly this frame, and those that do not. */
+/** The operators of a filter on a frame: stacks that have exactly this frame, or do not. */
 export const HAS = "has";
 export const LACKS = "lacks";
 

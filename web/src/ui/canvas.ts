@@ -13,7 +13,7 @@ export function context2d(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   return need(canvas.getContext("2d", { alpha: false }), "the 2D context of a canvas");
 }
 
-/** Gives a canvas this size, in pixels of the page; its drawing context uses the same pixels. */
+/** Set a canvas's size in pixels of the page; its drawing context uses the same pixels. */
 export function sized(
   canvas: HTMLCanvasElement,
   width: number,

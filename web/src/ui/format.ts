@@ -91,7 +91,7 @@ export function axisText(value: number, unit: string): string {
   return SCALED.has(unit) || unit === "%" ? quantity(value, unit) : counted(value);
 }
 
-/** What an axis says of its unit, if its numbers do not. */
+/** The title of an axis: its unit, if its numbers do not show one. */
 export function axisTitle(unit: string): string {
   return SCALED.has(unit) || unit === "%" ? "" : unit;
 }

@@ -5,7 +5,7 @@ import { h, type Child } from "./dom";
 interface Open {
   element: HTMLElement;
   opener: HTMLElement | null;
-  /** What had the focus before, and has it again afterwards. */
+  /** The element that had the focus before, and gets it back afterwards. */
   before: HTMLElement | null;
 }
 

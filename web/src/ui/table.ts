@@ -7,7 +7,7 @@ export interface TableColumn<R> {
   title: string;
   help?: string;
   numeric: boolean;
-  /** What is sorted by; text sorts upward first, numbers downward. */
+  /** The value to sort by; text sorts upward first, numbers downward. */
   sort?: (row: R) => number | string;
   cell: (row: R) => Child;
   /** A share from 0 to 1, drawn as a bar behind the cell. */
@@ -19,7 +19,7 @@ export interface TableEvents<R> {
   pick?(row: R): void;
   menu?(row: R, x: number, y: number): void;
   marked?(row: R): boolean;
-  /** What makes a row the same one in the next answer. */
+  /** The identity of a row, the same in the next answer. */
   key?(row: R): string;
 }
 
@@ -29,7 +29,7 @@ export interface Shown<R> {
   order: string;
   /** Leaves rows out without sorting again. */
   keep?: ((row: R) => boolean) | null;
-  /** What the rows answer: the table begins at its top when this or the order changes. */
+  /** The question of the rows: the table starts at its top when this or the order changes. */
   of: string;
 }
 
@@ -164,7 +164,7 @@ export class DataTable<R> {
     if (row && box) this.events.menu?.(row, box.left + 16, box.bottom);
   }
 
-  /** What of a row takes the focus: its button, or where there is none the row. */
+  /** The element of a row that takes the focus: its button, or without one the row. */
   private focusTarget(index: number): HTMLElement | null {
     const row = this.made.get(index);
     return row?.querySelector<HTMLElement>("button") ?? row ?? null;

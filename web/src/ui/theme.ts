@@ -42,7 +42,7 @@ export function onTheme(listener: () => void): void {
 function print(on: boolean): void {
   document.documentElement.toggleAttribute("data-printing", on);
   applyTheme();
-  // What draws only the part of it that is in sight looks again at how much that is.
+  // Parts that draw only their visible section measure it again.
   for (const part of document.querySelectorAll(".flame, .rows")) {
     part.dispatchEvent(new Event("scroll"));
   }

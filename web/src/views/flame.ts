@@ -44,11 +44,11 @@ import { grouping, type Source } from "../flame/flame_query";
 import { Switches } from "../flame/switches";
 import { short } from "../ui/text";
 
-/** What is drawn, and how it was made from its source. */
+/** The drawing, and the steps from its source. */
 interface Drawn {
   how: string;
   tree: Tree;
-  /** What each graph draws: the tree, or its two sides. */
+  /** The trees of each graph: one, or its two sides. */
   trees: Tree[];
 }
 
@@ -64,7 +64,7 @@ export class FlameView {
   private readonly switches: Switches;
   private readonly legend = h("div.legend");
   private readonly over = new Cover();
-  /** What fades while it does not show what was asked for. */
+  /** The elements that fade until they show the current answer. */
   readonly content: HTMLElement[];
   private readonly matches = new Matches();
   private source: Source | null = null;
@@ -115,7 +115,7 @@ export class FlameView {
     });
   }
 
-  /** What shares are of, whatever is focused or zoomed into. */
+  /** The whole to which shares refer, with or without focus and zoom. */
   private whole(): Whole {
     const { source } = this;
     const all = source ? wholes(source.tree) : [];
@@ -355,7 +355,7 @@ export class FlameView {
     };
   }
 
-  /** What a picture shows of the whole, for somebody who sees it alone. */
+  /** The part of the whole that a picture shows, as text for a reader of the picture alone. */
   private parts(): string[] {
     const { focus } = this.context.store.state;
     const sides = this.source?.sideNames?.map((name, k) => `${k ? "after" : "before"}: ${name}`);

@@ -8,7 +8,7 @@ import { copyText } from "../ui/copy";
 import type { MenuItem } from "../ui/popover";
 
 interface Places {
-  /** What a focus changes besides. */
+  /** Further changes that a focus makes. */
   focus: Partial<State>;
   /** The zooms that do not outlast another filter. */
   filter: Partial<State>;

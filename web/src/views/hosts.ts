@@ -108,7 +108,7 @@ export class HostsView implements Part {
       },
       {
         key: "frames",
-        title: "What makes it different",
+        title: "Main difference",
         numeric: false,
         cell: (host) =>
           distinct(host.frames)

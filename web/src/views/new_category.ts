@@ -23,7 +23,7 @@ retention: 14d
 
 // A reload of the page, or a look at another, loses nothing that was written.
 const DRAFT = "draft";
-// What a role means to somebody who writes a category.
+// The meaning of a role for the author of a category.
 const USES: Record<Role, string> = {
   time: "when",
   dimension: "to group and filter by",

@@ -7,7 +7,7 @@ import { outermost, sum, total, type Tree } from "../flame/tree";
 import type { View } from "../state/address";
 import type { Problem, Leftover, Notice } from "../api/types.generated";
 
-/** What some sources say belongs to the views that show their answer. */
+/** Notices of some sources belong only to the views that show their answer. */
 const VIEWS: Record<string, View[]> = {
   stacks: ["flame", "sandwich"],
   compare: ["compare"],
@@ -44,7 +44,7 @@ export class Notices {
       .filter((notice) => !texts.has(notice.text) && texts.add(notice.text));
     all.sort((a, b) => Number(b.level === "warning") - Number(a.level === "warning"));
     const wanted = JSON.stringify(all);
-    // What is read aloud when it appears must not appear again with every refresh.
+    // A screen reader reads a notice when it appears, so a refresh must not insert it again.
     if (wanted === this.drawn) return;
     this.drawn = wanted;
     this.draw(all);

@@ -47,7 +47,7 @@ export class SandwichView implements Part {
   private source: Source | null = null;
   /** Null if no stack has the frame. */
   private trees: Record<Side, Tree> | null = null;
-  /** What each half shows: newer data of the same keeps its place. */
+  /** The content of each half: newer data of the same keeps its place. */
   private readonly shown: Record<Side, string> = { callers: "", callees: "" };
   private readonly color = { callers: memo(colorHalf), callees: memo(colorHalf) };
 

@@ -9,7 +9,7 @@ import { flameQuery, flameSource, groupLevels, subject } from "../flame/flame_qu
 import type { Flamegraph } from "../api/types.generated";
 
 export interface StackFollower {
-  /** What fades while it does not show what was asked for. */
+  /** The elements that fade until they show the current answer. */
   readonly content: HTMLElement[];
   setSource(source: Source): void;
   /** Lies over the graph. */
