@@ -43,8 +43,8 @@ def document(catalog: Catalog) -> dict[str, Any]:
         "info": {
             "title": "Kernelscope",
             "version": __version__,
-            "description": "Events that BPF scripts saw on many hosts. Times are microseconds since "
-            "the epoch, UTC. Columns that are not listed as parameters are filters: "
+            "description": "Events that BPF scripts saw on many hosts. Times are microseconds "
+            "since the epoch, UTC. Columns that are not listed as parameters are filters: "
             "`column=value` and `column__operator=value`; all of them must hold.",
         },
         "paths": paths | other_routes.paths(catalog),
