@@ -148,7 +148,7 @@ def test_at_most_a_hundred_mistakes_are_explained(
     sought = []
     close = difflib.get_close_matches
     monkeypatch.setattr(
-        errors.difflib,
+        difflib,
         "get_close_matches",
         lambda word, *rest, **options: sought.append(word) or close(word, *rest, **options),
     )
