@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACKAGE = ROOT / "kscope"
-BELOW_STORE = {"errors", "files", "declare", "config", "generate"}
+BELOW_STORE = {"errors", "files", "discovery", "declare", "config", "generate"}
 MAY_IMPORT = {
     "errors": set[str](),
     "files": {"errors"},
-    "declare": {"errors", "files"},
+    "discovery": set[str](),
+    "declare": {"errors", "files", "discovery"},
     "config": {"errors", "files", "declare"},
-    "generate": {"errors", "declare"},
+    "generate": {"errors", "discovery", "declare"},
     "store": BELOW_STORE,
     "query": BELOW_STORE | {"store"},
     "server": BELOW_STORE | {"store", "query"},

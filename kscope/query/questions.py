@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from kscope.declare.types.discovery import discovered
+from kscope.discovery import discovered
 from kscope.query import answers
 from kscope.query.export import STACKS, TABLES
 from kscope.query.parse.parameters import Parameter

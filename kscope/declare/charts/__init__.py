@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kscope.declare.aggregates import ADDING, suggested
 from kscope.declare.charts.base import ROWS, ChartKind, Mark, grouping, unit
 from kscope.declare.model import IMPLICIT_COLUMNS, Chart
-from kscope.declare.types.discovery import discovered
+from kscope.discovery import discovered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

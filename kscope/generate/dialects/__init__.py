@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kscope.declare.types.discovery import discovered
+from kscope.discovery import discovered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from kscope.declare.types.discovery import discovered
+from kscope.discovery import discovered
 from kscope.query.export.base import Format, StackFormat, TableFormat
 
 if TYPE_CHECKING:
