@@ -22,11 +22,13 @@ SIMPLE: Mapping[str, str] = MappingProxyType(
         "max": "the greatest, of rows' means",
     }
 )
+# The value of the newest row: the mean of its events, as of a gauge.
+LAST = "last"
 # Those of a total that is the sum of its parts.
 ADDING = ("sum", "count")
 # Name -> the share of events that are smaller.
 QUANTILES: Mapping[str, float] = MappingProxyType({"p50": 0.5, "p90": 0.9, "p99": 0.99})
-NAMES = (*SIMPLE, *QUANTILES)
+NAMES = (*SIMPLE, LAST, *QUANTILES)
 
 
 def allowed(value: Column | None) -> tuple[str, ...]:

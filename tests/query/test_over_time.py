@@ -56,6 +56,7 @@ def test_the_largest_groups_and_the_rest_have_series(client: World) -> None:
         ("avg", [2000, 8000 / 12, 15.5]),
         ("min", [1000, 100, 11]),
         ("max", [5000, 3500, 20]),
+        ("last", [1000, 3500, 20]),
         ("p50", [853.333333, 102.4, 16]),
         ("p99", [8192, 4096, 32]),
     ],
@@ -65,6 +66,20 @@ def test_values_are_aggregated_per_event(
 ) -> None:
     """A row that sums `count` events counts as that many of their mean."""
     assert series(client, by="", aggregate=aggregate)["elapsed"] == expected
+
+
+def test_the_newest_value_of_a_group_is_ranked(client: World) -> None:
+    """`last` is the value of a gauge: it is read to its last digit, and ranked by its number."""
+    found = ask(client, "top/offcputime", by="process", aggregate="last")
+    assert [(each["key"][0], each["value"]) for each in found["entries"]] == [
+        ("mysqld", 3500),
+        ("nginx", 20),
+        ("a;b", 11),
+    ]
+    assert found["total"] is None
+    client.insert("offcputime", [waits()[0] | {"time": NOON + 5_500_000, "count": 7}])
+    found = ask(client, "top/offcputime", by="process", aggregate="last")
+    assert found["entries"][0]["value"] == 5000 / 7
 
 
 def test_sizes_over_time_are_counted_by_powers_of_two(client: World) -> None:

@@ -20,6 +20,7 @@ MYSQL = Dialect(
         # `/` rounds to four decimals, and CAST to whole numbers.
         "whole_divide": "(({0}) DIV ({1}))",
         "whole": "CAST(FLOOR({0}) AS SIGNED)",
+        "newest": "MAX(CONCAT(LPAD({0}, 20, '0'), {1}))",
         "listed": (
             "(SELECT listed.id FROM JSON_TABLE({0}, '$[*]' COLUMNS (id BIGINT PATH '$')) AS listed)"
         ),

@@ -17,6 +17,8 @@ SQLITE = Dialect(
         ),
         "exact": "{0}",
         "whole": "CAST({0} AS INTEGER)",
+        # As text a number would lose its last two digits.
+        "newest": "max(printf('%020d', {0}) || iif({1} IS NULL, NULL, printf('%!.17g', {1})))",
         "listed": _LISTED,
         "listed_texts": _LISTED,
         "listed_pairs": (

@@ -9,14 +9,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kscope.declare import aggregates
-from kscope.declare.aggregates import QUANTILES
+from kscope.declare.aggregates import LAST, QUANTILES
 from kscope.declare.types.base import Role
 from kscope.query.parse.errors import complain, one_of
 from kscope.query.scan.heaviest import heaviest, in_line
-from kscope.query.scan.measures import ROWS, events_of, least_of, most_of, total_of
+from kscope.query.scan.measures import ROWS, events_of, least_of, most_of, newest_of, total_of
 from kscope.query.scan.read import summed
 from kscope.query.scan.release import consumed
 from kscope.query.scan.sizes import Scale, quantile, scale_name, scale_of, sizes
+from kscope.query.sql.expressions import newest_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +41,8 @@ class Aggregate:
     measures: Callable[[Value], Sequence[Measure]]
     finish: Callable[[Sequence[Any]], Any]
     by_mean: bool = False
+    # Whether the database can rank groups by the measure.
+    ranks: bool = True
 
 
 def _first(found: Sequence[Any]) -> Any:
@@ -51,12 +54,17 @@ def _mean(found: Sequence[Any]) -> float | None:
     return total / events if events else None
 
 
+def _newest(found: Sequence[Any]) -> float | None:
+    return newest_number(found[0])
+
+
 _SIMPLE = (
     Aggregate("sum", lambda value: [total_of(value)], _first),
     Aggregate("count", lambda value: [events_of(value)], _first),
     Aggregate("avg", lambda value: [total_of(value), events_of(value)], _mean, by_mean=True),
     Aggregate("min", lambda value: [least_of(value)], _first),
     Aggregate("max", lambda value: [most_of(value)], _first),
+    Aggregate(LAST, lambda value: [newest_of(value)], _newest, ranks=False),
 )
 SIMPLE: Mapping[str, Aggregate] = MappingProxyType({row.name: row for row in _SIMPLE})
 
@@ -81,7 +89,7 @@ def needs_single_rows(value: Value, name: str) -> bool:
     """Sums of rows have lost the sizes of each; histograms keep them."""
     if value.column is None or value.column.type.role is Role.HISTOGRAM:
         return False
-    return name in QUANTILES or name in ("min", "max")
+    return name in QUANTILES or name in ("min", "max", LAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +118,11 @@ class Ranked:
 
 
 async def ranked(scan: Scan, keys: Expressions, value: Value, name: str, *, n: int) -> Ranked:
-    if name not in SIMPLE:
+    chosen = SIMPLE.get(name)
+    if not (chosen and chosen.ranks):
         found = await aggregated(scan, keys, value, name)
         large = (found.values, found.rows)
-        return await consumed(lambda *_: _ranked_quantiles(found, n), *large)
-    chosen = SIMPLE[name]
+        return await consumed(lambda *_: _ranked_here(found, n), *large)
     measures = (*chosen.measures(value), ROWS)
     most = await heaviest(scan, keys, measures, n, by_mean=chosen.by_mean)
     shown = [(key, chosen.finish(found[:-1]), found[-1]) for key, found in most.groups.items()]
@@ -128,7 +136,7 @@ def _order(entry: tuple[tuple[Any, ...], Any, int]) -> tuple[Any, ...]:
     return (-(value or 0), in_line(key))
 
 
-def _ranked_quantiles(found: Aggregated, n: int) -> Ranked:
+def _ranked_here(found: Aggregated, n: int) -> Ranked:
     every = [(key, found.values.get(key), rows) for key, rows in found.rows.items()]
     return Ranked(nsmallest(n, every, _order), None, found.total_rows, len(every))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
-from kscope.query.sql.expressions import mean_size
+from kscope.query.sql.expressions import mean_size, newest
 from kscope.store.sums.functions import grand_total, total
 from kscope.store.sums.planner import Segment
 
@@ -81,3 +81,8 @@ def least_of(value: Value) -> Measure:
 def most_of(value: Value) -> Measure:
     """Return the largest size."""
     return Measure(lambda segment: sa.func.max(size_of(value, segment)), MOST)
+
+
+def newest_of(value: Value) -> Measure:
+    """Return the size in the newest row, as `newest_number` reads it."""
+    return Measure(lambda segment: newest(segment.table.c.time, size_of(value, segment)), MOST)

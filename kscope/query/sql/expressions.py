@@ -49,6 +49,23 @@ class as_double(Spelled):  # noqa: N801
     common = "CAST({0} AS DOUBLE)"
 
 
+class newest(Spelled):  # noqa: N801
+    """The number that goes with the largest time: the text of both, which `newest_number` reads.
+
+    Of several numbers at that time it is one; those that are NULL do not count.
+    """
+
+    type = sa.Text()
+
+
+def newest_number(found: str | None) -> float | None:
+    """Return the number of a `newest`."""
+    return float(found[_TIME_DIGITS:]) if found else None
+
+
+_TIME_DIGITS = 20
+
+
 class listed(Spelled):  # noqa: N801
     """The values of one bound JSON array, as a subquery for IN.
 
