@@ -20,7 +20,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from kscope.declare import units
 from kscope.declare.engines import ENGINES
 from kscope.declare.files.catalog import BUILTIN
-from kscope.declare.files.check import check, read_values
+from kscope.declare.files.schema_errors import check, read_values
 from kscope.declare.files.shapes import struct_schema
 from kscope.declare.files.yaml_lines import MAX_BYTES, bounded, parse
 from kscope.declare.options import exclusive_problem, option_value
@@ -39,7 +39,7 @@ from kscope.files import UnreadableError, read_secret, read_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from kscope.declare.files.check import Readers
+    from kscope.declare.files.schema_errors import Readers
     from kscope.declare.files.yaml_lines import Document
     from kscope.declare.files.yaml_lines import Path as Place
     from kscope.declare.model import Catalog

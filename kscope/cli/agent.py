@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kscope.agent.rows.folded import Folded
+from kscope.agent.rows.folded_output import Folded
 from kscope.agent.rows.recording import Recorder
 from kscope.agent.run.configure import ProbeRequest, engine, probe_category
 from kscope.cli import oneshot, options, otherflags

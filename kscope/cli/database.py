@@ -14,9 +14,9 @@ from kscope.cli.categories import warn
 from kscope.config import MySQL, Settings, SQLite, chosen_settings, mysql_host
 from kscope.declare.model import Catalog
 from kscope.errors import KscopeError, UsageError, ValueFaultError
-from kscope.store.adoption import adopt_folders
 from kscope.store.open import backend_of, check_there
 from kscope.store.store import Store
+from kscope.store.usable_categories import adopt_folders
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

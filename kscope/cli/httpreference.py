@@ -10,7 +10,7 @@ from kscope.generate.jsonschema import body_schema
 from kscope.generate.reference import table
 from kscope.query.answers.question import BASE
 from kscope.query.export import FORMATS
-from kscope.query.parse import seed
+from kscope.query.parse import api_2016
 from kscope.query.parse.parameters import BASE as BASE_PREFIX
 from kscope.query.parse.parameters import FROM, TO
 from kscope.query.questions import QUESTIONS
@@ -144,8 +144,8 @@ def _formats() -> Iterator[str]:
 
 
 def _seed() -> Iterator[str]:
-    operators = " ".join(f"`{symbol}`" for symbol in seed.OPERATORS)
-    formats = " or ".join(f"`{name}`" for name in seed.FORMATS)
+    operators = " ".join(f"`{symbol}`" for symbol in api_2016.OPERATORS)
+    formats = " or ".join(f"`{name}`" for name in api_2016.FORMATS)
     yield from (
         "## The API of 2016",
         "",

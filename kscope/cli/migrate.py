@@ -15,12 +15,12 @@ from kscope.config import Settings, SQLite
 from kscope.declare.files.catalog import read_catalog
 from kscope.declare.model import Catalog
 from kscope.errors import DeclarationError
-from kscope.store.adoption import adopt_folders, adopt_good
 from kscope.store.drop import Drop, drop, leftover, leftovers, plan_drop
 from kscope.store.open import backend_of, check_there
 from kscope.store.schema.alterations import Step
 from kscope.store.schema.progress import SECOND
 from kscope.store.store import Store
+from kscope.store.usable_categories import adopt_folders, adopt_good
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kscope.agent.rows.convert import Merged, adds_up
-from kscope.agent.rows.folded import Folded
+from kscope.agent.rows.folded_output import Folded
 from kscope.agent.rows.interval import LossCounts
 
 if TYPE_CHECKING:

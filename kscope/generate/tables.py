@@ -250,7 +250,7 @@ def _data_column(column: Column) -> sa.Column[Any]:
 
 
 def _flat(category: Category, rows: sa.Table, dictionaries: Dictionaries) -> sa.Select[Any]:
-    """The seed's flat shape, for a person at a SQL prompt.
+    """The flat shape of 2016, for a person at a SQL prompt.
 
     Outer joins: engines leave out those whose text a question does not ask for, and none begins
     with the texts and looks for rows of each.

@@ -12,7 +12,7 @@ from kscope.declare.types.base import Storage
 from kscope.query.answers.stacks import drawn
 from kscope.query.export import STACKS, TABLES
 from kscope.query.export.base import JSON
-from kscope.query.scan.release import consumed
+from kscope.query.scan.freed_memory import consumed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -18,16 +18,16 @@ from kscope.errors import UsageError
 from kscope.server.garbage_collection import collect_when_idle, collect_young_only
 from kscope.server.http.auth import LocalNames, RequireToken, is_loopback
 from kscope.server.http.connections import Connections, connection_limits
-from kscope.server.http.disconnect import CancelOnDisconnect
 from kscope.server.http.listener import Server, address_of, listening_socket
 from kscope.server.http.metrics import CountAnswers, Metrics, metrics_routes
 from kscope.server.http.problems import HANDLERS
+from kscope.server.http.question_deadline import CancelOnDisconnect
 from kscope.server.http.request_body import Limits
 from kscope.server.http.response_compression import Compress
 from kscope.server.http.wrong_tokens import WrongTokens
 from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.routes import Ingest, ingest_routes
-from kscope.server.read import category_routes, routes, seed_api, static_files
+from kscope.server.read import api_2016, category_routes, routes, static_files
 from kscope.server.read.category_routes import CategoryChecks
 from kscope.server.read.routes import CachedAnswers
 from kscope.server.startup import open_when_ready
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _READ_ROUTES = [
     *routes.routes,
     *category_routes.routes,
-    *seed_api.routes,
+    *api_2016.routes,
     *static_files.routes,
 ]
 # A thread that returns from SQLite waits this long for one that decodes. With the usual 5 ms the

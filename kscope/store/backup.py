@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from kscope.errors import KscopeError
+from kscope.store.backends.sqlite_foreign import check_ours, check_regular
 from kscope.store.backends.sqlite_lock import locked
-from kscope.store.backends.sqlite_ours import check_ours, check_regular
 from kscope.store.schema.migrate import LAYOUT
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from kscope.errors import KscopeError, did_you_mean
 from kscope.store.backends.base import BACKGROUND_SECONDS
 from kscope.store.reader import DEADLINE
 from kscope.store.schema.alterations import index_removal
+from kscope.store.schema.changed_levels import tables_held
 from kscope.store.schema.kept_categories import shape_note, without_column
 from kscope.store.schema.meta import category_note, known_categories, write_meta
 from kscope.store.schema.migrate import are_empty, held
-from kscope.store.schema.rollup_levels import tables_held
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -10,7 +10,7 @@ from kscope.config import MySQL, Settings, SQLite
 from kscope.errors import KscopeError
 from kscope.store.backends.errors import StoreError
 from kscope.store.backends.sqlite import SQLiteBackend
-from kscope.store.backends.sqlite_ours import check_ours
+from kscope.store.backends.sqlite_foreign import check_ours
 from kscope.store.store import Store
 
 if TYPE_CHECKING:

@@ -102,7 +102,7 @@ def test_every_query_of_the_dashboards_runs(mariadb: MariaDB) -> None:
 
 @pytest.mark.mysql
 def test_the_mysql_file_runs_twice_on_mariadb(mariadb: MariaDB) -> None:
-    """A person pipes the file into `mysql`; the view then gives the seed's flat shape."""
+    """A person pipes the file into `mysql`; the view then has the flat shape of 2016."""
     names = [mariadb.new_database() for _ in DDL]
     for name, folder in zip(names, DDL, strict=True):
         for _ in range(2):

@@ -194,7 +194,7 @@ def test_a_flooded_question_of_2016_costs_little(
     read: list[object] = []
     real = filters.condition
     monkeypatch.setattr(
-        "kscope.query.parse.seed.condition", lambda *given: read.append(given) or real(*given)
+        "kscope.query.parse.api_2016.condition", lambda *given: read.append(given) or real(*given)
     )
     body, status = SEED[kind]
     answer = world.post("/api", json={"everything": body})

@@ -112,7 +112,7 @@ def httpx_path(path: str) -> str:
 
 
 def bodies(attack: str) -> Iterator[tuple[Any, bool]]:
-    """The seed's question with the attack in each of its fields, and whether it is a mistake."""
+    """The question of 2016 with the attack in each of its fields, and whether it is a mistake."""
 
     def asked(**changed: Any) -> dict[str, Any]:
         return {"offcputime": {"elements": ["process"]} | changed}

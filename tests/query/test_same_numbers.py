@@ -241,7 +241,7 @@ def test_texts_are_told_apart_by_every_byte(engine_world: World) -> None:
 
 
 def test_each_way_in_gives_the_same_numbers(served: Served, tmp_path: Path) -> None:
-    """The page's API, the seed's, and the command line over HTTP and on the database itself."""
+    """The page's API, that of 2016, and the command line over HTTP and on the database itself."""
     # A server removes rows of long ago.
     begin = time.time_ns() // 1000 - 3600 * SECOND
     span = {"from": iso(begin), "to": iso(begin + 60 * SECOND)}

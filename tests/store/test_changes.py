@@ -13,7 +13,6 @@ from kscope.declare.model import Catalog
 from kscope.declare.types.histogram import histogram_counts
 from kscope.errors import DeclarationError, Problem
 from kscope.query.scan.labels import labels
-from kscope.store.adoption import adopt_good
 from kscope.store.backends.errors import StaleDeclaration, StoreBusy
 from kscope.store.housekeeping import close_buckets
 from kscope.store.housekeeping.loop import retain, roll_up
@@ -22,6 +21,7 @@ from kscope.store.schema import migrate
 from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
 from kscope.store.sums.planner import SECOND
+from kscope.store.usable_categories import adopt_good
 from kscope.store.write.batch import Batch, TableRows
 from tests.databases import MariaDBDatabase, SQLiteFile, scalar
 from tests.store.opened import WAITS, batch, category, opened, settings, totals

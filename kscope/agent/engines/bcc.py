@@ -34,7 +34,7 @@ from kscope.agent.rows.decode import reader
 from kscope.agent.rows.interval import Cost
 from kscope.declare.contracts import CONTRACTS
 from kscope.declare.files.catalog import is_builtin_program
-from kscope.declare.files.fits import path_problem
+from kscope.declare.files.field_fits import path_problem
 from kscope.declare.map_options import DEPTH, STACKS
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError, did_you_mean

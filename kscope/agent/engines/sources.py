@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kscope.declare.files.fits import field_problem, path_problem
+from kscope.declare.files.field_fits import field_problem, path_problem
 from kscope.errors import DeclarationError, KscopeError, Problem
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from msgspec import UNSET, convert
 from kscope.declare import aggregates
 from kscope.declare.charts import KINDS, declared, derive
 from kscope.declare.charts.base import ROWS
-from kscope.declare.files import check as shape
-from kscope.declare.files import reserved
+from kscope.declare.files import reserved, schema_errors
 from kscope.declare.files.probe import check_probe, make_probe
 from kscope.declare.files.shapes import MAX_ENTRIES, CategoryFile, ColumnFile, category_schema
 from kscope.declare.files.yaml_lines import Document, Path, bounded, parse
@@ -67,7 +66,7 @@ def _problems(document: Document, probes: pathlib.Path | None) -> Iterator[Probl
     if document.value is not None:
         unread = {problem.path for problem in document.problems}
         found = itertools.chain(
-            shape.check(document, category_schema()), _Checker(document, probes).run()
+            schema_errors.check(document, category_schema()), _Checker(document, probes).run()
         )
         yield from (problem for problem in found if problem.path not in unread)
 

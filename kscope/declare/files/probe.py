@@ -10,7 +10,7 @@ from msgspec import UNSET, ValidationError, convert
 from kscope.declare.engines import ENGINES
 from kscope.declare.engines.base import SOURCES
 from kscope.declare.files.bpftrace_script import script_map
-from kscope.declare.files.fits import column_problem, field_problem, path_problem
+from kscope.declare.files.field_fits import column_problem, field_problem, path_problem
 from kscope.declare.files.shapes import COLLECT_KINDS, DECODES, CollectFile, SourceFile
 from kscope.declare.map_options import NAMES
 from kscope.declare.model import TIME, Alias, Attach, Collect, Option, Probe, Source

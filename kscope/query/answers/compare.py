@@ -13,8 +13,8 @@ from kscope.query.answers.question import Question, Table
 from kscope.query.answers.stacks import FoldedStacks, folded
 from kscope.query.answers.tree import Shape, in_order, shaped
 from kscope.query.parse import parameters as p
+from kscope.query.scan.freed_memory import consumed, empty
 from kscope.query.scan.parallel import together
-from kscope.query.scan.release import consumed, empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

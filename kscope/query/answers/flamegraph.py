@@ -11,7 +11,7 @@ from kscope.query.answers.stacks import FlamegraphQuestion, FoldedStacks, drawn,
 from kscope.query.answers.tree import Shape, in_order, shaped
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import stack_of, value_of
-from kscope.query.scan.release import empty
+from kscope.query.scan.freed_memory import empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -18,7 +18,7 @@ from kscope.query.answers.question import Measured, Question, Table, measured
 from kscope.query.answers.timeseries import POINTS
 from kscope.query.parse import parameters as p
 from kscope.query.parse.timerange import iso
-from kscope.query.scan.release import consumed
+from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.sizes import sizes
 from kscope.query.scan.timesteps import step_length, steps
 

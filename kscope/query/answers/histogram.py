@@ -14,7 +14,7 @@ from kscope.query.answers.question import Measured, Question, Table, measured
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import value_of
 from kscope.query.scan.aggregates import needs_single_rows
-from kscope.query.scan.plan import scan_of
+from kscope.query.scan.scan import scan_of
 from kscope.query.scan.sizes import (
     SCALES,
     quantile,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kscope.query.parse.columns import Value
     from kscope.query.parse.parameters import Asked
     from kscope.query.parse.scope import Scope
-    from kscope.query.scan.plan import Scan
+    from kscope.query.scan.scan import Scan
     from kscope.query.scan.sizes import Scale
     from kscope.store.reader import Reader
 

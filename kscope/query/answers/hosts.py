@@ -35,12 +35,12 @@ from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import host_of, share_value_of, stack_of
 from kscope.query.parse.errors import complain
 from kscope.query.scan import read
+from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import REST, heaviest
 from kscope.query.scan.labels import frames, labels
 from kscope.query.scan.measures import ROWS, events_of, total_of
-from kscope.query.scan.plan import columns, scan_of
 from kscope.query.scan.read import summed
-from kscope.query.scan.release import consumed
+from kscope.query.scan.scan import columns, scan_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -11,7 +11,7 @@ from kscope.query.scan.replayed import RECORDED
 from kscope.query.sql.conditions import conditions
 
 if TYPE_CHECKING:
-    from kscope.query.scan.plan import Scan
+    from kscope.query.scan.scan import Scan
 
 WHOLE_ROWS = (
     "A row sums many events: rows with any of the chosen sizes are counted whole, with what else"

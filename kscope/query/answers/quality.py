@@ -19,8 +19,8 @@ from kscope.query.parse.filters import parse_filter
 from kscope.query.parse.scope import Scope
 from kscope.query.scan.labels import labels
 from kscope.query.scan.measures import LEAST, MOST, ROWS, Measure, events_of, sum_of
-from kscope.query.scan.plan import columns, scan_of
 from kscope.query.scan.read import summed
+from kscope.query.scan.scan import columns, scan_of
 from kscope.query.sql.conditions import Group, conditions
 from kscope.store.schema.interning import text_hash
 from kscope.store.write.cardinality import OVER_STACKS, OVER_STRINGS
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from kscope.declare.model import Category, Column
     from kscope.query.parse.parameters import Asked
-    from kscope.query.scan.plan import Scan
+    from kscope.query.scan.scan import Scan
     from kscope.store.reader import Reader
     from kscope.store.sums.planner import Segment
 

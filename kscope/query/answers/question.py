@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kscope.query.answers.stacks import FoldedStacks
     from kscope.query.parse.columns import Value
     from kscope.query.parse.parameters import Asked, Parameter
-    from kscope.query.scan.plan import Scan
+    from kscope.query.scan.scan import Scan
     from kscope.store.reader import Reader
 
 BASE = "/api/v1"

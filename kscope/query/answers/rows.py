@@ -11,10 +11,10 @@ from kscope.query.answers.question import BASE, Answer, Question, Table
 from kscope.query.parse import parameters as p
 from kscope.query.parse.errors import complain, one_of
 from kscope.query.parse.timerange import iso
+from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.paging import Order, Page, cursor, last
-from kscope.query.scan.plan import Scan, scan_of
-from kscope.query.scan.release import consumed
 from kscope.query.scan.replayed import RECORDED
+from kscope.query.scan.scan import Scan, scan_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

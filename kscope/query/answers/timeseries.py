@@ -27,12 +27,12 @@ from kscope.query.parse.columns import by_values
 from kscope.query.parse.errors import complain
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.aggregates import Aggregated, adds, aggregated, needs_single_rows
+from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import REST, heaviest, in_line
 from kscope.query.scan.labels import labels
 from kscope.query.scan.measures import events_of, total_of
-from kscope.query.scan.plan import columns, scan_of, stored
 from kscope.query.scan.read import TooManyGroups
-from kscope.query.scan.release import consumed
+from kscope.query.scan.scan import columns, scan_of, stored
 from kscope.query.scan.timesteps import Steps, step_length, steps
 from kscope.query.sql.expressions import texts
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from kscope.query.parse.parameters import Asked
     from kscope.query.parse.scope import Scope
     from kscope.query.scan.measures import Expressions
-    from kscope.query.scan.plan import Scan
+    from kscope.query.scan.scan import Scan
     from kscope.store.reader import Reader
     from kscope.store.sums.planner import Segment
 

@@ -28,7 +28,7 @@ from kscope.query.scan.aggregates import (
     ranked,
 )
 from kscope.query.scan.labels import labels
-from kscope.query.scan.plan import columns, scan_of
+from kscope.query.scan.scan import columns, scan_of
 
 if TYPE_CHECKING:
     from kscope.query.parse.columns import Value

@@ -15,11 +15,11 @@ from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import by_values
 from kscope.query.parse.errors import complain, one_of
 from kscope.query.scan import read
+from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import heaviest
 from kscope.query.scan.labels import labels
 from kscope.query.scan.measures import ROWS
-from kscope.query.scan.plan import columns, scan_of
-from kscope.query.scan.release import consumed
+from kscope.query.scan.scan import columns, scan_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The seed's tree, which d3-flame-graph reads: {name, value, children}."""
+"""The tree of the API of 2016, which d3-flame-graph reads: {name, value, children}."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class TimeRange:
     end: int
 
 
-# 1970 to the year 33658: what the seed's questions, which know no range, mean.
+# 1970 to the year 33658: what the questions of 2016, which have no range, mean.
 ALWAYS = TimeRange(-_LAST, _LAST)
 
 

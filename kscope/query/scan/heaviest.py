@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from kscope.query.scan.freed_memory import consumed, discard
 from kscope.query.scan.read import (
     Share,
     TooManyGroups,
@@ -22,14 +23,13 @@ from kscope.query.scan.read import (
     summed,
     take_last,
 )
-from kscope.query.scan.release import consumed, discard
 from kscope.query.sql.expressions import as_double, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kscope.query.scan.measures import Expressions, Measure
-    from kscope.query.scan.plan import Scan
+    from kscope.query.scan.scan import Scan
 
 REST = "other"
 # Up to this number groups are ranked in Python: one reading of the rows, over two connections.

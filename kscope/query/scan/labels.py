@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
 from kscope.query.parse.timerange import iso
-from kscope.query.scan.release import consumed, discard
+from kscope.query.scan.freed_memory import consumed, discard
 from kscope.query.sql.expressions import ids
 
 if TYPE_CHECKING:

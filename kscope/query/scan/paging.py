@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from kscope.declare.model import Column
-    from kscope.query.scan.plan import Scan
+    from kscope.query.scan.scan import Scan
 
     Piece = Sequence[Sequence[Any]]
 

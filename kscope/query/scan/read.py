@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.query.parse.errors import Complaint, QueryError
+from kscope.query.scan.freed_memory import consumed, discard
 from kscope.query.scan.measures import MOST, Measure
 from kscope.query.scan.parallel import together
-from kscope.query.scan.release import consumed, discard
 from kscope.query.sql.conditions import conditions
 from kscope.query.sql.expressions import as_text
 from kscope.store.schema.progress import SECOND
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from kscope.query.scan.measures import Expressions, Kind
-    from kscope.query.scan.plan import Scan
+    from kscope.query.scan.scan import Scan
     from kscope.store.reader import Reader
     from kscope.store.sums.planner import Segment
 

@@ -17,10 +17,10 @@ import sqlalchemy as sa
 from kscope.declare.types.base import Role
 from kscope.declare.types.histogram import HISTOGRAM_SLOTS
 from kscope.query.parse.errors import complain
+from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.measures import ROWS, Measure, events_of, least_of, most_of, size_of
 from kscope.query.scan.parallel import together
 from kscope.query.scan.read import summed
-from kscope.query.scan.release import consumed
 from kscope.query.sql.expressions import log2_slot, whole
 from kscope.store.sums.functions import SLOT, SLOT_EVENTS, total, with_slots
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kscope.declare.model import Column
     from kscope.query.parse.columns import Value
     from kscope.query.scan.measures import Expressions
-    from kscope.query.scan.plan import Scan
+    from kscope.query.scan.scan import Scan
     from kscope.store.sums.planner import Segment
 
 LOG2, LINEAR = "log2", "linear"

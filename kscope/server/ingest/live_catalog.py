@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from kscope.declare.files.catalog import folder_of, list_files, read_catalog
 from kscope.errors import KscopeError, Problem
 from kscope.server.ingest.decode import Decoder
-from kscope.store.adoption import adopt_good
 from kscope.store.drop import leftover, leftovers
+from kscope.store.usable_categories import adopt_good
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 from kscope import __version__
 from kscope.declare.types.base import Role, Storage
+from kscope.query.answers.api_2016_rows import OldColumn
 from kscope.query.answers.question import BASE
-from kscope.query.answers.seed_rows import SeedColumn
 from kscope.query.export import FORMATS, STACKS
 from kscope.query.export.base import StackFormat
 from kscope.query.parse.columns import groupable
@@ -236,4 +236,4 @@ def _schemas(catalog: Catalog) -> dict[str, Any]:
         for category in catalog
         for prefix in ("", BASE_PREFIX)
     }
-    return components([*ANSWERS, *files, SeedColumn]) | filters
+    return components([*ANSWERS, *files, OldColumn]) | filters

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kscope.query.answers.api_2016_rows import OldColumn
 from kscope.query.answers.categories import Categories, Charts, Checked
 from kscope.query.answers.question import BASE
-from kscope.query.answers.seed_rows import SeedColumn
 from kscope.query.export.nested import Nested
-from kscope.query.parse import seed
+from kscope.query.parse import api_2016
 from kscope.server.openapi.components import ServerInfo, refer
 from kscope.server.openapi.errors import POSTED, refusals
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TEXT = {"type": "string"}
 _ROWS = {"type": "array", "items": {"type": "object"}}
 _SEED_ANSWER = {"anyOf": [refer(Nested), {"type": "object", "additionalProperties": _ROWS}]}
-_SEED_COLUMNS = {"type": "array", "items": refer(SeedColumn)}
+_SEED_COLUMNS = {"type": "array", "items": refer(OldColumn)}
 _GETCATEGORIES = {"type": "object", "additionalProperties": _SEED_COLUMNS}
 _NEW = "table: waits\ncolumns:\n  - {name: process, type: string}\n"
 
@@ -98,7 +98,7 @@ def _seed(catalog: Catalog) -> dict[str, Any]:
     example = {_first(catalog).table: {"elements": ["hostname", "time"], "limit": 10}}
     asked = {"schema": question, "example": example}
     return {
-        "operationId": "seed",
+        "operationId": "questions_of_2016",
         "summary": "The question of 2016: a list of rows, or a nested flame graph.",
         "requestBody": {"required": True, "content": {"application/json": asked}},
         "responses": {"200": _json(_SEED_ANSWER), **refusals(POSTED)},
@@ -121,7 +121,7 @@ def _seed_question(category: Category) -> dict[str, Any]:
                     {"type": "null"},
                 ]
             },
-            "format": {"enum": list(seed.FORMATS)},
+            "format": {"enum": list(api_2016.FORMATS)},
             "constraints": {
                 "type": "array",
                 "items": {
@@ -138,7 +138,7 @@ def _seed_question(category: Category) -> dict[str, Any]:
 
 
 def _seed_condition(names: Iterable[str]) -> dict[str, Any]:
-    symbols = {"expr": {"enum": list(seed.OPERATORS)}}
+    symbols = {"expr": {"enum": list(api_2016.OPERATORS)}}
     return {
         "type": "object",
         "required": ["expr"],

@@ -17,8 +17,8 @@ from kscope.query.export.base import JSON
 from kscope.query.parse.parameters import check_count
 from kscope.query.parse.scope import category_of
 from kscope.query.questions import QUESTIONS
-from kscope.server.http.disconnect import reader_of
 from kscope.server.http.problems import HttpProblem, problem
+from kscope.server.http.question_deadline import reader_of
 from kscope.server.openapi.components import ServerInfo
 from kscope.server.openapi.document import document
 from kscope.store.drop import leftover

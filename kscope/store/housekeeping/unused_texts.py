@@ -11,10 +11,10 @@ from kscope.declare.types.base import Storage
 from kscope.generate.tables import rows_name
 from kscope.store.backends.base import BACKGROUND_SECONDS
 from kscope.store.housekeeping.retention import first_time, relations_of
+from kscope.store.schema.changed_levels import levels_held
 from kscope.store.schema.interning import today
 from kscope.store.schema.meta import known_categories, read_meta
 from kscope.store.schema.progress import SECOND
-from kscope.store.schema.rollup_levels import levels_held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

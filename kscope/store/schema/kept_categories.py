@@ -11,8 +11,8 @@ from kscope.declare.files.category import read_category
 from kscope.declare.model import IMPLICIT_COLUMNS, Catalog
 from kscope.declare.types import TYPES
 from kscope.declare.units import duration
+from kscope.store.schema.changed_levels import levels_held
 from kscope.store.schema.meta import known_categories
-from kscope.store.schema.rollup_levels import levels_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

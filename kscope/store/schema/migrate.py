@@ -16,6 +16,13 @@ from kscope.errors import DeclarationError, Problem
 from kscope.generate.ddl import table_statements, view_statements
 from kscope.store.backends.errors import StoreBusy, StoreError
 from kscope.store.schema.alterations import Note, Step, addition, indexes, removal
+from kscope.store.schema.changed_levels import (
+    begin_progress,
+    forgetting,
+    only_there,
+    tables_held,
+    undeclared_levels,
+)
 from kscope.store.schema.interning import text_hash, today
 from kscope.store.schema.kept_categories import shape, shape_note
 from kscope.store.schema.meta import (
@@ -26,13 +33,6 @@ from kscope.store.schema.meta import (
     write_meta,
 )
 from kscope.store.schema.progress import SECOND, Progress, progress_held
-from kscope.store.schema.rollup_levels import (
-    begin_progress,
-    forgetting,
-    only_there,
-    tables_held,
-    undeclared_levels,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

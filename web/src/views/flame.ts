@@ -20,7 +20,7 @@ import { OTHERS } from "../flame/frames";
 import { FlameGraph } from "../flame/graph";
 import { NameTable } from "../flame/names";
 import { label } from "../flame/paint";
-import { hasRest } from "../flame/rest";
+import { hasRest } from "../flame/other_frames";
 import { collapsed, focused, inverted } from "../flame/transform";
 import {
   drawnBy,

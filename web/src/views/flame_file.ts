@@ -2,7 +2,7 @@
 
 import type { Query } from "../api/client";
 import { download } from "../ui/dom";
-import { flameAddress, speedscopeAddress } from "../api/addresses";
+import { flameAddress, speedscopeAddress } from "../api/downloads";
 import { png, svg, type Picture } from "../flame/export";
 import type { MenuItem } from "../ui/popover";
 

@@ -9,7 +9,7 @@ import { OTHERS } from "../flame/frames";
 import { FlameGraph } from "../flame/graph";
 import { NameTable } from "../flame/names";
 import { label } from "../flame/paint";
-import { hasRest } from "../flame/rest";
+import { hasRest } from "../flame/other_frames";
 import { sandwich } from "../flame/transform";
 import { EMPTY, findPath, nameOf, pathOf, total, wholes, type Tree } from "../flame/tree";
 import type { Source } from "../flame/flame_query";

@@ -37,7 +37,7 @@ _DIGITS = re.compile(r"\d{1,10}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class SeedQuestion:
+class OldQuestion:
     """`limit` None: all rows, of all times."""
 
     scope: Scope
@@ -46,14 +46,14 @@ class SeedQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class SeedRequest:
+class OldRequest:
     """One question per table of a list; exactly one for a flame graph."""
 
-    questions: tuple[SeedQuestion, ...]
+    questions: tuple[OldQuestion, ...]
     flamegraph: bool
 
 
-def parse(catalog: Catalog, body: Any) -> SeedRequest:
+def parse(catalog: Catalog, body: Any) -> OldRequest:
     """QueryError names each mistake by its JSON pointer."""
     if not isinstance(body, dict) or not body:
         raise complain("", 'must be an object such as {"offcputime": {"elements": ["stack"]}}')
@@ -61,10 +61,10 @@ def parse(catalog: Catalog, body: Any) -> SeedRequest:
     if "flamegraph" in formats and len(body) > 1:
         raise complain("", "a flamegraph is of one table: ask for each in its own request")
     questions = tuple(_question(catalog, table, asked) for table, asked in body.items())
-    return SeedRequest(questions, "flamegraph" in formats)
+    return OldRequest(questions, "flamegraph" in formats)
 
 
-def weight(question: SeedQuestion) -> tuple[Column, Column | None]:
+def weight(question: OldQuestion) -> tuple[Column, Column | None]:
     """Find the stack column among the elements, and the first number, if any, to weigh it by."""
     stacks = [each for each in question.elements if each.type.role is Role.STACK]
     if not stacks:
@@ -82,7 +82,7 @@ def _format(table: str, asked: Any) -> str:
     return str(given)
 
 
-def _question(catalog: Catalog, table: str, asked: Any) -> SeedQuestion:
+def _question(catalog: Catalog, table: str, asked: Any) -> OldQuestion:
     pointer = f"/{_escaped(table)}"
     category = category_of(catalog, table, pointer)
     if not isinstance(asked, dict):
@@ -91,7 +91,7 @@ def _question(catalog: Catalog, table: str, asked: Any) -> SeedQuestion:
         if key not in _KEYS:
             raise complain(f"{pointer}/{_escaped(key)}", one_of("key", key, _KEYS))
     where = _constraints(category, f"{pointer}/constraints", asked.get("constraints", []))
-    return SeedQuestion(
+    return OldQuestion(
         Scope(category, ALWAYS, where),
         _elements(category, f"{pointer}/elements", asked.get("elements")),
         _limit(f"{pointer}/limit", asked.get("limit")),

@@ -1,4 +1,4 @@
-"""The seed's list answer, streamed: {"offcputime": [{"process": "dd", ...}, ...]}.
+"""The list answer of the API of 2016, streamed: {"offcputime": [{"process": "dd", ...}, ...]}.
 
 Stacks are leaf first, as the clients of 2016 sent them.
 """
@@ -18,11 +18,11 @@ from kscope.store.schema.interning import turned_round
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from kscope.query.parse.seed import SeedQuestion
+    from kscope.query.parse.api_2016 import OldQuestion
     from kscope.store.reader import Reader
 
 
-class SeedColumn(msgspec.Struct, frozen=True):
+class OldColumn(msgspec.Struct, frozen=True):
     """A column, as `GET /api/getcategories` lists it."""
 
     name: str
@@ -30,7 +30,7 @@ class SeedColumn(msgspec.Struct, frozen=True):
     prettyname: str
 
 
-async def seed_rows(reader: Reader, questions: Sequence[SeedQuestion]) -> AsyncIterator[bytes]:
+async def listed_rows(reader: Reader, questions: Sequence[OldQuestion]) -> AsyncIterator[bytes]:
     """The JSON document in pieces; the oldest rows first, in the order they were logged."""
     # With rows only, or at the end: what fails before has not begun to answer.
     opening = b"{"
@@ -43,7 +43,7 @@ async def seed_rows(reader: Reader, questions: Sequence[SeedQuestion]) -> AsyncI
     yield opening.removesuffix(b",") + b"}"
 
 
-async def _table(reader: Reader, question: SeedQuestion) -> AsyncIterator[bytes]:
+async def _table(reader: Reader, question: OldQuestion) -> AsyncIterator[bytes]:
     names = [column.name for column in question.elements]
     stacks = [i for i, each in enumerate(question.elements) if each.type.role is Role.STACK]
     oldest_first = Order(question.scope.category.all_columns[0], descending=False)

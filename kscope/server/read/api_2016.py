@@ -8,21 +8,21 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from kscope.query.answers.seed_rows import SeedColumn, seed_rows
+from kscope.query.answers.api_2016_rows import OldColumn, listed_rows
 from kscope.query.answers.stacks import FlamegraphQuestion, drawn, folded
 from kscope.query.export.nested import nested
+from kscope.query.parse.api_2016 import parse, weight
 from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain
-from kscope.query.parse.seed import parse, weight
 from kscope.query.responses import begun
-from kscope.server.http.disconnect import reader_of
+from kscope.server.http.question_deadline import reader_of
 from kscope.server.http.request_body import read_small
 from kscope.server.read.routes import json_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from kscope.query.parse.seed import SeedQuestion
+    from kscope.query.parse.api_2016 import OldQuestion
     from kscope.store.reader import Reader
 
 MAX_BODY = 1 << 20
@@ -32,7 +32,7 @@ async def _getcategories(request: Request) -> Response:
     return json_response(
         {
             category.table: [
-                SeedColumn(each.name, each.type.name, each.prettyname)
+                OldColumn(each.name, each.type.name, each.prettyname)
                 for each in category.all_columns
             ]
             for category in request.app.state.reader.catalog
@@ -48,11 +48,11 @@ async def _post(request: Request) -> Response:
         with reader.deadline.running():
             drawing = await _flamegraph(reader, asked.questions[0])
         return Response(drawing, media_type="application/json")
-    content = await begun(seed_rows(reader, asked.questions))
+    content = await begun(listed_rows(reader, asked.questions))
     return StreamingResponse(content, media_type="application/json")
 
 
-async def _flamegraph(reader: Reader, question: SeedQuestion) -> bytes:
+async def _flamegraph(reader: Reader, question: OldQuestion) -> bytes:
     stack, value = weight(question)
     asked = FlamegraphQuestion(question.scope, stack, Value(value), limit=question.limit)
     stacks = await folded(reader, asked)
