@@ -1,4 +1,4 @@
-"""Rows that the modules of a folder declare: one more file there is one more row everywhere."""
+"""Collects the entries that each module of a folder declares: a new file is enough."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ class Address:
             parts = urllib.parse.urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
         except ValueError:
-            raise _wrong_address("has a host or a port that cannot be") from None
+            raise _wrong_address("has an invalid host or port") from None
         if fault := _address_fault(url, parts):
             raise _wrong_address(fault)
         path = parts.path.rstrip("/").removesuffix(INGEST_PATH)

@@ -1,4 +1,4 @@
-"""One request as it is sent, and its parts if the server refuses some of its rows."""
+"""One request as it is sent (body, key, headers), and its parts if rows are refused."""
 
 from __future__ import annotations
 

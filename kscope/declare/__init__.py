@@ -1,1 +1,1 @@
-"""The model of a category (model.py), units of numbers (units.py), and the options of probes."""
+"""The declarations of a category: model, units, aggregates, options, parts of a request."""

@@ -51,7 +51,8 @@ def import_columns(category: Category, value: str, root: str | None) -> ImportCo
     name = value or (chart.value if chart else "") or next(iter(values), "")
     if name not in values:
         raise KscopeError(
-            f"--value {name}: {category.table} has {', '.join(values) or 'no values'}"
+            f"--value {name}: {category.table} has no such value;"
+            f" it has {', '.join(values) or 'none'}"
         )
     wanted = root if root is not None else (chart.by if chart else "")
     return ImportColumns(category, stack or stacks[0], values[name], _root(category, wanted))
@@ -62,5 +63,7 @@ def _root(category: Category, name: str) -> Column | None:
         return None
     texts = {each.name: each for each in category.with_role(Role.DIMENSION)}
     if name not in texts:
-        raise KscopeError(f"--root {name}: {category.table} has {', '.join(texts)}")
+        raise KscopeError(
+            f"--root {name}: {category.table} has no such column; it has {', '.join(texts)}"
+        )
     return texts[name]

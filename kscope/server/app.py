@@ -22,7 +22,7 @@ from kscope.server.http.listener import Server, address_of, listening_socket
 from kscope.server.http.metrics import CountAnswers, Metrics, metrics_routes
 from kscope.server.http.problems import HANDLERS
 from kscope.server.http.question_deadline import CancelOnDisconnect
-from kscope.server.http.request_body import Limits
+from kscope.server.http.request_body import BodyLimits
 from kscope.server.http.response_compression import Compress
 from kscope.server.http.wrong_tokens import WrongTokens
 from kscope.server.ingest.fair_queue import FairQueue
@@ -60,7 +60,7 @@ log = logging.getLogger(__name__)
 def ingest_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
     # One body of the largest size, with its rows, always has room when it is alone.
     room = max(settings.max_body * 6, 64 * 1024 * 1024)
-    limits = Limits(settings.max_body, settings.max_body, room)
+    limits = BodyLimits(settings.max_body, settings.max_body, room)
     handler = Ingest(live, store.writer, FairQueue(), metrics, limits)
     served = [*ingest_routes(handler), *metrics_routes(store, metrics)]
     return _app(served, settings.ingest, "ingest", settings, metrics)

@@ -11,7 +11,7 @@ from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.store.backends.errors import StoreAway, StoreBusy
 from kscope.store.open import backend_of
 from kscope.store.store import Store
-from kscope.store.write.cardinality import Limits, NewTexts
+from kscope.store.write.cardinality import NewTextLimits, NewTexts
 
 if TYPE_CHECKING:
     from kscope.config import Settings
@@ -35,7 +35,9 @@ async def open_when_ready(settings: Settings) -> tuple[Store, LiveCatalog]:
 
 
 async def _opened(settings: Settings) -> tuple[Store, LiveCatalog]:
-    limits = Limits(NewTexts(settings.new_stacks_per_hour), NewTexts(settings.new_strings_per_hour))
+    limits = NewTextLimits(
+        NewTexts(settings.new_stacks_per_hour), NewTexts(settings.new_strings_per_hour)
+    )
     store = Store(backend_of(settings), Catalog(()), settings.query_deadline, limits)
     await store.connect()
     try:

@@ -13,7 +13,7 @@ from kscope.store.reader import DEADLINE, Reader
 from kscope.store.schema.kept_categories import stored_catalog
 from kscope.store.schema.meta import read_meta
 from kscope.store.schema.migrate import Held, apply, plan, planned
-from kscope.store.write.cardinality import Limits
+from kscope.store.write.cardinality import NewTextLimits
 from kscope.store.write.group_commit import GroupWriter
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Store:
         backend: Backend,
         catalog: Catalog,
         deadline: float = DEADLINE,
-        limits: Limits | None = None,
+        limits: NewTextLimits | None = None,
     ) -> None:
         self.backend = backend
         self._catalog = catalog
@@ -39,7 +39,7 @@ class Store:
         current = lambda: (self._catalog, self._schema)  # noqa: E731
         self.reader = Reader(backend, current, self.last_fault, deadline)
         self.writer = GroupWriter(
-            backend, lambda: self._schema, self.last_fault, limits or Limits()
+            backend, lambda: self._schema, self.last_fault, limits or NewTextLimits()
         )
 
     @property

@@ -91,10 +91,10 @@ def test_a_program_that_is_not_installed_is_named_with_its_package() -> None:
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("http://h:abc", "has a host or a port that cannot be"),
-        ("http://127.0.0.1:99999", "has a host or a port that cannot be"),
+        ("http://h:abc", "has an invalid host or port"),
+        ("http://127.0.0.1:99999", "has an invalid host or port"),
         (":9999", "is not the address of a server"),
-        ("http://[::1", "has a host or a port that cannot be"),
+        ("http://[::1", "has an invalid host or port"),
         (NOWHERE, "http://127.0.0.1:9: Connection refused"),
         ("https://127.0.0.1", "https://127.0.0.1:443: "),
     ],

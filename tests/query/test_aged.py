@@ -62,7 +62,7 @@ def test_what_sums_cannot_tell_is_said(aged: World) -> None:
     """A filter by pid or groups by a value need rows, which are gone: nothing, and the reason."""
     for asked in ({"pid": "100", "by": ""}, {"by": "elapsed"}):
         answer = ask(aged, "timeseries", **asked)
-        assert "removed by age" in answer["notices"][0]["text"]
+        assert "removed by retention" in answer["notices"][0]["text"]
         assert answer["meta"]["rows"] == 0
 
 

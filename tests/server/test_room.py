@@ -17,7 +17,7 @@ from kscope.config import Settings, SQLite
 from kscope.declare.files.catalog import load_catalog
 from kscope.server.http.metrics import Metrics
 from kscope.server.http.problems import HANDLERS
-from kscope.server.http.request_body import Limits, read_small
+from kscope.server.http.request_body import BodyLimits, read_small
 from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.server.ingest.routes import Ingest, ingest_routes
@@ -38,7 +38,7 @@ GOOD = {"hostname": "h", "offcputime": [ROW]}
 
 
 @asynccontextmanager
-async def listening(folder: Path, limits: Limits) -> AsyncIterator[httpx.AsyncClient]:
+async def listening(folder: Path, limits: BodyLimits) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of an ingest listener in this process."""
     store = await opened_store(Settings(SQLite(folder / "k.db")), load_catalog())
     handler = Ingest(LiveCatalog([], store), store.writer, FairQueue(), Metrics(), limits)
@@ -63,7 +63,7 @@ def test_bodies_that_never_end_leave_room(tmp_path: Path) -> None:
             taken.set()
             await asyncio.sleep(60)
 
-        async with listening(tmp_path, Limits(in_flight=150_000)) as client:
+        async with listening(tmp_path, BodyLimits(in_flight=150_000)) as client:
             waiting = asyncio.create_task(client.post("/", content=unfinished()))
             await taken.wait()
             for refused in (
@@ -91,7 +91,7 @@ def test_a_body_that_does_not_come(tmp_path: Path) -> None:
             await asyncio.sleep(pause)
 
     async def run() -> None:
-        async with listening(tmp_path, Limits(silence=0.2, whole=0.4)) as client:
+        async with listening(tmp_path, BodyLimits(silence=0.2, whole=0.4)) as client:
             for pause in (60, 0.01):
                 answer = await client.post("/", content=dripping(pause))
                 assert "within 0.2 seconds" in problem(answer, 408)["detail"]

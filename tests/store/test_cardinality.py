@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from kscope.store.write import cardinality
-from kscope.store.write.cardinality import OVER_STACKS, OVER_STRINGS, Limits, NewTexts
+from kscope.store.write.cardinality import OVER_STACKS, OVER_STRINGS, NewTextLimits, NewTexts
 from tests.databases import column, scalar
 from tests.serving import serving
 from tests.store.opened import batch, category, opened
@@ -41,7 +41,7 @@ def test_rows_beyond_the_limit_keep_all_but_their_stack(database: Database) -> N
 
     async def run() -> None:
         async with opened(database, WAITS) as store:
-            store.writer.limits = Limits(stacks=NewTexts(100))
+            store.writer.limits = NewTextLimits(stacks=NewTexts(100))
             for start in range(0, 300, 30):
                 await store.writer.write(batch(WAITS, rows("a", start, start + 30)))
             assert database.rows(OVER) == [["200", "2000"]]
@@ -63,7 +63,7 @@ def test_batches_of_one_commit_share_the_limit(database: Database) -> None:
 
     async def run() -> None:
         async with opened(database, WAITS) as store:
-            store.writer.limits = Limits(stacks=NewTexts(100))
+            store.writer.limits = NewTextLimits(stacks=NewTexts(100))
             sent = [batch(WAITS, rows("a", n, n + 30), b"%016d" % n) for n in range(0, 300, 30)]
             await asyncio.gather(*map(store.writer.write, sent + sent))
             assert database.rows(OVER) == [["200", "2000"]]
@@ -81,7 +81,7 @@ def test_what_is_not_committed_is_not_counted(database: Database) -> None:
 
     async def run() -> None:
         async with opened(database, WAITS) as store:
-            store.writer.limits = Limits(stacks=NewTexts(100))
+            store.writer.limits = NewTextLimits(stacks=NewTexts(100))
             database.run("ALTER TABLE kscope_rows_waits RENAME TO away")
             answers = [store.writer.write(batch(WAITS, rows("a", 0, 90))) for _ in range(3)]
             failed = await asyncio.gather(*answers, return_exceptions=True)
@@ -90,7 +90,7 @@ def test_what_is_not_committed_is_not_counted(database: Database) -> None:
             await store.writer.write(batch(WAITS, rows("a", 0, 100)))
             assert database.rows(OVER)[0][0] == "0"
         async with opened(database, WAITS) as store:
-            store.writer.limits = Limits(stacks=NewTexts(100))
+            store.writer.limits = NewTextLimits(stacks=NewTexts(100))
             await store.writer.write(batch(WAITS, rows("a", 0, 200)))
             assert database.rows(OVER)[0][0] == "0"
 
@@ -103,7 +103,7 @@ def test_the_next_hour_begins_at_none(database: Database, monkeypatch: pytest.Mo
 
     async def run() -> None:
         async with opened(database, WAITS) as store:
-            store.writer.limits = Limits(stacks=NewTexts(10))
+            store.writer.limits = NewTextLimits(stacks=NewTexts(10))
             await store.writer.write(batch(WAITS, rows("a", 0, 20)))
             now[0] += 3600
             await store.writer.write(batch(WAITS, rows("a", 20, 40)))
@@ -117,7 +117,7 @@ def test_strings_have_a_limit_too(database: Database) -> None:
 
     async def run() -> None:
         async with opened(database, WAITS) as store:
-            store.writer.limits = Limits(strings=NewTexts(10))
+            store.writer.limits = NewTextLimits(strings=NewTexts(10))
             named = [rows("a", n, n + 1, f"process {n}")[0] for n in range(30)]
             await store.writer.write(batch(WAITS, named[:15]))
             await store.writer.write(batch(WAITS, named[15:]))

@@ -145,7 +145,7 @@ def test_a_level_that_is_added_late_begins_where_rows_are(database: Database) ->
             await roll_up(store, now)
             plan = await store.reader.plan("waits", T0, T0 + 5 * DAY, {"process"})
             assert plan.source == "rollup 1d + raw"
-            assert "removed by age" in plan.notices[0]
+            assert "removed by retention" in plan.notices[0]
             assert await totals(store, T0, T0 + 5 * DAY) == left
             days = sa.select(sa.func.min(store.schema.categories["waits"].rollups[0].table.c.time))
             assert (await store.reader.fetch(days))[0][0] == T0 + 4 * DAY

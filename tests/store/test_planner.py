@@ -82,9 +82,9 @@ def test_the_edge_of_a_range_without_rows_takes_the_whole_bucket() -> None:
     assert "whole buckets" in made.notices[0]
 
 
-def test_rows_removed_by_age_are_spoken_of() -> None:
+def test_rows_removed_by_age_are_mentioned() -> None:
     """A filter by pid over a time that only has sums is answered with a notice."""
     progress = {0: Progress(removed=4 * DAY), 3600: Progress(closed=5 * DAY)}
     made = plan(TABLES, progress, (DAY, 5 * DAY), {"pid"})
     assert made.source == "raw"
-    assert "removed by age" in made.notices[0]
+    assert "removed by retention" in made.notices[0]

@@ -361,7 +361,7 @@ class BccEngine(KernelEngine):
             holder, _, name = path.rpartition(".")
             if "." in holder:
                 raise KscopeError(
-                    f"'{path}' must be a field of the struct itself, not of one in it"
+                    f"'{path}' must be a direct field of the struct, not of a struct inside it"
                 )
             process = f"{holder}.{name.removesuffix('ustack')}tgid"
             if name.endswith("ustack") and path_problem(process, parts):

@@ -85,5 +85,5 @@ def _literal(value: Any, name: str, where: str) -> str:
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
     if int(value) != value:
-        raise KscopeError(f"{where}: {name}: bpftrace knows whole numbers only, not {value}")
+        raise KscopeError(f"{where}: {name}: bpftrace takes only whole numbers, not {value}")
     return str(int(value))

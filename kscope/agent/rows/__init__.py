@@ -1,1 +1,1 @@
-"""Kernel values become rows of a category; recordings of rows; rows become request bodies."""
+"""From kernel values to rows, and from rows to request bodies; also recordings of rows."""

@@ -1,4 +1,4 @@
-"""A chart kind is one row that all parts of the program read."""
+"""Everything that the program knows about one chart kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The row that describes an engine."""
+"""Everything that the program knows about one engine before it loads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A column type is one row that all parts of the program read."""
+"""Everything that the program knows about one column type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The row that describes a SQL dialect."""
+"""Everything that the program knows about one SQL dialect."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def _largest(totals: Mapping[Any, Any], n: int) -> list[Any]:
 
 
 def _keys(grid: Steps, by: Column, shown: Sequence[Any]) -> Expressions:
-    """The step, the group and whether it is the rest: one, so that the answer stays small."""
+    """Group by step, by group, and by whether it is in the rest, which is one group."""
 
     def keys(segment: Segment) -> list[sa.ColumnElement[Any]]:
         among, group = _among(segment, by, shown), stored(segment, by)

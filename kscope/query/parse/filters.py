@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 # Engines bound how deep an expression may be, and each condition costs time for every row.
 MAX_CONDITIONS = 200
-TOO_MANY = f"a question takes at most {MAX_CONDITIONS} filters; many values fit into one, as `in`"
+TOO_MANY = (
+    f"a question takes at most {MAX_CONDITIONS} filters; put several values into one with `__in`"
+)
 
 
 def parse_filter(category: Category, parameter: str, text: str) -> Condition:

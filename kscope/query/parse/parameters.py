@@ -202,7 +202,9 @@ def read_sides(
     known: Sequence[Parameter],
     moment: int | None = None,
 ) -> Asked:
-    """The side looked at, and its base: as long, directly before, with the same filters.
+    """Return both sides of a comparison. The base is by default the range just before.
+
+    It is as long, and has the same filters.
 
     A `base.` filter takes the place of the side's filters on the same column, and `base.any` drops
     those on the columns it names: such a base has the side's range. `base.from` and `base.to`

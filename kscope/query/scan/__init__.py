@@ -1,1 +1,1 @@
-"""A question reads its tables and adds up the results."""
+"""Runs the statements of a question, on rows and sums, and adds up the results."""

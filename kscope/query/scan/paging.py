@@ -205,11 +205,11 @@ class Page:
     async def _text(self, statement: sa.Select[Any]) -> Any:
         found = await self.scan.reader.fetch(statement)
         if not found:
-            raise complain("cursor", "its row was removed by age: begin again without a cursor")
+            raise complain("cursor", "its row was removed by retention: start without a cursor")
         return found[0][0]
 
 
-_MADE_UP = "is not one that an answer's 'next' gave"
+_MADE_UP = "is not a cursor of this API: use the `next` of an earlier answer"
 
 
 def _decoded(given: str) -> tuple[Any, Any, Any]:

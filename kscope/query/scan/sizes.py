@@ -70,7 +70,7 @@ def scale_name(value: Value, given: str) -> str:
     """Powers of two where the value is a whole number, unless asked otherwise."""
     assert value.column is not None
     if value.column.type.role is Role.HISTOGRAM and given == LINEAR:
-        raise complain("scale", "a histogram column is by powers of two: allowed is log2")
+        raise complain("scale", "sizes of a histogram column are powers of two: use scale=log2")
     if value.column.type.signed:
         if given == LOG2:
             kind = value.column.type.name

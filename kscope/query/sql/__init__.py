@@ -1,1 +1,1 @@
-"""SQL that each engine spells its own way: functions, operators, filter clauses."""
+"""Filters and computed columns as SQL; generate/dialects spells functions for each database."""

@@ -50,7 +50,7 @@ class as_double(Spelled):  # noqa: N801
 
 
 class newest(Spelled):  # noqa: N801
-    """The number that goes with the largest time: the text of both, which `newest_number` reads.
+    """The number at the largest time: the text of both, which `newest_number` reads.
 
     Of several numbers at that time it is one; those that are NULL do not count.
     """

@@ -20,7 +20,7 @@ _READ_TO_REFUSE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BodyLimits:
     """Sizes in bytes: a body as sent, the same decompressed, and all that are being handled.
 
     Times in seconds, until the next piece of a body arrives, and until all of it has arrived.
@@ -33,7 +33,7 @@ class Limits:
     whole: float = 300
 
 
-async def read(request: Request, limits: Limits, share: Share) -> bytearray:
+async def read(request: Request, limits: BodyLimits, share: Share) -> bytearray:
     """Return the body as sent. Raise 408, 413 or 503, after which none of it is kept."""
     body = bytearray()
     seen = 0

@@ -75,7 +75,7 @@ def _gunzip(body: bytes | bytearray) -> Iterator[bytes]:
                 raise HttpProblem(400, f"the body is not gzip: {error}") from None
             at += len(piece) - len(member.unused_data)
         if not member.eof:
-            raise HttpProblem(400, "the gzip body ends before its end")
+            raise HttpProblem(400, "the gzip body is cut off: send all of it")
 
 
 def _unzstd(body: bytes | bytearray) -> Iterator[bytes]:

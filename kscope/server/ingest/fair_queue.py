@@ -23,7 +23,7 @@ _PAUSE_FACTOR = 2.0
 
 
 class Lane(Enum):
-    """GOOD: fast, and right as far as it was read. DOUBT: slow to check."""
+    """GOOD: no fault found so far, fast. DOUBT: a fault was found, slow to check."""
 
     GOOD = "good"
     DOUBT = "doubt"

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from kscope.server.http.memory_budget import Budget
 from kscope.server.http.problems import HttpProblem
-from kscope.server.http.request_body import Limits, read
+from kscope.server.http.request_body import BodyLimits, read
 from kscope.server.ingest.decompress import decompressor
 from kscope.server.ingest.row_faults import UnknownName
 
@@ -51,7 +51,7 @@ STATUSES = {
     415: "a Content-Type or Content-Encoding that is not supported",
     422: "rows that do not fit their category; `errors` has a JSON pointer to each",
     429: "too many wrong tokens came from this address",
-    431: "the fields of the request are too many or too large",
+    431: "the request has too many headers, or too large ones",
     503: "not now: send again after `Retry-After` seconds",
 }
 
@@ -65,13 +65,13 @@ class Ingest:
         writer: GroupWriter,
         lanes: FairQueue,
         metrics: Metrics,
-        limits: Limits | None = None,
+        limits: BodyLimits | None = None,
     ) -> None:
         self._live = live
         self._writer = writer
         self._lanes = lanes
         self._metrics = metrics
-        self._limits = limits or Limits()
+        self._limits = limits or BodyLimits()
         self._budget = Budget(self._limits.in_flight)
 
     async def of_2016(self, request: Request) -> Response:

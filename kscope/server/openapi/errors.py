@@ -17,10 +17,10 @@ _ALWAYS = {
         "Forbidden",
         "the token does not have this scope, or the host name is not this server's",
     ),
-    "405": ("NotAllowed", "this address has another method"),
+    "405": ("NotAllowed", "this address does not accept this method"),
     "414": ("LongAddress", "the address is too long"),
     "429": ("Throttled", "this client sent too many wrong tokens"),
-    "431": ("LargeHead", "the fields of the request are too many or too large"),
+    "431": ("LargeHead", "the request has too many headers, or too large ones"),
     "500": ("Failed", "the server failed; see its log"),
 }
 _ASKED = {

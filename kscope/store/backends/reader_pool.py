@@ -115,9 +115,9 @@ class ReaderPool(Generic[Connection]):
 
 
 async def _interrupt(connection: Lent, start: float) -> None:
-    """Interrupt a connection from `start` on, a time of the event loop's clock, until cancelled.
+    """From `start` (event loop time) on, interrupt a connection repeatedly until cancelled.
 
-    More than once: a statement that waits for its turn in the connection's thread cannot be
+    A statement that waits for its turn in the connection's thread cannot be
     interrupted yet.
     """
     await asyncio.sleep(start - asyncio.get_running_loop().time())

@@ -1,1 +1,1 @@
-"""The tables that the database must contain, and the steps that bring it there."""
+"""Tables that the database must contain, steps that bring it there, and ids of texts."""

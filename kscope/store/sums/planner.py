@@ -115,7 +115,7 @@ def plan(
     fitting = [level for level in fitting if _divides(level.bucket, whole)]
     start, stop, notices = _widened(fitting, removed, *span)
     if whole != step:
-        notices.append("single rows of this time were removed by age: steps are of whole buckets")
+        notices.append("old rows were removed in this range: steps are now whole buckets")
     segments = _cover(fitting, tables.rows, start, stop)
     return Plan(start, stop, segments, notices, whole)
 
@@ -173,7 +173,7 @@ def _widened(
         wide_stop = last.ceil(stop) if last else stop
     notices = []
     if (wide_start, wide_stop) != (start, stop):
-        notices.append("single rows of this time were removed by age: whole buckets are shown")
+        notices.append("old rows were removed in this range: whole buckets are shown")
     if first is None:
-        notices.append("part of this range was removed by age: what is left of it is shown")
+        notices.append("part of this range was removed by retention: the rest is shown")
     return wide_start, wide_stop, notices

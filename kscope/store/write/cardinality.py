@@ -57,7 +57,7 @@ class NewTexts:
 
 
 @dataclass
-class Limits:
+class NewTextLimits:
     stacks: NewTexts = field(default_factory=NewTexts)
     strings: NewTexts = field(default_factory=NewTexts)
 

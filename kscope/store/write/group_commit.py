@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kscope.store.backends.base import Backend
     from kscope.store.backends.last_fault import LastFault
     from kscope.store.write.batch import Batch, Stored
-    from kscope.store.write.cardinality import Limits
+    from kscope.store.write.cardinality import NewTextLimits
 
 MAX_WAITING_ROWS = 1_000_000
 MAX_GROUP_ROWS = 200_000
@@ -62,7 +62,11 @@ class GroupWriter:
     """One task writes; requests wait in line. At most MAX_WAITING_ROWS wait."""
 
     def __init__(
-        self, backend: Backend, schema: Callable[[], Schema], last_fault: LastFault, limits: Limits
+        self,
+        backend: Backend,
+        schema: Callable[[], Schema],
+        last_fault: LastFault,
+        limits: NewTextLimits,
     ) -> None:
         self._backend = backend
         self._last_fault = last_fault

@@ -19,7 +19,7 @@ from kscope.store.schema.meta import contradicted, is_current
 from kscope.store.sums.grouping import Columns, summed
 from kscope.store.sums.late import add_late
 from kscope.store.write.batch import Batch, Stored, TableRows
-from kscope.store.write.cardinality import STACKS, STRINGS, Limits, bounded, used
+from kscope.store.write.cardinality import STACKS, STRINGS, NewTextLimits, bounded, used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -62,7 +62,7 @@ class Transaction:
         schema: Schema,
         known: Dictionary,
         next_seq: Callable[[int], range],
-        limits: Limits,
+        limits: NewTextLimits,
     ) -> None:
         self._session = session
         self._schema = schema
