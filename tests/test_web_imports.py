@@ -16,12 +16,13 @@ _IMPORT = re.compile(r"""(?:\bfrom|\bimport\(?)\s*"(\.{1,2}/[^"]+)\"""")
 
 
 def _imports() -> dict[Path, set[Path]]:
-    """Return the files that each file imports, both relative to `web/src`."""
+    """Return the files that each file imports, both relative to `web/src`; none generated."""
     found: dict[Path, set[Path]] = {}
     for path in sorted(SOURCE.rglob("*.ts")):
         names = _IMPORT.findall(path.read_text())
         targets = {(path.parent / f"{name}.ts").resolve() for name in names}
-        found[path.relative_to(SOURCE)] = {one.relative_to(SOURCE) for one in targets}
+        own = {one for one in targets if one.is_relative_to(SOURCE)}
+        found[path.relative_to(SOURCE)] = {one.relative_to(SOURCE) for one in own}
     return found
 
 

@@ -5,7 +5,7 @@ import { Gutter } from "../../web/src/ui/gutter";
 import { SearchBox } from "../../web/src/flame/search";
 import { flameSource } from "../../web/src/flame/flame_query";
 import { Store } from "../../web/src/state/address";
-import type { Flamegraph } from "../../web/src/api/types.generated";
+import type { Flamegraph } from "../../web/generated/types";
 import { offer } from "./harness";
 
 // The page's own way, from the answer to the picture: table, breadcrumb, legend, address, search box.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # The probe that is the example in the pages.
 _EXAMPLE = "offcputime"
 _NO_WRAP = "\b"
-_TYPES = "web/src/api/types.generated.ts"
+_TYPES = "web/generated/types.ts"
 
 
 def pages(group: click.Group, catalog: Catalog) -> Mapping[str, str]:

@@ -31,7 +31,7 @@ import { Tabs } from "./ui/tabs";
 import { short } from "./ui/text";
 import { applyTheme, onTheme } from "./ui/theme";
 import { Timeline } from "./charts/timeline";
-import type { Categories, CategoryAnswer, Notice } from "./api/types.generated";
+import type { Categories, CategoryAnswer, Notice } from "../generated/types";
 
 const LIVE = 10_000;
 const TABS: [View, string][] = [

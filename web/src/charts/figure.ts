@@ -1,6 +1,6 @@
 // A chart of a category with its title, its legend, and what to say if it is empty.
 
-import type { CategoryAnswer, ChartConfig, Meta } from "../api/types.generated";
+import type { CategoryAnswer, ChartConfig, Meta } from "../../generated/types";
 import { cssColor, h, replace, type Child } from "../ui/dom";
 import { Gutter } from "../ui/gutter";
 import { MARKS, paintInside, type Drawing, type Times } from "./marks";

@@ -25,7 +25,7 @@ import {
   type Steps,
 } from "./plot";
 import type { Box } from "../state/address";
-import type { Heatmap as HeatmapAnswer } from "../api/types.generated";
+import type { Heatmap as HeatmapAnswer } from "../../generated/types";
 import { iso } from "../state/ranges";
 
 type Drawn = HeatmapAnswer & { steps: Steps; drawing: Drawing };

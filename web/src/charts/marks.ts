@@ -1,6 +1,6 @@
 // How answers are drawn on a plot: the timeline, the heatmap and all further charts.
 
-import type { Heatmap, Histogram, Timeseries, Top, Mark } from "../api/types.generated";
+import type { Heatmap, Histogram, Timeseries, Top, Mark } from "../../generated/types";
 import { cssColor } from "../ui/dom";
 import { axisText, exact, quantity, roundSteps, trimmed, type Zone } from "../ui/format";
 import { ramp, swatch } from "../ui/swatch";

@@ -1,6 +1,6 @@
 // Made-up answers that show the shape of a chart before there are any rows.
 
-import type { ChartConfig } from "../api/types.generated";
+import type { ChartConfig } from "../../generated/types";
 import type { Times } from "./marks";
 
 const STEPS = 60;

@@ -41,7 +41,7 @@ import {
 import { iso } from "../state/ranges";
 import { square } from "../ui/swatch";
 import { plain, short } from "../ui/text";
-import type { Timeseries, Top } from "../api/types.generated";
+import type { Timeseries, Top } from "../../generated/types";
 
 const SERIES = 7;
 /** How many steps the range is cut into, at most; the heatmap's is cut alike. */

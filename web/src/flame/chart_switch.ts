@@ -11,7 +11,7 @@ import {
 import { NO_FRAMES } from "../state/address";
 import { Select } from "../ui/dom";
 import { grouping } from "./flame_query";
-import type { ChartAnswer } from "../api/types.generated";
+import type { ChartAnswer } from "../../generated/types";
 
 type Choice = Pick<ChartAnswer, "title" | "stack" | "value" | "by">;
 

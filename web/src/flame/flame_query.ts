@@ -4,7 +4,7 @@ import type { Query } from "../api/client";
 import { flameChart, question, stackColumn, valueColumn, type Context } from "../state/context";
 import { OTHERS } from "./frames";
 import { groupsApart, makeTree, selfOf, type Tree } from "./tree";
-import type { Comparison, Flamegraph } from "../api/types.generated";
+import type { Comparison, Flamegraph } from "../../generated/types";
 
 /** A tree as answered, before focus, inversion and the like. */
 export interface Source {

@@ -1,7 +1,7 @@
 // Filters as chips, and the small form behind each.
 
 import { get } from "../api/client";
-import type { Values } from "../api/types.generated";
+import type { Values } from "../../generated/types";
 import { category, column, question, type Context } from "../state/context";
 import { button, debounce, h, replace, select } from "../ui/dom";
 import { quantity } from "../ui/format";

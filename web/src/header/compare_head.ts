@@ -8,7 +8,7 @@ import { dateTime, quantity, zoneName } from "../ui/format";
 import { closePopover, popoverUnder } from "../ui/popover";
 import { rangeForm } from "./range_form";
 import { iso, moment } from "../state/ranges";
-import type { Comparison } from "../api/types.generated";
+import type { Comparison } from "../../generated/types";
 
 interface Range {
   from: number;

@@ -11,7 +11,7 @@ import type {
   ChartAnswer,
   ColumnAnswer,
   Role,
-} from "../api/types.generated";
+} from "../../generated/types";
 
 export interface Context extends Categories {
   store: Store;

@@ -6,7 +6,7 @@ import { h, replace } from "../ui/dom";
 import { Loader } from "../api/loader";
 import type { Part } from "../ui/part";
 import { Figure } from "../charts/figure";
-import type { CategoryAnswer, ChartConfig, Charts } from "../api/types.generated";
+import type { CategoryAnswer, ChartConfig, Charts } from "../../generated/types";
 
 const configs = new Map<string, Promise<ChartConfig[]>>();
 

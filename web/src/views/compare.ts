@@ -2,7 +2,7 @@
 
 import type { Query } from "../api/client";
 import { Loader } from "../api/loader";
-import type { Comparison, Notice } from "../api/types.generated";
+import type { Comparison, Notice } from "../../generated/types";
 import {
   comparedTree,
   flameQuery,

@@ -9,7 +9,7 @@ import { filterText } from "../state/filters";
 import { need } from "../ui/need";
 import { ago, dateTime, zoneName } from "../ui/format";
 import { iso } from "../state/ranges";
-import type { CategoryAnswer, Rows, ServerInfo } from "../api/types.generated";
+import type { CategoryAnswer, Rows, ServerInfo } from "../../generated/types";
 
 /** The reports of agents do not have their own probe: every agent sends them. */
 const AGENTS = "agent";

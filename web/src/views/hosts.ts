@@ -11,7 +11,7 @@ import type { Notices } from "./notices";
 import type { Part } from "../ui/part";
 import { DataTable, type TableColumn } from "../ui/table";
 import { short } from "../ui/text";
-import type { Frame, Host, Hosts } from "../api/types.generated";
+import type { Frame, Host, Hosts } from "../../generated/types";
 
 export class HostsView implements Part {
   readonly element: HTMLElement;

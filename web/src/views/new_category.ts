@@ -7,7 +7,7 @@ import { sample } from "../charts/samples";
 import { button, debounce, download, h, replace } from "../ui/dom";
 import { exampleFlame } from "../flame/example";
 import { onTheme } from "../ui/theme";
-import type { CategoryAnswer, ChartConfig, Checked, Role } from "../api/types.generated";
+import type { CategoryAnswer, ChartConfig, Checked, Role } from "../../generated/types";
 
 const EXAMPLE = `table: slowfiles
 prettyname: Slow file operations

@@ -5,7 +5,7 @@ import { percent } from "../ui/format";
 import { frame } from "../flame/frames";
 import { outermost, sum, total, type Tree } from "../flame/tree";
 import type { View } from "../state/address";
-import type { Problem, Leftover, Notice } from "../api/types.generated";
+import type { Problem, Leftover, Notice } from "../../generated/types";
 
 /** Notices of some sources belong only to the views that show their answer. */
 const VIEWS: Record<string, View[]> = {

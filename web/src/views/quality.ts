@@ -4,7 +4,7 @@ import { get, url } from "../api/client";
 import { question, type Context } from "../state/context";
 import { exact, percent } from "../ui/format";
 import type { Notices } from "./notices";
-import type { Lack, Notice, Quality as QualityAnswer } from "../api/types.generated";
+import type { Lack, Notice, Quality as QualityAnswer } from "../../generated/types";
 
 /** The category in which agents report what they lost. */
 const AGENT = "agent";

@@ -14,7 +14,7 @@ import { menu } from "../ui/popover";
 import { HAS, withFilter } from "../state/filters";
 import { DataTable, type TableColumn } from "../ui/table";
 import { plain, short } from "../ui/text";
-import type { ColumnAnswer, Rows } from "../api/types.generated";
+import type { ColumnAnswer, Rows } from "../../generated/types";
 
 type Row = unknown[];
 

@@ -6,7 +6,7 @@ import type { Source } from "../flame/flame_query";
 import { Loader } from "../api/loader";
 import { unknownNotices, type Notices } from "./notices";
 import { flameQuery, flameSource, groupLevels, subject } from "../flame/flame_query";
-import type { Flamegraph } from "../api/types.generated";
+import type { Flamegraph } from "../../generated/types";
 
 export interface StackFollower {
   /** The elements that fade until they show the current answer. */
