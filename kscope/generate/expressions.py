@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
 from kscope.generate.dialects import DIALECTS
+from kscope.generate.dialects.sqlite import SQLITE
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
@@ -26,8 +27,9 @@ class Spelled(sa.sql.functions.FunctionElement[Any]):
 
 @compiles(Spelled)
 def _spelled(element: Spelled, compiler: SQLCompiler, **kw: Any) -> str:
-    functions = DIALECTS[compiler.dialect.name].functions
-    spelling = functions.get(type(element).__name__, element.common)
+    # SQLAlchemy's general dialect prints a statement for a log.
+    known = DIALECTS.get(compiler.dialect.name, SQLITE)
+    spelling = known.functions.get(type(element).__name__, element.common)
     return spelling.format(*(compiler.process(each, **kw) for each in element.clauses))
 
 

@@ -40,6 +40,15 @@ def send(server: Serving, rows: int = 1, text: str = "main;futex_wait") -> httpx
     return server.client.post(f"{server.ingest}/", json=body)
 
 
+def until_not_ready(server: Serving) -> str:
+    """Wait until /readyz, which shares a ping for a second, is not ready; return its reason."""
+    for _ in range(40):
+        if (answer := server.get("/readyz")).status_code == 503:
+            return str(answer.json()["detail"])
+        time.sleep(0.1)
+    raise AssertionError("still ready")
+
+
 def eventually_stored(server: Serving) -> None:
     """Send until it is taken, as an agent does."""
     deadline = time.monotonic() + 30

@@ -12,7 +12,7 @@ import pytest
 from tests import needs
 from tests.databases import SQLiteFile, scalar
 from tests.serving import serving
-from tests.store.faults import COUNT, eventually_stored, send
+from tests.store.faults import COUNT, eventually_stored, send, until_not_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ def test_a_deleted_file_is_not_made_again(tmp_path: Path) -> None:
         for file in tmp_path.glob("k.db*"):
             file.unlink()
         assert send(server).status_code == 503
-        assert MOVED in server.get("/readyz").json()["detail"]
+        assert MOVED in until_not_ready(server)
         assert not database.path.exists()
     with serving(tmp_path, *database.options) as server:
         assert send(server).status_code == 200
