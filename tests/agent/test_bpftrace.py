@@ -321,7 +321,7 @@ def test_constants_are_put_in_as_they_are() -> None:
     """A text with backslashes and another constant's name in it; a fraction is refused."""
     text = with_constants("/comm == NAME && pid == PID/", {"NAME": r"a\1 PID", "PID": 7}, "t")
     assert text == r'/comm == "a\\1 PID" && pid == 7/'
-    with pytest.raises(KscopeError, match="whole numbers only"):
+    with pytest.raises(KscopeError, match="only whole numbers"):
         with_constants("SHARE", {"SHARE": 0.5}, "t")
 
 

@@ -139,4 +139,4 @@ def test_a_made_up_cursor_is_refused(client: World) -> None:
             query = {"cursor": cursor, "order": order}
             response = client.get("/api/v1/rows/offcputime", params=query)
             assert response.status_code == 400, query
-            assert "'next'" in response.json()["detail"]
+            assert "`next`" in response.json()["detail"]

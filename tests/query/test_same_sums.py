@@ -144,7 +144,7 @@ class Pair:
     def same(self, question: str, span: tuple[int, int], asked: dict[str, str]) -> str:
         """Ask both, the second for the whole buckets that the first may have given."""
         aged = self.ask("aged", question, asked | {"from": span[0], "to": span[1]})
-        if any("what is left" in notice["text"] for notice in aged["notices"]):
+        if any("removed by retention" in notice["text"] for notice in aged["notices"]):
             return "gone"
         whole = {name: aged["meta"][name] for name in ("from", "to")}
         plain = self.ask("plain", question, asked | whole)
