@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from tests.copied import copied
 from tests.serving import ROOT
 
 if TYPE_CHECKING:
@@ -41,13 +42,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_file_in_the_folder_of_engines_is_an_engine(tmp_path: Path) -> None:
     """A category can name it, its options are flags, and the agent runs its probes."""
-    shutil.copytree(
-        ROOT / "kscope",
-        tmp_path / "kscope",
-        ignore=shutil.ignore_patterns("__pycache__", "static", "*.gz"),
-    )
-    shutil.copytree(ROOT / "categories", tmp_path / "categories")
-    shutil.copytree(ROOT / "probes", tmp_path / "probes")
+    copied(tmp_path)
     shutil.copy(EXAMPLE, tmp_path / "kscope/declare/engines")
     (tmp_path / "categories/speech.yaml").write_text(CATEGORY % "script")
     (tmp_path / "kernelscope.yaml").write_text("categories: [./categories]\n")

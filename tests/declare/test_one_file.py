@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.serving import ROOT, serving
+from tests.copied import copied
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,12 +47,9 @@ WRONG = LEASES.replace("leases", "mistakes").replace(
 def package(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy the package, with its page, to a folder, and two files into it; edit nothing else."""
     del built_page
-    folder = tmp_path_factory.mktemp("copy")
-    shutil.copytree(ROOT / "kscope", folder / "kscope", ignore=shutil.ignore_patterns("*.pyc"))
+    folder = copied(tmp_path_factory.mktemp("copy"), page=True)
     shutil.copy(EXAMPLES / "mac.py", folder / "kscope/declare/types")
     shutil.copy(EXAMPLES / "longest.py", folder / "kscope/declare/charts")
-    for name in ("categories", "probes"):
-        (folder / name).symlink_to(ROOT / name)
     (folder / "mine").mkdir()
     (folder / "mine/leases.yaml").write_text(LEASES)
     return folder

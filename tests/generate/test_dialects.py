@@ -14,7 +14,7 @@ from kscope.generate.dialects import DIALECTS
 from kscope.generate.expressions import Spelled
 from kscope.query.sql import expressions
 from kscope.store.sums import functions
-from tests.serving import ROOT
+from tests.copied import copied
 
 EXAMPLE = Path(__file__).parent / "one_file" / "postgresql.py"
 _MODULES = (expressions, functions)
@@ -22,12 +22,8 @@ _MODULES = (expressions, functions)
 
 def test_one_more_file_is_one_more_dialect(tmp_path: Path) -> None:
     """`kscope generate` writes the DDL of a dialect whose file is added; nothing else is edited."""
-    shutil.copytree(
-        ROOT / "kscope", tmp_path / "kscope", ignore=shutil.ignore_patterns("static", "*.pyc")
-    )
+    copied(tmp_path)
     shutil.copy(EXAMPLE, tmp_path / "kscope/generate/dialects")
-    for name in ("categories", "probes"):
-        (tmp_path / name).symlink_to(ROOT / name)
     subprocess.run(
         [sys.executable, "-m", "kscope", "generate", "--output", tmp_path / "out"],
         check=True,

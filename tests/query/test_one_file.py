@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.copied import copied
 from tests.databases import SQLiteFile
 from tests.query.world import waits
 from tests.serving import ROOT
@@ -87,11 +87,7 @@ DAY = "from=2026-11-23&to=2026-11-24"
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """Copy the package to a folder from which Python imports it first."""
-    without = shutil.ignore_patterns("__pycache__", "static")
-    shutil.copytree(ROOT / "kscope", tmp_path / "copy/kscope", ignore=without)
-    for name in ("categories", "probes"):
-        (tmp_path / "copy" / name).symlink_to(ROOT / name)
-    return tmp_path / "copy"
+    return copied(tmp_path / "copy")
 
 
 @pytest.fixture

@@ -44,6 +44,9 @@ class NoPanel:
     reason: str
 
 
+NO_SIZES = NoPanel("the sizes of events are not columns of SQL")
+
+
 def _never(columns: Sequence[Column]) -> Iterable[Mapping[str, str]]:
     del columns
     return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kscope.declare.charts.base import ChartKind, Mark, NoPanel, keys
+from kscope.declare.charts.base import NO_SIZES, ChartKind, Mark, keys
 from kscope.declare.types.base import Role
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ KINDS = (
         title="{value} over time, by size",
         value=frozenset({Role.VALUE, Role.HISTOGRAM}),
         needs=frozenset({"value"}),
-        grafana=NoPanel("the sizes of events are not columns of SQL"),
+        grafana=NO_SIZES,
         suggest=_one_per_size,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kscope.declare.charts.base import ChartKind, Mark, NoPanel
+from kscope.declare.charts.base import NO_SIZES, ChartKind, Mark
 from kscope.declare.types.base import Role
 
 KINDS = (
@@ -14,6 +14,6 @@ KINDS = (
         title="{value} by size",
         value=frozenset({Role.VALUE, Role.HISTOGRAM}),
         needs=frozenset({"value"}),
-        grafana=NoPanel("the sizes of events are not columns of SQL"),
+        grafana=NO_SIZES,
     ),
 )
