@@ -39,7 +39,6 @@ REPLACEMENTS = {
     r"\bdearer?\b": "expensive",
     r"\bnobody\b": "no client, no user; or active: the server does not",
     r"\bas one (types|reads|writes)\b": "name the subject",
-    r"\bhow to mend\b": "how to fix",
     r"\bby way of\b": "through",
     r"\bfor (ever|good)\b": "permanently, indefinitely",
     r"\bis looked at\b|\bare looked at\b": "is read, is checked",

@@ -154,7 +154,7 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
         _table(
             metadata,
             "kscope_progress",
-            "Up to which time (us) buckets are summed, and removed by age; bucket 0 is rows.",
+            "The end of a level and the start of its kept rows, in us; bucket 0 is rows.",
             sa.Column("category", _NAME, primary_key=True),
             sa.Column("bucket", sa.Integer(), primary_key=True, autoincrement=False),
             sa.Column("closed", sa.BigInteger(), nullable=False),

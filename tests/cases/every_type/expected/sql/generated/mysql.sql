@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS kscope_progress (
   closed BIGINT NOT NULL,
   removed BIGINT NOT NULL,
   PRIMARY KEY (category, bucket)
-)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Up to which time (us) buckets are summed, and removed by age; bucket 0 is rows.';
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='The end of a level and the start of its kept rows, in us; bucket 0 is rows.';
 
 CREATE TABLE IF NOT EXISTS kscope_rollup_15m_everything (
   time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
