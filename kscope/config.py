@@ -10,9 +10,10 @@ import contextlib
 import difflib
 import ipaddress
 import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -20,9 +21,11 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from kscope.declare import units
 from kscope.declare.engines import ENGINES
 from kscope.declare.files.catalog import BUILTIN
-from kscope.declare.files.schema_errors import check, read_values
+from kscope.declare.files.schema_errors import Readers, check, read_values
 from kscope.declare.files.shapes import struct_schema
-from kscope.declare.files.yaml_lines import MAX_BYTES, bounded, parse
+from kscope.declare.files.yaml_lines import MAX_BYTES, Document, bounded, parse
+from kscope.declare.files.yaml_lines import Path as Place
+from kscope.declare.model import Catalog
 from kscope.declare.options import exclusive_problem, option_value
 from kscope.errors import (
     QUOTE,
@@ -35,14 +38,6 @@ from kscope.errors import (
     shown,
 )
 from kscope.files import UnreadableError, read_secret, read_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from kscope.declare.files.schema_errors import Readers
-    from kscope.declare.files.yaml_lines import Document
-    from kscope.declare.files.yaml_lines import Path as Place
-    from kscope.declare.model import Catalog
 
 # A path, as the kernel bounds it; a host's name, as DNS does; entries of a list or a mapping.
 _MAX_TEXT = 4096

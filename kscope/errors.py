@@ -5,11 +5,9 @@ from __future__ import annotations
 import difflib
 import heapq
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from typing import Any
 
 # The type of the problem document for rows with a table or a column that the server does not know
 # yet: senders retry for a while.

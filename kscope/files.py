@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from kscope.errors import KscopeError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # A token or a password; anything longer is another file.
 MAX_SECRET = 4096

@@ -5,31 +5,26 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kscope.agent.host.bpfstats import BpfStatistics
+from kscope.agent.rows.interval import Row
 from kscope.agent.rows.packing import payloads
 from kscope.agent.run import health
-from kscope.agent.run.runner import ProbeRunner
+from kscope.agent.run.health import Interval
+from kscope.agent.run.runner import ProbeRun, ProbeRunner
 from kscope.agent.run.unreported import OpenInterval, Unreported
 from kscope.client import spool_lock
 from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
+from kscope.client.payload import Payload
 from kscope.client.sender import Sender
 from kscope.client.spool import Fate, Spool, Spooled, waiting
+from kscope.declare.model import Category
 from kscope.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from kscope.agent.rows.interval import Row
-    from kscope.agent.run.health import Interval
-    from kscope.agent.run.runner import ProbeRun
-    from kscope.client.payload import Payload
-    from kscope.declare.model import Category
 
 log = logging.getLogger(__name__)
 # Seconds: for the last drains; for these and the last delivery. systemd waits longer.

@@ -7,23 +7,18 @@ import os
 import platform
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kscope.agent.host import kernel
 from kscope.agent.host.bpfstats import BpfStatistics, load_trivial_program
 from kscope.agent.host.libbcc import load_bcc
-from kscope.client.answers import Outcome
+from kscope.client.answers import Answer, Outcome
 from kscope.client.endpoint import DEFAULT_PORT, Endpoint
 from kscope.client.payload import Payload
 from kscope.errors import KscopeError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from kscope.client.answers import Answer
 
 _TOKEN_ASKED = (401, 403)
 # Bit numbers of linux/capability.h.

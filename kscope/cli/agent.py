@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,12 +26,7 @@ from kscope.cli.probeplans import (
 )
 from kscope.cli.running import catch_signals, run, set_up_logging
 from kscope.declare.files.catalog import read_catalog
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from kscope.declare.model import Category
+from kscope.declare.model import Category
 
 log = logging.getLogger(__name__)
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from kscope.cli.database import sqlite_path, with_settings
 from kscope.cli.options import FILE
+from kscope.config import Settings
 from kscope.errors import KscopeError
 from kscope.store.backup import backup as copy_database
 from kscope.store.backup import restore as restore_database
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from kscope.config import Settings
 
 _DUMP = (
     "MySQL and MariaDB have their own tool, which does not block ingest:"

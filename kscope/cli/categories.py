@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import click
 
 from kscope.declare.files.catalog import read_catalog
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
-
-    from kscope.declare.model import Catalog
-    from kscope.errors import Problem
+from kscope.declare.model import Catalog
+from kscope.errors import Problem
 
 
 def good_catalog(folders: Sequence[str | Path], before: Catalog | None = None) -> Catalog:

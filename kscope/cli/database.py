@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,10 +19,6 @@ from kscope.errors import KscopeError, UsageError, ValueFaultError
 from kscope.store.open import backend_of, check_there
 from kscope.store.store import Store
 from kscope.store.usable_categories import adopt_folders
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
 _MYSQL = {
     "mysql": "host",

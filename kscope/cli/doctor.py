@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
-from kscope.agent.doctor import Verdict, examine
+from kscope.agent.doctor import Finding, Verdict, examine
 from kscope.cli import options
 from kscope.cli.categories import warn
 from kscope.client.endpoint import read_token
 from kscope.config import check_probes, chosen_settings
 from kscope.declare.files.catalog import read_catalog
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from kscope.agent.doctor import Finding
 
 _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "red"}
 

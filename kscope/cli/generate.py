@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,13 +12,8 @@ from kscope.cli.options import FILE
 from kscope.cli.reference import pages
 from kscope.declare.files.catalog import BUILTIN, builtin_folder, load_catalog
 from kscope.errors import KscopeError, UsageError
-from kscope.generate.files import compare, losses, write
+from kscope.generate.files import Loss, compare, losses, write
 from kscope.generate.render import render
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kscope.generate.files import Loss
 
 
 @click.command()

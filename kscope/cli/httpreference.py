@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
-from kscope.declare.model import Catalog
+from kscope.declare.model import Catalog, Category
 from kscope.declare.types import TYPES
 from kscope.generate.jsonschema import body_schema
 from kscope.generate.reference import table
@@ -12,17 +13,11 @@ from kscope.query.answers.question import BASE
 from kscope.query.export import FORMATS
 from kscope.query.parse import api_2016
 from kscope.query.parse.parameters import BASE as BASE_PREFIX
-from kscope.query.parse.parameters import FROM, TO
+from kscope.query.parse.parameters import FROM, TO, Parameter
 from kscope.query.questions import QUESTIONS
 from kscope.query.sql.operators import OPERATORS, allowed
 from kscope.server.ingest.routes import STATUSES
 from kscope.server.openapi.document import document, example
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from kscope.declare.model import Category
-    from kscope.query.parse.parameters import Parameter
 
 
 def http_reference(shown: Category) -> str:

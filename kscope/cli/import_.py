@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,15 +15,11 @@ from kscope.cli.categories import good_catalog
 from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
+from kscope.declare.model import Category
+from kscope.declare.types.base import ColumnType
 from kscope.errors import KscopeError, UsageError, did_you_mean
 from kscope.readers.import_file import FORMATS, STDIN, ImportFile, format_of
 from kscope.readers.importer import Importer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from kscope.declare.model import Category
-    from kscope.declare.types.base import ColumnType
 
 
 @click.command(name="import")

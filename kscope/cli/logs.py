@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, TextIO
+from types import TracebackType
+from typing import TextIO
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 _INDENT = "\n    "
 

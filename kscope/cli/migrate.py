@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,20 +14,15 @@ from kscope.cli.database import with_settings
 from kscope.config import Settings, SQLite
 from kscope.declare.files.catalog import read_catalog
 from kscope.declare.model import Catalog
-from kscope.errors import DeclarationError
+from kscope.errors import DeclarationError, Problem
+from kscope.store.backends.base import Backend
 from kscope.store.drop import Drop, drop, leftover, leftovers, plan_drop
 from kscope.store.open import backend_of, check_there
 from kscope.store.schema.alterations import Step
+from kscope.store.schema.migrate import Migration
 from kscope.store.schema.progress import SECOND
 from kscope.store.store import Store
 from kscope.store.usable_categories import adopt_folders, adopt_good
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kscope.errors import Problem
-    from kscope.store.backends.base import Backend
-    from kscope.store.schema.migrate import Migration
 
 
 @click.command()

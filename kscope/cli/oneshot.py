@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 import click
 
+from kscope.agent.engines.base import Engine
 from kscope.agent.rows.convert import Merged, adds_up
 from kscope.agent.rows.folded_output import Folded
-from kscope.agent.rows.interval import LossCounts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from kscope.agent.engines.base import Engine
-    from kscope.agent.rows.interval import Drained, Row
-    from kscope.agent.rows.recording import Recorder
-    from kscope.declare.model import Category
+from kscope.agent.rows.interval import Drained, LossCounts, Row
+from kscope.agent.rows.recording import Recorder
+from kscope.declare.model import Category
 
 # Maps are sized for an interval; a long trace must not fill them.
 _DRAIN_EVERY = 1.0

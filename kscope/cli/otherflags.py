@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from kscope.cli.options import SECONDS
 from kscope.cli.probeflags import dest, dest_of, flag_text, plain
+from kscope.declare.model import Alias, Category
 from kscope.declare.types.base import Role
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kscope.declare.model import Alias, Category
 
 _TIMES = "times"
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from kscope.cli.options import FILE, SECONDS, Seconds
 from kscope.config import parse_share
+from kscope.declare.model import Alias, Category, Option
 from kscope.declare.options import exclusive_problem, option_value
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from kscope.declare.model import Alias, Category, Option
-
-    _Flags = tuple[tuple[str, str, dict[str, Any]], ...]
+_Flags = tuple[tuple[str, str, dict[str, Any]], ...]
 
 BUNDLED = "bundled"
 # Flags that replace sending rows, or recording them.

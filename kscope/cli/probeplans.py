@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -20,12 +21,8 @@ from kscope.cli.running import Parts
 from kscope.client.endpoint import read_token
 from kscope.config import DEFAULT_FILE, ProbeSettings, Settings, check_probes, chosen_settings
 from kscope.declare.files.catalog import BUILTIN, read_catalog
+from kscope.declare.model import Catalog, Category
 from kscope.errors import KscopeError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.declare.model import Catalog, Category
 
 
 def settings_of(config: Path | None) -> Settings:

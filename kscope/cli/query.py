@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -17,15 +19,10 @@ from kscope.client.endpoint import Address, read_token
 from kscope.config import Settings, SQLite, load_settings
 from kscope.errors import UsageError
 from kscope.query.answers.flamegraph import Flamegraph
+from kscope.query.answers.question import Answer, Question
 from kscope.query.answers.timeseries import Timeseries
 from kscope.query.export import STACKS, TABLES, terminal
 from kscope.query.questions import QUESTIONS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from kscope.query.answers.question import Answer, Question
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 _DRAWN = ("flame", "table")

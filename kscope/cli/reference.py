@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import click
 
 from kscope.cli.httpreference import http_reference
 from kscope.config import config_schema
+from kscope.declare.model import Catalog, Category
 from kscope.generate.reference import table
 from kscope.generate.render import SHARED, json_text, notice, page
 from kscope.generate.typescript import typescript
 from kscope.server.openapi.components import ANSWERS, components
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from kscope.declare.model import Catalog, Category
 
 # The probe that is the example in the pages.
 _EXAMPLE = "offcputime"

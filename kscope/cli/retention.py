@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import click
 
 from kscope.cli.categories import good_catalog
 from kscope.cli.database import run_with_store, with_settings
+from kscope.config import Settings
 from kscope.store.housekeeping.loop import retain, roll_up
-from kscope.store.housekeeping.retention import count, expiries
+from kscope.store.housekeeping.retention import Expiry, count, expiries
 from kscope.store.housekeeping.unused_texts import orphans
 from kscope.store.open import open_to_read
 from kscope.store.schema.progress import SECOND
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kscope.config import Settings
-    from kscope.store.housekeeping.retention import Expiry
-    from kscope.store.store import Store
+from kscope.store.store import Store
 
 
 @click.command()

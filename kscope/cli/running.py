@@ -9,21 +9,16 @@ import queue
 import signal
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from kscope.agent.agent import Agent
+from kscope.agent.agent import Agent, Delivery
+from kscope.agent.run.runner import ProbeRun
 from kscope.cli import logs
+from kscope.declare.model import Catalog, Category
 from kscope.errors import KscopeError, UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from kscope.agent.agent import Delivery
-    from kscope.agent.run.runner import ProbeRun
-    from kscope.declare.model import Catalog, Category
-
-    Signals = queue.SimpleQueue[int]
+Signals = queue.SimpleQueue[int]
 
 log = logging.getLogger(__name__)
 _LOOK_EVERY = 1.0  # seconds between looks at the files

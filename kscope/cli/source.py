@@ -8,25 +8,21 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from kscope.config import Settings
+from kscope.declare.model import Catalog
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError, UsageError
-from kscope.query.answers.question import BASE
+from kscope.query.answers.question import BASE, Question
 from kscope.query.parse.scope import category_of
 from kscope.query.responses import respond
 from kscope.store.open import open_reader
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from kscope.config import Settings
-    from kscope.declare.model import Catalog
-    from kscope.query.answers.question import Question
-
-    Request = Sequence[tuple[str, str]]
+Request = Sequence[tuple[str, str]]
 
 _PIECE = 1 << 16
 _STACK = ({"role": Role.STACK},)

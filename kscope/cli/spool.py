@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,14 +17,8 @@ from kscope.client.endpoint import Endpoint, read_token
 from kscope.client.spool import explain
 from kscope.client.spool_listing import Kept, kept
 from kscope.client.spool_lock import folder_of
-from kscope.config import chosen_settings
+from kscope.config import AgentSettings, chosen_settings
 from kscope.errors import KscopeError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from kscope.config import AgentSettings
 
 
 def _folder(command: Callable[..., None]) -> Callable[..., None]:

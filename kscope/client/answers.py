@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kscope.errors import UNKNOWN_NAME, without_secrets
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 INGEST_PATH = "/api/v1/ingest"
 _TYPES = frozenset({"about:blank", UNKNOWN_NAME})

@@ -10,20 +10,17 @@ import socket
 import ssl
 import time
 import urllib.parse
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from kscope import __version__
 from kscope.client.answers import INGEST_PATH, Answer, Outcome, Reply, clock_ahead, judge, one_line
+from kscope.client.payload import Payload
 from kscope.errors import KscopeError, UsageError
 from kscope.files import MissingSecretError, UnreadableError, read_secret
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from kscope.client.payload import Payload
 
 DEFAULT_PORT = 8081
 # The size of an answer with its header: the longest one lists 100 faults.

@@ -10,11 +10,12 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from kscope.client.answers import one_line
 from kscope.client.encoding import decode, timestamp
@@ -26,9 +27,6 @@ from kscope.client.spool import Fate, Spool, Spooled
 from kscope.client.spool_lock import abandoned, claim
 from kscope.client.values import plain, time_of
 from kscope.errors import KscopeError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 log = logging.getLogger(__name__)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING
 
 from kscope.client.payload import Payload
 from kscope.client.payload_store import PayloadStore
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Memory(PayloadStore[Payload]):

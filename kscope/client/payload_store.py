@@ -5,12 +5,10 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from collections.abc import Collection
+from typing import Generic, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from kscope.client.payload import Payload
+from kscope.client.payload import Payload
 
 
 class Queued(Protocol):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kscope.client.answers import Answer
+from kscope.client.answers import Answer
 
 # Seconds for which a category may be unknown: its file may reach the agent before the server.
 UNKNOWN_FOR = 600.0

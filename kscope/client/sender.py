@@ -6,18 +6,14 @@ import logging
 import threading
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kscope.client.answers import Outcome
+from kscope.client.answers import Answer, Outcome
 from kscope.client.encoding import UnreadableBodyError
-from kscope.client.payload import halves
+from kscope.client.endpoint import Endpoint
+from kscope.client.payload import Payload, halves
+from kscope.client.payload_store import PayloadStore
 from kscope.client.retry import UNKNOWN_FOR, Holds, backoff, pause_after
-
-if TYPE_CHECKING:
-    from kscope.client.answers import Answer
-    from kscope.client.endpoint import Endpoint
-    from kscope.client.payload import Payload
-    from kscope.client.payload_store import PayloadStore
 
 log = logging.getLogger(__name__)
 _GRACE = 0.1  # seconds for a thread to end that has nothing to do

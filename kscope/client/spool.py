@@ -8,17 +8,15 @@ import os
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count, takewhile
-from pathlib import Path  # noqa: TC003 - a dataclass field
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from kscope.client.payload import Payload
 from kscope.client.payload_store import PayloadStore
 from kscope.errors import KscopeError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 log = logging.getLogger(__name__)
 

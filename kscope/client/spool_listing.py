@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from kscope.client.encoding import decode
 from kscope.client.spool import REASON, REFUSED, Spooled, remove, waiting
 from kscope.client.spool_lock import try_lock
 from kscope.errors import KscopeError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 _DECODE_MOST = 64 * 1024 * 1024
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import Role
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.declare.model import Column
 
 # Those that a database computes by itself, and what each is.
 SIMPLE: Mapping[str, str] = MappingProxyType(

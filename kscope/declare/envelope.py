@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
 
 from kscope.declare.types.base import text_type
 from kscope.declare.types.stack import FOLDED
 from kscope.declare.types.time import TIMESTAMP
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MAX_STACKS = 250_000
 Stacks = Annotated[list[FOLDED], msgspec.Meta(max_length=MAX_STACKS)]

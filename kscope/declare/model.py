@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from kscope.declare.types import TYPES
-from kscope.declare.types.base import Role
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from kscope.declare.types.base import ColumnType
+from kscope.declare.types.base import ColumnType, Role
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from kscope.declare import units
+from kscope.declare.model import Option
 from kscope.declare.values import choice_fault, value_fault
 from kscope.errors import ValueFaultError, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.declare.model import Option
 
 # Each leaves out what the other keeps: of both together nothing would be left.
 _EXCLUSIVE = ("user-only", "kernel-only")

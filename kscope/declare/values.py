@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import jsonschema
 from jsonschema import Draft202012Validator
 
-from kscope.declare.types.base import Role, Storage
+from kscope.declare.types.base import ColumnType, Role, Storage
 from kscope.errors import QUOTE, printable, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from kscope.declare.types.base import ColumnType
 
 _NUMBERS = (Storage.INTEGER, Storage.REAL)
 # Of the words that a message names.

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from msgspec import Struct
 
 from kscope.declare.charts import KINDS, mark, unit_of
 from kscope.declare.charts.base import ROWS, Mark
-
-if TYPE_CHECKING:
-    from kscope.declare.model import Category, Chart
+from kscope.declare.model import Category, Chart
 
 
 class ChartConfig(Struct, frozen=True):

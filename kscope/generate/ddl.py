@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from kscope.generate.dialects import DIALECTS
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
-
-    from kscope.generate.tables import CategoryTables, Schema
+from kscope.generate.tables import CategoryTables, Schema
 
 
 def create_statements(schema: Schema, dialect: sa.engine.Dialect) -> list[str]:

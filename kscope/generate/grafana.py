@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
 from kscope.declare.aggregates import SIMPLE, suggested
 from kscope.declare.charts import KINDS
 from kscope.declare.charts.base import Panel
-from kscope.declare.model import Chart
+from kscope.declare.model import Category, Chart, Column
 from kscope.generate.dialects.mysql import MYSQL
-from kscope.generate.tables import texts_of
-
-if TYPE_CHECKING:
-    from kscope.declare.model import Category, Column
-    from kscope.generate.tables import Dictionaries, Schema
+from kscope.generate.tables import Dictionaries, Schema, texts_of
 
 # Grafana replaces these in a query before it sends it. Its macros take no brackets inside.
 _Text = sa.ColumnElement[Any]

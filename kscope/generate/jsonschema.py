@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from kscope.declare import envelope
-from kscope.declare.model import TIME
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from kscope.declare.model import Category, Column
+from kscope.declare.model import TIME, Category, Column
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

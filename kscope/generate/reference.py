@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from kscope.declare.charts import KINDS
-from kscope.declare.charts.base import Panel
+from kscope.declare.charts.base import ChartKind, Panel
 from kscope.declare.files.shapes import DECODES, category_schema
 from kscope.declare.types import TYPES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from kscope.declare.charts.base import ChartKind
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import to_builtins
 
 from kscope.declare.files.editor import editor_schema
+from kscope.declare.model import Catalog, Category
 from kscope.generate.charts import chart_configs
 from kscope.generate.ddl import create_statements
 from kscope.generate.dialects import DIALECTS
@@ -17,11 +19,6 @@ from kscope.generate.grafana import dashboard
 from kscope.generate.jsonschema import table_schema
 from kscope.generate.reference import category_reference
 from kscope.generate.tables import schema
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.declare.model import Catalog, Category
 
 # Folders in which every file is ours: one that is not named here is an orphan.
 OWNED = ("grafana/generated", "schema/generated", "sql/generated", "web/generated")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.declare.model import Catalog, Category, Column, Rollup
 from kscope.declare.types.base import Role, Storage
 from kscope.declare.units import duration
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.expressions import readable_time
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.declare.model import Catalog, Category, Column, Rollup
 
 
 def _type(name: str, general: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:

@@ -5,19 +5,15 @@ A module of `answers/` with a tuple QUESTIONS is a question of the API and of `k
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from kscope.discovery import discovered
 from kscope.query import answers
+from kscope.query.answers.question import Question
 from kscope.query.export import STACKS, TABLES
 from kscope.query.parse.parameters import Parameter
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.query.answers.question import Question
 
 
 def _with_format(question: Question) -> Question:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
+from kscope.query.answers.question import Answer, Question
 from kscope.query.answers.stacks import drawn
 from kscope.query.export import STACKS, TABLES
-from kscope.query.export.base import JSON
+from kscope.query.export.base import JSON, Format, TableFormat
+from kscope.query.parse.parameters import Asked
 from kscope.query.scan.freed_memory import consumed
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    from kscope.declare.model import Category
-    from kscope.query.answers.question import Answer, Question
-    from kscope.query.export.base import Format, TableFormat
-    from kscope.query.parse.parameters import Asked
-    from kscope.store.reader import Reader
-
+from kscope.store.reader import Reader
 
 _NUMBERS = (Storage.INTEGER, Storage.REAL)
 # Numbers or texts, and lists or objects, to an encoder's call.

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kscope.declare.charts import asked_by
+from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
-
-if TYPE_CHECKING:
-    from kscope.declare.model import Category, Column
 
 
 @dataclass(frozen=True, slots=True)

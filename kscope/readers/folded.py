@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from kscope.readers.base import Line, ReadError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from kscope.declare.model import Column
-    from kscope.readers.base import ImportColumns
+from kscope.declare.model import Column
+from kscope.readers.base import ImportColumns, Line, ReadError
 
 # No tool writes longer numbers, and the server accepts only shorter ones.
 _NUMBER = re.compile(r"(\d{1,40})(?:\.(\d{0,40}))?", re.ASCII)

@@ -8,22 +8,18 @@ import shutil
 import sys
 import tempfile
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
+from kscope.declare.model import Category
 from kscope.errors import KscopeError, UsageError
-from kscope.readers.base import ReadError, import_columns
+from kscope.readers.base import ImportColumns, Line, ReadError, import_columns
 from kscope.readers.folded import folded
 from kscope.readers.ndjson import ndjson
 from kscope.readers.perf_script import perf_script
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from kscope.declare.model import Category
-    from kscope.readers.base import ImportColumns, Line
 
 STDIN = "-"
 

@@ -6,27 +6,23 @@ import json
 import math
 import socket
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kscope.client.answers import Outcome
+from kscope.client.answers import Answer, Outcome
 from kscope.client.encoding import timestamp
+from kscope.client.endpoint import Endpoint
 from kscope.client.payload import Payload
 from kscope.client.retry import pause_after
+from kscope.declare.model import Category
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from kscope.client.answers import Answer
-    from kscope.client.endpoint import Endpoint
-    from kscope.declare.model import Category
-    from kscope.readers.base import Line
-    from kscope.readers.import_file import ImportFile
+from kscope.readers.base import Line
+from kscope.readers.import_file import ImportFile
 
 _ROWS_PER_REQUEST = 5000
 _TRIES = 6

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from kscope.readers.base import Line, ReadError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 _JSON = msgspec.json.Decoder()
 

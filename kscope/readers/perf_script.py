@@ -8,15 +8,11 @@ mysqld 1234/1240 [002] 5184.302: 250000 cpu-clock:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kscope.readers.base import Line, ReadError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from kscope.readers.base import ImportColumns
+from kscope.readers.base import ImportColumns, Line, ReadError
 
 _EVENT = re.compile(
     r"\s*(?P<comm>\S.*?)\s+(?P<pid>-?\d+)(?:/(?P<tid>-?\d+))?\s+(?:\[\d+\]\s+)?"

@@ -7,13 +7,17 @@ import contextlib
 import gc
 import logging
 import signal
+import socket
 import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
+from kscope.config import Address, Settings
 from kscope.errors import UsageError
 from kscope.server.garbage_collection import collect_when_idle, collect_young_only
 from kscope.server.http.auth import LocalNames, RequireToken, is_loopback
@@ -26,22 +30,14 @@ from kscope.server.http.request_body import BodyLimits
 from kscope.server.http.response_compression import Compress
 from kscope.server.http.wrong_tokens import WrongTokens
 from kscope.server.ingest.fair_queue import FairQueue
+from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.server.ingest.routes import Ingest, ingest_routes
 from kscope.server.read import api_2016, category_routes, routes, static_files
 from kscope.server.read.category_routes import CategoryChecks
 from kscope.server.read.routes import CachedAnswers
 from kscope.server.startup import open_when_ready
 from kscope.store.housekeeping import loop
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-
-    from starlette.routing import BaseRoute
-
-    from kscope.config import Address, Settings
-    from kscope.server.ingest.live_catalog import LiveCatalog
-    from kscope.store.store import Store
+from kscope.store.store import Store
 
 _READ_ROUTES = [
     *routes.routes,

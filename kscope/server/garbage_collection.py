@@ -9,10 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
 
 # Rows and stacks are some ten thousand tuples, none of them in a cycle. To examine them every 700
 # objects takes a tenth of the time of a large answer.

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
+from kscope.config import Settings
 from kscope.declare.model import Catalog
 from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.store.backends.errors import StoreAway, StoreBusy
 from kscope.store.open import backend_of
 from kscope.store.store import Store
 from kscope.store.write.cardinality import NewTextLimits, NewTexts
-
-if TYPE_CHECKING:
-    from kscope.config import Settings
 
 _FIRST_PAUSE = 1
 _LONGEST_PAUSE = 15

@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import quote
 
 from kscope.errors import KscopeError
 from kscope.store.backends.sqlite_foreign import check_ours, check_regular
 from kscope.store.backends.sqlite_lock import locked
 from kscope.store.schema.migrate import LAYOUT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 _PAGES_PER_STEP = 5000
 

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
 from kscope.errors import KscopeError, did_you_mean
-from kscope.store.backends.base import BACKGROUND_SECONDS
+from kscope.store.backends.base import BACKGROUND_SECONDS, Relation, Session
 from kscope.store.reader import DEADLINE
 from kscope.store.schema.alterations import index_removal
 from kscope.store.schema.changed_levels import tables_held
 from kscope.store.schema.kept_categories import shape_note, without_column
 from kscope.store.schema.meta import category_note, known_categories, write_meta
-from kscope.store.schema.migrate import are_empty, held
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from kscope.store.backends.base import Relation, Session
-    from kscope.store.schema.migrate import Held
-    from kscope.store.store import Store
+from kscope.store.schema.migrate import Held, are_empty, held
+from kscope.store.store import Store
 
 
 class DropRefusedError(KscopeError):

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from kscope.config import MySQL, Settings, SQLite
+from kscope.declare.model import Catalog
 from kscope.errors import KscopeError
+from kscope.store.backends.base import Backend
 from kscope.store.backends.errors import StoreError
 from kscope.store.backends.sqlite import SQLiteBackend
 from kscope.store.backends.sqlite_foreign import check_ours
+from kscope.store.reader import Reader
 from kscope.store.store import Store
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from kscope.declare.model import Catalog
-    from kscope.store.backends.base import Backend
-    from kscope.store.reader import Reader
 
 
 def backend_of(settings: Settings, *, alone: bool = False) -> Backend:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import sqlalchemy as sa
+
+from kscope.declare.model import Catalog
+from kscope.generate.tables import Schema
+from kscope.store.backends.base import Backend
 from kscope.store.backends.deadline import Deadline
 from kscope.store.backends.errors import StoreError
+from kscope.store.backends.last_fault import LastFault
 from kscope.store.schema.interning import Known
 from kscope.store.schema.progress import progress_of
 from kscope.store.sums.planner import Plan, plan
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Sequence
-
-    import sqlalchemy as sa
-
-    from kscope.declare.model import Catalog
-    from kscope.generate.tables import Schema
-    from kscope.store.backends.base import Backend
-    from kscope.store.backends.last_fault import LastFault
 
 DEADLINE = 10.0
 # Twice the stacks of a fleet of thousands of programs; frames that repeat are counted each time.

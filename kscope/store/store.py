@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sqlalchemy as sa
 
 from kscope.declare.model import Catalog
 from kscope.generate.dialects import DIALECTS
+from kscope.generate.tables import Schema
 from kscope.generate.tables import schema as schema_of
+from kscope.store.backends.base import Backend
 from kscope.store.backends.errors import StoreDamaged
 from kscope.store.backends.last_fault import LastFault
 from kscope.store.reader import DEADLINE, Reader
 from kscope.store.schema.kept_categories import stored_catalog
 from kscope.store.schema.meta import read_meta
-from kscope.store.schema.migrate import Held, apply, plan, planned
+from kscope.store.schema.migrate import Held, Migration, apply, plan, planned
 from kscope.store.write.cardinality import NewTextLimits
 from kscope.store.write.group_commit import GroupWriter
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
-
-    from kscope.generate.tables import Schema
-    from kscope.store.backends.base import Backend
-    from kscope.store.schema.migrate import Migration
 
 
 class Store:

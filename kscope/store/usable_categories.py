@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from kscope.declare.files.catalog import read_catalog, without_files
 from kscope.declare.model import Catalog
-from kscope.errors import DeclarationError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
-
-    from kscope.errors import Problem
+from kscope.errors import DeclarationError, Problem
 
 
 async def adopt_good(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from kscope.agent.rows.interval import Cost, Drained
+from kscope.agent.rows.interval import Cost, Drained
 
 
 @dataclass(frozen=True, slots=True)

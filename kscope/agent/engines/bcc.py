@@ -7,10 +7,13 @@ import heapq
 import itertools
 import logging
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 from kscope.agent.engines import program
+from kscope.agent.engines.base import TraceFilter
 from kscope.agent.engines.kernel_engine import KernelEngine
 from kscope.agent.engines.layout import field_type
 from kscope.agent.engines.sources import readers
@@ -18,7 +21,7 @@ from kscope.agent.engines.stacks import StackMap
 from kscope.agent.engines.symbols import Symbols
 from kscope.agent.engines.trial import Trial, tried
 from kscope.agent.host import header_tree, kernel, processes
-from kscope.agent.host.bpfstats import program_runs
+from kscope.agent.host.bpfstats import ProgramRuns, program_runs
 from kscope.agent.host.libbcc import (
     attach_named,
     attaches_itself,
@@ -31,23 +34,15 @@ from kscope.agent.host.libbcc import (
 )
 from kscope.agent.rows.convert import merge
 from kscope.agent.rows.decode import reader
-from kscope.agent.rows.interval import Cost
+from kscope.agent.rows.interval import Cost, Drained, Row
 from kscope.declare.contracts import CONTRACTS
 from kscope.declare.files.catalog import is_builtin_program
 from kscope.declare.files.field_fits import path_problem
 from kscope.declare.map_options import DEPTH, STACKS
+from kscope.declare.model import Attach, Category, Column, Option, Source
 from kscope.declare.types.base import Role
+from kscope.declare.types.kernel import FieldType
 from kscope.errors import KscopeError, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from types import ModuleType
-
-    from kscope.agent.engines.base import TraceFilter
-    from kscope.agent.host.bpfstats import ProgramRuns
-    from kscope.agent.rows.interval import Drained, Row
-    from kscope.declare.model import Attach, Category, Column, Option, Source
-    from kscope.declare.types.kernel import FieldType
 
 log = logging.getLogger(__name__)
 

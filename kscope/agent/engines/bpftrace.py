@@ -10,9 +10,11 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kscope.agent.engines.base import TraceFilter
 from kscope.agent.engines.bpftrace_maps import difference, key_pattern, stack_frames, with_constants
 from kscope.agent.engines.bpftrace_process import Bpftrace
 from kscope.agent.engines.kernel_engine import KernelEngine
@@ -22,20 +24,13 @@ from kscope.agent.engines.tracepoint_fields import field_types
 from kscope.agent.host import kernel
 from kscope.agent.rows.convert import field_reader, folded, merge
 from kscope.agent.rows.decode import reader
-from kscope.agent.rows.interval import Cost, Drained
+from kscope.agent.rows.interval import Cost, Drained, Row
 from kscope.declare.files.bpftrace_script import attach_points, names, script_map
 from kscope.declare.map_options import KEYS
+from kscope.declare.model import Category, Column, Source
 from kscope.declare.types.base import Role
-from kscope.declare.types.kernel import Kind, UnfitError
+from kscope.declare.types.kernel import FieldType, Kind, UnfitError
 from kscope.errors import KscopeError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from kscope.agent.engines.base import TraceFilter
-    from kscope.agent.rows.interval import Row
-    from kscope.declare.model import Category, Column, Source
-    from kscope.declare.types.kernel import FieldType
 
 log = logging.getLogger(__name__)
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from kscope.agent.engines.symbols import UNKNOWN, without_own
 from kscope.agent.rows.convert import frame_text
 from kscope.declare.files.bpftrace_script import with_names
-from kscope.declare.types.kernel import Kind
+from kscope.declare.types.kernel import FieldType, Kind
 from kscope.errors import KscopeError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kscope.declare.types.kernel import FieldType
 
 Value = Any
 _LINES = r"\n(?:[ \t]+.*\n)*"

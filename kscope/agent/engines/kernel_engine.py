@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
+from kscope.agent.engines.base import TraceFilter
 from kscope.agent.rows.convert import Fitting
-from kscope.agent.rows.interval import Drained, LossCounts
+from kscope.agent.rows.interval import Drained, LossCounts, Row
+from kscope.declare.model import Category
 from kscope.errors import DeclarationError, Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.agent.engines.base import TraceFilter
-    from kscope.agent.rows.interval import Row
-    from kscope.declare.model import Category
 
 
 class KernelEngine:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from kscope.agent.rows.interval import Cost, Drained
+from kscope.agent.rows.interval import Cost, Drained, Row
+from kscope.agent.rows.recording import Recorded, Recording
 from kscope.client.encoding import timestamp
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from kscope.agent.rows.interval import Row
-    from kscope.agent.rows.recording import Recorded, Recording
 
 # The host name of replayed rows starts with this; the page marks these hosts.
 HOSTNAME_PREFIX = "recording:"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from kscope.declare.files.field_fits import field_problem, path_problem
+from kscope.declare.model import Category, Column, Source
+from kscope.declare.types.kernel import FieldType
 from kscope.errors import DeclarationError, KscopeError, Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from kscope.declare.model import Category, Column, Source
-    from kscope.declare.types.kernel import FieldType
 
 
 def readers(

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from kscope.agent.engines.symbols import KERNEL_SUFFIX
+from kscope.agent.engines.symbols import KERNEL_SUFFIX, Symbols
 from kscope.agent.rows.convert import folded
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from kscope.agent.engines.symbols import Symbols
-    from kscope.agent.rows.interval import LossCounts
+from kscope.agent.rows.interval import LossCounts
 
 # As in kscope.h.
 GENERATION_BIT, LEVEL_BIT = 30, 27

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kscope.agent.rows.convert import frame_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from kscope.agent.rows.interval import LossCounts
+from kscope.agent.rows.interval import LossCounts
 
 KERNEL_SUFFIX = "_[k]"
 UNKNOWN = "[unknown]"

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from kscope.agent.host import kernel
 from kscope.declare.files.bpftrace_script import UNKNOWN, tracepoints
 from kscope.declare.types.kernel import FieldType, Kind
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _TEXT = FieldType(Kind.TEXT, "text")
 _NUMBER = FieldType(Kind.NUMBER, "a number")

@@ -18,17 +18,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kscope.agent.host import header_tree
 from kscope.agent.host.libbcc import bytecode, failure, functions, program_error, unattached
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.errors import KscopeError
+from kscope.errors import KscopeError
 
 CPU_SECONDS = 300  # an emulated machine is 20 to 50 times slower
 MEMORY_BYTES = 4 << 30

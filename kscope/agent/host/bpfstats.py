@@ -8,13 +8,10 @@ import os
 import platform
 import re
 import struct
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 # bpf(2) has no libc wrapper; the number is per architecture.
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import functools
 import struct
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kscope.errors import KscopeError, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
 _MAGIC = 0xEB9F

@@ -11,16 +11,14 @@ import re
 import sys
 import tempfile
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 from kscope.declare.files.catalog import is_builtin_program
 from kscope.errors import KscopeError, ProgramError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from types import ModuleType
 
 # Where distributions put it. Only this one package joins the path: the rest of those folders
 # would shadow the packages of a virtual environment.

@@ -5,16 +5,12 @@ from __future__ import annotations
 import logging
 import operator
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
+from kscope.agent.rows.interval import LossCounts, Row
+from kscope.declare.model import Category
 from kscope.declare.types.base import INT64_MAX, Role
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from kscope.agent.rows.interval import LossCounts, Row
-    from kscope.declare.model import Category
-
 
 log = logging.getLogger(__name__)
 # A C++ name can contain these characters, which would break the folded text.

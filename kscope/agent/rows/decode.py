@@ -10,20 +10,16 @@ import re
 import shlex
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from kscope.agent.host import kernel
 from kscope.agent.host.btf import enum_words
 from kscope.agent.host.ksyms import KernelNames
 from kscope.agent.host.syscalls import syscall_name
 from kscope.agent.rows.convert import field_reader
-from kscope.declare.types.kernel import text_of, whole_number
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from kscope.declare.model import Column, Source
-    from kscope.declare.types.kernel import FieldType
+from kscope.declare.model import Column, Source
+from kscope.declare.types.kernel import FieldType, text_of, whole_number
 
 
 def reader(

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from kscope.agent.rows.convert import frame_text
+from kscope.agent.rows.interval import Row
 from kscope.declare.charts import asked_by
+from kscope.declare.model import Category
 from kscope.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from kscope.agent.rows.interval import Row
-    from kscope.declare.model import Category
 
 
 class Folded:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from kscope.agent.rows.interval import Row
 from kscope.client.encoding import timestamp
 from kscope.client.payload import Payload
+from kscope.declare.model import Category
 from kscope.declare.types.base import Role
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from kscope.agent.rows.interval import Row
-    from kscope.declare.model import Category
 
 MAX_ROWS = 10_000
 # Well below what a server takes in one request, before compression.

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, TextIO, cast
 
+from kscope.agent.rows.interval import Row
 from kscope.agent.rows.packing import indexed
+from kscope.declare.model import Category
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from kscope.agent.rows.interval import Row
-    from kscope.declare.model import Category
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 SUFFIX = ".ndjson.gz"

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from kscope.agent.engines.base import TraceFilter
+from kscope.agent.engines.base import Engine, TraceFilter
 from kscope.agent.rows.recording import Recording, bundled, read_recording
 from kscope.agent.run.runner import ProbeRun
 from kscope.declare.engines import ENGINES
+from kscope.declare.model import Catalog, Category
 from kscope.declare.options import option_value
 from kscope.errors import KscopeError, UsageError, did_you_mean
 from kscope.files import MAX_PROGRAM, UnreadableError, read_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from kscope.agent.engines.base import Engine
-    from kscope.declare.model import Catalog, Category
 
 
 @dataclass(frozen=True, slots=True)

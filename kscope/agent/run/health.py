@@ -7,14 +7,10 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kscope.agent.rows.interval import LossCounts
-
-if TYPE_CHECKING:
-    from kscope.agent.rows.interval import Row
-    from kscope.client.sender import Sender
-    from kscope.client.spool import Spool
+from kscope.agent.rows.interval import LossCounts, Row
+from kscope.client.sender import Sender
+from kscope.client.spool import Spool
 
 TABLE = "agent"
 # An older server refuses a row with these columns. They are sent if they are not 0.

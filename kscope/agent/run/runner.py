@@ -7,22 +7,18 @@ import threading
 import time
 import traceback
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from kscope.agent.rows.interval import Cost, Drained
+from kscope.agent.engines.base import Engine
+from kscope.agent.rows.interval import Cost, Drained, Row
 from kscope.agent.run.governor import Governor
 from kscope.agent.run.health import Interval
 from kscope.agent.run.unreported import OpenInterval
 from kscope.client.retry import backoff
+from kscope.declare.model import Category
 from kscope.errors import KscopeError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kscope.agent.engines.base import Engine
-    from kscope.agent.rows.interval import Row
-    from kscope.declare.model import Category
 
 log = logging.getLogger(__name__)
 

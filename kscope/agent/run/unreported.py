@@ -10,17 +10,14 @@ import json
 import logging
 import threading
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from kscope.agent.rows.interval import Row
+from kscope.declare.model import Category
 from kscope.declare.types.base import Role
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from pathlib import Path
-
-    from kscope.agent.rows.interval import Row
-    from kscope.declare.model import Category
 
 log = logging.getLogger(__name__)
 FILE = "state.json"

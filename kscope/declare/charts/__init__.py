@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from kscope.declare.aggregates import ADDING, suggested
 from kscope.declare.charts.base import ROWS, ChartKind, Mark, grouping, unit
-from kscope.declare.model import IMPLICIT_COLUMNS, Chart
+from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column
 from kscope.discovery import discovered
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kscope.declare.model import Category, Column
 
 KINDS: Mapping[str, ChartKind] = discovered(__name__, __path__, "KINDS")
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import Role
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from kscope.declare.model import Column
 
 # The word for the number of rows, in place of a value column's name. No column can be called that:
 # it is a word of SQL.

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
 from kscope.declare.charts.base import ChartKind, Mark, Panel, grouping, keys, measured
+from kscope.declare.model import Column
 from kscope.declare.types.base import Role
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from kscope.declare.model import Column
 
 
 def _one_per_stack(columns: Sequence[Column]) -> Iterator[Mapping[str, str]]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from kscope.declare.engines.base import ProbeEngine
 from kscope.discovery import discovered
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.declare.engines.base import ProbeEngine
 
 ENGINES: Mapping[str, ProbeEngine] = discovered(__name__, __path__, "ENGINES")

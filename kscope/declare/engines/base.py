@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kscope.declare.model import Option
+from kscope.declare.model import Option
 
 # Keys of the probe section that an engine can run.
 SOURCES = {"program": "a file in probes/", "script": "a text in this file"}

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from kscope.declare.types.kernel import FieldType, Kind
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 # Their printed values grow; the difference of two prints is the interval's.
 _SUMS = frozenset({"count", "sum", "stats", "hist"})

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 
 from kscope.declare.files.category import Reading, read_category
 from kscope.declare.files.yaml_lines import MAX_BYTES
 from kscope.declare.model import Catalog, Category
 from kscope.errors import DeclarationError, Problem, printable
 from kscope.files import UnreadableError, read_text
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 BUILTIN = "builtin"
 MAX_FILES = 1000

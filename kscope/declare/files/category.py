@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import pathlib
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import UNSET, convert
 
@@ -17,16 +19,10 @@ from kscope.declare.files.shapes import MAX_ENTRIES, CategoryFile, ColumnFile, c
 from kscope.declare.files.yaml_lines import Document, Path, bounded, parse
 from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column, Rollup
 from kscope.declare.types import TYPES
-from kscope.declare.types.base import BadValuesError, Role, Storage
+from kscope.declare.types.base import BadValuesError, ColumnType, Role, Storage
 from kscope.declare.units import seconds
 from kscope.declare.values import is_valid, unit_problem, value_problem
 from kscope.errors import Problem, did_you_mean, printable
-
-if TYPE_CHECKING:
-    import pathlib
-    from collections.abc import Collection, Iterator
-
-    from kscope.declare.types.base import ColumnType
 
 DAY = 86400
 # To read a row engines join the texts that its columns name. MariaDB joins 61 tables; two of them

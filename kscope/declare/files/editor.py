@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kscope.declare import envelope
 from kscope.declare.charts import KINDS
+from kscope.declare.charts.base import ChartKind
 from kscope.declare.files import reserved
 from kscope.declare.files.shapes import category_schema
 from kscope.declare.types import TYPES
+from kscope.declare.types.base import ColumnType
 from kscope.declare.values import has_unit, refused_units
-
-if TYPE_CHECKING:
-    from kscope.declare.charts.base import ChartKind
-    from kscope.declare.types.base import ColumnType
 
 
 def editor_schema() -> dict[str, Any]:

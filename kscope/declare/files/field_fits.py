@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from kscope.declare.model import Column, Source
 from kscope.declare.types import TYPES
-from kscope.declare.types.kernel import Kind
+from kscope.declare.types.kernel import FieldType, Kind
 from kscope.errors import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.declare.model import Column, Source
-    from kscope.declare.types.kernel import FieldType
-
 
 # The kinds that `as:` reads, and what it makes of them: see KernelField.takes.
 _DECODED: Mapping[str, tuple[tuple[Kind, ...], str]] = {

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import UNSET, ValidationError, convert
 
 from kscope.declare.engines import ENGINES
-from kscope.declare.engines.base import SOURCES
+from kscope.declare.engines.base import SOURCES, ProbeEngine
 from kscope.declare.files.bpftrace_script import script_map
 from kscope.declare.files.field_fits import column_problem, field_problem, path_problem
-from kscope.declare.files.shapes import COLLECT_KINDS, DECODES, CollectFile, SourceFile
+from kscope.declare.files.shapes import (
+    COLLECT_KINDS,
+    DECODES,
+    CollectFile,
+    OptionFile,
+    ProbeFile,
+    SourceFile,
+)
+from kscope.declare.files.yaml_lines import Document, Path
 from kscope.declare.map_options import NAMES
-from kscope.declare.model import TIME, Alias, Attach, Collect, Option, Probe, Source
+from kscope.declare.model import TIME, Alias, Attach, Collect, Column, Option, Probe, Source
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import Role
+from kscope.declare.types.kernel import FieldType
 from kscope.declare.values import choice_problem, value_problem
-from kscope.errors import did_you_mean
-
-if TYPE_CHECKING:
-    import pathlib
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from kscope.declare.engines.base import ProbeEngine
-    from kscope.declare.files.shapes import OptionFile, ProbeFile
-    from kscope.declare.files.yaml_lines import Document, Path
-    from kscope.declare.model import Column
-    from kscope.declare.types.kernel import FieldType
-    from kscope.errors import Problem
-
+from kscope.errors import Problem, did_you_mean
 
 # Flags that `kscope agent` has for every probe.
 FLAGS = frozenset(

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import jsonschema
 
 from kscope.declare.files.shapes import NAME, PATTERNS
+from kscope.declare.files.yaml_lines import Document, Path
 from kscope.declare.values import Validator
-from kscope.errors import QUOTE, ValueFaultError, did_you_mean, kind_of, printable, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from kscope.declare.files.yaml_lines import Document, Path
-    from kscope.errors import Problem
+from kscope.errors import QUOTE, Problem, ValueFaultError, did_you_mean, kind_of, printable, shown
 
 _TYPE_NAMES = {
     "object": "a mapping (key: value)",

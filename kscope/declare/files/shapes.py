@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -16,9 +17,6 @@ from kscope.declare.engines.base import SOURCES
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import INT64_MAX
 from kscope.declare.units import PATTERN as DURATION
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 COLLECT_KINDS = ("map", "histogram", "events")
 # Columns, charts, options: of each.

@@ -7,16 +7,14 @@ their depth are bounded before anything is built, and no date, tag or number can
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from kscope.declare.files import yaml_words as scalars
 from kscope.errors import QUOTE, Problem, cut, printable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Path = tuple[str | int, ...]
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from msgspec import Meta
 
 from kscope.declare.types.base import ColumnType, Defaults, Role, Storage
 from kscope.declare.types.kernel import KernelField, Kind
 from kscope.declare.types.numbers import COUNT
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 HISTOGRAM_SLOTS = 64
 

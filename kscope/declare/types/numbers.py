@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from msgspec import Meta
 
 from kscope.declare.types.base import INT64_MAX, ColumnType, Role, Storage
 from kscope.declare.types.kernel import KernelField, Kind, whole_number
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 COUNT = Annotated[int, Meta(ge=0, le=INT64_MAX)]
 _WHOLE = KernelField(frozenset({Kind.NUMBER}), "a whole number", whole_number, takes="a number")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from kscope.discovery import discovered
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.generate.dialects.base import Dialect
+from kscope.generate.dialects.base import Dialect
 
 DIALECTS: Mapping[str, Dialect] = discovered(__name__, __path__, "DIALECTS")

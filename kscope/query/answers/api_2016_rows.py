@@ -5,21 +5,17 @@ Stacks are leaf first, as the clients of 2016 sent them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
 from kscope.declare.types.base import Role
 from kscope.query.answers.rows import RowsQuestion, stream
+from kscope.query.parse.api_2016 import OldQuestion
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.paging import Order
+from kscope.store.reader import Reader
 from kscope.store.schema.interning import turned_round
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
-    from kscope.query.parse.api_2016 import OldQuestion
-    from kscope.store.reader import Reader
 
 
 class OldColumn(msgspec.Struct, frozen=True):

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
 from kscope.declare.charts import unit_of
 from kscope.declare.charts.base import ROWS
-from kscope.declare.model import Rollup  # noqa: TC001 - msgspec reads the types
-from kscope.declare.types.base import Role, Storage  # noqa: TC001
-from kscope.errors import Problem  # noqa: TC001
-from kscope.generate.charts import ChartConfig  # noqa: TC001
+from kscope.declare.model import (
+    Catalog,
+    Category,
+    Chart,
+    Column,
+    Rollup,
+)
+from kscope.declare.types.base import Role, Storage
+from kscope.errors import Problem
+from kscope.generate.charts import ChartConfig
 from kscope.query.sql import operators
-from kscope.query.sql.operators import OperatorAnswer  # noqa: TC001
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from kscope.declare.model import Catalog, Category, Chart, Column
+from kscope.query.sql.operators import OperatorAnswer
 
 
 class ColumnAnswer(Struct, frozen=True):

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from kscope.declare.types.base import Role
 from kscope.query.answers.flamegraph import Profile, profile, question_of
-from kscope.query.answers.meta import Meta, Number  # noqa: TC001 - msgspec reads the types
+from kscope.query.answers.meta import Meta, Number
 from kscope.query.answers.question import Question, Table
 from kscope.query.answers.stacks import FoldedStacks, folded
-from kscope.query.answers.tree import Shape, in_order, shaped
+from kscope.query.answers.tree import Path, Shape, in_order, shaped
 from kscope.query.parse import parameters as p
+from kscope.query.parse.parameters import Asked
 from kscope.query.scan.freed_memory import consumed, empty
 from kscope.query.scan.parallel import together
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from kscope.query.answers.tree import Path
-    from kscope.query.parse.parameters import Asked
-    from kscope.store.reader import Reader
+from kscope.store.reader import Reader
 
 
 class Comparison(Profile, frozen=True, kw_only=True, rename={"base_own": "base_self"}):

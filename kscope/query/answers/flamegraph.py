@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from kscope.declare.types.base import Role
-from kscope.query.answers.meta import Number  # noqa: TC001 - msgspec reads the types
+from kscope.query.answers.meta import Number
 from kscope.query.answers.question import Measured, Question, grouped_by, measured
 from kscope.query.answers.stacks import FlamegraphQuestion, FoldedStacks, drawn, folded
 from kscope.query.answers.tree import Shape, in_order, shaped
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import stack_of, value_of
+from kscope.query.parse.parameters import Asked
 from kscope.query.scan.freed_memory import empty
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from kscope.query.parse.parameters import Asked
-    from kscope.store.reader import Reader
+from kscope.store.reader import Reader
 
 
 class Profile(Measured, frozen=True, kw_only=True, rename={"own": "self"}):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kscope.query.answers.histogram import (
     SCALE,
     SIZED,
@@ -13,20 +11,16 @@ from kscope.query.answers.histogram import (
     mean_notices,
     upper_end,
 )
-from kscope.query.answers.meta import Number  # noqa: TC001 - msgspec reads the types
+from kscope.query.answers.meta import Number
 from kscope.query.answers.question import Measured, Question, Table, measured
 from kscope.query.answers.timeseries import POINTS
 from kscope.query.parse import parameters as p
+from kscope.query.parse.parameters import Asked
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.freed_memory import consumed
-from kscope.query.scan.sizes import sizes
-from kscope.query.scan.timesteps import step_length, steps
-
-if TYPE_CHECKING:
-    from kscope.query.parse.parameters import Asked
-    from kscope.query.scan.sizes import Sized
-    from kscope.query.scan.timesteps import Steps
-    from kscope.store.reader import Reader
+from kscope.query.scan.sizes import Sized, sizes
+from kscope.query.scan.timesteps import Steps, step_length, steps
+from kscope.store.reader import Reader
 
 
 class Heatmap(Measured, frozen=True, kw_only=True):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -12,26 +13,20 @@ from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Notice, Number
 from kscope.query.answers.question import Measured, Question, Table, measured
 from kscope.query.parse import parameters as p
-from kscope.query.parse.columns import value_of
+from kscope.query.parse.columns import Value, value_of
+from kscope.query.parse.parameters import Asked
+from kscope.query.parse.scope import Scope
 from kscope.query.scan.aggregates import needs_single_rows
-from kscope.query.scan.scan import scan_of
+from kscope.query.scan.scan import Scan, scan_of
 from kscope.query.scan.sizes import (
     SCALES,
+    Scale,
     quantile,
     scale_name,
     scale_of,
     sizes,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from kscope.query.parse.columns import Value
-    from kscope.query.parse.parameters import Asked
-    from kscope.query.parse.scope import Scope
-    from kscope.query.scan.scan import Scan
-    from kscope.query.scan.sizes import Scale
-    from kscope.store.reader import Reader
+from kscope.store.reader import Reader
 
 MEAN_NOTE = "A row that sums several events counts as that many of their mean size."
 

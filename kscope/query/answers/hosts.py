@@ -17,16 +17,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from itertools import count
 from math import log2, sqrt
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from kscope.declare.charts.base import grouping
+from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Notice, Number
 from kscope.query.answers.question import Measured, Question, Table, measured, n_parameter
@@ -34,6 +36,7 @@ from kscope.query.answers.stacks import rest_notices
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import host_of, share_value_of, stack_of
 from kscope.query.parse.errors import complain
+from kscope.query.parse.parameters import Asked
 from kscope.query.scan import read
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import REST, heaviest
@@ -41,16 +44,10 @@ from kscope.query.scan.labels import frames, labels
 from kscope.query.scan.measures import ROWS, events_of, total_of
 from kscope.query.scan.read import summed
 from kscope.query.scan.scan import columns, scan_of
+from kscope.store.backends.deadline import Deadline
+from kscope.store.reader import Reader
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from kscope.declare.model import Category, Column
-    from kscope.query.parse.parameters import Asked
-    from kscope.store.backends.deadline import Deadline
-    from kscope.store.reader import Reader
-
-    Profile = Mapping[Any, float]
+Profile = Mapping[Any, float]
 
 MEASURE = "square root of the Jensen-Shannon divergence (base 2) from the median profile"
 

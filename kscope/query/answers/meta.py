@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
 from kscope.declare.types.base import Role
 from kscope.query.scan.replayed import RECORDED
+from kscope.query.scan.scan import Scan
 from kscope.query.sql.conditions import conditions
-
-if TYPE_CHECKING:
-    from kscope.query.scan.scan import Scan
 
 WHOLE_ROWS = (
     "A row sums many events: rows with any of the chosen sizes are counted whole, with what else"

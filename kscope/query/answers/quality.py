@@ -6,33 +6,29 @@ without a name, the length of each interval. Shares are of the events that did a
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Storage
 from kscope.query.answers.question import Answer, Question, Table
 from kscope.query.parse.columns import host_of, value_of
 from kscope.query.parse.filters import parse_filter
+from kscope.query.parse.parameters import Asked
 from kscope.query.parse.scope import Scope
 from kscope.query.scan.labels import labels
 from kscope.query.scan.measures import LEAST, MOST, ROWS, Measure, events_of, sum_of
 from kscope.query.scan.read import summed
-from kscope.query.scan.scan import columns, scan_of
+from kscope.query.scan.scan import Scan, columns, scan_of
 from kscope.query.sql.conditions import Group, conditions
+from kscope.store.reader import Reader
 from kscope.store.schema.interning import text_hash
+from kscope.store.sums.planner import Segment
 from kscope.store.write.cardinality import OVER_STACKS, OVER_STRINGS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kscope.declare.model import Category, Column
-    from kscope.query.parse.parameters import Asked
-    from kscope.query.scan.scan import Scan
-    from kscope.store.reader import Reader
-    from kscope.store.sums.planner import Segment
 
 AGENT = "agent"
 # Below these shares the picture is as good as whole.

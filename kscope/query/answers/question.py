@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from kscope.declare.charts import asked_by
+from kscope.declare.model import Category, Column
+from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Meta, Notice, meta, notices
+from kscope.query.answers.stacks import FoldedStacks
 from kscope.query.parse import parameters as p
-from kscope.query.parse.columns import groups_of
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-
-    from kscope.declare.model import Category, Column
-    from kscope.declare.types.base import Role
-    from kscope.query.answers.stacks import FoldedStacks
-    from kscope.query.parse.columns import Value
-    from kscope.query.parse.parameters import Asked, Parameter
-    from kscope.query.scan.scan import Scan
-    from kscope.store.reader import Reader
+from kscope.query.parse.columns import Value, groups_of
+from kscope.query.parse.parameters import Asked, Parameter
+from kscope.query.scan.scan import Scan
+from kscope.store.reader import Reader
 
 BASE = "/api/v1"
 

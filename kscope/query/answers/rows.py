@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Storage
 from kscope.query.answers.meta import Meta, Notice, meta, notices
 from kscope.query.answers.question import BASE, Answer, Question, Table
 from kscope.query.parse import parameters as p
 from kscope.query.parse.errors import complain, one_of
+from kscope.query.parse.parameters import Asked
+from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.paging import Order, Page, cursor, last
 from kscope.query.scan.replayed import RECORDED
 from kscope.query.scan.scan import Scan, scan_of
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
-
-    from kscope.declare.model import Category, Column
-    from kscope.query.parse.parameters import Asked
-    from kscope.query.parse.scope import Scope
-    from kscope.store.reader import Reader
+from kscope.store.reader import Reader
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from kscope.declare.model import Column
 from kscope.query.answers.meta import Meta, Notice, meta, notices
-from kscope.query.parse.columns import by_values
+from kscope.query.answers.tree import Path
+from kscope.query.parse.columns import Value, by_values
+from kscope.query.parse.scope import Scope
 from kscope.query.scan import read
 from kscope.query.scan.freed_memory import consumed
-from kscope.query.scan.heaviest import REST, heaviest
+from kscope.query.scan.heaviest import REST, Heaviest, heaviest
 from kscope.query.scan.labels import frames, labels
 from kscope.query.scan.measures import ROWS, sum_of, total_of
 from kscope.query.scan.parallel import together
-from kscope.query.scan.scan import columns, scan_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from kscope.declare.model import Column
-    from kscope.query.answers.tree import Path
-    from kscope.query.parse.columns import Value
-    from kscope.query.parse.scope import Scope
-    from kscope.query.scan.heaviest import Heaviest
-    from kscope.query.scan.scan import Scan
-    from kscope.store.reader import Frames, Reader
+from kscope.query.scan.scan import Scan, columns, scan_of
+from kscope.store.reader import Frames, Reader
 
 Result = TypeVar("Result")
 

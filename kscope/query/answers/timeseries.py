@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
-from kscope.query.answers.meta import Number  # noqa: TC001 - msgspec reads the types
+from kscope.query.answers.meta import Number
 from kscope.query.answers.question import (
     Measured,
     Question,
@@ -23,30 +25,22 @@ from kscope.query.answers.question import (
 )
 from kscope.query.answers.top import AGGREGATE, quantile_notices, value_and_aggregate
 from kscope.query.parse import parameters as p
-from kscope.query.parse.columns import by_values
+from kscope.query.parse.columns import Value, by_values
 from kscope.query.parse.errors import complain
+from kscope.query.parse.parameters import Asked
+from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.aggregates import Aggregated, adds, aggregated, needs_single_rows
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import REST, heaviest, in_line
 from kscope.query.scan.labels import labels
-from kscope.query.scan.measures import events_of, total_of
+from kscope.query.scan.measures import Expressions, events_of, total_of
 from kscope.query.scan.read import TooManyGroups
-from kscope.query.scan.scan import columns, scan_of, stored
+from kscope.query.scan.scan import Scan, columns, scan_of, stored
 from kscope.query.scan.timesteps import Steps, step_length, steps
 from kscope.query.sql.expressions import texts
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kscope.declare.model import Column
-    from kscope.query.parse.columns import Value
-    from kscope.query.parse.parameters import Asked
-    from kscope.query.parse.scope import Scope
-    from kscope.query.scan.measures import Expressions
-    from kscope.query.scan.scan import Scan
-    from kscope.store.reader import Reader
-    from kscope.store.sums.planner import Segment
+from kscope.store.reader import Reader
+from kscope.store.sums.planner import Segment
 
 _MOST_GROUPS = 50_000
 # Marks a group with its own series, which may be null, and all others.

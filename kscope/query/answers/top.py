@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from kscope.declare.aggregates import NAMES, QUANTILES
@@ -20,7 +18,8 @@ from kscope.query.answers.question import (
     n_parameter,
 )
 from kscope.query.parse import parameters as p
-from kscope.query.parse.columns import by_values, value_of
+from kscope.query.parse.columns import Value, by_values, value_of
+from kscope.query.parse.parameters import Asked
 from kscope.query.scan.aggregates import (
     QUANTILE_NOTE,
     aggregate_name,
@@ -29,11 +28,7 @@ from kscope.query.scan.aggregates import (
 )
 from kscope.query.scan.labels import labels
 from kscope.query.scan.scan import columns, scan_of
-
-if TYPE_CHECKING:
-    from kscope.query.parse.columns import Value
-    from kscope.query.parse.parameters import Asked
-    from kscope.store.reader import Reader
+from kscope.store.reader import Reader
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -7,18 +7,16 @@ whole stack's at a time, and only what is done for each stack is a step of Pytho
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import chain, count
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    Number = int | float
-    # Frames, root first: the values of `by`, then the stack's own.
-    Path = tuple[str, ...]
+Number = int | float
+# Frames, root first: the values of `by`, then the stack's own.
+Path = tuple[str, ...]
 
 Item = TypeVar("Item")
 ROOT = "all"

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Meta, meta
 from kscope.query.answers.question import Answer, Question, Table, n_parameter
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import by_values
 from kscope.query.parse.errors import complain, one_of
+from kscope.query.parse.parameters import Asked
 from kscope.query.scan import read
 from kscope.query.scan.freed_memory import consumed
-from kscope.query.scan.heaviest import heaviest
+from kscope.query.scan.heaviest import Heaviest, heaviest
 from kscope.query.scan.labels import labels
 from kscope.query.scan.measures import ROWS
 from kscope.query.scan.scan import columns, scan_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.declare.model import Column
-    from kscope.query.parse.parameters import Asked
-    from kscope.query.scan.heaviest import Heaviest
-    from kscope.store.reader import Reader
+from kscope.store.reader import Reader
 
 
 class Offered(msgspec.Struct, frozen=True):

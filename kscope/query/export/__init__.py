@@ -5,14 +5,11 @@ A module with a tuple FORMATS is a format of the API and of `kscope query`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from kscope.discovery import discovered
 from kscope.query.export.base import Format, StackFormat, TableFormat
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 FORMATS: Mapping[str, Format] = discovered(__name__, __path__, "FORMATS")
 STACKS: Mapping[str, StackFormat] = MappingProxyType(

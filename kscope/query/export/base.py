@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from kscope.query.answers.stacks import FoldedStacks
+from kscope.query.answers.stacks import FoldedStacks
 
 Encode = Callable[[Iterable[Sequence[Any]]], bytes]
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kscope.query.answers.stacks import FoldedStacks
 from kscope.query.export.base import StackFormat
-
-if TYPE_CHECKING:
-    from kscope.query.answers.stacks import FoldedStacks
 
 EMPTY = "[no stack]"
 # A frame's name cannot contain the separators of frames and lines.

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
+from kscope.query.answers.stacks import FoldedStacks
 from kscope.query.answers.tree import ROOT, tree
 from kscope.query.export.base import StackFormat
-
-if TYPE_CHECKING:
-    from kscope.query.answers.stacks import FoldedStacks
 
 
 class Nested(msgspec.Struct, frozen=True):

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import gzip
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from kscope.declare.types.base import INT64_MAX
+from kscope.query.answers.stacks import FoldedStacks
 from kscope.query.export.base import StackFormat
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from kscope.query.answers.stacks import FoldedStacks
 
 # pprof scales what is in its own units.
 _UNITS = {"us": "microseconds", "bytes": "bytes", "rows": "count"}

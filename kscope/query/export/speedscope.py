@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
+from kscope.query.answers.stacks import FoldedStacks
 from kscope.query.export.base import StackFormat
-
-if TYPE_CHECKING:
-    from kscope.query.answers.stacks import FoldedStacks
 
 _UNITS = {"us": "microseconds", "bytes": "bytes"}
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 from zlib import crc32
 
 from kscope.declare.units import readable
-from kscope.query.answers.tree import tree
+from kscope.query.answers.stacks import FoldedStacks
+from kscope.query.answers.tree import Tree, tree
 from kscope.query.export.base import StackFormat
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from kscope.query.answers.stacks import FoldedStacks
-    from kscope.query.answers.tree import Tree
 
 _WIDTH, _HEIGHT, _TOP = 1200, 17, 46
 _NARROWEST = 0.3

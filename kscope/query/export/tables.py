@@ -5,16 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
-from kscope.query.export.base import TableFormat
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from kscope.query.export.base import Encode
+from kscope.query.export.base import Encode, TableFormat
 
 # A spreadsheet would run such a text as a formula, after spaces too. An apostrophe before it marks
 # a text; one more is put before a text that has one, so that removing one restores the text.

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from kscope.declare.units import readable
+from kscope.query.answers.flamegraph import Flamegraph
+from kscope.query.answers.timeseries import Timeseries
 from kscope.query.parse.timerange import iso
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from kscope.query.answers.flamegraph import Flamegraph
-    from kscope.query.answers.timeseries import Timeseries
 
 _MOST_LEVELS = 100
 _WIDEST_CELL = 60

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kscope.declare.model import Catalog, Category, Column
 from kscope.declare.types.base import Role
 from kscope.query.parse.errors import Complaint, QueryError, complain, one_of
 from kscope.query.parse.filters import MAX_CONDITIONS, TOO_MANY, condition
@@ -13,9 +14,6 @@ from kscope.query.parse.scope import Scope, category_of
 from kscope.query.parse.timerange import ALWAYS
 from kscope.query.sql.conditions import Condition, Group, conditions
 from kscope.store.schema.interning import turned_round
-
-if TYPE_CHECKING:
-    from kscope.declare.model import Catalog, Category, Column
 
 FORMATS = ("list", "flamegraph")
 OPERATORS = {

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kscope.declare.charts import asked_by
 from kscope.declare.charts.base import ROWS as ROWS_NAME
 from kscope.declare.charts.base import measured, unit
+from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Role, Storage
 from kscope.query.parse.errors import complain, one_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from kscope.declare.model import Category, Column
 
 
 @dataclass(frozen=True, slots=True)

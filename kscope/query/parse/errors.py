@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kscope.errors import KscopeError, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 # An answer to a mistake is small, whatever the mistake was.
 MOST_COMPLAINTS = 100

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kscope.declare.model import Category, Column
 from kscope.query.parse.errors import complain, one_of
 from kscope.query.parse.operands import operand
 from kscope.query.sql.conditions import Condition
 from kscope.query.sql.operators import HOLDS, NEGATIONS, OPERATORS, taken
-
-if TYPE_CHECKING:
-    from kscope.declare.model import Category, Column
 
 # Engines bound how deep an expression may be, and each condition costs time for every row.
 MAX_CONDITIONS = 200

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import msgspec
 
 from kscope.declare import units
-from kscope.declare.types.base import Storage
+from kscope.declare.model import Column
+from kscope.declare.types.base import ColumnType, Storage
 from kscope.query.parse.errors import QueryError, complain
 from kscope.query.parse.timerange import now, parse_moment
-from kscope.query.sql.operators import HOLDS, NULL
+from kscope.query.sql.operators import HOLDS, NULL, Operator
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from kscope.declare.model import Column
-    from kscope.declare.types.base import ColumnType
-    from kscope.query.sql.operators import Operator
-
-    Read = Callable[[str, Any], Any]
+Read = Callable[[str, Any], Any]
 
 INT64 = 2**63
 MAX_TEXT = 65536

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from kscope.declare.charts.base import ROWS as ROWS_NAME
+from kscope.declare.model import Category
 from kscope.declare.types.base import Role
 from kscope.query.parse.columns import shared_out
 from kscope.query.parse.errors import MOST_COMPLAINTS, Complaint, QueryError, one_of
@@ -28,14 +30,7 @@ from kscope.query.parse.timerange import (
     parse_moment,
     parse_range,
 )
-from kscope.query.sql.conditions import Group, conditions
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from kscope.declare.model import Category
-    from kscope.query.sql.conditions import Condition
-
+from kscope.query.sql.conditions import Condition, Group, conditions
 
 # Filters on both sides of a comparison, and every other parameter.
 MAX_PARAMETERS = 2 * MAX_CONDITIONS + 100

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from kscope.declare.model import Catalog, Category
 from kscope.query.parse.errors import Complaint, UnknownTable, one_of
+from kscope.query.parse.timerange import TimeRange
 from kscope.query.sql.conditions import Group
-
-if TYPE_CHECKING:
-    from kscope.declare.model import Catalog, Category
-    from kscope.query.parse.timerange import TimeRange
 
 
 @dataclass(frozen=True, slots=True)

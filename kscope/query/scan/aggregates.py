@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kscope.declare import aggregates
 from kscope.declare.aggregates import LAST, QUANTILES
 from kscope.declare.types.base import Role
+from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain, one_of
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import heaviest, in_line
-from kscope.query.scan.measures import ROWS, events_of, least_of, most_of, newest_of, total_of
+from kscope.query.scan.measures import (
+    ROWS,
+    Expressions,
+    Measure,
+    events_of,
+    least_of,
+    most_of,
+    newest_of,
+    total_of,
+)
 from kscope.query.scan.read import summed
+from kscope.query.scan.scan import Scan
 from kscope.query.scan.sizes import Scale, quantile, scale_name, scale_of, sizes
 from kscope.query.sql.expressions import newest_number
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from kscope.query.parse.columns import Value
-    from kscope.query.scan.measures import Expressions, Measure
-    from kscope.query.scan.scan import Scan
 
 QUANTILE_NOTE = (
     "Percentiles are read from slots of sizes: with powers of two the true one lies within a "

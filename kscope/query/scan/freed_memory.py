@@ -7,10 +7,8 @@ frees one container: each is emptied step by step, so that the event loop gets i
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 Result = TypeVar("Result")
 Parts = TypeVarTuple("Parts")

@@ -6,14 +6,16 @@ The engine adds up a group over all segments before it ranks, so the ranking is 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
 from kscope.query.scan.freed_memory import consumed, discard
+from kscope.query.scan.measures import Expressions, Measure
 from kscope.query.scan.read import (
     Share,
     TooManyGroups,
@@ -23,13 +25,8 @@ from kscope.query.scan.read import (
     summed,
     take_last,
 )
+from kscope.query.scan.scan import Scan
 from kscope.query.sql.expressions import as_double, as_text
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kscope.query.scan.measures import Expressions, Measure
-    from kscope.query.scan.scan import Scan
 
 REST = "other"
 # Up to this number groups are ranked in Python: one reading of the rows, over two connections.

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.freed_memory import consumed, discard
 from kscope.query.sql.expressions import ids
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-
-    from kscope.declare.model import Column
-    from kscope.store.reader import Frames, Reader
+from kscope.store.reader import Frames, Reader
 
 # 20 digits each: half a megabyte of statement, far below MySQL's packet.
 _CHUNK = 20_000

@@ -5,18 +5,16 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
+from kscope.query.parse.columns import Value
 from kscope.query.sql.expressions import mean_size, newest
 from kscope.store.sums.functions import grand_total, total
 from kscope.store.sums.planner import Segment
-
-if TYPE_CHECKING:
-    from kscope.declare.model import Column
-    from kscope.query.parse.columns import Value
 
 Expression = Callable[[Segment], sa.ColumnElement[Any]]
 Expressions = Callable[[Segment], Sequence[sa.ColumnElement[Any]]]

@@ -11,25 +11,22 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import INT64_MAX, Storage
 from kscope.query.parse.errors import QueryError, complain
 from kscope.query.parse.operands import INT64, text
+from kscope.query.scan.scan import Scan
 from kscope.query.sql.expressions import as_text, exact, pairs
 from kscope.store.schema.interning import text_hash
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
-
-    from kscope.declare.model import Column
-    from kscope.query.scan.scan import Scan
-
-    Piece = Sequence[Sequence[Any]]
+Piece = Sequence[Sequence[Any]]
 
 _PIECE = 2000
 _PLACES = 20_000

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
 from kscope.query.parse.errors import Complaint, QueryError
 from kscope.query.scan.freed_memory import consumed, discard
-from kscope.query.scan.measures import MOST, Measure
+from kscope.query.scan.measures import MOST, Expressions, Kind, Measure
 from kscope.query.scan.parallel import together
+from kscope.query.scan.scan import Scan
 from kscope.query.sql.conditions import conditions
 from kscope.query.sql.expressions import as_text
+from kscope.store.reader import Reader
 from kscope.store.schema.progress import SECOND
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from kscope.query.scan.measures import Expressions, Kind
-    from kscope.query.scan.scan import Scan
-    from kscope.store.reader import Reader
-    from kscope.store.sums.planner import Segment
+from kscope.store.sums.planner import Segment
 
 # The groups of an answer are kept in memory: this number takes some hundred megabytes.
 MOST_GROUPS = 200_000

@@ -7,24 +7,20 @@ MariaDB's is PCRE, with another syntax.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import re2
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
 from kscope.query.parse.errors import complain
-from kscope.query.sql.conditions import conditions, resolved
+from kscope.query.parse.scope import Scope
+from kscope.query.sql.conditions import Condition, Group, conditions, resolved
 from kscope.query.sql.expressions import as_text, exact
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kscope.query.parse.scope import Scope
-    from kscope.query.sql.conditions import Condition, Group
-    from kscope.store.backends.deadline import Deadline
-    from kscope.store.reader import Reader
+from kscope.store.backends.deadline import Deadline
+from kscope.store.reader import Reader
 
 # Bytes of one compiled pattern and its states. One that needs more is refused, and so is a long
 # one: to compile takes time in which nothing else runs.

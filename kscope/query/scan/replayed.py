@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import sqlalchemy as sa
 
 from kscope.query.sql.expressions import position
-
-if TYPE_CHECKING:
-    from kscope.store.reader import Reader
+from kscope.store.reader import Reader
 
 # A replaying agent puts this before its host's name.
 RECORDED = "recording:"

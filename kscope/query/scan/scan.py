@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import Role, Storage
+from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import TimeRange
 from kscope.query.scan import regex
+from kscope.query.scan.measures import Expressions
 from kscope.query.scan.replayed import replayed_hosts
-from kscope.query.sql.conditions import clause, conditions
+from kscope.query.sql.conditions import Group, clause, conditions
 from kscope.query.sql.expressions import exact, ids
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from kscope.declare.model import Column
-    from kscope.query.parse.scope import Scope
-    from kscope.query.scan.measures import Expressions
-    from kscope.query.sql.conditions import Group
-    from kscope.store.reader import Reader
-    from kscope.store.sums.planner import Plan, Segment
+from kscope.store.reader import Reader
+from kscope.store.sums.planner import Plan, Segment
 
 
 @dataclass

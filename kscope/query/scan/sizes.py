@@ -9,29 +9,33 @@ from __future__ import annotations
 import math
 import sys
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import Role
 from kscope.declare.types.histogram import HISTOGRAM_SLOTS
+from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain
 from kscope.query.scan.freed_memory import consumed
-from kscope.query.scan.measures import ROWS, Measure, events_of, least_of, most_of, size_of
+from kscope.query.scan.measures import (
+    ROWS,
+    Expressions,
+    Measure,
+    events_of,
+    least_of,
+    most_of,
+    size_of,
+)
 from kscope.query.scan.parallel import together
 from kscope.query.scan.read import summed
+from kscope.query.scan.scan import Scan
 from kscope.query.sql.expressions import log2_slot, whole
 from kscope.store.sums.functions import SLOT, SLOT_EVENTS, total, with_slots
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kscope.declare.model import Column
-    from kscope.query.parse.columns import Value
-    from kscope.query.scan.measures import Expressions
-    from kscope.query.scan.scan import Scan
-    from kscope.store.sums.planner import Segment
+from kscope.store.sums.planner import Segment
 
 LOG2, LINEAR = "log2", "linear"
 SCALES = (LOG2, LINEAR)

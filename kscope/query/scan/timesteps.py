@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from kscope.query.parse.timerange import SECOND
+from kscope.query.parse.timerange import SECOND, TimeRange
 from kscope.query.sql.expressions import whole_divide
-
-if TYPE_CHECKING:
-    from kscope.query.parse.timerange import TimeRange
-    from kscope.store.sums.planner import Segment
+from kscope.store.sums.planner import Segment
 
 _DAY = 86400
 _LENGTHS = tuple(

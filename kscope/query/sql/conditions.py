@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
+from kscope.generate.tables import Dictionaries
 from kscope.query.sql.expressions import ids, mean_size, texts
 from kscope.query.sql.operators import HOLDS, OPERATORS
 from kscope.store.schema.interning import text_hash
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kscope.declare.model import Column
-    from kscope.generate.tables import Dictionaries
 
 _EXACT = ("eq", "in")
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from kscope.generate.expressions import Spelled
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy.sql.compiler import SQLCompiler
 
 
 class position(Spelled):  # noqa: N801 - SQL functions are lower case

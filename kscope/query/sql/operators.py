@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
 from kscope.query.sql.expressions import exact, position, texts
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from kscope.declare.model import Column
-
-    Build = Callable[[sa.ColumnElement[Any], Any], sa.ColumnElement[bool]]
+Build = Callable[[sa.ColumnElement[Any], Any], sa.ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True)

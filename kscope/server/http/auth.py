@@ -7,24 +7,18 @@ import binascii
 import hmac
 import ipaddress
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kscope.config import Token
 from kscope.server.http.connections import address_group
 from kscope.server.http.problems import OPEN_PATHS, problem
-from kscope.server.http.wrong_tokens import PERIOD_SECONDS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
-    from kscope.config import Token
-    from kscope.server.http.wrong_tokens import WrongTokens
+from kscope.server.http.wrong_tokens import PERIOD_SECONDS, WrongTokens
 
 
 def new_token() -> str:

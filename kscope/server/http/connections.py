@@ -7,17 +7,14 @@ import logging
 import resource
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from kscope.config import Settings
 from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.start_queue import StartQueue
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from kscope.config import Settings
 
 # Files that are not connections: the database's, the categories', the log's.
 _OTHER_FILES = 128

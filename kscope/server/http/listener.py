@@ -7,25 +7,19 @@ import contextlib
 import logging
 import select
 import socket
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import uvicorn
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kscope.config import Address
 from kscope.errors import KscopeError
-from kscope.server.http.connections import address_group
+from kscope.server.http.connections import Connections, address_group
 from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.problems import problem, raw_problem
 from kscope.server.http.protocol import BoundedProtocol
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
-    from kscope.server.http.connections import Connections
 
 # New connections of one listener before others get their turn.
 _AT_A_TIME = 16

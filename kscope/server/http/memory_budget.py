@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from kscope.server.http.problems import HttpProblem
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # A request that uses no more than this part of the budget is small. The last quarter is for small
 # ones only, so that a few large or slow bodies do not keep agents out.

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kscope.server.http.connections import Connections
 from kscope.server.http.problems import problem
+from kscope.server.http.wrong_tokens import WrongTokens
 from kscope.store.backends.errors import StoreError
+from kscope.store.store import Store
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from starlette.requests import Request
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from kscope.server.http.connections import Connections
-    from kscope.server.http.wrong_tokens import WrongTokens
-    from kscope.store.store import Store
-
-    # Its name, its help, and its values by their labels.
-    Family = tuple[str, str, Sequence[tuple[dict[str, str], float]]]
+# Its name, its help, and its values by their labels.
+Family = tuple[str, str, Sequence[tuple[dict[str, str], float]]]
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 

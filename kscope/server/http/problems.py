@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import msgspec
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from kscope.errors import KscopeError
-from kscope.query.parse.errors import QueryError
+from kscope.query.parse.errors import Complaint, QueryError
 from kscope.store.backends.errors import BatchRefused, QueryTimeout, StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from starlette.datastructures import State
-    from starlette.requests import Request
-
-    from kscope.query.parse.errors import Complaint
 
 # The same fault of the database is logged once in this time.
 _REPEAT_SECONDS = 10

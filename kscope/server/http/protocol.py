@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
 
 import httptools
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from uvicorn._types import ASGISendEvent as Message
+from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
-from kscope.server.http.connections import LEAST_READ, Phase
+from kscope.server.http.connections import LEAST_READ, Connections, Phase
 from kscope.server.http.problems import OPEN_PATHS, raw_problem
-
-if TYPE_CHECKING:
-    import asyncio
-
-    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
-    from uvicorn._types import ASGISendEvent as Message
-    from uvicorn.config import Config
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-    from uvicorn.server import ServerState
-
-    from kscope.server.http.connections import Connections
 
 # Two flame graphs' worth of filters fit into a target; the page's own are some hundred bytes.
 MAX_TARGET = 64 * 1024

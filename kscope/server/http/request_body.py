@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from starlette.requests import Request
+
+from kscope.server.http.memory_budget import Share
 from kscope.server.http.problems import HttpProblem
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from starlette.requests import Request
-
-    from kscope.server.http.memory_budget import Share
 
 # A client that sends more than this many times the limit is cut off before it has sent all.
 _READ_TO_REFUSE = 4

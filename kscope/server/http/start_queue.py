@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
 
 # Requests that one listener starts in one iteration of the event loop.
 _AT_A_TIME = 4

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -12,14 +13,8 @@ from kscope.declare.envelope import MAX_STACKS
 from kscope.declare.types.base import Role
 from kscope.declare.types.stack import FOLDED
 from kscope.server.http.problems import HttpProblem
-from kscope.server.ingest.fast_decode import has_nul
-from kscope.server.ingest.row_faults import MAX_FAULTS, validator, wrong_value
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from kscope.server.ingest.fast_decode import Columns, TypedRows
-    from kscope.server.ingest.row_faults import Faults, RowSchema
+from kscope.server.ingest.fast_decode import Columns, TypedRows, has_nul
+from kscope.server.ingest.row_faults import MAX_FAULTS, Faults, RowSchema, validator, wrong_value
 
 # The least that a value uses: its place in a list and half of an object.
 _VALUE_BYTES = 16

@@ -6,22 +6,23 @@ decoded by fast_decode.py. A piece that it does not accept is checked in steps b
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from kscope.declare import envelope
-from kscope.declare.model import TIME
+from kscope.declare.model import TIME, Catalog
 from kscope.declare.types.base import Role
 from kscope.declare.types.time import microseconds
 from kscope.errors import did_you_mean
 from kscope.generate.jsonschema import body_schema
 from kscope.server.http.problems import HttpProblem
 from kscope.server.ingest.arrays import RowArray, StackArray
-from kscope.server.ingest.fair_queue import Lane
+from kscope.server.ingest.fair_queue import Lane, Steps
 from kscope.server.ingest.fast_decode import TypedRows
 from kscope.server.ingest.json_pieces import (
     ELEMENT_BYTES,
@@ -43,12 +44,6 @@ from kscope.server.ingest.row_faults import (
 )
 from kscope.store.schema.interning import text_hash, turned_round
 from kscope.store.write.batch import Batch, TableRows
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from kscope.declare.model import Catalog
-    from kscope.server.ingest.fair_queue import Steps
 
 # All columns' values of all rows, with time and host: half a million rows of off-CPU time.
 MAX_VALUES = 6_000_000

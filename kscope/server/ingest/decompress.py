@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import zstandard
 
 from kscope.server.http.problems import HttpProblem
 from kscope.server.http.request_body import too_large
-from kscope.server.ingest.fair_queue import Lane
+from kscope.server.ingest.fair_queue import Lane, Steps
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from kscope.server.ingest.fair_queue import Steps
-
-    Room = Callable[[int], None]
-    Decompress = Callable[[bytes | bytearray, int, Room], Steps[bytearray]]
+Room = Callable[[int], None]
+Decompress = Callable[[bytes | bytearray, int, Room], Steps[bytearray]]
 
 # A zstd frame may ask for a window of gigabytes; the levels that senders use need 8 MiB.
 _ZSTD_WINDOW = 32 * 1024 * 1024

@@ -7,20 +7,16 @@ schema, which alone has the last word and the words for a fault.
 from __future__ import annotations
 
 import types
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_origin
+from typing import Annotated, Any, Union, get_origin
 
 import msgspec
 
-from kscope.declare.model import TIME
+from kscope.declare.model import TIME, Category, Column
 from kscope.declare.types.base import INT64_MAX, BadValuesError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from kscope.declare.model import Category, Column
 
 _NUL = b"\\u0000"
 

@@ -6,20 +6,16 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from kscope.declare.files.catalog import folder_of, list_files, read_catalog
+from kscope.declare.model import Catalog, Category
 from kscope.errors import KscopeError, Problem
 from kscope.server.ingest.decode import Decoder
 from kscope.store.drop import leftover, leftovers
+from kscope.store.store import Store
 from kscope.store.usable_categories import adopt_good
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
-
-    from kscope.declare.model import Catalog, Category
-    from kscope.store.store import Store
 
 POLL_SECONDS = 1.0
 # Seconds between two reads of the folders, whatever asks for them.

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import time
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kscope.server.http.memory_budget import Budget
+from kscope.server.http.memory_budget import Budget, Share
+from kscope.server.http.metrics import Metrics
 from kscope.server.http.problems import HttpProblem
 from kscope.server.http.request_body import BodyLimits, read
 from kscope.server.ingest.decompress import decompressor
+from kscope.server.ingest.fair_queue import FairQueue
+from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.server.ingest.row_faults import UnknownName
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from kscope.server.http.memory_budget import Share
-    from kscope.server.http.metrics import Metrics
-    from kscope.server.ingest.fair_queue import FairQueue
-    from kscope.server.ingest.live_catalog import LiveCatalog
-    from kscope.store.write.batch import Batch
-    from kscope.store.write.group_commit import GroupWriter
+from kscope.store.write.batch import Batch
+from kscope.store.write.group_commit import GroupWriter
 
 # Clients of 2016 send urllib's default, the type of a form; curl and scripts send the others.
 _ACCEPTED_TYPES = frozenset(

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jsonschema_rs
 import msgspec
 
-from kscope.declare.model import TIME
+from kscope.declare.model import TIME, Category, Column
 from kscope.errors import UNKNOWN_NAME, did_you_mean
 from kscope.generate.jsonschema import column_schema, row_schema
 from kscope.server.http.problems import Fault, HttpProblem
-from kscope.server.ingest.fast_decode import WrongValue, encoded, has_integers, whole
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kscope.declare.model import Category, Column
-    from kscope.server.ingest.fast_decode import Columns
+from kscope.server.ingest.fast_decode import Columns, WrongValue, encoded, has_integers, whole
 
 MAX_FAULTS = 100
 _SHOWN = 60

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from kscope.query.answers.categories import Categories, Charts, Checked
 from kscope.query.questions import QUESTIONS
 from kscope.server.http.problems import ProblemDocument
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 REFERENCE = "#/components/schemas/{name}"
 

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 from urllib.parse import urlencode
 
 from kscope import __version__
+from kscope.declare.model import Catalog, Category, Column
 from kscope.declare.types.base import Role, Storage
 from kscope.query.answers.api_2016_rows import OldColumn
-from kscope.query.answers.question import BASE
+from kscope.query.answers.question import BASE, Question
 from kscope.query.export import FORMATS, STACKS
 from kscope.query.export.base import StackFormat
 from kscope.query.parse.columns import groupable
-from kscope.query.parse.parameters import ANY, BY, COLUMN, FROM, SERIES_BY, TO
+from kscope.query.parse.parameters import ANY, BY, COLUMN, FROM, SERIES_BY, TO, Parameter
 from kscope.query.parse.parameters import BASE as BASE_PREFIX
 from kscope.query.questions import QUESTIONS
 from kscope.query.sql import operators
 from kscope.server.openapi import other_routes
 from kscope.server.openapi.components import ANSWERS, components, refer
 from kscope.server.openapi.errors import QUESTION, refusals, responses
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from kscope.declare.model import Catalog, Category, Column
-    from kscope.query.answers.question import Question
-    from kscope.query.parse.parameters import Parameter
 
 _TEXT = {"type": "string"}
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from kscope.server.http.problems import MEDIA_TYPE, ProblemDocument
 from kscope.server.openapi.components import refer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 # Status -> name and description. Every route has the first ones.
 _ALWAYS = {

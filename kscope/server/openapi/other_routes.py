@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
+from kscope.declare.model import Catalog, Category
 from kscope.query.answers.api_2016_rows import OldColumn
 from kscope.query.answers.categories import Categories, Charts, Checked
 from kscope.query.answers.question import BASE
@@ -11,11 +13,6 @@ from kscope.query.export.nested import Nested
 from kscope.query.parse import api_2016
 from kscope.server.openapi.components import ServerInfo, refer
 from kscope.server.openapi.errors import POSTED, refusals
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from kscope.declare.model import Catalog, Category
 
 _TEXT = {"type": "string"}
 _ROWS = {"type": "array", "items": {"type": "object"}}

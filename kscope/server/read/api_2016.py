@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from kscope.query.answers.api_2016_rows import OldColumn, listed_rows
 from kscope.query.answers.stacks import FlamegraphQuestion, drawn, folded
 from kscope.query.export.nested import nested
-from kscope.query.parse.api_2016 import parse, weight
+from kscope.query.parse.api_2016 import OldQuestion, parse, weight
 from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain
 from kscope.query.responses import begun
 from kscope.server.http.question_deadline import reader_of
 from kscope.server.http.request_body import read_small
 from kscope.server.read.routes import json_response
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from kscope.query.parse.api_2016 import OldQuestion
-    from kscope.store.reader import Reader
+from kscope.store.reader import Reader
 
 MAX_BODY = 1 << 20
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from kscope.declare.files.category import read_category
-from kscope.declare.model import Catalog
+from kscope.declare.model import Catalog, Category
 from kscope.generate.charts import chart_configs
 from kscope.generate.render import render
 from kscope.query.answers.categories import Charts, Checked, TextProblem, category_answer
@@ -19,13 +21,6 @@ from kscope.query.parse.scope import category_of
 from kscope.server.http.problems import HttpProblem
 from kscope.server.http.request_body import read_small
 from kscope.server.read.routes import json_response
-
-if TYPE_CHECKING:
-    from starlette.datastructures import Headers
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from kscope.declare.model import Category
 
 # Running and waiting.
 _MOST_CHECKS = 4

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from kscope import __version__
+from kscope.declare.model import Catalog
+from kscope.errors import Problem
 from kscope.query import responses
 from kscope.query.answers.categories import Categories, Leftover, categories
-from kscope.query.answers.question import BASE
+from kscope.query.answers.question import BASE, Question
 from kscope.query.export.base import JSON
 from kscope.query.parse.parameters import check_count
 from kscope.query.parse.scope import category_of
@@ -22,16 +26,6 @@ from kscope.server.http.question_deadline import reader_of
 from kscope.server.openapi.components import ServerInfo
 from kscope.server.openapi.document import document
 from kscope.store.drop import leftover
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-    from typing import Any
-
-    from starlette.requests import Request
-
-    from kscope.declare.model import Catalog
-    from kscope.errors import Problem
-    from kscope.query.answers.question import Question
 
 # Bytes of a query string. The HTTP parser takes no address beyond 64 KiB.
 MAX_QUERY = 60_000

@@ -5,17 +5,13 @@ from __future__ import annotations
 import contextlib
 import mimetypes
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from kscope.server.http.response_compression import accepts
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
 
 STATIC = (Path(__file__).parents[1] / "static").resolve()
 

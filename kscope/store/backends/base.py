@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    aclosing,
+    asynccontextmanager,
+)
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
 
 from kscope.store.backends.errors import QueryTimeout
 from kscope.store.backends.pings import Pings
 from kscope.store.backends.reader_pool import Lent, ReaderPool
-from kscope.store.backends.statements import compiled
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
-
-    import sqlalchemy as sa
-
-    from kscope.store.backends.statements import BulkInsert, KeyedSelect
-
+from kscope.store.backends.statements import BulkInsert, KeyedSelect, compiled
 
 # The deadline of a statement of housekeeping: the sums of a large fleet take long.
 BACKGROUND_SECONDS = 3600.0

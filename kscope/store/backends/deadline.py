@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kscope.store.backends.errors import QueryTimeout
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @dataclass

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple, Unpack
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")

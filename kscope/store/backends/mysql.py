@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import asyncmy
+import sqlalchemy as sa
 from asyncmy.constants import FIELD_TYPE
 from asyncmy.converters import conversions
 from asyncmy.cursors import SSCursor
@@ -16,18 +18,11 @@ from databases import Database
 from databases.core import Connection
 from sqlalchemy.dialects.mysql import pymysql
 
+from kscope.config import MySQL
 from kscope.store.backends.base import Backend, ReadSession, Session
 from kscope.store.backends.errors import StoreBusy
 from kscope.store.backends.mysql_errors import Translating
-from kscope.store.backends.statements import compiled
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-
-    import sqlalchemy as sa
-
-    from kscope.config import MySQL
-    from kscope.store.backends.statements import BulkInsert
+from kscope.store.backends.statements import BulkInsert, compiled
 
 READERS = 8
 _CONNECT_SECONDS = 5

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import asyncmy
 
+from kscope.config import MySQL
 from kscope.store.backends.errors import (
     FAILED,
     BatchRefused,
@@ -18,9 +18,6 @@ from kscope.store.backends.errors import (
     StoreFault,
     WriteConflict,
 )
-
-if TYPE_CHECKING:
-    from kscope.config import MySQL
 
 
 class Translating:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from kscope.store.backends.errors import StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 _PERIOD_SECONDS = 1.0
 _PER_PERIOD = 4

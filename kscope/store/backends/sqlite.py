@@ -6,10 +6,13 @@ import asyncio
 import logging
 import os
 import sqlite3
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+import sqlalchemy as sa
 from databases import Database
 from sqlalchemy.dialects.sqlite import pysqlite
 
@@ -20,15 +23,7 @@ from kscope.store.backends.sqlite_errors import WRITABLE, translated, unreachabl
 from kscope.store.backends.sqlite_foreign import check_ours
 from kscope.store.backends.sqlite_lock import take
 from kscope.store.backends.sqlite_moved import OpenFile, State
-from kscope.store.backends.statements import compiled
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    import sqlalchemy as sa
-
-    from kscope.store.backends.statements import BulkInsert
+from kscope.store.backends.statements import BulkInsert, compiled
 
 READERS = 4
 _BUSY_SECONDS = 5.0

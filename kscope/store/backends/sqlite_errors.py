@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kscope.store.backends.errors import (
     FAILED,
@@ -16,9 +16,6 @@ from kscope.store.backends.errors import (
     StoreError,
     StoreFault,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 WRITABLE = "the server must be able to write the file and its folder"
 _SPACE = "; free some space, nothing that was acknowledged is lost"

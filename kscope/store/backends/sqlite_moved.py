@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 # SQLite keeps them next to the file that a symbolic link leads to.
 _BESIDE = ("-wal", "-shm")

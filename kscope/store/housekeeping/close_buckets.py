@@ -8,17 +8,20 @@ added by `sums/late.py` in the transaction that stores them.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Any
 
 import sqlalchemy as sa
 
-from kscope.generate.tables import ROLLUP_ROWS
+from kscope.generate.tables import ROLLUP_ROWS, CategoryTables, RollupTable
+from kscope.store.backends.base import Session
 from kscope.store.backends.in_thread import in_thread
 from kscope.store.backends.statements import bulk_insert
 from kscope.store.schema.meta import is_current
 from kscope.store.schema.progress import SECOND, Progress, progress_of
+from kscope.store.store import Store
 from kscope.store.sums.grouping import (
     grouped,
     grouped_slots,
@@ -31,14 +34,6 @@ from kscope.store.sums.grouping import (
     with_short_texts,
     with_slot_texts,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
-    from kscope.generate.tables import CategoryTables, RollupTable
-    from kscope.store.backends.base import Session
-    from kscope.store.store import Store
 
 # Agents send once a minute: most rows of a bucket are there two minutes after its end.
 GRACE = 120

@@ -5,18 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from kscope.errors import KscopeError
 from kscope.store.backends.errors import StoreMoved
 from kscope.store.housekeeping import close_buckets, retention, unused_texts
 from kscope.store.schema.progress import SECOND
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from kscope.store.store import Store
+from kscope.store.store import Store
 
 _ROLLUP_SECONDS = 10
 _RETENTION_SECONDS = 600

@@ -6,21 +6,17 @@ before the next coarser level holds them.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
-from kscope.store.backends.base import BACKGROUND_SECONDS
+from kscope.generate.tables import CategoryTables
+from kscope.store.backends.base import BACKGROUND_SECONDS, Relation, Session
 from kscope.store.housekeeping.close_buckets import GRACE
 from kscope.store.schema.progress import SECOND, Progress, progress_of
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-
-    from kscope.generate.tables import CategoryTables
-    from kscope.store.backends.base import Relation, Session
-    from kscope.store.store import Store
+from kscope.store.store import Store
 
 ROWS_PER_STEP = 5000
 # In seconds. A sender that did not learn that its batch was stored sends it again in this time.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,11 +16,7 @@ from kscope.store.schema.changed_levels import levels_held
 from kscope.store.schema.interning import today
 from kscope.store.schema.meta import known_categories, read_meta
 from kscope.store.schema.progress import SECOND
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
-
-    from kscope.store.store import Store
+from kscope.store.store import Store
 
 _TEXTS_PER_STEP = 2000
 _DAY = 86400

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import INT64_MAX, Role, Storage
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import INDEX_PREFIX, ROLLUP_ROWS
+from kscope.store.backends.base import Relation
 from kscope.store.schema.interning import text_hash
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from kscope.declare.model import Column
-    from kscope.store.backends.base import Relation
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping
 
 import sqlalchemy as sa
 
 from kscope.declare.units import seconds
-from kscope.generate.tables import ROWS_PREFIX
+from kscope.generate.tables import ROWS_PREFIX, CategoryTables, Schema
+from kscope.store.backends.base import Session
 from kscope.store.schema.alterations import Step
-from kscope.store.schema.progress import SECOND, Progress, progress_held
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
-    from kscope.generate.tables import CategoryTables, Schema
-    from kscope.store.backends.base import Session
-    from kscope.store.schema.progress import ProgressKey
+from kscope.store.schema.progress import SECOND, Progress, ProgressKey, progress_held
 
 
 def levels_held(category: str, relations: Iterable[str]) -> dict[str, int]:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kscope.declare.charts import KINDS, derive
 from kscope.declare.files.category import read_category
-from kscope.declare.model import IMPLICIT_COLUMNS, Catalog
+from kscope.declare.model import IMPLICIT_COLUMNS, Catalog, Category, Chart, Column
 from kscope.declare.types import TYPES
 from kscope.declare.units import duration
 from kscope.store.schema.changed_levels import levels_held
 from kscope.store.schema.meta import known_categories
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from kscope.declare.model import Category, Chart, Column
 
 _SHAPE = "shape "
 # Databases of earlier versions do not store the retention of a level: keep all of it.

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
+from kscope.declare.model import Category
 from kscope.declare.types import TYPES
+from kscope.generate.tables import Schema
+from kscope.store.backends.base import Session
 from kscope.store.backends.statements import keyed_select
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from kscope.declare.model import Category
-    from kscope.generate.tables import Schema
-    from kscope.store.backends.base import Session
 
 _CATEGORY = "category "
 

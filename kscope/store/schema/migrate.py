@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
 from kscope.declare.units import duration
 from kscope.errors import DeclarationError, Problem
 from kscope.generate.ddl import table_statements, view_statements
+from kscope.generate.tables import CategoryTables, Schema
+from kscope.store.backends.base import Relation, Session
 from kscope.store.backends.errors import StoreBusy, StoreError
 from kscope.store.schema.alterations import Note, Step, addition, indexes, removal
 from kscope.store.schema.changed_levels import (
@@ -32,19 +36,11 @@ from kscope.store.schema.meta import (
     read_meta,
     write_meta,
 )
-from kscope.store.schema.progress import SECOND, Progress, progress_held
+from kscope.store.schema.progress import SECOND, Progress, ProgressKey, progress_held
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from kscope.declare.model import Category
-    from kscope.generate.tables import CategoryTables, Schema
-    from kscope.store.backends.base import Relation, Session
-    from kscope.store.schema.progress import ProgressKey
-
-    Upgrade = Callable[["Schema", "Held", sa.engine.Dialect], list[Step]]
-    # In order. A Note is a row of kscope_meta.
-    Migration = Sequence[Step | Note]
+Upgrade = Callable[["Schema", "Held", sa.engine.Dialect], list[Step]]
+# In order. A Note is a row of kscope_meta.
+Migration = Sequence[Step | Note]
 
 LAYOUT = 2
 

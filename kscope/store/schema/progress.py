@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+from kscope.generate.tables import Schema
 
-    from kscope.generate.tables import Schema
-
-    # The fetch of a session, of a reader, or of an engine.
-    Fetch = Callable[[sa.Select[Any]], Awaitable[Sequence[Sequence[Any]]]]
+# The fetch of a session, of a reader, or of an engine.
+Fetch = Callable[[sa.Select[Any]], Awaitable[Sequence[Sequence[Any]]]]
 
 SECOND = 1_000_000
 _EVER = 2**62

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress
 from operator import add, itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.declare.model import Category, Column
 from kscope.declare.types.base import INT64_MAX, Role, Storage
 from kscope.declare.types.histogram import histogram_counts
 from kscope.generate.tables import ROLLUP_ROWS
 from kscope.store.schema.progress import SECOND
 from kscope.store.sums.functions import SLOT, SLOT_EVENTS, total, with_slots
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from kscope.declare.model import Category, Column
 
 Columns = dict[str, list[Any]]
 

@@ -6,15 +6,19 @@ whose `seq` is below 0 and the same for each batch and server: a hash of the gro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
 from kscope.generate.tables import ROLLUP_ROWS
+from kscope.store.backends.base import Session
 from kscope.store.backends.statements import bulk_insert
 from kscope.store.sums.grouping import (
+    Columns,
     histogram_columns,
     key_columns,
     summed_names,
@@ -22,13 +26,6 @@ from kscope.store.sums.grouping import (
     transposed,
     value_columns,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kscope.declare.model import Category
-    from kscope.store.backends.base import Session
-    from kscope.store.sums.grouping import Columns
 
 # Characters of a histogram that many batches were added to; one with all slots may have as many.
 LONG_TEXT = 1500

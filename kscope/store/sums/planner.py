@@ -6,19 +6,14 @@ of a plan together hold each row of the range once.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from kscope.declare.units import duration
-from kscope.generate.tables import ROLLUP_ROWS
+from kscope.generate.tables import ROLLUP_ROWS, CategoryTables
 from kscope.store.schema.progress import SECOND, Progress
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from kscope.generate.tables import CategoryTables
 
 
 @dataclass(frozen=True, slots=True)

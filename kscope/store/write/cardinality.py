@@ -5,18 +5,15 @@ from __future__ import annotations
 import operator
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
 from kscope.store.schema.interning import text_hash
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
-
-    from kscope.declare.model import Column
-    from kscope.store.write.batch import Batch, TableRows
+from kscope.store.write.batch import Batch, TableRows
 
 OVER_STACKS = "[over the stack limit]"
 OVER_STRINGS = "[over the string limit]"

@@ -6,9 +6,11 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from kscope.generate.tables import Schema
+from kscope.store.backends.base import Backend
 from kscope.store.backends.errors import (
     BatchRefused,
     StaleDeclaration,
@@ -17,16 +19,10 @@ from kscope.store.backends.errors import (
     WriteConflict,
 )
 from kscope.store.backends.in_thread import in_thread
+from kscope.store.backends.last_fault import LastFault
+from kscope.store.write.batch import Batch, Stored
+from kscope.store.write.cardinality import NewTextLimits
 from kscope.store.write.transaction import Dictionary, Transaction
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kscope.generate.tables import Schema
-    from kscope.store.backends.base import Backend
-    from kscope.store.backends.last_fault import LastFault
-    from kscope.store.write.batch import Batch, Stored
-    from kscope.store.write.cardinality import NewTextLimits
 
 MAX_WAITING_ROWS = 1_000_000
 MAX_GROUP_ROWS = 200_000

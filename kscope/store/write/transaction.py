@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
+from kscope.generate.tables import CategoryTables, Schema
+from kscope.store.backends.base import Session
 from kscope.store.backends.errors import StaleDeclaration
 from kscope.store.backends.in_thread import in_thread
 from kscope.store.backends.statements import BulkInsert, bulk_insert, keyed_select
@@ -20,12 +23,6 @@ from kscope.store.sums.grouping import Columns, summed
 from kscope.store.sums.late import add_late
 from kscope.store.write.batch import Batch, Stored, TableRows
 from kscope.store.write.cardinality import STACKS, STRINGS, NewTextLimits, bounded, used
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from kscope.generate.tables import CategoryTables, Schema
-    from kscope.store.backends.base import Session
 
 _KNOWN_STRINGS = 200_000
 _KNOWN_STACKS = 400_000
