@@ -4,8 +4,6 @@ No message shows a value of the file, or a key that does not resemble a known on
 password or a token in the wrong place.
 """
 
-from __future__ import annotations
-
 import contextlib
 import difflib
 import ipaddress

@@ -1,7 +1,5 @@
 """Collects the entries that each module of a folder declares: a new file is enough."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pkgutil import iter_modules

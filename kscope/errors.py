@@ -1,7 +1,5 @@
 """Errors as data: raised where they are found, put into words once, at the edge."""
 
-from __future__ import annotations
-
 import difflib
 import heapq
 import re

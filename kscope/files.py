@@ -1,7 +1,5 @@
 """Text files that people write: only regular files, only UTF-8, and never more than a bound."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The agent: probes in threads, one spool, one sender."""
 
-from __future__ import annotations
-
 import logging
 import os
 import time

@@ -1,7 +1,5 @@
 """Checks of this host for the agent, each with a fix."""
 
-from __future__ import annotations
-
 import errno
 import os
 import platform

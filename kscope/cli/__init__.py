@@ -1,7 +1,5 @@
 """The command line: arguments, exit codes and printing, nothing else."""
 
-from __future__ import annotations
-
 import importlib
 import io
 import sys

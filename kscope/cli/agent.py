@@ -1,7 +1,5 @@
 """`kscope agent`: run probes and send their rows."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Mapping

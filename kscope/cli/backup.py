@@ -1,7 +1,5 @@
 """`kscope backup`, `kscope restore`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

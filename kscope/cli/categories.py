@@ -1,7 +1,5 @@
 """Categories for commands that continue if some files are bad."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Options that select a database and its categories."""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,5 @@
 """`kscope doctor`: check this host for the agent, and suggest fixes."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`kscope generate`."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Groups of commands that suggest a name for a mistyped one."""
 
-from __future__ import annotations
-
 import click
 
 from kscope.errors import did_you_mean

@@ -1,7 +1,5 @@
 """The page on HTTP, from the tables that the routes and the checks are made from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

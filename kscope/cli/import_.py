@@ -1,7 +1,5 @@
 """`kscope import`: send recordings that other programs made."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterable

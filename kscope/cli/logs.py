@@ -1,7 +1,5 @@
 """The lines of a log: text from outside cannot start a new record."""
 
-from __future__ import annotations
-
 import logging
 from types import TracebackType
 from typing import TextIO

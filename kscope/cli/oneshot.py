@@ -1,7 +1,5 @@
 """`kscope agent NAME --folded`, `--json`, `--record`: run a probe without a server."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence

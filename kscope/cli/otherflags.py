@@ -1,7 +1,5 @@
 """Flags and arguments of other tools: bcc's letters and times, names of 2016."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The standard output of every command."""
 
-from __future__ import annotations
-
 import io
 import sys
 from typing import Any

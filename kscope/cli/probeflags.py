@@ -1,7 +1,5 @@
 """The flags of `kscope agent` and of each of its probes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """The probes of `kscope agent` and where their rows go: from flags, configuration and catalog."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """`kscope query`: the questions of the read API from a terminal."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Sequence

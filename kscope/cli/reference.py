@@ -1,7 +1,5 @@
 """Generated files that need the commands and the API: their reference, and the page's types."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`kscope retention`."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Run an agent until a signal ends it, and reload changed files."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

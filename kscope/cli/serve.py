@@ -1,7 +1,5 @@
 """`kscope serve`."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from dataclasses import replace

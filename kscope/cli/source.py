@@ -1,7 +1,5 @@
 """The sources of `kscope query`: a server over HTTP, or a database."""
 
-from __future__ import annotations
-
 import asyncio
 import http.client
 import json

@@ -1,7 +1,5 @@
 """`kscope spool`: list, send or drop the batches that an agent or a Logger keeps."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path

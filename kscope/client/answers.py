@@ -4,8 +4,6 @@ Only a Kernelscope server's answer counts, by its status, media type and shape. 
 redirect, a login form or noise the rows are kept.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import time

@@ -1,7 +1,5 @@
 """Request bodies: compressed JSON."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """One server's ingest listener over HTTP, with bounds for the time and size of an answer."""
 
-from __future__ import annotations
-
 import http.client
 import io
 import ipaddress
@@ -149,7 +147,7 @@ class Address:
     path: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> Address:
+    def parse(cls, text: str) -> "Address":
         """Read `http://host:8081`, `host`, `host:8081`, `::1` or `[::1]:8081`; else KscopeError."""
         url = text if "://" in text else f"http://{_bracketed(text)}"
         try:

@@ -1,7 +1,5 @@
 """`Logger`: rows from a script, collected and sent together."""
 
-from __future__ import annotations
-
 import atexit
 import json
 import logging

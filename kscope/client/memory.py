@@ -1,7 +1,5 @@
 """Payloads that wait in memory, for a process without a spool."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count

@@ -1,7 +1,5 @@
 """One request as it is sent (body, key, headers), and its parts if rows are refused."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -41,21 +39,21 @@ class Payload:
         return headers | ({"Content-Encoding": self.encoding} if self.encoding else {})
 
     @classmethod
-    def of(cls, table: str, body: Mapping[str, Any], key: str = "") -> Payload:
+    def of(cls, table: str, body: Mapping[str, Any], key: str = "") -> "Payload":
         return cls(table, key or uuid.uuid4().hex, len(body[table]), *encode(dict(body)))
 
-    def rest(self, bad: Collection[int]) -> Payload:
+    def rest(self, bad: Collection[int]) -> "Payload":
         """Return a payload without the rows at these places.
 
         Its key is derived from this one's, so the same part, made twice, is stored once.
         """
         return self._part(bad, "rest", keep=False)
 
-    def only(self, bad: Collection[int]) -> Payload:
+    def only(self, bad: Collection[int]) -> "Payload":
         """Return a payload of the rows at these places."""
         return self._part(bad, "only", keep=True)
 
-    def _part(self, places: Collection[int], name: str, *, keep: bool) -> Payload:
+    def _part(self, places: Collection[int], name: str, *, keep: bool) -> "Payload":
         body = decode(self.body, self.encoding)
         rows = [r for i, r in enumerate(body[self.table]) if (i in places) is keep]
         seed = f"{self.key} {name} {sorted(places)}".encode()

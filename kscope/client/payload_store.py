@@ -1,7 +1,5 @@
 """Payloads that wait for the server: what memory and the spool have in common."""
 
-from __future__ import annotations
-
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict

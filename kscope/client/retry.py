@@ -1,7 +1,5 @@
 """The pauses between attempts, and the tables that a server does not know yet."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Sends what a store of payloads has: one thread, oldest first, until the server has all."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

@@ -1,7 +1,5 @@
 """Payloads that wait on disk: bounded, oldest first, safe against kill -9."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -1,7 +1,5 @@
 """Batches that wait in a spool or are set aside, for `kscope spool` to list, send and drop."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The folders of a spool: one per running agent, below one per server, each with a lock."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import re

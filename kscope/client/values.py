@@ -1,7 +1,5 @@
 """A script's values become JSON values: also bytes, ctypes, numpy and datetime."""
 
-from __future__ import annotations
-
 import ctypes
 import enum
 import ipaddress

@@ -1,7 +1,5 @@
 """Aggregates: how the values of many events become one number."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 

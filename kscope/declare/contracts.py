@@ -1,7 +1,5 @@
 """The contracts of `kscope.h`: promises of a bcc program that the agent relies on."""
 
-from __future__ import annotations
-
 # Name in `provides` -> the macro of kscope.h that fulfils it.
 CONTRACTS = {
     "threshold": "KS_THRESHOLD(MICROSECONDS)",

@@ -1,7 +1,5 @@
 """The members of a request beside its tables: one description of their names and limits."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any
 

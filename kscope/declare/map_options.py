@@ -1,7 +1,5 @@
 """The options of every probe: how much its maps hold."""
 
-from __future__ import annotations
-
 from kscope.declare.model import Option
 from kscope.declare.types import TYPES
 

@@ -1,7 +1,5 @@
 """The declared data types, as read from YAML and checked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Values of a probe's options, from a command line or a file: checked, and read."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

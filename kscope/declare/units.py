@@ -1,7 +1,5 @@
 """Units of numbers: lengths of time and amounts of data, as people write and read them."""
 
-from __future__ import annotations
-
 import re
 from fractions import Fraction
 from typing import Any

@@ -1,7 +1,5 @@
 """Is a value one that a column of this type can hold?"""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Collection, Mapping

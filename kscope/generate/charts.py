@@ -1,7 +1,5 @@
 """Category -> the charts that the page draws: what each asks, and with which mark it is drawn."""
 
-from __future__ import annotations
-
 from msgspec import Struct
 
 from kscope.declare.charts import KINDS, mark, unit_of

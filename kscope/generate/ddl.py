@@ -1,7 +1,5 @@
 """Schema -> the statements that create it, in one dialect."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 

@@ -1,7 +1,5 @@
 """SQL functions that a dialect may spell its own way."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import sqlalchemy as sa

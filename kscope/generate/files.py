@@ -1,7 +1,5 @@
 """Generated files on disk: written, or compared."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Category -> a Grafana dashboard over MySQL: its charts as far as SQL can draw them."""
 
-from __future__ import annotations
-
 from hashlib import blake2b
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Category -> JSON Schema 2020-12 of the requests that carry its rows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

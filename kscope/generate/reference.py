@@ -1,7 +1,5 @@
 """The tables of keys, types and kinds that the documentation shows."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any

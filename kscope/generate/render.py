@@ -1,7 +1,5 @@
 """The catalog -> every generated file, as one pure function."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Category -> SQLAlchemy tables: the one description that the DDL and every query are made from."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """JSON Schema components -> the TypeScript types of the page."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import re

@@ -3,8 +3,6 @@
 A module of `answers/` with a tuple QUESTIONS is a question of the API and of `kscope query`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType

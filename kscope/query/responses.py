@@ -1,7 +1,5 @@
 """Answers as they are sent: encoded in a thread, or row by row."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import partial

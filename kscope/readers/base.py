@@ -1,7 +1,5 @@
 """Rows as every reader yields them, and the columns that stacks fill."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Folded text, as stackcollapse-*.pl, bcc's -f and our export write it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """A file in one of the formats is read as rows."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import shutil
@@ -69,7 +67,7 @@ class ImportFile:
     copy: Path | None = None
 
     @contextmanager
-    def kept(self) -> Iterator[ImportFile]:
+    def kept(self) -> "Iterator[ImportFile]":
         """Yield a file that can be read twice: standard input is copied if it must be."""
         if self.file != STDIN or not self.form.timed:
             yield self

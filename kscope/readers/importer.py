@@ -1,7 +1,5 @@
 """Rows of a recording are sent to a server."""
 
-from __future__ import annotations
-
 import json
 import math
 import socket

@@ -1,7 +1,5 @@
 """Rows as JSON objects, one a line, as our own export writes them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 import msgspec

@@ -5,8 +5,6 @@ mysqld 1234/1240 [002] 5184.302: 250000 cpu-clock:
             7f2c3b1d __futex_wait+0x1c (/usr/lib/libc.so.6)
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath

@@ -1,7 +1,5 @@
 """Two listeners in one process: one stores rows, the other answers questions."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import gc

@@ -4,8 +4,6 @@ A full collection holds the interpreter, and so the event loop, for 0.2 s if the
 answer are among the objects.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import resource

@@ -1,7 +1,5 @@
 """Wait for the database, which may start later than the server."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 

@@ -1,7 +1,5 @@
 """Copy a SQLite database while it is written, and restore it from a copy."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 import tempfile

@@ -1,7 +1,5 @@
 """Drop tables that no category declares any more, and single columns."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Open the store that the settings name."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """The read-only side of a store."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from copy import copy
@@ -54,7 +52,7 @@ class Reader:
         # Stacks that were read. An id is the hash of its text, so its frames never change.
         self.stacks: Known[int, Frames] = Known(_STACK_BYTES, _size)
 
-    def within(self, deadline: Deadline) -> Reader:
+    def within(self, deadline: Deadline) -> "Reader":
         """Return this reader with one deadline for everything that is read through it."""
         bound = copy(self)
         bound._bound = deadline  # noqa: SLF001 - its own class

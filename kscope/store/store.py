@@ -1,7 +1,5 @@
 """The data of a catalog in one database."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 
 from kscope.declare.model import Catalog

@@ -1,7 +1,5 @@
 """Use all valid categories of the folders, whatever is wrong with the others."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 

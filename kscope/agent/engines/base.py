@@ -1,7 +1,5 @@
 """The interface between the runner and an engine."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

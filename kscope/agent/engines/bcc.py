@@ -1,7 +1,5 @@
 """Run a `.bpf.c` program with bcc, and turn its maps or events into rows."""
 
-from __future__ import annotations
-
 import ctypes
 import heapq
 import itertools

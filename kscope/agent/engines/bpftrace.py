@@ -4,8 +4,6 @@ bpftrace prints its maps on SIGUSR1 and does not clear them; an interval is the 
 two prints. So no event is lost between a print and a clear.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import shutil

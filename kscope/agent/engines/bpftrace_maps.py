@@ -1,7 +1,5 @@
 """Read the maps that bpftrace prints, and insert constants into a script."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Any

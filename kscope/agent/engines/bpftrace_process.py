@@ -1,7 +1,5 @@
 """One bpftrace process: its output, its cost, and its end, at the latest with the agent's."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The parts that bcc and bpftrace share: options, losses, and mistakes in the category."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The types of a compiled program's structs, as bcc reads them into ctypes."""
 
-from __future__ import annotations
-
 import ctypes
 from typing import Any
 

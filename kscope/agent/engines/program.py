@@ -1,7 +1,5 @@
 """The text of a `.bpf.c` program."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Play a recording repeatedly with the present time: for demos, and hosts without BPF."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The columns of a probe, each with a function that reads it, if all of them fit."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 

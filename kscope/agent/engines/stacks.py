@@ -1,7 +1,5 @@
 """Stack ids become folded text, from the two generations of stack maps of `kscope.h`."""
 
-from __future__ import annotations
-
 import ctypes
 import re
 from collections.abc import Iterable, Mapping, Sequence

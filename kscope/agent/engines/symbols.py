@@ -1,7 +1,5 @@
 """Addresses become names of frames; user addresses only while their process exists."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections import OrderedDict
@@ -66,7 +64,7 @@ class Symbols:
         loss.frames_unknown += sum(name.startswith(UNKNOWN) for name in names)
         return names
 
-    def prime(self, pid: int) -> _Process:
+    def prime(self, pid: int) -> "_Process":
         """Read a process's memory maps now, because they are gone when it exits."""
         process = self._processes.get(pid)
         if process is None or pid not in self._looked_at:
@@ -75,7 +73,7 @@ class Symbols:
         self._processes.move_to_end(pid)
         return process
 
-    def _up_to_date(self, pid: int, process: _Process | None) -> _Process:
+    def _up_to_date(self, pid: int, process: "_Process | None") -> "_Process":
         image = _image(pid)
         if process and image is not None and process.image != image:
             self._drop(pid)

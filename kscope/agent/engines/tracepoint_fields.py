@@ -1,7 +1,5 @@
 """The types of a script's `args->NAME`, from the formats of its tracepoints."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

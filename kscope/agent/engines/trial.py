@@ -4,8 +4,6 @@ LLVM ends its process at some mistakes. This module is both sides: the agent cal
 starts the other process.
 """
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The kernel's own account of the cost of BPF programs."""
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import os

@@ -1,7 +1,5 @@
 """The enums of the running kernel, by name, from its BTF."""
 
-from __future__ import annotations
-
 import functools
 import struct
 from collections.abc import Iterator, Mapping

@@ -5,8 +5,6 @@ Tracepoint arguments come from tracefs and helper prototypes from bcc itself; wh
 see `struct_headers`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import platform

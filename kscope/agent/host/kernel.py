@@ -1,7 +1,5 @@
 """Features of the running kernel: asked of the kernel itself, never of its version."""
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import os

@@ -1,7 +1,5 @@
 """Addresses of the kernel to symbol names, from /proc/kallsyms."""
 
-from __future__ import annotations
-
 import bisect
 import threading
 import time

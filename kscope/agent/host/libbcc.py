@@ -1,7 +1,5 @@
 """The bcc library: only this module finds, imports and calls it."""
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import importlib

@@ -1,7 +1,5 @@
 """Descendants of a process, from /proc."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from pathlib import Path
 

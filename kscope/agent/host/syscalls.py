@@ -1,7 +1,5 @@
 """System calls by number, from the kernel's source: a running kernel does not list them."""
 
-from __future__ import annotations
-
 import functools
 import platform
 

@@ -1,7 +1,5 @@
 """The contents of a BPF map become rows of a category: pure, the same for every engine."""
 
-from __future__ import annotations
-
 import logging
 import operator
 import re

@@ -1,7 +1,5 @@
 """A field of a program's struct becomes a column's value, or a word for it."""
 
-from __future__ import annotations
-
 import errno
 import functools
 import os

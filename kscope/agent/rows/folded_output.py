@@ -1,7 +1,5 @@
 """Rows as folded stacks, for flamegraph.pl, speedscope and people."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 

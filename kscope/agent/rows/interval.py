@@ -1,7 +1,5 @@
 """One interval of a probe: its rows, the losses, and the cost of recording it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +22,11 @@ class Cost:
     helper_ns: int = 0
 
     @classmethod
-    def of(cls, programs: ProgramRuns, helper_ns: int = 0) -> Cost:
+    def of(cls, programs: ProgramRuns, helper_ns: int = 0) -> "Cost":
         """Return the cost of these programs, and of a helper process."""
         return cls(programs.runs, programs.run_ns, programs.runs > 0, helper_ns)
 
-    def plus(self, other: Cost) -> Cost:
+    def plus(self, other: "Cost") -> "Cost":
         """Return the sum of both costs."""
         return Cost(
             self.runs + other.runs,

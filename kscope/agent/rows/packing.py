@@ -1,7 +1,5 @@
 """Rows become payloads of a limited size, in which each stack occurs once."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ Each further line is one interval: `{"at": seconds since the first started, "sta
 "rows": [...]}`, its rows as on the wire, stacks by index.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """From a category and the user's request to a `ProbeRun`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module

@@ -1,7 +1,5 @@
 """Limit a probe's cost: raise its threshold, then take it out of the kernel."""
 
-from __future__ import annotations
-
 import math
 import os
 import time

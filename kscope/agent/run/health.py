@@ -1,7 +1,5 @@
 """Losses as data: one row of the built-in category `agent` for each probe and interval."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re

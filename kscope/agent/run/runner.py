@@ -1,7 +1,5 @@
 """One probe's life: start, drain every interval, report, start again after a failure."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

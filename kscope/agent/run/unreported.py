@@ -4,8 +4,6 @@ A file next to the spool keeps both, so that they survive the process. It is wri
 interval starts.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import threading

@@ -1,7 +1,5 @@
 """One file per chart kind: the question it asks, and how the answer is drawn."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from kscope.declare.aggregates import ADDING, suggested

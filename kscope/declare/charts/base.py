@@ -1,7 +1,5 @@
 """Everything that the program knows about one chart kind."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

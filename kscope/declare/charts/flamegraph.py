@@ -1,7 +1,5 @@
 """Flame graphs: values by call stack."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from kscope.declare.charts.base import ChartKind, Mark, Panel, grouping, keys, measured

@@ -1,7 +1,5 @@
 """Heat maps: events by time and size."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from kscope.declare.charts.base import NO_SIZES, ChartKind, Mark, keys

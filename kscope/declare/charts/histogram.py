@@ -1,7 +1,5 @@
 """Histograms: events by size."""
 
-from __future__ import annotations
-
 from kscope.declare.charts.base import NO_SIZES, ChartKind, Mark
 from kscope.declare.types.base import Role
 

@@ -1,7 +1,5 @@
 """Time series: a value over time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from kscope.declare.charts.base import ChartKind, Mark, Panel, grouping, keys, measured

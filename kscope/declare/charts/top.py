@@ -1,7 +1,5 @@
 """Rankings: the groups with the largest values."""
 
-from __future__ import annotations
-
 from kscope.declare.charts.base import ChartKind, Mark, Panel
 from kscope.declare.types.base import Role
 

@@ -1,7 +1,5 @@
 """One file per engine: the keys that a category can use with it, and the class that runs it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from kscope.declare.engines.base import ProbeEngine

@@ -1,7 +1,5 @@
 """Everything that the program knows about one engine before it loads it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from kscope.declare.model import Option

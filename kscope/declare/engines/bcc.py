@@ -1,7 +1,5 @@
 """bcc compiles a C program and attaches it."""
 
-from __future__ import annotations
-
 from kscope.declare.engines.base import ProbeEngine
 from kscope.declare.map_options import DEPTH, KEYS, STACKS
 

@@ -1,7 +1,5 @@
 """bpftrace runs a script. It sizes its stack maps itself, and prints its maps whole."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from kscope.declare.engines.base import ProbeEngine

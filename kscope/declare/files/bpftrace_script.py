@@ -1,7 +1,5 @@
 """The maps of a bpftrace script, and the types of their keys and values."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping

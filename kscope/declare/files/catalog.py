@@ -1,7 +1,5 @@
 """Folders of category files -> the catalog."""
 
-from __future__ import annotations
-
 import itertools
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -135,7 +133,7 @@ class _Before:
     by_name: Mapping[str, Category | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, catalog: Catalog | None) -> _Before:
+    def of(cls, catalog: Catalog | None) -> "_Before":
         by_file = {_absolute(category.file): category for category in catalog or ()}
         by_name: dict[str, Category | None] = {}
         for path, category in by_file.items():

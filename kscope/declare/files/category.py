@@ -1,7 +1,5 @@
 """One category file: text -> Category, or everything that is wrong with it."""
 
-from __future__ import annotations
-
 import itertools
 import pathlib
 from collections.abc import Collection, Iterator

@@ -1,7 +1,5 @@
 """The category schema for editors: what the reader checks beyond the shape, as JSON Schema too."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from typing import Any
 

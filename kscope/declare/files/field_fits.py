@@ -1,7 +1,5 @@
 """Whether a field of a BPF program fits the column that a category fills from it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from kscope.declare.model import Column, Source

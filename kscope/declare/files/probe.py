@@ -1,7 +1,5 @@
 """The probe section of a category: checks, and the model made from it."""
 
-from __future__ import annotations
-
 import itertools
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence

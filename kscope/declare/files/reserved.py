@@ -1,7 +1,5 @@
 """Names that a table or a column cannot have."""
 
-from __future__ import annotations
-
 from kscope.declare import envelope
 
 # Columns that every stored row has, whatever its category.

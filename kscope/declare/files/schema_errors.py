@@ -1,7 +1,5 @@
 """JSON Schema's verdict on a document, as messages for the author of the file."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType

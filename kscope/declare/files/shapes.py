@@ -1,7 +1,5 @@
 """The shape of a category file: one Struct per mapping, which gives the JSON Schema too."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Annotated, Any

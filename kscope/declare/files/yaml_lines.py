@@ -4,8 +4,6 @@ Values are built from the parser's events, without PyYAML's constructors: the nu
 their depth are bounded before anything is built, and no date, tag or number can raise.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

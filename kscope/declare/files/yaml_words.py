@@ -1,7 +1,5 @@
 """Unquoted words, as YAML 1.1 reads them, and the ones that mean something else to people."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass

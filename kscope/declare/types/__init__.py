@@ -1,7 +1,5 @@
 """One file per family of column types: everything that a type does."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from kscope.declare.types.base import ColumnType

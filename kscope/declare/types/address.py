@@ -1,7 +1,5 @@
 """Addresses of hosts."""
 
-from __future__ import annotations
-
 import re
 import struct
 from ipaddress import ip_address

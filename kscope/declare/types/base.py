@@ -1,7 +1,5 @@
 """Everything that the program knows about one column type."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum

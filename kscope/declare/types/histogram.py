@@ -1,7 +1,5 @@
 """Histograms: numbers of events by size, in powers of two."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any
 

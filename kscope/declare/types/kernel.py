@@ -1,7 +1,5 @@
 """Fields of a BPF program's structs: which of them fill a column, and how they are read."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,9 +36,9 @@ class FieldType:
     size: int = 0
     length: int = 0
     unsigned: bool = False
-    fields: Mapping[str, FieldType] = field(default_factory=dict, hash=False)
+    fields: "Mapping[str, FieldType]" = field(default_factory=dict, hash=False)
 
-    def at(self, path: str) -> FieldType | None:
+    def at(self, path: str) -> "FieldType | None":
         """Return the type of a field, given as `comm` or `inner.comm`; '' is the type itself."""
         found: FieldType | None = self
         for name in path.split(".") if path else ():

@@ -1,7 +1,5 @@
 """Numbers: those that identify, those that add up, measured ones, and true or false."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Call stacks, folded into one text."""
 
-from __future__ import annotations
-
 from kscope.declare.types.base import ColumnType, Defaults, Role, Storage, text_type
 from kscope.declare.types.kernel import KernelField, Kind, text_of
 from kscope.declare.types.numbers import COUNT

@@ -1,7 +1,5 @@
 """Text: names that repeat, words, and everything else."""
 
-from __future__ import annotations
-
 from kscope.declare.types.base import ColumnType, Role, Storage, text_type
 from kscope.declare.types.kernel import KernelField, Kind, text_of
 

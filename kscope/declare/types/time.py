@@ -1,7 +1,5 @@
 """Points in time: ISO 8601 in requests, microseconds since 1970 in the database."""
 
-from __future__ import annotations
-
 import re
 import time
 from datetime import UTC, datetime, timedelta

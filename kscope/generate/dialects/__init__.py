@@ -1,7 +1,5 @@
 """One file per SQL dialect: everything that an engine spells its own way. `DIALECTS` has all."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from kscope.discovery import discovered

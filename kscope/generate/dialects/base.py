@@ -1,7 +1,5 @@
 """Everything that the program knows about one SQL dialect."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

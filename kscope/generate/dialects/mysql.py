@@ -1,7 +1,5 @@
 """MySQL and MariaDB: one DDL file and one spelling for both."""
 
-from __future__ import annotations
-
 from sqlalchemy.dialects import mysql
 
 from kscope.generate.dialects.base import Dialect

@@ -1,7 +1,5 @@
 """SQLite."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 
 from kscope.generate.dialects.base import Dialect

@@ -3,8 +3,6 @@
 Stacks are leaf first, as the clients of 2016 sent them.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec

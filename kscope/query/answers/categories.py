@@ -1,7 +1,5 @@
 """The declared categories, as the page and other programs read them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

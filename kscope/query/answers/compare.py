@@ -1,7 +1,5 @@
 """The differential flame graph: one side against a base, node by node."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The flame graph of a scope: stacks summed by id, resolved once each, folded to a tree."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

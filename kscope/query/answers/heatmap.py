@@ -1,7 +1,5 @@
 """Sizes over time: the number of events of each size in each step of time."""
 
-from __future__ import annotations
-
 from kscope.query.answers.histogram import (
     SCALE,
     SIZED,

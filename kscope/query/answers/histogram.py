@@ -1,7 +1,5 @@
 """The number of events of each size, and percentiles of the sizes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +39,7 @@ class SizesQuestion:
     slots: int
 
     @classmethod
-    def asked(cls, asked: Asked, kind: str) -> SizesQuestion:
+    def asked(cls, asked: Asked, kind: str) -> "SizesQuestion":
         """Return the question for a chart of this kind."""
         value = value_of(asked.category, asked["value"], kind, Role.HISTOGRAM, rows=False)
         return cls(asked.scope, value, scale_name(value, asked["scale"]), asked["slots"])

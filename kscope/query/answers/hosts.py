@@ -13,8 +13,6 @@ tells alone: the divergence of (its share, the rest) between host and fleet, whi
 than the whole divergence and 0 where the shares are the same.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence

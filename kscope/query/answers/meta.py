@@ -1,7 +1,5 @@
 """The part of every answer that describes its data."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import msgspec

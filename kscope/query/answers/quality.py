@@ -4,8 +4,6 @@ In addition to the data, agents send rows of the built-in category `agent`: loss
 without a name, the length of each interval. Shares are of the events that did arrive.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """One row of the table of questions: its parameters, the function that answers it, its answer."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Rows as they were sent, newest first: a page of them, or all in a stream."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

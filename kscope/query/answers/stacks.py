@@ -1,7 +1,5 @@
 """Stacks of a scope with their values: summed by id, then resolved once each."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

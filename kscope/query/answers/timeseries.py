@@ -1,7 +1,5 @@
 """A value over time: one series per group, the largest groups and the rest."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The groups with the most."""
 
-from __future__ import annotations
-
 import msgspec
 
 from kscope.declare.aggregates import NAMES, QUANTILES

@@ -4,8 +4,6 @@ A large graph has some hundred thousand nodes: what is done for each of them is 
 whole stack's at a time, and only what is done for each stack is a step of Python.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass

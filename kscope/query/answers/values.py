@@ -1,7 +1,5 @@
 """The values that a column has: what a person is offered while typing a filter."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from heapq import nsmallest

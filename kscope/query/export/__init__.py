@@ -3,8 +3,6 @@
 A module with a tuple FORMATS is a format of the API and of `kscope query`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 

@@ -1,7 +1,5 @@
 """A format of answers: its media type, the ending of its files, and its encoder."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any

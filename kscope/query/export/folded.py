@@ -1,7 +1,5 @@
 """Folded text, one stack a line, as flamegraph.pl and its many relatives read it."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The tree of the API of 2016, which d3-flame-graph reads: {name, value, children}."""
 
-from __future__ import annotations
-
 import msgspec
 
 from kscope.query.answers.stacks import FoldedStacks
@@ -14,7 +12,7 @@ class Nested(msgspec.Struct, frozen=True):
 
     name: str
     value: int | float
-    children: list[Nested] | msgspec.UnsetType = msgspec.UNSET
+    children: "list[Nested] | msgspec.UnsetType" = msgspec.UNSET
 
 
 def nested(stacks: FoldedStacks, root: str = ROOT) -> bytes:

@@ -5,8 +5,6 @@ https://github.com/google/pprof/blob/main/proto/profile.proto; nine fields of th
 for which a protobuf library and its generated code would be a large dependency.
 """
 
-from __future__ import annotations
-
 import gzip
 import math
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Speedscope's file format: https://github.com/jlfwong/speedscope/wiki/Importing-from-custom-sources."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import msgspec

@@ -1,7 +1,5 @@
 """A flame graph as one SVG file: no script, no font, no other file; names show on hover."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from zlib import crc32
 

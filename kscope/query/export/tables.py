@@ -1,7 +1,5 @@
 """Tables as CSV or NDJSON, in pieces."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

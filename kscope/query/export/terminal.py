@@ -1,7 +1,5 @@
 """Answers in a terminal: aligned tables, and flame graphs of coloured cells."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any

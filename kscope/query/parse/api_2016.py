@@ -1,7 +1,5 @@
 """The questions of the 2016 clients: `POST /api` with elements, constraints, limit, format."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any

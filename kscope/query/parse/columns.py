@@ -1,7 +1,5 @@
 """Which column a question sums, counts or groups by: named, or what the category suggests."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 

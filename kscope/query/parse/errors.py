@@ -1,7 +1,5 @@
 """The mistakes of a question, all in one error, each with its parameter."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Filters: `column=value` and `column__operator=value` become conditions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from kscope.declare.model import Category, Column

@@ -1,7 +1,5 @@
 """The values of filters: text, or a value of a JSON document, becomes a value as it is stored."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Sequence

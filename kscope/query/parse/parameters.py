@@ -1,7 +1,5 @@
 """The parameters of questions: one row each checks a request and describes the API."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

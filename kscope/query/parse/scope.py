@@ -1,7 +1,5 @@
 """The scope of a question: one category, a range of time, filters."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from kscope.declare.model import Catalog, Category

@@ -1,7 +1,5 @@
 """`from` and `to`: ISO 8601, `now-1h`, or microseconds since the epoch."""
 
-from __future__ import annotations
-
 import re
 import time
 from dataclasses import dataclass

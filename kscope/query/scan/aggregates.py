@@ -1,7 +1,5 @@
 """How the values of many rows become one number: one row each."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

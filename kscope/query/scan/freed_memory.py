@@ -4,8 +4,6 @@ To free the tuples of 200,000 groups takes 0.1 s, and no other thread runs while
 frees one container: each is emptied step by step, so that the event loop gets its turn.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, TypeVarTuple, Unpack

@@ -3,8 +3,6 @@
 The engine adds up a group over all segments before it ranks, so the ranking is exact.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Ids back to what they stand for, and values to what a person reads."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice

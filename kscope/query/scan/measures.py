@@ -1,7 +1,5 @@
 """Measures of a question: the aggregates that SQL computes, and how to add those of two tables."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ the range for each page and keeps no more than the page: so that this is not don
 is first one of places (the column's value, time, seq), whose rows are then read some at a time.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import math

@@ -1,7 +1,5 @@
 """Several parts of one question at the same time."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Sums over a range of time: a question is a list of segments, each summed by one statement."""
 
-from __future__ import annotations
-
 import asyncio
 import operator
 from collections.abc import Callable, Iterator, Sequence

@@ -4,8 +4,6 @@ RE2 takes time in proportion to the text, with any pattern. SQLite does not have
 MariaDB's is PCRE, with another syntax.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing

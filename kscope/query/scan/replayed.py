@@ -1,7 +1,5 @@
 """Rows that an agent replayed from a recording: an answer that has some says so."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 
 from kscope.query.sql.expressions import position

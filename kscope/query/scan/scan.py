@@ -1,7 +1,5 @@
 """The tables that a question reads, and its filters."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -62,12 +60,12 @@ class Scan:
             return sa.literal_column("0")
         return sa.case((ids(segment.table.c.hostname, self.replayed_hosts), 1), else_=0)
 
-    def over(self, change: Callable[[Segment], sa.FromClause]) -> Scan:
+    def over(self, change: Callable[[Segment], sa.FromClause]) -> "Scan":
         """Return the reading with other tables in place of the segments' tables."""
         segments = [replace(each, table=cast("sa.Table", change(each))) for each in self.segments]
         return replace(self, plan=replace(self.plan, segments=segments))
 
-    def oldest(self, limit: int) -> Scan:
+    def oldest(self, limit: int) -> "Scan":
         """Return the reading of the oldest `limit` rows; the plan must be of single rows."""
 
         def chosen(segment: Segment) -> sa.FromClause:

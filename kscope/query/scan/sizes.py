@@ -4,8 +4,6 @@ A row that sums several events counts as that many of their mean size. Slots are
 or of equal width between the least and the greatest size.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from collections import defaultdict

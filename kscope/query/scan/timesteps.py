@@ -1,7 +1,5 @@
 """A range of time as steps of one length, aligned so that the same question later has the same."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from dataclasses import dataclass
 

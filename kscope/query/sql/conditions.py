@@ -1,7 +1,5 @@
 """Filters as SQL: a tree of conditions becomes the WHERE clause of one table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -40,7 +38,7 @@ class Condition:
 class Group:
     """All of the members (`and`), or any of them (`or`). Without members: every row."""
 
-    members: tuple[Condition | Group, ...] = ()
+    members: "tuple[Condition | Group, ...]" = ()
     any_of: bool = False
 
 

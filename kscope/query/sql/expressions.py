@@ -1,7 +1,5 @@
 """SQL functions of questions. Dialects that spell one differently do so in generate/dialects."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The operators of filters: one row per operator, one mapping per kind of storage."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Access: tokens with scopes, stored as hashes, and names for local use."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hmac

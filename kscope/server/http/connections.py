@@ -1,7 +1,5 @@
 """The connections of one listener: their number is bounded, and so is the wait for each client."""
 
-from __future__ import annotations
-
 import ipaddress
 import logging
 import resource

@@ -1,7 +1,5 @@
 """A uvicorn server that accepts only as many connections as its limits and the system allow."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

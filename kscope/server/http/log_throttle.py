@@ -1,7 +1,5 @@
 """One log line for many events of one kind."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from dataclasses import dataclass, field

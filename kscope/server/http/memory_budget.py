@@ -1,7 +1,5 @@
 """The memory that all request bodies together may use while they are handled."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ class Budget:
         self._lock = threading.Lock()
 
     @contextmanager
-    def share(self) -> Iterator[Share]:
+    def share(self) -> "Iterator[Share]":
         """Yield one request's share, which is returned at the end."""
         share = Share(self)
         try:

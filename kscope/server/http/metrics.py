@@ -1,7 +1,5 @@
 """The server's state and its counters: /healthz, /readyz, /metrics."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

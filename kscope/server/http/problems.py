@@ -1,7 +1,5 @@
 """RFC 9457 problem documents: the one shape of every error answer."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """HTTP/1.1 with bounds: uvicorn's protocol, whose requests are limited in size, number and time."""
 
-from __future__ import annotations
-
 import asyncio
 
 import httptools
@@ -39,7 +37,7 @@ class _RefusedError(Exception):
 class _Flow(FlowControl):
     """Resumes reading only after all data that was read is parsed."""
 
-    def __init__(self, protocol: BoundedProtocol) -> None:
+    def __init__(self, protocol: "BoundedProtocol") -> None:
         super().__init__(protocol.transport)
         self._protocol = protocol
 

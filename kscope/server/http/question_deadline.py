@@ -1,7 +1,5 @@
 """A question has one deadline, and is cancelled when its client disconnects."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """A request's body, read up to a limit of bytes and of time."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

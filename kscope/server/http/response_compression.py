@@ -1,7 +1,5 @@
 """Answers are compressed by gzip for clients on other machines."""
 
-from __future__ import annotations
-
 from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send

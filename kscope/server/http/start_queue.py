@@ -1,7 +1,5 @@
 """Requests start a few at a time, so that the event loop also serves other connections."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Callable

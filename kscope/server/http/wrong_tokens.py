@@ -1,7 +1,5 @@
 """Wrong tokens: counted per address, logged without their text, and refused with 429."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections import OrderedDict

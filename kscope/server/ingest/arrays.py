@@ -1,7 +1,5 @@
 """The long arrays of a body: its stacks, and the rows of a table."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice

@@ -4,8 +4,6 @@ A body is read in pieces of rows, in steps of a few milliseconds each (fair_queu
 decoded by fast_decode.py. A piece that it does not accept is checked in steps by row_faults.py.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -75,7 +73,7 @@ class Decoder:
     envelope: Any = field(repr=False)
 
     @classmethod
-    def of(cls, catalog: Catalog) -> Decoder:
+    def of(cls, catalog: Catalog) -> "Decoder":
         return cls(
             catalog,
             {category.table: TypedRows.of(category) for category in catalog},

@@ -1,7 +1,5 @@
 """A body's Content-Encoding, undone in small steps: gzip and zstd."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

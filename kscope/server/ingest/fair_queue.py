@@ -3,8 +3,6 @@
 The work on one body is a generator. Between two steps it yields the lane of its next step.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Generator

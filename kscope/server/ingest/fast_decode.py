@@ -4,8 +4,6 @@ It takes a subset of what the JSON Schema takes, and nearly all of it. The rest 
 schema, which alone has the last word and the words for a fault.
 """
 
-from __future__ import annotations
-
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +68,7 @@ class TypedRows:
     _getters: Mapping[str, Callable[[Any], Any]] = field(repr=False)
 
     @classmethod
-    def of(cls, category: Category) -> TypedRows:
+    def of(cls, category: Category) -> "TypedRows":
         strict, loose = (
             msgspec.json.Decoder(types.GenericAlias(list, _row(category, wire)))
             for wire in (lambda wire: wire, loosened)

@@ -3,8 +3,6 @@
 This module does not build values. The decoder of a piece finds out whether it is JSON.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

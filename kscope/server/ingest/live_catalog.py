@@ -1,7 +1,5 @@
 """The catalog while the server runs: a new file is read, and its table created."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

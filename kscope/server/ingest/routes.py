@@ -1,7 +1,5 @@
 """The routes of the ingest listener: rows are acknowledged once they are on the disk."""
 
-from __future__ import annotations
-
 import time
 from pathlib import PurePath
 

@@ -1,7 +1,5 @@
 """Rows that the fast decoder refused: valid by their schema, or with a message for each fault."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,7 +55,7 @@ class RowSchema:
     _columns: Mapping[str, Any] = field(repr=False)
 
     @classmethod
-    def of(cls, category: Category) -> RowSchema:
+    def of(cls, category: Category) -> "RowSchema":
         rows = {"type": "array", "items": row_schema(category)}
         columns = {column.name: column_schema(column) for column in (TIME, *category.columns)}
         validators = {name: validator(schema) for name, schema in columns.items()}

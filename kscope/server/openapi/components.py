@@ -1,7 +1,5 @@
 """The types of all answers, as the components of the document and of the page's types."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

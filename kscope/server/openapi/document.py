@@ -1,7 +1,5 @@
 """The OpenAPI document of the read listener, generated from the tables of its routes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode

@@ -1,7 +1,5 @@
 """The descriptions of refusals and failures, the same for every route."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

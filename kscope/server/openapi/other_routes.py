@@ -1,7 +1,5 @@
 """The routes without a question: the categories, health, the API of 2016."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The read API of 2016, for its clients: `GET /api/getcategories` and `POST /api`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

@@ -1,7 +1,5 @@
 """The charts of a category, and the check of a category file, which stores nothing."""
 
-from __future__ import annotations
-
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath

@@ -1,7 +1,5 @@
 """The read API, `/api/v1`: one route per question."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any

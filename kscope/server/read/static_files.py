@@ -1,7 +1,5 @@
 """The files of the page, sent as they were built, under a policy that allows no other script."""
 
-from __future__ import annotations
-
 import contextlib
 import mimetypes
 from pathlib import Path

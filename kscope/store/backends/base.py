@@ -1,7 +1,5 @@
 """The common part of all backends, and the methods that each of them must add."""
 
-from __future__ import annotations
-
 import asyncio
 from abc import ABC, abstractmethod
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """The time that is left for one question, however many statements it needs."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Errors of a store, by type."""
 
-from __future__ import annotations
-
 from kscope.errors import KscopeError
 
 # The public text of an error whose details only the log may show.

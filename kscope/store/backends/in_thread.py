@@ -1,7 +1,5 @@
 """Work on many rows, which must not block the event loop."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple, Unpack

@@ -1,7 +1,5 @@
 """The last fault of the database: whether it can be written, as far as is known."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """MySQL and MariaDB: a pool that writes, and one whose sessions are read-only."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
@@ -94,12 +92,12 @@ class MySQLBackend(Backend):
                 await MySQLSession(raw, self.dialect).run("SELECT 1")
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[MySQLSession]:
+    async def transaction(self) -> "AsyncIterator[MySQLSession]":
         async with self._writing, self._transaction(self._writer) as session:
             yield session
 
     @asynccontextmanager
-    async def _transaction(self, database: Database) -> AsyncIterator[MySQLSession]:
+    async def _transaction(self, database: Database) -> "AsyncIterator[MySQLSession]":
         with self.translating():
             async with _borrowed(database) as raw:
                 await raw.begin()
@@ -111,7 +109,7 @@ class MySQLBackend(Backend):
                     raise
 
     @asynccontextmanager
-    async def migration(self) -> AsyncIterator[MySQLSession]:
+    async def migration(self) -> "AsyncIterator[MySQLSession]":
         # An index or a column of a large table takes long; ingest continues on its connection.
         database = self._database(_WRITER, 1)
         with self.translating():
@@ -151,7 +149,7 @@ class MySQLBackend(Backend):
             **options,
         )
 
-    async def _connect_reader(self, until: float) -> MySQLReader:
+    async def _connect_reader(self, until: float) -> "MySQLReader":
         async with asyncio.timeout_at(until + _GRACE):
             connection = await _connection(self._readers).__aenter__()
             reader = MySQLReader(connection, self.dialect, self._kill)

@@ -1,7 +1,5 @@
 """MySQL's errors, and its driver's -> ours, with advice for the person who set it up."""
 
-from __future__ import annotations
-
 import asyncio
 
 import asyncmy

@@ -1,7 +1,5 @@
 """One ping of the database for all clients that ask whether it is ready, at the same time."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable

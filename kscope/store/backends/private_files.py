@@ -1,7 +1,5 @@
 """Files that only their owner may read: rows show what runs on every host."""
 
-from __future__ import annotations
-
 import logging
 import os
 import stat

@@ -1,7 +1,5 @@
 """Read-only connections that are lent until a deadline, and interrupted there."""
 
-from __future__ import annotations
-
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,7 +1,5 @@
 """SQLite: one file, one writing connection, several read-only ones."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os
@@ -140,7 +138,7 @@ class SQLiteBackend(Backend):
             return 0
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[SQLiteSession]:
+    async def transaction(self) -> "AsyncIterator[SQLiteSession]":
         async with self._writing:
             await self._keep_file()
             if self._writer is None:
@@ -279,7 +277,7 @@ class SQLiteBackend(Backend):
                 raise
         return connection
 
-    async def _connect_reader(self, _: float) -> SQLiteReader:
+    async def _connect_reader(self, _: float) -> "SQLiteReader":
         await self._check_file()
         if self._idle:
             return self._idle.pop()
@@ -337,7 +335,7 @@ class SQLiteReader(SQLiteSession, ReadSession):
     """A read-only connection, which is kept in `idle` while it is not lent."""
 
     def __init__(
-        self, connection: Any, dialect: sa.engine.Dialect, idle: list[SQLiteReader]
+        self, connection: Any, dialect: sa.engine.Dialect, idle: "list[SQLiteReader]"
     ) -> None:
         super().__init__(connection.raw_connection, dialect)
         self._connection = connection

@@ -1,7 +1,5 @@
 """SQLite's errors -> ours, with advice for the owner of the file."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Check that a SQLite file is ours before anything is written to it."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 import stat

@@ -1,7 +1,5 @@
 """A lock between servers that have a SQLite file open, and `kscope restore`."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Compare an open SQLite file with the file at its path: a user can move or delete it."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, field
 from enum import Enum

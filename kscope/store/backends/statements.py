@@ -1,7 +1,5 @@
 """SQLAlchemy statements -> texts and parameters for a driver."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache

@@ -5,8 +5,6 @@ bucket's rows are counted again; if the count changed, the bucket is summed agai
 added by `sums/late.py` in the transaction that stores them.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

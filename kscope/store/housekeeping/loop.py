@@ -1,7 +1,5 @@
 """The store's background work: sums of closed buckets, and removal of old rows."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

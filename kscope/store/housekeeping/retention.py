@@ -4,8 +4,6 @@ Rows are removed after their category's `retention`, sums after their level's `k
 before the next coarser level holds them.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

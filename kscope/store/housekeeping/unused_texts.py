@@ -1,7 +1,5 @@
 """Remove strings and stacks that no row or sum can refer to any more."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A declared table and the one in the database -> the statements between the two."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

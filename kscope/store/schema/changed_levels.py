@@ -1,7 +1,5 @@
 """Rollup levels that are added to a category with rows, or removed from it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Mapping
 

@@ -1,7 +1,5 @@
 """Text that repeats is stored once: its hash, and a cache of the stored texts."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b

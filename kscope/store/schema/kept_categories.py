@@ -1,7 +1,5 @@
 """Categories as stored in kscope_meta, to use them while their files are invalid."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The notes in kscope_meta: the layout, and each category as declared."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 

@@ -1,7 +1,5 @@
 """The declared tables and those of a database -> the statements between the two."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

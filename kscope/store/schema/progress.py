@@ -1,7 +1,5 @@
 """How far each level of a category is summed, and how far it is removed: kscope_progress."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """SQL functions of sums, which generate/dialects spells."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 
 from kscope.generate.expressions import Spelled

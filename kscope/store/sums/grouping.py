@@ -1,7 +1,5 @@
 """The sums that a rollup keeps of rows: one per bucket and group."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress
 from operator import add, itemgetter

@@ -4,8 +4,6 @@ The sums of a closed bucket have a `seq` from 0 on. Late rows of a group are add
 whose `seq` is below 0 and the same for each batch and server: a hash of the group.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any

@@ -4,8 +4,6 @@ Sums are exact: a rollup holds every row of its closed buckets, late ones includ
 of a plan together hold each row of the range once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The rows of one request, and the answer once they are stored."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """How many new stacks and strings each host may bring in an hour; the rest is one text."""
 
-from __future__ import annotations
-
 import operator
 import time
 from collections import Counter
@@ -33,7 +31,7 @@ class NewTexts:
     _hour: int = 0
     _counts: Counter[int] = field(default_factory=Counter)
 
-    def start(self) -> Grant:
+    def start(self) -> "Grant":
         hour = int(time.time() // _HOUR)
         if hour != self._hour:
             self._hour, self._counts = hour, Counter()

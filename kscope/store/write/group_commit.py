@@ -1,7 +1,5 @@
 """Group commit: waiting batches become one transaction, and are answered once it is committed."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random

@@ -1,7 +1,5 @@
 """The work of one commit: batches in, rows, texts and late sums out."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -153,7 +151,7 @@ class Transaction:
                 strings = await in_thread(count, _strings_of, batches, self._known.strings)
         return batches, await self._string_ids(strings)
 
-    async def _within_string_limit(self, batches: list[Batch], strings: _Strings) -> list[Batch]:
+    async def _within_string_limit(self, batches: list[Batch], strings: "_Strings") -> list[Batch]:
         count = sum(map(len, batches))
         counted = await in_thread(count, used, batches, STRINGS)
         by_hash = {
@@ -168,7 +166,7 @@ class Transaction:
             return batches
         return await in_thread(count, bounded, batches, new, STRINGS, self.string_grant)
 
-    async def _string_ids(self, strings: _Strings) -> dict[str, int]:
+    async def _string_ids(self, strings: "_Strings") -> dict[str, int]:
         known, new = strings.known, strings.new
         if new.ids:
             table = self._schema.dictionaries.string
