@@ -195,11 +195,10 @@ class Page {
   /** The parts above the views do not depend on a search, a zoom or an order. */
   private updateInstruments(): void {
     const { range, store } = this.context;
-    const { table, from, to, filters, box, view, zone, baseline, live } = store.state;
-    const { stack, value, by } = store.state;
-    const asked = [range, table, from, to, filters, box, view, zone, baseline, live];
-    asked.push(stack, value, by);
-    const instruments = JSON.stringify(asked);
+    const { table, from, to, filters, box, view, zone, live, stack, value, by } = store.state;
+    const asked = [range, table, from, to, filters, box, view, zone, live, stack, value, by];
+    const { "base.from": start, "base.to": end } = store.state;
+    const instruments = JSON.stringify([asked, start, end]);
     if (instruments === this.instruments) return;
     this.instruments = instruments;
     const one = category(this.context);
@@ -286,22 +285,12 @@ function fixAddress(store: Store, categories: CategoryAnswer[]): Notice[] {
   if (left) {
     told.push(`filter: ${exact(left)} filters of the address are left out; use ${MOST_FILTERS}.`);
   }
-  for (const key of ["from", "to"] as const) {
+  for (const key of ["from", "to", "base.from", "base.to"] as const) {
     const text = store.state[key];
-    if (moment(text) !== null) continue;
-    told.push(
-      `${key}=${short(text, 80)} in the address is not a time: ${INITIAL[key]} is used instead.`,
-    );
+    if (key.startsWith("base.") ? namesBaseline(text) : moment(text) !== null) continue;
+    const instead = INITIAL[key] ? `${INITIAL[key]} is used instead` : "it is left out";
+    told.push(`${key}=${short(text, 80)} in the address is not a time: ${instead}.`);
     store.set({ [key]: INITIAL[key] }, "replace");
-  }
-  const { baseline } = store.state;
-  for (const [key, text] of [
-    ["from", baseline.from],
-    ["to", baseline.to],
-  ] as const) {
-    if (namesBaseline(text)) continue;
-    told.push(`base.${key}=${short(text, 80)} in the address is not a time: it is left out.`);
-    store.set({ baseline: { ...store.state.baseline, [key]: "" } }, "replace");
   }
   return told.map((text) => ({ level: "warning", text }));
 }

@@ -214,7 +214,7 @@ export class Timeline {
     const ends = [drag.x0, drag.x1].map((x) => timeAt(x, this.plot.area, this.times));
     const range = { from: iso(Math.min(...ends)), to: iso(Math.max(...ends)) };
     if (drag.shift) {
-      store.set({ baseline: { ...store.state.baseline, ...range }, view: "compare" });
+      store.set({ "base.from": range.from, "base.to": range.to, view: "compare" });
     } else {
       store.set({ ...range, live: false, box: null });
       this.context.refresh();

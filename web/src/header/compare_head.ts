@@ -38,17 +38,17 @@ export function namesBaseline(text: string): boolean {
  * keeps its own range, unless that is "the same".
  */
 export function baselineRange(context: Context): Range {
-  const { baseline } = context.store.state;
-  if (baseline.from === "same") return bounds(context, "box");
+  const { "base.from": start, "base.to": end } = context.store.state;
+  if (start === "same") return bounds(context, "box");
   const { from, to } = context.range;
-  const shift = baseline.from === "" ? to - from : MOVED.get(baseline.from);
+  const shift = start === "" ? to - from : MOVED.get(start);
   if (shift !== undefined) return { from: from - shift, to: to - shift };
-  return { from: moment(baseline.from) ?? from, to: moment(baseline.to) ?? to };
+  return { from: moment(start) ?? from, to: moment(end) ?? to };
 }
 
 export function baselineFilters(context: Context): Filter[] {
-  const { baseline, filters } = context.store.state;
-  return baseline.filters ?? filters;
+  const { baseFilters, filters } = context.store.state;
+  return baseFilters ?? filters;
 }
 
 /** A side's filters and times as text. The filters come first, for a narrow place. */
@@ -78,7 +78,7 @@ export class CompareHead {
     const { store } = context;
     this.chips = new FilterChips(context, "Filters of the baseline", {
       filters: () => baselineFilters(context),
-      change: (filters) => store.set({ baseline: { ...store.state.baseline, filters } }),
+      change: (baseFilters) => store.set({ baseFilters }),
     });
     this.range = new Select("Baseline", (from) => this.move(from));
     const type = button("times …", () => this.openRange(type), {
@@ -108,10 +108,10 @@ export class CompareHead {
   }
 
   update(answer: Comparison | null): void {
-    const { baseline, relative, swap } = this.context.store.state;
-    const own = !SHIFTS.some(([key]) => key === baseline.from);
+    const { "base.from": from, relative, swap } = this.context.store.state;
+    const own = !SHIFTS.some(([key]) => key === from);
     const options: [string, string][] = own ? [...SHIFTS, [OWN, "its own range"]] : SHIFTS;
-    this.range.update(options, own ? OWN : baseline.from);
+    this.range.update(options, own ? OWN : from);
     this.titles[0].textContent = swap ? "After" : "Before";
     this.titles[1].textContent = swap ? "Before" : "After";
     const { context } = this;
@@ -128,9 +128,7 @@ export class CompareHead {
   }
 
   private move(from: string): void {
-    const { store } = this.context;
-    if (from === OWN) return;
-    store.set({ baseline: { ...store.state.baseline, from, to: "" } });
+    if (from !== OWN) this.context.store.set({ "base.from": from, "base.to": "" });
   }
 
   private openRange(opener: HTMLElement): void {
@@ -139,7 +137,7 @@ export class CompareHead {
     const shown = { text: { from: iso(from), to: iso(to) }, from, to };
     const form = rangeForm(shown, store.state.zone, (range) => {
       closePopover();
-      store.set({ baseline: { ...store.state.baseline, ...range } });
+      store.set({ "base.from": range.from, "base.to": range.to });
     });
     popoverUnder(opener, [form], { role: "dialog", label: "Times of the baseline" });
   }

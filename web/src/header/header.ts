@@ -69,11 +69,11 @@ export class Header {
   private choose(table: string): void {
     const one = this.context.categories.find((each) => each.table === table);
     const known = new Set(one?.columns.map((each) => each.name));
-    const { filters, baseline } = this.context.store.state;
+    const { filters } = this.context.store.state;
     this.context.store.set({
       table,
       filters: filters.filter((filter) => known.has(filter.column)),
-      baseline: { ...baseline, filters: null },
+      baseFilters: null,
       box: null,
       ...NO_FRAMES,
       stack: "",

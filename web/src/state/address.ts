@@ -1,6 +1,7 @@
 // The state of the page. It is kept in the address, so a link shows another person the same thing.
 
 import { afterFrame } from "../ui/dom";
+import type { Zone } from "../ui/format";
 import { inCalendar } from "./ranges";
 import { parseFilter, filterText, type Filter } from "./filters";
 
@@ -19,92 +20,58 @@ export interface Box {
   high: number;
 }
 
-/**
- * The other side of a comparison. `from` is a moment, or how the shown range is moved: "" back by
- * its own length, "same", "-1d", "-7d". Without its own filters it has the shown ones.
- */
-export interface Baseline {
-  from: string;
-  to: string;
-  filters: Filter[] | null;
-}
-
-export interface State {
-  table: string;
-  from: string;
-  to: string;
-  filters: Filter[];
-  box: Box | null;
-  view: View;
-  /** The stack column and the value column; "" as declared. */
-  stack: string;
-  value: string;
-  by: string;
-  /** The grouping of the flame graph's stacks: "" as declared, "-" by nothing. */
-  group: string;
-  search: string;
-  zoom: string[];
-  /** The zooms of the sandwich's halves. */
-  callers: string[];
-  callees: string[];
-  focus: string;
-  frame: string;
-  leafFirst: boolean;
-  flame: boolean;
-  collapse: boolean;
-  color: string;
-  diffColor: DiffColors;
-  /** How frames, hosts and rows are sorted: a column, with `-` from the largest. */
-  order: string;
-  hostsOrder: string;
-  rowsOrder: string;
-  live: boolean;
-  zone: "utc" | "local";
-  baseline: Baseline;
-  relative: boolean;
-  swap: boolean;
-  /** The two sides beside each other rather than as one tree. */
-  sides: boolean;
-}
-
-export const INITIAL: State = {
+/** The state of the page under an address without entries. */
+export const INITIAL = {
   table: "",
   from: "now-1h",
   to: "now",
-  filters: [],
-  box: null,
-  view: "flame",
+  filters: [] as Filter[],
+  box: null as Box | null,
+  view: "flame" as View,
+  /** The stack column and the value column; "" as declared. */
   stack: "",
   value: "",
   by: "",
+  /** The grouping of the flame graph's stacks: "" as declared, "-" by nothing. */
   group: "",
   search: "",
-  zoom: [],
-  callers: [],
-  callees: [],
+  zoom: [] as string[],
+  /** The zooms of the sandwich's halves. */
+  callers: [] as string[],
+  callees: [] as string[],
   focus: "",
   frame: "",
   leafFirst: false,
   flame: false,
   collapse: false,
   color: "kind",
-  diffColor: "red-green",
+  diffColor: "red-green" as DiffColors,
+  /** How frames, hosts and rows are sorted: a column, with `-` from the largest. */
   order: "-total",
   hostsOrder: "-distance",
   rowsOrder: "-time",
   live: false,
-  zone: "utc",
-  baseline: { from: "", to: "", filters: null },
+  zone: "utc" as Zone,
+  /**
+   * The other side of a comparison. `base.from` is a moment, or how the shown range is moved: ""
+   * back by its own length, "same", "-1d", "-7d". Without its own filters it has the shown ones.
+   */
+  "base.from": "",
+  "base.to": "",
+  baseFilters: null as Filter[] | null,
   relative: true,
   swap: false,
+  /** The two sides beside each other rather than as one tree. */
   sides: false,
 };
+
+export type State = typeof INITIAL;
 
 /** The parts of the state that another stack column resets. */
 export const NO_FRAMES = { zoom: [], callers: [], callees: [], focus: "", frame: "" };
 
-/** Entries of the address by their type; view, zone, filters, box and baseline have their own form. */
-const TEXTS = keysOf("string").filter((key) => key !== "view" && key !== "zone");
+/** Entries of the address by their type; filters and box have their own form. */
+const TEXTS = keysOf("string");
 const FLAGS = keysOf("boolean");
 const PATHS = ["zoom", "callers", "callees"] as const;
 
@@ -136,8 +103,6 @@ export function toAddress(state: State): string {
     if (all[key] !== initial[key]) pairs.push([key, all[key] as string]);
   }
   for (const filter of state.filters) pairs.push(["filter", filterText(filter)]);
-  if (state.view !== INITIAL.view) pairs.push(["view", state.view]);
-  if (state.zone !== INITIAL.zone) pairs.push(["zone", state.zone]);
   for (const key of PATHS) {
     const path = all[key] as string[];
     if (path.length) pairs.push([key, pathText(path)]);
@@ -149,11 +114,9 @@ export function toAddress(state: State): string {
   for (const key of FLAGS) {
     if (all[key] !== initial[key]) pairs.push([key, all[key] ? "1" : "0"]);
   }
-  const { baseline } = state;
-  if (baseline.from) pairs.push(["base.from", baseline.from]);
-  if (baseline.to) pairs.push(["base.to", baseline.to]);
-  if (baseline.filters?.length === 0) pairs.push(["base.filter", ""]);
-  for (const filter of baseline.filters ?? []) pairs.push(["base.filter", filterText(filter)]);
+  const { baseFilters } = state;
+  if (baseFilters?.length === 0) pairs.push(["base.filter", ""]);
+  for (const filter of baseFilters ?? []) pairs.push(["base.filter", filterText(filter)]);
   const query = pairs.map(([key, value]) => `${key}=${encode(value)}`).join("&");
   return query ? `/?${query}` : "/";
 }
@@ -183,17 +146,12 @@ export function fromAddress(search: string): State {
   const state: Record<string, unknown> = { ...INITIAL };
   for (const key of TEXTS) state[key] = query.get(key)?.slice(0, MOST_TEXT) ?? state[key];
   for (const key of FLAGS) if (query.has(key)) state[key] = query.get(key) === "1";
-  const view = query.get("view") as View;
-  if (VIEWS.includes(view)) state["view"] = view;
-  if (query.get("zone") === "local") state["zone"] = "local";
+  if (!VIEWS.includes(state["view"] as View)) state["view"] = INITIAL.view;
+  if (state["zone"] !== "local") state["zone"] = INITIAL.zone;
   state["filters"] = filtersOf(query, "filter");
   for (const key of PATHS) state[key] = pathFrom(query.get(key)).slice(0, MOST_FRAMES);
   state["box"] = boxOf(query.get("box"));
-  state["baseline"] = {
-    from: query.get("base.from")?.slice(0, MOST_TEXT) ?? "",
-    to: query.get("base.to")?.slice(0, MOST_TEXT) ?? "",
-    filters: query.has("base.filter") ? filtersOf(query, "base.filter") : null,
-  };
+  state["baseFilters"] = query.has("base.filter") ? filtersOf(query, "base.filter") : null;
   return state as unknown as State;
 }
 

@@ -131,7 +131,9 @@ export class HostsView implements Part {
     store.set({
       view: "compare",
       filters: [...fleet, { column: "hostname", op: "eq", value: host }],
-      baseline: { from: "same", to: "", filters: [...fleet, others] },
+      "base.from": "same",
+      "base.to": "",
+      baseFilters: [...fleet, others],
       zoom: [],
       relative: true,
       swap: false,
