@@ -1,7 +1,7 @@
 // A chart of a category with its title, its legend, and what to say if it is empty.
 
 import type { CategoryAnswer, ChartConfig, Meta } from "../../generated/types";
-import { cssColor, h, replace, type Child } from "../ui/dom";
+import { h, replace, type Child } from "../ui/dom";
 import { Gutter } from "../ui/gutter";
 import { MARKS, paintInside, type Drawing, type Times } from "./marks";
 import { paintTimeAxis, Plot, type Area } from "./plot";
@@ -25,7 +25,7 @@ export class Figure {
     this.plot = new Plot(`${prettyname}: ${config.title}`, new Gutter(this.element), {
       axis: (area) => this.drawing?.axis(area) ?? [],
       paint: (canvas, area) => this.paint(canvas, area),
-      hover: (x, y) => this.at(x, y),
+      hover: ({ x, y }) => this.drawing?.at(x, y, this.plot.area, this.times()) ?? [],
     });
     this.plot.element.append(this.empty);
     const caption = h("figcaption", config.title, ...captions);
@@ -43,12 +43,6 @@ export class Figure {
     this.plot.paint();
   }
 
-  private at(x: number, y: number): string[] {
-    const { area } = this.plot;
-    if (x < area.left || x > area.left + area.width) return [];
-    return this.drawing?.at(x, y, area, this.times()) ?? [];
-  }
-
   private paint(canvas: CanvasRenderingContext2D, area: Area): void {
     const { drawing } = this;
     if (!drawing) return;
@@ -57,7 +51,5 @@ export class Figure {
       paintTimeAxis(canvas, area, times.from, times.to, times.zone);
       paintInside(canvas, area, area, drawing, times);
     } else drawing.paint(canvas, area, times);
-    canvas.fillStyle = cssColor("--line");
-    canvas.fillRect(area.left, area.height, area.width, 1);
   }
 }

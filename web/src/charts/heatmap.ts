@@ -9,7 +9,7 @@ import {
   question,
   type Context,
 } from "../state/context";
-import { button, cssColor, h, replace } from "../ui/dom";
+import { button, h, replace } from "../ui/dom";
 import { axisTitle, dateTime, quantity, zoneName } from "../ui/format";
 import { foldButton } from "../ui/collapse";
 import { Loader } from "../api/loader";
@@ -22,6 +22,7 @@ import {
   xOfTime,
   type Area,
   type Drag,
+  type Point,
   type Steps,
 } from "./plot";
 import type { Box } from "../state/address";
@@ -40,8 +41,7 @@ export class Heatmap {
   private readonly plot: Plot;
   private answers: Partial<Record<"declared" | "other", Drawn>> = {};
   private readonly fold: HTMLElement;
-  private anchor: { x: number; y: number } | null = null;
-  private pointer: { x: number; y: number } | null = null;
+  private anchor: Point | null = null;
   answered: (steps: Steps) => void = () => undefined;
 
   constructor(private readonly context: Context) {
@@ -52,9 +52,8 @@ export class Heatmap {
         axis: (area) => this.answer?.drawing.axis(area) ?? [],
         paint: (canvas, area) => this.paint(canvas, area),
         dragged: (drag) => this.choose(drag),
-        clicked: (x, y) => this.clicked(x, y),
-        hover: (x, y) => this.hover(x, y),
-        left: () => (this.pointer = null),
+        clicked: (point) => this.clicked(point),
+        hover: ({ x, y }) => this.answer?.drawing.at(x, y, this.plot.area, this.times) ?? [],
         cancel: () => this.clear(),
       },
     );
@@ -157,16 +156,12 @@ export class Heatmap {
   }
 
   /** The first click starts a range and the second ends it, as in FlameScope. */
-  private clicked(x: number, y: number): void {
-    if (!this.anchor) {
-      this.anchor = { x, y };
-      this.plot.redraw();
-      return;
-    }
-    const { anchor } = this;
-    this.anchor = null;
-    if (Math.abs(anchor.x - x) < 3 && Math.abs(anchor.y - y) < 3) return;
-    this.choose({ x0: anchor.x, y0: anchor.y, x1: x, y1: y, shift: false });
+  private clicked(to: Point): void {
+    const from = this.anchor;
+    this.anchor = from ? null : to;
+    this.plot.redraw();
+    if (!from || (Math.abs(from.x - to.x) < 3 && Math.abs(from.y - to.y) < 3)) return;
+    this.choose({ from, to, shift: false });
   }
 
   private choose(drag: Drag): void {
@@ -176,8 +171,9 @@ export class Heatmap {
     const { area } = this.plot;
     const { range } = this.context;
     const { steps, lower } = answer;
-    const columns = [drag.x0, drag.x1].map((x) => steps.at(timeAt(x, area, range)));
-    const rows = [drag.y0, drag.y1].map((y) => slotAt(y, area, lower.length));
+    const ends = [drag.from, drag.to];
+    const columns = ends.map(({ x }) => steps.at(timeAt(x, area, range)));
+    const rows = ends.map(({ y }) => slotAt(y, area, lower.length));
     const box: Box = {
       column: answer.value_column,
       from: Math.max(range.from, steps.span(Math.min(...columns))[0]),
@@ -192,33 +188,18 @@ export class Heatmap {
     return { ...this.context.range, zone: this.context.store.state.zone };
   }
 
-  private hover(x: number, y: number): string[] {
-    this.pointer = { x, y };
-    const { area } = this.plot;
-    if (x < area.left || x > area.left + area.width) return [];
-    return this.answer?.drawing.at(x, y, area, this.times) ?? [];
-  }
-
   private paint(canvas: CanvasRenderingContext2D, area: Area): void {
     const { range, store } = this.context;
     const { answer } = this;
     paintTimeAxis(canvas, area, range.from, range.to, store.state.zone);
-    canvas.fillStyle = cssColor("--line");
-    canvas.fillRect(area.left, area.height, area.width, 1);
     if (!answer?.lower.length) return;
     paintInside(canvas, area, area, answer.drawing, this.times);
     const { box } = store.state;
     if (box) this.paintBox(canvas, area, box, answer.lower);
-    const { dragging } = this.plot;
-    const from = dragging ? { x: dragging.x0, y: dragging.y0 } : this.anchor;
-    const to = dragging ? { x: dragging.x1, y: dragging.y1 } : this.pointer;
-    if (from && to) {
-      const left = Math.max(area.left, Math.min(from.x, to.x));
-      const top = Math.max(0, Math.min(from.y, to.y));
-      const bottom = Math.min(area.height, Math.max(from.y, to.y));
-      const right = Math.min(area.left + area.width, Math.max(from.x, to.x));
-      paintBand(canvas, left, top, right - left, Math.max(2, bottom - top));
-    }
+    const { dragging, pointer } = this.plot;
+    const from = dragging?.from ?? this.anchor;
+    const to = dragging?.to ?? pointer;
+    if (from && to) paintBand(canvas, area, from, to);
   }
 
   private paintBox(canvas: CanvasRenderingContext2D, area: Area, box: Box, lower: number[]): void {
@@ -227,10 +208,9 @@ export class Heatmap {
       const above = lower.findIndex((bound) => bound >= size);
       return above < 0 ? lower.length : above;
     };
-    const row = area.height / lower.length;
-    const top = area.height - place(box.high) * row;
-    const bottom = area.height - place(box.low) * row;
-    paintBand(canvas, xOf(box.from), top, xOf(box.to) - xOf(box.from), bottom - top);
+    const yOf = (size: number) => area.height * (1 - place(size) / lower.length);
+    const top = { x: xOf(box.from), y: yOf(box.high) };
+    paintBand(canvas, area, top, { x: xOf(box.to), y: yOf(box.low) });
   }
 
   repaint(): void {

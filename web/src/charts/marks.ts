@@ -82,16 +82,15 @@ export function stepsOf(answer: Timeseries, longer: Steps | null = null): Steps 
 export function series(answer: Timeseries, stacked: boolean, steps = stepsOf(answer)): Drawing {
   const { unit, times } = answer;
   const [low, high] = stacked ? stackedExtent(answer) : extent(answer);
-  const scale = scaleOf(low, high, stacked ? 0 : 1);
+  const scale = new Scale(low, high, unit, stacked ? 0 : 1);
   const step = stacked ? `per ${trimmed(quantity(steps.interval, "us"))}` : "";
+  const paint = stacked ? paintAreas : paintLines;
   return {
     timed: true,
-    axis: (area) => (times.length ? valueTexts(area, scale, low, high, unit, step) : []),
+    axis: (area) => (times.length ? scale.texts(area, step) : []),
     paint(canvas, area, shown) {
-      const yOf = scale(area);
-      paintLevels(canvas, area, yOf, low, high, unit);
-      const paint = stacked ? paintAreas : paintLines;
-      paint(canvas, answer, steps, xOfTime(area, shown), yOf);
+      scale.paint(canvas, area);
+      paint(canvas, answer, steps, xOfTime(area, shown), scale.yOf(area));
     },
     at(x, _, area, shown) {
       const at = steps.at(timeAt(x, area, shown));
@@ -111,11 +110,49 @@ export function series(answer: Timeseries, stacked: boolean, steps = stepsOf(ans
   };
 }
 
-function scaleOf(low: number, high: number, below = 0): (area: Area) => Place {
-  return ({ height }) => {
+/** The values of a plot, from the lowest to the highest, and `below` pixels under the lowest. */
+class Scale {
+  constructor(
+    private readonly low: number,
+    private readonly high: number,
+    private readonly unit: string,
+    private readonly below = 0,
+  ) {}
+
+  yOf({ height }: Area): Place {
+    const { low, high, below } = this;
     const room = Math.max(1, height - HEADROOM - below);
     return (value) => height - below - ((value - low) / (high - low || 1)) * room;
-  };
+  }
+
+  /** The highest and the lowest value, round ones between them, and the length of a step. */
+  texts(area: Area, step = ""): AxisText[] {
+    const { low, high, unit } = this;
+    const ends = [{ text: low ? axisText(low, unit) : "0", y: area.height - 5 }];
+    if (low === high) return ends;
+    ends.unshift({ text: axisText(high, unit), y: 9 });
+    if (step) ends.splice(1, 0, { text: step, y: 22 });
+    const yOf = this.yOf(area);
+    const between = this.levels(area).map((value) => ({
+      text: value ? trimmed(axisText(value, unit)) : "0",
+      y: yOf(value),
+    }));
+    return [...ends, ...between.filter(({ y }) => ends.every((end) => Math.abs(end.y - y) >= 13))];
+  }
+
+  private levels({ height }: Area): number[] {
+    const { low, high, unit } = this;
+    return height < TALL ? [] : roundSteps(low, high, Math.floor(height / 40), unit);
+  }
+
+  /** A line at each round value. */
+  paint(canvas: Canvas, area: Area): void {
+    const yOf = this.yOf(area);
+    canvas.fillStyle = cssColor("--line");
+    for (const value of this.levels(area)) {
+      canvas.fillRect(area.left, Math.round(yOf(value)), area.width, 1);
+    }
+  }
 }
 
 function stackedExtent({ times, series }: Timeseries): [number, number] {
@@ -131,52 +168,15 @@ function extent({ series }: Timeseries): [number, number] {
   return [Math.min(0, ...known), Math.max(0, ...known)];
 }
 
-/** The highest and the lowest value, round ones between them, and the length of a step. */
-function valueTexts(
-  area: Area,
-  scale: (area: Area) => Place,
-  low: number,
-  high: number,
-  unit: string,
-  step = "",
-): AxisText[] {
-  const ends = [{ text: low ? axisText(low, unit) : "0", y: area.height - 5 }];
-  if (low === high) return ends;
-  ends.unshift({ text: axisText(high, unit), y: 9 });
-  if (step) ends.splice(1, 0, { text: step, y: 22 });
-  const yOf = scale(area);
-  const between = levels(area, low, high, unit).map((value) => ({
-    text: value ? trimmed(axisText(value, unit)) : "0",
-    y: yOf(value),
-  }));
-  return [...ends, ...between.filter(({ y }) => ends.every((end) => Math.abs(end.y - y) >= 13))];
-}
-
-function levels(area: Area, low: number, high: number, unit: string): number[] {
-  return area.height < TALL ? [] : roundSteps(low, high, Math.floor(area.height / 40), unit);
-}
-
-function paintLevels(
+type PaintSeries = (
   canvas: Canvas,
-  area: Area,
-  yOf: Place,
-  low: number,
-  high: number,
-  unit: string,
-): void {
-  canvas.fillStyle = cssColor("--line");
-  for (const value of levels(area, low, high, unit)) {
-    canvas.fillRect(area.left, Math.round(yOf(value)), area.width, 1);
-  }
-}
-
-function paintAreas(
-  canvas: Canvas,
-  { times, series }: Timeseries,
+  answer: Timeseries,
   steps: Steps,
   xOf: Place,
   yOf: Place,
-): void {
+) => void;
+
+const paintAreas: PaintSeries = (canvas, { times, series }, steps, xOf, yOf) => {
   const bases = { up: new Float64Array(times.length), down: new Float64Array(times.length) };
   series.forEach((one, s) => {
     canvas.fillStyle = seriesColor(s, one.rest);
@@ -192,16 +192,10 @@ function paintAreas(
       canvas.fillRect(x, y, width > 4 ? width - 1 : width + 0.3, yOf(start) - y);
     });
   });
-}
+};
 
 /** A line per series; there is none while the value is unknown. */
-function paintLines(
-  canvas: Canvas,
-  { times, series }: Timeseries,
-  steps: Steps,
-  xOf: Place,
-  yOf: Place,
-): void {
+const paintLines: PaintSeries = (canvas, { times, series }, steps, xOf, yOf) => {
   canvas.lineWidth = 1.5;
   series.forEach((one, s) => {
     canvas.strokeStyle = seriesColor(s, one.rest);
@@ -218,7 +212,7 @@ function paintLines(
     });
     canvas.stroke();
   });
-}
+};
 
 // Sizes over time
 
@@ -300,13 +294,13 @@ function slotTexts(area: Area, lower: number[], unit: string): AxisText[] {
 /** Sizes across, the number of events upward. */
 export function bars({ lower, upper, counts, unit }: Histogram): Drawing {
   const high = Math.max(0, ...counts);
-  const scale = scaleOf(0, high);
+  const scale = new Scale(0, high, "events");
   return {
     timed: false,
-    axis: (area) => valueTexts(area, scale, 0, high, "events"),
+    axis: (area) => scale.texts(area),
     paint(canvas, area) {
-      const yOf = scale(area);
-      paintLevels(canvas, area, yOf, 0, high, "events");
+      const yOf = scale.yOf(area);
+      scale.paint(canvas, area);
       const width = area.width / lower.length;
       canvas.fillStyle = seriesColor(0);
       counts.forEach((count, k) => {

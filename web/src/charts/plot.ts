@@ -15,11 +15,15 @@ export interface Area {
   height: number;
 }
 
+/** A place on the canvas, in pixels. */
+export interface Point {
+  x: number;
+  y: number;
+}
+
 export interface Drag {
-  x0: number;
-  y0: number;
-  x1: number;
-  y1: number;
+  from: Point;
+  to: Point;
   shift: boolean;
 }
 
@@ -33,13 +37,11 @@ export interface PlotEvents {
   /** The texts of the y axis. */
   axis(area: Area): AxisText[];
   paint(context: CanvasRenderingContext2D, area: Area): void;
-  /** The lines of the tooltip. */
-  hover(x: number, y: number): string[];
-  /** A finished drag, in canvas pixels; a plot without it is only looked at. */
+  /** The lines of the tooltip at a place between the ends of the x axis. */
+  hover(point: Point): string[];
+  /** A finished drag; a plot without it is only looked at. */
   dragged?(drag: Drag): void;
-  clicked?(x: number, y: number): void;
-  /** The pointer is elsewhere now. */
-  left?(): void;
+  clicked?(point: Point): void;
   cancel?(): void;
 }
 
@@ -47,7 +49,9 @@ export class Plot {
   readonly element: HTMLElement;
   readonly canvas: HTMLCanvasElement;
   private readonly tip = new Tip();
-  private drag: Drag | null = null;
+  dragging: Drag | null = null;
+  /** Where the pointer is; null if it is elsewhere. */
+  pointer: Point | null = null;
   readonly redraw = perFrame(() => this.paint());
 
   constructor(
@@ -72,54 +76,51 @@ export class Plot {
     };
   }
 
-  get dragging(): Drag | null {
-    return this.drag;
-  }
-
   private listen(): void {
     const canvas = this.canvas;
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button !== 0 || !this.events.dragged) return;
       canvas.setPointerCapture(event.pointerId);
-      const { offsetX: x, offsetY: y } = event;
-      this.drag = { x0: x, y0: y, x1: x, y1: y, shift: event.shiftKey };
+      const at = pointOf(event);
+      this.dragging = { from: at, to: at, shift: event.shiftKey };
     });
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", () => this.finish());
     canvas.addEventListener("pointercancel", () => this.abandon());
     canvas.addEventListener("pointerleave", () => {
       this.tip.hide();
-      this.events.left?.();
+      this.pointer = null;
       this.redraw();
     });
     canvas.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
-      if (this.drag) this.abandon();
+      if (this.dragging) this.abandon();
       else this.events.cancel?.();
     });
   }
 
   private move(event: PointerEvent): void {
-    if (this.drag) {
-      this.drag.x1 = event.offsetX;
-      this.drag.y1 = event.offsetY;
-    }
+    const at = pointOf(event);
+    this.pointer = at;
+    if (this.dragging) this.dragging.to = at;
     this.redraw();
-    this.tip.show(this.events.hover(event.offsetX, event.offsetY), event);
+    const { left, width } = this.area;
+    const inside = at.x >= left && at.x <= left + width;
+    this.tip.show(inside ? this.events.hover(at) : [], event);
   }
 
   private finish(): void {
-    const { drag } = this;
-    this.drag = null;
+    const drag = this.dragging;
     if (!drag) return;
-    const far = Math.max(Math.abs(drag.x1 - drag.x0), Math.abs(drag.y1 - drag.y0));
-    if (far < 4) this.events.clicked?.(drag.x0, drag.y0);
+    const { from, to } = drag;
+    const far = Math.max(Math.abs(to.x - from.x), Math.abs(to.y - from.y));
+    this.abandon();
+    if (far < 4) this.events.clicked?.(from);
     else this.events.dragged?.(drag);
-    this.redraw();
   }
 
   private abandon(): void {
-    this.drag = null;
+    this.dragging = null;
     this.redraw();
   }
 
@@ -135,12 +136,18 @@ export class Plot {
     this.gutter.want(this, Math.max(0, ...widths));
     const { area } = this;
     this.events.paint(context, area);
+    context.fillStyle = cssColor("--line");
+    context.fillRect(area.left, area.height, area.width, 1);
     context.fillStyle = cssColor("--muted");
     context.textAlign = "right";
     context.textBaseline = "middle";
     for (const { text, y } of texts) context.fillText(text, area.left - GAP, y);
     context.textAlign = "left";
   }
+}
+
+function pointOf({ offsetX: x, offsetY: y }: PointerEvent): Point {
+  return { x, y };
 }
 
 interface Range {
@@ -198,20 +205,27 @@ export function paintTexts(
   context.textAlign = "left";
 }
 
+/** Marks what of a plot lies between two places. */
 export function paintBand(
   context: CanvasRenderingContext2D,
-  left: number,
-  top: number,
-  width: number,
-  height: number,
-  color = cssColor("--accent"),
+  area: Area,
+  from: Point,
+  to: Point,
+  color = "--accent",
 ): void {
+  const end = area.left + area.width;
+  const [x, right] = [from.x, to.x].toSorted((a, b) => a - b);
+  const [y, bottom] = [from.y, to.y].toSorted((a, b) => a - b);
+  const [left, top] = [Math.max(area.left, x), Math.max(0, y)];
+  const width = Math.min(end, right) - left;
+  const height = Math.max(2, Math.min(area.height, bottom) - top);
+  if (width <= 0) return;
   context.save();
   context.globalAlpha = 0.16;
-  context.fillStyle = color;
+  context.fillStyle = cssColor(color);
   context.fillRect(left, top, width, height);
   context.globalAlpha = 1;
-  context.strokeStyle = color;
+  context.strokeStyle = cssColor(color);
   context.lineWidth = 1;
   context.strokeRect(Math.round(left) + 0.5, top + 0.5, Math.round(width), height - 1);
   context.restore();

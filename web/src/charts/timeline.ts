@@ -69,7 +69,6 @@ export class Timeline {
   /** The heatmap's, which are of the whole range. */
   private whole: Steps | null = null;
   private readonly fold: HTMLElement;
-  private pointer = -1;
   answered: (answer: Timeseries) => void = () => undefined;
 
   constructor(private readonly context: Context) {
@@ -77,8 +76,7 @@ export class Timeline {
       axis: (area) => this.drawing?.axis(area) ?? [],
       paint: (canvas, area) => this.paint(canvas, area),
       dragged: (drag) => this.dragged(drag),
-      hover: (x) => this.hover(x),
-      left: () => (this.pointer = -1),
+      hover: ({ x }) => this.hover(x),
     });
     this.plot.element.append(this.loader.element);
     this.loader.over(this.plot.canvas, this.legend, this.figures);
@@ -209,9 +207,9 @@ export class Timeline {
   }
 
   private dragged(drag: Drag): void {
-    if (Math.abs(drag.x1 - drag.x0) < 4) return;
+    if (Math.abs(drag.to.x - drag.from.x) < 4) return;
     const { store } = this.context;
-    const ends = [drag.x0, drag.x1].map((x) => timeAt(x, this.plot.area, this.times));
+    const ends = [drag.from, drag.to].map(({ x }) => timeAt(x, this.plot.area, this.times));
     const range = { from: iso(Math.min(...ends)), to: iso(Math.max(...ends)) };
     if (drag.shift) {
       store.set({ "base.from": range.from, "base.to": range.to, view: "compare" });
@@ -222,9 +220,7 @@ export class Timeline {
   }
 
   private hover(x: number): string[] {
-    this.pointer = x;
     const { area } = this.plot;
-    if (x < area.left || x > area.left + area.width) return [];
     const time = timeAt(x, area, this.times);
     const { from, to } = bounds(this.context, "box");
     return time < from || time > to ? [] : (this.drawing?.at(x, 0, area, this.times) ?? []);
@@ -238,27 +234,20 @@ export class Timeline {
     const shown = { ...area, left: Math.max(area.left, xOf(from)) };
     shown.width = Math.max(0, Math.min(area.left + area.width, xOf(to)) - shown.left);
     if (this.drawing) paintInside(canvas, area, shown, this.drawing, this.times);
-    canvas.fillStyle = cssColor("--line");
-    canvas.fillRect(area.left, area.height, area.width, 1);
     const { box, view } = store.state;
     if (box) this.paintOutside(canvas, area, shown);
+    const band = (start: number, end: number, color: string) =>
+      paintBand(canvas, area, { x: start, y: 0 }, { x: end, y: area.height }, color);
     if (view === "compare") {
       const compared = baselineRange(this.context);
-      const left = Math.max(area.left, xOf(compared.from));
-      const right = Math.min(area.left + area.width, xOf(compared.to));
-      if (right > left) {
-        paintBand(canvas, left, 0, right - left, area.height, cssColor("--baseline"));
-      }
+      band(xOf(compared.from), xOf(compared.to), "--baseline");
     }
-    const { dragging } = this.plot;
+    const { dragging, pointer } = this.plot;
     if (dragging) {
-      const color = dragging.shift ? "--baseline" : "--accent";
-      const left = Math.max(area.left, Math.min(dragging.x0, dragging.x1));
-      const right = Math.min(area.left + area.width, Math.max(dragging.x0, dragging.x1));
-      paintBand(canvas, left, 0, right - left, area.height, cssColor(color));
-    } else if (this.pointer > area.left) {
+      band(dragging.from.x, dragging.to.x, dragging.shift ? "--baseline" : "--accent");
+    } else if (pointer && pointer.x > area.left) {
       canvas.fillStyle = cssColor("--muted");
-      canvas.fillRect(Math.round(this.pointer), 0, 1, area.height);
+      canvas.fillRect(Math.round(pointer.x), 0, 1, area.height);
     }
   }
 

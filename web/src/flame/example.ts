@@ -3,7 +3,7 @@
 import { colorByKind } from "./colors";
 import { describe } from "./describe";
 import { FlameGraph } from "./graph";
-import { makeTree } from "./tree";
+import { makeTree, selfOf } from "./tree";
 
 // Level, name, total: in preorder.
 const NODES: [number, string, number][] = [
@@ -21,22 +21,12 @@ const NODES: [number, string, number][] = [
   [4, "do_fsync_[k]", 26],
 ];
 
+type Columns = [number[], string[], number[]];
+
 export function exampleFlame(unit: string): HTMLElement {
-  const values = NODES.map(([, , value]) => value);
-  const self = NODES.map(([level, , value], k) => {
-    let inside = 0;
-    for (let i = k + 1; i < NODES.length && NODES[i][0] > level; i++) {
-      if (NODES[i][0] === level + 1) inside += NODES[i][2];
-    }
-    return value - inside;
-  });
-  const names = NODES.map(([, name]) => name);
-  const tree = makeTree(
-    names,
-    names.map((_, k) => k),
-    NODES.map(([level]) => level),
-    [{ value: values, self }],
-  );
+  const [level, names, value] = [0, 1, 2].map((k) => NODES.map((node) => node[k])) as Columns;
+  const sides = [{ value, self: selfOf(level, value) }];
+  const tree = makeTree(names, [...names.keys()], level, sides);
   const graph = new FlameGraph("Example", {
     zoom: () => undefined,
     select: () => undefined,

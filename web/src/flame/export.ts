@@ -1,6 +1,6 @@
 // The graph as a picture that stands alone.
 
-import { context2d } from "../ui/canvas";
+import { context2d, hexColor } from "../ui/canvas";
 import type { Coloring } from "./colors";
 import { colorOf, fit, label, paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
 import type { Tree } from "./tree";
@@ -80,28 +80,12 @@ function box(picture: Picture, scene: Scene, node: number, x: number, width: num
       y,
       width: shown,
       height: ROW - 1,
-      fill: hex(colorOf(scene, node)),
+      fill: hexColor(colorOf(scene, node)),
     }),
   );
   const text = fit(clean(label(tree.names[tree.name[node]])), (width - 7) / LETTER);
   if (text) group.append(element("text", { x: (x + 4).toFixed(2), y: y + 13 }, text));
   return group;
-}
-
-/** Readers of SVG outside browsers do not know `hsl()`. */
-function hex(hsl: string): string {
-  if (hsl.startsWith("#")) return hsl;
-  const [hue = 0, saturation = 0, light = 0] = (hsl.match(/[\d.]+/g) ?? []).map(Number);
-  const s = saturation / 100;
-  const l = light / 100;
-  const channel = (n: number) => {
-    const k = (n + hue / 30) % 12;
-    const value = l - s * Math.min(l, 1 - l) * Math.max(-1, Math.min(k - 3, 9 - k, 1));
-    return Math.round(255 * value)
-      .toString(16)
-      .padStart(2, "0");
-  };
-  return `#${channel(0)}${channel(8)}${channel(4)}`;
 }
 
 /** Twice the pixels, so that it stays sharp in a report; as tall as the canvas's limit allows. */

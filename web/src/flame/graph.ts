@@ -235,45 +235,34 @@ export class FlameGraph {
     else this.tip.show(this.events.describe(node), event);
   }
 
+  /** What each key does; false where it does nothing. */
   private key(event: KeyboardEvent): boolean {
     if (event.ctrlKey || event.metaKey || event.altKey) return false;
-    const node = Math.max(this.scene.selected, 0);
-    const upward = this.scene.flame ? "ArrowDown" : "ArrowUp";
-    const downward = this.scene.flame ? "ArrowUp" : "ArrowDown";
-    switch (event.key) {
-      case upward:
-        this.select(Math.max(0, this.scene.tree.parent[node]));
-        return true;
-      case downward:
-        this.select(this.scene.selected < 0 ? 0 : this.widestChild(node));
-        return true;
-      case "ArrowRight":
-      case "ArrowLeft":
-        this.select(this.sibling(node, event.key === "ArrowRight" ? 1 : -1));
-        return true;
-      case "Enter":
-      case "+":
-        this.zoomTo(event.key === "+" ? this.widestChild(this.scene.zoom) : node);
-        return true;
-      case "-":
-      case "Backspace":
-        this.zoomTo(Math.max(0, this.scene.tree.parent[this.scene.zoom]));
-        return true;
-      case "Escape":
-        if (this.scene.zoom === 0) return false;
-        this.zoomTo(0);
-        return true;
-      case "0":
-      case "Home":
-        this.zoomTo(0);
-        return true;
-      case "ContextMenu":
-      case "m":
-        this.menuAt(node);
-        return true;
-      default:
-        return false;
-    }
+    const { tree, flame, selected, zoom } = this.scene;
+    const node = Math.max(selected, 0);
+    const toRoot = () => this.select(Math.max(0, tree.parent[node]));
+    const toLeaf = () => this.select(selected < 0 ? 0 : this.widestChild(node));
+    const whole = () => this.zoomTo(0);
+    const back = () => this.zoomTo(Math.max(0, tree.parent[zoom]));
+    const menu = () => this.menuAt(node);
+    const keys: Record<string, () => void> = {
+      ArrowUp: flame ? toLeaf : toRoot,
+      ArrowDown: flame ? toRoot : toLeaf,
+      ArrowRight: () => this.select(this.sibling(node, 1)),
+      ArrowLeft: () => this.select(this.sibling(node, -1)),
+      Enter: () => this.zoomTo(node),
+      "+": () => this.zoomTo(this.widestChild(zoom)),
+      "-": back,
+      Backspace: back,
+      ...(zoom && { Escape: whole }),
+      "0": whole,
+      Home: whole,
+      ContextMenu: menu,
+      m: menu,
+    };
+    const act = keys[event.key];
+    act?.();
+    return act !== undefined;
   }
 
   private menuAt(node: number): void {

@@ -2,39 +2,29 @@
 
 import { diffPalette, kindColor, valuePalette } from "./colors";
 import type { DiffColors } from "../state/address";
-import { KIND_TEXT, type Kind } from "./frames";
+import { isRest, KIND_TEXT, type Kind } from "./frames";
 import { MATCH } from "./paint";
+import type { Tree } from "./tree";
 import { h } from "../ui/dom";
 import { ramp, swatch } from "../ui/swatch";
 
 /** The legend of a differential flame graph: less, unchanged, more. */
 export function diffLegend(colors: DiffColors, searched: boolean): HTMLElement[] {
   const palette = diffPalette(colors);
-  return [
-    swatch(palette[0], "less"),
-    swatch(palette[10], "unchanged"),
-    swatch(palette[20], "more"),
-    ...matching(searched),
-  ];
+  const steps = [swatch(palette[0], "less"), swatch(palette[10], "unchanged")];
+  return [...steps, swatch(palette[20], "more"), ...matching(searched)];
 }
 
-/** `rest` is true if there are frames that represent many stacks. */
-export function legend(by: string, searched: boolean, rest: boolean): HTMLElement[] {
-  if (by === "value") {
-    return [ramp(valuePalette(), "self: none", "the most"), ...matching(searched)];
-  }
-  if (by === "name") {
-    return [h("span", "a shade for each name, without a meaning"), ...matching(searched)];
-  }
-  const kinds: Kind[] = [
-    "user",
-    "library",
-    "kernel",
-    "unknown",
-    ...(rest ? (["rest"] as const) : []),
-  ];
-  const swatches = kinds.map((kind) => swatch(kindColor(kind), KIND_TEXT[kind]));
-  return [...swatches, ...matching(searched)];
+export function legend(by: string, searched: boolean, tree: Tree): HTMLElement[] {
+  return [...colored(by, tree), ...matching(searched)];
+}
+
+function colored(by: string, { names }: Tree): HTMLElement[] {
+  if (by === "value") return [ramp(valuePalette(), "self: none", "the most")];
+  if (by === "name") return [h("span", "a shade for each name, without a meaning")];
+  const kinds: Kind[] = ["user", "library", "kernel", "unknown"];
+  if (names.some(isRest)) kinds.push("rest");
+  return kinds.map((kind) => swatch(kindColor(kind), KIND_TEXT[kind]));
 }
 
 function matching(searched: boolean): HTMLElement[] {

@@ -1,6 +1,7 @@
 // Boxes of one height as lines of pixels, one for each level, which are stretched to the height of
 // a row. There are thousands of boxes on some forty levels, and a canvas takes its time for each box.
 
+import { hexColor } from "../ui/canvas";
 import { need } from "../ui/need";
 
 /** Where the lines are before they are stretched. */
@@ -71,8 +72,7 @@ export class Lines {
 }
 
 /** An opaque colour as it lies in the memory of an image. */
-export function pixelOf(context: CanvasRenderingContext2D, color: string): number {
-  context.fillStyle = color;
-  const rgb = Number.parseInt(context.fillStyle.slice(1), 16); // a canvas says #rrggbb for each
+export function pixelOf(color: string): number {
+  const rgb = Number.parseInt(hexColor(color).slice(1), 16);
   return 0xff000000 | ((rgb & 0xff) << 16) | (rgb & 0xff00) | (rgb >> 16);
 }

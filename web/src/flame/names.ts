@@ -2,6 +2,7 @@
 
 import { h } from "../ui/dom";
 import { percent, quantity } from "../ui/format";
+import { square } from "../ui/swatch";
 import { short } from "../ui/text";
 import { DataTable, type TableColumn } from "../ui/table";
 import { kindColor } from "./colors";
@@ -96,42 +97,29 @@ function nameColumn(): TableColumn<NameRow> {
     numeric: false,
     sort: (row) => row.label,
     cell: (row) => {
-      const swatch = h("i.swatch");
-      swatch.style.background = kindColor(frame(row.name).kind);
-      return h(
-        "button",
-        { type: "button", class: "name", title: row.name },
-        swatch,
-        short(row.label),
-      );
+      const color = square(kindColor(frame(row.name).kind));
+      return h("button.name", { type: "button", title: row.name }, color, short(row.label));
     },
   };
 }
 
 function plainColumns(unit: string, all: number): TableColumn<NameRow>[] {
-  const column = (
-    key: string,
-    title: string,
-    help: string,
-    value: (row: NameRow) => number,
-  ): TableColumn<NameRow> => ({
+  const column = (key: "self" | "total", title: string, help: string): TableColumn<NameRow> => ({
     key,
     title,
     help,
     numeric: true,
-    sort: value,
-    bar: (row) => value(row) / all,
-    cell: (row) =>
-      h(
-        "span",
-        { title: `${percent(value(row), all)} of all` },
-        value(row) ? quantity(value(row), unit) : "–",
-      ),
+    sort: (row) => row[key][0],
+    bar: (row) => row[key][0] / all,
+    cell: ({ [key]: [value] }) => {
+      const share = { title: `${percent(value, all)} of all` };
+      return h("span", share, value ? quantity(value, unit) : "–");
+    },
   });
   return [
     nameColumn(),
-    column("self", "Self", "while the frame was on top of the stack", (row) => row.self[0]),
-    column("total", "Total", "in the frame and what it called", (row) => row.total[0]),
+    column("self", "Self", "while the frame was on top of the stack"),
+    column("total", "Total", "in the frame and what it called"),
   ];
 }
 

@@ -64,9 +64,8 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene, view: Fra
   context.fillRect(0, 0, view.width, view.height);
   if (!tree.n) return;
   const picture = Math.max(sceneHeight(tree), scene.flame ? view.height : 0);
-  const background = pixelOf(context, scene.background);
-  const lines = new Lines(inSight(scene, view, picture, ratio), background);
-  const colors = fills(scene).map((color) => pixelOf(context, color));
+  const lines = new Lines(inSight(scene, view, picture, ratio), pixelOf(scene.background));
+  const colors = fills(scene).map(pixelOf);
   const named = collect(scene, view, lines, ratio, colors);
   lines.paint(context, ratio, ROW - 1, (level) => rowTop(scene, level, picture) - view.top);
   context.font = FONT;

@@ -21,8 +21,7 @@ const REMAKE: Flag[] = ["leafFirst", "collapse"];
 
 export class Switches {
   readonly element: HTMLElement;
-  private readonly toggles: [Flag, HTMLButtonElement][];
-  private readonly sides: HTMLButtonElement;
+  private readonly toggles: Record<Flag, HTMLButtonElement>;
   private readonly colors: Select;
   private readonly diffColors: Select;
   private readonly groups: Select;
@@ -32,16 +31,16 @@ export class Switches {
     openExport: (opener: HTMLElement) => void,
   ) {
     const { store } = context;
-    this.sides = this.toggle("sides", "side by side", "Both sides beside each other, not merged");
-    this.toggles = [
-      ["leafFirst", this.toggle("leafFirst", "leaf first", "What was on top comes first")],
-      ["flame", this.toggle("flame", "grow upward", "From the root, as flame graphs first did")],
-      [
+    this.toggles = {
+      leafFirst: this.toggle("leafFirst", "leaf first", "What was on top comes first"),
+      flame: this.toggle("flame", "grow upward", "From the root, as flame graphs first did"),
+      collapse: this.toggle(
         "collapse",
-        this.toggle("collapse", "collapse recursion", "A frame that calls itself becomes one"),
-      ],
-      ["sides", this.sides],
-    ];
+        "collapse recursion",
+        "A frame that calls itself becomes one",
+      ),
+      sides: this.toggle("sides", "side by side", "Both sides beside each other, not merged"),
+    };
     this.groups = new Select("Group by", (group) => store.set({ group, zoom: [] }));
     this.colors = new Select("Colours", (color) => store.set({ color }, "replace"));
     this.diffColors = new Select("Colours of the change", (diffColor) =>
@@ -50,7 +49,7 @@ export class Switches {
     const exporter = button("export ▾", () => openExport(exporter), { "aria-haspopup": "menu" });
     this.element = h(
       "div.switches",
-      ...this.toggles.map(([, element]) => element),
+      ...Object.values(this.toggles),
       this.groups.element,
       this.colors.element,
       this.diffColors.element,
@@ -69,10 +68,10 @@ export class Switches {
 
   update(compares: boolean): void {
     const { state } = this.context.store;
-    for (const [flag, element] of this.toggles) {
-      element.setAttribute("aria-pressed", String(state[flag]));
+    for (const [flag, element] of Object.entries(this.toggles)) {
+      element.setAttribute("aria-pressed", String(state[flag as Flag]));
     }
-    this.sides.hidden = !compares;
+    this.toggles.sides.hidden = !compares;
     this.colors.element.hidden = compares;
     this.diffColors.element.hidden = !compares;
     this.colors.update(COLORS, state.color);
@@ -86,18 +85,12 @@ export class Switches {
     const columns = columnsWith(category(this.context), "dimension", "identity");
     const names = new Map(columns.map((one) => [one.name, one.prettyname.toLowerCase()]));
     const words = (by: string) => by.split(",").map((name) => names.get(name) ?? name);
-    const offered: [string, string][] = declared
-      ? [
-          ["", `group: ${words(declared).join(", ")}`],
-          ["-", "not grouped"],
-        ]
-      : [["", "not grouped"]];
+    const text = (by: string) => `group: ${words(by).join(", ")}`;
     const chosen = grouping(this.context);
     const all = new Set([...names.keys(), ...(chosen ? [chosen] : [])]);
     all.delete(declared);
-    return [
-      ...offered,
-      ...[...all].map((by): [string, string] => [by, `group: ${words(by).join(", ")}`]),
-    ];
+    const offered = [...all].map((by): [string, string] => [by, text(by)]);
+    if (!declared) return [["", "not grouped"], ...offered];
+    return [["", text(declared)], ["-", "not grouped"], ...offered];
   }
 }

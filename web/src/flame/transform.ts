@@ -21,28 +21,32 @@ class Builder {
     return this.name.push(name) - 1;
   }
 
+  /** Adds a weight of nodes of the source to one of a node here. */
+  sum(at: number, key: Weight, nodes: number[], of: Weight = key): void {
+    this.source.sides.forEach((side, s) => {
+      for (const node of nodes) this.sides[s][key][at] += side[of][node];
+    });
+  }
+
   tree(): Tree {
     return makeTree(this.source.names, this.name, this.level, this.sides);
   }
 }
 
-function children(tree: Tree, node: number): number[] {
-  const found: number[] = [];
-  for (let i = node + 1; i < tree.end[node]; i = tree.end[i]) found.push(i);
-  return found;
-}
+type Weight = "value" | "self";
 
-function grouped(tree: Tree, nodes: number[]): number[][] {
-  const groups = new Map<number, number[]>();
-  for (const node of nodes) {
-    const group = groups.get(tree.name[node]);
-    if (group) group.push(node);
-    else groups.set(tree.name[node], [node]);
+/** Groups items by the names of their nodes; the last name of the alphabet is first. */
+function grouped<T>(tree: Tree, items: T[], nodeOf: (item: T) => number): T[][] {
+  if (items.length < 2) return items.length ? [items] : [];
+  const groups = new Map<number, T[]>();
+  for (const item of items) {
+    const name = tree.name[nodeOf(item)];
+    const group = groups.get(name);
+    if (group) group.push(item);
+    else groups.set(name, [item]);
   }
-  const names = tree.names;
-  return [...groups.values()].sort((a, b) =>
-    names[tree.name[a[0]]] < names[tree.name[b[0]]] ? 1 : -1,
-  );
+  const { names } = tree;
+  return [...groups].sort(([a], [b]) => (names[a] < names[b] ? 1 : -1)).map(([, group]) => group);
 }
 
 /** Merges the subtrees under `roots` into one. `collapse` folds a frame that calls itself. */
@@ -53,22 +57,26 @@ function mergeDown(tree: Tree, roots: number[], collapse = false): Tree {
     const { nodes, level } = top;
     const name = tree.name[nodes[0]];
     const at = builder.add(name, level);
-    tree.sides.forEach((side, s) => {
-      for (const node of nodes) builder.sides[s].value[at] += side.value[node];
-    });
+    builder.sum(at, "value", nodes);
     const below: number[] = [];
     const pool = [...nodes];
-    for (let node = pool.pop(); node !== undefined; node = pool.pop()) {
-      tree.sides.forEach((side, s) => {
-        builder.sides[s].self[at] += side.self[node];
-      });
-      for (const child of children(tree, node)) {
+    for (const node of pool) {
+      for (let child = node + 1; child < tree.end[node]; child = tree.end[child]) {
         (collapse && tree.name[child] === name ? pool : below).push(child);
       }
     }
-    for (const group of grouped(tree, below)) stack.push({ nodes: group, level: level + 1 });
+    builder.sum(at, "self", pool);
+    for (const group of grouped(tree, below, (node) => node)) {
+      stack.push({ nodes: group, level: level + 1 });
+    }
   }
   return builder.tree();
+}
+
+/** A way up the tree: where it starts, and how far it has come. */
+interface Way {
+  from: number;
+  here: number;
 }
 
 /**
@@ -76,76 +84,41 @@ function mergeDown(tree: Tree, roots: number[], collapse = false): Tree {
  * is its self or its whole value; `root` names the node that all ways hang from, -1 merges the
  * starts themselves into the root.
  */
-function mergeUp(tree: Tree, starts: number[], by: "self" | "value", root: number): Tree {
+function mergeUp(tree: Tree, starts: number[], by: Weight, root: number): Tree {
   const builder = new Builder(tree);
-  const weights = tree.sides.map((side) => side[by]);
+  const stack: { ways: Way[]; level: number }[] = [];
+  const spread = (ways: Way[], level: number): void => {
+    for (const group of grouped(tree, ways, (way) => way.here)) stack.push({ ways: group, level });
+  };
   const add = (name: number, level: number, from: number[]): number => {
     const at = builder.add(name, level);
-    weights.forEach((weight, s) => {
-      for (const start of from) builder.sides[s].value[at] += weight[start];
-    });
+    builder.sum(at, "value", from, by);
     return at;
   };
-  const end = (at: number, start: number): void => {
-    weights.forEach((weight, s) => {
-      builder.sides[s].self[at] += weight[start];
-    });
-  };
-  type Way = { from: number[]; here: number[]; level: number };
-  const stack: Way[] = [];
-  const spread = (from: number[], here: number[], level: number): void => {
-    const start = new Map<number, number[]>();
-    here.forEach((node, k) => {
-      const name = tree.name[node];
-      const ks = start.get(name);
-      if (ks) ks.push(k);
-      else start.set(name, [k]);
-    });
-    const names = tree.names;
-    for (const [, ks] of [...start].sort(([a], [b]) => (names[a] < names[b] ? 1 : -1))) {
-      stack.push({ from: ks.map((k) => from[k]), here: ks.map((k) => here[k]), level });
-    }
-  };
-  if (root >= 0) {
+  const all = starts.map((start) => ({ from: start, here: start }));
+  if (root < 0) stack.push({ ways: all, level: 0 });
+  else {
     add(root, 0, starts);
-    spread(starts, starts, 1);
-  } else {
-    stack.push({ from: starts, here: starts, level: 0 });
+    spread(all, 1);
   }
   for (let top = stack.pop(); top; top = stack.pop()) {
-    const { from, here, level } = top;
-    const at = add(tree.name[here[0]], level, from);
-    const onFrom: number[] = [];
-    const onHere: number[] = [];
-    for (let k = 0; k < here.length; k++) {
-      const above = tree.parent[here[k]];
-      if (above <= 0) end(at, from[k]);
-      else {
-        onFrom.push(from[k]);
-        onHere.push(above);
-      }
+    const { ways, level } = top;
+    const at = add(
+      tree.name[ways[0].here],
+      level,
+      ways.map((way) => way.from),
+    );
+    const ended: number[] = [];
+    const above: Way[] = [];
+    for (const way of ways) {
+      way.here = tree.parent[way.here];
+      if (way.here > 0) above.push(way);
+      else ended.push(way.from);
     }
-    if (onFrom.length === 1) chain(tree, add, end, onFrom[0], onHere[0], level + 1);
-    else if (onFrom.length) spread(onFrom, onHere, level + 1);
+    builder.sum(at, "self", ended, by);
+    spread(above, level + 1);
   }
   return builder.tree();
-}
-
-/** A way that nothing else shares needs no grouping. */
-function chain(
-  tree: Tree,
-  add: (name: number, level: number, from: number[]) => number,
-  end: (at: number, start: number) => void,
-  start: number,
-  first: number,
-  level: number,
-): void {
-  const from = [start];
-  let at = 0;
-  for (let node = first; node > 0; node = tree.parent[node]) {
-    at = add(tree.name[node], level++, from);
-  }
-  end(at, start);
 }
 
 /** Leaf first: what was on top of the stacks becomes the first level. */

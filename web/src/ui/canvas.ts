@@ -13,6 +13,14 @@ export function context2d(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   return need(canvas.getContext("2d", { alpha: false }), "the 2D context of a canvas");
 }
 
+const scratch = context2d(document.createElement("canvas"));
+
+/** An opaque colour as #rrggbb: readers of SVG outside browsers do not know `hsl()`. */
+export function hexColor(color: string): string {
+  scratch.fillStyle = color;
+  return scratch.fillStyle;
+}
+
 /** Set a canvas's size in pixels of the page; its drawing context uses the same pixels. */
 export function sized(
   canvas: HTMLCanvasElement,

@@ -20,7 +20,6 @@ import { OTHERS } from "../flame/frames";
 import { FlameGraph } from "../flame/graph";
 import { NameTable } from "../flame/names";
 import { label } from "../flame/paint";
-import { hasRest } from "../flame/other_frames";
 import { collapsed, focused, inverted } from "../flame/transform";
 import {
   drawnBy,
@@ -205,10 +204,10 @@ export class FlameView {
   );
 
   private readonly drawLegend = memo(
-    (compares: boolean, colors: string, searched: boolean, rest: boolean) => {
+    (compares: boolean, colors: string, searched: boolean, tree: Tree) => {
       const items = compares
         ? diffLegend(colors as DiffColors, searched)
-        : legend(colors, searched, rest);
+        : legend(colors, searched, tree);
       replace(this.legend, ...items);
     },
   );
@@ -250,7 +249,7 @@ export class FlameView {
     matches.tell(this.search, this.whole());
     this.swept = matches.hits ?? (frame ? matches.exactly(frame) : null);
     for (const graph of this.graphs) graph.highlight(this.swept);
-    this.drawLegend(!!this.source?.scale, this.colors, !!matches.hits, hasRest(tree));
+    this.drawLegend(!!this.source?.scale, this.colors, !!matches.hits, tree);
     this.listNew(tree);
     this.listLater();
   }

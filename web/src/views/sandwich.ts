@@ -9,7 +9,6 @@ import { OTHERS } from "../flame/frames";
 import { FlameGraph } from "../flame/graph";
 import { NameTable } from "../flame/names";
 import { label } from "../flame/paint";
-import { hasRest } from "../flame/other_frames";
 import { sandwich } from "../flame/transform";
 import { EMPTY, findPath, nameOf, pathOf, total, wholes, type Tree } from "../flame/tree";
 import type { Source } from "../flame/flame_query";
@@ -124,7 +123,7 @@ export class SandwichView implements Part {
       this.graphs[side].highlight(hits);
     }
     this.tell();
-    replace(this.legend, ...legend("kind", !!hits, hasRest(source.tree)));
+    replace(this.legend, ...legend("kind", !!hits, source.tree));
     this.table.show(order, hits, `${source.of} ${search}`);
     this.reveal(frame);
   }
