@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Block I/O latency: from a request's issue to the device to its completion; with QUEUED from its
- * arrival in the scheduler's queue.
+ * Block I/O latency: the time from a request's issue to the device until its completion; with
+ * QUEUED, the time since it came into the scheduler's queue.
  */
 #include "block_requests.h"
 

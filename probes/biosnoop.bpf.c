@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Each block I/O request: who, where, how much, how long in the queue and in the device.
+ * Each block I/O request: its process, device and size, and its time in the queue and the device.
  */
 KS_THRESHOLD(MIN_US)
 

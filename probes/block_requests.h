@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Block I/O requests on their way: queued, issued, merged, put back.
+ * Block I/O requests before they complete: queued, issued, merged, requeued.
  *
- * A request is known by device and sector. Who it is for is asked when it is queued, because
- * whoever comes by issues what is in the queue; requests that skip the queue are issued by their
- * own process. So everybody's are noted, and only those that were asked for are `wanted`.
+ * Device and sector identify a request. Its process is read when it is queued, because any process
+ * may issue what is in the queue; requests that skip the queue are issued by their own process. So
+ * the requests of all processes are stored, and only those of chosen processes are `wanted`.
  *
- * Whoever includes this takes a request out of the map when it completes.
+ * A program that includes this file removes a request from the map when it completes.
  */
-/* Two words of one size: padding between them would be part of the key, and hold anything. */
+/* Two members of one size: padding between them would be a part of the key with random content. */
 struct request_key {
     u64 dev;
     u64 sector;
@@ -27,7 +27,7 @@ struct request {
 
 BPF_HASH(requests, struct request_key, struct request, KS_KEYS);
 
-/* rwbs is [F](R|W|D|F|N)..., a leading F before another letter being "flush first". */
+/* rwbs is [F](R|W|D|F|N)...: a leading F before another letter means "flush first". */
 static inline char operation_of(char first, char second)
 {
     if (first == 'F' && (second == 'R' || second == 'W' || second == 'D'))
@@ -64,18 +64,18 @@ TRACEPOINT_PROBE(block, block_rq_issue)
     key.dev = args->dev;
     key.sector = args->sector;
     struct request *r = requests.lookup(&key);
-    /* One that was issued already is of another request, whose end we did not see. */
+    /* An entry that is already issued belongs to an earlier request, whose end was not seen. */
     if (!r || r->issued) {
         begin(&key, args->bytes, operation_of(args->rwbs[0], args->rwbs[1]), true);
         return 0;
     }
     r->issued = true;
-    r->bytes = args->bytes; /* others may have been merged into it */
+    r->bytes = args->bytes; /* other requests may have been merged into it */
     r->issued_ns = bpf_ktime_get_ns();
     return 0;
 }
 
-/* It will be issued again. */
+/* The request will be issued again. */
 TRACEPOINT_PROBE(block, block_rq_requeue)
 {
     struct request_key key = {};
@@ -99,7 +99,7 @@ TRACEPOINT_PROBE(block, block_rq_merge)
 }
 #endif
 
-/* One that grows at its front begins elsewhere from then on. */
+/* A request that grows at its front begins at another sector from then on. */
 TRACEPOINT_PROBE(block, block_bio_frontmerge)
 {
     struct request_key old = {}, key = {};

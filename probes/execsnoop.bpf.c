@@ -2,18 +2,18 @@
  *
  * New programs: each execve, with its arguments, and those that failed.
  *
- * Arguments are read when the call begins: once it has succeeded the old memory is gone. A thread
- * that succeeds goes on under its process's id, hence the old_pid.
+ * Arguments are read when the call begins: after it has succeeded, the old memory is gone. A thread
+ * that succeeds continues with its process's id, so old_pid is read.
  */
 #define MAX_ARGUMENTS 20
 #define ARGUMENT_BYTES 128
 #define ARGUMENTS_BYTES 1024
-#define SEPARATOR 0x1f /* between arguments, where the program's own NUL would end the text */
+#define SEPARATOR 0x1f /* between arguments; their own NUL would end the text */
 #define CLONE_THREAD 0x00010000
 
 struct call {
     char path[256];
-    char arguments[2 * ARGUMENTS_BYTES]; /* room for the last one to reach over the end */
+    char arguments[2 * ARGUMENTS_BYTES]; /* the last one may be longer than the space left */
 };
 
 struct exec_event {
@@ -33,7 +33,7 @@ BPF_PERCPU_ARRAY(new_call, struct call, 1);
 BPF_PERCPU_ARRAY(new_event, struct exec_event, 1);
 BPF_RINGBUF_OUTPUT(events, 128);
 
-/* The parent is in no tracepoint's arguments of the exec itself: it is noted at the fork. */
+/* No tracepoint of exec has the parent as an argument, so it is stored at the fork. */
 TRACEPOINT_PROBE(task, task_newtask)
 {
     u32 child = args->pid, parent = bpf_get_current_pid_tgid() >> 32;
@@ -65,7 +65,7 @@ static inline void remember(const char *path, const char *const *argv)
             break;
         if (at >= ARGUMENTS_BYTES)
             break;
-        /* The masks change nothing but what the verifier knows; clang would leave them out. */
+        /* The masks change no value. The verifier needs them, and clang would remove them. */
         asm volatile("" : "+r"(at));
         long read = bpf_probe_read_user_str(&call->arguments[at & (ARGUMENTS_BYTES - 1)],
                                             ARGUMENT_BYTES, argument);

@@ -2,8 +2,8 @@
  *
  * Ends of processes: how old they were and what ended them.
  *
- * The tracepoint carries neither age nor exit code, hence the kernel's structs. A process ends
- * when its leading thread does; the code is the process's own where exit_group or a signal set it.
+ * The tracepoint has neither age nor exit code, so the kernel's structs are read. A process ends
+ * when its main thread ends; exit_group or a signal sets an exit code for the whole process.
  */
 #define SIGNAL_GROUP_EXIT 0x00000004
 

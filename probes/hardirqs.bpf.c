@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Hardware interrupts of devices: how many from which, and how long their handlers kept a CPU.
+ * Hardware interrupts of devices: how many of each, and how long their handlers used a CPU.
  * Timers and calls between CPUs have no handler of this kind.
  *
- * Under a filter these are the ones that interrupted what was asked for.
+ * With a filter, only interrupts of the chosen processes count.
  */
 struct handler {
     u64 ns;
@@ -35,7 +35,7 @@ TRACEPOINT_PROBE(irq, irq_handler_entry)
     h->ns = 0;
     if (!ks_wanted_or_idle())
         return 0;
-    /* The exit does not know the name. */
+    /* The exit tracepoint does not have the name. */
     __builtin_memset(&h->name, 0, sizeof(h->name));
     TP_DATA_LOC_READ_STR(&h->name, name, sizeof(h->name));
     h->ns = bpf_ktime_get_ns();

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Signals: who sent which to whom, and what became of it.
+ * Signals: the sender, the target, the signal and the result.
  *
- * signal_generate sees every signal that reaches a process, whatever sent it; a call that fails
- * before that, for lack of permission or of a target, is seen when it returns.
+ * signal_generate sees every signal that reaches a process, from any sender. A call that fails
+ * earlier (no permission, or no target) is seen when it returns.
  */
-#define FAILED 5 /* after the kernel's own TRACE_SIGNAL_* results */
+#define FAILED 5 /* follows the kernel's TRACE_SIGNAL_* results */
 
 struct call {
     u32 target;
@@ -41,7 +41,7 @@ TRACEPOINT_PROBE(signal, signal_generate)
     struct signal_event e = {};
     if (!ks_wanted_or_idle() && !ks_is_target(args->pid))
         return 0;
-    /* Positive codes are the kernel's own: a child ended, a bad address, a terminal's Ctrl-C. */
+    /* The kernel sends positive codes: a child ended, a bad address, a terminal's Ctrl-C. */
     if (!KERNEL_TOO && args->code > 0)
         return 0;
     e.target = args->pid;

@@ -2,10 +2,10 @@
  *
  * Off-CPU time: how long threads wait, by the stack that waits.
  *
- * At switch-out `current` is still the thread that leaves. Where the kernel lets us probe
- * finish_task_switch (HAVE_SWITCHED_IN), a wait is measured and its stack walked by the thread
- * itself when it is back, so that waits under the threshold cost no stack walk. Elsewhere the
- * stack must be taken when the thread leaves.
+ * At switch-out, `current` is still the thread that leaves the CPU. If finish_task_switch can be
+ * probed (HAVE_SWITCHED_IN), the wait is measured and its stack is walked in the thread itself when
+ * it runs again, so that waits under the threshold cost no stack walk. Otherwise the stack is
+ * walked when the thread leaves.
  */
 KS_THRESHOLD(MIN_US)
 
@@ -38,7 +38,7 @@ BPF_PERCPU_ARRAY(zero_value, struct wait_value, 1);
 
 enum { BLOCKED, UNINTERRUPTIBLE, IDLE, PREEMPTED, STOPPED, DEAD };
 
-/* prev_state as sched_switch reports it: one bit of "RSDTtXZPI", 0 and 0x100 still runnable. */
+/* prev_state in sched_switch: one bit of "RSDTtXZPI"; 0 and 0x100 are still runnable. */
 static inline u32 reason_of(long state)
 {
     if (state & 0x30)
@@ -56,7 +56,7 @@ static inline u32 reason_of(long state)
     return PREEMPTED;
 }
 
-/* A kernel thread has no user half to its stack. */
+/* A kernel thread has no user stack. */
 static inline bool right_kind(void *ctx)
 {
 #if THREADS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Off-CPU time with its cause: the stack that slept, and above it, upside down, the stack that
- * woke it. Only sleeps: a thread that was preempted has nobody who woke it.
+ * Off-CPU time with its cause: the stack that slept and above it, upside down, the stack that
+ * woke it. Only sleeps count: nothing wakes a thread that was preempted.
  */
 KS_THRESHOLD(MIN_US)
 
@@ -30,8 +30,8 @@ struct parked {
 KS_WAITING(struct parked)
 BPF_HASH(agg, struct wait_key, struct wait_value, KS_KEYS);
 
-/* Runs in the waker, as sched_wakeup need not. In an interrupt that is whom it interrupted; the
- * agent sees that by the kernel's frames, and leaves that one out.
+/* Runs in the thread that wakes another; sched_wakeup may not. In an interrupt, that is the thread
+ * it interrupted: the agent recognises this by the kernel's frames and leaves out the thread.
  */
 TRACEPOINT_PROBE(sched, sched_waking)
 {
@@ -67,7 +67,7 @@ TRACEPOINT_PROBE(sched, sched_switch)
     u32 next = args->next_pid;
     struct parked *p;
     struct wait_value zero = {}, *value;
-    /* `current` is still the thread that leaves. Bits S and D of the state: it sleeps. */
+    /* `current` is still the thread that leaves. It sleeps if bit S or D of the state is set. */
     if ((args->prev_state & 0x3) && ks_wanted())
         park(args);
     p = waiting.lookup(&next);

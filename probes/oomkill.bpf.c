@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Out-of-memory kills: who was killed, and who asked for the memory that was not there.
+ * Out-of-memory kills: the process that was killed, and the one that asked for memory.
  *
- * Older kernels tell only the victim's pid. Its name comes from the signal that the kernel sends
- * it in the same breath, just before.
+ * Older kernels report only the victim's pid. Its name comes from the signal that the kernel sends
+ * to it just before.
  */
 #define SIGKILL 9
 #define SI_KERNEL 0x80
@@ -46,7 +46,7 @@ TRACEPOINT_PROBE(oom, mark_victim)
     int z = 0;
     struct kill_event e = {};
     struct victim *v = killed.lookup(&z);
-    /* Whoever lacks the memory runs the killer; the victim may be another. */
+    /* The process that asks for memory runs the killer; the victim may be another. */
     if (!ks_wanted() && !ks_is_target(args->pid))
         return 0;
     e.ns = bpf_ktime_get_ns();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Each opening of a file: which, how, how long it took, how it failed.
+ * Each opening of a file: its path and flags, how long it took, and its error.
  *
- * The path is read when the call returns: the kernel has read it by then, so that the page is
- * there, which it need not be before.
+ * The path is read when the call returns. The kernel has read it by then, so its page is in memory;
+ * before the call it may not be.
  */
 KS_THRESHOLD(MIN_US)
 
@@ -80,7 +80,7 @@ static inline int end(long ret)
 TRACEPOINT_PROBE(syscalls, sys_enter_openat) { return begin(args->filename, args->flags); }
 TRACEPOINT_PROBE(syscalls, sys_exit_openat) { return end(args->ret); }
 
-#if HAVE_OPEN /* not on arm64, where the C library has always called openat */
+#if HAVE_OPEN /* not on arm64, which has only openat */
 TRACEPOINT_PROBE(syscalls, sys_enter_open) { return begin(args->filename, args->flags); }
 TRACEPOINT_PROBE(syscalls, sys_exit_open) { return end(args->ret); }
 #endif

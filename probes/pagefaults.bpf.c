@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Page faults: which stacks touch memory that is not mapped yet, or not for that access.
+ * Page faults: the stacks that touch memory which is not mapped, or not for that access.
  */
 #define ERROR_WRITE 0x2
 #define ERROR_FETCH 0x10
@@ -26,7 +26,7 @@ static inline int fault(void *ctx, u64 error, bool by_kernel)
         return 0;
     key.tgid = bpf_get_current_pid_tgid() >> 32;
     key.kind = error & ERROR_FETCH ? EXECUTE : error & ERROR_WRITE ? WRITE : READ;
-    /* The kernel's frames of a fault in user space are always the same. */
+    /* The kernel's frames are the same in all faults of user space. */
     key.kstack = by_kernel ? ks_stack(ctx, 0) : -14;
     key.ustack = ks_stack(ctx, BPF_F_USER_STACK);
     key.generation = ks_generation();

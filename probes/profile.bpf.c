@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * On-CPU profile: which stacks are running when a timer looks at each CPU.
+ * On-CPU profile: the stacks that run when a timer samples each CPU.
  *
- * The event is the kernel's own cpu-clock, which exists on machines without hardware counters,
- * virtual ones among them. Each sample stands for the time since the one before it.
+ * The event is the kernel's cpu-clock, which also exists on machines without hardware counters
+ * (virtual machines). Each sample stands for the time since the sample before.
  */
 struct sample_key {
     u32 tgid;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Run queue latency: from the moment a thread could run to the moment it does, whether it was
- * woken, new, or pushed off its CPU by another.
+ * Run queue latency: the time from when a thread can run until it runs, if it was woken, is new,
+ * or was preempted by another.
  *
- * Whose a thread is can be asked only while it runs, so it is noted when it leaves the CPU; that
- * of a new thread when it is made. A thread that has slept since before the probe began is
- * therefore counted from its second wake-up on.
+ * The process of a thread is known only while the thread runs, so it is stored when the thread
+ * leaves the CPU, or when a new thread is made. A thread that has slept since before the probe
+ * began is counted from its second wake-up.
  */
 #define CLONE_THREAD 0x00010000
 
@@ -72,7 +72,7 @@ TRACEPOINT_PROBE(sched, sched_switch)
     struct lat_key key = {};
     struct lat_value zero = {}, *value;
     if (ks_wanted()) {
-        if (args->prev_state & 0x30) { /* dead: it does not come back */
+        if (args->prev_state & 0x30) { /* dead: it does not run again */
             owners.delete(&prev);
         } else {
             if (owners.update(&prev, &tgid))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Soft interrupts: how many of which kind, and how long they kept a CPU.
+ * Soft interrupts: how many of each kind, and how long they used a CPU.
  *
- * Under a filter these are the ones that ran on top of what was asked for: in its own system
- * calls, or by interrupting it.
+ * With a filter, only those count that ran on top of the chosen processes: in their system calls,
+ * or as an interrupt of them.
  */
 struct irq_key {
     u32 vector;

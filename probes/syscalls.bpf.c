@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * System calls by name: how many, how long, how many failed.
+ * System calls by name: how many, how long, and how many failed.
  *
- * A call is counted when it returns; exit_group and execve's old half never do.
+ * A call is counted when it returns. exit_group never returns, and a successful execve returns only
+ * in the new program.
  */
 KS_THRESHOLD(MIN_US)
 
@@ -65,7 +66,7 @@ TRACEPOINT_PROBE(raw_syscalls, sys_exit)
     }
     __sync_fetch_and_add(&value->ns, ns);
     __sync_fetch_and_add(&value->n, 1);
-    if (args->ret < 0 && args->ret >= -4095) /* beyond that it is an address */
+    if (args->ret < 0 && args->ret >= -4095) /* lower values are addresses */
         __sync_fetch_and_add(&value->failed, 1);
     __sync_fetch_and_add(&value->slots[ks_slot(us)], 1);
     return 0;

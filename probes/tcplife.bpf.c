@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * TCP connections that have ended: whose, between whom, for how long, how much (with HAVE_BTF,
- * because the counters are in the socket alone).
+ * TCP connections that have ended: their process, addresses, duration and bytes (bytes only with
+ * HAVE_BTF, because the counters are in the socket).
  *
- * State changes caused by packets run in whatever process the packet interrupts. Only connecting
- * and closing are sure to run in the owner, so that is when it is asked for.
+ * State changes caused by packets run in the process that the packet interrupts. Only connect
+ * and close are sure to run in the owner, so the owner is read then.
  */
 #define IPPROTO_TCP 6
 
@@ -42,8 +42,8 @@ static inline void own(struct life *life)
     bpf_get_current_comm(&life->comm, sizeof(life->comm));
 }
 
-/* Payload alone: what was sent again counts once, and a FIN, which takes up a number in the
- * sequence of bytes, is none.
+/* Counts payload only: bytes that were sent again count once, and a FIN, which uses a sequence
+ * number, does not count.
  */
 static inline void count_bytes(u64 sk, struct life_event *e)
 {
@@ -72,7 +72,7 @@ TRACEPOINT_PROBE(sock, inet_sock_set_state)
         struct life new = {};
         if (lives.lookup(&sk) || (state == SYN_SENT && !ks_wanted()))
             return 0;
-        /* An outgoing connection that we did not see begin is not ours. */
+        /* Skip an outgoing connection whose start was not seen: its owner is not known. */
         if (state == ESTABLISHED && args->oldstate == SYN_SENT)
             return 0;
         new.ns = bpf_ktime_get_ns();
@@ -103,7 +103,7 @@ TRACEPOINT_PROBE(sock, inet_sock_set_state)
     count_bytes(sk, &e);
     e.sport = args->sport;
     e.dport = args->dport;
-    /* The address of an IPv4 socket is there in its mapped form too. */
+    /* An IPv4 socket also has its address in the mapped form. */
     __builtin_memcpy(&e.saddr, args->saddr_v6, sizeof(e.saddr));
     __builtin_memcpy(&e.daddr, args->daddr_v6, sizeof(e.daddr));
     if (events.ringbuf_output(&e, sizeof(e), 0))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * TCP segments sent again: between whom, in which state, for which process.
+ * TCP segments sent again: their addresses, state and process.
  *
- * Retransmission runs in timers and packet handlers, never in the owner, so that owners are noted
- * where they connect and where they read (and on newer kernels write).
+ * Retransmission runs in timers and packet handlers, never in the owner, so owners are stored
+ * when they connect and when they read (on newer kernels also when they write).
  */
 enum { SYN_SENT = 2, CLOSED = 7 };
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * Wake-up time: how long threads slept, by the stack of the one that woke them.
+ * Wake-up time: how long threads slept, by the stack of the thread that woke them.
  *
- * sched_waking runs where the waker runs; sched_wakeup may run on the woken thread's CPU, where
- * the stack would be a stranger's. When an interrupt wakes a thread, `current` is whom it
- * interrupted; the agent sees that by the kernel's frames, and leaves that one out.
+ * sched_waking runs in the waker. sched_wakeup may run on the woken thread's CPU, where the stack
+ * belongs to another thread. When an interrupt wakes a thread, `current` is the interrupted thread:
+ * the agent recognises this by the kernel's frames and leaves out the thread.
  */
 KS_THRESHOLD(MIN_US)
 
