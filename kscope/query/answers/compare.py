@@ -1,8 +1,9 @@
 """The differential flame graph: one side against a base, node by node."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any, Literal
 
 from kscope.declare.types.base import Role
@@ -60,18 +61,14 @@ async def compare(reader: Reader, asked: Asked) -> Comparison:
 
 
 def _compared(side: FoldedStacks, base: FoldedStacks, *, normalised: bool) -> Comparison:
-    sums, base_sums = _sums(side.values), _sums(base.values)
-    counts, base_counts = (_sums(_events(each)) for each in (side, base))
-    paths = in_order(list(sums.keys() | base_sums.keys()), lambda path: path)
-    shape = shaped(paths)
-    values, base_values = ([each.get(path, 0) for path in paths] for each in (sums, base_sums))
+    sums = in_order(list(_sums(side, base).items()), itemgetter(0))
+    shape = shaped([path for path, _ in sums])
+    values, base_values, counts, base_counts, *sides = zip(*(each for _, each in sums), strict=True)
     value, base_value = shape.totals(values, base_values)
-    count, base_count = shape.totals(
-        *([each.get(path, 0) for path in paths] for each in (counts, base_counts))
-    )
+    count, base_count = shape.totals(counts, base_counts)
     # A value may be 0 and its stack yet be there.
-    here, there = shape.totals(*([path in each for path in paths] for each in (sums, base_sums)))
-    empty([sums, base_sums, counts, base_counts, paths])
+    here, there = shape.totals(*sides)
+    empty([sums])
     total, base_total = value[0], base_value[0]
     # One division: a product with the rounded scale would not come out even at the root.
     scaled = normalised and base_total and total
@@ -96,14 +93,16 @@ def _compared(side: FoldedStacks, base: FoldedStacks, *, normalised: bool) -> Co
     )
 
 
-def _events(stacks: FoldedStacks) -> Iterator[tuple[Path, int]]:
-    return ((path, events) for (path, _), events in zip(stacks.values, stacks.events, strict=True))
-
-
-def _sums(weighed: Iterable[tuple[Path, Any]]) -> dict[Path, Any]:
-    sums: defaultdict[Path, Any] = defaultdict(int)
-    for path, value in weighed:
-        sums[path] += value
+def _sums(side: FoldedStacks, base: FoldedStacks) -> Mapping[Path, list[Any]]:
+    """Return path -> value, base value, events, base events, and how often it is in each."""
+    sums: defaultdict[Path, list[Any]] = defaultdict([0, 0, 0, 0, 0, 0].copy)
+    sums[()] = [0, 0, 0, 0, 0, 0]  # the root, also of an answer without stacks
+    for at, stacks in enumerate((side, base)):
+        for (path, value), events in zip(stacks.values, stacks.events, strict=True):
+            found = sums[path]
+            found[at] += value
+            found[at + 2] += events
+            found[at + 4] += 1
     return sums
 
 
