@@ -18,9 +18,9 @@ from kscope.agent.run.unreported import OpenInterval, Unreported
 from kscope.client import spool_lock
 from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
-from kscope.client.payload import Payload
+from kscope.client.payload import Payload, Spooled
 from kscope.client.sender import Sender
-from kscope.client.spool import Fate, Spool, Spooled, waiting
+from kscope.client.spool import Fate, Spool, waiting
 from kscope.declare.model import Category
 from kscope.errors import UsageError
 

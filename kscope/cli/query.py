@@ -13,7 +13,7 @@ import msgspec
 from kscope.cli.categories import good_catalog
 from kscope.cli.options import FILE
 from kscope.cli.source import Direct, Server
-from kscope.client.endpoint import Address, read_token
+from kscope.client.endpoint import read_token, server_address
 from kscope.config import Settings, SQLite, load_settings
 from kscope.errors import UsageError
 from kscope.query.answers.flamegraph import Flamegraph
@@ -141,7 +141,7 @@ def _source(
     if server and (sqlite or config):
         raise UsageError("ask either a --server or a database (--sqlite, --config)")
     if not sqlite and not config:
-        Address.parse(server or DEFAULT_SERVER)  # raises
+        server_address(server or DEFAULT_SERVER)  # raises
         return Server(server or DEFAULT_SERVER, read_token(token_file))
     settings = load_settings(config) if config else Settings()
     if sqlite:

@@ -5,7 +5,7 @@ from kscope.client import Logger
 with Logger("http://127.0.0.1:8081") as log:
     log("cpu", process="mysqld", usage=0.7)
 
-Standard library only. A `payload` waits in a `payload_store` (`memory` or `spool`) until `sender`
+Standard library only. A `payload` waits in a `payload_store` (memory, or `spool`) until `sender`
 has sent it through an `endpoint`, whose reply `answers` judges; `retry` has the pauses.
 """
 

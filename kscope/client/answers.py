@@ -82,16 +82,11 @@ class Answer:
     def stored(self) -> bool:
         return self.outcome is Outcome.STORED
 
-    def faults_by_row(self, table: str) -> dict[int, Fault]:
-        """Return the first fault of each row of the table; empty if a fault has no row."""
-        found: dict[int, Fault] = {}
-        for fault in self.faults:
-            _, _, rest = fault.pointer.partition(f"/{table}/")
-            number = rest.partition("/")[0]
-            if not fault.pointer.startswith(f"/{table}/") or not _is_index(number):
-                return {}
-            found.setdefault(int(number), fault)
-        return found
+    def bad_rows(self, table: str) -> set[int]:
+        """Return the numbers of the table's rows that have a fault; none if a fault has no row."""
+        row = re.compile(rf"/{table}/(\d{{1,9}})(?![^/])", re.ASCII)
+        found = [row.match(fault.pointer) for fault in self.faults]
+        return {int(each[1]) for each in found if each} if all(found) else set()
 
 
 def judge(reply: Reply, rows: Mapping[str, int], url: str) -> Answer:
@@ -191,10 +186,6 @@ def _redirect(reply: Reply, url: str) -> str:
     if place.endswith(INGEST_PATH):
         return f"{said}: write --server {place.removesuffix(INGEST_PATH)}"
     return f"{said} to {place}; --server names the address that takes rows, without a redirect"
-
-
-def _is_index(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def _seconds(header: str | None) -> float | None:

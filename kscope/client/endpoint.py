@@ -10,8 +10,8 @@ import time
 import urllib.parse
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kscope import __version__
@@ -23,7 +23,6 @@ from kscope.files import MissingSecretError, UnreadableError, read_secret
 DEFAULT_PORT = 8081
 # The size of an answer with its header: the longest one lists 100 faults.
 MOST_BYTES = 256 * 1024
-_PIECE = 1 << 16
 # RFC 6750's token characters, which every library can send in a header.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _NO_TLS = frozenset(
@@ -55,22 +54,25 @@ class Endpoint:
     """
 
     def __init__(self, url: str, token: str = "", timeout: float = 30.0) -> None:
-        address = Address.parse(url)
+        address = server_address(url)
         if token and not _TOKEN.fullmatch(token):
             raise KscopeError(
                 "the token has a character that no token has: `kscope token` makes one"
             )
-        self.url = address.url
+        self.url = address.geturl()
         self._path = address.path
         self._timeout = timeout
         self._headers = {"User-Agent": f"kscope/{__version__}"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
-        self._connection = address.connection(timeout)
+        https = address.scheme == "https"
+        kind = http.client.HTTPSConnection if https else http.client.HTTPConnection
+        self._connection = kind(address.hostname or "", address.port, timeout=timeout)
+        self._connection.response_class = _Response
 
     def health(self) -> Answer:
         """Return whether the server responds. No token is needed."""
-        reply = self._try("GET", "/healthz", b"", self._headers)
+        reply = self._try("GET", "/healthz")
         if isinstance(reply, Answer):
             return reply
         outcome = Outcome.STORED if reply.status == 200 else Outcome.LATER
@@ -79,12 +81,12 @@ class Endpoint:
 
     def metrics(self) -> str:
         """Return the server's metrics, or an empty text."""
-        reply = self._try("GET", "/metrics", b"", self._headers)
+        reply = self._try("GET", "/metrics")
         return reply.body.decode("utf-8", "replace") if isinstance(reply, Reply) else ""
 
     def post(self, payload: Payload) -> Answer:
         """Send the payload. A redirect is not followed."""
-        reply = self._try("POST", INGEST_PATH, payload.body, self._headers | payload.headers)
+        reply = self._try("POST", INGEST_PATH, payload.body, payload.headers)
         if isinstance(reply, Answer):
             return reply
         answer = judge(reply, payload.counts, self.url)
@@ -103,79 +105,59 @@ class Endpoint:
                 sock.shutdown(socket.SHUT_RDWR)
 
     def _try(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Reply | Answer:
         """Return the reply, or an answer with the reason for which there is none."""
         idle = self._connection.sock is not None
         try:
             return self._exchange(method, path, body, headers)
-        except (ConnectionError, http.client.CannotSendRequest) as error:
-            self.close()
-            # The server may have closed an idle connection: try again.
-            if not idle:
-                return self._failure(error)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            return self._failure(error)
-        return self._try(method, path, body, headers)
+            # The server may have closed an idle connection: try again.
+            if idle and isinstance(error, (ConnectionError, http.client.CannotSendRequest)):
+                return self._try(method, path, body, headers)
+            return Answer(Outcome.LATER, f"{self.url}: {_why(error, self._timeout)}")
 
     def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         if sock := self._connection.sock:
             sock.settimeout(self._timeout)
         try:
-            self._connection.request(method, self._path + path, body, headers)
+            self._connection.request(method, self._path + path, body, {**self._headers, **headers})
         except (BrokenPipeError, ConnectionResetError):
             # A server that refused before it read all may have sent an answer.
             if self._connection.sock is None:
                 raise
         response = self._connection.getresponse()
-        content = _content(response)
+        # All of it: `_Bounded` ends a longer one. Without a bound, a header could reserve memory.
+        content = response.read(MOST_BYTES)
+        if response.length:
+            raise http.client.IncompleteRead(content, response.length)
         names = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status, names, content)
 
-    def _failure(self, error: Exception) -> Answer:
-        return Answer(Outcome.LATER, f"{self.url}: {_why(error, self._timeout)}")
 
+def server_address(text: str) -> urllib.parse.SplitResult:
+    """Read `http://host:8081`, `host`, `host:8081`, `::1` or `[::1]:8081`; else UsageError.
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A server's address; `path` is a proxy's prefix, without a slash at the end."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """Read `http://host:8081`, `host`, `host:8081`, `::1` or `[::1]:8081`; else KscopeError."""
-        url = text if "://" in text else f"http://{_bracketed(text)}"
-        try:
-            parts = urllib.parse.urlsplit(url)
-            port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
-        except ValueError:
-            raise _wrong_address("has an invalid host or port") from None
-        if fault := _address_fault(url, parts):
-            raise _wrong_address(fault)
-        path = parts.path.rstrip("/").removesuffix(INGEST_PATH)
-        return cls(parts.scheme, parts.hostname or "", port, path)
-
-    @property
-    def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}{self.path}"
-
-    def connection(self, timeout: float) -> http.client.HTTPConnection:
-        made: http.client.HTTPConnection
-        if self.scheme == "https":
-            context = ssl.create_default_context()
-            made = http.client.HTTPSConnection(
-                self.host, self.port, timeout=timeout, context=context
-            )
-        else:
-            made = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
-        made.response_class = _Response
-        return made
+    The result has a port; its path is a proxy's prefix, without a slash at the end.
+    """
+    if not isinstance(text, str):
+        raise _wrong_address("is not a text")
+    url = text if "://" in text else f"http://{_bracketed(text)}"
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
+    except ValueError:
+        raise _wrong_address("has an invalid host or port") from None
+    if fault := _address_fault(url, parts):
+        raise _wrong_address(fault)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    path = parts.path.rstrip("/").removesuffix(INGEST_PATH)
+    return parts._replace(netloc=f"{host}:{port}", path=path)
 
 
 def _bracketed(text: str) -> str:
@@ -209,14 +191,6 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, *arguments, **named)
         raw = self.fp.detach()
         self.fp = io.BufferedReader(_Bounded(raw, sock))
-
-
-def _content(response: http.client.HTTPResponse) -> bytes:
-    """Return the body, read in pieces: a header must not make us reserve memory."""
-    content = b"".join(iter(lambda: response.read(_PIECE), b""))
-    if response.length:
-        raise http.client.IncompleteRead(content, response.length)
-    return content
 
 
 class _Bounded(io.RawIOBase):

@@ -18,10 +18,10 @@ from typing import Any, Self
 from kscope.client.answers import one_line
 from kscope.client.encoding import decode, timestamp
 from kscope.client.endpoint import Endpoint
-from kscope.client.memory import Memory
-from kscope.client.payload import Payload
+from kscope.client.payload import Payload, Spooled
+from kscope.client.payload_store import Memory
 from kscope.client.sender import Sender
-from kscope.client.spool import Fate, Spool, Spooled
+from kscope.client.spool import Fate, Spool
 from kscope.client.spool_lock import abandoned, claim
 from kscope.client.values import plain, time_of
 from kscope.errors import KscopeError
@@ -87,8 +87,7 @@ class Logger:
         self._refused = 0
         self._noting = threading.Lock()
         self._lock = threading.Lock()
-        self._changed = threading.Condition()
-        self._closed = False
+        self._closed = threading.Event()
         self._endpoint = partial(Endpoint, url, token)
         self._url = self._endpoint().url
         self._claim: int | None = None
@@ -106,7 +105,7 @@ class Logger:
         """
         row = _row(table, columns)
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 raise KscopeError("this Logger is closed")
             self._check_room()
             opened = self._open.setdefault(table, _Open())
@@ -134,9 +133,9 @@ class Logger:
         KscopeError with the number of rows that did not arrive; with a spool they are kept there.
         """
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 return
-            self._closed = True
+            self._closed.set()
         atexit.unregister(self._at_exit)
         self._seal_all()
         end = time.monotonic() + (self._close_within if timeout is None else timeout)
@@ -147,8 +146,6 @@ class Logger:
         self._wait(end)
         for sender in self._senders:
             sender.stop(end)
-        with self._changed:
-            self._changed.notify_all()
         if self._claim is not None:
             os.close(self._claim)
         self._raise_refused(self._left())
@@ -218,9 +215,7 @@ class Logger:
                 self._seal(table)
 
     def _run(self) -> None:
-        while not self._closed:
-            with self._changed:
-                self._changed.wait(self._interval)
+        while not self._closed.wait(self._interval):
             self._seal_all()
 
     def _wait(self, end: float) -> None:
@@ -272,8 +267,8 @@ class Logger:
 
 def _row(table: str, columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row with JSON values. KscopeError names the column, and shows the row."""
-    if not _TABLE.fullmatch(table) or table in _ENVELOPE:
-        raise KscopeError(f"'{one_line(table, 60)}' is not the name of a table")
+    if not isinstance(table, str) or not _TABLE.fullmatch(table) or table in _ENVELOPE:
+        raise KscopeError(f"'{one_line(str(table), 60)}' is not the name of a table")
     row = {}
     for name, value in columns.items():
         try:

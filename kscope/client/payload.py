@@ -1,9 +1,11 @@
 """One request as it is sent (body, key, headers), and its parts if rows are refused."""
 
+import time
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from kscope.client.encoding import decode, encode
@@ -26,6 +28,10 @@ class Payload:
     @property
     def size(self) -> int:
         return len(self.body)
+
+    def payload(self) -> "Payload":
+        """Return itself, as an entry of a store whose body is in memory."""
+        return self
 
     @property
     def counts(self) -> dict[str, int]:
@@ -59,6 +65,33 @@ class Payload:
         seed = f"{self.key} {name} {sorted(places)}".encode()
         key = blake2b(seed, digest_size=16).hexdigest()
         return Payload.of(self.table, body | {self.table: rows}, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One payload that waits on disk; its body is read when it is sent. `since` is its arrival by
+    the monotonic clock: a wall clock that is corrected must not make payloads old.
+    """
+
+    path: Path
+    number: int
+    table: str
+    key: str
+    rows: int
+    encoding: str
+    size: int
+    since: float
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self.since
+
+    def body(self) -> bytes:
+        return self.path.read_bytes()
+
+    def payload(self) -> Payload:
+        """Return the payload. Raises OSError."""
+        return Payload(self.table, self.key, self.rows, self.body(), self.encoding)
 
 
 def halves(payload: Payload) -> tuple[Payload, Payload]:

@@ -1,100 +1,45 @@
-"""Payloads that wait for the server: what memory and the spool have in common."""
+"""Payloads that wait for the server: what memory and the spool have in common, and memory."""
 
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Collection
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from itertools import count
+from typing import Generic, TypeVar
 
-from kscope.client.payload import Payload
+from kscope.client.payload import Payload, Spooled
 
-
-class Queued(Protocol):
-    """`number` counts arrivals, `size` is in bytes."""
-
-    @property
-    def table(self) -> str: ...
-    @property
-    def number(self) -> int: ...
-    @property
-    def rows(self) -> int: ...
-    @property
-    def size(self) -> int: ...
-
-
-Entry = TypeVar("Entry", bound=Queued)
-
-
-class TableQueues(Generic[Entry]):
-    """One queue per table, in order of arrival. Every step takes constant time.
-
-    `count`, `rows` and `size` (bytes) are sums over all entries.
-    """
-
-    def __init__(self) -> None:
-        self.queues: dict[str, OrderedDict[int, Entry]] = {}
-        self.count = self.rows = self.size = 0
-
-    def add(self, entry: Entry) -> None:
-        self.queues.setdefault(entry.table, OrderedDict())[entry.number] = entry
-        self._count(entry, 1)
-
-    def remove(self, entry: Entry) -> None:
-        """Remove the entry, if it is there."""
-        queue = self.queues.get(entry.table)
-        if queue is None or queue.pop(entry.number, None) is None:
-            return
-        if not queue:
-            del self.queues[entry.table]
-        self._count(entry, -1)
-
-    def fronts(self) -> list[Entry]:
-        """Return the first entry of each queue."""
-        return [next(iter(queue.values())) for queue in self.queues.values()]
-
-    def first(self, without: Collection[str] = ()) -> Entry | None:
-        """Return the entry that arrived first, of tables that are not in `without`."""
-        fronts = (entry for entry in self.fronts() if entry.table not in without)
-        return min(fronts, key=lambda entry: entry.number, default=None)
-
-    def _count(self, entry: Entry, by: int) -> None:
-        self.count += by
-        self.rows += by * entry.rows
-        self.size += by * entry.size
+Entry = TypeVar("Entry", Payload, Spooled)
 
 
 class PayloadStore(ABC, Generic[Entry]):
-    """Waiting payloads, oldest first. Used from any thread."""
+    """Waiting payloads, oldest first, in one queue per table: every step takes constant time. Used
+    from any thread.
+
+    `count`, `rows` and `size` (compressed bytes) are sums over all entries.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: TableQueues[Entry] = TableQueues()
-
-    @property
-    def rows(self) -> int:
-        """The number of rows that wait."""
-        return self._waiting.rows
-
-    @property
-    def size(self) -> int:
-        """The compressed bytes that wait."""
-        return self._waiting.size
+        self._queues: dict[str, OrderedDict[int, Entry]] = {}
+        self.count = self.rows = self.size = 0
 
     def put(self, payload: Payload) -> bool:
         """Keep the payload. False if the disk does not take it."""
         with self._lock:
-            self._make_room(len(payload.body))
+            self._make_room(payload.size)
             try:
                 self._add(payload)
             except OSError:
                 return False
         return True
 
-    def oldest(self, without: frozenset[str] = frozenset()) -> Entry | None:
+    def oldest(self, without: Collection[str] = ()) -> Entry | None:
         """Return the entry that arrived first, of tables that are not in `without`."""
         with self._lock:
             self._drop_expired()
-            return self._waiting.first(without)
+            return self._first(without)
 
     def done(self, entry: Entry) -> None:
         """Remove an entry that the server has stored."""
@@ -104,10 +49,6 @@ class PayloadStore(ABC, Generic[Entry]):
     def drop(self, entry: Entry) -> None:
         """Remove an entry that cannot be sent."""
         self.done(entry)
-
-    @abstractmethod
-    def read(self, entry: Entry) -> Payload:
-        """Return the entry's payload. Raises OSError."""
 
     @abstractmethod
     def refuse(self, entry: Entry, status: int, reason: str) -> None:
@@ -145,12 +86,60 @@ class PayloadStore(ABC, Generic[Entry]):
         """Drop entries that are too old to be sent."""
 
     @abstractmethod
-    def _add(self, payload: Payload) -> Entry:
-        """Return the new entry. Raises OSError."""
+    def _keep(self, payload: Payload) -> Entry:
+        """Return the entry of a new payload. Raises OSError."""
 
     @abstractmethod
     def _set_aside(self, entry: Entry, bad: Payload, status: int, reason: str) -> None:
         """Keep or report the refused part of an entry. Raises OSError."""
 
+    def _fronts(self) -> list[Entry]:
+        """Return the first entry of each queue."""
+        return [next(iter(queue.values())) for queue in self._queues.values()]
+
+    def _first(self, without: Collection[str] = ()) -> Entry | None:
+        fronts = (entry for entry in self._fronts() if entry.table not in without)
+        return min(fronts, key=lambda entry: entry.number, default=None)
+
+    def _add(self, payload: Payload) -> Entry:
+        entry = self._keep(payload)
+        self._enqueue(entry)
+        return entry
+
+    def _enqueue(self, entry: Entry) -> None:
+        self._queues.setdefault(entry.table, OrderedDict())[entry.number] = entry
+        self._count(entry, 1)
+
     def _forget(self, entry: Entry) -> None:
-        self._waiting.remove(entry)
+        """Remove the entry, if it is there."""
+        queue = self._queues.get(entry.table, OrderedDict())
+        if queue.pop(entry.number, None) is not None:
+            self._count(entry, -1)
+            if not queue:
+                del self._queues[entry.table]
+
+    def _count(self, entry: Entry, by: int) -> None:
+        self.count += by
+        self.rows += by * entry.rows
+        self.size += by * entry.size
+
+
+class Memory(PayloadStore[Payload]):
+    """Payloads of a process without a spool. `refused` is called with the rows that the server
+    will never store, and the reason.
+    """
+
+    def __init__(self, refused: Callable[[Payload, str], None]) -> None:
+        super().__init__()
+        self._refused = refused
+        self._numbers = count()
+
+    def refuse(self, entry: Payload, status: int, reason: str) -> None:
+        self.part(entry, (), entry, status, reason)
+
+    def _set_aside(self, entry: Payload, bad: Payload, status: int, reason: str) -> None:
+        del entry, status
+        self._refused(bad, reason)
+
+    def _keep(self, payload: Payload) -> Payload:
+        return replace(payload, number=next(self._numbers))

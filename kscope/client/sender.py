@@ -19,12 +19,11 @@ _GRACE = 0.1  # seconds for a thread to end that has nothing to do
 
 def _parts(payload: Payload, answer: Answer) -> tuple[tuple[Payload, ...], Payload | None]:
     """Return the payloads that replace a refused one, and the one to set aside."""
-    bad = answer.faults_by_row(payload.table)
-    known = [place for place in bad if place < payload.rows]
+    bad = {row for row in answer.bad_rows(payload.table) if row < payload.rows}
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and payload.rows > 1:
         return halves(payload), None
-    if 0 < len(known) < payload.rows:
-        return (payload.rest(known),), payload.only(known)
+    if 0 < len(bad) < payload.rows:
+        return (payload.rest(bad),), payload.only(bad)
     return (), payload
 
 
@@ -129,7 +128,7 @@ class Sender:
     def _send(self, entry: Any) -> bool:
         """Return whether to continue immediately, with this entry or another one."""
         try:
-            payload = self.store.read(entry)
+            payload = entry.payload()
         except OSError as error:
             log.warning("%s cannot be read and is left out: %s", error.filename, error.strerror)
             self.store.drop(entry)

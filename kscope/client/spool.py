@@ -5,14 +5,13 @@ import logging
 import os
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Literal
 
-from kscope.client.payload import Payload
+from kscope.client.payload import Payload, Spooled
 from kscope.client.payload_store import PayloadStore
 from kscope.errors import KscopeError
 
@@ -24,33 +23,6 @@ REFUSED = "refused"
 REASON = ".reason"
 
 Fate = Literal["dropped", "refused"]
-
-
-@dataclass(frozen=True, slots=True)
-class Spooled:
-    """One waiting payload; its body is read when it is sent. `since` is its arrival by the
-    monotonic clock: a wall clock that is corrected must not make payloads old.
-    """
-
-    path: Path
-    number: int
-    table: str
-    key: str
-    rows: int
-    encoding: str
-    size: int
-    since: float
-
-    @property
-    def age(self) -> float:
-        return time.monotonic() - self.since
-
-    def body(self) -> bytes:
-        return self.path.read_bytes()
-
-    def payload(self) -> Payload:
-        """Return the payload. Raises OSError."""
-        return Payload(self.table, self.key, self.rows, self.body(), self.encoding)
 
 
 class Spool(PayloadStore[Spooled]):
@@ -82,13 +54,12 @@ class Spool(PayloadStore[Spooled]):
             for left in folder.glob("*.tmp"):
                 left.unlink()
             for entry in waiting(folder):
-                self._waiting.add(entry)
-            self._aside = _sizes(self.refused)
-            numbers = [*_numbers(folder), *_numbers(self.refused)]
+                self._enqueue(entry)
+            self._aside_size = sum(each.size for each in waiting(self.refused))
+            used = [path.name[:12] for path in (*folder.iterdir(), *self.refused.iterdir())]
         except OSError as error:
             raise KscopeError(f"spool folder {folder}: {error.strerror}") from None
-        self._aside_size = sum(self._aside.values())
-        self._numbers = count(max(numbers, default=-1) + 1)
+        self._numbers = count(max((int(name) for name in used if name.isdigit()), default=-1) + 1)
 
     def adopt(self, folder: Path) -> None:
         """Take over the payloads that a stopped agent left in its folder. Raises OSError."""
@@ -96,10 +67,7 @@ class Spool(PayloadStore[Spooled]):
             for entry in waiting(folder):
                 path = self.folder / f"{self._number()}{entry.path.name[12:]}"
                 entry.path.replace(path)
-                self._waiting.add(_spooled(path))
-
-    def read(self, entry: Spooled) -> Payload:
-        return entry.payload()
+                self._enqueue(_spooled(path))
 
     def drop(self, entry: Spooled) -> None:
         with self._lock:
@@ -114,7 +82,7 @@ class Spool(PayloadStore[Spooled]):
             except OSError as error:
                 log.warning("%s cannot be set aside: %s", entry.path, error.strerror)
             else:
-                self._explain(entry.path.name, entry.size, entry.rows, status, reason)
+                self._explain(entry.path.name, entry, status, reason)
             self._forget(entry)
 
     def depth(self, waited: float = 0.0) -> tuple[int, int, float]:
@@ -124,25 +92,23 @@ class Spool(PayloadStore[Spooled]):
         with self._lock:
             young = [
                 entry
-                for queue in self._waiting.queues.values()
+                for queue in self._queues.values()
                 for entry in takewhile(lambda each: each.age < waited, reversed(queue.values()))
             ]
-            age = max((each.age for each in self._waiting.fronts()), default=0.0)
-            number = self._waiting.count - len(young)
-            return number, self._waiting.size - sum(e.size for e in young), age if number else 0.0
+            age = max((each.age for each in self._fronts()), default=0.0)
+            number = self.count - len(young)
+            return number, self.size - sum(e.size for e in young), age if number else 0.0
 
-    def _add(self, payload: Payload) -> Spooled:
+    def _keep(self, payload: Payload) -> Spooled:
         path = self.folder / self._name(payload)
         _write(path, payload.body)
-        entry = _spooled(path)
-        self._waiting.add(entry)
-        return entry
+        return _spooled(path)
 
     def _set_aside(self, entry: Spooled, bad: Payload, status: int, reason: str) -> None:
         name = self._name(bad)
         _write(self.refused / name, bad.body)
         self._lost(entry, "refused", bad.rows)
-        self._explain(name, bad.size, bad.rows, status, reason)
+        self._explain(name, bad, status, reason)
 
     def _name(self, payload: Payload) -> str:
         suffix = f".json.{payload.encoding}" if payload.encoding else ".json"
@@ -152,15 +118,15 @@ class Spool(PayloadStore[Spooled]):
         return f"{next(self._numbers):012d}"
 
     def _make_room(self, size: int) -> None:
-        while self._waiting.size + size > self._max_bytes and self._waiting.count:
+        while self.size + size > self._max_bytes and self.count:
             # Rows about the agent itself are worth more than rows of its probes.
             kept = frozenset({self._kept_longest})
-            entry = self._waiting.first(without=kept) or self._waiting.first()
+            entry = self._first(without=kept) or self._first()
             assert entry
             self._drop(entry)
 
     def _drop_expired(self) -> None:
-        while old := [each for each in self._waiting.fronts() if each.age > self._max_age]:
+        while old := [each for each in self._fronts() if each.age > self._max_age]:
             for entry in old:
                 self._drop(entry)
 
@@ -176,12 +142,11 @@ class Spool(PayloadStore[Spooled]):
         except OSError as error:
             log.warning("%s cannot be removed: %s", entry.path, error.strerror)
 
-    def _explain(self, name: str, size: int, rows: int, status: int, reason: str) -> None:
+    def _explain(self, name: str, bad: Payload | Spooled, status: int, reason: str) -> None:
         """Write down why a payload is set aside, and keep the folder within its bound."""
-        self._aside[name] = size
-        self._aside_size += size
+        self._aside_size += bad.size
         try:
-            explain(self.refused / name, rows, status, reason)
+            explain(self.refused / name, bad.rows, status, reason)
             if self._aside_size > self._max_bytes:
                 self._trim_refused()
         except OSError as error:
@@ -189,12 +154,11 @@ class Spool(PayloadStore[Spooled]):
 
     def _trim_refused(self) -> None:
         """Remove the oldest, down to nine tenths of the bound: the folder is rarely listed."""
-        self._aside = _sizes(self.refused)
-        self._aside_size = sum(self._aside.values())
-        while self._aside_size > self._max_bytes * 0.9 and self._aside:
-            name, size = self._aside.popitem(last=False)
-            self._aside_size -= size
-            remove(self.refused / name)
+        aside = list(waiting(self.refused))
+        self._aside_size = sum(each.size for each in aside)
+        for oldest in takewhile(lambda _: self._aside_size > self._max_bytes * 0.9, aside):
+            self._aside_size -= oldest.size
+            remove(oldest.path)
 
 
 def waiting(folder: Path) -> Iterator[Spooled]:
@@ -241,22 +205,6 @@ def _write(path: Path, body: bytes) -> None:
         finally:
             os.close(folder)
     except OSError:
-        _remove(building)
+        with suppress(OSError):
+            building.unlink(missing_ok=True)
         raise
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        log.debug("%s: %s", path, error.strerror)
-
-
-def _sizes(folder: Path) -> OrderedDict[str, int]:
-    """Return the payloads in a folder and their bytes, oldest first."""
-    found = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
-    return OrderedDict((path.name, path.stat().st_size) for path in found)
-
-
-def _numbers(folder: Path) -> list[int]:
-    return [int(path.name[:12]) for path in folder.iterdir() if path.name[:12].isdigit()]

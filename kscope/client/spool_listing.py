@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kscope.client.encoding import decode
-from kscope.client.spool import REASON, REFUSED, Spooled, remove, waiting
+from kscope.client.payload import Spooled
+from kscope.client.spool import REASON, REFUSED, remove, waiting
 from kscope.client.spool_lock import try_lock
 from kscope.errors import KscopeError
 

@@ -18,14 +18,17 @@ def claim(root: Path, server: str) -> tuple[Path, int]:
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.mkdir(exist_ok=True, mode=0o700)
-        return next(filter(None, (_lock(folder / str(n)) for n in range(1000))))
+        number = 0
+        while (held := try_lock(folder / str(number))) is None:
+            number += 1
     except OSError as error:
         raise KscopeError(f"spool folder {folder}: {error.strerror}") from None
+    return folder / str(number), held
 
 
 def abandoned(mine: Path) -> Iterator[Path]:
     """Yield folders for the same server whose agents have ended, each locked while it is used."""
-    yield from _unlocked(mine.parent, mine)
+    yield from _unlocked(mine.parent)
 
 
 def of_other_servers(mine: Path) -> Iterator[Path]:
@@ -35,14 +38,14 @@ def of_other_servers(mine: Path) -> Iterator[Path]:
             yield from _unlocked(folder)
 
 
-def _unlocked(folder: Path, mine: Path | None = None) -> Iterator[Path]:
+def _unlocked(folder: Path) -> Iterator[Path]:
     for other in sorted(folder.iterdir()):
-        taken = _lock(other) if other != mine and (other / "lock").exists() else None
-        if taken:
+        held = try_lock(other) if (other / "lock").exists() else None
+        if held is not None:
             try:
                 yield other
             finally:
-                os.close(taken[1])
+                os.close(held)
 
 
 def folder_of(server: str) -> str:
@@ -50,14 +53,11 @@ def folder_of(server: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "_", server.partition("://")[2] or server)
 
 
-def _lock(folder: Path) -> tuple[Path, int] | None:
-    folder.mkdir(exist_ok=True, mode=0o700)
-    held = try_lock(folder)
-    return None if held is None else (folder, held)
-
-
 def try_lock(folder: Path) -> int | None:
-    """Return the open lock of an agent's folder, or None if an agent holds it."""
+    """Return the open lock of an agent's folder, which is made if need be, or None if an agent
+    holds it.
+    """
+    folder.mkdir(exist_ok=True, mode=0o700)
     held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,8 +13,8 @@ import pytest
 
 from kscope.client.answers import Outcome
 from kscope.client.endpoint import MOST_BYTES, Endpoint
-from kscope.client.memory import Memory
 from kscope.client.payload import Payload
+from kscope.client.payload_store import Memory
 from kscope.client.retry import UNKNOWN_FOR, Holds
 from kscope.client.sender import Sender
 from kscope.errors import UNKNOWN_NAME

@@ -24,8 +24,8 @@ from kscope.agent.engines.replay import ReplayEngine
 from kscope.agent.run.runner import ProbeRun, first_interval
 from kscope.client.answers import Answer, Outcome
 from kscope.client.endpoint import Endpoint
-from kscope.client.memory import Memory
 from kscope.client.payload import Payload
+from kscope.client.payload_store import Memory
 from kscope.client.retry import backoff, pause_after
 from kscope.client.sender import Sender
 from kscope.declare.files.catalog import load_catalog

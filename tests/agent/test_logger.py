@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from kscope.client import Logger
-from kscope.client.endpoint import Endpoint
 from kscope.client.values import time_of
 from kscope.errors import KscopeError
 from tests.agent.disks import fill, small_disk
@@ -114,11 +113,11 @@ def test_without_a_server_rows_are_kept_up_to_the_bound() -> None:
         log.close(timeout=0.2)
 
 
-@pytest.mark.parametrize("url", ["ftp://host", "http://", "http://host:port"])
+@pytest.mark.parametrize("url", ["ftp://host", "http://", "http://host:port", 5])
 def test_a_wrong_address_is_said_at_once(url: str) -> None:
     """A mistake in the address is no reason to wait for the first row."""
-    with pytest.raises(KscopeError):
-        Endpoint(url)
+    with pytest.raises(KscopeError, match="write it as http://host:8081"):
+        Logger(url)
 
 
 def test_bytes_ctypes_numbers_and_times_are_taken() -> None:
@@ -234,7 +233,7 @@ def test_a_value_that_cannot_be_is_refused_by_the_call(
     log.close(0)
 
 
-@pytest.mark.parametrize("table", ["", "CPU", "../x", "hostname", "a b", "x" * 41])
+@pytest.mark.parametrize("table", [5, None, "", "CPU", "../x", "hostname", "a b", "x" * 41])
 def test_a_table_that_cannot_be_is_refused_by_the_call(table: str) -> None:
     """A name that no category can have."""
     log = Logger("http://127.0.0.1:9", interval=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import stat
@@ -16,7 +17,7 @@ from kscope.client import encoding
 from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
 from kscope.client.payload import Payload
-from kscope.client.payload_store import TableQueues
+from kscope.client.payload_store import Memory
 from kscope.client.sender import Sender
 from kscope.client.spool import Spool, waiting
 from kscope.client.spool_lock import abandoned, claim
@@ -225,26 +226,19 @@ class Counting(int):
 
 def test_a_hundred_thousand_batches_drain_in_as_many_steps() -> None:
     """Each step looks at the first batch of each table, not at those behind it."""
-
-    class Entry:
-        rows = size = 1
-
-        def __init__(self, number: int) -> None:
-            self.number = Counting(number)
-            self.table = f"table_{number % 4}"
-
-    lanes: TableQueues[Entry] = TableQueues()
+    memory = Memory(lambda *_: None)
+    memory._numbers = map(Counting, itertools.count())  # type: ignore[assignment]
     count = 100_000
     for number in range(count):
-        lanes.add(Entry(number))
+        memory.put(batch(number % 256, size=1, table=f"table_{number % 4}"))
     Counting.compared = 0
     order = []
-    while entry := lanes.first():
+    while entry := memory.oldest():
         order.append(int(entry.number))
-        lanes.remove(entry)
+        memory.done(entry)
     assert order == list(range(count))
     assert Counting.compared <= 4 * count
-    assert (lanes.count, lanes.rows, lanes.size) == (0, 0, 0)
+    assert (memory.count, memory.rows, memory.size) == (0, 0, 0)
 
 
 FLOOD = """if 1:
