@@ -59,7 +59,7 @@ class World:
         self.database = database
         self.settings = settings(database)
         self.catalog = catalog()
-        self.decoder = Decoder.of(self.catalog)
+        self.decoder = Decoder(self.catalog)
         self.store = self.run(opened_store(self.settings, self.catalog))
         live: Any = SimpleNamespace(problems=(), leftovers=())
         self.app = read_app(self.store, live, self.settings, Metrics())
@@ -70,7 +70,7 @@ class World:
         """Use another catalog, as a server does if its files change."""
         self.run(self.store.adopt(declared))
         self.catalog = declared
-        self.decoder = Decoder.of(declared)
+        self.decoder = Decoder(declared)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(coroutine)

@@ -118,7 +118,7 @@ def test_a_guess_is_right_or_leaves_what_is_no_json(
 ) -> None:
     """So that a piece that can be read is a piece of the array; an exact end always is one."""
     text = json.dumps(values, separators=separators).encode()
-    at = exact_end(text, 1, b"")
+    at = exact_end(text, 1)
     assert json.loads(text[:at] + b"]") == values
     for closing in (b"}", b'"'):
         end = guessed_end(text, 1, closing)
@@ -144,7 +144,7 @@ def test_no_piece_is_large(text: bytes, closing: bytes) -> None:
     end = guessed_end(text, 0, closing)
     assert end is not None
     assert 128 * 1024 < end <= 256 * 1024
-    assert 0 < exact_end(text, 0, closing) <= 33 * 1024
+    assert 0 < exact_end(text, 0) <= 33 * 1024
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_no_piece_is_large(text: bytes, closing: bytes) -> None:
 def test_an_element_has_a_bound(text: bytes) -> None:
     """No row needs a MiB, thousands of values or many levels: it is not looked at to its end."""
     with pytest.raises((TooLargeError, NotJsonError)):
-        exact_end(text, 0, b"}")
+        exact_end(text, 0)
 
 
 def unfolded(encoding: str, body: bytes, limit: int = 1 << 24) -> tuple[bytes, int]:

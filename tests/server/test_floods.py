@@ -468,7 +468,7 @@ def test_wrong_rows_of_many_senders_delay_no_good_ones(server: Serving) -> None:
 )
 def test_what_is_examined_is_bounded(rows: bytes, most: int) -> None:
     """Reading ends at a hundred faults, a short way beyond the first, or at the end."""
-    decoder = Decoder.of(load_catalog())
+    decoder = Decoder(load_catalog())
     assert 0 < taken(decoder.steps(of(rows), 0)) <= most
 
 

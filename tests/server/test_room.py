@@ -139,7 +139,7 @@ def test_whatever_goes_wrong_with_the_categories_is_told(
         before = live.decoder
         (folder / "locks.yaml").write_text("table: locks\ncolumns: [{name: n, type: count}]\n")
         with monkeypatch.context() as patched:
-            patched.setattr("kscope.server.ingest.live_catalog.Decoder.of", fails)
+            patched.setattr("kscope.server.ingest.live_catalog.Decoder", fails)
             assert not await live.has_newer(before)
             assert [p.message for p in live.problems] == [
                 "cannot be applied: AttributeError: nobody foresaw this"

@@ -142,7 +142,7 @@ def test_retention_tells_before_it_removes(database: Database) -> None:
 
     async def fill() -> None:
         catalog = load_catalog()
-        decoder = Decoder.of(catalog)
+        decoder = Decoder(catalog)
         async with opened(database, *catalog) as store:
             for moment, rows in (("2026-01-05T10:00:00Z", 3), (datetime.now(UTC).isoformat(), 1)):
                 body = {"hostname": "h", "time": moment, "offcputime": [ROW] * rows}

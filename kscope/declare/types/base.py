@@ -40,6 +40,9 @@ class Role(StrEnum):
     HISTOGRAM = "histogram"
 
 
+_WHOLE = (Storage.INTEGER, Storage.STACK_ID)
+
+
 class BadValuesError(ValueError):
     """Values of the right JSON type that have no meaning: place -> fault."""
 
@@ -103,6 +106,9 @@ class ColumnType:
         """Return the values as they are stored; None stays. Raises BadValuesError."""
         if self.encode is None:
             return values
+        if self.storage in _WHOLE and float not in set(map(type, values)):
+            # As nearly always: JSON's 5.0 is a whole number as well.
+            return values
         try:
             distinct = set(values)
         except TypeError:
@@ -126,6 +132,16 @@ class ColumnType:
         if faults:
             raise BadValuesError(faults)
         return stored
+
+
+def whole(value: Any) -> Any:
+    """JSON Schema takes 5.0 for an integer, and so must we. Raise ValueError."""
+    if not isinstance(value, float):
+        return value
+    number = int(value)
+    if number != value or not -INT64_MAX - 1 <= number <= INT64_MAX:
+        raise ValueError(f"{value} is not a whole number of 64 bits")
+    return number
 
 
 def text_type(limit: int, pattern: str = "^[^\\u0000]*$", **more: Any) -> Any:

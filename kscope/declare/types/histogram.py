@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from kscope.declare.types.base import ColumnType, Defaults, Role, Storage
+from kscope.declare.types.base import ColumnType, Defaults, Role, Storage, whole
 from kscope.declare.types.kernel import KernelField, Kind
 from kscope.declare.types.numbers import COUNT
 
@@ -14,8 +14,8 @@ HISTOGRAM_SLOTS = 64
 
 def histogram_text(counts: Sequence[int]) -> str:
     """Write [0, 3, 0, 1] as `1:3,3:1`."""
-    if not counts:
-        return ""
+    if float in set(map(type, counts)):
+        counts = list(map(whole, counts))
     return ",".join(f"{slot}:{count}" for slot, count in enumerate(counts) if count)
 
 

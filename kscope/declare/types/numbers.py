@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from kscope.declare.types.base import INT64_MAX, ColumnType, Role, Storage
+from kscope.declare.types.base import INT64_MAX, ColumnType, Role, Storage, whole
 from kscope.declare.types.kernel import KernelField, Kind, whole_number
 
 COUNT = Annotated[int, Meta(ge=0, le=INT64_MAX)]
@@ -46,6 +46,7 @@ def _summed(name: str, text: str, **more: Any) -> ColumnType:
         role=Role.VALUE,
         wire=COUNT,
         kernel=_WHOLE,
+        encode=whole,
         parse=_number(int),
         **more,
     )
@@ -59,6 +60,7 @@ INT = ColumnType(
     wire=Annotated[int, Meta(ge=-INT64_MAX - 1, le=INT64_MAX)],
     example=1234,
     kernel=replace(_WHOLE, refuses_u64=True),
+    encode=whole,
     parse=_number(int),
     unknown=0,
 )

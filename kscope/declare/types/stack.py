@@ -1,6 +1,6 @@
 """Call stacks, folded into one text."""
 
-from kscope.declare.types.base import ColumnType, Defaults, Role, Storage, text_type
+from kscope.declare.types.base import ColumnType, Defaults, Role, Storage, text_type, whole
 from kscope.declare.types.kernel import KernelField, Kind, text_of
 from kscope.declare.types.numbers import COUNT
 
@@ -19,6 +19,7 @@ STACK = ColumnType(
         # An engine reads the frames of its ids from other maps.
         read=text_of,
     ),
+    encode=whole,
     defaults=Defaults(
         {"type": "string"},
         "{} is not a folded stack: an index says nothing without a request",

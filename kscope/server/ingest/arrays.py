@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kscope.declare.envelope import MAX_STACKS
+from kscope.declare.model import TIME
 from kscope.declare.types.base import Role
 from kscope.declare.types.stack import FOLDED
 from kscope.server.http.problems import HttpProblem
@@ -74,15 +75,14 @@ class RowArray:
     keep: Callable[[int], None] | None
     closing: bytes = b"}"
     count: int = 0
-    times: list[int | None] = field(default_factory=list)
     values: dict[str, list[Any]] = field(default_factory=dict)
     _farthest: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        columns = self.schema.category.columns
+        columns = (TIME, *self.schema.category.columns)
         self.values = {column.name: [] for column in columns}
         self._stacks = [c.name for c in columns if c.type.role is Role.STACK]
-        self._width = len(columns) + 2
+        self._width = len(columns) + 1
 
     @property
     def next_path(self) -> Sequence[str | int]:
@@ -111,17 +111,17 @@ class RowArray:
 
     def _add(self, columns: Columns) -> None:
         for name in self._stacks:
-            self._note_farthest(name, columns.values[name])
-        self.count += columns.rows
+            self._note_farthest(name, columns[name])
+        rows = len(columns["time"])
+        self.count += rows
         if self.keep is None:
             return
-        self.keep(columns.rows * self._width * _VALUE_BYTES)
-        self.times.extend(columns.times)
-        for name, values in columns.values.items():
+        self.keep(rows * self._width * _VALUE_BYTES)
+        for name, values in columns.items():
             self.values[name].extend(values)
 
     def _note_farthest(self, name: str, values: Sequence[Any]) -> None:
-        place = _largest_number(values)
+        place = max([value for value in values if not isinstance(value, str)], default=-1)
         if place > self._farthest.get(name, (-1, 0))[0]:
             self._farthest[name] = (place, self.count + values.index(place))
 
@@ -138,13 +138,3 @@ class RowArray:
         values = enumerate(self.values[name])
         wrong = ((n, value) for n, value in values if isinstance(value, int) and value >= stacks)
         return dict(islice(wrong, MAX_FAULTS + 1))
-
-
-def _largest_number(values: Sequence[Any]) -> int:
-    """Return -1 if there is none."""
-    try:
-        largest = max(values, default=-1)
-    except TypeError:
-        # Texts and numbers. Rows have nearly always one or the other, which takes a tenth.
-        largest = max((value for value in values if not isinstance(value, str)), default=-1)
-    return -1 if isinstance(largest, str) else largest

@@ -4,7 +4,8 @@ A body is read in pieces of rows, in steps of a few milliseconds each (fair_queu
 decoded by fast_decode.py. A piece that it does not accept is checked in steps by row_faults.py.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
@@ -63,23 +64,14 @@ _CHUNK = 20_000
 Elements = StackArray | RowArray
 
 
-@dataclass(frozen=True)
 class Decoder:
     """Checks bodies against one catalog. Safe to use in several threads."""
 
-    catalog: Catalog
-    typed: Mapping[str, TypedRows] = field(repr=False)
-    schemas: Mapping[str, RowSchema] = field(repr=False)
-    envelope: Any = field(repr=False)
-
-    @classmethod
-    def of(cls, catalog: Catalog) -> "Decoder":
-        return cls(
-            catalog,
-            {category.table: TypedRows.of(category) for category in catalog},
-            {category.table: RowSchema.of(category) for category in catalog},
-            validator(body_schema(catalog)),
-        )
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.typed = {category.table: TypedRows(category) for category in catalog}
+        self.schemas = {category.table: RowSchema(category) for category in catalog}
+        self.envelope = validator(body_schema(catalog))
 
     def steps(
         self,
@@ -213,36 +205,35 @@ class _Reading:
         cursor.take(b"[")
         more = not cursor.has(b"]")
         while more:
-            lane = Lane.GOOD if self._wrong_guesses < _WRONG_GUESSES else Lane.DOUBT
-            yield lane
+            guessing = self._wrong_guesses < _WRONG_GUESSES
+            if guessing:
+                yield Lane.GOOD
             cursor.peek()
-            end = self._guessed(elements) if lane is Lane.GOOD else None
-            if end is None:
-                if lane is Lane.GOOD:
-                    yield Lane.DOUBT
-                end = self._exactly(elements)
-            cursor.at = end
+            if not (guessing and self._guessed(elements)):
+                yield Lane.DOUBT
+                self._exactly(elements)
             more = cursor.another(b"]")
             self._stop_in_time()
 
-    def _guessed(self, elements: Elements) -> int | None:
-        """Return the end of the elements that were added by a guess, or None."""
-        at = self._cursor.at
-        end = guessed_end(self.text, at, elements.closing)
+    def _guessed(self, elements: Elements) -> bool:
+        """Return whether elements up to a guessed end were added."""
+        end = guessed_end(self.text, self._cursor.at, elements.closing)
         if end is None:
-            return None
+            return False
         try:
-            return end if elements.take(_piece(self.text, at, end)) else None
+            added = elements.take(_piece(self.text, self._cursor.at, end))
         except (msgspec.DecodeError, UnicodeDecodeError):
             # The guess was wrong, or this is not JSON.
             self._wrong_guesses += 1
-            return None
+            return False
+        self._cursor.at = end if added else self._cursor.at
+        return added
 
-    def _exactly(self, elements: Elements) -> int:
+    def _exactly(self, elements: Elements) -> None:
         """Find the end token by token. Check elements by their schema if they are not added."""
         at = self._cursor.at
         try:
-            end = exact_end(self.text, at, elements.closing)
+            self._cursor.at = exact_end(self.text, at)
         except TooLargeError:
             detail = (
                 f"is too large or nested too deeply; send at most {ELEMENT_BYTES // 1024} KiB and"
@@ -250,10 +241,12 @@ class _Reading:
             )
             self.faults.add(elements.next_path, detail)
             raise self.faults.problem() from None
-        piece = _piece(self.text, at, end)
-        if not _fits(elements, piece):
+        piece = _piece(self.text, at, self._cursor.at)
+        added = False
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            added = elements.take(piece)
+        if not added:
             elements.examine(_decoded(piece, at), self.faults)
-        return end
 
     def _stop_in_time(self) -> None:
         if sum(table.size for table in self.tables.values()) > MAX_VALUES:
@@ -305,13 +298,6 @@ class _Reading:
         return _refusal([], wrong_value(wrong, None))
 
 
-def _fits(elements: Elements, piece: bytes) -> bool:
-    try:
-        return elements.take(piece)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-
-
 def _piece(text: bytes | bytearray, at: int, end: int) -> bytes:
     return b"".join((b"[", memoryview(text)[at:end], b"]"))
 
@@ -349,48 +335,40 @@ def _batch(reading: _Reading, now: int, key: str, *, leaf_first: bool) -> Steps[
     hostname = reading.envelope["hostname"]
     if "time" in reading.envelope:
         now = microseconds(reading.envelope["time"])
-    stacks = _StackIds(reading.stacks.texts, leaf_first=leaf_first)
     tables = []
-    for category in reading.decoder.catalog:
-        if table := reading.tables.get(category.table):
-            columns: list[Sequence[Any]] = [
-                [now if time is None else time for time in table.times],
-                [hostname] * table.count,
-            ]
-            for column in category.columns:
-                values = table.values[column.name]
-                if column.type.role is Role.STACK:
-                    values = yield from stacks.ids(values)
-                columns.append(values)
-            tables.append(TableRows(category, columns))
-    return Batch(_batch_key(hostname, key), tables, stacks.used)
+    used: dict[int, str] = {}
+    for table in filter(None, map(reading.tables.get, reading.decoder.schemas)):
+        category = table.schema.category
+        columns: list[Sequence[Any]] = [
+            [now if time is None else time for time in table.values["time"]],
+            [hostname] * table.count,
+        ]
+        for column in category.columns:
+            values = table.values[column.name]
+            if column.type.role is Role.STACK:
+                texts = reading.stacks.texts
+                values = yield from _stack_ids(values, texts, used, leaf_first=leaf_first)
+            columns.append(values)
+        tables.append(TableRows(category, columns))
+    return Batch(_batch_key(hostname, key), tables, used)
 
 
-class _StackIds:
-    """Folded texts and indexes into the body's list become ids; `used` has the texts."""
-
-    def __init__(self, listed: Sequence[str], *, leaf_first: bool) -> None:
-        self.listed = listed
-        self.leaf_first = leaf_first
-        self.used: dict[int, str] = {}
-
-    def ids(self, values: Sequence[Any]) -> Steps[list[int]]:
-        known: dict[Any, int] = {}
-        found: list[int] = []
-        for start in range(0, len(values), _CHUNK):
-            part = values[start : start + _CHUNK]
-            for value in set(part) - known.keys():
-                known[value] = self._id(value)
-            found.extend(map(known.__getitem__, part))
-            yield Lane.GOOD
-        return found
-
-    def _id(self, value: Any) -> int:
-        text = value if isinstance(value, str) else self.listed[int(value)]
-        text = turned_round(text) if self.leaf_first else text
-        key = text_hash(text)
-        self.used[key] = text
-        return key
+def _stack_ids(
+    values: Sequence[Any], listed: Sequence[str], used: dict[int, str], *, leaf_first: bool
+) -> Steps[list[int]]:
+    """Return the ids of folded texts, and of places among those `listed`; add them to `used`."""
+    known: dict[Any, int] = {}
+    found: list[int] = []
+    for start in range(0, len(values), _CHUNK):
+        part = values[start : start + _CHUNK]
+        for value in set(part) - known.keys():
+            text = value if isinstance(value, str) else listed[value]
+            text = turned_round(text) if leaf_first else text
+            known[value] = text_hash(text)
+            used[known[value]] = text
+        found.extend(map(known.__getitem__, part))
+        yield Lane.GOOD
+    return found
 
 
 def _batch_key(hostname: str, key: str) -> bytes:

@@ -19,15 +19,12 @@ _SPACES = 64 * 1024
 _TRIES = 4
 
 _SPACE = re.compile(rb"[ \t\n\r]*+")
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_SCALAR = re.compile(rb"[-+.0-9A-Za-z]++")
 # A small row without objects in it, which nearly every row is, in one match.
 _FLAT = re.compile(rb'\{(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"|\[[^"{}\[\]]*+\])*+\}', re.DOTALL)
 _FLAT_BYTES = 4096
 # Strings are one token. The groups are: opened, closed, next, and a string without an end.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|([\[{])|([\]}])|(,)|(")', re.DOTALL)
 _OPENED, _CLOSED, _NEXT, _ENDLESS = 1, 2, 3, 4
-_OBJECT, _STRING_START = ord("{"), ord('"')
 # The end of an element -> what follows it if another one does, and the end of the last.
 _BETWEEN = {
     b"}": re.compile(rb"[ \t\n\r]*+,[ \t\n\r]*+\{"),
@@ -96,39 +93,24 @@ class Cursor:
 def value_end(text: bytes | bytearray, at: int, most_bytes: int, most_values: int) -> int:
     """Return the place behind the value at `at`. Raise TooLargeError, NotJsonError."""
     limit = min(len(text), at + most_bytes)
-    first = text[at : at + 1]
-    if first and first in b"[{":
-        if flat := _FLAT.match(text, at, min(limit, at + min(_FLAT_BYTES, most_values))):
-            return flat.end()
-        return _nested_end(text, at, limit, most_values)
-    found = (_STRING if first == b'"' else _SCALAR).match(text, at, limit)
-    if found is None or (found.end() == limit < len(text) and first != b'"'):
-        raise _unfinished(text, limit, at)
-    return found.end()
-
-
-def _nested_end(text: bytes | bytearray, at: int, limit: int, most_values: int) -> int:
+    if flat := _FLAT.match(text, at, min(limit, at + min(_FLAT_BYTES, most_values))):
+        return flat.end()
     depth = values = 0
     for token in _TOKEN.finditer(text, at, limit):
         kind = token.lastindex
-        if kind == _OPENED:
-            depth += 1
-            values += 1
-        elif kind == _CLOSED:
-            depth -= 1
-            if not depth:
-                return token.end()
-        elif kind == _NEXT:
-            values += 1
-        elif kind == _ENDLESS:
+        if kind == _ENDLESS:
             break
+        if not depth and kind in (_CLOSED, _NEXT):
+            if token.start() > at:
+                return token.start()
+            raise NotJsonError(at)
+        depth += (kind == _OPENED) - (kind == _CLOSED)
+        values += kind in (_OPENED, _NEXT)
         if depth > _DEPTH or values > most_values:
             raise TooLargeError
-    raise _unfinished(text, limit, at)
-
-
-def _unfinished(text: bytes | bytearray, limit: int, at: int) -> Exception:
-    return TooLargeError() if limit < len(text) else NotJsonError(at)
+        if not depth:
+            return token.end()
+    raise TooLargeError if limit < len(text) else NotJsonError(at)
 
 
 def guessed_end(text: bytes | bytearray, at: int, closing: bytes) -> int | None:
@@ -152,7 +134,7 @@ def guessed_end(text: bytes | bytearray, at: int, closing: bytes) -> int | None:
     return None
 
 
-def exact_end(text: bytes | bytearray, at: int, _: bytes) -> int:
+def exact_end(text: bytes | bytearray, at: int) -> int:
     """Return the place behind the last whole element of an array within 32 KiB, one at least.
 
     Raise TooLargeError for an element that no reader takes, NotJsonError.
@@ -161,18 +143,13 @@ def exact_end(text: bytes | bytearray, at: int, _: bytes) -> int:
     end = at
     while end == at or end - at < _EXACT:
         try:
-            end = _element_end(cursor)
+            cursor.value(ELEMENT_BYTES, ELEMENT_VALUES)
         except (TooLargeError, NotJsonError):
             # The elements before it are decoded first.
             if end == at:
                 raise
             break
+        end = cursor.at
         if not cursor.has(b","):
             break
     return end
-
-
-def _element_end(cursor: Cursor) -> int:
-    cursor.peek()
-    cursor.at = value_end(cursor.text, cursor.at, ELEMENT_BYTES, ELEMENT_VALUES)
-    return cursor.at

@@ -35,7 +35,7 @@ class LiveCatalog:
         self._looked = 0.0
         self.leftovers: tuple[str, ...] = ()
         self.problems: tuple[Problem, ...] = ()
-        self.decoder = Decoder.of(store.catalog)
+        self.decoder = Decoder(store.catalog)
 
     @property
     def catalog(self) -> Catalog:
@@ -105,7 +105,7 @@ class LiveCatalog:
             await self._adopt(catalog)
 
     async def _adopt(self, catalog: Catalog) -> None:
-        decoder = Decoder.of(catalog)
+        decoder = Decoder(catalog)
         await self._store.adopt(catalog)
         self.decoder = decoder
         log.info("categories: %s", ", ".join(category.table for category in catalog) or "none")

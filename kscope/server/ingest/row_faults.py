@@ -11,7 +11,7 @@ from kscope.declare.model import TIME, Category, Column
 from kscope.errors import UNKNOWN_NAME, did_you_mean
 from kscope.generate.jsonschema import column_schema, row_schema
 from kscope.server.http.problems import Fault, HttpProblem
-from kscope.server.ingest.fast_decode import Columns, WrongValue, encoded, has_integers, whole
+from kscope.server.ingest.fast_decode import Columns, WrongValuesError, encoded
 
 MAX_FAULTS = 100
 _SHOWN = 60
@@ -46,20 +46,15 @@ class Faults:
         return kind(422, _summary(self.found), self.found[:MAX_FAULTS])
 
 
-@dataclass(frozen=True)
 class RowSchema:
     """The JSON Schema of one category's rows, and the messages for rows that do not match."""
 
-    category: Category
-    _rows: Any = field(repr=False)
-    _columns: Mapping[str, Any] = field(repr=False)
-
-    @classmethod
-    def of(cls, category: Category) -> "RowSchema":
-        rows = {"type": "array", "items": row_schema(category)}
-        columns = {column.name: column_schema(column) for column in (TIME, *category.columns)}
-        validators = {name: validator(schema) for name, schema in columns.items()}
-        return cls(category, validator(rows), validators)
+    def __init__(self, category: Category) -> None:
+        self.category = category
+        self._rows = validator({"type": "array", "items": row_schema(category)})
+        self._columns = {
+            column.name: validator(column_schema(column)) for column in (TIME, *category.columns)
+        }
 
     def columns(self, rows: Sequence[Any], first: int, faults: Faults) -> Columns | None:
         """Return the columns of right rows. `first` is the place of the first one in the body.
@@ -69,13 +64,14 @@ class RowSchema:
         if not self._rows.is_valid(rows):
             self._judge(rows, first, faults)
             return None
-        wrong: list[WrongValue] = []
-        values = {column.name: _values(column, rows, wrong) for column in self.category.columns}
-        times = [row.get("time") for row in rows]
-        columns = None if wrong else encoded(self.category, times, values, wrong)
-        for each in wrong:
-            faults.add([self.category.table, first + each.row, each.column], each.detail)
-        return None if wrong else columns
+        columns = (TIME, *self.category.columns)
+        values = {each.name: [row.get(each.name, each.default) for row in rows] for each in columns}
+        try:
+            return encoded(self.category, values)
+        except WrongValuesError as error:
+            for row, column, detail in error.found:
+                faults.add([self.category.table, first + row, column], detail)
+            return None
 
     def _judge(self, rows: Sequence[Any], first: int, faults: Faults) -> None:
         for number, row in enumerate(rows, first):
@@ -113,19 +109,6 @@ class RowSchema:
 
 def validator(schema: Mapping[str, Any]) -> Any:
     return jsonschema_rs.validator_for(dict(schema), validate_formats=True)
-
-
-def _values(column: Column, rows: Sequence[Any], wrong: list[WrongValue]) -> Sequence[Any]:
-    found = [row.get(column.name, column.default) for row in rows]
-    if not has_integers(column.type.wire):
-        return found
-    converted: list[Any] = []
-    for number, value in enumerate(found):
-        try:
-            converted.append(whole(value))
-        except ValueError as error:
-            wrong.append(WrongValue(number, column.name, str(error)))
-    return converted
 
 
 def _summary(faults: Sequence[Fault]) -> str:
