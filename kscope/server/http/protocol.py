@@ -6,7 +6,7 @@ import httptools
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn._types import ASGISendEvent as Message
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -21,10 +21,12 @@ MAX_HEAD = MAX_TARGET + 32 * 1024
 # Bytes of a chunked body that are not content: chunks of 100 bytes are fine, of one byte are not.
 _FRAMING = 64 * 1024
 _FRAMING_PART = 16
-# The parser does not stop inside a piece: a small one has few requests, or few chunks.
+# The parser does not stop inside a piece: a small one has few requests, or few chunks. The rest
+# stays in the socket.
 _PIECE = 256
 _BODY_PIECE = 1024
-_PIECES = 64
+# Of all connections: a piece is parsed before the next one is read.
+_BUFFER = memoryview(bytearray(256 * 1024))
 # A client that is still sending after our answer reads the answer only if we read the rest.
 _LINGER_BYTES = 4 * 1024 * 1024
 _UNREAD = "the request is not HTTP/1.1"
@@ -35,22 +37,21 @@ class _RefusedError(Exception):
 
 
 class _Flow(FlowControl):
-    """Resumes reading only after all data that was read is parsed."""
+    """Reads no further while a request waits for the answer of an earlier one."""
 
     def __init__(self, protocol: "BoundedProtocol") -> None:
         super().__init__(protocol.transport)
-        self._protocol = protocol
+        self._waiting = protocol.pipeline
 
     def resume_reading(self) -> None:
-        if self._protocol.feed_held():
-            return
-        super().resume_reading()
+        if not self._waiting:
+            super().resume_reading()
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     """One connection.
 
-    Data is parsed in pieces, and no further than requests are answered: a client that sends
+    Data is read in pieces, and no further than requests are answered: a client that sends
     thousands of requests together waits for its own answers.
     """
 
@@ -64,9 +65,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._connections = connections
         self._aborted = False
         self._stopping = False
-        self._data = b""
-        self._at = 0
-        self._feed_soon = False
         self._active: RequestResponseCycle | None = None
         self._last = False
         self._answered = False
@@ -89,7 +87,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.leave(self)
-        self._data, self._at = b"", 0
         active = self._active
         if active and not active.response_complete:
             active.disconnected = True
@@ -148,7 +145,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.ending or self.transport.is_closing():
             return
         self.ending = True
-        self._data, self._at = b"", 0
         if self._stopping:
             self.transport.close()
             return
@@ -179,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return Phase.LINGER
         if self._active is not None and self._busy:
             return Phase.BODY if self._active.more_body else Phase.WORK
-        return Phase.HEAD if self._in_head or self._data else Phase.IDLE
+        return Phase.HEAD if self._in_head else Phase.IDLE
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -192,64 +188,25 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # Data
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _: int) -> memoryview:
+        if self.ending or self._last:
+            return _BUFFER
+        in_body = not self._in_head and self.cycle is not None and self.cycle.more_body
+        return _BUFFER[: self._remaining or (_BODY_PIECE if in_body else _PIECE)]
+
+    def buffer_updated(self, count: int) -> None:
         if self.ending:
-            self._dropped += len(data)
+            self._dropped += count
             if self._dropped > _LINGER_BYTES:
                 self.abort()
-            return
-        if self.phase is Phase.IDLE:
-            self._connections.enter(self, Phase.HEAD)
-        self._data, self._at = self._data[self._at :] + data, 0
-        self._feed()
-
-    def feed_held(self) -> bool:
-        """Go on with data that was read before; False if there is none."""
-        if not self._data:
-            return False
-        if not self._feed_soon:
-            self._feed_soon = True
-            self.loop.call_soon(self._feed_again)
-        return True
-
-    def _feed_again(self) -> None:
-        self._feed_soon = False
-        self._feed()
-
-    def _feed(self) -> None:
-        for _ in range(_PIECES):
-            if self._at >= len(self._data) or self._waits():
-                break
-            piece = self._data[self._at : self._at + self._piece()]
-            self._at += len(piece)
-            self._parse(piece)
-        if self.ending:
-            return
-        if self._at < len(self._data):
+        elif self._last:
             self.flow.pause_reading()
-            if not self._waits():
-                self.feed_held()
-            return
-        self._data, self._at = b"", 0
-        if not self._waits():
-            self.flow.resume_reading()
+        else:
+            if self.phase is Phase.IDLE:
+                self._connections.enter(self, Phase.HEAD)
+            self._parse(_BUFFER[:count])
 
-    def _piece(self) -> int:
-        if self._remaining:
-            return self._remaining
-        in_body = not self._in_head and self.cycle is not None and self.cycle.more_body
-        return _BODY_PIECE if in_body else _PIECE
-
-    def _waits(self) -> bool:
-        """Return whether the application must act before more is parsed."""
-        if self.ending or self._last or self.parser is None:
-            return True
-        cycle = self.cycle
-        if cycle is None or cycle.response_complete:
-            return False
-        return not cycle.more_body or len(cycle.body) > HIGH_WATER_LIMIT
-
-    def _parse(self, piece: bytes) -> None:
+    def _parse(self, piece: memoryview) -> None:
         self._received = 0
         try:
             self.parser.feed_data(piece)
@@ -258,7 +215,8 @@ class BoundedProtocol(HttpToolsProtocol):
             # This server has no other protocol: it answers the request, and then closes.
             self._last = True
         except (httptools.HttpParserError, _RefusedError):
-            self._refuse(*(self._refusal or (400, _UNREAD)))
+            self._refusal = self._refusal or (400, _UNREAD)
+            self._refuse()
 
     def _count(self, size: int) -> None:
         """Add the bytes of a piece that were not content of a body."""
@@ -354,21 +312,24 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
             self.flow.resume_reading()
         elif self._last:
-            self.end()
+            self._end_refused()
         else:
             self.flow.resume_reading()
             self._settle()
 
-    def _refuse(self, status: int, detail: str) -> None:
-        """Answer a request that cannot be parsed, unless an earlier one is being answered."""
+    def _refuse(self) -> None:
+        """Refuse a request that cannot be parsed, once the earlier ones are answered."""
         self._last = True
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and cycle.more_body:
             self._give_up(cycle)
         if not self._busy:
-            if not self._answered:
-                self._write(status, detail)
-            self.end()
+            self._end_refused()
+
+    def _end_refused(self) -> None:
+        if self._refusal and not self._answered:
+            self._write(*self._refusal)
+        self.end()
 
     def _give_up(self, cycle: RequestResponseCycle) -> None:
         """Let the application see a disconnect: the body of this request does not arrive."""
