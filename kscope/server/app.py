@@ -21,6 +21,7 @@ from kscope.server.garbage_collection import collect_when_idle, collect_young_on
 from kscope.server.http.auth import LocalNames, RequireToken, is_loopback
 from kscope.server.http.connections import Connections, connection_limits
 from kscope.server.http.listener import Server, address_of, listening_socket
+from kscope.server.http.memory_budget import Budget
 from kscope.server.http.metrics import CountAnswers, Metrics, metrics_routes
 from kscope.server.http.problems import HANDLERS
 from kscope.server.http.question_deadline import CancelOnDisconnect
@@ -54,8 +55,8 @@ log = logging.getLogger(__name__)
 def ingest_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
     # One body of the largest size, with its rows, always has room when it is alone.
     room = max(settings.max_body * 6, 64 * 1024 * 1024)
-    limits = BodyLimits(settings.max_body, settings.max_body, room)
-    handler = Ingest(live, store.writer, FairQueue(), metrics, limits)
+    limits = BodyLimits(settings.max_body)
+    handler = Ingest(live, store.writer, FairQueue(), metrics, limits, Budget(room))
     served = [*ingest_routes(handler), *metrics_routes(store, metrics)]
     return _app(served, settings.ingest, "ingest", settings, metrics)
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from kscope.config import Settings, SQLite
 from kscope.declare.files.catalog import load_catalog
+from kscope.server.http.memory_budget import Budget
 from kscope.server.http.metrics import Metrics
 from kscope.server.http.problems import HANDLERS
 from kscope.server.http.request_body import BodyLimits, read_small
@@ -38,10 +39,14 @@ GOOD = {"hostname": "h", "offcputime": [ROW]}
 
 
 @asynccontextmanager
-async def listening(folder: Path, limits: BodyLimits) -> AsyncIterator[httpx.AsyncClient]:
+async def listening(
+    folder: Path, *, silence: float = 30, whole: float = 300, in_flight: int = 192 << 20
+) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of an ingest listener in this process."""
     store = await opened_store(Settings(SQLite(folder / "k.db")), load_catalog())
-    handler = Ingest(LiveCatalog([], store), store.writer, FairQueue(), Metrics(), limits)
+    limits = BodyLimits(32 << 20, silence, whole)
+    live = LiveCatalog([], store)
+    handler = Ingest(live, store.writer, FairQueue(), Metrics(), limits, Budget(in_flight))
     app = Starlette(routes=ingest_routes(handler), exception_handlers=HANDLERS)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://k.test") as client:
@@ -63,7 +68,7 @@ def test_bodies_that_never_end_leave_room(tmp_path: Path) -> None:
             taken.set()
             await asyncio.sleep(60)
 
-        async with listening(tmp_path, BodyLimits(in_flight=150_000)) as client:
+        async with listening(tmp_path, in_flight=150_000) as client:
             waiting = asyncio.create_task(client.post("/", content=unfinished()))
             await taken.wait()
             for refused in (
@@ -91,7 +96,7 @@ def test_a_body_that_does_not_come(tmp_path: Path) -> None:
             await asyncio.sleep(pause)
 
     async def run() -> None:
-        async with listening(tmp_path, BodyLimits(silence=0.2, whole=0.4)) as client:
+        async with listening(tmp_path, silence=0.2, whole=0.4) as client:
             for pause in (60, 0.01):
                 answer = await client.post("/", content=dripping(pause))
                 assert "within 0.2 seconds" in problem(answer, 408)["detail"]

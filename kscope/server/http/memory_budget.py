@@ -16,9 +16,9 @@ class Budget:
     """`limit` is in bytes. Used from any thread."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used = 0
-        self._lock = threading.Lock()
+        self.limit = limit
+        self.used = 0
+        self.lock = threading.Lock()
 
     @contextmanager
     def share(self) -> "Iterator[Share]":
@@ -31,15 +31,8 @@ class Budget:
 
     def bound(self, held: int) -> float:
         """Return the bytes that all may use if one request uses `held`."""
-        small = held <= self._limit * _SMALL_PART
-        return self._limit if small else self._limit * _LARGE_PART
-
-    def change(self, count: int, held: int) -> bool:
-        """Add `count` bytes if they fit; the request then uses `held`. Return whether they fit."""
-        with self._lock:
-            fits = count < 0 or self._used + count <= self.bound(held)
-            self._used += count if fits else 0
-        return fits
+        small = held <= self.limit * _SMALL_PART
+        return self.limit if small else self.limit * _LARGE_PART
 
 
 class Share:
@@ -51,22 +44,26 @@ class Share:
 
     def take(self, count: int) -> None:
         """Use `count` more bytes. Raise 503 if they do not fit now, 413 if they never do."""
-        held = self.held + count
-        if held > self._budget.bound(held):
+        budget = self._budget
+        most = budget.bound(self.held + count)
+        if self.held + count > most:
             raise HttpProblem(
                 413,
                 "the body's rows use more memory than the server allows: send fewer rows at a time",
                 headers={"Connection": "close"},
             )
-        if not self._budget.change(count, held):
-            raise HttpProblem(
-                503,
-                "the server is handling many bodies: send later",
-                headers={"Retry-After": "1", "Connection": "close"},
-            )
-        self.held = held
+        with budget.lock:
+            if budget.used + count > most:
+                raise HttpProblem(
+                    503,
+                    "the server is handling many bodies: send later",
+                    headers={"Retry-After": "1", "Connection": "close"},
+                )
+            budget.used += count
+        self.held += count
 
     def give(self, count: int) -> None:
         """Return `count` bytes."""
-        self._budget.change(-count, 0)
+        with self._budget.lock:
+            self._budget.used -= count
         self.held -= count

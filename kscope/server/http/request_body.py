@@ -15,14 +15,12 @@ _READ_TO_REFUSE = 4
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """Sizes in bytes: a body as sent, the same decompressed, and all that are being handled.
+    """The bytes of a body as sent, and of the same decompressed.
 
     Times in seconds, until the next piece of a body arrives, and until all of it has arrived.
     """
 
-    body: int = 32 * 1024 * 1024
-    decompressed: int = 32 * 1024 * 1024
-    in_flight: int = 192 * 1024 * 1024
+    size: int
     silence: float = 30
     whole: float = 300
 
@@ -33,22 +31,22 @@ async def read(request: Request, limits: BodyLimits, share: Share) -> bytearray:
     seen = 0
     refused = None
     announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > limits.body:
-        refused = too_large(limits.body)
+    if announced.isdigit() and int(announced) > limits.size:
+        refused = too_large(limits.size)
     async for chunk in _in_time(request.stream(), limits.silence, limits.whole):
         seen += len(chunk)
         try:
             if refused is None:
                 share.take(len(chunk))
                 body += chunk
-            if seen > limits.body:
-                raise too_large(limits.body)
+            if seen > limits.size:
+                raise too_large(limits.size)
         except HttpProblem as problem:
             refused = problem
             body.clear()
             share.give(share.held)
         # A client that is cut off while it writes does not read why: let it finish, up to a bound.
-        if refused and seen > limits.body * _READ_TO_REFUSE:
+        if refused and seen > limits.size * _READ_TO_REFUSE:
             break
     if refused:
         raise refused

@@ -1,6 +1,7 @@
 """The routes of the ingest listener: rows are acknowledged once they are on the disk."""
 
 import time
+from dataclasses import dataclass
 from pathlib import PurePath
 
 import msgspec
@@ -12,7 +13,7 @@ from kscope.server.http.memory_budget import Budget, Share
 from kscope.server.http.metrics import Metrics
 from kscope.server.http.problems import HttpProblem
 from kscope.server.http.request_body import BodyLimits, read
-from kscope.server.ingest.decompress import decompressor
+from kscope.server.ingest.decompress import Decompress, decompressor
 from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.server.ingest.row_faults import UnknownName
@@ -49,23 +50,16 @@ STATUSES = {
 }
 
 
+@dataclass(frozen=True)
 class Ingest:
     """Stores the bodies of one listener."""
 
-    def __init__(
-        self,
-        live: LiveCatalog,
-        writer: GroupWriter,
-        lanes: FairQueue,
-        metrics: Metrics,
-        limits: BodyLimits | None = None,
-    ) -> None:
-        self._live = live
-        self._writer = writer
-        self._lanes = lanes
-        self._metrics = metrics
-        self._limits = limits or BodyLimits()
-        self._budget = Budget(self._limits.in_flight)
+    live: LiveCatalog
+    writer: GroupWriter
+    lanes: FairQueue
+    metrics: Metrics
+    limits: BodyLimits
+    budget: Budget
 
     async def of_2016(self, request: Request) -> Response:
         """The agent of 2016 joins its frames leaf first."""
@@ -76,26 +70,27 @@ class Ingest:
         key = request.headers.get("idempotency-key", "")
         if len(key) > _MAX_KEY:
             raise HttpProblem(400, f"Idempotency-Key is longer than {_MAX_KEY} characters")
-        encoding = request.headers.get("content-encoding", "").strip()
-        decompressor(encoding)  # refuse before the body arrives
-        with self._budget.share() as share:
+        # Refused before the body arrives.
+        decompress = decompressor(request.headers.get("content-encoding", ""))
+        with self.budget.share() as share:
             # No variable holds the text: it is freed before its rows are written.
             batch = await self._decode(
-                await self._text(request, encoding, share), key, share, leaf_first=leaf_first
+                await self._text(request, decompress, share), key, share, leaf_first=leaf_first
             )
-            stored = await self._writer.write(batch)
+            stored = await self.writer.write(batch)
         answer = {"stored": stored.rows, "duplicate": stored.duplicate}
         return Response(msgspec.json.encode(answer), media_type="application/json")
 
-    async def _text(self, request: Request, encoding: str, share: Share) -> bytearray:
+    async def _text(
+        self, request: Request, decompress: Decompress | None, share: Share
+    ) -> bytearray:
         """Return the decompressed body; the body as sent is freed."""
-        body = await read(request, self._limits, share)
-        self._metrics.bytes_received += len(body)
-        decompress = decompressor(encoding)
+        body = await read(request, self.limits, share)
+        self.metrics.bytes_received += len(body)
         if decompress is None:
             return body
         sent = len(body)
-        text = await self._lanes.run(decompress(body, self._limits.decompressed, share.take))
+        text = await self.lanes.run(decompress(body, self.limits.size, share.take))
         share.give(sent)
         return text
 
@@ -104,12 +99,12 @@ class Ingest:
         now = time.time_ns() // 1000
         held = share.held
         for attempt in range(2):
-            decoder = self._live.decoder
+            decoder = self.live.decoder
             steps = decoder.steps(text, now, key, share.take, leaf_first=leaf_first)
             try:
-                batch = await self._lanes.run(steps, small=len(text) <= _INLINE)
+                batch = await self.lanes.run(steps, small=len(text) <= _INLINE)
             except UnknownName as unknown:
-                if attempt or not await self._live.has_newer(decoder):
+                if attempt or not await self.live.has_newer(decoder):
                     raise self._with_problems(unknown) from None
                 share.give(share.held - held)
             else:
@@ -119,10 +114,10 @@ class Ingest:
 
     def _with_problems(self, unknown: UnknownName) -> UnknownName:
         """Mention a faulty category file, which may declare the missing name, without its path."""
-        if not self._live.problems:
+        if not self.live.problems:
             return unknown
         tables = {part for each in unknown.faults for part in str(each.pointer).split("/")[1:2]}
-        named = ((PurePath(problem.file), problem) for problem in self._live.problems)
+        named = ((PurePath(problem.file), problem) for problem in self.live.problems)
         why = next(
             (
                 f"{file.name}, line {problem.line}, has a problem: {problem.message}"
