@@ -25,7 +25,7 @@ _STEP = 256 * 1024
 
 @dataclass(frozen=True)
 class _Coding:
-    """A body is one member or several; each is undone by an object of its own."""
+    """A body is one member or several; each is undone by a separate object."""
 
     name: str
     members: Callable[[], Callable[[], Any]]
