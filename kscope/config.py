@@ -10,29 +10,26 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any
-
-import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from typing import Annotated, Any, get_origin, get_type_hints
 
 from kscope.declare import units
 from kscope.declare.engines import ENGINES
 from kscope.declare.files.catalog import BUILTIN
 from kscope.declare.files.schema_errors import Readers, check, read_values
-from kscope.declare.files.shapes import struct_schema
-from kscope.declare.files.yaml_lines import MAX_BYTES, Document, bounded, parse
+from kscope.declare.files.yaml_lines import MAX_BYTES, Document, Found, bounded, parse
 from kscope.declare.files.yaml_lines import Path as Place
 from kscope.declare.model import Catalog
 from kscope.declare.options import exclusive_problem, option_value
 from kscope.errors import (
-    QUOTE,
     DeclarationError,
     Problem,
     UsageError,
     ValueFaultError,
     did_you_mean,
     kind_of,
+    quoted,
     shown,
 )
 from kscope.files import UnreadableError, read_secret, read_text
@@ -74,6 +71,55 @@ READ = Address("127.0.0.1", 8080)
 INGEST = Address("127.0.0.1", 8081)
 
 
+# Kind of number -> the least, the most, and the fault of others.
+_BOUNDS = {
+    "port": (1, 65535, "is not a port, a number from 1 to 65535"),
+    "count": (1, _MAX_COUNT, f"is not a number from 1 to {_MAX_COUNT}"),
+    "bound": (0, _MAX_BOUND, f"is not a number from 0 (no bound) to {_MAX_BOUND}"),
+}
+_TYPES: Mapping[str, Mapping[str, Any]] = {
+    **{kind: {"type": ["string", "integer"]} for kind in ("read", "ingest", "size")},
+    **{kind: {"type": ["string", "number"]} for kind in ("duration", "share")},
+    **{
+        kind: {"type": "integer", "minimum": least, "maximum": most}
+        for kind, (least, most, _) in _BOUNDS.items()
+    },
+    "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    "scope": {"type": "string", "enum": list(SCOPES)},
+}
+
+
+def _is(kind: str, text: str = "") -> dict[str, Any]:
+    """Return the schema of a scalar; `_readers` has a function for each kind."""
+    described = {"description": text} if text else {}
+    return {**described, **_TYPES.get(kind, {"type": "string"}), "format": kind}
+
+
+def _listed(kind: str, text: str = "") -> dict[str, Any]:
+    described = {"description": text} if text else {}
+    items = {"items": _is(kind), "maxItems": _MAX_LISTED, "minItems": 1}
+    return {**described, "type": "array", **items}
+
+
+def _keys(settings: type[Any]) -> dict[str, Any]:
+    """Return the keys of a section of the file, which are fields, with the schema of each."""
+    hints = get_type_hints(settings, include_extras=True).items()
+    return {name: hint.__metadata__[0] for name, hint in hints if get_origin(hint) is Annotated}
+
+
+def _section(settings: type[Any], *, closed: bool = True) -> dict[str, Any]:
+    """Return the schema of a section of the file."""
+    keys = _keys(settings)
+    given = signature(settings).parameters
+    return {
+        "description": str(settings.__doc__).partition("\n")[0],
+        "type": "object",
+        "properties": keys,
+        "required": [key for key in keys if given[key].default is Parameter.empty],
+        **({"additionalProperties": False} if closed else {}),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class SQLite:
     path: Path
@@ -81,172 +127,117 @@ class SQLite:
 
 @dataclass(frozen=True, slots=True)
 class MySQL:
-    """`host` may be a path: the server's socket."""
+    """A MySQL or MariaDB server."""
 
-    host: str = "localhost"
-    port: int = 3306
-    user: str = "kernelscope"
-    password: str = field(default="", repr=False)
-    database: str = "kernelscope"
+    host: Annotated[str, _is("host", "a name or an address, or the path of a socket")] = "localhost"
+    port: Annotated[int, _is("port", "3306 if left out; the host may name it too")] = 3306
+    user: Annotated[str, _is("user", "the user's name")] = "kernelscope"
+    password: Annotated[str, _is("text", "better in a file: see password_file")] = field(
+        default="", repr=False
+    )
+    # In kernelscope.yaml alone: what it holds becomes the password.
+    password_file: Annotated[str, _is("secret", "a file that holds the password")] = field(
+        default="", kw_only=True
+    )
+    database: Annotated[str, _is("database", "the database's name")] = "kernelscope"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    name: str
-    sha256: str
-    scopes: tuple[str, ...]
+    """A token; `kscope token` makes one."""
+
+    name: Annotated[str, _is("text", "the name that logs show")]
+    sha256: Annotated[str, _is("sha256", "the SHA-256 of the token")]
+    scopes: Annotated[tuple[str, ...], _listed("scope")]
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """`options` are unchecked, since only the catalog knows them: see `check_probes`.
+    """The options of one probe, as `kscope agent PROBE --help` names them, and these.
 
-    `cgroup` limits the probe to a cgroup v2 folder. A pid would soon name another process.
-    `problem` takes a place below the probe's name, and a message.
+    `options` are unchecked, since only the catalog knows them: see `check_probes`. `cgroup` is a
+    cgroup v2 folder; a pid would soon name another process.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    max_overhead: float | None = None
-    cgroup: str = ""
-    problem: Callable[[Place, str], Problem] | None = field(default=None, compare=False, repr=False)
+    max_overhead: Annotated[float | None, _is("share", "overrides the agent's")] = None
+    cgroup: Annotated[str, _is("text", "record only processes of this cgroup")] = ""
+
+
+_PROBES = {
+    "description": "those that run, by category",
+    "type": "object",
+    "additionalProperties": _section(ProbeSettings, closed=False),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """`probes`: by category; a plain `kscope agent` runs all of them. `max_overhead` is a share."""
+    """The settings of `kscope agent`.
 
-    server: str = "http://127.0.0.1:8081"
-    token_file: Path | None = None
-    interval: float = 60.0
-    timeout: float = 30.0
-    max_overhead: float = 0.0
-    spool: Path | None = None
-    spool_bytes: int = 256 * 1024 * 1024
-    spool_age: float = 7 * 86400.0
-    probes: Mapping[str, ProbeSettings] = field(default_factory=dict, hash=False)
+    A plain `kscope agent` runs all `probes`, which are by category. `problem` makes one of a place
+    in the file and a message.
+    """
+
+    server: Annotated[str, _is("url", "the server's ingest listener")] = "http://127.0.0.1:8081"
+    token_file: Annotated[Path | None, _is("path", "a file that holds the token")] = None
+    interval: Annotated[float, _is("duration", "time between two reads of the maps")] = 60.0
+    timeout: Annotated[float, _is("duration", "how long to wait for the server's answer")] = 30.0
+    max_overhead: Annotated[float, _is("share", "of the host's CPU time, per probe")] = 0.0
+    spool: Annotated[Path | None, _is("path", "the folder where batches wait for the server")] = (
+        None
+    )
+    spool_bytes: Annotated[int, _is("size", "the most that may wait there")] = 256 * 1024 * 1024
+    spool_age: Annotated[float, _is("duration", "how long a batch may wait there")] = 7 * 86400.0
+    probes: Annotated[Mapping[str, ProbeSettings], _PROBES] = field(
+        default_factory=dict, hash=False
+    )
+    problem: Callable[..., Problem] | None = field(default=None, compare=False, repr=False)
+
+
+_TOKENS = {"type": "array", "items": _section(Token), "maxItems": _MAX_LISTED}
+_DATABASE = {
+    "description": "Where rows are stored.",
+    "type": "object",
+    "properties": {"sqlite": _is("path", "the database's file"), "mysql": _section(MySQL)},
+    "required": [],
+    "additionalProperties": False,
+    "oneOf": [{"required": [key]} for key in ("sqlite", "mysql")],
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Paths in the file are relative to the file. Sizes are in bytes, times in seconds.
+    """The settings of `kscope serve` and `kscope agent`. Paths are relative to the file.
 
-    Connections are counted per listener; None: as many as the process may open files.
+    Sizes are in bytes, times in seconds. Connections are counted per listener; None: as many as
+    the process may open files.
     """
 
-    database: SQLite | MySQL = field(default_factory=lambda: SQLite(Path("kernelscope.db")))
-    categories: tuple[str | Path, ...] = (BUILTIN,)
-    ingest: Address = INGEST
-    read: Address = READ
-    hosts: tuple[str, ...] = ()
-    tokens: tuple[Token, ...] = ()
-    max_body: int = 32 * 1024 * 1024
-    max_connections: int | None = None
-    max_connections_per_address: int | None = None
-    query_deadline: float = 10.0
-    new_stacks_per_hour: int = 50_000
-    new_strings_per_hour: int = 50_000
-    agent: AgentSettings = field(default_factory=AgentSettings)
-
-
-_TYPES: Mapping[str, Mapping[str, Any]] = {
-    **{kind: {"type": ["string", "integer"]} for kind in ("read", "ingest", "size")},
-    **{kind: {"type": ["string", "number"]} for kind in ("duration", "share")},
-    "port": {"type": "integer", "minimum": 1, "maximum": 65535},
-    "count": {"type": "integer", "minimum": 1, "maximum": _MAX_COUNT},
-    "bound": {"type": "integer", "minimum": 0, "maximum": _MAX_BOUND},
-    "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-    "scope": {"type": "string", "enum": list(SCOPES)},
-}
-
-
-def _is(kind: str, text: str = "") -> Meta:
-    """A scalar; `_readers` has a function for each kind."""
-    schema = {**_TYPES.get(kind, {"type": "string"}), "format": kind}
-    return Meta(description=text or None, extra_json_schema=schema)
-
-
-def _says(text: str) -> Meta:
-    return Meta(description=text)
-
-
-_LISTED = Meta(min_length=1, max_length=_MAX_LISTED)
-_EITHER = Meta(extra_json_schema={"oneOf": [{"required": [k]} for k in ("sqlite", "mysql")]})
-_Folders = Annotated[list[Annotated[Any, _is("folder")]], _LISTED]
-_Texts = Annotated[list[Annotated[Any, _is("text")]], _LISTED]
-
-
-class MySQLFile(Struct, forbid_unknown_fields=True):
-    """A MySQL or MariaDB server."""
-
-    host: Annotated[Any, _is("host", "a name or an address, or the path of a socket")] = UNSET
-    port: Annotated[Any, _is("port", "3306 if left out; the host may name it too")] = UNSET
-    user: Annotated[Any, _is("user", "the user's name")] = UNSET
-    password: Annotated[Any, _is("text", "better in a file: see password_file")] = UNSET
-    password_file: Annotated[Any, _is("secret", "a file that holds the password")] = UNSET
-    database: Annotated[Any, _is("database", "the database's name")] = UNSET
-
-
-class DatabaseFile(Struct, forbid_unknown_fields=True):
-    """Where rows are stored."""
-
-    sqlite: Annotated[Any, _is("path", "the database's file")] = UNSET
-    mysql: MySQLFile | UnsetType = UNSET
-
-
-class TokenFile(Struct, forbid_unknown_fields=True):
-    """A token; `kscope token` makes one."""
-
-    name: Annotated[Any, _is("text", "the name that logs show")]
-    sha256: Annotated[Any, _is("sha256", "the SHA-256 of the token")]
-    scopes: Annotated[list[Annotated[Any, _is("scope")]], _LISTED]
-
-
-class ProbeFile(Struct):
-    """The options of one probe, as `kscope agent PROBE --help` names them, and these."""
-
-    max_overhead: Annotated[Any, _is("share", "overrides the agent's")] = UNSET
-    cgroup: Annotated[Any, _is("text", "record only processes of this cgroup")] = UNSET
-
-
-class AgentFile(Struct, forbid_unknown_fields=True):
-    """The settings of `kscope agent`."""
-
-    server: Annotated[Any, _is("url", "the server's ingest listener")] = UNSET
-    token_file: Annotated[Any, _is("path", "a file that holds the token")] = UNSET
-    interval: Annotated[Any, _is("duration", "time between two reads of the maps")] = UNSET
-    timeout: Annotated[Any, _is("duration", "how long to wait for the server's answer")] = UNSET
-    max_overhead: Annotated[Any, _is("share", "of the host's CPU time, per probe")] = UNSET
-    spool: Annotated[Any, _is("path", "the folder where batches wait for the server")] = UNSET
-    spool_bytes: Annotated[Any, _is("size", "the most that may wait there")] = UNSET
-    spool_age: Annotated[Any, _is("duration", "how long a batch may wait there")] = UNSET
-    probes: Annotated[dict[str, ProbeFile], _says("those that run, by category")] | UnsetType = (
-        UNSET
+    database: Annotated[SQLite | MySQL, _DATABASE] = SQLite(Path("kernelscope.db"))
+    categories: Annotated[
+        tuple[str | Path, ...], _listed("folder", "folders; `builtin` is the shipped")
+    ] = (BUILTIN,)
+    ingest: Annotated[Address, _is("ingest", "where rows are taken in: 127.0.0.1:8081")] = INGEST
+    read: Annotated[Address, _is("read", "where the page is: 127.0.0.1:8080")] = READ
+    hosts: Annotated[tuple[str, ...], _listed("text", "further host names of the page")] = ()
+    tokens: Annotated[tuple[Token, ...], _TOKENS] = ()
+    max_body: Annotated[int, _is("size", "per request, as sent and uncompressed: 32MiB")] = (
+        32 * 1024 * 1024
     )
+    max_connections: Annotated[int | None, _is("count", "per listener")] = None
+    max_connections_per_address: Annotated[int | None, _is("count", "half of max_connections")] = (
+        None
+    )
+    query_deadline: Annotated[float, _is("duration", "database time per question: 10s")] = 10.0
+    new_stacks_per_hour: Annotated[int, _is("bound", "per host; 0: no bound")] = 50_000
+    new_strings_per_hour: Annotated[int, _is("bound", "per host; 0: no bound")] = 50_000
+    agent: Annotated[AgentSettings, _section(AgentSettings)] = AgentSettings()
 
 
-class ConfigFile(Struct, forbid_unknown_fields=True):
-    """The settings of `kscope serve` and `kscope agent`. Paths are relative to the file."""
-
-    database: Annotated[DatabaseFile, _EITHER] | UnsetType = UNSET
-    categories: Annotated[_Folders, _says("folders; `builtin` is the shipped")] | UnsetType = UNSET
-    ingest: Annotated[Any, _is("ingest", "where rows are taken in: 127.0.0.1:8081")] = UNSET
-    read: Annotated[Any, _is("read", "where the page is: 127.0.0.1:8080")] = UNSET
-    hosts: Annotated[_Texts, _says("further host names of the page")] | UnsetType = UNSET
-    tokens: Annotated[list[TokenFile], Meta(max_length=_MAX_LISTED)] | UnsetType = UNSET
-    max_body: Annotated[Any, _is("size", "per request, as sent and uncompressed: 32MiB")] = UNSET
-    max_connections: Annotated[Any, _is("count", "per listener")] = UNSET
-    max_connections_per_address: Annotated[Any, _is("count", "half of max_connections")] = UNSET
-    query_deadline: Annotated[Any, _is("duration", "database time per question: 10s")] = UNSET
-    new_stacks_per_hour: Annotated[Any, _is("bound", "per host; 0: no bound")] = UNSET
-    new_strings_per_hour: Annotated[Any, _is("bound", "per host; 0: no bound")] = UNSET
-    agent: AgentFile | UnsetType = UNSET
-
-
-_SCHEMA = struct_schema(ConfigFile)
-_KEYS = frozenset(
-    each.encode_name
-    for kind in (ConfigFile, DatabaseFile, MySQLFile, TokenFile, AgentFile, ProbeFile)
-    for each in msgspec.structs.fields(kind)
+_SCHEMA = _section(Settings)
+_KEYS = {"sqlite", "mysql"}.union(
+    *map(_keys, (Settings, MySQL, Token, AgentSettings, ProbeSettings))
 )
 
 
@@ -334,18 +325,17 @@ def _problems(document: Document, readers: Readers) -> Iterator[Problem]:
 
 
 def _settings(found: dict[str, Any], document: Document) -> Settings:
-    if "database" in found:
-        database = found["database"]
-        found["database"] = (
-            SQLite(database["sqlite"]) if "sqlite" in database else _mysql(database["mysql"])
-        )
+    match found.get("database"):
+        case {"sqlite": path}:
+            found["database"] = SQLite(path)
+        case {"mysql": server}:
+            found["database"] = _mysql(server)
     if "tokens" in found:
         found["tokens"] = tuple(Token(**token) for token in found["tokens"])
     if "agent" in found:
         agent = found["agent"]
-        probes = agent.get("probes", {})
-        agent["probes"] = {name: _probe(name, given, document) for name, given in probes.items()}
-        found["agent"] = AgentSettings(**agent)
+        agent["probes"] = {name: _probe(each) for name, each in agent.get("probes", {}).items()}
+        found["agent"] = AgentSettings(**agent, problem=document.problem)
     return Settings(**found)
 
 
@@ -358,12 +348,9 @@ def _mysql(found: dict[str, Any]) -> MySQL:
     return MySQL(**found)
 
 
-def _probe(name: str, found: dict[str, Any], document: Document) -> ProbeSettings:
+def _probe(found: dict[str, Any]) -> ProbeSettings:
     own = {key: found.pop(key) for key in ("max_overhead", "cgroup") if key in found}
-    place = ("agent", "probes", name)
-    return ProbeSettings(
-        found, **own, problem=lambda path, message: document.problem((*place, *path), message)
-    )
+    return ProbeSettings(found, **own)
 
 
 _HIDDEN = "<key>"
@@ -395,18 +382,16 @@ def _wrong(value: Any, fault: str) -> ValueFaultError:
 def check_probes(settings: AgentSettings, catalog: Catalog) -> None:
     """Raise DeclarationError with all problems of the probes that the settings list."""
     problems = [
-        probe.problem(place, message)
+        settings.problem(("agent", "probes", name, *place), *why)
         for name, probe in settings.probes.items()
-        for place, message in _probe_problems(name, probe, catalog)
-        if probe.problem
+        for place, *why in _probe_problems(name, probe, catalog)
+        if settings.problem
     ]
     if problems:
         raise DeclarationError(problems)
 
 
-def _probe_problems(
-    name: str, probe: ProbeSettings, catalog: Catalog
-) -> Iterator[tuple[Place, str]]:
+def _probe_problems(name: str, probe: ProbeSettings, catalog: Catalog) -> Iterator[Found]:
     known = {each.table: each.probe for each in catalog if each.probe}
     if name not in known:
         yield (), f"there is no such probe{did_you_mean(name, known)}"
@@ -419,7 +404,7 @@ def _probe_problems(
         try:
             option_value(options[key], given)
         except ValueFaultError as error:
-            yield (key,), error.fault
+            yield (key,), error.fault, error.cure
     engine = ENGINES[known[name].engine]
     if probe.cgroup and not engine.filters_cgroup:
         yield ("cgroup",), f"a {engine.name} {engine.source} cannot be limited to one"
@@ -496,8 +481,7 @@ def mysql_host(value: Any) -> tuple[str, int | None]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        cure = QUOTE if isinstance(value, bool | int | float) else ""
-        raise _wrong(value, f"must be text, not {kind_of(value)}{cure}")
+        raise ValueFaultError(shown(value), f"must be text, not {kind_of(value)}", quoted(value))
     if len(value) > _MAX_TEXT:
         raise _wrong(value, f"has {len(value)} characters; at most {_MAX_TEXT} are allowed")
     return value
@@ -560,11 +544,9 @@ def _readers(folder: Path) -> Readers:
         "ingest": lambda value: parse_address(_scalar(value), INGEST.port),
         "text": _text,
         "host": mysql_host,
-        "port": _within(1, 65535, "is not a port, a number from 1 to 65535"),
-        "count": _within(1, _MAX_COUNT, f"is not a number from 1 to {_MAX_COUNT}"),
-        "bound": _within(0, _MAX_BOUND, f"is not a number from 0 (no bound) to {_MAX_BOUND}"),
         "duration": _duration,
         "size": lambda value: units.read_bytes(_scalar(value)),
         "share": parse_share,
+        **{kind: _within(*row) for kind, row in _BOUNDS.items()},
         **{kind: _matching(*row) for kind, row in _MATCHED.items()},
     }

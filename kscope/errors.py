@@ -80,12 +80,19 @@ def without_secrets(text: str) -> str:
 
 class ValueFaultError(ValueError):
     """A value that is refused. The message starts with the value; `fault` leaves it out, for files
-    with secrets.
+    with secrets. `cure` is empty, or QUOTE.
     """
 
-    def __init__(self, value: str, fault: str) -> None:
+    def __init__(self, value: str, fault: str, cure: str = "") -> None:
         self.fault = fault
-        super().__init__(f"{value} {fault}")
+        self.cure = cure
+        self.message = f"{value} {fault}"
+        super().__init__(f"{self.message}{cure}")
+
+
+def quoted(value: Any) -> str:
+    """Return the cure of a value that must be text: quotes, if it is a number, true or false."""
+    return QUOTE if isinstance(value, bool | int | float) else ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,7 +6,7 @@ from typing import Any
 from kscope.declare import units
 from kscope.declare.model import Option
 from kscope.declare.values import choice_fault, value_fault
-from kscope.errors import ValueFaultError, shown
+from kscope.errors import ValueFaultError
 
 # Each leaves out what the other keeps: of both together nothing would be left.
 _EXCLUSIVE = ("user-only", "kernel-only")
@@ -19,11 +19,11 @@ def option_value(option: Option, given: Any) -> Any:
     """
     if option.choices:
         if fault := choice_fault(option.choices, given):
-            raise ValueFaultError(shown(given), fault)
+            raise fault
         return given
     value = _read(option, given) if isinstance(given, str) else given
     if fault := value_fault(option.type, value):
-        raise ValueFaultError(shown(value), fault)
+        raise fault
     if option.least is not None and value < option.least:
         raise ValueFaultError(str(given), f"is less than {option.least}, the least")
     if option.most is not None and value > option.most:

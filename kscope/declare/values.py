@@ -9,7 +9,7 @@ import jsonschema
 from jsonschema import Draft202012Validator
 
 from kscope.declare.types.base import ColumnType, Role, Storage
-from kscope.errors import QUOTE, printable, shown
+from kscope.errors import ValueFaultError, printable, quoted, shown
 
 _NUMBERS = (Storage.INTEGER, Storage.REAL)
 # Of the words that a message names.
@@ -74,33 +74,20 @@ def is_valid(schema: Mapping[str, Any], value: Any) -> bool:
     return bool(Validator(dict(schema), format_checker=_FORMATS).is_valid(value))
 
 
-def value_problem(column_type: ColumnType, value: Any) -> str:
-    """Say why the type cannot hold the value; empty when it can."""
-    fault = value_fault(column_type, value)
-    return fault and f"{shown(value)} {fault}"
-
-
-def value_fault(column_type: ColumnType, value: Any) -> str:
-    """The same without the value."""
+def value_fault(column_type: ColumnType, value: Any) -> ValueFaultError | None:
+    """Return why the type cannot hold the value; None if it can."""
     if is_valid(column_type.json, value):
-        return ""
+        return None
     if _is_integer(None, value) and abs(value) >= 2**63 and column_type.storage in _NUMBERS:
-        return "is beyond what a 64-bit number can hold"
-    problem = f"is not of type {column_type.name}, {column_type.help}"
+        return ValueFaultError(shown(value), "is beyond what a 64-bit number can hold")
+    fault = f"is not of type {column_type.name}, {column_type.help}"
     wants_text = column_type.json.get("type") == "string"
-    return problem + QUOTE if wants_text and isinstance(value, bool | int | float) else problem
+    return ValueFaultError(shown(value), fault, quoted(value) if wants_text else "")
 
 
-def choice_problem(choices: Collection[str], value: Any) -> str:
-    """Say why the value is not one of the words; empty if it is."""
-    fault = choice_fault(choices, value)
-    return fault and f"{shown(value)} {fault}"
-
-
-def choice_fault(choices: Collection[str], value: Any) -> str:
-    """The same without the value."""
+def choice_fault(choices: Collection[str], value: Any) -> ValueFaultError | None:
+    """Return why the value is not one of the words; None if it is."""
     if isinstance(value, str) and value in choices:
-        return ""
+        return None
     words = ", ".join(printable(word) for word in itertools.islice(choices, _MOST_CHOICES))
-    problem = f"is not one of the choices {words}"
-    return problem + QUOTE if isinstance(value, bool | int | float) else problem
+    return ValueFaultError(shown(value), f"is not one of the choices {words}", quoted(value))

@@ -14,12 +14,12 @@ from kscope.declare.charts.base import ROWS
 from kscope.declare.files import reserved, schema_errors
 from kscope.declare.files.probe import check_probe, make_probe
 from kscope.declare.files.shapes import MAX_ENTRIES, CategoryFile, ColumnFile, category_schema
-from kscope.declare.files.yaml_lines import Document, Path, bounded, parse
+from kscope.declare.files.yaml_lines import Document, Found, Path, bounded, parse
 from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column, Rollup
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import BadValuesError, ColumnType, Role, Storage
 from kscope.declare.units import seconds
-from kscope.declare.values import is_valid, unit_problem, value_problem
+from kscope.declare.values import is_valid, unit_problem, value_fault
 from kscope.errors import Problem, did_you_mean, printable
 
 DAY = 86400
@@ -65,9 +65,6 @@ def _problems(document: Document, probes: pathlib.Path | None) -> Iterator[Probl
         yield from (problem for problem in found if problem.path not in unread)
 
 
-_Found = tuple[Path, str]
-
-
 @dataclass
 class _Checker:
     """Yield the problems that a schema cannot find, also in documents of a wrong shape."""
@@ -87,11 +84,11 @@ class _Checker:
             self.check_charts(value.get("charts"), columns),
             self.check_ages(value.get("retention"), value.get("rollup")),
         )
-        yield from (self.document.problem(path, message) for path, message in found)
+        yield from (self.document.problem(*each) for each in found)
         if isinstance(probe := value.get("probe"), dict):
             yield from check_probe(self.document, probe, columns, self.probes)
 
-    def check_table(self, table: Any) -> Iterator[_Found]:
+    def check_table(self, table: Any) -> Iterator[Found]:
         if isinstance(table, str) and (why := reserved.table_problem(table)):
             yield ("table",), why
 
@@ -107,7 +104,7 @@ class _Checker:
                 known[name] = _column(file, self.document.line(("columns", i, "name")))
         return known
 
-    def check_columns(self, columns: Any) -> Iterator[_Found]:
+    def check_columns(self, columns: Any) -> Iterator[Found]:
         lines: dict[str, int] = {}
         for i, raw in _entries(columns):
             name = raw.get("name")
@@ -122,29 +119,29 @@ class _Checker:
                 yield path, f"column '{printable(name)}' is already on line {lines[name]}"
             lines.setdefault(name, self.document.line(path))
 
-    def check_joins(self, columns: dict[str, Column]) -> Iterator[_Found]:
+    def check_joins(self, columns: dict[str, Column]) -> Iterator[Found]:
         joined = [column for column in columns.values() if column.type.storage in _JOINED]
         if len(joined) > _MOST_JOINED:
             names = ", ".join(name for name, each in TYPES.items() if each.storage in _JOINED)
             text = f"{len(joined)} columns of types {names}; at most {_MOST_JOINED} can be read"
             yield ("columns",), f"{text}: make some of them text, or split the table"
 
-    def check_type(self, i: int, raw: dict[str, Any]) -> Iterator[_Found]:
+    def check_type(self, i: int, raw: dict[str, Any]) -> Iterator[Found]:
         """Yield the mistakes of a column whose type is known."""
         column_type = TYPES[raw["type"]]
         if isinstance(raw.get("unit"), str) and (why := unit_problem(column_type, raw["unit"])):
             yield ("columns", i, "unit"), why
-        if "default" in raw and (why := _default_problem(column_type, raw["default"])):
-            yield ("columns", i, "default"), why
+        if "default" in raw:
+            yield from _check_default(("columns", i, "default"), column_type, raw["default"])
 
-    def check_charts(self, charts: Any, columns: dict[str, Column]) -> Iterator[_Found]:
+    def check_charts(self, charts: Any, columns: dict[str, Column]) -> Iterator[Found]:
         for i, chart in _entries(charts):
             if str(chart.get("kind")) in KINDS:
                 yield from self.check_chart(i, chart, columns)
 
     def check_chart(
         self, i: int, chart: dict[str, Any], columns: dict[str, Column]
-    ) -> Iterator[_Found]:
+    ) -> Iterator[Found]:
         kind = KINDS[chart["kind"]]
         path: Path = ("charts", i)
         words = () if "value" in kind.needs else (ROWS,)
@@ -161,7 +158,7 @@ class _Checker:
         if "aggregate" in kind.keys and (why := _aggregate_problem(chart, columns)):
             yield (*path, "aggregate"), why
 
-    def check_ages(self, retention: Any, rollup: Any) -> Iterator[_Found]:
+    def check_ages(self, retention: Any, rollup: Any) -> Iterator[Found]:
         keep = _try_seconds(retention)
         levels = dict(itertools.islice(rollup.items(), 100)) if isinstance(rollup, dict) else {}
         buckets = {text: bucket for text in levels if (bucket := _try_seconds(text)) is not None}
@@ -185,7 +182,7 @@ def _entries(listed: Any) -> Iterator[tuple[int, dict[str, Any]]]:
             yield i, entry
 
 
-def _check_nesting(buckets: dict[str, int]) -> Iterator[_Found]:
+def _check_nesting(buckets: dict[str, int]) -> Iterator[Found]:
     ordered = sorted(buckets.items(), key=lambda item: item[1])
     for (fine, small), (coarse, large) in itertools.pairwise(ordered):
         if large % small or large == small:
@@ -208,7 +205,7 @@ def _check_reference(
     columns: dict[str, Column],
     roles: Collection[Role],
     words: tuple[str, ...] = (),
-) -> Iterator[_Found]:
+) -> Iterator[Found]:
     """`words` can be in the place of a column."""
     if not isinstance(name, str) or name in words:
         return
@@ -223,21 +220,22 @@ def _check_reference(
         yield path, f"'{name}' is of type {kind}{did_you_mean(name, fitting)}"
 
 
-def _default_problem(column_type: ColumnType, default: Any) -> str:
+def _check_default(path: Path, column_type: ColumnType, default: Any) -> Iterator[Found]:
     """Beyond the type: what is right in a row may say nothing in a declaration."""
-    if default is None and column_type.nullable:
-        return ""
     allowed = column_type.defaults
+    if default is None and column_type.nullable:
+        return
     if allowed and not is_valid(allowed.json, default):
-        return allowed.refusal.format(repr(default))
-    if problem := value_problem(column_type, default):
-        fix = "; write null if a row may be without it" if column_type.nullable else ""
-        return f"{problem}{fix}"
-    try:
-        column_type.encoded([default])
-    except BadValuesError as error:
-        return str(error)
-    return ""
+        yield path, allowed.refusal.format(repr(default))
+    elif (fault := value_fault(column_type, default)) and column_type.nullable:
+        yield path, f"{fault}; write null if a row may be without it"
+    elif fault:
+        yield path, fault.message, fault.cure
+    else:
+        try:
+            column_type.encoded([default])
+        except BadValuesError as error:
+            yield path, str(error)
 
 
 def _try_seconds(text: Any) -> int | None:

@@ -19,14 +19,14 @@ from kscope.declare.files.shapes import (
     ProbeFile,
     SourceFile,
 )
-from kscope.declare.files.yaml_lines import Document, Path
+from kscope.declare.files.yaml_lines import Document, Found, Path
 from kscope.declare.map_options import NAMES
 from kscope.declare.model import TIME, Alias, Attach, Collect, Column, Option, Probe, Source
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import Role
 from kscope.declare.types.kernel import FieldType
-from kscope.declare.values import choice_problem, value_problem
-from kscope.errors import Problem, did_you_mean
+from kscope.declare.values import choice_fault, value_fault
+from kscope.errors import Problem, ValueFaultError, did_you_mean
 
 # Flags that `kscope agent` has for every probe.
 FLAGS = frozenset(
@@ -49,14 +49,14 @@ def check_probe(
     columns: Mapping[str, Column],
     folder: pathlib.Path | None,
 ) -> Iterator[Problem]:
-    for path, message in itertools.chain(
+    for path, *why in itertools.chain(
         _check_engine(probe, columns),
         _check_program(probe, folder),
         _check_options(probe.get("options")),
         _check_aliases(probe.get("also"), probe.get("options")),
         _check_sources(probe, columns),
     ):
-        yield document.problem(("probe", *path), message)
+        yield document.problem(("probe", *path), *why)
 
 
 def make_probe(
@@ -122,7 +122,7 @@ def _source(file: str | list[str] | SourceFile, line: int = 0) -> Source:
     return Source((file.field,), names, file.decode, file.enum, line)
 
 
-def _check_engine(probe: dict[str, Any], known: Mapping[str, Column]) -> Iterator[tuple[Path, str]]:
+def _check_engine(probe: dict[str, Any], known: Mapping[str, Column]) -> Iterator[Found]:
     """Each engine runs either a program of the probes/ folder or the script of this file."""
     engine = _engine(probe)
     if engine is None:
@@ -144,7 +144,7 @@ def _engine(probe: dict[str, Any]) -> ProbeEngine | None:
 
 def _check_script(
     script: str, collect: dict[str, Any], known: Mapping[str, Column]
-) -> Iterator[tuple[Path, str]]:
+) -> Iterator[Found]:
     if "events" in collect:
         yield ("collect", "events"), "bpftrace gives maps: use 'map' or 'histogram'"
     kind = next((kind for kind in ("map", "histogram") if isinstance(collect.get(kind), str)), None)
@@ -190,9 +190,7 @@ def _paths(source: Any) -> Iterator[str]:
             yield from (path for path in paths if isinstance(path, str))
 
 
-def _check_program(
-    probe: dict[str, Any], folder: pathlib.Path | None
-) -> Iterator[tuple[Path, str]]:
+def _check_program(probe: dict[str, Any], folder: pathlib.Path | None) -> Iterator[Found]:
     program = probe.get("program")
     engine = _engine(probe)
     if not isinstance(program, str) or (engine and engine.source != "program"):
@@ -203,19 +201,19 @@ def _check_program(
         yield ("program",), f"there is no file {folder / program}"
 
 
-def _check_options(options: Any) -> Iterator[tuple[Path, str]]:
+def _check_options(options: Any) -> Iterator[Found]:
     for name, option in options.items() if isinstance(options, dict) else ():
         if name in FLAGS:
             yield ("options", name), f"--{name} is a flag of every probe: choose another name"
         if not isinstance(option, dict) or str(option.get("type")) not in TYPES:
             continue
-        if "default" in option and (why := _refusal(option, option["default"])):
-            yield ("options", name, "default"), why
+        if "default" in option and (fault := _refusal(option, option["default"])):
+            yield ("options", name, "default"), fault.message, fault.cure
         elif not isinstance(option.get("choices"), dict) and (why := _bounds_problem(option)):
             yield ("options", name), why
 
 
-def _check_aliases(also: Any, options: Any) -> Iterator[tuple[Path, str]]:
+def _check_aliases(also: Any, options: Any) -> Iterator[Found]:
     options = options if isinstance(options, dict) else {}
     for flag, to in also.items() if isinstance(also, dict) else ():
         path = ("also", flag)
@@ -225,7 +223,7 @@ def _check_aliases(also: Any, options: Any) -> Iterator[tuple[Path, str]]:
             continue
         name = to if isinstance(to, str) else next(iter(to))
         if isinstance(to, dict) and isinstance(options.get(name), dict):
-            yield from (((*path, name), why) for why in _value_problems(options[name], to[name]))
+            yield from _check_values((*path, name), options[name], to[name])
         elif name not in {*options, *NAMES, *SHARED} or not isinstance(to, str):
             yield path, f"there is no option '{name}'{did_you_mean(name, [*options, *SHARED])}"
 
@@ -234,18 +232,18 @@ def _kind(flag: str) -> str:
     return "letter" if len(flag) == 1 else "name"
 
 
-def _value_problems(option: Mapping[str, Any], to: Any) -> Iterator[str]:
+def _check_values(path: Path, option: Mapping[str, Any], to: Any) -> Iterator[Found]:
     """Yield why the option refuses the values of a flag; other shapes are reported elsewhere."""
     for value in to.values() if isinstance(to, dict) else (to,):
         if isinstance(value, (str, int, float)) and (why := _refusal(option, value)):
-            yield why
+            yield path, why.message, why.cure
 
 
-def _refusal(option: Mapping[str, Any], value: Any) -> str:
+def _refusal(option: Mapping[str, Any], value: Any) -> ValueFaultError | None:
     choices, kind = option.get("choices"), TYPES.get(str(option.get("type")))
     if isinstance(choices, dict):
-        return choice_problem(choices, value)
-    return value_problem(kind, value) if kind else ""
+        return choice_fault(choices, value)
+    return value_fault(kind, value) if kind else None
 
 
 def _bounds_problem(option: Mapping[str, Any]) -> str:
@@ -259,9 +257,7 @@ def _bounds_problem(option: Mapping[str, Any]) -> str:
     return ""
 
 
-def _check_sources(
-    probe: dict[str, Any], columns: Mapping[str, Column]
-) -> Iterator[tuple[Path, str]]:
+def _check_sources(probe: dict[str, Any], columns: Mapping[str, Column]) -> Iterator[Found]:
     collect, engine = probe.get("collect"), _engine(probe)
     bound = collect.get("columns") if isinstance(collect, dict) else None
     if not isinstance(bound, dict):
@@ -272,9 +268,7 @@ def _check_sources(
         yield from _check_stacks(bound, columns)
 
 
-def _check_columns(
-    bound: dict[str, Any], columns: Mapping[str, Column]
-) -> Iterator[tuple[Path, str]]:
+def _check_columns(bound: dict[str, Any], columns: Mapping[str, Column]) -> Iterator[Found]:
     for name, source in bound.items():
         path = ("collect", "columns", name)
         if name == TIME.name:
@@ -295,9 +289,7 @@ def _is_stack(column: Column) -> bool:
     return column.type.role is Role.STACK
 
 
-def _check_words(
-    bound: dict[str, Any], columns: Mapping[str, Column]
-) -> Iterator[tuple[Path, str]]:
+def _check_words(bound: dict[str, Any], columns: Mapping[str, Column]) -> Iterator[Found]:
     """Yield the columns that the words of `names`, `as` and `enum` do not fit."""
     for name, raw in bound.items():
         path = ("collect", "columns", name)
@@ -322,9 +314,7 @@ def _twice(names: Mapping[str, str]) -> str:
     return ""
 
 
-def _check_stacks(
-    bound: dict[str, Any], columns: Mapping[str, Column]
-) -> Iterator[tuple[Path, str]]:
+def _check_stacks(bound: dict[str, Any], columns: Mapping[str, Column]) -> Iterator[Found]:
     """bcc's stack ids are in fields of one struct, whose names say which half they are."""
     for name, raw in bound.items():
         paths = list(_paths(raw))

@@ -8,9 +8,9 @@ from typing import Any, cast
 import jsonschema
 
 from kscope.declare.files.shapes import NAME, PATTERNS
-from kscope.declare.files.yaml_lines import Document, Path
+from kscope.declare.files.yaml_lines import Document, Found, Path
 from kscope.declare.values import Validator
-from kscope.errors import QUOTE, Problem, ValueFaultError, did_you_mean, kind_of, printable, shown
+from kscope.errors import Problem, ValueFaultError, did_you_mean, kind_of, printable, quoted, shown
 
 _TYPE_NAMES = {
     "object": "a mapping (key: value)",
@@ -35,8 +35,8 @@ def check(
         formats.checks(name, raises=ValueFaultError)(partial(_is_readable, read))
     for error in Validator(schema, format_checker=formats).iter_errors(document.value):
         if error.validator == "format" or not _has_reader(error, readers):
-            for path, message in _explain(error, discreet=document.discreet):
-                yield document.problem(path, message)
+            for found in _explain(error, discreet=document.discreet):
+                yield document.problem(*found)
 
 
 def _is_readable(read: Callable[[Any], Any], value: Any) -> bool:
@@ -61,27 +61,26 @@ def read_values(value: Any, schema: Mapping[str, Any], readers: Readers) -> Any:
     return value
 
 
-def _explain(
-    error: jsonschema.ValidationError, *, discreet: bool = False
-) -> Iterable[tuple[Path, str]]:
+def _explain(error: jsonschema.ValidationError, *, discreet: bool = False) -> Iterable[Found]:
     path: Path = tuple(error.absolute_path)
     # jsonschema types these as perhaps unset; an error that iter_errors yields has them all.
     detail: Any = error
     value, rule = detail.instance, detail.validator_value
     if isinstance(error.cause, ValueFaultError):
-        return [(path, error.cause.fault)]
+        return [(path, error.cause.fault, error.cause.cure)]
     if error.validator == "additionalProperties":
         return _unknown_keys(path, value, detail.schema["properties"], discreet=discreet)
     if error.validator == "required":
         return [(path, f"'{key}' is missing") for key in rule if key not in value]
     pattern = detail.schema.get("pattern")
-    if pattern and (error.validator == "pattern" or (pattern != NAME and _is_plain(value))):
+    if pattern and (error.validator == "pattern" or (pattern != NAME and quoted(value))):
         return [(_name_path(error, path), _pattern_message(value, pattern))]
     if error.validator == "anyOf" and (meant := _meant(error)):
         return [found for each in meant for found in _explain(each)]
     say = kind_of if discreet else shown
     message = _message(error.validator, path, value, rule, say)
-    return [(_name_path(error, path), message or f"does not satisfy '{error.validator}'")]
+    cure = quoted(value) if (error.validator, rule) == ("type", "string") else ""
+    return [(_name_path(error, path), message or f"does not satisfy '{error.validator}'", cure)]
 
 
 def _meant(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
@@ -99,7 +98,7 @@ def _meant(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError
 
 def _unknown_keys(
     path: Path, value: Mapping[str, Any], known: Mapping[str, Any], *, discreet: bool
-) -> Iterator[tuple[Path, str]]:
+) -> Iterator[Found]:
     free = known if discreet else set(known) - set(value)
     for key in value:
         if key not in known:
@@ -119,9 +118,7 @@ def _message(
         case "type":
             names = (_TYPE_NAMES[name] for name in ([rule] if isinstance(rule, str) else rule))
             text = f"must be {' or '.join(names)}, not {say(value)}"
-            if rule == "array":
-                return f"{text}; start each entry with '- '"
-            return text + QUOTE if rule == "string" and _is_plain(value) else text
+            return f"{text}; start each entry with '- '" if rule == "array" else text
         case "oneOf":
             keys = (key for branch in rule for key in branch["required"])
             return f"needs exactly one of {', '.join(keys)}"
@@ -148,8 +145,3 @@ def _pattern_message(value: object, pattern: str) -> str:
         rule = "lower case letters, digits and _, a letter first, at most 40"
         return f"{shown(value)} must be {rule}"
     return f"{shown(value)} is not {PATTERNS.get(pattern, f'text that matches {pattern}')}"
-
-
-def _is_plain(value: object) -> bool:
-    """A number or true or false, which quotes would make text; traps say so by themselves."""
-    return isinstance(value, bool | int | float)

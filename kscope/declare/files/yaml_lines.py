@@ -12,9 +12,11 @@ from typing import Any
 import yaml
 
 from kscope.declare.files import yaml_words as scalars
-from kscope.errors import QUOTE, Problem, cut, printable
+from kscope.errors import Problem, cut, printable
 
 Path = tuple[str | int, ...]
+# A place, a message and perhaps a cure: the arguments of Document.problem.
+Found = tuple[Path, str] | tuple[Path, str, str]
 
 MAX_BYTES = 256 * 1024
 MAX_VALUES = 10_000
@@ -45,12 +47,12 @@ class Document:
         """Whether the file may hold secrets: then no message shows a value."""
         return self.keys is not tuple
 
-    def problem(self, path: Path, message: str) -> Problem:
-        """Return a problem at a place, with a cure if YAML reads its word in its own way."""
+    def problem(self, path: Path, message: str, cure: str = "") -> Problem:
+        """Return a problem at a place, with another cure if YAML reads its word in its own way."""
         if path in self.traps:
-            message = f"{message.removesuffix(QUOTE).removesuffix('.')}; {self.traps[path]}"
+            message, cure = message.removesuffix("."), f"; {self.traps[path]}"
         place = path_text(self.keys(path))
-        return Problem(self.file, self.line(path), place, cut(message, _MAX_MESSAGE))
+        return Problem(self.file, self.line(path), place, cut(message + cure, _MAX_MESSAGE))
 
     def line(self, path: Path) -> int:
         """Return the line of the place, or of the nearest one around it that the file has."""
@@ -103,18 +105,19 @@ def _parsed(
     text: str, file: str, keys: Callable[[Path], Path] | None, loader: type[Any]
 ) -> Document:
     builder = _Builder(file, keys)
+    value = None
     try:
         value = builder.document(yaml.parse(text, Loader=loader))
     except _StopError:
-        return builder.stopped()
+        pass
     except yaml.MarkedYAMLError as error:
-        return builder.stopped(_syntax_problem(file, error, discreet=keys is not None))
+        builder.problems.append(_syntax_problem(file, error, discreet=keys is not None))
     except yaml.reader.ReaderError as error:
-        return builder.stopped(_character_problem(file, text, error))
+        builder.problems.append(_character_problem(file, text, error))
     except Exception as error:  # noqa: BLE001 - PyYAML lets through what chr() and int() raise
         said = type(error).__name__ if keys else cut(printable_line(str(error)), 200)
         message = f"not YAML after this line: {said}"
-        return builder.stopped(Problem(file, builder.last_line, "", message))
+        builder.problems.append(Problem(file, builder.last_line, "", message))
     problems = bounded(file, builder.problems)
     return Document(file, value, builder.lines, problems, builder.traps, keys or tuple)
 
@@ -181,9 +184,6 @@ class _Builder:
     traps: dict[Path, str] = field(default_factory=dict)
     last_line: int = 1
     _values: int = 0
-
-    def stopped(self, *why: Problem) -> Document:
-        return Document(self.file, None, {}, bounded(self.file, [*self.problems, *why]))
 
     def document(self, events: Iterator[yaml.Event]) -> Any:
         value = None
@@ -274,13 +274,11 @@ class _Builder:
             return None
         if not event.implicit[0]:
             return event.value
-        read = scalars.read(event.value)
-        cure = self._or(read.cure, read.discreet)
+        read = scalars.read(event.value, discreet=self.keys is not None)
         if read.refused:
-            self._refuse(event, path, cure)
-            return None
-        if cure:
-            self.traps[path] = cure
+            self._refuse(event, path, read.cure)
+        elif read.cure:
+            self.traps[path] = read.cure
         return read.value
 
     def _refuse(self, event: yaml.Event, path: Path, message: str) -> None:

@@ -21,8 +21,7 @@ _BASE_60 = re.compile(r"[-+]?([1-9][0-9_]*(:[0-5]?[0-9])+|[0-9][0-9_]*(:[0-5]?[0
 _FLOAT = re.compile(r"([-+]?[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+][0-9]+)?")
 # YAML 1.1 has a dot and a sign in every exponent, and digits between a sign and a dot.
 _LIKE_A_FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
-_INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
-_NAN = re.compile(r"\.(nan|NaN|NAN)")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _DATE = re.compile(
     r"\d{4}-\d\d-\d\d|\d{4}-\d\d?-\d\d?([Tt]|[ \t]+)\d\d?:\d\d:\d\d(\.\d*)?"
     r"([ \t]*(Z|[-+]\d\d?(:\d\d)?))?",
@@ -35,97 +34,75 @@ class Scalar:
     """A word's value. `cure` says how YAML reads it and what to write instead, if people differ.
 
     If `refused`, the word has no meaning that people would agree on: it is wrong everywhere.
-    `discreet` is the cure without the word, for files that hold secrets.
     """
 
     value: Any
     cure: str = ""
     refused: bool = False
-    discreet: str = ""
 
 
-def read(text: str) -> Scalar:
-    """Return the value of an unquoted word."""
+def read(text: str, *, discreet: bool = False) -> Scalar:
+    """Return the value of an unquoted word; no cure shows a secret if it is `discreet`."""
     if text in _TRUE | _FALSE:
         return _boolean(text)
     if text in _NULL:
-        return _nothing(text)
+        cure = (
+            f"YAML reads {text} as nothing: {_QUOTE}" if text else "add a value, or remove the key"
+        )
+        return Scalar(None, cure)
     if text[0] not in "+-.0123456789":
         return Scalar(text)
-    return _number(text) or Scalar(text)
+    found = _number(text, discreet=discreet)
+    return found or Scalar(text)
 
 
 def _boolean(text: str) -> Scalar:
     value = text in _TRUE
-    if text in ("true", "false"):
-        return Scalar(value)
-    return _shown(value, f"YAML reads {text} as {str(value).lower()}: {_QUOTE}")
+    known = text in ("true", "false")
+    return Scalar(value, "" if known else f"YAML reads {text} as {str(value).lower()}: {_QUOTE}")
 
 
-def _nothing(text: str) -> Scalar:
-    return _shown(
-        None,
-        f"YAML reads {text} as nothing: {_QUOTE}" if text else "add a value, or remove the key",
-    )
-
-
-def _shown(value: Any, cure: str) -> Scalar:
-    """A cure that never holds a secret."""
-    return Scalar(value, cure, discreet=cure)
-
-
-def _refused(text: str, reading: str) -> Scalar:
-    cure, discreet = (f"YAML reads {word} {reading}: {_QUOTE}" for word in (text, "it"))
-    return Scalar(None, cure, refused=True, discreet=discreet)
-
-
-def _number(text: str) -> Scalar | None:
-    if len(text) > _MAX_DIGITS and (_GROUPED.fullmatch(text) or _FLOAT.fullmatch(text)):
-        cure = "the number has too many digits; as text it must be in quotes"
-        return Scalar(None, cure, refused=True, discreet=cure)
+def _number(text: str, *, discreet: bool) -> Scalar | None:
     if len(text) > _MAX_DIGITS:
-        return None
+        known = _GROUPED.fullmatch(text) or _FLOAT.fullmatch(text)
+        cure = "the number has too many digits; as text it must be in quotes"
+        return Scalar(None, cure, refused=True) if known else None
+    word = "it" if discreet else text
     if _INTEGER.fullmatch(text):
         return Scalar(int(text))
     if _GROUPED.fullmatch(text):
-        return _grouped(text)
+        return _grouped(text, discreet=discreet)
     if _OCTAL.fullmatch(text):
-        return _octal(text)
+        value = int(text.replace("_", "").replace("o", ""), 8)
+        cure = f"{text} is octal in YAML: write {value} for the number, or {_QUOTE}"
+        return Scalar(None, _OCTAL_CURE if discreet else cure, refused=True)
     if _BASE_60.fullmatch(text):
-        return _refused(text, "as a number of base 60")
+        return Scalar(None, f"YAML reads {word} as a number of base 60: {_QUOTE}", refused=True)
     if _DATE.fullmatch(text):
-        return _refused(text, "as a date")
-    return _real(text)
+        return Scalar(None, f"YAML reads {word} as a date: {_QUOTE}", refused=True)
+    return _real(text, discreet=discreet)
 
 
-def _grouped(text: str) -> Scalar | None:
+def _grouped(text: str, *, discreet: bool) -> Scalar | None:
     try:
         value = int(text.replace("_", ""), 0)
     except ValueError:  # no digits, as in 0x_
         return None
-    discreet = f"YAML reads it as another number: {_QUOTE}"
-    cure = f"YAML reads {text} as {value}: write {value}, or {_QUOTE}"
-    return Scalar(value, cure, discreet=discreet)
+    if discreet:
+        return Scalar(value, f"YAML reads it as another number: {_QUOTE}")
+    return Scalar(value, f"YAML reads {text} as {value}: write {value}, or {_QUOTE}")
 
 
-def _octal(text: str) -> Scalar:
-    digits = text.replace("_", "").replace("o", "")
-    value = int(digits, 8)
-    cure = f"{text} is octal in YAML: write {value} for the number, or {_QUOTE}"
-    return Scalar(None, cure, refused=True, discreet=_OCTAL_CURE)
-
-
-def _real(text: str) -> Scalar | None:
+def _real(text: str, *, discreet: bool) -> Scalar | None:
     if _FLOAT.fullmatch(text):
         return Scalar(float(text.replace("_", "")))
-    if _INFINITE.fullmatch(text):
-        return _shown(float(text.replace(".", "").lower()), _FINITE)
-    if _NAN.fullmatch(text):
-        return _shown(float("nan"), _FINITE)
-    if _LIKE_A_FLOAT.fullmatch(text):
-        cure = f"YAML reads {text} as text: {_plainly(text)}"
-        return Scalar(text, cure, discreet="YAML reads it as text: write it as 1500 or 0.5")
-    return None
+    if _NOT_FINITE.fullmatch(text):
+        return Scalar(float(text.replace(".", "").lower()), _FINITE)
+    if not _LIKE_A_FLOAT.fullmatch(text):
+        return None
+    if discreet:
+        return Scalar(text, "YAML reads it as text: write it as 1500 or 0.5")
+    return Scalar(text, f"YAML reads {text} as text: {_plainly(text)}")
 
 
 def _plainly(text: str) -> str:
