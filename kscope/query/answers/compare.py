@@ -3,15 +3,14 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from operator import itemgetter
 from typing import Any, Literal
 
 from kscope.declare.types.base import Role
 from kscope.query.answers.flamegraph import Profile, profile, question_of
-from kscope.query.answers.meta import Meta, Number
+from kscope.query.answers.meta import Meta, Number, meta
 from kscope.query.answers.question import Question, Table
 from kscope.query.answers.stacks import FoldedStacks, folded
-from kscope.query.answers.tree import Path, Shape, in_order, shaped
+from kscope.query.answers.tree import Path, Shape, tree
 from kscope.query.parse import parameters as p
 from kscope.query.parse.parameters import Asked
 from kscope.query.scan.freed_memory import consumed, empty
@@ -56,13 +55,12 @@ async def compare(reader: Reader, asked: Asked) -> Comparison:
         folded(reader, question), folded(reader, replace(question, scope=asked.base))
     )
     normalised = asked["normalised"] == "true"
-    large = (side.values, side.events, base.values, base.events)
+    large = (side.values, base.values)
     return await consumed(lambda *_: _compared(side, base, normalised=normalised), *large)
 
 
 def _compared(side: FoldedStacks, base: FoldedStacks, *, normalised: bool) -> Comparison:
-    sums = in_order(list(_sums(side, base).items()), itemgetter(0))
-    shape = shaped([path for path, _ in sums])
+    shape, sums = tree(_sums(side, base).items())
     values, base_values, counts, base_counts, *sides = zip(*(each for _, each in sums), strict=True)
     value, base_value = shape.totals(values, base_values)
     count, base_count = shape.totals(counts, base_counts)
@@ -89,7 +87,7 @@ def _compared(side: FoldedStacks, base: FoldedStacks, *, normalised: bool) -> Co
         vanished=_only_in(shape, there, here),
         base_total=base_total,
         base_rows=base.rows,
-        base_meta=base.meta,
+        base_meta=meta(base.scan, base.rows),
     )
 
 
@@ -98,7 +96,7 @@ def _sums(side: FoldedStacks, base: FoldedStacks) -> Mapping[Path, list[Any]]:
     sums: defaultdict[Path, list[Any]] = defaultdict([0, 0, 0, 0, 0, 0].copy)
     sums[()] = [0, 0, 0, 0, 0, 0]  # the root, also of an answer without stacks
     for at, stacks in enumerate((side, base)):
-        for (path, value), events in zip(stacks.values, stacks.events, strict=True):
+        for path, value, events in stacks.values:
             found = sums[path]
             found[at] += value
             found[at + 2] += events

@@ -7,11 +7,10 @@ from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Number
 from kscope.query.answers.question import Measured, Question, grouped_by, measured
 from kscope.query.answers.stacks import FlamegraphQuestion, FoldedStacks, drawn, folded
-from kscope.query.answers.tree import Shape, in_order, shaped
+from kscope.query.answers.tree import Shape, tree
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import stack_of, value_of
 from kscope.query.parse.parameters import Asked
-from kscope.query.scan.freed_memory import empty
 from kscope.store.reader import Reader
 
 
@@ -59,14 +58,9 @@ async def stacks(reader: Reader, asked: Asked) -> FoldedStacks:
 
 
 def _drawn(stacks: FoldedStacks) -> Flamegraph:
-    # By the path alone: to compare tuples of tuples takes three times as long.
-    ordered = in_order(
-        list(zip(stacks.values, stacks.events, strict=True)), lambda each: each[0][0]
-    )
-    shape = shaped([path for (path, _), _ in ordered])
-    values = [value for (_, value), _ in ordered]
-    value, count = shape.totals(values, [events for _, events in ordered])
-    empty([ordered])
+    shape, ordered = tree(stacks.values)
+    values = [value for _, value, _ in ordered]
+    value, count = shape.totals(values, [events for _, _, events in ordered])
     return Flamegraph(**profile(stacks, shape, value, values), count=count, rest=stacks.rest)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kscope.declare.model import Column
-from kscope.query.answers.meta import Meta, Notice, meta, notices
+from kscope.query.answers.meta import Notice, notices
 from kscope.query.answers.tree import Path
 from kscope.query.parse.columns import Value, by_values
 from kscope.query.parse.scope import Scope
@@ -38,11 +38,10 @@ class FlamegraphQuestion:
 
 @dataclass(slots=True)
 class FoldedStacks:
-    """The values and the events of paths; the same path may come more than once."""
+    """Paths, each with its value and its events; the same path may come more than once."""
 
     question: FlamegraphQuestion
-    values: list[tuple[Path, Any]]
-    events: list[int]
+    values: list[tuple[Path, Any, int]]
     rows: int
     scan: Scan
     notices: list[Notice]
@@ -53,23 +52,16 @@ class FoldedStacks:
         asked = self.question
         return f"{asked.scope.category.prettyname}: {asked.value.name} by {asked.stack.name}"
 
-    @property
-    def meta(self) -> Meta:
-        """To be asked for last: it says how long everything took until now."""
-        return meta(self.scan, self.rows)
-
 
 async def folded(reader: Reader, question: FlamegraphQuestion) -> FoldedStacks:
     """Sum the scope's stacks; one path may come more than once."""
     keys = (*question.by, question.stack)
-    limited = question.limit is not None
-    single = limited or by_values(question.by)
-    count = question.scope.category.count
+    limit, count = question.limit, question.scope.category.count
+    single = limit is not None or by_values(question.by)
     needs = (*keys, question.value.column, count)
     scan = await scan_of(reader, question.scope, needs, single_rows=single)
-    if question.limit is not None:
-        scan = scan.oldest(question.limit)
-
+    if limit is not None:
+        scan = scan.oldest(limit)
     measures = (total_of(question.value), sum_of(count) if count else ROWS, ROWS)
     summed = await heaviest(scan, columns(*keys), measures, read.MOST_GROUPS)
     wanted = await asyncio.to_thread(_parts, summed.groups, len(keys))
@@ -80,8 +72,8 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> FoldedStacks:
     stacks, *texts = found
     said = [*notices(scan), *rest_notices(summed)]
     large: list[Any] = [summed.groups, stacks, *texts, *wanted]
-    values, events, rest = await consumed(lambda *_: _paths(summed, texts, stacks), *large)
-    return FoldedStacks(question, values, events, summed.totals[-1] or 0, scan, said, rest)
+    values, rest = await consumed(lambda *_: _paths(summed, texts, stacks), *large)
+    return FoldedStacks(question, values, summed.totals[-1] or 0, scan, said, rest)
 
 
 def rest_notices(summed: Heaviest) -> list[Notice]:
@@ -99,27 +91,26 @@ def _parts(groups: Mapping[tuple[Any, ...], Any], width: int) -> list[set[Any]]:
 
 
 def _paths(
-    summed: Heaviest,
-    texts: Sequence[Mapping[Any, str]],
-    stacks: Mapping[int, Frames],
-) -> tuple[list[tuple[Path, Any]], list[int], Any]:
+    summed: Heaviest, texts: Sequence[Mapping[Any, str]], stacks: Mapping[int, Frames]
+) -> tuple[list[tuple[Path, Any, int]], Any]:
     """Put the values of `by` under the root, before the stack's frames; the rest beside them.
 
-    Return the values, the events, and the value of the rest.
+    Return the paths, and the value of the rest.
     """
-    groups = summed.groups
     roots: dict[tuple[Any, ...], Path] = {
         by: tuple([names[part] for names, part in zip(texts, by, strict=True)])
-        for by in {key[:-1] for key in groups}
+        for by in {key[:-1] for key in summed.groups}
     }
-    values = [(roots[key[:-1]] + stacks[key[-1]], found[0]) for key, found in groups.items()]
-    events = [found[1] for found in groups.values()]
+    values = [
+        (roots[key[:-1]] + stacks[key[-1]], value, events)
+        for key, (value, events, _) in summed.groups.items()
+    ]
     if not summed.left_out:
-        return values, events, 0
+        return values, 0
     rest, count, _ = summed.rest()
-    return [*values, ((REST,), rest)], [*events, count], rest
+    return [*values, ((REST,), rest, count)], rest
 
 
 async def drawn(stacks: FoldedStacks, draw: Callable[[FoldedStacks], Result]) -> Result:
     """Make an answer of the stacks in a thread, and free them there."""
-    return await consumed(lambda *_: draw(stacks), stacks.values, stacks.events)
+    return await consumed(lambda _: draw(stacks), stacks.values)

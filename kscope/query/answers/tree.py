@@ -5,18 +5,20 @@ whole stack's at a time, and only what is done for each stack is a step of Pytho
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import chain, count
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
+
+from kscope.query.scan.labels import batched
 
 Number = int | float
 # Frames, root first: the values of `by`, then the stack's own.
 Path = tuple[str, ...]
+Row = tuple[Any, ...]
 
-Item = TypeVar("Item")
 ROOT = "all"
 _SORTED_AT_ONCE = 10_000
 # After the last path: it has not even the root in common with it.
@@ -111,38 +113,41 @@ class Shape:
         return zip(self.depth, self.shared, self.first, strict=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """A shape's columns; `value[i]` is `own[i]` with everything above it."""
+def tree(rows: Iterable[Row]) -> tuple[Shape, list[Row]]:
+    """Build the tree of rows that begin with a path, and sort them by it.
 
-    names: list[str]
-    name: list[int]
-    level: list[int]
-    value: list[Number]
-    own: list[Number]
+    The same path may come more than once.
+    """
+    # By the path alone: to compare tuples of tuples takes three times as long.
+    by_path = itemgetter(0)
+    # Many are sorted in pieces: no other thread runs while Python sorts one.
+    pieces = [sorted(piece, key=by_path) for piece in batched(rows, _SORTED_AT_ONCE)]
+    found = pieces[0] if len(pieces) == 1 else list(merge(*pieces, key=by_path))
+    return _shaped([row[0] for row in found]), found
 
 
-def tree(stacks: Iterable[tuple[Path, Number]]) -> Tree:
-    """Build the tree of (path, value); the same path may come more than once."""
-    ordered = in_order(list(stacks), itemgetter(0))
-    shape = shaped([path for path, _ in ordered])
-    values = [value for _, value in ordered]
+def weighed(stacks: Iterable[tuple[Path, Number, int]]) -> tuple[Shape, list[Number]]:
+    """Return the tree of paths with their values and events, and the value of each node."""
+    shape, ordered = tree(stacks)
+    values = [value for _, value, _ in ordered]
     totals, _ = shape.totals(values, values)
-    return Tree(shape.names, shape.name, shape.level, totals, shape.own(values))
+    return shape, totals
 
 
-def in_order(items: list[Item], key: Callable[[Item], Any]) -> list[Item]:
-    """Sort many in pieces: no other thread runs while Python sorts one."""
-    if len(items) <= _SORTED_AT_ONCE:
-        return sorted(items, key=key)
-    pieces = range(0, len(items), _SORTED_AT_ONCE)
-    return list(
-        merge(*(sorted(items[at : at + _SORTED_AT_ONCE], key=key) for at in pieces), key=key)
-    )
+def boxes(
+    levels: Sequence[int], values: Sequence[Number], start: float, width: float
+) -> Iterator[tuple[float, float]]:
+    """Yield each node's left edge and width, where the root's are these; its value is not 0."""
+    scale = width / values[0]
+    # Where the next node of each level begins.
+    begins = [start]
+    for level, value in zip(levels, values, strict=True):
+        left, share = begins[level], value * scale
+        begins[level:] = [left + share, left]
+        yield left, share
 
 
-def shaped(ordered: Sequence[Path]) -> Shape:
-    """Build the tree of these paths, which come sorted."""
+def _shaped(ordered: Sequence[Path]) -> Shape:
     frames, level = [ROOT], [0]
     levels = list(range(1 + max(map(len, ordered), default=0)))
     shares, firsts = [], []

@@ -14,7 +14,7 @@ _SEPARATORS = str.maketrans({";": ":", "\n": " ", "\r": " "})
 def _folded(stacks: FoldedStacks) -> bytes:
     """`process;main;write 42`, sorted; a `;` in a process' name becomes `:`."""
     sums: defaultdict[str, Any] = defaultdict(int)
-    for path, value in stacks.values:
+    for path, value, _ in stacks.values:
         frames = [frame.translate(_SEPARATORS) for frame in path]
         sums[";".join(frames) or EMPTY] += value
     return "".join(f"{stack} {sums[stack]}\n" for stack in sorted(sums)).encode()

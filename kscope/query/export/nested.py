@@ -3,7 +3,7 @@
 import msgspec
 
 from kscope.query.answers.stacks import FoldedStacks
-from kscope.query.answers.tree import ROOT, tree
+from kscope.query.answers.tree import ROOT, weighed
 from kscope.query.export.base import StackFormat
 
 
@@ -20,11 +20,11 @@ def nested(stacks: FoldedStacks, root: str = ROOT) -> bytes:
 
     It is written piece by piece: a stack may be deeper than an encoder can recurse.
     """
-    drawn = tree(stacks.values)
-    names = [msgspec.json.encode(name) for name in drawn.names]
-    levels = [*drawn.level, 0]
+    shape, values = weighed(stacks.values)
+    names = [msgspec.json.encode(name) for name in shape.names]
+    levels = [*shape.level, 0]
     pieces: list[bytes] = []
-    for i, (name, value) in enumerate(zip(drawn.name, drawn.value, strict=True)):
+    for i, (name, value) in enumerate(zip(shape.name, values, strict=True)):
         level, following = levels[i], levels[i + 1]
         written = names[name] if i else msgspec.json.encode(root)
         pieces.append(b'{"name":%b,"value":%b' % (written, msgspec.json.encode(value)))
@@ -33,7 +33,7 @@ def nested(stacks: FoldedStacks, root: str = ROOT) -> bytes:
         else:
             pieces.append(b"}" + b"]}" * (level - following))
             pieces.append(b"," if following else b"")
-    if len(drawn.name) == 1:
+    if len(values) == 1:
         pieces[1:] = [b',"children":[]}']
     return b"".join(pieces)
 

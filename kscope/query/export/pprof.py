@@ -24,7 +24,7 @@ def _pprof(stacks: FoldedStacks) -> bytes:
     texts: dict[str, int] = {"": 0}
     functions: dict[str, int] = {}
     samples = []
-    for path, value in sorted(stacks.values):
+    for path, value, _ in sorted(stacks.values):
         places = [functions.setdefault(frame, len(functions) + 1) for frame in path]
         samples.append(_bytes(2, _packed(1, reversed(places)) + _packed(2, [_int64(value)])))
     kind = _number(1, _text(texts, value_column.name))

@@ -37,8 +37,8 @@ def _speedscope(stacks: FoldedStacks) -> bytes:
     """Encode one sampled profile: a stack is a sample, its value the weight."""
     title, ordered = stacks.title, sorted(stacks.values)
     frames: dict[str, int] = {}
-    samples = [[frames.setdefault(frame, len(frames)) for frame in path] for path, _ in ordered]
-    weights = [value for _, value in ordered]
+    samples = [[frames.setdefault(frame, len(frames)) for frame in path] for path, *_ in ordered]
+    weights = [value for _, value, _ in ordered]
     profile = SampledProfile(
         type="sampled",
         name=title,

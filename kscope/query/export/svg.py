@@ -1,11 +1,10 @@
 """A flame graph as one SVG file: no script, no font, no other file; names show on hover."""
 
-from collections.abc import Iterator
 from zlib import crc32
 
 from kscope.declare.units import readable
 from kscope.query.answers.stacks import FoldedStacks
-from kscope.query.answers.tree import Tree, tree
+from kscope.query.answers.tree import boxes, weighed
 from kscope.query.export.base import StackFormat
 
 _WIDTH, _HEIGHT, _TOP = 1200, 17, 46
@@ -24,10 +23,11 @@ _ESCAPES = {**_ILLEGAL, ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", o
 
 def _svg(stacks: FoldedStacks) -> bytes:
     """Draw the frames, except those narrower than a third of a pixel."""
-    drawn, unit = tree(stacks.values), stacks.question.value.unit
-    total = drawn.value[0]
-    boxes = list(_boxes(drawn)) if total > 0 else []
-    height = _TOP + _HEIGHT * (1 + max((level for _, level, *_ in boxes), default=0)) + 8
+    shape, values = weighed(stacks.values)
+    total, unit = values[0], stacks.question.value.unit
+    places = enumerate(boxes(shape.level, values, 8, _WIDTH - 16) if total > 0 else ())
+    seen = [(node, left, width) for node, (left, width) in places if width >= _NARROWEST]
+    height = _TOP + _HEIGHT * (1 + max((shape.level[node] for node, *_ in seen), default=0)) + 8
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
         f'width="{_WIDTH}" height="{height}"><style>{_STYLE}</style>'
@@ -36,29 +36,16 @@ def _svg(stacks: FoldedStacks) -> bytes:
         f'<text class="s" x="8" y="37">total {_escaped(readable(total, unit))}</text>'
     )
     pieces = [head]
-    for node, level, left, width in boxes:
-        name = drawn.names[drawn.name[node]]
-        value = drawn.value[node]
-        y = height - 8 - _HEIGHT * (level + 1)
-        said = f"{name}: {readable(value, unit)}, {100 * value / total:.2f} %"
+    for node, left, width in seen:
+        name = shape.names[shape.name[node]]
+        y = height - 8 - _HEIGHT * (shape.level[node] + 1)
+        said = f"{name}: {readable(values[node], unit)}, {100 * values[node] / total:.2f} %"
         pieces.append(
             f"<g><title>{_escaped(said)}</title>"
             f'<rect x="{left:.2f}" y="{y}" width="{width:.2f}" height="{_HEIGHT - 1}" '
             f'fill="{_colour(name)}"/>{_label(name, left, y, width)}</g>'
         )
     return ("\n".join(pieces) + "</svg>\n").encode()
-
-
-def _boxes(tree: Tree) -> Iterator[tuple[int, int, float, float]]:
-    """Node, level, left edge and width, of those that can be seen."""
-    scale = (_WIDTH - 16) / tree.value[0]
-    # Where the next node of each level begins.
-    begins = [8.0]
-    for node, (level, value) in enumerate(zip(tree.level, tree.value, strict=True)):
-        left, width = begins[level], value * scale
-        begins[level:] = [left + width, left]
-        if width >= _NARROWEST:
-            yield node, level, left, width
 
 
 def _label(name: str, left: float, y: int, width: float) -> str:

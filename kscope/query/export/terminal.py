@@ -1,12 +1,13 @@
 """Answers in a terminal: aligned tables, and flame graphs of coloured cells."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kscope.declare.units import readable
 from kscope.query.answers.flamegraph import Flamegraph
 from kscope.query.answers.timeseries import Timeseries
+from kscope.query.answers.tree import boxes
 from kscope.query.parse.timerange import iso
 
 _MOST_LEVELS = 100
@@ -66,26 +67,22 @@ def flame(answer: Flamegraph, width: int, *, colour: bool) -> str:
     """Draw the root at the top, one line a level; a box is as wide as its share of `width`."""
     if not answer.total:
         return "no rows\n"
-    lines = list(_levels(answer, width))
+    lines = _levels(answer, width)
     drawn = "".join(_line(boxes, width, colour=colour) + "\n" for boxes in lines[:_MOST_LEVELS])
     more = len(lines) - _MOST_LEVELS
     return drawn + (f"… {more} more levels\n" if more > 0 else "")
 
 
-def _levels(answer: Flamegraph, width: int) -> Iterator[list[tuple[int, int, str]]]:
+def _levels(answer: Flamegraph, width: int) -> list[list[tuple[int, int, str]]]:
     """The boxes of each level, (first cell, end, text), that are a cell wide at least."""
-    scale = width / answer.value[0]
-    begins = [0.0]
     levels: list[list[tuple[int, int, str]]] = []
-    for name, level, value in zip(answer.name, answer.level, answer.value, strict=True):
-        left = begins[level]
-        begins[level:] = [left + value * scale, left]
-        first, end = round(left), round(left + value * scale)
+    for node, (left, share) in enumerate(boxes(answer.level, answer.value, 0, width)):
+        first, end, level = round(left), round(left + share), answer.level[node]
         if end > first:
             levels += [[] for _ in range(level + 1 - len(levels))]
-            text = f"{answer.names[name]} {readable(value, answer.unit)}"
+            text = f"{answer.names[answer.name[node]]} {readable(answer.value[node], answer.unit)}"
             levels[level].append((first, end, text))
-    yield from levels
+    return levels
 
 
 def _line(boxes: Sequence[tuple[int, int, str]], width: int, *, colour: bool) -> str:
