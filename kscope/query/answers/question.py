@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from kscope.declare.aggregates import QUANTILES
 from kscope.declare.charts import asked_by
 from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Role
@@ -14,6 +15,7 @@ from kscope.query.answers.stacks import FoldedStacks
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import Value, groups_of
 from kscope.query.parse.parameters import Asked, Parameter
+from kscope.query.scan.aggregates import QUANTILE_NOTE
 from kscope.query.scan.scan import Scan
 from kscope.store.reader import Reader
 
@@ -54,12 +56,13 @@ def measured(
     table: str, value: Value, scan: Scan, rows: int, *more: Notice, aggregate: str = "sum"
 ) -> dict[str, Any]:
     """Return the fields of `Measured` for an answer that is ready."""
+    note = [Notice("info", QUANTILE_NOTE)] if aggregate in QUANTILES else []
     return {
         "table": table,
         "value_column": value.name,
         "unit": value.unit_as(aggregate),
         "meta": meta(scan, rows),
-        "notices": [*notices(scan), *more],
+        "notices": [*notices(scan), *more, *note],
     }
 
 

@@ -21,12 +21,11 @@ from kscope.query.answers.question import (
     measured,
     n_parameter,
 )
-from kscope.query.answers.top import AGGREGATE, quantile_notices, value_and_aggregate
+from kscope.query.answers.top import AGGREGATE, value_and_aggregate
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import Value, by_values
 from kscope.query.parse.errors import complain
 from kscope.query.parse.parameters import Asked
-from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.aggregates import Aggregated, adds, aggregated, needs_single_rows
 from kscope.query.scan.freed_memory import consumed
@@ -49,12 +48,10 @@ _OWN, _REST = 0, 1
 class TimeseriesQuestion:
     """Each of the `n` groups with the most events or the largest sum has its own series."""
 
-    scope: Scope
     value: Value
     by: Column | None
     n: int
     aggregate: str
-    points: int
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -89,22 +86,20 @@ def _question(asked: Asked) -> TimeseriesQuestion:
     by = grouped_by(asked, "timeseries")
     if len(by) > 1:
         raise complain("by", "a series is of one column")
-    group = by[0] if by else None
-    return TimeseriesQuestion(asked.scope, value, group, asked["n"], aggregate, asked["points"])
+    return TimeseriesQuestion(value, by[0] if by else None, asked["n"], aggregate)
 
 
 async def timeseries(reader: Reader, asked: Asked) -> Timeseries:
     question = _question(asked)
-    wanted = step_length(question.scope.range, question.points)
-    needs = (question.by, *question.value.columns)
-    single = needs_single_rows(question.value, question.aggregate) or by_values([question.by])
-    scan = await scan_of(reader, question.scope, needs, single_rows=single, step=wanted)
+    table, value, aggregate = asked.category.table, question.value, question.aggregate
+    wanted = step_length(asked.scope.range, asked["points"])
+    needs = (question.by, *value.columns)
+    single = needs_single_rows(value, aggregate) or by_values([question.by])
+    scan = await scan_of(reader, asked.scope, needs, single_rows=single, step=wanted)
     grid = steps(scan.range, scan.plan.step or wanted)
     shown, found = await _measured(scan, question, grid)
-    table, value, aggregate = asked.category.table, question.value, question.aggregate
-    more = quantile_notices(aggregate)
     return Timeseries(
-        **measured(table, value, scan, found.total_rows, *more, aggregate=aggregate),
+        **measured(table, value, scan, found.total_rows, aggregate=aggregate),
         by=question.by.name if question.by else "",
         aggregate=aggregate,
         step=grid.length,

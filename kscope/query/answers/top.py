@@ -2,11 +2,11 @@
 
 import msgspec
 
-from kscope.declare.aggregates import NAMES, QUANTILES
+from kscope.declare.aggregates import NAMES
 from kscope.declare.charts import asked_by
 from kscope.declare.charts.base import grouping
 from kscope.declare.types.base import Role
-from kscope.query.answers.meta import Notice, Number
+from kscope.query.answers.meta import Number
 from kscope.query.answers.question import (
     Measured,
     Question,
@@ -18,12 +18,7 @@ from kscope.query.answers.question import (
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import Value, by_values, value_of
 from kscope.query.parse.parameters import Asked
-from kscope.query.scan.aggregates import (
-    QUANTILE_NOTE,
-    aggregate_name,
-    needs_single_rows,
-    ranked,
-)
+from kscope.query.scan.aggregates import aggregate_name, needs_single_rows, ranked
 from kscope.query.scan.labels import labels
 from kscope.query.scan.scan import columns, scan_of
 from kscope.store.reader import Reader
@@ -65,9 +60,8 @@ async def top(reader: Reader, asked: Asked) -> Top:
         await labels(reader, column, {key[i] for key, _, _ in found.entries})
         for i, column in enumerate(by)
     ]
-    more = quantile_notices(aggregate)
     return Top(
-        **measured(asked.category.table, value, scan, found.rows, *more, aggregate=aggregate),
+        **measured(asked.category.table, value, scan, found.rows, aggregate=aggregate),
         by=[column.name for column in by],
         aggregate=aggregate,
         total=found.total,
@@ -89,10 +83,6 @@ def value_and_aggregate(asked: Asked, kind: str) -> tuple[Value, str]:
     value = value_of(asked.category, asked["value"], kind, Role.HISTOGRAM)
     chart = None if asked["value"] else asked_by(asked.category, kind)
     return value, aggregate_name(value, asked["aggregate"] or (chart.aggregate if chart else ""))
-
-
-def quantile_notices(aggregate: str) -> list[Notice]:
-    return [Notice("info", QUANTILE_NOTE)] if aggregate in QUANTILES else []
 
 
 AGGREGATE = p.Parameter(

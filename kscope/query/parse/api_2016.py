@@ -6,7 +6,7 @@ from typing import Any
 
 from kscope.declare.model import Catalog, Category, Column
 from kscope.declare.types.base import Role
-from kscope.query.parse.errors import Complaint, QueryError, complain, one_of
+from kscope.query.parse.errors import complain, one_of
 from kscope.query.parse.filters import MAX_CONDITIONS, TOO_MANY, condition
 from kscope.query.parse.scope import Scope, category_of
 from kscope.query.parse.timerange import ALWAYS
@@ -127,9 +127,9 @@ def _constraints(category: Category, pointer: str, given: Any) -> Group:
         raise complain(pointer, "must be a list of {oper, conditions}")
     if _parts(given, _MAX_DEPTH) > _MAX_PARTS:
         raise complain(pointer, TOO_MANY)
-    members = [_group(category, f"{pointer}/{i}", each, 0) for i, each in enumerate(given)]
-    where = Group(tuple(members))
-    if len(list(conditions(where))) > MAX_CONDITIONS:
+    groups = [_group(category, f"{pointer}/{i}", each, 0) for i, each in enumerate(given)]
+    where = Group(tuple(groups))
+    if len(conditions(where)) > MAX_CONDITIONS:
         raise complain(pointer, TOO_MANY)
     return where
 
@@ -176,20 +176,12 @@ def _member(category: Category, pointer: str, given: Any, depth: int) -> Conditi
     if symbol not in OPERATORS:
         raise complain(f"{pointer}/{expression}", one_of("operator", symbol, OPERATORS))
     (name,) = (key for key in given if key != expression)
-    column = _column(category, f"{pointer}/{_escaped(name)}", name)
-    return _condition(category, f"{pointer}/{_escaped(name)}", column, symbol, given[name])
-
-
-def _condition(
-    category: Category, pointer: str, column: Column, symbol: str, value: Any
-) -> Condition:
+    place, value = f"{pointer}/{_escaped(name)}", given[name]
+    column = _column(category, place, name)
     if column.type.role is Role.STACK and isinstance(value, str):
         # These clients see stacks leaf first.
         value = turned_round(value)
-    try:
-        return condition(category, pointer, column, OPERATORS[symbol], value)
-    except QueryError as error:
-        raise QueryError(*(Complaint(pointer, each.detail) for each in error.complaints)) from None
+    return condition(category, place, column, OPERATORS[symbol], value)
 
 
 def _escaped(name: str) -> str:

@@ -99,7 +99,8 @@ def stack_of(category: Category, name: str) -> Column:
 
 def groupable(category: Category) -> Mapping[str, Column]:
     """By name: any column but histograms. Values are groups as they are, one for each size."""
-    return {each.name: each for each in category.all_columns if not _is_histogram(each)}
+    columns = category.all_columns
+    return {each.name: each for each in columns if each.type.role is not Role.HISTOGRAM}
 
 
 def groups_of(category: Category, names: str) -> tuple[Column, ...]:
@@ -107,17 +108,13 @@ def groups_of(category: Category, names: str) -> tuple[Column, ...]:
     columns = groupable(category)
     wanted = [name for name in names.split(",") if name]
     for name in wanted:
-        column = category.column(name)
-        if column and _is_histogram(column):
+        if name in columns:
+            continue
+        if category.column(name):
             text = f"{name} is a histogram, and a row of it no single value to group by"
             raise complain("by", f"{text}. Allowed: {', '.join(columns)}")
-        if name not in columns:
-            raise complain("by", one_of("column to group by", name, columns))
+        raise complain("by", one_of("column to group by", name, columns))
     return tuple(columns[name] for name in dict.fromkeys(wanted))
-
-
-def _is_histogram(column: Column) -> bool:
-    return column.type.role is Role.HISTOGRAM
 
 
 def by_values(columns: Iterable[Column | None]) -> bool:

@@ -1,5 +1,6 @@
 """Filters: `column=value` and `column__operator=value` become conditions."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from kscope.declare.model import Category, Column
@@ -8,35 +9,28 @@ from kscope.query.parse.operands import operand
 from kscope.query.sql.conditions import Condition
 from kscope.query.sql.operators import HOLDS, NEGATIONS, OPERATORS, taken
 
-# Engines bound how deep an expression may be, and each condition costs time for every row.
+# Databases bound how deep an expression may be, and each condition costs time for every row.
 MAX_CONDITIONS = 200
 TOO_MANY = (
     f"a question takes at most {MAX_CONDITIONS} filters; put several values into one with `__in`"
 )
 
 
-def parse_filter(category: Category, parameter: str, text: str) -> Condition:
+def parse_filter(
+    category: Category, parameter: str, text: str, others: Iterable[str] = ()
+) -> Condition:
     """Read `process=mysqld`, `elapsed__gte=5ms`.
 
-    Raise QueryError, with the parameter and what it allows.
+    Raise QueryError, with the parameter and what it allows: `others` are no filters.
     """
-    column, suffix = filtered(category, parameter)
-    if column is None:
-        names = [each.name for each in category.all_columns]
-        raise complain(parameter[:80], one_of("column", column_name(parameter), names))
-    return condition(category, parameter, column, suffix or "eq", text)
-
-
-def filtered(category: Category, parameter: str) -> tuple[Column | None, str]:
-    """Return the column that the parameter filters by, and the operator's suffix, if any."""
     if column := category.column(parameter):
-        return column, ""
-    return category.column(column_name(parameter)), parameter.rpartition("__")[2]
-
-
-def column_name(parameter: str) -> str:
-    """Return the name before the operator; it may end in `_`, and have `__` inside."""
-    return parameter.rpartition("__")[0] or parameter
+        return condition(category, parameter, column, "eq", text)
+    # The name may end in `_`, and have `__` inside.
+    name, _, suffix = parameter.rpartition("__")
+    if column := category.column(name):
+        return condition(category, parameter, column, suffix or "eq", text)
+    names = [*others, *(each.name for each in category.all_columns)]
+    raise complain(parameter[:80], one_of("parameter or column", name or parameter, names))
 
 
 def condition(

@@ -2,19 +2,17 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import msgspec
 
 from kscope.declare import units
 from kscope.declare.model import Column
-from kscope.declare.types.base import ColumnType, Storage
+from kscope.declare.types.base import Storage
 from kscope.query.parse.errors import QueryError, complain
 from kscope.query.parse.timerange import now, parse_moment
 from kscope.query.sql.operators import HOLDS, NULL, Operator
-
-Read = Callable[[str, Any], Any]
 
 INT64 = 2**63
 MAX_TEXT = 65536
@@ -26,12 +24,12 @@ _WHOLE = re.compile(r"[+-]?\d{1,4000}", re.ASCII)
 
 def operand(parameter: str, column: Column, operator: Operator, value: Any) -> Any:
     """Return the value as stored; a tuple if the operator takes many. Raise QueryError."""
-    read = _reader(column, operator.name)
     parsed: Any
     if operator.many:
-        parsed = tuple(read(parameter, each) for each in _listed(parameter, value))
+        values = _listed(parameter, value)
+        parsed = tuple([_read(parameter, column, operator.name, each) for each in values])
     else:
-        parsed = read(parameter, value)
+        parsed = _read(parameter, column, operator.name, value)
     if operator.refused and operator.refused in parsed:
         fault = f"{parsed[:80]!r} holds {operator.refused!r}, which separates frames"
         raise complain(parameter, f"{fault}; name one frame, or use {column.name}__contains")
@@ -45,23 +43,28 @@ def _are_sizes(column: Column, found: Sequence[Any]) -> bool:
     return len(found) == 2 and found[0] < found[1] and not (counted and found[0] < 0)
 
 
-def _reader(column: Column, operator: str) -> Read:
-    if operator == NULL:
-        return _boolean
-    if operator == HOLDS and column.type.storage is not Storage.HISTOGRAM:
-        return lambda parameter, value: _size(parameter, column, value)
+def _read(parameter: str, column: Column, operator: str, value: Any) -> Any:
     match column.type.storage:
+        case _ if operator == NULL:
+            return _boolean(parameter, value)
+        case Storage.INTEGER | Storage.REAL if operator == HOLDS:
+            return _size(parameter, column, value)
         case Storage.INTEGER | Storage.HISTOGRAM:
-            return lambda parameter, value: _whole(parameter, column, value)
+            return _whole(parameter, column, value)
         case Storage.REAL:
-            return _real
+            return _real(parameter, value)
         case Storage.BOOLEAN:
-            return _boolean
-        case Storage.TIME:
-            return lambda parameter, value: parse_moment(parameter, text(parameter, value), now())
-    if column.type.encode and operator in ("eq", "in"):
-        return lambda parameter, value: _as_stored(parameter, column.type, value)
-    return text
+            return _boolean(parameter, value)
+    written = text(parameter, value)
+    if column.type.storage is Storage.TIME:
+        return parse_moment(parameter, written, now())
+    if column.type.encode is None or operator not in ("eq", "in"):
+        return written
+    try:
+        # A text such as an address has one spelling in which it is stored.
+        return column.type.encode(written)
+    except ValueError:
+        _bad(parameter, value, column.type.help)
 
 
 def _listed(parameter: str, value: Any) -> Sequence[Any]:
@@ -88,17 +91,8 @@ def _size(parameter: str, column: Column, value: Any) -> int | float:
         return _whole(parameter, column, value)
 
 
-def _as_stored(parameter: str, kind: ColumnType, value: Any) -> Any:
-    """Read a text, such as an address, in the one spelling in which it is stored."""
-    assert kind.encode
-    try:
-        return kind.encode(text(parameter, value))
-    except ValueError:
-        _bad(parameter, value, kind.help)
-
-
 def text(parameter: str, value: Any) -> str:
-    """Return text that every engine accepts: no NUL, no half of a surrogate pair, not too long."""
+    """Return text that every database takes: no NUL, no half of a surrogate pair, not too long."""
     if not _plain(value):
         _bad(parameter, value, "a text")
     written = str(value)
@@ -115,22 +109,16 @@ def text(parameter: str, value: Any) -> str:
 
 def _whole(parameter: str, column: Column, value: Any) -> int:
     written = str(value).strip() if _plain(value) else ""
-    if _WHOLE.fullmatch(written):
-        number = int(written)
-    else:
-        number = _measured(parameter, column, value, written)
+    unit = column.type.unit
+    try:
+        number = int(written) if _WHOLE.fullmatch(written) else round(units.measure(written, unit))
+    except ValueError:
+        listed = " ".join(units.UNITS.get(unit, ()))
+        also = f", or a number with one of the units {listed}" if listed else ""
+        _bad(parameter, value, f"a whole number{also}")
     if not -INT64 <= number < INT64:
         raise complain(parameter, f"{written[:40]} does not fit 64 bits")
     return number
-
-
-def _measured(parameter: str, column: Column, value: Any, written: str) -> int:
-    try:
-        return round(units.measure(written, column.type.unit))
-    except ValueError:
-        listed = " ".join(units.UNITS.get(column.type.unit, ()))
-        also = f", or a number with one of the units {listed}" if listed else ""
-        _bad(parameter, value, f"a whole number{also}")
 
 
 def _real(parameter: str, value: Any) -> float:

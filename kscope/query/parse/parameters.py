@@ -9,14 +9,8 @@ from kscope.declare.charts.base import ROWS as ROWS_NAME
 from kscope.declare.model import Category
 from kscope.declare.types.base import Role
 from kscope.query.parse.columns import shared_out
-from kscope.query.parse.errors import MOST_COMPLAINTS, Complaint, QueryError, one_of
-from kscope.query.parse.filters import (
-    MAX_CONDITIONS,
-    TOO_MANY,
-    column_name,
-    filtered,
-    parse_filter,
-)
+from kscope.query.parse.errors import MOST_COMPLAINTS, Complaint, QueryError, complain, one_of
+from kscope.query.parse.filters import MAX_CONDITIONS, TOO_MANY, parse_filter
 from kscope.query.parse.operands import text
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import (
@@ -50,23 +44,16 @@ class Parameter:
     names: Callable[[Category], list[str]] | None = None
 
     def parse(self, given: str) -> Any:
-        if self.least is not None:
-            return self._whole(given)
-        if self.choices and given not in self.choices:
-            raise QueryError(Complaint(self.name, one_of(self.name, given, self.choices)))
-        return text(self.name, given)
-
-    def _whole(self, given: str) -> int:
-        least, most = self.least or 0, self.most or 0
-        if not given.isascii() or not given.isdigit() or len(given) > 18:
-            raise self._outside(given)
-        if not least <= int(given) <= most:
-            raise self._outside(given)
+        if self.least is None or self.most is None:
+            if self.choices and given not in self.choices:
+                raise complain(self.name, one_of(self.name, given, self.choices))
+            return text(self.name, given)
+        # Python refuses to read very many digits.
+        is_whole = given.isascii() and given.isdigit() and len(given) <= 18
+        if not is_whole or not self.least <= int(given) <= self.most:
+            allowed = f"a whole number from {self.least} to {self.most}"
+            raise complain(self.name, f"{given[:80]!r} is not {allowed}")
         return int(given)
-
-    def _outside(self, given: str) -> QueryError:
-        allowed = f"a whole number from {self.least} to {self.most}"
-        return QueryError(Complaint(self.name, f"{given[:80]!r} is not {allowed}"))
 
 
 FROM = Parameter("from", f"start of the range: {MOMENT_HELP}", DEFAULT_FROM)
@@ -134,7 +121,7 @@ def check_count(parameters: int) -> None:
     """Raise QueryError if there are more parameters than any question can have."""
     if parameters > MAX_PARAMETERS:
         fault = f"the question has {parameters:,} parameters"
-        raise QueryError(Complaint("", f"{fault}; use at most {MAX_PARAMETERS}"))
+        raise complain("", f"{fault}; use at most {MAX_PARAMETERS}")
 
 
 def read(
@@ -175,7 +162,7 @@ def _checked(
             break
         try:
             if name not in parameters:
-                filters.append(_filter(category, name, given, parameters))
+                filters.append(parse_filter(category, name, given, parameters))
             elif name in values:
                 complaints.append(Complaint(name, "is given more than once"))
             else:
@@ -233,7 +220,7 @@ def _dropped(category: Category, given: str) -> set[str]:
     names = {name for name in given.split(",") if name}
     columns = [each.name for each in category.all_columns]
     for name in sorted(names.difference(columns)):
-        raise QueryError(Complaint(ANY.name, one_of("column", name, columns)))
+        raise complain(ANY.name, one_of("column", name, columns))
     return names
 
 
@@ -249,20 +236,11 @@ def _with_range(
         return list(based)
     span = side.scope.range
     length = span.end - span.start
-    if based and not {"from", "to"} & given.keys():
-        return [*based, ("from", iso(span.start)), ("to", iso(span.end))]
     if "from" in given:
-        return [*based, ("to", iso(parse_moment("from", given["from"], moment) + length))]
-    end = parse_moment("to", given["to"], moment) if "to" in given else span.start
-    ends = {"from": iso(end - length), "to": iso(end)}
+        start = parse_moment("from", given["from"], moment)
+    elif "to" in given:
+        start = parse_moment("to", given["to"], moment) - length
+    else:
+        start = span.start if based else span.start - length
+    ends = {"from": iso(start), "to": iso(start + length)}
     return [*based, *((name, text) for name, text in ends.items() if name not in given)]
-
-
-def _filter(
-    category: Category, name: str, given: str, parameters: Mapping[str, Parameter]
-) -> Condition:
-    if filtered(category, name)[0] is None:
-        allowed = [*parameters, *(each.name for each in category.all_columns)]
-        text = one_of("parameter or column", column_name(name), allowed)
-        raise QueryError(Complaint(name[:80], text))
-    return parse_filter(category, name, given)

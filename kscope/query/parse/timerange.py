@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from kscope.declare.units import SECONDS
-from kscope.query.parse.errors import QueryError, complain
+from kscope.query.parse.errors import complain
 
 SECOND = 1_000_000
 DEFAULT_FROM = "now-1h"
@@ -52,24 +52,28 @@ def parse_range(start: str, end: str, moment: int) -> TimeRange:
 
 
 def parse_moment(parameter: str, text: str, moment: int) -> int:
-    relative = _RELATIVE.fullmatch(text)
-    if relative:
-        return _checked(parameter, text, moment + _offset(relative))
+    if len(text) == _MILLISECONDS and _MICROSECONDS.fullmatch(text):
+        said = f"{text} is in milliseconds, it seems: write {text}000, microseconds"
+        raise complain(parameter, f"{said}, or ISO 8601")
+    try:
+        found = _microseconds(text, moment)
+    except (ValueError, OverflowError):
+        found = None
+    if found is None or abs(found) > _LAST:
+        raise complain(parameter, f"{text[:80]!r} is not a time. Allowed: {MOMENT_HELP}")
+    return found
+
+
+def _microseconds(text: str, moment: int) -> int:
+    if relative := _RELATIVE.fullmatch(text):
+        sign, parts = relative.groups("")
+        seconds = sum(int(number) * SECONDS[unit] for number, unit in _PART.findall(parts))
+        return moment + (-seconds if sign == "-" else seconds) * SECOND
     if _MICROSECONDS.fullmatch(text):
-        if len(text) == _MILLISECONDS:
-            said = f"{text} is in milliseconds, it seems: write {text}000, microseconds"
-            raise complain(parameter, f"{said}, or ISO 8601")
-        return _checked(parameter, text, int(text))
-    try:
-        parsed = datetime.fromisoformat(_LOST_PLUS.sub(r"+\1", text))
-    except ValueError:
-        raise _bad_moment(parameter, text) from None
-    try:
-        aware = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except OverflowError:
-        raise _bad_moment(parameter, text) from None
-    elapsed = aware - _EPOCH
-    return (elapsed.days * 86400 + elapsed.seconds) * SECOND + elapsed.microseconds
+        return int(text)
+    parsed = datetime.fromisoformat(_LOST_PLUS.sub(r"+\1", text))
+    aware = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)
 
 
 def iso(microseconds: int) -> str:
@@ -79,21 +83,3 @@ def iso(microseconds: int) -> str:
     except OverflowError:
         return str(microseconds)
     return f"{moment.isoformat(timespec='microseconds')}Z"
-
-
-def _offset(relative: re.Match[str]) -> int:
-    sign, parts = relative.groups()
-    if not parts:
-        return 0
-    seconds = sum(int(number) * SECONDS[unit] for number, unit in _PART.findall(parts))
-    return (-seconds if sign == "-" else seconds) * SECOND
-
-
-def _checked(parameter: str, text: str, microseconds: int) -> int:
-    if abs(microseconds) > _LAST:
-        raise _bad_moment(parameter, text)
-    return microseconds
-
-
-def _bad_moment(parameter: str, text: str) -> QueryError:
-    return complain(parameter, f"{text[:80]!r} is not a time. Allowed: {MOMENT_HELP}")
