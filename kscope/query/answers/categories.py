@@ -7,18 +7,13 @@ from msgspec import UNSET, Struct, UnsetType
 
 from kscope.declare.charts import unit_of
 from kscope.declare.charts.base import ROWS
-from kscope.declare.model import (
-    Catalog,
-    Category,
-    Chart,
-    Column,
-    Rollup,
-)
+from kscope.declare.model import Catalog, Category, Chart, Column, Rollup
 from kscope.declare.types.base import Role, Storage
 from kscope.errors import Problem
 from kscope.generate.charts import ChartConfig
 from kscope.query.sql import operators
 from kscope.query.sql.operators import OperatorAnswer
+from kscope.store.drop import leftover
 
 
 class ColumnAnswer(Struct, frozen=True):
@@ -111,13 +106,13 @@ class Checked(Struct, frozen=True):
 
 
 def categories(
-    catalog: Catalog, problems: Iterable[Problem] = (), leftovers: Iterable[Leftover] = ()
+    catalog: Catalog, problems: Iterable[Problem], leftovers: Iterable[str]
 ) -> Categories:
     return Categories(
         operators=operators.described(),
         categories=[category_answer(category) for category in catalog],
         problems=list(problems),
-        leftovers=list(leftovers),
+        leftovers=[Leftover(table, leftover(table)) for table in leftovers],
     )
 
 

@@ -1,7 +1,7 @@
 """Rows as they were sent, newest first: a page of them, or all in a stream."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from kscope.declare.model import Category, Column
@@ -16,10 +16,9 @@ from kscope.query.parse.timerange import iso
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.paging import Order, Page, cursor, last
 from kscope.query.scan.replayed import RECORDED
-from kscope.query.scan.scan import Scan, scan_of
+from kscope.query.scan.scan import scan_of
 from kscope.store.reader import Reader
 
-DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000
 
 
@@ -30,7 +29,7 @@ class RowsQuestion:
     scope: Scope
     columns: tuple[Column, ...]
     order: Order
-    limit: int | None = DEFAULT_LIMIT
+    limit: int | None
     cursor: str = ""
 
 
@@ -44,18 +43,13 @@ class Rows(Answer, frozen=True):
     notices: list[Notice]
 
     def as_table(self) -> Table:
-        at = self.columns.index("time") if "time" in self.columns else None
-        rows = [
-            [iso(value) if place == at else value for place, value in enumerate(row)]
-            for row in self.rows
-        ]
-        return Table(self.columns, rows)
+        return Table(self.columns, ([iso(time), *others] for time, *others in self.rows))
 
 
 def _question(asked: Asked) -> RowsQuestion:
     order = _order(asked.category, asked["order"])
-    every = asked.category.all_columns
-    return RowsQuestion(asked.scope, every, order, asked["limit"], asked["cursor"])
+    limit = asked["limit"] if "limit" in asked.given else None
+    return RowsQuestion(asked.scope, asked.category.all_columns, order, limit, asked["cursor"])
 
 
 def _order(category: Category, text: str) -> Order:
@@ -79,10 +73,12 @@ async def rows(reader: Reader, asked: Asked) -> Rows:
         place = await page.place(question.cursor)
         found = await reader.fetch(page.after(place).limit(limit + 1))
     more = cursor(question.order.column, last(found[:limit])) if len(found) > limit else None
-    listed = await consumed(lambda found: _listed(found[:limit], question), found)
-    _note_replayed(scan, question, listed)
+    listed = await consumed(lambda found: _decoded(found[:limit], question.columns), found)
+    names = [column.name for column in question.columns]
+    host = names.index("hostname")
+    scan.saw_replayed = any(str(row[host]).startswith(RECORDED) for row in listed)
     return Rows(
-        columns=[column.name for column in question.columns],
+        columns=names,
         rows=listed,
         next=more and f"{BASE}/rows/{asked.category.table}?{asked.again(cursor=more)}",
         meta=meta(scan, len(listed)),
@@ -90,25 +86,9 @@ async def rows(reader: Reader, asked: Asked) -> Rows:
     )
 
 
-def _listed(shown: Sequence[Sequence[Any]], question: RowsQuestion) -> list[list[Any]]:
-    decode = decoder(question.columns)
-    return [decode(row) for row in shown]
-
-
-def _note_replayed(scan: Scan, question: RowsQuestion, shown: list[list[Any]]) -> None:
-    names = [column.name for column in question.columns]
-    if "hostname" in names:
-        host = names.index("hostname")
-        scan.saw_replayed = any(str(row[host]).startswith(RECORDED) for row in shown)
-
-
-async def _pieces(reader: Reader, asked: Asked) -> AsyncIterator[list[list[Any]]]:
+def _pieces(reader: Reader, asked: Asked) -> AsyncIterator[list[list[Any]]]:
     """Yield all rows, with their times as ISO 8601; without a `limit` there is none."""
-    question = _question(asked)
-    if "limit" not in asked.given:
-        question = replace(question, limit=None)
-    async for piece in stream(reader, question, iso):
-        yield piece
+    return stream(reader, _question(asked), iso)
 
 
 async def stream(
@@ -124,34 +104,30 @@ async def stream(
         return
     page = Page(scan, question.columns, question.order)
     place = await page.place(question.cursor)
-    decode = decoder(question.columns)
-    times = [i for i, each in enumerate(question.columns) if each.type.storage is Storage.TIME]
     async for piece in page.pieces(place, question.limit):
-        found = [decode(row) for row in piece]
-        for row in found:
-            for i in times:
-                row[i] = None if row[i] is None else written(row[i])
-        yield found
+        yield _decoded(piece, question.columns, written)
 
 
-def decoder(columns: Sequence[Column]) -> Callable[[Sequence[Any]], list[Any]]:
-    """Stored values -> JSON's, for rows that begin with these columns."""
-    special = {i: column.type.decode for i, column in enumerate(columns) if column.type.decode}
-    width = len(columns)
-
-    def decode(row: Sequence[Any]) -> list[Any]:
-        values = list(row[:width])
-        for i, convert in special.items():
-            values[i] = convert(values[i])
-        return values
-
-    return decode
+def _decoded(
+    rows: Sequence[Sequence[Any]],
+    columns: Sequence[Column],
+    written: Callable[[int], str] | None = None,
+) -> list[list[Any]]:
+    """Stored values -> JSON's, for rows that begin with these columns; times may be written."""
+    values = [list(row[: len(columns)]) for row in rows]
+    for place, column in enumerate(columns):
+        decode = written if column.type.storage is Storage.TIME else column.type.decode
+        if decode is None:
+            continue
+        for row in values:
+            row[place] = None if row[place] is None else decode(row[place])
+    return values
 
 
 _LIMIT = p.Parameter(
     "limit",
     f"how many rows at most, {MAX_LIMIT} in JSON; CSV and NDJSON have all by default",
-    str(DEFAULT_LIMIT),
+    "100",
     least=1,
     most=10**12,
 )

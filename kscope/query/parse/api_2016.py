@@ -41,23 +41,18 @@ class OldQuestion:
     limit: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class OldRequest:
-    """One question per table of a list; exactly one for a flame graph."""
+def parse(catalog: Catalog, body: Any) -> tuple[list[OldQuestion], bool]:
+    """Return a question per table, and whether it is for a flame graph, which has just one.
 
-    questions: tuple[OldQuestion, ...]
-    flamegraph: bool
-
-
-def parse(catalog: Catalog, body: Any) -> OldRequest:
-    """QueryError names each mistake by its JSON pointer."""
+    QueryError names each mistake by its JSON pointer.
+    """
     if not isinstance(body, dict) or not body:
         raise complain("", 'must be an object such as {"offcputime": {"elements": ["stack"]}}')
     formats = {_format(table, asked) for table, asked in body.items()}
     if "flamegraph" in formats and len(body) > 1:
         raise complain("", "a flamegraph is of one table: ask for each in its own request")
-    questions = tuple(_question(catalog, table, asked) for table, asked in body.items())
-    return OldRequest(questions, "flamegraph" in formats)
+    questions = [_question(catalog, table, asked) for table, asked in body.items()]
+    return questions, "flamegraph" in formats
 
 
 def weight(question: OldQuestion) -> tuple[Column, Column | None]:

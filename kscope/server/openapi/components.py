@@ -20,6 +20,14 @@ class ServerInfo(msgspec.Struct, frozen=True):
     token: bool
 
 
+class OldColumn(msgspec.Struct, frozen=True):
+    """A column, as `GET /api/getcategories` lists it."""
+
+    name: str
+    type: str
+    prettyname: str
+
+
 # Of the read API, without the files that other programs read.
 ANSWERS: tuple[type, ...] = (
     *(question.answer for question in QUESTIONS.values()),

@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 from kscope import __version__
 from kscope.declare.model import Catalog, Category, Column
 from kscope.declare.types.base import Role, Storage
-from kscope.query.answers.api_2016_rows import OldColumn
 from kscope.query.answers.question import BASE, Question
 from kscope.query.export import FORMATS, STACKS
 from kscope.query.export.base import StackFormat
@@ -17,7 +16,7 @@ from kscope.query.parse.parameters import BASE as BASE_PREFIX
 from kscope.query.questions import QUESTIONS
 from kscope.query.sql import operators
 from kscope.server.openapi import other_routes
-from kscope.server.openapi.components import ANSWERS, components, refer
+from kscope.server.openapi.components import ANSWERS, OldColumn, components, refer
 from kscope.server.openapi.errors import QUESTION, refusals, responses
 
 _TEXT = {"type": "string"}

@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from kscope.declare.model import Catalog, Category
-from kscope.query.answers.api_2016_rows import OldColumn
 from kscope.query.answers.categories import Categories, Charts, Checked
 from kscope.query.answers.question import BASE
 from kscope.query.export.nested import Nested
 from kscope.query.parse import api_2016
-from kscope.server.openapi.components import ServerInfo, refer
+from kscope.server.openapi.components import OldColumn, ServerInfo, refer
 from kscope.server.openapi.errors import POSTED, refusals
 
 _TEXT = {"type": "string"}

@@ -1,7 +1,7 @@
 """The read API, `/api/v1`: one route per question."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -10,10 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from kscope import __version__
-from kscope.declare.model import Catalog
-from kscope.errors import Problem
 from kscope.query import responses
-from kscope.query.answers.categories import Categories, Leftover, categories
+from kscope.query.answers.categories import categories
 from kscope.query.answers.question import BASE, Question
 from kscope.query.export.base import JSON
 from kscope.query.parse.parameters import check_count
@@ -23,7 +21,6 @@ from kscope.server.http.problems import HttpProblem, problem
 from kscope.server.http.question_deadline import reader_of
 from kscope.server.openapi.components import ServerInfo
 from kscope.server.openapi.document import document
-from kscope.store.drop import leftover
 
 # Bytes of a query string. The HTTP parser takes no address beyond 64 KiB.
 MAX_QUERY = 60_000
@@ -52,14 +49,8 @@ class CachedAnswers:
 async def _categories(request: Request) -> Response:
     state = request.app.state
     of = state.reader.catalog, state.live.problems, state.live.leftovers
-    answer: Response = await state.described.answer("categories", _all_categories, *of)
+    answer: Response = await state.described.answer("categories", categories, *of)
     return answer
-
-
-def _all_categories(
-    catalog: Catalog, problems: Sequence[Problem], left: Sequence[str]
-) -> Categories:
-    return categories(catalog, problems, [Leftover(table, leftover(table)) for table in left])
 
 
 async def _server(request: Request) -> Response:
