@@ -30,7 +30,7 @@ from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Notice, Number
 from kscope.query.answers.question import Measured, Question, Table, measured, n_parameter
-from kscope.query.answers.stacks import rest_notices
+from kscope.query.answers.stacks import key_parts, rest_notices
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import host_of, share_value_of, stack_of
 from kscope.query.parse.errors import complain
@@ -140,7 +140,8 @@ async def hosts(reader: Reader, asked: Asked) -> Hosts:
         # Each host keeps its total: its stacks beyond the heaviest are one.
         whole = await summed(scan, columns(host), measures)
         found = await consumed(_with_rests, found, whole)
-    keys, parts = await asyncio.to_thread(_parts, found)
+    keys, parts = await asyncio.to_thread(key_parts, found, 2)
+    parts.discard(None)
     names = await labels(reader, host, keys)
     held = await _frames(reader, profile, parts)
     by_host = await consumed(lambda found, _: _by_host(found, names), found, parts)
@@ -157,15 +158,6 @@ async def hosts(reader: Reader, asked: Asked) -> Hosts:
         fleet=fleet,
         hosts=answers,
     )
-
-
-def _parts(found: Iterable[tuple[Any, Any]]) -> tuple[set[Any], set[Any]]:
-    """Return the hosts, and the values of their profiles."""
-    keys, parts = set(), set()
-    for key, part in found:
-        keys.add(key)
-        parts.add(part)
-    return keys, parts - {None}
 
 
 def _with_rests(

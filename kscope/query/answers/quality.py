@@ -4,8 +4,9 @@ In addition to the data, agents send rows of the built-in category `agent`: loss
 without a name, the length of each interval. Shares are of the events that did arrive.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -114,59 +115,40 @@ class Quality(Answer, frozen=True):
         return Table(["host", "share", "count", "reason"], rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
-    """The sums of one host's agent, from the start of the first interval to the end of the last.
-
-    Both times are in microseconds.
-    """
-
-    sums: Mapping[str, int]
-    began: int
-    ended: int
-    intervals: int
-
-
 async def quality(reader: Reader, asked: Asked) -> Quality:
-    scope = asked.scope
-    table = scope.category.table
-    agent = reader.catalog.get(AGENT)
-    hosts = tuple(each for each in conditions(scope.where) if each.column.name == "hostname")
-    over = await _over_limits(reader, scope, hosts)
+    hosts = (each for each in conditions(asked.scope.where) if each.column.name == "hostname")
+    scope = replace(asked.scope, where=Group(tuple(hosts)))
+    table, agent = scope.category.table, reader.catalog.get(AGENT)
+    lacks = await _over_limits(reader, scope)
     reports = {}
     if agent is not None and agent.table != table:
-        reports = await _reports(reader, agent, scope, hosts)
-    if not reports:
-        return Quality(table, 0, over)
-    whole = Scope(scope.category, scope.range, Group(hosts))
-    events = await _counts(reader, whole, events_of(value_of(scope.category, "")))
-    gaps = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
-    lacks = over + [
-        lack
-        for host, report in reports.items()
-        for lack in (*_lost(host, report, events.get(host, 0)), *_missing(host, report, gaps=gaps))
-    ]
+        reports = await _reports(reader, agent, scope)
+    if reports:
+        events = await _counts(reader, scope, events_of(value_of(scope.category, "")))
+        gaps = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
+        for host, report in reports.items():
+            lacks += _lost(host, report, events.get(host, 0))
+            lacks += _missing(host, report, gaps=gaps)
     lacks.sort(key=lambda lack: (-lack.share, lack.host, lack.column))
     return Quality(table, len(reports), lacks)
 
 
-async def _over_limits(reader: Reader, scope: Scope, hosts: tuple[Any, ...]) -> list[Lack]:
+async def _over_limits(reader: Reader, scope: Scope) -> list[Lack]:
     """List the rows that the server stored without their stack, or without a string."""
-    category = scope.category
     lacks = []
-    for column in category.columns:
+    for column in scope.category.columns:
         text, reason = _LIMITS.get(column.type.storage, ("", ""))
         if not text or not await _is_stored(reader, text, column):
             continue
-        beyond = parse_filter(category, column.name, text)
-        rows = await _counts(reader, Scope(category, scope.range, Group((beyond, *hosts))), ROWS)
+        beyond = parse_filter(scope.category, column.name, text)
+        rows = await _counts(reader, replace(scope, where=Group((beyond, scope.where))), ROWS)
         if rows:
-            whole = await _counts(reader, Scope(category, scope.range, Group(hosts)), ROWS)
+            whole = await _counts(reader, scope, ROWS)
             lacks += [
                 Lack(host, column.name, count / whole[host], count, reason)
                 for host, count in rows.items()
             ]
-    return sorted(lacks, key=lambda lack: (-lack.share, lack.host, lack.column))
+    return lacks
 
 
 async def _is_stored(reader: Reader, text: str, column: Column) -> bool:
@@ -181,11 +163,13 @@ async def _counts(reader: Reader, scope: Scope, measure: Measure) -> dict[str, i
     return {host: int(count or 0) for host, (count,) in found.items()}
 
 
-async def _reports(
-    reader: Reader, agent: Category, scope: Scope, hosts: tuple[Any, ...]
-) -> dict[str, _Report]:
+async def _reports(reader: Reader, agent: Category, scope: Scope) -> dict[str, Counter[str]]:
+    """Return the sums of each host's agent by column, and its number of `intervals`.
+
+    They go from `began`, the start of the first, to `ended`, both in microseconds.
+    """
     probe = parse_filter(agent, "probe", scope.category.table)
-    asked = Scope(agent, scope.range, Group((probe, *hosts)))
+    asked = Scope(agent, scope.range, Group((probe, scope.where)))
     present = [column for name in _SUMMED if (column := agent.column(name))]
     short = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
     scan = await scan_of(reader, asked, present, single_rows=short)
@@ -196,10 +180,9 @@ async def _reports(
         *(sum_of(column) for column in present),
     ]
     found = await _by_host(scan, agent, measures)
-    names = [column.name for column in present]
+    names = ["began", "ended", "intervals", *(column.name for column in present)]
     return {
-        host: _Report(dict(zip(names, map(int, sums), strict=True)), began, ended, intervals)
-        for host, (began, ended, intervals, *sums) in found.items()
+        host: Counter(dict(zip(names, map(int, sums), strict=True))) for host, sums in found.items()
     }
 
 
@@ -218,11 +201,11 @@ async def _by_host(
     return {names[key]: sums for (key,), sums in found.items()}
 
 
-def _lost(host: str, report: _Report, events: int) -> list[Lack]:
+def _lost(host: str, report: Counter[str], events: int) -> list[Lack]:
     lacks = []
     for loss in LOSSES:
-        count = report.sums.get(loss.column, 0)
-        whole = events if loss.of == "events" else report.sums.get(loss.of, 0)
+        count = report[loss.column]
+        whole = events if loss.of == "events" else report[loss.of]
         # Lost events are not among those that arrived; lost rows, frames and time are counted.
         share = count / max(1, whole + count if loss.of == "events" else whole)
         if count and share >= loss.least:
@@ -230,20 +213,19 @@ def _lost(host: str, report: _Report, events: int) -> list[Lack]:
     return lacks
 
 
-def _missing(host: str, report: _Report, *, gaps: bool) -> list[Lack]:
+def _missing(host: str, report: Counter[str], *, gaps: bool) -> list[Lack]:
     """List the intervals that were lost, and the time that no interval covers."""
     lacks = []
-    lost = report.sums.get("lost_intervals", 0)
+    lost, intervals = report["lost_intervals"], report["intervals"]
     if lost:
         text = "of intervals were lost: the agent or the probe ended before they were read"
-        share = lost / (report.intervals + lost)
-        lacks.append(Lack(host, "lost_intervals", share, lost, text))
-    covered = report.sums.get("elapsed", 0)
-    if gaps and report.intervals > 1 and covered:
-        span = report.ended - report.began
+        lacks.append(Lack(host, "lost_intervals", lost / (intervals + lost), lost, text))
+    covered = report["elapsed"]
+    if gaps and intervals > 1 and covered:
+        span = report["ended"] - report["began"]
         share = 1 - covered / span
         if share >= _LEAST_GAP:
-            missed = round((span - covered) / (covered / report.intervals))
+            missed = round((span - covered) / (covered / intervals))
             text = "of the time is missing: the agent, or this probe, was not running"
             lacks.append(Lack(host, "elapsed", share, missed, text))
     return lacks

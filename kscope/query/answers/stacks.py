@@ -64,7 +64,7 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> FoldedStacks:
         scan = scan.oldest(limit)
     measures = (total_of(question.value), sum_of(count) if count else ROWS, ROWS)
     summed = await heaviest(scan, columns(*keys), measures, read.MOST_GROUPS)
-    wanted = await asyncio.to_thread(_parts, summed.groups, len(keys))
+    wanted = await asyncio.to_thread(key_parts, summed.groups, len(keys))
     found: list[Any] = await together(
         frames(reader, wanted[-1]),
         *(labels(reader, by, part) for by, part in zip(question.by, wanted, strict=False)),
@@ -86,7 +86,8 @@ def rest_notices(summed: Heaviest) -> list[Notice]:
     return [Notice("warning", text)]
 
 
-def _parts(groups: Mapping[tuple[Any, ...], Any], width: int) -> list[set[Any]]:
+def key_parts(groups: Mapping[tuple[Any, ...], Any], width: int) -> list[set[Any]]:
+    """Return the values that each part of the groups' keys has."""
     return [{key[i] for key in groups} for i in range(width)]
 
 
