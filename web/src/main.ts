@@ -29,7 +29,7 @@ import { Stacks } from "./views/stacks";
 import { INITIAL, MOST_FILTERS, Store, tooMany, type State, type View } from "./state/address";
 import { Tabs } from "./ui/tabs";
 import { short } from "./ui/text";
-import { applyTheme, onTheme } from "./ui/theme";
+import { followTheme } from "./ui/theme";
 import { Timeline } from "./charts/timeline";
 import type { Categories, CategoryAnswer, Notice } from "../generated/types";
 
@@ -97,7 +97,6 @@ class Page {
       ),
     );
     context.store.follow((state, before) => this.changed(state, before));
-    onTheme(() => this.repaint());
     const recheck = (): void => {
       if (!document.hidden) void this.recheck();
     };
@@ -114,7 +113,6 @@ class Page {
         stacks.update(flame);
         flame.update();
       },
-      repaint: () => flame.repaint(),
       next: (direction) => flame.next(direction),
     };
     return {
@@ -236,16 +234,10 @@ class Page {
       }
     }, LIVE);
   }
-
-  private repaint(): void {
-    this.timeline.repaint();
-    this.heatmap.repaint();
-    this.parts[this.view()].repaint?.();
-  }
 }
 
 async function start(): Promise<void> {
-  applyTheme();
+  followTheme();
   listenForDismissal();
   if (location.pathname === "/new") {
     new NewPage();

@@ -212,10 +212,6 @@ export class Heatmap {
     const top = { x: xOf(box.from), y: yOf(box.high) };
     paintBand(canvas, area, top, { x: xOf(box.to), y: yOf(box.low) });
   }
-
-  repaint(): void {
-    this.plot.redraw();
-  }
 }
 
 function bounds(box: { low: number; high: number }, unit: string): string {

@@ -216,11 +216,8 @@ const paintLines: PaintSeries = (canvas, { times, series }, steps, xOf, yOf) => 
 
 // Sizes over time
 
-const HEATS = 8;
-
-function heatColors(): string[] {
-  return Array.from({ length: HEATS }, (_, k) => cssColor(`--heat-${k + 1}`));
-}
+const HEATS = Array.from({ length: 8 }, (_, k) => `--heat-${k + 1}`);
+const RAMP = HEATS.map((name) => `var(${name})`);
 
 export function cellSteps({ times, step, counts }: Heatmap): Steps {
   const filled = counts.map((slots) => slots.some(Boolean));
@@ -248,7 +245,7 @@ export function cells(answer: Heatmap, steps = cellSteps(answer)): Drawing {
       const size = sizeText(lower[row] ?? 0, lower[row + 1] ?? upper, unit);
       return [steps.text(k, times.zone), size, events];
     },
-    legend: () => (most ? [ramp(heatColors(), "1", `${exact(most)} events`)] : []),
+    legend: () => (most ? [ramp(RAMP, "1", `${exact(most)} events`)] : []),
   };
 }
 
@@ -261,7 +258,7 @@ function paintCells(
   most: number,
   xOf: Place,
 ): void {
-  const colors = heatColors();
+  const colors = HEATS.map(cssColor);
   const row = area.height / lower.length;
   counts.forEach((slots, k) => {
     const [from, to] = steps.span(k);
@@ -270,7 +267,8 @@ function paintCells(
     slots.forEach((count, r) => {
       if (!count) return;
       const heat = most > 1 ? Math.log(count) / Math.log(most) : 1;
-      canvas.fillStyle = colors[Math.min(HEATS - 1, Math.floor(heat * HEATS))] ?? "";
+      canvas.fillStyle =
+        colors[Math.min(colors.length - 1, Math.floor(heat * colors.length))] ?? "";
       const y = area.height - (r + 1) * row;
       canvas.fillRect(x, y, width > 5 ? width - 0.5 : width + 0.3, row > 5 ? row - 0.5 : row + 0.3);
     });

@@ -63,6 +63,7 @@ export class Plot {
     this.canvas = h("canvas", { role: "img", "aria-label": name, tabindex });
     this.element = h("div.plot", this.canvas, this.tip.element);
     new ResizeObserver(this.redraw).observe(this.element);
+    this.element.addEventListener("repaint", this.redraw);
     this.listen();
   }
 

@@ -259,10 +259,6 @@ export class Timeline {
     canvas.fillStyle = cssColor("--accent");
     for (const x of [shown.left - 1, end]) canvas.fillRect(Math.round(x), 0, 1, area.height);
   }
-
-  repaint(): void {
-    this.plot.redraw();
-  }
 }
 
 /** `whole` has few groups; the rest of a split is what the named series leave of it. */

@@ -77,6 +77,7 @@ export class FlameGraph {
   private listen(): void {
     const canvas = this.canvas;
     this.element.addEventListener("scroll", this.draw, { passive: true });
+    this.element.addEventListener("repaint", this.draw);
     new ResizeObserver(this.draw).observe(this.element);
     canvas.addEventListener("pointermove", (event) => this.hover(event));
     canvas.addEventListener("pointerleave", () => this.hover(null));
@@ -163,10 +164,6 @@ export class FlameGraph {
     this.sought = node;
     if (node >= 0) this.live.textContent = this.events.describe(node).join(", ");
     this.events.select(node);
-    this.draw();
-  }
-
-  repaint(): void {
     this.draw();
   }
 

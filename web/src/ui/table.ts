@@ -60,6 +60,7 @@ export class DataTable<R> {
     this.table = h("table", { "aria-label": name }, h("thead", this.head), this.body);
     this.element = h("div.rows", { role: "region", "aria-label": name }, this.table);
     this.element.addEventListener("scroll", this.draw, { passive: true });
+    this.element.addEventListener("repaint", this.draw);
     this.body.addEventListener("keydown", (event) => this.key(event));
     this.body.addEventListener("focusin", (event) => this.focused(event.target as Element));
     new ResizeObserver(this.draw).observe(this.element);

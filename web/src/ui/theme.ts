@@ -4,19 +4,21 @@ import { forgetColors, printing } from "./dom";
 
 const ORDER = ["system", "light", "dark"] as const;
 type Theme = (typeof ORDER)[number];
-const listeners: (() => void)[] = [];
 
 function stored(): Theme {
   const value = localStorage.getItem("theme") as Theme;
   return ORDER.includes(value) ? value : "system";
 }
 
-export function applyTheme(): void {
+/** Canvases take their colours when they paint, so they follow a change by painting again. */
+function applyTheme(): void {
   const theme = printing() ? "light" : stored();
   if (theme === "system") document.documentElement.removeAttribute("data-theme");
   else document.documentElement.setAttribute("data-theme", theme);
   forgetColors();
-  for (const listener of listeners) listener();
+  for (const part of document.querySelectorAll(".flame, .plot, .rows")) {
+    part.dispatchEvent(new Event("repaint"));
+  }
 }
 
 export function cycleTheme(): void {
@@ -28,22 +30,19 @@ export function themeText(): string {
   return `Theme: ${stored()}`;
 }
 
-/** Canvases take their colours when they paint, so they follow a change by painting again. */
-export function onTheme(listener: () => void): void {
-  listeners.push(listener);
-  if (listeners.length > 1) return;
+export function followTheme(): void {
+  applyTheme();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
   matchMedia("print").addEventListener("change", (event) => print(event.matches));
   window.addEventListener("beforeprint", () => print(true));
   window.addEventListener("afterprint", () => print(false));
 }
 
-/** Paper has no frames to wait for: while this lasts whatever is drawn is drawn at once. */
+/**
+ * Paper has no frames to wait for: while this lasts whatever is drawn is drawn at once. Parts that
+ * draw only their visible section measure it again when they paint.
+ */
 function print(on: boolean): void {
   document.documentElement.toggleAttribute("data-printing", on);
   applyTheme();
-  // Parts that draw only their visible section measure it again.
-  for (const part of document.querySelectorAll(".flame, .rows")) {
-    part.dispatchEvent(new Event("scroll"));
-  }
 }

@@ -64,10 +64,6 @@ export class ChartsView implements Part {
     }
     for (const cell of this.cells) cell.update();
   }
-
-  repaint(): void {
-    for (const cell of this.cells) cell.repaint();
-  }
 }
 
 class Cell {
@@ -96,10 +92,6 @@ class Cell {
     if (asked === "timeseries") query.push(["points", "60"]);
     const path = `/api/v1/${asked}/${this.context.store.state.table}`;
     void this.loader.ask(path, query, (answer) => this.figure.show(answer));
-    this.repaint();
-  }
-
-  repaint(): void {
     this.figure.plot.redraw();
   }
 }

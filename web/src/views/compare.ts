@@ -125,10 +125,6 @@ export class CompareView implements Part {
     return [{ level: "info", text }];
   }
 
-  repaint(): void {
-    this.flame.repaint();
-  }
-
   next(direction: 1 | -1): void {
     this.flame.next(direction);
   }

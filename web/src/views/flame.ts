@@ -407,8 +407,4 @@ export class FlameView {
       ...frameItems(this.context, name, { focus: {}, filter: { zoom: [] } }, more),
     ];
   }
-
-  repaint(): void {
-    for (const graph of this.graphs) graph.repaint();
-  }
 }

@@ -6,7 +6,6 @@ import type { Times } from "../charts/marks";
 import { sample } from "../charts/samples";
 import { button, debounce, download, h, replace } from "../ui/dom";
 import { exampleFlame } from "../flame/example";
-import { onTheme } from "../ui/theme";
 import type { CategoryAnswer, ChartConfig, Checked, Role } from "../../generated/types";
 
 const EXAMPLE = `table: slowfiles
@@ -84,7 +83,6 @@ export class NewPage {
         h("section.made", { "aria-label": "What is made from it" }, this.tabs, this.preview),
       ),
     );
-    onTheme(() => this.draw());
     this.changed();
   }
 

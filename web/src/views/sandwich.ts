@@ -185,10 +185,6 @@ export class SandwichView implements Part {
     menu(x, y, frame === OTHERS ? [middle] : [middle, ...items], short(label(frame)));
   }
 
-  repaint(): void {
-    for (const side of SIDES) this.graphs[side].repaint();
-  }
-
   /** Through the callers, then the callees. */
   next(direction: 1 | -1): void {
     const { callers, callees } = this.found;
