@@ -7,7 +7,6 @@ import { CompareView } from "./views/compare";
 import { namesBaseline } from "./header/compare_head";
 import { category, columnsWith, resolve, stackColumn, type Context } from "./state/context";
 import { h, replace } from "./ui/dom";
-import { explainEmpty } from "./views/empty";
 import { FlameView } from "./views/flame";
 import { exact } from "./ui/format";
 import { Header } from "./header/header";
@@ -57,8 +56,6 @@ class Page {
   private readonly stacks: Stacks;
   private readonly quality: Quality;
   private readonly parts: Record<View, Part>;
-  private readonly empty = h("div.explained");
-  private hasRows = true;
   private timer = 0;
   private instruments = "";
 
@@ -78,8 +75,6 @@ class Page {
     this.search.stepped = (direction) => this.parts[this.view()].next?.(direction);
     this.timeline.answered = (answer) => {
       this.notices.say("timeline", answer.notices, context.store.state.table);
-      this.hasRows = answer.meta.rows > 0;
-      void this.explain();
     };
     this.heatmap.answered = (steps) => this.timeline.measureBy(steps);
     this.quality = new Quality(context, this.notices);
@@ -92,7 +87,6 @@ class Page {
         h("div.instruments", this.timeline.element, this.heatmap.element),
         h("div.tabbar", this.tabs.element, this.chart.element, this.search.element),
         this.notices.element,
-        this.empty,
         this.body,
       ),
     );
@@ -129,27 +123,7 @@ class Page {
     if (state.from !== before.from || state.to !== before.to || state.table !== before.table) {
       this.context.range = resolve(state);
     }
-    if (state.table !== before.table) {
-      // Whether this one has rows is not known yet.
-      this.hasRows = true;
-      replace(this.empty);
-      this.body.hidden = false;
-    }
     this.update();
-  }
-
-  /** One explanation in place of empty charts; every other view has its own. */
-  private async explain(): Promise<void> {
-    const { state } = this.context.store;
-    const explanation = this.chartsAreEmpty() ? await explainEmpty(this.context) : null;
-    if (state.table !== this.context.store.state.table) return;
-    if (!!explanation !== this.chartsAreEmpty()) return;
-    replace(this.empty, explanation);
-    this.body.hidden = !!explanation;
-  }
-
-  private chartsAreEmpty(): boolean {
-    return !this.hasRows && this.view() === "charts";
   }
 
   refresh(): void {
@@ -187,7 +161,6 @@ class Page {
     this.chart.update(OF_STACKS.includes(view));
     this.search.element.hidden = !OF_STACKS.includes(view) || view === "hosts";
     part.update();
-    if (this.body.hidden !== this.chartsAreEmpty()) void this.explain();
   }
 
   /** The parts above the views do not depend on a search, a zoom or an order. */

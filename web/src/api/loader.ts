@@ -2,7 +2,7 @@
 // error is shown in the chart's place.
 
 import { ApiError, get, url, type Query } from "./client";
-import { button, h, replace } from "../ui/dom";
+import { button, h, replace, type Child } from "../ui/dom";
 import { exact } from "../ui/format";
 
 const PATIENCE = 400;
@@ -62,17 +62,14 @@ export class Loader {
     try {
       const answer = await get<T>(path, query, abort.signal);
       if (this.abort !== abort) return;
-      this.abort = null;
-      this.done();
+      this.cancel();
       this.answered = path;
       this.fade(false);
       show(answer);
     } catch (error) {
       if (this.abort !== abort) return;
-      this.abort = null;
-      this.done();
-      this.giveUp();
-      this.fail(error, again);
+      this.giveUp(again, ...this.failure(error));
+      this.element.classList.add("failed");
     }
   }
 
@@ -84,12 +81,17 @@ export class Loader {
   cancel(): void {
     this.abort?.abort();
     this.abort = null;
-    this.done();
+    clearInterval(this.timer);
+    this.element.hidden = true;
+    this.element.classList.remove("failed");
   }
 
-  private giveUp(): void {
+  private giveUp(again: () => void, ...said: Child[]): void {
+    this.cancel();
     this.unanswered = round;
     this.fade(true);
+    replace(this.element, ...said, button("Try again", again));
+    this.element.hidden = false;
   }
 
   private fade(stale: boolean): void {
@@ -104,24 +106,13 @@ export class Loader {
     }
   }
 
-  private done(): void {
-    clearInterval(this.timer);
-    this.element.hidden = true;
-    this.element.classList.remove("failed");
-  }
-
   private watch(start: number, again: () => void): void {
-    clearInterval(this.timer);
     const time = h("span.number");
     const show = () => {
       const seconds = (performance.now() - start) / 1000;
       if (seconds * 1000 < PATIENCE) return;
       if (this.element.hidden) {
-        const stop = () => {
-          this.cancel();
-          this.giveUp();
-          this.say("Cancelled.", again);
-        };
+        const stop = () => this.giveUp(again, "Cancelled.");
         replace(this.element, `${this.what} … `, time, button("Cancel", stop));
         this.element.hidden = false;
       }
@@ -130,29 +121,17 @@ export class Loader {
     this.timer = window.setInterval(show, 100);
   }
 
-  private say(text: string, again: () => void): void {
-    replace(this.element, text, button("Try again", again));
-    this.element.hidden = false;
-  }
-
-  private fail(error: unknown, again: () => void): void {
-    this.element.classList.add("failed");
+  private failure(error: unknown): Child[] {
     if (!(error instanceof ApiError)) {
-      this.say(`${this.what} failed: ${error instanceof Error ? error.message : error}`, again);
-      return;
+      return [`${this.what} failed: ${error instanceof Error ? error.message : error}`];
     }
     // The detail of a refusal repeats the first of its errors.
     const details = error.errors.map((one) =>
       [one.parameter ?? one.pointer, one.detail].filter(Boolean).join(": "),
     );
     const lines = details.length ? details : [error.detail];
-    replace(
-      this.element,
-      h("strong", error.status ? `${this.what} failed` : error.title),
-      ...lines.map((text) => h("div", text)),
-      button("Try again", again),
-    );
-    this.element.hidden = false;
+    const title = error.status ? `${this.what} failed` : error.title;
+    return [h("strong", title), ...lines.map((text) => h("div", text))];
   }
 }
 

@@ -3,20 +3,24 @@
 import { h, replace } from "./dom";
 
 export class Cover {
-  readonly element = h("div.over");
-  private covering: (Node | null)[] = [];
+  private covering: Node[] = [];
   private message: Node | null = null;
+  private said = 0;
 
-  /** Shows the loaders and explanations of the source of the data. */
-  cover(...children: (Node | null)[]): void {
+  constructor(readonly element = h("div.over")) {}
+
+  /** Shows the loaders, or the cover, of the source of the data. */
+  cover(...children: Node[]): void {
     this.covering = children;
     this.draw();
   }
 
-  /** Shows the view's own message; null for none. */
-  say(message: Node | null): void {
-    if (!message && !this.message) return;
-    this.message = message;
+  /** Shows the view's own message, null for none; a later one replaces it, even if it comes first. */
+  async say(message: Node | null | Promise<Node>): Promise<void> {
+    const said = ++this.said;
+    const shown = await message;
+    if (said !== this.said || (!shown && !this.message)) return;
+    this.message = shown;
     this.draw();
   }
 

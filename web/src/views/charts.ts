@@ -4,9 +4,11 @@ import { get, type Query } from "../api/client";
 import { bounds, category, question, type Context } from "../state/context";
 import { h, replace } from "../ui/dom";
 import { Loader } from "../api/loader";
+import { Cover } from "../ui/cover";
+import { explainEmpty } from "./empty";
 import type { Part } from "../ui/part";
 import { Figure } from "../charts/figure";
-import type { CategoryAnswer, ChartConfig, Charts } from "../../generated/types";
+import type { CategoryAnswer, ChartConfig, Charts, Meta } from "../../generated/types";
 
 const configs = new Map<string, Promise<ChartConfig[]>>();
 
@@ -42,11 +44,15 @@ function valueOf({ value, query }: Measured): string {
 }
 
 export class ChartsView implements Part {
-  readonly element = h("div.charts");
+  readonly element: HTMLElement;
+  private readonly charts = h("div.charts");
+  private readonly over = new Cover(h("div.explained"));
   private cells: Cell[] = [];
   private table = "";
 
-  constructor(private readonly context: Context) {}
+  constructor(private readonly context: Context) {
+    this.element = h("div", this.over.element, this.charts);
+  }
 
   update(): void {
     void this.fill();
@@ -60,16 +66,26 @@ export class ChartsView implements Part {
       const shown = category(this.context);
       if (this.table !== table || !shown) return;
       this.cells = furtherCharts(all).map((config) => new Cell(this.context, config, shown));
-      replace(this.element, ...this.cells.map((cell) => cell.element));
+      replace(this.charts, ...this.cells.map((cell) => cell.element));
+      void this.over.say(null);
     }
-    for (const cell of this.cells) cell.update();
+    for (const cell of this.cells) cell.update(() => this.explain());
+  }
+
+  /** One explanation in place of all charts if they are empty. */
+  private explain(): void {
+    if (this.cells.some(({ rows }) => rows > 0)) void this.over.say(null);
+    else if (this.cells.every(({ loader }) => loader.settled)) {
+      void this.over.say(explainEmpty(this.context));
+    }
   }
 }
 
 class Cell {
   readonly element: HTMLElement;
+  readonly loader: Loader;
+  rows = 0;
   private readonly figure: Figure;
-  private readonly loader: Loader;
 
   constructor(
     private readonly context: Context,
@@ -86,12 +102,16 @@ class Cell {
     this.element = this.figure.element;
   }
 
-  update(): void {
+  update(answered: () => void): void {
     const { question: asked, ...parameters } = this.config.query;
     const query: Query = [...question(this.context, "box"), ...Object.entries(parameters)];
     if (asked === "timeseries") query.push(["points", "60"]);
     const path = `/api/v1/${asked}/${this.context.store.state.table}`;
-    void this.loader.ask(path, query, (answer) => this.figure.show(answer));
+    void this.loader.ask<{ meta: Meta }>(path, query, (answer) => {
+      this.rows = answer.meta.rows;
+      this.figure.show(answer);
+      answered();
+    });
     this.figure.plot.redraw();
   }
 }

@@ -44,7 +44,7 @@ export class CompareView implements Part {
   ) {
     this.head = new CompareHead(context);
     this.flame = new FlameView("Differential flame graph", context, search, () => []);
-    this.flame.cover(this.loader.element);
+    this.flame.over.cover(this.loader.element);
     this.loader.over(...this.flame.content);
     this.element = h("div.flameview.compare", this.head.element, this.flame.element);
   }

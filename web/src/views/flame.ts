@@ -62,7 +62,8 @@ export class FlameView {
   private readonly crumbs = h("nav.crumbs", { "aria-label": "Zoom path" });
   private readonly switches: Switches;
   private readonly legend = h("div.legend");
-  private readonly over = new Cover();
+  /** Where a loader or an explanation lies, over the graph. */
+  readonly over = new Cover();
   /** The elements that fade until they show the current answer. */
   readonly content: HTMLElement[];
   private readonly matches = new Matches();
@@ -119,11 +120,6 @@ export class FlameView {
     const { source } = this;
     const all = source ? wholes(source.tree) : [];
     return { all, compares: !!source?.scale, focused: this.context.store.state.focus !== "" };
-  }
-
-  /** Where a loader or an explanation lies, over the graph. */
-  cover(...children: (Node | null)[]): void {
-    this.over.cover(...children);
   }
 
   /** Drawn when the view is shown, which it may no longer be when an answer comes. */
@@ -214,13 +210,10 @@ export class FlameView {
 
   /** A focus stays while the data changes: a frame may have gone. */
   private explainFocus(source: Source, tree: Tree, focus: string): void {
-    if (!focus || total(tree) || !total(source.tree)) {
-      this.over.say(null);
-      return;
-    }
+    if (!focus || total(tree) || !total(source.tree)) return void this.over.say(null);
     const remove = button("Remove focus", () => this.context.store.set({ focus: "" }));
     const text = h("p", `No stack here runs through ${short(label(focus))}.`);
-    this.over.say(h("div.empty", text, remove));
+    void this.over.say(h("div.empty", text, remove));
   }
 
   private describe(node: number): string[] {

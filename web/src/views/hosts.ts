@@ -54,14 +54,9 @@ export class HostsView implements Part {
       this.columns = this.columnsIn(answer.unit);
       this.notices.say("hosts", answer.notices, table);
       this.show();
-      void this.explain(answer);
+      void this.over.say(answer.hosts.length ? null : explainEmpty(this.context));
     });
     this.show();
-  }
-
-  private async explain(answer: Hosts): Promise<void> {
-    const explanation = answer.hosts.length ? null : await explainEmpty(this.context);
-    if (answer === this.answer) this.over.say(explanation);
   }
 
   private show(): void {

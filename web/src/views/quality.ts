@@ -1,6 +1,6 @@
 // Notices about data that is missing from a graph, from the reports of the agents.
 
-import { get, url } from "../api/client";
+import { Loader } from "../api/loader";
 import { question, type Context } from "../state/context";
 import { exact, percent } from "../ui/format";
 import type { Notices } from "./notices";
@@ -10,7 +10,8 @@ import type { Lack, Notice, Quality as QualityAnswer } from "../../generated/typ
 const AGENT = "agent";
 
 export class Quality {
-  private asked = "";
+  /** Not a part of the page: the graph's own loader shows that the server fails. */
+  private readonly loader = new Loader("Asking the agents");
 
   constructor(
     private readonly context: Context,
@@ -26,21 +27,9 @@ export class Quality {
 
   update(): void {
     const path = `/api/v1/quality/${this.context.store.state.table}`;
-    const query = question(this.context, "box");
-    const asked = url(path, query);
-    if (asked === this.asked) return;
-    this.asked = asked;
-    void this.ask(path, query, asked);
-  }
-
-  private async ask(path: string, query: [string, string][], asked: string): Promise<void> {
-    try {
-      const { lacks } = await get<QualityAnswer>(path, query);
-      if (asked === this.asked) this.notices.say("quality", lackNotices(lacks, this.counts));
-    } catch {
-      // The graph is shown without them; the graph's own request reports the failure.
-      this.asked = "";
-    }
+    void this.loader.ask<QualityAnswer>(path, question(this.context, "box"), ({ lacks }) =>
+      this.notices.say("quality", lackNotices(lacks, this.counts)),
+    );
   }
 }
 

@@ -56,13 +56,8 @@ export class RowsView implements Part {
       this.rows = answer.rows;
       this.columns = answer.columns;
       this.show(answer);
-      void this.explain(this.rows);
+      void this.over.say(answer.rows.length ? null : explainEmpty(this.context));
     });
-  }
-
-  private async explain(rows: Row[]): Promise<void> {
-    const explanation = rows.length ? null : await explainEmpty(this.context);
-    if (rows === this.rows) this.over.say(explanation);
   }
 
   private show(answer: Rows): void {

@@ -34,7 +34,7 @@ export class SandwichView implements Part {
   readonly element: HTMLElement;
   readonly content: HTMLElement[];
   private readonly head = h("div.line");
-  private readonly over = new Cover();
+  readonly over = new Cover();
   private readonly legend = h("div.legend");
   private readonly graphs: Record<Side, FlameGraph>;
   private readonly table: NameTable;
@@ -89,10 +89,6 @@ export class SandwichView implements Part {
         return describe(tree(), node, { unit: this.source.unit, all: wholes(this.source.tree) });
       },
     });
-  }
-
-  cover(...children: (Node | null)[]): void {
-    this.over.cover(...children);
   }
 
   setSource(source: Source): void {
@@ -168,14 +164,11 @@ export class SandwichView implements Part {
   }
 
   private explain(source: Source, trees: Record<Side, Tree> | null, frame: string): void {
-    if (trees || !total(source.tree)) {
-      this.over.say(null);
-      return;
-    }
+    if (trees || !total(source.tree)) return void this.over.say(null);
     const missing = frame ? h("p", `No stack here runs through ${short(label(frame))}.`) : null;
     const text =
       "A frame that you choose in the table stands here, with its callers above and below it what it called.";
-    this.over.say(h("div.empty", missing, h("p", text)));
+    void this.over.say(h("div.empty", missing, h("p", text)));
   }
 
   private openMenu(frame: string, x: number, y: number): void {

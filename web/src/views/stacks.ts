@@ -4,6 +4,8 @@ import { explainEmpty } from "./empty";
 import type { Context } from "../state/context";
 import type { Source } from "../flame/flame_query";
 import { Loader } from "../api/loader";
+import { Cover } from "../ui/cover";
+import { h } from "../ui/dom";
 import { unknownNotices, type Notices } from "./notices";
 import { flameQuery, flameSource, groupLevels, subject } from "../flame/flame_query";
 import type { Flamegraph } from "../../generated/types";
@@ -11,28 +13,30 @@ import type { Flamegraph } from "../../generated/types";
 export interface StackFollower {
   /** The elements that fade until they show the current answer. */
   readonly content: HTMLElement[];
-  setSource(source: Source): void;
   /** Lies over the graph. */
-  cover(...children: (Node | null)[]): void;
+  readonly over: Cover;
+  setSource(source: Source): void;
 }
 
 export class Stacks {
   private readonly loader = new Loader("Summing stacks");
+  private readonly over = new Cover(h("div.source"));
   private source: Source | null = null;
-  private explanation: Node | null = null;
   private follower: StackFollower | null = null;
 
   constructor(
     private readonly context: Context,
     private readonly notices: Notices,
-  ) {}
+  ) {
+    this.over.cover(this.loader.element);
+  }
 
   /** Asks if necessary; `follower` receives this answer and the next ones. */
   update(follower: StackFollower): void {
     if (this.follower !== follower) {
       this.follower = follower;
       this.loader.over(...follower.content);
-      follower.cover(this.loader.element, this.explanation);
+      follower.over.cover(this.over.element);
       if (this.source) follower.setSource(this.source);
     }
     const groups = groupLevels(this.context);
@@ -43,19 +47,8 @@ export class Stacks {
       const source = flameSource(answer, groups, of);
       this.source = source;
       this.notices.say("stacks", [...answer.notices, ...unknownNotices(source.tree)], table);
-      this.explain(null);
       this.follower?.setSource(source);
-      if (!answer.total) void this.explainEmpty(source);
+      void this.over.say(answer.total ? null : explainEmpty(this.context));
     });
-  }
-
-  private explain(explanation: Node | null): void {
-    this.explanation = explanation;
-    this.follower?.cover(this.loader.element, explanation);
-  }
-
-  private async explainEmpty(source: Source): Promise<void> {
-    const explanation = await explainEmpty(this.context);
-    if (source === this.source) this.explain(explanation);
   }
 }
