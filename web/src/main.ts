@@ -17,7 +17,6 @@ import { newRound } from "./api/loader";
 import { Notices, problemNotices } from "./views/notices";
 import type { Part } from "./ui/part";
 import { Gutter } from "./ui/gutter";
-import { listenForDismissal } from "./ui/popover";
 import { Quality } from "./views/quality";
 import { moment } from "./state/ranges";
 import { RowsView } from "./views/rows";
@@ -211,7 +210,6 @@ class Page {
 
 async function start(): Promise<void> {
   followTheme();
-  listenForDismissal();
   if (location.pathname === "/new") {
     new NewPage();
     return;

@@ -2,6 +2,7 @@
 
 import { category, columnsWith, type Context } from "../state/context";
 import { button, h, Select } from "../ui/dom";
+import { opener } from "../ui/popover";
 import { declaredGrouping, grouping } from "./flame_query";
 import type { DiffColors, State } from "../state/address";
 
@@ -46,14 +47,13 @@ export class Switches {
     this.diffColors = new Select("Colours of the change", (diffColor) =>
       store.set({ diffColor: diffColor as DiffColors }, "replace"),
     );
-    const exporter = button("export ▾", () => openExport(exporter), { "aria-haspopup": "menu" });
     this.element = h(
       "div.switches",
       ...Object.values(this.toggles),
       this.groups.element,
       this.colors.element,
       this.diffColors.element,
-      exporter,
+      opener("export ▾", "menu", openExport),
     );
   }
 

@@ -3,10 +3,10 @@
 import { get } from "../api/client";
 import type { Values } from "../../generated/types";
 import { category, column, question, type Context } from "../state/context";
-import { button, debounce, h, replace, select } from "../ui/dom";
+import { button, debounce, h, replace, Select } from "../ui/dom";
 import { quantity } from "../ui/format";
 import { filterText, firstOperator, HAS, LACKS, withFilter, type Filter } from "../state/filters";
-import { closePopover, popoverUnder } from "../ui/popover";
+import { closePopover, opener, popover } from "../ui/popover";
 import { plain, short } from "../ui/text";
 
 export interface Filters {
@@ -35,11 +35,8 @@ export class FilterChips {
     const wanted = JSON.stringify(words);
     if (wanted === this.drawn) return;
     this.drawn = wanted;
-    const add = button("+ filter", () => this.open(add, null), {
-      class: "add",
-      "aria-haspopup": "dialog",
-      "aria-expanded": "false",
-    });
+    const open = (button: HTMLElement) => this.open(button, null);
+    const add = opener("+ filter", "dialog", open, { class: "add" });
     const more = filters.length - MOST_CHIPS;
     const rest = more > 0 ? h("span.hint", `and ${more} more`) : null;
     const chips = filters.slice(0, MOST_CHIPS).map((filter) => this.chip(filter));
@@ -59,12 +56,12 @@ export class FilterChips {
     return this.source.filters().filter((other) => filterText(other) !== text);
   }
 
-  private open(opener: HTMLElement, old: Filter | null): void {
+  private open(button: HTMLElement, old: Filter | null): void {
     const form = new FilterForm(this.context, old, (filter) => {
       closePopover();
       this.source.change(withFilter(this.others(old), filter));
     });
-    popoverUnder(opener, [form.element], { role: "dialog", label: "Filter" });
+    popover(button, "dialog", "Filter", form.element);
   }
 }
 
@@ -94,7 +91,7 @@ function valueWords(context: Context, { column: name, op, value: whole }: Filter
 /** Column, operator, value; values are completed from what the rows in range hold. */
 class FilterForm {
   readonly element: HTMLFormElement;
-  private readonly operators = h("span");
+  private readonly operators: Select;
   private readonly values = h("datalist", { id: "filter-values" });
   private readonly input: HTMLInputElement;
   private readonly complete = debounce(150, () => void this.fetchValues());
@@ -106,7 +103,7 @@ class FilterForm {
   constructor(
     private readonly context: Context,
     old: Filter | null,
-    private readonly done: (filter: Filter) => void,
+    done: (filter: Filter) => void,
   ) {
     const columns = category(context)?.columns ?? [];
     const first = columns.find((one) => one.role === "dimension" && one.name !== "hostname");
@@ -123,20 +120,31 @@ class FilterForm {
     });
     const names = columns.map((one): [string, string] => [one.name, one.prettyname]);
     if (!column(context, this.column)) names.push([this.column, this.column]);
-    const pick = select("Column", names, this.column, (name) => {
+    const pick = new Select("Column", (name) => {
       this.column = name;
       this.op = "";
       this.input.value = "";
       this.updateOperators();
       this.complete();
     });
-    const submit = h("button", { type: "submit", class: "primary" }, old ? "Change" : "Add");
-    this.element = h("form.filter", pick, this.operators, this.input, this.values);
-    this.element.append(submit);
-    this.element.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.done({ column: this.column, op: this.op, value: this.input.value });
+    pick.update(names, this.column);
+    this.operators = new Select("Operator", (op) => {
+      this.op = op;
+      this.complete();
     });
+    const submit = (event: Event) => {
+      event.preventDefault();
+      done({ column: this.column, op: this.op, value: this.input.value });
+    };
+    this.element = h(
+      "form.filter",
+      { onsubmit: submit },
+      pick.element,
+      this.operators.element,
+      this.input,
+      this.values,
+      h("button", { type: "submit", class: "primary" }, old ? "Change" : "Add"),
+    );
     this.updateOperators();
     this.complete();
   }
@@ -149,13 +157,7 @@ class FilterForm {
     if (!operators.includes(this.op)) operators.push(this.op);
     const words = (op: string) => operatorWords(this.context, op);
     const options = operators.map((op): [string, string] => [op, words(op)]);
-    replace(
-      this.operators,
-      select("Operator", options, this.op, (op) => {
-        this.op = op;
-        this.complete();
-      }),
-    );
+    this.operators.update(options, this.op);
     const examples: Record<string, string> = { us: "5ms, 1.5s or µs", bytes: "64KiB or bytes" };
     this.input.placeholder = examples[one?.unit ?? ""] ?? "";
   }

@@ -5,7 +5,7 @@ import { bounds, type Context } from "../state/context";
 import { button, h, Select } from "../ui/dom";
 import type { Filter } from "../state/filters";
 import { dateTime, quantity, zoneName } from "../ui/format";
-import { closePopover, popoverUnder } from "../ui/popover";
+import { closePopover, opener, popover } from "../ui/popover";
 import { rangeForm } from "./range_form";
 import { iso, moment } from "../state/ranges";
 import type { Comparison } from "../../generated/types";
@@ -81,10 +81,8 @@ export class CompareHead {
       change: (baseFilters) => store.set({ baseFilters }),
     });
     this.range = new Select("Baseline", (from) => this.move(from));
-    const type = button("times …", () => this.openRange(type), {
+    const type = opener("times …", "dialog", (button) => this.openRange(button), {
       title: "Type the baseline's times",
-      "aria-haspopup": "dialog",
-      "aria-expanded": "false",
     });
     this.swap = button("⇄ swap", () => store.set({ swap: !store.state.swap }));
     this.relative = button("relative", () => store.set({ relative: !store.state.relative }), {
@@ -131,7 +129,7 @@ export class CompareHead {
     if (from !== OWN) this.context.store.set({ "base.from": from, "base.to": "" });
   }
 
-  private openRange(opener: HTMLElement): void {
+  private openRange(button: HTMLElement): void {
     const { store } = this.context;
     const { from, to } = baselineRange(this.context);
     const shown = { text: { from: iso(from), to: iso(to) }, from, to };
@@ -139,6 +137,6 @@ export class CompareHead {
       closePopover();
       store.set({ "base.from": range.from, "base.to": range.to });
     });
-    popoverUnder(opener, [form], { role: "dialog", label: "Times of the baseline" });
+    popover(button, "dialog", "Times of the baseline", form);
   }
 }

@@ -5,7 +5,7 @@ import type { Context } from "../state/context";
 import { copyFrom } from "../ui/copy";
 import { button, h, Select } from "../ui/dom";
 import { dateTime, zoneName } from "../ui/format";
-import { closePopover, menu, popoverUnder } from "../ui/popover";
+import { closePopover, menu, opener, popover } from "../ui/popover";
 import { rangeForm } from "./range_form";
 import { iso, knownMoment, PRESETS, rangeText } from "../state/ranges";
 import { NO_FRAMES, toAddress } from "../state/address";
@@ -27,23 +27,17 @@ export class Header {
       filters: () => store.state.filters,
       change: (filters) => store.set({ filters }),
     });
-    this.range = button("", () => this.openRange(), {
-      class: "range",
-      "aria-haspopup": "dialog",
-      "aria-expanded": "false",
-    });
+    this.range = opener("", "dialog", () => this.openRange(), { class: "range" });
     this.live = button("⟳ live", () => this.toggleLive(), {
       title: "Ask again every ten seconds",
       "aria-pressed": "false",
     });
-    const share = button("share", () => this.share(share), {
+    const share = opener("share", "menu", (button) => this.share(button), {
       title: "Copy a link to this",
-      "aria-haspopup": "menu",
     });
-    const more = button("⋯", () => this.openMore(more), {
+    const more = opener("⋯", "menu", (button) => this.openMore(button), {
       "aria-label": "More",
       title: "More",
-      "aria-haspopup": "menu",
     });
     this.element = h(
       "header.bar",
@@ -102,10 +96,7 @@ export class Header {
       store.set({ zone: zone === "utc" ? "local" : "utc" }, "replace");
     };
     const times = button(`Times in ${zoneName(zone)}: change`, toggleZone, { class: "plain" });
-    popoverUnder(this.range, [h("div.presets", ...presets), form, times], {
-      role: "dialog",
-      label: "Time range",
-    });
+    popover(this.range, "dialog", "Time range", h("div.presets", ...presets), form, times);
   }
 
   private toggleLive(): void {
@@ -120,32 +111,30 @@ export class Header {
   }
 
   /** A moving range would be another one by the time the link is opened. */
-  private share(opener: HTMLElement): void {
+  private share(button: HTMLElement): void {
     const { store, range } = this.context;
     const { state } = store;
     const at = (address: string) => new URL(address, location.href).href;
     const fixed = toAddress({ ...state, from: iso(range.from), to: iso(range.to), live: false });
     if (!`${state.from}${state.to}`.includes("now")) {
-      void copyFrom(opener, at(fixed));
+      void copyFrom(button, at(fixed));
       return;
     }
-    const box = opener.getBoundingClientRect();
     const moving = `Link to ${rangeText(state.from, state.to, state.zone)}, whenever it is opened`;
     const items = [
-      { text: "Link to what is shown now", run: () => void copyFrom(opener, at(fixed)) },
-      { text: moving, run: () => void copyFrom(opener, at(toAddress(state))) },
+      { text: "Link to what is shown now", run: () => void copyFrom(button, at(fixed)) },
+      { text: moving, run: () => void copyFrom(button, at(toAddress(state))) },
     ];
-    menu(box.right - 260, box.bottom + 4, items, "Share", opener);
+    menu(button, items, "Share");
   }
 
-  private openMore(opener: HTMLElement): void {
-    const box = opener.getBoundingClientRect();
+  private openMore(button: HTMLElement): void {
     const items = [
       { text: "Refresh now", run: () => this.context.refresh() },
       { text: themeText(), run: cycleTheme },
       { text: "New category …", run: () => location.assign("/new") },
       { text: "Print", run: () => window.print() },
     ];
-    menu(box.right - 180, box.bottom + 4, items, "More", opener);
+    menu(button, items, "More");
   }
 }

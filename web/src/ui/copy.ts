@@ -1,7 +1,7 @@
 // Copies text, also over plain HTTP, where the browser does not allow access to its clipboard.
 
 import { h } from "./dom";
-import { popoverAt } from "./popover";
+import { popover } from "./popover";
 
 /** Returns false if the text could not be copied; it is then shown, selected, in a box. */
 export async function copyText(text: string): Promise<boolean> {
@@ -34,10 +34,7 @@ function showSelected(text: string): void {
   const field = h("textarea", { readonly: true, rows: 4, cols: 60, "aria-label": "Text to copy" });
   field.value = text;
   const hint = h("p", "The browser does not let this page copy. Press Ctrl+C:");
-  popoverAt(innerWidth / 2 - 240, innerHeight / 3, [hint, field], {
-    role: "dialog",
-    label: "Copy",
-  });
+  popover([innerWidth / 2 - 240, innerHeight / 3], "dialog", "Copy", hint, field);
   field.select();
 }
 

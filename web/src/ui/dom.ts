@@ -2,7 +2,10 @@
 
 import { readable, short } from "./text";
 
-type Attributes = Record<string, string | number | boolean | ((event: never) => void) | undefined>;
+export type Attributes = Record<
+  string,
+  string | number | boolean | ((event: never) => void) | undefined
+>;
 export type Child = Node | string | null | undefined | false;
 
 /** Attributes that are read by people. */
@@ -79,33 +82,17 @@ export function button(
   return h("button", { type: "button", onclick, ...attributes }, label);
 }
 
-/** A labelled select; `options` are [value, text]. */
-export function select(
-  label: string,
-  options: [string, string][],
-  value: string,
-  onchange: (value: string) => void,
-): HTMLSelectElement {
-  const element = h("select", {
-    "aria-label": label,
-    title: label,
-    onchange: () => onchange(element.value),
-  });
-  for (const [key, text] of options) {
-    element.append(h("option", { value: key, selected: key === value }, text));
-  }
-  return element;
-}
-
 /** A labelled select that is made once, so that an open list and the focus outlast an update. */
 export class Select {
   readonly element: HTMLSelectElement;
   private options = "";
 
   constructor(label: string, onchange: (value: string) => void) {
-    this.element = select(label, [], "", onchange);
+    const change = () => onchange(this.element.value);
+    this.element = h("select", { "aria-label": label, title: label, onchange: change });
   }
 
+  /** `options` are [value, text]. */
   update(options: [string, string][], value: string): void {
     const wanted = JSON.stringify(options);
     if (wanted !== this.options) {

@@ -1,62 +1,66 @@
 // Menus and small forms that hang from a button. Escape and a click elsewhere close them.
 
-import { h, type Child } from "./dom";
+import { button, h, type Attributes, type Child } from "./dom";
 
-interface Open {
-  element: HTMLElement;
-  opener: HTMLElement | null;
-  /** The element that had the focus before, and gets it back afterwards. */
-  before: HTMLElement | null;
-}
+type Kind = "dialog" | "menu";
 
-let open: Open | null = null;
+/** A place in the window, or the button that opens it. */
+type Place = [number, number] | HTMLElement;
 
 export function closePopover(): void {
-  if (!open) return;
-  const { element, opener, before } = open;
-  open = null;
-  const focused = element.contains(document.activeElement);
-  element.remove();
-  opener?.setAttribute("aria-expanded", "false");
-  const back = opener?.isConnected ? opener : before;
-  if (focused && back?.isConnected) back.focus({ preventScroll: true });
+  document.querySelector<HTMLElement>(".popover:popover-open")?.hidePopover();
 }
 
-function place(element: HTMLElement, x: number, y: number): void {
+/** A button that opens a popover of this kind, which hangs from it. */
+export function opener(
+  text: string,
+  kind: Kind,
+  open: (opener: HTMLElement) => void,
+  attributes: Attributes = {},
+): HTMLButtonElement {
+  const popup = { "aria-haspopup": kind, "aria-expanded": "false" };
+  const made = button(text, () => open(made), { ...popup, ...attributes });
+  return made;
+}
+
+/** A form begins under the left end of its opener, a menu ends under the right one. */
+function place(element: HTMLElement, at: Place): void {
   const { offsetWidth: width, offsetHeight: height } = element;
+  let [x, y] = Array.isArray(at) ? at : [0, 0];
+  if (at instanceof HTMLElement) {
+    const { left, right, bottom } = at.getBoundingClientRect();
+    [x, y] = [element.role === "menu" ? right - width : left, bottom + 4];
+  }
   const left = Math.max(4, Math.min(x, innerWidth - width - 4));
   const top = Math.max(4, Math.min(y, innerHeight - height - 4));
   element.style.transform = `translate(${left}px, ${top}px)`;
 }
 
-export function popoverAt(
-  x: number,
-  y: number,
-  content: Child[],
-  options: { role: string; label: string; opener?: HTMLElement },
-): HTMLElement {
-  closePopover();
-  const before = document.activeElement as HTMLElement | null;
-  const element = h("div.popover", { role: options.role, "aria-label": options.label });
-  for (const child of content) if (child) element.append(child);
+/** Shows the content over the page, with the focus in it; the opener gets the focus back. */
+export function popover(at: Place, kind: Kind, label: string, ...content: Child[]): HTMLElement {
+  const from = at instanceof HTMLElement ? at : null;
+  const element = h(
+    `div.popover.${kind}`,
+    {
+      popover: "auto",
+      role: kind,
+      "aria-label": label,
+      onbeforetoggle: ({ newState }: ToggleEvent) =>
+        from?.setAttribute("aria-expanded", String(newState === "open")),
+      ontoggle: ({ newState }: ToggleEvent) => {
+        if (newState === "closed") element.remove();
+      },
+    },
+    ...content,
+  );
   document.body.append(element);
-  open = { element, opener: options.opener ?? null, before };
-  options.opener?.setAttribute("aria-expanded", "true");
-  place(element, x, y);
-  const first =
-    element.querySelector<HTMLElement>("[autofocus]") ??
-    element.querySelector<HTMLElement>("input, select, button, textarea");
-  first?.focus();
+  from?.focus({ preventScroll: true });
+  element.showPopover();
+  place(element, at);
+  if (!element.contains(document.activeElement)) {
+    element.querySelector<HTMLElement>("input, select, button, textarea")?.focus();
+  }
   return element;
-}
-
-export function popoverUnder(
-  opener: HTMLElement,
-  content: Child[],
-  options: { role: string; label: string },
-): HTMLElement {
-  const box = opener.getBoundingClientRect();
-  return popoverAt(box.left, box.bottom + 4, content, { ...options, opener });
 }
 
 export interface MenuItem {
@@ -65,25 +69,18 @@ export interface MenuItem {
   checked?: boolean;
 }
 
-export function menu(x: number, y: number, items: MenuItem[], label: string, opener?: HTMLElement) {
-  const buttons = items.map((item) =>
-    h(
-      "button",
-      {
-        type: "button",
-        role: item.checked === undefined ? "menuitem" : "menuitemcheckbox",
-        "aria-checked": item.checked === undefined ? undefined : String(item.checked),
-        onclick: () => {
-          closePopover();
-          item.run();
-        },
-      },
-      item.text,
-    ),
-  );
-  const options = { role: "menu", label, ...(opener ? { opener } : {}) };
-  const element = popoverAt(x, y, buttons, options);
-  element.classList.add("menu");
+export function menu(at: Place, items: MenuItem[], label: string): void {
+  const buttons = items.map(({ text, run, checked }) => {
+    const choose = () => {
+      closePopover();
+      run();
+    };
+    return button(text, choose, {
+      role: checked === undefined ? "menuitem" : "menuitemcheckbox",
+      "aria-checked": checked === undefined ? undefined : String(checked),
+    });
+  });
+  const element = popover(at, "menu", label, ...buttons);
   element.addEventListener("keydown", (event) => {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (!step) return;
@@ -91,23 +88,4 @@ export function menu(x: number, y: number, items: MenuItem[], label: string, ope
     const at = buttons.indexOf(document.activeElement as HTMLButtonElement);
     buttons.at((at + step) % buttons.length)?.focus();
   });
-}
-
-export function listenForDismissal(): void {
-  document.addEventListener("pointerdown", (event) => {
-    if (open && !open.element.contains(event.target as Node)) {
-      if (open.opener?.contains(event.target as Node)) return;
-      closePopover();
-    }
-  });
-  document.addEventListener(
-    "keydown",
-    (event) => {
-      if (event.key !== "Escape" || !open) return;
-      closePopover();
-      event.stopPropagation();
-      event.preventDefault();
-    },
-    true,
-  );
 }

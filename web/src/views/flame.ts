@@ -92,7 +92,7 @@ export class FlameView {
       pick: (frame) => store.set({ frame: store.state.frame === frame ? "" : frame }, "replace"),
       menu: (frame, x, y) => {
         const items = this.nameItems(frame);
-        if (items.length) menu(x, y, items, short(label(frame)));
+        if (items.length) menu([x, y], items, short(label(frame)));
       },
       marked: (frame) => frame === this.marked(),
     });
@@ -329,8 +329,7 @@ export class FlameView {
     const { table } = this.context.store.state;
     const pictures = this.drawn.tree.n ? pictureItems(table, this.picture()) : [];
     const files = this.source?.scale ? [] : fileItems(table, this.exportQuery());
-    const box = opener.getBoundingClientRect();
-    menu(box.right - 170, box.bottom + 4, [...pictures, ...files], "Export", opener);
+    menu(opener, [...pictures, ...files], "Export");
   }
 
   private picture(): Picture {
@@ -361,7 +360,7 @@ export class FlameView {
     const stack = pathOf(tree, node).join(";");
     const copy = { text: "Copy stack", run: () => void copyText(stack) };
     const items = node > 0 && name !== OTHERS ? this.nodeItems(node, name) : [];
-    menu(x, y, [zoom, ...items, copy], short(label(name)));
+    menu([x, y], [zoom, ...items, copy], short(label(name)));
   }
 
   private nodeItems(node: number, name: string): MenuItem[] {

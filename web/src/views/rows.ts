@@ -136,6 +136,6 @@ export class RowsView implements Part {
       const text = `Only ${known.prettyname} ${short(plain(value), 80)}`;
       return [{ text, run: only("eq", value) }];
     });
-    menu(x, y, items, "Row");
+    menu([x, y], items, "Row");
   }
 }

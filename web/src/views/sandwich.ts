@@ -175,7 +175,7 @@ export class SandwichView implements Part {
     const middle = { text: "Put it in the middle", run: () => this.choose(frame) };
     const filter = { callers: [], callees: [] };
     const items = frameItems(this.context, frame, { focus: { view: "flame" }, filter });
-    menu(x, y, frame === OTHERS ? [middle] : [middle, ...items], short(label(frame)));
+    menu([x, y], frame === OTHERS ? [middle] : [middle, ...items], short(label(frame)));
   }
 
   /** Through the callers, then the callees. */
