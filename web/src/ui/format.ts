@@ -1,39 +1,20 @@
 // Numbers with their units, and times with their zone.
 
+type Steps = [string, number][];
+
+function steps(factors: Record<string, number>): Steps {
+  return Object.entries(factors);
+}
+
 /** In nanoseconds. */
-const DURATIONS: [number, string][] = [
-  [86_400e9, "d"],
-  [3600e9, "h"],
-  [60e9, "min"],
-  [1e9, "s"],
-  [1e6, "ms"],
-  [1e3, "µs"],
-  [1, "ns"],
-];
-const BYTES: [number, string][] = [
-  [2 ** 50, "PiB"],
-  [2 ** 40, "TiB"],
-  [2 ** 30, "GiB"],
-  [2 ** 20, "MiB"],
-  [2 ** 10, "KiB"],
-  [1, "B"],
-];
-const HERTZ: [number, string][] = [
-  [1e9, "GHz"],
-  [1e6, "MHz"],
-  [1e3, "kHz"],
-  [1, "Hz"],
-];
-const COUNTS: [number, string][] = [
-  [1e12, "T"],
-  [1e9, "G"],
-  [1e6, "M"],
-  [1e3, "k"],
-];
+const DURATIONS = steps({ d: 86_400e9, h: 3600e9, min: 60e9, s: 1e9, ms: 1e6, µs: 1e3, ns: 1 });
+const BYTES = steps({ PiB: 2 ** 50, TiB: 2 ** 40, GiB: 2 ** 30, MiB: 2 ** 20, KiB: 2 ** 10, B: 1 });
+const HERTZ = steps({ GHz: 1e9, MHz: 1e6, kHz: 1e3, Hz: 1 });
+const COUNTS = steps({ T: 1e12, G: 1e9, M: 1e6, k: 1e3 });
 
 /** A unit whose numbers are shown in larger or smaller steps of the same kind. */
 interface Scaled {
-  steps: [number, string][];
+  steps: Steps;
   /** One of this unit, in the smallest step. */
   one: number;
   symbol: string;
@@ -62,17 +43,17 @@ function significant(value: number): string {
 
 function scaled(value: number, { steps, one, symbol }: Scaled): string {
   const size = Math.abs(value) * one;
-  const step = steps.find(([factor]) => size >= factor) ?? steps.at(-1);
+  const step = steps.find(([, factor]) => size >= factor) ?? steps.at(-1);
   if (!value || !step) return `${digits(value)} ${symbol}`;
-  const [factor, name] = step;
+  const [name, factor] = step;
   // Multiplied or divided once, so that 5 µs stays 5 and is not 4.999.
   const part = factor <= one ? value * (one / factor) : value / (factor / one);
   return `${factor <= one ? digits(part) : significant(part)} ${name}`;
 }
 
 function counted(value: number): string {
-  const step = COUNTS.find(([factor]) => Math.abs(value) >= factor);
-  return step ? `${significant(value / step[0])} ${step[1]}` : digits(value);
+  const step = COUNTS.find(([, factor]) => Math.abs(value) >= factor);
+  return step ? `${significant(value / step[1])} ${step[0]}` : digits(value);
 }
 
 /**
@@ -118,7 +99,7 @@ export function duration(us: number): string {
 export function roundSteps(low: number, high: number, most: number, unit: string): number[] {
   const { steps = COUNTS, one = 1 } = SCALED.get(unit) ?? {};
   const size = Math.max(-low, high) * one;
-  const base = (steps.find(([factor]) => size >= factor)?.[0] ?? 1) / one;
+  const base = (steps.find(([, factor]) => size >= factor)?.[1] ?? 1) / one;
   const least = (high - low) / most / base;
   const power = 10 ** Math.floor(Math.log10(least));
   const step = base * power * ([1, 2, 5].find((k) => k * power >= least) ?? 10);

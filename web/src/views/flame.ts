@@ -220,15 +220,8 @@ export class FlameView {
     const { source } = this;
     if (!source) return [];
     const { unit, scale } = source;
-    const grouped = this.isGroup(node);
-    const focused = this.context.store.state.focus !== "";
-    return describe(this.drawn.tree, node, {
-      unit,
-      scale,
-      grouped,
-      all: wholes(source.tree),
-      focused,
-    });
+    const telling = { ...this.whole(), unit, scale, grouped: this.isGroup(node) };
+    return describe(this.drawn.tree, node, telling);
   }
 
   private isGroup(node: number): boolean {
