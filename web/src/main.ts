@@ -22,7 +22,6 @@ import { moment } from "./state/ranges";
 import { RowsView } from "./views/rows";
 import { SandwichView } from "./views/sandwich";
 import { SearchBox } from "./flame/search";
-import { flameQuery } from "./flame/flame_query";
 import { Stacks } from "./views/stacks";
 import { INITIAL, MOST_FILTERS, Store, tooMany, type State, type View } from "./state/address";
 import { Tabs } from "./ui/tabs";
@@ -68,7 +67,7 @@ class Page {
     this.heatmap = new Heatmap(context);
     this.search = new SearchBox(context);
     this.stacks = new Stacks(context, this.notices);
-    this.flame = new FlameView("Flame graph", context, this.search, () => flameQuery(context));
+    this.flame = new FlameView("Flame graph", context, this.search);
     this.chart = new ChartSwitch(context);
     this.parts = this.makeParts();
     this.search.stepped = (direction) => this.parts[this.view()].next?.(direction);

@@ -43,7 +43,7 @@ export class CompareView implements Part {
     private readonly notices: Notices,
   ) {
     this.head = new CompareHead(context);
-    this.flame = new FlameView("Differential flame graph", context, search, () => []);
+    this.flame = new FlameView("Differential flame graph", context, search);
     this.flame.over.cover(this.loader.element);
     this.loader.over(...this.flame.content);
     this.element = h("div.flameview.compare", this.head.element, this.flame.element);

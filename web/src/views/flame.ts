@@ -1,6 +1,5 @@
 // The flame graph with what belongs to it: breadcrumb, switches, the table beside it.
 
-import type { Query } from "../api/client";
 import { category, column as columnNamed, valueColumn, type Context } from "../state/context";
 import { copyText } from "../ui/copy";
 import { Cover } from "../ui/cover";
@@ -39,7 +38,7 @@ import { memo } from "../ui/memo";
 import { menu, type MenuItem } from "../ui/popover";
 import type { SearchBox } from "../flame/search";
 import { Matches, type Whole } from "../flame/matches";
-import { grouping, type Source } from "../flame/flame_query";
+import { flameQuery, grouping, type Source } from "../flame/flame_query";
 import { Switches } from "../flame/switches";
 import { short } from "../ui/text";
 
@@ -82,7 +81,6 @@ export class FlameView {
     private readonly name: string,
     private readonly context: Context,
     private readonly search: SearchBox,
-    private readonly exportQuery: () => Query,
   ) {
     const { store } = context;
     this.graphs = [this.makeGraph(name, 0), this.makeGraph(`${name}, after`, 1)];
@@ -321,7 +319,7 @@ export class FlameView {
   private openExport(opener: HTMLElement): void {
     const { table } = this.context.store.state;
     const pictures = this.drawn.tree.n ? pictureItems(table, this.picture()) : [];
-    const files = this.source?.scale ? [] : fileItems(table, this.exportQuery());
+    const files = this.source?.scale ? [] : fileItems(table, flameQuery(this.context));
     menu(opener, [...pictures, ...files], "Export");
   }
 
@@ -375,12 +373,10 @@ export class FlameView {
     const { store } = this.context;
     if (name === OTHERS) return [];
     const sandwich = () => store.set({ view: "sandwich", frame: name });
+    const show = () => store.set({ frame: name, search: "" }, "replace");
     const { collapse } = store.state;
     const more = [
-      {
-        text: "Show in the table",
-        run: () => store.set({ frame: name, search: "" }, "replace"),
-      },
+      { text: "Show in the table", run: show },
       {
         text: "Collapse recursion",
         checked: collapse,
@@ -389,7 +385,7 @@ export class FlameView {
     ];
     return [
       { text: "Sandwich: callers and callees", run: sandwich },
-      ...frameItems(this.context, name, { focus: {}, filter: { zoom: [] } }, more),
+      ...frameItems(this.context, name, more),
     ];
   }
 }

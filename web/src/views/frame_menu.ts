@@ -7,27 +7,18 @@ import { HAS, LACKS, withFilter } from "../state/filters";
 import { copyText } from "../ui/copy";
 import type { MenuItem } from "../ui/popover";
 
-interface Places {
-  /** Further changes that a focus makes. */
-  focus: Partial<State>;
-  /** The zooms that do not outlast another filter. */
-  filter: Partial<State>;
-}
-
 /** Returns the items that all views have: focus, filters, copy; `more` come before the last. */
-export function frameItems(
-  context: Context,
-  frame: string,
-  places: Places,
-  more: MenuItem[] = [],
-): MenuItem[] {
+export function frameItems(context: Context, frame: string, more: MenuItem[] = []): MenuItem[] {
   const { store } = context;
   const column = stackColumn(context);
+  const halves = store.state.view === "sandwich";
+  const outlived = halves ? { callers: [], callees: [] } : { zoom: [] };
   const filter = (op: string) => () => {
     const filters = withFilter(store.state.filters, { column, op, value: frame });
-    store.set({ filters, ...places.filter });
+    store.set({ filters, ...outlived });
   };
-  const focus = () => store.set({ ...places.focus, focus: frame, zoom: [] });
+  const whole: Partial<State> = halves ? { view: "flame" } : {};
+  const focus = () => store.set({ ...whole, focus: frame, zoom: [] });
   return [
     { text: "Focus: only stacks through it", run: focus },
     { text: "Filter the rows by it", run: filter(HAS) },

@@ -173,9 +173,8 @@ export class SandwichView implements Part {
 
   private openMenu(frame: string, x: number, y: number): void {
     const middle = { text: "Put it in the middle", run: () => this.choose(frame) };
-    const filter = { callers: [], callees: [] };
-    const items = frameItems(this.context, frame, { focus: { view: "flame" }, filter });
-    menu([x, y], frame === OTHERS ? [middle] : [middle, ...items], short(label(frame)));
+    const items = frame === OTHERS ? [] : frameItems(this.context, frame);
+    menu([x, y], [middle, ...items], short(label(frame)));
   }
 
   /** Through the callers, then the callees. */
