@@ -1,6 +1,6 @@
 // A table of many rows. Only the rows in sight exist as elements.
 
-import { h, perFrame, replace, type Child } from "./dom";
+import { button, h, perFrame, replace, type Child } from "./dom";
 
 export interface TableColumn<R> {
   key: string;
@@ -45,13 +45,11 @@ export class DataTable<R> {
   private shown: Shown<R> = { rows: [], columns: [], order: "", of: "" };
   private sorted: R[] = [];
   private rows: R[] = [];
-  private columns: TableColumn<R>[] = [];
-  private order = "";
   /** The rows that exist as elements, by index. */
   private made = new Map<number, HTMLElement>();
   /** The one row that Tab reaches; arrows go on from there. */
   private current = 0;
-  private readonly draw = perFrame(() => this.drawNow());
+  readonly redraw = perFrame(() => this.drawNow());
 
   constructor(
     name: string,
@@ -59,27 +57,22 @@ export class DataTable<R> {
   ) {
     this.table = h("table", { "aria-label": name }, h("thead", this.head), this.body);
     this.element = h("div.rows", { role: "region", "aria-label": name }, this.table);
-    this.element.addEventListener("scroll", this.draw, { passive: true });
-    this.element.addEventListener("repaint", this.draw);
+    this.element.addEventListener("scroll", this.redraw, { passive: true });
+    this.element.addEventListener("repaint", this.redraw);
     this.body.addEventListener("keydown", (event) => this.key(event));
     this.body.addEventListener("focusin", (event) => this.focused(event.target as Element));
-    new ResizeObserver(this.draw).observe(this.element);
+    new ResizeObserver(this.redraw).observe(this.element);
   }
 
   show(next: Shown<R>): void {
     const { shown, element } = this;
     this.shown = next;
     const same = next.rows === shown.rows && next.columns === shown.columns;
-    if (same && next.order === shown.order && next.keep === shown.keep) {
-      this.draw();
-      return;
-    }
+    if (same && next.order === shown.order && next.keep === shown.keep) return this.redraw();
     // Read before the rows change: afterwards the browser would lay out all of them.
     let { scrollTop } = element;
     const { clientHeight } = element;
     const key = this.rows[this.current] && this.events.key?.(this.rows[this.current]);
-    this.columns = next.columns;
-    this.order = next.order;
     if (!same || next.order !== shown.order) {
       this.sorted = sorted(next.rows, next.columns, next.order);
       replace(this.head, ...next.columns.map((column) => this.heading(column)));
@@ -105,10 +98,6 @@ export class DataTable<R> {
     if (focused) this.focusTarget(this.current)?.focus({ preventScroll: true });
   }
 
-  redraw(): void {
-    this.draw();
-  }
-
   /** Scrolls to a row that is out of sight. */
   reveal(match: (row: R) => boolean): void {
     const at = this.rows.findIndex(match);
@@ -119,12 +108,12 @@ export class DataTable<R> {
     if (top + HEIGHT <= scrollTop || top + HEAD >= scrollTop + clientHeight) {
       this.element.scrollTop = Math.max(0, top - clientHeight / 2);
     }
-    this.draw();
+    this.redraw();
   }
 
   private focused(target: Element): void {
     const row = target.closest("tr");
-    for (const [index, element] of this.made) if (element === row) this.current = index;
+    this.current = [...this.made].find(([, element]) => element === row)?.[0] ?? this.current;
     this.markCurrent();
   }
 
@@ -181,28 +170,21 @@ export class DataTable<R> {
   }
 
   private heading(column: TableColumn<R>): HTMLElement {
-    const down = this.order === `-${column.key}`;
-    const active = down || this.order === column.key;
-    const first = column.numeric ? `-${column.key}` : column.key;
-    const other = column.numeric ? column.key : `-${column.key}`;
-    const next = this.order === first ? other : first;
-    const arrow = active ? (down ? " ↓" : " ↑") : "";
-    const inner = column.sort
-      ? h(
-          "button",
-          { type: "button", onclick: () => this.events.order(next) },
-          column.title + arrow,
-        )
-      : column.title;
+    const { order } = this.shown;
+    const [up, down] = [column.key, `-${column.key}`];
+    const [first, other] = column.numeric ? [down, up] : [up, down];
+    const next = order === first ? other : first;
+    const arrow = order === down ? " ↓" : order === up ? " ↑" : "";
+    const sort = order === down ? "descending" : order === up ? "ascending" : undefined;
     return h(
       "th",
       {
         scope: "col",
         class: column.numeric ? "number" : "",
         title: column.help || undefined,
-        "aria-sort": active ? (down ? "descending" : "ascending") : undefined,
+        "aria-sort": sort,
       },
-      inner,
+      column.sort ? button(column.title + arrow, () => this.events.order(next)) : column.title,
     );
   }
 
@@ -248,7 +230,7 @@ export class DataTable<R> {
   }
 
   private gap(rows: number): HTMLElement {
-    const gap = h("tr", { "aria-hidden": "true" }, h("td", { colspan: this.columns.length }));
+    const gap = h("tr", { "aria-hidden": "true" }, h("td", { colspan: this.shown.columns.length }));
     gap.style.height = `${rows * HEIGHT}px`;
     return gap;
   }
@@ -267,7 +249,7 @@ export class DataTable<R> {
             }
           : undefined,
       },
-      ...this.columns.map((column) => this.cell(column, row)),
+      ...this.shown.columns.map((column) => this.cell(column, row)),
     );
   }
 
