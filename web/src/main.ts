@@ -15,7 +15,6 @@ import { HostsView } from "./views/hosts";
 import { NewPage } from "./views/new_category";
 import { newRound } from "./api/loader";
 import { Notices, problemNotices } from "./views/notices";
-import type { Part } from "./ui/part";
 import { Gutter } from "./ui/gutter";
 import { Quality } from "./views/quality";
 import { moment } from "./state/ranges";
@@ -29,6 +28,15 @@ import { short } from "./ui/text";
 import { followTheme } from "./ui/theme";
 import { Timeline } from "./charts/timeline";
 import type { Categories, CategoryAnswer, Notice } from "../generated/types";
+
+/** The view under one tab. */
+interface Part {
+  readonly element: HTMLElement;
+  /** Shows what the address says; asks the server only questions that it has not asked before. */
+  update(): void;
+  /** Goes to the next or previous match of the search. */
+  next?(direction: 1 | -1): void;
+}
 
 const LIVE = 10_000;
 const TABS: [View, string][] = [
@@ -50,8 +58,6 @@ class Page {
   private readonly notices = new Notices();
   private readonly tabs: Tabs<View>;
   private readonly body = h("div.body", { id: "view", role: "tabpanel" });
-  private readonly flame: FlameView;
-  private readonly stacks: Stacks;
   private readonly quality: Quality;
   private readonly parts: Record<View, Part>;
   private timer = 0;
@@ -66,8 +72,6 @@ class Page {
     this.timeline = new Timeline(context);
     this.heatmap = new Heatmap(context);
     this.search = new SearchBox(context);
-    this.stacks = new Stacks(context, this.notices);
-    this.flame = new FlameView("Flame graph", context, this.search);
     this.chart = new ChartSwitch(context);
     this.parts = this.makeParts();
     this.search.stepped = (direction) => this.parts[this.view()].next?.(direction);
@@ -98,20 +102,13 @@ class Page {
   }
 
   private makeParts(): Record<View, Part> {
-    const { context, search, flame, stacks } = this;
-    const flamePart: Part = {
-      element: flame.element,
-      update: () => {
-        stacks.update(flame);
-        flame.update();
-      },
-      next: (direction) => flame.next(direction),
-    };
+    const { context, search, notices } = this;
+    const stacks = new Stacks(context, notices);
     return {
-      flame: flamePart,
-      sandwich: new SandwichView(context, search, stacks),
-      compare: new CompareView(context, search, this.notices),
-      hosts: new HostsView(context, this.notices),
+      flame: stacks.part(new FlameView("Flame graph", context, search)),
+      sandwich: stacks.part(new SandwichView(context, search)),
+      compare: new CompareView(context, search, notices),
+      hosts: new HostsView(context, notices),
       charts: new ChartsView(context),
       rows: new RowsView(context),
     };

@@ -6,7 +6,6 @@ import { h, replace } from "../ui/dom";
 import { Loader } from "../api/loader";
 import { Cover } from "../ui/cover";
 import { explainEmpty } from "./empty";
-import type { Part } from "../ui/part";
 import { Figure } from "../charts/figure";
 import type { CategoryAnswer, ChartConfig, Charts, Meta } from "../../generated/types";
 
@@ -43,7 +42,7 @@ function valueOf({ value, query }: Measured): string {
   return value ?? query?.["value"] ?? "";
 }
 
-export class ChartsView implements Part {
+export class ChartsView {
   readonly element: HTMLElement;
   private readonly charts = h("div.charts");
   private readonly over = new Cover(h("div.explained"));

@@ -25,11 +25,10 @@ import { iso } from "../state/ranges";
 import { h } from "../ui/dom";
 import { duration } from "../ui/format";
 import { memo } from "../ui/memo";
-import type { Part } from "../ui/part";
 import { FlameView } from "./flame";
 import type { Notices } from "./notices";
 
-export class CompareView implements Part {
+export class CompareView {
   readonly element: HTMLElement;
   private readonly head: CompareHead;
   private readonly flame: FlameView;

@@ -8,12 +8,11 @@ import { label } from "../flame/paint";
 import { percent, quantity } from "../ui/format";
 import { Loader } from "../api/loader";
 import type { Notices } from "./notices";
-import type { Part } from "../ui/part";
 import { DataTable, type TableColumn } from "../ui/table";
 import { short } from "../ui/text";
 import type { Frame, Host, Hosts } from "../../generated/types";
 
-export class HostsView implements Part {
+export class HostsView {
   readonly element: HTMLElement;
   private readonly table: DataTable<Host>;
   private readonly loader = new Loader("Comparing hosts");

@@ -9,7 +9,6 @@ import { explainEmpty } from "./empty";
 import { dateTime, exact, quantity, zoneName } from "../ui/format";
 import { label } from "../flame/paint";
 import { Loader } from "../api/loader";
-import type { Part } from "../ui/part";
 import { menu } from "../ui/popover";
 import { HAS, withFilter } from "../state/filters";
 import { DataTable, type TableColumn } from "../ui/table";
@@ -18,7 +17,7 @@ import type { ColumnAnswer, Rows } from "../../generated/types";
 
 type Row = unknown[];
 
-export class RowsView implements Part {
+export class RowsView {
   readonly element: HTMLElement;
   private readonly table: DataTable<Row>;
   private readonly foot = h("div.foot");

@@ -15,12 +15,10 @@ import type { Source } from "../flame/flame_query";
 import { percent, quantity } from "../ui/format";
 import { legend } from "../flame/legend";
 import { Matches } from "../flame/matches";
-import type { Part } from "../ui/part";
 import { memo } from "../ui/memo";
 import { menu } from "../ui/popover";
 import type { SearchBox } from "../flame/search";
 import { frameItems } from "./frame_menu";
-import type { Stacks } from "./stacks";
 import { short } from "../ui/text";
 
 function colorHalf(tree: Tree, names: Uint8Array): Coloring {
@@ -30,7 +28,7 @@ function colorHalf(tree: Tree, names: Uint8Array): Coloring {
 type Side = "callers" | "callees";
 const SIDES: Side[] = ["callers", "callees"];
 
-export class SandwichView implements Part {
+export class SandwichView {
   readonly element: HTMLElement;
   readonly content: HTMLElement[];
   private readonly head = h("div.line");
@@ -53,7 +51,6 @@ export class SandwichView implements Part {
   constructor(
     private readonly context: Context,
     private readonly search: SearchBox,
-    private readonly stacks: Stacks,
   ) {
     const { store } = context;
     this.graphs = {
@@ -93,19 +90,14 @@ export class SandwichView implements Part {
 
   setSource(source: Source): void {
     this.source = source;
-    this.draw();
-  }
-
-  update(): void {
-    this.stacks.update(this);
-    this.draw();
+    this.update();
   }
 
   private choose(frame: string): void {
     this.context.store.set({ frame, callers: [], callees: [] });
   }
 
-  private draw(): void {
+  update(): void {
     const { source } = this;
     if (!source || !this.element.isConnected) return;
     const { search, order, frame } = this.context.store.state;

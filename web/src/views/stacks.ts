@@ -10,19 +10,23 @@ import { unknownNotices, type Notices } from "./notices";
 import { flameQuery, flameSource, groupLevels, subject } from "../flame/flame_query";
 import type { Flamegraph } from "../../generated/types";
 
-export interface StackFollower {
+/** A view of the tree. */
+interface Follower {
+  readonly element: HTMLElement;
   /** The elements that fade until they show the current answer. */
   readonly content: HTMLElement[];
   /** Lies over the graph. */
   readonly over: Cover;
   setSource(source: Source): void;
+  update(): void;
+  next(direction: 1 | -1): void;
 }
 
 export class Stacks {
   private readonly loader = new Loader("Summing stacks");
   private readonly over = new Cover(h("div.source"));
   private source: Source | null = null;
-  private follower: StackFollower | null = null;
+  private follower: Follower | null = null;
 
   constructor(
     private readonly context: Context,
@@ -31,8 +35,15 @@ export class Stacks {
     this.over.cover(this.loader.element);
   }
 
+  /** Makes a view ask, when it is shown, what it shows. */
+  part(view: Follower) {
+    const { element } = view;
+    const next = (direction: 1 | -1) => view.next(direction);
+    return { element, update: () => this.show(view), next };
+  }
+
   /** Asks if necessary; `follower` receives this answer and the next ones. */
-  update(follower: StackFollower): void {
+  private show(follower: Follower): void {
     if (this.follower !== follower) {
       this.follower = follower;
       this.loader.over(...follower.content);
@@ -50,5 +61,6 @@ export class Stacks {
       this.follower?.setSource(source);
       void this.over.say(answer.total ? null : explainEmpty(this.context));
     });
+    follower.update();
   }
 }
