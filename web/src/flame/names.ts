@@ -2,9 +2,11 @@
 
 import { h } from "../ui/dom";
 import { percent, quantity } from "../ui/format";
+import { memo } from "../ui/memo";
 import { square } from "../ui/swatch";
 import { short } from "../ui/text";
 import { DataTable, type TableColumn } from "../ui/table";
+import type { Store } from "../state/address";
 import { kindColor } from "./colors";
 import { frame } from "./frames";
 import { label } from "./paint";
@@ -19,7 +21,6 @@ export interface NameRow {
 }
 
 export interface NameEvents {
-  order(order: string): void;
   pick(name: string): void;
   menu(name: string, x: number, y: number): void;
   marked(name: string): boolean;
@@ -32,9 +33,12 @@ export class NameTable {
   private hits: Uint8Array | null = null;
   private keep: ((row: NameRow) => boolean) | null = null;
 
-  constructor(events: NameEvents) {
+  constructor(
+    private readonly store: Store,
+    events: NameEvents,
+  ) {
     this.table = new DataTable<NameRow>("Frames", {
-      order: events.order,
+      order: (order) => store.set({ order }, "replace"),
       pick: (row) => events.pick(row.name),
       menu: (row, x, y) => events.menu(row.name, x, y),
       marked: (row) => events.marked(row.name),
@@ -65,8 +69,9 @@ export class NameTable {
     this.columns = scale ? changeColumns(unit, scale) : plainColumns(unit, all);
   }
 
-  /** The frames that match, if anything is searched for; `of` names the question, see Shown. */
-  show(order: string, hits: Uint8Array | null, of = ""): void {
+  /** The frames that match, if anything is searched for; `of` names the tree. */
+  show(hits: Uint8Array | null, of: string): void {
+    const { order, search, frame } = this.store.state;
     const known = this.columns.some((column) => order.replace("-", "") === column.key);
     if (hits !== this.hits) {
       this.hits = hits;
@@ -77,9 +82,14 @@ export class NameTable {
       columns: this.columns,
       order: known ? order : `-${this.columns[this.columns.length - 1].key}`,
       keep: this.keep,
-      of,
+      of: `${of} ${search}`,
     });
+    this.revealChosen(frame);
   }
+
+  private readonly revealChosen = memo((frame: string) => {
+    if (frame) this.reveal(frame);
+  });
 
   redraw(): void {
     this.table.redraw();

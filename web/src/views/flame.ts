@@ -85,8 +85,7 @@ export class FlameView {
     const { store } = context;
     this.graphs = [this.makeGraph(name, 0), this.makeGraph(`${name}, after`, 1)];
     this.halves = this.graphs.map((graph, k) => h("div.half", this.titles[k], graph.element));
-    this.table = new NameTable({
-      order: (order) => store.set({ order }, "replace"),
+    this.table = new NameTable(store, {
       pick: (frame) => store.set({ frame: store.state.frame === frame ? "" : frame }, "replace"),
       menu: (frame, x, y) => {
         const items = this.nameItems(frame);
@@ -243,14 +242,8 @@ export class FlameView {
   private readonly listNew = memo((_: Tree) => this.list());
 
   private list(): void {
-    const { search, frame, order } = this.context.store.state;
-    this.table.show(order, this.matches.hits, `${this.drawn.how} ${search}`);
-    this.reveal(frame);
+    this.table.show(this.matches.hits, this.drawn.how);
   }
-
-  private readonly reveal = memo((frame: string) => {
-    if (frame) this.table.reveal(frame);
-  });
 
   /** Goes to the next match, the largest first. */
   next(direction: 1 | -1): void {

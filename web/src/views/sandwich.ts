@@ -57,8 +57,7 @@ export class SandwichView {
       callers: this.graph("Callers", "callers"),
       callees: this.graph("Callees", "callees"),
     };
-    this.table = new NameTable({
-      order: (order) => store.set({ order }, "replace"),
+    this.table = new NameTable(store, {
       pick: (frame) => this.choose(frame),
       menu: (frame, x, y) => this.openMenu(frame, x, y),
       marked: (frame) => frame === store.state.frame,
@@ -100,7 +99,7 @@ export class SandwichView {
   update(): void {
     const { source } = this;
     if (!source || !this.element.isConnected) return;
-    const { search, order, frame } = this.context.store.state;
+    const { search, frame } = this.context.store.state;
     this.list(source);
     this.trees = this.derive(source, frame);
     this.element.classList.toggle("bare", !this.trees);
@@ -112,17 +111,12 @@ export class SandwichView {
     }
     this.tell();
     replace(this.legend, ...legend("kind", !!hits, source.tree));
-    this.table.show(order, hits, `${source.of} ${search}`);
-    this.reveal(frame);
+    this.table.show(hits, source.of);
   }
 
   private readonly list = memo((source: Source) =>
     this.table.setTree(source.tree, source.unit, source.groups, null),
   );
-
-  private readonly reveal = memo((frame: string) => {
-    if (frame) this.table.reveal(frame);
-  });
 
   /** The halves are made once for a frame, so that a zoom outlasts what else changes. */
   private readonly derive = memo((source: Source, frame: string) => {
