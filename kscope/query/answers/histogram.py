@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from kscope.declare.aggregates import QUANTILES
 from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Notice, Number
@@ -19,6 +17,7 @@ from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.scan import Scan, scan_of
 from kscope.query.scan.sizes import (
     SCALES,
+    Percentile,
     Scale,
     Sized,
     quantile,
@@ -30,14 +29,6 @@ from kscope.query.scan.timesteps import Steps, step_length, steps
 from kscope.store.reader import Reader
 
 MEAN_NOTE = "A row that sums several events counts as that many of their mean size."
-
-
-class Percentile(msgspec.Struct, frozen=True):
-    """`value` is interpolated; the true one lies from `lower` to `upper`."""
-
-    value: float
-    lower: Number
-    upper: Number
 
 
 class Histogram(Measured, frozen=True, kw_only=True):
@@ -84,17 +75,13 @@ async def histogram(reader: Reader, asked: Asked) -> Histogram:
     found = await sizes(scan, lambda _: [], value, scale)
     counts = {bin_: events for (bin_,), events in found.events.items()}
     bins = _filled(counts)
-    quantiles = {name: quantile(counts, share, scale) for name, share in QUANTILES.items()}
+    found_at = ((name, quantile(counts, share, scale)) for name, share in QUANTILES.items())
     return Histogram(
         **measured(asked.category.table, value, scan, found.total_rows, *_notices(value)),
         **_sizes(scale, bins),
         counts=[counts.get(each, 0) for each in bins],
         total=sum(counts.values()),
-        percentiles={
-            name: Percentile(each.value, each.lower, each.upper)
-            for name, each in quantiles.items()
-            if each
-        },
+        percentiles={name: each for name, each in found_at if each},
     )
 
 

@@ -26,13 +26,13 @@ from typing import Any
 import msgspec
 
 from kscope.declare.charts.base import grouping
-from kscope.declare.model import Category, Column
+from kscope.declare.model import HOSTNAME, Category, Column
 from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Notice, Number
 from kscope.query.answers.question import Measured, Question, Table, measured, n_parameter
 from kscope.query.answers.stacks import key_parts, rest_notices
 from kscope.query.parse import parameters as p
-from kscope.query.parse.columns import host_of, share_value_of, stack_of
+from kscope.query.parse.columns import share_value_of, stack_of
 from kscope.query.parse.errors import complain
 from kscope.query.parse.parameters import Asked
 from kscope.query.scan import read
@@ -120,29 +120,27 @@ def _profile(category: Category, stack: str) -> Column:
     """Return the stack column, or without one the column that charts group by."""
     if stack or category.with_role(Role.STACK):
         return stack_of(category, stack)
-    if by := grouping(category.columns):
-        return by
-    dimensions = [each for each in category.with_role(Role.DIMENSION) if each.name != "hostname"]
-    if not dimensions:
+    dimensions = (each for each in category.columns if each.type.role is Role.DIMENSION)
+    by = grouping(category.columns) or next(dimensions, None)
+    if by is None:
         raise complain("table", f"{category.table} has no column whose shares could be compared")
-    return dimensions[0]
+    return by
 
 
 async def hosts(reader: Reader, asked: Asked) -> Hosts:
     category = asked.category
     profile, value = _profile(category, asked["stack"]), share_value_of(category, asked["value"])
-    host = host_of(category)
-    scan = await scan_of(reader, asked.scope, (host, profile, *value.columns))
+    scan = await scan_of(reader, asked.scope, (HOSTNAME, profile, *value.columns))
     measures = (total_of(value), events_of(value), ROWS)
-    most = await heaviest(scan, columns(host, profile), measures, read.MOST_GROUPS)
+    most = await heaviest(scan, columns(HOSTNAME, profile), measures, read.MOST_GROUPS)
     found = most.groups
     if most.left_out:
         # Each host keeps its total: its stacks beyond the heaviest are one.
-        whole = await summed(scan, columns(host), measures)
+        whole = await summed(scan, columns(HOSTNAME), measures)
         found = await consumed(_with_rests, found, whole)
     keys, parts = await asyncio.to_thread(key_parts, found, 2)
     parts.discard(None)
-    names = await labels(reader, host, keys)
+    names = await labels(reader, HOSTNAME, keys)
     held = await _frames(reader, profile, parts)
     by_host = await consumed(lambda found, _: _by_host(found, names), found, parts)
     rows = sum(sums.rows for sums in by_host.values())

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from kscope.declare.model import Category, Column
+from kscope.declare.model import HOSTNAME, Category, Column
 from kscope.declare.types.base import Storage
 from kscope.query.answers.question import Answer, Question, Table
-from kscope.query.parse.columns import host_of, value_of
+from kscope.query.parse.columns import value_of
 from kscope.query.parse.filters import parse_filter
 from kscope.query.parse.parameters import Asked
 from kscope.query.parse.scope import Scope
@@ -159,7 +159,7 @@ async def _is_stored(reader: Reader, text: str, column: Column) -> bool:
 
 
 async def _counts(reader: Reader, scope: Scope, measure: Measure) -> dict[str, int]:
-    found = await _by_host(await scan_of(reader, scope), scope.category, [measure])
+    found = await _by_host(await scan_of(reader, scope), [measure])
     return {host: int(count or 0) for host, (count,) in found.items()}
 
 
@@ -179,7 +179,7 @@ async def _reports(reader: Reader, agent: Category, scope: Scope) -> dict[str, C
         ROWS,
         *(sum_of(column) for column in present),
     ]
-    found = await _by_host(scan, agent, measures)
+    found = await _by_host(scan, measures)
     names = ["began", "ended", "intervals", *(column.name for column in present)]
     return {
         host: Counter(dict(zip(names, map(int, sums), strict=True))) for host, sums in found.items()
@@ -192,12 +192,9 @@ def _began(segment: Segment) -> sa.ColumnElement[Any]:
     return sa.func.min(columns.time - columns.elapsed if "elapsed" in columns else columns.time)
 
 
-async def _by_host(
-    scan: Scan, category: Category, measures: Sequence[Measure]
-) -> dict[str, list[Any]]:
-    host = host_of(category)
-    found = await summed(scan, columns(host), measures)
-    names = await labels(scan.reader, host, {key for (key,) in found})
+async def _by_host(scan: Scan, measures: Sequence[Measure]) -> dict[str, list[Any]]:
+    found = await summed(scan, columns(HOSTNAME), measures)
+    names = await labels(scan.reader, HOSTNAME, {key for (key,) in found})
     return {names[key]: sums for (key,), sums in found.items()}
 
 

@@ -15,6 +15,7 @@ from kscope.query.answers.stacks import FoldedStacks
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import Value, groups_of
 from kscope.query.parse.parameters import Asked, Parameter
+from kscope.query.parse.timerange import now
 from kscope.query.scan.aggregates import QUANTILE_NOTE
 from kscope.query.scan.scan import Scan
 from kscope.store.reader import Reader
@@ -90,7 +91,7 @@ class Question:
     def read(self, category: Category, request: Sequence[tuple[str, str]]) -> Asked:
         """Check a request; QueryError has all of its mistakes."""
         reads = p.read_sides if self.compares else p.read
-        return reads(category, request, self.parameters)
+        return reads(category, request, self.parameters, now())
 
     @property
     def path(self) -> str:

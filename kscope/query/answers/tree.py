@@ -12,9 +12,9 @@ from itertools import chain, count
 from operator import itemgetter
 from typing import Any
 
+from kscope.query.answers.meta import Number
 from kscope.query.scan.labels import batched
 
-Number = int | float
 # Frames, root first: the values of `by`, then the stack's own.
 Path = tuple[str, ...]
 Row = tuple[Any, ...]
@@ -29,23 +29,21 @@ _END = (0, -1, 0)
 class Shape:
     """A tree without values: columns of one length, in preorder, node 0 the root.
 
-    `name[i]` is an index into `names`; a node's descendants follow it directly. The other columns
-    are of the paths, in their order: how deep each is, how much of it it has in common with the one
-    before, and the node that the rest begins at.
+    `name[i]` is an index into `names`; a node's descendants follow it directly. `paths` are the
+    paths, in their order: how deep each is, how much of it it has in common with the one before,
+    and the node that the rest begins at.
     """
 
     names: list[str]
     name: list[int]
     level: list[int]
-    depth: list[int]
-    shared: list[int]
-    first: list[int]
+    paths: list[tuple[int, int, int]]
 
     def own(self, values: Iterable[Number]) -> list[Number]:
         """Return for each node the values of the paths that end there; `values` are of all."""
         own: list[Number] = [0] * len(self.name)
         end = 0
-        for (depth, shared, first), value in zip(self._paths(), values, strict=True):
+        for (depth, shared, first), value in zip(self.paths, values, strict=True):
             # A path that adds no frame equals the one before it.
             if depth > shared:
                 end = first + depth - shared - 1
@@ -69,7 +67,7 @@ class Shape:
         top = 0
         columns = (chain(values, [0]), chain(others, [0]))
         for (depth, shared, first), value, other in zip(
-            chain(self._paths(), [_END]), *columns, strict=True
+            chain(self.paths, [_END]), *columns, strict=True
         ):
             if depth > shared:
                 # No path to come goes through what is above `shared`.
@@ -100,7 +98,7 @@ class Shape:
         """Return for each node the node below it; the root is its own."""
         parents = [0]
         open_nodes = [0]
-        for depth, shared, first in self._paths():
+        for depth, shared, first in self.paths:
             new = range(first, first + depth - shared)
             if new:
                 del open_nodes[shared + 1 :]
@@ -108,9 +106,6 @@ class Shape:
                 parents += new[:-1]
                 open_nodes += new
         return parents
-
-    def _paths(self) -> Iterator[tuple[int, int, int]]:
-        return zip(self.depth, self.shared, self.first, strict=True)
 
 
 def tree(rows: Iterable[Row]) -> tuple[Shape, list[Row]]:
@@ -150,7 +145,7 @@ def boxes(
 def _shaped(ordered: Sequence[Path]) -> Shape:
     frames, level = [ROOT], [0]
     levels = list(range(1 + max(map(len, ordered), default=0)))
-    shares, firsts = [], []
+    paths = []
     before: Path = ()
     for path in ordered:
         shared = 0
@@ -158,11 +153,10 @@ def _shaped(ordered: Sequence[Path]) -> Shape:
             if one is not other and one != other:
                 break
             shared += 1
-        shares.append(shared)
-        firsts.append(len(frames))
+        paths.append((len(path), shared, len(frames)))
         frames += path[shared:]
         level += levels[shared + 1 : len(path) + 1]
         before = path
     names: defaultdict[str, int] = defaultdict(count().__next__)
     name = list(map(names.__getitem__, frames))
-    return Shape(list(names), name, level, list(map(len, ordered)), shares, firsts)
+    return Shape(list(names), name, level, paths)

@@ -19,18 +19,14 @@ _RESET = "\x1b[0m"
 
 def table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Columns as wide as they need; numbers to the right."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    right = [_is_number([row[i] for row in cells]) for i in range(len(names))]
-    lines = [list(names), *cells]
-    widths = [max(_width(line[i]) for line in lines) for i in range(len(names))]
-    return "".join(
-        "  ".join(
-            _padded(cell, width, right=at_right)
-            for cell, width, at_right in zip(line, widths, right, strict=True)
-        ).rstrip()
-        + "\n"
-        for line in lines
-    )
+    cells = ([_cell(value) for value in row] for row in rows)
+    columns = [_column(*column) for column in zip(names, *cells, strict=True)]
+    return "".join("  ".join(line).rstrip() + "\n" for line in zip(*columns, strict=True))
+
+
+def _column(name: str, *cells: str) -> list[str]:
+    right, width = _is_number(cells), max(map(_width, (name, *cells)))
+    return [_padded(cell, width, right=right) for cell in (name, *cells)]
 
 
 def timeseries(answer: Timeseries) -> tuple[list[str], list[list[Any]]]:

@@ -81,11 +81,6 @@ def _suggested(category: Category, columns: Mapping[str, Column], kind: str, *, 
     return values[0].name if values else ""
 
 
-def host_of(category: Category) -> Column:
-    """Return the column with the name of the host that sent the row."""
-    return next(each for each in category.all_columns if each.name == "hostname")
-
-
 def stack_of(category: Category, name: str) -> Column:
     columns = {column.name: column for column in category.with_role(Role.STACK)}
     if not columns:

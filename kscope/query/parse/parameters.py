@@ -18,7 +18,6 @@ from kscope.query.parse.timerange import (
     DEFAULT_TO,
     MOMENT_HELP,
     iso,
-    now,
     parse_moment,
     parse_range,
 )
@@ -128,26 +127,29 @@ def read(
     category: Category,
     request: Sequence[tuple[str, str]],
     known: Sequence[Parameter],
-    moment: int | None = None,
+    moment: int,
 ) -> Asked:
-    """Check a request; any other name is a filter on a column. One QueryError has all mistakes."""
+    """Check a request; any other name is a filter on a column. One QueryError has all mistakes.
+
+    Relative times are seen from `moment`, in microseconds.
+    """
     check_count(len(request))
     parameters = {parameter.name: parameter for parameter in (FROM, TO, *known)}
     values, filters, complaints = _checked(category, request, parameters)
     if len(filters) > MAX_CONDITIONS:
         complaints.append(Complaint(filters[MAX_CONDITIONS].parameter, TOO_MANY))
-    given_names = frozenset(values)
-    for name, parameter in parameters.items():
-        if name not in values:
-            values[name] = parameter.parse(parameter.default) if parameter.default else ""
+    defaults = {
+        name: each.parse(each.default) if each.default else "" for name, each in parameters.items()
+    }
+    asked = defaults | values
     try:
-        span = parse_range(values["from"], values["to"], now() if moment is None else moment)
+        span = parse_range(asked["from"], asked["to"], moment)
     except QueryError as error:
         complaints += error.complaints
     if complaints:
         raise QueryError(*complaints)
     scope = Scope(category, span, Group(tuple(filters)))
-    return Asked(scope, values, given_names, tuple(request))
+    return Asked(scope, asked, frozenset(values), tuple(request))
 
 
 def _checked(
@@ -180,7 +182,7 @@ def read_sides(
     category: Category,
     request: Sequence[tuple[str, str]],
     known: Sequence[Parameter],
-    moment: int | None = None,
+    moment: int,
 ) -> Asked:
     """Return both sides of a comparison. The base is by default the range just before.
 
@@ -191,12 +193,9 @@ def read_sides(
     choose another.
     """
     check_count(len(request))
-    moment = now() if moment is None else moment
     own = [(name, given) for name, given in request if not name.startswith(BASE)]
     based = [(name[len(BASE) :], given) for name, given in request if name.startswith(BASE)]
-    complaints: list[Complaint] = []
-    side = base = None
-    dropped: set[str] = set()
+    side, complaints = None, list[Complaint]()
     try:
         side = read(category, own, known, moment)
     except QueryError as error:
@@ -205,10 +204,9 @@ def read_sides(
         base = read(category, _with_range(side, based, moment), (ANY,), moment)
         dropped = _dropped(category, base["any"])
     except QueryError as error:
-        complaints += [
-            Complaint(f"{BASE}{each.parameter}", each.detail) for each in error.complaints
-        ]
-    if side is None or base is None or complaints:
+        faults = (Complaint(f"{BASE}{each.parameter}", each.detail) for each in error.complaints)
+        raise QueryError(*complaints, *faults) from None
+    if side is None:
         raise QueryError(*complaints)
     replaced = dropped | {each.column.name for each in conditions(base.scope.where)}
     kept = [each for each in conditions(side.scope.where) if each.column.name not in replaced]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from kscope.declare.model import Column
@@ -168,16 +169,15 @@ async def _of_histograms(scan: Scan, keys: Expressions, column: Column) -> Sized
     return Sized(events, {key: each for key, (each,) in rows.items()})
 
 
-@dataclass(frozen=True, slots=True)
-class Quantile:
-    """`value` is interpolated inside the slot; the true one lies from `lower` to `upper`."""
+class Percentile(msgspec.Struct, frozen=True):
+    """`value` is interpolated; the true one lies from `lower` to `upper`."""
 
     value: float
     lower: int | float
     upper: int | float
 
 
-def quantile(counts: Mapping[int, int], share: float, scale: Scale) -> Quantile | None:
+def quantile(counts: Mapping[int, int], share: float, scale: Scale) -> Percentile | None:
     """The size that `share` of the events do not exceed; None without events."""
     total = sum(counts.values())
     rank = max(1, math.ceil(share * total))
@@ -186,6 +186,6 @@ def quantile(counts: Mapping[int, int], share: float, scale: Scale) -> Quantile 
         if passed + counts[slot] >= rank:
             lower, upper = scale.lower(slot), scale.lower(slot + 1)
             part = (rank - passed) / counts[slot]
-            return Quantile(round(lower + part * (upper - lower), 6), lower, upper)
+            return Percentile(round(lower + part * (upper - lower), 6), lower, upper)
         passed += counts[slot]
     return None

@@ -51,13 +51,13 @@ def conditions(where: Group | Condition) -> list[Condition]:
 
 def resolved(where: Group, matches: Mapping[Condition, tuple[Any, ...]]) -> Group:
     """Return the tree with the matches of each regular expression in its condition."""
-
-    def with_matches(member: Condition | Group) -> Condition | Group:
-        if isinstance(member, Group):
-            return resolved(member, matches)
-        return replace(member, matches=matches[member]) if member in matches else member
-
-    return replace(where, members=tuple(map(with_matches, where.members)))
+    members = (
+        resolved(each, matches)
+        if isinstance(each, Group)
+        else replace(each, matches=matches.get(each))
+        for each in where.members
+    )
+    return replace(where, members=tuple(members))
 
 
 def clause(

@@ -64,7 +64,7 @@ _TIME_DIGITS = 20
 class listed(Spelled):  # noqa: N801
     """The values of one bound JSON array, as a subquery for IN.
 
-    The array is one parameter: engines bound the number of parameters.
+    The array is one parameter: databases bound the number of parameters.
     """
 
     type = sa.BigInteger()
@@ -84,7 +84,7 @@ class log2_slot(sa.sql.functions.FunctionElement[int]):  # noqa: N801
     """The slot of value / weight: i where 2**i <= value / weight < 2**(i+1), 0 also for 0.
 
     Found by halving, in whole numbers: a logarithm would round just below a power of two, and
-    not all engines have one.
+    not all databases have one.
     """
 
     type = sa.Integer()

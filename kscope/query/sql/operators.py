@@ -176,13 +176,7 @@ class OperatorAnswer(msgspec.Struct, frozen=True):
 
 def described() -> list[OperatorAnswer]:
     """List every suffix with its words, for programs that let a person choose one."""
-    opposites = {row.opposite[0]: row.opposite[1] for row in _ALL if row.opposite}
-    return [
-        OperatorAnswer(
-            name=name,
-            words=opposites.get(name) or OPERATORS[name].words,
-            many=OPERATORS[NEGATIONS.get(name, name)].many,
-            opposite_of=NEGATIONS.get(name, ""),
-        )
-        for name in SUFFIXES
+    answers = [OperatorAnswer(row.name, row.words, row.many, "") for row in _ALL]
+    return answers + [
+        OperatorAnswer(*row.opposite, row.many, row.name) for row in _ALL if row.opposite
     ]
