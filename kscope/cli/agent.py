@@ -1,43 +1,31 @@
 """`kscope agent`: run probes and send their rows."""
 
-import logging
-import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kscope.agent.rows.folded_output import Folded
-from kscope.agent.rows.recording import Recorder
-from kscope.agent.run.configure import ProbeRequest, engine, probe_category
+from kscope.agent.run.configure import probe_category
 from kscope.cli import oneshot, options, otherflags
 from kscope.cli.categories import warn
 from kscope.cli.probeflags import check_together, of_option, sending, targets, with_aliases
-from kscope.cli.probeplans import (
-    configured,
-    named,
-    request_for,
-    settings_of,
-    signature,
-)
-from kscope.cli.running import catch_signals, run, set_up_logging
+from kscope.cli.probeplans import configured, named, request_for, settings_for, signature
+from kscope.cli.running import prepare, run
+from kscope.config import chosen_settings
 from kscope.declare.files.catalog import read_catalog
 from kscope.declare.model import Category
-
-log = logging.getLogger(__name__)
 
 
 class ProbeGroup(click.Group):
     """A command for each category with a probe; the category's options are its flags."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        reading = read_catalog(settings_of(ctx.params.get("config")).categories)
+        reading = read_catalog(chosen_settings(ctx.params.get("config")).categories)
         return sorted(c.table for c in reading.catalog if c.probe)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        reading = read_catalog(settings_of(ctx.params.get("config")).categories)
+        reading = read_catalog(chosen_settings(ctx.params.get("config")).categories)
         if reading.catalog.get(cmd_name) is None:
             # Its file can be one of the bad ones.
             warn(reading.problems)
@@ -57,23 +45,20 @@ def agent(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
     if ctx.invoked_subcommand:
         ctx.obj = flags
         return
-    set_up_logging(verbose=flags["verbose"])
+    caught = prepare(verbose=flags["verbose"], until_eof=flags["until_eof"])
     run(
         lambda before: configured(config, flags, before),
-        catch_signals(until_eof=flags["until_eof"]),
+        caught,
         signature=lambda: signature(config),
     )
 
 
 def probe_command(category: Category) -> click.Command:
-    def run_it(**flags: Any) -> None:
-        _run_probe(category, flags)
-
     assert category.probe
     aliases = category.probe.aliases
     return click.Command(
         category.table,
-        callback=run_it,
+        callback=partial(_run_probe, category),
         params=[
             *(of_option(option, aliases) for option in category.probe.options),
             *otherflags.valued(aliases),
@@ -84,7 +69,7 @@ def probe_command(category: Category) -> click.Command:
     )
 
 
-def _run_probe(category: Category, flags: dict[str, Any]) -> None:
+def _run_probe(category: Category, /, **flags: Any) -> None:
     context = click.get_current_context()
     outer = context.obj or {}
     flags |= {flag: value for flag, value in outer.items() if value and not flags.get(flag)}
@@ -92,34 +77,7 @@ def _run_probe(category: Category, flags: dict[str, Any]) -> None:
     otherflags.resolve(category, flags, context)
     check_together(category, flags)
     if flags["folded"] or flags["as_json"] or flags["record"]:
-        _one_shot(category, request_for(category, settings_of(config), flags), flags)
+        oneshot.trace(category, request_for(category, settings_for(config, flags), flags), flags)
     else:
-        set_up_logging(verbose=flags["verbose"])
-        caught = catch_signals(until_eof=flags["until_eof"])
+        caught = prepare(verbose=flags["verbose"], until_eof=flags["until_eof"])
         run(lambda before: named(category.table, config, flags, before), caught, flags["duration"])
-
-
-def _one_shot(category: Category, request: ProbeRequest, flags: Mapping[str, Any]) -> None:
-    """Trace without a server, for --duration seconds or until Ctrl-C."""
-    set_up_logging(verbose=flags["verbose"])
-    if flags["folded"]:
-        Folded(category)  # raises if the category does not have stacks
-    with ExitStack() as stack:
-        recorder = None
-        if path := flags["record"]:
-            recorder = Recorder(path, category, request.hostname, request.interval)
-            stack.callback(recorder.close)
-        caught = catch_signals(until_eof=flags["until_eof"])
-        running = engine(category, request)
-        running.start()
-        stack.callback(running.close)
-        log.debug("%s: probe running", category.table)
-        end = time.monotonic() + (flags["duration"] or float("inf"))
-
-        def ended() -> bool:
-            return not caught.empty() or time.monotonic() >= end
-
-        if recorder:
-            oneshot.record(running, category, recorder, request.interval, ended)
-        else:
-            oneshot.print_rows(running, category, as_json=flags["as_json"], ended=ended)

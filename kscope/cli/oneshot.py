@@ -1,19 +1,26 @@
 """`kscope agent NAME --folded`, `--json`, `--record`: run a probe without a server."""
 
 import json
+import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from collections import Counter
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
 
 import click
 
 from kscope.agent.engines.base import Engine
 from kscope.agent.rows.convert import Merged, adds_up
 from kscope.agent.rows.folded_output import Folded
-from kscope.agent.rows.interval import Drained, LossCounts, Row
+from kscope.agent.rows.interval import Row
 from kscope.agent.rows.recording import Recorder
+from kscope.agent.run.configure import ProbeRequest, engine
+from kscope.cli.running import prepare
 from kscope.declare.model import Category
 
+log = logging.getLogger(__name__)
 # Maps are sized for an interval; a long trace must not fill them.
 _DRAIN_EVERY = 1.0
 _TICK = 0.1
@@ -30,72 +37,71 @@ _LOSSES = {
 }
 
 
-def print_rows(
-    engine: Engine, category: Category, *, as_json: bool, ended: Callable[[], bool]
-) -> None:
-    """Print events immediately and sums at the end, as JSON; or folded stacks at the end."""
-    assert category.probe
-    streamed = category.probe.collect.kind == "events" or not adds_up(category)
-    folded = None if as_json else Folded(category)
-    merged = Merged(category)
-    lost = LossCounts()
-    for drained, _ in _drains(engine, _DRAIN_EVERY, ended):
-        _add(lost, drained.loss)
-        if folded:
-            folded.add(drained.rows)
-        elif streamed:
-            _print_json(drained.rows)
+def trace(category: Category, request: ProbeRequest, flags: Mapping[str, Any]) -> None:
+    """Trace for --duration seconds or until Ctrl-C. Write a recording, or print rows as JSON or as
+    folded stacks; then print the losses.
+    """
+    lost = Counter[str]()
+    with closing(_intervals(category, request, flags, lost)) as intervals:
+        if path := flags["record"]:
+            recorder = Recorder(path, category, request.hostname, request.interval)
+            with closing(recorder):
+                for at, rows in intervals:
+                    recorder.add(at, rows)
+        elif flags["folded"]:
+            folded = Folded(category)
+            for _, rows in intervals:
+                folded.add(rows)
+            for line in folded.lines():
+                click.echo(line)
         else:
-            merged.add(drained.rows)
-    _print_json(merged.rows())
-    for line in folded.lines() if folded else ():
-        click.echo(line)
+            _print(category, (rows for _, rows in intervals))
     _warn(category, lost)
 
 
-def record(
-    engine: Engine,
-    category: Category,
-    recorder: Recorder,
-    interval: float,
-    ended: Callable[[], bool],
-) -> None:
-    """Write the intervals to the recorder; the last one can be shorter."""
-    lost = LossCounts()
-    for drained, at in _drains(engine, interval, ended):
-        _add(lost, drained.loss)
-        recorder.add(at, drained.rows)
-    _warn(category, lost)
+def _intervals(
+    category: Category, request: ProbeRequest, flags: Mapping[str, Any], lost: Counter[str]
+) -> Generator[tuple[float, list[Row]]]:
+    """Yield each interval's end, in seconds from the start, and its rows; add up its losses."""
+    caught = prepare(verbose=flags["verbose"], until_eof=flags["until_eof"])
+    every = request.interval if flags["record"] else _DRAIN_EVERY
+    running = engine(category, request)
+    running.start()
+    with closing(running):
+        log.debug("%s: probe running", category.table)
+        began = time.monotonic()
+        due = began + every
+        end = began + (flags["duration"] or float("inf"))
+        while caught.empty() and time.monotonic() < end:
+            running.poll(_TICK)
+            if time.monotonic() >= due:
+                yield _drained(running, began, lost)
+                due += every
+        yield _drained(running, began, lost)
 
 
-def _drains(
-    engine: Engine, every: float, ended: Callable[[], bool]
-) -> Iterator[tuple[Drained, float]]:
-    """Yield each interval, and the seconds from the start to its end."""
-    began = time.monotonic()
-    due = began + every
-    while not ended():
-        engine.poll(_TICK)
-        if time.monotonic() >= due:
-            yield engine.drain(), time.monotonic() - began
-            due += every
-    yield engine.drain(), time.monotonic() - began
+def _drained(running: Engine, began: float, lost: Counter[str]) -> tuple[float, list[Row]]:
+    drained = running.drain()
+    lost.update(asdict(drained.loss))
+    return time.monotonic() - began, drained.rows
 
 
-def _print_json(rows: Sequence[Row]) -> None:
-    for row in rows:
-        click.echo(json.dumps(row, ensure_ascii=False))
+def _print(category: Category, intervals: Iterable[list[Row]]) -> None:
+    """Print events immediately, and sums at the end."""
+    assert category.probe
+    if category.probe.collect.kind != "events" and adds_up(category):
+        merged = Merged(category)
+        for rows in intervals:
+            merged.add(rows)
+        intervals = [merged.rows()]
+    for rows in intervals:
+        for row in rows:
+            click.echo(json.dumps(row, ensure_ascii=False))
 
 
-def _add(total: LossCounts, loss: LossCounts) -> None:
-    for field in fields(LossCounts):
-        setattr(total, field.name, getattr(total, field.name) + getattr(loss, field.name))
-
-
-def _warn(category: Category, lost: LossCounts) -> None:
+def _warn(category: Category, lost: Mapping[str, int]) -> None:
     """Print the losses, in the form of bcc's tools."""
     for name, (what, flag) in _LOSSES.items():
-        count = getattr(lost, name)
-        if count:
+        if lost[name]:
             fix = f"; a larger {flag} holds more" if flag else ""
-            click.echo(f"WARNING {category.table}: lost {count} {what}{fix}", err=True)
+            click.echo(f"WARNING {category.table}: lost {lost[name]} {what}{fix}", err=True)

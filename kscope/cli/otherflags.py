@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from kscope.cli.options import SECONDS
-from kscope.cli.probeflags import dest, dest_of, flag_text, plain
+from kscope.cli.probeflags import dest, flag_text, plain
 from kscope.declare.model import Alias, Category
 from kscope.declare.types.base import Role
 
@@ -30,10 +30,19 @@ def resolve(category: Category, flags: dict[str, Any], context: click.Context) -
     assert category.probe
     _resolve_aliases(category, flags, context)
     given = flags.pop(_TIMES)
-    if _has_count(category):
-        _take_interval(given, flags, context)
-    else:
-        _take_duration(given, flags, context)
+    counted = _has_count(category)
+    if given[2:] and counted:
+        raise click.UsageError(f"an interval and a count are expected, not also '{given[2][:40]}'")
+    if given[1:] and not counted:
+        raise click.UsageError(
+            f"only a duration is expected, not also '{given[1][:40]}'; --interval sets the time "
+            "between drains"
+        )
+    if given:
+        seconds = SECONDS.convert(given[0], None, context)
+        _set(flags, "interval" if counted else "duration", seconds)
+    if given[1:]:
+        _set(flags, "duration", flags["interval"] * _count(given[1]))
 
 
 def _resolve_aliases(category: Category, flags: dict[str, Any], context: click.Context) -> None:
@@ -41,14 +50,14 @@ def _resolve_aliases(category: Category, flags: dict[str, Any], context: click.C
     stated = {
         option.name: f"--{option.name}"
         for option in category.probe.options
-        if context.get_parameter_source(dest(option)) is not ParameterSource.DEFAULT
+        if context.get_parameter_source(dest(option.name)) is not ParameterSource.DEFAULT
     }
     for alias in category.probe.aliases:
         text = None if plain(alias) else flags.pop(_also(alias))
         if text in (None, False):
             continue
         value = _looked_up(alias, str(text)) if alias.values else alias.value
-        name, option = flag_text(alias.flag), dest_of(alias.option)
+        name, option = flag_text(alias.flag), dest(alias.option)
         other = stated.setdefault(alias.option, name)
         if other != name and flags[option] != value:
             raise click.UsageError(f"{other} and {name} exclude each other")
@@ -82,33 +91,10 @@ def _has_count(category: Category) -> bool:
     return category.probe.collect.kind != "events" and not category.with_role(Role.STACK)
 
 
-def _take_duration(given: Sequence[str], flags: dict[str, Any], context: click.Context) -> None:
-    if len(given) > 1:
-        raise click.UsageError(
-            f"only a duration is expected, not also '{given[1][:40]}'; --interval sets the time "
-            "between drains"
-        )
-    if given:
-        _set(flags, "duration", _seconds(given[0], context))
-
-
-def _take_interval(given: Sequence[str], flags: dict[str, Any], context: click.Context) -> None:
-    if len(given) > 2:
-        raise click.UsageError(f"an interval and a count are expected, not also '{given[2][:40]}'")
-    if given:
-        _set(flags, "interval", _seconds(given[0], context))
-    if len(given) == 2:
-        _set(flags, "duration", flags["interval"] * _count(given[1]))
-
-
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:10]) < 10**9:
         raise click.UsageError(f"'{text[:40]}' is not a count of intervals, from 1")
     return int(text)
-
-
-def _seconds(text: str, context: click.Context) -> float:
-    return SECONDS.convert(text, None, context)
 
 
 def _set(flags: dict[str, Any], name: str, value: float) -> None:

@@ -72,13 +72,12 @@ def of_option(option: Option, aliases: Sequence[Alias] = ()) -> click.Option:
     more = [flag_text(each.flag) for each in aliases if each.option == option.name and plain(each)]
     if isinstance(option.default, bool):
         return click.Option(
-            [*more, f"--{option.name}/--no-{option.name}", dest(option)],
+            [*more, f"--{option.name}/--no-{option.name}", dest(option.name)],
             default=bool(option.default),
             help=option.help,
         )
-
     return click.Option(
-        [*more, f"--{option.name}", dest(option)],
+        [*more, f"--{option.name}", dest(option.name)],
         type=click.Choice(list(option.choices)) if option.choices else str,
         metavar=None if option.choices else option.type.name.upper(),
         callback=_converted(partial(option_value, option)),
@@ -86,10 +85,6 @@ def of_option(option: Option, aliases: Sequence[Alias] = ()) -> click.Option:
         show_default=True,
         help=option.help,
     )
-
-
-def dest(option: Option) -> str:
-    return dest_of(option.name)
 
 
 def flag_text(flag: str) -> str:
@@ -102,7 +97,7 @@ def plain(alias: Alias) -> bool:
     return alias.value is None and not alias.values
 
 
-def dest_of(name: str) -> str:
+def dest(name: str) -> str:
     return "option_" + name.replace("-", "_")
 
 
@@ -131,6 +126,6 @@ def check_together(category: Category, flags: Mapping[str, Any]) -> None:
     if flags["children"] and not flags["pid"]:
         raise click.UsageError("--children requires --pid")
     assert category.probe
-    options = {option.name: flags[dest(option)] for option in category.probe.options}
+    options = {option.name: flags[dest(option.name)] for option in category.probe.options}
     if problem := exclusive_problem(options):
         raise click.UsageError(problem)

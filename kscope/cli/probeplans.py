@@ -23,15 +23,19 @@ from kscope.declare.model import Catalog, Category
 from kscope.errors import KscopeError, UsageError
 
 
-def settings_of(config: Path | None) -> Settings:
-    return chosen_settings(Path(config) if config else None)
+def settings_for(config: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Return the configuration's settings; a flag replaces the value of the same name."""
+    settings = chosen_settings(config)
+    names = ("server", "token_file", "interval", "max_overhead", "spool")
+    given = {name: flags[name] for name in names if flags[name] not in (None, "")}
+    return replace(settings, agent=replace(settings.agent, **given))
 
 
 def configured(
     config: Path | None, flags: Mapping[str, Any], before: Catalog | None = None
 ) -> Parts:
     """Return the probes that the configuration lists, and those in the user's own folders."""
-    settings = settings_of(config)
+    settings = settings_for(config, flags)
     reading = read_catalog(settings.categories, before)
     warn(reading.problems)
     catalog = reading.catalog
@@ -46,30 +50,30 @@ def configured(
             ProbeRequest(
                 options=probe.options,
                 trace_filter=TraceFilter(cgroup=probe.cgroup),
-                interval=flags["interval"] or settings.agent.interval,
-                max_overhead=_bound(settings, flags, probe),
+                interval=settings.agent.interval,
+                max_overhead=_bound(settings, probe),
                 hostname=hostname,
             ),
         )
         for name, probe in {**own, **settings.agent.probes}.items()
     ]
-    return Parts(catalog, runs, _delivery(settings, flags, hostname), catalog.get(HEALTH))
+    return Parts(catalog, runs, _delivery(settings, hostname), catalog.get(HEALTH))
 
 
 def named(
     name: str, config: Path | None, flags: Mapping[str, Any], before: Catalog | None = None
 ) -> Parts:
     """Return one probe, configured by its flags."""
-    settings = settings_of(config)
+    settings = settings_for(config, flags)
     catalog = good_catalog(settings.categories, before)
     category = probe_category(catalog, name)
     request = request_for(category, settings, flags)
-    if not flags["replay"]:
-        delivery = _delivery(settings, flags, request.hostname)
-        return Parts(catalog, [live_run(category, request)], delivery, catalog.get(HEALTH))
-    path = None if flags["replay"] == BUNDLED else Path(flags["replay"])
-    run = replay_run(category, path, request)
-    return Parts(catalog, [run], _delivery(settings, flags, run.hostname), None)
+    if flags["replay"]:
+        path = None if flags["replay"] == BUNDLED else Path(flags["replay"])
+        probe, health = replay_run(category, path, request), None
+    else:
+        probe, health = live_run(category, request), catalog.get(HEALTH)
+    return Parts(catalog, [probe], _delivery(settings, probe.hostname), health)
 
 
 def _without_unknown(settings: Settings, catalog: Catalog) -> Settings:
@@ -85,7 +89,7 @@ def signature(config: Path | None) -> list[tuple[str, int, int]]:
     config = config or DEFAULT_FILE
     files = [config]
     with suppress(KscopeError, OSError):
-        for folder in _own_folders(settings_of(config if config.exists() else None)):
+        for folder in _own_folders(chosen_settings(config if config.exists() else None)):
             files += [*folder.glob("*.y*ml"), *(folder.parent / "probes").glob("*.bpf.c")]
     found = []
     for file in files:
@@ -98,10 +102,10 @@ def signature(config: Path | None) -> list[tuple[str, int, int]]:
 def request_for(category: Category, settings: Settings, flags: Mapping[str, Any]) -> ProbeRequest:
     assert category.probe
     return ProbeRequest(
-        options={option.name: flags[dest(option)] for option in category.probe.options},
+        options={option.name: flags[dest(option.name)] for option in category.probe.options},
         trace_filter=_trace_filter(flags),
-        interval=flags["interval"] or settings.agent.interval,
-        max_overhead=_bound(settings, flags, settings.agent.probes.get(category.table)),
+        interval=settings.agent.interval,
+        max_overhead=_bound(settings, settings.agent.probes.get(category.table)),
         history=flags["history"],
         hostname=flags["hostname"] or ("" if flags["replay"] else socket.gethostname()),
     )
@@ -116,11 +120,10 @@ def _own_probes(settings: Settings, catalog: Catalog) -> list[str]:
     return [c.table for c in catalog if c.probe and Path(c.file).parent in folders]
 
 
-def _bound(settings: Settings, flags: Mapping[str, Any], probe: ProbeSettings | None) -> float:
-    """Return the limit: a probe's own before the general one, a flag before the file."""
+def _bound(settings: Settings, probe: ProbeSettings | None) -> float:
+    """Return the limit of the probe's overhead: its own, or else the general one."""
     own = probe.max_overhead if probe else None
-    stated = (own, flags["max_overhead"], settings.agent.max_overhead)
-    return next(share for share in stated if share is not None)
+    return settings.agent.max_overhead if own is None else own
 
 
 def _trace_filter(flags: Mapping[str, Any]) -> TraceFilter:
@@ -130,13 +133,14 @@ def _trace_filter(flags: Mapping[str, Any]) -> TraceFilter:
     return TraceFilter(flags["pid"] or 0, flags["tid"] or 0, flags["children"], flags["cgroup"])
 
 
-def _delivery(settings: Settings, flags: Mapping[str, Any], hostname: str) -> Delivery:
+def _delivery(settings: Settings, hostname: str) -> Delivery:
+    agent = settings.agent
     return Delivery(
-        server=flags["server"] or settings.agent.server,
+        server=agent.server,
         hostname=hostname,
-        token=read_token(flags["token_file"] or settings.agent.token_file),
-        spool=flags["spool"] or settings.agent.spool,
-        spool_bytes=settings.agent.spool_bytes,
-        spool_age=settings.agent.spool_age,
-        timeout=settings.agent.timeout,
+        token=read_token(agent.token_file),
+        spool=agent.spool,
+        spool_bytes=agent.spool_bytes,
+        spool_age=agent.spool_age,
+        timeout=agent.timeout,
     )

@@ -85,13 +85,11 @@ def _changed(running: Agent, before: Parts, after: Parts) -> Agent:
     return following
 
 
-def set_up_logging(*, verbose: bool) -> None:
+def prepare(*, verbose: bool = False, until_eof: bool = False) -> Signals:
+    """Set up logging, and return the signals that arrive from now on."""
     # A separate descriptor: the agent captures the other one while a probe compiles.
     stream = os.fdopen(os.dup(2), "w", buffering=1)
     logs.set_up("%(levelname)s %(message)s", verbose=verbose, stream=stream)
-
-
-def catch_signals(*, until_eof: bool = False) -> Signals:
     caught: Signals = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: caught.put(number))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kscope.agent.agent import Delivery
 from kscope.agent.rows.interval import Cost, Drained
 from kscope.agent.run.runner import ProbeRun
-from kscope.cli.running import Parts, catch_signals, run, set_up_logging
+from kscope.cli.running import Parts, prepare, run
 from kscope.declare.files.catalog import load_catalog
 from tests.agent.tracing import Agent
 
@@ -121,8 +121,7 @@ def _set_clock(file: Path) -> None:
 if __name__ == "__main__":
     _url, _folder, _rows, _settings = sys.argv[1:]
     _set_clock(Path(_folder) / "clock")
-    set_up_logging(verbose=False)
     run(
         lambda _: _parts(_url, Path(_folder), int(_rows), json.loads(_settings)),
-        catch_signals(),
+        prepare(),
     )
