@@ -1,7 +1,6 @@
 """`kscope generate`."""
 
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -46,9 +45,13 @@ def generate(
     Exit code 0: the files are up to date. 1: --check found a difference. 2: a category file is
     wrong, or a SQL file would lose tables.
     """
-    files = {**render(load_catalog(categories or (BUILTIN,))), **_pages(ctx)}
+    files = {
+        **render(load_catalog(categories or (BUILTIN,))),
+        **pages(ctx.find_root().command, load_catalog()),
+    }
     try:
-        _refuse_losses(losses(files, output), output)
+        if found := losses(files, output):
+            raise UsageError("\n".join(_loss_text(loss, output) for loss in found))
         drifts = compare(files, output) if check else write(files, output, prune=prune)
     except OSError as error:
         raise KscopeError(f"{error.filename}: {error.strerror}") from None
@@ -61,11 +64,6 @@ def generate(
     click.echo(f"{len(files)} files {'are as declared' if check else 'up to date'}")
 
 
-def _refuse_losses(found: Sequence[Loss], output: Path) -> None:
-    if found:
-        raise UsageError("\n".join(_loss_text(loss, output) for loss in found))
-
-
 def _loss_text(loss: Loss, output: Path) -> str:
     shipped = loss.folder == builtin_folder().name and not (output / loss.folder).is_dir()
     tables = f"{len(loss.tables)} tables" if loss.tables[1:] else f"table {loss.tables[0]}"
@@ -73,12 +71,6 @@ def _loss_text(loss: Loss, output: Path) -> str:
         f"{loss.path}: would lose {tables} of {loss.folder}/; add `--categories "
         f"{BUILTIN if shipped else loss.folder}`, or name another folder with --output"
     )
-
-
-def _pages(ctx: click.Context) -> Mapping[str, str]:
-    group = ctx.find_root().command
-    assert isinstance(group, click.Group)
-    return pages(group, load_catalog())
 
 
 _DONE = {

@@ -1,6 +1,7 @@
 """The page on HTTP, from the tables that the routes and the checks are made from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from string import Template
 from typing import Any
 
 from kscope.declare.model import Catalog, Category
@@ -17,54 +18,124 @@ from kscope.query.sql.operators import OPERATORS, allowed
 from kscope.server.ingest.routes import STATUSES
 from kscope.server.openapi.document import document, example
 
+_PAGE = Template("""\
+# HTTP
+
+Rows come in on one listener, `127.0.0.1:8081` if not configured, and questions are
+answered on the other, `127.0.0.1:8080`. With tokens declared, each request has
+`Authorization: Bearer TOKEN`. Both answer `GET /healthz`, `/readyz` and `/metrics`.
+
+## Rows in
+
+    POST /api/v1/ingest
+    POST /
+
+The body is JSON, plain or with `Content-Encoding: gzip` or `zstd`. It is stored whole or
+not at all, and answered for once it is on the disk. A body sent again with the same
+`Idempotency-Key` counts once. Stacks are root first at `/api/v1/ingest`, and
+leaf first at `/`, where the agent of 2016 sends them.
+
+$envelope
+
+`schema/generated/TABLE.schema.json` is each table's JSON Schema.
+
+$statuses
+
+## Questions
+
+All of them take a range of time, and filters:
+
+$questions
+
+### Other addresses
+
+$addresses
+
+## Filters
+
+`column=value` and `column__operator=value`; all of them must hold.
+
+$operators
+
+$types
+
+## Formats
+
+$formats
+
+## The API of 2016
+
+    GET /api/getcategories
+    POST /api
+
+The first gives each table's columns. The second takes a question by table, with
+`elements`, `constraints`, `limit` and `format`:
+
+    {"offcputime": {"elements": ["process", "stack"], "constraints": [
+      {"oper": "and", "conditions": [{"elapsed": 5000, "expr": ">"}]}]}}
+
+`expr` is one of $operators_2016; `oper` is `and` or `or`; `format` is $formats_2016.
+Stacks are leaf first in lists, as in 2016; a flame graph is root first.
+
+## Errors
+
+Each is a problem document (RFC 9457, `application/problem+json`): `detail` says what is
+wrong, `errors` lists every place with a `parameter` or a JSON `pointer`. To a question:
+
+$errors
+""")
+_PARAMETER_HEAD = ("parameter", "description", "allowed", "default")
+
 
 def http_reference(shown: Category) -> str:
     """Markdown; `shown` is the category that the examples ask about."""
-    parts = (_rows_in(shown), _questions(shown), _filters(), _formats(), _seed(), _errors(shown))
-    return "\n".join(line for part in parts for line in (*part, ""))
-
-
-def _rows_in(shown: Category) -> Iterator[str]:
-    envelope = body_schema([shown])["properties"]
-    yield from (
-        "# HTTP",
-        "",
-        "Rows come in on one listener, `127.0.0.1:8081` if not configured, and questions are",
-        "answered on the other, `127.0.0.1:8080`. With tokens declared, each request has",
-        "`Authorization: Bearer TOKEN`. Both answer `GET /healthz`, `/readyz` and `/metrics`.",
-        "",
-        "## Rows in",
-        "",
-        "    POST /api/v1/ingest",
-        "    POST /",
-        "",
-        "The body is JSON, plain or with `Content-Encoding: gzip` or `zstd`. It is stored whole or",
-        "not at all, and answered for once it is on the disk. A body sent again with the same",
-        "`Idempotency-Key` counts once. Stacks are root first at `/api/v1/ingest`, and",
-        "leaf first at `/`, where the agent of 2016 sends them.",
-        "",
-    )
-    names = {shown.table: "TABLE"}
-    yield from table(
-        ("key", "holds"),
-        ((f"`{names.get(key, key)}`", _holds(key, rule, shown)) for key, rule in envelope.items()),
-    )
-    yield from (
-        "",
-        "`schema/generated/TABLE.schema.json` is each table's JSON Schema.",
-        "",
-        *table(("status", "means"), ((str(s), text) for s, text in STATUSES.items())),
+    api = document(Catalog((shown,)))
+    tables = {
+        "envelope": table(("key", "holds"), _envelope(shown)),
+        "statuses": table(("status", "means"), ((str(s), text) for s, text in STATUSES.items())),
+        "questions": _questions(shown),
+        "addresses": table(("address", "gives"), _other_addresses(api, shown)),
+        "operators": table(
+            ("operator", "its opposite", "holds where the column"),
+            (
+                (f"`{o.name}`", f"`{o.opposite[0]}`" if o.opposite else "", o.help)
+                for o in OPERATORS.values()
+            ),
+        ),
+        "types": table(
+            ("column type", "operators"),
+            ((f"`{kind.name}`", _quoted(allowed(kind.storage))) for kind in TYPES.values()),
+        ),
+        "formats": table(
+            ("`format`", "media type", "holds"),
+            ((f"`{each.name}`", each.media_type, each.help) for each in FORMATS.values()),
+        ),
+        "errors": table(("status", "means"), _errors(api)),
+    }
+    return _PAGE.substitute(
+        {name: "\n".join(lines) for name, lines in tables.items()},
+        operators_2016=_quoted(api_2016.OPERATORS),
+        formats_2016=_quoted(api_2016.FORMATS, " or "),
     )
 
 
-def _holds(key: str, rule: dict[str, Any], shown: Category) -> str:
-    if key == shown.table:
-        return "rows of that category, as many tables as there are; each row has its columns"
-    return str(rule["description"])
+def _quoted(names: Iterable[object], between: str = " ") -> str:
+    return between.join(f"`{name}`" for name in names)
+
+
+def _envelope(shown: Category) -> Iterator[tuple[str, str]]:
+    """Yield each key of a body, and what it holds."""
+    for key, rule in body_schema([shown])["properties"].items():
+        if key == shown.table:
+            yield (
+                "`TABLE`",
+                "rows of that category, as many tables as there are; each row has its columns",
+            )
+        else:
+            yield f"`{key}`", str(rule["description"])
 
 
 def _questions(shown: Category) -> Iterator[str]:
-    yield from ("## Questions", "", "All of them take a range of time, and filters:", "")
     yield from table(_PARAMETER_HEAD, map(_parameter, (FROM, TO)))
     for question in QUESTIONS.values():
         yield from ("", f"### `GET {BASE}{question.path}`", "", question.help, "")
@@ -72,104 +143,31 @@ def _questions(shown: Category) -> Iterator[str]:
         if question.parameters:
             yield from ("", *table(_PARAMETER_HEAD, map(_parameter, question.parameters)))
         if question.compares:
-            yield from ("", _base())
-    paths = document(Catalog((shown,)))["paths"]
-    plain = {path: about["get"] for path, about in paths.items() if _is_plain(about, shown)}
-    yield from ("", "### Other addresses", "")
-    yield from table(("address", "gives"), ((f"`{p}`", a["summary"]) for p, a in plain.items()))
-
-
-def _is_plain(about: dict[str, Any], shown: Category) -> bool:
-    return "get" in about and shown.table not in about["get"].get("tags", ())
-
-
-def _base() -> str:
-    return (
-        f"The baseline has the same parameters with the prefix `{BASE_PREFIX}`:"
-        f" `{BASE_PREFIX}from`, `{BASE_PREFIX}hostname=web-1`. `{BASE_PREFIX}any=hostname` drops"
-        " the side's filters on that column."
-    )
-
-
-_PARAMETER_HEAD = ("parameter", "description", "allowed", "default")
+            yield ""
+            yield (
+                f"The baseline has the same parameters with the prefix `{BASE_PREFIX}`:"
+                f" `{BASE_PREFIX}from`, `{BASE_PREFIX}hostname=web-1`. `{BASE_PREFIX}any=hostname`"
+                " drops the side's filters on that column."
+            )
 
 
 def _parameter(parameter: Parameter) -> tuple[str, str, str, str]:
-    choices = " ".join(f"`{choice}`" for choice in parameter.choices)
+    choices = _quoted(parameter.choices)
     bounds = f"{parameter.least} to {parameter.most}" if parameter.least is not None else choices
     default = f"`{parameter.default}`" if parameter.default else ""
     return f"`{parameter.name}`", parameter.help, bounds, default
 
 
-def _filters() -> Iterator[str]:
-    yield from (
-        "## Filters",
-        "",
-        "`column=value` and `column__operator=value`; all of them must hold.",
-        "",
-        *table(
-            ("operator", "its opposite", "holds where the column"),
-            (
-                (f"`{o.name}`", f"`{o.opposite[0]}`" if o.opposite else "", o.help)
-                for o in OPERATORS.values()
-            ),
-        ),
-        "",
-        *table(
-            ("column type", "operators"),
-            (
-                (f"`{kind.name}`", " ".join(f"`{name}`" for name in allowed(kind.storage)))
-                for kind in TYPES.values()
-            ),
-        ),
-    )
+def _other_addresses(api: dict[str, Any], shown: Category) -> Iterator[tuple[str, str]]:
+    for path, about in api["paths"].items():
+        if "get" in about and shown.table not in about["get"].get("tags", ()):
+            yield f"`{path}`", about["get"]["summary"]
 
 
-def _formats() -> Iterator[str]:
-    yield from (
-        "## Formats",
-        "",
-        *table(
-            ("`format`", "media type", "holds"),
-            ((f"`{each.name}`", each.media_type, each.help) for each in FORMATS.values()),
-        ),
-    )
-
-
-def _seed() -> Iterator[str]:
-    operators = " ".join(f"`{symbol}`" for symbol in api_2016.OPERATORS)
-    formats = " or ".join(f"`{name}`" for name in api_2016.FORMATS)
-    yield from (
-        "## The API of 2016",
-        "",
-        "    GET /api/getcategories",
-        "    POST /api",
-        "",
-        "The first gives each table's columns. The second takes a question by table, with",
-        "`elements`, `constraints`, `limit` and `format`:",
-        "",
-        '    {"offcputime": {"elements": ["process", "stack"], "constraints": [',
-        '      {"oper": "and", "conditions": [{"elapsed": 5000, "expr": ">"}]}]}}',
-        "",
-        f"`expr` is one of {operators}; `oper` is `and` or `or`; `format` is {formats}.",
-        "Stacks are leaf first in lists, as in 2016; a flame graph is root first.",
-    )
-
-
-def _errors(shown: Category) -> Iterator[str]:
-    operation = document(Catalog((shown,)))
-    responses = operation["components"]["responses"]
-    path = next(iter(operation["paths"].values()))
-    found = {
-        status: responses[each["$ref"].rsplit("/", 1)[1]]["description"]
-        for status, each in path["get"]["responses"].items()
-        if "$ref" in each
-    }
-    yield from (
-        "## Errors",
-        "",
-        "Each is a problem document (RFC 9457, `application/problem+json`): `detail` says what is",
-        "wrong, `errors` lists every place with a `parameter` or a JSON `pointer`. To a question:",
-        "",
-        *table(("status", "means"), found.items()),
-    )
+def _errors(api: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the statuses of a question's errors, and what they mean."""
+    question = next(iter(api["paths"].values()))
+    for status, each in question["get"]["responses"].items():
+        if "$ref" in each:
+            name = each["$ref"].rsplit("/", 1)[1]
+            yield status, api["components"]["responses"][name]["description"]

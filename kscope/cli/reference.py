@@ -19,9 +19,10 @@ _NO_WRAP = "\b"
 _TYPES = "web/generated/types.ts"
 
 
-def pages(group: click.Group, catalog: Catalog) -> Mapping[str, str]:
-    """Relative path -> text. `catalog` is the built-in one."""
+def pages(group: click.Command, catalog: Catalog) -> Mapping[str, str]:
+    """Relative path -> text. `group` has all commands, `catalog` is the built-in one."""
     example = catalog.get(_EXAMPLE)
+    assert isinstance(group, click.Group)
     assert example is not None
     return {
         _TYPES: f"// {notice('kscope/query/answers')}\n\n{typescript(components(ANSWERS))}",
@@ -46,10 +47,8 @@ def _commands(group: click.Group, example: Category) -> Iterator[str]:
         command = group.get_command(context, name)
         assert command is not None
         yield from _command(f"kscope {name}", command)
-        if name == "spool":
-            assert isinstance(command, click.Group)
-            for each, inner in command.commands.items():
-                yield from _command(f"kscope spool {each}", inner)
+        for each, inner in getattr(command, "commands", {}).items():
+            yield from _command(f"kscope {name} {each}", inner)
         if name == "agent":
             # Imported late, as the command itself.
             from kscope.cli.agent import probe_command  # noqa: PLC0415
