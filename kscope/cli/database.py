@@ -1,22 +1,22 @@
-"""Options that select a database and its categories."""
+"""Options that select a database and its categories, and the open database."""
 
-import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kscope.cli import options as shared
-from kscope.cli.categories import warn
 from kscope.config import MySQL, Settings, SQLite, chosen_settings, mysql_host
 from kscope.declare.model import Catalog
 from kscope.errors import KscopeError, UsageError, ValueFaultError
-from kscope.store.open import backend_of, check_there
+from kscope.store.open import backend_of
+from kscope.store.schema.progress import SECOND
 from kscope.store.store import Store
-from kscope.store.usable_categories import adopt_folders
 
 _MYSQL = {
     "mysql": "host",
@@ -60,24 +60,27 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def run_with_store(settings: Settings, work: Callable[[Store], Awaitable[None]]) -> None:
-    """Open and migrate the database, which must exist, and do the work.
-
-    A category whose file is bad keeps its stored columns, as in a server.
+@asynccontextmanager
+async def opened(settings: Settings, *, alone: bool = False) -> AsyncIterator[Store]:
+    """Open the database, for a caller that adopts categories. If `alone`, not beside a server on
+    the same SQLite file.
     """
-    check_there(settings)
+    store = Store(backend_of(settings, alone=alone), Catalog(()))
+    await store.backend.open()
+    try:
+        yield store
+    finally:
+        await store.backend.close()
 
-    async def run() -> None:
-        store = Store(backend_of(settings), Catalog(()))
-        await store.connect()
-        try:
-            before = await store.remembered()
-            warn(await adopt_folders(settings.categories, before, store.adopt))
-            await work(store)
-        finally:
-            await store.close()
 
-    asyncio.run(run())
+def moment(time: int | None) -> str:
+    """Return the text of microseconds since 1970; a year beyond the calendar stays a number."""
+    if time is None:
+        return "?"
+    try:
+        return f"{datetime.fromtimestamp(time // SECOND, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, ValueError, OSError):
+        return f"{time} us"
 
 
 def sqlite_path(settings: Settings, advice: str) -> Path:

@@ -3,19 +3,18 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import click
 
-from kscope.cli.categories import good_catalog
-from kscope.cli.database import run_with_store, with_settings
+from kscope.cli.categories import good_catalog, warn
+from kscope.cli.database import moment, opened, with_settings
 from kscope.config import Settings
 from kscope.store.housekeeping.loop import retain, roll_up
 from kscope.store.housekeeping.retention import Expiry, count, expiries
 from kscope.store.housekeeping.unused_texts import orphans
-from kscope.store.open import open_to_read
-from kscope.store.schema.progress import SECOND
+from kscope.store.open import check_there, open_to_read
 from kscope.store.store import Store
+from kscope.store.usable_categories import adopt_folders
 
 
 @click.command()
@@ -26,16 +25,17 @@ from kscope.store.store import Store
 def retention(*, settings: Settings, dry_run: bool) -> None:
     """Remove rows that are older than their retention. A running server does this itself."""
     now = time.time_ns() // 1000
-    if dry_run:
-        asyncio.run(_print_plan(settings, now))
-        return
+    asyncio.run(_print_plan(settings, now) if dry_run else _remove(settings, now))
 
-    async def work(store: Store) -> None:
+
+async def _remove(settings: Settings, now: int) -> None:
+    """Remove the rows. A category whose file is bad keeps its stored columns, as in a server."""
+    check_there(settings)
+    async with opened(settings) as store:
+        warn(await adopt_folders(settings.categories, await store.remembered(), store.adopt))
         await roll_up(store, now)
         await _print_due(store, await expiries(store, now))
         await retain(store, now)
-
-    run_with_store(settings, work)
 
 
 async def _print_plan(settings: Settings, now: int) -> None:
@@ -49,8 +49,7 @@ async def _print_plan(settings: Settings, now: int) -> None:
 
 async def _print_due(store: Store, due: Sequence[Expiry]) -> None:
     for expiry in due:
-        before = datetime.fromtimestamp(expiry.before / SECOND, UTC)
         rows = await count(store, expiry)
-        click.echo(f"{expiry.table.name}: {rows} rows before {before:%Y-%m-%d %H:%M} UTC")
+        click.echo(f"{expiry.table.name}: {rows} rows before {moment(expiry.before)}")
     if not due:
         click.echo("no rows are too old")

@@ -21,8 +21,8 @@ def backup(source: Path, target: Path, progress: Callable[[int, int], None]) -> 
     if target.exists():
         raise KscopeError(f"{target} exists: name a new file")
     check_ours(source)
-    with _reported(target, "backup"), _part_of(target) as part:
-        _copy(source, part, progress)
+    with _reported(target, "backup"), _opened(source) as reading, _part_of(target) as part:
+        _copy(reading, part, source, progress)
         _rename(part, target)
 
 
@@ -31,10 +31,11 @@ def restore(source: Path, target: Path, progress: Callable[[int, int], None]) ->
     check_regular(target)
     with (
         _reported(target, "restore"),
+        _opened(source) as reading,
         locked(target, exclusive=True),
         _part_of(target) as part,
     ):
-        _copy(source, part, progress)
+        _copy(reading, part, source, progress)
         # SQLite would apply a log of the old file to the new one.
         for suffix in ("-wal", "-shm"):
             target.with_name(f"{target.name}{suffix}").unlink(missing_ok=True)
@@ -46,13 +47,15 @@ def _reported(target: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise KscopeError(f"{target}: the {what} failed: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise KscopeError(f"{target}: the {what} failed: {why}") from None
 
 
-def _copy(source: Path, part: Path, progress: Callable[[int, int], None]) -> None:
+def _copy(
+    reading: sqlite3.Connection, part: Path, source: Path, progress: Callable[[int, int], None]
+) -> None:
     """Copy all pages as they are at one time, and check the copy."""
-    with _read_only(source) as reading, closing(sqlite3.connect(part)) as writing:
-        _check(reading, source)
+    with closing(sqlite3.connect(part)) as writing:
         # One read transaction around all steps: otherwise the copy starts again at each commit of
         # the server.
         reading.execute("BEGIN")
@@ -79,11 +82,13 @@ def _part_of(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the database to read it. Raises KscopeError if it is none of ours."""
     if not path.is_file():
         raise KscopeError(f"{path}: there is no such file")
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        _check(connection, path)
         yield connection
 
 

@@ -213,10 +213,15 @@ def test_what_is_no_backup_is_not_restored(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE t (x)")
     for file in ("text", "other.db", "none"):
         run("restore", tmp_path / file, *database.options, "--force", code=1)
+        run("restore", tmp_path / file, "--sqlite", tmp_path / "new.db", code=1)
+    assert not list(tmp_path.glob("new.db*"))
     assert database.path.read_bytes() == before
     run("backup", database.path, *database.options, code=1)
     run("backup", tmp_path / "b.db", "--sqlite", tmp_path / "none.db", code=1)
     assert not (tmp_path / "b.db").exists()
+    nowhere = tmp_path / "none" / "b.db"
+    said = run("backup", nowhere, *database.options, code=1)
+    assert said == f"{nowhere}: the backup failed: No such file or directory\n"
 
 
 def test_a_damaged_file_is_neither_kept_nor_restored(tmp_path: Path) -> None:
