@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from kscope import __version__
-from kscope.cli.groups import SuggestingGroup
 from kscope.cli.output import guard_output
-from kscope.errors import DeclarationError, KscopeError, without_secrets
+from kscope.errors import DeclarationError, KscopeError, did_you_mean, without_secrets
 
 _INTERRUPTED = 130
 # Commands are imported when they are called: an agent must not import the server.
@@ -28,6 +27,18 @@ COMMANDS = {
     "spool": "kscope.cli.spool:spool",
     "token": "kscope.cli.token:token",
 }
+
+
+class SuggestingGroup(click.Group):
+    """Suggest the nearest command, or list all, for an unknown name."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            near = did_you_mean(args[0], self.list_commands(ctx))
+            ctx.fail(f"there is no command '{args[0][:60]}'{near}")
+        return super().resolve_command(ctx, args)
 
 
 class LazyGroup(SuggestingGroup):

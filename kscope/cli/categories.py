@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from kscope.declare.files.catalog import read_catalog
+from kscope.config import Settings, check_probes
+from kscope.declare.files.catalog import CatalogReading, read_catalog
 from kscope.declare.model import Catalog
 from kscope.errors import Problem
 
@@ -23,3 +24,9 @@ def good_catalog(folders: Sequence[str | Path], before: Catalog | None = None) -
 def warn(problems: Iterable[Problem]) -> None:
     for problem in problems:
         click.echo(f"warning: {problem}", err=True)
+
+
+def check_probes_of(settings: Settings, reading: CatalogReading) -> None:
+    """Raise DeclarationError as an agent would, unless a bad category file can be the reason."""
+    if not reading.problems:
+        check_probes(settings.agent, reading.catalog)

@@ -7,9 +7,9 @@ import click
 
 from kscope.agent.doctor import Finding, Verdict, examine
 from kscope.cli import options
-from kscope.cli.categories import warn
+from kscope.cli.categories import check_probes_of, warn
 from kscope.client.endpoint import read_token
-from kscope.config import check_probes, chosen_settings
+from kscope.config import chosen_settings
 from kscope.declare.files.catalog import read_catalog
 
 _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "red"}
@@ -28,9 +28,7 @@ def doctor(config: Path | None, server: str | None, token_file: Path | None) -> 
     settings = chosen.agent
     reading = read_catalog(chosen.categories)
     warn(reading.problems)
-    # An agent would refuse this file. A probe can be unknown because its category file is bad.
-    if not reading.problems:
-        check_probes(settings, reading.catalog)
+    check_probes_of(chosen, reading)
     token = read_token(token_file or settings.token_file)
     failed = False
     for finding in examine(server or settings.server, token):

@@ -14,7 +14,6 @@ from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
 from kscope.declare.model import Category
-from kscope.declare.types.base import ColumnType
 from kscope.errors import KscopeError, UsageError, did_you_mean
 from kscope.readers.import_file import FORMATS, STDIN, ImportFile, format_of
 from kscope.readers.importer import Importer
@@ -122,12 +121,8 @@ def _fixed(category: Category, given: Iterable[str]) -> dict[str, Any]:
         if not equals or column is None:
             names = ", ".join(one.name for one in category.columns)
             raise UsageError(f"--set {each}: must be COLUMN=VALUE, with one of {names}")
-        fixed[name] = _typed(each, column.type, text)
+        try:
+            fixed[name] = column.type.parse(text)
+        except ValueError as error:
+            raise UsageError(f"--set {each}: {error}") from None
     return fixed
-
-
-def _typed(option: str, kind: ColumnType, text: str) -> Any:
-    try:
-        return kind.parse(text)
-    except ValueError as error:
-        raise UsageError(f"--set {option}: {error}") from None

@@ -7,8 +7,9 @@ from dataclasses import replace
 import click
 
 from kscope.cli import logs
+from kscope.cli.categories import check_probes_of
 from kscope.cli.database import with_settings
-from kscope.config import Address, Settings, check_probes, parse_address
+from kscope.config import Address, Settings, parse_address
 from kscope.declare.files.catalog import read_catalog
 from kscope.errors import UsageError, ValueFaultError
 from kscope.server.app import check_exposure
@@ -51,15 +52,8 @@ def serve(  # noqa: PLR0913 - one per option
     if ingest:
         settings = replace(settings, ingest=_address("--ingest", ingest, settings.ingest))
     check_exposure(settings, insecure=insecure)
-    _check_probes(settings)
+    check_probes_of(settings, read_catalog(settings.categories))
     asyncio.run(run_server(settings, _announce))
-
-
-def _check_probes(settings: Settings) -> None:
-    """Check the probes of the configuration, unless a bad file can be the reason for a problem."""
-    reading = read_catalog(settings.categories)
-    if not reading.problems:
-        check_probes(settings.agent, reading.catalog)
 
 
 def _address(option: str, text: str, default: Address) -> Address:

@@ -39,10 +39,9 @@ class Server:
     def ask(
         self, question: Question, table: str, request: Request, take: Callable[[bytes], object]
     ) -> None:
-        given = dict(request)
-        place = question.path.replace("{table}", urllib.parse.quote(table, safe=""))
-        for name in question.in_path:
-            place = place.replace(f"{{{name}}}", urllib.parse.quote(given[name], safe=""))
+        given = {**dict(request), "table": table}
+        names = ("table", *question.in_path)
+        place = question.path.format_map({n: urllib.parse.quote(given[n], safe="") for n in names})
         rest = [(name, value) for name, value in request if name not in question.in_path]
         address = f"{self.url.rstrip('/')}{BASE}{place}?{urllib.parse.urlencode(rest)}"
         with self._answer(address) as answer:

@@ -8,11 +8,10 @@ from typing import Any
 import click
 
 from kscope.agent.agent import spool_folder
-from kscope.cli import options
-from kscope.cli.groups import SuggestingGroup
+from kscope.cli import SuggestingGroup, options
 from kscope.client.answers import one_line
 from kscope.client.endpoint import Endpoint, read_token
-from kscope.client.spool import explain
+from kscope.client.spool import explain, remove
 from kscope.client.spool_listing import Kept, kept
 from kscope.client.spool_lock import folder_of
 from kscope.config import AgentSettings, chosen_settings
@@ -64,13 +63,13 @@ def send(names: tuple[str, ...], every: bool, **flags: Any) -> None:  # noqa: FB
     root, mine = _root(flags["spool"], settings), folder_of(endpoint.url)
     sent = failed = rows = others = 0
     with closing(endpoint):
-        for each in _chosen(root, names, every=every or bool(names)):
+        for each in _chosen(root, names):
             if not names and not every and each.server != mine:
                 others += 1
-                continue
-            stored = _sent(each, endpoint)
-            sent, failed = sent + stored, failed + (not stored)
-            rows += each.entry.rows if stored else 0
+            elif _sent(each, endpoint):
+                sent, rows = sent + 1, rows + each.entry.rows
+            else:
+                failed += 1
     click.echo(f"{sent} batches with {rows} rows are stored")
     if others:
         click.echo(
@@ -94,29 +93,26 @@ def drop(names: tuple[str, ...], every: bool, config: Path | None, spool: Path |
     if bool(names) == every:
         raise click.UsageError("name the batches to drop, or use --all")
     locked = 0
-    for each in _chosen(_root(spool, chosen_settings(config).agent), names, every=every):
+    for each in _chosen(_root(spool, chosen_settings(config).agent), names):
         if each.locked:
             locked += 1
             click.echo(f"{each.name}: kept; an agent runs on it, stop it first", err=True)
         else:
             line = _line(each)
-            each.remove()
+            remove(each.entry.path)
             click.echo(f"dropped {line}")
     if locked:
         raise KscopeError(f"{locked} batches were not dropped: an agent runs on their folder")
 
 
-def _chosen(root: Path, names: Sequence[str], *, every: bool) -> Iterator[Kept]:
+def _chosen(root: Path, names: Sequence[str]) -> Iterator[Kept]:
     """Yield the batches of these names, or all; UsageError before any if a name is none."""
-    wanted = dict.fromkeys(names)
-    if wanted:
+    if names:
         there = {each.name for each in kept(root)}
-        if wrong := [name for name in wanted if name not in there]:
+        if wrong := [name for name in names if name not in there]:
             raise UsageError(f"{one_line(wrong[0])}: there is no such batch in {root}; "
                              "`kscope spool list` prints the names")  # fmt: skip
-    for each in kept(root):
-        if each.name in wanted or (every and not wanted) or not wanted:
-            yield each
+    yield from (each for each in kept(root) if not names or each.name in names)
 
 
 def _sent(each: Kept, endpoint: Endpoint) -> bool:
@@ -131,12 +127,12 @@ def _sent(each: Kept, endpoint: Endpoint) -> bool:
         return False
     answer = endpoint.post(payload)
     if answer.stored:
-        each.remove()
+        remove(each.entry.path)
         return True
     if not answer.status:
         raise KscopeError(f"{answer.text}; all that is not stored is kept")
     if each.aside:
-        explain(each.entry.path, payload.rows, answer.status, answer.text)
+        explain(each.entry.path, payload.rows, answer)
     click.echo(f"{each.name}: {answer.text}", err=True)
     return False
 

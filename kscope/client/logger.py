@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -88,13 +87,17 @@ class Logger:
         self._noting = threading.Lock()
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._endpoint = partial(Endpoint, url, token)
-        self._url = self._endpoint().url
+        endpoint = Endpoint(url, token)
+        self._url = endpoint.url
         self._claim: int | None = None
-        self._senders: list[Sender] = []
-        self._memory: Memory | None = None
+        self._memory = Memory(self._dropped)
+        self._senders = [Sender(self._memory, endpoint, _LONGEST_PAUSE)]
         self._spool = None if spool is None else self._opened(spool)
-        self._start_sender(self._spool or self._in_memory())
+        self._disk_full = False
+        if self._spool:
+            self._senders.append(Sender(self._spool, Endpoint(url, token), _LONGEST_PAUSE))
+        for sender in self._senders:
+            sender.start()
         self._thread = threading.Thread(target=self._run, name="kscope-logger", daemon=True)
         self._thread.start()
         atexit.register(self._at_exit)
@@ -163,18 +166,9 @@ class Logger:
             spool.adopt(other)
         return spool
 
-    def _in_memory(self) -> Memory:
-        self._memory = Memory(self._dropped)
-        return self._memory
-
-    def _start_sender(self, store: Spool | Memory) -> None:
-        sender = Sender(store, self._endpoint(), _LONGEST_PAUSE)
-        self._senders.append(sender)
-        sender.start()
-
     def _check_room(self) -> None:
         """Raise KscopeError if too many rows wait."""
-        if self._memory is None:
+        if self._spool and not self._memory.rows:
             return
         waiting = self._open_rows + self._memory.rows
         if waiting >= self._most or self._memory.size >= self._most_bytes:
@@ -196,18 +190,13 @@ class Logger:
         body = {"hostname": self._hostname, "time": timestamp(time.time()), table: opened.rows}
         payload = Payload.of(table, body)
         if self._spool is None or not self._spool.put(payload):
-            self._put_in_memory(payload)
+            self._memory.put(payload)
+            if self._spool and not self._disk_full:
+                log.warning("the spool's disk takes no rows; they wait for the server in memory")
+                self._disk_full = True
         for sender in self._senders:
             sender.wake()
         self._open_rows -= len(opened.rows)
-
-    def _put_in_memory(self, payload: Payload) -> None:
-        """Keep rows as a Logger without a spool does: also those that the disk does not take."""
-        if self._memory is None:
-            log.warning("the spool's disk takes no rows; they wait for the server in memory")
-            self._start_sender(self._in_memory())
-        assert self._memory
-        self._memory.put(payload)
 
     def _seal_all(self) -> None:
         with self._lock:
@@ -227,7 +216,7 @@ class Logger:
         why = self._trouble() or "the time was up"
         if self._spool and self._spool.rows:
             log.warning("%d rows are kept in %s: %s", self._spool.rows, self._spool.folder, why)
-        if self._memory and self._memory.rows:
+        if self._memory.rows:
             return f"{self._memory.rows} rows were not sent to {self._url}: {why}"
         return ""
 

@@ -92,9 +92,3 @@ class Spooled:
     def payload(self) -> Payload:
         """Return the payload. Raises OSError."""
         return Payload(self.table, self.key, self.rows, self.body(), self.encoding)
-
-
-def halves(payload: Payload) -> tuple[Payload, Payload]:
-    """Return two payloads for one that is too large for the server."""
-    later = range(payload.rows // 2, payload.rows)
-    return payload.rest(later), payload.only(later)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Generic, TypeVar
 
+from kscope.client.answers import Answer
 from kscope.client.payload import Payload, Spooled
 
 Entry = TypeVar("Entry", Payload, Spooled)
@@ -51,16 +52,11 @@ class PayloadStore(ABC, Generic[Entry]):
         self.done(entry)
 
     @abstractmethod
-    def refuse(self, entry: Entry, status: int, reason: str) -> None:
+    def refuse(self, entry: Entry, answer: Answer) -> None:
         """Remove an entry that the server will never store, and report it."""
 
     def part(
-        self,
-        entry: Entry,
-        good: Collection[Payload],
-        bad: Payload | None,
-        status: int,
-        reason: str,
+        self, entry: Entry, good: Collection[Payload], bad: Payload | None, answer: Answer
     ) -> bool:
         """Replace an entry by `good`, and set `bad` aside. False, without a change, if the disk
         does not take all of them.
@@ -71,7 +67,7 @@ class PayloadStore(ABC, Generic[Entry]):
                 for each in good:
                     added.append(self._add(each))  # noqa: PERF401 - it may raise in between
                 if bad is not None:
-                    self._set_aside(entry, bad, status, reason)
+                    self._set_aside(entry, bad, answer)
             except OSError:
                 for new in added:
                     self._forget(new)
@@ -90,7 +86,7 @@ class PayloadStore(ABC, Generic[Entry]):
         """Return the entry of a new payload. Raises OSError."""
 
     @abstractmethod
-    def _set_aside(self, entry: Entry, bad: Payload, status: int, reason: str) -> None:
+    def _set_aside(self, entry: Entry, bad: Payload, answer: Answer) -> None:
         """Keep or report the refused part of an entry. Raises OSError."""
 
     def _fronts(self) -> list[Entry]:
@@ -134,12 +130,11 @@ class Memory(PayloadStore[Payload]):
         self._refused = refused
         self._numbers = count()
 
-    def refuse(self, entry: Payload, status: int, reason: str) -> None:
-        self.part(entry, (), entry, status, reason)
+    def refuse(self, entry: Payload, answer: Answer) -> None:
+        self.part(entry, (), entry, answer)
 
-    def _set_aside(self, entry: Payload, bad: Payload, status: int, reason: str) -> None:
-        del entry, status
-        self._refused(bad, reason)
+    def _set_aside(self, entry: Payload, bad: Payload, answer: Answer) -> None:  # noqa: ARG002
+        self._refused(bad, answer.text)
 
     def _keep(self, payload: Payload) -> Payload:
         return replace(payload, number=next(self._numbers))

@@ -9,7 +9,7 @@ from typing import Any
 from kscope.client.answers import Answer, Outcome
 from kscope.client.encoding import UnreadableBodyError
 from kscope.client.endpoint import Endpoint
-from kscope.client.payload import Payload, halves
+from kscope.client.payload import Payload
 from kscope.client.payload_store import PayloadStore
 from kscope.client.retry import UNKNOWN_FOR, Holds, backoff, pause_after
 
@@ -21,7 +21,8 @@ def _parts(payload: Payload, answer: Answer) -> tuple[tuple[Payload, ...], Paylo
     """Return the payloads that replace a refused one, and the one to set aside."""
     bad = {row for row in answer.bad_rows(payload.table) if row < payload.rows}
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and payload.rows > 1:
-        return halves(payload), None
+        later = range(payload.rows // 2, payload.rows)
+        return (payload.rest(later), payload.only(later)), None
     if 0 < len(bad) < payload.rows:
         return (payload.rest(bad),), payload.only(bad)
     return (), payload
@@ -175,11 +176,11 @@ class Sender:
         except UnreadableBodyError as error:
             # The server may know which rows are bad, but this machine cannot take them out.
             self._complain(f"{payload.table}: set aside whole: {error}; {answer.text}")
-            self.store.refuse(entry, answer.status, answer.text)
+            self.store.refuse(entry, answer)
             return
         if not good:
-            self.store.refuse(entry, answer.status, answer.text)
-        elif not self.store.part(entry, good, wrong, answer.status, answer.text):
+            self.store.refuse(entry, answer)
+        elif not self.store.part(entry, good, wrong, answer):
             self._holds.later(payload.table)
             self._complain(
                 f"{payload.table}: not delivered, will try again: the disk does not take the parts"

@@ -11,6 +11,7 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Literal
 
+from kscope.client.answers import Answer
 from kscope.client.payload import Payload, Spooled
 from kscope.client.payload_store import PayloadStore
 from kscope.errors import KscopeError
@@ -73,7 +74,7 @@ class Spool(PayloadStore[Spooled]):
         with self._lock:
             self._drop(entry)
 
-    def refuse(self, entry: Spooled, status: int, reason: str) -> None:
+    def refuse(self, entry: Spooled, answer: Answer) -> None:
         """Set the entry aside, with the reason, for a person to read."""
         with self._lock:
             self._lost(entry, "refused", entry.rows)
@@ -82,7 +83,7 @@ class Spool(PayloadStore[Spooled]):
             except OSError as error:
                 log.warning("%s cannot be set aside: %s", entry.path, error.strerror)
             else:
-                self._explain(entry.path.name, entry, status, reason)
+                self._explain(entry.path.name, entry, answer)
             self._forget(entry)
 
     def depth(self, waited: float = 0.0) -> tuple[int, int, float]:
@@ -104,11 +105,11 @@ class Spool(PayloadStore[Spooled]):
         _write(path, payload.body)
         return _spooled(path)
 
-    def _set_aside(self, entry: Spooled, bad: Payload, status: int, reason: str) -> None:
+    def _set_aside(self, entry: Spooled, bad: Payload, answer: Answer) -> None:
         name = self._name(bad)
         _write(self.refused / name, bad.body)
         self._lost(entry, "refused", bad.rows)
-        self._explain(name, bad, status, reason)
+        self._explain(name, bad, answer)
 
     def _name(self, payload: Payload) -> str:
         suffix = f".json.{payload.encoding}" if payload.encoding else ".json"
@@ -142,11 +143,11 @@ class Spool(PayloadStore[Spooled]):
         except OSError as error:
             log.warning("%s cannot be removed: %s", entry.path, error.strerror)
 
-    def _explain(self, name: str, bad: Payload | Spooled, status: int, reason: str) -> None:
+    def _explain(self, name: str, bad: Payload | Spooled, answer: Answer) -> None:
         """Write down why a payload is set aside, and keep the folder within its bound."""
         self._aside_size += bad.size
         try:
-            explain(self.refused / name, bad.rows, status, reason)
+            explain(self.refused / name, bad.rows, answer)
             if self._aside_size > self._max_bytes:
                 self._trim_refused()
         except OSError as error:
@@ -156,7 +157,9 @@ class Spool(PayloadStore[Spooled]):
         """Remove the oldest, down to nine tenths of the bound: the folder is rarely listed."""
         aside = list(waiting(self.refused))
         self._aside_size = sum(each.size for each in aside)
-        for oldest in takewhile(lambda _: self._aside_size > self._max_bytes * 0.9, aside):
+        for oldest in aside:
+            if self._aside_size <= self._max_bytes * 0.9:
+                break
             self._aside_size -= oldest.size
             remove(oldest.path)
 
@@ -168,10 +171,10 @@ def waiting(folder: Path) -> Iterator[Spooled]:
             yield _spooled(path)
 
 
-def explain(path: Path, rows: int, status: int, reason: str) -> None:
+def explain(path: Path, rows: int, answer: Answer) -> None:
     """Write the reason next to a payload that is set aside. Raises OSError."""
-    note = json.dumps({"status": status, "reason": reason, "rows": rows}).encode() + b"\n"
-    _write(path.with_name(path.name + REASON), note)
+    note = {"status": answer.status, "reason": answer.text, "rows": rows}
+    _write(path.with_name(path.name + REASON), json.dumps(note).encode() + b"\n")
 
 
 def remove(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kscope.client.encoding import decode
 from kscope.client.payload import Spooled
-from kscope.client.spool import REASON, REFUSED, remove, waiting
+from kscope.client.spool import REASON, REFUSED, waiting
 from kscope.client.spool_lock import try_lock
 from kscope.errors import KscopeError
 
@@ -50,28 +50,22 @@ class Kept:
         except Exception:  # noqa: BLE001 - a broken file may break in any way
             return "", ""
 
-    def remove(self) -> None:
-        remove(self.entry.path)
-
 
 def kept(root: Path) -> Iterator[Kept]:
-    """Yield every batch below a spool, oldest first in each folder. Raises KscopeError."""
+    """Yield every batch below a spool, oldest first in each folder. The folder stays locked for so
+    long, so that no agent starts on it. Raises KscopeError.
+    """
     try:
-        for folder in sorted(root.glob("*/*")):
-            if folder.is_dir() and (folder / "lock").exists():
-                yield from _of_agent(root, folder)
+        for lock in sorted(root.glob("*/*/lock")):
+            folder = lock.parent
+            held = try_lock(folder)
+            try:
+                for place in filter(Path.is_dir, (folder, folder / REFUSED)):
+                    for entry in waiting(place):
+                        name = entry.path.relative_to(root).as_posix()
+                        yield Kept(name, entry, folder.parent.name, place != folder, held is None)
+            finally:
+                if held is not None:
+                    os.close(held)
     except OSError as error:
         raise KscopeError(f"spool {error.filename or root}: {error.strerror}") from None
-
-
-def _of_agent(root: Path, folder: Path) -> Iterator[Kept]:
-    """Yield the batches of one folder, which stays locked so that no agent starts on it."""
-    lock = try_lock(folder)
-    try:
-        for place in (folder, folder / REFUSED):
-            for entry in waiting(place) if place.is_dir() else ():
-                name = entry.path.relative_to(root).as_posix()
-                yield Kept(name, entry, folder.parent.name, place != folder, lock is None)
-    finally:
-        if lock is not None:
-            os.close(lock)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kscope.client.answers import Answer, Outcome
 from kscope.client.payload import Payload
 from kscope.client.spool import Spool
 from kscope.client.spool_lock import claim
@@ -46,7 +47,7 @@ def fill(root: Path, server: str) -> int:
         spool.put(Payload.of("cpu", body))
     entry = spool.oldest()
     assert entry
-    spool.refuse(entry, 422, "HTTP 422 /cpu/0/n: not a \x1b[2J number")
+    spool.refuse(entry, Answer(Outcome.REFUSED, "HTTP 422 /cpu/0/n: not a \x1b[2J number", 422))
     os.close(lock)
     return lock
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kscope.client import encoding
+from kscope.client.answers import Answer, Outcome
 from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
 from kscope.client.payload import Payload
@@ -144,7 +145,7 @@ def test_a_refused_batch_is_kept_aside_with_the_reason(tmp_path: Path) -> None:
     spool.put(batch(1))
     entry = spool.oldest()
     assert entry
-    spool.refuse(entry, 422, "HTTP 422 /offcputime/0/pid: not a number")
+    spool.refuse(entry, Answer(Outcome.REFUSED, "HTTP 422 /offcputime/0/pid: not a number", 422))
     assert spool.oldest() is None
     assert lost == [(1, "refused")]
     assert (spool.refused / entry.path.name).read_bytes() == bytes([1]) * 100
@@ -205,7 +206,7 @@ def test_only_the_owner_reads_it(tmp_path: Path) -> None:
             spool.put(batch(number))
         entry = spool.oldest()
         assert entry
-        spool.refuse(entry, 422, "no")
+        spool.refuse(entry, Answer(Outcome.REFUSED, "no", 422))
         os.close(lock)
     finally:
         os.umask(before)
@@ -244,6 +245,7 @@ def test_a_hundred_thousand_batches_drain_in_as_many_steps() -> None:
 FLOOD = """if 1:
     import os, sys, resource
     from pathlib import Path
+    from kscope.client.answers import Answer, Outcome
     from kscope.client.spool import Spool
     count, folder = int(sys.argv[1]), Path(sys.argv[2])
     for number in range(count):
@@ -253,13 +255,14 @@ FLOOD = """if 1:
     def count_calls(frame, event, argument):
         global calls
         calls += event == "call"
+    no = Answer(Outcome.REFUSED, "no", 422)
     lost = lambda *_: None
     spool = Spool(folder, max_bytes=1 << 30, max_age=1e9, lost=lost)
     sys.setprofile(count_calls)
     seen = 0
     while entry := spool.oldest():
         spool.depth(2.0)
-        spool.refuse(entry, 422, "no") if seen % 100 == 0 else spool.done(entry)
+        spool.refuse(entry, no) if seen % 100 == 0 else spool.done(entry)
         seen += 1
     sys.setprofile(None)
     assert seen == count and not spool.rows
