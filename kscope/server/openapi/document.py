@@ -19,7 +19,17 @@ from kscope.server.openapi import other_routes
 from kscope.server.openapi.components import ANSWERS, OldColumn, components, refer
 from kscope.server.openapi.errors import QUESTION, refusals, responses
 
-_TEXT = {"type": "string"}
+_TEXT: dict[str, Any] = {"type": "string"}
+_MOMENT = _TEXT | {
+    "pattern": r"^(now([+-]\d{1,4}[smhdw])?|20\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8]))$"
+}
+# A filter's value by the storage of its column; others are texts.
+_OPERANDS = {
+    Storage.BOOLEAN: _TEXT | {"enum": ["true", "false"]},
+    Storage.TIME: _MOMENT,
+    Storage.INTEGER: {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+    Storage.REAL: {"type": "number"},
+}
 
 
 def document(catalog: Catalog) -> dict[str, Any]:
@@ -65,8 +75,13 @@ def _operation(question: Question, category: Category) -> dict[str, Any]:
     ]
     parameters.append(_filters(category, "filters", ""))
     if question.compares:
-        parameters += [_based(FROM), _based(TO), _shared(category)]
-        parameters.append(_filters(category, "base_filters", BASE_PREFIX))
+        shared = _names([column.name for column in category.all_columns])
+        parameters += [
+            _based(FROM),
+            _based(TO),
+            _in_query(f"{BASE_PREFIX}{ANY.name}", ANY.help, shared),
+            _filters(category, "base_filters", BASE_PREFIX),
+        ]
     return {
         "operationId": f"{question.name}_{category.table}",
         "summary": question.help,
@@ -99,18 +114,14 @@ def _parameter(parameter: Parameter, category: Category, *, in_path: bool) -> di
     }
 
 
-def _based(parameter: Parameter) -> dict[str, Any]:
-    default = "the side's for a base with separate filters, else directly before it"
-    text = f"of the base: {parameter.help}; default: {default}"
-    schema = {"type": "string", "pattern": _MOMENT}
-    name = f"{BASE_PREFIX}{parameter.name}"
+def _in_query(name: str, text: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": text, "schema": schema}
 
 
-def _shared(category: Category) -> dict[str, Any]:
-    schema = _names([column.name for column in category.all_columns])
-    name = f"{BASE_PREFIX}{ANY.name}"
-    return {"name": name, "in": "query", "description": ANY.help, "schema": schema}
+def _based(parameter: Parameter) -> dict[str, Any]:
+    default = "the side's for a base with separate filters, else directly before it"
+    text = f"of the base: {parameter.help}; default: {default}"
+    return _in_query(f"{BASE_PREFIX}{parameter.name}", text, _MOMENT)
 
 
 def _names(columns: Iterable[str], *, many: bool = True) -> dict[str, Any]:
@@ -119,46 +130,34 @@ def _names(columns: Iterable[str], *, many: bool = True) -> dict[str, Any]:
     return {"type": "string", "pattern": f"^({name}(,{name})*)?$" if many else f"^{name}?$"}
 
 
-_MOMENT = r"^(now([+-]\d{1,4}[smhdw])?|20\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8]))$"
-
-
 def _schema(parameter: Parameter, category: Category) -> dict[str, Any]:
-    schema: dict[str, Any]
     if parameter.least is not None:
-        schema = {"type": "integer", "minimum": parameter.least, "maximum": parameter.most}
-    elif parameter.choices:
-        schema = {"type": "string", "enum": list(parameter.choices)}
-    elif parameter in (FROM, TO):
+        bounds = {"minimum": parameter.least, "maximum": parameter.most}
+        return {"type": "integer", **bounds, "default": int(parameter.default)}
+    return _text(parameter, category) | (
+        {"default": parameter.default} if parameter.default else {}
+    )
+
+
+def _text(parameter: Parameter, category: Category) -> dict[str, Any]:
+    if parameter.choices:
+        return {"type": "string", "enum": list(parameter.choices)}
+    if parameter in (FROM, TO):
         hour = "02" if parameter == FROM else "03"
-        moments = [parameter.default, f"2026-11-23T{hour}:00:00Z"]
-        schema = {"type": "string", "examples": moments}
-    else:
-        schema = _named(parameter, category)
-    if parameter.least is not None:
-        return schema | {"default": int(parameter.default)}
-    return schema | ({"default": parameter.default} if parameter.default else {})
-
-
-def _named(parameter: Parameter, category: Category) -> dict[str, Any]:
-    """A parameter whose value is the name of a column, or free text."""
+        return {"type": "string", "examples": [parameter.default, f"2026-11-23T{hour}:00:00Z"]}
     if parameter.names:
         # An empty text chooses as none does, but in a path: forms send what was left empty.
         empty = [] if parameter == COLUMN else [""]
         return {"type": "string", "enum": [*parameter.names(category), *empty]}
     if parameter in (BY, SERIES_BY):
         return _names(groupable(category), many=parameter == BY)
-    return dict(_TEXT)
+    return _TEXT
 
 
 def _filters(category: Category, name: str, prefix: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "query",
-        "style": "form",
-        "explode": True,
-        "description": "filters on columns, each a separate parameter",
-        "schema": refer(_filters_name(category, prefix)),
-    }
+    schema = refer(_filters_name(category, prefix))
+    text = "filters on columns, each a separate parameter"
+    return _in_query(name, text, schema) | {"style": "form", "explode": True}
 
 
 def _filters_name(category: Category, prefix: str) -> str:
@@ -187,20 +186,11 @@ def _operand(column: Column, suffix: str) -> dict[str, Any]:
     told = {
         "description": f"{column.prettyname} {'not: ' if suffix != kind.name else ''}{kind.help}"
     }
-    storage = column.type.storage
     if kind.refused:
         return told | {"type": "string", "pattern": f"^[^{kind.refused}]*$"}
     if kind.many or suffix.endswith("regex"):
         return told | _TEXT
-    if storage is Storage.BOOLEAN:
-        return told | {"type": "string", "enum": ["true", "false"]}
-    if storage is Storage.TIME:
-        return told | {"type": "string", "pattern": _MOMENT}
-    if storage is Storage.INTEGER:
-        return told | {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
-    if storage is Storage.REAL:
-        return told | {"type": "number"}
-    return told | _TEXT
+    return told | _OPERANDS.get(column.type.storage, _TEXT)
 
 
 def _answers(question: Question) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from kscope.server.openapi.components import OldColumn, ServerInfo, refer
 from kscope.server.openapi.errors import POSTED, refusals
 
 _TEXT = {"type": "string"}
+_PLAIN = {"text/plain": {"schema": _TEXT}}
 _ROWS = {"type": "array", "items": {"type": "object"}}
 _SEED_ANSWER = {"anyOf": [refer(Nested), {"type": "object", "additionalProperties": _ROWS}]}
 _SEED_COLUMNS = {"type": "array", "items": refer(OldColumn)}
@@ -38,65 +39,58 @@ def paths(catalog: Catalog) -> dict[str, Any]:
             "getcategories", "Columns by table, as in 2016.", _json(_GETCATEGORIES)
         ),
         "/api": {"post": _seed(catalog)},
-        "/healthz": _get("healthz", "Whether the server runs; no token needed.", _text()),
+        "/healthz": _get("healthz", "Whether the server runs; no token needed.", _PLAIN),
         "/readyz": _get(
-            "readyz", "Whether the database responds; no token needed.", _text(), "503"
+            "readyz", "Whether the database responds; no token needed.", _PLAIN, ("503",)
         ),
-        "/metrics": _get("metrics", "Counters of the server, for Prometheus.", _text()),
+        "/metrics": _get("metrics", "Counters of the server, for Prometheus.", _PLAIN),
     }
 
 
-def _get(name: str, text: str, ok: dict[str, Any], *statuses: str) -> dict[str, Any]:
-    answers = {"200": ok, **refusals(statuses)}
-    return {"get": {"operationId": name, "summary": text, "responses": answers}}
+def _operation(
+    name: str, text: str, content: dict[str, Any], statuses: Iterable[str] = (), **more: Any
+) -> dict[str, Any]:
+    answers = {"200": {"description": "the answer", "content": content}, **refusals(statuses)}
+    return {"operationId": name, "summary": text, "responses": answers, **more}
+
+
+def _get(*described: Any, **more: Any) -> dict[str, Any]:
+    return {"get": _operation(*described, **more)}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": "the answer", "content": {"application/json": {"schema": schema}}}
-
-
-def _text() -> dict[str, Any]:
-    return {"description": "the answer", "content": {"text/plain": {"schema": _TEXT}}}
+    return {"application/json": {"schema": schema}}
 
 
 def _charts(catalog: Catalog) -> dict[str, Any]:
-    answer = _json(refer(Charts))
-    described = _get("charts", "A category's charts as the page draws them.", answer, "404")
+    text = "A category's charts as the page draws them."
     tables = [category.table for category in catalog]
     table = {"name": "table", "in": "path", "required": True, "schema": {"enum": tables}}
-    described["get"]["parameters"] = [table | {"example": tables[0]}]
-    return described
+    parameters = [table | {"example": tables[0]}]
+    return _get("charts", text, _json(refer(Charts)), ("404",), parameters=parameters)
 
 
 def _check() -> dict[str, Any]:
+    text = "The problems of a category file, or its generated files. Stores nothing."
     content = {"text/plain": {"schema": _TEXT, "example": _NEW}}
-    return {
-        "operationId": "check",
-        "summary": "The problems of a category file, or its generated files. Stores nothing.",
-        "requestBody": {"required": False, "content": content},
-        "responses": {"200": _json(refer(Checked)), **refusals(("400", "413", "503"))},
-    }
-
-
-def _first(catalog: Catalog) -> Category:
-    return next(iter(catalog))
+    body = {"required": False, "content": content}
+    statuses = ("400", "413", "503")
+    return _operation("check", text, _json(refer(Checked)), statuses, requestBody=body)
 
 
 def _seed(catalog: Catalog) -> dict[str, Any]:
+    text = "The question of 2016: a list of rows, or a nested flame graph."
+    questions = {category.table: _seed_question(category) for category in catalog}
     question = {
         "type": "object",
-        "properties": {category.table: _seed_question(category) for category in catalog},
+        "properties": questions,
         "additionalProperties": False,
         "minProperties": 1,
     }
-    example = {_first(catalog).table: {"elements": ["hostname", "time"], "limit": 10}}
-    asked = {"schema": question, "example": example}
-    return {
-        "operationId": "questions_of_2016",
-        "summary": "The question of 2016: a list of rows, or a nested flame graph.",
-        "requestBody": {"required": True, "content": {"application/json": asked}},
-        "responses": {"200": _json(_SEED_ANSWER), **refusals(POSTED)},
-    }
+    example = {next(iter(questions)): {"elements": ["hostname", "time"], "limit": 10}}
+    content = {"application/json": {"schema": question, "example": example}}
+    body = {"required": True, "content": content}
+    return _operation("questions_of_2016", text, _json(_SEED_ANSWER), POSTED, requestBody=body)
 
 
 def _seed_question(category: Category) -> dict[str, Any]:
