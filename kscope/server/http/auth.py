@@ -65,7 +65,9 @@ class RequireToken:
         if found:
             return problem(403, f"this token has no scope '{self.scope}'")
         if token and self.wrong.add(address_group((scope.get("client") or ("",))[0])):
-            return _too_many()
+            detail = "too many wrong tokens from this address: send a right one"
+            headers = {"Retry-After": str(PERIOD_SECONDS), "Connection": "close"}
+            return problem(429, detail, headers=headers)
         # Chromium reads one challenge per header: with Bearer first it does not ask its user.
         headers = {"WWW-Authenticate": 'Basic realm="Kernelscope", charset="UTF-8"'}
         detail = "a token is needed: send it as Authorization: Bearer TOKEN"
@@ -74,14 +76,6 @@ class RequireToken:
     def _declared(self, token: str) -> list[Token]:
         given = token_hash(token)
         return [each for each in self.tokens if hmac.compare_digest(each.sha256, given)]
-
-
-def _too_many() -> Response:
-    return problem(
-        429,
-        "too many wrong tokens from this address: send a right one",
-        headers={"Retry-After": str(PERIOD_SECONDS), "Connection": "close"},
-    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """RFC 9457 problem documents: the one shape of every error answer."""
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -15,11 +14,9 @@ from starlette.responses import Response
 
 from kscope.errors import KscopeError
 from kscope.query.parse.errors import Complaint, QueryError
+from kscope.server.http.log_throttle import ThrottledLog
 from kscope.store.backends.errors import BatchRefused, QueryTimeout, StoreError
 
-# The same fault of the database is logged once in this time.
-_REPEAT_SECONDS = 10
-_MOST_LOGGED = 100
 # Open to all, because a load balancer has no token. Busy servers answer these first.
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 MEDIA_TYPE = "application/problem+json"
@@ -93,45 +90,6 @@ def _bounded(faults: Sequence[Fault]) -> list[Fault]:
     return list(faults)
 
 
-def _http_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HttpProblem)
-    return problem(error.status, error.detail, error.faults, error.headers, error.type)
-
-
-def _starlette_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return problem(error.status_code, error.detail, headers=error.headers)
-
-
-def _store_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, StoreError)
-    if isinstance(error, BatchRefused):
-        # The text names the database and its tables, which the sender must not see.
-        log.error("rows refused by the database: %s", error)
-        return problem(422, "the database refuses these rows; the server's log says why")
-    if isinstance(error, QueryTimeout):
-        return problem(504, f"{error}: ask for a shorter range, or filter by a host or a process")
-    if not error.logged and _is_new(request.app.state, error):
-        log.warning("%s", error)
-    return problem(503, error.public, headers={"Retry-After": str(error.retry_after)})
-
-
-def _is_new(state: State, error: StoreError) -> bool:
-    """Return whether to log the error: while the database fails, all requests fail the same way."""
-    logged: dict[str, float] = getattr(state, "logged", {})
-    now = time.monotonic()
-    state.logged = {text: since for text, since in logged.items() if now - since < _REPEAT_SECONDS}
-    if error.public in state.logged or len(state.logged) >= _MOST_LOGGED:
-        return False
-    state.logged[error.public] = now
-    return True
-
-
-def _query_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, QueryError)
-    return problem(error.status, str(error), [_fault(each) for each in error.complaints])
-
-
 def _fault(complaint: Complaint) -> Fault:
     # A parameter's name holds no slash, a pointer begins with one or is empty.
     if complaint.parameter == "" or complaint.parameter.startswith("/"):
@@ -139,29 +97,42 @@ def _fault(complaint: Complaint) -> Fault:
     return Fault(complaint.detail, parameter=complaint.parameter)
 
 
-def _user_problem(_: Request, error: Exception) -> Response:
-    return problem(400, str(error))
-
-
-def _gone(_: Request, error: Exception) -> Response:
-    """Answer a client that is gone, without a line in the log."""
-    del error
-    return problem(400, "the client disconnected before the end of the body")
-
-
-def _unexpected(request: Request, error: Exception) -> Response:
+async def _answer(request: Request, error: Exception) -> Response:
+    match error:
+        case HttpProblem():
+            return problem(error.status, error.detail, error.faults, error.headers, error.type)
+        case HTTPException():
+            return problem(error.status_code, error.detail, headers=error.headers)
+        case BatchRefused():
+            # The text names the database and its tables, which the sender must not see.
+            log.error("rows refused by the database: %s", error)
+            return problem(422, "the database refuses these rows; the server's log says why")
+        case QueryTimeout():
+            detail = f"{error}: ask for a shorter range, or filter by a host or a process"
+            return problem(504, detail)
+        case StoreError():
+            if not error.logged:
+                _failures(request.app.state).warning(str(error))
+            return problem(503, error.public, headers={"Retry-After": str(error.retry_after)})
+        case QueryError():
+            return problem(error.status, str(error), [_fault(each) for each in error.complaints])
+        case KscopeError():
+            return problem(400, str(error))
+        case ClientDisconnect():
+            # Without a line in the log.
+            return problem(400, "the client disconnected before the end of the body")
     # The path as sent: its percent signs keep line breaks out of the log.
     path = request.scope["raw_path"].decode("latin-1")
     log.error("%s %s failed", request.method, path, exc_info=error)
     return problem(500, "the server failed to answer this; its log says why")
 
 
-HANDLERS = {
-    HttpProblem: _http_problem,
-    HTTPException: _starlette_problem,
-    StoreError: _store_problem,
-    QueryError: _query_problem,
-    KscopeError: _user_problem,
-    ClientDisconnect: _gone,
-    Exception: _unexpected,
-}
+def _failures(state: State) -> ThrottledLog:
+    """Return the log of the application: while the database fails, all requests fail alike."""
+    state.failures = getattr(state, "failures", None) or ThrottledLog(log)
+    failures: ThrottledLog = state.failures
+    return failures
+
+
+_HANDLED = (HttpProblem, HTTPException, KscopeError, ClientDisconnect, Exception)
+HANDLERS = dict.fromkeys(_HANDLED, _answer)
