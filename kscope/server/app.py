@@ -5,9 +5,8 @@ import contextlib
 import gc
 import logging
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +21,7 @@ from kscope.server.http.auth import LocalNames, RequireToken, is_loopback
 from kscope.server.http.connections import Connections, connection_limits
 from kscope.server.http.listener import Server, address_of, listening_socket
 from kscope.server.http.memory_budget import Budget
-from kscope.server.http.metrics import CountAnswers, Metrics, metrics_routes
+from kscope.server.http.metrics import Metrics, metrics_routes
 from kscope.server.http.problems import HANDLERS
 from kscope.server.http.question_deadline import CancelOnDisconnect
 from kscope.server.http.request_body import BodyLimits
@@ -83,10 +82,7 @@ def _app(
 ) -> Starlette:
     wrong = WrongTokens(scope)
     metrics.wrong_tokens.append(wrong)
-    middleware = [
-        Middleware(CountAnswers, listener=scope, metrics=metrics),
-        Middleware(RequireToken, scope=scope, tokens=settings.tokens, wrong=wrong),
-    ]
+    middleware = [Middleware(RequireToken, scope=scope, tokens=settings.tokens, wrong=wrong)]
     if is_loopback(address.host) and not settings.tokens:
         middleware.append(Middleware(LocalNames, names=settings.hosts))
     middleware += innermost
@@ -120,10 +116,11 @@ async def serve(settings: Settings, announce: Callable[[Address, Address], None]
         # The system chooses a port in place of port 0.
         settings = replace(settings, read=address_of(read_socket), ingest=address_of(ingest_socket))
         limits = connection_limits(settings)
-        connections = Connections("read", limits), Connections("ingest", limits)
-        read, ingest = (Server(each, connections) for each in connections)
+        connections = Connections("read", *limits), Connections("ingest", *limits)
+        read = Server(read_socket, connections[0], connections)
+        ingest = Server(ingest_socket, connections[1], connections)
         _stop_on_signals((read, ingest))
-        async with _answering({read_socket: read, ingest_socket: ingest}) as ended:
+        async with _answering((read, ingest)) as ended:
             opened = await _opened(settings, ended)
             if opened is None:
                 log.info("stopped before the database was open")
@@ -139,17 +136,13 @@ async def serve(settings: Settings, announce: Callable[[Address, Address], None]
 
 
 @contextlib.asynccontextmanager
-async def _answering(
-    listeners: Mapping[socket.socket, Server],
-) -> AsyncIterator[asyncio.Future[Any]]:
+async def _answering(servers: Sequence[Server]) -> AsyncIterator[asyncio.Future[Any]]:
     """Yield a future that is done when the listeners have ended."""
-    ended = asyncio.gather(
-        *(asyncio.create_task(server.serve(sockets=[each])) for each, server in listeners.items())
-    )
+    ended = asyncio.gather(*(asyncio.create_task(server.serve()) for server in servers))
     try:
         yield ended
     finally:
-        for server in listeners.values():
+        for server in servers:
             server.should_exit = True
         await ended
 

@@ -1,18 +1,18 @@
 """The connections of one listener: their number is bounded, and so is the wait for each client."""
 
+import asyncio
 import ipaddress
 import logging
 import resource
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
 from kscope.config import Settings
 from kscope.server.http.log_throttle import ThrottledLog
-from kscope.server.http.start_queue import StartQueue
 
 # Files that are not connections: the database's, the categories', the log's.
 _OTHER_FILES = 128
@@ -24,6 +24,9 @@ _LISTENERS = 2
 _UNSENT = 128 * 1024 * 1024
 # A client that connected less than this many seconds ago is ended last.
 _FRESH = 2.0
+# Requests that one listener starts in one iteration of the event loop, so that it also serves other
+# connections.
+_STARTS = 4
 
 log = logging.getLogger(__name__)
 
@@ -59,30 +62,23 @@ class Connection(Protocol):
         """End the connection immediately."""
 
 
-@dataclass(frozen=True)
-class ConnectionLimits:
-    """The number of connections of one listener, in all and from one address."""
-
-    total: int
-    per_address: int
-
-
 @dataclass
 class Connections:
-    """The open connections of one listener.
+    """The open connections of one listener; `total` and `per_address` are the most of them.
 
     When there is no room, a connection that waits for its client makes room for a new one. A
     connection that waits for our answer is never closed for that.
     """
 
     listener: str
-    limits: ConnectionLimits
+    total: int
+    per_address: int
     refused: int = 0
-    starts: StartQueue = field(default_factory=StartQueue)
     ended: Counter[str] = field(default_factory=Counter)
-    refused_requests: Counter[int] = field(default_factory=Counter)
+    answers: Counter[int] = field(default_factory=Counter)
     _phases: dict[Phase, OrderedDict[Connection, float]] = field(init=False)
     _addresses: Counter[str] = field(default_factory=Counter)
+    _starts: deque[Callable[[], object]] = field(default_factory=deque)
     _throttled: ThrottledLog = field(default_factory=lambda: ThrottledLog(log))
 
     def __post_init__(self) -> None:
@@ -93,12 +89,12 @@ class Connections:
 
     def admit(self, client: Connection) -> bool:
         """Add a new connection, if there is room or room can be made."""
-        full = self._addresses[client.address] >= self.limits.per_address
+        full = self._addresses[client.address] >= self.per_address
         if full and not self.make_room(client.address):
-            self._refuse(f"{client.address} has {self.limits.per_address} connections")
+            self._refuse(f"{client.address} has {self.per_address} connections")
             return False
-        if len(self) >= self.limits.total and not self.make_room():
-            self._refuse(f"all {self.limits.total} connections are in use")
+        if len(self) >= self.total and not self.make_room():
+            self._refuse(f"all {self.total} connections are in use")
             return False
         self._addresses[client.address] += 1
         self._phases[client.phase][client] = time.monotonic()
@@ -161,6 +157,18 @@ class Connections:
         self.ended[reason] += 1
         client.abort()
 
+    def start_soon(self, start: Callable[[], object]) -> None:
+        """Start a request in one of the next iterations of the running loop, in order."""
+        self._starts.append(start)
+        if len(self._starts) == 1:
+            asyncio.get_running_loop().call_soon(self._start_some)
+
+    def _start_some(self) -> None:
+        for _ in range(min(_STARTS, len(self._starts))):
+            self._starts.popleft()()
+        if self._starts:
+            asyncio.get_running_loop().call_soon(self._start_some)
+
     def _refuse(self, reason: str) -> None:
         self.refused += 1
         self._throttled.warning(f"{self.listener}: connection refused: {reason}")
@@ -186,8 +194,11 @@ def address_group(host: str) -> str:
     return str(ipaddress.ip_network((address, 64), strict=False))
 
 
-def connection_limits(settings: Settings) -> ConnectionLimits:
-    """Return the limits of each listener. Raise this process's limit of open files for them."""
+def connection_limits(settings: Settings) -> tuple[int, int]:
+    """Return the most connections of a listener, in all and from one address.
+
+    This process's limit of open files is raised for them.
+    """
     asked = settings.max_connections or _MOST
     wanted = asked * _LISTENERS + _OTHER_FILES
     files = _open_files(wanted)
@@ -199,7 +210,7 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
             asked, files, total, wanted,
         )  # fmt: skip
     per_address = settings.max_connections_per_address or max(1, total // 2)
-    return ConnectionLimits(total, min(per_address, total))
+    return total, min(per_address, total)
 
 
 def _open_files(wanted: int) -> int:

@@ -33,13 +33,21 @@ class Server(uvicorn.Server):
     """One listener. `app` answers its requests; until it is set, they are answered with 503.
 
     `everyone` has the connections of all listeners. app.serve() handles the process's signals.
+    The server accepts connections itself; asyncio's own acceptor tries a thousand times a second
+    without free files.
     """
 
-    def __init__(self, connections: Connections, everyone: Sequence[Connections]) -> None:
+    def __init__(
+        self, listening: socket.socket, connections: Connections, everyone: Sequence[Connections]
+    ) -> None:
         super().__init__(_config(self._answer))
         self.app: ASGIApp = _starting
-        self.connections = connections
+        self._socket = listening
+        self._connections = connections
         self._everyone = everyone
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._throttled = ThrottledLog(log)
+        self._pause: asyncio.TimerHandle | None = None
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, send)
@@ -49,19 +57,78 @@ class Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self.servers = [_Acceptor(self, each) for each in sockets or []]  # type: ignore[misc]
+        del sockets
+        self.servers = [self]  # type: ignore[list-item]
+        self._resume()
         self.started = True
 
     async def on_tick(self, counter: int) -> bool:
-        self.connections.sweep()
+        self._connections.sweep()
         return await super().on_tick(counter)
 
-    def free_file(self) -> bool:
-        """End a connection that waits for its client, of the listener that has the most."""
-        return any(each.make_room() for each in sorted(self._everyone, key=len, reverse=True))
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+        if self._pause:
+            self._pause.cancel()
 
-    def protocol(self, address: str) -> BoundedProtocol:
-        return BoundedProtocol(self.config, self.server_state, self.connections, address)
+    async def wait_closed(self) -> None:
+        await asyncio.gather(*self._connecting, return_exceptions=True)
+
+    def _resume(self) -> None:
+        asyncio.get_running_loop().add_reader(self._socket, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(_AT_A_TIME):
+            try:
+                accepted, peer = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._back_off(error)
+                return
+            accepted.settimeout(0)
+            self._take(accepted, str(peer[0]))
+
+    def _back_off(self, error: OSError) -> None:
+        """Out of files or memory: wait, and let a connection that waits for its client go.
+
+        It is one of the listener that has the most.
+        """
+        if not self._someone_waits():
+            return  # The system says so even if there is nothing to accept.
+        listener = self._connections.listener
+        self._throttled.warning(f"{listener}: no connection can be accepted: {error.strerror}")
+        most_first = sorted(self._everyone, key=len, reverse=True)
+        freed = any(each.make_room() for each in most_first)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._socket)
+        self._pause = loop.call_later(_SHORT_PAUSE if freed else _LONG_PAUSE, self._resume)
+
+    def _someone_waits(self) -> bool:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _take(self, accepted: socket.socket, host: str) -> None:
+        protocol = BoundedProtocol(
+            self.config, self.server_state, self._connections, address_group(host)
+        )
+        if not self._connections.admit(protocol):
+            with accepted, contextlib.suppress(OSError):
+                accepted.send(_BUSY)
+            return
+        task = asyncio.create_task(self._connect(accepted, protocol))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, accepted: socket.socket, protocol: BoundedProtocol) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(lambda: protocol, accepted)
+        except OSError:
+            self._connections.leave(protocol)
+            accepted.close()
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
@@ -90,75 +157,6 @@ async def _starting(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(scope, receive, send)
 
 
-class _Acceptor:
-    """Accepts connections; asyncio's own tries a thousand times a second without free files."""
-
-    def __init__(self, server: Server, listening: socket.socket) -> None:
-        self._server = server
-        self._socket = listening
-        self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._throttled = ThrottledLog(log)
-        self._pause: asyncio.TimerHandle | None = None
-        listening.settimeout(0)
-        self._resume()
-
-    def close(self) -> None:
-        self._loop.remove_reader(self._socket.fileno())
-        if self._pause:
-            self._pause.cancel()
-
-    async def wait_closed(self) -> None:
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _resume(self) -> None:
-        self._loop.add_reader(self._socket.fileno(), self._accept)
-
-    def _accept(self) -> None:
-        for _ in range(_AT_A_TIME):
-            try:
-                accepted, peer = self._socket.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                self._back_off(error)
-                return
-            accepted.settimeout(0)
-            self._take(accepted, str(peer[0]))
-
-    def _back_off(self, error: OSError) -> None:
-        """Out of files or memory: wait, and let a connection that waits for its client go."""
-        if not self._someone_waits():
-            return  # The system says so even if there is nothing to accept.
-        listener = self._server.connections.listener
-        self._throttled.warning(f"{listener}: no connection can be accepted: {error.strerror}")
-        pause = _SHORT_PAUSE if self._server.free_file() else _LONG_PAUSE
-        self._loop.remove_reader(self._socket.fileno())
-        self._pause = self._loop.call_later(pause, self._resume)
-
-    def _someone_waits(self) -> bool:
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(0))
-
-    def _take(self, accepted: socket.socket, host: str) -> None:
-        protocol = self._server.protocol(address_group(host))
-        if not self._server.connections.admit(protocol):
-            with accepted, contextlib.suppress(OSError):
-                accepted.send(_BUSY)
-            return
-        task = self._loop.create_task(self._connect(accepted, protocol))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _connect(self, accepted: socket.socket, protocol: BoundedProtocol) -> None:
-        try:
-            await self._loop.connect_accepted_socket(lambda: protocol, accepted)
-        except OSError:
-            self._server.connections.leave(protocol)
-            accepted.close()
-
-
 _BUSY = raw_problem(503, "too many connections: try again in a moment", [(b"retry-after", b"1")])
 
 
@@ -169,6 +167,7 @@ def listening_socket(address: Address, name: str) -> socket.socket:
         listening = socket.create_server((address.host, address.port), family=family, backlog=1024)
     except OSError as error:
         raise KscopeError(f"{name}: cannot listen on {address}: {error.strerror}") from None
+    listening.settimeout(0)
     # Connections inherit it; asyncio sets it only if the protocol has a number. Head and body are
     # two writes: on a kept connection the body would wait 40 ms for the head's acknowledgement.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,6 +1,5 @@
 """The server's state and its counters: /healthz, /readyz, /metrics."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -9,7 +8,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kscope.server.http.connections import Connections
 from kscope.server.http.problems import problem
@@ -30,24 +28,6 @@ class Metrics:
     connections: Sequence[Connections] = ()
     wrong_tokens: list[WrongTokens] = field(default_factory=list)
     bytes_received: int = 0
-    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True)
-class CountAnswers:
-    """Middleware that counts the answers of a listener by status."""
-
-    app: ASGIApp
-    listener: str
-    metrics: Metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def counted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self.metrics.answers[self.listener, message["status"]] += 1
-            await send(message)
-
-        await self.app(scope, receive, counted if scope["type"] == "http" else send)
 
 
 def metrics_routes(store: Store, metrics: Metrics) -> list[Route]:
@@ -99,7 +79,6 @@ def _families(store: Store, metrics: Metrics) -> Iterator[Family]:
         yield f"kscope_{name}", text, [({}, value)]
     for name, (text, value) in store.backend.gauges().items():
         yield name, text, [({}, value)]
-    yield "kscope_http_answers_total", "answers by listener and status", _answers(metrics)
     yield from _by_listener(metrics)
 
 
@@ -109,7 +88,7 @@ def _by_listener(metrics: Metrics) -> Iterator[Family]:
     for name, text, listeners, of in (
         ("connections_open", "open connections", connections, len),
         ("connections_limit", "the most connections that may be open", connections,
-         attrgetter("limits.total")),
+         attrgetter("total")),
         ("connections_refused_total", "connections closed at once, there were too many",
          connections, attrgetter("refused")),
         ("tokens_wrong_total", "requests with a token that is not declared", tokens,
@@ -119,21 +98,14 @@ def _by_listener(metrics: Metrics) -> Iterator[Family]:
     ):  # fmt: skip
         counts = [({"listener": each.listener}, of(each)) for each in listeners]
         yield f"kscope_{name}", text, counts
-    ended = [
-        ({"listener": each.listener, "reason": reason}, count)
-        for each in connections
-        for reason, count in sorted(each.ended.items())
-    ]
-    yield "kscope_connections_ended_total", "connections that the server gave up", ended
-
-
-def _answers(metrics: Metrics) -> list[tuple[dict[str, str], float]]:
-    """Return the applications' answers, and those to requests that no application has seen."""
-    answers = metrics.answers.copy()
-    for each in metrics.connections:
-        for status, count in each.refused_requests.items():
-            answers[each.listener, status] += count
-    return [
-        ({"listener": listener, "status": str(status)}, count)
-        for (listener, status), count in sorted(answers.items())
-    ]
+    for name, text, label, of in (
+        ("http_answers_total", "answers by listener and status", "status", attrgetter("answers")),
+        ("connections_ended_total", "connections that the server gave up", "reason",
+         attrgetter("ended")),
+    ):  # fmt: skip
+        counts = [
+            ({"listener": each.listener, label: str(value)}, count)
+            for each in connections
+            for value, count in sorted(of(each).items())
+        ]
+        yield f"kscope_{name}", text, counts

@@ -291,9 +291,10 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
         ) -> None:
             async def checked(message: Message) -> None:
-                if message["type"] == "http.response.start" and cycle.more_body:
-                    # The rest of the body is not worth reading.
-                    cycle.keep_alive = False
+                if message["type"] == "http.response.start":
+                    self._connections.answers[message["status"]] += 1
+                    # The rest of a body is not worth reading.
+                    cycle.keep_alive = cycle.keep_alive and not cycle.more_body
                 await send(message)
 
             await app(scope, receive, checked)
@@ -302,7 +303,7 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if cycle.scope["path"] in OPEN_PATHS:
             start(cycle, answered)
         else:
-            self._connections.starts.add(lambda: cycle.disconnected or start(cycle, answered))
+            self._connections.start_soon(lambda: cycle.disconnected or start(cycle, answered))
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -342,5 +343,5 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self.pipeline.remove(next(waiting for waiting in self.pipeline if waiting[0] is cycle))
 
     def _write(self, status: int, detail: str) -> None:
-        self._connections.refused_requests[status] += 1
+        self._connections.answers[status] += 1
         self.transport.write(raw_problem(status, detail, self.server_state.default_headers))
