@@ -1,1 +1,1 @@
-"""app.py wires the two listeners; startup.py waits for the database."""
+"""app.py wires the two listeners, and waits for the database."""

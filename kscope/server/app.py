@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from kscope.config import Address, Settings
+from kscope.declare.model import Catalog
 from kscope.errors import UsageError
 from kscope.server.garbage_collection import collect_when_idle, collect_young_only
 from kscope.server.http.auth import LocalNames, RequireToken, is_loopback
@@ -33,9 +34,11 @@ from kscope.server.ingest.routes import Ingest, ingest_routes
 from kscope.server.read import api_2016, category_routes, routes, static_files
 from kscope.server.read.category_routes import CategoryChecks
 from kscope.server.read.routes import CachedAnswers
-from kscope.server.startup import open_when_ready
+from kscope.store.backends.errors import StoreAway, StoreBusy
 from kscope.store.housekeeping import loop
+from kscope.store.open import backend_of
 from kscope.store.store import Store
+from kscope.store.write.cardinality import NewTextLimits, NewTexts
 
 _READ_ROUTES = [
     *routes.routes,
@@ -47,6 +50,9 @@ _READ_ROUTES = [
 # writer, which returns every 500 rows, would spend its time waiting.
 _SWITCH_SECONDS = 0.0005
 _CANCEL_AGAIN_SECONDS = 0.5
+# Between two tries to open the database, which may start later than the server.
+_FIRST_PAUSE_SECONDS = 1
+_LONGEST_PAUSE_SECONDS = 15
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +69,7 @@ def ingest_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Met
 def read_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
     served = [*metrics_routes(store, metrics), *_READ_ROUTES]
     disconnect = Middleware(CancelOnDisconnect, seconds=settings.query_deadline)
-    app = _app(served, settings.read, "read", settings, metrics, disconnect)
+    app = _app(served, settings.read, "read", settings, metrics, disconnect, Middleware(Compress))
     app.state.reader = store.reader
     app.state.live = live
     app.state.settings = settings
@@ -85,10 +91,9 @@ def _app(
     middleware = [Middleware(RequireToken, scope=scope, tokens=settings.tokens, wrong=wrong)]
     if is_loopback(address.host) and not settings.tokens:
         middleware.append(Middleware(LocalNames, names=settings.hosts))
-    middleware += innermost
-    if scope == "read":
-        middleware.append(Middleware(Compress))
-    return Starlette(routes=served, middleware=middleware, exception_handlers=HANDLERS)
+    return Starlette(
+        routes=served, middleware=[*middleware, *innermost], exception_handlers=HANDLERS
+    )
 
 
 def check_exposure(settings: Settings, *, insecure: bool) -> None:
@@ -151,13 +156,40 @@ async def _opened(
     settings: Settings, ended: asyncio.Future[Any]
 ) -> tuple[Store, LiveCatalog] | None:
     """Wait for the database; return None if the listeners end first."""
-    opening = asyncio.create_task(open_when_ready(settings))
+    opening = asyncio.create_task(_open_when_ready(settings))
     await asyncio.wait({opening, ended}, return_when=asyncio.FIRST_COMPLETED)
     if opening.done():
         return opening.result()
     opening.cancel()
     await asyncio.gather(opening, return_exceptions=True)
     return None
+
+
+async def _open_when_ready(settings: Settings) -> tuple[Store, LiveCatalog]:
+    """Open the store, repeatedly while the database is away. Raises StoreError."""
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await _opened_once(settings)
+        except (StoreAway, StoreBusy) as error:
+            log.warning("%s; retrying in %d s", error, pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+
+async def _opened_once(settings: Settings) -> tuple[Store, LiveCatalog]:
+    limits = NewTextLimits(
+        NewTexts(settings.new_stacks_per_hour), NewTexts(settings.new_strings_per_hour)
+    )
+    store = Store(backend_of(settings), Catalog(()), settings.query_deadline, limits)
+    await store.connect()
+    try:
+        live = LiveCatalog(settings.categories, store)
+        await live.begin()
+    except BaseException:
+        await store.close()
+        raise
+    return store, live
 
 
 @contextlib.asynccontextmanager

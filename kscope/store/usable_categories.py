@@ -1,5 +1,6 @@
 """Use all valid categories of the folders, whatever is wrong with the others."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -39,7 +40,7 @@ async def adopt_folders(
     adopt: Callable[[Catalog], Awaitable[None]],
 ) -> tuple[Problem, ...]:
     """Read the folders, and adopt all that is good in them; see adopt_good."""
-    reading = read_catalog(folders, before)
+    reading = await asyncio.to_thread(read_catalog, folders, before)
     return await adopt_good(reading.catalog, reading.problems, before, adopt)
 
 

@@ -67,7 +67,6 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._stopping = False
         self._active: RequestResponseCycle | None = None
         self._last = False
-        self._answered = False
         self._refusal: tuple[int, str] | None = None
         self._unsent_before = 0
         self._dropped = 0
@@ -306,7 +305,6 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._connections.start_soon(lambda: cycle.disconnected or start(cycle, answered))
 
     def on_response_complete(self) -> None:
-        self.server_state.total_requests += 1
         if self.ending or self.transport.is_closing():
             self._settle()
         elif self.pipeline:
@@ -328,7 +326,7 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._end_refused()
 
     def _end_refused(self) -> None:
-        if self._refusal and not self._answered:
+        if self._refusal:
             self._write(*self._refusal)
         self.end()
 
@@ -338,7 +336,8 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         cycle.message_event.set()
         if cycle is self._active:
             self._active = None
-            self._answered = cycle.response_started
+            # An answer that has begun is followed by no other.
+            self._refusal = None if cycle.response_started else self._refusal
         else:
             self.pipeline.remove(next(waiting for waiting in self.pipeline if waiting[0] is cycle))
 

@@ -4,16 +4,16 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from kscope.declare.files.catalog import folder_of, list_files, read_catalog
+from kscope.declare.files.catalog import folder_of, list_files
 from kscope.declare.model import Catalog, Category
 from kscope.errors import KscopeError, Problem
 from kscope.server.ingest.decode import Decoder
 from kscope.store.drop import leftover, leftovers
 from kscope.store.store import Store
-from kscope.store.usable_categories import adopt_good
+from kscope.store.usable_categories import adopt_folders
 
 POLL_SECONDS = 1.0
 # Seconds between two reads of the folders, whatever asks for them.
@@ -47,7 +47,7 @@ class LiveCatalog:
         Raises StoreError.
         """
         before = await self._store.remembered()
-        self._report(await self._adopt_good(before, self._adopt))
+        self._report(await adopt_folders(self._folders, before, self._adopt))
 
     async def watch(self) -> None:
         while True:
@@ -80,7 +80,7 @@ class LiveCatalog:
         try:
             now = await asyncio.to_thread(signature, self._folders)
             if now != self._seen:
-                problems = await self._adopt_good(self.catalog, self._adopt_changed)
+                problems = await adopt_folders(self._folders, self.catalog, self._adopt)
                 self._seen = now
                 self._report(problems)
         except KscopeError as error:
@@ -94,17 +94,9 @@ class LiveCatalog:
                 log.exception("the categories cannot be applied")
             self._report((unexpected,))
 
-    async def _adopt_good(
-        self, before: Catalog, adopt: Callable[[Catalog], Awaitable[None]]
-    ) -> tuple[Problem, ...]:
-        reading = await asyncio.to_thread(read_catalog, self._folders, before)
-        return await adopt_good(reading.catalog, reading.problems, before, adopt)
-
-    async def _adopt_changed(self, catalog: Catalog) -> None:
-        if _identity(catalog) != _identity(self.catalog):
-            await self._adopt(catalog)
-
     async def _adopt(self, catalog: Catalog) -> None:
+        if catalog.categories and _identity(catalog) == _identity(self.catalog):
+            return
         decoder = Decoder(catalog)
         await self._store.adopt(catalog)
         self.decoder = decoder

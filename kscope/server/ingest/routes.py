@@ -117,15 +117,12 @@ class Ingest:
         if not self.live.problems:
             return unknown
         tables = {part for each in unknown.faults for part in str(each.pointer).split("/")[1:2]}
-        named = ((PurePath(problem.file), problem) for problem in self.live.problems)
-        why = next(
-            (
-                f"{file.name}, line {problem.line}, has a problem: {problem.message}"
-                for file, problem in named
-                if file.stem in tables
-            ),
-            "some category files have problems; the server's log names them",
-        )
+        why = "some category files have problems; the server's log names them"
+        for problem in self.live.problems:
+            file = PurePath(problem.file)
+            if file.stem in tables:
+                why = f"{file.name}, line {problem.line}, has a problem: {problem.message}"
+                break
         return UnknownName(unknown.status, f"{unknown.detail} ({why})", unknown.faults)
 
 

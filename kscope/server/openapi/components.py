@@ -1,4 +1,4 @@
-"""The types of all answers, as the components of the document and of the page's types."""
+"""The components that all routes refer to: the types of answers, and the refusals."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 
 from kscope.query.answers.categories import Categories, Charts, Checked
 from kscope.query.questions import QUESTIONS
-from kscope.server.http.problems import ProblemDocument
+from kscope.server.http.problems import MEDIA_TYPE, ProblemDocument
 
 REFERENCE = "#/components/schemas/{name}"
 
@@ -47,3 +47,46 @@ def components(types: Iterable[type]) -> dict[str, Any]:
 def refer(name: str | type) -> dict[str, Any]:
     """Return a reference to a component."""
     return {"$ref": REFERENCE.format(name=name if isinstance(name, str) else name.__name__)}
+
+
+# Status -> name and description. Every route has the first ones.
+_ALWAYS = {
+    "401": ("Unauthorized", "a token is needed"),
+    "403": (
+        "Forbidden",
+        "the token does not have this scope, or the host name is not this server's",
+    ),
+    "405": ("NotAllowed", "this address does not accept this method"),
+    "414": ("LongAddress", "the address is too long"),
+    "429": ("Throttled", "this client sent too many wrong tokens"),
+    "431": ("LargeHead", "the request has too many headers, or too large ones"),
+    "500": ("Failed", "the server failed; see its log"),
+}
+_ASKED = {
+    "400": ("Question", "the question has mistakes; each is listed with the allowed values"),
+    "404": ("Unknown", "there is no such table"),
+    "413": ("TooLarge", "the question is too large"),
+    "503": ("Unavailable", "the database cannot answer now"),
+    "504": ("Late", "the question took too long"),
+}
+# An address asks the database.
+QUESTION = ("400", "404", "503", "504")
+POSTED = ("400", "404", "413", "503", "504")
+
+
+def refusals(statuses: Iterable[str] = ()) -> dict[str, Any]:
+    """References to the responses that are not 200: those of every route, and `statuses`."""
+    named = _ALWAYS | {status: _ASKED[status] for status in statuses}
+    return {
+        status: {"$ref": f"#/components/responses/{name}"}
+        for status, (name, _) in sorted(named.items())
+    }
+
+
+def responses() -> dict[str, Any]:
+    """The components that `refusals` refers to."""
+    content = {MEDIA_TYPE: {"schema": refer(ProblemDocument)}}
+    return {
+        name: {"description": text, "content": content}
+        for name, text in (_ALWAYS | _ASKED).values()
+    }

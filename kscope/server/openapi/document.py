@@ -16,8 +16,15 @@ from kscope.query.parse.parameters import BASE as BASE_PREFIX
 from kscope.query.questions import QUESTIONS
 from kscope.query.sql import operators
 from kscope.server.openapi import other_routes
-from kscope.server.openapi.components import ANSWERS, OldColumn, components, refer
-from kscope.server.openapi.errors import QUESTION, refusals, responses
+from kscope.server.openapi.components import (
+    ANSWERS,
+    QUESTION,
+    OldColumn,
+    components,
+    refer,
+    refusals,
+    responses,
+)
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _MOMENT = _TEXT | {

@@ -8,8 +8,7 @@ from kscope.query.answers.categories import Categories, Charts, Checked
 from kscope.query.answers.question import BASE
 from kscope.query.export.nested import Nested
 from kscope.query.parse import api_2016
-from kscope.server.openapi.components import OldColumn, ServerInfo, refer
-from kscope.server.openapi.errors import POSTED, refusals
+from kscope.server.openapi.components import POSTED, OldColumn, ServerInfo, refer, refusals
 
 _TEXT = {"type": "string"}
 _PLAIN = {"text/plain": {"schema": _TEXT}}

@@ -114,14 +114,14 @@ def _response(body: responses.Response) -> Response:
     headers = {}
     if body.filename:
         headers["Content-Disposition"] = f'attachment; filename="{body.filename}"'
-    if isinstance(body.content, bytes) and len(body.content) > _LARGE:
+    content = body.content
+    if isinstance(content, bytes) and len(content) <= _LARGE:
+        return Response(content, headers=headers, media_type=body.media_type)
+    if isinstance(content, bytes):
         # Compress and send piece by piece, so that other requests are served in between.
-        headers["Content-Length"] = str(len(body.content))
-        pieces = _cut(body.content)
-        return StreamingResponse(pieces, headers=headers, media_type=body.media_type)
-    if isinstance(body.content, bytes):
-        return Response(body.content, headers=headers, media_type=body.media_type)
-    return StreamingResponse(body.content, headers=headers, media_type=body.media_type)
+        headers["Content-Length"] = str(len(content))
+        content = _cut(content)
+    return StreamingResponse(content, headers=headers, media_type=body.media_type)
 
 
 async def _cut(content: bytes) -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import mimetypes
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -64,20 +65,19 @@ def _index(request: Request) -> Response:
     return _send(request, STATIC / "index.html", "no-cache")
 
 
-def _asset(request: Request) -> Response:
-    # An asset's name contains the hash of its content, so the content never changes.
-    path = _file(f"assets/{request.path_params['name']}")
-    return _send(request, path, "public, max-age=31536000, immutable")
+def _sent(template: str, cache: str, policy: str = _POLICY) -> Callable[[Request], Response]:
+    """Return an endpoint for the files whose names have the form of the template."""
+
+    def endpoint(request: Request) -> Response:
+        return _send(request, _file(template.format(**request.path_params)), cache, policy)
+
+    return endpoint
 
 
-def _icon(request: Request) -> Response:
-    return _send(request, _file("icon.svg"), "public, max-age=86400")
-
-
-def _speedscope(request: Request) -> Response:
-    path = _file(f"speedscope/{request.path_params['name']}")
-    return _send(request, path, "public, max-age=3600", _SPEEDSCOPE_POLICY)
-
+_icon = _sent("icon.svg", "public, max-age=86400")
+# An asset's name contains the hash of its content, so the content never changes.
+_asset = _sent("assets/{name}", "public, max-age=31536000, immutable")
+_speedscope = _sent("speedscope/{name}", "public, max-age=3600", _SPEEDSCOPE_POLICY)
 
 routes = [
     Route("/", _index, methods=["GET"]),
