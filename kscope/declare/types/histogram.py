@@ -14,7 +14,9 @@ HISTOGRAM_SLOTS = 64
 
 def histogram_text(counts: Sequence[int]) -> str:
     """Write [0, 3, 0, 1] as `1:3,3:1`."""
-    if float in set(map(type, counts)):
+    if not counts:
+        return ""
+    if isinstance(sum(counts), float):
         counts = list(map(whole, counts))
     return ",".join(f"{slot}:{count}" for slot, count in enumerate(counts) if count)
 

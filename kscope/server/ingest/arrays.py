@@ -121,7 +121,7 @@ class RowArray:
             self.values[name].extend(values)
 
     def _note_farthest(self, name: str, values: Sequence[Any]) -> None:
-        place = max([value for value in values if not isinstance(value, str)], default=-1)
+        place = max([value for value in values if type(value) is int], default=-1)
         if place > self._farthest.get(name, (-1, 0))[0]:
             self._farthest[name] = (place, self.count + values.index(place))
 
