@@ -192,7 +192,7 @@ class Agent:
         folder = self._spool.folder
         self._report_killed(self._unreported.take_over(folder))
         try:
-            for other in spool_lock.abandoned(folder):
+            for other in spool_lock.abandoned(folder.parent):
                 self._spool.adopt(other)
                 self._report_killed(self._unreported.take_over(other))
             for other in spool_lock.of_other_servers(folder):

@@ -1,10 +1,7 @@
 """The lines of a log: text from outside cannot start a new record."""
 
 import logging
-from types import TracebackType
-from typing import TextIO
-
-ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+from typing import Any, TextIO
 
 _INDENT = "\n    "
 
@@ -27,7 +24,7 @@ class Escaping(logging.Formatter):
         record.message = escaped(record.message)
         return super().formatMessage(record)
 
-    def formatException(self, ei: ExceptionInfo) -> str:  # type: ignore[override]  # noqa: N802
+    def formatException(self, ei: Any) -> str:  # noqa: N802
         return "    " + escaped(super().formatException(ei))
 
 

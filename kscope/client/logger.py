@@ -162,7 +162,7 @@ class Logger:
     def _opened(self, folder: str | Path) -> Spool:
         mine, self._claim = claim(Path(folder), self._url)
         spool = Spool(mine, max_bytes=_SPOOL_BYTES, max_age=_SPOOL_AGE, lost=self._lost)
-        for other in abandoned(mine):
+        for other in abandoned(mine.parent):
             spool.adopt(other)
         return spool
 

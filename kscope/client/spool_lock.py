@@ -26,19 +26,8 @@ def claim(root: Path, server: str) -> tuple[Path, int]:
     return folder / str(number), held
 
 
-def abandoned(mine: Path) -> Iterator[Path]:
-    """Yield folders for the same server whose agents have ended, each locked while it is used."""
-    yield from _unlocked(mine.parent)
-
-
-def of_other_servers(mine: Path) -> Iterator[Path]:
-    """Yield such folders for servers that this agent does not send to."""
-    for folder in sorted(mine.parent.parent.iterdir()):
-        if folder != mine.parent and folder.is_dir():
-            yield from _unlocked(folder)
-
-
-def _unlocked(folder: Path) -> Iterator[Path]:
+def abandoned(folder: Path) -> Iterator[Path]:
+    """Yield the folders of ended agents in that of a server, each locked while it is used."""
     for other in sorted(folder.iterdir()):
         held = try_lock(other) if (other / "lock").exists() else None
         if held is not None:
@@ -46,6 +35,13 @@ def _unlocked(folder: Path) -> Iterator[Path]:
                 yield other
             finally:
                 os.close(held)
+
+
+def of_other_servers(mine: Path) -> Iterator[Path]:
+    """Yield such folders for servers that this agent does not send to."""
+    for folder in sorted(mine.parent.parent.iterdir()):
+        if folder != mine.parent and folder.is_dir():
+            yield from abandoned(folder)
 
 
 def folder_of(server: str) -> str:
