@@ -105,12 +105,16 @@ def _sums(side: FoldedStacks, base: FoldedStacks) -> Mapping[Path, list[Any]]:
 
 
 def _only_in(shape: Shape, here: Sequence[Any], there: Sequence[Any]) -> list[int]:
-    """Name the nodes of one side alone whose parent both sides have."""
-    return [
-        node
-        for node, parent in enumerate(shape.parents())
-        if node and here[node] and not there[node] and (there[parent] or not parent)
-    ]
+    """Name the nodes of one side alone whose parent both sides have, as they have the root."""
+    found = []
+    # Whether the other side has the last node of each level: a node's parent is the one below it.
+    has = [True] * (1 + max(shape.level))
+    for node, (level, ours, theirs) in enumerate(zip(shape.level, here, there, strict=True)):
+        if level:
+            has[level] = bool(theirs)
+            if ours and not theirs and has[level - 1]:
+                found.append(node)
+    return found
 
 
 _NORMALISED = p.Parameter(

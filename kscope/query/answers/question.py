@@ -61,7 +61,7 @@ def measured(
     return {
         "table": table,
         "value_column": value.name,
-        "unit": value.unit_as(aggregate),
+        "unit": value.unit(aggregate),
         "meta": meta(scan, rows),
         "notices": [*notices(scan), *more, *note],
     }

@@ -94,19 +94,6 @@ class Shape:
             other_sums[-1] += other
         return totals, other_totals
 
-    def parents(self) -> list[int]:
-        """Return for each node the node below it; the root is its own."""
-        parents = [0]
-        open_nodes = [0]
-        for depth, shared, first in self.paths:
-            new = range(first, first + depth - shared)
-            if new:
-                del open_nodes[shared + 1 :]
-                parents.append(open_nodes[-1])
-                parents += new[:-1]
-                open_nodes += new
-        return parents
-
 
 def tree(rows: Iterable[Row]) -> tuple[Shape, list[Row]]:
     """Build the tree of rows that begin with a path, and sort them by it.

@@ -28,7 +28,7 @@ def _pprof(stacks: FoldedStacks) -> bytes:
         places = [functions.setdefault(frame, len(functions) + 1) for frame in path]
         samples.append(_bytes(2, _packed(1, reversed(places)) + _packed(2, [_int64(value)])))
     kind = _number(1, _text(texts, value_column.name))
-    kind += _number(2, _text(texts, _UNITS.get(value_column.unit, "count")))
+    kind += _number(2, _text(texts, _UNITS.get(value_column.unit(), "count")))
     named = [
         # A function, and the one location in it.
         _bytes(5, _number(1, place) + _number(2, _text(texts, frame)))

@@ -42,7 +42,7 @@ def _speedscope(stacks: FoldedStacks) -> bytes:
     profile = SampledProfile(
         type="sampled",
         name=title,
-        unit=_UNITS.get(stacks.question.value.unit, "none"),
+        unit=_UNITS.get(stacks.question.value.unit(), "none"),
         startValue=0,
         endValue=sum(weights),
         samples=samples,

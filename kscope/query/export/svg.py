@@ -24,7 +24,7 @@ _ESCAPES = {**_ILLEGAL, ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", o
 def _svg(stacks: FoldedStacks) -> bytes:
     """Draw the frames, except those narrower than a third of a pixel."""
     shape, values = weighed(stacks.values)
-    total, unit = values[0], stacks.question.value.unit
+    total, unit = values[0], stacks.question.value.unit()
     places = enumerate(boxes(shape.level, values, 8, _WIDTH - 16) if total > 0 else ())
     seen = [(node, left, width) for node, (left, width) in places if width >= _NARROWEST]
     height = _TOP + _HEIGHT * (1 + max((shape.level[node] for node, *_ in seen), default=0)) + 8

@@ -25,11 +25,7 @@ class Value:
     def name(self) -> str:
         return self.column.name if self.column else ROWS_NAME
 
-    @property
-    def unit(self) -> str:
-        return unit(self.column)
-
-    def unit_as(self, aggregate: str) -> str:
+    def unit(self, aggregate: str = "sum") -> str:
         """Return the unit of an aggregate: counts have a word for what is counted."""
         return unit(self.column, aggregate, self.weight)
 
