@@ -17,7 +17,6 @@ from kscope.declare.files.catalog import load_catalog
 from kscope.declare.model import Catalog
 from kscope.declare.types.base import Role
 from kscope.declare.types.histogram import histogram_text
-from kscope.store.backends.statements import bulk_insert
 from kscope.store.housekeeping.loop import roll_up
 from kscope.store.open import backend_of
 from kscope.store.schema.interning import text_hash, today
@@ -144,16 +143,13 @@ async def _earlier_days(store: Store, fleet: Fleet, span: Span) -> None:
         if p.process in known
     )
     async with store.backend.transaction() as session:
-        insert = bulk_insert(
-            stacks, ("id", "day", "frames"), session.dialect, update={"day": "max"}
-        )
-        await session.insert(insert, (list(every), [today()] * len(every), list(every.values())))
-        insert = bulk_insert(daily.table, names, session.dialect)
+        texts = {"id": [*every], "day": [today()] * len(every), "frames": [*every.values()]}
+        await session.insert(stacks, texts, {"day": "max"})
         for back in range(1, EARLIER_DAYS + 1):
             start = span.start - span.start % DAY - back * DAY
             rows = [histograms | _daily_row(group, start, n) for n, group in enumerate(groups)]
-            columns = [[row[name] for row in rows] for name in names]
-            await session.insert(insert, columns)
+            columns = {name: [row[name] for row in rows] for name in names}
+            await session.insert(daily.table, columns)
 
 
 def _daily_row(group: tuple[int, int, int, int, str], start: int, seq: int) -> dict[str, Any]:

@@ -20,10 +20,11 @@ import sqlalchemy as sa
 from kscope.store.backends.errors import QueryTimeout
 from kscope.store.backends.pings import Pings
 from kscope.store.backends.reader_pool import Lent, ReaderPool
-from kscope.store.backends.statements import BulkInsert, KeyedSelect, compiled
+from kscope.store.backends.statements import Repeating, compiled, insertion, selection
 
 # The deadline of a statement of housekeeping: the sums of a large fleet take long.
 BACKGROUND_SECONDS = 3600.0
+_KEYS_PER_STATEMENT = 500
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,26 @@ class Session(ABC):
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
         return await self.rows(*compiled(statement, self.dialect))
 
-    async def look_up(self, select: KeyedSelect, keys: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        """Return the rows of the keys: at least one key, and at most those of one statement."""
-        return await self.rows(select.text(len(keys)), keys)
+    async def look_up(
+        self, key: sa.Column[Any], columns: Sequence[sa.Column[Any]], keys: Sequence[Any]
+    ) -> list[Sequence[Any]]:
+        """Return the columns of the rows that have one of the keys."""
+        select = selection(key, columns, self.dialect)
+        found: list[Sequence[Any]] = []
+        for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+            part = keys[start : start + _KEYS_PER_STATEMENT]
+            found.extend(await self.rows(select.text(len(part)), part))
+        return found
+
+    async def insert(
+        self,
+        table: sa.Table,
+        columns: Mapping[str, Sequence[Any]],
+        update: Mapping[str, str] | None = None,
+    ) -> None:
+        """Insert rows, of which there is at least one. `update`: see statements.insertion."""
+        statement = insertion(table, columns.keys(), self.dialect, update)
+        await self._insert(statement, [*columns.values()])
 
     async def execute(self, statement: sa.Executable) -> int:
         """Return the number of rows that the statement changed."""
@@ -96,7 +114,7 @@ class Session(ABC):
         """Run a statement; return the number of rows that it changed."""
 
     @abstractmethod
-    async def insert(self, insert: BulkInsert, columns: Sequence[Sequence[Any]]) -> None: ...
+    async def _insert(self, statement: Repeating, columns: Sequence[Sequence[Any]]) -> None: ...
 
 
 class ReadSession(Session, Lent):

@@ -20,7 +20,7 @@ from kscope.config import MySQL
 from kscope.store.backends.base import Backend, ReadSession, Session
 from kscope.store.backends.errors import StoreBusy
 from kscope.store.backends.mysql_errors import Translating
-from kscope.store.backends.statements import BulkInsert, compiled
+from kscope.store.backends.statements import Repeating, compiled
 
 READERS = 8
 _CONNECT_SECONDS = 5
@@ -221,13 +221,12 @@ class MySQLSession(Session):
         await cursor.close()
         return found, changed
 
-    async def insert(self, insert: BulkInsert, columns: Sequence[Sequence[Any]]) -> None:
+    async def _insert(self, statement: Repeating, columns: Sequence[Sequence[Any]]) -> None:
         # The driver sends these in binary to MariaDB (COM_STMT_BULK_EXECUTE), as multi-row
         # statements to MySQL.
-        text = f"{insert.head}{insert.group}{insert.tail}"
         async with self.raw.cursor() as cursor:
             for rows in _portions(columns):
-                await cursor.executemany(text, rows)
+                await cursor.executemany(statement.text(1), rows)
 
 
 class MySQLReader(MySQLSession, ReadSession):

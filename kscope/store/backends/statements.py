@@ -1,9 +1,7 @@
 """SQLAlchemy statements -> texts and parameters for a driver."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,96 +23,49 @@ def compiled(statement: sa.Executable, dialect: sa.engine.Dialect) -> tuple[str,
     return result.string, parameters
 
 
-_ROWS_PER_STATEMENT = 500
-# A statement of SQLite has at most 32,766 parameters.
-_PARAMETERS = 30_000
-
-
 @dataclass(frozen=True)
-class BulkInsert:
-    """Insert many rows per statement.
-
-    With one row per statement, SQLite's driver takes the interpreter's lock for each row. 500 rows
-    per statement are twice as fast, and leave the lock to the threads that decode.
-    """
+class Repeating:
+    """A statement with one `part` for each of its rows or keys."""
 
     head: str
-    group: str
-    width: int
+    part: str
     tail: str = ""
 
-    def chunks(self, columns: Sequence[Sequence[Any]]) -> Iterator[tuple[str, Iterator[list[Any]]]]:
-        """Yield each statement with the parameter lists to run it with."""
-        size = max(1, min(_ROWS_PER_STATEMENT, _PARAMETERS // self.width))
-        count = len(columns[0])
-        whole = count - count % size
-        if whole:
-            yield self._text(size), self._parameters(columns, range(0, whole, size), size)
-        if whole < count:
-            rest = range(whole, count, size)
-            yield self._text(count - whole), self._parameters(columns, rest, size)
-
-    def _text(self, rows: int) -> str:
-        return _repeated(self.head, self.group, rows, self.tail)
-
-    @staticmethod
-    def _parameters(
-        columns: Sequence[Sequence[Any]], starts: range, size: int
-    ) -> Iterator[list[Any]]:
-        for start in starts:
-            part = [column[start : start + size] for column in columns]
-            yield list(chain.from_iterable(zip(*part, strict=True)))
+    def text(self, count: int) -> str:
+        return f"{self.head}{','.join([self.part] * count)}{self.tail}"
 
 
-@lru_cache(maxsize=256)
-def _repeated(head: str, group: str, rows: int, tail: str) -> str:
-    return f"{head}{','.join([group] * rows)}{tail}"
-
-
-def bulk_insert(
+def insertion(
     table: sa.Table,
-    columns: Sequence[str],
+    columns: Collection[str],
     dialect: sa.engine.Dialect,
-    *,
-    update: Mapping[str, str] | None = None,
-) -> BulkInsert:
-    """Insert into declared columns.
+    update: Mapping[str, str] | None,
+) -> Repeating:
+    """Insert rows into declared columns.
 
     `update` is for rows whose key is stored already: it names the columns to change, each with the
     name of an update of a dialect. Without it such a row is an error.
     """
     preparer = dialect.identifier_preparer
     names = ", ".join(preparer.quote(name) for name in columns)
-    tail = _updating(update, dialect) if update else ""
-    return BulkInsert(
-        head=f"INSERT INTO {preparer.format_table(table)} ({names}) VALUES ",  # noqa: S608 - declared names, quoted
-        group=f"({','.join([_mark(dialect)] * len(columns))})",
-        width=len(columns),
-        tail=tail,
+    return Repeating(
+        f"INSERT INTO {preparer.format_table(table)} ({names}) VALUES ",  # noqa: S608 - declared names, quoted
+        f"({','.join([_mark(dialect)] * len(columns))})",
+        _updating(update, dialect) if update else "",
     )
 
 
-@dataclass(frozen=True)
-class KeyedSelect:
-    """Select rows by their keys. Its text is cached: building it takes longer than ten lookups."""
-
-    head: str
-    mark: str
-
-    def text(self, keys: int) -> str:
-        return _repeated(self.head, self.mark, keys, ")")
-
-
-def keyed_select(
+def selection(
     key: sa.Column[Any], columns: Sequence[sa.Column[Any]], dialect: sa.engine.Dialect
-) -> KeyedSelect:
+) -> Repeating:
     """Select declared columns of a table by one of them."""
     preparer = dialect.identifier_preparer
     names = ", ".join(preparer.format_column(column) for column in columns)
-    return KeyedSelect(
+    return Repeating(
         f"SELECT {names} FROM {preparer.format_table(key.table)}"  # noqa: S608 - declared names, quoted
         f" WHERE {preparer.format_column(key)} IN (",
         _mark(dialect),
+        ")",
     )
 
 

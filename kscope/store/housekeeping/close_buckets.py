@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from kscope.generate.tables import ROLLUP_ROWS, CategoryTables, RollupTable
 from kscope.store.backends.base import Session
 from kscope.store.backends.in_thread import in_thread
-from kscope.store.backends.statements import bulk_insert
 from kscope.store.schema.meta import is_current
 from kscope.store.schema.progress import SECOND, Progress, progress_of
 from kscope.store.store import Store
@@ -164,11 +163,10 @@ async def _count(session: Session, bucket: _Bucket, closed: int) -> int:
 
 
 async def _insert(session: Session, bucket: _Bucket, sums: Sequence[tuple[Any, ...]]) -> None:
-    names = summed_names(bucket.tables.category)
-    columns = transposed(names, sums)
-    insert = bulk_insert(bucket.level.table, ("time", "seq", *names), session.dialect)
+    columns = transposed(summed_names(bucket.tables.category), sums)
     # Sums of late rows have a seq below 0.
-    await session.insert(insert, ([bucket.start] * len(sums), range(len(sums)), *columns.values()))
+    keys = {"time": [bucket.start] * len(sums), "seq": range(len(sums))}
+    await session.insert(bucket.level.table, keys | columns)
 
 
 async def _advance(session: Session, store: Store, bucket: _Bucket) -> None:

@@ -9,7 +9,6 @@ from kscope.declare.model import Category
 from kscope.declare.types import TYPES
 from kscope.generate.tables import Schema
 from kscope.store.backends.base import Session
-from kscope.store.backends.statements import keyed_select
 
 _CATEGORY = "category "
 
@@ -69,8 +68,8 @@ async def contradicted(
     """
     by_note = {category_note(category.table): category for category in written}
     meta = schema.dictionaries.meta
-    select = keyed_select(meta.c.name, [meta.c.name, meta.c.value], session.dialect)
-    for name, value in await session.look_up(select, sorted(by_note)):
+    columns = [meta.c.name, meta.c.value]
+    for name, value in await session.look_up(meta.c.name, columns, sorted(by_note)):
         mine, noted = declared_types(by_note[name]), json.loads(value)
         if any(not can_hold(mine[each], noted.get(each, mine[each])) for each in mine):
             return by_note[name]

@@ -14,7 +14,6 @@ from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
 from kscope.generate.tables import ROLLUP_ROWS
 from kscope.store.backends.base import Session
-from kscope.store.backends.statements import bulk_insert
 from kscope.store.sums.grouping import (
     Columns,
     histogram_columns,
@@ -44,8 +43,7 @@ async def add_late(session: Session, category: Category, table: sa.Table, sums: 
     }
     joined = [column.name for column in histogram_columns(category)]
     update |= {ROLLUP_ROWS: "total", **dict.fromkeys(joined, "join")}
-    insert = bulk_insert(table, names, session.dialect, update=update)
-    await session.insert(insert, [*transposed(names, rows).values()])
+    await session.insert(table, transposed(names, rows), update)
     if joined:
         await _shorten(session, table, names, joined, [row[:2] for row in rows])
 
@@ -67,11 +65,11 @@ async def _shorten(
     is_long = sa.or_(*(sa.func.length(table.c[name]) > LONG_TEXT for name in histograms))
     key = sa.tuple_(table.c.time, table.c.seq)
     select = sa.select(*(table.c[name] for name in names)).where(is_long)
-    insert = bulk_insert(table, names, session.dialect, update=dict.fromkeys(histograms, "replace"))
+    update = dict.fromkeys(histograms, "replace")
     for start in range(0, len(keys), _KEYS_PER_STATEMENT):
         part = keys[start : start + _KEYS_PER_STATEMENT]
         if rows := await session.fetch(select.where(key.in_(part)).order_by(*key.clauses)):
             columns = transposed(names, [tuple(row) for row in rows])
             for name in histograms:
                 columns[name] = list(map(summed_text, columns[name]))
-            await session.insert(insert, [*columns.values()])
+            await session.insert(table, columns, update)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -14,7 +14,6 @@ from kscope.generate.tables import CategoryTables, Schema
 from kscope.store.backends.base import Session
 from kscope.store.backends.errors import StaleDeclaration
 from kscope.store.backends.in_thread import in_thread
-from kscope.store.backends.statements import BulkInsert, bulk_insert, keyed_select
 from kscope.store.schema.interning import Known, text_hash, today
 from kscope.store.schema.meta import contradicted, is_current
 from kscope.store.sums.grouping import Columns, summed
@@ -24,7 +23,6 @@ from kscope.store.write.cardinality import STACKS, STRINGS, NewTextLimits, bound
 
 _KNOWN_STRINGS = 200_000
 _KNOWN_STACKS = 400_000
-_LOOKUPS_PER_STATEMENT = 500
 _DAY = 86400 * 1_000_000
 _NEVER = -1
 # The largest day that the column holds; more than five million years.
@@ -99,21 +97,20 @@ class Transaction:
 
     async def _stored_answers(self, keys: Iterable[bytes]) -> dict[bytes, Mapping[str, int]]:
         table = self._schema.dictionaries.batch
-        found = await self._found(table.c.key, [table.c.key, table.c.answer], sorted(keys))
+        columns = [table.c.key, table.c.answer]
+        found = await self._session.look_up(table.c.key, columns, sorted(keys))
         return {bytes(key): json.loads(answer) for key, answer in found}
 
     async def _note(self, batches: list[Batch]) -> None:
         keyed = [batch for batch in batches if batch.key]
         if not keyed:
             return
-        now = time.time_ns() // 1000
-        insert = self._bulk(self._schema.dictionaries.batch, ("key", "received", "answer"))
-        columns = (
-            [batch.key for batch in keyed],
-            [now] * len(keyed),
-            [json.dumps(_counts(batch)) for batch in keyed],
-        )
-        await self._session.insert(insert, columns)
+        columns: Columns = {
+            "key": [batch.key for batch in keyed],
+            "received": [time.time_ns() // 1000] * len(keyed),
+            "answer": [json.dumps(_counts(batch)) for batch in keyed],
+        }
+        await self._session.insert(self._schema.dictionaries.batch, columns)
 
     async def _store_stacks(self, batches: list[Batch]) -> list[Batch]:
         """Return the batches, with the limit's stack in place of new ones beyond it."""
@@ -125,15 +122,14 @@ class Transaction:
                 batches = within
                 new = await in_thread(count, _new_stacks, batches, self._known.stacks)
         if new.ids:
-            table = self._schema.dictionaries.stack
-            insert = self._bulk(table, ("id", "day", "frames"), update={"day": "max"})
-            await self._session.insert(insert, (new.ids, new.days, new.texts))
+            columns = {"id": new.ids, "day": new.days, "frames": new.texts}
+            await self._session.insert(self._schema.dictionaries.stack, columns, {"day": "max"})
             self.new_stacks = dict(zip(new.ids, new.days, strict=True))
         return batches
 
     async def _within_stack_limit(self, batches: list[Batch], ids: Sequence[int]) -> list[Batch]:
         id_ = self._schema.dictionaries.stack.c.id
-        stored = {key for (key,) in await self._found(id_, [id_], ids)}
+        stored = {key for (key,) in await self._session.look_up(id_, [id_], ids)}
         new = set(ids) - stored - {STACKS.over}
         if not new:
             return batches
@@ -160,7 +156,7 @@ class Transaction:
             if text in counted and text not in strings.known
         }
         hash_ = self._schema.dictionaries.string.c.hash
-        stored = {key for (key,) in await self._found(hash_, [hash_], sorted(by_hash))}
+        stored = {key for (key,) in await self._session.look_up(hash_, [hash_], sorted(by_hash))}
         new = {by_hash[key] for key in by_hash.keys() - stored} - {STRINGS.over}
         if not new:
             return batches
@@ -170,24 +166,14 @@ class Transaction:
         known, new = strings.known, strings.new
         if new.ids:
             table = self._schema.dictionaries.string
-            insert = self._bulk(table, ("hash", "day", "text"), update={"day": "max"})
-            await self._session.insert(insert, (new.ids, new.days, new.texts))
+            columns = {"hash": new.ids, "day": new.days, "text": new.texts}
+            await self._session.insert(table, columns, {"day": "max"})
             uses = dict(zip(new.ids, zip(new.texts, new.days, strict=True), strict=True))
-            for key, number in await self._found(table.c.hash, [table.c.hash, table.c.id], new.ids):
+            numbered = [table.c.hash, table.c.id]
+            for key, number in await self._session.look_up(table.c.hash, numbered, new.ids):
                 text, day = uses[key]
                 self.new_strings[text] = (number, day)
         return await in_thread(len(known), _numbers, {**known, **self.new_strings})
-
-    async def _found(
-        self, key: sa.Column[Any], columns: Sequence[sa.Column[Any]], keys: Sequence[Any]
-    ) -> list[Sequence[Any]]:
-        """Return the columns of the rows that have one of the keys."""
-        select = keyed_select(key, columns, self._session.dialect)
-        found: list[Sequence[Any]] = []
-        for start in range(0, len(keys), _LOOKUPS_PER_STATEMENT):
-            part = keys[start : start + _LOOKUPS_PER_STATEMENT]
-            found.extend(await self._session.look_up(select, part))
-        return found
 
     async def _closed(self) -> dict[str, dict[int, int]]:
         """Category -> bucket -> up to when it is summed.
@@ -226,8 +212,7 @@ class Transaction:
 
     async def _store_rows(self, table: sa.Table, rows: Columns) -> None:
         count = len(next(iter(rows.values())))
-        insert = self._bulk(table, ("seq", *rows))
-        await self._session.insert(insert, (self._next_seq(count), *rows.values()))
+        await self._session.insert(table, {"seq": self._next_seq(count), **rows})
 
     async def _store_late(
         self, tables: CategoryTables, rows: Columns, closed: Mapping[str, Mapping[int, int]]
@@ -250,11 +235,6 @@ class Transaction:
             count = len(rows["time"])
             sums = await in_thread(count, summed, tables.category, bucket, rows, until)
             await add_late(self._session, tables.category, levels[bucket], sums)
-
-    def _bulk(
-        self, table: sa.Table, columns: Sequence[str], update: Mapping[str, str] | None = None
-    ) -> BulkInsert:
-        return bulk_insert(table, columns, self._session.dialect, update=update)
 
 
 @dataclass(frozen=True, slots=True)
