@@ -52,9 +52,6 @@ class Known(Generic[Key, Value]):
         for key, value in entries.items():
             self._remember(key, value)
 
-    def clear(self) -> None:
-        self._young, self._old, self._weight = {}, {}, 0
-
     def __len__(self) -> int:
         return len(self._young | self._old)
 

@@ -3,12 +3,12 @@
 import operator
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
-from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
 from kscope.store.schema.interning import text_hash
 from kscope.store.write.batch import Batch, TableRows
@@ -79,14 +79,22 @@ class Grant:
 
 @dataclass(frozen=True)
 class Kind:
-    """A storage of texts, and the value that rows beyond the limit have in their column."""
+    """A kind of texts, and its table, where `key` has the hashes and `text` the texts.
+
+    In their column, rows beyond the limit have the value `over`. `hash` returns a value's.
+    """
 
     storage: Storage
+    table: str
+    key: str
+    text: str
     over: Any
+    hash: Callable[[Any], int]
 
 
-STACKS = Kind(Storage.STACK_ID, text_hash(OVER_STACKS))
-STRINGS = Kind(Storage.STRING_ID, OVER_STRINGS)
+# The value of a stack is the hash of its text.
+STACKS = Kind(Storage.STACK_ID, "kscope_stack", "id", "frames", text_hash(OVER_STACKS), int)
+STRINGS = Kind(Storage.STRING_ID, "kscope_string", "hash", "text", OVER_STRINGS, text_hash)
 
 
 def bounded(batches: list[Batch], new: AbstractSet[Any], kind: Kind, grant: Grant) -> list[Batch]:
@@ -103,10 +111,7 @@ def bounded(batches: list[Batch], new: AbstractSet[Any], kind: Kind, grant: Gran
             if rest := brought.keys() - admitted:
                 over[host] = rest
         done.append(_replaced(batch, over, kind, grant) if over else batch)
-    refused = new - admitted if kind is STACKS else frozenset()
-    if not refused and all(map(operator.is_, done, batches)):
-        return batches
-    return [_without(batch, refused) for batch in done]
+    return batches if all(map(operator.is_, done, batches)) else done
 
 
 def _brought(batch: Batch, new: AbstractSet[Any], kind: Kind) -> dict[str, dict[Any, None]]:
@@ -139,21 +144,13 @@ def _replaced(
                 changed.update(beyond)
         grant.rows += len(changed)
         tables.append(replace(rows, columns=columns) if changed else rows)
-    stacks = {**batch.stacks, STACKS.over: OVER_STACKS} if kind is STACKS else batch.stacks
-    return replace(batch, tables=tables, stacks=stacks)
+    return replace(batch, tables=tables)
 
 
 def _beyond(rows: TableRows, index: int, over: Mapping[str, AbstractSet[Any]]) -> list[int]:
     none: AbstractSet[Any] = frozenset()
     pairs = zip(rows.columns[1], rows.columns[index], strict=True)
     return [place for place, (host, value) in enumerate(pairs) if value in over.get(host, none)]
-
-
-def _without(batch: Batch, refused: AbstractSet[Any]) -> Batch:
-    if refused.isdisjoint(batch.stacks):
-        return batch
-    kept = {key: text for key, text in batch.stacks.items() if key not in refused}
-    return replace(batch, stacks=kept)
 
 
 def _places(rows: TableRows, kind: Kind) -> Iterator[int]:
@@ -163,17 +160,9 @@ def _places(rows: TableRows, kind: Kind) -> Iterator[int]:
             yield index
 
 
-def used(batches: Iterable[Batch], kind: Kind) -> set[Any]:
-    """Return every value of the kind in the batches, except what a column holds by default."""
-    return {
-        value
-        for batch in batches
-        for rows in batch.tables
-        for index in _places(rows, kind)
-        for value in set(rows.columns[index]) - _default(rows.category.all_columns[index])
-    }
-
-
-def _default(column: Column) -> set[Any]:
-    is_text = column.optional and column.type.storage is Storage.STRING_ID
-    return {column.default} if is_text else set()
+def uncounted(batches: Iterable[Batch]) -> set[str]:
+    """Return the strings that no limit is for: names of hosts, and what columns hold by default."""
+    tables = [rows for batch in batches for rows in batch.tables]
+    hosts = set(chain.from_iterable(set(rows.columns[1]) for rows in tables))
+    columns = {column for rows in tables for column in rows.category.columns if column.optional}
+    return hosts | {each.default for each in columns if each.type.storage is Storage.STRING_ID}

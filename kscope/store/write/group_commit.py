@@ -19,7 +19,7 @@ from kscope.store.backends.errors import (
 from kscope.store.backends.in_thread import in_thread
 from kscope.store.backends.last_fault import LastFault
 from kscope.store.write.batch import Batch, Stored
-from kscope.store.write.cardinality import NewTextLimits
+from kscope.store.write.cardinality import STACKS, STRINGS, NewTextLimits
 from kscope.store.write.transaction import Dictionary, Transaction
 
 MAX_WAITING_ROWS = 1_000_000
@@ -180,19 +180,19 @@ class GroupWriter:
         raise AssertionError
 
     async def _store_once(self, batches: list[Batch]) -> list[Stored]:
+        self.known.begin()
         async with self._backend.transaction() as session:
             # The schema of now: a migration may have run while this waited for its turn.
             transaction = Transaction(
                 session, self._schema(), self.known, self.next_seq, self.limits
             )
             answers = await transaction.store(batches)
-        for grant in (transaction.stack_grant, transaction.string_grant):
+        for kind, grant in transaction.grants.items():
             grant.commit()
-        self.counters.over_stack_limit += transaction.stack_grant.rows
-        self.counters.over_string_limit += transaction.string_grant.rows
-        count = sum(map(len, batches))
-        await in_thread(count, self.known.strings.add, transaction.new_strings)
-        await in_thread(count, self.known.stacks.add, transaction.new_stacks)
+            count = sum(map(len, batches))
+            await in_thread(count, self.known.numbers[kind].add, transaction.new[kind])
+        self.counters.over_stack_limit += transaction.grants[STACKS].rows
+        self.counters.over_string_limit += transaction.grants[STRINGS].rows
         return answers
 
     def next_seq(self, count: int) -> range:

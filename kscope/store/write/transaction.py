@@ -3,9 +3,9 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
-from typing import TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,40 +14,47 @@ from kscope.generate.tables import CategoryTables, Schema
 from kscope.store.backends.base import Session
 from kscope.store.backends.errors import StaleDeclaration
 from kscope.store.backends.in_thread import in_thread
-from kscope.store.schema.interning import Known, text_hash, today
+from kscope.store.schema.interning import Known, today
 from kscope.store.schema.meta import contradicted, is_current
 from kscope.store.sums.grouping import Columns, summed
 from kscope.store.sums.late import add_late
 from kscope.store.write.batch import Batch, Stored, TableRows
-from kscope.store.write.cardinality import STACKS, STRINGS, NewTextLimits, bounded, used
+from kscope.store.write.cardinality import (
+    OVER_STACKS,
+    STACKS,
+    STRINGS,
+    Kind,
+    NewTextLimits,
+    bounded,
+    uncounted,
+)
 
-_KNOWN_STRINGS = 200_000
-_KNOWN_STACKS = 400_000
 _DAY = 86400 * 1_000_000
-_NEVER = -1
 # The largest day that the column holds; more than five million years.
 _LAST_DAY = 2**31 - 1
 
-Key = TypeVar("Key", int, str)
 
-
-@dataclass
 class Dictionary:
-    """Texts that are known to be stored, and the day until which they are used.
+    """The numbers of texts that are known to be stored, as used until `day` or later."""
 
-    Text -> (id, day), stack id -> day.
-    """
-
-    strings: Known[str, tuple[int, int]] = field(default_factory=lambda: Known(_KNOWN_STRINGS))
-    stacks: Known[int, int] = field(default_factory=lambda: Known(_KNOWN_STACKS))
+    def __init__(self) -> None:
+        self.clear()
 
     def clear(self) -> None:
-        self.strings.clear()
-        self.stacks.clear()
+        self.day = today()
+        self.numbers: dict[Kind, Known[Any, int]] = {
+            STACKS: Known(400_000),
+            STRINGS: Known(200_000),
+        }
+
+    def begin(self) -> None:
+        """Forget the texts of another day: that they are used today is not stored yet."""
+        if self.day != today():
+            self.clear()
 
 
 class Transaction:
-    """The work of one commit."""
+    """The work of one commit. `new` has the numbers of the texts that it stored."""
 
     def __init__(
         self,
@@ -61,14 +68,14 @@ class Transaction:
         self._schema = schema
         self._known = known
         self._next_seq = next_seq
-        self.new_strings: dict[str, tuple[int, int]] = {}
-        self.new_stacks: dict[int, int] = {}
-        self.stack_grant, self.string_grant = limits.stacks.start(), limits.strings.start()
+        self.new: dict[Kind, dict[Any, int]] = {STACKS: {}, STRINGS: {}}
+        self.grants = {STACKS: limits.stacks.start(), STRINGS: limits.strings.start()}
 
     async def store(self, batches: list[Batch]) -> list[Stored]:
         answers, fresh = await self._unseen(batches)
-        fresh = await self._store_stacks(fresh)
-        fresh, ids = await self._store_strings(fresh)
+        fresh, _ = await self._intern(fresh, STACKS)
+        fresh, known = await self._intern(fresh, STRINGS)
+        ids = {**known, **self.new[STRINGS]}
         closed = await self._closed()
         for table, pieces in _by_table(fresh).items():
             tables = self._tables(table, pieces)
@@ -112,68 +119,56 @@ class Transaction:
         }
         await self._session.insert(self._schema.dictionaries.batch, columns)
 
-    async def _store_stacks(self, batches: list[Batch]) -> list[Batch]:
-        """Return the batches, with the limit's stack in place of new ones beyond it."""
+    async def _intern(
+        self, batches: list[Batch], kind: Kind
+    ) -> tuple[list[Batch], Mapping[Any, int]]:
+        """Store the texts of the batches.
+
+        Return the batches, with the limit's text in place of new ones beyond it, and the numbers of
+        the texts that were stored before.
+        """
         count = sum(map(len, batches))
-        new = await in_thread(count, _new_stacks, batches, self._known.stacks)
-        if new.ids and self.stack_grant.of.limit:
-            within = await self._within_stack_limit(batches, new.ids)
+        texts = await in_thread(count, _texts_of, batches, kind, self._known)
+        if texts.new and self.grants[kind].of.limit:
+            within = await self._within_limit(batches, kind, texts)
             if within is not batches:
                 batches = within
-                new = await in_thread(count, _new_stacks, batches, self._known.stacks)
-        if new.ids:
-            columns = {"id": new.ids, "day": new.days, "frames": new.texts}
-            await self._session.insert(self._schema.dictionaries.stack, columns, {"day": "max"})
-            self.new_stacks = dict(zip(new.ids, new.days, strict=True))
-        return batches
+                texts = await in_thread(count, _texts_of, batches, kind, self._known)
+        if texts.new:
+            self.new[kind] = await self._store_texts(batches, kind, texts)
+        return batches, texts.known
 
-    async def _within_stack_limit(self, batches: list[Batch], ids: Sequence[int]) -> list[Batch]:
-        id_ = self._schema.dictionaries.stack.c.id
-        stored = {key for (key,) in await self._session.look_up(id_, [id_], ids)}
-        new = set(ids) - stored - {STACKS.over}
+    async def _within_limit(self, batches: list[Batch], kind: Kind, texts: "_Texts") -> list[Batch]:
+        count = sum(map(len, batches))
+        rest = await in_thread(count, uncounted, batches)
+        rest.update(texts.known)
+        brought = {key: value for key, value in texts.new.items() if value not in rest}
+        key = self._schema.metadata.tables[kind.table].c[kind.key]
+        stored = {each for (each,) in await self._session.look_up(key, [key], [*brought])}
+        new = {brought[each] for each in brought.keys() - stored} - {kind.over}
         if not new:
             return batches
-        count = sum(map(len, batches))
-        return await in_thread(count, bounded, batches, new, STACKS, self.stack_grant)
+        return await in_thread(count, bounded, batches, new, kind, self.grants[kind])
 
-    async def _store_strings(self, batches: list[Batch]) -> tuple[list[Batch], dict[str, int]]:
-        """Return the batches, with the limit's text in place of new ones beyond it, and numbers."""
-        count = sum(map(len, batches))
-        strings = await in_thread(count, _strings_of, batches, self._known.strings)
-        if strings.new.ids and self.string_grant.of.limit:
-            within = await self._within_string_limit(batches, strings)
-            if within is not batches:
-                batches = within
-                strings = await in_thread(count, _strings_of, batches, self._known.strings)
-        return batches, await self._string_ids(strings)
-
-    async def _within_string_limit(self, batches: list[Batch], strings: "_Strings") -> list[Batch]:
-        count = sum(map(len, batches))
-        counted = await in_thread(count, used, batches, STRINGS)
-        by_hash = {
-            key: text
-            for key, text in zip(strings.new.ids, strings.new.texts, strict=True)
-            if text in counted and text not in strings.known
+    async def _store_texts(
+        self, batches: Iterable[Batch], kind: Kind, texts: "_Texts"
+    ) -> dict[Any, int]:
+        """Return the numbers of the new texts."""
+        table, new = self._schema.metadata.tables[kind.table], texts.new
+        stacks = {STACKS.over: OVER_STACKS}
+        for batch in batches:
+            stacks.update(batch.stacks)
+        columns: Columns = {
+            kind.key: [*new],
+            "day": [texts.days[value] for value in new.values()],
+            kind.text: [stacks[each] if kind is STACKS else each for each in new.values()],
         }
-        hash_ = self._schema.dictionaries.string.c.hash
-        stored = {key for (key,) in await self._session.look_up(hash_, [hash_], sorted(by_hash))}
-        new = {by_hash[key] for key in by_hash.keys() - stored} - {STRINGS.over}
-        if not new:
-            return batches
-        return await in_thread(count, bounded, batches, new, STRINGS, self.string_grant)
-
-    async def _string_ids(self, strings: "_Strings") -> dict[str, int]:
-        known, new = strings.known, strings.new
-        if new.ids:
-            table = self._schema.dictionaries.string
-            columns = {"hash": new.ids, "day": new.days, "text": new.texts}
-            await self._session.insert(table, columns, {"day": "max"})
-            uses = dict(zip(new.ids, zip(new.texts, new.days, strict=True), strict=True))
-            numbered = [table.c.hash, table.c.id]
-            for key, number in await self._session.look_up(table.c.hash, numbered, new.ids):
-                text, day = uses[key]
-                self.new_strings[text] = (number, day)
-        return await in_thread(len(known), _numbers, {**known, **self.new_strings})
+        await self._session.insert(table, columns, {"day": "max"})
+        if kind is STACKS:
+            return {**new}
+        key = table.c[kind.key]
+        found = await self._session.look_up(key, [key, table.c.id], [*new])
+        return {new[key]: number for key, number in found}
 
     async def _closed(self) -> dict[str, dict[int, int]]:
         """Category -> bucket -> up to when it is summed.
@@ -238,53 +233,30 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
-class _New:
-    """Texts that are not stored yet, or not as used until their day; in the order of their ids.
+class _Texts:
+    """The texts of some batches, and the day until which each is used.
 
-    In one order, so that two servers that store the same do not wait for each other.
+    `known` has the numbers of those that are stored. `new` has, by their hashes, those that are not
+    stored yet, or not as used until their day: in one order, so that two servers that store the
+    same do not wait for each other.
     """
 
-    ids: Sequence[int]
-    days: Sequence[int]
-    texts: Sequence[str]
+    days: Mapping[Any, int]
+    known: Mapping[Any, int]
+    new: Mapping[int, Any]
 
 
-def _new_stacks(batches: Sequence[Batch], stored: Known[int, int]) -> _New:
-    stacks: dict[int, str] = {}
-    needed: dict[int, int] = {}
-    for batch in batches:
-        stacks.update(batch.stacks)
-        _need(needed, batch.stacks, _used_until(batch.tables))
-    known = stored.find(needed)
-    ids = sorted(key for key, day in needed.items() if known.get(key, _NEVER) < day)
-    return _New(ids, [needed[key] for key in ids], [stacks[key] for key in ids])
-
-
-@dataclass(frozen=True, slots=True)
-class _Strings:
-    """The strings of some batches. `known`: those that are stored, with number and day."""
-
-    known: Mapping[str, tuple[int, int]]
-    new: _New
-
-
-def _strings_of(batches: Sequence[Batch], stored: Known[str, tuple[int, int]]) -> _Strings:
-    needed: dict[str, int] = {}
-    for batch in batches:
-        for rows in batch.tables:
-            day = _used_until([rows])
-            for column, values in zip(rows.category.all_columns, rows.columns, strict=True):
-                if column.type.storage is Storage.STRING_ID:
-                    _need(needed, set(values), day)
-    known = stored.find(needed)
-    missing = [text for text, day in needed.items() if text not in known or known[text][1] < day]
-    texts = dict(sorted((text_hash(text), text) for text in missing))
-    days = [needed[text] for text in texts.values()]
-    return _Strings(known, _New([*texts], days, [*texts.values()]))
-
-
-def _numbers(strings: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    return {text: number for text, (number, _) in strings.items()}
+def _texts_of(batches: Iterable[Batch], kind: Kind, stored: Dictionary) -> _Texts:
+    days: dict[Any, int] = {}
+    for rows in chain.from_iterable(batch.tables for batch in batches):
+        day = _used_until(rows)
+        for column, values in zip(rows.category.all_columns, rows.columns, strict=True):
+            if column.type.storage is kind.storage:
+                for value in set(values):
+                    days[value] = max(days.get(value, day), day)
+    known = stored.numbers[kind].find(days)
+    new = [each for each, day in days.items() if each not in known or day > stored.day]
+    return _Texts(days, known, dict(sorted(zip(map(kind.hash, new), new, strict=True))))
 
 
 def _merged(tables: CategoryTables, pieces: Sequence[TableRows], ids: Mapping[str, int]) -> Columns:
@@ -299,15 +271,9 @@ def _merged(tables: CategoryTables, pieces: Sequence[TableRows], ids: Mapping[st
     return rows
 
 
-def _used_until(tables: Iterable[TableRows]) -> int:
+def _used_until(rows: TableRows) -> int:
     """Return the day until which strings and stacks are used: rows age by their own time."""
-    newest = max((max(rows.columns[0]) for rows in tables if len(rows)), default=0)
-    return max(today(), min(newest // _DAY, _LAST_DAY))
-
-
-def _need(days: dict[Key, int], keys: Iterable[Key], day: int) -> None:
-    for key in keys:
-        days[key] = max(days.get(key, _NEVER), day)
+    return max(today(), min(max(rows.columns[0], default=0) // _DAY, _LAST_DAY))
 
 
 def _counts(batch: Batch) -> dict[str, int]:
