@@ -150,7 +150,10 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """One data type. `retention` is in seconds; None keeps its rows permanently."""
+    """One data type. `retention` is in seconds; None keeps its rows permanently.
+
+    `declaration` is what its file says, as plain values, without the probe.
+    """
 
     table: str
     prettyname: str
@@ -160,6 +163,7 @@ class Category:
     retention: int | None = None
     rollup: tuple[Rollup, ...] = ()
     probe: Probe | None = None
+    declaration: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     file: str = field(default="", compare=False)
     line: int = field(default=0, compare=False)
 

@@ -1,7 +1,5 @@
 """The data of a catalog in one database."""
 
-import sqlalchemy as sa
-
 from kscope.declare.model import Catalog
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import Schema
@@ -82,17 +80,13 @@ class Store:
 
     async def plan_migration(self, *, discard_sums: bool = False) -> Migration:
         async with self.backend.snapshot(DEADLINE) as session:
-            return await planned(session, self._schema, self._ddl, discard_sums=discard_sums)
+            return await planned(session, self._schema, discard_sums=discard_sums)
 
     def plan_from_nothing(self) -> Migration:
-        return plan(self._schema, Held(), self._ddl)
-
-    @property
-    def _ddl(self) -> sa.engine.Dialect:
-        return DIALECTS[self.backend.dialect.name].sqlalchemy()
+        return plan(self._schema, Held(DIALECTS[self.backend.dialect.name].sqlalchemy()))
 
     async def _migrate_to(self, schema: Schema, *, discard_sums: bool = False) -> Migration:
         async with self.backend.migration() as session:
-            migration = await planned(session, schema, self._ddl, discard_sums=discard_sums)
+            migration = await planned(session, schema, discard_sums=discard_sums)
             await apply(session, schema, migration)
         return migration

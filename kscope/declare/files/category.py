@@ -259,6 +259,7 @@ def _make(document: Document, probes: pathlib.Path | None) -> Category:
         retention=seconds(file.retention) if file.retention else None,
         rollup=tuple(sorted(rollup, key=lambda each: each.bucket)),
         probe=make_probe(file.probe, document, columns, probes) if file.probe else None,
+        declaration={key: each for key, each in document.value.items() if key != "probe"},
         file=document.file,
         line=document.line(("table",)),
     )

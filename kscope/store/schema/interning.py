@@ -1,9 +1,14 @@
 """Text that repeats is stored once: its hash, and a cache of the stored texts."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from kscope.declare.types.base import Storage
+from kscope.generate.tables import Schema
+from kscope.store.backends.base import Session
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -22,6 +27,39 @@ def turned_round(stack: str) -> str:
 def today() -> int:
     """Return the days since 1970, in which the last use of a text is stored."""
     return int(time.time() // 86400)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of texts, and its table, where `key` has the hashes and `text` the texts.
+
+    `hash` returns that of a value as rows have it before they are stored.
+    """
+
+    storage: Storage
+    table: str
+    key: str
+    text: str
+    hash: Callable[[Any], int]
+
+
+# The value of a stack is the hash of its text.
+STACKS = Kind(Storage.STACK_ID, "kscope_stack", "id", "frames", int)
+STRINGS = Kind(Storage.STRING_ID, "kscope_string", "hash", "text", text_hash)
+
+
+async def store_texts(
+    session: Session, schema: Schema, kind: Kind, texts: Mapping[int, str], days: Sequence[int]
+) -> Mapping[int, int]:
+    """Store texts by their hashes as used until these days; return hash -> number."""
+    table = schema.metadata.tables[kind.table]
+    key, number = table.c[kind.key], table.c.id
+    columns = {kind.key: [*texts], "day": days, kind.text: [*texts.values()]}
+    await session.insert(table, columns, {"day": "max"})
+    if key is number:
+        return {each: each for each in texts}
+    found = await session.look_up(key, [key, number], [*texts])
+    return {int(each): int(row) for each, row in found}
 
 
 class Known(Generic[Key, Value]):

@@ -5,10 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kscope.declare.charts import KINDS, derive
 from kscope.declare.files.category import read_category
-from kscope.declare.model import IMPLICIT_COLUMNS, Catalog, Category, Chart, Column
-from kscope.declare.types import TYPES
+from kscope.declare.model import IMPLICIT_COLUMNS, Catalog, Category
 from kscope.declare.units import duration
 from kscope.store.schema.changed_levels import levels_held
 from kscope.store.schema.meta import known_categories
@@ -23,10 +21,9 @@ def shape_note(table: str) -> str:
 
 
 def shape(category: Category) -> str:
-    """Return the category as the text of a category file, with the path of its file."""
-    return json.dumps(
-        {"file": str(Path(category.file).absolute()), "declaration": _declaration(category)}
-    )
+    """Return the category as its file declares it, without the probe, and the file's path."""
+    file = str(Path(category.file).absolute())
+    return json.dumps({"file": file, "declaration": category.declaration})
 
 
 def without_column(text: str | None, name: str) -> str:
@@ -67,46 +64,3 @@ def _older(table: str, kinds: Mapping[str, str], relations: Iterable[str]) -> di
     held = levels_held(table, relations).values()
     rollup = {duration(bucket): _KEPT for bucket in sorted(held)}
     return {"table": table, "columns": columns} | ({"rollup": rollup} if rollup else {})
-
-
-def _declaration(category: Category) -> dict[str, Any]:
-    declared: dict[str, Any] = {
-        "table": category.table,
-        "prettyname": category.prettyname,
-        "columns": [_column(column) for column in category.columns],
-    }
-    if category.description:
-        declared["description"] = category.description
-    if category.charts != derive(category.columns):
-        declared["charts"] = [_chart(chart) for chart in category.charts]
-    if category.retention is not None:
-        declared["retention"] = duration(category.retention)
-    if category.rollup:
-        declared["rollup"] = {
-            duration(level.bucket): duration(level.keep) for level in category.rollup
-        }
-    return declared
-
-
-def _column(column: Column) -> dict[str, Any]:
-    declared: dict[str, Any] = {
-        "name": column.name,
-        "type": column.type.name,
-        "prettyname": column.prettyname,
-    }
-    if column.unit != TYPES[column.type.name].unit:
-        declared["unit"] = column.unit
-    if column.help:
-        declared["help"] = column.help
-    if column.optional:
-        declared["default"] = column.default
-    if column.index:
-        declared["index"] = True
-    return declared
-
-
-def _chart(chart: Chart) -> dict[str, str]:
-    aggregate = "" if chart.aggregate == KINDS[chart.kind].aggregate else chart.aggregate
-    named = {"value": chart.value, "stack": chart.stack, "by": chart.by, "aggregate": aggregate}
-    given = {key: name for key, name in named.items() if name}
-    return {"kind": chart.kind, "title": chart.title, **given}

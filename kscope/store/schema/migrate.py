@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from kscope.declare.types.base import Storage
 from kscope.declare.units import duration
 from kscope.errors import DeclarationError, Problem
 from kscope.generate.ddl import table_statements, view_statements
+from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import CategoryTables, Schema
 from kscope.store.backends.base import Relation, Session
 from kscope.store.backends.errors import StoreBusy, StoreError
@@ -25,7 +26,7 @@ from kscope.store.schema.changed_levels import (
     tables_held,
     undeclared_levels,
 )
-from kscope.store.schema.interning import text_hash, today
+from kscope.store.schema.interning import STACKS, STRINGS, store_texts, text_hash, today
 from kscope.store.schema.kept_categories import shape, shape_note
 from kscope.store.schema.meta import (
     can_hold,
@@ -36,7 +37,7 @@ from kscope.store.schema.meta import (
 )
 from kscope.store.schema.progress import SECOND, Progress, ProgressKey, progress_held
 
-Upgrade = Callable[["Schema", "Held", sa.engine.Dialect], list[Step]]
+Upgrade = Callable[[Schema, "Held"], list[Step]]
 # In order. A Note is a row of kscope_meta.
 Migration = Sequence[Step | Note]
 
@@ -56,76 +57,75 @@ UPGRADES: Mapping[int, Upgrade] = {1: _without_late_notes}
 
 @dataclass(frozen=True)
 class Held:
-    """The state of a database. `oldest` has the time of the first sum of each rollup table.
+    """The state of a database. `dialect` renders statements with their values.
 
-    `vacant` names the categories without any row, which may change in any way.
+    For a plan, `oldest` has the time of the first sum of each rollup table that is no longer
+    declared, and `vacant` names the categories without any row, which may change in any way.
     """
 
+    dialect: sa.engine.Dialect
     relations: Mapping[str, Relation] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     progress: Mapping[ProgressKey, Progress] = field(default_factory=dict)
     oldest: Mapping[str, int | None] = field(default_factory=dict)
-    vacant: frozenset[str] = frozenset()
+    vacant: Collection[str] = ()
 
 
 async def held(session: Session, schema: Schema) -> Held:
+    dialect = DIALECTS[session.dialect.name].sqlalchemy()
     relations = await session.relations()
     meta, progress = schema.dictionaries.meta, schema.dictionaries.progress
     if meta.name not in relations or progress.name not in relations:
-        return Held(relations)
-    oldest = {}
-    for tables in schema.categories.values():
-        for name in undeclared_levels(tables, relations):
-            first: sa.Select[tuple[int | None]] = sa.select(sa.func.min(sa.column("time")))
-            oldest[name] = (await session.fetch(first.select_from(sa.table(name))))[0][0]
-    return Held(
-        relations,
-        await read_meta(session, schema),
-        await progress_held(session.fetch, schema),
-        oldest,
-    )
+        return Held(dialect, relations)
+    notes = await read_meta(session, schema)
+    return Held(dialect, relations, notes, await progress_held(session.fetch, schema))
 
 
-async def planned(
-    session: Session, schema: Schema, dialect: sa.engine.Dialect, *, discard_sums: bool = False
-) -> Migration:
+async def planned(session: Session, schema: Schema, *, discard_sums: bool = False) -> Migration:
     """Compare the declared tables with the database's, and plan; see plan."""
     found = await held(session, schema)
-    try:
-        return plan(schema, found, dialect, discard_sums=discard_sums)
-    except DeclarationError:
-        found = replace(found, vacant=await _vacant(session, schema, found.relations))
-        return plan(schema, found, dialect, discard_sums=discard_sums)
+    oldest, vacant = {}, set()
+    for category, tables in schema.categories.items():
+        for name in undeclared_levels(tables, found.relations):
+            oldest[name] = await _first_time(session, name)
+        if await are_empty(session, tables_held(category, found.relations)):
+            vacant.add(category)
+    found = replace(found, oldest=oldest, vacant=vacant)
+    return plan(schema, found, discard_sums=discard_sums)
 
 
-def plan(
-    schema: Schema, found: Held, dialect: sa.engine.Dialect, *, discard_sums: bool = False
-) -> Migration:
+async def _first_time(session: Session, table: str) -> int | None:
+    time: sa.ColumnClause[int | None] = sa.column("time")
+    ((first,),) = await session.fetch(sa.select(sa.func.min(time)).select_from(sa.table(table)))
+    return None if first is None else int(first)
+
+
+def plan(schema: Schema, found: Held, *, discard_sums: bool = False) -> Migration:
     """Return the steps between the two. Raise DeclarationError if a change would lose data.
 
     With `discard_sums` a level that is no longer declared is dropped, even with sums of rows that
     no longer exist. The declared columns are noted before all other steps: from then on a server
     with other columns writes no sums, see is_current. A view is noted after it was made.
     """
-    steps: list[Step | Note] = [*_layout_steps(schema, found, dialect)]
+    steps: list[Step | Note] = [*_layout_steps(schema, found)]
     declared: dict[str, str] = {}
     made = {"layout": str(LAYOUT)}
     problems: list[Problem] = []
     for table in schema.dictionaries.tables:
-        steps += _creation(table, found, dialect)
+        steps += _creation(table, found)
     for tables in schema.categories.values():
         category = tables.category
         note = category_note(category.table), json.dumps(declared_types(category))
         losses = [*_losses(tables, found), *([] if discard_sums else _lost_sums(tables, found))]
-        changes = _category_steps(tables, found, dialect, losses)
+        changes = _category_steps(tables, found, losses)
         if losses and category.table in found.vacant:
-            steps += _recreation(tables, found, dialect, Note(*note))
+            steps += _recreation(tables, found, Note(*note))
         else:
             steps += changes
             problems += losses
             declared |= dict([note])
         problems += _foreign(tables, found)
-        made[_view_note(tables)] = _digest(tables, dialect)
+        made[_view_note(tables)] = _digest(tables, found)
         made[shape_note(category.table)] = shape(category)
     if problems:
         raise DeclarationError(problems)
@@ -155,20 +155,10 @@ async def _run(session: Session, schema: Schema, step: Step) -> None:
         raise StoreBusy(f"rows came to {step.empty[0]}, which must be empty to change: try again")
     text = step.text
     if step.default is not None:
-        text = text.replace("{default}", str(await _string_id(session, schema, step.default)))
+        key = text_hash(step.default)
+        numbers = await store_texts(session, schema, STRINGS, {key: step.default}, [today()])
+        text = text.replace("{default}", str(numbers[key]))
     await session.run(text)
-
-
-async def _vacant(
-    session: Session, schema: Schema, relations: Mapping[str, Relation]
-) -> frozenset[str]:
-    return frozenset(
-        [
-            name
-            for name, tables in schema.categories.items()
-            if await are_empty(session, tables_held(name, relations))
-        ]
-    )
 
 
 async def are_empty(session: Session, tables: Iterable[str]) -> bool:
@@ -179,7 +169,7 @@ async def are_empty(session: Session, tables: Iterable[str]) -> bool:
     return True
 
 
-def _layout_steps(schema: Schema, found: Held, dialect: sa.engine.Dialect) -> list[Step]:
+def _layout_steps(schema: Schema, found: Held) -> list[Step]:
     layout = int(found.notes.get("layout", LAYOUT))
     if layout > LAYOUT:
         raise StoreError(
@@ -188,7 +178,7 @@ def _layout_steps(schema: Schema, found: Held, dialect: sa.engine.Dialect) -> li
         )
     if layout < LAYOUT:
         upgrades = [UPGRADES[number] for number in range(layout, LAYOUT)]
-        return [step for upgrade in upgrades for step in upgrade(schema, found, dialect)]
+        return [step for upgrade in upgrades for step in upgrade(schema, found)]
     for table in schema.dictionaries.tables:
         relation = found.relations.get(table.name)
         missing = table.columns.keys() - relation.columns.keys() if relation else ()
@@ -200,10 +190,10 @@ def _layout_steps(schema: Schema, found: Held, dialect: sa.engine.Dialect) -> li
     return []
 
 
-def _creation(table: sa.Table, found: Held, dialect: sa.engine.Dialect) -> list[Step]:
+def _creation(table: sa.Table, found: Held) -> list[Step]:
     if table.name in found.relations:
         return []
-    return [Step(text) for text in table_statements(table, dialect)]
+    return [Step(text) for text in table_statements(table, found.dialect)]
 
 
 def _losses(tables: CategoryTables, found: Held) -> Iterator[Problem]:
@@ -264,37 +254,34 @@ def _lost_sums(tables: CategoryTables, found: Held) -> Iterator[Problem]:
             yield Problem(category.file, category.line, "rollup", message)
 
 
-def _category_steps(
-    tables: CategoryTables, found: Held, dialect: sa.engine.Dialect, problems: list[Problem]
-) -> list[Step]:
+def _category_steps(tables: CategoryTables, found: Held, problems: list[Problem]) -> list[Step]:
     category = tables.category
     steps: list[Step] = []
     for table in (tables.rows, *(rollup.table for rollup in tables.rollups)):
         relation = found.relations.get(str(table.name))
         if relation is None:
-            steps += _creation(table, found, dialect)
+            steps += _creation(table, found)
             continue
         for stored in table.columns:
             column = category.column(stored.name)
             if column is not None and column.optional:
-                steps += addition(table, column, relation, dialect)
+                steps += addition(table, column, relation, found.dialect)
             elif stored.name not in relation.columns:
                 problems.append(_needs_default(category, stored.name))
-        steps += indexes(table, relation, dialect)
-    steps += _level_removals(tables, found, dialect)
-    is_new = found.notes.get(_view_note(tables)) != _digest(tables, dialect)
+        steps += indexes(table, relation, found.dialect)
+    steps += _level_removals(tables, found)
+    is_new = found.notes.get(_view_note(tables)) != _digest(tables, found)
     if is_new or category.table not in found.relations:
-        steps += [Step(text) for text in view_statements(tables, dialect)]
+        steps += [Step(text) for text in view_statements(tables, found.dialect)]
     return steps
 
 
-def _recreation(
-    tables: CategoryTables, found: Held, dialect: sa.engine.Dialect, note: Note
-) -> Iterator[Step | Note]:
+def _recreation(tables: CategoryTables, found: Held, note: Note) -> Iterator[Step | Note]:
     """Drop the category's tables, which are empty, and create them as declared.
 
     The note is written while there is no table: at any other time it would contradict one.
     """
+    dialect = found.dialect
     yield Step(f"DROP VIEW IF EXISTS {dialect.identifier_preparer.quote(tables.category.table)}")
     yield from removal(tables_held(tables.category.table, found.relations), dialect)
     for bucket in undeclared_levels(tables, found.relations).values():
@@ -305,24 +292,22 @@ def _recreation(
     yield from (Step(text) for text in view_statements(tables, dialect))
 
 
-def _level_removals(
-    tables: CategoryTables, found: Held, dialect: sa.engine.Dialect
-) -> Iterator[Step]:
+def _level_removals(tables: CategoryTables, found: Held) -> Iterator[Step]:
     """Drop levels that are no longer declared: late rows are not added to them.
 
     Their progress is deleted first: no question reads a table without it.
     """
     for name, bucket in undeclared_levels(tables, found.relations).items():
-        yield forgetting(tables.category.table, bucket, dialect)
-        yield Step(f"DROP TABLE {dialect.identifier_preparer.quote(name)}")
+        yield forgetting(tables.category.table, bucket, found.dialect)
+        yield Step(f"DROP TABLE {found.dialect.identifier_preparer.quote(name)}")
 
 
 def _view_note(tables: CategoryTables) -> str:
     return f"view {tables.category.table}"
 
 
-def _digest(tables: CategoryTables, dialect: sa.engine.Dialect) -> str:
-    text = "\n".join(view_statements(tables, dialect))
+def _digest(tables: CategoryTables, found: Held) -> str:
+    text = "\n".join(view_statements(tables, found.dialect))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
@@ -332,25 +317,14 @@ def _needs_default(category: Category, name: str) -> Problem:
     return Problem(category.file, column.line if column else category.line, "columns", message)
 
 
-async def _string_id(session: Session, schema: Schema, text: str) -> int:
-    table = schema.dictionaries.string
-    select = sa.select(table.c.id).where(table.c.hash == text_hash(text))
-    rows = await session.fetch(select)
-    if not rows:
-        new = sa.insert(table).values(hash=text_hash(text), day=today(), text=text)
-        await session.execute(new)
-        rows = await session.fetch(select)
-    return int(rows[0][0])
-
-
 async def _store_default_stacks(session: Session, schema: Schema) -> None:
     """Store the default of each stack column, which statements join."""
-    table = schema.dictionaries.stack
-    for tables in schema.categories.values():
-        for column in tables.category.columns:
-            if column.type.storage is not Storage.STACK_ID or not column.optional:
-                continue
-            key = text_hash(column.default)
-            if not await session.fetch(sa.select(table.c.id).where(table.c.id == key)):
-                new = sa.insert(table).values(id=key, day=today(), frames=column.default)
-                await session.execute(new)
+    texts = {
+        text_hash(column.default): column.default
+        for tables in schema.categories.values()
+        for column in tables.category.columns
+        if column.type.storage is Storage.STACK_ID and column.optional
+    }
+    if texts:
+        ordered = dict(sorted(texts.items()))
+        await store_texts(session, schema, STACKS, ordered, [today()] * len(ordered))

@@ -3,18 +3,20 @@
 import operator
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 from kscope.declare.types.base import Storage
-from kscope.store.schema.interning import text_hash
+from kscope.store.schema.interning import STACKS, STRINGS, Kind, text_hash
 from kscope.store.write.batch import Batch, TableRows
 
 OVER_STACKS = "[over the stack limit]"
 OVER_STRINGS = "[over the string limit]"
+# What rows beyond the limit have in their column.
+OVER: Mapping[Kind, Any] = {STACKS: text_hash(OVER_STACKS), STRINGS: OVER_STRINGS}
 PER_HOUR = 50_000
 _HOUR = 3600
 # Hosts that are counted one by one; all others share one count, so that made-up names of hosts take
@@ -77,26 +79,6 @@ class Grant:
         self.of.add(self._taken)
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of texts, and its table, where `key` has the hashes and `text` the texts.
-
-    In their column, rows beyond the limit have the value `over`. `hash` returns a value's.
-    """
-
-    storage: Storage
-    table: str
-    key: str
-    text: str
-    over: Any
-    hash: Callable[[Any], int]
-
-
-# The value of a stack is the hash of its text.
-STACKS = Kind(Storage.STACK_ID, "kscope_stack", "id", "frames", text_hash(OVER_STACKS), int)
-STRINGS = Kind(Storage.STRING_ID, "kscope_string", "hash", "text", OVER_STRINGS, text_hash)
-
-
 def bounded(batches: list[Batch], new: AbstractSet[Any], kind: Kind, grant: Grant) -> list[Batch]:
     """Return the batches, with the limit's text in place of new texts beyond it.
 
@@ -139,7 +121,7 @@ def _replaced(
             if beyond:
                 values = list(columns[index])
                 for place in beyond:
-                    values[place] = kind.over
+                    values[place] = OVER[kind]
                 columns[index] = values
                 changed.update(beyond)
         grant.rows += len(changed)

@@ -18,8 +18,9 @@ from kscope.store.backends.errors import (
 )
 from kscope.store.backends.in_thread import in_thread
 from kscope.store.backends.last_fault import LastFault
+from kscope.store.schema.interning import STACKS, STRINGS
 from kscope.store.write.batch import Batch, Stored
-from kscope.store.write.cardinality import STACKS, STRINGS, NewTextLimits
+from kscope.store.write.cardinality import NewTextLimits
 from kscope.store.write.transaction import Dictionary, Transaction
 
 MAX_WAITING_ROWS = 1_000_000

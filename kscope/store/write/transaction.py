@@ -14,20 +14,12 @@ from kscope.generate.tables import CategoryTables, Schema
 from kscope.store.backends.base import Session
 from kscope.store.backends.errors import StaleDeclaration
 from kscope.store.backends.in_thread import in_thread
-from kscope.store.schema.interning import Known, today
+from kscope.store.schema.interning import STACKS, STRINGS, Kind, Known, store_texts, today
 from kscope.store.schema.meta import contradicted, is_current
 from kscope.store.sums.grouping import Columns, summed
 from kscope.store.sums.late import add_late
 from kscope.store.write.batch import Batch, Stored, TableRows
-from kscope.store.write.cardinality import (
-    OVER_STACKS,
-    STACKS,
-    STRINGS,
-    Kind,
-    NewTextLimits,
-    bounded,
-    uncounted,
-)
+from kscope.store.write.cardinality import OVER, OVER_STACKS, NewTextLimits, bounded, uncounted
 
 _DAY = 86400 * 1_000_000
 # The largest day that the column holds; more than five million years.
@@ -145,7 +137,7 @@ class Transaction:
         brought = {key: value for key, value in texts.new.items() if value not in rest}
         key = self._schema.metadata.tables[kind.table].c[kind.key]
         stored = {each for (each,) in await self._session.look_up(key, [key], [*brought])}
-        new = {brought[each] for each in brought.keys() - stored} - {kind.over}
+        new = {brought[each] for each in brought.keys() - stored} - {OVER[kind]}
         if not new:
             return batches
         return await in_thread(count, bounded, batches, new, kind, self.grants[kind])
@@ -154,21 +146,13 @@ class Transaction:
         self, batches: Iterable[Batch], kind: Kind, texts: "_Texts"
     ) -> dict[Any, int]:
         """Return the numbers of the new texts."""
-        table, new = self._schema.metadata.tables[kind.table], texts.new
-        stacks = {STACKS.over: OVER_STACKS}
+        stacks = {OVER[STACKS]: OVER_STACKS}
         for batch in batches:
             stacks.update(batch.stacks)
-        columns: Columns = {
-            kind.key: [*new],
-            "day": [texts.days[value] for value in new.values()],
-            kind.text: [stacks[each] if kind is STACKS else each for each in new.values()],
-        }
-        await self._session.insert(table, columns, {"day": "max"})
-        if kind is STACKS:
-            return {**new}
-        key = table.c[kind.key]
-        found = await self._session.look_up(key, [key, table.c.id], [*new])
-        return {new[key]: number for key, number in found}
+        new = {key: stacks[key] if kind is STACKS else text for key, text in texts.new.items()}
+        days = [texts.days[value] for value in texts.new.values()]
+        numbers = await store_texts(self._session, self._schema, kind, new, days)
+        return {value: numbers[key] for key, value in texts.new.items()}
 
     async def _closed(self) -> dict[str, dict[int, int]]:
         """Category -> bucket -> up to when it is summed.
