@@ -78,6 +78,7 @@ class CategoryTables:
 class Schema:
     """Everything a database holds for a catalog."""
 
+    catalog: Catalog
     metadata: sa.MetaData
     dictionaries: Dictionaries
     categories: Mapping[str, CategoryTables]
@@ -89,7 +90,7 @@ def schema(catalog: Catalog) -> Schema:
     tables = {
         category.table: _category_tables(category, metadata, dictionaries) for category in catalog
     }
-    return Schema(metadata, dictionaries, tables)
+    return Schema(catalog, metadata, dictionaries, tables)
 
 
 ROWS_PREFIX = "kscope_rows_"

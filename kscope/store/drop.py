@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kscope.errors import KscopeError, did_you_mean
+from kscope.errors import UsageError, did_you_mean
 from kscope.store.backends.base import BACKGROUND_SECONDS, Relation, Session
 from kscope.store.reader import DEADLINE
 from kscope.store.schema.alterations import index_removal
@@ -16,12 +16,6 @@ from kscope.store.schema.kept_categories import shape_note, without_column
 from kscope.store.schema.meta import category_note, known_categories, write_meta
 from kscope.store.schema.migrate import Held, are_empty, held
 from kscope.store.store import Store
-
-
-class DropRefusedError(KscopeError):
-    """The command names something that is not there, or that a file still declares."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -44,24 +38,24 @@ class Drop:
 
 
 async def plan_drop(store: Store, named: str, declared: Mapping[str, Collection[str]]) -> Drop:
-    """Return the losses if `TABLE` or `TABLE.COLUMN` is dropped, or raise DropRefusedError.
+    """Return the losses if `TABLE` or `TABLE.COLUMN` is dropped.
 
-    `declared` has the columns of each table.
+    `declared` has the columns of each table. Raises UsageError if there is no such thing, or a file
+    still declares it.
     """
     async with store.backend.snapshot(BACKGROUND_SECONDS) as session:
         found = await held(session, store.schema)
     table, _, column = named.partition(".")
     known = known_categories(found.notes)
+    why = ""
     if table not in known:
-        raise DropRefusedError(
-            f"--drop {named}: there is no table '{table}'{did_you_mean(table, known)}"
-        )
-    if "." in named:
-        _check_column(named, column, known[table], declared.get(table, ()))
+        why = f"there is no table '{table}'{did_you_mean(table, known)}"
+    elif "." in named:
+        why = _column_problem(table, column, known[table], declared.get(table, ()))
     elif table in declared:
-        raise DropRefusedError(
-            f"--drop {named}: a category file declares '{table}'; remove that file first"
-        )
+        why = f"a category file declares '{table}'; remove that file first"
+    if why:
+        raise UsageError(f"--drop {named}: {why}")
     losses = [await _loss(store, name) for name in tables_held(table, found.relations)]
     return Drop(table, column, tuple(losses))
 
@@ -95,20 +89,16 @@ async def leftovers(store: Store) -> list[str]:
         ]
 
 
-def _check_column(
-    named: str, column: str, known: Mapping[str, str], declared: Collection[str]
-) -> None:
-    table = named.partition(".")[0]
+def _column_problem(
+    table: str, column: str, known: Mapping[str, str], declared: Collection[str]
+) -> str:
     if column in ("time", "hostname"):
-        raise DropRefusedError(f"--drop {named}: every table has '{column}'; drop {table} instead")
+        return f"every table has '{column}'; drop {table} instead"
     if column not in known:
-        raise DropRefusedError(
-            f"--drop {named}: '{table}' has no column '{column}'{did_you_mean(column, known)}"
-        )
+        return f"'{table}' has no column '{column}'{did_you_mean(column, known)}"
     if column in declared:
-        raise DropRefusedError(
-            f"--drop {named}: a category file declares '{column}'; remove it there first"
-        )
+        return f"a category file declares '{column}'; remove it there first"
+    return ""
 
 
 async def _loss(store: Store, name: str) -> Loss:

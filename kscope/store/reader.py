@@ -38,7 +38,7 @@ class Reader:
     def __init__(
         self,
         backend: Backend,
-        current: Callable[[], tuple[Catalog, Schema]],
+        current: Callable[[], Schema],
         last_fault: LastFault,
         seconds: float = DEADLINE,
     ) -> None:
@@ -65,11 +65,11 @@ class Reader:
 
     @property
     def catalog(self) -> Catalog:
-        return self._current()[0]
+        return self.schema.catalog
 
     @property
     def schema(self) -> Schema:
-        return self._current()[1]
+        return self._current()
 
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
         with self.deadline.running() as until:

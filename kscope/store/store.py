@@ -24,22 +24,15 @@ class Store:
         limits: NewTextLimits | None = None,
     ) -> None:
         self.backend = backend
-        self._catalog = catalog
-        self._schema = schema_of(catalog)
+        self.schema = schema_of(catalog)
         self.last_fault = LastFault()
-        current = lambda: (self._catalog, self._schema)  # noqa: E731
+        current = lambda: self.schema  # noqa: E731
         self.reader = Reader(backend, current, self.last_fault, deadline)
-        self.writer = GroupWriter(
-            backend, lambda: self._schema, self.last_fault, limits or NewTextLimits()
-        )
+        self.writer = GroupWriter(backend, current, self.last_fault, limits or NewTextLimits())
 
     @property
     def catalog(self) -> Catalog:
-        return self._catalog
-
-    @property
-    def schema(self) -> Schema:
-        return self._schema
+        return self.schema.catalog
 
     async def connect(self) -> None:
         """Connect only: the caller adopts a catalog before rows arrive."""
@@ -63,27 +56,27 @@ class Store:
         """Migrate to the catalog, then use it; on an error the previous one stays."""
         schema = schema_of(catalog)
         await self._migrate_to(schema)
-        self._catalog, self._schema = catalog, schema
+        self.schema = schema
 
     async def remembered(self) -> Catalog:
         """Return the categories that this database was last used with."""
         async with self.backend.snapshot(DEADLINE) as session:
             relations = await session.relations()
-            if self._schema.dictionaries.meta.name not in relations:
+            if self.schema.dictionaries.meta.name not in relations:
                 return Catalog(())
-            found = await read_meta(session, self._schema)
+            found = await read_meta(session, self.schema)
         return stored_catalog(found, relations)
 
     async def migrate(self, *, discard_sums: bool = False) -> Migration:
         """Migrate the database to the catalog; return the steps. See migrate.plan."""
-        return await self._migrate_to(self._schema, discard_sums=discard_sums)
+        return await self._migrate_to(self.schema, discard_sums=discard_sums)
 
     async def plan_migration(self, *, discard_sums: bool = False) -> Migration:
         async with self.backend.snapshot(DEADLINE) as session:
-            return await planned(session, self._schema, discard_sums=discard_sums)
+            return await planned(session, self.schema, discard_sums=discard_sums)
 
     def plan_from_nothing(self) -> Migration:
-        return plan(self._schema, Held(DIALECTS[self.backend.dialect.name].sqlalchemy()))
+        return plan(self.schema, Held(DIALECTS[self.backend.dialect.name].sqlalchemy()))
 
     async def _migrate_to(self, schema: Schema, *, discard_sums: bool = False) -> Migration:
         async with self.backend.migration() as session:

@@ -3,12 +3,12 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
-    AbstractContextManager,
     aclosing,
     asynccontextmanager,
+    contextmanager,
 )
 from dataclasses import dataclass
 from itertools import groupby
@@ -126,7 +126,9 @@ class ReadSession(Session, Lent):
 
 
 class Backend(ABC):
-    """One database. Errors of the driver are raised as StoreError and its kinds."""
+    """One database. Errors of the driver, `faults`, are raised as StoreError and its kinds."""
+
+    faults: ClassVar[tuple[type[Exception], ...]]
 
     def __init__(self, dialect: sa.engine.Dialect, readers: int, grace: float = 0.0) -> None:
         self.dialect = dialect
@@ -206,9 +208,17 @@ class Backend(ABC):
                     if _now() > until:
                         raise QueryTimeout("the statement was cancelled at its deadline")
 
-    @abstractmethod
-    def translating(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def translating(self) -> Iterator[None]:
         """Raise the driver's errors as StoreError."""
+        try:
+            yield
+        except self.faults as error:
+            raise self.translated(error) from error
+
+    @abstractmethod
+    def translated(self, error: Exception) -> BaseException:
+        """Return the error to raise for one of the driver's."""
 
     @abstractmethod
     async def _connect_reader(self, until: float) -> ReadSession: ...

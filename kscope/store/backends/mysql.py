@@ -19,7 +19,7 @@ from sqlalchemy.dialects.mysql import pymysql
 from kscope.config import MySQL
 from kscope.store.backends.base import Backend, ReadSession, Session
 from kscope.store.backends.errors import StoreBusy
-from kscope.store.backends.mysql_errors import Translating
+from kscope.store.backends.mysql_errors import server, translated
 from kscope.store.backends.statements import Repeating, compiled
 
 READERS = 8
@@ -62,6 +62,8 @@ log = logging.getLogger(__name__)
 
 
 class MySQLBackend(Backend):
+    faults = (asyncmy.errors.MySQLError, OSError)
+
     def __init__(self, settings: MySQL) -> None:
         super().__init__(pymysql.dialect(paramstyle="pyformat"), READERS, _GRACE)
         self._settings = settings
@@ -84,7 +86,7 @@ class MySQLBackend(Backend):
                 await self._writer.disconnect()
                 await self._readers.disconnect()
         except TimeoutError:
-            log.warning("%s does not answer: its connections are left", self.translating().where)
+            log.warning("%s does not answer: its connections are left", server(self._settings))
 
     async def _ping(self) -> None:
         with self.translating():
@@ -177,8 +179,13 @@ class MySQLBackend(Backend):
         self._kills.add(task)
         task.add_done_callback(self._kills.discard)
 
-    def translating(self) -> Translating:
-        return Translating(self._settings)
+    def translated(self, error: Exception) -> BaseException:
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            # The driver closes the connection of a cancelled task, and then fails to close the
+            # cursor: that error must not hide the cancellation.
+            return asyncio.CancelledError()
+        return translated(self._settings, error)
 
 
 def _connection(database: Database) -> Connection:
@@ -275,22 +282,14 @@ async def _roll_back(raw: Any) -> None:
 def _portions(columns: Sequence[Sequence[Any]]) -> Iterator[list[tuple[Any, ...]]]:
     """Rows, so many at a time that each statement stays within what a server takes."""
     rows = list(zip(*columns, strict=True))
-    if not any(isinstance(value, (str, bytes)) for value in rows[0]):
-        yield from _by_count(rows)
-        return
-    portion: list[tuple[Any, ...]] = []
-    size = 0
-    for row in rows:
+    texts = [column for column in columns if isinstance(column[0], (str, bytes))]
+    start = size = 0
+    for place, values in enumerate(zip(*texts, strict=True)):
         # A character takes up to four bytes.
-        length = sum(4 * len(value) + 16 for value in row if isinstance(value, (str, bytes)))
-        if portion and (size + length > _BYTES_PER_INSERT or len(portion) >= _ROWS_PER_INSERT):
-            yield portion
-            portion, size = [], 0
-        portion.append(row)
+        length = sum(4 * len(value) + 16 for value in values)
+        if size and (size + length > _BYTES_PER_INSERT or place - start >= _ROWS_PER_INSERT):
+            yield rows[start:place]
+            start, size = place, 0
         size += length
-    yield portion
-
-
-def _by_count(rows: list[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
-    for start in range(0, len(rows), _ROWS_PER_INSERT):
-        yield rows[start : start + _ROWS_PER_INSERT]
+    for place in range(start, len(rows), _ROWS_PER_INSERT):
+        yield rows[place : place + _ROWS_PER_INSERT]

@@ -1,7 +1,5 @@
 """MySQL's errors, and its driver's -> ours, with advice for the person who set it up."""
 
-import asyncio
-
 import asyncmy
 
 from kscope.config import MySQL
@@ -18,50 +16,32 @@ from kscope.store.backends.errors import (
 )
 
 
-class Translating:
-    """A context that raises the driver's errors as ours."""
+def server(chosen: MySQL) -> str:
+    """Name the server in a message."""
+    return f"MySQL at {chosen.host}" + ("" if chosen.host[:1] == "/" else f":{chosen.port}")
 
-    def __init__(self, settings: MySQL) -> None:
-        self._settings = settings
 
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, (asyncmy.errors.MySQLError, OSError, TimeoutError)):
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                # The driver closes the connection of a cancelled task, and then fails to close the
-                # cursor: that error must not hide the cancellation.
-                raise asyncio.CancelledError from error
-            raise self._translated(error) from error
-
-    @property
-    def where(self) -> str:
-        chosen = self._settings
-        return f"MySQL at {chosen.host}" + ("" if chosen.host[:1] == "/" else f":{chosen.port}")
-
-    def _translated(self, error: BaseException) -> StoreError:
-        chosen, where = self._settings, self.where
-        code, text = _code_and_text(error)
-        if code in _TIMEOUTS:
-            return QueryTimeout("the statement was cancelled at its deadline")
-        if code == _DEADLOCK:
-            return WriteConflict(f"{where}: {text}", public="a concurrent transaction conflicted")
-        if code in _BUSY:
-            return StoreBusy(f"{where}: {text}", 1, public="the database is busy: send again")
-        if code in _REFUSED:
-            return BatchRefused(f"{where}: {text}")
-        if code in _ADVICE:
-            advice = _ADVICE[code].format(user=chosen.user, database=chosen.database)
-            return StoreError(f"{where}: {text}; {advice}", public=FAILED)
-        if code in _FAULTS:
-            kind = StoreDamaged if code in _DAMAGED else StoreFault
-            return kind(f"{where}: {text}; {_FAULTS[code]}", public=f"the database {_FAULTS[code]}")
-        if code in _GONE or isinstance(error, OSError):
-            return StoreAway(
-                f"{where} does not answer: {text}", public="the database does not answer"
-            )
-        return StoreError(f"{where}: {text}", public=FAILED)
+def translated(chosen: MySQL, error: Exception) -> StoreError:
+    """Return the StoreError for an error of the server or the driver, by its code."""
+    where = server(chosen)
+    code, text = _code_and_text(error)
+    if code in _TIMEOUTS:
+        return QueryTimeout("the statement was cancelled at its deadline")
+    if code == _DEADLOCK:
+        return WriteConflict(f"{where}: {text}", public="a concurrent transaction conflicted")
+    if code in _BUSY:
+        return StoreBusy(f"{where}: {text}", 1, public="the database is busy: send again")
+    if code in _REFUSED:
+        return BatchRefused(f"{where}: {text}")
+    if code in _ADVICE:
+        advice = _ADVICE[code].format(user=chosen.user, database=chosen.database)
+        return StoreError(f"{where}: {text}; {advice}", public=FAILED)
+    if code in _FAULTS:
+        kind = StoreDamaged if code in _DAMAGED else StoreFault
+        return kind(f"{where}: {text}; {_FAULTS[code]}", public=f"the database {_FAULTS[code]}")
+    if code in _GONE or isinstance(error, OSError):
+        return StoreAway(f"{where} does not answer: {text}", public="the database does not answer")
+    return StoreError(f"{where}: {text}", public=FAILED)
 
 
 # Numbers from the server's and the client library's error references.

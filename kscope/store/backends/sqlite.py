@@ -5,7 +5,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ log = logging.getLogger(__name__)
 
 
 class SQLiteBackend(Backend):
+    faults = (sqlite3.Error,)
+
     def __init__(self, path: Path, *, alone: bool = False) -> None:
         """If `alone`, opening fails while a server has the file open."""
         super().__init__(pysqlite.dialect(paramstyle="qmark"), READERS)
@@ -290,12 +292,8 @@ class SQLiteBackend(Backend):
         connection = await self._connect("ro", _READER_PRAGMAS)
         return SQLiteReader(connection, self.dialect, self._idle)
 
-    @contextmanager
-    def translating(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise translated(self.path, error) from error
+    def translated(self, error: Exception) -> StoreError:
+        return translated(self.path, error)
 
 
 async def _number(raw: Any, pragma: str) -> int:

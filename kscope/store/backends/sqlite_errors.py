@@ -35,7 +35,7 @@ _ADVICE = {
 }
 
 
-def translated(path: Path, error: sqlite3.Error) -> StoreError:
+def translated(path: Path, error: Exception) -> StoreError:
     """Return the StoreError for an error of SQLite, by its code."""
     code = getattr(error, "sqlite_errorcode", 0)
     primary = code & 0xFF

@@ -25,36 +25,32 @@ class State(Enum):
 
 @dataclass
 class OpenFile:
-    """Device and inode of each file, from when it was first seen."""
+    """Device and inode of the file, -wal and -shm, from when each was first seen."""
 
     path: Path
-    _known: dict[str, Identity] = field(default_factory=dict)
-    _names: dict[str, str] = field(default_factory=dict)
+    _seen: dict[str, Identity | None] = field(default_factory=dict)
 
     def remember(self) -> None:
         """Note the file that is open now: from here on its path must lead to it."""
-        self._known = {}
-        real = os.path.realpath(self.path)
-        self._names = {"": str(self.path), **{suffix: f"{real}{suffix}" for suffix in _BESIDE}}
-        if found := _identity(self._names[""]):
-            self._known[""] = found
+        real, own = os.path.realpath(self.path), str(self.path)
+        self._seen = {own: _identity(own)} | {f"{real}{suffix}": None for suffix in _BESIDE}
 
     def forget(self) -> None:
-        self._known = {}
+        self._seen = {}
 
     def state(self) -> State:
-        if "" not in self._known:
+        if not self._seen:
             return State.WHOLE
-        now = _identity(self._names[""])
-        if now != self._known[""]:
+        own, *beside = self._seen
+        now = _identity(own)
+        if now != self._seen[own]:
             return State.REPLACED if now else State.GONE
-        return State.WHOLE if all(map(self._is_there, _BESIDE)) else State.LOG_LOST
+        return State.WHOLE if all(map(self._is_there, beside)) else State.LOG_LOST
 
-    def _is_there(self, suffix: str) -> bool:
-        found = _identity(self._names[suffix])
-        if found and suffix not in self._known:
-            self._known[suffix] = found
-        return found == self._known.get(suffix)
+    def _is_there(self, name: str) -> bool:
+        found = _identity(name)
+        self._seen[name] = self._seen[name] or found
+        return found == self._seen[name]
 
 
 def _identity(path: str) -> Identity | None:

@@ -20,9 +20,8 @@ async def read_meta(session: Session, schema: Schema) -> dict[str, str]:
 
 
 async def write_meta(session: Session, schema: Schema, name: str, value: str) -> None:
-    meta = schema.dictionaries.meta
-    await session.execute(sa.delete(meta).where(meta.c.name == name))
-    await session.execute(sa.insert(meta).values(name=name, value=value))
+    note = {"name": [name], "value": [value]}
+    await session.insert(schema.dictionaries.meta, note, {"value": "replace"})
 
 
 def category_note(table: str) -> str:

@@ -68,16 +68,12 @@ class GroupWriter:
         self.limits = limits
         self._schema = schema
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
-        self._waiting_rows = 0
+        self.waiting_rows = 0
         self.known = Dictionary()
         self._seq = random.randrange(_SMALL_SEQ_LIMIT)  # noqa: S311 - only to tell rows apart
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self.counters = Counters()
-
-    @property
-    def waiting_rows(self) -> int:
-        return self._waiting_rows
 
     def start(self) -> None:
         self._closing = False
@@ -90,7 +86,7 @@ class GroupWriter:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._queue.join()
         except TimeoutError:
-            log.warning("the database does not take what waits: %d rows", self._waiting_rows)
+            log.warning("the database does not take what waits: %d rows", self.waiting_rows)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -101,9 +97,9 @@ class GroupWriter:
         if self._closing:
             raise StoreBusy("the server is stopping", retry_after=5)
         self._last_fault.check_damage()
-        if self._waiting_rows and self._waiting_rows + len(batch) > MAX_WAITING_ROWS:
-            raise StoreBusy(f"{self._waiting_rows} rows wait to be written: send later")
-        self._waiting_rows += len(batch)
+        if self.waiting_rows and self.waiting_rows + len(batch) > MAX_WAITING_ROWS:
+            raise StoreBusy(f"{self.waiting_rows} rows wait to be written: send later")
+        self.waiting_rows += len(batch)
         waiting = Waiting(batch, asyncio.get_running_loop().create_future())
         self._queue.put_nowait(waiting)
         return await waiting.answer
@@ -118,7 +114,7 @@ class GroupWriter:
             try:
                 await self._commit(group)
             finally:
-                self._waiting_rows -= rows
+                self.waiting_rows -= rows
                 for _ in group:
                     self._queue.task_done()
 
@@ -127,7 +123,12 @@ class GroupWriter:
         try:
             answers = await self._store([waiting.batch for waiting in group])
         except (BatchRefused, StaleDeclaration) as error:
-            await self._one_by_one(group, error)
+            if len(group) == 1:
+                self._fail(group, error)
+                return
+            # Each batch by itself, so that one bad batch fails alone.
+            for waiting in group:
+                await self._commit([waiting])
         except StoreError as error:
             self._last_fault.note(error)
             self._fail(group, error)
@@ -137,14 +138,6 @@ class GroupWriter:
         else:
             self._succeed(group, answers)
             self.counters.commit_seconds += time.perf_counter() - started
-
-    async def _one_by_one(self, group: list[Waiting], error: StoreError) -> None:
-        """Store each batch by itself, so that one bad batch fails alone."""
-        if len(group) == 1:
-            self._fail(group, error)
-            return
-        for waiting in group:
-            await self._commit([waiting])
 
     def _succeed(self, group: list[Waiting], answers: list[Stored]) -> None:
         self._last_fault.wrote()
