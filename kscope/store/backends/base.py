@@ -2,17 +2,14 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     aclosing,
     asynccontextmanager,
     contextmanager,
 )
-from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -29,40 +26,18 @@ _KEYS_PER_STATEMENT = 500
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or view of the database. `columns` has each column's type, as the engine names it."""
+    """A table or view of the database, with the names of its columns and indexes."""
 
     is_view: bool
-    columns: Mapping[str, str]
-    nullable: frozenset[str]
-    indexes: frozenset[str]
-
-
-def relations(
-    columns: Iterable[Sequence[Any]], indexes: Iterable[Sequence[Any]]
-) -> dict[str, Relation]:
-    """Return the relations that catalog queries describe.
-
-    Columns are (relation, is it a view, column, type, may it be NULL), indexes are (table, index).
-    """
-    by_table: defaultdict[str, set[str]] = defaultdict(set)
-    for table, index in indexes:
-        by_table[table].add(index)
-    found = {}
-    for name, group in groupby(sorted(columns, key=itemgetter(0)), itemgetter(0)):
-        rows = list(group)
-        found[name] = Relation(
-            is_view=bool(rows[0][1]),
-            columns={column: str(kind).upper() for _, _, column, kind, _ in rows},
-            nullable=frozenset(column for _, _, column, _, is_nullable in rows if is_nullable),
-            indexes=frozenset(by_table[name]),
-        )
-    return found
+    columns: set[str] = field(default_factory=set)
+    nullable: set[str] = field(default_factory=set)
+    indexes: set[str] = field(default_factory=set)
 
 
 class Session(ABC):
     """One connection: a write transaction, the statements of a migration, or a reader."""
 
-    # Catalog queries for `relations`.
+    # Catalog queries: relation, is it a view, column, may it be NULL; table and index.
     columns: ClassVar[str]
     indexes: ClassVar[str]
 
@@ -103,7 +78,17 @@ class Session(ABC):
         await self.count(text)
 
     async def relations(self) -> dict[str, Relation]:
-        return relations(await self.rows(self.columns), await self.rows(self.indexes))
+        """Return the tables and views by their names."""
+        found: dict[str, Relation] = {}
+        for name, is_view, column, is_nullable in await self.rows(self.columns):
+            relation = found.setdefault(name, Relation(bool(is_view)))
+            relation.columns.add(column)
+            if is_nullable:
+                relation.nullable.add(column)
+        for table, index in await self.rows(self.indexes):
+            if table in found:
+                found[table].indexes.add(index)
+        return found
 
     @abstractmethod
     async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:

@@ -202,11 +202,10 @@ async def _borrowed(database: Database) -> AsyncIterator[Any]:
 
 class MySQLSession(Session):
     columns = (
-        "SELECT c.table_name, t.table_type = 'VIEW', c.column_name, c.data_type,"
-        " c.is_nullable = 'YES'"
+        "SELECT c.table_name, t.table_type = 'VIEW', c.column_name, c.is_nullable = 'YES'"
         " FROM information_schema.columns AS c JOIN information_schema.tables AS t"
         " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
-        " WHERE c.table_schema = DATABASE() ORDER BY c.table_name, c.ordinal_position"
+        " WHERE c.table_schema = DATABASE()"
     )
     indexes = (
         "SELECT table_name, index_name FROM information_schema.statistics"

@@ -313,9 +313,9 @@ async def _shrink(raw: Any) -> bool:
 
 class SQLiteSession(Session):
     columns = (
-        "SELECT m.name, m.type = 'view', c.name, c.type, NOT c.\"notnull\""
+        "SELECT m.name, m.type = 'view', c.name, NOT c.\"notnull\""
         " FROM sqlite_schema AS m, pragma_table_info(m.name) AS c"
-        " WHERE m.type IN ('table', 'view') ORDER BY m.name, c.cid"
+        " WHERE m.type IN ('table', 'view')"
     )
     indexes = "SELECT tbl_name, name FROM sqlite_schema WHERE type = 'index'"
 

@@ -181,7 +181,7 @@ def _layout_steps(schema: Schema, found: Held) -> list[Step]:
         return [step for upgrade in upgrades for step in upgrade(schema, found)]
     for table in schema.dictionaries.tables:
         relation = found.relations.get(table.name)
-        missing = table.columns.keys() - relation.columns.keys() if relation else ()
+        missing = {*table.columns.keys()} - relation.columns if relation else ()
         if missing:
             raise StoreError(
                 f"the table {table.name} has no column '{min(missing)}': kscope did not make"
