@@ -37,6 +37,7 @@ from kscope.store.open import backend_of
 from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
 from kscope.store.write.batch import Batch, TableRows
+from kscope.store.write.cardinality import NewTextLimits, NewTexts
 from tests.mariadb import PASSWORD, USER, install
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def batches(category: Category, rows: int, stacks: list[str]) -> Iterator[Batch]
         columns = [
             values(column, drawn, (start, rows), keys, chance) for column in category.all_columns
         ]
-        # One host a row is what the wire cannot say and the store does not mind.
+        # One host a row is what the wire cannot say; the store minds only if it has limits.
         yield Batch(b"", [TableRows(category, columns)], ids)
 
 
@@ -210,7 +211,8 @@ COLUMNS = ("answer", "bare SQL", "ratio", "CPU", "beyond", "size")
 
 async def run(engine: Engine, rows: int, stacks: int, repeat: int) -> None:
     catalog = load_catalog()
-    store = Store(backend_of(engine.settings), catalog, engine.settings.query_deadline)
+    unlimited = NewTextLimits(NewTexts(0), NewTexts(0))
+    store = Store(backend_of(engine.settings), catalog, engine.settings.query_deadline, unlimited)
     await store.connect()
     await store.adopt(catalog)
     try:

@@ -18,7 +18,7 @@ from kscope.errors import KscopeError, UsageError
 from kscope.query.answers.question import BASE, Question
 from kscope.query.parse.scope import category_of
 from kscope.query.responses import respond
-from kscope.store.open import open_reader
+from kscope.store.open import open_to_read
 
 Request = Sequence[tuple[str, str]]
 
@@ -113,8 +113,8 @@ class Direct:
         self, question: Question, table: str, request: Request, take: Callable[[bytes], object]
     ) -> None:
         asked = question.read(category_of(self.catalog, table), request)
-        async with open_reader(self.settings, self.catalog) as reader:
-            deadline = reader.deadline
+        async with open_to_read(self.settings, self.catalog) as store:
+            reader, deadline = store.reader, store.reader.deadline
             with deadline.running():
                 body = await respond(reader.within(deadline), question, asked)
             if isinstance(body.content, bytes):

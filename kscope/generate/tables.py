@@ -135,7 +135,7 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
             metadata,
             "kscope_batch",
             "Batches that were stored: a batch that is sent twice counts once.",
-            # Hashed, so that a key of any length and alphabet fits every engine's index.
+            # Hashed, so that a key of any length and alphabet fits every database's index.
             sa.Column("key", _KEY, primary_key=True),
             sa.Column("received", sa.BigInteger(), nullable=False, index=True),
             sa.Column("answer", TEXT, nullable=False),
@@ -248,7 +248,7 @@ def _data_column(column: Column) -> sa.Column[Any]:
 def _flat(category: Category, rows: sa.Table, dictionaries: Dictionaries) -> sa.Select[Any]:
     """The flat shape of 2016, for a person at a SQL prompt.
 
-    Outer joins: engines leave out those whose text a question does not ask for, and none begins
+    Outer joins: databases leave out those whose text a question does not ask for, and none begins
     with the texts and looks for rows of each.
     """
     joined: sa.FromClause = rows

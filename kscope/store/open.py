@@ -11,7 +11,6 @@ from kscope.store.backends.base import Backend
 from kscope.store.backends.errors import StoreError
 from kscope.store.backends.sqlite import SQLiteBackend
 from kscope.store.backends.sqlite_foreign import check_ours
-from kscope.store.reader import Reader
 from kscope.store.store import Store
 
 
@@ -52,9 +51,3 @@ async def open_to_read(settings: Settings, catalog: Catalog) -> AsyncIterator[St
         yield store
     finally:
         await store.backend.close()
-
-
-@asynccontextmanager
-async def open_reader(settings: Settings, catalog: Catalog) -> AsyncIterator[Reader]:
-    async with open_to_read(settings, catalog) as store:
-        yield store.reader

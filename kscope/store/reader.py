@@ -29,10 +29,10 @@ Frames = tuple[str, ...]
 class Reader:
     """Statements are SQLAlchemy Core over the tables of `schema`.
 
-    Values are as the engine returns them: times as microseconds, booleans as 0 and 1, histograms as
-    `slot:count` text, decimals as int or float. A statement that takes longer than the deadline is
-    cancelled on the engine and raises QueryTimeout; a statement whose task is cancelled is
-    cancelled on the engine too. If no connection is free until the deadline, it raises NoReader.
+    Values are as the database returns them: times as microseconds, booleans as 0 and 1, histograms
+    as `slot:count` text, decimals as int or float. A statement that takes longer than the deadline
+    is cancelled in the database and raises QueryTimeout; a statement whose task is cancelled is
+    cancelled there too. If no connection is free until the deadline, it raises NoReader.
     """
 
     def __init__(

@@ -68,8 +68,8 @@ def test_batches_of_one_commit_share_the_limit(database: Database) -> None:
             await asyncio.gather(*map(store.writer.write, sent + sent))
             assert database.rows(OVER) == [["200", "2000"]]
             assert store.writer.counters.over_stack_limit == 200
-            mixed = [*rows("b", 1000, 1080), *rows("c", 1000, 1120), *rows("b", 2000, 2100)]
-            await store.writer.write(batch(WAITS, mixed))
+            mixed = [rows("b", 1000, 1080), rows("c", 1000, 1120), rows("b", 2000, 2100)]
+            await asyncio.gather(*(store.writer.write(batch(WAITS, each)) for each in mixed))
             over = "SELECT hostname, count(*) FROM waits WHERE stack = '{}' GROUP BY 1 ORDER BY 1"
             assert database.rows(over.format(OVER_STACKS)) == [["a", "200"], ["b", "80"]]
 

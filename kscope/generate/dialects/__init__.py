@@ -1,4 +1,4 @@
-"""One file per SQL dialect: everything that an engine spells its own way. `DIALECTS` has all."""
+"""One file per SQL dialect: everything that a database spells its own way. `DIALECTS` has all."""
 
 from collections.abc import Mapping
 

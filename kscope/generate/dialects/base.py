@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One SQL dialect: everything that differs from engine to engine in the text of statements.
+    """One SQL dialect: everything that differs from database to database in the text of statements.
 
     `name` is SQLAlchemy's, and that of `sql/generated/NAME.sql`.
     """

@@ -6,7 +6,7 @@ from kscope.generate.dialects.base import Dialect
 
 # Text is compared without regard to case by default; a name from a kernel is its bytes.
 _COLLATION = "utf8mb4_bin"
-# Cut to 64 bits first, so that the engine need not warn of it.
+# Cut to 64 bits first, so that the database need not warn of it.
 _TOTAL = "COALESCE(CAST(LEAST(SUM(CAST({{0}} AS DOUBLE)){0}, 9223372036854775807) AS SIGNED), 0)"
 MYSQL = Dialect(
     name="mysql",

@@ -1,6 +1,6 @@
-"""The groups with the largest values, ranked by the engine if there are many.
+"""The groups with the largest values, ranked by the database if there are many.
 
-The engine adds up a group over all segments before it ranks, so the ranking is exact.
+The database adds up a group over all segments before it ranks, so the ranking is exact.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ async def heaviest(
     try:
         found = await summed(scan, keys, measures, max(n, _RANKED_HERE))
     except TooManyGroups:
-        return await _by_engine(scan, keys, measures, n, by_mean=by_mean)
+        return await _by_database(scan, keys, measures, n, by_mean=by_mean)
     ranked = await asyncio.to_thread(_here, found, measures, n, by_mean=by_mean)
     if ranked.groups is not found:
         discard(found)
@@ -90,7 +90,7 @@ def _here(
     return Heaviest(kept, totals, len(found))
 
 
-async def _by_engine(
+async def _by_database(
     scan: Scan,
     keys: Expressions,
     measures: Sequence[Measure],

@@ -1,9 +1,10 @@
 """Rows in an order, page by page: each page begins behind the last row of the one before it.
 
 No page counts the rows before it and none holds a connection until the next is asked for. By time
-the rows lie in order, and a page is one stretch of them. By another column the engine looks through
-the range for each page and keeps no more than the page: so that this is not done too often, a page
-is first one of places (the column's value, time, seq), whose rows are then read some at a time.
+the rows lie in order, and a page is one stretch of them. By another column the database looks
+through the range for each page and keeps no more than the page: so that this is not done too often,
+a page is first one of places (the column's value, time, seq), whose rows are then read some at a
+time.
 """
 
 import base64
@@ -134,7 +135,7 @@ class Page:
         """By their bytes: MySQL would take no notice of spaces at the end of texts."""
         column = self.order.column
         if column.nullable:
-            # Rows without a time come before all others, in one order on every engine.
+            # Rows without a time come before all others, in one order in every database.
             return sa.func.coalesce(shown, sa.literal_column(str(-INT64_MAX)))
         return exact(shown) if column.type.storage in _TEXTS else shown
 

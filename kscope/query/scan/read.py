@@ -83,7 +83,7 @@ class Share:
 
 
 async def _shared_out(scan: Scan) -> list[Share]:
-    """Cut long stretches of rows in two: engines read them over two connections at a time."""
+    """Cut long stretches of rows in two: databases read them over two connections at a time."""
     shares: list[Share] = []
     for segment in scan.segments:
         middle = await _middle(scan.reader, segment)

@@ -1,4 +1,4 @@
-"""Regular expressions, resolved over the interned texts: one meaning on every engine.
+"""Regular expressions, resolved over the interned texts: one meaning in every database.
 
 RE2 takes time in proportion to the text, with any pattern. SQLite does not have REGEXP, and
 MariaDB's is PCRE, with another syntax.

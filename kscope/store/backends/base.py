@@ -65,7 +65,7 @@ class Session(ABC):
         columns: Mapping[str, Sequence[Any]],
         update: Mapping[str, str] | None = None,
     ) -> None:
-        """Insert rows, of which there is at least one. `update`: see statements.insertion."""
+        """Insert one row or more. `update`: see statements.insertion."""
         statement = insertion(table, columns.keys(), self.dialect, update)
         await self._insert(statement, [*columns.values()])
 
@@ -138,11 +138,11 @@ class Backend(ABC):
         return {"kscope_readers_busy": ("questions that are being answered", self._questions.busy)}
 
     async def checkpoint(self) -> None:
-        """Shorten a log that has grown, if the engine does not do so by itself."""
+        """Shorten a log that has grown, if the database does not do so by itself."""
         return
 
     async def shrink(self) -> AsyncIterator[None]:
-        """Return free space to the disk in small steps, if the engine does not reuse it all."""
+        """Return free space to the disk in small steps, if the database does not reuse it all."""
         return
         yield
 

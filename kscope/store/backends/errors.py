@@ -53,7 +53,7 @@ class StoreAway(StoreError):  # noqa: N818
 
 
 class BatchRefused(StoreError):  # noqa: N818
-    """The engine never accepts this batch; do not send it again."""
+    """The database never accepts this batch; do not send it again."""
 
 
 class StaleDeclaration(StoreBusy):

@@ -36,7 +36,7 @@ _ROWS_PER_INSERT = 5000
 _BYTES_PER_INSERT = 4 * 1024 * 1024
 
 # Strict, whatever the server's own default: a value that does not fit is an error, never cut.
-# Each comment is for the engine that knows what is in it.
+# Each comment is for the server that knows what is in it.
 _SESSION = (
     "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO',"
     " time_zone='+00:00', group_concat_max_len=16777216"

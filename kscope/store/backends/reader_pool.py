@@ -32,7 +32,7 @@ Connection = TypeVar("Connection", bound=Lent)
 class ReaderPool(Generic[Connection]):
     """Up to `count` connections at a time, each from `connect`, which gets the deadline.
 
-    A connection is interrupted `grace` seconds after its deadline: an engine that cancels
+    A connection is interrupted `grace` seconds after its deadline: a database that cancels
     statements by itself gets that time.
     """
 

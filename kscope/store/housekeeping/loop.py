@@ -41,7 +41,7 @@ def _logging(what: str) -> Iterator[None]:
     try:
         yield
     except StoreMoved:
-        pass  # the engine has said so, once
+        pass  # the backend has said so, once
     except KscopeError as error:
         log.warning("%s: housekeeping waits: %s", what, error)
     except Exception:

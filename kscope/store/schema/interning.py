@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 
 def text_hash(text: str) -> int:
-    """64 bits of BLAKE2b as the signed integer that every engine can hold."""
+    """64 bits of BLAKE2b as the signed integer that every database can hold."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 

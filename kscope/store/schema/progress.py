@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from kscope.generate.tables import Schema
 
-# The fetch of a session, of a reader, or of an engine.
+# The fetch of a session, of a reader, or of a backend.
 Fetch = Callable[[sa.Select[Any]], Awaitable[Sequence[Sequence[Any]]]]
 
 SECOND = 1_000_000

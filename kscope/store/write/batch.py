@@ -25,11 +25,15 @@ class TableRows:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The rows of one request; stored whole or not at all. An empty key is no key."""
+    """The rows of one request, of one host; stored whole or not at all. An empty key is no key."""
 
     key: bytes
     tables: Sequence[TableRows]
     stacks: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        return next((rows.columns[1][0] for rows in self.tables if len(rows)), "")
 
     def __len__(self) -> int:
         return sum(map(len, self.tables))

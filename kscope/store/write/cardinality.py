@@ -3,10 +3,9 @@
 import operator
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import Any
 
 from kscope.declare.types.base import Storage
@@ -15,7 +14,7 @@ from kscope.store.write.batch import Batch, TableRows
 
 OVER_STACKS = "[over the stack limit]"
 OVER_STRINGS = "[over the string limit]"
-# What rows beyond the limit have in their column.
+# The value that rows beyond the limit have in their column.
 OVER: Mapping[Kind, Any] = {STACKS: text_hash(OVER_STACKS), STRINGS: OVER_STRINGS}
 PER_HOUR = 50_000
 _HOUR = 3600
@@ -87,52 +86,34 @@ def bounded(batches: list[Batch], new: AbstractSet[Any], kind: Kind, grant: Gran
     admitted: set[Any] = set()
     done = []
     for batch in batches:
-        over: dict[str, AbstractSet[Any]] = {}
-        for host, brought in _brought(batch, new, kind).items():
-            admitted.update(grant.take(host, [each for each in brought if each not in admitted]))
-            if rest := brought.keys() - admitted:
-                over[host] = rest
+        brought = _brought(batch, new, kind)
+        admitted.update(grant.take(batch.host, [each for each in brought if each not in admitted]))
+        over = brought.keys() - admitted
         done.append(_replaced(batch, over, kind, grant) if over else batch)
     return batches if all(map(operator.is_, done, batches)) else done
 
 
-def _brought(batch: Batch, new: AbstractSet[Any], kind: Kind) -> dict[str, dict[Any, None]]:
-    """Host -> its new texts, in the order of its rows."""
-    found: dict[str, dict[Any, None]] = {}
+def _brought(batch: Batch, new: AbstractSet[Any], kind: Kind) -> dict[Any, None]:
+    """Return the new texts in the order of the rows."""
+    found: dict[Any, None] = {}
     for rows in batch.tables:
-        hosts = rows.columns[1]
         for index in _places(rows, kind):
-            # Each pair once: most rows repeat one.
-            for host, value in dict.fromkeys(zip(hosts, rows.columns[index], strict=True)):
-                if value in new:
-                    found.setdefault(host, {})[value] = None
+            found.update((each, None) for each in dict.fromkeys(rows.columns[index]) if each in new)
     return found
 
 
-def _replaced(
-    batch: Batch, over: Mapping[str, AbstractSet[Any]], kind: Kind, grant: Grant
-) -> Batch:
+def _replaced(batch: Batch, over: AbstractSet[Any], kind: Kind, grant: Grant) -> Batch:
     tables = []
     for rows in batch.tables:
-        columns: list[Sequence[Any]] = list(rows.columns)
+        columns = list(rows.columns)
         changed: set[int] = set()
         for index in _places(rows, kind):
-            beyond = _beyond(rows, index, over)
-            if beyond:
-                values = list(columns[index])
-                for place in beyond:
-                    values[place] = OVER[kind]
-                columns[index] = values
-                changed.update(beyond)
+            values = columns[index]
+            changed.update(place for place, value in enumerate(values) if value in over)
+            columns[index] = [OVER[kind] if value in over else value for value in values]
         grant.rows += len(changed)
-        tables.append(replace(rows, columns=columns) if changed else rows)
+        tables.append(replace(rows, columns=columns))
     return replace(batch, tables=tables)
-
-
-def _beyond(rows: TableRows, index: int, over: Mapping[str, AbstractSet[Any]]) -> list[int]:
-    none: AbstractSet[Any] = frozenset()
-    pairs = zip(rows.columns[1], rows.columns[index], strict=True)
-    return [place for place, (host, value) in enumerate(pairs) if value in over.get(host, none)]
 
 
 def _places(rows: TableRows, kind: Kind) -> Iterator[int]:
@@ -142,9 +123,9 @@ def _places(rows: TableRows, kind: Kind) -> Iterator[int]:
             yield index
 
 
-def uncounted(batches: Iterable[Batch]) -> set[str]:
+def uncounted(batches: Sequence[Batch]) -> set[str]:
     """Return the strings that no limit is for: names of hosts, and what columns hold by default."""
     tables = [rows for batch in batches for rows in batch.tables]
-    hosts = set(chain.from_iterable(set(rows.columns[1]) for rows in tables))
     columns = {column for rows in tables for column in rows.category.columns if column.optional}
-    return hosts | {each.default for each in columns if each.type.storage is Storage.STRING_ID}
+    defaults = {each.default for each in columns if each.type.storage is Storage.STRING_ID}
+    return defaults | {batch.host for batch in batches}

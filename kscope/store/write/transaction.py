@@ -261,10 +261,7 @@ def _used_until(rows: TableRows) -> int:
 
 
 def _counts(batch: Batch) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for rows in batch.tables:
-        counts[rows.category.table] = counts.get(rows.category.table, 0) + len(rows)
-    return counts
+    return {rows.category.table: len(rows) for rows in batch.tables}
 
 
 def _by_table(batches: Iterable[Batch]) -> dict[str, list[TableRows]]:
