@@ -27,7 +27,10 @@ from tests.databases import MariaDBDatabase, SQLiteFile, scalar
 from tests.store.opened import WAITS, batch, category, opened, settings, totals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kscope.declare.model import Column
+    from kscope.store.backends.base import Session
     from tests.databases import Database
     from tests.mariadb import MariaDB
 
@@ -300,25 +303,24 @@ def test_a_row_that_comes_while_its_table_changes_is_not_lost(
     old = category()
     new = category(WAITS.replace("elapsed, type: elapsed", "elapsed, type: string"))
 
-    async def late(*given: Any) -> frozenset[str]:
-        found = await vacant(*given)
-        session = given[0]
+    are_empty = migrate.are_empty
+
+    async def late(session: Session, tables: Iterable[str]) -> bool:
+        found = await are_empty(session, tables)
+        monkeypatch.setattr(migrate, "are_empty", are_empty)
         await session.run(
             "INSERT INTO kscope_rows_waits (time, seq, hostname, process, pid, stack, elapsed,"
             " sizes) VALUES (1, 1, 1, 1, 1, 1, 1, '')"
         )
         return found
 
-    vacant = migrate._vacant
-
     async def run() -> None:
         async with opened(database, old):
             pass
-        monkeypatch.setattr(migrate, "_vacant", late)
+        monkeypatch.setattr(migrate, "are_empty", late)
         with pytest.raises(StoreBusy, match="rows came to kscope_rows_waits"):
             async with opened(database, new):
                 pass
-        monkeypatch.setattr(migrate, "_vacant", vacant)
         async with opened(database, old) as store:
             await store.writer.write(batch(old, [row(T0)]))
         assert scalar(database, "SELECT sum(elapsed) FROM waits") >= 10
