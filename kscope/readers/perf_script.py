@@ -23,50 +23,45 @@ _FRAME = re.compile(
 _CLOCKS = re.compile(r"(cpu-clock|task-clock|sched:sched_stat_\w+)(:\w+)?")
 
 
+# Its line, the line of its event, and its frames with their libraries, the innermost first.
+_Sample = tuple[int, re.Match[str], list[tuple[str, str]]]
+
+
 def perf_script(lines: Iterable[str], columns: ImportColumns) -> Iterator[Line]:
     """Yield one row per sample; its time counts from the first sample."""
-    event: re.Match[str] | None = None
-    began, number, frames = 0, 0, []
     first: float | None = None
+    for number, event, frames in _samples(lines):
+        time = float(event["time"])
+        first = time if first is None else first
+        row: dict[str, Any] = {
+            columns.stack.name: ";".join(_named(*each, event["comm"]) for each in reversed(frames)),
+            columns.value.name: _value(number, event, columns),
+        }
+        if columns.root:
+            row[columns.root.name] = event["comm"]
+        for name in ("pid", "tid"):
+            if event[name] and columns.category.column(name) is not None:
+                row[name] = int(event[name])
+        yield Line(number, row, time - first)
+
+
+def _samples(lines: Iterable[str]) -> Iterator[_Sample]:
+    sample: _Sample | None = None
     for number, line in enumerate(lines, 1):
         frame = _FRAME.fullmatch(line.rstrip("\n"))
-        if frame and event:
-            frames.append((frame["symbol"], frame["dso"]))
+        if frame and sample:
+            sample[2].append((frame["symbol"], frame["dso"]))
         elif line.strip() and not line.startswith("#"):
-            if event:
-                yield _line(began, event, frames, columns, first)
-            event, began = _EVENT.fullmatch(line.rstrip("\n")), number
+            if sample:
+                yield sample
+            event = _EVENT.fullmatch(line.rstrip("\n"))
             if event is None:
                 raise ReadError(number, f"is neither a sample nor a frame: {line.strip()[:60]!r}")
             # Recorded without -g, the only known frame is on the line of the event.
             frame = _FRAME.fullmatch(event["rest"] or "")
-            frames = [(frame["symbol"], frame["dso"])] if frame else []
-            first = float(event["time"]) if first is None else first
-    if event:
-        yield _line(began, event, frames, columns, first)
-
-
-def _line(
-    number: int,
-    event: re.Match[str],
-    frames: list[tuple[str, str]],
-    columns: ImportColumns,
-    first: float | None,
-) -> Line:
-    comm = event["comm"]
-    row: dict[str, Any] = {
-        columns.stack.name: ";".join(_named(*frame, comm) for frame in reversed(frames)),
-        columns.value.name: _value(number, event, columns),
-    }
-    if columns.root:
-        row[columns.root.name] = comm
-    ids = {"pid": event["pid"], "tid": event["tid"]}
-    row |= {
-        name: int(given)
-        for name, given in ids.items()
-        if given and columns.category.column(name) is not None
-    }
-    return Line(number, row, float(event["time"]) - (first or 0.0))
+            sample = number, event, [(frame["symbol"], frame["dso"])] if frame else []
+    if sample:
+        yield sample
 
 
 def _value(number: int, event: re.Match[str], columns: ImportColumns) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from kscope.errors import KscopeError
+from kscope.store.backends.sqlite_files import locked
 from kscope.store.backends.sqlite_foreign import check_ours, check_regular
-from kscope.store.backends.sqlite_lock import locked
 from kscope.store.schema.migrate import LAYOUT
 
 _PAGES_PER_STEP = 5000

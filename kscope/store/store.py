@@ -9,8 +9,7 @@ from kscope.store.backends.errors import StoreDamaged
 from kscope.store.backends.last_fault import LastFault
 from kscope.store.reader import DEADLINE, Reader
 from kscope.store.schema.kept_categories import stored_catalog
-from kscope.store.schema.meta import read_meta
-from kscope.store.schema.migrate import Held, Migration, apply, plan, planned
+from kscope.store.schema.migrate import Held, Migration, apply, held, plan, planned
 from kscope.store.write.cardinality import NewTextLimits
 from kscope.store.write.group_commit import GroupWriter
 
@@ -61,11 +60,8 @@ class Store:
     async def remembered(self) -> Catalog:
         """Return the categories that this database was last used with."""
         async with self.backend.snapshot(DEADLINE) as session:
-            relations = await session.relations()
-            if self.schema.dictionaries.meta.name not in relations:
-                return Catalog(())
-            found = await read_meta(session, self.schema)
-        return stored_catalog(found, relations)
+            found = await held(session, self.schema)
+        return stored_catalog(found.notes, found.relations)
 
     async def migrate(self, *, discard_sums: bool = False) -> Migration:
         """Migrate the database to the catalog; return the steps. See migrate.plan."""

@@ -17,11 +17,9 @@ from sqlalchemy.dialects.sqlite import pysqlite
 
 from kscope.store.backends.base import Backend, ReadSession, Session
 from kscope.store.backends.errors import StoreBusy, StoreError, StoreFault, StoreMoved
-from kscope.store.backends.private_files import create, tighten
 from kscope.store.backends.sqlite_errors import WRITABLE, translated, unreachable
+from kscope.store.backends.sqlite_files import OpenFile, State, create, take, tighten
 from kscope.store.backends.sqlite_foreign import check_ours
-from kscope.store.backends.sqlite_lock import take
-from kscope.store.backends.sqlite_moved import OpenFile, State
 from kscope.store.backends.statements import Repeating, compiled
 
 READERS = 4

@@ -1,7 +1,7 @@
 """Categories as stored in kscope_meta, to use them while their files are invalid."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,10 @@ def without_column(text: str | None, name: str) -> str:
     return json.dumps(kept)
 
 
-def stored_catalog(found: Mapping[str, str], relations: Iterable[str]) -> Catalog:
+def stored_catalog(found: Mapping[str, str], relations: Collection[str]) -> Catalog:
     """Return the categories that the notes describe, except those that no longer parse."""
-    names = list(relations)
-    read = [
-        _read(found, table, kinds, names)
-        for table, kinds in sorted(known_categories(found).items())
-    ]
+    known = sorted(known_categories(found).items())
+    read = (_read(found, table, kinds, relations) for table, kinds in known)
     return Catalog(tuple(category for category in read if category is not None))
 
 

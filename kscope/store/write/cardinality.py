@@ -26,30 +26,20 @@ _OTHERS = "all other hosts"
 
 @dataclass
 class NewTexts:
-    """New texts of the present hour, by host. A limit of 0 bounds nothing."""
+    """New texts of the present hour, by the hash of their host. A limit of 0 bounds nothing."""
 
     limit: int = PER_HOUR
+    counts: Counter[int] = field(default_factory=Counter)
     _hour: int = 0
-    _counts: Counter[int] = field(default_factory=Counter)
 
     def start(self) -> "Grant":
         hour = int(time.time() // _HOUR)
         if hour != self._hour:
-            self._hour, self._counts = hour, Counter()
+            self._hour, self.counts = hour, Counter()
         return Grant(self)
 
-    def left(self, host: str, taken: Counter[int]) -> tuple[int, int]:
-        """Return the host's key, and how many new texts it may still bring."""
-        key = hash(host)
-        if key not in self._counts and len(self._counts) + len(taken) >= MAX_HOSTS:
-            key = hash(_OTHERS)
-        return key, max(0, self.limit - self._counts[key] - taken[key])
-
-    def add(self, taken: Counter[int]) -> None:
-        self._counts.update(taken)
-
     def __len__(self) -> int:
-        return len(self._counts)
+        return len(self.counts)
 
 
 @dataclass
@@ -68,14 +58,16 @@ class Grant:
 
     def take(self, host: str, wanted: Sequence[Any]) -> Sequence[Any]:
         """Return those that the host may bring."""
-        key, left = self.of.left(host, self._taken)
-        granted = wanted[:left]
+        counts, key = self.of.counts, hash(host)
+        if key not in counts and len(counts) + len(self._taken) >= MAX_HOSTS:
+            key = hash(_OTHERS)
+        granted = wanted[: max(0, self.of.limit - counts[key] - self._taken[key])]
         if granted:
             self._taken[key] += len(granted)
         return granted
 
     def commit(self) -> None:
-        self.of.add(self._taken)
+        self.of.counts.update(self._taken)
 
 
 def bounded(batches: list[Batch], new: AbstractSet[Any], kind: Kind, grant: Grant) -> list[Batch]:

@@ -72,7 +72,8 @@ class Transaction:
         for table, pieces in _by_table(fresh).items():
             tables = self._tables(table, pieces)
             rows = await in_thread(sum(map(len, pieces)), _merged, tables, pieces, ids)
-            await self._store_rows(tables.rows, rows)
+            seq = self._next_seq(sum(map(len, pieces)))
+            await self._session.insert(tables.rows, {"seq": seq, **rows})
             await self._store_late(tables, rows, closed)
         await self._check_types(fresh)
         await self._note(fresh)
@@ -188,10 +189,6 @@ class Transaction:
                 f"the declaration of {changed.table} has changed on another server: update the"
                 " categories of this one"
             )
-
-    async def _store_rows(self, table: sa.Table, rows: Columns) -> None:
-        count = len(next(iter(rows.values())))
-        await self._session.insert(table, {"seq": self._next_seq(count), **rows})
 
     async def _store_late(
         self, tables: CategoryTables, rows: Columns, closed: Mapping[str, Mapping[int, int]]
