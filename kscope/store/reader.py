@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
-from copy import copy
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +26,7 @@ _BYTES_PER_FRAME = 8
 Frames = tuple[str, ...]
 
 
+@dataclass(eq=False)
 class Reader:
     """Statements are SQLAlchemy Core over the tables of `schema`.
 
@@ -35,33 +36,27 @@ class Reader:
     cancelled there too. If no connection is free until the deadline, it raises NoReader.
     """
 
-    def __init__(
-        self,
-        backend: Backend,
-        current: Callable[[], Schema],
-        last_fault: LastFault,
-        seconds: float = DEADLINE,
-    ) -> None:
-        self.dialect = backend.dialect.name
-        # The deadline of each statement of a reader that is not bound to a question's.
-        self.seconds = seconds
-        self._bound: Deadline | None = None
-        self._backend = backend
-        self._last_fault = last_fault
-        self._current = current
-        # Stacks that were read. An id is the hash of its text, so its frames never change.
-        self.stacks: Known[int, Frames] = Known(_STACK_BYTES, _size)
+    _backend: Backend
+    _current: Callable[[], Schema]
+    _last_fault: LastFault
+    # The deadline of each statement of a reader that is not bound to a question's.
+    seconds: float = DEADLINE
+    _bound: Deadline | None = None
+    # Stacks that were read. An id is the hash of its text, so its frames never change.
+    stacks: Known[int, Frames] = field(default_factory=lambda: Known(_STACK_BYTES, _size))
 
     def within(self, deadline: Deadline) -> "Reader":
         """Return this reader with one deadline for everything that is read through it."""
-        bound = copy(self)
-        bound._bound = deadline  # noqa: SLF001 - its own class
-        return bound
+        return replace(self, _bound=deadline)
 
     @property
     def deadline(self) -> Deadline:
         """Return the question's; without a question, a new one."""
         return self._bound or Deadline(self.seconds)
+
+    @property
+    def dialect(self) -> str:
+        return self._backend.dialect.name
 
     @property
     def catalog(self) -> Catalog:

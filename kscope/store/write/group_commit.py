@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kscope.generate.tables import Schema
 from kscope.store.backends.base import Backend
@@ -53,27 +53,22 @@ class Counters:
     commit_seconds: float = 0.0
 
 
+@dataclass(eq=False)
 class GroupWriter:
     """One task writes; requests wait in line. At most MAX_WAITING_ROWS wait."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        schema: Callable[[], Schema],
-        last_fault: LastFault,
-        limits: NewTextLimits,
-    ) -> None:
-        self._backend = backend
-        self._last_fault = last_fault
-        self.limits = limits
-        self._schema = schema
-        self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
-        self.waiting_rows = 0
-        self.known = Dictionary()
-        self._seq = random.randrange(_SMALL_SEQ_LIMIT)  # noqa: S311 - only to tell rows apart
-        self._task: asyncio.Task[None] | None = None
-        self._closing = False
-        self.counters = Counters()
+    _backend: Backend
+    _schema: Callable[[], Schema]
+    _last_fault: LastFault
+    limits: NewTextLimits
+    counters: Counters = field(default_factory=Counters)
+    known: Dictionary = field(default_factory=Dictionary)
+    waiting_rows: int = 0
+    _queue: asyncio.Queue[Waiting] = field(default_factory=asyncio.Queue)
+    # Only to tell rows apart.
+    _seq: int = field(default_factory=lambda: random.randrange(_SMALL_SEQ_LIMIT))  # noqa: S311
+    _task: asyncio.Task[None] | None = None
+    _closing: bool = False
 
     def start(self) -> None:
         self._closing = False
@@ -177,16 +172,15 @@ class GroupWriter:
         self.known.begin()
         async with self._backend.transaction() as session:
             # The schema of now: a migration may have run while this waited for its turn.
-            transaction = Transaction(
-                session, self._schema(), self.known, self.next_seq, self.limits
-            )
+            grants = {STACKS: self.limits.stacks.start(), STRINGS: self.limits.strings.start()}
+            transaction = Transaction(session, self._schema(), self.known, self.next_seq, grants)
             answers = await transaction.store(batches)
-        for kind, grant in transaction.grants.items():
+        for kind, grant in grants.items():
             grant.commit()
             count = sum(map(len, batches))
             await in_thread(count, self.known.numbers[kind].add, transaction.new[kind])
-        self.counters.over_stack_limit += transaction.grants[STACKS].rows
-        self.counters.over_string_limit += transaction.grants[STRINGS].rows
+        self.counters.over_stack_limit += grants[STACKS].rows
+        self.counters.over_string_limit += grants[STRINGS].rows
         return answers
 
     def next_seq(self, count: int) -> range:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -19,7 +19,7 @@ from kscope.store.schema.meta import contradicted, is_current
 from kscope.store.sums.grouping import Columns, summed
 from kscope.store.sums.late import add_late
 from kscope.store.write.batch import Batch, Stored, TableRows
-from kscope.store.write.cardinality import OVER, OVER_STACKS, NewTextLimits, bounded, uncounted
+from kscope.store.write.cardinality import OVER, OVER_STACKS, Grant, bounded, uncounted
 
 _DAY = 86400 * 1_000_000
 # The largest day that the column holds; more than five million years.
@@ -45,23 +45,16 @@ class Dictionary:
             self.clear()
 
 
+@dataclass(eq=False)
 class Transaction:
     """The work of one commit. `new` has the numbers of the texts that it stored."""
 
-    def __init__(
-        self,
-        session: Session,
-        schema: Schema,
-        known: Dictionary,
-        next_seq: Callable[[int], range],
-        limits: NewTextLimits,
-    ) -> None:
-        self._session = session
-        self._schema = schema
-        self._known = known
-        self._next_seq = next_seq
-        self.new: dict[Kind, dict[Any, int]] = {STACKS: {}, STRINGS: {}}
-        self.grants = {STACKS: limits.stacks.start(), STRINGS: limits.strings.start()}
+    _session: Session
+    _schema: Schema
+    _known: Dictionary
+    _next_seq: Callable[[int], range]
+    grants: Mapping[Kind, Grant]
+    new: dict[Kind, Mapping[Any, int]] = field(default_factory=lambda: {STACKS: {}, STRINGS: {}})
 
     async def store(self, batches: list[Batch]) -> list[Stored]:
         answers, fresh = await self._unseen(batches)
@@ -81,8 +74,10 @@ class Transaction:
 
     async def _unseen(self, batches: list[Batch]) -> tuple[list[Stored], list[Batch]]:
         """Part batches that are stored already, or are twice in this group, from new ones."""
-        keys = {batch.key for batch in batches if batch.key}
-        answers_by_key = await self._stored_answers(keys)
+        table = self._schema.dictionaries.batch
+        keys = sorted({batch.key for batch in batches if batch.key})
+        found = await self._session.look_up(table.c.key, [table.c.key, table.c.answer], keys)
+        answers_by_key = {bytes(key): json.loads(answer) for key, answer in found}
         answers, fresh = [], []
         for batch in batches:
             if batch.key and batch.key in answers_by_key:
@@ -94,12 +89,6 @@ class Transaction:
             answers.append(Stored(counts))
             fresh.append(batch)
         return answers, fresh
-
-    async def _stored_answers(self, keys: Iterable[bytes]) -> dict[bytes, Mapping[str, int]]:
-        table = self._schema.dictionaries.batch
-        columns = [table.c.key, table.c.answer]
-        found = await self._session.look_up(table.c.key, columns, sorted(keys))
-        return {bytes(key): json.loads(answer) for key, answer in found}
 
     async def _note(self, batches: list[Batch]) -> None:
         keyed = [batch for batch in batches if batch.key]
@@ -181,10 +170,8 @@ class Transaction:
 
         After the rows: from then on the table stays as it is until the commit.
         """
-        written = {rows.category.table: rows.category for b in batches for rows in b.tables}
-        if written and (
-            changed := await contradicted(self._session, self._schema, written.values())
-        ):
+        written = (rows.category for batch in batches for rows in batch.tables)
+        if changed := await contradicted(self._session, self._schema, written):
             raise StaleDeclaration(
                 f"the declaration of {changed.table} has changed on another server: update the"
                 " categories of this one"
