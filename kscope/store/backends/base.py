@@ -24,7 +24,7 @@ BACKGROUND_SECONDS = 3600.0
 _KEYS_PER_STATEMENT = 500
 
 
-@dataclass(frozen=True)
+@dataclass
 class Relation:
     """A table or view of the database, with the names of its columns and indexes."""
 
