@@ -1,14 +1,14 @@
 """Drop tables that no category declares any more, and single columns."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from kscope.errors import UsageError, did_you_mean
-from kscope.store.backends.base import BACKGROUND_SECONDS, Relation, Session
+from kscope.store.backends.base import BACKGROUND_SECONDS, Session
 from kscope.store.reader import DEADLINE
 from kscope.store.schema.alterations import index_removal
 from kscope.store.schema.changed_levels import tables_held
@@ -61,13 +61,27 @@ async def plan_drop(store: Store, named: str, declared: Mapping[str, Collection[
 
 
 async def drop(store: Store, chosen: Drop) -> None:
-    """Drop it. `kscope retention` later removes strings and stacks that no row uses."""
+    """Drop it. `kscope retention` later removes strings and stacks that no row uses.
+
+    The notes are deleted last: if the command is interrupted, it can be repeated.
+    """
+    category, dictionaries = chosen.category, store.schema.dictionaries
+    progress, meta = dictionaries.progress, dictionaries.meta
+    gone = [f"view {category}"]
     async with store.backend.migration() as session:
         found = await held(session, store.schema)
+        # The next start creates it again, with the columns that are left.
+        view = found.dialect.identifier_preparer.quote(category)
+        await session.run(f"DROP VIEW IF EXISTS {view}")
+        for name in tables_held(category, found.relations):
+            for statement in _removal(found, name, chosen.column):
+                await session.run(statement)
         if chosen.column:
-            await _drop_column(session, store, found, chosen)
+            await _forget_column(session, store, found, chosen)
         else:
-            await _drop_table(session, store, found, chosen.category)
+            await session.execute(sa.delete(progress).where(progress.c.category == category))
+            gone += [category_note(category), shape_note(category)]
+        await session.execute(sa.delete(meta).where(meta.c.name.in_(gone)))
 
 
 def leftover(table: str) -> str:
@@ -109,35 +123,17 @@ async def _loss(store: Store, name: str) -> Loss:
     return Loss(name, int(rows), first, last)
 
 
-async def _drop_table(session: Session, store: Store, found: Held, category: str) -> None:
-    """Delete the notes last: if the command is interrupted, it can be repeated."""
-    quote = store.backend.dialect.identifier_preparer.quote
-    await session.run(f"DROP VIEW IF EXISTS {quote(category)}")
-    for name in tables_held(category, found.relations):
-        await session.run(f"DROP TABLE {quote(name)}")
-    dictionaries = store.schema.dictionaries
-    progress, meta = dictionaries.progress, dictionaries.meta
-    await session.execute(sa.delete(progress).where(progress.c.category == category))
-    gone = [category_note(category), shape_note(category), f"view {category}"]
-    await session.execute(sa.delete(meta).where(meta.c.name.in_(gone)))
-
-
-async def _drop_column(session: Session, store: Store, found: Held, chosen: Drop) -> None:
-    quote = store.backend.dialect.identifier_preparer.quote
-    # The next start creates it again, with the columns that are left.
-    await session.run(f"DROP VIEW IF EXISTS {quote(chosen.category)}")
-    for name in tables_held(chosen.category, found.relations):
-        if chosen.column not in found.relations[name].columns:
-            continue
-        for index in _indexes_of(found.relations[name], chosen.column):
-            await session.run(index_removal(index, name, store.backend.dialect))
-        await session.run(f"ALTER TABLE {quote(name)} DROP COLUMN {quote(chosen.column)}")
-    await _forget_column(session, store, found, chosen)
-
-
-def _indexes_of(relation: Relation, column: str) -> Sequence[str]:
-    # kscope_index_ and eight digits of the table's hash: see tables.py.
-    return [name for name in relation.indexes if name[len("kscope_index_") + 9 :] == column]
+def _removal(found: Held, table: str, column: str) -> Iterator[str]:
+    """Yield the statements that drop a table, or one column of it and the column's indexes."""
+    quote, relation = found.dialect.identifier_preparer.quote, found.relations[table]
+    if not column:
+        yield f"DROP TABLE {quote(table)}"
+    elif column in relation.columns:
+        for index in sorted(relation.indexes):
+            # kscope_index_ and eight digits of the table's hash: see tables.py.
+            if index[len("kscope_index_") + 9 :] == column:
+                yield index_removal(index, table, found.dialect)
+        yield f"ALTER TABLE {quote(table)} DROP COLUMN {quote(column)}"
 
 
 async def _forget_column(session: Session, store: Store, found: Held, chosen: Drop) -> None:
@@ -148,5 +144,3 @@ async def _forget_column(session: Session, store: Store, found: Held, chosen: Dr
     shape = without_column(found.notes.get(shape_note(chosen.category)), chosen.column)
     if shape:
         await write_meta(session, store.schema, shape_note(chosen.category), shape)
-    meta = store.schema.dictionaries.meta
-    await session.execute(sa.delete(meta).where(meta.c.name == f"view {chosen.category}"))
