@@ -29,11 +29,6 @@ class Budget:
         finally:
             share.give(share.held)
 
-    def bound(self, held: int) -> float:
-        """Return the bytes that all may use if one request uses `held`."""
-        small = held <= self.limit * _SMALL_PART
-        return self.limit if small else self.limit * _LARGE_PART
-
 
 class Share:
     """The bytes of the budget that one request uses."""
@@ -44,9 +39,10 @@ class Share:
 
     def take(self, count: int) -> None:
         """Use `count` more bytes. Raise 503 if they do not fit now, 413 if they never do."""
-        budget = self._budget
-        most = budget.bound(self.held + count)
-        if self.held + count > most:
+        budget, held = self._budget, self.held + count
+        small = held <= budget.limit * _SMALL_PART
+        most = budget.limit if small else budget.limit * _LARGE_PART
+        if held > most:
             raise HttpProblem(
                 413,
                 "the body's rows use more memory than the server allows: send fewer rows at a time",
@@ -60,7 +56,7 @@ class Share:
                     headers={"Retry-After": "1", "Connection": "close"},
                 )
             budget.used += count
-        self.held += count
+        self.held = held
 
     def give(self, count: int) -> None:
         """Return `count` bytes."""

@@ -87,8 +87,7 @@ async def _in_time(
         yield piece
 
 
-def too_large(limit: int, how: str = "") -> HttpProblem:
-    what = f"{how} body" if how else "body"
+def too_large(limit: int, what: str = "body") -> HttpProblem:
     return HttpProblem(
         413,
         f"the {what} is larger than {limit // 1024} KiB: send fewer rows at a time",

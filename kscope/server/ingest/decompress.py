@@ -74,7 +74,7 @@ def _collected(
         room(len(piece))
         text += piece
         if len(text) > limit:
-            raise too_large(limit, "decompressed")
+            raise too_large(limit, "decompressed body")
         done += coding.piece + len(piece)
         if done > _STEP:
             done = 0
