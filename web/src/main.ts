@@ -14,7 +14,7 @@ import { Heatmap } from "./charts/heatmap";
 import { HostsView } from "./views/hosts";
 import { NewPage } from "./views/new_category";
 import { newRound } from "./api/loader";
-import { Notices, problemNotices } from "./views/notices";
+import { Notices, problemNotices, warning } from "./views/notices";
 import { Gutter } from "./ui/gutter";
 import { Quality } from "./views/quality";
 import { moment } from "./state/ranges";
@@ -251,7 +251,7 @@ function fixAddress(store: Store, categories: CategoryAnswer[]): Notice[] {
     told.push(`${key}=${short(text, 80)} in the address is not a time: ${instead}.`);
     store.set({ [key]: INITIAL[key] }, "replace");
   }
-  return told.map((text) => ({ level: "warning", text }));
+  return told.map(warning);
 }
 
 function fail(title: string, detail: string): void {

@@ -14,9 +14,6 @@ export function newRound(): void {
   round++;
 }
 
-/** The loaders that an element still waits for: an old picture must not pass for a new one. */
-const waiting = new WeakMap<HTMLElement, Set<Loader>>();
-
 export class Loader {
   /** Lies over the chart, so that nothing moves when it comes and goes. */
   readonly element = h("div.loader", { role: "status", hidden: true });
@@ -31,7 +28,10 @@ export class Loader {
 
   constructor(private readonly what: string) {}
 
-  /** Sets the elements that show the answers; they fade while they show an old answer. */
+  /**
+   * Sets the elements that show this loader's answers alone; they fade while they show an old one,
+   * which must not pass for a new one.
+   */
   over(...content: HTMLElement[]): this {
     const { stale } = this;
     this.fade(false);
@@ -97,12 +97,8 @@ export class Loader {
   private fade(stale: boolean): void {
     this.stale = stale;
     for (const element of this.content) {
-      const all = waiting.get(element) ?? new Set();
-      waiting.set(element, all);
-      if (stale) all.add(this);
-      else all.delete(this);
-      element.classList.toggle("stale", all.size > 0);
-      element.inert = all.size > 0;
+      element.classList.toggle("stale", stale);
+      element.inert = stale;
     }
   }
 

@@ -131,17 +131,30 @@ export function printing(): boolean {
   return document.documentElement.hasAttribute("data-printing");
 }
 
-/** Calls `run` at most once per frame, or at once for paper. */
-export function perFrame(run: () => void): () => void {
-  let pending = 0;
-  return () => {
-    if (printing()) return run();
-    pending ||= requestAnimationFrame(() => {
-      pending = 0;
-      run();
-    });
+/** Makes calls run once however often they are made before their time; at once when that is `now`. */
+function gathered(wait: (go: () => void) => void, now: () => boolean) {
+  return (run: () => void) => {
+    let pending = false;
+    return (): void => {
+      if (now()) return run();
+      if (pending) return;
+      pending = true;
+      wait(() => {
+        pending = false;
+        run();
+      });
+    };
   };
 }
+
+/** Calls `run` at most once per frame, or at once for paper. */
+export const perFrame = gathered(requestAnimationFrame, printing);
+
+/** Once the next picture is on the screen; at once where there will be none. */
+export const afterFrame = gathered(
+  (go) => requestAnimationFrame(() => setTimeout(go)),
+  () => document.hidden,
+);
 
 /**
  * As `perFrame`, but the first call of a frame runs as soon as the code that calls has come to its
@@ -163,22 +176,6 @@ export function soon(run: () => void): () => void {
     if (printing()) return run();
     if (!asked && free) queueMicrotask(go);
     asked = true;
-  };
-}
-
-/** Once the next picture is on the screen; at once where there will be none. */
-export function afterFrame(run: () => void): () => void {
-  let pending = false;
-  return () => {
-    if (document.hidden) return run();
-    if (pending) return;
-    pending = true;
-    requestAnimationFrame(() =>
-      setTimeout(() => {
-        pending = false;
-        run();
-      }),
-    );
   };
 }
 

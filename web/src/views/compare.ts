@@ -26,7 +26,7 @@ import { h } from "../ui/dom";
 import { duration } from "../ui/format";
 import { memo } from "../ui/memo";
 import { FlameView } from "./flame";
-import type { Notices } from "./notices";
+import { warning, type Notices } from "./notices";
 
 export class CompareView {
   readonly element: HTMLElement;
@@ -131,8 +131,7 @@ export class CompareView {
 
 function emptySides({ base_total, total }: Comparison): Notice[] {
   const empty = [...(base_total ? [] : ["The baseline"]), ...(total ? [] : ["The shown side"])];
-  return empty.map((name) => ({
-    level: "warning",
-    text: `${name} holds no rows: choose another range or other filters.`,
-  }));
+  return empty.map((name) =>
+    warning(`${name} holds no rows: choose another range or other filters.`),
+  );
 }

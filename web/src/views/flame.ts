@@ -33,7 +33,7 @@ import {
 } from "../flame/tree";
 import { fileItems, pictureItems } from "./flame_file";
 import { frameItems } from "./frame_menu";
-import { diffLegend, legend } from "../flame/legend";
+import { legend } from "../flame/legend";
 import { memo } from "../ui/memo";
 import { menu, type MenuItem } from "../ui/popover";
 import type { SearchBox } from "../flame/search";
@@ -196,13 +196,8 @@ export class FlameView {
     },
   );
 
-  private readonly drawLegend = memo(
-    (compares: boolean, colors: string, searched: boolean, tree: Tree) => {
-      const items = compares
-        ? diffLegend(colors as DiffColors, searched)
-        : legend(colors, searched, tree);
-      replace(this.legend, ...items);
-    },
+  private readonly drawLegend = memo((colors: string, searched: boolean, tree: Tree) =>
+    replace(this.legend, ...legend(colors, searched, tree)),
   );
 
   /** A focus stays while the data changes: a frame may have gone. */
@@ -232,7 +227,7 @@ export class FlameView {
     matches.tell(this.search, this.whole());
     this.swept = matches.hits ?? (frame ? matches.exactly(frame) : null);
     for (const graph of this.graphs) graph.highlight(this.swept);
-    this.drawLegend(!!this.source?.scale, this.colors, !!matches.hits, tree);
+    this.drawLegend(this.colors, !!matches.hits, tree);
     this.listNew(tree);
     this.listLater();
   }
@@ -316,7 +311,12 @@ export class FlameView {
     menu(opener, [...pictures, ...files], "Export");
   }
 
+  /** The title names the part of the whole, for a reader of the picture alone. */
   private picture(): Picture {
+    const { focus, flame } = this.context.store.state;
+    const names = this.source?.sideNames ?? [];
+    const sides = names.map((name, k) => `${k ? "after" : "before"}: ${name}`);
+    const through = focus ? [`only through ${short(label(focus))}`] : [];
     const one = category(this.context);
     const value = columnNamed(this.context, valueColumn(this.context))?.prettyname ?? "Rows";
     return {
@@ -324,17 +324,10 @@ export class FlameView {
       coloring: this.coloring,
       hits: this.swept,
       zoom: this.graphs[0].zoomed,
-      flame: this.context.store.state.flame,
-      title: [one?.prettyname ?? "", value, ...this.parts()].join(" · "),
+      flame,
+      title: [one?.prettyname ?? "", value, ...sides, ...through].join(" · "),
       describe: (node: number) => this.describe(node),
     };
-  }
-
-  /** The part of the whole that a picture shows, as text for a reader of the picture alone. */
-  private parts(): string[] {
-    const { focus } = this.context.store.state;
-    const sides = this.source?.sideNames?.map((name, k) => `${k ? "after" : "before"}: ${name}`);
-    return [...(sides ?? []), ...(focus ? [`only through ${short(label(focus))}`] : [])];
   }
 
   private openMenu(node: number, x: number, y: number): void {

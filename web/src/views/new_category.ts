@@ -6,7 +6,13 @@ import type { Times } from "../charts/marks";
 import { sample } from "../charts/samples";
 import { button, debounce, download, h, replace } from "../ui/dom";
 import { exampleFlame } from "../flame/example";
-import type { CategoryAnswer, ChartConfig, Checked, Role } from "../../generated/types";
+import type {
+  CategoryAnswer,
+  ChartConfig,
+  Checked,
+  ColumnAnswer,
+  Role,
+} from "../../generated/types";
 
 const EXAMPLE = `table: slowfiles
 prettyname: Slow file operations
@@ -214,7 +220,10 @@ function tabText(name: string): string {
 }
 
 function columnTable(category: CategoryAnswer): HTMLElement {
-  const row = (cells: string[]) => h("tr", ...cells.map((cell) => h("td", cell)));
+  const row = ({ name, type, prettyname, unit, role, help }: ColumnAnswer) => {
+    const cells = [name, type, prettyname, UNITS[unit] ?? unit, USES[role], help];
+    return h("tr", ...cells.map((cell) => h("td", cell)));
+  };
   const head = ["Column", "Type", "Shown as", "Unit", "Use", "Help"];
   return h(
     "div",
@@ -223,19 +232,7 @@ function columnTable(category: CategoryAnswer): HTMLElement {
     h(
       "table.plain",
       h("thead", h("tr", ...head.map((text) => h("th", { scope: "col" }, text)))),
-      h(
-        "tbody",
-        ...category.columns.map((one) =>
-          row([
-            one.name,
-            one.type,
-            one.prettyname,
-            UNITS[one.unit] ?? one.unit,
-            USES[one.role],
-            one.help,
-          ]),
-        ),
-      ),
+      h("tbody", ...category.columns.map(row)),
     ),
   );
 }

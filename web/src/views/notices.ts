@@ -81,10 +81,14 @@ function line({ level, text }: Notice): HTMLElement {
   );
 }
 
+export function warning(text: string): Notice {
+  return { level: "warning", text };
+}
+
 export function problemNotices(problems: Problem[], leftovers: Leftover[]): Notice[] {
   const wrong = problems.map((one) => `${one.file}:${one.line}: ${one.path}: ${one.message}`);
   const left = leftovers.map(({ message }) => message);
-  return [...wrong, ...left].map((text) => ({ level: "warning", text }));
+  return [...wrong, ...left].map(warning);
 }
 
 /** Frames without a name, seen in the graph itself. Few are normal; many make it unreadable. */
@@ -95,9 +99,8 @@ export function unknownNotices(tree: Tree): Notice[] {
   if (!part || part < 0.02 * total(tree)) return [];
   const share = percent(part, total(tree));
   return [
-    {
-      level: "warning",
-      text: `${share} runs through frames without a name ([unknown]): the program has no symbols, or had ended before they were read.`,
-    },
+    warning(
+      `${share} runs through frames without a name ([unknown]): the program has no symbols, or had ended before they were read.`,
+    ),
   ];
 }

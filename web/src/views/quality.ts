@@ -3,7 +3,7 @@
 import { Loader } from "../api/loader";
 import { question, type Context } from "../state/context";
 import { exact, percent } from "../ui/format";
-import type { Notices } from "./notices";
+import { warning, type Notices } from "./notices";
 import type { Lack, Notice, Quality as QualityAnswer } from "../../generated/types";
 
 /** The category in which agents report what they lost. */
@@ -37,20 +37,13 @@ const NAMED = 3;
 
 /** One line a reason: the host that it is worst on, the next ones, and how many more. */
 export function lackNotices(lacks: Lack[], counts: (column: string) => boolean): Notice[] {
-  const byReason = new Map<string, Lack[]>();
-  for (const lack of lacks) {
-    const known = byReason.get(lack.reason);
-    if (known) known.push(lack);
-    else byReason.set(lack.reason, [lack]);
-  }
-  return [...byReason.values()].map((found) => {
+  return [...Map.groupBy(lacks, ({ reason }) => reason).values()].map((found) => {
     const [worst, ...others] = found as [Lack, ...Lack[]];
     const size = ({ share, count, column }: Lack) =>
       counts(column) ? [percent(share, 1), exact(count)] : [percent(share, 1)];
     const [share, count] = size(worst);
     const words = count ? `${share} (${count})` : share;
-    const text = `On ${worst.host}: ${words} ${worst.reason}.${also(others, size)}`;
-    return { level: "warning", text };
+    return warning(`On ${worst.host}: ${words} ${worst.reason}.${also(others, size)}`);
   });
 }
 
