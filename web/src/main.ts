@@ -15,6 +15,7 @@ import { HostsView } from "./views/hosts";
 import { NewPage } from "./views/new_category";
 import { newRound } from "./api/loader";
 import { Notices, problemNotices, warning } from "./views/notices";
+import { memo } from "./ui/memo";
 import { Gutter } from "./ui/gutter";
 import { Quality } from "./views/quality";
 import { moment } from "./state/ranges";
@@ -61,7 +62,6 @@ class Page {
   private readonly quality: Quality;
   private readonly parts: Record<View, Part>;
   private timer = 0;
-  private instruments = "";
 
   constructor(
     private readonly context: Context,
@@ -124,7 +124,6 @@ class Page {
   refresh(): void {
     this.context.range = resolve(this.context.store.state);
     newRound();
-    this.instruments = "";
     this.update();
   }
 
@@ -140,16 +139,19 @@ class Page {
     Object.assign(context, catalog);
     if (kept) context.categories.push(shown);
     this.notices.say("categories", problemNotices(context.problems, context.leftovers));
-    this.instruments = "";
     this.update();
   }
 
   private update(): void {
-    const { state } = this.context.store;
+    const { store, range, categories } = this.context;
+    const { state } = store;
     const view = this.view();
     this.notices.show(state.table, view);
     this.search.update();
-    this.updateInstruments();
+    const { table, filters, box, zone, live, stack, value, by } = state;
+    const { "base.from": from, "base.to": to } = state;
+    const shown = [range, categories, table, filters, box, view, zone, stack, value, by, from, to];
+    this.updateInstruments(live, ...shown);
     this.tabs.update(this.views(), view);
     const part = this.parts[view];
     if (this.body.firstChild !== part.element) replace(this.body, part.element);
@@ -159,14 +161,7 @@ class Page {
   }
 
   /** The parts above the views do not depend on a search, a zoom or an order. */
-  private updateInstruments(): void {
-    const { range, store } = this.context;
-    const { table, from, to, filters, box, view, zone, live, stack, value, by } = store.state;
-    const asked = [range, table, from, to, filters, box, view, zone, live, stack, value, by];
-    const { "base.from": start, "base.to": end } = store.state;
-    const instruments = JSON.stringify([asked, start, end]);
-    if (instruments === this.instruments) return;
-    this.instruments = instruments;
+  private readonly updateInstruments = memo((live: boolean, ..._: unknown[]) => {
     const one = category(this.context);
     document.title = one ? `${one.prettyname} · Kernelscope` : "Kernelscope";
     this.header.update();
@@ -174,7 +169,7 @@ class Page {
     this.heatmap.update();
     this.quality.update();
     this.schedule(live);
-  }
+  });
 
   /** Which views this category has something for. */
   private views(): View[] {

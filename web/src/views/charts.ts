@@ -1,6 +1,6 @@
 // All further charts that the category declares, except those that the page shows above the tabs.
 
-import { get, type Query } from "../api/client";
+import type { Query } from "../api/client";
 import { bounds, category, question, type Context } from "../state/context";
 import { h, replace } from "../ui/dom";
 import { Loader } from "../api/loader";
@@ -8,18 +8,6 @@ import { Cover } from "../ui/cover";
 import { explainEmpty } from "./empty";
 import { Figure } from "../charts/figure";
 import type { CategoryAnswer, ChartConfig, Charts, Meta } from "../../generated/types";
-
-const configs = new Map<string, Promise<ChartConfig[]>>();
-
-export function chartConfigs(table: string): Promise<ChartConfig[]> {
-  let known = configs.get(table);
-  if (!known) {
-    known = get<Charts>(`/api/v1/charts/${table}`, []).then((one) => one.charts);
-    known.catch(() => configs.delete(table));
-    configs.set(table, known);
-  }
-  return known;
-}
 
 /** The first heatmap and timeline have their place above; all others are drawn here. */
 export function furtherCharts<C extends Measured>(charts: C[]): C[] {
@@ -46,28 +34,26 @@ export class ChartsView {
   readonly element: HTMLElement;
   private readonly charts = h("div.charts");
   private readonly over = new Cover(h("div.explained"));
+  private readonly loader = new Loader("Asking for the charts");
   private cells: Cell[] = [];
-  private table = "";
 
   constructor(private readonly context: Context) {
-    this.element = h("div", this.over.element, this.charts);
+    this.element = h("div", this.loader.element, this.over.element, this.charts);
   }
 
   update(): void {
-    void this.fill();
-  }
-
-  private async fill(): Promise<void> {
-    const { table } = this.context.store.state;
-    if (table !== this.table) {
-      this.table = table;
-      const all = await chartConfigs(table);
-      const shown = category(this.context);
-      if (this.table !== table || !shown) return;
-      this.cells = furtherCharts(all).map((config) => new Cell(this.context, config, shown));
+    const shown = category(this.context);
+    if (!shown) return;
+    void this.loader.ask<Charts>(`/api/v1/charts/${shown.table}`, [], ({ charts }) => {
+      this.cells = furtherCharts(charts).map((config) => new Cell(this.context, config, shown));
       replace(this.charts, ...this.cells.map((cell) => cell.element));
       void this.over.say(null);
-    }
+      this.fill();
+    });
+    if (this.loader.settled) this.fill();
+  }
+
+  private fill(): void {
     for (const cell of this.cells) cell.update(() => this.explain());
   }
 
