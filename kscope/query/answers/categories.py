@@ -69,9 +69,10 @@ class Leftover(Struct, frozen=True):
 
 
 class Categories(Struct, frozen=True):
-    """`problems` are those of files that were left out."""
+    """`problems` are those of files that were left out; `exports` has formats and their titles."""
 
     operators: list[OperatorAnswer]
+    exports: dict[str, str]
     categories: list[CategoryAnswer]
     problems: list[Problem]
     leftovers: list[Leftover]
@@ -106,10 +107,14 @@ class Checked(Struct, frozen=True):
 
 
 def categories(
-    catalog: Catalog, problems: Iterable[Problem], leftovers: Iterable[str]
+    catalog: Catalog,
+    exports: dict[str, str],
+    problems: Iterable[Problem],
+    leftovers: Iterable[str],
 ) -> Categories:
     return Categories(
         operators=operators.described(),
+        exports=exports,
         categories=[category_answer(category) for category in catalog],
         problems=list(problems),
         leftovers=[Leftover(table, leftover(table)) for table in leftovers],

@@ -19,10 +19,14 @@ class Format:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackFormat(Format):
-    """A format of flame graphs; `answer` is the type of one that is JSON."""
+    """A format of flame graphs; `answer` is the type of one that is JSON.
+
+    `title` names its files in the page's menu, which leaves out formats without one.
+    """
 
     encode: Callable[[FoldedStacks], bytes]
     answer: type | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,5 +27,6 @@ FORMATS = (
         ending="folded",
         help="folded text, one stack a line, as flamegraph.pl reads it",
         encode=_folded,
+        title="Folded stacks",
     ),
 )

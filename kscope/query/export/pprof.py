@@ -83,5 +83,6 @@ FORMATS = (
         ending="pb.gz",
         help="a profile for pprof",
         encode=_pprof,
+        title="pprof",
     ),
 )

@@ -67,5 +67,6 @@ FORMATS = (
         help="a file for speedscope",
         encode=_speedscope,
         answer=Speedscope,
+        title="speedscope file",
     ),
 )

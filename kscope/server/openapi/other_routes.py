@@ -23,7 +23,7 @@ def paths(catalog: Catalog) -> dict[str, Any]:
     return {
         f"{BASE}/categories": _get(
             "categories",
-            "The declared categories, their problems, the operators of filters.",
+            "The declared categories, their problems, the operators of filters, the exports.",
             _json(refer(Categories)),
         ),
         f"{BASE}/charts/{{table}}": _charts(catalog),

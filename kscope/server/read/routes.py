@@ -13,6 +13,7 @@ from kscope import __version__
 from kscope.query import responses
 from kscope.query.answers.categories import categories
 from kscope.query.answers.question import BASE, Question
+from kscope.query.export import STACKS
 from kscope.query.export.base import JSON
 from kscope.query.parse.parameters import check_count
 from kscope.query.parse.scope import category_of
@@ -48,7 +49,8 @@ class CachedAnswers:
 
 async def _categories(request: Request) -> Response:
     state = request.app.state
-    of = state.reader.catalog, state.live.problems, state.live.leftovers
+    exports = {name: each.title for name, each in STACKS.items() if each.title}
+    of = state.reader.catalog, exports, state.live.problems, state.live.leftovers
     answer: Response = await state.described.answer("categories", categories, *of)
     return answer
 

@@ -307,7 +307,9 @@ export class FlameView {
   private openExport(opener: HTMLElement): void {
     const { table } = this.context.store.state;
     const pictures = this.drawn.tree.n ? pictureItems(table, this.picture()) : [];
-    const files = this.source?.scale ? [] : fileItems(table, flameQuery(this.context));
+    const files = this.source?.scale
+      ? []
+      : fileItems(this.context.exports, table, flameQuery(this.context));
     menu(opener, [...pictures, ...files], "Export");
   }
 

@@ -1,8 +1,7 @@
 // The menu that saves a flame graph: pictures made here, files made by the server.
 
-import type { Query } from "../api/client";
+import { url, type Query } from "../api/client";
 import { download } from "../ui/dom";
-import { flameAddress, speedscopeAddress } from "../api/downloads";
 import { png, svg, type Picture } from "../flame/export";
 import type { MenuItem } from "../ui/popover";
 
@@ -20,15 +19,23 @@ export function pictureItems(table: string, picture: Picture): MenuItem[] {
   ];
 }
 
-export function fileItems(table: string, query: Query): MenuItem[] {
-  const save = (format: string) => () => location.assign(flameAddress(table, query, format));
-  return [
-    { text: "Folded stacks", run: save("folded") },
-    { text: "pprof", run: save("pprof") },
-    { text: "speedscope file", run: save("speedscope") },
-    {
-      text: "Open in speedscope",
-      run: () => void window.open(speedscopeAddress(table, query), "_blank", "noopener"),
-    },
-  ];
+/** `exports` are the server's formats. speedscope, which is served too, fetches its file itself. */
+export function fileItems(
+  exports: Record<string, string>,
+  table: string,
+  query: Query,
+): MenuItem[] {
+  const address = (format: string) =>
+    url(`/api/v1/flamegraph/${table}`, [...query, ["format", format]]);
+  const files = Object.entries(exports).map(([format, text]) => ({
+    text,
+    run: () => location.assign(address(format)),
+  }));
+  const open = () => {
+    const profileURL = new URL(address("speedscope"), location.href).href;
+    const hash = new URLSearchParams({ profileURL, title: `Kernelscope ${table}` });
+    const page = `/speedscope/index.html#${hash.toString().replace(/\+/g, "%20")}`;
+    window.open(page, "_blank", "noopener");
+  };
+  return [...files, { text: "Open in speedscope", run: open }];
 }
