@@ -58,7 +58,7 @@ export class Loader {
       this.asked = "";
       void this.ask(path, query, show);
     };
-    this.watch(performance.now(), again);
+    this.watch(again);
     try {
       const answer = await get<T>(path, query, abort.signal);
       if (this.abort !== abort) return;
@@ -102,19 +102,17 @@ export class Loader {
     }
   }
 
-  private watch(start: number, again: () => void): void {
+  private watch(again: () => void): void {
+    const start = performance.now();
     const time = h("span.number");
-    const show = () => {
-      const seconds = (performance.now() - start) / 1000;
-      if (seconds * 1000 < PATIENCE) return;
-      if (this.element.hidden) {
-        const stop = () => this.giveUp(again, "Cancelled.");
-        replace(this.element, `${this.what} … `, time, button("Cancel", stop));
-        this.element.hidden = false;
-      }
-      time.textContent = `${seconds.toFixed(1)} s`;
-    };
-    this.timer = window.setInterval(show, 100);
+    const stop = button("Cancel", () => this.giveUp(again, "Cancelled."));
+    this.timer = window.setInterval(() => {
+      const waited = performance.now() - start;
+      if (waited < PATIENCE) return;
+      time.textContent = `${(waited / 1000).toFixed(1)} s`;
+      if (this.element.hidden) replace(this.element, `${this.what} … `, time, stop);
+      this.element.hidden = false;
+    }, 100);
   }
 
   private failure(error: unknown): Child[] {

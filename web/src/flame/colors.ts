@@ -1,6 +1,7 @@
 // Which palette entry a node is painted with. Fills are light enough for dark text in both themes.
 
 import type { DiffColors } from "../state/address";
+import type { Source } from "./flame_query";
 import { frame, hash, isRest, type Kind } from "./frames";
 import type { Tree } from "./tree";
 
@@ -8,6 +9,15 @@ export interface Coloring {
   palette: string[];
   /** Per node: index into `palette`. */
   index: Uint8Array;
+}
+
+/** By the chosen colours: those of a change, or those of frames. */
+export function colorBy(by: string, tree: Tree, source: Source, leafFirst: boolean): Coloring {
+  const { scale, groups, groupNames } = source;
+  if (scale) return colorByChange(tree, scale, by as DiffColors);
+  if (by === "value") return colorByValue(tree);
+  if (by === "name") return colorByName(tree);
+  return colorByKind(tree, { levels: leafFirst ? 0 : groups, names: groupNames });
 }
 
 const SHADES = 4;
@@ -50,7 +60,7 @@ export function colorByKind(tree: Tree, groups: Groups): Coloring {
   return { palette, index };
 }
 
-export function colorByName(tree: Tree): Coloring {
+function colorByName(tree: Tree): Coloring {
   const steps = 48;
   const palette = Array.from({ length: steps }, (_, step) => {
     return `hsl(${8 + step} 82% ${61 + (step % 5) * 2}%)`;
@@ -70,7 +80,7 @@ export function valuePalette(): string[] {
 }
 
 /** Stronger the more of the total a node itself, without its children, holds. */
-export function colorByValue(tree: Tree): Coloring {
+function colorByValue(tree: Tree): Coloring {
   const palette = valuePalette();
   const self = tree.sides[0].self;
   let most = 0;
@@ -102,7 +112,7 @@ export function change(before: number, after: number): number {
 }
 
 /** Sides 1 and 2 are before and after, already scaled to what is compared. */
-export function colorByChange(tree: Tree, scale: [number, number], colors: DiffColors): Coloring {
+function colorByChange(tree: Tree, scale: [number, number], colors: DiffColors): Coloring {
   const before = tree.sides[1].value;
   const after = tree.sides[2].value;
   const index = new Uint8Array(tree.n);

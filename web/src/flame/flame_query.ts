@@ -32,11 +32,6 @@ export function declaredGrouping(context: Context): string {
   return flameChart(context)?.by ?? "";
 }
 
-/** How many levels below the root are groups. */
-export function groupLevels(context: Context): number {
-  return grouping(context).split(",").filter(Boolean).length;
-}
-
 export function flameQuery(context: Context): Query {
   return [...question(context, "box"), ...stackQuery(context)];
 }
@@ -55,10 +50,17 @@ export function subject(context: Context): string {
   return [context.store.state.table, stackColumn(context), grouping(context)].join(" ");
 }
 
-export function flameSource(answer: Flamegraph, groups: number, of: string): Source {
-  const tree = groupsApart(flameTree(answer), groups);
+/** The source of an answer's tree, of one side or of two. */
+export function sourceOf(
+  context: Context,
+  unit: string,
+  answered: Tree,
+  sides: Pick<Source, "scale" | "sideNames"> = { scale: null, sideNames: null },
+): Source {
+  const groups = grouping(context).split(",").filter(Boolean).length;
+  const tree = groupsApart(answered, groups);
   const groupNames = namesOfGroups(tree, groups);
-  return { of, tree, unit: answer.unit, groups, groupNames, scale: null, sideNames: null };
+  return { of: subject(context), tree, unit, groups, groupNames, ...sides };
 }
 
 /** The names of a tree's nodes; the groups that are not shown have one that no group has. */
@@ -97,7 +99,7 @@ export function comparedTree(answer: Comparison, swap: boolean, scale: [number, 
 }
 
 /** Per name, 1 if it names groups only and no frame; the root counts as a group. */
-export function namesOfGroups(tree: Tree, groups: number): Uint8Array {
+function namesOfGroups(tree: Tree, groups: number): Uint8Array {
   const found = new Uint8Array(tree.names.length).fill(1);
   for (let i = 0; i < tree.n; i++) if (tree.level[i] > groups) found[tree.name[i]] = 0;
   return found;

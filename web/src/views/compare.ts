@@ -3,15 +3,8 @@
 import type { Query } from "../api/client";
 import { Loader } from "../api/loader";
 import type { Comparison, Notice } from "../../generated/types";
-import {
-  comparedTree,
-  flameQuery,
-  groupLevels,
-  namesOfGroups,
-  subject,
-} from "../flame/flame_query";
+import { comparedTree, flameQuery, sourceOf, subject } from "../flame/flame_query";
 import type { SearchBox } from "../flame/search";
-import { groupsApart } from "../flame/tree";
 import { baselineFilters, baselineRange, CompareHead, sideWords } from "../header/compare_head";
 import {
   bounds,
@@ -93,12 +86,9 @@ export class CompareView {
       const shares = [answer.base_total, answer.total].map((total) => (total ? 1 / total : 0));
       const [before, after] = swap ? shares.reverse() : shares;
       const scale: [number, number] = relative ? [before, after] : [1, 1];
-      const groups = groupLevels(this.context);
-      const tree = groupsApart(comparedTree(answer, swap, scale), groups);
-      const groupNames = namesOfGroups(tree, groups);
       const sideNames = JSON.parse(names) as [string, string];
-      const { unit } = answer;
-      this.flame.setSource({ of: this.of, tree, unit, groups, groupNames, scale, sideNames });
+      const tree = comparedTree(answer, swap, scale);
+      this.flame.setSource(sourceOf(this.context, answer.unit, tree, { scale, sideNames }));
       const told = [...answer.notices, ...emptySides(answer)];
       if (!relative) told.push(...this.unevenSides());
       this.notices.say("compare", told, this.context.store.state.table);

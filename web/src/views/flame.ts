@@ -4,15 +4,8 @@ import { category, column as columnNamed, valueColumn, type Context } from "../s
 import { copyText } from "../ui/copy";
 import { Cover } from "../ui/cover";
 import { afterFrame, button, h, perFrame, replace } from "../ui/dom";
-import type { DiffColors } from "../state/address";
 import { oneOf, withFilter } from "../state/filters";
-import {
-  colorByChange,
-  colorByKind,
-  colorByName,
-  colorByValue,
-  type Coloring,
-} from "../flame/colors";
+import { colorBy, type Coloring } from "../flame/colors";
 import { describe } from "../flame/describe";
 import type { Picture } from "../flame/export";
 import { OTHERS } from "../flame/frames";
@@ -141,7 +134,7 @@ export class FlameView {
       leafFirst,
       sides && !!source.scale,
     ));
-    const coloring = (this.coloring = this.color(source, tree, leafFirst, this.colors));
+    const coloring = (this.coloring = this.color(this.colors, tree, source, leafFirst));
     const zoom = findPath(tree, state.zoom);
     const newer = before.how === how;
     const selected = newer && path.length ? exactPath(tree, path) : -1;
@@ -186,15 +179,7 @@ export class FlameView {
     return this.source?.scale ? diffColor : color;
   }
 
-  private readonly color = memo(
-    (source: Source, tree: Tree, leafFirst: boolean, colors: string): Coloring => {
-      const { scale, groups, groupNames } = source;
-      if (scale) return colorByChange(tree, scale, colors as DiffColors);
-      if (colors === "value") return colorByValue(tree);
-      if (colors === "name") return colorByName(tree);
-      return colorByKind(tree, { levels: leafFirst ? 0 : groups, names: groupNames });
-    },
-  );
+  private readonly color = memo(colorBy);
 
   private readonly drawLegend = memo((colors: string, searched: boolean, tree: Tree) =>
     replace(this.legend, ...legend(colors, searched, tree)),

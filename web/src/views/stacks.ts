@@ -2,12 +2,11 @@
 
 import { explainEmpty } from "./empty";
 import type { Context } from "../state/context";
-import type { Source } from "../flame/flame_query";
 import { Loader } from "../api/loader";
 import { Cover } from "../ui/cover";
 import { h } from "../ui/dom";
 import { unknownNotices, type Notices } from "./notices";
-import { flameQuery, flameSource, groupLevels, subject } from "../flame/flame_query";
+import { flameQuery, flameTree, sourceOf, type Source } from "../flame/flame_query";
 import type { Flamegraph } from "../../generated/types";
 
 /** A view of the tree. */
@@ -50,12 +49,10 @@ export class Stacks {
       follower.over.cover(this.over.element);
       if (this.source) follower.setSource(this.source);
     }
-    const groups = groupLevels(this.context);
-    const of = subject(this.context);
     const { table } = this.context.store.state;
     const path = `/api/v1/flamegraph/${table}`;
     void this.loader.ask<Flamegraph>(path, flameQuery(this.context), (answer) => {
-      const source = flameSource(answer, groups, of);
+      const source = sourceOf(this.context, answer.unit, flameTree(answer));
       this.source = source;
       this.notices.say("stacks", [...answer.notices, ...unknownNotices(source.tree)], table);
       this.follower?.setSource(source);
