@@ -92,7 +92,7 @@ class Page {
         this.body,
       ),
     );
-    context.store.follow((state, before) => this.changed(state, before));
+    context.store.changed = (before) => this.changed(before);
     const recheck = (): void => {
       if (!document.hidden) void this.recheck();
     };
@@ -114,7 +114,8 @@ class Page {
     };
   }
 
-  private changed(state: State, before: State): void {
+  private changed(before: State): void {
+    const { state } = this.context.store;
     if (state.from !== before.from || state.to !== before.to || state.table !== before.table) {
       this.context.range = resolve(state);
     }

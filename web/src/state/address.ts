@@ -89,9 +89,8 @@ function pathText(path: string[]): string {
 }
 
 function pathFrom(text: string | null): string[] {
-  return (
-    (text || null)?.split(";").map((name) => name.replace(/%(25|3B)/g, decodeURIComponent)) ?? []
-  );
+  if (!text) return [];
+  return text.split(";").map((name) => name.replace(/%(25|3B)/g, decodeURIComponent));
 }
 
 /** Only what differs from the start, so that a fresh page has a short address. */
@@ -167,11 +166,10 @@ export function tooMany(search: string): number {
   return counts.reduce((all, count) => all + Math.max(0, count - MOST_FILTERS), 0);
 }
 
-type Listener = (state: State, before: State) => void;
-
-/** The state and who follows it. Steps that a person would want to go back from are pushed. */
+/** The state. Steps that a person would want to go back from are pushed. */
 export class Store {
-  private readonly listeners: Listener[] = [];
+  /** Follows the state; it is called with the one before. */
+  changed: (before: State) => void = () => undefined;
   /** To write the address takes a browser as long as to draw: it comes after the picture. */
   private unwritten: { address: string; push: boolean } | null = null;
   private readonly write = afterFrame(() => this.writeNow());
@@ -184,10 +182,6 @@ export class Store {
       this.apply(fromAddress(location.search));
     });
     window.addEventListener("pagehide", () => this.writeNow());
-  }
-
-  follow(listener: Listener): void {
-    this.listeners.push(listener);
   }
 
   set(change: Partial<State>, history: "push" | "replace" = "push"): void {
@@ -210,6 +204,6 @@ export class Store {
   private apply(next: State): void {
     const before = this.state;
     this.state = next;
-    for (const listener of this.listeners) listener(next, before);
+    this.changed(before);
   }
 }
