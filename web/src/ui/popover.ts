@@ -8,7 +8,9 @@ type Kind = "dialog" | "menu";
 type Place = [number, number] | HTMLElement;
 
 export function closePopover(): void {
-  document.querySelector<HTMLElement>(".popover:popover-open")?.hidePopover();
+  const open = document.querySelector<HTMLElement>(".popover:popover-open");
+  open?.hidePopover();
+  open?.remove();
 }
 
 /** A button that opens a popover of this kind, which hangs from it. */

@@ -3,10 +3,10 @@
 import type { Context } from "../state/context";
 import { Cover } from "../ui/cover";
 import { button, h, replace } from "../ui/dom";
-import { colorByKind, type Coloring } from "../flame/colors";
+import { colorByKind } from "../flame/colors";
 import { describe } from "../flame/describe";
 import { OTHERS } from "../flame/frames";
-import { FlameGraph } from "../flame/graph";
+import { FlameGraph, type Shown } from "../flame/graph";
 import { NameTable } from "../flame/names";
 import { label } from "../flame/paint";
 import { sandwich } from "../flame/transform";
@@ -21,11 +21,8 @@ import type { SearchBox } from "../flame/search";
 import { frameItems } from "./frame_menu";
 import { short } from "../ui/text";
 
-function colorHalf(tree: Tree, names: Uint8Array): Coloring {
-  return colorByKind(tree, { levels: -1, names });
-}
-
 type Side = "callers" | "callees";
+type Half = Omit<Shown, "zoom">;
 const SIDES: Side[] = ["callers", "callees"];
 
 export class SandwichView {
@@ -43,10 +40,9 @@ export class SandwichView {
   };
   private source: Source | null = null;
   /** Null if no stack has the frame. */
-  private trees: Record<Side, Tree> | null = null;
-  /** The content of each half: newer data of the same keeps its place. */
-  private readonly shown: Record<Side, string> = { callers: "", callees: "" };
-  private readonly color = { callers: memo(colorHalf), callees: memo(colorHalf) };
+  private halves: Record<Side, Half> | null = null;
+  /** The content of the halves: newer data of the same keeps its place. */
+  private of = "";
 
   constructor(
     private readonly context: Context,
@@ -73,7 +69,7 @@ export class SandwichView {
 
   private graph(name: string, side: Side): FlameGraph {
     const { store } = this.context;
-    const tree = () => this.trees?.[side] ?? EMPTY;
+    const tree = () => this.halves?.[side].tree ?? EMPTY;
     return new FlameGraph(name, {
       zoom: (node, step) => {
         store.set({ [side]: pathOf(tree(), node) }, step ? "replace" : "push");
@@ -81,7 +77,7 @@ export class SandwichView {
       select: () => undefined,
       menu: (node, x, y) => this.openMenu(nameOf(tree(), node), x, y),
       describe: (node) => {
-        if (!this.trees || !this.source) return [];
+        if (!this.halves || !this.source) return [];
         return describe(tree(), node, { unit: this.source.unit, all: wholes(this.source.tree) });
       },
     });
@@ -99,14 +95,16 @@ export class SandwichView {
   update(): void {
     const { source } = this;
     if (!source || !this.element.isConnected) return;
-    const { search, frame } = this.context.store.state;
+    const { search, frame, ...state } = this.context.store.state;
     this.list(source);
-    this.trees = this.derive(source, frame);
-    this.element.classList.toggle("bare", !this.trees);
+    this.halves = this.derive(source, frame);
+    this.element.classList.toggle("bare", !this.halves);
     this.matches.find(source.tree, search);
     const { hits } = this.matches;
     for (const side of SIDES) {
-      if (this.trees) this.drawSide(side, source, this.trees[side], frame);
+      const half = this.halves?.[side];
+      if (half) this.graphs[side].show({ ...half, zoom: findPath(half.tree, state[side]) });
+      if (half) this.found[side].find(half.tree, search);
       this.graphs[side].highlight(hits);
     }
     this.tell();
@@ -123,18 +121,16 @@ export class SandwichView {
     const trees = frame ? sandwich(source.tree, frame) : null;
     this.drawHead(source, trees, frame);
     this.explain(source, trees, frame);
-    return trees;
+    if (!trees) return null;
+    const of = `${source.of} ${frame}`;
+    const newer = of === this.of;
+    this.of = of;
+    const groups = { levels: -1, names: source.groupNames };
+    const half = (tree: Tree, flame: boolean): Half => {
+      return { tree, coloring: colorByKind(tree, groups), flame, newer };
+    };
+    return { callers: half(trees.callers, true), callees: half(trees.callees, false) };
   });
-
-  private drawSide(side: Side, source: Source, tree: Tree, frame: string): void {
-    const { search, ...state } = this.context.store.state;
-    const coloring = this.color[side](tree, source.groupNames);
-    const newer = this.shown[side] === `${source.of} ${frame}`;
-    this.shown[side] = `${source.of} ${frame}`;
-    const zoom = findPath(tree, state[side]);
-    this.graphs[side].show({ tree, coloring, flame: side === "callers", zoom, newer });
-    this.found[side].find(tree, search);
-  }
 
   private drawHead(source: Source, trees: Record<Side, Tree> | null, frame: string): void {
     const { store } = this.context;
@@ -167,7 +163,7 @@ export class SandwichView {
   next(direction: 1 | -1): void {
     const { callers, callees } = this.found;
     const all = callers.count + callees.count;
-    if (!all || !this.trees) return;
+    if (!all || !this.halves) return;
     const from = this.place >= 0 ? this.place : direction < 0 ? 0 : -1;
     const to = (from + direction + all) % all;
     callers.goTo(to < callers.count ? to : -1);
