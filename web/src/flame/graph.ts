@@ -232,7 +232,7 @@ export class FlameGraph {
     else this.tip.show(this.events.describe(node), event);
   }
 
-  /** What each key does; false where it does nothing. */
+  /** Handles a key; false where it does nothing. */
   private key(event: KeyboardEvent): boolean {
     if (event.ctrlKey || event.metaKey || event.altKey) return false;
     const { tree, flame, selected, zoom } = this.scene;
