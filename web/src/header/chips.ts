@@ -91,12 +91,18 @@ function valueWords(context: Context, { column: name, op, value: whole }: Filter
 /** Column, operator, value; values are completed from what the rows in range hold. */
 class FilterForm {
   readonly element: HTMLFormElement;
-  private readonly operators: Select;
+  private readonly column = new Select("Column", () => this.restart());
+  private readonly operator = new Select("Operator", () => this.complete());
   private readonly values = h("datalist", { id: "filter-values" });
-  private readonly input: HTMLInputElement;
+  private readonly input = h("input", {
+    "aria-label": "Value",
+    list: "filter-values",
+    autocomplete: "off",
+    spellcheck: "false",
+    oninput: () => this.complete(),
+    autofocus: true,
+  });
   private readonly complete = debounce(150, () => void this.fetchValues());
-  private column: string;
-  private op: string;
   /** Counts the questions: only the last one's answer is shown. */
   private asked = 0;
 
@@ -107,65 +113,51 @@ class FilterForm {
   ) {
     const columns = category(context)?.columns ?? [];
     const first = columns.find((one) => one.role === "dimension" && one.name !== "hostname");
-    this.column = old?.column ?? first?.name ?? "hostname";
-    this.op = old?.op ?? "";
-    this.input = h("input", {
-      "aria-label": "Value",
-      list: "filter-values",
-      value: old?.value ?? "",
-      autocomplete: "off",
-      spellcheck: "false",
-      oninput: () => this.complete(),
-      autofocus: true,
-    });
+    const chosen = old?.column ?? first?.name ?? "hostname";
     const names = columns.map((one): [string, string] => [one.name, one.prettyname]);
-    if (!column(context, this.column)) names.push([this.column, this.column]);
-    const pick = new Select("Column", (name) => {
-      this.column = name;
-      this.op = "";
-      this.input.value = "";
-      this.updateOperators();
-      this.complete();
-    });
-    pick.update(names, this.column);
-    this.operators = new Select("Operator", (op) => {
-      this.op = op;
-      this.complete();
-    });
+    if (!column(context, chosen)) names.push([chosen, chosen]);
+    this.column.update(names, chosen);
+    this.input.value = old?.value ?? "";
     const submit = (event: Event) => {
       event.preventDefault();
-      done({ column: this.column, op: this.op, value: this.input.value });
+      done({ column: this.column.value, op: this.operator.value, value: this.input.value });
     };
     this.element = h(
       "form.filter",
       { onsubmit: submit },
-      pick.element,
-      this.operators.element,
+      this.column.element,
+      this.operator.element,
       this.input,
       this.values,
       h("button", { type: "submit", class: "primary" }, old ? "Change" : "Add"),
     );
-    this.updateOperators();
+    this.offerOperators(old?.op);
     this.complete();
   }
 
-  private updateOperators(): void {
-    const one = column(this.context, this.column);
+  private restart(): void {
+    this.input.value = "";
+    this.offerOperators();
+    this.complete();
+  }
+
+  private offerOperators(old?: string): void {
+    const one = column(this.context, this.column.value);
     const operators = [...(one?.operators ?? [])];
-    if (!this.op) this.op = firstOperator(one?.role ?? "", operators);
+    const chosen = old || firstOperator(one?.role ?? "", operators);
     // An operator from the address stays until a person chooses another.
-    if (!operators.includes(this.op)) operators.push(this.op);
+    if (!operators.includes(chosen)) operators.push(chosen);
     const words = (op: string) => operatorWords(this.context, op);
     const options = operators.map((op): [string, string] => [op, words(op)]);
-    this.operators.update(options, this.op);
+    this.operator.update(options, chosen);
     const examples: Record<string, string> = { us: "5ms, 1.5s or µs", bytes: "64KiB or bytes" };
     this.input.placeholder = examples[one?.unit ?? ""] ?? "";
   }
 
   /** The server offers the frames of stacks, which only two operators compare with. */
   private completes(): boolean {
-    const role = column(this.context, this.column)?.role;
-    if (role === "stack") return this.op === HAS || this.op === LACKS;
+    const role = column(this.context, this.column.value)?.role;
+    if (role === "stack") return [HAS, LACKS].includes(this.operator.value);
     return role === "dimension" || role === "identity";
   }
 
@@ -177,7 +169,7 @@ class FilterForm {
     const query = question(this.context, "range").filter(([key]) => key === "from" || key === "to");
     query.push(["prefix", this.input.value]);
     try {
-      const path = `/api/v1/values/${table}/${this.column}`;
+      const path = `/api/v1/values/${table}/${this.column.value}`;
       const { values } = await get<Values>(path, query);
       if (asked !== this.asked) return;
       for (const { value } of values) this.values.append(h("option", { value }));

@@ -92,6 +92,10 @@ export class Select {
     this.element = h("select", { "aria-label": label, title: label, onchange: change });
   }
 
+  get value(): string {
+    return this.element.value;
+  }
+
   /** `options` are [value, text]. */
   update(options: [string, string][], value: string): void {
     const wanted = JSON.stringify(options);
