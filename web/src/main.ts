@@ -93,9 +93,7 @@ class Page {
       ),
     );
     context.store.changed = (before) => this.changed(before);
-    const recheck = (): void => {
-      if (!document.hidden) void this.recheck();
-    };
+    const recheck = () => void this.recheck();
     window.addEventListener("focus", recheck);
     document.addEventListener("visibilitychange", recheck);
     this.update();
@@ -130,6 +128,7 @@ class Page {
 
   /** Categories come and go while the page is open. */
   async recheck(): Promise<void> {
+    if (document.hidden) return;
     const catalog = await get<Categories>("/api/v1/categories", []).catch(() => null);
     const { context } = this;
     const facts = (of: Categories) => JSON.stringify([of.categories, of.problems, of.leftovers]);

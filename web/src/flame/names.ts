@@ -104,7 +104,6 @@ function nameColumn(): TableColumn<NameRow> {
   return {
     key: "frame",
     title: "Frame",
-    numeric: false,
     sort: (row) => row.label,
     cell: (row) => {
       const color = square(kindColor(frame(row.name).kind));

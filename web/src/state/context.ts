@@ -77,9 +77,8 @@ export function valueColumn(context: Context): string {
   const values = columnsWith(one, "value").map((column) => column.name);
   const { value } = context.store.state;
   if (values.includes(value) || value === ROWS) return value;
-  const chart = [flameChart(context), chartOf(one, "flamegraph"), chartOf(one, "timeseries")].find(
-    Boolean,
-  );
+  const flames = flameChart(context) ?? chartOf(one, "flamegraph");
+  const chart = flames ?? chartOf(one, "timeseries");
   if (chart) return chart.value ?? ROWS;
   return values[0] ?? ROWS;
 }

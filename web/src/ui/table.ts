@@ -6,7 +6,7 @@ export interface TableColumn<R> {
   key: string;
   title: string;
   help?: string;
-  numeric: boolean;
+  numeric?: boolean;
   /** The value to sort by; text sorts upward first, numbers downward. */
   sort?: (row: R) => number | string;
   cell: (row: R) => Child;
@@ -88,9 +88,8 @@ export class DataTable<R> {
   /** Recreates the rows; the row that had the focus keeps it. */
   private renew(key: string | undefined, scrollTop: number, height: number): void {
     const focused = this.body.contains(document.activeElement);
-    const at =
-      key === undefined ? -1 : this.rows.findIndex((row) => this.events.key?.(row) === key);
-    this.current = Math.max(0, at);
+    const same = this.rows.findIndex((row) => this.events.key?.(row) === key);
+    this.current = Math.max(0, same);
     this.made.clear();
     this.body.replaceChildren();
     const lowest = Math.max(0, HEAD + this.rows.length * HEIGHT - height);

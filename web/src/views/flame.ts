@@ -330,10 +330,10 @@ export class FlameView {
   private nodeItems(node: number, name: string): MenuItem[] {
     if (!this.isGroup(node)) return this.nameItems(name);
     const by = grouping(this.context).split(",").filter(Boolean);
-    const level = this.context.store.state.leafFirst ? 0 : this.drawn.tree.level[node] - 1;
-    const column = by.length === 1 || level >= 0 ? by[level] : undefined;
-    if (!column || (this.context.store.state.leafFirst && by.length > 1)) return [];
     const { store } = this.context;
+    const { leafFirst } = store.state;
+    const column = by[leafFirst ? 0 : this.drawn.tree.level[node] - 1];
+    if (!column || (leafFirst && by.length > 1)) return [];
     const operators = columnNamed(this.context, column)?.operators ?? [];
     const only = oneOf(column, name, operators);
     const text = `Only ${short(label(name), 80) || "(empty)"}`;

@@ -70,7 +70,6 @@ export class HostsView {
       {
         key: "host",
         title: "Host",
-        numeric: false,
         sort: (host) => host.host,
         cell: (host) =>
           button(host.host, () => this.compare(host), {
@@ -103,7 +102,6 @@ export class HostsView {
       {
         key: "frames",
         title: "Main difference",
-        numeric: false,
         cell: (host) =>
           distinct(host.frames)
             .slice(0, 4)
