@@ -76,17 +76,16 @@ export class CompareView {
     // An old picture must not pass for the answer to another question.
     if (!this.answer || !this.loader.settled) return;
     const { relative, swap } = this.context.store.state;
-    this.setSides(this.answer, relative, swap, JSON.stringify(this.sideNames(swap)));
+    this.setSides(this.answer, relative, swap, ...this.sideNames(swap));
     this.flame.update();
   }
 
   /** While none of this changes, only zoom and search do. */
   private readonly setSides = memo(
-    (answer: Comparison, relative: boolean, swap: boolean, names: string) => {
+    (answer: Comparison, relative: boolean, swap: boolean, ...sideNames: [string, string]) => {
       const shares = [answer.base_total, answer.total].map((total) => (total ? 1 / total : 0));
       const [before, after] = swap ? shares.reverse() : shares;
       const scale: [number, number] = relative ? [before, after] : [1, 1];
-      const sideNames = JSON.parse(names) as [string, string];
       const tree = comparedTree(answer, swap, scale);
       this.flame.setSource(sourceOf(this.context, answer.unit, tree, { scale, sideNames }));
       const told = [...answer.notices, ...emptySides(answer)];

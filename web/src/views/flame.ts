@@ -127,13 +127,9 @@ export class FlameView {
     if (!source) return;
     const before = this.drawn;
     const path = pathOf(before.tree, this.graphs[0].selected);
-    const { how, tree, trees } = (this.drawn = this.derive(
-      source,
-      focus,
-      collapse,
-      leafFirst,
-      sides && !!source.scale,
-    ));
+    const two = sides && !!source.scale;
+    const drawn = this.derive(source, focus, collapse, leafFirst, two);
+    const { how, tree, trees } = (this.drawn = drawn);
     const coloring = (this.coloring = this.color(this.colors, tree, source, leafFirst));
     const zoom = findPath(tree, state.zoom);
     const newer = before.how === how;
