@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kscope.agent.agent import Delivery
-from kscope.agent.rows.interval import Cost, Drained
+from kscope.agent.host.bpfstats import Cost
+from kscope.agent.rows.interval import Drained
 from kscope.agent.run.runner import ProbeRun
 from kscope.cli.running import Parts, prepare, run
 from kscope.declare.files.catalog import load_catalog

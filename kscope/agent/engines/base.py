@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from kscope.agent.rows.interval import Cost, Drained
+from kscope.agent.host.bpfstats import Cost
+from kscope.agent.rows.interval import Drained
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,15 @@ class Engine(Protocol):
 
     def full(self) -> bool:
         """Return whether the next drain must not wait for the end of the interval."""
+        return False
 
     def drain(self) -> Drained: ...
 
-    def cost(self) -> Cost: ...
+    def cost(self) -> Cost:
+        return Cost()
 
-    def raise_threshold(self, by: int) -> bool:
+    def raise_threshold(self, by: int) -> bool:  # noqa: ARG002
         """Add `by` microseconds to the probe's threshold; return False if it does not have one."""
+        return False
 
     def close(self) -> None: ...

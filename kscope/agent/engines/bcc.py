@@ -5,21 +5,20 @@ import heapq
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from kscope.agent.engines import program
 from kscope.agent.engines.base import TraceFilter
-from kscope.agent.engines.kernel_engine import KernelEngine
+from kscope.agent.engines.kernel_engine import KernelEngine, Reader
 from kscope.agent.engines.layout import field_type
-from kscope.agent.engines.sources import readers
 from kscope.agent.engines.stacks import StackMap
 from kscope.agent.engines.symbols import Symbols
 from kscope.agent.engines.trial import Trial, tried
 from kscope.agent.host import header_tree, kernel, processes
-from kscope.agent.host.bpfstats import ProgramRuns, program_runs
+from kscope.agent.host.bpfstats import Cost, program_cost
 from kscope.agent.host.libbcc import (
     attach_named,
     attaches_itself,
@@ -31,13 +30,12 @@ from kscope.agent.host.libbcc import (
     provided,
 )
 from kscope.agent.rows.convert import merge
-from kscope.agent.rows.decode import reader
-from kscope.agent.rows.interval import Cost, Drained, Row
+from kscope.agent.rows.interval import Drained, Row
 from kscope.declare.contracts import CONTRACTS
 from kscope.declare.files.catalog import is_builtin_program
 from kscope.declare.files.field_fits import path_problem
 from kscope.declare.map_options import DEPTH, STACKS
-from kscope.declare.model import Attach, Category, Column, Option, Source
+from kscope.declare.model import Attach, Category, Option, Source
 from kscope.declare.types.base import Role
 from kscope.declare.types.kernel import FieldType
 from kscope.errors import KscopeError, did_you_mean
@@ -66,30 +64,33 @@ class BccEngine(KernelEngine):
         super().__init__(category, options, trace_filter)
         depth = self._options.get(DEPTH.name, DEPTH.default)
         self._options[DEPTH.name] = min(depth, kernel.deepest_stack())
-        self._lost_before = [0] * len(_LOSSES)
-        self._missed_before = 0
+        assert self._probe.program
+        self._path = self._probe.program
+        self._is_events = self._probe.collect.kind == "events"
+        pid, children = self._filter.pid, self._filter.children
+        self._with_children = children or (self._probe.children and pid > 0)
+        self._lost_before: dict[str, int] = {}
         self._events: list[Row] = []
         self._most_events = _EVENTS
         self._broken: BaseException | None = None
         self._generation = 0
-        self._program = ""
 
     def start(self) -> None:
         bcc = load_bcc()
         kernel.mount_tracefs()
-        assert self._probe.program
-        self._program = program.read(self._probe.program)
-        attached = self._offered()
-        self._bpf = self._compiled(attached)
+        text = program.read(self._path)
+        attached = self._offered(text)
+        self._bpf = self._compiled(text, attached)
         self._symbols = Symbols(bcc.SymbolCache, free_symbols)
         try:
             self._check_contracts()
             self._table = self._collected()
             self._stacks = self._stack_maps()
             self._waiting = self._bpf[_WAITING] if _WAITING in map_names(self._bpf) else {}
-            self._readers = readers(self._category, self._parts(), self._reader)
-            self._weighed = self._value_reader()
-            self._attach_all(bcc, attached)
+            self._read_columns(self._field_types())
+            attach_named(self._path, self._bpf)
+            for attach in attached:
+                self._attach(bcc, attach)
             if self._is_events:
                 self._table.open_ring_buffer(self._take_event)
         except BaseException:
@@ -98,12 +99,13 @@ class BccEngine(KernelEngine):
         if self._filter.pid:
             self._symbols.prime(self._filter.pid)
         if self._with_children:
-            self._adopt(processes.descendants(self._filter.pid))
+            # The program itself sees only forks from now on.
+            for child in processes.descendants(self._filter.pid):
+                self._bpf["ks_family"][ctypes.c_uint(child)] = ctypes.c_ubyte(1)
 
     def _check_contracts(self) -> None:
         """The category and its program must name the same contracts."""
-        assert self._probe.program
-        program = self._probe.program.name
+        program = self._path.name
         declared, found = self._probe.provides, provided(self._bpf)
         for contract, macro in CONTRACTS.items():
             if contract in declared and contract not in found:
@@ -150,13 +152,13 @@ class BccEngine(KernelEngine):
             rows, self._events = self._events, []
         else:
             rows = merge(self._category, self._map_rows())
-        rows = self._fitting_rows(rows)
         self._symbols.look_again()
         self._count_losses()
         return self._drained(rows)
 
     def cost(self) -> Cost:
-        return Cost.of(self._runs())
+        functions = self._bpf.funcs.values()
+        return program_cost(Path(f"/proc/self/fdinfo/{each.fd}") for each in functions)
 
     def raise_threshold(self, by: int) -> bool:
         self._bpf["ks_control"][ctypes.c_int(_RAISED_US)] = ctypes.c_ulonglong(by)
@@ -166,21 +168,11 @@ class BccEngine(KernelEngine):
         self._symbols.close()
         self._bpf.cleanup()
 
-    def _adopt(self, pids: Iterable[int]) -> None:
-        """Trace these processes too: the program itself sees only forks from now on."""
-        family = self._bpf["ks_family"]
-        for pid in pids:
-            family[ctypes.c_uint(pid)] = ctypes.c_ubyte(1)
-
     # ---- loading
 
-    @property
-    def _with_children(self) -> bool:
-        return self._filter.children or (self._probe.children and self._filter.pid > 0)
-
-    def _offered(self) -> list[Attach]:
+    def _offered(self, text: str) -> list[Attach]:
         """Return the attach points of this kernel. Raises KscopeError if one is required."""
-        wanted = [*self._probe.needs, *program.tracepoints(self._program)]
+        wanted = [*self._probe.needs, *program.tracepoints(text)]
         wanted += [attach.to for attach in self._probe.attach if not attach.define]
         missing = [place for place in dict.fromkeys(wanted) if not kernel.offers(place)]
         if missing:
@@ -197,20 +189,18 @@ class BccEngine(KernelEngine):
             return header_tree.struct_headers()
         return header_tree.tracepoint_headers()
 
-    def _compiled(self, attached: list[Attach]) -> Any:
-        path = self._probe.program
-        assert path
+    def _compiled(self, own: str, attached: list[Attach]) -> Any:
         constants = self._constants(attached)
         headers, enums = self._headers(), ""
         if headers == header_tree.tracepoint_headers():  # the others have all enums
-            enums = program.enums(self._program)
-        text = f"{_PRELUDE.read_text()}\n{enums}{self._program}"
-        if not is_builtin_program(path):  # the project's tests try those on several kernels
-            self._try(path, text, constants, headers)
+            enums = program.enums(own)
+        text = f"{_PRELUDE.read_text()}\n{enums}{own}"
+        if not is_builtin_program(self._path):  # the project's tests try those on several kernels
+            self._try(text, constants, headers)
         flags = [f"-D{name}={value}" for name, value in constants.items()]
-        return compiled(path, text, flags, headers)
+        return compiled(self._path, text, flags, headers)
 
-    def _try(self, path: Path, text: str, constants: dict[str, str], headers: Path) -> None:
+    def _try(self, text: str, constants: dict[str, str], headers: Path) -> None:
         """Compile it in a separate process, and check that each filter makes a difference."""
         given = {
             "KS_PID": self._filter.pid,
@@ -219,18 +209,18 @@ class BccEngine(KernelEngine):
         }
         filters = tuple(name for name, value in given.items() if value)
         neutral = constants | dict.fromkeys(filters, "1") | {"KS_CHILDREN": "0"}
-        found = tried(Trial(str(path), text, neutral, filters, str(headers)))
-        self._check_functions(path, found.functions)
+        found = tried(Trial(str(self._path), text, neutral, filters, str(headers)))
+        self._check_functions(found.functions)
         if found.unused:
             flag = f"--{found.unused[0].removeprefix('KS_').lower()}"
             raise self._mistake(
                 "program",
-                f"{flag} would not limit {path.name}: {found.unused[0]} makes no difference to its "
-                f"functions ({', '.join(found.functions)}); start each of them with "
+                f"{flag} would not limit {self._path.name}: {found.unused[0]} makes no difference "
+                f"to its functions ({', '.join(found.functions)}); start each of them with "
                 "`if (!ks_wanted()) return 0;`, without any other condition in that `if`",
             )
 
-    def _check_functions(self, path: Path, functions: Sequence[str]) -> None:
+    def _check_functions(self, functions: Sequence[str]) -> None:
         """The functions that `attach` names must exist, and at least one must run."""
         for attach in self._probe.attach:
             if attach.run not in functions and not attach.define:
@@ -243,8 +233,8 @@ class BccEngine(KernelEngine):
             )
             raise self._mistake(
                 "program",
-                f"{path.name} is attached to nothing ({have}); name a place for a function under "
-                "probe.attach, or write it as TRACEPOINT_PROBE(group, name)",
+                f"{self._path.name} is attached to nothing ({have}); name a place for a function "
+                "under probe.attach, or write it as TRACEPOINT_PROBE(group, name)",
             )
 
     def _constants(self, attached: list[Attach]) -> dict[str, str]:
@@ -270,12 +260,6 @@ class BccEngine(KernelEngine):
         if STACKS.name not in self._options:
             return None
         return StackMap(self._bpf, self._symbols, self._options[DEPTH.name])
-
-    def _attach_all(self, bcc: ModuleType, attached: list[Attach]) -> None:
-        assert self._probe.program
-        attach_named(self._probe.program, self._bpf)
-        for attach in attached:
-            self._attach(bcc, attach)
 
     def _attach(self, bcc: ModuleType, attach: Attach) -> None:
         kind, _, place = attach.to.partition(":")
@@ -303,11 +287,7 @@ class BccEngine(KernelEngine):
 
     # ---- reading
 
-    @property
-    def _is_events(self) -> bool:
-        return self._probe.collect.kind == "events"
-
-    def _parts(self) -> dict[str, FieldType]:
+    def _field_types(self) -> dict[str, FieldType]:
         if self._is_events:
             event = type(self._example())
             self._event_size = ctypes.sizeof(event)
@@ -320,22 +300,13 @@ class BccEngine(KernelEngine):
         except SystemExit:  # how bcc ends a program whose struct it cannot read
             raise self._unreadable() from None
 
-    def _check_size(self, size: int) -> None:
-        """Raise if the event has bit fields, which bcc reads as whole fields."""
-        if size != self._event_size:
-            raise self._unreadable()
-
     def _unreadable(self) -> KscopeError:
         return KscopeError(
             f"{self._probe.program}: an event's fields must be of plain types: u8 to u64, s16 to "
             "s64, char and flat arrays of them, without bit fields"
         )
 
-    def _reader(
-        self, column: Column, source: Source, found: FieldType
-    ) -> Callable[[Mapping[str, Any]], Any]:
-        if column.type.role is not Role.STACK:
-            return reader(column, source, found)
+    def _stack_reader(self, source: Source) -> Reader:
         self._check_halves(source)
         assert self._stacks
         stacks = self._stacks
@@ -343,13 +314,8 @@ class BccEngine(KernelEngine):
         names = tuple(path.partition(".")[2] for path in source.fields)
         return lambda entry: stacks.text(entry[part], names, self._loss)
 
-    def _value_reader(self) -> Callable[[Mapping[str, Any]], Any] | None:
-        columns = sorted(self._category.with_role(Role.VALUE), key=lambda c: c.type.counts_events)
-        return next((self._readers[c.name] for c in columns if c.name in self._readers), None)
-
     def _check_halves(self, source: Source) -> None:
         """The process id that names a user half must be in the same struct."""
-        parts = self._parts()
         for path in source.fields:
             holder, _, name = path.rpartition(".")
             if "." in holder:
@@ -357,7 +323,7 @@ class BccEngine(KernelEngine):
                     f"'{path}' must be a direct field of the struct, not of a struct inside it"
                 )
             process = f"{holder}.{name.removesuffix('ustack')}tgid"
-            if name.endswith("ustack") and path_problem(process, parts):
+            if name.endswith("ustack") and path_problem(process, self._parts):
                 raise KscopeError(
                     f"'{path}' needs a field '{process}' beside it: the process that names it"
                 )
@@ -380,7 +346,7 @@ class BccEngine(KernelEngine):
         """Empty the map. Return the entries with the largest values; the others count as lost."""
         taken = itertools.count()
         entries = (entry for entry, _ in zip(_take(self._table, generation), taken, strict=False))
-        kept = heapq.nlargest(MOST_KEYS, entries, key=self._weight)
+        kept = heapq.nlargest(MOST_KEYS, entries, key=self._weight())
         if lost := next(taken) - len(kept):
             self._loss.values += lost
             log.warning(
@@ -390,16 +356,20 @@ class BccEngine(KernelEngine):
             )  # fmt: skip
         return kept
 
-    def _weight(self, entry: tuple[Any, Any]) -> float:
-        """Return the value that most charts show: the first value column that is not a count."""
-        if self._weighed is None:
-            return 1
-        return float(self._weighed({"key": entry[0], "value": entry[1]}))
+    def _weight(self) -> Callable[[tuple[Any, Any]], float]:
+        """Return a reader of what most charts show: the first value column that is not a count."""
+        columns = sorted(self._category.with_role(Role.VALUE), key=lambda c: c.type.counts_events)
+        weighed = [self._readers[c.name] for c in columns if c.name in self._readers]
+        if not weighed:
+            return lambda _entry: 1
+        return lambda entry: float(weighed[0]({"key": entry[0], "value": entry[1]}))
 
     def _take_event(self, _context: Any, data: Any, size: int) -> int:
         # ctypes ignores an exception of a callback.
+        if size != self._event_size:  # bit fields, which bcc reads as whole fields
+            self._broken = self._unreadable()
+            return -1
         try:
-            self._check_size(size)
             entry = {"event": self._table.event(data)}
             self._events.append({name: read(entry) for name, read in self._readers.items()})
         except Exception as error:  # noqa: BLE001
@@ -416,20 +386,14 @@ class BccEngine(KernelEngine):
         if self._broken:
             raise self._broken
 
-    def _runs(self) -> ProgramRuns:
-        functions = self._bpf.funcs.values()
-        return program_runs(Path(f"/proc/self/fdinfo/{each.fd}") for each in functions)
-
     def _count_losses(self) -> None:
-        missed = self._runs().missed
-        self._loss.runs = missed - self._missed_before
-        self._missed_before = missed
         table = self._bpf["ks_lost"]
-        for slot, name in enumerate(_LOSSES):
-            total = table[ctypes.c_int(slot)].value
+        totals = {name: table[ctypes.c_int(slot)].value for slot, name in enumerate(_LOSSES)}
+        totals["runs"] = self.cost().missed
+        for name, total in totals.items():
             already = getattr(self._loss, name)
-            setattr(self._loss, name, already + total - self._lost_before[slot])
-            self._lost_before[slot] = total
+            setattr(self._loss, name, already + total - self._lost_before.get(name, 0))
+        self._lost_before = totals
 
 
 def _take(table: Any, generation: int) -> Iterator[tuple[Any, Any]]:

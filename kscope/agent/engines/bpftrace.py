@@ -8,26 +8,24 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from kscope.agent.engines.base import TraceFilter
 from kscope.agent.engines.bpftrace_maps import difference, key_pattern, stack_frames, with_constants
 from kscope.agent.engines.bpftrace_process import Bpftrace
-from kscope.agent.engines.kernel_engine import KernelEngine
-from kscope.agent.engines.sources import readers
+from kscope.agent.engines.kernel_engine import KernelEngine, Reader
+from kscope.agent.engines.layout import argument_types
 from kscope.agent.engines.symbols import KERNEL_SUFFIX, UNKNOWN
-from kscope.agent.engines.tracepoint_fields import field_types
 from kscope.agent.host import kernel
+from kscope.agent.host.bpfstats import Cost
 from kscope.agent.rows.convert import field_reader, folded, merge
-from kscope.agent.rows.decode import reader
-from kscope.agent.rows.interval import Cost, Drained, Row
+from kscope.agent.rows.interval import Drained, Row
 from kscope.declare.files.bpftrace_script import attach_points, names, script_map
 from kscope.declare.map_options import KEYS
-from kscope.declare.model import Category, Column, Source
-from kscope.declare.types.base import Role
-from kscope.declare.types.kernel import FieldType, Kind, UnfitError
+from kscope.declare.model import Category, Source
+from kscope.declare.types.kernel import Kind, UnfitError
 from kscope.errors import KscopeError, UsageError
 
 log = logging.getLogger(__name__)
@@ -58,8 +56,8 @@ class BpftraceEngine(KernelEngine):
         if program is None:
             raise KscopeError("the bpftrace engine needs bpftrace: apt install bpftrace")
         script = self._probe.script
-        self._map = script_map(script, self._probe.collect.name, field_types(script))
-        self._readers = readers(self._category, self._map.parts, self._reader)
+        self._map = script_map(script, self._probe.collect.name, argument_types(script))
+        self._read_columns(self._map.parts)
         self._pattern = key_pattern(self._map.types)
         self._program = program
         self._launch()
@@ -109,7 +107,7 @@ class BpftraceEngine(KernelEngine):
 
     def drain(self) -> Drained:
         current = self._bpftrace.maps(self._loss).get(self._map.name, {})
-        rows = self._fitting_rows(merge(self._category, self._rows(current)))
+        rows = merge(self._category, self._rows(current))
         self._before = current
         # A full map does not show the number of keys that it left out.
         self._loss.keys_full += len(current) >= self._keys
@@ -130,10 +128,10 @@ class BpftraceEngine(KernelEngine):
         """
         self._spent = self.cost()
         last = self._bpftrace.close().get(self._map.name, {})
-        rows = list(merge(self._category, self._rows(last))) if self._map.sums else []
+        rows = merge(self._category, self._rows(last)) if self._map.sums else []
         self._before = {}
         self._launch()
-        return self._fitting_rows(rows)
+        return rows
 
     def _script(self) -> str:
         constants: dict[str, Any] = {_PID: self._filter.pid}
@@ -168,18 +166,12 @@ class BpftraceEngine(KernelEngine):
                 raise self._mistake(f"collect.columns.{name}", fault, source.line) from None
         return row
 
-    def _reader(
-        self, column: Column, source: Source, found: FieldType
-    ) -> Callable[[Mapping[str, Any]], Any]:
-        if column.type.role is not Role.STACK:
-            return reader(column, source, found)
-        halves = [(field_reader(path), self._is_kernel(path)) for path in source.fields]
+    def _stack_reader(self, source: Source) -> Reader:
+        halves = [
+            (field_reader(path), self._type_at(path).kind is Kind.KERNEL_STACK)
+            for path in source.fields
+        ]
         return lambda entry: self._folded((read(entry), inside) for read, inside in halves)
-
-    def _is_kernel(self, path: str) -> bool:
-        part, _, rest = path.partition(".")
-        found = self._map.parts[part].at(rest) or self._map.value
-        return found.kind is Kind.KERNEL_STACK
 
     def _folded(self, halves: Iterable[tuple[str, bool]]) -> str:
         """Return the folded stack of these halves, innermost first; True marks a kernel half."""

@@ -14,8 +14,9 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from kscope.agent.host.bpfstats import program_runs
-from kscope.agent.rows.interval import Cost, LossCounts
+from kscope.agent.host import processes
+from kscope.agent.host.bpfstats import Cost, program_cost
+from kscope.agent.rows.interval import LossCounts
 from kscope.errors import KscopeError, ProgramError
 
 # Maps are printed in the order of their names: this one is the last.
@@ -128,7 +129,7 @@ class Bpftrace:
         infos: list[Path] = []
         with contextlib.suppress(OSError):
             infos += Path(f"/proc/{self._process.pid}/fdinfo").iterdir()
-        return Cost.of(program_runs(infos), _cpu_ns(self._process.pid))
+        return program_cost(infos, processes.cpu_ns(self._process.pid))
 
     def _take(self, message: dict[str, Any], found: Maps, loss: LossCounts) -> None:
         kind, data = message["type"], message.get("data", {})
@@ -164,11 +165,3 @@ class Bpftrace:
     def _hear(self) -> None:
         assert self._process.stderr
         self._complaints.extend(self._process.stderr)
-
-
-def _cpu_ns(pid: int) -> int:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")

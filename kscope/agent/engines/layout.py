@@ -1,8 +1,12 @@
-"""The types of a compiled program's structs, as bcc reads them into ctypes."""
+"""The types of a compiled program's structs, as bcc reads them, and of a tracepoint's fields."""
 
 import ctypes
+import re
+from collections.abc import Callable
 from typing import Any
 
+from kscope.agent.host import kernel
+from kscope.declare.files.bpftrace_script import UNKNOWN, tracepoints
 from kscope.declare.types.kernel import FieldType, Kind
 
 _REALS = (ctypes.c_float, ctypes.c_double, ctypes.c_longdouble)
@@ -11,7 +15,12 @@ _UNSIGNED = (
     ctypes.c_bool, ctypes.c_ubyte, ctypes.c_ushort, ctypes.c_uint, ctypes.c_ulong,
     ctypes.c_ulonglong,
 )  # fmt: skip
-STACK_ENDS = ("kstack", "ustack")
+_STACK_ENDS = ("kstack", "ustack")
+_TEXT = FieldType(Kind.TEXT, "text")
+_NUMBER = FieldType(Kind.NUMBER, "a number")
+_POINTER = FieldType(Kind.NUMBER, "a pointer", size=8, unsigned=True)
+_DECLARED = re.compile(r"^\s*field:(.*?)\s*\b(\w+)(\[\w*\])?;", re.MULTILINE)
+_CHARACTERS = frozenset({"char", "const char", "unsigned char", "signed char"})
 
 
 def field_type(found: Any, name: str = "", bits: int = 0) -> FieldType:
@@ -29,7 +38,7 @@ def field_type(found: Any, name: str = "", bits: int = 0) -> FieldType:
     stated = f"a {'u' if unsigned else 's'}{8 * size}"
     if bits:
         return FieldType(Kind.NUMBER, f"{stated} of {bits} bits", size=size)
-    if name.endswith(STACK_ENDS) and not unsigned:
+    if name.endswith(_STACK_ENDS) and not unsigned:
         return FieldType(Kind.STACK_ID, f"{stated}, a stack id", size=size)
     return FieldType(Kind.NUMBER, stated, size=size, unsigned=unsigned)
 
@@ -55,3 +64,25 @@ def _struct(found: Any) -> FieldType:
     fields = {name: inner for name, inner in fields.items() if not name.startswith("__pad")}
     what = "a union" if issubclass(found, ctypes.Union) else "a struct"
     return FieldType(Kind.STRUCT, what, size=ctypes.sizeof(found), fields=fields)
+
+
+def argument_types(script: str) -> Callable[[str], FieldType]:
+    """Return a function from a field of a script's `args` to its type, which may be UNKNOWN."""
+    found: dict[str, FieldType] = {}
+    for group, name in set(tracepoints(script)):
+        for declared in _DECLARED.finditer(kernel.tracepoint_format(group, name)):
+            kind = _kind(declared[1], array=bool(declared[3]))
+            known = found.setdefault(declared[2], kind)
+            if known.kind is not kind.kind:
+                found[declared[2]] = UNKNOWN
+    return lambda name: found.get(name, UNKNOWN)
+
+
+def _kind(declared: str, *, array: bool) -> FieldType:
+    if declared.startswith(("__data_loc", "__rel_loc")):
+        return UNKNOWN
+    if array:
+        return _TEXT if declared in _CHARACTERS else UNKNOWN
+    if declared.startswith(("struct ", "union ")) and not declared.endswith("*"):
+        return UNKNOWN
+    return _POINTER if declared.endswith("*") else _NUMBER

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Iterator
 
-from kscope.agent.rows.interval import Cost, Drained, Row
+from kscope.agent.engines.base import Engine
+from kscope.agent.rows.interval import Drained, Row
 from kscope.agent.rows.recording import Recorded, Recording
 from kscope.client.encoding import timestamp
 
@@ -11,7 +12,7 @@ from kscope.client.encoding import timestamp
 HOSTNAME_PREFIX = "recording:"
 
 
-class ReplayEngine:
+class ReplayEngine(Engine):
     """The first drain includes the `history` seconds before the start. Each row has a time."""
 
     def __init__(self, recording: Recording, history: float = 0.0) -> None:
@@ -24,14 +25,14 @@ class ReplayEngine:
     def poll(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def full(self) -> bool:
-        return False
-
     def drain(self) -> Drained:
         now = time.time()
         rows = list(self._between(self._played, now))
         self._played = max(now, self._played)
         return Drained(rows)
+
+    def close(self) -> None:
+        pass
 
     def _between(self, after: float, until: float) -> Iterator[Row]:
         """Yield the rows of the intervals that end in this time; the recording repeats."""
@@ -43,15 +44,6 @@ class ReplayEngine:
                 if after < ended <= until:
                     yield from _stamped(interval, ended)
             repeat += 1
-
-    def cost(self) -> Cost:
-        return Cost()
-
-    def raise_threshold(self, by: int) -> bool:  # noqa: ARG002
-        return False
-
-    def close(self) -> None:
-        pass
 
 
 def _stamped(interval: Recorded, ended: float) -> Iterator[Row]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kscope.agent.host import processes
 from kscope.agent.rows.convert import frame_text
 from kscope.agent.rows.interval import LossCounts
 
@@ -144,12 +145,8 @@ def _decoded(raw: bytes | None) -> str:
 
 def _image(pid: int) -> Image | None:
     """Return the start time and the start of program and stack, which an execve changes."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - a hot path
-            fields = file.read().rpartition(b")")[2].split()
-        return int(fields[19]), int(fields[23]), int(fields[25])
-    except (OSError, IndexError, ValueError):
-        return None
+    fields = processes.stat(pid)
+    return (int(fields[19]), int(fields[23]), int(fields[25])) if fields else None
 
 
 def _main_binary(pid: int) -> str:

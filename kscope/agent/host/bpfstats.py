@@ -2,13 +2,14 @@
 
 import ctypes
 import errno
+import operator
 import os
 import platform
 import re
 import struct
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 # bpf(2) has no libc wrapper; the number is per architecture.
@@ -21,24 +22,45 @@ _SYSCTL = Path("/proc/sys/kernel/bpf_stats_enabled")
 
 
 @dataclass(frozen=True, slots=True)
-class ProgramRuns:
-    """Runs of BPF programs, their time in nanoseconds, and the runs that the kernel left out
-    because another BPF program was running on that CPU.
+class Cost:
+    """The cost of a probe's programs since they were loaded, with times in nanoseconds.
+
+    `runs` and `run_ns` are 0 if the statistics are off. `missed` are the runs that the kernel left
+    out because another BPF program was running on that CPU. `helper_ns` is the CPU time of a
+    process that the agent started for the probe.
     """
 
     runs: int = 0
     run_ns: int = 0
     missed: int = 0
+    helper_ns: int = 0
+
+    def plus(self, other: "Cost") -> "Cost":
+        """Return the sum of both costs."""
+        return Cost(*map(operator.add, astuple(self), astuple(other)))
 
 
-def program_runs(infos: Iterable[Path]) -> ProgramRuns:
+def program_cost(infos: Iterable[Path], helper_ns: int = 0) -> Cost:
     """Return the sum over the programs among these files of /proc/PID/fdinfo."""
     total = dict.fromkeys(("run_cnt", "run_time_ns", "recursion_misses"), 0)
     for info in infos:
         with suppress(OSError):  # closed in the meantime
             for name, number in _FIGURE.findall(info.read_text(encoding="ascii")):
                 total[name] += int(number)
-    return ProgramRuns(*total.values())
+    runs, run_ns, missed = total.values()
+    return Cost(runs, run_ns, missed, helper_ns)
+
+
+def _bpf(command: int, attributes: bytes) -> int:
+    """Return the file descriptor that bpf(2) opens. Raises OSError."""
+    number = _BPF_SYSCALL.get(platform.machine())
+    if number is None:
+        raise OSError(errno.ENOTSUP, f"unknown machine {platform.machine()}")
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd: int = libc.syscall(number, command, attributes, len(attributes))
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()).lower())
+    return fd
 
 
 class BpfStatistics:
@@ -46,13 +68,8 @@ class BpfStatistics:
 
     def __init__(self) -> None:
         self._fd = -1
-        number = _BPF_SYSCALL.get(platform.machine())
-        if number is not None:
-            libc = ctypes.CDLL(None, use_errno=True)
-            attributes = (ctypes.c_uint32 * 32)()  # type 0: run time
-            self._fd = libc.syscall(
-                number, _BPF_ENABLE_STATS, ctypes.byref(attributes), ctypes.sizeof(attributes)
-            )
+        with suppress(OSError):
+            self._fd = _bpf(_BPF_ENABLE_STATS, bytes(128))  # type 0: run time
 
     @property
     def on(self) -> bool:
@@ -66,17 +83,8 @@ class BpfStatistics:
 
 def load_trivial_program() -> None:
     """Load `return 0` and remove it again. Raises OSError if the kernel refuses it."""
-    number = _BPF_SYSCALL.get(platform.machine())
-    if number is None:
-        raise OSError(errno.ENOTSUP, f"unknown machine {platform.machine()}")
     # mov r0, 0; exit - as a tracepoint program, which needs no version and no licence.
     code = ctypes.create_string_buffer(struct.pack("<QQ", 0xB7, 0x95), 16)
     licence = ctypes.create_string_buffer(b"GPL")
-    attributes = struct.pack(
-        "<IIQQ", 5, 2, ctypes.addressof(code), ctypes.addressof(licence)
-    ).ljust(128, b"\0")
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.syscall(number, _BPF_PROG_LOAD, attributes, len(attributes))
-    if fd < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()).lower())
-    os.close(fd)
+    attributes = struct.pack("<IIQQ", 5, 2, ctypes.addressof(code), ctypes.addressof(licence))
+    os.close(_bpf(_BPF_PROG_LOAD, attributes.ljust(128, b"\0")))

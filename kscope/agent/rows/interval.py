@@ -1,39 +1,9 @@
-"""One interval of a probe: its rows, the losses, and the cost of recording it."""
+"""One interval of a probe: its rows and the losses."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from kscope.agent.host.bpfstats import ProgramRuns
-
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """CPU time of a probe's programs since they were loaded, in nanoseconds.
-
-    `known` is False if the kernel's BPF statistics are off. `helper_ns` is the CPU time of a
-    process that the agent started for the probe.
-    """
-
-    runs: int = 0
-    run_ns: int = 0
-    known: bool = False
-    helper_ns: int = 0
-
-    @classmethod
-    def of(cls, programs: ProgramRuns, helper_ns: int = 0) -> "Cost":
-        """Return the cost of these programs, and of a helper process."""
-        return cls(programs.runs, programs.run_ns, programs.runs > 0, helper_ns)
-
-    def plus(self, other: "Cost") -> "Cost":
-        """Return the sum of both costs."""
-        return Cost(
-            self.runs + other.runs,
-            self.run_ns + other.run_ns,
-            self.known or other.known,
-            self.helper_ns + other.helper_ns,
-        )
 
 
 @dataclass(slots=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kscope.agent.engines.base import Engine
-from kscope.agent.rows.interval import Cost, Drained, Row
+from kscope.agent.host.bpfstats import Cost
+from kscope.agent.rows.interval import Drained, Row
 from kscope.agent.run.governor import Governor
 from kscope.agent.run.health import Interval
 from kscope.agent.run.unreported import OpenInterval

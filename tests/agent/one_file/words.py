@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from kscope.agent.rows.interval import Cost, Drained
+from kscope.agent.host.bpfstats import Cost
+from kscope.agent.rows.interval import Drained
 from kscope.declare.engines.base import ProbeEngine
 from kscope.declare.map_options import KEYS
 
