@@ -4,6 +4,7 @@ import ctypes
 import heapq
 import itertools
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -239,13 +240,14 @@ class BccEngine(KernelEngine):
 
     def _constants(self, attached: list[Attach]) -> dict[str, str]:
         present = {attach.define for attach in attached}
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         constants = {
             "KS_PID": str(self._filter.pid),
             "KS_TID": str(self._filter.tid),
             "KS_CHILDREN": str(int(self._with_children)),
             "KS_CGROUP": f"{kernel.cgroup_id(self._filter.cgroup)}ULL",
-            "KS_MAP_BYTES": f"{kernel.memory_bytes() // 4}ULL",
-            "KS_CPUS": str(kernel.possible_cpus()),
+            "KS_MAP_BYTES": f"{memory // 4}ULL",
+            "KS_CPUS": str(len(load_bcc().utils.get_possible_cpus())),
         }
         for attach in self._probe.attach:
             if attach.define:

@@ -3,7 +3,6 @@
 import functools
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from kscope.errors import KscopeError, did_you_mean
@@ -28,13 +27,10 @@ def enum_words(name: str) -> Mapping[int, str]:
 
     The modules that are loaded are looked through if the kernel itself does not have it.
     """
-    base = _read(VMLINUX)
-    known = _enums(VMLINUX, base, b"")
-    if name not in known:
-        for path in _modules():
-            known = {**_enums(path, _read(path), base.strings), **known}
-            if name in known:
-                break
+    known, strings = _enums(VMLINUX)
+    modules = iter(_modules())
+    while name not in known and (path := next(modules, None)):
+        known = _enums(path, strings)[0] | known
     if name not in known:
         similar = [each for each in known if each[:_ALIKE] == name[:_ALIKE]]
         hint = did_you_mean(name, similar)
@@ -52,52 +48,32 @@ def _modules() -> list[Path]:
         return []
 
 
-@dataclass(frozen=True, slots=True)
-class _Btf:
-    types: memoryview
-    strings: bytes
-
-
-def _read(path: Path) -> _Btf:
+def _enums(path: Path, base: bytes = b"") -> tuple[dict[str, Mapping[int, str]], bytes]:
+    """Return the words of each enum, and the strings of the file, which continue `base`."""
+    found: dict[str, Mapping[int, str]] = {}
     try:
-        data = path.read_bytes()
+        types, strings = _sections(path.read_bytes())
+        for name, words in _walk(types, base + strings):
+            if name:
+                found.setdefault(name, words)
     except OSError as error:
-        raise KscopeError(
-            f"enums are read from the kernel's BTF, and {path} cannot be read "
-            f"({error.strerror}); list the words under names instead"
-        ) from None
-    try:
-        return _parsed(data)
+        why = f"enums are read from the kernel's BTF, and {path} cannot be read ({error.strerror})"
     except (struct.error, ValueError) as error:
-        raise _no_btf(path, error) from None
+        why = f"{path} is not BTF ({error})"
+    else:
+        return found, strings
+    raise KscopeError(f"{why}; list the words under names instead")
 
 
-def _no_btf(path: Path, error: Exception) -> KscopeError:
-    return KscopeError(f"{path} is not BTF ({error}); list the words under names instead")
-
-
-def _parsed(data: bytes) -> _Btf:
+def _sections(data: bytes) -> tuple[memoryview, bytes]:
+    """Return the types and the strings."""
     if len(data) > _MOST_BYTES:
         raise ValueError(f"larger than {_MOST_BYTES >> 20} MiB")
     magic, _, _, length, types, types_length, texts, texts_length = _HEADER.unpack_from(data)
     if magic != _MAGIC:
         raise ValueError("it starts with other bytes")
-    return _Btf(
-        memoryview(data)[length + types : length + types + types_length],
-        data[length + texts : length + texts + texts_length],
-    )
-
-
-def _enums(path: Path, btf: _Btf, base: bytes) -> Mapping[str, Mapping[int, str]]:
-    """`base` contains the strings of the kernel; those of a module continue them."""
-    found: dict[str, Mapping[int, str]] = {}
-    try:
-        for name, words in _walk(btf.types, base + btf.strings):
-            if name:
-                found.setdefault(name, words)
-    except (struct.error, ValueError) as error:
-        raise _no_btf(path, error) from None
-    return found
+    section = memoryview(data)[length + types : length + types + types_length]
+    return section, data[length + texts : length + texts + texts_length]
 
 
 def _walk(section: memoryview, strings: bytes) -> Iterator[tuple[str, Mapping[int, str]]]:
@@ -120,15 +96,13 @@ def _words(members: memoryview, strings: bytes, *, wide: bool, signed: bool) -> 
 
     Kernels before 6.0 do not say whether an enum is signed, and a field may have the other sign.
     """
-    if wide:
-        shape = struct.Struct("=IIi" if signed else "=III")
-        found = [(high << 32 | low, name) for name, low, high in shape.iter_unpack(members)]
-    else:
-        shape = struct.Struct("=Ii" if signed else "=II")
-        found = [(number, name) for name, number in shape.iter_unpack(members)]
     bits = 64 if wide else 32
-    words = {number: _text(strings, name) for number, name in found}
-    return {_other_sign(number, bits): word for number, word in words.items()} | words
+    shape = f"={'II' if wide else 'I'}{'i' if signed else 'I'}"
+    words: dict[int, str] = {}
+    for name, *halves in struct.iter_unpack(shape, members):
+        number = sum(half << 32 * place for place, half in enumerate(halves))
+        words[_other_sign(number, bits)] = words[number] = _text(strings, name)
+    return words
 
 
 def _other_sign(number: int, bits: int) -> int:

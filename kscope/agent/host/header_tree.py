@@ -15,9 +15,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from kscope.agent.host.kernel import BTF
 from kscope.errors import KscopeError
-
-BTF = Path("/sys/kernel/btf/vmlinux")
 
 _TYPES = """
 #pragma once

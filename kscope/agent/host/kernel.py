@@ -11,6 +11,8 @@ from kscope.errors import KscopeError, UsageError
 TRACEFS = Path("/sys/kernel/tracing")
 BTF = Path("/sys/kernel/btf/vmlinux")
 CGROUP_ROOTS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
+# Path.exists raises without the right to look, as tracefs is root's.
+is_there = os.path.exists
 # Suffixes of functions that the compiler clones or splits; `.cold` is never entered.
 _CLONE = r"(?:\.isra\.\d+|\.constprop\.\d+|\.part\.\d+)*"
 
@@ -36,15 +38,6 @@ def mount_tracefs() -> None:
         f"tracefs is not mounted at {TRACEFS}, and mounting it failed ({reason}): "
         f"as root, mount -t tracefs tracefs {TRACEFS}"
     )
-
-
-def is_there(path: Path) -> bool:
-    """Return whether the path exists; False without the right to look, as tracefs is root's."""
-    try:
-        path.stat()
-    except OSError:
-        return False
-    return True
 
 
 def offers(place: str) -> bool:
@@ -96,21 +89,6 @@ def deepest_stack() -> int:
         return int(Path("/proc/sys/kernel/perf_event_max_stack").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return 127
-
-
-@functools.cache
-def memory_bytes() -> int:
-    """Return the size of the host's memory."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def possible_cpus() -> int:
-    """Return the number of CPUs for which a per-CPU map has a value."""
-    try:
-        text = Path("/sys/devices/system/cpu/possible").read_text(encoding="ascii")
-        return int(re.split(r"[-,]", text.strip())[-1]) + 1
-    except (OSError, ValueError):
-        return os.cpu_count() or 1
 
 
 @functools.cache

@@ -19,12 +19,10 @@ class Ksyms:
     """A sorted table of addresses, and a name for each."""
 
     def __init__(self, path: Path) -> None:
-        self._addresses = array("Q")
-        self._names: list[str] = []
-        for address, name in sorted(_read(path)):
-            self._addresses.append(address)
-            self._names.append(name)
-        if not self._names:
+        found = sorted(_read(path))
+        self._addresses = array("Q", (address for address, _ in found))
+        self._names = [name for _, name in found]
+        if not found:
             raise KscopeError(
                 f"{path} does not show addresses; run as root or with CAP_SYSLOG, or use as: hex"
             )

@@ -9,8 +9,9 @@ import re
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,32 +42,21 @@ _importing = threading.Lock()
 def load_bcc() -> ModuleType:
     """Return the bcc package of the interpreter or the distribution. Raises KscopeError."""
     with _importing:
-        return _load_bcc()
-
-
-@functools.cache
-def _load_bcc() -> ModuleType:
-    try:
-        if importlib.util.find_spec("bcc") is None:
-            _import_from(next(p for p in _PLACES if Path(p, "bcc", "__init__.py").exists()))
-        bcc = importlib.import_module("bcc")
-    except StopIteration:
-        raise KscopeError("the bcc engine needs bcc: apt install python3-bpfcc") from None
-    except OSError as error:  # the package without its shared library
-        raise KscopeError(f"bcc: {error}: apt install libbpfcc") from None
+        try:
+            if importlib.util.find_spec("bcc") is None:
+                _import_from_distribution()
+            bcc = importlib.import_module("bcc")
+        except OSError as error:  # the package without its shared library
+            raise KscopeError(f"bcc: {error}: apt install libbpfcc") from None
     bcc.BPF.str2ctype.setdefault("signed char", ctypes.c_byte)  # s8, which it does not know
     return bcc
 
 
-def _import_from(place: str) -> None:
-    folder = Path(place, "bcc")
-    spec = importlib.util.spec_from_file_location(
-        "bcc", folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["bcc"] = module
+def _import_from_distribution() -> None:
+    spec = PathFinder.find_spec("bcc", _PLACES)
+    if spec is None or spec.loader is None:
+        raise KscopeError("the bcc engine needs bcc: apt install python3-bpfcc")
+    sys.modules["bcc"] = module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -79,10 +69,10 @@ def compiled(program: Path, text: str, flags: Sequence[str], headers: Path) -> A
 
     Raises KscopeError with the compiler's messages.
     """
-    with _compiling:
+    with _explained(program):
         os.environ["BCC_KERNEL_SOURCE"] = str(headers)
         try:
-            return _explained(program, lambda: unattached(text, flags))
+            return unattached(text, flags)
         finally:
             _give_back()
 
@@ -105,20 +95,25 @@ def attach_named(program: Path, bpf: Any) -> None:
 
     Raises KscopeError with the verifier's messages.
     """
-    with _compiling:
-        _explained(program, lambda: load_bcc().BPF._trace_autoload(bpf))  # noqa: SLF001
+    with _explained(program):
+        load_bcc().BPF._trace_autoload(bpf)  # noqa: SLF001
 
 
-def _explained(program: Path, work: Callable[[], Any]) -> Any:
-    reason = ""
-    with _captured_stderr() as complaints:
+@contextmanager
+def _explained(program: Path) -> Iterator[None]:
+    """Add the messages of clang to an error; it writes them to file descriptor 2 directly."""
+    with _compiling, tempfile.TemporaryFile() as complaints:
+        kept = os.dup(2)
+        os.dup2(complaints.fileno(), 2)
         try:
-            return work()
+            yield
         except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
-            reason = str(error)
-        complaints.seek(0)
-        detail = complaints.read().decode("utf-8", "replace")
-    raise failure(program, reason, detail)
+            complaints.seek(0)
+            detail = complaints.read().decode("utf-8", "replace")
+            raise failure(program, str(error), detail) from None
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def failure(program: Path, reason: str, detail: str) -> KscopeError:
@@ -177,18 +172,11 @@ def map_problem(table: Any, name: str, kind: str) -> str:
         )
     if type(table) not in {tables.HashTable, tables.LruHash, tables.Array}:
         return f"rows cannot be read from '{name}', a {type(table).__name__}; use BPF_HASH"
-    if _sizes(table, name) != (ctypes.sizeof(table.Key), ctypes.sizeof(table.Leaf)):
+    lib, found = _library(), (table.bpf.module, name.encode())
+    sizes = (lib.bpf_table_key_size(*found), lib.bpf_table_leaf_size(*found))
+    if sizes != (ctypes.sizeof(table.Key), ctypes.sizeof(table.Leaf)):
         return f"bcc cannot read the structs of '{name}'; use plain fields and flat arrays"
     return ""
-
-
-def _sizes(table: Any, name: str) -> tuple[int, int]:
-    """Return the sizes of key and value in the compiled program."""
-    module, lib = table.bpf.module, _library()
-    return (
-        lib.bpf_table_key_size(module, name.encode()),
-        lib.bpf_table_leaf_size(module, name.encode()),
-    )
 
 
 @functools.cache
@@ -226,16 +214,3 @@ def _give_back() -> None:
         if rights == "r-xp" and _COMPILER.search(name):
             begin, end = (int(address, 16) for address in place.split("-"))
             libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_DONTNEED)
-
-
-@contextmanager
-def _captured_stderr() -> Iterator[Any]:
-    """Capture the messages of clang, which writes to file descriptor 2 directly."""
-    with tempfile.TemporaryFile() as file:
-        kept = os.dup(2)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield file
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
