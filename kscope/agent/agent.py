@@ -71,7 +71,6 @@ class Agent:
         )
         self._sender = Sender(self._spool, endpoint, delivery.longest_pause)
         self._not_stored = 0
-        self._health = health.Health(self._spool, self._sender)
         self._probes = {run.table: ProbeRunner(run, self) for run in runs}
 
     @property
@@ -88,17 +87,13 @@ class Agent:
     def change(self, runs: Iterable[ProbeRun]) -> None:
         """Run these probes instead; one whose `ProbeRun` is equal continues undisturbed."""
         wanted = {run.table: run for run in runs}
-        running = self._probes
-        ending = [p for name, p in running.items() if not p.is_running(wanted.get(name))]
+        kept = {p.spec.table: p for p in self.probes if p.is_running(wanted.get(p.spec.table))}
+        ending = [probe for name, probe in self._probes.items() if name not in kept]
         _end(ending, time.monotonic() + DRAIN_WITHIN)
-        self._probes = {
-            name: running[name] if running.get(name) not in (None, *ending)
-            else ProbeRunner(run, self)
-            for name, run in wanted.items()
-        }  # fmt: skip
-        for probe in self.probes:
-            if probe not in running.values():
-                self._start(probe)
+        started = {name: ProbeRunner(run, self) for name, run in wanted.items() if name not in kept}
+        self._probes = kept | started
+        for probe in started.values():
+            self._start(probe)
 
     def wait_until_started(self) -> None:
         """Wait until each probe runs or has failed."""
@@ -136,7 +131,7 @@ class Agent:
         self._sender.wake()
 
     def report(self, interval: Interval, ended: float) -> None:
-        self._say([self._health.row(interval)], ended)
+        self._say([health.health_row(interval, self._spool, self._sender)], ended)
         stopped = self._unreported.without_row(self._probes)
         self._say([{"probe": probe, "state": "ended"} for probe in stopped], ended)
 

@@ -10,7 +10,7 @@ import pytest
 
 from kscope.agent.rows.interval import LossCounts
 from kscope.agent.run.governor import Governor
-from kscope.agent.run.health import Health, Interval
+from kscope.agent.run.health import Interval, health_row
 from kscope.client.endpoint import Endpoint
 from kscope.client.sender import Sender
 from kscope.client.spool import Spool
@@ -52,9 +52,10 @@ def test_each_interval_has_a_row_about_the_probe(tmp_path: Path) -> None:
 def test_a_new_column_is_sent_if_there_is_something_in_it(tmp_path: Path) -> None:
     """A server of before refuses a row with a column that it does not know."""
     spool = Spool(tmp_path, max_bytes=10**6, max_age=60, lost=lambda *_: None)
-    health = Health(spool, Sender(spool, Endpoint("http://127.0.0.1:9")))
-    without = health.row(Interval("offcputime", "running"))
-    with_it = health.row(Interval("offcputime", "running", loss=LossCounts(values=3)))
+    sender = Sender(spool, Endpoint("http://127.0.0.1:9"))
+    without = health_row(Interval("offcputime", "running"), spool, sender)
+    lossy = Interval("offcputime", "running", loss=LossCounts(values=3))
+    with_it = health_row(lossy, spool, sender)
     assert "lost_values" not in without
     assert without["lost_runs"] == 0
     assert with_it["lost_values"] == 3

@@ -30,11 +30,6 @@ MEMORY_BYTES = 4 << 30
 _WALL_SECONDS = 1500.0
 _PRINTED = 16 << 20
 _MOST_KEPT = 256
-_START = """
-import json, runpy, sys
-sys.path[:] = json.loads(sys.argv.pop(1))
-runpy.run_module("kscope.agent.engines.trial", run_name="__main__")
-"""
 _turns = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 
@@ -53,27 +48,21 @@ class Trial:
 class Tried:
     """The program's functions, and the filters that make no difference to their instructions."""
 
-    functions: tuple[str, ...]
-    unused: tuple[str, ...]
+    functions: list[str]
+    unused: list[str]
 
 
 def tried(trial: Trial) -> Tried:
     """Compile the program, or read the result of the last time. Raises KscopeError."""
     kept = _kept(trial)
     try:
-        return _read(kept.read_text())
-    except (OSError, ValueError, TypeError, KeyError):
+        return Tried(**json.loads(kept.read_text()))
+    except (OSError, ValueError, TypeError):
         pass
     with _turns, tempfile.TemporaryFile() as said:
         answer = _run(trial, said)
-    found = _read(answer)
     _keep(kept, answer)
-    return found
-
-
-def _read(answer: str) -> Tried:
-    fields = json.loads(answer)
-    return Tried(tuple(fields["functions"]), tuple(fields["unused"]))
+    return Tried(**json.loads(answer))
 
 
 def _kept(trial: Trial) -> Path:
@@ -96,9 +85,9 @@ def _keep(path: Path, answer: str) -> None:
 
 def _run(trial: Trial, said: Any) -> str:
     work = {"trial": asdict(trial), "cpu": CPU_SECONDS, "memory": MEMORY_BYTES}
-    command = [sys.executable, "-I", "-c", _START, json.dumps(sys.path)]
-    with subprocess.Popen(  # noqa: S603
-        command,
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "kscope.agent.engines.trial"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=said,

@@ -67,7 +67,7 @@ class ProbeRunner(threading.Thread):
         self._outlet = outlet
         self._governor = Governor(spec.max_overhead)
         self._stopping = threading.Event()
-        self._life: _Life | None = None
+        self._began = 0.0  # the interval whose data is in the kernel; 0: none
         self.started = threading.Event()
         self.failure = ""
         self.exit_code = 0
@@ -93,25 +93,18 @@ class ProbeRunner(threading.Thread):
     def _live(self) -> None:
         table = self.spec.table
         engine = self.spec.engine()
-        before = time.thread_time()
+        self._cost, self._cpu = Cost(), time.thread_time()
         engine.start()
-        start_cost = time.thread_time() - before
-        self._governor.begin(start_cost)
-        self._life = life = _Life(
-            self.spec,
-            engine,
-            self._outlet,
-            self._governor,
-            self._stopping,
-            start_cost=start_cost,
-        )
+        self._cpu_at_start = time.thread_time()
+        self._governor.begin(self._cpu_at_start - self._cpu)
+        self._began = time.monotonic()
         self.failure = ""
         try:
             self._outlet.interval_started(table, OpenInterval(time.time(), self.spec.interval))
             self.started.set()
             log.info("%s: probe running", table)
-            pause = life.run()
-            self._life = None
+            pause = self._until_stopped(engine)
+            self._began = 0.0
         finally:
             engine.close()
             self._outlet.interval_started(table, None)
@@ -144,7 +137,7 @@ class ProbeRunner(threading.Thread):
         self.failure = text
         self.exit_code = error.exit_code if isinstance(error, KscopeError) else 1
         self.started.set()
-        began, self._life = self._life and self._life.began, None
+        began, self._began = self._began, 0.0
         interval = Interval(
             self.spec.table,
             "failed",
@@ -159,80 +152,55 @@ class ProbeRunner(threading.Thread):
             # The probe is started again in any case.
             log.exception("%s: the failure cannot be reported", self.spec.table)
 
-
-class _Life:
-    """From a probe's start to its end."""
-
-    def __init__(  # noqa: PLR0913 - one life's surroundings
-        self,
-        spec: ProbeRun,
-        engine: Engine,
-        outlet: Outlet,
-        governor: Governor,
-        stopping: threading.Event,
-        *,
-        start_cost: float,
-    ) -> None:
-        self._spec = spec
-        self._engine = engine
-        self._outlet = outlet
-        self._governor = governor
-        self._stopping = stopping
-        self._cost = Cost()
-        self._cpu_at_start = time.thread_time()
-        self._cpu = self._cpu_at_start - start_cost
-        self.began = time.monotonic()
-
-    def run(self) -> float:
+    def _until_stopped(self, engine: Engine) -> float:
         """Run until asked to stop. Return the seconds to stay out of the kernel, or 0."""
         if self._governor.threshold:
-            self._engine.raise_threshold(self._governor.threshold)
-        due = self.began + first_interval(self._spec)
+            engine.raise_threshold(self._governor.threshold)
+        due = self._began + first_interval(self.spec)
         while not self._stopping.is_set():
-            self._engine.poll(min(_TICK, max(0.0, due - time.monotonic())))
-            if self._governor.due() and not self._within_bound():
-                self._drain()
-                self._governor.account(self._spent())
-                return max(self._spec.interval, self._governor.repayment())
+            engine.poll(min(_TICK, max(0.0, due - time.monotonic())))
+            if self._governor.due() and not self._within_bound(engine):
+                self._drain(engine)
+                self._governor.account(self._spent(engine))
+                return max(self.spec.interval, self._governor.repayment())
             if time.monotonic() >= due:
-                self._drain()
-                due = max(due + self._spec.interval, time.monotonic())
-            elif self._engine.full():
-                self._drain()
-        self._drain()
+                self._drain(engine)
+                due = max(due + self.spec.interval, time.monotonic())
+            elif engine.full():
+                self._drain(engine)
+        self._drain(engine)
         return 0.0
 
-    def _within_bound(self) -> bool:
+    def _within_bound(self, engine: Engine) -> bool:
         """Keep the cost within its limit; False if that requires a pause."""
-        decision = self._governor.decide(self._spent())
+        decision = self._governor.decide(self._spent(engine))
         if decision is None:
             return True
-        if decision.threshold is not None and not self._engine.raise_threshold(decision.threshold):
+        if decision.threshold is not None and not engine.raise_threshold(decision.threshold):
             decision = self._governor.no_threshold()
-        log.warning("%s: %s", self._spec.table, decision.text)
+        log.warning("%s: %s", self.spec.table, decision.text)
         return decision.threshold is not None
 
-    def _spent(self) -> float:
+    def _spent(self, engine: Engine) -> float:
         """Return the CPU seconds in the kernel, in this thread and in a helper."""
-        cost = self._engine.cost()
+        cost = engine.cost()
         return (cost.run_ns + cost.helper_ns) / 1e9 + time.thread_time() - self._cpu_at_start
 
-    def _drain(self) -> None:
-        drained = self._engine.drain()
+    def _drain(self, engine: Engine) -> None:
+        drained = engine.drain()
         now, ended = time.monotonic(), time.time()
-        self._outlet.deliver(self._spec.category, drained.rows, ended)
-        self._outlet.report(self._interval(drained, now), ended)
-        self._outlet.interval_started(self._spec.table, OpenInterval(ended, self._spec.interval))
-        self.began = now
+        self._outlet.deliver(self.spec.category, drained.rows, ended)
+        self._outlet.report(self._interval(drained, engine.cost(), now), ended)
+        self._outlet.interval_started(self.spec.table, OpenInterval(ended, self.spec.interval))
+        self._began = now
 
-    def _interval(self, drained: Drained, now: float) -> Interval:
-        cost = self._engine.cost()
+    def _interval(self, drained: Drained, cost: Cost, now: float) -> Interval:
         cpu = time.thread_time() + cost.helper_ns / 1e9
         interval = Interval(
-            probe=self._spec.table,
+            probe=self.spec.table,
             state="raised" if self._governor.threshold else "running",
             detail=self._governor.text,
-            elapsed=round((now - self.began) * 1e6),
+            elapsed=round((now - self._began) * 1e6),
             row_count=len(drained.rows),
             loss=drained.loss,
             bpf_runs=cost.runs - self._cost.runs,
