@@ -61,7 +61,7 @@ class Agent:
         folder, self._claim = spool_lock.claim(delivery.spool or spool_folder(), endpoint.url)
         self.delivery = delivery
         self._health_category = health_category
-        self._unreported = Unreported(folder, health_category)
+        self.unreported = Unreported(folder, health_category)
         self._spool = Spool(
             folder,
             max_bytes=delivery.spool_bytes,
@@ -105,7 +105,7 @@ class Agent:
         began = time.monotonic()
         _end(self.probes, began + DRAIN_WITHIN)
         self._sender.stop(began + STOP_WITHIN)
-        self._unreported.save()
+        self.unreported.save()
         self._statistics.close()
         os.close(self._claim)
         if rows := self._spool.rows:
@@ -127,16 +127,13 @@ class Agent:
         for payload in payloads(category, rows, self.delivery.hostname, ended):
             if not self._keep(payload):
                 counts = {"dropped_batches": 1, "dropped_rows": payload.rows}
-                self._unreported.add(category.table, counts)
+                self.unreported.add(category.table, counts)
         self._sender.wake()
 
     def report(self, interval: Interval, ended: float) -> None:
         self._say([health.health_row(interval, self._spool, self._sender)], ended)
-        stopped = self._unreported.without_row(self._probes)
+        stopped = self.unreported.without_row(self._probes)
         self._say([{"probe": probe, "state": "ended"} for probe in stopped], ended)
-
-    def interval_started(self, probe: str, interval: OpenInterval | None) -> None:
-        self._unreported.started(probe, interval)
 
     # ----
 
@@ -157,10 +154,10 @@ class Agent:
         """Send rows about probes with their unreported counts; keep the counts if that fails."""
         if self._health_category is None:
             return
-        for row in map(self._unreported.take_into, rows):
+        for row in map(self.unreported.take_into, rows):
             for payload in payloads(self._health_category, [row], self.delivery.hostname, ended):
                 if not self._keep(payload):
-                    self._unreported.add(row["probe"], row)
+                    self.unreported.add(row["probe"], row)
         self._sender.wake()
 
     def _lost(self, entry: Spooled, fate: Fate, rows: int) -> None:
@@ -172,7 +169,7 @@ class Agent:
         if entry.table != health.TABLE:
             self._not_stored += rows
             counts = {f"{fate}_batches": 1, f"{fate}_rows": rows}
-            self._unreported.add(entry.table, counts)
+            self.unreported.add(entry.table, counts)
         elif fate == "dropped":
             try:
                 said = decode(entry.body(), entry.encoding)[health.TABLE]
@@ -180,16 +177,16 @@ class Agent:
                 log.warning("%s cannot be read: %s", entry.path, error)
                 return
             for row in said:
-                self._unreported.add(row["probe"], row)
+                self.unreported.add(row["probe"], row)
 
     def _take_over(self) -> None:
         """Take over from earlier agents: batches, unreported counts, unfinished intervals."""
         folder = self._spool.folder
-        self._report_killed(self._unreported.take_over(folder))
+        self._report_killed(self.unreported.take_over(folder))
         try:
             for other in spool_lock.abandoned(folder.parent):
                 self._spool.adopt(other)
-                self._report_killed(self._unreported.take_over(other))
+                self._report_killed(self.unreported.take_over(other))
             for other in spool_lock.of_other_servers(folder):
                 self._look_at_former(other)
         except OSError as error:
@@ -200,12 +197,16 @@ class Agent:
             return
         log.warning("the last agent was killed: an interval of %s is lost", ", ".join(began))
         now = time.time()
-        rows = [
-            # The time without an agent does not belong to the lost interval.
-            health.killed_row(probe, min(each.length, max(0.0, now - each.at)))
-            for probe, each in began.items()
-        ]
-        self._say(rows, now)
+        for probe, each in began.items():
+            row = {
+                "probe": probe,
+                "state": "killed",
+                "detail": "the agent ended without a drain: the data of this interval is lost",
+                # The time without an agent does not belong to the lost interval.
+                "elapsed": round(min(each.length, max(0.0, now - each.at)) * 1e6),
+                "lost_intervals": 1,
+            }
+            self._say([row], now)
 
     def _look_at_former(self, folder: Path) -> None:
         """Keep batches for other servers until an agent sends them or they are too old."""

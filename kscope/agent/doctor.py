@@ -213,7 +213,6 @@ def _server(url: str, token: str) -> Iterator[Finding]:
     answer = endpoint.health()
     # By a request that holds no rows: the token is checked before the body.
     posted = endpoint.post(Payload("", "", 0, b"{}", "")) if answer.stored else answer
-    endpoint.close()
     if not answer.status:
         yield _failed("server", answer.text,
                       "start one (kscope serve), or name another with --server")  # fmt: skip
@@ -229,18 +228,16 @@ def _server(url: str, token: str) -> Iterator[Finding]:
         yield _clock(answer.clock_ahead)
         yield _token(posted, given=bool(token))
         if posted.outcome is not Outcome.LATER:
-            yield from _connections(url, token)
-
-
-def _connections(url: str, token: str) -> Iterator[Finding]:
-    """Yield a finding about the connections of the server's ingest listener, if it counts them."""
-    endpoint = Endpoint(url, token, timeout=5)
-    text = endpoint.metrics()
+            yield from _connections(endpoint.metrics())
     endpoint.close()
+
+
+def _connections(metrics: str) -> Iterator[Finding]:
+    """Yield a finding about the connections of the server's ingest listener, if it counts them."""
     found = {
         name: int(count)
         for name, count in re.findall(
-            r'^kscope_(\w+){listener="ingest"} (\d{1,15})$', text, re.MULTILINE | re.ASCII
+            r'^kscope_(\w+){listener="ingest"} (\d{1,15})$', metrics, re.MULTILINE | re.ASCII
         )
     }
     if "connections_open" not in found:
@@ -251,14 +248,11 @@ def _connections(url: str, token: str) -> Iterator[Finding]:
         f" {refused} refused; {wrong} wrong tokens,"
         f" {found.get('tokens_throttled_total', 0)} of them throttled"
     )
-    if refused:
-        fix = (
-            "raise max_connections or max_connections_per_address in the server's kernelscope.yaml,"
-            " and its limit of open files"
-        )
-        yield _warning("connections", detail, fix)
-    else:
-        yield _ok("connections", detail)
+    fix = (
+        "raise max_connections or max_connections_per_address in the server's kernelscope.yaml,"
+        " and its limit of open files"
+    )
+    yield _warning("connections", detail, fix) if refused else _ok("connections", detail)
 
 
 def _clock(ahead: float | None) -> Finding:

@@ -86,7 +86,9 @@ class BccEngine(KernelEngine):
         try:
             self._check_contracts()
             self._table = self._collected()
-            self._stacks = self._stack_maps()
+            depth = self._options[DEPTH.name]
+            has_stacks = STACKS.name in self._options
+            self._stacks = StackMap(self._bpf, self._symbols, depth) if has_stacks else None
             self._waiting = self._bpf[_WAITING] if _WAITING in map_names(self._bpf) else {}
             self._read_columns(self._field_types())
             attach_named(self._path, self._bpf)
@@ -139,7 +141,9 @@ class BccEngine(KernelEngine):
         else:
             time.sleep(seconds)
         if self._stacks and self._with_children:
-            self._prime_children()
+            # Now, because short-lived children exit before the interval ends.
+            for pid in self._bpf["ks_family"].keys():  # noqa: SIM118 - no dict
+                self._symbols.prime(pid.value)
 
     def full(self) -> bool:
         return len(self._events) >= _EVENTS
@@ -183,18 +187,13 @@ class BccEngine(KernelEngine):
             )
         return [attach for attach in self._probe.attach if kernel.offers(attach.to)]
 
-    def _headers(self) -> Path:
-        if "btf" in self._probe.needs or (
-            "btf" in self._probe.detect.values() and kernel.offers("btf")
-        ):
-            return header_tree.struct_headers()
-        return header_tree.tracepoint_headers()
-
     def _compiled(self, own: str, attached: list[Attach]) -> Any:
         constants = self._constants(attached)
-        headers, enums = self._headers(), ""
-        if headers == header_tree.tracepoint_headers():  # the others have all enums
-            enums = program.enums(own)
+        wanted = (*self._probe.needs, *self._probe.detect.values())
+        if "btf" in wanted and kernel.offers("btf"):
+            headers, enums = header_tree.struct_headers(), ""  # they have all enums
+        else:
+            headers, enums = header_tree.tracepoint_headers(), program.enums(own)
         text = f"{_PRELUDE.read_text()}\n{enums}{own}"
         if not is_builtin_program(self._path):  # the project's tests try those on several kernels
             self._try(text, constants, headers)
@@ -203,12 +202,8 @@ class BccEngine(KernelEngine):
 
     def _try(self, text: str, constants: dict[str, str], headers: Path) -> None:
         """Compile it in a separate process, and check that each filter makes a difference."""
-        given = {
-            "KS_PID": self._filter.pid,
-            "KS_TID": self._filter.tid,
-            "KS_CGROUP": self._filter.cgroup,
-        }
-        filters = tuple(name for name, value in given.items() if value)
+        names = ("KS_PID", "KS_TID", "KS_CGROUP")
+        filters = tuple(name for name in names if not constants[name].startswith("0"))
         neutral = constants | dict.fromkeys(filters, "1") | {"KS_CHILDREN": "0"}
         found = tried(Trial(str(self._path), text, neutral, filters, str(headers)))
         self._check_functions(found.functions)
@@ -258,11 +253,6 @@ class BccEngine(KernelEngine):
             constants[option.define] = _constant(option, self._options[option.name])
         return constants
 
-    def _stack_maps(self) -> StackMap | None:
-        if STACKS.name not in self._options:
-            return None
-        return StackMap(self._bpf, self._symbols, self._options[DEPTH.name])
-
     def _attach(self, bcc: ModuleType, attach: Attach) -> None:
         kind, _, place = attach.to.partition(":")
         run = attach.run.encode()
@@ -272,20 +262,16 @@ class BccEngine(KernelEngine):
                 self._bpf.attach_kprobe(event=symbol.encode(), fn_name=run)
             elif kind == "tracepoint":
                 self._bpf.attach_tracepoint(tp=place.encode(), fn_name=run)
-            else:
-                self._attach_perf(bcc, place, run)
+            else:  # cpu-clock@99, or cpu-clock@frequency with an option's name
+                _, _, rate = place.partition("@")
+                self._bpf.attach_perf_event(
+                    ev_type=bcc.PerfType.SOFTWARE,
+                    ev_config=bcc.PerfSWConfig.CPU_CLOCK,
+                    fn_name=run,
+                    sample_freq=int(self._options.get(rate, rate)),
+                )
         except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
             raise KscopeError(f"{self._category.table}: {attach.to}: {error}") from None
-
-    def _attach_perf(self, bcc: ModuleType, place: str, run: bytes) -> None:
-        """`cpu-clock@99`, or `cpu-clock@frequency` with an option's name."""
-        _, _, rate = place.partition("@")
-        self._bpf.attach_perf_event(
-            ev_type=bcc.PerfType.SOFTWARE,
-            ev_config=bcc.PerfSWConfig.CPU_CLOCK,
-            fn_name=run,
-            sample_freq=int(self._options.get(rate, rate)),
-        )
 
     # ---- reading
 
@@ -378,11 +364,6 @@ class BccEngine(KernelEngine):
             self._broken = error
         # A negative number ends the poll. Further events wait in the kernel, which counts losses.
         return -1 if len(self._events) >= self._most_events else 0
-
-    def _prime_children(self) -> None:
-        """Read the symbols of children now: short-lived ones exit before the interval ends."""
-        for pid in self._bpf["ks_family"].keys():  # noqa: SIM118 - no dict
-            self._symbols.prime(pid.value)
 
     def _check(self) -> None:
         if self._broken:

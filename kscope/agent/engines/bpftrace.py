@@ -34,9 +34,6 @@ _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"])
 _PID = "KS_PID"
 _ALWAYS = ("BEGIN", "END")
 
-Key = str
-Value = Any
-
 
 class BpftraceEngine(KernelEngine):
     """The option `keys` limits each map. Another bpftrace starts when one is half full."""
@@ -46,7 +43,7 @@ class BpftraceEngine(KernelEngine):
     ) -> None:
         super().__init__(category, options, trace_filter)
         self._keys = int(self._options[KEYS.name])
-        self._before: dict[Key, Value] = {}
+        self._before: dict[str, Any] = {}
         self._spent = Cost()
 
     def start(self) -> None:
@@ -140,7 +137,7 @@ class BpftraceEngine(KernelEngine):
             constants[option.define] = option.choices[value] if option.choices else value
         return with_constants(self._probe.script, constants, self._category.table)
 
-    def _rows(self, current: dict[Key, Value]) -> Iterator[Row]:
+    def _rows(self, current: dict[str, Any]) -> Iterator[Row]:
         for key, value in current.items():
             added = difference(value, self._before.get(key)) if self._map.sums else value
             if self._map.sums and not added:

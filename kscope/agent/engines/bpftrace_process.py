@@ -66,15 +66,12 @@ class Bpftrace:
         try:
             while (message := self._next("to attach"))["type"] != "attached_probes":
                 pass
-        except KscopeError as error:
+        except BaseException as error:
             ended = self._process.poll() is not None
             self._kill()
             # Without root's rights, every script ends like this.
-            if ended and os.geteuid() == 0:
+            if ended and os.geteuid() == 0 and isinstance(error, KscopeError):
                 raise ProgramError(str(error)) from None
-            raise
-        except BaseException:
-            self._kill()
             raise
         # One probe more prints the maps.
         self.attached = int(message["data"]["probes"]) - 1
@@ -117,8 +114,7 @@ class Bpftrace:
             try:
                 self._process.wait(_PATIENCE)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+                self._kill()
         with contextlib.suppress(queue.Empty):
             while message := self._said.get(timeout=1):
                 self._take(message, found, LossCounts())

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from kscope.agent.engines.base import Engine
 from kscope.agent.rows.interval import Drained, Row
-from kscope.agent.rows.recording import Recorded, Recording
+from kscope.agent.rows.recording import Recording
 from kscope.client.encoding import timestamp
 
 # The host name of replayed rows starts with this; the page marks these hosts.
@@ -39,14 +39,9 @@ class ReplayEngine(Engine):
         length = self._recording.length
         repeat = int(after // length)
         while repeat * length < until:
-            for interval in self._recording.intervals:
-                ended = repeat * length + interval.at
+            for at, rows in self._recording.intervals:
+                ended = repeat * length + at
                 if after < ended <= until:
-                    yield from _stamped(interval, ended)
+                    stamp = {"time": timestamp(ended)}
+                    yield from (row | stamp for row in rows)
             repeat += 1
-
-
-def _stamped(interval: Recorded, ended: float) -> Iterator[Row]:
-    time_text = timestamp(ended)
-    for row in interval.rows:
-        yield row | {"time": time_text}

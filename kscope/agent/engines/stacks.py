@@ -1,6 +1,7 @@
 """Stack ids become folded text, from the two generations of stack maps of `kscope.h`."""
 
 import ctypes
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -70,14 +71,13 @@ class StackMap:
     def _frames(self, holder: Any, field: str, prefix: str, loss: LossCounts) -> list[str]:
         stack_id = getattr(holder, field)
         kernel = field.endswith("kstack")
+        lost = [LOST + KERNEL_SUFFIX * kernel]
         if stack_id < 0:
-            if stack_id == NO_STACK:
-                return []
-            return [LOST + KERNEL_SUFFIX if kernel else LOST]
+            return [] if stack_id == NO_STACK else lost
         addresses = self._addresses(stack_id)
         if not addresses:
             loss.stacks_other += 1
-            return [LOST + KERNEL_SUFFIX if kernel else LOST]
+            return lost
         loss.stacks_truncated += len(addresses) >= self._depth
         if kernel:
             frames = self._symbols.kernel_frames(addresses)
@@ -90,7 +90,7 @@ class StackMap:
             slot = stack_id & ((1 << LEVEL_BIT) - 1)
             table = self._maps[stack_id - slot]
             try:
-                walked = list(_until_zero(table[ctypes.c_int(slot)].ip))
+                walked = list(itertools.takewhile(bool, table[ctypes.c_int(slot)].ip))
             except KeyError:
                 walked = []
             self._walked[stack_id] = walked
@@ -118,13 +118,6 @@ def ends_in_interrupt(frames: Sequence[str]) -> int | None:
     """Return the number of frames, leaf first, that belong to an interrupt; None without one."""
     entries = (i + 1 for i, name in enumerate(frames) if _INTERRUPT_ENTRY.fullmatch(name))
     return next(entries, None)
-
-
-def _until_zero(addresses: Any) -> Any:
-    for address in addresses:
-        if not address:
-            return
-        yield address
 
 
 def _stack_ids(structs: Iterable[Any]) -> set[int]:

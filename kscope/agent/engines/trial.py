@@ -85,26 +85,26 @@ def _keep(path: Path, answer: str) -> None:
 
 def _run(trial: Trial, said: Any) -> str:
     work = {"trial": asdict(trial), "cpu": CPU_SECONDS, "memory": MEMORY_BYTES}
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "kscope.agent.engines.trial"],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=said,
-        start_new_session=True,
-    ) as process:
-        try:
-            out, _ = process.communicate(json.dumps(work).encode(), _WALL_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise _too_long(trial, _WALL_SECONDS) from None
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "kscope.agent.engines.trial"],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            input=json.dumps(work).encode(),
+            stdout=subprocess.PIPE,
+            stderr=said,
+            timeout=_WALL_SECONDS,
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise _too_long(trial, _WALL_SECONDS) from None
     said.seek(0)
     detail = said.read().decode("utf-8", "replace")
-    if process.returncode:
-        raise _crash(trial, process.returncode, detail)
-    if reason := json.loads(out).get("failed"):
+    if done.returncode:
+        raise _crash(trial, done.returncode, detail)
+    if reason := json.loads(done.stdout).get("failed"):
         raise failure(Path(trial.program), reason, detail)
-    return out.decode()
+    return done.stdout.decode()
 
 
 def _crash(trial: Trial, code: int, detail: str) -> KscopeError:

@@ -54,9 +54,7 @@ def offers(place: str) -> bool:
         return Path("/proc/sys/kernel/perf_event_paranoid").exists()
     if kind == "btf":
         return BTF.exists()
-    if kind == "cgroup2":
-        return cgroup_root() is not None
-    raise KscopeError(f"unknown attach point '{place}'")
+    return cgroup_root() is not None
 
 
 def tracepoint_format(group: str, name: str) -> str:

@@ -1,5 +1,6 @@
 """The contents of a BPF map become rows of a category: pure, the same for every engine."""
 
+import itertools
 import logging
 import operator
 import re
@@ -71,14 +72,10 @@ def _add(total: Row, row: Row, values: Iterable[str]) -> None:
         if name not in row:
             continue
         if isinstance(row[name], list):
-            total[name] = add_slots(total[name], row[name])
+            pairs = itertools.zip_longest(total[name], row[name], fillvalue=0)
+            total[name] = list(itertools.starmap(operator.add, pairs))
         else:
             total[name] += row[name]
-
-
-def add_slots(left: list[int], right: list[int]) -> list[int]:
-    longer, shorter = (left, right) if len(left) >= len(right) else (right, left)
-    return [n + (shorter[i] if i < len(shorter) else 0) for i, n in enumerate(longer)]
 
 
 def field_reader(path: str) -> Callable[[Mapping[str, Any]], Any]:

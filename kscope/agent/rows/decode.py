@@ -31,10 +31,11 @@ def reader(
     read = field_reader(source.fields[0])
     size = found.size if found and found.size else 8
     if source.names or source.enum:
-        words = enum_words(source.enum) if source.enum else _by_number(source.names)
+        stated = {int(number): word for number, word in source.names.items()}
+        words = enum_words(source.enum) if source.enum else stated
         return lambda entry: _word(words, whole_number(read(entry)), size)
     if source.decode == "hex":
-        return lambda entry: f"{whole_number(read(entry)) & ((1 << 8 * size) - 1):#x}"
+        return lambda entry: hex(whole_number(read(entry)) % (1 << 8 * size))
     if source.decode == "ksym":
         _kernel_names.load()
     if source.decode == "arguments":
@@ -44,10 +45,6 @@ def reader(
         return lambda entry: decode(whole_number(read(entry)))
     convert = column.type.kernel.read
     return lambda entry: convert(read(entry))
-
-
-def _by_number(names: Mapping[str, str]) -> Mapping[int, str]:
-    return {int(number): word for number, word in names.items()}
 
 
 def _word(words: Mapping[int, str], number: int, size: int) -> str:
@@ -101,19 +98,13 @@ class _Cgroups:
         if not number:
             return ""
         if number not in self._names and time.monotonic() - self._read >= self._REREAD:
-            self._names = dict(self._walk())
+            root = str(kernel.cgroup_root() or "")
+            self._names = {
+                os.stat(folder).st_ino: container_name(folder.removeprefix(root) or "/")  # noqa: PTH116
+                for folder, _, _ in os.walk(root)
+            }
             self._read = time.monotonic()
         return self._names.get(number, str(number))
-
-    def _walk(self) -> list[tuple[int, str]]:
-        root = kernel.cgroup_root()
-        if root is None:
-            return []
-        prefix = len(str(root))
-        return [
-            (os.stat(folder).st_ino, container_name(folder[prefix:] or "/"))  # noqa: PTH116
-            for folder, _, _ in os.walk(root)
-        ]
 
 
 _CONTAINER = re.compile(
@@ -139,11 +130,6 @@ def _nanoseconds(number: int) -> int:
     return int(number) // 1000
 
 
-def _hex(number: int) -> str:
-    """Return a number of 64 bits in hexadecimal; `reader` knows the size of its field."""
-    return f"{number & ((1 << 64) - 1):#x}"
-
-
 _kernel_names = KernelNames()
 
 DECODERS: dict[str, Callable[[Any], Any]] = {
@@ -151,7 +137,7 @@ DECODERS: dict[str, Callable[[Any], Any]] = {
     "cgroup": _Cgroups(),
     "device": _device,
     "errno": _errno,
-    "hex": _hex,
+    "hex": hex,
     "ksym": _kernel_names,
     "nanoseconds": _nanoseconds,
     "signal": _signal,

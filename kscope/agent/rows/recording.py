@@ -24,22 +24,15 @@ SUFFIX = ".ndjson.gz"
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    at: float
-    rows: list[Row]
-
-
-@dataclass(frozen=True, slots=True)
 class Recording:
-    """`length` is in seconds."""
+    """`intervals` are their ends and rows; ends and `length` are in seconds from the start."""
 
-    table: str
     hostname: str
-    intervals: tuple[Recorded, ...]
+    intervals: list[tuple[float, list[Row]]]
 
     @property
     def length(self) -> float:
-        return self.intervals[-1].at
+        return self.intervals[-1][0]
 
 
 class Recorder:
@@ -71,10 +64,12 @@ class Recorder:
             raise KscopeError(f"{self._path}: cannot be written: {error.strerror}") from None
 
 
-def bundled(table: str) -> Path | None:
-    """Return the package's recording of this category, if there is one."""
+def bundled(table: str) -> Path:
+    """Return the package's recording of this category. Raises KscopeError if there is none."""
     path = _PACKAGE / "recordings" / f"{table}{SUFFIX}"
-    return path if path.exists() else None
+    if not path.exists():
+        raise KscopeError(f"the package does not contain a recording of {table}")
+    return path
 
 
 def read_recording(path: Path, category: Category) -> Recording:
@@ -83,17 +78,17 @@ def read_recording(path: Path, category: Category) -> Recording:
             header = json.loads(file.readline())
             if header.get("recording") != category.table:
                 raise KscopeError(f"{path}: is not a recording of {category.table}")
-            intervals = tuple(_intervals(file, category))
+            intervals = list(_intervals(file, category))
     except (OSError, EOFError) as error:
         raise KscopeError(f"{path}: cannot be read: {error}") from None
     except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
         raise KscopeError(f"{path}: is not a recording: {error}") from None
     if not intervals:
         raise KscopeError(f"{path}: contains no interval")
-    return Recording(category.table, str(header.get("hostname") or "unknown"), intervals)
+    return Recording(str(header.get("hostname") or "unknown"), intervals)
 
 
-def _intervals(file: TextIO, category: Category) -> Iterator[Recorded]:
+def _intervals(file: TextIO, category: Category) -> Iterator[tuple[float, list[Row]]]:
     columns = [c.name for c in category.with_role(Role.STACK)]
     for line in file:
         entry: dict[str, Any] = json.loads(line)
@@ -102,7 +97,7 @@ def _intervals(file: TextIO, category: Category) -> Iterator[Recorded]:
             for name in columns:
                 if isinstance(row.get(name), int):
                     row[name] = stacks[row[name]]
-        yield Recorded(float(entry["at"]), entry["rows"])
+        yield float(entry["at"]), entry["rows"]
 
 
 def _open(path: Path, mode: str) -> TextIO:

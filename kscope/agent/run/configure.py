@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kscope.agent.engines.base import Engine, TraceFilter
-from kscope.agent.rows.recording import Recording, bundled, read_recording
+from kscope.agent.rows.recording import bundled, read_recording
 from kscope.agent.run.runner import ProbeRun
 from kscope.declare.engines import ENGINES
 from kscope.declare.model import Catalog, Category
@@ -90,10 +90,7 @@ def replay_run(category: Category, path: Path | None, request: ProbeRequest) -> 
     """Return a run that plays a recording; without a path, the package's own."""
     from kscope.agent.engines.replay import HOSTNAME_PREFIX, ReplayEngine  # noqa: PLC0415
 
-    path = path or bundled(category.table)
-    if path is None:
-        raise KscopeError(f"the package does not contain a recording of {category.table}")
-    recording: Recording = read_recording(path, category)
+    recording = read_recording(path or bundled(category.table), category)
     name = request.hostname or recording.hostname
     return ProbeRun(
         category,

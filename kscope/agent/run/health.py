@@ -56,17 +56,6 @@ def health_row(interval: Interval, spool: Spool, sender: Sender) -> Row:
     return {name: value for name, value in row.items() if value or name not in _ADDED}
 
 
-def killed_row(probe: str, seconds: float) -> Row:
-    """Return the row of an interval without a drain: the agent was killed or the host failed."""
-    return {
-        "probe": probe,
-        "state": "killed",
-        "detail": "the agent ended without a drain: the data of this interval is lost",
-        "elapsed": round(seconds * 1e6),
-        "lost_intervals": 1,
-    }
-
-
 def memory_bytes() -> int:
     """Return the resident memory of the agent plus that of its BPF maps in the kernel."""
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a hot path

@@ -14,7 +14,7 @@ from kscope.agent.host.bpfstats import Cost
 from kscope.agent.rows.interval import Drained, Row
 from kscope.agent.run.governor import Governor
 from kscope.agent.run.health import Interval
-from kscope.agent.run.unreported import OpenInterval
+from kscope.agent.run.unreported import OpenInterval, Unreported
 from kscope.client.retry import backoff
 from kscope.declare.model import Category
 from kscope.errors import KscopeError
@@ -27,14 +27,13 @@ LONGEST_RETRY = 300.0
 
 
 class Outlet(Protocol):
-    """Where intervals are delivered."""
+    """Where intervals are delivered. `unreported` notes which ones have started."""
+
+    unreported: Unreported
 
     def deliver(self, category: Category, rows: list[Row], ended: float) -> None: ...
 
     def report(self, interval: Interval, ended: float) -> None: ...
-
-    def interval_started(self, probe: str, interval: OpenInterval | None) -> None:
-        """Note that an interval started; None if the probe left the kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +99,15 @@ class ProbeRunner(threading.Thread):
         self._began = time.monotonic()
         self.failure = ""
         try:
-            self._outlet.interval_started(table, OpenInterval(time.time(), self.spec.interval))
+            started = OpenInterval(time.time(), self.spec.interval)
+            self._outlet.unreported.started(table, started)
             self.started.set()
             log.info("%s: probe running", table)
             pause = self._until_stopped(engine)
             self._began = 0.0
         finally:
             engine.close()
-            self._outlet.interval_started(table, None)
+            self._outlet.unreported.started(table, None)
         self._rest(pause)
 
     def _rest(self, seconds: float) -> None:
@@ -191,7 +191,8 @@ class ProbeRunner(threading.Thread):
         now, ended = time.monotonic(), time.time()
         self._outlet.deliver(self.spec.category, drained.rows, ended)
         self._outlet.report(self._interval(drained, engine.cost(), now), ended)
-        self._outlet.interval_started(self.spec.table, OpenInterval(ended, self.spec.interval))
+        following = OpenInterval(ended, self.spec.interval)
+        self._outlet.unreported.started(self.spec.table, following)
         self._began = now
 
     def _interval(self, drained: Drained, cost: Cost, now: float) -> Interval:

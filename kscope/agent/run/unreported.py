@@ -7,7 +7,7 @@ interval starts.
 import json
 import logging
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,13 +40,18 @@ class Unreported:
             if column.type.role is Role.VALUE and column.type.aggregate == "sum"
         )
         self._lock = threading.Lock()
-        self._counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._started: dict[str, OpenInterval] = {}
 
     def add(self, probe: str, counts: Mapping[str, Any]) -> None:
         """Add counts to the probe's next row. `counts` may be a row that was not delivered."""
+        added = {
+            name: counts[name]
+            for name in self._sums & counts.keys()
+            if isinstance(counts[name], int) and counts[name]
+        }
         with self._lock:
-            self._sum(self._counts[probe], counts)
+            self._counts[probe].update(added)
 
     def take_into(self, row: Row) -> Row:
         """Return the row with the counts of its probe, which are no longer unreported.
@@ -54,10 +59,8 @@ class Unreported:
         If the row cannot be delivered, `add` it again.
         """
         with self._lock:
-            counts = self._counts.pop(row["probe"], {})
-            total = {name: row[name] for name in self._sums if name in row}
-            self._sum(total, counts)
-        return row | total
+            counts = self._counts.pop(row["probe"], Counter[str]())
+        return row | {name: row.get(name, 0) + count for name, count in counts.items()}
 
     def without_row(self, running: Collection[str]) -> list[str]:
         """Return the probes that have counts but, as they do not run, no next row."""
@@ -93,11 +96,6 @@ class Unreported:
     def save(self) -> None:
         with self._lock:
             self._write()
-
-    def _sum(self, total: dict[str, int], counts: Mapping[str, Any]) -> None:
-        for name in self._sums & set(counts):
-            if isinstance(counts[name], int) and counts[name]:
-                total[name] = total.get(name, 0) + counts[name]
 
     def _write(self) -> None:
         """If the disk is full, the file stays as it was, which is nearly as accurate."""
