@@ -4,7 +4,6 @@ import errno
 import os
 import platform
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -153,11 +152,6 @@ def _statistics() -> str:
     return detail
 
 
-def _installed(program: str) -> str:
-    folders = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/bin"]
-    return "installed" if shutil.which(program, path=os.pathsep.join(folders)) else ""
-
-
 def _btf() -> str:
     return f"{kernel.BTF}; kernel headers are not needed" if kernel.BTF.exists() else ""
 
@@ -173,9 +167,9 @@ _FEATURES = (
     ("cgroup v2", lambda: str(kernel.cgroup_root() or ""),
      "not mounted: --cgroup and the names of containers do not work",
      "mount -t cgroup2 none /sys/fs/cgroup"),
-    ("bpftool", lambda: _installed("bpftool"),
+    ("bpftool", lambda: "installed" if kernel.program("bpftool") else "",
      "missing: probes that read kernel structs cannot run", "apt install bpftool"),
-    ("bpftrace", lambda: _installed("bpftrace"),
+    ("bpftrace", lambda: "installed" if kernel.program("bpftrace") else "",
      "missing: bpftrace probes cannot run", "apt install bpftrace"),
 )  # fmt: skip
 

@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from kscope.agent.engines import program
@@ -24,7 +23,6 @@ from kscope.agent.host.libbcc import (
     attach_named,
     attaches_itself,
     compiled,
-    free_symbols,
     load_bcc,
     map_names,
     map_problem,
@@ -77,12 +75,12 @@ class BccEngine(KernelEngine):
         self._generation = 0
 
     def start(self) -> None:
-        bcc = load_bcc()
+        load_bcc()  # raises if it is missing
         kernel.mount_tracefs()
         text = program.read(self._path)
         attached = self._offered(text)
         self._bpf = self._compiled(text, attached)
-        self._symbols = Symbols(bcc.SymbolCache, free_symbols)
+        self._symbols = Symbols()
         try:
             self._check_contracts()
             self._table = self._collected()
@@ -93,7 +91,7 @@ class BccEngine(KernelEngine):
             self._read_columns(self._field_types())
             attach_named(self._path, self._bpf)
             for attach in attached:
-                self._attach(bcc, attach)
+                self._attach(attach)
             if self._is_events:
                 self._table.open_ring_buffer(self._take_event)
         except BaseException:
@@ -253,7 +251,7 @@ class BccEngine(KernelEngine):
             constants[option.define] = _constant(option, self._options[option.name])
         return constants
 
-    def _attach(self, bcc: ModuleType, attach: Attach) -> None:
+    def _attach(self, attach: Attach) -> None:
         kind, _, place = attach.to.partition(":")
         run = attach.run.encode()
         try:
@@ -265,8 +263,8 @@ class BccEngine(KernelEngine):
             else:  # cpu-clock@99, or cpu-clock@frequency with an option's name
                 _, _, rate = place.partition("@")
                 self._bpf.attach_perf_event(
-                    ev_type=bcc.PerfType.SOFTWARE,
-                    ev_config=bcc.PerfSWConfig.CPU_CLOCK,
+                    ev_type=load_bcc().PerfType.SOFTWARE,
+                    ev_config=load_bcc().PerfSWConfig.CPU_CLOCK,
                     fn_name=run,
                     sample_freq=int(self._options.get(rate, rate)),
                 )

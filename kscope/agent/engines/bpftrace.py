@@ -5,8 +5,6 @@ two prints. So no event is lost between a print and a clear.
 """
 
 import logging
-import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
@@ -30,7 +28,6 @@ from kscope.errors import KscopeError, UsageError
 
 log = logging.getLogger(__name__)
 
-_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"])
 _PID = "KS_PID"
 _ALWAYS = ("BEGIN", "END")
 
@@ -49,7 +46,7 @@ class BpftraceEngine(KernelEngine):
     def start(self) -> None:
         kernel.mount_tracefs()
         self._check_filter()
-        program = shutil.which("bpftrace", path=_PATH)
+        program = kernel.program("bpftrace")
         if program is None:
             raise KscopeError("the bpftrace engine needs bpftrace: apt install bpftrace")
         script = self._probe.script

@@ -3,11 +3,12 @@
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kscope.agent.host import processes
+from kscope.agent.host.libbcc import free_symbols, load_bcc
 from kscope.agent.rows.convert import frame_text
 from kscope.agent.rows.interval import LossCounts
 
@@ -34,16 +35,13 @@ def without_own(names: list[str]) -> list[str]:
 
 
 class Symbols:
-    """Names of addresses from `resolver(pid)`, an object like bcc.SymbolCache; pid -1: the kernel.
-
-    `forget(resolver, pid)` frees one. The resolver of a process is kept while the process is
-    among the most recent ones and runs the same program.
+    """Names of addresses. The SymbolCache of a process is kept while the process is among the most
+    recent ones and runs the same program.
     """
 
-    def __init__(self, resolver: Callable[[int], Any], forget: Callable[[Any, int], None]) -> None:
-        self._new = resolver
-        self._forget = forget
-        self._kernel = resolver(-1)
+    def __init__(self) -> None:
+        self._new = load_bcc().SymbolCache
+        self._kernel = self._new(-1)
         self._kernel_names: dict[int, str] = {}
         self._processes: OrderedDict[int, _Process] = OrderedDict()
         self._looked_at: set[int] = set()
@@ -90,10 +88,10 @@ class Symbols:
     def close(self) -> None:
         for pid in list(self._processes):
             self._drop(pid)
-        self._forget(self._kernel, -1)
+        free_symbols(self._kernel, -1)
 
     def _drop(self, pid: int) -> None:
-        self._forget(self._processes.pop(pid).resolver, pid)
+        free_symbols(self._processes.pop(pid).resolver, pid)
 
     def _kernel_name(self, address: int) -> str:
         name = self._kernel_names.get(address)

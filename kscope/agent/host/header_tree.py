@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from kscope.agent.host.kernel import BTF
+from kscope.agent.host import kernel
 from kscope.errors import KscopeError
 
 _TYPES = """
@@ -72,8 +72,7 @@ _LOG2 = """
 
 # bcc's bpf.h is skipped: a BTF dump holds all of it.
 _BTF_KCONFIG = """
-#ifndef KSCOPE_KCONFIG_H
-#define KSCOPE_KCONFIG_H
+#pragma once
 #define CONFIG_BPF_SYSCALL 1
 #define CONFIG_64BIT 1
 #define _UAPI__LINUX_BPF_H__ 1
@@ -83,7 +82,6 @@ _BTF_KCONFIG = """
 #endif
 #include "../vmlinux.h"
 #include <linux/ks_macros.h>
-#endif
 """
 
 _BTF_MACROS = """
@@ -131,10 +129,10 @@ def struct_headers() -> Path:
 
 
 def _btf_dump() -> str:
-    bpftool = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin:/sbin")
+    bpftool = kernel.program("bpftool")
     if not bpftool:
         raise KscopeError("this probe reads kernel structs: install bpftool (apt install bpftool)")
-    command = [bpftool, "btf", "dump", "file", str(BTF), "format", "c"]
+    command = [bpftool, "btf", "dump", "file", str(kernel.BTF), "format", "c"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
 
 

@@ -4,6 +4,7 @@ import ctypes
 import functools
 import os
 import re
+import shutil
 from pathlib import Path
 
 from kscope.errors import KscopeError, UsageError
@@ -38,6 +39,12 @@ def mount_tracefs() -> None:
         f"tracefs is not mounted at {TRACEFS}, and mounting it failed ({reason}): "
         f"as root, mount -t tracefs tracefs {TRACEFS}"
     )
+
+
+def program(name: str) -> str | None:
+    """Return the path of an installed program, even of one that only root has in its PATH."""
+    folders = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/bin"]
+    return shutil.which(name, path=os.pathsep.join(folders))
 
 
 def offers(place: str) -> bool:
