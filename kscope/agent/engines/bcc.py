@@ -23,10 +23,10 @@ from kscope.agent.host.libbcc import (
     attach_named,
     attaches_itself,
     compiled,
+    functions,
     load_bcc,
     map_names,
     map_problem,
-    provided,
 )
 from kscope.agent.rows.convert import merge
 from kscope.agent.rows.interval import Drained, Row
@@ -107,7 +107,7 @@ class BccEngine(KernelEngine):
     def _check_contracts(self) -> None:
         """The category and its program must name the same contracts."""
         program = self._path.name
-        declared, found = self._probe.provides, provided(self._bpf)
+        declared, found = self._probe.provides, functions(self._bpf)[1]
         for contract, macro in CONTRACTS.items():
             if contract in declared and contract not in found:
                 message = f"{program} does not fulfil '{contract}'; add {macro}, or remove it here"

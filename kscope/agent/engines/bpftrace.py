@@ -110,7 +110,7 @@ class BpftraceEngine(KernelEngine):
         return self._drained(rows)
 
     def cost(self) -> Cost:
-        return self._spent.plus(self._bpftrace.cost())
+        return self._spent + self._bpftrace.cost()
 
     def close(self) -> None:
         self._bpftrace.close()

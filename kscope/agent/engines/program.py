@@ -64,10 +64,7 @@ def tracepoints(program: str) -> Iterator[str]:
     """Yield the tracepoints that the program requires: those outside any #if."""
     depth = 0
     for line in program.splitlines():
-        if re.match(r"\s*#\s*if", line):
-            depth += 1
-        elif re.match(r"\s*#\s*endif", line):
-            depth -= 1
-        found = re.match(r"TRACEPOINT_PROBE\((\w+),\s*(\w+)\)", line)
-        if found and not depth:
+        if conditional := re.match(r"\s*#\s*(if|endif)", line):
+            depth += 1 if conditional[1] == "if" else -1
+        if not depth and (found := _TRACEPOINT.match(line)):
             yield f"tracepoint:{found[1]}:{found[2]}"

@@ -149,7 +149,7 @@ def _instructions(trial: Trial, constants: Mapping[str, str]) -> dict[str, bytes
     bpf = unattached(trial.text, flags)
     found = {
         name: b"".join(map(_comparable, re.findall(rb"(?s).{8}", bytecode(bpf, name))))
-        for name in functions(bpf)
+        for name in functions(bpf)[0]
     }
     bpf.cleanup()
     return found

@@ -35,8 +35,7 @@ class Cost:
     missed: int = 0
     helper_ns: int = 0
 
-    def plus(self, other: "Cost") -> "Cost":
-        """Return the sum of both costs."""
+    def __add__(self, other: "Cost") -> "Cost":
         return Cost(*map(operator.add, astuple(self), astuple(other)))
 
 

@@ -130,24 +130,15 @@ def program_error(program: Path, reason: str) -> KscopeError:
     return kind(f"{program}: {reason}")
 
 
-def functions(bpf: Any) -> list[str]:
-    """Return the names of the program's functions that the kernel can run."""
-    return [name for name in _functions(bpf) if not name.startswith(_PROVIDES)]
-
-
-def provided(bpf: Any) -> set[str]:
-    """Return the contracts that the program fulfils, by KS_PROVIDES of kscope.h."""
-    marks = (name for name in _functions(bpf) if name.startswith(_PROVIDES))
-    return {name.removeprefix(_PROVIDES) for name in marks}
-
-
-def _functions(bpf: Any) -> list[str]:
+def functions(bpf: Any) -> tuple[list[str], set[str]]:
+    """Return the functions that the kernel can run, and the contracts, by KS_PROVIDES."""
     count = _library().bpf_num_functions(bpf.module)
-    return [_library().bpf_function_name(bpf.module, n).decode() for n in range(count)]
+    names = [_library().bpf_function_name(bpf.module, n).decode() for n in range(count)]
+    provided = {name.removeprefix(_PROVIDES) for name in names if name.startswith(_PROVIDES)}
+    return [name for name in names if not name.startswith(_PROVIDES)], provided
 
 
 def bytecode(bpf: Any, function: str) -> bytes:
-    """Return a function's instructions."""
     start = _library().bpf_function_start(bpf.module, function.encode())
     size = _library().bpf_function_size(bpf.module, function.encode())
     return ctypes.string_at(start, size)
