@@ -20,8 +20,8 @@ from kscope.agent.engines.trial import Trial, tried
 from kscope.agent.host import header_tree, kernel, processes
 from kscope.agent.host.bpfstats import Cost, program_cost
 from kscope.agent.host.libbcc import (
+    NAMED,
     attach_named,
-    attaches_itself,
     compiled,
     functions,
     load_bcc,
@@ -221,7 +221,7 @@ class BccEngine(KernelEngine):
                 message = f"the program has no function '{attach.run}'"
                 hint = did_you_mean(attach.run, functions)
                 raise self._mistake("attach", message + hint)
-        if not self._probe.attach and not any(map(attaches_itself, functions)):
+        if not self._probe.attach and not any(name.startswith(NAMED) for name in functions):
             have = (
                 f"its functions are {', '.join(functions)}" if functions else "it has no function"
             )

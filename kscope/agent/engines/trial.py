@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from kscope.agent.host import header_tree
-from kscope.agent.host.libbcc import bytecode, failure, functions, program_error, unattached
+from kscope.agent.host.libbcc import bytecode, failure, functions, unattached
 from kscope.errors import KscopeError
 
 CPU_SECONDS = 300  # an emulated machine is 20 to 50 times slower
@@ -120,7 +120,7 @@ def _crash(trial: Trial, code: int, detail: str) -> KscopeError:
 
 
 def _too_long(trial: Trial, seconds: float) -> KscopeError:
-    return program_error(
+    return failure(
         Path(trial.program),
         f"it compiles for more than {seconds:.0f} s; make its code shorter, or unroll fewer rounds "
         "of its loops",

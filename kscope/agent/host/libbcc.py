@@ -30,7 +30,8 @@ _PROVIDES = "ks_provides_"
 _COMPILER = re.compile(r"/lib(LLVM|clang)[^/]*$")
 _MADV_DONTNEED = 4
 _SHOWN = 2000  # characters, of the beginning and of the end
-_NAMED = (
+# bcc attaches a function with such a name at the place in its name.
+NAMED = (
     "kprobe__", "kretprobe__", "tracepoint__", "raw_tracepoint__", "kfunc__", "kretfunc__", "lsm__",
 )  # fmt: skip
 # LLVM's set-up inside libbcc, and the standard error we borrow, are the whole process's.
@@ -116,18 +117,16 @@ def _explained(program: Path) -> Iterator[None]:
             os.close(kept)
 
 
-def failure(program: Path, reason: str, detail: str) -> KscopeError:
-    """Return an error with what was printed: a compiler's first mistake, a verifier's last line."""
+def failure(program: Path, reason: str, detail: str = "") -> KscopeError:
+    """Return an error with what was printed: a compiler's first mistake, a verifier's last line.
+
+    It is the user's fault, or that of a program that Kernelscope ships.
+    """
     said = detail.strip()
     if len(said) > 2 * _SHOWN:
         said = f"{said[:_SHOWN]}\n[...]\n{said[-_SHOWN:]}"
-    return program_error(program, reason + (f"\n{said}" if said else ""))
-
-
-def program_error(program: Path, reason: str) -> KscopeError:
-    """Return the error: the user's fault, or that of a program that Kernelscope ships."""
     kind = KscopeError if is_builtin_program(program) else ProgramError
-    return kind(f"{program}: {reason}")
+    return kind(f"{program}: {reason}" + (f"\n{said}" if said else ""))
 
 
 def functions(bpf: Any) -> tuple[list[str], set[str]]:
@@ -182,11 +181,6 @@ def _library() -> Any:
         size.restype = ctypes.c_size_t
         size.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     return lib
-
-
-def attaches_itself(function: str) -> bool:
-    """Return whether bcc attaches the function at the place in its name."""
-    return function.startswith(_NAMED)
 
 
 def free_symbols(cache: Any, pid: int) -> None:
