@@ -113,10 +113,9 @@ class Probe:
         while self.now < end:
             self.now += 0.5
             self._take(0.5 * share(self.governor.threshold))
-            decision = self.governor.decide(self._spent, self.now)
-            if decision:
-                self.said.append(decision.text)
-            if decision and decision.threshold is None:
+            if said := self.governor.decide(self._spent, self.now):
+                self.said.append(said)
+            if self.governor.paused:
                 pause = self.governor.repayment()
                 self.now += pause
                 self.governor.rested(pause)

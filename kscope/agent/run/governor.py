@@ -3,7 +3,6 @@
 import math
 import os
 import time
-from dataclasses import dataclass
 
 CHECK_EVERY = 0.5
 LOWEST_RAISE = 50
@@ -18,20 +17,12 @@ _DEEP = 10.0
 _CALM = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A change; `threshold` is None if the probe must pause."""
-
-    text: str
-    threshold: int | None
-
-
 class Governor:
     """An account in CPU seconds: time adds the bound's share of the host's, the probe's cost is
     subtracted. It outlives restarts of the probe, so that a pause repays the debt.
 
     `bound` is a share of the host's CPU time (0.01 is 1 %); 0 means no limit. `threshold` is added
-    to the probe's own, in microseconds.
+    to the probe's own, in microseconds; if `paused`, the probe must leave the kernel.
     """
 
     def __init__(self, bound: float, cpus: int | None = None) -> None:
@@ -46,6 +37,7 @@ class Governor:
         self._calm_since = self._calm_spent = 0.0
         self._checked = self._spent = 0.0
         self.threshold = 0
+        self.paused = False
         self.text = ""
 
     def begin(self, start_cost: float, now: float | None = None) -> None:
@@ -59,6 +51,7 @@ class Governor:
         self._spent = 0.0
         self._checked = time.monotonic() if now is None else now
         self._begin_calm()
+        self.paused = False
         self.text = self._raised()
 
     def due(self) -> bool:
@@ -73,21 +66,22 @@ class Governor:
         self._calm_spent += took
         return took / elapsed / self._cpus if elapsed > 0 else 0.0
 
-    def decide(self, spent: float, now: float | None = None) -> Decision | None:
+    def decide(self, spent: float, now: float | None = None) -> str:
+        """Raise or lower `threshold`, or pause; return a message if something changed, or ''."""
         share = self.account(spent, now)
         if share > self._bound and self._balance < 0:
             return self._too_dear(share)
         seconds = self._checked - self._calm_since
         if seconds < _CALM:
-            return None
+            return ""
         calm = self._calm_spent / seconds / self._cpus
         self._begin_calm()
         if calm < self._bound:
             self._can_raise = True
         # A lower threshold can cost that many times more.
-        return self._lower(calm) if self.threshold and calm < self._bound / 5 else None
+        return self._lower(calm) if self.threshold and calm < self._bound / 5 else ""
 
-    def no_threshold(self) -> Decision:
+    def no_threshold(self) -> str:
         """Pause: the probe does not have a threshold, or raising it saves nothing."""
         self._can_raise = False
         self.threshold = 0
@@ -100,7 +94,7 @@ class Governor:
     def rested(self, seconds: float) -> None:
         self._balance = min(self._balance + self._rate * seconds, self._rate * _CREDIT)
 
-    def _too_dear(self, share: float) -> Decision:
+    def _too_dear(self, share: float) -> str:
         self._begin_calm()
         saved = 1 - share / self._dear_before if self.threshold and self._dear_before else 1.0
         self._dear_before = share
@@ -112,17 +106,17 @@ class Governor:
         excess = max(2.0, share / self._bound)
         self.threshold = min(HIGHEST_RAISE, round(max(LOWEST_RAISE, self.threshold) * excess))
         self.text = f"{self._says(share)}: {self._raised()}"
-        return Decision(self.text, self.threshold)
+        return self.text
 
-    def _pause(self) -> Decision:
+    def _pause(self) -> str:
+        self.paused = True
         self.text = f"{self._says(self._dear_before)}: paused for {self.repayment():.0f} s"
-        return Decision(self.text, None)
+        return self.text
 
-    def _lower(self, share: float) -> Decision:
+    def _lower(self, share: float) -> str:
         self.threshold = self.threshold // 4 if self.threshold > LOWEST_RAISE else 0
         self.text = self._raised()
-        return Decision(f"{self._says(share)}: {self.text or 'threshold back to normal'}",
-                        self.threshold)  # fmt: skip
+        return f"{self._says(share)}: {self.text or 'threshold back to normal'}"
 
     def _begin_calm(self) -> None:
         self._calm_since, self._calm_spent = self._checked, 0.0

@@ -173,13 +173,13 @@ class ProbeRunner(threading.Thread):
 
     def _within_bound(self, engine: Engine) -> bool:
         """Keep the cost within its limit; False if that requires a pause."""
-        decision = self._governor.decide(self._spent(engine))
-        if decision is None:
-            return True
-        if decision.threshold is not None and not engine.raise_threshold(decision.threshold):
-            decision = self._governor.no_threshold()
-        log.warning("%s: %s", self.spec.table, decision.text)
-        return decision.threshold is not None
+        governor = self._governor
+        message = governor.decide(self._spent(engine))
+        if message and not governor.paused and not engine.raise_threshold(governor.threshold):
+            message = governor.no_threshold()
+        if message:
+            log.warning("%s: %s", self.spec.table, message)
+        return not governor.paused
 
     def _spent(self, engine: Engine) -> float:
         """Return the CPU seconds in the kernel, in this thread and in a helper."""
