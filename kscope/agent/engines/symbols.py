@@ -1,5 +1,6 @@
 """Addresses become names of frames; user addresses only while their process exists."""
 
+import functools
 import os
 import re
 from collections import OrderedDict
@@ -42,7 +43,7 @@ class Symbols:
     def __init__(self) -> None:
         self._new = load_bcc().SymbolCache
         self._kernel = self._new(-1)
-        self._kernel_names: dict[int, str] = {}
+        self._kernel_name = functools.lru_cache(MAX_KERNEL_NAMES)(self._resolved)
         self._processes: OrderedDict[int, _Process] = OrderedDict()
         self._looked_at: set[int] = set()
 
@@ -93,14 +94,9 @@ class Symbols:
     def _drop(self, pid: int) -> None:
         free_symbols(self._processes.pop(pid).resolver, pid)
 
-    def _kernel_name(self, address: int) -> str:
-        name = self._kernel_names.get(address)
-        if name is None:
-            if len(self._kernel_names) >= MAX_KERNEL_NAMES:
-                self._kernel_names.clear()
-            found, _, _ = self._kernel.resolve(address, False)  # noqa: FBT003 - bcc's signature
-            name = self._kernel_names[address] = _decoded(found) or UNKNOWN
-        return name
+    def _resolved(self, address: int) -> str:
+        found, _, _ = self._kernel.resolve(address, False)  # noqa: FBT003 - bcc's signature
+        return _decoded(found) or UNKNOWN
 
 
 class _Process:

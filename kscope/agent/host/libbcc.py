@@ -173,12 +173,10 @@ def map_problem(table: Any, name: str, kind: str) -> str:
 def _library() -> Any:
     """Return libbcc, with types for the functions that the bcc package does not call."""
     lib = importlib.import_module("bcc.libbcc").lib
-    lib.bpf_num_tables.restype = ctypes.c_size_t
     lib.bpf_num_tables.argtypes = [ctypes.c_void_p]
     lib.bpf_table_name.restype = ctypes.c_char_p
     lib.bpf_table_name.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     for size in (lib.bpf_table_key_size, lib.bpf_table_leaf_size):
-        size.restype = ctypes.c_size_t
         size.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     return lib
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kscope.agent.engines.base import Engine, TraceFilter
+from kscope.agent.engines.replay import HOSTNAME_PREFIX, ReplayEngine
 from kscope.agent.rows.recording import bundled, read_recording
 from kscope.agent.run.runner import ProbeRun
 from kscope.declare.engines import ENGINES
@@ -88,8 +89,6 @@ def _program(category: Category) -> bytes:
 
 def replay_run(category: Category, path: Path | None, request: ProbeRequest) -> ProbeRun:
     """Return a run that plays a recording; without a path, the package's own."""
-    from kscope.agent.engines.replay import HOSTNAME_PREFIX, ReplayEngine  # noqa: PLC0415
-
     recording = read_recording(path or bundled(category.table), category)
     name = request.hostname or recording.hostname
     return ProbeRun(
