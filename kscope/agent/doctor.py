@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from kscope.agent.host import kernel
@@ -45,16 +46,9 @@ class Finding:
     fix: str = ""
 
 
-def _ok(subject: str, detail: str) -> Finding:
-    return Finding(Verdict.OK, subject, detail)
-
-
-def _warning(subject: str, detail: str, fix: str) -> Finding:
-    return Finding(Verdict.WARNING, subject, detail, fix)
-
-
-def _failed(subject: str, detail: str, fix: str) -> Finding:
-    return Finding(Verdict.FAILED, subject, detail, fix)
+_ok = partial(Finding, Verdict.OK)
+_warning = partial(Finding, Verdict.WARNING)
+_failed = partial(Finding, Verdict.FAILED)
 
 
 def examine(server: str, token: str = "") -> Iterator[Finding]:

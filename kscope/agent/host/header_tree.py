@@ -49,26 +49,8 @@ _REGISTERS = {
 }
 
 # Included by bcc's own headers; nothing in them is needed.
-_EMPTY = ("uapi/linux/bpf.h", "uapi/linux/if_packet.h", "linux/ks_macros.h")
+_EMPTY = ("linux/bpf_common.h", "uapi/linux/bpf.h", "uapi/linux/if_packet.h")
 _FORWARD = ("sched", "nsproxy", "fs", "blkdev", "blk-mq", "ktime", "time64", "pid_namespace", "tcp")
-
-_BPF_COMMON = """
-#pragma once
-#define BPF_CLASS(code) ((code) & 0x07)
-#define BPF_LD 0x00
-#define BPF_LDX 0x01
-#define BPF_ST 0x02
-#define BPF_STX 0x03
-#define BPF_ALU 0x04
-#define BPF_JMP 0x05
-#define BPF_W 0x00
-#define BPF_H 0x08
-#define BPF_B 0x10
-"""
-
-_LOG2 = """
-#define roundup_pow_of_two(n) ((n) <= 1 ? 1 : 1UL << (64 - __builtin_clzl((n) - 1)))
-"""
 
 # bcc's bpf.h is skipped: a BTF dump holds all of it.
 _BTF_KCONFIG = """
@@ -81,10 +63,6 @@ _BTF_KCONFIG = """
 #define BPF_NO_PRESERVE_ACCESS_INDEX
 #endif
 #include "../vmlinux.h"
-#include <linux/ks_macros.h>
-"""
-
-_BTF_MACROS = """
 #define NULL ((void *)0)
 #define offsetof(t, m) __builtin_offsetof(t, m)
 #define __user
@@ -99,7 +77,6 @@ def tracepoint_headers() -> Path:
     files = _common() | {
         "linux/kconfig.h": "#define CONFIG_BPF_SYSCALL 1\n#define CONFIG_64BIT 1\n",
         "linux/types.h": _TYPES,
-        "linux/bpf_common.h": _BPF_COMMON,
         "uapi/linux/ptrace.h": _pt_regs(),
         "linux/ptrace.h": "#include <uapi/linux/ptrace.h>\n",
     }
@@ -115,11 +92,10 @@ def struct_headers() -> Path:
     files = _common() | dict.fromkeys((*names, "uapi/linux/if_packet.h"), forward)
     files |= dict.fromkeys((f"linux/{name}.h" for name in _FORWARD), forward)
     files |= dict.fromkeys(("net/sock.h", "linux/bpf_common.h"), forward)
-    files["linux/kconfig.h"] = _BTF_KCONFIG
     dump = _btf_dump()
     # libbcc may know helpers newer than this kernel; their numbers are a stable interface.
     known = {"cgrp_storage_get": 210, "cgrp_storage_delete": 211}
-    files["linux/ks_macros.h"] = _BTF_MACROS + "".join(
+    files["linux/kconfig.h"] = _BTF_KCONFIG + "".join(
         f"#define BPF_FUNC_{name} {number}\n"
         for name, number in known.items()
         if not re.search(rf"\bBPF_FUNC_{name}\b", dump)
@@ -138,7 +114,8 @@ def _btf_dump() -> str:
 
 def _common() -> dict[str, str]:
     return {
-        "linux/log2.h": _LOG2,
+        "linux/log2.h": "#define roundup_pow_of_two(n) "
+        "((n) <= 1 ? 1 : 1UL << (64 - __builtin_clzl((n) - 1)))\n",
         "linux/version.h": _version(platform.release()),
         "asm/page.h": "#define PAGE_SHIFT 12\n#define PAGE_SIZE (1UL << PAGE_SHIFT)\n",
     }

@@ -6,9 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from kscope.agent.engines import replay
 from kscope.agent.engines.base import Engine, TraceFilter
-from kscope.agent.engines.replay import HOSTNAME_PREFIX, ReplayEngine
-from kscope.agent.rows.recording import bundled, read_recording
 from kscope.agent.run.runner import ProbeRun
 from kscope.declare.engines import ENGINES
 from kscope.declare.model import Catalog, Category
@@ -89,12 +88,13 @@ def _program(category: Category) -> bytes:
 
 def replay_run(category: Category, path: Path | None, request: ProbeRequest) -> ProbeRun:
     """Return a run that plays a recording; without a path, the package's own."""
-    recording = read_recording(path or bundled(category.table), category)
-    name = request.hostname or recording.hostname
+    path = path or replay.bundled(category.table)
+    hostname, intervals = replay.read_recording(path, category)
+    name = request.hostname or hostname
     return ProbeRun(
         category,
-        lambda: ReplayEngine(recording, request.history),
+        lambda: replay.ReplayEngine(intervals, request.history),
         min(request.interval, 10.0),
-        hostname=HOSTNAME_PREFIX + name.removeprefix(HOSTNAME_PREFIX),
+        hostname=replay.HOSTNAME_PREFIX + name.removeprefix(replay.HOSTNAME_PREFIX),
         at_once=True,
     )
