@@ -274,17 +274,14 @@ class BccEngine(KernelEngine):
     # ---- reading
 
     def _field_types(self) -> dict[str, FieldType]:
-        if self._is_events:
-            event = type(self._example())
-            self._event_size = ctypes.sizeof(event)
-            return {"event": field_type(event)}
-        return {"key": field_type(self._table.Key), "value": field_type(self._table.Leaf)}
-
-    def _example(self) -> Any:
+        if not self._is_events:
+            return {"key": field_type(self._table.Key), "value": field_type(self._table.Leaf)}
         try:
-            return self._table.event(ctypes.create_string_buffer(8192))
+            event = type(self._table.event(ctypes.create_string_buffer(8192)))
         except SystemExit:  # how bcc ends a program whose struct it cannot read
             raise self._unreadable() from None
+        self._event_size = ctypes.sizeof(event)
+        return {"event": field_type(event)}
 
     def _unreadable(self) -> KscopeError:
         return KscopeError(

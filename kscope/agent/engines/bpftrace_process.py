@@ -86,16 +86,14 @@ class Bpftrace:
             self._complaining.join(1)
             said = "".join(line for line in self._complaints if "RLIMIT_MEMLOCK" not in line)
             said = _PLACE.sub(self._in_category, said).strip()
-            raise KscopeError(f"bpftrace ended: {said or self._how_it_ended()}")
+            if not said and self._process.returncode:
+                said = f"exit code {self._process.returncode}"
+            left = "the script called exit(); remove the call, because the agent ends the script"
+            raise KscopeError(f"bpftrace ended: {said or left}")
 
     def _in_category(self, found: re.Match[str]) -> str:
         """Name the line of the category file in place of the script's."""
         return f"{self._file}:{self._line + int(found[1]) - 1}: column {found[2]}:"
-
-    def _how_it_ended(self) -> str:
-        if self._process.returncode:
-            return f"exit code {self._process.returncode}"
-        return "the script called exit(); remove the call, because the agent ends the script"
 
     def maps(self, loss: LossCounts) -> Maps:
         """Return all maps with their present values: name -> key -> value."""

@@ -30,13 +30,12 @@ def _lines(path: Path, *, including: bool = False) -> Iterator[str]:
         if included:
             yield from _lines(path.with_name(included[1]))
             yield f'#line {number + 1} "{path.name}"'
-        elif line.startswith("TRACEPOINT_PROBE"):
+            continue
+        if line.startswith("TRACEPOINT_PROBE"):
             # bcc inserts the struct of the arguments in front of a tracepoint's program.
             yield "extern"
             yield f'#line {number} "{path.name}"'
-            yield line
-        else:
-            yield line
+        yield line
 
 
 def enums(program: str) -> str:

@@ -28,9 +28,9 @@ def enum_words(name: str) -> Mapping[int, str]:
     The modules that are loaded are looked through if the kernel itself does not have it.
     """
     known, strings = _enums(VMLINUX)
-    modules = iter(_modules())
-    while name not in known and (path := next(modules, None)):
-        known = _enums(path, strings)[0] | known
+    modules = sorted(set(VMLINUX.parent.iterdir()) - {VMLINUX})
+    while name not in known and modules:
+        known = _enums(modules.pop(0), strings)[0] | known
     if name not in known:
         similar = [each for each in known if each[:_ALIKE] == name[:_ALIKE]]
         hint = did_you_mean(name, similar)
@@ -39,13 +39,6 @@ def enum_words(name: str) -> Mapping[int, str]:
             + ("" if hint else ". List the words under names instead, or load its module.")
         )
     return known[name]
-
-
-def _modules() -> list[Path]:
-    try:
-        return sorted(path for path in VMLINUX.parent.iterdir() if path.name != VMLINUX.name)
-    except OSError:
-        return []
 
 
 def _enums(path: Path, base: bytes = b"") -> tuple[dict[str, Mapping[int, str]], bytes]:
