@@ -12,10 +12,10 @@ from typing import Any
 import click
 
 from kscope.agent.engines.base import Engine
+from kscope.agent.engines.replay import Recorder
 from kscope.agent.rows.convert import Merged, adds_up
 from kscope.agent.rows.folded_output import Folded
 from kscope.agent.rows.interval import Row
-from kscope.agent.engines.replay import Recorder
 from kscope.agent.run.configure import ProbeRequest, engine
 from kscope.cli.running import prepare
 from kscope.declare.model import Category
