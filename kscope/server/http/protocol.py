@@ -24,7 +24,9 @@ _FRAMING_PART = 16
 # The parser does not stop inside a piece: a small one has few requests, or few chunks. The rest
 # stays in the socket.
 _PIECE = 256
-_BODY_PIECE = 1024
+_BODY_PIECE = 8192
+# Requests that wait for earlier answers: more would fit into a piece behind a body of chunks.
+_MOST_WAITING = 64
 # Of all connections: a piece is parsed before the next one is read.
 _BUFFER = memoryview(bytearray(256 * 1024))
 # A client that is still sending after our answer reads the answer only if we read the rest.
@@ -242,6 +244,8 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._in_head = True
         self._head = self._field = self._fields = self._remaining = 0
         self._content = self._framing = 0
+        if len(self.pipeline) >= _MOST_WAITING:
+            self._refused(400, f"more than {_MOST_WAITING} requests wait for earlier answers")
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
