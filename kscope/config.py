@@ -21,7 +21,7 @@ from kscope.declare.files.schema_errors import Readers, check, read_values
 from kscope.declare.files.yaml_lines import MAX_BYTES, Document, Found, bounded, parse
 from kscope.declare.files.yaml_lines import Path as Place
 from kscope.declare.model import Catalog
-from kscope.declare.options import exclusive_problem, option_value
+from kscope.declare.values import exclusive_problem, option_value
 from kscope.errors import (
     DeclarationError,
     Problem,

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kscope.cli.options import FILE
-from kscope.cli.reference import pages
+from kscope.cli.reference import READ_BY, pages
 from kscope.declare.files.catalog import BUILTIN, builtin_folder, load_catalog
 from kscope.errors import KscopeError, UsageError
 from kscope.generate.files import Loss, compare, losses, write
@@ -45,11 +45,12 @@ def generate(
     Exit code 0: the files are up to date. 1: --check found a difference. 2: a category file is
     wrong, or a SQL file would lose tables.
     """
-    files = {
+    made = {
         **render(load_catalog(categories or (BUILTIN,))),
         **pages(ctx.find_root().command, load_catalog()),
     }
     try:
+        files = {path: text for path, text in made.items() if _is_read(path, output)}
         if found := losses(files, output):
             raise UsageError("\n".join(_loss_text(loss, output) for loss in found))
         drifts = compare(files, output) if check else write(files, output, prune=prune)
@@ -71,6 +72,10 @@ def _loss_text(loss: Loss, output: Path) -> str:
         f"{loss.path}: would lose {tables} of {loss.folder}/; add `--categories "
         f"{BUILTIN if shipped else loss.folder}`, or name another folder with --output"
     )
+
+
+def _is_read(path: str, output: Path) -> bool:
+    return path not in READ_BY or (output / READ_BY[path]).exists()
 
 
 _DONE = {

@@ -9,7 +9,7 @@ import click
 from kscope.cli.options import FILE, SECONDS, Seconds
 from kscope.config import parse_share
 from kscope.declare.model import Alias, Category, Option
-from kscope.declare.options import exclusive_problem, option_value
+from kscope.declare.values import exclusive_problem, option_value
 
 _Flags = tuple[tuple[str, str, dict[str, Any]], ...]
 

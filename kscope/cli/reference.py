@@ -9,7 +9,7 @@ from kscope.cli.httpreference import http_reference
 from kscope.config import config_schema
 from kscope.declare.model import Catalog, Category
 from kscope.generate.reference import table
-from kscope.generate.render import SHARED, json_text, notice, page
+from kscope.generate.render import SHARED, json_file, notice, page
 from kscope.generate.typescript import typescript
 from kscope.server.openapi.components import ANSWERS, components
 
@@ -17,6 +17,9 @@ from kscope.server.openapi.components import ANSWERS, components
 _EXAMPLE = "offcputime"
 _NO_WRAP = "\b"
 _TYPES = "web/generated/types.ts"
+_SETTINGS = "schema/kernelscope.schema.json"
+# Files that are made only where there is what reads them.
+READ_BY = {_TYPES: "web/src", _SETTINGS: "kernelscope.yaml"}
 
 
 def pages(group: click.Command, catalog: Catalog) -> Mapping[str, str]:
@@ -26,9 +29,7 @@ def pages(group: click.Command, catalog: Catalog) -> Mapping[str, str]:
     assert example is not None
     return {
         _TYPES: f"// {notice('kscope/query/answers')}\n\n{typescript(components(ANSWERS))}",
-        "schema/kernelscope.schema.json": json_text(
-            {"$comment": notice("kscope/config.py"), **config_schema()}
-        ),
+        _SETTINGS: json_file("kscope/config.py", config_schema()),
         f"{SHARED}/cli.md": page("kscope/cli", "\n".join([*_commands(group, example), ""])),
         f"{SHARED}/http.md": page("kscope/server", http_reference(example)),
     }

@@ -1,5 +1,7 @@
 """Schema -> the statements that create it, in one dialect."""
 
+from itertools import chain
+
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -9,18 +11,9 @@ from kscope.generate.tables import CategoryTables, Schema
 
 def create_statements(schema: Schema, dialect: sa.engine.Dialect) -> list[str]:
     """Return the statements for tables, indexes and views; each is safe to run repeatedly."""
-    return [
-        *(
-            statement
-            for table in schema.metadata.sorted_tables
-            for statement in table_statements(table, dialect)
-        ),
-        *(
-            statement
-            for tables in schema.categories.values()
-            for statement in view_statements(tables, dialect)
-        ),
-    ]
+    tables = (table_statements(table, dialect) for table in schema.metadata.sorted_tables)
+    views = (view_statements(each, dialect) for each in schema.categories.values())
+    return [*chain.from_iterable(tables), *chain.from_iterable(views)]
 
 
 def table_statements(table: sa.Table, dialect: sa.engine.Dialect) -> list[str]:
@@ -28,13 +21,8 @@ def table_statements(table: sa.Table, dialect: sa.engine.Dialect) -> list[str]:
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
     if DIALECTS[dialect.name].indexes_in_table:
         return [_with_keys(create, indexes)]
-    return [
-        create,
-        *(
-            str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect))
-            for index in indexes
-        ),
-    ]
+    created = (CreateIndex(index, if_not_exists=True).compile(dialect=dialect) for index in indexes)
+    return [create, *map(str, created)]
 
 
 def view_statements(tables: CategoryTables, dialect: sa.engine.Dialect) -> list[str]:

@@ -68,15 +68,13 @@ def losses(files: Mapping[str, str], root: Path) -> list[Loss]:
     for name, source in _of_others(files, root):
         if not name.startswith(f"{SHARED}/"):
             others.setdefault(_folder(source), set()).add(PurePath(name).name.partition(".")[0])
-    return [
-        Loss(path, folder, tuple(sorted(lost)))
-        for path in files
-        if path.startswith(f"{TOGETHER}/") and (root / path).is_file()
-        for folder, tables in sorted(others.items())
-        if (
-            lost := tables & _words((root / path).read_text(errors="replace")) - _words(files[path])
-        )
-    ]
+    found = []
+    for path in files:
+        if path.startswith(f"{TOGETHER}/") and (root / path).is_file():
+            gone = _words((root / path).read_text(errors="replace")) - _words(files[path])
+            lost = ((folder, tables & gone) for folder, tables in sorted(others.items()))
+            found += [Loss(path, folder, tuple(sorted(each))) for folder, each in lost if each]
+    return found
 
 
 def _words(text: str) -> set[str]:
@@ -101,24 +99,12 @@ def _of_others(files: Mapping[str, str], root: Path) -> Iterator[tuple[str, str]
 
 
 def _not_made(files: Mapping[str, str], root: Path) -> Iterator[tuple[str, str]]:
-    """Yield each other file on disk, with the source that it names."""
-    for path in _present(root):
+    """Yield each other file of our folders, with the source that it names; no .gitkeep."""
+    for path in (path for folder in (*OWNED, SHARED) for path in (root / folder).rglob("*")):
         name = path.relative_to(root).as_posix()
-        if name not in files:
-            yield name, source_of(_start(path))
-
-
-def _present(root: Path) -> Iterator[Path]:
-    """Yield the files of our folders, except those such as .gitkeep."""
-    for folder in (*OWNED, SHARED):
-        for file in (root / folder).rglob("*"):
-            if file.is_file() and not file.name.startswith("."):
-                yield file
-
-
-def _start(path: Path) -> str:
-    with path.open("rb") as file:
-        return file.read(_NOTICE_BYTES).decode(errors="replace")
+        if path.is_file() and not path.name.startswith(".") and name not in files:
+            with path.open("rb") as file:
+                yield name, source_of(file.read(_NOTICE_BYTES).decode(errors="replace"))
 
 
 def _folder(source: str) -> str:

@@ -32,6 +32,19 @@ def dashboard(category: Category, schema: Schema, notice: str) -> dict[str, Any]
     charts = [chart for chart in category.charts if _drawn(chart, category)] or [
         Chart("timeseries", "Rows over time")
     ]
+    source = {"name": "datasource", "label": "Database", "type": "datasource", "query": "mysql"}
+    hosts = {
+        "name": "hostname",
+        "label": "Host",
+        "type": "query",
+        "datasource": _DATASOURCE,
+        "query": _sql(asked.hosts()),
+        "multi": True,
+        "includeAll": True,
+        "current": {"text": ["All"], "value": ["$__all"]},
+        # Whenever the range changes: other hosts may have sent rows then.
+        "refresh": 2,
+    }
     return {
         "description": f"{category.description} {notice}".strip(),
         "uid": f"kscope-{blake2b(category.table.encode(), digest_size=8).hexdigest()}",
@@ -42,7 +55,7 @@ def dashboard(category: Category, schema: Schema, notice: str) -> dict[str, Any]
         "refresh": "1m",
         "time": {"from": "now-1h", "to": "now"},
         "timezone": "",
-        "templating": {"list": [_datasource(), _hosts(asked)]},
+        "templating": {"list": [source, hosts]},
         "panels": [_panel(chart, asked, place) for place, chart in enumerate(charts)],
     }
 
@@ -67,16 +80,15 @@ class _Asked:
         if by:
             name, joined = (host, joined) if by == "hostname" else self._named(by, joined)
             keys.append(name.label("metric"))
-        chosen = sa.select(*keys, self._value(chart)).select_from(joined)
+        value = self._value(chart).label("value")
+        chosen = sa.select(*keys, value).select_from(joined)
         chosen = chosen.where(self.within, host.op("IN")(_HOSTS))
         return chosen.group_by(*(sa.literal_column(str(at + 1)) for at in range(len(keys))))
 
     def _value(self, chart: Chart) -> sa.ColumnElement[Any]:
-        column = self.category.column(chart.value)
-        return self._aggregated(column, chart.aggregate or suggested(column)).label("value")
-
-    def _aggregated(self, column: Column | None, aggregate: str) -> sa.ColumnElement[Any]:
         """Return a sum, or another aggregate of single events, whose number a row may say."""
+        column = self.category.column(chart.value)
+        aggregate = chart.aggregate or suggested(column)
         weight = self.category.weight_of(column) if column else None
         if column is None or (aggregate == "count" and weight is None):
             return sa.func.count()
@@ -85,15 +97,13 @@ class _Asked:
             summed: sa.ColumnElement[Any] = getattr(sa.func, aggregate)(value)
             return summed
         events = self.rows.c[weight.name]
-        match aggregate:
-            case "sum":
-                return sa.func.sum(value)
-            case "count":
-                return sa.func.sum(events)
-            case "avg":
-                return sa.func.sum(value) / sa.func.sum(events)
+        of_events: dict[str, sa.ColumnElement[Any]] = {
+            "sum": sa.func.sum(value),
+            "count": sa.func.sum(events),
+            "avg": sa.func.sum(value) / sa.func.sum(events),
+        }
         of_means: sa.ColumnElement[Any] = getattr(sa.func, aggregate)(value / events)
-        return of_means
+        return of_events.get(aggregate, of_means)
 
     def _named(
         self, name: str, joined: sa.FromClause
@@ -112,25 +122,6 @@ def _sql(statement: sa.Select[Any]) -> str:
     return str(compiled)
 
 
-def _datasource() -> dict[str, Any]:
-    return {"name": "datasource", "label": "Database", "type": "datasource", "query": "mysql"}
-
-
-def _hosts(asked: _Asked) -> dict[str, Any]:
-    return {
-        "name": "hostname",
-        "label": "Host",
-        "type": "query",
-        "datasource": _DATASOURCE,
-        "query": _sql(asked.hosts()),
-        "multi": True,
-        "includeAll": True,
-        "current": {"text": ["All"], "value": ["$__all"]},
-        # Whenever the range changes: other hosts may have sent rows then.
-        "refresh": 2,
-    }
-
-
 def _drawn(chart: Chart, category: Category) -> bool:
     """Return whether Grafana draws the chart: the database has no function for quantiles."""
     aggregate = chart.aggregate or suggested(category.column(chart.value))
@@ -141,6 +132,22 @@ def _panel(chart: Chart, asked: _Asked, place: int) -> dict[str, Any]:
     panel = KINDS[chart.kind].grafana
     assert isinstance(panel, Panel)
     column = asked.category.column(chart.value)
+    over_time = panel.over == "time"
+    if over_time:
+        # Each group over time; else the largest groups.
+        statement = asked.groups(chart, chart.by, _STEP.label("time"))
+        statement = statement.order_by(sa.literal_column("1"))
+    else:
+        statement = asked.groups(chart, chart.stack if panel.over == "stack" else chart.by)
+        statement = statement.order_by(sa.literal_column("2 DESC")).limit(_MOST)
+    target = {
+        "refId": "A",
+        "datasource": _DATASOURCE,
+        "editorMode": "code",
+        "format": "time_series" if over_time else "table",
+        "rawQuery": True,
+        "rawSql": _sql(statement),
+    }
     return {
         "id": place + 1,
         "title": chart.title,
@@ -148,7 +155,9 @@ def _panel(chart: Chart, asked: _Asked, place: int) -> dict[str, Any]:
         "gridPos": {"x": 0, "y": place * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
         "fieldConfig": {"defaults": {"unit": _unit(column, chart.aggregate)}, "overrides": []},
         "type": panel.type,
-        **_grouped(chart, panel, asked),
+        # Agents send once a minute: a shorter step would show gaps between.
+        **({"interval": "1m"} if over_time else {}),
+        "targets": [target],
     }
 
 
@@ -156,26 +165,3 @@ def _unit(value: Column | None, aggregate: str) -> str:
     if value is None or not value.unit or aggregate == "count":
         return "short"
     return _UNITS.get(value.unit, f"suffix: {value.unit}")
-
-
-def _grouped(chart: Chart, panel: Panel, asked: _Asked) -> dict[str, Any]:
-    """Return what a panel queries: the largest groups, or each group over time."""
-    if panel.over == "time":
-        statement = asked.groups(chart, chart.by, _STEP.label("time"))
-        target = _target(statement.order_by(sa.literal_column("1")), "time_series")
-        # Agents send once a minute: a shorter step would show gaps between.
-        return {"interval": "1m", "targets": [target]}
-    by = chart.stack if panel.over == "stack" else chart.by
-    statement = asked.groups(chart, by).order_by(sa.literal_column("2 DESC")).limit(_MOST)
-    return {"targets": [_target(statement, "table")]}
-
-
-def _target(statement: sa.Select[Any], form: str) -> dict[str, Any]:
-    return {
-        "refId": "A",
-        "datasource": _DATASOURCE,
-        "editorMode": "code",
-        "format": form,
-        "rawQuery": True,
-        "rawSql": _sql(statement),
-    }

@@ -1,6 +1,6 @@
 """Category -> JSON Schema 2020-12 of the requests that carry its rows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from kscope.declare import envelope
@@ -12,11 +12,18 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def body_schema(categories: Iterable[Category]) -> dict[str, Any]:
     """Schema of a request body; each table's rows are described in `$defs`."""
     chosen = tuple(categories)
+    rows = {
+        category.table: {
+            "type": "array",
+            "items": {"$ref": f"#/$defs/{category.table}"},
+            "description": f"rows of {category.prettyname}",
+        }
+        for category in chosen
+    }
     return {
         "$schema": DIALECT,
         "type": "object",
-        "properties": envelope.properties()
-        | {category.table: _rows(category) for category in chosen},
+        "properties": envelope.properties() | rows,
         "required": list(envelope.REQUIRED),
         "additionalProperties": False,
         "$defs": {category.table: row_schema(category) for category in chosen},
@@ -48,21 +55,10 @@ def row_schema(category: Category) -> dict[str, Any]:
 
 def column_schema(column: Column) -> dict[str, Any]:
     unit = f", in {column.unit}" if column.unit else ""
+    kind = dict(column.type.json)
     return {
         "title": column.prettyname,
         "description": f"{column.help or column.type.help}{unit}",
-        **(_or_null(column.type.json) if column.nullable else column.type.json),
+        **({"anyOf": [kind, {"type": "null"}]} if column.nullable else kind),
         **({"default": column.default} if column.optional else {}),
-    }
-
-
-def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [dict(schema), {"type": "null"}]}
-
-
-def _rows(category: Category) -> dict[str, Any]:
-    return {
-        "type": "array",
-        "items": {"$ref": f"#/$defs/{category.table}"},
-        "description": f"rows of {category.prettyname}",
     }

@@ -24,11 +24,7 @@ def _cell(text: str) -> str:
 
 def category_reference() -> str:
     """Markdown on everything that a category file may hold."""
-    return "\n".join([*_head(), *_nested(category_schema()), *_types(), ""])
-
-
-def _head() -> list[str]:
-    return [
+    head = (
         "# Category files",
         "",
         "A file with `table` and `columns` is complete; `hostname` and `time` are in every",
@@ -36,8 +32,9 @@ def _head() -> list[str]:
         "",
         "## Keys",
         "",
-        *_keys(category_schema()),
-    ]
+    )
+    schema = category_schema()
+    return "\n".join([*head, *_keys(schema), *_nested(schema), *_types(), ""])
 
 
 def _nested(schema: Mapping[str, Any]) -> Iterator[str]:
@@ -94,7 +91,7 @@ def _types() -> list[str]:
 
 def _kind(kind: ChartKind) -> tuple[str, ...]:
     keys = ", ".join(f"`{key}`" for key in sorted(kind.keys - {"value"}))
-    panel = kind.grafana.type if isinstance(kind.grafana, Panel) else f"none: {kind.grafana.reason}"
+    panel = kind.grafana.type if isinstance(kind.grafana, Panel) else f"none: {kind.grafana}"
     return (f"`{kind.name}`", kind.help, f"`{kind.question}`", keys, panel)
 
 

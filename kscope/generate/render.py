@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import to_builtins
 
+from kscope.declare.charts import chart_configs
 from kscope.declare.files.editor import editor_schema
 from kscope.declare.model import Catalog, Category
-from kscope.generate.charts import chart_configs
 from kscope.generate.ddl import create_statements
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.grafana import dashboard
@@ -32,19 +32,13 @@ def render(catalog: Catalog) -> Mapping[str, str]:
     files = {f"{TOGETHER}/{name}.sql": _ddl(catalog, name) for name in DIALECTS}
     tables = schema(catalog)
     for category in catalog:
-        source = notice(_source(category))
-        files[f"schema/generated/{category.table}.schema.json"] = json_text(
-            {"$comment": source, **table_schema(category)}
-        )
-        files[f"grafana/generated/{category.table}.json"] = json_text(
-            dashboard(category, tables, source)
-        )
-        files[f"web/generated/{category.table}.charts.json"] = json_text(
-            {"$comment": source, "charts": to_builtins(chart_configs(category))}
-        )
-    files["schema/category.schema.json"] = json_text(
-        {"$comment": notice("kscope/declare"), **editor_schema()}
-    )
+        table, source = category.table, _source(category)
+        panels = dashboard(category, tables, notice(source))
+        charts = {"charts": to_builtins(chart_configs(category))}
+        files[f"schema/generated/{table}.schema.json"] = json_file(source, table_schema(category))
+        files[f"grafana/generated/{table}.json"] = _json(panels)
+        files[f"web/generated/{table}.charts.json"] = json_file(source, charts)
+    files["schema/category.schema.json"] = json_file("kscope/declare", editor_schema())
     files[f"{SHARED}/categories.md"] = page("kscope/declare", category_reference())
     return dict(sorted(files.items()))
 
@@ -56,6 +50,11 @@ def notice(source: str) -> str:
 def page(source: str, text: str) -> str:
     """Return a page of the reference, under its notice."""
     return f"<!-- {notice(source)} -->\n\n{text}"
+
+
+def json_file(source: str, content: Mapping[str, Any]) -> str:
+    """Return a file of JSON, which begins with its notice."""
+    return _json({"$comment": notice(source), **content})
 
 
 def source_of(text: str) -> str:
@@ -83,5 +82,5 @@ def _tidy(statement: str) -> str:
     return "\n".join(line.rstrip() for line in statement.replace("\t", "  ").splitlines())
 
 
-def json_text(value: Any) -> str:
+def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,9 +1,10 @@
 """Category -> SQLAlchemy tables: the one description that the DDL and every query are made from."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -43,8 +44,7 @@ _SQL_TYPES: Mapping[Storage, sa.types.TypeEngine[Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Dictionaries:
+class Dictionaries(NamedTuple):
     """Tables of the texts that rows refer to by number, and of notes of the store about itself."""
 
     string: sa.Table
@@ -52,10 +52,6 @@ class Dictionaries:
     batch: sa.Table
     meta: sa.Table
     progress: sa.Table
-
-    @property
-    def tables(self) -> tuple[sa.Table, ...]:
-        return (self.string, self.stack, self.batch, self.meta, self.progress)
 
 
 @dataclass(frozen=True)
@@ -87,10 +83,8 @@ class Schema:
 def schema(catalog: Catalog) -> Schema:
     metadata = sa.MetaData()
     dictionaries = _dictionaries(metadata)
-    tables = {
-        category.table: _category_tables(category, metadata, dictionaries) for category in catalog
-    }
-    return Schema(catalog, metadata, dictionaries, tables)
+    tables = (_category_tables(category, metadata, dictionaries) for category in catalog)
+    return Schema(catalog, metadata, dictionaries, {each.category.table: each for each in tables})
 
 
 ROWS_PREFIX = "kscope_rows_"
@@ -110,9 +104,9 @@ def _used_day() -> sa.Column[int]:
 
 
 def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
+    table = partial(_table, metadata)
     return Dictionaries(
-        _table(
-            metadata,
+        table(
             "kscope_string",
             "Every distinct string once; rows hold its id.",
             sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
@@ -122,8 +116,7 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
             sa.Column("text", TEXT, nullable=False),
             by_rowid=True,
         ),
-        _table(
-            metadata,
+        table(
             "kscope_stack",
             "Every distinct stack once, folded; id is the 64-bit hash of its text.",
             sa.Column("id", _SERIAL, primary_key=True, autoincrement=False),
@@ -131,8 +124,7 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
             sa.Column("frames", TEXT, nullable=False),
             by_rowid=True,
         ),
-        _table(
-            metadata,
+        table(
             "kscope_batch",
             "Batches that were stored: a batch that is sent twice counts once.",
             # Hashed, so that a key of any length and alphabet fits every database's index.
@@ -140,15 +132,13 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
             sa.Column("received", sa.BigInteger(), nullable=False, index=True),
             sa.Column("answer", TEXT, nullable=False),
         ),
-        _table(
-            metadata,
+        table(
             "kscope_meta",
             "Notes of the store: its layout's version, each category's declared types.",
             sa.Column("name", _NAME, primary_key=True),
             sa.Column("value", TEXT, nullable=False),
         ),
-        _table(
-            metadata,
+        table(
             "kscope_progress",
             "The end of a level and the start of its kept rows, in us; bucket 0 is rows.",
             sa.Column("category", _NAME, primary_key=True),
@@ -167,13 +157,8 @@ def _table(
     by_rowid: bool = False,
 ) -> sa.Table:
     """Return a table. SQLite keeps it in the order of its key, unless that is a row's number."""
-    return sa.Table(
-        name,
-        metadata,
-        *parts,
-        comment=comment,
-        **(_OPTIONS if by_rowid else _CLUSTERED),
-    )
+    options = _OPTIONS if by_rowid else _CLUSTERED
+    return sa.Table(name, metadata, *parts, comment=comment, **options)
 
 
 def _category_tables(
@@ -189,12 +174,10 @@ def _category_tables(
 
 def _rows_table(category: Category, metadata: sa.MetaData) -> sa.Table:
     columns = [_data_column(column) for column in category.all_columns if column.name != "time"]
-    indexes = [
-        sa.Index(_index_name(category, column), column.name)
-        for column in category.columns
-        if column.index
-    ]
-    return _clustered(rows_name(category), metadata, category.prettyname, *columns, *indexes)
+    indexed = (column for column in category.columns if column.index)
+    indexes = [sa.Index(_index_name(category, each), each.name) for each in indexed]
+    places = _place_in_time()
+    return _table(metadata, rows_name(category), category.prettyname, *places, *columns, *indexes)
 
 
 INDEX_PREFIX = "kscope_index_"
@@ -208,35 +191,23 @@ def _index_name(category: Category, column: Column) -> str:
 
 def _rollup_table(category: Category, rollup: Rollup, metadata: sa.MetaData) -> sa.Table:
     kept = category.with_role(Role.DIMENSION, Role.STACK, Role.VALUE, Role.HISTOGRAM)
-    columns = [
-        *(_data_column(column) for column in kept),
-        sa.Column(ROLLUP_ROWS, sa.BigInteger(), nullable=False, comment="rows summed"),
-    ]
     comment = f"{category.prettyname}, summed per {duration(rollup.bucket)}"
-    return _clustered(rollup_name(category, rollup), metadata, comment, *columns)
+    summed = sa.Column(ROLLUP_ROWS, sa.BigInteger(), nullable=False, comment="rows summed")
+    parts = (*_place_in_time(), *map(_data_column, kept), summed)
+    return _table(metadata, rollup_name(category, rollup), comment, *parts)
 
 
 ROLLUP_ROWS = "kscope_rows"
 
 
-def _clustered(
-    name: str, metadata: sa.MetaData, comment: str, *parts: sa.Column[Any] | sa.Index
-) -> sa.Table:
+def _place_in_time() -> Iterator[sa.Column[Any]]:
     """Rows lie in the order of time, so that a range is one stretch of the file."""
     keys = {
         "time": "microseconds since the epoch, UTC",
         "seq": "tells rows of one microsecond apart",
     }
-    return _table(
-        metadata,
-        name,
-        comment,
-        *(
-            sa.Column(key, sa.BigInteger(), primary_key=True, autoincrement=False, comment=text)
-            for key, text in keys.items()
-        ),
-        *parts,
-    )
+    for key, text in keys.items():
+        yield sa.Column(key, sa.BigInteger(), primary_key=True, autoincrement=False, comment=text)
 
 
 def _data_column(column: Column) -> sa.Column[Any]:

@@ -6,13 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_PLAIN = {
-    "integer": "number",
-    "number": "number",
-    "string": "string",
-    "boolean": "boolean",
-    "null": "null",
-}
 _WIDTH = 100
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 
@@ -62,7 +55,8 @@ def _type(schema: Mapping[str, Any]) -> str:
         return _array(schema)
     if schema.get("type") == "object":
         return _object(schema)
-    return _PLAIN.get(schema.get("type", ""), "unknown")
+    kind = str(schema.get("type", "unknown"))
+    return "number" if kind == "integer" else kind
 
 
 def _union(types: Iterator[str]) -> str:

@@ -16,8 +16,8 @@ from kscope.cli.otherflags import resolve
 from kscope.cli.probeflags import sending
 from kscope.config import parse_settings, parse_share
 from kscope.declare.files.catalog import load_catalog
-from kscope.declare.options import option_value
 from kscope.declare.units import read_bytes
+from kscope.declare.values import option_value
 from kscope.errors import DeclarationError
 from tests.serving import kscope
 

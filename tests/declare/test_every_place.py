@@ -13,7 +13,7 @@ from kscope.config import check_probes, parse_settings
 from kscope.declare.files.catalog import load_catalog
 from kscope.declare.files.category import read_category
 from kscope.declare.model import Catalog
-from kscope.declare.options import option_value
+from kscope.declare.values import option_value
 from kscope.errors import DeclarationError
 from kscope.generate.render import render
 from tests.floods import Raw, places, put, put_key

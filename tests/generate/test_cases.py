@@ -168,6 +168,21 @@ def test_a_header_names_the_file_that_was_read(tmp_path: Path) -> None:
         assert "mine/: edit" in (tmp_path / "sql/generated/sqlite.sql").read_text()
 
 
+def test_files_for_a_reader_are_made_where_it_is(tmp_path: Path) -> None:
+    """The page's types beside its source, and the schema of settings beside a file of settings."""
+    shutil.copytree(CASES / "minimal" / "categories", tmp_path / "mine")
+    arguments = ("generate", "--categories", "mine")
+    types, settings = "web/generated/types.ts", "schema/kernelscope.schema.json"
+    assert kscope(*arguments, folder=tmp_path).returncode == 0
+    assert not {types, settings} & set(tree(tmp_path))
+    (tmp_path / "kernelscope.yaml").write_text("")
+    kscope(*arguments, folder=tmp_path)
+    assert {types, settings} & set(tree(tmp_path)) == {settings}
+    (tmp_path / "web/src").mkdir()
+    kscope(*arguments, folder=tmp_path)
+    assert {types, settings} <= set(tree(tmp_path))
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """Said in one line."""
     run = kscope("generate", "--output", "/proc/kscope", folder=tmp_path)

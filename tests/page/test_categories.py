@@ -11,8 +11,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from kscope.declare.charts import chart_configs
 from kscope.declare.files.catalog import load_catalog
-from kscope.generate.charts import chart_configs
 from tests.serving import ROOT, serving
 
 if TYPE_CHECKING:

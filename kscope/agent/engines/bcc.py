@@ -30,10 +30,9 @@ from kscope.agent.host.libbcc import (
 )
 from kscope.agent.rows.convert import merge
 from kscope.agent.rows.interval import Drained, Row
-from kscope.declare.contracts import CONTRACTS
+from kscope.declare.engines.base import CONTRACTS, DEPTH, STACKS
 from kscope.declare.files.catalog import is_builtin_program
 from kscope.declare.files.field_fits import path_problem
-from kscope.declare.map_options import DEPTH, STACKS
 from kscope.declare.model import Attach, Category, Option, Source
 from kscope.declare.types.base import Role
 from kscope.declare.types.kernel import FieldType

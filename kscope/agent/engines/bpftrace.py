@@ -20,8 +20,8 @@ from kscope.agent.host import kernel
 from kscope.agent.host.bpfstats import Cost
 from kscope.agent.rows.convert import field_reader, folded, merge
 from kscope.agent.rows.interval import Drained, Row
+from kscope.declare.engines.base import KEYS
 from kscope.declare.files.bpftrace_script import attach_points, names, script_map
-from kscope.declare.map_options import KEYS
 from kscope.declare.model import Category, Source
 from kscope.declare.types.kernel import Kind, UnfitError
 from kscope.errors import KscopeError, UsageError

@@ -11,7 +11,7 @@ from kscope.agent.engines.base import Engine, TraceFilter
 from kscope.agent.run.runner import ProbeRun
 from kscope.declare.engines import ENGINES
 from kscope.declare.model import Catalog, Category
-from kscope.declare.options import option_value
+from kscope.declare.values import option_value
 from kscope.errors import KscopeError, UsageError, did_you_mean
 from kscope.files import MAX_PROGRAM, UnreadableError, read_text
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from msgspec import Struct
+
 from kscope.declare.aggregates import ADDING, suggested
 from kscope.declare.charts.base import ROWS, ChartKind, Mark, grouping, unit
 from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column
@@ -14,8 +16,11 @@ def derive(columns: Sequence[Column]) -> tuple[Chart, ...]:
     """Charts for a category that declares none: one of each kind that its columns allow."""
     known = {column.name: column for column in columns}
     return tuple(
-        declared({"kind": kind.name, **keys}, known)
+        declared(
+            {"kind": kind.name} | {key: each.name for key, each in keys.items() if each}, known
+        )
         for kind in KINDS.values()
+        if kind.suggest
         for keys in kind.suggest(columns)
     )
 
@@ -39,7 +44,7 @@ def declared(raw: Mapping[str, str], columns: Mapping[str, Column]) -> Chart:
     )
 
 
-def mark(category: Category, chart: Chart) -> Mark:
+def _mark(category: Category, chart: Chart) -> Mark:
     """Return how the page draws a chart."""
     kind = KINDS[chart.kind]
     aggregate = chart.aggregate or suggested(category.column(chart.value))
@@ -55,3 +60,26 @@ def unit_of(category: Category, chart: Chart) -> str:
 def asked_by(category: Category, question: str) -> Chart | None:
     """Return the category's first chart that asks a question, such as `top`."""
     return next((c for c in category.charts if KINDS[c.kind].question == question), None)
+
+
+class ChartConfig(Struct, frozen=True):
+    """One chart of the page: `query` names the question and its parameters."""
+
+    kind: str
+    title: str
+    unit: str
+    mark: Mark
+    query: dict[str, str]
+
+
+def chart_configs(category: Category) -> list[ChartConfig]:
+    """Return one configuration per chart, in the order of the category."""
+    return [_config(category, chart) for chart in category.charts]
+
+
+def _config(category: Category, chart: Chart) -> ChartConfig:
+    names = ("value", "stack", "by", "aggregate")
+    given = {name: text for name in names if (text := getattr(chart, name))}
+    query = {"question": KINDS[chart.kind].question, "value": ROWS} | given
+    unit = unit_of(category, chart)
+    return ChartConfig(chart.kind, chart.title, unit, _mark(category, chart), query)

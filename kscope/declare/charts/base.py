@@ -31,19 +31,8 @@ class Panel:
     over: str
 
 
-@dataclass(frozen=True, slots=True)
-class NoPanel:
-    """Grafana does not draw the kind, for this reason."""
-
-    reason: str
-
-
-NO_SIZES = NoPanel("the sizes of events are not columns of SQL")
-
-
-def _never(columns: Sequence[Column]) -> Iterable[Mapping[str, str]]:
-    del columns
-    return ()
+# Why Grafana does not draw a kind.
+NO_SIZES = "the sizes of events are not columns of SQL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +41,7 @@ class ChartKind:
 
     `value` has the roles that the chart's value may have. It `needs` some of `stack` and `value`,
     and `takes` some of `by` and `aggregate`. `{value}` in its `title` is the name of its value.
+    `grafana` is its panel there, or why there is none.
     """
 
     name: str
@@ -59,8 +49,8 @@ class ChartKind:
     question: str
     mark: Mark
     title: str
-    value: frozenset[Role]
-    grafana: Panel | NoPanel
+    grafana: Panel | str
+    value: frozenset[Role] = frozenset({Role.VALUE, Role.HISTOGRAM})
     needs: frozenset[str] = frozenset()
     takes: frozenset[str] = frozenset()
     # Drawn like that if its values do not add up: the sum of means says nothing.
@@ -69,8 +59,8 @@ class ChartKind:
     grouped: bool = False
     # The aggregate of a chart that declares none, in place of the one that fits the value.
     aggregate: str = ""
-    # The keys of those charts that a category gets which declares none.
-    suggest: Callable[[Sequence[Column]], Iterable[Mapping[str, str]]] = _never
+    # The columns of those charts that a category gets which declares none, by their keys.
+    suggest: Callable[[Sequence[Column]], Iterable[Mapping[str, Column | None]]] | None = None
 
     @property
     def keys(self) -> frozenset[str]:
@@ -101,8 +91,3 @@ def measured(columns: Iterable[Column]) -> list[Column]:
     """Return the value columns; a number of events comes after the values that were measured."""
     values = [column for column in columns if column.type.role is Role.VALUE]
     return sorted(values, key=lambda column: column.type.counts_events)
-
-
-def keys(**named: Column | None) -> Mapping[str, str]:
-    """Return the keys of a chart from its columns."""
-    return {key: column.name for key, column in named.items() if column}

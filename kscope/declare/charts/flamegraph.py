@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from kscope.declare.charts.base import ChartKind, Mark, Panel, grouping, keys, measured
+from kscope.declare.charts.base import ChartKind, Mark, Panel, grouping, measured
 from kscope.declare.model import Column
 from kscope.declare.types.base import Role
 
 
-def _one_per_stack(columns: Sequence[Column]) -> Iterator[Mapping[str, str]]:
+def _one_per_stack(columns: Sequence[Column]) -> Iterator[Mapping[str, Column | None]]:
     value = next(iter(measured(columns)), None)
     for column in columns:
         if column.type.role is Role.STACK:
-            yield keys(value=value, by=grouping(columns), stack=column)
+            yield {"value": value, "by": grouping(columns), "stack": column}
 
 
 KINDS = (

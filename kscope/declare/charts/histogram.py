@@ -1,7 +1,6 @@
 """Histograms: events by size."""
 
 from kscope.declare.charts.base import NO_SIZES, ChartKind, Mark
-from kscope.declare.types.base import Role
 
 KINDS = (
     ChartKind(
@@ -10,7 +9,6 @@ KINDS = (
         question="histogram",
         mark=Mark.BARS,
         title="{value} by size",
-        value=frozenset({Role.VALUE, Role.HISTOGRAM}),
         needs=frozenset({"value"}),
         grafana=NO_SIZES,
     ),

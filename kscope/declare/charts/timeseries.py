@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from kscope.declare.charts.base import ChartKind, Mark, Panel, grouping, keys, measured
+from kscope.declare.charts.base import ChartKind, Mark, Panel, grouping, measured
 from kscope.declare.model import Column
-from kscope.declare.types.base import Role
 
 
-def _one_per_value(columns: Sequence[Column]) -> Iterator[Mapping[str, str]]:
+def _one_per_value(columns: Sequence[Column]) -> Iterator[Mapping[str, Column | None]]:
     for value in (*measured(columns),) or (None,):
-        yield keys(value=value, by=grouping(columns))
+        yield {"value": value, "by": grouping(columns)}
 
 
 KINDS = (
@@ -20,7 +19,6 @@ KINDS = (
         mark=Mark.AREA,
         unstacked=Mark.LINE,
         title="{value} over time",
-        value=frozenset({Role.VALUE, Role.HISTOGRAM}),
         takes=frozenset({"by", "aggregate"}),
         grafana=Panel("timeseries", over="time"),
         suggest=_one_per_value,

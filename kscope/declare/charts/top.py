@@ -1,7 +1,6 @@
 """Rankings: the groups with the largest values."""
 
 from kscope.declare.charts.base import ChartKind, Mark, Panel
-from kscope.declare.types.base import Role
 
 KINDS = (
     ChartKind(
@@ -10,7 +9,6 @@ KINDS = (
         question="top",
         mark=Mark.RANKING,
         title="Most {value}",
-        value=frozenset({Role.VALUE, Role.HISTOGRAM}),
         takes=frozenset({"by", "aggregate"}),
         grouped=True,
         grafana=Panel("table", over="by"),

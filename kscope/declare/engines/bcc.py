@@ -1,7 +1,6 @@
 """bcc compiles a C program and attaches it."""
 
-from kscope.declare.engines.base import ProbeEngine
-from kscope.declare.map_options import DEPTH, KEYS, STACKS
+from kscope.declare.engines.base import DEPTH, KEYS, STACKS, ProbeEngine
 
 ENGINES = (
     ProbeEngine(
@@ -11,7 +10,6 @@ ENGINES = (
         options=(KEYS,),
         stack_options=(STACKS, DEPTH),
         filters_cgroup=True,
-        contracts=True,
-        stack_ids=True,
+        kscope_h=True,
     ),
 )

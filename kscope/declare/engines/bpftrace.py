@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from kscope.declare.engines.base import ProbeEngine
-from kscope.declare.map_options import KEYS
+from kscope.declare.engines.base import KEYS, ProbeEngine
 
 _MOST_PRINTED = 1 << 17
 ENGINES = (

@@ -64,6 +64,11 @@ _UNSEEN = re.compile(r'"(?:\\.|[^"\\\n])*"?|//[^\n]*|/\*(?:.*?\*/|.*)', re.DOTAL
 _TRACEPOINT = re.compile(r"\b(?:tracepoint|t):(\w+):(\w+)")
 _POINTS = re.compile(r"\b(?:BEGIN|END|[a-z]\w*:[^\s,{]+)")
 _OPERATORS = re.compile(r"==|!=|<=|>=|&&|\|\||<<|>>|(?<!-)>|<|[+*/%&|^]|-(?!>)|^[!~]")
+_CALL = re.compile(r"\s*=\s*(\w+)\s*\(")
+_ASSIGNED = re.compile(r"\s*=(?!=)([^;}]*)")
+_ADDED = re.compile(r"\s*(\+\+|\+=)")
+_CHANGED = re.compile(r"\s*(\+\+|--|[-+*/|&^%]=)")
+_NUMBERS = ("count", "sum", "min", "max", "avg")
 _DEEPEST = 8
 # A longer text has an unknown type, and so has a map assigned after as many uses.
 _LONGEST = 1000
@@ -129,12 +134,7 @@ def names(script: str) -> frozenset[str]:
 
 def attach_points(script: str) -> list[str]:
     """Return where the script's probes attach: `tracepoint:sched:sched_switch`, `BEGIN`."""
-    outside, depth = [], 0
-    for character in code(script):
-        depth += character == "{"
-        outside.append(character if depth == 0 else " ")
-        depth -= character == "}"
-    return _POINTS.findall("".join(outside))
+    return _POINTS.findall(_outer(code(script), "{", "}"))
 
 
 def tracepoints(script: str) -> Iterator[tuple[str, str]]:
@@ -163,26 +163,20 @@ def script_map(
     name = f"@{name.removeprefix('@')}"
     blanked = code(script)
     typed = _Types(blanked, fields)
-    for found in _uses(name, blanked):
-        spans, end = _key(blanked, found.end())
+    for spans, end in typed.uses(name):
         key = tuple(script[a:b].strip() for a, b in spans)
         types = tuple(typed.of(blanked[a:b]) for a, b in spans)
-        if function := re.match(r"\s*=\s*(\w+)\s*\(", blanked[end:]):
-            if function[1] in _REFUSED:
-                raise ValueError(f"{name} is made by {function[1]}(), {_REFUSED[function[1]]}")
-            if function[1] in _SUMS:
-                return ScriptMap(name, key, sums=True, types=types, value=_VALUES[function[1]])
-        if re.match(r"\s*(\+\+|\+=)", blanked[end:]):
+        made = _CALL.match(blanked, end)
+        if made and made[1] in _REFUSED:
+            raise ValueError(f"{name} is made by {made[1]}(), {_REFUSED[made[1]]}")
+        if made and made[1] in _SUMS:
+            return ScriptMap(name, key, sums=True, types=types, value=_VALUES[made[1]])
+        if _ADDED.match(blanked, end):
             return ScriptMap(name, key, sums=True, types=types, value=_NUMBER)
-        if assigned := re.match(r"\s*=(?!=)", blanked[end:]):
-            value = typed.of(_statement(blanked, end + assigned.end()))
-            return ScriptMap(name, key, sums=False, types=types, value=value)
+        if assigned := _ASSIGNED.match(blanked, end):
+            return ScriptMap(name, key, sums=False, types=types, value=typed.of(assigned[1]))
     filled = ", ".join(dict.fromkeys(_FILLED.findall(blanked)))
     raise ValueError(f"the script fills no map {name}. It fills: {filled or 'none'}")
-
-
-def _uses(name: str, script: str) -> Iterator[re.Match[str]]:
-    return itertools.islice(re.finditer(rf"{re.escape(name)}(?!\w)", script), _MOST_USES)
 
 
 def _key(script: str, at: int) -> tuple[list[tuple[int, int]], int]:
@@ -201,17 +195,18 @@ def _key(script: str, at: int) -> tuple[list[tuple[int, int]], int]:
     return parts, end
 
 
-def _statement(script: str, at: int) -> str:
-    found = re.compile(r"[;}]").search(script, at)
-    return script[at : found.start() if found else len(script)]
-
-
 @dataclass(frozen=True, slots=True)
 class _Types:
     """The types of a script's expressions; UNKNOWN for those that only bpftrace can tell."""
 
     script: str
     fields: Callable[[str], FieldType]
+
+    def uses(self, name: str) -> Iterator[tuple[list[tuple[int, int]], int]]:
+        """Yield where the parts of the key are in each use of a name, and where the use ends."""
+        found = re.finditer(rf"{re.escape(name)}(?!\w)", self.script)
+        for use in itertools.islice(found, _MOST_USES):
+            yield _key(self.script, use.end())
 
     def of(self, expression: str, depth: int = 0) -> FieldType:
         text = _without_parentheses(expression[: _LONGEST + 1].strip())
@@ -223,13 +218,10 @@ class _Types:
             return _NUMBER
         outer = _outer(text)
         if "?" in outer:
-            at = outer.index("?")
-            return self._branches(text[at + 1 :], depth)
+            return self._branches(text[outer.index("?") + 1 :], depth)
         if _POINTERS.match(text):
             return _POINTER
-        if _SCALARS.match(text):
-            return _NUMBER
-        if _OPERATORS.search(outer):
+        if _SCALARS.match(text) or _OPERATORS.search(outer):
             return _NUMBER
         if field := _FIELD.fullmatch(text):
             return self.fields(field[1])
@@ -251,14 +243,14 @@ class _Types:
 
     def _assigned(self, name: str, depth: int) -> FieldType:
         """The type of a variable or of a map's value, by the first assignment."""
-        for found in _uses(name, self.script):
-            _, end = _key(self.script, found.end())
-            if re.match(r"\s*(\+\+|--|[-+*/|&^%]=)", self.script[end:]):
+        for _, end in self.uses(name):
+            if _CHANGED.match(self.script, end):
                 return _NUMBER
-            if function := re.match(r"\s*=\s*(count|sum|min|max|avg)\s*\(", self.script[end:]):
-                return _VALUES.get(function[1], _NUMBER)
-            if assigned := re.match(r"\s*=(?!=)", self.script[end:]):
-                return self.of(_statement(self.script, end + assigned.end()), depth + 1)
+            made = _CALL.match(self.script, end)
+            if made and made[1] in _NUMBERS:
+                return _VALUES.get(made[1], _NUMBER)
+            if assigned := _ASSIGNED.match(self.script, end):
+                return self.of(assigned[1], depth + 1)
         return UNKNOWN
 
 
@@ -268,11 +260,11 @@ def _without_parentheses(text: str) -> str:
     return text
 
 
-def _outer(text: str) -> str:
+def _outer(text: str, opening: str = "([", closing: str = ")]") -> str:
     """Return the text with blanks for all that is inside brackets, and for the brackets' text."""
     depth, kept = 0, []
     for character in text:
-        depth -= character in ")]"
+        depth -= character in closing
         kept.append(character if depth == 0 else " ")
-        depth += character in "(["
+        depth += character in opening
     return "".join(kept)

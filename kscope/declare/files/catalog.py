@@ -63,18 +63,18 @@ def read_catalog(
     found: list[Category] = []
     for folder in folders:
         path = folder_of(folder)
-        listing = list_files(path)
-        problems += listing.problems
-        for file in listing.files:
+        files, unlisted = list_files(path)
+        problems += unlisted
+        for file in files:
             reading = _read_file(file)
             full = len(problems) > _MAX_PROBLEMS
             problems += reading.problems[:1] if full else reading.problems
             category = reading.category or before.declared_in(str(file))
             found += [category] if category else []
-        if listing.problems:
-            found += before.unread(path, listing.files)
+        if unlisted:
+            found += before.unread(path, files)
     chosen = _one_each(found, previous, problems)
-    return CatalogReading(_sorted(chosen.values()), tuple(sorted(set(problems))))
+    return CatalogReading(_sorted(chosen), tuple(sorted(set(problems))))
 
 
 def without_files(catalog: Catalog, files: Collection[str], previous: Catalog) -> Catalog:
@@ -89,27 +89,23 @@ def without_files(catalog: Catalog, files: Collection[str], previous: Catalog) -
     return _sorted(chosen.values())
 
 
-@dataclass(frozen=True)
-class Listing:
-    """The category files of one folder, and why there may be others."""
-
-    files: tuple[Path, ...]
-    problems: tuple[Problem, ...] = ()
-
-
 def folder_of(folder: str | Path) -> Path:
     return builtin_folder() if folder == BUILTIN else Path(folder)
 
 
-def list_files(folder: Path) -> Listing:
-    """Return the folder's category files in the order of their names, without opening them.
+def list_files(folder: Path) -> tuple[list[Path], list[Problem]]:
+    """Return the folder's category files in the order of their names, without opening them, and
+    why there may be others.
 
     Hidden files are left out, among them those that editors keep beside a file.
     """
+    name = str(folder)
     try:
         entries = list(itertools.islice(folder.iterdir(), _MAX_ENTRIES + 1))
+    except (FileNotFoundError, NotADirectoryError):
+        return [], [Problem(name, 0, "", "there is no such folder of categories")]
     except OSError as error:
-        return Listing((), (_no_folder(folder, error),))
+        return [], [Problem(name, 0, "", f"the folder cannot be read: {error.strerror}")]
     files = sorted(
         file for file in entries if file.suffix in _SUFFIXES and not file.name.startswith(".")
     )
@@ -118,8 +114,7 @@ def list_files(folder: Path) -> Listing:
         message = f"has more than {_MAX_ENTRIES} files; keep categories in a separate folder"
     elif len(files) > MAX_FILES:
         message = f"has {len(files)} category files, and only the first {MAX_FILES} are read"
-    problems = (Problem(str(folder), 0, "", message),) if message else ()
-    return Listing(tuple(files[:MAX_FILES]), problems)
+    return files[:MAX_FILES], [Problem(name, 0, "", message)] if message else []
 
 
 @dataclass(frozen=True)
@@ -161,28 +156,22 @@ def _absolute(file: str | Path) -> str:
     return os.path.abspath(file)  # noqa: PTH100 - as text, and without `..`
 
 
-def _no_folder(path: Path, error: OSError) -> Problem:
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return Problem(str(path), 0, "", "there is no such folder of categories")
-    return Problem(str(path), 0, "", f"the folder cannot be read: {error.strerror}")
-
-
 def _one_each(
     found: Sequence[Category], previous: Catalog | None, problems: list[Problem]
-) -> dict[str, Category]:
-    chosen: dict[str, Category] = {}
-    for category in found:
+) -> Iterable[Category]:
+    """Return one category per table: the one that had it, or else the first."""
+
+    def had_it(category: Category) -> bool:
         held = previous.get(category.table) if previous else None
-        other = chosen.get(category.table)
-        had = held is not None and _absolute(held.file) == _absolute(category.file)
-        if other is None or (had and category.file != other.file):
-            chosen[category.table] = category
-    problems += [
-        _twice(category, chosen[category.table])
-        for category in found
-        if chosen[category.table] is not category
-    ]
-    return chosen
+        return held is not None and _absolute(held.file) == _absolute(category.file)
+
+    chosen: dict[str, Category] = {}
+    for category in sorted(found, key=had_it, reverse=True):
+        other = chosen.setdefault(category.table, category)
+        if other is not category:
+            text = f"table '{category.table}' is already declared in {other.file}:{other.line}"
+            problems.append(Problem(category.file, category.line, "table", text))
+    return chosen.values()
 
 
 def _sorted(categories: Iterable[Category]) -> Catalog:
@@ -204,8 +193,3 @@ def _read_file(file: Path) -> Reading:
         message = "is a link to a file of another kind; link to a .yaml file"
         return Reading(None, (Problem(name, 0, "", message),))
     return read_category(text, name, file.resolve().parent.parent / "probes")
-
-
-def _twice(category: Category, other: Category) -> Problem:
-    message = f"table '{category.table}' is already declared in {other.file}:{other.line}"
-    return Problem(category.file, category.line, "table", message)

@@ -60,119 +60,113 @@ def _problems(document: Document, probes: pathlib.Path | None) -> Iterator[Probl
     if document.value is not None:
         unread = {problem.path for problem in document.problems}
         found = itertools.chain(
-            schema_errors.check(document, category_schema()), _Checker(document, probes).run()
+            schema_errors.check(document, category_schema()), _check(document, probes)
         )
         yield from (problem for problem in found if problem.path not in unread)
 
 
-@dataclass
-class _Checker:
+def _check(document: Document, probes: pathlib.Path | None) -> Iterator[Problem]:
     """Yield the problems that a schema cannot find, also in documents of a wrong shape."""
+    value = document.value
+    if not isinstance(value, dict):
+        return
+    mistakes: list[Found] = []
+    columns = _known_columns(value.get("columns"), document, mistakes)
+    found = itertools.chain(
+        _check_table(value.get("table")),
+        mistakes,
+        _check_joins(columns),
+        _check_charts(value.get("charts"), columns),
+        _check_ages(value.get("retention"), value.get("rollup")),
+    )
+    yield from (document.problem(*each) for each in found)
+    if isinstance(probe := value.get("probe"), dict):
+        yield from check_probe(document, probe, columns, probes)
 
-    document: Document
-    probes: pathlib.Path | None
 
-    def run(self) -> Iterator[Problem]:
-        value = self.document.value
-        if not isinstance(value, dict):
-            return
-        columns = self.known_columns(value.get("columns"))
-        found = itertools.chain(
-            self.check_table(value.get("table")),
-            self.check_columns(value.get("columns")),
-            self.check_joins(columns),
-            self.check_charts(value.get("charts"), columns),
-            self.check_ages(value.get("retention"), value.get("rollup")),
-        )
-        yield from (self.document.problem(*each) for each in found)
-        if isinstance(probe := value.get("probe"), dict):
-            yield from check_probe(self.document, probe, columns, self.probes)
+def _check_table(table: Any) -> Iterator[Found]:
+    if isinstance(table, str) and (why := reserved.table_problem(table)):
+        yield ("table",), why
 
-    def check_table(self, table: Any) -> Iterator[Found]:
-        if isinstance(table, str) and (why := reserved.table_problem(table)):
-            yield ("table",), why
 
-    def known_columns(self, columns: Any) -> dict[str, Column]:
-        """Return the columns by name, as far as they are known; the first of each name."""
-        known: dict[str, Column] = {}
-        for i, raw in _entries(columns):
-            name = raw.get("name")
-            if not isinstance(name, str) or name in known or reserved.column_problem(name):
-                continue
-            if str(raw.get("type")) in TYPES:
+def _known_columns(listed: Any, document: Document, found: list[Found]) -> dict[str, Column]:
+    """Return the columns by name as far as they are known, the first of each; note all mistakes."""
+    known: dict[str, Column] = {}
+    lines: dict[str, int] = {}
+    for i, raw in _entries(listed):
+        name = raw.get("name")
+        if not isinstance(name, str):
+            continue
+        path: Path = ("columns", i, "name")
+        why = reserved.column_problem(name)
+        if str(raw.get("type")) in TYPES:
+            found += _check_type(i, raw)
+            if not why and name not in known:
                 file = ColumnFile(name=name, type=raw["type"], default=raw.get("default", UNSET))
-                known[name] = _column(file, self.document.line(("columns", i, "name")))
-        return known
+                known[name] = _column(file, document.line(path))
+        if not why and name in lines:
+            why = f"column '{printable(name)}' is already on line {lines[name]}"
+        found += [(path, why)] if why else []
+        lines.setdefault(name, document.line(path))
+    return known
 
-    def check_columns(self, columns: Any) -> Iterator[Found]:
-        lines: dict[str, int] = {}
-        for i, raw in _entries(columns):
-            name = raw.get("name")
-            if not isinstance(name, str):
-                continue
-            path: Path = ("columns", i, "name")
-            if str(raw.get("type")) in TYPES:
-                yield from self.check_type(i, raw)
-            if why := reserved.column_problem(name):
-                yield path, why
-            elif name in lines:
-                yield path, f"column '{printable(name)}' is already on line {lines[name]}"
-            lines.setdefault(name, self.document.line(path))
 
-    def check_joins(self, columns: dict[str, Column]) -> Iterator[Found]:
-        joined = [column for column in columns.values() if column.type.storage in _JOINED]
-        if len(joined) > _MOST_JOINED:
-            names = ", ".join(name for name, each in TYPES.items() if each.storage in _JOINED)
-            text = f"{len(joined)} columns of types {names}; at most {_MOST_JOINED} can be read"
-            yield ("columns",), f"{text}: make some of them text, or split the table"
+def _check_joins(columns: dict[str, Column]) -> Iterator[Found]:
+    joined = [column for column in columns.values() if column.type.storage in _JOINED]
+    if len(joined) > _MOST_JOINED:
+        names = ", ".join(name for name, each in TYPES.items() if each.storage in _JOINED)
+        text = f"{len(joined)} columns of types {names}; at most {_MOST_JOINED} can be read"
+        yield ("columns",), f"{text}: make some of them text, or split the table"
 
-    def check_type(self, i: int, raw: dict[str, Any]) -> Iterator[Found]:
-        """Yield the mistakes of a column whose type is known."""
-        column_type = TYPES[raw["type"]]
-        if isinstance(raw.get("unit"), str) and (why := unit_problem(column_type, raw["unit"])):
-            yield ("columns", i, "unit"), why
-        if "default" in raw:
-            yield from _check_default(("columns", i, "default"), column_type, raw["default"])
 
-    def check_charts(self, charts: Any, columns: dict[str, Column]) -> Iterator[Found]:
-        for i, chart in _entries(charts):
-            if str(chart.get("kind")) in KINDS:
-                yield from self.check_chart(i, chart, columns)
+def _check_type(i: int, raw: dict[str, Any]) -> Iterator[Found]:
+    """Yield the mistakes of a column whose type is known."""
+    column_type = TYPES[raw["type"]]
+    if isinstance(raw.get("unit"), str) and (why := unit_problem(column_type, raw["unit"])):
+        yield ("columns", i, "unit"), why
+    if "default" in raw:
+        yield from _check_default(("columns", i, "default"), column_type, raw["default"])
 
-    def check_chart(
-        self, i: int, chart: dict[str, Any], columns: dict[str, Column]
-    ) -> Iterator[Found]:
-        kind = KINDS[chart["kind"]]
-        path: Path = ("charts", i)
-        words = () if "value" in kind.needs else (ROWS,)
-        roles = {"value": kind.value, "stack": {Role.STACK}, "by": {Role.DIMENSION}}
-        for key, of in roles.items():
-            allowed = words if key == "value" else ()
-            yield from _check_reference((*path, key), chart.get(key), columns, of, allowed)
-        for key, is_what in _NEEDED.items():
-            if key in kind.needs and key not in chart:
-                yield path, f"a {kind.name} needs '{key}', {is_what}"
-        for key, fault in _REFUSED.items():
-            if key in chart and key not in kind.keys:
-                yield (*path, key), f"a {kind.name} {fault}; remove this key"
-        if "aggregate" in kind.keys and (why := _aggregate_problem(chart, columns)):
-            yield (*path, "aggregate"), why
 
-    def check_ages(self, retention: Any, rollup: Any) -> Iterator[Found]:
-        keep = _try_seconds(retention)
-        levels = dict(itertools.islice(rollup.items(), 100)) if isinstance(rollup, dict) else {}
-        buckets = {text: bucket for text in levels if (bucket := _try_seconds(text)) is not None}
-        for text, bucket in buckets.items():
-            path: Path = ("rollup", text)
-            if bucket < 60 or (DAY % bucket and bucket % DAY):
-                yield path, f"a bucket of {text} does not divide a day: use 1m, 15m, 1h, 6h, 1d"
-            kept = _try_seconds(levels[text])
-            if kept is not None and kept <= bucket:
-                yield path, f"kept for {levels[text]}, no longer than the bucket itself"
-            if keep is not None and keep < 2 * bucket and bucket == min(buckets.values()):
-                why = f"rows kept for {retention} are gone before a bucket of {text} is summed"
-                yield ("retention",), why
-        yield from _check_nesting(buckets)
+def _check_charts(charts: Any, columns: dict[str, Column]) -> Iterator[Found]:
+    for i, chart in _entries(charts):
+        if str(chart.get("kind")) in KINDS:
+            yield from _check_chart(i, chart, columns)
+
+
+def _check_chart(i: int, chart: dict[str, Any], columns: dict[str, Column]) -> Iterator[Found]:
+    kind = KINDS[chart["kind"]]
+    path: Path = ("charts", i)
+    words = () if "value" in kind.needs else (ROWS,)
+    roles = {"value": kind.value, "stack": {Role.STACK}, "by": {Role.DIMENSION}}
+    for key, of in roles.items():
+        allowed = words if key == "value" else ()
+        yield from _check_reference((*path, key), chart.get(key), columns, of, allowed)
+    for key, is_what in _NEEDED.items():
+        if key in kind.needs and key not in chart:
+            yield path, f"a {kind.name} needs '{key}', {is_what}"
+    for key, fault in _REFUSED.items():
+        if key in chart and key not in kind.keys:
+            yield (*path, key), f"a {kind.name} {fault}; remove this key"
+    if "aggregate" in kind.keys and (why := _aggregate_problem(chart, columns)):
+        yield (*path, "aggregate"), why
+
+
+def _check_ages(retention: Any, rollup: Any) -> Iterator[Found]:
+    keep = _try_seconds(retention)
+    levels = dict(itertools.islice(rollup.items(), 100)) if isinstance(rollup, dict) else {}
+    buckets = {text: bucket for text in levels if (bucket := _try_seconds(text)) is not None}
+    for text, bucket in buckets.items():
+        path: Path = ("rollup", text)
+        if bucket < 60 or (DAY % bucket and bucket % DAY):
+            yield path, f"a bucket of {text} does not divide a day: use 1m, 15m, 1h, 6h, 1d"
+        kept = _try_seconds(levels[text])
+        if kept is not None and kept <= bucket:
+            yield path, f"kept for {levels[text]}, no longer than the bucket itself"
+        if keep is not None and keep < 2 * bucket and bucket == min(buckets.values()):
+            why = f"rows kept for {retention} are gone before a bucket of {text} is summed"
+            yield ("retention",), why
+    yield from _check_nesting(buckets)
 
 
 def _entries(listed: Any) -> Iterator[tuple[int, dict[str, Any]]]:

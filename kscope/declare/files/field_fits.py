@@ -62,21 +62,14 @@ def path_problem(path: str, parts: Mapping[str, FieldType]) -> str:
     part, _, rest = path.partition(".")
     if part not in parts:
         return f"'{path}' must start with {' or '.join(parts)}"
-    if parts[part].kind is Kind.UNKNOWN or parts[part].at(rest):
-        return ""
-    holder = part
-    for name in rest.split("."):
-        fields = (parts[part].at(holder.partition(".")[2]) or parts[part]).fields
-        if name not in fields:
-            return f"'{holder}' {_missing(name, fields)}"
-        holder = f"{holder}.{name}"
+    holder, found = part, parts[part]
+    for name in rest.split(".") if rest and found.kind is not Kind.UNKNOWN else ():
+        if not found.fields:
+            return f"'{holder}' does not have fields: use it alone, without '.{name}'"
+        if name not in found.fields:
+            return f"'{holder}' does not have a field '{name}'{did_you_mean(name, found.fields)}"
+        holder, found = f"{holder}.{name}", found.fields[name]
     return ""
-
-
-def _missing(name: str, fields: Mapping[str, FieldType]) -> str:
-    if not fields:
-        return f"does not have fields: use it alone, without '.{name}'"
-    return f"does not have a field '{name}'{did_you_mean(name, fields)}"
 
 
 def _how(source: Source) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import UNSET, ValidationError, convert
 
 from kscope.declare.engines import ENGINES
-from kscope.declare.engines.base import SOURCES, ProbeEngine
+from kscope.declare.engines.base import NAMES, SOURCES, ProbeEngine
 from kscope.declare.files.bpftrace_script import script_map
 from kscope.declare.files.field_fits import column_problem, field_problem, path_problem
 from kscope.declare.files.shapes import (
@@ -20,11 +20,9 @@ from kscope.declare.files.shapes import (
     SourceFile,
 )
 from kscope.declare.files.yaml_lines import Document, Found, Path
-from kscope.declare.map_options import NAMES
 from kscope.declare.model import TIME, Alias, Attach, Collect, Column, Option, Probe, Source
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import Role
-from kscope.declare.types.kernel import FieldType
 from kscope.declare.values import choice_fault, value_fault
 from kscope.errors import Problem, ValueFaultError, did_you_mean
 
@@ -49,12 +47,14 @@ def check_probe(
     columns: Mapping[str, Column],
     folder: pathlib.Path | None,
 ) -> Iterator[Problem]:
+    # None if the file does not name an engine.
+    engine = ENGINES.get(str(probe.get("engine")))
     for path, *why in itertools.chain(
-        _check_engine(probe, columns),
-        _check_program(probe, folder),
+        _check_engine(probe, engine, columns) if engine else (),
+        _check_program(probe, engine, folder),
         _check_options(probe.get("options")),
         _check_aliases(probe.get("also"), probe.get("options")),
-        _check_sources(probe, columns),
+        _check_sources(probe.get("collect"), engine, columns),
     ):
         yield document.problem(("probe", *path), *why)
 
@@ -122,24 +122,18 @@ def _source(file: str | list[str] | SourceFile, line: int = 0) -> Source:
     return Source((file.field,), names, file.decode, file.enum, line)
 
 
-def _check_engine(probe: dict[str, Any], known: Mapping[str, Column]) -> Iterator[Found]:
+def _check_engine(
+    probe: dict[str, Any], engine: ProbeEngine, known: Mapping[str, Column]
+) -> Iterator[Found]:
     """Each engine runs either a program of the probes/ folder or the script of this file."""
-    engine = _engine(probe)
-    if engine is None:
-        return
     for other in SOURCES.keys() & probe.keys() - {engine.source}:
         message = f"is not for {engine.name}, which runs a '{engine.source}', "
         yield (other,), message + SOURCES[engine.source]
-    if "provides" in probe and not engine.contracts:
+    if "provides" in probe and not engine.kscope_h:
         yield ("provides",), f"is not for {engine.name}, which has no contracts; remove the key"
     match probe:
         case {"script": str(script), "collect": dict(collect)} if engine.bpftrace_script:
             yield from _check_script(script, collect, known)
-
-
-def _engine(probe: dict[str, Any]) -> ProbeEngine | None:
-    """Return the engine, or None if the file does not name one."""
-    return ENGINES.get(str(probe.get("engine")))
 
 
 def _check_script(
@@ -147,28 +141,24 @@ def _check_script(
 ) -> Iterator[Found]:
     if "events" in collect:
         yield ("collect", "events"), "bpftrace gives maps: use 'map' or 'histogram'"
-    kind = next((kind for kind in ("map", "histogram") if isinstance(collect.get(kind), str)), None)
+    kinds = [kind for kind in ("map", "histogram") if isinstance(collect.get(kind), str)]
     columns = collect.get("columns")
-    if kind is None or not isinstance(columns, dict):
+    if not kinds or not isinstance(columns, dict):
         return
     try:
-        filled = script_map(script, collect[kind])
+        filled = script_map(script, collect[kinds[0]])
     except ValueError as error:
-        yield ("collect", kind), str(error)
+        yield ("collect", kinds[0]), str(error)
         return
     for name, raw in columns.items():
         for path in _paths(raw):
             why = filled.key_problem(path) or path_problem(path, filled.parts)
             if not why and name in known and (source := _readable(raw)):
                 part, _, rest = path.partition(".")
-                why = field_problem(known[name], source, path, _at(filled.parts[part], rest))
+                found = filled.parts[part].at(rest) or filled.parts[part]
+                why = field_problem(known[name], source, path, found)
             if why:
                 yield ("collect", "columns", name), why
-
-
-def _at(part: FieldType, rest: str) -> FieldType:
-    """The field's type; `path_problem` has found it there."""
-    return part.at(rest) or part
 
 
 def _readable(raw: Any) -> Source | None:
@@ -190,9 +180,10 @@ def _paths(source: Any) -> Iterator[str]:
             yield from (path for path in paths if isinstance(path, str))
 
 
-def _check_program(probe: dict[str, Any], folder: pathlib.Path | None) -> Iterator[Found]:
+def _check_program(
+    probe: dict[str, Any], engine: ProbeEngine | None, folder: pathlib.Path | None
+) -> Iterator[Found]:
     program = probe.get("program")
-    engine = _engine(probe)
     if not isinstance(program, str) or (engine and engine.source != "program"):
         return
     if "/" in program or program.startswith("."):
@@ -218,7 +209,8 @@ def _check_aliases(also: Any, options: Any) -> Iterator[Found]:
     for flag, to in also.items() if isinstance(also, dict) else ():
         path = ("also", flag)
         if flag in FLAGS | LETTERS or flag in options:
-            yield path, f"is a flag of this probe already: choose another {_kind(flag)}"
+            noun = "letter" if len(flag) == 1 else "name"
+            yield path, f"is a flag of this probe already: choose another {noun}"
         if not isinstance(to, (str, dict)) or not to:
             continue
         name = to if isinstance(to, str) else next(iter(to))
@@ -226,10 +218,6 @@ def _check_aliases(also: Any, options: Any) -> Iterator[Found]:
             yield from _check_values((*path, name), options[name], to[name])
         elif name not in {*options, *NAMES, *SHARED} or not isinstance(to, str):
             yield path, f"there is no option '{name}'{did_you_mean(name, [*options, *SHARED])}"
-
-
-def _kind(flag: str) -> str:
-    return "letter" if len(flag) == 1 else "name"
 
 
 def _check_values(path: Path, option: Mapping[str, Any], to: Any) -> Iterator[Found]:
@@ -257,48 +245,43 @@ def _bounds_problem(option: Mapping[str, Any]) -> str:
     return ""
 
 
-def _check_sources(probe: dict[str, Any], columns: Mapping[str, Column]) -> Iterator[Found]:
-    collect, engine = probe.get("collect"), _engine(probe)
+def _check_sources(
+    collect: Any, engine: ProbeEngine | None, columns: Mapping[str, Column]
+) -> Iterator[Found]:
     bound = collect.get("columns") if isinstance(collect, dict) else None
     if not isinstance(bound, dict):
         return
-    yield from _check_columns(bound, columns)
-    yield from _check_words(bound, columns)
-    if engine and engine.stack_ids:
-        yield from _check_stacks(bound, columns)
-
-
-def _check_columns(bound: dict[str, Any], columns: Mapping[str, Column]) -> Iterator[Found]:
-    for name, source in bound.items():
+    for name, raw in bound.items():
         path = ("collect", "columns", name)
         if name == TIME.name:
-            if not isinstance(source, str) or not source.startswith("event."):
+            if not isinstance(raw, str) or not raw.startswith("event."):
                 yield path, "must be one field of an event, as the kernel's clock counts it"
         elif name not in columns:
             yield path, f"there is no column '{name}'{did_you_mean(name, columns)}"
-        elif isinstance(source, list) and source[1:] and not _is_stack(columns[name]):
-            yield path, f"'{name}' is no stack: it takes one field"
-        elif isinstance(source, dict) and len({"names", "as", "enum"} & set(source)) > 1:
-            yield path, "takes one of names, as and enum"
+        else:
+            yield from _check_source(path, raw, columns[name])
+            if engine and engine.kscope_h and _is_stack(columns[name]):
+                yield from _check_stack_ids(path, [*_paths(raw)])
     for name, column in columns.items():
         if name not in bound and not column.optional:
             yield ("collect", "columns"), f"nothing fills column '{name}', which has no default"
 
 
+def _check_source(path: Path, raw: Any, column: Column) -> Iterator[Found]:
+    if isinstance(raw, list) and raw[1:] and not _is_stack(column):
+        yield path, f"'{column.name}' is no stack: it takes one field"
+    if not isinstance(raw, dict):
+        return
+    if len({"names", "as", "enum"} & set(raw)) > 1:
+        yield path, "takes one of names, as and enum"
+    if isinstance(raw.get("names"), dict) and (why := _twice(raw["names"])):
+        yield (*path, "names"), why
+    elif (source := _readable(raw)) and (why := column_problem(column, source)):
+        yield path, why
+
+
 def _is_stack(column: Column) -> bool:
     return column.type.role is Role.STACK
-
-
-def _check_words(bound: dict[str, Any], columns: Mapping[str, Column]) -> Iterator[Found]:
-    """Yield the columns that the words of `names`, `as` and `enum` do not fit."""
-    for name, raw in bound.items():
-        path = ("collect", "columns", name)
-        if not isinstance(raw, dict) or name not in columns:
-            continue
-        if isinstance(raw.get("names"), dict) and (why := _twice(raw["names"])):
-            yield (*path, "names"), why
-        elif (source := _readable(raw)) and (why := column_problem(columns[name], source)):
-            yield path, why
 
 
 def _twice(names: Mapping[str, str]) -> str:
@@ -314,17 +297,10 @@ def _twice(names: Mapping[str, str]) -> str:
     return ""
 
 
-def _check_stacks(bound: dict[str, Any], columns: Mapping[str, Column]) -> Iterator[Found]:
+def _check_stack_ids(path: Path, fields: list[str]) -> Iterator[Found]:
     """bcc's stack ids are in fields of one struct, whose names say which half they are."""
-    for name, raw in bound.items():
-        paths = list(_paths(raw))
-        if name not in columns or not _is_stack(columns[name]):
-            continue
-        if wrong := [path for path in paths if not path.endswith(("kstack", "ustack"))]:
-            message = (
-                f"'{wrong[0]}' is not a stack id; store ks_stack() in a field whose name ends in "
-                "kstack or ustack"
-            )
-            yield ("collect", "columns", name), message
-        elif len({path.rpartition(".")[0] for path in paths}) > 1:
-            yield ("collect", "columns", name), "must take its fields from one struct"
+    if wrong := [field for field in fields if not field.endswith(("kstack", "ustack"))]:
+        message = "is not a stack id; store ks_stack() in a field whose name ends in"
+        yield path, f"'{wrong[0]}' {message} kstack or ustack"
+    elif len({field.rpartition(".")[0] for field in fields}) > 1:
+        yield path, "must take its fields from one struct"

@@ -34,7 +34,7 @@ def check(
     for name, read in readers.items():
         formats.checks(name, raises=ValueFaultError)(partial(_is_readable, read))
     for error in Validator(schema, format_checker=formats).iter_errors(document.value):
-        if error.validator == "format" or not _has_reader(error, readers):
+        if error.validator == "format" or error.schema.get("format") not in readers:
             for found in _explain(error, discreet=document.discreet):
                 yield document.problem(*found)
 
@@ -42,10 +42,6 @@ def check(
 def _is_readable(read: Callable[[Any], Any], value: Any) -> bool:
     read(value)
     return True
-
-
-def _has_reader(error: Any, readers: Readers) -> bool:
-    return error.schema.get("format") in readers
 
 
 def read_values(value: Any, schema: Mapping[str, Any], readers: Readers) -> Any:

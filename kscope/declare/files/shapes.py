@@ -9,9 +9,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from kscope.declare import aggregates
 from kscope.declare.charts import KINDS
-from kscope.declare.contracts import CONTRACTS
 from kscope.declare.engines import ENGINES
-from kscope.declare.engines.base import SOURCES
+from kscope.declare.engines.base import CONTRACTS, SOURCES
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import INT64_MAX
 from kscope.declare.units import PATTERN as DURATION
@@ -72,28 +71,16 @@ _Need = Annotated[str, Meta(pattern=NEED)]
 _Duration = Annotated[str, Meta(pattern=DURATION)]
 
 
-def _is(text: str) -> Meta:
-    return Meta(description=text)
-
-
-def _name(text: str) -> Meta:
-    return Meta(pattern=NAME, description=text)
+def _is(text: str, **bounds: Any) -> Meta:
+    return Meta(description=text, **bounds)
 
 
 def _line(text: str, limit: int = 100) -> Meta:
     return Meta(min_length=1, max_length=limit, description=text)
 
 
-def _reference(text: str) -> Meta:
-    return Meta(max_length=40, description=text)
-
-
 def _listed(text: str, least: int = 1) -> Meta:
     return Meta(min_length=least, max_length=MAX_ENTRIES, description=text)
-
-
-def _mapped(text: str) -> Meta:
-    return Meta(max_length=MAX_ENTRIES, description=text)
 
 
 def _one_of(words: Iterable[str], text: str | None = None) -> Meta:
@@ -106,7 +93,7 @@ def _exactly_one(keys: Iterable[str], text: str) -> Meta:
 
 
 class ColumnFile(Struct, kw_only=True, forbid_unknown_fields=True):
-    name: Annotated[str, _name("the column's name, and the key in a row")]
+    name: Annotated[str, _is("the column's name, and the key in a row", pattern=NAME)]
     type: Annotated[
         Any, _one_of(TYPES, "; ".join(f"{row.name}: {row.help}" for row in TYPES.values()))
     ]
@@ -123,10 +110,10 @@ class ChartFile(Struct, kw_only=True, forbid_unknown_fields=True):
     ]
     title: Annotated[str, _line("the title of the chart")] = ""
     value: Annotated[
-        str, _reference("the column that is summed; left out, or `rows`: rows are counted")
+        str, _is("the column that is summed; left out, or `rows`: rows are counted", max_length=40)
     ] = ""
-    stack: Annotated[str, _reference("the column of stacks")] = ""
-    by: Annotated[str, _reference("the column that splits it")] = ""
+    stack: Annotated[str, _is("the column of stacks", max_length=40)] = ""
+    by: Annotated[str, _is("the column that splits it", max_length=40)] = ""
     aggregate: Annotated[
         Any,
         _one_of(aggregates.NAMES, "how values are combined; left out: by the value's type"),
@@ -137,10 +124,9 @@ class OptionFile(Struct, kw_only=True, forbid_unknown_fields=True):
     type: Annotated[Any, _one_of(_FLAGS, "the column type of the flag's value")]
     default: Annotated[
         Any,
-        _is("the value without the flag"),
-        Meta(extra_json_schema={**_VALUE, "maxLength": 1024}),
+        _is("the value without the flag", extra_json_schema={**_VALUE, "maxLength": 1024}),
     ]
-    define: Annotated[str, Meta(pattern=CONSTANT), _is("the constant that the program finds it in")]
+    define: Annotated[str, _is("the constant that the program finds it in", pattern=CONSTANT)]
     choices: Annotated[
         dict[Annotated[str, Meta(max_length=100)], _Int64],
         _listed("the words that the flag accepts, with the number of each"),
@@ -153,17 +139,18 @@ class OptionFile(Struct, kw_only=True, forbid_unknown_fields=True):
 class AttachFile(Struct, kw_only=True, forbid_unknown_fields=True):
     to: Annotated[
         str,
-        Meta(pattern=PLACE),
         _is(
             "kprobe:FUNCTION, tracepoint:GROUP:NAME or perf:cpu-clock@RATE, the rate a number or"
-            " an option's name"
+            " an option's name",
+            pattern=PLACE,
         ),
     ]
-    run: Annotated[str, Meta(pattern=FUNCTION), _is("the program's function")]
+    run: Annotated[str, _is("the program's function", pattern=FUNCTION)]
     define: Annotated[
         str,
-        Meta(pattern=CONSTANT),
-        _is("makes it optional: a constant that is 1 if the kernel has it, else 0"),
+        _is(
+            "makes it optional: a constant that is 1 if the kernel has it, else 0", pattern=CONSTANT
+        ),
     ] = ""
 
 
@@ -173,14 +160,12 @@ class SourceFile(
     field: Annotated[_Field, _is("the field that holds the number")]
     names: Annotated[
         dict[Annotated[str, Meta(pattern=NUMBER)], Annotated[str, Meta(max_length=256)]],
-        Meta(max_length=_MAX_NAMES),
-        _is("number: word; a number without one stays"),
+        _is("number: word; a number without one stays", max_length=_MAX_NAMES),
     ] = {}
     decode: Annotated[Any, _one_of(DECODES, "the meaning of the number")] = ""
     enum: Annotated[
         str,
-        Meta(pattern=ENUM),
-        _is("an enum of the kernel, which has the words, such as skb_drop_reason"),
+        _is("an enum of the kernel, which has the words, such as skb_drop_reason", pattern=ENUM),
     ] = ""
 
 
@@ -199,7 +184,7 @@ class CollectFile(Struct, kw_only=True, forbid_unknown_fields=True):
     events: Annotated[str, _line("the program's events")] = ""
     columns: Annotated[
         dict[Annotated[str, Meta(max_length=40)], Sources],
-        _mapped("column: where its value comes from"),
+        _is("column: where its value comes from", max_length=MAX_ENTRIES),
     ]
 
 
@@ -213,7 +198,7 @@ class ProbeFile(Struct, kw_only=True, forbid_unknown_fields=True):
     script: Annotated[str, _line("for bpftrace: the script", _MAX_SCRIPT)] = ""
     options: Annotated[
         dict[Annotated[str, Meta(pattern=FLAG)], OptionFile],
-        _mapped("flags of `kscope agent`, and constants in the program"),
+        _is("flags of `kscope agent`, and constants in the program", max_length=MAX_ENTRIES),
     ] = {}
     also: Annotated[
         dict[str, Any],
@@ -232,9 +217,10 @@ class ProbeFile(Struct, kw_only=True, forbid_unknown_fields=True):
     ] = []
     detect: Annotated[
         dict[Annotated[str, Meta(pattern=CONSTANT)], _Need],
-        _mapped(
+        _is(
             "constants of the program: 1 if the kernel supports this, else 0: btf,"
-            " tracepoint:GROUP:NAME or tracepoint:GROUP:NAME:FIELD"
+            " tracepoint:GROUP:NAME or tracepoint:GROUP:NAME:FIELD",
+            max_length=MAX_ENTRIES,
         ),
     ] = {}
     children: Annotated[
@@ -249,7 +235,9 @@ class ProbeFile(Struct, kw_only=True, forbid_unknown_fields=True):
 class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
     """One data type: a table, its columns, and how it is shown and collected."""
 
-    table: Annotated[str, _name("the table's name, and the key of its rows in a request")]
+    table: Annotated[
+        str, _is("the table's name, and the key of its rows in a request", pattern=NAME)
+    ]
     prettyname: Annotated[str, _line("the title of the category")] = ""
     description: Annotated[str, _line("one sentence on what a row is", 500)] = ""
     columns: Annotated[list[ColumnFile], _listed("hostname and time are in every table")]
@@ -259,8 +247,7 @@ class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
     ) = UNSET
     rollup: Annotated[
         dict[_Duration, Annotated[_Duration, _is("how long this bucket is kept")]],
-        Meta(max_length=6),
-        _is("bucket: how long it is kept, as {1h: 90d, 1d: 2y}"),
+        _is("bucket: how long it is kept, as {1h: 90d, 1d: 2y}", max_length=6),
     ] = {}
     probe: (
         Annotated[

@@ -185,7 +185,7 @@ class _Builder:
     last_line: int = 1
     _values: int = 0
 
-    def document(self, events: Iterator[yaml.Event]) -> Any:
+    def document(self, events: Iterator[Any]) -> Any:
         value = None
         documents = 0
         for event in events:
@@ -197,7 +197,7 @@ class _Builder:
                 value = self._build(event, events, ())
         return value
 
-    def _build(self, event: Any, events: Iterator[yaml.Event], path: Path) -> Any:
+    def _build(self, event: Any, events: Iterator[Any], path: Path) -> Any:
         self.last_line = _line(event)
         self.lines.setdefault(path, self.last_line)
         self._values += 1
@@ -225,15 +225,15 @@ class _Builder:
         kinds = {yaml.MappingStartEvent: "map", yaml.SequenceStartEvent: "seq"}
         return event.tag in ("!", f"{_STANDARD}{kinds.get(type(event), 'str')}")
 
-    def _sequence(self, events: Iterator[yaml.Event], path: Path) -> list[Any]:
+    def _sequence(self, events: Iterator[Any], path: Path) -> list[Any]:
         result: list[Any] = []
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
             result.append(self._build(event, events, (*path, len(result))))
         return result
 
-    def _mapping(self, events: Iterator[yaml.Event], path: Path) -> dict[str, Any]:
+    def _mapping(self, events: Iterator[Any], path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        while not isinstance(key := _next(events), yaml.MappingEndEvent):
+        while not isinstance(key := next(events), yaml.MappingEndEvent):
             wrong = self._key_problem(key, path, result)
             place = (*path, key.value) if isinstance(key, yaml.ScalarEvent) else path
             if wrong:
@@ -258,7 +258,7 @@ class _Builder:
             return f"{shown} is already on line {first}; keep one of them"
         return ""
 
-    def _skip(self, event: yaml.Event, events: Iterator[yaml.Event], path: Path) -> None:
+    def _skip(self, event: yaml.Event, events: Iterator[Any], path: Path) -> None:
         """Read past a value, within the same bounds, without keeping it."""
         kept = (self.lines, self.problems, self.traps)
         self.lines, self.problems, self.traps = {}, [], {}
@@ -296,11 +296,6 @@ class _Builder:
 def _is_text(value: str) -> bool:
     """Escapes can write what no file could hold: NUL, and halves of characters."""
     return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _next(events: Iterator[yaml.Event]) -> Any:
-    """Return the next event; its kind decides which attributes it has."""
-    return next(events)
 
 
 def _line(event: Any) -> int:

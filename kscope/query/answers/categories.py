@@ -5,12 +5,11 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-from kscope.declare.charts import unit_of
+from kscope.declare.charts import ChartConfig, unit_of
 from kscope.declare.charts.base import ROWS
 from kscope.declare.model import Catalog, Category, Chart, Column, Rollup
 from kscope.declare.types.base import Role, Storage
 from kscope.errors import Problem
-from kscope.generate.charts import ChartConfig
 from kscope.query.sql import operators
 from kscope.query.sql.operators import OperatorAnswer
 from kscope.store.drop import leftover

@@ -135,9 +135,9 @@ def signature(folders: Sequence[str | Path]) -> Signature:
     """
     found: list[tuple[object, ...]] = []
     for path in map(folder_of, folders):
-        listing = list_files(path)
-        found += [(problem.file, problem.message) for problem in listing.problems]
-        for file in listing.files:
+        files, problems = list_files(path)
+        found += [(problem.file, problem.message) for problem in problems]
+        for file in files:
             try:
                 state = file.stat()
             except OSError as error:

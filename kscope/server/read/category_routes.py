@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kscope.declare.charts import chart_configs
 from kscope.declare.files.category import read_category
 from kscope.declare.model import Catalog, Category
-from kscope.generate.charts import chart_configs
 from kscope.generate.render import render
 from kscope.query.answers.categories import Charts, Checked, TextProblem, category_answer
 from kscope.query.parse.scope import category_of

@@ -111,7 +111,7 @@ def plan(schema: Schema, found: Held, *, discard_sums: bool = False) -> Migratio
     declared: dict[str, str] = {}
     made = {"layout": str(LAYOUT)}
     problems: list[Problem] = []
-    for table in schema.dictionaries.tables:
+    for table in schema.dictionaries:
         steps += _creation(table, found)
     for tables in schema.categories.values():
         category = tables.category
@@ -179,7 +179,7 @@ def _layout_steps(schema: Schema, found: Held) -> list[Step]:
     if layout < LAYOUT:
         upgrades = [UPGRADES[number] for number in range(layout, LAYOUT)]
         return [step for upgrade in upgrades for step in upgrade(schema, found)]
-    for table in schema.dictionaries.tables:
+    for table in schema.dictionaries:
         relation = found.relations.get(table.name)
         missing = {*table.columns.keys()} - relation.columns if relation else ()
         if missing:

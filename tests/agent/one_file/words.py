@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kscope.agent.host.bpfstats import Cost
 from kscope.agent.rows.interval import Drained
-from kscope.declare.engines.base import ProbeEngine
-from kscope.declare.map_options import KEYS
+from kscope.declare.engines.base import KEYS, ProbeEngine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
