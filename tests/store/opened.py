@@ -14,7 +14,7 @@ from kscope.declare.model import Catalog
 from kscope.store.open import backend_of
 from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
-from kscope.store.sums.functions import total
+from kscope.store.sums.functions import total, weight
 from kscope.store.write.batch import Batch, TableRows
 from tests.databases import Database, SQLiteFile
 from tests.mariadb import PASSWORD, USER
@@ -87,7 +87,7 @@ async def totals(
     for segment in plan.segments:
         table = segment.table
         select = (
-            sa.select(strings.c.text, total(segment.weight), total(table.c.elapsed))
+            sa.select(strings.c.text, weight(table), total(table.c.elapsed))
             .join_from(table, strings, strings.c.id == table.c.process)
             .where(segment.within)
             .group_by(strings.c.text)

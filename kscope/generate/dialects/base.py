@@ -37,6 +37,8 @@ class Dialect:
     indexes_in_table: bool = False
     # Statements that change a table can be rolled back; if not, each one is committed by itself.
     transactional: bool = True
+    # The engine sorts what it groups; others keep the groups in a table of hashes.
+    sorts_groups: bool = False
     # The default of a column: `{0}` is the literal.
     default: str = "{0}"
 

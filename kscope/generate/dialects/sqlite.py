@@ -35,6 +35,7 @@ SQLITE = Dialect(
         "total": "CAST({0} + 0e0 + {1} AS INTEGER)",
         "join": "trim({0} || ',' || {1}, ',')",
     },
+    sorts_groups=True,
     # Only INTEGER PRIMARY KEY is the table's own key.
     types={"serial": sa.Integer()},
     clustered_options={"sqlite_with_rowid": False},

@@ -5,8 +5,7 @@ from typing import Literal
 import msgspec
 
 from kscope.declare.types.base import Role
-from kscope.query.scan.replayed import RECORDED
-from kscope.query.scan.scan import Scan
+from kscope.query.scan.scan import RECORDED, Scan
 from kscope.query.sql.conditions import conditions
 
 WHOLE_ROWS = (

@@ -15,8 +15,7 @@ from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.paging import Order, Page, cursor, last
-from kscope.query.scan.replayed import RECORDED
-from kscope.query.scan.scan import scan_of
+from kscope.query.scan.scan import RECORDED, scan_of
 from kscope.store.reader import Reader
 
 MAX_LIMIT = 10_000

@@ -14,15 +14,7 @@ import sqlalchemy as sa
 
 from kscope.query.scan.freed_memory import consumed, discard
 from kscope.query.scan.measures import Expressions, Measure
-from kscope.query.scan.read import (
-    Share,
-    TooManyGroups,
-    grouped,
-    merger,
-    replayed,
-    summed,
-    take_last,
-)
+from kscope.query.scan.read import TooManyGroups, grouped, merger, summed
 from kscope.query.scan.scan import Scan
 from kscope.query.sql.expressions import as_double, as_text
 
@@ -64,7 +56,8 @@ async def heaviest(
     try:
         found = await summed(scan, keys, measures, max(n, _RANKED_HERE))
     except TooManyGroups:
-        return await _by_database(scan, keys, measures, n, by_mean=by_mean)
+        rows = await scan.reader.fetch(_ranked(scan, keys, measures, by_mean=by_mean).limit(n))
+        return await consumed(lambda rows: _found(rows, len(measures)), rows)
     ranked = await asyncio.to_thread(_here, found, measures, n, by_mean=by_mean)
     if ranked.groups is not found:
         discard(found)
@@ -84,34 +77,15 @@ def _here(
         weight = (first or 0) / second if by_mean and second else 0 if by_mean else first
         return (-(weight or 0), in_line(key))
 
-    merge = merger([measure.kind for measure in measures])
-    totals = [*reduce(merge, found.values())] if found else [0] * len(measures)
+    totals = [*reduce(merger(measures), found.values())] if found else [0] * len(measures)
     kept = found if len(found) <= n else {key: found[key] for key in nsmallest(n, found, order)}
     return Heaviest(kept, totals, len(found))
 
 
-async def _by_database(
-    scan: Scan,
-    keys: Expressions,
-    measures: Sequence[Measure],
-    n: int,
-    *,
-    by_mean: bool,
-) -> Heaviest:
-    wanted = [*measures, *replayed(scan)]
-    rows = await scan.reader.fetch(_ranked(scan, keys, wanted, by_mean=by_mean).limit(n))
-    found = await consumed(lambda rows: _found(rows, wanted), rows)
-    if len(wanted) > len(measures):
-        scan.saw_replayed |= bool(found.totals.pop())
-        await asyncio.to_thread(take_last, found.groups)
-    return found
-
-
-def _found(rows: Sequence[Sequence[Any]], measures: Sequence[Measure]) -> Heaviest:
+def _found(rows: Sequence[Sequence[Any]], many: int) -> Heaviest:
     """Split the rows of `_ranked`: the totals and the number of groups are in each of them."""
     if not rows:
-        return Heaviest({}, [0] * len(measures), 0)
-    many = len(measures)
+        return Heaviest({}, [0] * many, 0)
     width = len(rows[0]) - 2 * many - 1
     groups = {tuple(map(as_text, row[:width])): [*row[width : width + many]] for row in rows}
     return Heaviest(groups, [*rows[0][-many:]], int(rows[0][-1 - many]))
@@ -125,7 +99,7 @@ def _ranked(
     One statement: rows that arrive in the meantime are in both the groups and the whole, or in
     neither.
     """
-    parts = [grouped(scan, Share(each), keys, measures) for each in scan.segments]
+    parts = [grouped(scan, each, keys, measures) for each in scan.segments]
     several = len(parts) > 1
     both = (sa.union_all(*parts) if several else parts[0]).subquery()
     width = len(both.c) - len(measures)

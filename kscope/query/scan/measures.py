@@ -11,7 +11,8 @@ from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
 from kscope.query.parse.columns import Value
 from kscope.query.sql.expressions import mean_size, newest
-from kscope.store.sums.functions import grand_total, total
+from kscope.store.sums import functions
+from kscope.store.sums.functions import grand_total, total, weight
 from kscope.store.sums.planner import Segment
 
 Expression = Callable[[Segment], sa.ColumnElement[Any]]
@@ -27,10 +28,19 @@ class Kind:
     of_all: Callable[[Any], sa.ColumnElement[Any]]
 
 
+def _kind(merge: Callable[[Any, Any], Any], again: Callable[[Any], Any]) -> Kind:
+    """Return the kind of an aggregate that is None without values."""
+
+    def either(a: Any, b: Any) -> Any:
+        return b if a is None else a if b is None else merge(a, b)
+
+    return Kind(either, again, lambda each: again(each).over())
+
+
 TOTAL = Kind(operator.add, total, grand_total)
-FLOAT_TOTAL = Kind(operator.add, sa.func.sum, lambda each: sa.func.sum(each).over())
-LEAST = Kind(min, sa.func.min, lambda each: sa.func.min(each).over())
-MOST = Kind(max, sa.func.max, lambda each: sa.func.max(each).over())
+FLOAT_TOTAL = _kind(operator.add, sa.func.sum)
+LEAST = _kind(min, sa.func.min)
+MOST = _kind(max, sa.func.max)
 
 
 @dataclass(frozen=True)
@@ -41,14 +51,13 @@ class Measure:
     kind: Kind = TOTAL
 
 
-ROWS = Measure(lambda segment: total(segment.weight) if segment.bucket else sa.func.count())
+ROWS = Measure(lambda segment: weight(segment.table))
 
 
 def sum_of(column: Column) -> Measure:
     """Return the sum of a column over all rows."""
-    if column.type.storage is Storage.INTEGER:
-        return Measure(lambda segment: total(segment.table.c[column.name]))
-    return Measure(lambda segment: sa.func.sum(segment.table.c[column.name]), FLOAT_TOTAL)
+    kind = TOTAL if column.type.storage is Storage.INTEGER else FLOAT_TOTAL
+    return Measure(lambda segment: functions.sum_of(segment.table, column), kind)
 
 
 def total_of(value: Value) -> Measure:

@@ -1,23 +1,24 @@
 """Sums over a range of time: a question is a list of segments, each summed by one statement."""
 
-import asyncio
-import operator
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.generate.dialects import DIALECTS
 from kscope.query.parse.errors import Complaint, QueryError
 from kscope.query.scan.freed_memory import consumed, discard
-from kscope.query.scan.measures import MOST, Expressions, Kind, Measure
+from kscope.query.scan.measures import Expressions, Measure
 from kscope.query.scan.parallel import together
 from kscope.query.scan.scan import Scan
 from kscope.query.sql.conditions import conditions
-from kscope.query.sql.expressions import as_text
+from kscope.query.sql.expressions import as_text, ids
 from kscope.store.reader import Reader
 from kscope.store.schema.progress import SECOND
 from kscope.store.sums.planner import Segment
+
+Merge = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 
 # The groups of an answer are kept in memory: this number takes some hundred megabytes.
 MOST_GROUPS = 200_000
@@ -48,66 +49,50 @@ async def summed(
     Raise TooManyGroups if there are more keys than `most`, or than an answer may have.
     """
     most = MOST_GROUPS if most is None else most
-    wanted = [*measures, *replayed(scan)]
+    await _note_replayed(scan)
     shares = await _shared_out(scan)
-    statements = (grouped(scan, share, keys, wanted).limit(most + 1) for share in shares)
+    statements = (grouped(scan, share, keys, measures).limit(most + 1) for share in shares)
     answers = await together(*map(scan.reader.fetch, statements))
-    kinds = [measure.kind for measure in wanted]
-    merged = await consumed(lambda *answers: _merged(answers, kinds), *answers)
+    merge = merger(measures)
+    merged = await consumed(lambda *answers: _merged(answers, len(measures), merge), *answers)
     if len(merged) > most:
         discard(merged)
         raise TooManyGroups(most)
-    if scan.replayed_hosts:
-        scan.saw_replayed |= await asyncio.to_thread(take_last, merged)
     return merged
 
 
-def take_last(merged: dict[tuple[Any, ...], list[Any]]) -> bool:
-    last = [found.pop() for found in merged.values()]
-    return any(last)
+async def _note_replayed(scan: Scan) -> None:
+    """Note whether there are rows of a host that replayed a recording."""
+    if scan.saw_replayed or not scan.replayed_hosts:
+        return
+    for segment in scan.segments:
+        replayed = ids(segment.table.c.hostname, scan.replayed_hosts)
+        one: sa.Select[Any] = (
+            sa.select(sa.literal_column("1")).where(scan.inside(segment), replayed).limit(1)
+        )
+        scan.saw_replayed |= bool(await scan.reader.fetch(one))
 
 
-def replayed(scan: Scan) -> list[Measure]:
-    """Return the measure of whether a row was replayed, to be read with the others."""
-    if not scan.replayed_hosts:
-        return []
-    return [Measure(lambda segment: sa.func.max(scan.is_replayed(segment)), MOST)]
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The part of a segment that one connection sums."""
-
-    segment: Segment
-    part: sa.ColumnElement[bool] = field(default_factory=sa.true)
-
-
-async def _shared_out(scan: Scan) -> list[Share]:
+async def _shared_out(scan: Scan) -> list[Segment]:
     """Cut long stretches of rows in two: databases read them over two connections at a time."""
-    shares: list[Share] = []
+    shares: list[Segment] = []
     for segment in scan.segments:
         middle = await _middle(scan.reader, segment)
         if middle is None:
-            shares.append(Share(segment))
+            shares.append(segment)
         elif (
-            _sorts(scan.reader)
-            and scan.stack
+            scan.stack
             and segment.bucket
             and not any(conditions(scan.where))
+            and (DIALECTS[scan.reader.dialect].sorts_groups)
         ):
             # To sort takes longer than to read, and halves without a key in common are less to
             # fetch and nothing to merge. The id is a hash.
             odd = segment.table.c[scan.stack.name].bitwise_and(1)
-            shares += [Share(segment, odd == half) for half in (0, 1)]
+            shares += [replace(segment, part=odd == half) for half in (0, 1)]
         else:
-            shares.append(Share(replace(segment, stop=middle)))
-            shares.append(Share(replace(segment, start=middle)))
+            shares += [replace(segment, stop=middle), replace(segment, start=middle)]
     return shares
-
-
-def _sorts(reader: Reader) -> bool:
-    """SQLite sorts what it groups; others count in a table, and reading is what takes long."""
-    return reader.dialect == "sqlite"
 
 
 async def _middle(reader: Reader, segment: Segment) -> int | None:
@@ -132,34 +117,27 @@ async def _middle(reader: Reader, segment: Segment) -> int | None:
 
 
 def grouped(
-    scan: Scan,
-    share: Share,
-    keys: Expressions,
-    measures: Sequence[Measure],
+    scan: Scan, segment: Segment, keys: Expressions, measures: Sequence[Measure]
 ) -> sa.Select[Any]:
-    segment = share.segment
     by = [key.label(f"key_{i}") for i, key in enumerate(keys(segment))]
     found = [each.of(segment).label(f"measure_{i}") for i, each in enumerate(measures)]
-    statement = sa.select(*by, *found).where(scan.inside(segment), share.part)
+    statement = sa.select(*by, *found).where(scan.inside(segment))
     return statement.group_by(*by) if by else statement
 
 
 def _merged(
-    answers: Sequence[Sequence[Sequence[Any]]], kinds: Sequence[Kind]
+    answers: Sequence[Sequence[Sequence[Any]]], measures: int, merge: Merge
 ) -> dict[tuple[Any, ...], list[Any]]:
     merged: dict[tuple[Any, ...], list[Any]] = {}
-    both = merger(kinds)
-    for answer in answers:
-        if not answer:
-            continue
-        width = len(answer[0]) - len(kinds)
+    for answer in filter(None, answers):
+        width = len(answer[0]) - measures
         keys = _keys(answer, width)
         if not merged:  # no key comes twice in one answer
             merged = {key: [*row[width:]] for key, row in zip(keys, answer, strict=True)}
             continue
         for key, row in zip(keys, answer, strict=True):
             before = merged.get(key)
-            merged[key] = [*row[width:]] if before is None else both(before, row[width:])
+            merged[key] = [*row[width:]] if before is None else merge(before, row[width:])
     return merged
 
 
@@ -171,20 +149,9 @@ def _keys(answer: Sequence[Sequence[Any]], width: int) -> Iterator[tuple[Any, ..
     return keys
 
 
-def merger(kinds: Sequence[Kind]) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
-    merges = [kind.merge for kind in kinds]
-
-    def both(before: Sequence[Any], found: Sequence[Any]) -> list[Any]:
-        return [
-            b if a is None else a if b is None else merge(a, b)
-            for a, b, merge in zip(before, found, merges, strict=True)
-        ]
-
-    def added(before: Sequence[Any], found: Sequence[Any]) -> list[Any]:
-        try:
-            return list(map(operator.add, before, found))
-        except TypeError:  # one of them has no value
-            return both(before, found)
-
-    # Half of the time, where there are some ten thousand.
-    return added if all(merge is operator.add for merge in merges) else both
+def merger(measures: Sequence[Measure]) -> Merge:
+    """Return the function that merges the measures of two segments."""
+    merges = [measure.kind.merge for measure in measures]
+    return lambda before, found: [
+        merge(a, b) for merge, a, b in zip(merges, before, found, strict=True)
+    ]

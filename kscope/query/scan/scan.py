@@ -13,11 +13,13 @@ from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import TimeRange
 from kscope.query.scan import regex
 from kscope.query.scan.measures import Expressions
-from kscope.query.scan.replayed import replayed_hosts
 from kscope.query.sql.conditions import Group, clause, conditions
-from kscope.query.sql.expressions import exact, ids
+from kscope.query.sql.expressions import exact, position
 from kscope.store.reader import Reader
 from kscope.store.sums.planner import Plan, Segment
+
+# A replaying agent puts this before its host's name.
+RECORDED = "recording:"
 
 
 @dataclass
@@ -53,12 +55,6 @@ class Scan:
         """Return the condition for the segment's rows that pass the filters."""
         dictionaries = self.reader.schema.dictionaries
         return sa.and_(segment.within, clause(self.where, segment.table, dictionaries))
-
-    def is_replayed(self, segment: Segment) -> sa.ColumnElement[int]:
-        """Return 1 for a row of a host that replayed a recording, else 0."""
-        if not self.replayed_hosts:
-            return sa.literal_column("0")
-        return sa.case((ids(segment.table.c.hostname, self.replayed_hosts), 1), else_=0)
 
     def over(self, change: Callable[[Segment], sa.FromClause]) -> "Scan":
         """Return the reading with other tables in place of the segments' tables."""
@@ -103,6 +99,14 @@ async def scan_of(
     plan = await reader.plan(scope.category.table, span.start, span.end, names, step)
     stack = next((column for column in needed if column.type.role is Role.STACK), None)
     return Scan(reader, plan, where, stack, await replayed_hosts(reader), started)
+
+
+async def replayed_hosts(reader: Reader) -> tuple[int, ...]:
+    """Return the ids of all hosts that ever replayed a recording."""
+    strings = reader.schema.dictionaries.string
+    starts = position(strings.c.text, sa.literal(RECORDED)) == 1
+    found = await reader.fetch(sa.select(strings.c.id).where(starts))
+    return tuple(int(key) for (key,) in found)
 
 
 def columns(*named: Column) -> Expressions:

@@ -19,6 +19,7 @@ from kscope.store.backends.in_thread import in_thread
 from kscope.store.schema.meta import is_current
 from kscope.store.schema.progress import SECOND, Progress, progress_of
 from kscope.store.store import Store
+from kscope.store.sums.functions import weight
 from kscope.store.sums.grouping import (
     grouped,
     grouped_slots,
@@ -27,7 +28,6 @@ from kscope.store.sums.grouping import (
     key_columns,
     summed_names,
     transposed,
-    weight,
     with_short_texts,
     with_slot_texts,
 )

@@ -1,8 +1,13 @@
 """SQL functions of sums, which generate/dialects spells."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
+from kscope.declare.model import Column
+from kscope.declare.types.base import Storage
 from kscope.generate.expressions import Spelled
+from kscope.generate.tables import ROLLUP_ROWS
 
 
 class total(Spelled):  # noqa: N801 - SQL functions are lower case
@@ -13,6 +18,17 @@ class total(Spelled):  # noqa: N801 - SQL functions are lower case
     """
 
     type = sa.BigInteger()
+
+
+def sum_of(table: sa.FromClause, column: Column) -> sa.ColumnElement[Any]:
+    """Return the sum of a value column: one of whole numbers is a `total`."""
+    stored = table.c[column.name]
+    return total(stored) if column.type.storage is Storage.INTEGER else sa.func.sum(stored)
+
+
+def weight(table: sa.FromClause) -> sa.ColumnElement[int]:
+    """Return the number of rows of the category: counted, or read from finer sums."""
+    return total(table.c[ROLLUP_ROWS]) if ROLLUP_ROWS in table.c else sa.func.count()
 
 
 class grand_total(Spelled):  # noqa: N801

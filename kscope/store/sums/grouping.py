@@ -12,7 +12,7 @@ from kscope.declare.types.base import INT64_MAX, Role, Storage
 from kscope.declare.types.histogram import histogram_counts
 from kscope.generate.tables import ROLLUP_ROWS
 from kscope.store.schema.progress import SECOND
-from kscope.store.sums.functions import SLOT, SLOT_EVENTS, total, with_slots
+from kscope.store.sums.functions import SLOT, SLOT_EVENTS, sum_of, total, weight, with_slots
 
 Columns = dict[str, list[Any]]
 
@@ -64,7 +64,7 @@ def grouped(category: Category, source: sa.Table, start: int, stop: int) -> sa.S
     Histograms are joined texts; the characters of each are in one more column, see `is_cut`.
     """
     keys = [source.c[column.name] for column in key_columns(category)]
-    values = [_sum(source.c[column.name], column) for column in value_columns(category)]
+    values = [sum_of(source, column) for column in value_columns(category)]
     texts = [source.c[column.name] for column in histogram_columns(category)]
     joined = [sa.func.group_concat(text) for text in texts]
     lengths = [total(sa.func.length(text) + 1) for text in texts]
@@ -120,17 +120,8 @@ def _texts(rows: Iterable[Sequence[Any]]) -> dict[tuple[Any, ...], str]:
     return {key: ",".join(pairs) for key, pairs in found.items()}
 
 
-def weight(source: sa.Table) -> sa.ColumnElement[int]:
-    """Return the number of rows of the category: counted, or read from finer sums."""
-    return total(source.c[ROLLUP_ROWS]) if ROLLUP_ROWS in source.c else sa.func.count()
-
-
 def transposed(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Columns:
     return {name: list(map(itemgetter(index), rows)) for index, name in enumerate(names)}
-
-
-def _sum(stored: sa.ColumnElement[Any], column: Column) -> sa.ColumnElement[Any]:
-    return total(stored) if column.type.storage is Storage.INTEGER else sa.func.sum(stored)
 
 
 def _adder(column: Column) -> Callable[[Any, Any], Any]:

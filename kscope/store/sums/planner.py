@@ -5,12 +5,12 @@ of a plan together hold each row of the range once.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from kscope.declare.units import duration
-from kscope.generate.tables import ROLLUP_ROWS, CategoryTables
+from kscope.generate.tables import CategoryTables
 from kscope.store.schema.progress import SECOND, Progress
 
 
@@ -18,22 +18,19 @@ from kscope.store.schema.progress import SECOND, Progress
 class Segment:
     """Read `table` for `start <= time < stop` (us). `bucket` is in seconds, 0 for raw rows.
 
-    A rollup's `time` is its bucket's start. Its values are sums over `weight` rows.
+    A rollup's `time` is its bucket's start. One of several readers reads only a `part` of the rows.
     """
 
     table: sa.Table
     start: int
     stop: int
     bucket: int = 0
-
-    @property
-    def weight(self) -> sa.ColumnElement[int]:
-        """The number of rows in a row of the table: sum it in place of COUNT(*)."""
-        return self.table.c[ROLLUP_ROWS] if self.bucket else sa.literal_column("1")
+    part: sa.ColumnElement[bool] = field(default_factory=sa.true)
 
     @property
     def within(self) -> sa.ColumnElement[bool]:
-        return sa.and_(self.table.c.time >= self.start, self.table.c.time < self.stop)
+        time = self.table.c.time
+        return sa.and_(time >= self.start, time < self.stop, self.part)
 
     @property
     def source(self) -> str:
