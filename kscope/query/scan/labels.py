@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
+from kscope.generate.tables import texts_of
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.freed_memory import consumed, discard
 from kscope.query.sql.expressions import ids
@@ -24,13 +25,8 @@ LOST = "[lost]"
 
 async def labels(reader: Reader, column: Column, values: Collection[Any]) -> Mapping[Any, str]:
     """Value as stored -> its text."""
-    match column.type.storage:
-        case Storage.STRING_ID:
-            strings = reader.schema.dictionaries.string
-            return await _texts(reader, strings.c.id, strings.c.text, values)
-        case Storage.STACK_ID:
-            stacks = reader.schema.dictionaries.stack
-            return await _texts(reader, stacks.c.id, stacks.c.frames, values)
+    if stored := texts_of(column, reader.schema.dictionaries):
+        return await _texts(reader, stored.key, stored.text, values)
     write = _WRITTEN.get(column.type.storage, str)
     return await asyncio.to_thread(lambda: {value: write(value) for value in values})
 

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import INT64_MAX, Storage
+from kscope.generate.tables import texts_of
 from kscope.query.parse.errors import QueryError, complain
 from kscope.query.parse.operands import INT64, text
 from kscope.query.scan.scan import Scan
@@ -143,15 +144,10 @@ class Page:
         self, joined: sa.FromClause, column: Column
     ) -> tuple[sa.FromClause, sa.ColumnElement[Any]]:
         stored = self._table.c[column.name]
-        dictionaries = self.scan.reader.schema.dictionaries
-        match column.type.storage:
-            case Storage.STRING_ID:
-                names = dictionaries.string.alias(f"string_{column.name}")
-                return joined.join(names, names.c.id == stored), names.c.text
-            case Storage.STACK_ID:
-                stacks = dictionaries.stack.alias(f"stack_{column.name}")
-                return joined.join(stacks, stacks.c.id == stored), stacks.c.frames
-        return joined, stored
+        texts = texts_of(column, self.scan.reader.schema.dictionaries)
+        if texts is None:
+            return joined, stored
+        return joined.join(texts.table, texts.key == stored), texts.text
 
     def _ordered(
         self, statement: sa.Select[Any], key: sa.ColumnElement[Any], place: Place | None

@@ -12,7 +12,7 @@ from typing import Any
 import re2
 import sqlalchemy as sa
 
-from kscope.declare.types.base import Storage
+from kscope.generate.tables import texts_of
 from kscope.query.parse.errors import complain
 from kscope.query.parse.scope import Scope
 from kscope.query.sql.conditions import Condition, Group, conditions, resolved
@@ -98,12 +98,8 @@ def _search(rows: Sequence[Sequence[Any]], pattern: Any, deadline: Deadline) -> 
 
 
 def _candidates(reader: Reader, scope: Scope, where: Condition) -> sa.Select[Any]:
-    dictionaries = reader.schema.dictionaries
-    match where.column.type.storage:
-        case Storage.STACK_ID:
-            return sa.select(dictionaries.stack.c.id, dictionaries.stack.c.frames)
-        case Storage.STRING_ID:
-            return sa.select(dictionaries.string.c.id, dictionaries.string.c.text)
+    if stored := texts_of(where.column, reader.schema.dictionaries):
+        return sa.select(stored.key, stored.text)
     rows = reader.schema.categories[scope.category.table].rows
     text: sa.ColumnElement[Any] = exact(rows.c[where.column.name])
     inside = rows.c.time.between(scope.range.start, scope.range.end - 1)

@@ -6,13 +6,14 @@ added by `sums/late.py` in the transaction that stores them.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.declare.types.base import Role
 from kscope.generate.tables import ROLLUP_ROWS, CategoryTables, RollupTable
 from kscope.store.backends.base import Session
 from kscope.store.backends.in_thread import in_thread
@@ -23,11 +24,9 @@ from kscope.store.sums.functions import weight
 from kscope.store.sums.grouping import (
     grouped,
     grouped_slots,
-    histogram_columns,
     is_cut,
     key_columns,
     summed_names,
-    transposed,
     with_short_texts,
     with_slot_texts,
 )
@@ -82,7 +81,9 @@ async def _store_sums(store: Store, bucket: _Bucket) -> int | None:
                 continue
             if sums:
                 await _insert(session, bucket, sums)
-            await _advance(session, store, bucket)
+            progress = store.schema.dictionaries.progress
+            update = sa.update(progress).where(_is(progress, bucket))
+            await session.execute(update.values(closed=bucket.stop))
             return rows
     # Rows arrived before it: they are in another bucket, which is next.
     return None
@@ -99,7 +100,7 @@ def _warn_once(table: str) -> None:
 
 async def _sums(store: Store, bucket: _Bucket) -> list[tuple[Any, ...]]:
     category = bucket.tables.category
-    histograms = histogram_columns(category)
+    histograms = category.with_role(Role.HISTOGRAM)
     what = (bucket.source, bucket.start, bucket.stop)
     fetch = store.backend.fetch_in_background
     rows = await fetch(grouped(category, *what))
@@ -113,12 +114,16 @@ async def _sums(store: Store, bucket: _Bucket) -> list[tuple[Any, ...]]:
 async def _next(store: Store, table: str, now: int) -> _Bucket | None:
     tables = store.schema.categories[table]
     progress = await progress_of(store.backend.fetch_in_background, store.schema, table)
-    for index, level in enumerate(tables.rollups):
-        closed = progress.get(level.rollup.bucket, Progress()).closed
-        source, complete = _source(tables, index, progress)
-        width = level.rollup.bucket * SECOND
-        limit = now - GRACE * SECOND if complete is None else complete
-        limit -= limit % width
+    # Of rows, then of each level: seconds, table, and the time until which it is complete (us).
+    sources = [(1, tables.rows, now - GRACE * SECOND)]
+    for level in tables.rollups:
+        bucket = level.rollup.bucket
+        closed = progress.get(bucket, Progress()).closed
+        # The coarsest that makes up whole buckets.
+        source, complete = next(rest for each, *rest in reversed(sources) if bucket % each == 0)
+        sources.append((bucket, level.table, closed))
+        width = bucket * SECOND
+        limit = complete - complete % width
         if limit <= closed:
             continue
         first = sa.select(sa.func.min(source.c.time)).where(
@@ -130,17 +135,6 @@ async def _next(store: Store, table: str, now: int) -> _Bucket | None:
         start = found - found % width
         return _Bucket(tables, level, source, start, start + width)
     return None
-
-
-def _source(
-    tables: CategoryTables, index: int, progress: Mapping[int, Progress]
-) -> tuple[sa.Table, int | None]:
-    """Return the finer level that makes up whole buckets and the time of its end, else the rows."""
-    bucket = tables.rollups[index].rollup.bucket
-    for finer in reversed(tables.rollups[:index]):
-        if bucket % finer.rollup.bucket == 0:
-            return finer.table, progress.get(finer.rollup.bucket, Progress()).closed
-    return tables.rows, None
 
 
 async def _locked(session: Session, store: Store, bucket: _Bucket) -> int | None:
@@ -163,16 +157,11 @@ async def _count(session: Session, bucket: _Bucket, closed: int) -> int:
 
 
 async def _insert(session: Session, bucket: _Bucket, sums: Sequence[tuple[Any, ...]]) -> None:
-    columns = transposed(summed_names(bucket.tables.category), sums)
     # Sums of late rows have a seq below 0.
     keys = {"time": [bucket.start] * len(sums), "seq": range(len(sums))}
+    names = summed_names(bucket.tables.category)
+    columns = dict(zip(names, zip(*sums, strict=True), strict=True))
     await session.insert(bucket.level.table, keys | columns)
-
-
-async def _advance(session: Session, store: Store, bucket: _Bucket) -> None:
-    progress = store.schema.dictionaries.progress
-    update = sa.update(progress).where(_is(progress, bucket)).values(closed=bucket.stop)
-    await session.execute(update)
 
 
 def _is(progress: sa.Table, bucket: _Bucket) -> sa.ColumnElement[bool]:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kscope.generate.tables import CategoryTables
-from kscope.store.backends.base import BACKGROUND_SECONDS, Relation, Session
+from kscope.store.backends.base import BACKGROUND_SECONDS, Relation
 from kscope.store.housekeeping.close_buckets import GRACE
 from kscope.store.schema.progress import SECOND, Progress, progress_of
 from kscope.store.store import Store
@@ -38,7 +38,9 @@ async def expiries(store: Store, now: int, *, as_if_summed: bool = False) -> lis
     for name, tables in store.schema.categories.items():
         progress = await progress_of(store.backend.fetch_in_background, store.schema, name)
         if as_if_summed:
-            progress = {**progress, **_summed_by(tables, now)}
+            ends = now - GRACE * SECOND
+            buckets = [level.rollup.bucket for level in tables.rollups]
+            progress |= {each: Progress(closed=ends - ends % (each * SECOND)) for each in buckets}
         for expiry in _of_category(tables, progress, now):
             if expiry.table.name not in relations:
                 continue
@@ -58,7 +60,13 @@ async def remove(store: Store, expiry: Expiry) -> AsyncIterator[int]:
     """Remove it in steps; yield the number of rows of each step once they are removed."""
     async with store.backend.transaction() as session:
         # First: from here on no plan reads the rows that are removed.
-        await _mark(session, store, expiry)
+        progress = store.schema.dictionaries.progress
+        await session.execute(
+            sa.update(progress)
+            .where(progress.c.category == expiry.category, progress.c.bucket == expiry.bucket)
+            .where(progress.c.removed < expiry.before)
+            .values(removed=expiry.before)
+        )
     table = expiry.table
     async for removed in _removed(store, table, [table.c.time, table.c.seq], expiry.before):
         yield removed
@@ -105,13 +113,6 @@ async def first_time(store: Store, table: sa.Table) -> int | None:
     return first
 
 
-def _summed_by(tables: CategoryTables, now: int) -> dict[int, Progress]:
-    """Return the progress after every bucket that is due was summed."""
-    ends = now - GRACE * SECOND
-    buckets = [level.rollup.bucket for level in tables.rollups]
-    return {bucket: Progress(closed=ends - ends % (bucket * SECOND)) for bucket in buckets}
-
-
 def _of_category(
     tables: CategoryTables, progress: Mapping[int, Progress], now: int
 ) -> Iterator[Expiry]:
@@ -122,20 +123,9 @@ def _of_category(
     for index, (bucket, table, keep) in enumerate(levels):
         if keep is None:
             continue
-        before = now - keep * SECOND
         coarser = [level[0] for level in levels[index + 1 :]]
-        for each in coarser:
-            before = min(before, progress.get(each, Progress()).closed)
+        summed = [progress.get(each, Progress()).closed for each in coarser]
+        before = min([now - keep * SECOND, *summed])
         # Whole buckets of the next level: what is left at an edge is never half a bucket.
         width = (coarser[0] if coarser else max(bucket, 1)) * SECOND
         yield Expiry(category.table, bucket, table, before - before % width)
-
-
-async def _mark(session: Session, store: Store, expiry: Expiry) -> None:
-    progress = store.schema.dictionaries.progress
-    await session.execute(
-        sa.update(progress)
-        .where(progress.c.category == expiry.category, progress.c.bucket == expiry.bucket)
-        .where(progress.c.removed < expiry.before)
-        .values(removed=expiry.before)
-    )

@@ -1,6 +1,6 @@
 """Remove strings and stacks that no row or sum can refer to any more."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from kscope.declare.types.base import Storage
 from kscope.generate.tables import rows_name
 from kscope.store.backends.base import BACKGROUND_SECONDS
 from kscope.store.housekeeping.retention import first_time, relations_of
-from kscope.store.schema.changed_levels import levels_held
+from kscope.store.schema.changed_levels import tables_held
 from kscope.store.schema.interning import today
 from kscope.store.schema.meta import known_categories, read_meta
 from kscope.store.schema.progress import SECOND
@@ -57,26 +57,18 @@ async def _cutoff(store: Store) -> int:
 
     If removal is behind, there are rows that are older than they may be.
     """
-    days = [today() - _longest_days(store)]
+    days = [today()]
     relations = await relations_of(store)
     for tables in store.schema.categories.values():
-        aging = [level.table for level in tables.rollups]
-        aging += [tables.rows] if tables.category.retention is not None else []
-        for table in aging:
+        levels = [(each.table, each.rollup.keep + each.rollup.bucket) for each in tables.rollups]
+        if tables.category.retention is not None:
+            levels.append((tables.rows, tables.category.retention))
+        for table, keep in levels:
+            days.append(today() + -keep // _DAY)
             first = await first_time(store, table) if table.name in relations else None
             if first is not None:
                 days.append(first // (_DAY * SECOND))
     return min(days) - _MARGIN_DAYS
-
-
-def _longest_days(store: Store) -> int:
-    """Return the days that a row or sum with a string is kept, except those kept permanently."""
-    keeps = [0]
-    for tables in store.schema.categories.values():
-        category = tables.category
-        keeps += [rollup.keep + rollup.bucket for rollup in category.rollup]
-        keeps.append(category.retention or 0)
-    return -(-max(keeps) // _DAY)
 
 
 async def _referred_forever(store: Store, storage: Storage) -> set[int]:
@@ -94,9 +86,8 @@ async def _referred_forever(store: Store, storage: Storage) -> set[int]:
     return {row[0] for select in selects for row in await store.backend.fetch_in_background(select)}
 
 
-def _tables_kept(store: Store, name: str, relations: Iterable[str]) -> list[str]:
+def _tables_kept(store: Store, name: str, relations: Collection[str]) -> list[str]:
     tables = store.schema.categories.get(name)
     if tables is None:
-        rows = f"kscope_rows_{name}"
-        return [*([rows] if rows in relations else []), *levels_held(name, relations)]
+        return tables_held(name, relations)
     return [rows_name(tables.category)] if tables.category.retention is None else []

@@ -1,7 +1,7 @@
 """Rollup levels that are added to a category with rows, or removed from it."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 
@@ -49,7 +49,8 @@ async def begin_progress(session: Session, schema: Schema) -> None:
         for level in tables.rollups:
             key = (name, level.rollup.bucket)
             if key not in found:
-                removed = _ceil(removed, level.rollup.bucket * SECOND)
+                width = level.rollup.bucket * SECOND
+                removed = -(-removed // width) * width
                 # Sums without progress have an unknown origin.
                 await session.execute(sa.delete(level.table))
                 await _insert(session, schema, key, Progress(removed, removed))
@@ -61,20 +62,3 @@ async def _insert(session: Session, schema: Schema, key: ProgressKey, progress: 
     row = {"category": name, "bucket": bucket, "closed": progress.closed}
     new = sa.insert(schema.dictionaries.progress).values(**row, removed=progress.removed)
     await session.execute(new)
-
-
-def only_there(
-    tables: CategoryTables,
-    bucket: int,
-    oldest: int | None,
-    progress: Mapping[ProgressKey, Progress],
-) -> bool:
-    """Tell whether a level has sums that are older than the rows."""
-    name = tables.category.table
-    if oldest is None or (name, bucket) not in progress:
-        return False
-    return oldest < progress.get((name, 0), Progress()).removed
-
-
-def _ceil(time: int, width: int) -> int:
-    return -(-time // width) * width

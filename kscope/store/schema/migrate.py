@@ -22,7 +22,6 @@ from kscope.store.schema.alterations import Note, Step, addition, indexes, remov
 from kscope.store.schema.changed_levels import (
     begin_progress,
     forgetting,
-    only_there,
     tables_held,
     undeclared_levels,
 )
@@ -244,7 +243,9 @@ def _lost_sums(tables: CategoryTables, found: Held) -> Iterator[Problem]:
     category = tables.category
     for name, bucket in undeclared_levels(tables, found.relations).items():
         oldest = found.oldest.get(name)
-        if oldest is not None and only_there(tables, bucket, oldest, found.progress):
+        removed = found.progress.get((category.table, 0), Progress()).removed
+        is_known = (category.table, bucket) in found.progress
+        if oldest is not None and is_known and oldest < removed:
             since = datetime.fromtimestamp(oldest / SECOND, UTC)
             message = (
                 f"'{duration(bucket)}' is no longer declared, and holds sums since"

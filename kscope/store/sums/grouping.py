@@ -1,8 +1,8 @@
 """The sums that a rollup keeps of rows: one per bucket and group."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import compress
-from operator import add, itemgetter
+from operator import add
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,47 +15,47 @@ from kscope.store.schema.progress import SECOND
 from kscope.store.sums.functions import SLOT, SLOT_EVENTS, sum_of, total, weight, with_slots
 
 Columns = dict[str, list[Any]]
+Sums = dict[tuple[Any, ...], Sequence[Any]]
 
 
 def key_columns(category: Category) -> tuple[Column, ...]:
     return category.with_role(Role.DIMENSION, Role.STACK)
 
 
-def value_columns(category: Category) -> tuple[Column, ...]:
-    return category.with_role(Role.VALUE)
-
-
-def histogram_columns(category: Category) -> tuple[Column, ...]:
-    return category.with_role(Role.HISTOGRAM)
+def updates(category: Category) -> dict[str, str]:
+    """Return the columns that are summed, each with the update of a dialect that adds to it."""
+    values, histograms = category.with_role(Role.VALUE), category.with_role(Role.HISTOGRAM)
+    return {
+        **{each.name: "sum" if each.type.storage is Storage.REAL else "total" for each in values},
+        ROLLUP_ROWS: "total",
+        **{each.name: "join" for each in histograms},
+    }
 
 
 def summed_names(category: Category) -> list[str]:
     """Return a rollup's columns without time and seq, in the order of the sums."""
-    names = [column.name for column in (*key_columns(category), *value_columns(category))]
-    return [*names, ROLLUP_ROWS, *(column.name for column in histogram_columns(category))]
+    return [*(column.name for column in key_columns(category)), *updates(category)]
 
 
-def summed(category: Category, bucket: int, rows: Columns, until: int) -> Columns:
-    """Sum the stored rows before `until` (us): the columns of a rollup, without seq."""
-    width = bucket * SECOND
-    early = [time < until for time in rows["time"]]
-    picked = {name: list(compress(values, early)) for name, values in rows.items()}
-    picked["time"] = [time - time % width for time in picked["time"]]
-    picked[ROLLUP_ROWS] = [1] * len(picked["time"])
-    names = ["time", *summed_names(category)]
-    width = 1 + len(key_columns(category))
-    adding = [*map(_adder, value_columns(category)), _capped]
-    adding += map(_adder, histogram_columns(category))
-    groups: dict[tuple[Any, ...], Sequence[Any]] = {}
-    for row in zip(*(picked[name] for name in names), strict=True):
-        key, values = row[:width], row[width:]
-        before = groups.get(key)
-        groups[key] = (
-            values
-            if before is None
-            else [each(*pair) for each, *pair in zip(adding, before, values, strict=True)]
-        )
-    return transposed(names, [(*key, *values) for key, values in groups.items()])
+def summed(category: Category, bucket: int, rows: Columns, until: int) -> Sums:
+    """Sum the stored rows before `until` (us): (time, *keys) -> sums, as in `summed_names`."""
+    length = bucket * SECOND
+    keys = len(key_columns(category))
+    adding = [_ADDING[update] for update in updates(category).values()]
+    columns = rows | {ROLLUP_ROWS: [1] * len(rows["time"])}
+    groups: Sums = {}
+    for time, *row in zip(
+        rows["time"], *(columns[name] for name in summed_names(category)), strict=True
+    ):
+        if time < until:
+            key, values = (time - time % length, *row[:keys]), row[keys:]
+            before = groups.get(key)
+            groups[key] = (
+                values
+                if before is None
+                else [each(*pair) for each, *pair in zip(adding, before, values, strict=True)]
+            )
+    return groups
 
 
 def grouped(category: Category, source: sa.Table, start: int, stop: int) -> sa.Select[Any]:
@@ -64,8 +64,8 @@ def grouped(category: Category, source: sa.Table, start: int, stop: int) -> sa.S
     Histograms are joined texts; the characters of each are in one more column, see `is_cut`.
     """
     keys = [source.c[column.name] for column in key_columns(category)]
-    values = [sum_of(source, column) for column in value_columns(category)]
-    texts = [source.c[column.name] for column in histogram_columns(category)]
+    values = [sum_of(source, column) for column in category.with_role(Role.VALUE)]
+    texts = [source.c[column.name] for column in category.with_role(Role.HISTOGRAM)]
     joined = [sa.func.group_concat(text) for text in texts]
     lengths = [total(sa.func.length(text) + 1) for text in texts]
     within = (source.c.time >= start, source.c.time < stop)
@@ -120,12 +120,10 @@ def _texts(rows: Iterable[Sequence[Any]]) -> dict[tuple[Any, ...], str]:
     return {key: ",".join(pairs) for key, pairs in found.items()}
 
 
-def transposed(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Columns:
-    return {name: list(map(itemgetter(index), rows)) for index, name in enumerate(names)}
-
-
-def _adder(column: Column) -> Callable[[Any, Any], Any]:
-    return {Storage.REAL: add, Storage.HISTOGRAM: _joined}.get(column.type.storage, _capped)
+def summed_text(joined: str) -> str:
+    """Return the text of a histogram that may have a slot more than once, with each slot once."""
+    counts: Mapping[int, int] = histogram_counts(joined)
+    return ",".join(f"{slot}:{min(counts[slot], INT64_MAX)}" for slot in sorted(counts))
 
 
 def _capped(left: int, right: int) -> int:
@@ -137,7 +135,6 @@ def _joined(left: str, right: str) -> str:
     return summed_text(f"{left},{right}")
 
 
-def summed_text(joined: str) -> str:
-    """Return the text of a histogram that may have a slot more than once, with each slot once."""
-    counts: Mapping[int, int] = histogram_counts(joined)
-    return ",".join(f"{slot}:{min(counts[slot], INT64_MAX)}" for slot in sorted(counts))
+_ADDING: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
+    {"sum": add, "total": _capped, "join": _joined}
+)

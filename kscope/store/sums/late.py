@@ -11,65 +11,44 @@ from typing import Any
 import sqlalchemy as sa
 
 from kscope.declare.model import Category
-from kscope.declare.types.base import Storage
-from kscope.generate.tables import ROLLUP_ROWS
 from kscope.store.backends.base import Session
-from kscope.store.sums.grouping import (
-    Columns,
-    histogram_columns,
-    key_columns,
-    summed_names,
-    summed_text,
-    transposed,
-    value_columns,
-)
+from kscope.store.sums.grouping import Sums, summed_names, summed_text, updates
 
 # Characters of a histogram that many batches were added to; one with all slots may have as many.
 LONG_TEXT = 1500
 _KEYS_PER_STATEMENT = 500
 
 
-async def add_late(session: Session, category: Category, table: sa.Table, sums: Columns) -> None:
+async def add_late(session: Session, category: Category, table: sa.Table, sums: Sums) -> None:
     """Add sums of late rows, one per time and group, to a table of sums."""
-    groups = zip(*(sums[column.name] for column in key_columns(category)), strict=True)
-    seqs = [group_seq(group) for group in groups]
-    names = ["time", "seq", *summed_names(category)]
-    columns = {**sums, "seq": seqs}
     # In one order, so that two servers do not wait for each other.
-    rows = sorted(zip(*(columns[name] for name in names), strict=True))
-    update = {
-        column.name: "sum" if column.type.storage is Storage.REAL else "total"
-        for column in value_columns(category)
-    }
-    joined = [column.name for column in histogram_columns(category)]
-    update |= {ROLLUP_ROWS: "total", **dict.fromkeys(joined, "join")}
-    await session.insert(table, transposed(names, rows), update)
-    if joined:
-        await _shorten(session, table, names, joined, [row[:2] for row in rows])
+    rows = sorted((time, group_seq(key), *key, *each) for (time, *key), each in sums.items())
+    update = updates(category)
+    names = ("time", "seq", *summed_names(category))
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+    await session.insert(table, columns, update)
+    if joined := [name for name, how in update.items() if how == "join"]:
+        await _shorten(session, table, joined, [row[:2] for row in rows])
 
 
-def group_seq(group: tuple[Any, ...]) -> int:
+def group_seq(group: Sequence[Any]) -> int:
     """Return the `seq` of a group's late sums: 63 bits of a hash of its stored keys, below 0."""
-    digest = blake2b(repr(group).encode(), digest_size=8).digest()
+    digest = blake2b(repr(tuple(group)).encode(), digest_size=8).digest()
     return -1 - (int.from_bytes(digest, "big") >> 1)
 
 
 async def _shorten(
-    session: Session,
-    table: sa.Table,
-    names: Sequence[str],
-    histograms: Sequence[str],
-    keys: Sequence[tuple[int, int]],
+    session: Session, table: sa.Table, names: Sequence[str], keys: Sequence[tuple[int, int]]
 ) -> None:
     """Add up the slots of histograms that became long; this transaction holds their locks."""
-    is_long = sa.or_(*(sa.func.length(table.c[name]) > LONG_TEXT for name in histograms))
+    texts = [table.c[name] for name in names]
+    is_long = sa.or_(*(sa.func.length(text) > LONG_TEXT for text in texts))
     key = sa.tuple_(table.c.time, table.c.seq)
-    select = sa.select(*(table.c[name] for name in names)).where(is_long)
-    update = dict.fromkeys(histograms, "replace")
     for start in range(0, len(keys), _KEYS_PER_STATEMENT):
-        part = keys[start : start + _KEYS_PER_STATEMENT]
-        if rows := await session.fetch(select.where(key.in_(part)).order_by(*key.clauses)):
-            columns = transposed(names, [tuple(row) for row in rows])
-            for name in histograms:
-                columns[name] = list(map(summed_text, columns[name]))
-            await session.insert(table, columns, update)
+        among = key.in_(keys[start : start + _KEYS_PER_STATEMENT])
+        for *found, time, seq in await session.fetch(
+            sa.select(*texts, *key.clauses).where(is_long, among)
+        ):
+            short = dict(zip(names, map(summed_text, found), strict=True))
+            one = sa.update(table).where(table.c.time == time, table.c.seq == seq)
+            await session.execute(one.values(short))

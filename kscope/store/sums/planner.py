@@ -54,25 +54,22 @@ class Plan:
     @property
     def source(self) -> str:
         """Such as `rollup 1d + rollup 1h + raw`, for an answer's meta."""
-        by_bucket = {segment.bucket: segment.source for segment in self.segments}
-        return " + ".join(by_bucket[bucket] for bucket in sorted(by_bucket, reverse=True)) or "raw"
+        coarse_first = sorted(self.segments, key=lambda segment: -segment.bucket)
+        return " + ".join(dict.fromkeys(each.source for each in coarse_first)) or "raw"
 
 
 @dataclass(frozen=True, slots=True)
 class _Level:
     table: sa.Table
     bucket: int
+    length: int
     progress: Progress
-
-    @property
-    def length(self) -> int:
-        return self.bucket * SECOND
 
     def floor(self, time: int) -> int:
         return time - time % self.length
 
     def ceil(self, time: int) -> int:
-        return -self.floor(-time) if time % self.length else time
+        return -self.floor(-time)
 
     def holds(self, time: int) -> bool:
         """Return whether the bucket around this time is closed, and not removed."""
@@ -95,41 +92,30 @@ def plan(
     multiples of the plan's `step`, which is longer if only sums of longer buckets are left.
     `progress` is by bucket in seconds; bucket 0 is the rows.
     """
-    fitting = [
-        _Level(rollup.table, rollup.rollup.bucket, progress.get(rollup.rollup.bucket, Progress()))
-        for rollup in reversed(tables.rollups)
-        if _answers(rollup.table, columns)
+    levels = [
+        _Level(each.table, bucket, bucket * SECOND, progress.get(bucket, Progress()))
+        for each in reversed(tables.rollups)
+        for bucket in [each.rollup.bucket]
+        if "seq" not in columns and all(name in each.table.c for name in columns)
     ]
     removed = progress.get(0, Progress()).removed
-    whole = _whole_step(fitting, removed, span[0], step)
-    fitting = [level for level in fitting if _divides(level.bucket, whole)]
-    start, stop, notices = _widened(fitting, removed, *span)
+    whole = step
+    if step is not None and span[0] < removed:
+        # If no level goes back so far, the part of the range that is left starts with the coarsest.
+        left = _finest(levels, span[0]) or next(iter(levels), None)
+        whole = left.ceil(step) if left else step
+    if whole is not None:
+        levels = [level for level in levels if whole % level.length == 0]
+    start, stop, notices = _widened(levels, removed, *span)
     if whole != step:
         notices.append("old rows were removed in this range: steps are now whole buckets")
-    segments = _cover(fitting, tables.rows, start, stop)
+    segments = _cover(levels, tables.rows, start, stop)
     return Plan(start, stop, segments, notices, whole)
-
-
-def _answers(table: sa.Table, columns: Collection[str]) -> bool:
-    return all(name in table.c and name != "seq" for name in columns)
-
-
-def _whole_step(levels: Sequence[_Level], removed: int, start: int, step: int | None) -> int | None:
-    """Return the step; if rows were removed, the least multiple of the finest bucket left."""
-    if step is None or start >= removed:
-        return step
-    # If no level goes back so far, the part of the range that is left starts with the coarsest.
-    left = _finest(levels, start) or next(iter(levels), None)
-    return (left and -(-step // left.length) * left.length) or step
 
 
 def _finest(levels: Sequence[_Level], time: int) -> _Level | None:
     """Return the level with the shortest buckets that holds this time."""
     return next((level for level in reversed(levels) if level.holds(time)), None)
-
-
-def _divides(bucket: int, step: int | None) -> bool:
-    return step is None or (step > 0 and step % (bucket * SECOND) == 0)
 
 
 def _cover(levels: Sequence[_Level], rows: sa.Table, start: int, stop: int) -> list[Segment]:
@@ -156,14 +142,11 @@ def _widened(
     if start >= removed or start >= stop:
         return start, stop, []
     first = _finest(levels, start)
-    wide_start = first.floor(start) if first else start
-    wide_stop = stop
-    if stop < removed:
-        last = _finest(levels, stop - 1)
-        wide_stop = last.ceil(stop) if last else stop
+    last = _finest(levels, stop - 1) if stop < removed else None
+    wide = first.floor(start) if first else start, last.ceil(stop) if last else stop
     notices = []
-    if (wide_start, wide_stop) != (start, stop):
+    if wide != (start, stop):
         notices.append("old rows were removed in this range: whole buckets are shown")
     if first is None:
         notices.append("part of this range was removed by retention: the rest is shown")
-    return wide_start, wide_stop, notices
+    return *wide, notices
