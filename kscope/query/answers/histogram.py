@@ -14,12 +14,12 @@ from kscope.query.parse.parameters import Asked
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.aggregates import needs_single_rows
 from kscope.query.scan.freed_memory import consumed
+from kscope.query.scan.measures import Aggregated
 from kscope.query.scan.scan import Scan, scan_of
 from kscope.query.scan.sizes import (
     SCALES,
     Percentile,
     Scale,
-    Sized,
     quantile,
     scale_name,
     scale_of,
@@ -73,7 +73,7 @@ class Heatmap(Measured, frozen=True, kw_only=True):
 async def histogram(reader: Reader, asked: Asked) -> Histogram:
     value, scan, scale = await _scaled(reader, asked, "histogram")
     found = await sizes(scan, lambda _: [], value, scale)
-    counts = {bin_: events for (bin_,), events in found.events.items()}
+    counts = {bin_: events for (bin_,), events in found.values.items()}
     bins = _filled(counts)
     found_at = ((name, quantile(counts, share, scale)) for name, share in QUANTILES.items())
     return Histogram(
@@ -91,7 +91,7 @@ async def heatmap(reader: Reader, asked: Asked) -> Heatmap:
     grid = steps(scan.range, scan.plan.step or wanted)
     found = await sizes(scan, lambda each: [grid.of(each)], value, scale)
     rows = found.total_rows
-    bins, counts = await consumed(lambda *_: _cells(found, grid), found.events, found.rows)
+    bins, counts = await consumed(lambda *_: _cells(found, grid), found.values, found.rows)
     return Heatmap(
         **measured(asked.category.table, value, scan, rows, *_notices(value)),
         **_sizes(scale, bins),
@@ -134,8 +134,8 @@ def _filled(found: Iterable[int]) -> range:
     return range(min(bins), max(bins) + 1) if bins else range(0)
 
 
-def _cells(found: Sized, grid: Steps) -> tuple[range, list[list[int]]]:
-    events = found.events
+def _cells(found: Aggregated, grid: Steps) -> tuple[range, list[list[int]]]:
+    events = found.values
     bins = _filled(each for _, each in events)
     return bins, [[events.get((step, each), 0) for each in bins] for step in range(grid.count)]
 

@@ -27,11 +27,11 @@ from kscope.query.parse.columns import Value, by_values
 from kscope.query.parse.errors import complain
 from kscope.query.parse.parameters import Asked
 from kscope.query.parse.timerange import iso
-from kscope.query.scan.aggregates import Aggregated, adds, aggregated, needs_single_rows
+from kscope.query.scan.aggregates import adds, aggregated, needs_single_rows
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import REST, heaviest, in_line
 from kscope.query.scan.labels import labels
-from kscope.query.scan.measures import Expressions, events_of, total_of
+from kscope.query.scan.measures import Aggregated, Expressions, events_of, total_of
 from kscope.query.scan.read import TooManyGroups
 from kscope.query.scan.scan import Scan, columns, scan_of, stored
 from kscope.query.scan.timesteps import Steps, step_length, steps

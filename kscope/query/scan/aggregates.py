@@ -16,6 +16,7 @@ from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import heaviest, in_line
 from kscope.query.scan.measures import (
     ROWS,
+    Aggregated,
     Expressions,
     Measure,
     events_of,
@@ -96,18 +97,6 @@ def needs_single_rows(value: Value, name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Aggregated:
-    """Key -> number, and how many rows each key has."""
-
-    values: Mapping[tuple[Any, ...], Any]
-    rows: Mapping[tuple[Any, ...], int]
-
-    @property
-    def total_rows(self) -> int:
-        return sum(self.rows.values())
-
-
-@dataclass(frozen=True, slots=True)
 class Ranked:
     """The groups with the most, in order: key, number, rows; then what is so of all groups.
 
@@ -159,7 +148,7 @@ async def aggregated(
         return await consumed(lambda found: _finished(chosen, found), found)
     scale = await scale_of(scan, value, scale_name(value, ""), _QUANTILE_SLOTS)
     sized = await sizes(scan, keys, value, scale)
-    quantiles = await asyncio.to_thread(_quantiles, sized.events, QUANTILES[name], scale)
+    quantiles = await asyncio.to_thread(_quantiles, sized.values, QUANTILES[name], scale)
     return Aggregated(quantiles, sized.rows)
 
 

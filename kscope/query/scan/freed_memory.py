@@ -10,8 +10,8 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 Result = TypeVar("Result")
 Parts = TypeVarTuple("Parts")
-# Items that are freed at once, in well below a millisecond; a smaller container is left alone.
-_PIECE = 1000
+# A container of fewer items is freed at once, in well below a millisecond.
+_LARGE = 1000
 
 
 async def consumed(function: Callable[[Unpack[Parts]], Result], *parts: *Parts) -> Result:
@@ -35,22 +35,13 @@ def discard(*parts: object) -> None:
         asyncio.get_running_loop().run_in_executor(None, empty, parts)
 
 
-def empty(parts: Iterable[object]) -> None:
-    """Take the items out of large lists, dicts and sets, a few at a time."""
-    for part in parts:
-        if not _is_large(part):
-            continue
-        match part:
-            case list():
-                while part:
-                    del part[-_PIECE:]
-            case dict():
-                while part:
-                    part.popitem()
-            case set():
-                while part:
-                    part.pop()
+def empty(parts: Iterable[Any]) -> None:
+    """Take the items out of large lists, dicts and sets, one by one."""
+    for part in filter(_is_large, parts):
+        take = part.popitem if isinstance(part, dict) else part.pop
+        while part:
+            take()
 
 
 def _is_large(part: Any) -> bool:
-    return isinstance(part, list | dict | set) and len(part) > _PIECE
+    return isinstance(part, list | dict | set) and len(part) > _LARGE

@@ -1,7 +1,7 @@
 """Measures of a question: the aggregates that SQL computes, and how to add those of two tables."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,18 @@ class Measure:
 
     of: Expression
     kind: Kind = TOTAL
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """Key -> number, and how many rows each key has."""
+
+    values: Mapping[tuple[Any, ...], Any]
+    rows: Mapping[tuple[Any, ...], int]
+
+    @property
+    def total_rows(self) -> int:
+        return sum(self.rows.values())
 
 
 ROWS = Measure(lambda segment: weight(segment.table))

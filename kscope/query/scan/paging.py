@@ -10,12 +10,14 @@ time.
 import base64
 import binascii
 import math
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Annotated, Any
 
 import msgspec
 import sqlalchemy as sa
+from msgspec import Meta
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import INT64_MAX, Storage
@@ -30,6 +32,9 @@ Piece = Sequence[Sequence[Any]]
 
 _PIECE = 2000
 _PLACES = 20_000
+_Whole = Annotated[int, Meta(ge=-INT64, le=INT64_MAX)]
+# The type of a key in a cursor, if it is not a whole number.
+_KEYS: Mapping[Storage, type] = MappingProxyType({Storage.TEXT: str, Storage.REAL: float})
 _TEXTS = (Storage.STRING_ID, Storage.STACK_ID, Storage.TEXT)
 
 
@@ -178,21 +183,17 @@ class Page:
         """Read a cursor; QueryError where it is not one of this order."""
         if not given:
             return None
-        key, time, seq = _decoded(given)
-        match self.order.column.type.storage:
+        dictionaries = self.scan.reader.schema.dictionaries
+        storage = self.order.column.type.storage
+        key, time, seq = _decoded(given, _KEYS.get(storage, _Whole))
+        match storage:
             case Storage.STRING_ID:
-                names = self.scan.reader.schema.dictionaries.string
-                key = await self._text(sa.select(names.c.text).where(names.c.hash == _whole(key)))
+                names = dictionaries.string.c
+                key = await self._text(sa.select(names.text).where(names.hash == key))
             case Storage.STACK_ID:
-                stacks = self.scan.reader.schema.dictionaries.stack
-                key = await self._text(sa.select(stacks.c.frames).where(stacks.c.id == _whole(key)))
-            case Storage.TEXT:
-                key = _text(key)
-            case Storage.REAL:
-                key = float(key) if isinstance(key, int | float) else _whole(key)
-            case _:
-                key = _whole(key)
-        return Place(key, _whole(time), _whole(seq))
+                stacks = dictionaries.stack.c
+                key = await self._text(sa.select(stacks.frames).where(stacks.id == key))
+        return Place(key, time, seq)
 
     async def _text(self, statement: sa.Select[Any]) -> Any:
         found = await self.scan.reader.fetch(statement)
@@ -204,23 +205,12 @@ class Page:
 _MADE_UP = "is not a cursor of this API: use the `next` of an earlier answer"
 
 
-def _decoded(given: str) -> tuple[Any, Any, Any]:
+def _decoded(given: str, key: Any) -> tuple[Any, int, int]:
     try:
         raw = base64.urlsafe_b64decode(given + "=" * (-len(given) % 4))
-        key, time, seq = msgspec.json.decode(raw, type=tuple[Any, Any, Any])
-    except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
+        found = msgspec.json.decode(raw, type=tuple[key, _Whole, _Whole])
+        if key is str:
+            text("cursor", found[0])
+    except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError, QueryError):
         raise complain("cursor", _MADE_UP) from None
-    return key, time, seq
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not -INT64 <= value < INT64:
-        raise complain("cursor", _MADE_UP)
-    return value
-
-
-def _text(value: Any) -> str:
-    try:
-        return text("cursor", value if isinstance(value, str) else None)
-    except QueryError:
-        raise complain("cursor", _MADE_UP) from None
+    return found

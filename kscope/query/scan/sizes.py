@@ -22,6 +22,7 @@ from kscope.query.parse.errors import complain
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.measures import (
     ROWS,
+    Aggregated,
     Expressions,
     Measure,
     events_of,
@@ -108,19 +109,8 @@ def _round_width(width: float) -> float:
     return float(next(power * step for step in (1, 2, 5, 10) if power * step >= width))
 
 
-@dataclass(frozen=True, slots=True)
-class Sized:
-    """Key and slot -> events; key -> rows."""
-
-    events: Mapping[tuple[Any, ...], int]
-    rows: Mapping[tuple[Any, ...], int]
-
-    @property
-    def total_rows(self) -> int:
-        return sum(self.rows.values())
-
-
-async def sizes(scan: Scan, keys: Expressions, value: Value, scale: Scale) -> Sized:
+async def sizes(scan: Scan, keys: Expressions, value: Value, scale: Scale) -> Aggregated:
+    """Return key and slot -> events; key -> rows."""
     assert value.column is not None
     if value.column.type.role is Role.HISTOGRAM:
         return await _of_histograms(scan, keys, value.column)
@@ -132,7 +122,7 @@ async def sizes(scan: Scan, keys: Expressions, value: Value, scale: Scale) -> Si
     return await consumed(lambda counted: _sized(counted, scale), counted)
 
 
-def _sized(counted: Mapping[tuple[Any, ...], Sequence[Any]], scale: Scale) -> Sized:
+def _sized(counted: Mapping[tuple[Any, ...], Sequence[Any]], scale: Scale) -> Aggregated:
     found: defaultdict[tuple[Any, ...], int] = defaultdict(int)
     rows: defaultdict[tuple[Any, ...], int] = defaultdict(int)
     for (*key, slot), (events, number) in counted.items():
@@ -140,7 +130,7 @@ def _sized(counted: Mapping[tuple[Any, ...], Sequence[Any]], scale: Scale) -> Si
         if events and slot is not None:
             # A row that came since the scale was read may lie outside of it.
             found[(*key, max(0, min(slot, scale.last)))] += events
-    return Sized(found, rows)
+    return Aggregated(found, rows)
 
 
 def _slot(segment: Segment, value: Value, scale: Scale) -> sa.ColumnElement[Any]:
@@ -154,7 +144,7 @@ def _slot(segment: Segment, value: Value, scale: Scale) -> sa.ColumnElement[Any]
     return log2_slot(table.c[value.column.name], *weight)
 
 
-async def _of_histograms(scan: Scan, keys: Expressions, column: Column) -> Sized:
+async def _of_histograms(scan: Scan, keys: Expressions, column: Column) -> Aggregated:
     """Add up the slots of histograms, and count the rows, each in a statement."""
 
     def with_slot(segment: Segment) -> Sequence[sa.ColumnElement[Any]]:
@@ -166,7 +156,7 @@ async def _of_histograms(scan: Scan, keys: Expressions, column: Column) -> Sized
         summed(slots, with_slot, (_SLOT_EVENTS,), most), summed(scan, keys, (ROWS,), most)
     )
     events = await consumed(lambda found: {key: each for key, (each,) in found.items()}, counted)
-    return Sized(events, {key: each for key, (each,) in rows.items()})
+    return Aggregated(events, {key: each for key, (each,) in rows.items()})
 
 
 class Percentile(msgspec.Struct, frozen=True):

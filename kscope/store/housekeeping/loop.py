@@ -73,10 +73,8 @@ async def retain(store: Store, now: int | None = None) -> int:
                 removed += rows
                 await asyncio.sleep(_PAUSE)
             log.info("%s: removed what is before %d", expiry.table.name, expiry.before // SECOND)
-    async for _ in retention.forget_batches(store, now):
-        await asyncio.sleep(_PAUSE)
-    async for _ in unused_texts.sweep(store):
-        await asyncio.sleep(_PAUSE)
-    async for _ in store.backend.shrink():
-        await asyncio.sleep(_PAUSE)
+    batches, texts = retention.forget_batches(store, now), unused_texts.sweep(store)
+    for steps in (batches, texts, store.backend.shrink()):
+        async for _ in steps:
+            await asyncio.sleep(_PAUSE)
     return removed

@@ -93,11 +93,10 @@ async def _removed(
         yield removed
 
 
-async def forget_batches(store: Store, now: int) -> AsyncIterator[int]:
+def forget_batches(store: Store, now: int) -> AsyncIterator[int]:
     """Forget batches that arrived so long ago that none is sent again; yield each step's number."""
     batch = store.schema.dictionaries.batch
-    async for forgotten in _removed(store, batch, [batch.c.received], now - BATCH_KEEP * SECOND):
-        yield forgotten
+    return _removed(store, batch, [batch.c.received], now - BATCH_KEEP * SECOND)
 
 
 async def relations_of(store: Store) -> Mapping[str, Relation]:
