@@ -74,13 +74,15 @@ class Reader:
                 self._last_fault.note(error)
                 raise
 
-    async def stream(self, statement: sa.Select[Any]) -> AsyncGenerator[Sequence[Any], None]:
-        """Yield rows. Close it: the time until then counts against the deadline."""
-        # The work on a row before the next one counts as well.
+    async def stream(
+        self, statement: sa.Select[Any]
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        """Yield the rows, some at a time. Close it: the time until then counts to the deadline."""
+        # The work on some rows before the next ones counts as well.
         with self.deadline.running() as until:
-            async with aclosing(self._backend.stream(statement, until)) as rows:
-                async for row in rows:
-                    yield row
+            async with aclosing(self._backend.stream(statement, until)) as portions:
+                async for rows in portions:
+                    yield rows
 
     async def plan(
         self, table: str, start: int, stop: int, columns: Collection[str], step: int | None = None

@@ -26,7 +26,6 @@ _MEMORY = 1 << 20
 _MAX_PATTERN = 1000
 # Of one side of a question: each reads every text.
 MAX_PATTERNS = 20
-_AT_ONCE = 2000
 # Characters searched between two looks at the deadline: a bad pattern takes a second for them.
 _UNCHECKED = 1 << 16
 
@@ -71,14 +70,9 @@ async def _matches(reader: Reader, scope: Scope, where: Condition) -> tuple[Any,
     """Some at a time: there may be more texts than should be in memory at once."""
     pattern = await asyncio.to_thread(_compiled, where)
     found: list[Any] = []
-    some: list[Any] = []
-    async with aclosing(reader.stream(_candidates(reader, scope, where))) as rows:
-        async for row in rows:
-            some.append(row)
-            if len(some) == _AT_ONCE:
-                found += await asyncio.to_thread(_search, some, pattern, reader.deadline)
-                some = []
-        found += await asyncio.to_thread(_search, some, pattern, reader.deadline)
+    async with aclosing(reader.stream(_candidates(reader, scope, where))) as portions:
+        async for rows in portions:
+            found += await asyncio.to_thread(_search, rows, pattern, reader.deadline)
     return tuple(found)
 
 

@@ -180,16 +180,15 @@ class Backend(ABC):
 
     async def stream(
         self, statement: sa.Select[Any], until: float
-    ) -> AsyncGenerator[Sequence[Any], None]:
-        """Yield rows; cancel the statement at `until`, a time of the event loop's clock."""
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        """Yield the rows, some at a time; cancel the statement at `until`, as `fetch` does."""
         with self.translating():
             async with (
                 self._questions.lend(until) as session,
                 aclosing(session.portions(statement)) as portions,
             ):
                 async for rows in portions:
-                    for row in rows:
-                        yield row
+                    yield rows
                     if _now() > until:
                         raise QueryTimeout("the statement was cancelled at its deadline")
 
