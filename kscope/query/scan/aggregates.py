@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -42,15 +43,11 @@ class Aggregate:
     """`measures` are queried from the database; `finish` returns their one number."""
 
     name: str
-    measures: Callable[[Value], Sequence[Measure]]
+    measures: tuple[Callable[[Value], Measure], ...]
     finish: Callable[[Sequence[Any]], Any]
     by_mean: bool = False
     # Whether the database can rank groups by the measure.
     ranks: bool = True
-
-
-def _first(found: Sequence[Any]) -> Any:
-    return found[0]
 
 
 def _mean(found: Sequence[Any]) -> float | None:
@@ -63,12 +60,12 @@ def _newest(found: Sequence[Any]) -> float | None:
 
 
 _SIMPLE = (
-    Aggregate("sum", lambda value: [total_of(value)], _first),
-    Aggregate("count", lambda value: [events_of(value)], _first),
-    Aggregate("avg", lambda value: [total_of(value), events_of(value)], _mean, by_mean=True),
-    Aggregate("min", lambda value: [least_of(value)], _first),
-    Aggregate("max", lambda value: [most_of(value)], _first),
-    Aggregate(LAST, lambda value: [newest_of(value)], _newest, ranks=False),
+    Aggregate("sum", (total_of,), itemgetter(0)),
+    Aggregate("count", (events_of,), itemgetter(0)),
+    Aggregate("avg", (total_of, events_of), _mean, by_mean=True),
+    Aggregate("min", (least_of,), itemgetter(0)),
+    Aggregate("max", (most_of,), itemgetter(0)),
+    Aggregate(LAST, (newest_of,), _newest, ranks=False),
 )
 SIMPLE: Mapping[str, Aggregate] = MappingProxyType({row.name: row for row in _SIMPLE})
 
@@ -115,7 +112,7 @@ async def ranked(scan: Scan, keys: Expressions, value: Value, name: str, *, n: i
         found = await aggregated(scan, keys, value, name)
         large = (found.values, found.rows)
         return await consumed(lambda *_: _ranked_here(found, n), *large)
-    measures = (*chosen.measures(value), ROWS)
+    measures = (*(of(value) for of in chosen.measures), ROWS)
     most = await heaviest(scan, keys, measures, n, by_mean=chosen.by_mean)
     shown = [(key, chosen.finish(found[:-1]), found[-1]) for key, found in most.groups.items()]
     shown.sort(key=_order)
@@ -144,7 +141,8 @@ async def aggregated(
     """Aggregate in one reading of the rows; raises TooManyGroups."""
     if name in SIMPLE:
         chosen = SIMPLE[name]
-        found = await summed(scan, keys, (*chosen.measures(value), ROWS), most)
+        measures = (*(of(value) for of in chosen.measures), ROWS)
+        found = await summed(scan, keys, measures, most)
         return await consumed(lambda found: _finished(chosen, found), found)
     scale = await scale_of(scan, value, scale_name(value, ""), _QUANTILE_SLOTS)
     sized = await sizes(scan, keys, value, scale)

@@ -96,7 +96,22 @@ class Page:
         return self._behind(place, self.columns)
 
     def _behind(self, place: Place | None, columns: Sequence[Column]) -> sa.Select[Any]:
-        return self._ordered(*self._select(columns), place)
+        (segment,) = self.scan.segments
+        statement, key = self._select(columns)
+        statement = statement.where(self.scan.inside(segment))
+        here = self._position(key, segment.table.c.time, segment.table.c.seq)
+        descending = self.order.descending
+        if place is not None:
+            numbers = sa.literal(place.time), sa.literal(place.seq)
+            there = self._position(self._key(sa.literal(place.key)), *numbers)
+            before, after = (here, there) if descending else (there, here)
+            statement = statement.where(sa.tuple_(*before) < sa.tuple_(*after))
+        return statement.order_by(*(each.desc() if descending else each.asc() for each in here))
+
+    def _position(
+        self, key: sa.ColumnElement[Any], *numbers: sa.ColumnElement[Any]
+    ) -> tuple[sa.ColumnElement[Any], ...]:
+        return numbers if self.order.column.name == "time" else (key, *numbers)
 
     async def _rows_at(self, keys: Sequence[tuple[int, int]]) -> Piece:
         """Return the rows of these (time, seq), in their order."""
@@ -153,31 +168,6 @@ class Page:
         if texts is None:
             return joined, stored
         return joined.join(texts.table, texts.key == stored), texts.text
-
-    def _ordered(
-        self, statement: sa.Select[Any], key: sa.ColumnElement[Any], place: Place | None
-    ) -> sa.Select[Any]:
-        (segment,) = self.scan.segments
-        table = self._table
-        by: list[sa.ColumnElement[Any]] = [table.c.time, table.c.seq]
-        if self.order.column.name != "time":
-            by = [key, *by]
-        statement = statement.where(self.scan.inside(segment))
-        if place is not None:
-            statement = statement.where(self._is_behind(key, place))
-        descending = self.order.descending
-        return statement.order_by(*(each.desc() if descending else each.asc() for each in by))
-
-    def _is_behind(self, key: sa.ColumnElement[Any], place: Place) -> sa.ColumnElement[bool]:
-        table, descending = self._table, self.order.descending
-        here = sa.tuple_(table.c.time, table.c.seq)
-        there = sa.tuple_(sa.literal(place.time), sa.literal(place.seq))
-        among = here < there if descending else here > there
-        if self.order.column.name == "time":
-            return among
-        value = self._key(sa.literal(place.key))
-        beyond = key < value if descending else key > value
-        return sa.or_(beyond, sa.and_(key == value, among))
 
     async def place(self, given: str) -> Place | None:
         """Read a cursor; QueryError where it is not one of this order."""

@@ -1,5 +1,6 @@
 """The sums that a rollup keeps of rows: one per bucket and group."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import add
 from types import MappingProxyType
@@ -105,19 +106,15 @@ def grouped_slots(
 
 
 def with_slot_texts(
-    rows: Iterable[Sequence[Any]], slots: Sequence[Sequence[Sequence[Any]]], keys: int
+    rows: Iterable[Sequence[Any]], slots: Sequence[Iterable[Sequence[Any]]], keys: int
 ) -> list[tuple[Any, ...]]:
     """Replace the joined texts and their lengths by texts from the rows of `grouped_slots`."""
-    texts = [_texts(each) for each in slots]
-    cut = -2 * len(slots)
-    return [(*row[:cut], *(each.get(tuple(row[:keys]), "") for each in texts)) for row in rows]
-
-
-def _texts(rows: Iterable[Sequence[Any]]) -> dict[tuple[Any, ...], str]:
-    found: dict[tuple[Any, ...], list[str]] = {}
-    for *key, slot, events in rows:
-        found.setdefault(tuple(key), []).append(f"{slot}:{events}")
-    return {key: ",".join(pairs) for key, pairs in found.items()}
+    texts: list[defaultdict[Any, str]] = [defaultdict(str) for _ in slots]
+    for found, each in zip(texts, slots, strict=True):
+        for *key, slot, events in each:
+            found[*key] += f",{slot}:{events}"
+    cut = -2 * len(texts)
+    return [(*row[:cut], *(found[*row[:keys]][1:] for found in texts)) for row in rows]
 
 
 def summed_text(joined: str) -> str:

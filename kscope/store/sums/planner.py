@@ -32,10 +32,6 @@ class Segment:
         time = self.table.c.time
         return sa.and_(time >= self.start, time < self.stop, self.part)
 
-    @property
-    def source(self) -> str:
-        return f"rollup {duration(self.bucket)}" if self.bucket else "raw"
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -54,8 +50,9 @@ class Plan:
     @property
     def source(self) -> str:
         """Such as `rollup 1d + rollup 1h + raw`, for an answer's meta."""
-        coarse_first = sorted(self.segments, key=lambda segment: -segment.bucket)
-        return " + ".join(dict.fromkeys(each.source for each in coarse_first)) or "raw"
+        buckets = sorted({segment.bucket for segment in self.segments}, reverse=True)
+        named = (f"rollup {duration(bucket)}" if bucket else "raw" for bucket in buckets)
+        return " + ".join(named) or "raw"
 
 
 @dataclass(frozen=True, slots=True)
