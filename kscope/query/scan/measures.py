@@ -90,14 +90,12 @@ def size_of(value: Value, segment: Segment) -> sa.ColumnElement[Any]:
     return mean_size(table.c[value.column.name], weight)
 
 
-def least_of(value: Value) -> Measure:
-    """Return the smallest size."""
-    return Measure(lambda segment: sa.func.min(size_of(value, segment)), LEAST)
+def _of_size(kind: Kind) -> Callable[[Value], Measure]:
+    return lambda value: Measure(lambda segment: kind.again(size_of(value, segment)), kind)
 
 
-def most_of(value: Value) -> Measure:
-    """Return the largest size."""
-    return Measure(lambda segment: sa.func.max(size_of(value, segment)), MOST)
+# Return the smallest and the largest size.
+least_of, most_of = _of_size(LEAST), _of_size(MOST)
 
 
 def newest_of(value: Value) -> Measure:

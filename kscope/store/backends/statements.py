@@ -73,8 +73,8 @@ def _mark(dialect: sa.engine.Dialect) -> str:
     return "?" if dialect.paramstyle == "qmark" else "%s"
 
 
-# The update that every dialect spells alike.
-_COMMON = {"sum": "{0} + {1}"}
+# The updates that every dialect spells alike.
+_COMMON = {"sum": "{0} + {1}", "replace": "{1}"}
 
 
 def _updating(update: Mapping[str, str], dialect: sa.engine.Dialect) -> str:

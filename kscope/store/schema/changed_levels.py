@@ -9,7 +9,7 @@ from kscope.declare.units import seconds
 from kscope.generate.tables import ROWS_PREFIX, CategoryTables, Schema
 from kscope.store.backends.base import Session
 from kscope.store.schema.alterations import Step
-from kscope.store.schema.progress import SECOND, Progress, ProgressKey, progress_held
+from kscope.store.schema.progress import SECOND, Progress, progress_of
 
 
 def levels_held(category: str, relations: Iterable[str]) -> dict[str, int]:
@@ -41,24 +41,25 @@ async def begin_progress(session: Session, schema: Schema) -> None:
 
     A new level starts after rows that were removed, as it cannot sum that time in full.
     """
-    found = await progress_held(session.fetch, schema)
     for name, tables in schema.categories.items():
-        if (name, 0) not in found:
-            await _insert(session, schema, (name, 0), Progress())
-        removed = found.get((name, 0), Progress()).removed
+        found = await progress_of(session.fetch, schema, name)
+        if 0 not in found:
+            await _insert(session, schema, name, 0, Progress())
+        removed = found.get(0, Progress()).removed
         for level in tables.rollups:
-            key = (name, level.rollup.bucket)
-            if key not in found:
-                width = level.rollup.bucket * SECOND
+            bucket = level.rollup.bucket
+            if bucket not in found:
+                width = bucket * SECOND
                 removed = -(-removed // width) * width
                 # Sums without progress have an unknown origin.
                 await session.execute(sa.delete(level.table))
-                await _insert(session, schema, key, Progress(removed, removed))
-            removed = found.get(key, Progress(removed, removed)).removed
+                await _insert(session, schema, name, bucket, Progress(removed, removed))
+            removed = found.get(bucket, Progress(removed, removed)).removed
 
 
-async def _insert(session: Session, schema: Schema, key: ProgressKey, progress: Progress) -> None:
-    name, bucket = key
-    row = {"category": name, "bucket": bucket, "closed": progress.closed}
-    new = sa.insert(schema.dictionaries.progress).values(**row, removed=progress.removed)
+async def _insert(
+    session: Session, schema: Schema, name: str, bucket: int, progress: Progress
+) -> None:
+    row = {"closed": progress.closed, "removed": progress.removed}
+    new = sa.insert(schema.dictionaries.progress).values(category=name, bucket=bucket, **row)
     await session.execute(new)

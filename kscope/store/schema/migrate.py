@@ -34,7 +34,7 @@ from kscope.store.schema.meta import (
     read_meta,
     write_meta,
 )
-from kscope.store.schema.progress import SECOND, Progress, ProgressKey, progress_held
+from kscope.store.schema.progress import SECOND, Progress, progress_of
 
 Upgrade = Callable[[Schema, "Held"], list[Step]]
 # In order. A Note is a row of kscope_meta.
@@ -65,7 +65,7 @@ class Held:
     dialect: sa.engine.Dialect
     relations: Mapping[str, Relation] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
-    progress: Mapping[ProgressKey, Progress] = field(default_factory=dict)
+    progress: Mapping[str, Mapping[int, Progress]] = field(default_factory=dict)
     oldest: Mapping[str, int | None] = field(default_factory=dict)
     vacant: Collection[str] = ()
 
@@ -77,7 +77,8 @@ async def held(session: Session, schema: Schema) -> Held:
     if meta.name not in relations or progress.name not in relations:
         return Held(dialect, relations)
     notes = await read_meta(session, schema)
-    return Held(dialect, relations, notes, await progress_held(session.fetch, schema))
+    stored = {name: await progress_of(session.fetch, schema, name) for name in schema.categories}
+    return Held(dialect, relations, notes, stored)
 
 
 async def planned(session: Session, schema: Schema, *, discard_sums: bool = False) -> Migration:
@@ -243,9 +244,9 @@ def _lost_sums(tables: CategoryTables, found: Held) -> Iterator[Problem]:
     category = tables.category
     for name, bucket in undeclared_levels(tables, found.relations).items():
         oldest = found.oldest.get(name)
-        removed = found.progress.get((category.table, 0), Progress()).removed
-        is_known = (category.table, bucket) in found.progress
-        if oldest is not None and is_known and oldest < removed:
+        progress = found.progress.get(category.table, {})
+        removed = progress.get(0, Progress()).removed
+        if oldest is not None and bucket in progress and oldest < removed:
             since = datetime.fromtimestamp(oldest / SECOND, UTC)
             message = (
                 f"'{duration(bucket)}' is no longer declared, and holds sums since"

@@ -13,8 +13,6 @@ Fetch = Callable[[sa.Select[Any]], Awaitable[Sequence[Sequence[Any]]]]
 
 SECOND = 1_000_000
 _EVER = 2**62
-# Category and bucket in seconds; bucket 0 is the rows.
-ProgressKey = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +24,6 @@ class Progress:
 
     closed: int = -_EVER
     removed: int = -_EVER
-
-
-async def progress_held(fetch: Fetch, schema: Schema) -> dict[ProgressKey, Progress]:
-    """Return the progress of every level that the database holds."""
-    table = schema.dictionaries.progress
-    rows = await fetch(sa.select(table.c.category, table.c.bucket, table.c.closed, table.c.removed))
-    return {(name, bucket): Progress(closed, removed) for name, bucket, closed, removed in rows}
 
 
 async def progress_of(fetch: Fetch, schema: Schema, category: str) -> dict[int, Progress]:
