@@ -272,6 +272,21 @@ def test_many_requests_in_one_go_are_answered_in_order(server: Serving) -> None:
     assert peak(server) - before < 8 * MIB
 
 
+def test_requests_behind_a_body_of_chunks_are_bounded(server: Serving) -> None:
+    """A piece of a body is large: behind its end it has room for many requests."""
+    body = CHUNKED + b"12c\r\n" + b" " * 300 + b"\r\n0\r\n\r\n"
+    for waiting, refused in ((60, False), (200, True)):
+        with connected(server.ingest) as connection:
+            connection.sendall(body + (GET + b"\r\n") * waiting)
+            connection.shutdown(socket.SHUT_WR)
+            answers = b""
+            while more := connection.recv(65536):
+                answers += more
+        assert answers.count(b"HTTP/1.1 200 ") == min(waiting, 64 if refused else waiting)
+        assert (b"more than 64 requests wait for earlier answers" in answers) is refused
+    well(server)
+
+
 def test_answers_that_nobody_reads_do_not_pile_up(server: Serving) -> None:
     """A hundred clients that ask a thousand times each, and read nothing."""
     ask = b"GET /api/v1/categories HTTP/1.1\r\nHost: localhost\r\n\r\n"
