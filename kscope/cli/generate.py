@@ -9,7 +9,7 @@ from kscope.cli.options import FILE
 from kscope.cli.reference import READ_BY, pages
 from kscope.declare.files.catalog import BUILTIN, builtin_folder, load_catalog
 from kscope.errors import KscopeError, UsageError
-from kscope.generate.files import Loss, compare, losses, write
+from kscope.generate.files import LostTables, compare, losses, write
 from kscope.generate.render import render
 
 
@@ -65,7 +65,7 @@ def generate(
     click.echo(f"{len(files)} files {'are as declared' if check else 'up to date'}")
 
 
-def _loss_text(loss: Loss, output: Path) -> str:
+def _loss_text(loss: LostTables, output: Path) -> str:
     shipped = loss.folder == builtin_folder().name and not (output / loss.folder).is_dir()
     tables = f"{len(loss.tables)} tables" if loss.tables[1:] else f"table {loss.tables[0]}"
     return (

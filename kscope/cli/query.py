@@ -12,12 +12,12 @@ import msgspec
 
 from kscope.cli.categories import good_catalog
 from kscope.cli.options import FILE
-from kscope.cli.source import Direct, Server
+from kscope.cli.source import Direct, ServerSource
 from kscope.client.endpoint import read_token, server_address
 from kscope.config import Settings, SQLite, load_settings
 from kscope.errors import UsageError
 from kscope.query.answers.flamegraph import Flamegraph
-from kscope.query.answers.question import Answer, Question
+from kscope.query.answers.question import JsonAnswer, Question
 from kscope.query.answers.timeseries import Timeseries
 from kscope.query.export import STACKS, TABLES, terminal
 from kscope.query.questions import QUESTIONS
@@ -97,7 +97,7 @@ def query(  # noqa: PLR0913 - one per option
     sys.stdout.buffer.write(_drawn(decoded, form, width, color).encode())
 
 
-def _usual(source: Server | Direct, table: str, top: str | None, form: str | None) -> str:
+def _usual(source: ServerSource | Direct, table: str, top: str | None, form: str | None) -> str:
     """The question that the options suggest; a stack's format is of a flame graph."""
     if form in STACKS or form == "flame":
         return "flamegraph"
@@ -106,7 +106,7 @@ def _usual(source: Server | Direct, table: str, top: str | None, form: str | Non
     return "flamegraph" if form not in TABLES and source.has_stacks(table) else "rows"
 
 
-def _drawn(answer: Answer, form: str, width: int | None, color: bool | None) -> str:  # noqa: FBT001
+def _drawn(answer: JsonAnswer, form: str, width: int | None, color: bool | None) -> str:  # noqa: FBT001
     if isinstance(answer, Timeseries):
         return terminal.table(*terminal.timeseries(answer))
     if not isinstance(answer, Flamegraph):
@@ -137,12 +137,12 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _source(
     server: str | None, token_file: Path | None, sqlite: Path | None, config: Path | None
-) -> Server | Direct:
+) -> ServerSource | Direct:
     if server and (sqlite or config):
         raise UsageError("ask either a --server or a database (--sqlite, --config)")
     if not sqlite and not config:
         server_address(server or DEFAULT_SERVER)  # raises
-        return Server(server or DEFAULT_SERVER, read_token(token_file))
+        return ServerSource(server or DEFAULT_SERVER, read_token(token_file))
     settings = load_settings(config) if config else Settings()
     if sqlite:
         settings = replace(settings, database=SQLite(sqlite))

@@ -30,7 +30,7 @@ _ASKED_WRONG = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerSource:
     """`url` is the read listener's."""
 
     url: str

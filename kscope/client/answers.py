@@ -35,7 +35,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RowFault:
     """One fault in the rows, with its JSON pointer into the body."""
 
     pointer: str
@@ -75,7 +75,7 @@ class Answer:
     status: int = 0
     retry_after: float | None = None
     clock_ahead: float | None = None
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[RowFault, ...] = ()
     duplicate: bool = False
 
     @property
@@ -129,21 +129,21 @@ def _outcome(status: int, kind: str) -> Outcome:
     return Outcome.UNKNOWN if kind == UNKNOWN_NAME else Outcome.REFUSED
 
 
-def _faults(errors: Any) -> tuple[Fault, ...] | None:
+def _faults(errors: Any) -> tuple[RowFault, ...] | None:
     """Return the faults of a document, or None if they do not have our shape."""
     found = []
     for error in errors if isinstance(errors, list) else [None]:
         match error:
             case {"detail": str(detail), "pointer": str(pointer)}:
-                found.append(Fault(pointer, detail))
+                found.append(RowFault(pointer, detail))
             case {"detail": str(detail), "parameter": str()}:
-                found.append(Fault("", detail))
+                found.append(RowFault("", detail))
             case _:
                 return None
     return tuple(found)
 
 
-def _of_problem(status: int, detail: str, faults: Sequence[Fault], url: str) -> str:
+def _of_problem(status: int, detail: str, faults: Sequence[RowFault], url: str) -> str:
     text = f"HTTP {status} {one_line(detail, 500)}"
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         return f"{url} is the page's address, not the one for rows: {text}"

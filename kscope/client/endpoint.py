@@ -68,7 +68,7 @@ class Endpoint:
         https = address.scheme == "https"
         kind = http.client.HTTPSConnection if https else http.client.HTTPConnection
         self._connection = kind(address.hostname or "", address.port, timeout=timeout)
-        self._connection.response_class = _Response
+        self._connection.response_class = _HttpResponse
 
     def health(self) -> Answer:
         """Return whether the server responds. No token is needed."""
@@ -184,7 +184,7 @@ def _address_fault(url: str, parts: urllib.parse.SplitResult) -> str:
     return ""
 
 
-class _Response(http.client.HTTPResponse):
+class _HttpResponse(http.client.HTTPResponse):
     """Reads through `_Bounded`, whose time starts now."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:

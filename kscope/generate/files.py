@@ -24,7 +24,7 @@ class Drift:
 
 
 @dataclass(frozen=True)
-class Loss:
+class LostTables:
     """Tables of another catalog, from `folder`, that writing the file at `path` would remove."""
 
     path: str
@@ -62,7 +62,7 @@ def _has(path: Path, text: bytes) -> bool:
     return path.is_file() and path.stat().st_size == len(text) and path.read_bytes() == text
 
 
-def losses(files: Mapping[str, str], root: Path) -> list[Loss]:
+def losses(files: Mapping[str, str], root: Path) -> list[LostTables]:
     """Return the tables of other catalogs that are in a file on disk but not in its new text."""
     others: dict[str, set[str]] = {}
     for name, source in _of_others(files, root):
@@ -73,7 +73,9 @@ def losses(files: Mapping[str, str], root: Path) -> list[Loss]:
         if path.startswith(f"{TOGETHER}/") and (root / path).is_file():
             gone = _words((root / path).read_text(errors="replace")) - _words(files[path])
             lost = ((folder, tables & gone) for folder, tables in sorted(others.items()))
-            found += [Loss(path, folder, tuple(sorted(each))) for folder, each in lost if each]
+            found += [
+                LostTables(path, folder, tuple(sorted(each))) for folder, each in lost if each
+            ]
     return found
 
 

@@ -27,7 +27,7 @@ _WIDTH, _HEIGHT = 24, 9
 
 def dashboard(category: Category, schema: Schema, notice: str) -> dict[str, Any]:
     """Grafana's JSON. A chart that needs more than SQL, a heatmap, is left to our own page."""
-    asked = _Asked(category, schema)
+    asked = _PanelQuery(category, schema)
     # Without any chart there is still the number of rows.
     charts = [chart for chart in category.charts if _drawn(chart, category)] or [
         Chart("timeseries", "Rows over time")
@@ -60,7 +60,7 @@ def dashboard(category: Category, schema: Schema, notice: str) -> dict[str, Any]
     }
 
 
-class _Asked:
+class _PanelQuery:
     """Statements over a category's rows in Grafana's range, of the chosen hosts."""
 
     def __init__(self, category: Category, schema: Schema) -> None:
@@ -128,7 +128,7 @@ def _drawn(chart: Chart, category: Category) -> bool:
     return isinstance(KINDS[chart.kind].grafana, Panel) and aggregate in SIMPLE
 
 
-def _panel(chart: Chart, asked: _Asked, place: int) -> dict[str, Any]:
+def _panel(chart: Chart, asked: _PanelQuery, place: int) -> dict[str, Any]:
     panel = KINDS[chart.kind].grafana
     assert isinstance(panel, Panel)
     column = asked.category.column(chart.value)

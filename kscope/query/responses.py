@@ -9,10 +9,10 @@ import msgspec
 
 from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
-from kscope.query.answers.question import Answer, Question
+from kscope.query.answers.question import JsonAnswer, Question
 from kscope.query.answers.stacks import drawn
 from kscope.query.export import STACKS, TABLES
-from kscope.query.export.base import JSON, Format, TableFormat
+from kscope.query.export.base import JSON, ExportFormat, TableFormat
 from kscope.query.parse.parameters import Asked
 from kscope.query.scan.freed_memory import consumed
 from kscope.store.reader import Reader
@@ -48,11 +48,11 @@ async def respond(reader: Reader, question: Question, asked: Asked) -> Response:
     return Response(JSON.media_type, await consumed(lambda *_: encoded(answer), *_fields(answer)))
 
 
-def _file(asked: Asked, form: Format, content: bytes | AsyncIterator[bytes]) -> Response:
+def _file(asked: Asked, form: ExportFormat, content: bytes | AsyncIterator[bytes]) -> Response:
     return Response(form.media_type, content, f"{asked.category.table}.{form.ending}")
 
 
-def _table(form: TableFormat, category: Category, answer: Answer) -> bytes:
+def _table(form: TableFormat, category: Category, answer: JsonAnswer) -> bytes:
     """Encode an answer as a table. The texts of a column of numbers are numbers there."""
     table = answer.as_table()
     numbers = frozenset(

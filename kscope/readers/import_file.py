@@ -23,7 +23,7 @@ STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class FileFormat:
     """A file format. `timed`: its rows have times, counted from the first row.
 
     `stacks`: a row is a stack, which fills the ImportColumns that `read` receives, and no others.
@@ -39,14 +39,14 @@ class Format:
 FORMATS = {
     each.name: each
     for each in (
-        Format("folded", (".folded", ".txt"), folded),
-        Format("perf", (".perf", ".script"), perf_script, timed=True),
-        Format("ndjson", (".ndjson", ".jsonl"), ndjson, stacks=False),
+        FileFormat("folded", (".folded", ".txt"), folded),
+        FileFormat("perf", (".perf", ".script"), perf_script, timed=True),
+        FileFormat("ndjson", (".ndjson", ".jsonl"), ndjson, stacks=False),
     )
 }
 
 
-def format_of(file: str) -> Format:
+def format_of(file: str) -> FileFormat:
     """Return the format by the file's ending. Raises UsageError."""
     ending = Path(file.removesuffix(".gz")).suffix
     found = next((each for each in FORMATS.values() if ending in each.endings), None)
@@ -60,7 +60,7 @@ class ImportFile:
     """`value` and `root` name columns for stacks, see base.import_columns."""
 
     file: str
-    form: Format
+    form: FileFormat
     category: Category
     value: str = ""
     root: str | None = None

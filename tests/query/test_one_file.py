@@ -43,12 +43,12 @@ FORMATS = (
 QUESTION = '''
 """The length of a question's range."""
 
-from kscope.query.answers.question import Answer, Question, Table
+from kscope.query.answers.question import JsonAnswer, Question, Table
 from kscope.query.parse.parameters import Asked
 from kscope.store.reader import Reader
 
 
-class Length(Answer, frozen=True):
+class Length(JsonAnswer, frozen=True):
     hours: float
 
     def as_table(self) -> Table:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from kscope.declare.model import HOSTNAME, Category, Column
 from kscope.declare.types.base import Storage
-from kscope.query.answers.question import Answer, Question, Table
+from kscope.query.answers.question import JsonAnswer, Question, Table
 from kscope.query.parse.columns import value_of
 from kscope.query.parse.filters import parse_filter
 from kscope.query.parse.parameters import Asked
@@ -103,7 +103,7 @@ class Lack(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Quality(Answer, frozen=True):
+class Quality(JsonAnswer, frozen=True):
     """The largest share first. `agents` is how many hosts' agents reported in the range."""
 
     table: str

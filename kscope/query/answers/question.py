@@ -36,14 +36,14 @@ class Table:
     texts: Mapping[int, str] = field(default_factory=dict)
 
 
-class Answer(msgspec.Struct, frozen=True):
+class JsonAnswer(msgspec.Struct, frozen=True):
     """The JSON of an answer."""
 
     def as_table(self) -> Table:
         raise NotImplementedError(type(self))
 
 
-class Measured(Answer, frozen=True, kw_only=True):
+class Measured(JsonAnswer, frozen=True, kw_only=True):
     """An answer about one value of a table, in its `unit`."""
 
     table: str
@@ -80,8 +80,8 @@ class Question:
     name: str
     help: str
     parameters: tuple[Parameter, ...]
-    ask: Callable[[Reader, Asked], Awaitable[Answer]]
-    answer: type[Answer]
+    ask: Callable[[Reader, Asked], Awaitable[JsonAnswer]]
+    answer: type[JsonAnswer]
     needs: tuple[Role, ...] = ()
     in_path: tuple[str, ...] = ()
     compares: bool = False

@@ -7,7 +7,7 @@ from typing import Any
 from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Storage
 from kscope.query.answers.meta import Meta, Notice, meta, notices
-from kscope.query.answers.question import BASE, Answer, Question, Table
+from kscope.query.answers.question import BASE, JsonAnswer, Question, Table
 from kscope.query.parse import parameters as p
 from kscope.query.parse.errors import complain, one_of
 from kscope.query.parse.parameters import Asked
@@ -32,7 +32,7 @@ class RowsQuestion:
     cursor: str = ""
 
 
-class Rows(Answer, frozen=True):
+class Rows(JsonAnswer, frozen=True):
     """`next` is the address of the page after this one, None on the last."""
 
     columns: list[str]

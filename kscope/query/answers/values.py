@@ -10,7 +10,7 @@ import msgspec
 from kscope.declare.model import Column
 from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Meta, meta
-from kscope.query.answers.question import Answer, Question, Table, n_parameter
+from kscope.query.answers.question import JsonAnswer, Question, Table, n_parameter
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import by_values
 from kscope.query.parse.errors import complain, one_of
@@ -29,7 +29,7 @@ class Offered(msgspec.Struct, frozen=True):
     rows: int
 
 
-class Values(Answer, frozen=True):
+class Values(JsonAnswer, frozen=True):
     """`more` when there are further ones; for a stack column the values are frames."""
 
     table: str

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from kscope.discovery import discovered
-from kscope.query.export.base import Format, StackFormat, TableFormat
+from kscope.query.export.base import ExportFormat, StackFormat, TableFormat
 
-FORMATS: Mapping[str, Format] = discovered(__name__, __path__, "FORMATS")
+FORMATS: Mapping[str, ExportFormat] = discovered(__name__, __path__, "FORMATS")
 STACKS: Mapping[str, StackFormat] = MappingProxyType(
     {name: each for name, each in FORMATS.items() if isinstance(each, StackFormat)}
 )

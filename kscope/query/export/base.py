@@ -10,7 +10,7 @@ Encode = Callable[[Iterable[Sequence[Any]]], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
+class ExportFormat:
     name: str
     media_type: str
     ending: str
@@ -18,7 +18,7 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StackFormat(Format):
+class StackFormat(ExportFormat):
     """A format of flame graphs; `answer` is the type of one that is JSON.
 
     `title` names its files in the page's menu, which leaves out formats without one.
@@ -30,7 +30,7 @@ class StackFormat(Format):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableFormat(Format):
+class TableFormat(ExportFormat):
     """A format of tables.
 
     `encoder` returns an encoder of rows, for any number of them at a time, from the columns' names
@@ -41,6 +41,6 @@ class TableFormat(Format):
     heading: Callable[[Sequence[str]], bytes] = lambda _: b""
 
 
-JSON = Format(
+JSON = ExportFormat(
     name="json", media_type="application/json", ending="json", help="the answer as described here"
 )

@@ -20,7 +20,7 @@ Expressions = Callable[[Segment], Sequence[sa.ColumnElement[Any]]]
 
 
 @dataclass(frozen=True)
-class Kind:
+class MergeRule:
     """How the aggregates of two segments become one: in Python, in SQL, and of all groups."""
 
     merge: Callable[[Any, Any], Any]
@@ -28,19 +28,19 @@ class Kind:
     of_all: Callable[[Any], sa.ColumnElement[Any]]
 
 
-def _kind(merge: Callable[[Any, Any], Any], again: Callable[[Any], Any]) -> Kind:
-    """Return the kind of an aggregate that is None without values."""
+def _with_none(merge: Callable[[Any, Any], Any], again: Callable[[Any], Any]) -> MergeRule:
+    """Return the rule of an aggregate that is None without values."""
 
     def either(a: Any, b: Any) -> Any:
         return b if a is None else a if b is None else merge(a, b)
 
-    return Kind(either, again, lambda each: again(each).over())
+    return MergeRule(either, again, lambda each: again(each).over())
 
 
-TOTAL = Kind(operator.add, total, grand_total)
-FLOAT_TOTAL = _kind(operator.add, sa.func.sum)
-LEAST = _kind(min, sa.func.min)
-MOST = _kind(max, sa.func.max)
+TOTAL = MergeRule(operator.add, total, grand_total)
+FLOAT_TOTAL = _with_none(operator.add, sa.func.sum)
+LEAST = _with_none(min, sa.func.min)
+MOST = _with_none(max, sa.func.max)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Measure:
     """An aggregate of a segment's rows."""
 
     of: Expression
-    kind: Kind = TOTAL
+    kind: MergeRule = TOTAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def size_of(value: Value, segment: Segment) -> sa.ColumnElement[Any]:
     return mean_size(table.c[value.column.name], weight)
 
 
-def _of_size(kind: Kind) -> Callable[[Value], Measure]:
+def _of_size(kind: MergeRule) -> Callable[[Value], Measure]:
     return lambda value: Measure(lambda segment: kind.again(size_of(value, segment)), kind)
 
 

@@ -88,8 +88,8 @@ class Decoder:
         `room` is called with each number of bytes that is kept, and may raise.
         """
         if len(text) > _KEPT_AT_ONCE:
-            yield from _Reading(self, text).run()
-        reading = _Reading(self, text, keep=room)
+            yield from _BodyReading(self, text).run()
+        reading = _BodyReading(self, text, keep=room)
         yield from reading.run()
         return (yield from _batch(reading, now, key, leaf_first=leaf_first))
 
@@ -99,7 +99,7 @@ class _EnoughError(Exception):
 
 
 @dataclass
-class _Reading:
+class _BodyReading:
     """One pass over a body. Without `keep` its rows are checked and not kept."""
 
     decoder: Decoder
@@ -330,7 +330,7 @@ def _refusal(path: Sequence[str | int], detail: str) -> HttpProblem:
     return faults.problem()
 
 
-def _batch(reading: _Reading, now: int, key: str, *, leaf_first: bool) -> Steps[Batch]:
+def _batch(reading: _BodyReading, now: int, key: str, *, leaf_first: bool) -> Steps[Batch]:
     """Return the batch of a finished reading, which has no faults."""
     hostname = reading.envelope["hostname"]
     if "time" in reading.envelope:

@@ -30,7 +30,7 @@ def today() -> int:
 
 
 @dataclass(frozen=True)
-class Kind:
+class TextKind:
     """A kind of texts, and its table, where `key` has the hashes and `text` the texts.
 
     `hash` returns that of a value as rows have it before they are stored.
@@ -44,12 +44,12 @@ class Kind:
 
 
 # The value of a stack is the hash of its text.
-STACKS = Kind(Storage.STACK_ID, "kscope_stack", "id", "frames", int)
-STRINGS = Kind(Storage.STRING_ID, "kscope_string", "hash", "text", text_hash)
+STACKS = TextKind(Storage.STACK_ID, "kscope_stack", "id", "frames", int)
+STRINGS = TextKind(Storage.STRING_ID, "kscope_string", "hash", "text", text_hash)
 
 
 async def store_texts(
-    session: Session, schema: Schema, kind: Kind, texts: Mapping[int, str], days: Sequence[int]
+    session: Session, schema: Schema, kind: TextKind, texts: Mapping[int, str], days: Sequence[int]
 ) -> Mapping[int, int]:
     """Store texts by their hashes as used until these days; return hash -> number."""
     table = schema.metadata.tables[kind.table]

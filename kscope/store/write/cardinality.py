@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kscope.declare.types.base import Storage
-from kscope.store.schema.interning import STACKS, STRINGS, Kind, text_hash
+from kscope.store.schema.interning import STACKS, STRINGS, TextKind, text_hash
 from kscope.store.write.batch import Batch, TableRows
 
 OVER_STACKS = "[over the stack limit]"
 OVER_STRINGS = "[over the string limit]"
 # The value that rows beyond the limit have in their column.
-OVER: Mapping[Kind, Any] = {STACKS: text_hash(OVER_STACKS), STRINGS: OVER_STRINGS}
+OVER: Mapping[TextKind, Any] = {STACKS: text_hash(OVER_STACKS), STRINGS: OVER_STRINGS}
 PER_HOUR = 50_000
 _HOUR = 3600
 # Hosts that are counted one by one; all others share one count, so that made-up names of hosts take
@@ -70,7 +70,9 @@ class Grant:
         self.of.counts.update(self._taken)
 
 
-def bounded(batches: list[Batch], new: AbstractSet[Any], kind: Kind, grant: Grant) -> list[Batch]:
+def bounded(
+    batches: list[Batch], new: AbstractSet[Any], kind: TextKind, grant: Grant
+) -> list[Batch]:
     """Return the batches, with the limit's text in place of new texts beyond it.
 
     It is the same sequence if there are none.
@@ -85,7 +87,7 @@ def bounded(batches: list[Batch], new: AbstractSet[Any], kind: Kind, grant: Gran
     return batches if all(map(operator.is_, done, batches)) else done
 
 
-def _brought(batch: Batch, new: AbstractSet[Any], kind: Kind) -> dict[Any, None]:
+def _brought(batch: Batch, new: AbstractSet[Any], kind: TextKind) -> dict[Any, None]:
     """Return the new texts in the order of the rows."""
     found: dict[Any, None] = {}
     for rows in batch.tables:
@@ -94,7 +96,7 @@ def _brought(batch: Batch, new: AbstractSet[Any], kind: Kind) -> dict[Any, None]
     return found
 
 
-def _replaced(batch: Batch, over: AbstractSet[Any], kind: Kind, grant: Grant) -> Batch:
+def _replaced(batch: Batch, over: AbstractSet[Any], kind: TextKind, grant: Grant) -> Batch:
     tables = []
     for rows in batch.tables:
         columns = list(rows.columns)
@@ -108,7 +110,7 @@ def _replaced(batch: Batch, over: AbstractSet[Any], kind: Kind, grant: Grant) ->
     return replace(batch, tables=tables)
 
 
-def _places(rows: TableRows, kind: Kind) -> Iterator[int]:
+def _places(rows: TableRows, kind: TextKind) -> Iterator[int]:
     """Return the columns of the kind. The name of the host is never replaced."""
     for index, column in enumerate(rows.category.all_columns):
         if len(rows) and column.type.storage is kind.storage and column.name != "hostname":

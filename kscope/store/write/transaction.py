@@ -14,7 +14,7 @@ from kscope.generate.tables import CategoryTables, Schema
 from kscope.store.backends.base import Session
 from kscope.store.backends.errors import StaleDeclaration
 from kscope.store.backends.in_thread import in_thread
-from kscope.store.schema.interning import STACKS, STRINGS, Kind, Known, store_texts, today
+from kscope.store.schema.interning import STACKS, STRINGS, Known, TextKind, store_texts, today
 from kscope.store.schema.meta import contradicted, is_current
 from kscope.store.sums.grouping import Columns, summed
 from kscope.store.sums.late import add_late
@@ -34,7 +34,7 @@ class Dictionary:
 
     def clear(self) -> None:
         self.day = today()
-        self.numbers: dict[Kind, Known[Any, int]] = {
+        self.numbers: dict[TextKind, Known[Any, int]] = {
             STACKS: Known(400_000),
             STRINGS: Known(200_000),
         }
@@ -53,8 +53,10 @@ class Transaction:
     _schema: Schema
     _known: Dictionary
     _next_seq: Callable[[int], range]
-    grants: Mapping[Kind, Grant]
-    new: dict[Kind, Mapping[Any, int]] = field(default_factory=lambda: {STACKS: {}, STRINGS: {}})
+    grants: Mapping[TextKind, Grant]
+    new: dict[TextKind, Mapping[Any, int]] = field(
+        default_factory=lambda: {STACKS: {}, STRINGS: {}}
+    )
 
     async def store(self, batches: list[Batch]) -> list[Stored]:
         answers, fresh = await self._unseen(batches)
@@ -102,7 +104,7 @@ class Transaction:
         await self._session.insert(self._schema.dictionaries.batch, columns)
 
     async def _intern(
-        self, batches: list[Batch], kind: Kind
+        self, batches: list[Batch], kind: TextKind
     ) -> tuple[list[Batch], Mapping[Any, int]]:
         """Store the texts of the batches.
 
@@ -120,7 +122,9 @@ class Transaction:
             self.new[kind] = await self._store_texts(batches, kind, texts)
         return batches, texts.known
 
-    async def _within_limit(self, batches: list[Batch], kind: Kind, texts: "_Texts") -> list[Batch]:
+    async def _within_limit(
+        self, batches: list[Batch], kind: TextKind, texts: "_BatchTexts"
+    ) -> list[Batch]:
         count = sum(map(len, batches))
         rest = await in_thread(count, uncounted, batches)
         rest.update(texts.known)
@@ -133,7 +137,7 @@ class Transaction:
         return await in_thread(count, bounded, batches, new, kind, self.grants[kind])
 
     async def _store_texts(
-        self, batches: Iterable[Batch], kind: Kind, texts: "_Texts"
+        self, batches: Iterable[Batch], kind: TextKind, texts: "_BatchTexts"
     ) -> dict[Any, int]:
         """Return the numbers of the new texts."""
         stacks = {OVER[STACKS]: OVER_STACKS}
@@ -201,7 +205,7 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
-class _Texts:
+class _BatchTexts:
     """The texts of some batches, and the day until which each is used.
 
     `known` has the numbers of those that are stored. `new` has, by their hashes, those that are not
@@ -214,7 +218,7 @@ class _Texts:
     new: Mapping[int, Any]
 
 
-def _texts_of(batches: Iterable[Batch], kind: Kind, stored: Dictionary) -> _Texts:
+def _texts_of(batches: Iterable[Batch], kind: TextKind, stored: Dictionary) -> _BatchTexts:
     days: dict[Any, int] = {}
     for rows in chain.from_iterable(batch.tables for batch in batches):
         day = _used_until(rows)
@@ -224,7 +228,7 @@ def _texts_of(batches: Iterable[Batch], kind: Kind, stored: Dictionary) -> _Text
                     days[value] = max(days.get(value, day), day)
     known = stored.numbers[kind].find(days)
     new = [each for each, day in days.items() if each not in known or day > stored.day]
-    return _Texts(days, known, dict(sorted(zip(map(kind.hash, new), new, strict=True))))
+    return _BatchTexts(days, known, dict(sorted(zip(map(kind.hash, new), new, strict=True))))
 
 
 def _merged(tables: CategoryTables, pieces: Sequence[TableRows], ids: Mapping[str, int]) -> Columns:
