@@ -174,16 +174,16 @@ def test_the_rest_is_of_the_same_moment_as_the_groups(
     world, _ = summed_world
     question = {"by": "process", "elapsed__gte": "0"}
     before = ask(world, "flamegraph/offcputime", **question)
-    reader = world.store.reader
-    fetch = reader.fetch
+    backend = world.store.backend
+    fetch = backend.fetch
 
-    async def doubling(statement: Any) -> Any:
+    async def doubling(*asked: Any) -> Any:
         await asyncio.to_thread(
             world.database.run, "UPDATE kscope_rows_offcputime SET elapsed = elapsed * 2"
         )
-        return await fetch(statement)
+        return await fetch(*asked)
 
-    monkeypatch.setattr(reader, "fetch", doubling)
+    monkeypatch.setattr(backend, "fetch", doubling)
     found = ask(world, "flamegraph/offcputime", **question)
     assert found["total"] > before["total"]
     assert found["rest"] * before["total"] == before["rest"] * found["total"]
