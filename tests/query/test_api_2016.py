@@ -94,10 +94,10 @@ def test_the_2016_script_gets_its_list(client: World) -> None:
 def test_a_list_that_fails_has_its_status(client: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not 200 and half a document."""
 
-    async def ended(_: Any) -> None:
+    async def ended(*_: Any) -> None:
         raise QueryTimeout("ended at its deadline")
 
-    monkeypatch.setattr(client.app.state.reader, "fetch", ended)
+    monkeypatch.setattr(client.store.backend, "fetch", ended)
     asked = {"offcputime": {"elements": ["process"]}}
     assert client.post("/api", json=asked).status_code == 504
 

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from kscope.config import Address, Settings
 from kscope.declare.files.catalog import load_catalog
 from kscope.store.housekeeping.loop import roll_up
+from kscope.store.sums.functions import weight
 from kscope.store.sums.planner import SECOND
 from tests.databases import Database, SQLiteFile
 from tests.serving import free_port
@@ -187,7 +188,7 @@ async def stored(database: Database, folder: Path) -> tuple[int, int]:
         rows = elapsed = 0
         for segment in plan.segments:
             table = segment.table
-            select = sa.select(sa.func.sum(segment.weight), sa.func.sum(table.c.elapsed))
+            select = sa.select(weight(table), sa.func.sum(table.c.elapsed))
             ((more, amount),) = await store.reader.fetch(select.where(segment.within))
             rows += int(more or 0)
             elapsed += int(amount or 0)

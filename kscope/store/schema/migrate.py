@@ -84,14 +84,22 @@ async def held(session: Session, schema: Schema) -> Held:
 async def planned(session: Session, schema: Schema, *, discard_sums: bool = False) -> Migration:
     """Compare the declared tables with the database's, and plan; see plan."""
     found = await held(session, schema)
-    oldest, vacant = {}, set()
-    for category, tables in schema.categories.items():
-        for name in undeclared_levels(tables, found.relations):
-            oldest[name] = await _first_time(session, name)
-        if await are_empty(session, tables_held(category, found.relations)):
-            vacant.add(category)
-    found = replace(found, oldest=oldest, vacant=vacant)
-    return plan(schema, found, discard_sums=discard_sums)
+    oldest = {
+        name: await _first_time(session, name)
+        for tables in schema.categories.values()
+        for name in undeclared_levels(tables, found.relations)
+    }
+    found = replace(found, oldest=oldest)
+    try:
+        return plan(schema, found, discard_sums=discard_sums)
+    except DeclarationError:
+        # Rows are looked for only if a change would lose some: a damaged table lets a server start.
+        vacant = {
+            name
+            for name in schema.categories
+            if await are_empty(session, tables_held(name, found.relations))
+        }
+        return plan(schema, replace(found, vacant=vacant), discard_sums=discard_sums)
 
 
 async def _first_time(session: Session, table: str) -> int | None:
