@@ -95,7 +95,7 @@ class Logger:
         self._spool = None if spool is None else self._opened(spool)
         self._disk_full = False
         if self._spool:
-            self._senders.append(Sender(self._spool, Endpoint(url, token), _LONGEST_PAUSE))
+            self._senders.insert(0, Sender(self._spool, Endpoint(url, token), _LONGEST_PAUSE))
         for sender in self._senders:
             sender.start()
         self._thread = threading.Thread(target=self._run, name="kscope-logger", daemon=True)

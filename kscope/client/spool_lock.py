@@ -51,13 +51,17 @@ def folder_of(server: str) -> str:
 
 def try_lock(folder: Path) -> int | None:
     """Return the open lock of an agent's folder, which is made if need be, or None if an agent
-    holds it.
+    holds it. Raises OSError.
     """
     folder.mkdir(exist_ok=True, mode=0o700)
     held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(held)
         return None
+    except OSError:
+        # Such as a file system without locks: another folder does not help.
+        os.close(held)
+        raise
     return held

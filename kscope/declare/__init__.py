@@ -1,1 +1,1 @@
-"""The declarations of a category: model, units, aggregates, options, parts of a request."""
+"""The declarations of a category: model, units, aggregates, values, parts of a request."""

@@ -62,15 +62,18 @@ async def summed(
 
 
 async def _note_replayed(scan: Scan) -> None:
-    """Note whether there are rows of a host that replayed a recording."""
-    if scan.saw_replayed or not scan.replayed_hosts:
+    """Note whether there are rows of a host that replayed a recording: asked once."""
+    if not scan.replayed_hosts:
         return
     for segment in scan.segments:
         replayed = ids(segment.table.c.hostname, scan.replayed_hosts)
         one: sa.Select[Any] = (
             sa.select(sa.literal_column("1")).where(scan.inside(segment), replayed).limit(1)
         )
-        scan.saw_replayed |= bool(await scan.reader.fetch(one))
+        if await scan.reader.fetch(one):
+            scan.saw_replayed = True
+            break
+    scan.replayed_hosts = ()
 
 
 async def _shared_out(scan: Scan) -> list[Segment]:

@@ -112,7 +112,7 @@ async def _answer(request: Request, error: Exception) -> Response:
             return problem(504, detail)
         case StoreError():
             if not error.logged:
-                _failures(request.app.state).warning(str(error))
+                _failures(request.app.state, type(error)).warning(str(error))
             return problem(503, error.public, headers={"Retry-After": str(error.retry_after)})
         case QueryError():
             return problem(error.status, str(error), [_fault(each) for each in error.complaints])
@@ -127,11 +127,11 @@ async def _answer(request: Request, error: Exception) -> Response:
     return problem(500, "the server failed to answer this; its log says why")
 
 
-def _failures(state: State) -> ThrottledLog:
-    """Return the log of the application: while the database fails, all requests fail alike."""
-    state.failures = getattr(state, "failures", None) or ThrottledLog(log)
-    failures: ThrottledLog = state.failures
-    return failures
+def _failures(state: State, kind: type[StoreError]) -> ThrottledLog:
+    """Return the log of one kind: while the database fails, all requests fail alike."""
+    logs: dict[type[StoreError], ThrottledLog] = getattr(state, "failures", {})
+    state.failures = logs
+    return logs.setdefault(kind, ThrottledLog(log))
 
 
 _HANDLED = (HttpProblem, HTTPException, KscopeError, ClientDisconnect, Exception)

@@ -224,7 +224,7 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self._in_head:
             self._head += size
             self._field += size
-            if self._head > MAX_HEAD or self._field > MAX_FIELD + len(self.url) + _PIECE:
+            if self._head > MAX_HEAD or self._field > MAX_FIELD + len(self.url) + _BODY_PIECE:
                 self._refused(431, f"the head of a request has at most {MAX_HEAD // 1024} KiB, a"
                               f" field of it {MAX_FIELD // 1024} KiB")  # fmt: skip
         else:

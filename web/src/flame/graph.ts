@@ -1,6 +1,7 @@
 // The flame graph as a control: a canvas that scrolls, zooms, is searched and is driven by keys.
 
 import { sized, Tip } from "../ui/canvas";
+import { openInPlace } from "../ui/popover";
 import { afterFrame, cssColor, h, soon } from "../ui/dom";
 import type { Coloring } from "./colors";
 import { paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
@@ -91,9 +92,8 @@ export class FlameGraph {
     canvas.addEventListener("contextmenu", (event) => {
       const node = this.at(event);
       if (node < 0) return;
-      event.preventDefault();
       this.select(node);
-      this.events.menu(node, event.clientX, event.clientY);
+      openInPlace(event, () => this.events.menu(node, event.clientX, event.clientY));
     });
     canvas.addEventListener("keydown", (event) => {
       if (this.key(event)) event.preventDefault();

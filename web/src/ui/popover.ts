@@ -13,6 +13,25 @@ export function closePopover(): void {
   open?.remove();
 }
 
+/** The page does not see an Escape that closes a popover. */
+document.addEventListener(
+  "keydown",
+  (event) => {
+    if (event.key !== "Escape" || !document.querySelector(".popover:popover-open")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    closePopover();
+  },
+  { capture: true },
+);
+
+/** Opens a menu in place of the browser's: once the button is released, which would close it. */
+export function openInPlace(event: MouseEvent, open: () => void): void {
+  event.preventDefault();
+  if (event.buttons) addEventListener("pointerup", () => setTimeout(open), { once: true });
+  else open();
+}
+
 /** A button that opens a popover of this kind, which hangs from it. */
 export function opener(
   text: string,

@@ -1,6 +1,7 @@
 // A table of many rows. Only the rows in sight exist as elements.
 
 import { button, h, perFrame, replace, type Child } from "./dom";
+import { openInPlace } from "./popover";
 
 export interface TableColumn<R> {
   key: string;
@@ -242,10 +243,7 @@ export class DataTable<R> {
         "aria-rowindex": index,
         onclick: pick ? () => pick(row) : undefined,
         oncontextmenu: menu
-          ? (event: MouseEvent) => {
-              event.preventDefault();
-              menu(row, event.clientX, event.clientY);
-            }
+          ? (event: MouseEvent) => openInPlace(event, () => menu(row, event.clientX, event.clientY))
           : undefined,
       },
       ...this.shown.columns.map((column) => this.cell(column, row)),

@@ -36,6 +36,7 @@ export class ChartsView {
   private readonly over = new Cover(h("div.explained"));
   private readonly loader = new Loader("Asking for the charts");
   private cells: Cell[] = [];
+  private table = "";
 
   constructor(private readonly context: Context) {
     this.element = h("div", this.loader.element, this.over.element, this.charts);
@@ -44,6 +45,8 @@ export class ChartsView {
   update(): void {
     const shown = category(this.context);
     if (!shown) return;
+    if (shown.table !== this.table) void this.over.say(null);
+    this.table = shown.table;
     void this.loader.ask<Charts>(`/api/v1/charts/${shown.table}`, [], ({ charts }) => {
       this.cells = furtherCharts(charts).map((config) => new Cell(this.context, config, shown));
       replace(this.charts, ...this.cells.map((cell) => cell.element));
