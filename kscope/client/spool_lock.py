@@ -57,11 +57,9 @@ def try_lock(folder: Path) -> int | None:
     held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         os.close(held)
-        return None
-    except OSError:
-        # Such as a file system without locks: another folder does not help.
-        os.close(held)
-        raise
+        if isinstance(error, BlockingIOError):
+            return None
+        raise  # such as for a file system without locks: another folder does not help
     return held

@@ -73,8 +73,9 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._unsent_before = 0
         self._dropped = 0
         self._in_head = False
-        self._head = self._field = self._fields = 0
-        self._remaining = 0
+        self._head = self._fields = self._remaining = 0
+        # Bytes of the present field in the pieces after the one that it begins in; None in that.
+        self._field: int | None = None
         # Bytes of bodies in a piece, in a whole body, and of what is around them.
         self._received = self._content = self._framing = 0
 
@@ -223,8 +224,8 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         """Add the bytes of a piece that were not content of a body."""
         if self._in_head:
             self._head += size
-            self._field += size
-            if self._head > MAX_HEAD or self._field > MAX_FIELD + len(self.url) + _BODY_PIECE:
+            self._field = 0 if self._field is None else self._field + size
+            if self._head > MAX_HEAD or self._field > MAX_FIELD + len(self.url):
                 self._refused(431, f"the head of a request has at most {MAX_HEAD // 1024} KiB, a"
                               f" field of it {MAX_FIELD // 1024} KiB")  # fmt: skip
         else:
@@ -242,7 +243,8 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
-        self._head = self._field = self._fields = self._remaining = 0
+        self._head = self._fields = self._remaining = 0
+        self._field = None
         self._content = self._framing = 0
         if len(self.pipeline) >= _MOST_WAITING:
             self._refused(400, f"more than {_MOST_WAITING} requests wait for earlier answers")
@@ -253,7 +255,7 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._refused(414, f"the address has more than {MAX_TARGET // 1024} KiB")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._field = 0
+        self._field = None
         if not self._in_head:
             return  # Fields after the body are not part of the request: its head was acted on.
         self._fields += 1

@@ -220,6 +220,7 @@ export function paintBand(
   const [left, top] = [Math.max(area.left, x), Math.max(0, y)];
   const width = Math.min(end, right) - left;
   const height = Math.max(2, Math.min(area.height, bottom) - top);
+  // A range that ends at an edge is outside; a drag straight up is a line.
   if (width < 0 || (!width && from.x !== to.x)) return;
   context.save();
   context.globalAlpha = 0.16;

@@ -5,6 +5,7 @@ import { bounds, category, question, type Context } from "../state/context";
 import { h, replace } from "../ui/dom";
 import { Loader } from "../api/loader";
 import { Cover } from "../ui/cover";
+import { memo } from "../ui/memo";
 import { explainEmpty } from "./empty";
 import { Figure } from "../charts/figure";
 import type { CategoryAnswer, ChartConfig, Charts, Meta } from "../../generated/types";
@@ -36,7 +37,6 @@ export class ChartsView {
   private readonly over = new Cover(h("div.explained"));
   private readonly loader = new Loader("Asking for the charts");
   private cells: Cell[] = [];
-  private table = "";
 
   constructor(private readonly context: Context) {
     this.element = h("div", this.loader.element, this.over.element, this.charts);
@@ -45,8 +45,7 @@ export class ChartsView {
   update(): void {
     const shown = category(this.context);
     if (!shown) return;
-    if (shown.table !== this.table) void this.over.say(null);
-    this.table = shown.table;
+    this.forget(shown.table);
     void this.loader.ask<Charts>(`/api/v1/charts/${shown.table}`, [], ({ charts }) => {
       this.cells = furtherCharts(charts).map((config) => new Cell(this.context, config, shown));
       replace(this.charts, ...this.cells.map((cell) => cell.element));
@@ -55,6 +54,9 @@ export class ChartsView {
     });
     if (this.loader.settled) this.fill();
   }
+
+  /** Another table needs another explanation. */
+  private readonly forget = memo((_table: string) => void this.over.say(null));
 
   private fill(): void {
     for (const cell of this.cells) cell.update(() => this.explain());
