@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "errors": set[str](),
     "files": {"errors"},
     "discovery": set[str](),
+    "elf": {"errors", "files"},
     "declare": {"errors", "files", "discovery"},
     "config": {"errors", "files", "declare"},
     "generate": {"errors", "discovery", "declare"},
@@ -28,7 +29,7 @@ MAY_IMPORT = {
     "server": BELOW_STORE | {"store", "query"},
     "client": {"errors", "files"},
     "readers": {"errors", "declare", "client"},
-    "agent": {"errors", "files", "declare", "config", "client"},
+    "agent": {"errors", "files", "elf", "declare", "config", "client"},
 }
 # The folders of a part, from left to right; "" is the part's own modules.
 LAYERS = {

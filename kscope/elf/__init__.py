@@ -1,0 +1,1 @@
+"""ELF files, of any user's process: headers, names of functions, unwind rules."""
