@@ -54,7 +54,7 @@ class Function(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Cie:
-    """The common part of functions: how addresses are stored, whether lengths follow, first rules."""
+    """The common part of functions: how addresses are stored, and the first rules."""
 
     encoding: int
     has_length: bool

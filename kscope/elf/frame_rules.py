@@ -50,7 +50,7 @@ LOST = Rules(b"", How.ELSEWHERE, How.ELSEWHERE)
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """The common part of functions: factors of their programs, the numbers of registers, first rules."""
+    """The common part of functions: factors, numbers of registers, first rules."""
 
     code_factor: int
     data_factor: int
