@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,8 @@ from kscope.config import (
 )
 from kscope.errors import DeclarationError, KscopeError
 from tests.children import bounded_run
-from tests.serving import ROOT, kscope
+from tests.commands import command
+from tests.serving import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -221,9 +221,7 @@ def test_what_is_no_file_of_text_ends_the_command(tmp_path: Path, make: Any) -> 
     """`kscope serve` neither waits for it nor reads all of it: exit code 2, and one line."""
     file = tmp_path / "kernelscope.yaml"
     make(file)
-    run = subprocess.run(
-        kscope("serve", "--config", file), capture_output=True, text=True, timeout=60, check=False
-    )
+    run = command("serve", "--config", file)
     assert run.returncode == 2
     assert re.fullmatch(rf"{re.escape(str(file))}(:1)?: is .*\n", run.stderr)
 
@@ -376,13 +374,7 @@ def test_what_is_no_token_is_told(tmp_path: Path, make: Any) -> None:
     file = tmp_path / "token"
     make(file)
     server = ("--server", "http://127.0.0.1:9", "--token-file", file)
-    run = subprocess.run(
-        kscope("query", "offcputime", *server),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    run = command("query", "offcputime", *server)
     assert run.returncode == 2
     fault = rf"{re.escape(str(file))}: holds no token: it is .*; `kscope token` makes one\n"
     assert re.fullmatch(fault, run.stderr)

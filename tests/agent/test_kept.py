@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +12,7 @@ from kscope.client.payload import Payload
 from kscope.client.spool import Spool
 from kscope.client.spool_lock import claim
 from tests.agent.fakeserver import fake_server, problem
-from tests.serving import ROOT, kscope
+from tests.commands import command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +22,7 @@ SERVER = "http://one:8081"
 
 def run(*arguments: object, code: int = 0) -> str:
     """Return the output of both streams."""
-    done = subprocess.run(
-        kscope("spool", *map(str, arguments)), cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = command("spool", *map(str, arguments))
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr

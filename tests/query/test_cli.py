@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.commands import command
 from tests.databases import SQLiteFile
 from tests.query.world import waits
 from tests.serving import ROOT, kscope, serving
@@ -36,12 +37,10 @@ def file(world: World) -> Path:
 
 def ask(*arguments: str | Path, code: int = 0) -> str:
     """Return the output, or the message after a mistake."""
-    run = subprocess.run(
-        kscope("query", *arguments), cwd=ROOT, capture_output=True, check=False, timeout=60
-    )
-    assert run.returncode == code, run.stderr.decode()
-    assert b"Traceback" not in run.stderr
-    return (run.stderr if code else run.stdout).decode()
+    run = command("query", *arguments)
+    assert run.returncode == code, run.stderr
+    assert "Traceback" not in run.stderr
+    return run.stderr if code else run.stdout
 
 
 def test_a_flame_graph_is_drawn_in_the_terminal(file: Path) -> None:
@@ -131,9 +130,9 @@ TABLE = "kscope_rows_offcputime"
 )
 def test_an_output_that_takes_nothing_is_told(file: Path, form: str, to: str, said: str) -> None:
     """A result that could not be written is not a success, and one sentence says so."""
-    command = kscope("query", "offcputime", "--sqlite", file, *DAY, "--format", form)
+    asked = kscope("query", "offcputime", "--sqlite", file, *DAY, "--format", form)
     run = subprocess.run(
-        ["sh", "-c", f'exec "$@" >{to}', "sh", *command],
+        ["sh", "-c", f'exec "$@" >{to}', "sh", *asked],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
@@ -225,9 +224,7 @@ def test_each_command_has_the_documented_exit_code(
     tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     """2 for a mistake in a name, an option or an argument, with what may be meant."""
-    run = subprocess.run(
-        kscope(*arguments), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
-    )
+    run = command(*arguments, folder=tmp_path)
     assert (run.returncode, "Traceback" in run.stderr) == (code, False), run.stderr
     assert said in " ".join(run.stderr.split())
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kscope.client.retry import pause_after
 from tests.commands import command
 from tests.serving import ROOT, Serving, serving
 
@@ -40,6 +41,14 @@ CPP = "std::vector<int, A<int> >::at(unsigned long) [libfoo.so.6]"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with serving(tmp_path_factory.mktemp("served")) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask again as often as ever, after a hundredth of the time."""
+    monkeypatch.setattr(
+        "kscope.readers.importer.pause_after", lambda *given: pause_after(*given) / 100
+    )
 
 
 def run(

@@ -16,9 +16,10 @@ import pytest
 
 from kscope.declare.files.catalog import load_catalog
 from kscope.server.ingest.decode import Decoder
+from tests.commands import command
 from tests.databases import Database, MariaDBDatabase, SQLiteFile, scalar
 from tests.decoding import decoded
-from tests.serving import ROOT, kscope, serving
+from tests.serving import ROOT, serving
 from tests.store.opened import opened
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ COUNT = "SELECT count(*) FROM offcputime"
 
 
 def run(*arguments: str | Path, code: int = 0) -> str:
-    done = subprocess.run(kscope(*arguments), cwd=ROOT, capture_output=True, text=True, check=False)
+    done = command(*arguments)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout if code == 0 else done.stderr
@@ -78,9 +79,7 @@ def test_migrate_does_all_but_the_bad_categories(database: Database, tmp_path: P
     (folder / "also.yaml").write_text("table: also\nclumns: []\n")
     (folder / "good.yaml").write_text("table: good\ncolumns: [{name: n, type: count}]\n")
     for arguments in (("--dry-run",), ()):
-        done = subprocess.run(
-            kscope("migrate", *arguments, *options), capture_output=True, text=True, check=False
-        )
+        done = command("migrate", *arguments, *options)
         assert done.returncode == 2
         assert "kscope_rows_good" in done.stdout
         assert all(f"kscope_rows_{name}" not in done.stdout for name in ("kept", "typo", "also"))
@@ -90,10 +89,8 @@ def test_migrate_does_all_but_the_bad_categories(database: Database, tmp_path: P
         ]
     assert scalar(database, "SELECT count(*) FROM kscope_rows_good") == 0
     assert scalar(database, "SELECT sum(m) FROM kept") == 1
-    shown = subprocess.run(
-        kscope("migrate", "--dry-run", "--sqlite", tmp_path / "none.db", "--categories", folder),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    nowhere = ("--sqlite", tmp_path / "none.db", "--categories", folder)
+    shown = command("migrate", "--dry-run", *nowhere)
     assert shown.returncode == 2
     assert "kscope_rows_good" in shown.stdout
     assert "kscope_rows_kept" in shown.stdout
@@ -170,8 +167,8 @@ def test_a_name_mistyped_makes_nothing(tmp_path: Path) -> None:
     """It is an error, not a new database; so is a dry run's."""
     missing = tmp_path / "none.db"
     assert "there is no such database" in run("retention", "--sqlite", missing, code=1)
-    for command in ("retention", "migrate"):
-        run(command, "--dry-run", "--sqlite", missing, code=1 if command == "retention" else 0)
+    for name in ("retention", "migrate"):
+        run(name, "--dry-run", "--sqlite", missing, code=1 if name == "retention" else 0)
     assert not list(tmp_path.iterdir())
 
 
