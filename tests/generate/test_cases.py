@@ -8,26 +8,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from kscope.query.questions import QUESTIONS
+from tests.commands import Ran, command
 
 CASES = Path(__file__).parent.parent / "cases"
-
-
-def kscope(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "kscope", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(CASES.parent.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -48,7 +36,7 @@ def generated_here(files: dict[str, str]) -> dict[str, str]:
 def test_case(case: str, tmp_path: Path) -> None:
     """A folder of categories gives exactly the expected files, or exactly the expected words."""
     shutil.copytree(CASES / case / "categories", tmp_path / "categories")
-    run = kscope("generate", "--categories", "categories", "--output", "out", folder=tmp_path)
+    run = command("generate", "--categories", "categories", "--output", "out", folder=tmp_path)
     wrong = CASES / case / "stderr.txt"
     expected = CASES / case / "expected"
     if os.environ.get("KSCOPE_UPDATE_CASES"):
@@ -62,9 +50,7 @@ def test_case(case: str, tmp_path: Path) -> None:
         assert generated_here(tree(tmp_path / "out")) == tree(expected)
 
 
-def update(
-    run: subprocess.CompletedProcess[str], wrong: Path, expected: Path, written: Path
-) -> None:
+def update(run: Ran, wrong: Path, expected: Path, written: Path) -> None:
     shutil.rmtree(expected, ignore_errors=True)
     wrong.unlink(missing_ok=True)
     if run.returncode:
@@ -82,7 +68,7 @@ def test_check_names_what_is_missing_changed_and_orphaned(tmp_path: Path) -> Non
     shutil.copytree(CASES / "minimal" / "categories", tmp_path / "categories")
     arguments = ("generate", "--categories", "categories")
     (tmp_path / "categories/old.yaml").write_text("table: old\ncolumns: [{name: a, type: int}]\n")
-    assert kscope(*arguments, folder=tmp_path).returncode == 0
+    assert command(*arguments, folder=tmp_path).returncode == 0
     (tmp_path / "categories/old.yaml").unlink()
     (tmp_path / "sql/generated/sqlite.sql").write_text("-- mine\n")
     (tmp_path / "sql/generated/mysql.sql").unlink()
@@ -93,7 +79,7 @@ def test_check_names_what_is_missing_changed_and_orphaned(tmp_path: Path) -> Non
     (tmp_path / "docs/reference/mine.md").write_text("# Not generated\n")
     before = tree(tmp_path)
 
-    check = kscope(*arguments, "--check", folder=tmp_path)
+    check = command(*arguments, "--check", folder=tmp_path)
 
     assert check.returncode == 1
     assert check.stderr.splitlines()[:-1] == [
@@ -106,16 +92,16 @@ def test_check_names_what_is_missing_changed_and_orphaned(tmp_path: Path) -> Non
         "orphaned: web/generated/old.charts.json",
     ]
     assert tree(tmp_path) == before
-    plain = kscope(*arguments, folder=tmp_path)
+    plain = command(*arguments, folder=tmp_path)
     assert "--prune deletes it): schema/generated/old.schema.json" in plain.stdout
     assert set(tree(tmp_path)) == {*before, "sql/generated/mysql.sql"}
     assert (
         "removed: web/generated/old.charts.json"
-        in kscope(*arguments, "--prune", folder=tmp_path).stdout
+        in command(*arguments, "--prune", folder=tmp_path).stdout
     )
     assert "schema/generated/old.schema.json" not in tree(tmp_path)
     (tmp_path / "schema/generated/hand.schema.json").unlink()
-    assert kscope(*arguments, "--check", folder=tmp_path).returncode == 0
+    assert command(*arguments, "--check", folder=tmp_path).returncode == 0
     assert (tmp_path / "docs/reference/mine.md").exists()
 
 
@@ -125,12 +111,12 @@ def test_nothing_of_other_categories_is_lost(folder: str, tmp_path: Path) -> Non
     SQL, which have the tables of all, are written only if all folders are named.
     """
     shutil.copytree(CASES / "minimal" / "categories", tmp_path / "categories")
-    kscope("generate", "--categories", "categories", folder=tmp_path)
+    command("generate", "--categories", "categories", folder=tmp_path)
     (tmp_path / folder).mkdir(parents=True)
     (tmp_path / folder / "a.yaml").write_text("table: a\ncolumns: [{name: b, type: int}]\n")
     before = tree(tmp_path)
     for arguments in ((), ("--prune",), ("--check",)):
-        run = kscope("generate", "--categories", folder, *arguments, folder=tmp_path)
+        run = command("generate", "--categories", folder, *arguments, folder=tmp_path)
         assert run.returncode == 2
         said = "would lose table forks of categories/; add `--categories categories`, or name"
         assert all(said in line for line in run.stderr.splitlines()), run.stderr
@@ -139,10 +125,10 @@ def test_nothing_of_other_categories_is_lost(folder: str, tmp_path: Path) -> Non
         )
         assert tree(tmp_path) == before
     both = ("--categories", folder, "--categories", "categories")
-    assert kscope("generate", *both, "--prune", folder=tmp_path).returncode == 0
+    assert command("generate", *both, "--prune", folder=tmp_path).returncode == 0
     assert set(before) < set(tree(tmp_path))
-    assert kscope("generate", *both, "--check", folder=tmp_path).returncode == 0
-    elsewhere = kscope("generate", "--categories", folder, "--output", "out", folder=tmp_path)
+    assert command("generate", *both, "--check", folder=tmp_path).returncode == 0
+    elsewhere = command("generate", "--categories", folder, "--output", "out", folder=tmp_path)
     assert elsewhere.returncode == 0
 
 
@@ -150,11 +136,11 @@ def test_a_renamed_folder_of_categories_keeps_its_files(tmp_path: Path) -> None:
     """The same tables from another folder are no loss, and neither is a category that is gone."""
     shutil.copytree(CASES / "minimal" / "categories", tmp_path / "mine")
     (tmp_path / "mine/a.yaml").write_text("table: a\ncolumns: [{name: b, type: int}]\n")
-    assert kscope("generate", "--categories", "mine", folder=tmp_path).returncode == 0
+    assert command("generate", "--categories", "mine", folder=tmp_path).returncode == 0
     (tmp_path / "mine").rename(tmp_path / "ours")
-    assert kscope("generate", "--categories", "ours", folder=tmp_path).returncode == 0
+    assert command("generate", "--categories", "ours", folder=tmp_path).returncode == 0
     (tmp_path / "ours/a.yaml").unlink()
-    assert kscope("generate", "--categories", "ours", folder=tmp_path).returncode == 0
+    assert command("generate", "--categories", "ours", folder=tmp_path).returncode == 0
     assert "ours/: edit" in (tmp_path / "sql/generated/sqlite.sql").read_text()
 
 
@@ -162,7 +148,7 @@ def test_a_header_names_the_file_that_was_read(tmp_path: Path) -> None:
     """A generated file names the file to edit, the same on every machine."""
     shutil.copytree(CASES / "minimal" / "categories", tmp_path / "conf/mine")
     for folder in ("conf/mine", str(tmp_path / "conf/mine")):
-        kscope("generate", "--categories", folder, folder=tmp_path)
+        command("generate", "--categories", folder, folder=tmp_path)
         schema = next((tmp_path / "schema/generated").iterdir()).read_text()
         assert re.search(r"kscope generate` from (conf/)?mine/\w+\.yaml: edit", schema)
         assert "mine/: edit" in (tmp_path / "sql/generated/sqlite.sql").read_text()
@@ -173,19 +159,19 @@ def test_files_for_a_reader_are_made_where_it_is(tmp_path: Path) -> None:
     shutil.copytree(CASES / "minimal" / "categories", tmp_path / "mine")
     arguments = ("generate", "--categories", "mine")
     types, settings = "web/generated/types.ts", "schema/kernelscope.schema.json"
-    assert kscope(*arguments, folder=tmp_path).returncode == 0
+    assert command(*arguments, folder=tmp_path).returncode == 0
     assert not {types, settings} & set(tree(tmp_path))
     (tmp_path / "kernelscope.yaml").write_text("")
-    kscope(*arguments, folder=tmp_path)
+    command(*arguments, folder=tmp_path)
     assert {types, settings} & set(tree(tmp_path)) == {settings}
     (tmp_path / "web/src").mkdir()
-    kscope(*arguments, folder=tmp_path)
+    command(*arguments, folder=tmp_path)
     assert {types, settings} <= set(tree(tmp_path))
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """Said in one line."""
-    run = kscope("generate", "--output", "/proc/kscope", folder=tmp_path)
+    run = command("generate", "--output", "/proc/kscope", folder=tmp_path)
     assert run.returncode == 1
     assert re.fullmatch(r"/proc/kscope\S*: [A-Z].*\n", run.stderr)
 
@@ -193,16 +179,16 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_the_reference_has_every_command_and_question() -> None:
     """The pages follow the program: what `--help` lists and what is answered is on them."""
     pages = CASES.parent.parent / "docs/reference"
-    listed = kscope("--help", folder=CASES).stdout.partition("Commands:")[2]
+    listed = command("--help", folder=CASES).stdout.partition("Commands:")[2]
     commands = re.findall(r"^  (\w+)", listed, re.MULTILINE)
     assert {"serve", "agent", "query"} <= set(commands)
-    for command in commands:
-        assert f"\n## `kscope {command}`\n" in (pages / "cli.md").read_text()
+    for name in commands:
+        assert f"\n## `kscope {name}`\n" in (pages / "cli.md").read_text()
     for name in QUESTIONS:
         assert f"/api/v1/{name}/{{table}}" in (pages / "http.md").read_text()
 
 
 def test_what_is_committed_is_what_the_categories_say() -> None:
     """The repository's own generated files have not drifted from its categories."""
-    run = kscope("generate", "--check", folder=CASES.parent.parent)
+    run = command("generate", "--check", folder=CASES.parent.parent)
     assert run.returncode == 0, run.stderr
