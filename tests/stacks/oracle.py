@@ -1,0 +1,121 @@
+"""Which functions a file has: by binutils, which share no code with the agent."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+_DEBUG = Path("/usr/lib/debug/.build-id")
+# What nm calls the kinds of functions.
+_CODE = "tTwWiuVv"
+_PLACE = re.compile(rf"^([0-9a-f]+) [{_CODE}] (.+)$", re.MULTILINE)
+_MAPPED = re.compile(r"^\S+ \S+ \S+ \S+ [1-9]\d* +(/.*?)(?: \(deleted\))?$", re.MULTILINE)
+
+
+def plain(name: str) -> str:
+    """Return a function's name without what tools and aliases add to it.
+
+    `__GI___poll`, `poll@@GLIBC_2.2.5` and `poll` are one function; arguments, return types and
+    the hashes of Rust are left out.
+    """
+    name = re.sub(r"@.*$|::h[0-9a-f]{16}(?=\.|$)|\[[0-9a-f]{6,}\]|\[clone .*?\]", "", name).strip()
+    name = name.replace("(anonymous namespace)", "{anonymous}")
+    if ".(" not in name and not name.startswith("<"):
+        name = name.partition("(")[0]
+        name = re.sub(r"^.* (?=[^ <>]+(<.*>)?$)", "", name)
+    name = re.sub(r"\.(constprop|isra|part|cold|lto_priv|llvm|abi0)\b.*$", "", name)
+    return re.sub(r"^_*(GI_)?_*", "", name).replace(" ", "")
+
+
+def has_function(path: Path, name: str) -> bool:
+    """Return whether a file or its debug file, if that is installed, has such a function."""
+    try:
+        return _has_function(_File(path), name)
+    except OSError:
+        return False
+
+
+class _File:
+    """A file, which is the same by whatever path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        status = path.stat()
+        self._key = status.st_dev, status.st_ino
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _File) and other._key == self._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+@cache
+def _has_function(file: _File, name: str) -> bool:
+    texts = _names(file)
+    ends = "\n(@ "
+    if any(f" {name}{end}" in text for text in texts for end in ends):
+        return True
+    # Under another of its names. Only what holds the last word of the name is made plain: there
+    # are files with 200,000 symbols.
+    word = (re.findall(r"\w{2,}", plain(name)) or [name])[-1]
+    return any(plain(line) == plain(name) for text in texts for line in _lines(text, word))
+
+
+def _lines(text: str, word: str) -> Iterator[str]:
+    """Yield the names, in the output of nm, that hold a word."""
+    at = text.find(word)
+    while at >= 0:
+        end = text.find("\n", at)
+        found = _PLACE.fullmatch(text[text.rfind("\n", 0, at) + 1 : end])
+        if found:
+            yield found[2]
+        at = text.find(word, end) if end >= 0 else -1
+
+
+@cache
+def _names(file: _File) -> list[str]:
+    debug = _debug_file(file.path)
+    texts = [_nm(file.path, "-C"), _nm(file.path, "-D", "-C")]
+    return [*texts, _nm(debug, "-C")] if debug else texts
+
+
+def starts(path: Path) -> dict[int, str]:
+    """Return the plain name of each function of a file that has symbols, by its address."""
+    return {int(address, 16): plain(name) for address, name in _PLACE.findall(_nm(path, "-C"))}
+
+
+def entry(path: Path) -> int:
+    """Return the address at which the program in a file starts."""
+    said = _asked("readelf", "-hW", str(path))
+    found = re.search(r"Entry point address: +0x([0-9a-f]+)", said)
+    return int(found[1], 16) if found else 0
+
+
+def files(pid: int) -> dict[str, Path]:
+    """Return the files that a process has mapped, by the last part of their names."""
+    proc = Path(f"/proc/{pid}")
+    try:
+        maps = (proc / "maps").read_text()
+    except OSError:
+        return {}
+    named = {Path(path).name: proc / "root" / path.lstrip("/") for path in _MAPPED.findall(maps)}
+    return {name: path for name, path in named.items() if path.is_file()}
+
+
+def _nm(path: Path, *options: str) -> str:
+    return _asked("nm", "--defined-only", *options, str(path))
+
+
+def _debug_file(path: Path) -> Path | None:
+    found = re.search(r"Build ID: ([0-9a-f]{2})([0-9a-f]+)", _asked("readelf", "-nW", str(path)))
+    debug = _DEBUG / found[1] / f"{found[2]}.debug" if found else None
+    return debug if debug and debug.is_file() and debug != path else None
+
+
+def _asked(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, check=False)
+    return done.stdout.decode(errors="replace")
