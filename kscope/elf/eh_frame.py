@@ -13,9 +13,10 @@ from kscope.elf.errors import ElfError
 from kscope.elf.frame_rules import Common, Step, Steps, first_rules, number
 from kscope.elf.image import ARM64, Image
 
-# libLLVM has 180,000 functions and MariaDB 300 CIEs.
-MAX_FUNCTIONS = 1_000_000
-_MAX_CIES = 65_536
+# The largest that we know: libLLVM has 161,000 functions, Node has 14 CIEs.
+MAX_SECTION = 48 * 1024 * 1024
+MAX_ENTRIES = 1_000_000
+MAX_CIES = 4096
 _LONGEST_CIE = 256
 _LONGEST_PROGRAM = 65_536
 _ADDRESSES = (1 << 64) - 1
@@ -66,6 +67,8 @@ class FrameSection:
 
     def __init__(self, image: Image, name: str, steps: Steps) -> None:
         found = image.find(name)
+        if found and found.size > MAX_SECTION:
+            raise ElfError(f"has more than {MAX_SECTION} bytes of unwind rules")
         self._data = image.section(name)
         self._address = found.address if found else 0
         self._is_debug = name == ".debug_frame"
@@ -78,29 +81,27 @@ class FrameSection:
 
         Raises ElfError if the entries are damaged or too many.
         """
-        count = 0
         try:
             for owner, at, end in self._entries():
                 cie = self._cies[owner] if owner in self._cies else self._read_cie(owner)
                 if cie:
                     yield self._function(cie, at, end)
-                    count += 1
-                if count > MAX_FUNCTIONS or len(self._cies) > _MAX_CIES:
-                    raise ElfError("has too many functions with unwind rules")
         except (struct.error, IndexError):
             raise ElfError("has damaged unwind rules") from None
 
     def _entries(self) -> Iterator[tuple[int, int, int]]:
         """Yield, for each FDE: the place of its CIE, of its addresses, and of its end."""
-        at = 0
-        while at + 4 < len(self._data):
-            at, end, owner = self._head(at)
-            if owner >= 0:
+        end = count = 0
+        while end + 4 < len(self._data):
+            at, end, owner = self._head(end)
+            count += 1
+            if count > MAX_ENTRIES:
+                raise ElfError(f"has more than {MAX_ENTRIES} entries of unwind rules")
+            if owner is not None:
                 yield owner, at, end
-            at = end
 
-    def _head(self, at: int) -> tuple[int, int, int]:
-        """Return where the fields of an entry start and end, and its CIE: -1 if it is one.
+    def _head(self, at: int) -> tuple[int, int, int | None]:
+        """Return where the fields of an entry start and end, and its CIE: None if it is one.
 
         An entry of length 0, the end of the rules of one object file, is passed over as a CIE is.
         """
@@ -112,19 +113,19 @@ class FrameSection:
             at += 8
         end = at + length
         if not length:
-            return at, at, -1
+            return at, at, None
         if end > len(self._data):
             raise IndexError
         if self._is_debug:
             return self._debug_head(at, end, is_long=is_long)
         if is_long:  # the number of the CIE has 4 bytes here as well
             (owner,) = _FORMATS[0x3].unpack_from(self._data, at)
-        return at + 4, end, at - owner if owner else -1
+        return at + 4, end, at - owner if owner else None
 
-    def _debug_head(self, at: int, end: int, *, is_long: bool) -> tuple[int, int, int]:
+    def _debug_head(self, at: int, end: int, *, is_long: bool) -> tuple[int, int, int | None]:
         size = 8 if is_long else 4
         owner = int.from_bytes(self._data[at : at + size], "little")
-        return at + size, end, -1 if owner == (1 << 8 * size) - 1 else owner
+        return at + size, end, None if owner == (1 << 8 * size) - 1 else owner
 
     def _function(self, cie: _Cie, at: int, end: int) -> Function:
         if cie.encoding == _USUAL:
@@ -157,10 +158,12 @@ class FrameSection:
 
     def _read_cie(self, at: int) -> _Cie | None:
         """Read the CIE at a place and keep it: None if there is none, or one of an unknown kind."""
+        if len(self._cies) == MAX_CIES:
+            raise ElfError(f"has more than {MAX_CIES} kinds of unwind rules")
         found = None
         if 0 <= at <= len(self._data) - _HEAD.size:
             fields, end, owner = self._head(at)
-            if owner < 0 and 0 < end - fields <= _LONGEST_CIE:
+            if owner is None and 0 < end - fields <= _LONGEST_CIE:
                 found = self._cie(fields, end)
         self._cies[at] = found
         return found
@@ -189,7 +192,7 @@ class FrameSection:
             return None
         common = Common(code_factor, data_factor, self._frame, back, b"S" in text)
         common = replace(common, first=first_rules(bytes(self._data[at:end]), common))
-        return _Cie(encoding, has_length, self._steps.step(common, common.first))
+        return _Cie(encoding, has_length, self._steps.first(common))
 
     def _encoding(self, text: bytes, at: int) -> int:
         """Return how addresses are stored, from the fields that the text of a CIE names."""

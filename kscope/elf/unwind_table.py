@@ -14,6 +14,7 @@ if the register is unchanged, -128 if it is saved where it points to), and a sig
 in bits 16-31.
 """
 
+import itertools
 import re
 from array import array
 from bisect import bisect_left
@@ -21,7 +22,18 @@ from enum import IntEnum
 
 from kscope.elf.eh_frame import FrameSection, Function
 from kscope.elf.errors import ElfError
-from kscope.elf.frame_rules import Cfa, Common, How, Rules, Saved, Steps, distances, number, parts
+from kscope.elf.frame_rules import (
+    Cfa,
+    Common,
+    How,
+    Rules,
+    Saved,
+    Steps,
+    UnreadableError,
+    distances,
+    number,
+    parts,
+)
 from kscope.elf.image import ARM64, X86_64, Image
 
 
@@ -53,11 +65,13 @@ _LOWER = (1 << 32) - 1
 _OFFSETS = 1 << 64
 _LOAD = 1
 _EXECUTABLE = 1
+# Executable segments; most files have one.
+_MAX_SEGMENTS = 16
 # In a signal frame of x86-64 the stack pointer is 160 bytes above the stack pointer's own value.
 _SIGNAL_STACK_POINTER = 160
 # Operations of DWARF expressions: a register plus an offset, small numbers.
 _REGISTER_0, _LITERAL_0 = 0x70, 0x30
-_NUMBER = rb"[\x80-\xff]*+[\x00-\x7f]"
+_NUMBER = rb"[\x80-\xff]*[\x00-\x7f]"
 # *(register + offset), plus an addend
 _POINTER = re.compile(rb"([\x70-\x8f])(%b)\x06(?:\x23(%b))?" % (_NUMBER, _NUMBER), re.DOTALL)
 # rsp + 8 + ((rip & 15) >= literal) << 3, as ld writes it for the .plt
@@ -71,13 +85,17 @@ def unwind_table(image: Image) -> "array[int]":
     """
     if not image.is_64 or image.machine not in _PACKERS:
         raise ElfError("is of a machine whose unwind rules are not known")
+    return with_chunks(_rows(image))
+
+
+def _rows(image: Image) -> "array[int]":
+    """Return the rows of a file in the order of their offsets."""
     blocks = _Blocks(image)
+    steps = Steps(_PACKERS[image.machine])
     for name in (".eh_frame", ".debug_frame"):
-        for function in FrameSection(image, name, Steps(_PACKERS[image.machine])).functions():
+        for function in FrameSection(image, name, steps).functions():
             blocks.add(function)
-        if blocks:
-            break
-    return with_chunks(blocks.joined())
+    return blocks.joined()
 
 
 class _Blocks:
@@ -87,18 +105,15 @@ class _Blocks:
     """
 
     def __init__(self, image: Image) -> None:
+        code = (s for s in image.segments if s.kind == _LOAD and s.flags & _EXECUTABLE)
         self._code = [
             (each.address, each.address + each.size, each.offset - each.address)
-            for each in image.segments
-            if each.kind == _LOAD and each.flags & _EXECUTABLE
+            for each in itertools.islice(code, _MAX_SEGMENTS)
         ]
         self._rows = array("Q")
         self._ends = array("Q", [0])
         # The offset of each function, and in the lower half the number of its block.
         self._order = array("Q")
-
-    def __len__(self) -> int:
-        return len(self._order)
 
     def add(self, function: Function) -> None:
         """Append the rows of a function, if it is in an executable segment."""
@@ -116,19 +131,27 @@ class _Blocks:
         _, _, step, program = function
         unit = step.common.code_factor << 32
         rule = -1
-        for advance, instructions, unreadable in parts(program):
-            at += distances[advance] * unit
-            if at >= end:
-                break
-            step = step[instructions]
-            found = Kind.OTHER if unreadable else step.rule
-            if found != rule:
-                rule = found
-                append(at | rule)
+        try:
+            for advance, instructions in parts(program):
+                at += distances[advance] * unit
+                if at >= end:
+                    break
+                step = step[instructions]
+                if step.rule != rule:
+                    rule = step.rule
+                    append(at | rule)
+        except UnreadableError:
+            self._give_up(at)
         append(end)
         self._ends.append(len(self._rows))
         if len(self._rows) > MAX_ROWS:
             raise ElfError(f"has more than {MAX_ROWS} rows of unwind rules")
+
+    def _give_up(self, at: int) -> None:
+        """Let the last function have no known rules from an offset on."""
+        if self._rows[-1] >= at:
+            self._rows.pop()
+        self._rows.append(at | Kind.OTHER)
 
     def joined(self) -> "array[int]":
         """Return the rows of all functions by offset.
@@ -165,7 +188,8 @@ def with_chunks(rows: "array[int]") -> "array[int]":
         first = bisect_left(rows, base + (chunk << shift) << 32, first)
         table.append(head + first)
     table.append(head + len(rows))
-    return table + rows
+    table.extend(rows)
+    return table
 
 
 def _x86_64(common: Common, rules: Rules) -> int:

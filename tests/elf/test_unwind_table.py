@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import random
 import re
 import subprocess
@@ -28,22 +29,38 @@ LIBC = next(Path("/").glob("lib/*-linux-gnu/libc.so.6"))
 PROGRAMS = {
     "C++": (".cpp", "#include <iostream>\nint main() { std::cout << std::cin.get(); }", ["-O2"]),
     "static": (".c", "int main() { return 0; }", ["-static"]),
+    "debug_frame": (
+        ".c",
+        "int twice(int number) { return 2 * number; } int main(int n) { return twice(n) + n; }",
+        ["-g", "-fno-asynchronous-unwind-tables", "-O0"],
+    ),
 }
 
 
-@pytest.fixture(scope="module", params=["libc", "python", *PROGRAMS])
+@pytest.fixture(scope="module", params=["libc", "python", "vdso", *PROGRAMS])
 def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a real file: two of the system, two that the compiler makes."""
+    """Return a real file: of the system, of the kernel, or of the compiler."""
     if request.param == "libc":
         return LIBC.resolve()
     if request.param == "python":
         return Path(sys.executable).resolve()
+    if request.param == "vdso":
+        path = tmp_path_factory.mktemp("vdso") / "vdso.so"
+        path.write_bytes(vdso())
+        return path
     suffix, text, options = PROGRAMS[request.param]
     source = tmp_path_factory.mktemp("program") / f"program{suffix}"
     source.write_text(text)
     compiler = needs.program("g++", "g++")
     subprocess.run([compiler, *options, source, "-o", source.with_suffix("")], check=True)
     return source.with_suffix("")
+
+
+def vdso() -> bytes:
+    """Return the library that the kernel maps into each process."""
+    maps = Path("/proc/self/maps").read_text()
+    start, end = (int(each, 16) for each in re.search(r"(\w+)-(\w+) .*\[vdso\]", maps).groups())
+    return ctypes.string_at(start, end - start)
 
 
 HEAD = re.compile(r"^\w+ \w+ \w+ (CIE|FDE)(?: cie=(\w+) pc=(\w+)\.\.(\w+))?", re.MULTILINE)
