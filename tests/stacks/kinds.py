@@ -248,17 +248,12 @@ _EXECUTED = Truth(("main", "in_child", "wait_a_while"), _BEFORE + _SLEEP)
 _PARENT = Truth(("main", "send_child"))
 
 
-def forking(stage: Stage) -> Program:
-    return stage.start("./brief")
-
-
-def executing(stage: Stage) -> Program:
-    return stage.start("./brief", "./brief")
-
-
-def brief(label: str, start: Callable[[Stage], Program]) -> Kind:
-    child = {"forked": [_FORKED]} if start is forking else {"executed": [_EXECUTED]}
-    return Kind(label, start, {"parent": [_PARENT]} | child, twin="brief")
+def _brief(label: str, child: str) -> Kind:
+    """Return the kind whose children are forked, or forked and executed."""
+    truth = {"forked": _FORKED, "executed": _EXECUTED}[child]
+    again = ["./brief"] * (child == "executed")
+    truths = {"parent": [_PARENT], child: [truth]}
+    return Kind(label, lambda stage: stage.start("./brief", *again), truths, twin="brief")
 
 
 def reloading(stage: Stage) -> Program:
@@ -312,8 +307,8 @@ STEADY = [
     Kind("in a container's namespaces", _container, {"app": [_FEW]}, "c-bare"),
     Kind("binary deleted", _deleted, {"app": [_FEW]}, "c-bare"),
     Kind("binary upgraded", _upgraded, {"app": [_FEW]}, "c-replaced"),
-    brief("children of 20 ms, forked", forking),
-    brief("children of 20 ms, executed", executing),
+    _brief("children of 20 ms, forked", "forked"),
+    _brief("children of 20 ms, executed", "executed"),
 ]
 _BUSY = ("main", "one", "two", "three", "compute|look_at_clock")
 BUSY = [
@@ -326,7 +321,8 @@ RELOADED = [
     _reloaded("library loaded after the first look", 1),
     _reloaded("another library at the same address", 2),
 ]
-CHILDREN = {
-    "children of 20 ms, forked, --children": forking,
-    "children of 20 ms, executed, --children": executing,
-}
+CHILDREN = [
+    _brief("children of 20 ms, forked, --children", "forked"),
+    _brief("children of 20 ms, executed, --children", "executed"),
+]
+LABELS = [kind.label for kind in (*STEADY, *BUSY, *RELOADED, *CHILDREN)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
+import mmap
 import re
+import struct
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -86,6 +89,35 @@ def _names(file: _File) -> list[str]:
 def starts(path: Path) -> dict[int, str]:
     """Return the plain name of each function of a file that has symbols, by its address."""
     return {int(address, 16): plain(name) for address, name in _PLACE.findall(_nm(path, "-C"))}
+
+
+def may_start(path: Path, address: int) -> bool:
+    """Return whether a function may start at an address: `.eh_frame` has it at the start of one, or
+    nowhere.
+    """
+    try:
+        starts, sizes = _ranges(_File(path))
+    except OSError:
+        return True
+    i = bisect.bisect_right(starts, address) - 1
+    return i < 0 or address == starts[i] or address >= starts[i] + sizes[i]
+
+
+@cache
+def _ranges(file: _File) -> tuple[list[int], list[int]]:
+    """Return the start and size of each function by the search table of `.eh_frame`, in order."""
+    said = _asked("readelf", "-SW", str(file.path))
+    found = re.search(r" \.eh_frame_hdr +PROGBITS +([0-9a-f]+) +([0-9a-f]+) +([0-9a-f]+)", said)
+    if not found:
+        return [], []
+    address, offset, length = (int(number, 16) for number in found.groups())
+    with file.path.open("rb") as data, mmap.mmap(data.fileno(), 0, prot=mmap.PROT_READ) as all_:
+        # As all linkers write it: places are four bytes, beside the section's own address.
+        assert all_[offset : offset + 4] == b"\x01\x1b\x03\x3b"
+        places = list(struct.iter_unpack("<ii", all_[offset + 12 : offset + length // 8 * 8 + 4]))
+        entries = (offset + entry for _, entry in places)
+        sizes = [struct.unpack_from("<I", all_, entry + 12)[0] for entry in entries]
+    return [address + start for start, _ in places], sizes
 
 
 def entry(path: Path) -> int:

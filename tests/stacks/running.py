@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -54,7 +55,7 @@ class Running:
         truths = self.kind.truths.get(thread, _UNKNOWN)
         binary = self._twin or Path(f"/proc/{row['pid']}/exe")
         waits = row.get("count") or row["samples"]
-        judge = Judge(partial(self._known, binary), partial(self._starts, binary))
+        judge = Judge(partial(self._known, binary), self._starts)
         return judge.judged(row["stack"], truths, waits, whole=whole)
 
     def _known(self, binary: Path, file: str, name: str) -> bool:
@@ -65,11 +66,15 @@ class Running:
         path = self.files.get(file) if file else binary
         return path is not None and oracle.has_function(path, name)
 
-    def _starts(self, binary: Path, file: str, address: int) -> str | None:
-        if self._twin:
-            return self._twin_starts.get(address) if file in (self._twin.name, "app") else ""
-        is_main = binary.readlink().name == file
-        return "start" if is_main and address == oracle.entry(binary) else ""
+    def _starts(self, file: str, address: int) -> str | None:
+        if self._twin and file in (self._twin.name, "app"):
+            return self._twin_starts.get(address)
+        path = self.files.get(file)
+        if path is None:
+            return ""
+        if not self._twin and address == oracle.entry(path):
+            return "start"
+        return "" if oracle.may_start(path, address) else None
 
 
 def _perf_map(pid: int) -> frozenset[str]:
@@ -139,35 +144,40 @@ def busy(folder: Path) -> list[Line]:
         return judged(running, rows)
 
 
-def reloading(folder: Path) -> list[Line]:
-    """Trace a program that loads a library after the first look, then another in its place."""
-    with Stage(folder, "reloading") as stage:
+def changing(folder: Path) -> list[Line]:
+    """Trace programs that change while they are traced.
+
+    One loads a library after the first look, then another in its place. Others start children,
+    none of which lives until the interval ends.
+    """
+    with Stage(folder, "changing") as stage:
         program = kinds.reloading(stage)
-        running = [Running(kind, program, folder) for kind in kinds.RELOADED]
-        with tracing("offcputime", "--cgroup", stage.cgroup, "--interval", 0.5) as rows:
-            time.sleep(1)
-            first = program.next()
-            time.sleep(1.2)
-            assert program.next() == first, "the second library is not where the first was"
-            time.sleep(1.2)
-        for one in running:
-            one.look()
-        return judged(running, rows)
+        reloaded = [Running(kind, program, folder) for kind in kinds.RELOADED]
+        parents = _started(stage, kinds.CHILDREN)
+        with ExitStack() as agents:
+            some_rows = [
+                agents.enter_context(tracing("offcputime", "--pid", pid, *flags))
+                for pid, *flags in (
+                    (program.pid, "--interval", 0.5),
+                    *((parent.program.pid, "--children") for parent in parents),
+                )
+            ]
+            _reload(program)
+        lines = judged(reloaded, some_rows[0])
+        for parent, rows in zip(parents, some_rows[1:], strict=True):
+            lines += judged([parent], rows)
+        return lines
 
 
-def children(folder: Path) -> list[Line]:
-    """Trace children of a process, none of which lives until the interval ends."""
-    lines = []
-    for label, start in kinds.CHILDREN.items():
-        with Stage(folder, "children") as stage:
-            running = Running(kinds.brief(label, start), start(stage), folder)
-            with tracing("offcputime", "--pid", running.program.pid, "--children") as rows:
-                time.sleep(_SECONDS)
-            lines += judged([running], rows)
-    return lines
+def _reload(program: Program) -> None:
+    time.sleep(1)
+    first = program.next()
+    time.sleep(1.2)
+    assert program.next() == first, "the second library is not where the first was"
+    time.sleep(1.2)
 
 
 def traced(folder: Path) -> list[Line]:
     """Build, run, trace and judge all kinds of programs."""
     building.build(folder)
-    return [*steady(folder), *busy(folder), *reloading(folder), *children(folder)]
+    return [*steady(folder), *busy(folder), *changing(folder)]

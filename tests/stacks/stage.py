@@ -19,9 +19,14 @@ _PATIENCE = 60.0
 
 @dataclass
 class Program:
-    """A program that runs. `tids` are the threads of which more is known than their names say."""
+    """A program that runs.
+
+    `said` is the line that told that it is ready, `tids` are the threads of which more is known
+    than their names say.
+    """
 
     process: subprocess.Popen[Any]
+    said: str = ""
     tids: frozenset[int] = frozenset()
 
     @property
@@ -100,14 +105,15 @@ class Stage:
         )
         program = Program(process)
         self.programs.append(program)
-        while ready and ready not in (line := program.line()):
-            assert line, f"{command} ended"
+        while ready not in program.said:
+            program.said = program.line()
+            assert program.said, f"{command} ended"
         return program
 
     def adopt(self, process: subprocess.Popen[Any], tids: frozenset[int]) -> Program:
         """Take a program that runs already."""
         (self.cgroup / "cgroup.procs").write_text(str(process.pid))
-        self.programs.append(Program(process, tids))
+        self.programs.append(Program(process, tids=tids))
         return self.programs[-1]
 
     def copy(self, name: str, to: str) -> Path:
