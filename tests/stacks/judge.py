@@ -23,7 +23,7 @@ _STARTS |= {"runtime.goexit", "runtime.mstart", "runtime.rt0_go"}
 
 @dataclass(frozen=True)
 class Truth:
-    """What a thread's stacks hold.
+    """The frames of a thread's stacks.
 
     `calls`: its own functions, root first; each is a pattern of the name, with ` [file]` if the
     function is not in the program's own file. `wait` is the pattern of the library functions that
@@ -35,7 +35,7 @@ class Truth:
     wait: str = ""
 
     def position(self, frame: Frame, after: int) -> int:
-        """Return where a call stands in the chain, not before `after`; -1 if nowhere."""
+        """Return which call of the chain a frame is, not before `after`; -1 if nowhere."""
         places = range(after, len(self.calls))
         return next((i for i in places if frame.is_like(self.calls[i])), -1)
 
@@ -47,7 +47,7 @@ class Truth:
 class Sums:
     """Of a kind: waits and their stacks, frames, and the frames that have a wrong name.
 
-    `known` are the waits whose calls are known, of which `complete` show all, in order.
+    `known` are the waits whose calls are known; `complete` are those that show all, in order.
     """
 
     waits: int = 0

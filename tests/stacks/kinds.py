@@ -17,7 +17,7 @@ from tests.stacks.building import SOURCES
 from tests.stacks.judge import Truth
 from tests.stacks.stage import Program, Stage
 
-# What glibc runs before main and before the function of a thread, and what it waits in.
+# Functions of glibc that run before main and before the function of a thread, and that wait.
 _BEFORE = r"start|libc_start_main(_impl)?|libc_start_call_main|clone3?|start_thread|"
 _SLEEP = r"(clock_)?nanosleep(64|_time64)?"
 _FUTEX = r"futex_abstimed_wait_(common|cancelable)(64)?"
@@ -230,7 +230,7 @@ def _mariadb(stage: Stage) -> Program:
 
 
 def _contained_node(stage: Stage) -> Program:
-    """Return a Node.js that is process 1 and writes its perf map into a /tmp of its own."""
+    """Return a Node.js that is process 1 and writes its perf map into a separate /tmp."""
     home = stage.folder / "node"
     home.mkdir()
     (home / "node").touch()

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 _DEBUG = Path("/usr/lib/debug/.build-id")
-# What nm calls the kinds of functions.
+# The letters of nm for functions.
 _CODE = "tTwWiuVv"
 _PLACE = re.compile(rf"^([0-9a-f]+) [{_CODE}] (.+)$", re.MULTILINE)
 _MAPPED = re.compile(r"^\S+ \S+ \S+ \S+ [1-9]\d* +(/.*?)(?: \(deleted\))?$", re.MULTILINE)

@@ -147,8 +147,8 @@ def busy(folder: Path) -> list[Line]:
 def changing(folder: Path) -> list[Line]:
     """Trace programs that change while they are traced.
 
-    One loads a library after the first look, then another in its place. Others start children,
-    none of which lives until the interval ends.
+    One loads a library after the first look, then another in its place. Others start children that
+    end before the interval does.
     """
     with Stage(folder, "changing") as stage:
         program = kinds.reloading(stage)

@@ -1,4 +1,4 @@
-"""Start the programs in cgroups of their own, and end them."""
+"""Start the programs in a separate cgroup, and end them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _PATIENCE = 60.0
 class Program:
     """A program that runs.
 
-    `said` is the line that told that it is ready, `tids` are the threads of which more is known
-    than their names say.
+    `said` is the line that told that it is ready; `tids` are threads that their names do not tell
+    apart.
     """
 
     process: subprocess.Popen[Any]
