@@ -1,6 +1,10 @@
 // Waits below main, one, Shop::two, a closure's caller three, and by_sleep.
-use std::hint::black_box;
 use std::io::Write;
+
+// As std::hint has it, which Debian 12's compiler lacks.
+fn black_box<T>(value: T) -> T {
+    unsafe { std::ptr::read_volatile(&std::mem::ManuallyDrop::new(value) as *const _ as *const T) }
+}
 
 struct Shop(u64);
 
