@@ -38,7 +38,7 @@ LAYERS = {
     "store": ("backends", "schema", "sums", "write", "", "housekeeping"),
     "query": ("sql", "parse", "scan", "answers", "export", ""),
     "server": ("http", "ingest", "openapi", "read", ""),
-    "agent": ("host", "rows", "engines", "run", ""),
+    "agent": ("host", "rows", "stacks", "engines", "run", ""),
 }
 # Libraries that only one part deals with, so that replacing one is that part's business alone.
 BELONGS_TO = {

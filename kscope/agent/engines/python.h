@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+ *
+ * The Python frames of the current thread, for CPython 3.11 to 3.14. The bcc engine inserts this
+ * text before the program that walks stacks.
+ *
+ * Before it stand `struct ks_walk`, with the members `n` and `ip`, and
+ *   KS_WALK_FRAMES    number of members of `ip`, a power of two
+ * and for processes in a pid namespace of their own, where the kernel has these members:
+ *   KS_OFF_task_struct__thread_pid, KS_OFF_pid__level, KS_OFF_pid__numbers
+ */
+
+/* A frame of a stack: this tag, 47 bits by which `ks_python_codes` knows the function, and bit 0 if
+ * C code called it, so that it is the outermost Python frame of its C frame.
+ */
+#define KS_PYTHON_TAG (0xffffULL << 48)
+#define KS_PYTHON_ENTERED 1ULL
+#define KS_PYTHON_UNREAD KS_PYTHON_TAG /* its code object could not be read */
+
+#define KS_PYTHON_PROCESSES 1024
+#define KS_PYTHON_THREADS 8192
+#define KS_PYTHON_CODES 8192
+#define KS_PYTHON_NEW 32        /* functions that a walk adds, a power of two */
+#define KS_PYTHON_SEARCHED 512  /* threads and interpreters */
+/* Frames, and borders between them. */
+#define KS_PYTHON_STEPS (KS_WALK_FRAMES < 256 ? 2 * KS_WALK_FRAMES : 512)
+#define KS_PYTHON_BYTES 112     /* of a name */
+#define KS_PYTHON_MIX 0x9e3779b97f4a7c15ULL
+/* A thread that was not found, such as one that runs no Python, is not searched again for so long. */
+#define KS_PYTHON_AGAIN_NS 20000000ULL
+
+/* Offsets in the structs of the process's interpreter; PythonLayout in python.py is the same. */
+struct ks_python_layout {
+    u64 runtime;          /* the address of _PyRuntime */
+    u64 code_type;        /* the address of PyCode_Type */
+    u32 interpreters;     /* _PyRuntimeState.interpreters.head */
+    u32 next_interpreter; /* PyInterpreterState.next */
+    u32 threads;          /* PyInterpreterState.threads.head */
+    u16 next_thread;      /* PyThreadState.next, .interp, .native_thread_id */
+    u16 interpreter;
+    u16 native_id;
+    u16 frame;            /* PyThreadState.current_frame, or .cframe */
+    u16 in_cframe;        /* _PyCFrame.current_frame, 0xffff without a cframe */
+    u16 owner;            /* _PyInterpreterFrame.owner, or .is_entry: 64 to 79 */
+    u16 line;             /* PyCodeObject.co_firstlineno */
+    u16 ascii;            /* where the bytes of an ASCII string, and of others, begin */
+    u16 compact;
+    u8 is_entry;          /* 1: 3.11, where a frame tells itself that C code called it */
+    u8 nested;            /* 1: thread ids are those of a pid namespace */
+};
+BPF_HASH(ks_python_layouts, u32, struct ks_python_layout, KS_PYTHON_PROCESSES);
+
+/* The thread state of a thread, 0 if it has none. */
+struct ks_python_thread {
+    u64 state;
+    u64 looked; /* ns */
+};
+BPF_TABLE("lru_hash", u32, struct ks_python_thread, ks_python_threads, KS_PYTHON_THREADS);
+
+/* A string: its length in characters, the flags of PyASCIIObject.state, and the `size` bytes from
+ * `start` on.
+ */
+struct ks_python_text {
+    u32 length;
+    u32 state;
+    u32 start;
+    u32 size;
+    u8 bytes[KS_PYTHON_BYTES];
+};
+
+/* A function that was seen in a stack. The agent reads and removes it; it returns when seen again. */
+struct ks_python_code {
+    u32 line;
+    u32 is_shim; /* 1: code of the interpreter itself, which is no function */
+    struct ks_python_text name;
+    struct ks_python_text file;
+};
+BPF_HASH(ks_python_codes, u64, struct ks_python_code, KS_PYTHON_CODES);
+BPF_PERCPU_ARRAY(ks_python_scratch, struct ks_python_code, 1);
+
+/* Code objects of a walk whose functions are not in the map. */
+struct ks_python_new {
+    u64 n;
+    u64 code[KS_PYTHON_NEW];
+};
+BPF_PERCPU_ARRAY(ks_python_unseen, struct ks_python_new, 1);
+
+/* struct _PyInterpreterFrame. The owner is in `before` or `after`. */
+struct ks_python_frame {
+    u64 code;
+    u64 previous;
+    u64 unused[2];
+    u64 code_311;
+    u64 unused_too;
+    u64 previous_311;
+    u64 instruction;
+    u64 before;
+    u64 after;
+};
+
+/* The members of PyCodeObject from its 64th byte on, which never change but for `version`. */
+struct ks_python_code_object {
+    u32 before;
+    u32 line_or_before;
+    u32 line_or_after;
+    u32 after;
+    u64 cells;
+    u32 free;
+    u32 version;
+    u64 names;
+    u64 kinds;
+    u64 file;
+    u64 name;
+    u64 qualname;
+};
+
+static inline u64 ks_python_word(u64 address)
+{
+    u64 word = 0;
+    bpf_probe_read_user(&word, sizeof(word), (void *)address);
+    return word;
+}
+
+/* The id by which the process itself knows the current thread. */
+static inline u32 ks_python_tid(struct ks_python_layout *layout)
+{
+    u32 tid = bpf_get_current_pid_tgid();
+#ifdef KS_OFF_task_struct__thread_pid
+    if (layout->nested) {
+        u64 pid = 0;
+        u32 level = 0;
+        bpf_probe_read_kernel(&pid, sizeof(pid),
+                              (void *)(bpf_get_current_task() + KS_OFF_task_struct__thread_pid));
+        bpf_probe_read_kernel(&level, sizeof(level), (void *)(pid + KS_OFF_pid__level));
+        /* struct upid: the number, and a pointer */
+        bpf_probe_read_kernel(&tid, sizeof(tid),
+                              (void *)(pid + KS_OFF_pid__numbers + 16ULL * (level & 31)));
+    }
+#endif
+    return tid;
+}
+
+/* Looks through the threads of all interpreters. Returns the thread's state, 0 if there is none. */
+static inline u64 ks_python_search(struct ks_python_layout *layout, u32 tid)
+{
+    u64 interpreter = ks_python_word(layout->runtime + layout->interpreters), state = 0;
+    if (interpreter)
+        state = ks_python_word(interpreter + layout->threads);
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < KS_PYTHON_SEARCHED; i++) {
+        if (state) {
+            if (ks_python_word(state + layout->native_id) == tid)
+                return state;
+            state = ks_python_word(state + layout->next_thread);
+            continue;
+        }
+        if (!interpreter)
+            return 0;
+        interpreter = ks_python_word(interpreter + layout->next_interpreter);
+        if (interpreter)
+            state = ks_python_word(interpreter + layout->threads);
+    }
+    return 0;
+}
+
+static inline u64 ks_python_innermost(struct ks_python_layout *layout, u64 state)
+{
+    u64 frame = ks_python_word(state + layout->frame);
+    if (frame && layout->in_cframe != 0xffff)
+        frame = ks_python_word(frame + layout->in_cframe);
+    return frame;
+}
+
+/* Returns the innermost Python frame of the current thread, 0 if it runs no Python. */
+static inline u64 ks_python_frame(struct ks_python_layout *layout)
+{
+    u32 tid = ks_python_tid(layout), key = bpf_get_current_pid_tgid();
+    u64 now = bpf_ktime_get_ns(), frame = 0;
+    struct ks_python_thread *known = ks_python_threads.lookup(&key), found = {};
+    if (known && known->state && ks_python_word(known->state + layout->native_id) == tid)
+        frame = ks_python_innermost(layout, known->state);
+    if (frame || (known && now - known->looked < KS_PYTHON_AGAIN_NS))
+        return frame;
+    found.looked = now;
+    found.state = ks_python_search(layout, tid);
+    ks_python_threads.update(&key, &found);
+    return found.state ? ks_python_innermost(layout, found.state) : 0;
+}
+
+/* Reads a string: its first bytes, or its last ones. Returns 0 if it cannot be read. */
+static inline int ks_python_read(struct ks_python_layout *layout, u64 address, bool is_end,
+                                 struct ks_python_text *text)
+{
+    struct {
+        u64 length;
+        u64 hash;
+        u32 state;
+    } head;
+    if (bpf_probe_read_user(&head, sizeof(head), (void *)(address + 16)))
+        return 0;
+    /* Bits of the state: kind 2 to 4, compact 5, ascii 6. */
+    u32 kind = head.state >> 2 & 7;
+    if (!(head.state & 32) || head.length >> 20)
+        return 0;
+    u64 size = head.length * kind, start = 0;
+    if (size > KS_PYTHON_BYTES) {
+        start = is_end ? size - KS_PYTHON_BYTES : 0;
+        size = KS_PYTHON_BYTES;
+    }
+    text->length = head.length;
+    text->state = head.state;
+    text->start = start;
+    text->size = size;
+    address += (head.state & 64 ? layout->ascii : layout->compact) + start;
+    asm volatile("%0 &= 127" : "+r"(size));
+    if (size > KS_PYTHON_BYTES)
+        return 0;
+    return !bpf_probe_read_user(text->bytes, size, (void *)address);
+}
+
+/* Returns the frame of a code object. Two that were at one address one after the other differ. */
+static inline u64 ks_python_function(u64 code, struct ks_python_code_object *object)
+{
+    u64 id = code ^ (bpf_get_current_pid_tgid() >> 32 << 32);
+    id = (id ^ (id >> 29)) * KS_PYTHON_MIX + object->qualname;
+    id = (id ^ (id >> 29)) * KS_PYTHON_MIX + object->file;
+    id = (id ^ (id >> 29)) * KS_PYTHON_MIX + object->name;
+    id = (id ^ (id >> 29)) * KS_PYTHON_MIX + ((u64)object->line_or_before << 32);
+    id = (id ^ (id >> 29)) * KS_PYTHON_MIX + object->line_or_after;
+    return KS_PYTHON_TAG | (id ^ (id >> 29)) >> 17 << 1;
+}
+
+/* Keeps the names of a function that is seen for the first time. */
+static inline void ks_python_keep(struct ks_python_layout *layout, u64 code,
+                                  struct ks_python_code *kept)
+{
+    struct ks_python_code_object object;
+    if (bpf_probe_read_user(&object, sizeof(object), (void *)(code + 64)) ||
+        ks_python_word(code + 8) != layout->code_type)
+        return;
+    u64 id = ks_python_function(code, &object);
+    kept->line = layout->line == 68 ? object.line_or_before : object.line_or_after;
+    /* The interpreter's own code has one string in both places. */
+    kept->is_shim = object.file == object.name;
+    if (ks_python_read(layout, object.qualname, false, &kept->name) &&
+        ks_python_read(layout, object.file, true, &kept->file))
+        ks_python_codes.update(&id, kept);
+}
+
+/* Reads the frames, the innermost one first. Returns their number in the walk. */
+static inline u32 ks_python_frames(struct ks_python_layout *layout, struct ks_walk *walk,
+                                   struct ks_python_new *unseen)
+{
+    u32 first = walk->n, n = first;
+    u64 frame = ks_python_frame(layout);
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < KS_PYTHON_STEPS; i++) {
+        struct ks_python_frame raw;
+        struct ks_python_code_object object;
+        u64 at = n - 1, code, id = KS_PYTHON_UNREAD;
+        u8 owner;
+        if (!frame || n >= KS_WALK_FRAMES || bpf_probe_read_user(&raw, sizeof(raw), (void *)frame))
+            break;
+        frame = layout->is_entry ? raw.previous_311 : raw.previous;
+        code = (layout->is_entry ? raw.code_311 : raw.code) & ~7ULL; /* bits of a stack reference */
+        owner = (layout->owner & 8 ? raw.after : raw.before) >> 8 * (layout->owner & 7);
+        if (!layout->is_entry && owner >= 3) {
+            /* FRAME_OWNED_BY_CSTACK, in 3.14 FRAME_OWNED_BY_INTERPRETER: a border, not a function. */
+            asm volatile("%0 &= %1" : "+r"(at) : "i"(KS_WALK_FRAMES - 1));
+            if (n > first)
+                walk->ip[at] |= KS_PYTHON_ENTERED;
+            continue;
+        }
+        if (!bpf_probe_read_user(&object, sizeof(object), (void *)(code + 64))) {
+            id = ks_python_function(code, &object);
+            if (!ks_python_codes.lookup(&id)) {
+                at = unseen->n++;
+                asm volatile("%0 &= %1" : "+r"(at) : "i"(KS_PYTHON_NEW - 1));
+                unseen->code[at] = code;
+            }
+        }
+        at = n++;
+        asm volatile("%0 &= %1" : "+r"(at) : "i"(KS_WALK_FRAMES - 1));
+        walk->ip[at] = id | (layout->is_entry && owner ? KS_PYTHON_ENTERED : 0);
+    }
+    return n;
+}
+
+/* Appends the Python frames of the current thread to a walk. Returns their number. */
+static inline int ks_python_walk(struct ks_walk *walk)
+{
+    u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0, first = walk->n;
+    struct ks_python_layout *layout = ks_python_layouts.lookup(&tgid);
+    struct ks_python_new *unseen = ks_python_unseen.lookup(&zero);
+    struct ks_python_code *kept = ks_python_scratch.lookup(&zero);
+    if (!layout || !unseen || !kept)
+        return 0;
+    unseen->n = 0;
+    walk->n = ks_python_frames(layout, walk, unseen);
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < KS_PYTHON_NEW; i++) {
+        if (i >= unseen->n)
+            break;
+        ks_python_keep(layout, unseen->code[i], kept);
+    }
+    return walk->n - first;
+}

@@ -1,0 +1,182 @@
+"""Interpreters of this machine, and programs that run on them whose Python stacks are known."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kscope.agent.host.memory import Memory
+from kscope.agent.stacks.python_names import PYTHON_TAG
+from tests.workloads import FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kscope.agent.stacks.python import PythonProcess
+
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+_KEPT = 112
+_BORDER = 3
+
+
+def interpreter(version: str) -> str:
+    """Skip the test without an interpreter of this version, in the path or of pyenv."""
+    pyenv = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python3"))
+    found = [shutil.which(f"python{version}"), *map(str, pyenv)]
+    chosen = next((each for each in found if each and _is(each, version)), None)
+    if chosen is None:
+        pytest.skip(f"there is no CPython {version}")
+    return chosen
+
+
+def _is(path: str, version: str) -> bool:
+    """A shim of pyenv is there for versions that are not."""
+    command = [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    return ran.stdout.strip() == version
+
+
+@dataclass
+class Chain:
+    """chain.py in a process; `threads` has the functions of each thread, the innermost first."""
+
+    pid: int
+    threads: dict[str, list[str]]
+
+    @property
+    def stacks(self) -> list[list[str]]:
+        return [[shown(each) for each in stack] for stack in self.threads.values()]
+
+
+def shown(function: str) -> str:
+    """A function as the agent shows it: 112 bytes of its name."""
+    name, _, place = function.partition(" ")
+    return f"{name if len(name) <= _KEPT else name[:_KEPT] + '...'} {place}"
+
+
+@contextmanager
+def chain(python: str, seconds: float, *arguments: str) -> Iterator[Chain]:
+    command = [python, FOLDER / "chain.py", str(seconds), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        said = json.loads(process.stdout.readline())
+        try:
+            yield Chain(said["pid"], said["threads"])
+        finally:
+            for pid in {said["pid"], process.pid}:
+                os.kill(pid, 9)
+
+
+class Text(ctypes.Structure):
+    """`struct ks_python_text`."""
+
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("state", ctypes.c_uint32),
+        ("start", ctypes.c_uint32),
+        ("size", ctypes.c_uint32),
+        ("bytes", ctypes.c_uint8 * _KEPT),
+    )
+
+
+class Code(ctypes.Structure):
+    """`struct ks_python_code`."""
+
+    _fields_ = (
+        ("line", ctypes.c_uint32),
+        ("is_shim", ctypes.c_uint32),
+        ("name", Text),
+        ("file", Text),
+    )
+
+
+def text(string: str, *, is_end: bool = False) -> Text:
+    """What the BPF program keeps of a string."""
+    widest = max(map(ord, string), default=0)
+    kind = 1 + (widest > 0xFF) + 2 * (widest > 0xFFFF)
+    data = string.encode({1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[kind])
+    start = max(0, len(data) - _KEPT) if is_end else 0
+    part = data[start : start + _KEPT]
+    return Text(len(string), kind << 2, start, len(part), (ctypes.c_uint8 * _KEPT)(*part))
+
+
+class Table:
+    """What PythonNames needs of bcc's map `ks_python_codes`."""
+
+    def __init__(self) -> None:
+        self._codes: dict[int, Code] = {}
+
+    def items(self) -> Iterator[tuple[ctypes.c_uint64, Code]]:
+        return ((ctypes.c_uint64(frame), code) for frame, code in self._codes.items())
+
+    def __setitem__(self, frame: int, code: Code) -> None:
+        self._codes[frame] = code
+
+    def __delitem__(self, frame: ctypes.c_uint64) -> None:
+        del self._codes[frame.value]
+
+
+class Walker:
+    """The walk of python.h, through /proc/PID/mem. `table` is what `ks_python_codes` would be."""
+
+    def __init__(self, process: PythonProcess) -> None:
+        self._layout = process.layout
+        self._memory = Memory(process.pid)
+        self.table = Table()
+
+    def stacks(self) -> dict[int, list[int]]:
+        """The frames of each thread by the thread's id, the innermost frame first."""
+        found = {}
+        with self._memory:
+            word, layout = self._memory.word, self._layout
+            interpreter = word(layout.runtime + layout.interpreters)
+            while interpreter:
+                thread = word(interpreter + layout.threads)
+                while thread:
+                    found[word(thread + layout.native_id)] = self._frames(thread)
+                    thread = word(thread + layout.next_thread)
+                interpreter = word(interpreter + layout.next_interpreter)
+        return found
+
+    def _frames(self, thread: int) -> list[int]:
+        word, layout = self._memory.word, self._layout
+        frame = word(thread + layout.frame)
+        if layout.in_cframe != 0xFFFF:
+            frame = word(frame + layout.in_cframe)
+        found: list[int] = []
+        while frame:
+            owner = self._memory.read(frame + layout.owner, 1)[0]
+            code = word(frame + (32 if layout.is_entry else 0)) & ~7
+            if not layout.is_entry and owner >= _BORDER:
+                found[-1] |= 1
+            else:
+                found.append(self._kept(code) | (layout.is_entry and owner))
+            frame = word(frame + (48 if layout.is_entry else 8))
+        return found
+
+    def _kept(self, code: int) -> int:
+        file, name, qualname = (self._memory.word(code + at) for at in (112, 120, 128))
+        assert self._memory.word(code + 8) == self._layout.code_type
+        line = int.from_bytes(self._memory.read(code + self._layout.line, 4), "little")
+        frame = PYTHON_TAG << 48 | code
+        texts = self._text(qualname, is_end=False), self._text(file, is_end=True)
+        self.table[frame] = Code(line, file == name, *texts)
+        return frame
+
+    def _text(self, address: int, *, is_end: bool) -> Text:
+        length = self._memory.word(address + 16)
+        state = int.from_bytes(self._memory.read(address + 32, 4), "little")
+        size = length * (state >> 2 & 7)
+        start = max(0, size - _KEPT) if is_end else 0
+        head = self._layout.ascii if state & 64 else self._layout.compact
+        data = self._memory.read(address + head + start, min(size, _KEPT))
+        return Text(length, state, start, len(data), (ctypes.c_uint8 * _KEPT)(*data))
