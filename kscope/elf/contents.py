@@ -4,12 +4,20 @@ A file that is mapped into memory would be simpler, but its owner can shorten it
 look behind its end then ends the whole agent (SIGBUS).
 """
 
+import ctypes
 import os
 import stat
+import struct
 from pathlib import Path
 from typing import Protocol, overload
 
 from kscope.elf.errors import ElfError
+
+# openat2(2) has one number on all machines; Linux has it since 5.6. Symbolic links in the folder of
+# a container are those of its user: they must lead to the container's own files.
+_OPENAT2 = 437
+_RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
+_OPEN_HOW = struct.Struct("=QQQ")
 
 
 class Contents(Protocol):
@@ -26,18 +34,24 @@ class Contents(Protocol):
 class FileContents:
     """A regular file, open until `close`. Its length is the one that it had when it was opened."""
 
-    def __init__(self, path: Path | str) -> None:
-        """Open the file. Raises ElfError if it is missing, unreadable, or no regular file."""
+    def __init__(self, path: Path | str, root: str = "") -> None:
+        """Open the file, as a process sees it whose root is the folder `root`, such as
+        /proc/1/root. Raises ElfError if it is missing, unreadable, or no regular file.
+        """
         self._descriptor = -1
         try:
-            # To open a pipe can block, and to open a device can act on it.
-            _check_regular(os.stat(path))  # noqa: PTH116 - a hot path
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            found = os.fstat(self._descriptor)
-        except OSError as error:
-            raise ElfError(f"cannot be opened: {error.strerror}") from None
-        _check_regular(found)
-        self._length = found.st_size
+            # To open a pipe can block, to open a device can act on it: this opens the name alone.
+            name = _open_in(root, str(path)) if root else os.open(path, os.O_PATH | os.O_CLOEXEC)
+            try:
+                if not stat.S_ISREG(os.fstat(name).st_mode):
+                    raise ElfError("is not a regular file")
+                self._descriptor = os.open(f"/proc/self/fd/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            finally:
+                os.close(name)
+            self._length = os.fstat(self._descriptor).st_size
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "the path has a zero byte"
+            raise ElfError(f"cannot be opened: {reason}") from None
 
     def __len__(self) -> int:
         return self._length
@@ -72,6 +86,15 @@ class FileContents:
     __del__ = close
 
 
-def _check_regular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise ElfError("is not a regular file")
+def _open_in(root: str, path: str) -> int:
+    """Return a descriptor for the name. No link of the folder leads out of it. Raises OSError."""
+    how = _OPEN_HOW.pack(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        found: int = libc.syscall(_OPENAT2, folder, os.fsencode(path), how, len(how))
+        if found < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(folder)
+    return found

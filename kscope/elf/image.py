@@ -16,12 +16,14 @@ X86_64 = 62
 ARM64 = 183
 # The largest executable files have 40 sections and 15 segments.
 MAX_HEADERS = 4096
-# The largest section that is read as one: Chromium's .eh_frame has 18 MB.
-MAX_SECTION = 128 * 1024 * 1024
+# The largest section that is read as one; the .eh_frame of large programs has some MB.
+MAX_SECTION = 64 * 1024 * 1024
 _MAX_SECTION_NAMES = 1024 * 1024
 _MAX_NOTES = 64 * 1024
 _MAX_BUILD_ID = 64
 
+# Flags of sections and of segments with code.
+EXECUTABLE_SECTION = 4
 _EXECUTABLE = 1
 _LOAD, _NOTE = 1, 4
 _GNU_BUILD_ID = 3
@@ -137,6 +139,13 @@ class Image:
             each.flags & _EXECUTABLE and each.address <= address < each.address + each.memory
             for each in self._loaded
         )
+
+    @property
+    def code(self) -> tuple[int, int]:
+        """The first address of executable segments, and the end of the last; (0, 0) without."""
+        code = [each for each in self._loaded if each.flags & _EXECUTABLE]
+        ends = [each.address + each.memory for each in code]
+        return min((each.address for each in code), default=0), max(ends, default=0)
 
     @functools.cached_property
     def _loaded(self) -> list[Segment]:

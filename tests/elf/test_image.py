@@ -121,7 +121,7 @@ def look_at_all(data: bytes) -> None:
 
 @given(st.integers(0, len(SMALL)))
 def test_a_truncated_file_is_an_elf_error(size: int) -> None:
-    """Whatever is missing."""
+    """Wherever it ends."""
     with pytest.raises(ElfError):
         look_at_all(SMALL[:size][: len(SMALL) - 1])
 

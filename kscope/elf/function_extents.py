@@ -1,0 +1,162 @@
+"""The start and the end of each function, from the unwind rules: stripped files have them too."""
+
+import functools
+import struct
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import suppress
+
+from kscope.elf.errors import ElfError
+from kscope.elf.image import Image
+
+_EH_FRAME_HDR = 0x6474E550
+# The encodings of the header of the search table that linkers write: its numbers have 4 bytes, and
+# those of the entries are signed and count from the header.
+_HEADER = struct.Struct("<B3sII")
+_SEARCH_TABLE = b"\x1b\x03\x3b"
+_ENTRY = struct.Struct("<ii")
+# The start of a record: its length, the distance to its CIE or 0 in a CIE, two pointers at most.
+_RECORD = struct.Struct("<II")
+_POINTERS = 16
+_LONG = 0xFFFFFFFF
+# The low bits of a pointer's encoding say how it is stored, the next ones where it counts from.
+_NUMBERS = {0x00: "Q", 0x02: "H", 0x03: "I", 0x04: "Q", 0x0A: "h", 0x0B: "i", 0x0C: "q"}
+_FORMAT, _APPLIED = 0x0F, 0xF0
+_ABSOLUTE, _RELATIVE = 0x00, 0x10
+_MAX_CIE = 128
+# Without a search table, as in static programs, all records are read.
+MAX_RECORDS = 200_000
+_ALL_BITS = (1 << 64) - 1
+
+Extent = tuple[int, int]
+
+
+class FunctionExtents:
+    """Functions by address. Damaged rules count as missing ones."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self._encoding = functools.lru_cache(64)(self._cie_encoding)
+        self.before = functools.lru_cache(64)(self._before)
+
+    def _before(self, address: int) -> Extent | None:
+        """Return start and end of the last function that starts at or before the address.
+
+        It can end before the address. None if no function does, or the file has no rules.
+        """
+        with suppress(ElfError, struct.error, IndexError):
+            return self._searched(address) if self._search_table[2] else self._listed(address)
+        return None
+
+    def _searched(self, address: int) -> Extent | None:
+        base, entries, count = self._search_table
+
+        def entry(at: int) -> tuple[int, int]:
+            start, record = _ENTRY.unpack(self._image.read(entries + at * 8, 8))
+            return base + start, base + record
+
+        at = bisect_right(range(count), address, key=lambda at: entry(at)[0])
+        if not at:
+            return None
+        start, record = entry(at - 1)
+        offset = self._image.offset(record)
+        found = self._extent(offset, record) if offset is not None else None
+        return (start, start + found[1] - found[0]) if found else None
+
+    def _listed(self, address: int) -> Extent | None:
+        starts, ends = self._all
+        at = bisect_right(starts, address)
+        return (starts[at - 1], ends[at - 1]) if at else None
+
+    @functools.cached_property
+    def _search_table(self) -> tuple[int, int, int]:
+        """Address of the header, file offset of the first entry, number of entries."""
+        for each in self._image.segments:
+            if each.kind == _EH_FRAME_HDR and each.size >= _HEADER.size:
+                raw = self._image.read(each.offset, _HEADER.size)
+                version, encodings, _, count = _HEADER.unpack(raw)
+                if version == 1 and encodings == _SEARCH_TABLE:
+                    most = (each.size - _HEADER.size) // _ENTRY.size
+                    return each.address, each.offset + _HEADER.size, min(count, most)
+        return 0, 0, 0
+
+    @functools.cached_property
+    def _all(self) -> tuple["array[int]", "array[int]"]:
+        """Starts and ends of the functions, ascending."""
+        found = sorted(self._records())
+        return array("Q", [start for start, _ in found]), array("Q", [end for _, end in found])
+
+    def _records(self) -> Iterator[Extent]:
+        section = self._image.find(".eh_frame")
+        if not section:
+            return
+        at, end = section.offset, section.offset + section.size
+        for _ in range(MAX_RECORDS):
+            if at + _RECORD.size > end:
+                return
+            length, cie = _RECORD.unpack(self._image.read(at, _RECORD.size))
+            if length == _LONG:
+                return
+            # One of length 0 is the end of the rules of one object file.
+            if (
+                length
+                and cie
+                and (found := self._extent(at, section.address + at - section.offset))
+            ):
+                yield found
+            at += 4 + length
+
+    def _extent(self, at: int, address: int) -> Extent | None:
+        """Return start and end of the function whose record is at a file offset and address."""
+        length, cie = _RECORD.unpack(self._image.read(at, _RECORD.size))
+        if not cie or length in (0, _LONG):
+            return None
+        encoding = self._encoding(at + 4 - cie)
+        size = struct.calcsize(self._number(encoding))
+        pointers = self._image.read(at + _RECORD.size, min(2 * size, _POINTERS))
+        (start,) = struct.unpack_from(f"<{self._number(encoding)}", pointers)
+        (extent,) = struct.unpack_from(f"<{self._number(encoding).upper()}", pointers, size)
+        if encoding & _APPLIED == _RELATIVE:
+            start += address + _RECORD.size
+        elif encoding & _APPLIED != _ABSOLUTE:
+            return None
+        start &= _ALL_BITS
+        return start, min(start + extent, _ALL_BITS)
+
+    def _number(self, encoding: int) -> str:
+        """Return how a pointer is stored, for `struct`. Raises ElfError."""
+        kind = _NUMBERS.get(encoding & _FORMAT)
+        if kind is None:
+            raise ElfError(f"has pointers of an unknown encoding {encoding:#x}")
+        return kind if self._image.is_64 or encoding & _FORMAT else "I"
+
+    def _cie_encoding(self, at: int) -> int:
+        """Return the encoding of the pointers that a CIE announces. Raises ElfError."""
+        data = bytes(self._image.read(at, min(_MAX_CIE, len(self._image.data) - at)))
+        _, number = _RECORD.unpack_from(data)
+        version, (augmentation, _, rest) = data[8], data[9:].partition(b"\0")
+        if number or version not in (1, 3) or not rest:
+            raise ElfError("has unwind rules of an unknown version")
+        if not augmentation.startswith(b"z"):
+            return _ABSOLUTE
+        # Alignment of code and data, the register of the return address, the length.
+        for is_byte in (False, False, version == 1, False):
+            rest = rest[1:] if is_byte else _after_leb(rest)
+        return self._augmentation(augmentation[1:], rest)
+
+    def _augmentation(self, letters: bytes, data: bytes) -> int:
+        for letter in letters.decode("latin-1"):
+            if letter == "R":
+                return data[0]
+            if letter == "P":
+                data = data[1 + struct.calcsize(self._number(data[0])) :]
+            elif letter == "L":
+                data = data[1:]
+        return _ABSOLUTE
+
+
+def _after_leb(data: bytes) -> bytes:
+    """Return the bytes behind a number of variable length."""
+    end = next((at for at, byte in enumerate(data) if byte < 0x80), len(data))
+    return data[end + 1 :]
