@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import shutil
+import signal
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kscope.agent.host import processes
 from kscope.agent.host.memory import Memory
 from kscope.agent.stacks.python_names import PYTHON_TAG
 from tests.workloads import FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from kscope.agent.stacks.python import PythonProcess
 
@@ -64,16 +66,19 @@ def shown(function: str) -> str:
 
 
 @contextmanager
-def chain(python: str, seconds: float, *arguments: str) -> Iterator[Chain]:
-    command = [python, FOLDER / "chain.py", str(seconds), *arguments]
+def chain(command: Sequence[str], seconds: float, *arguments: str) -> Iterator[Chain]:
+    """Run it with an interpreter, or with one that other commands start."""
+    command = [*command, str(FOLDER / "chain.py"), str(seconds), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         said = json.loads(process.stdout.readline())
+        # It may know its own id only in its namespace.
+        pids = [process.pid, *processes.descendants(process.pid)]
         try:
-            yield Chain(said["pid"], said["threads"])
+            yield Chain(pids[-1], said)
         finally:
-            for pid in {said["pid"], process.pid}:
-                os.kill(pid, 9)
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGKILL)
 
 
 class Text(ctypes.Structure):

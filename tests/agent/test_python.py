@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("version", pythons.VERSIONS)
 def test_each_version_shows_its_functions(version: str) -> None:
     """Every function of every thread is there, through C code too, with its file and its line."""
-    with chain(pythons.interpreter(version), 60) as running:
+    with chain([pythons.interpreter(version)], 60) as running:
         stacks = walked(running.pid)
         for truth in running.stacks:
             assert truth in [[frame.text for frame in stack] for stack in stacks]
@@ -50,7 +50,7 @@ def assert_entered(stack: list[PythonFrame]) -> None:
 @pytest.mark.parametrize("version", pythons.VERSIONS)
 def test_a_child_that_forked(version: str) -> None:
     """A forked child is found by its own thread id."""
-    with chain(pythons.interpreter(version), 60, "fork") as running:
+    with chain([pythons.interpreter(version)], 60, "fork") as running:
         assert running.stacks == [[frame.text for frame in each] for each in walked(running.pid)]
 
 

@@ -15,6 +15,7 @@ from kscope.agent.host import header_tree, kernel
 from kscope.agent.host.libbcc import attach_named, compiled
 from kscope.agent.stacks.python import python_process
 from kscope.agent.stacks.python_names import PythonNames
+from tests import needs
 from tests.agent import pythons
 from tests.agent.pythons import chain
 from tests.serving import ROOT
@@ -81,12 +82,25 @@ def walks(pid: int) -> Iterator[Walks]:
 @pytest.mark.parametrize("version", pythons.VERSIONS)
 def test_each_wait_has_its_python_functions(version: str) -> None:
     """Both threads' functions are there, 60 calls deep, and those that C code calls."""
-    with chain(pythons.interpreter(version), 0.01) as running, walks(running.pid) as seen:
-        end = time.monotonic() + 30
-        while not all(stack in seen.stacks() for stack in running.stacks):
-            assert time.monotonic() < end
-            time.sleep(0.1)
+    with chain([pythons.interpreter(version)], 0.01) as running, walks(running.pid) as seen:
+        wait_for(running.stacks, seen)
         assert [stack for stack in seen.stacks() if "" in stack] == []
+
+
+def wait_for(stacks: list[list[str]], seen: Walks) -> None:
+    end = time.monotonic() + 30
+    while not all(stack in seen.stacks() for stack in stacks):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_process_in_its_own_pid_namespace() -> None:
+    """Its threads know other ids than the host does, as in a container."""
+    unshare = needs.program("unshare", "util-linux")
+    python = pythons.interpreter("3.11")
+    command = (unshare, "--pid", "--fork", "--kill-child", python)
+    with chain(command, 0.01) as running, walks(running.pid) as seen:
+        wait_for(running.stacks, seen)
 
 
 REPLACED = """

@@ -70,6 +70,17 @@ def test_whole_stacks(name: str) -> None:
     assert merged(frames, loops(frames), python(functions), whole=True) == expected.split()
 
 
+def test_trampolines_are_not_shown_twice() -> None:
+    """With -X perf each function is there once, by our name, or by that of the map without it."""
+    native = ["read", EVAL, "py::app:/srv/app.py", EVAL, "py::<module>:/srv/app.py", "run", "main"]
+    functions = python("app| module|")
+    expected = ["read", "app", "module", "run", "main"]
+    assert merged(native, loops(native), functions, whole=True) == expected
+    assert merged(native, loops(native), [], whole=True) == native
+    unnamed = [name if name[:4] != "py::" else "[unknown]" for name in native]
+    assert merged(unnamed, loops(unnamed), functions, whole=True) == expected
+
+
 BROKEN = {
     "an outer loop is missing": (
         f"read {EVAL} sort",

@@ -1,8 +1,8 @@
 """Python functions that call each other directly, and through C: for tests of Python stacks.
 
-`chain.py SECONDS [fork]` prints one JSON object: its process id, and for each of its threads the
-functions that a stack must show, as the interpreter itself knows them, innermost first. Then each
-thread sleeps, SECONDS at a time. With `fork` a child does all this, in its main thread alone.
+`chain.py SECONDS [fork]` prints one JSON object: for each of its threads the functions that a stack
+must show, as the interpreter itself knows them, innermost first. Then each thread sleeps, SECONDS
+at a time. With `fork` a child does all this, in its main thread alone.
 """
 
 import ctypes
@@ -39,7 +39,7 @@ def größe(name: str) -> None:  # noqa: PLC2401
         if name not in truths:
             truths[name] = functions()
             if len(truths) == len(THREADS):
-                print(json.dumps({"pid": os.getpid(), "threads": truths}), flush=True)  # noqa: T201
+                print(json.dumps(truths), flush=True)  # noqa: T201
     time.sleep(SECONDS)
 
 

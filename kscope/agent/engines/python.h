@@ -3,10 +3,8 @@
  * The Python frames of the current thread, for CPython 3.11 to 3.14. The bcc engine inserts this
  * text before the program that walks stacks.
  *
- * Before it stand `struct ks_walk`, with the members `n` and `ip`, and
- *   KS_WALK_FRAMES    number of members of `ip`, a power of two
- * and for processes in a pid namespace of their own, where the kernel has these members:
- *   KS_OFF_task_struct__thread_pid, KS_OFF_pid__level, KS_OFF_pid__numbers
+ * Before it stand `struct ks_walk`, with the members `n` and `ip`, and KS_WALK_FRAMES, the number of
+ * members of `ip`, a power of two.
  */
 
 /* A frame of a stack: this tag, 47 bits by which `ks_python_codes` knows the function, and bit 0 if
@@ -32,6 +30,8 @@
 struct ks_python_layout {
     u64 runtime;          /* the address of _PyRuntime */
     u64 code_type;        /* the address of PyCode_Type */
+    u64 namespace;        /* the inode of its pid namespace, 0 for the first one, */
+    u32 device;           /* and the device of that inode */
     u32 interpreters;     /* _PyRuntimeState.interpreters.head */
     u32 next_interpreter; /* PyInterpreterState.next */
     u32 threads;          /* PyInterpreterState.threads.head */
@@ -45,7 +45,7 @@ struct ks_python_layout {
     u16 ascii;            /* where the bytes of an ASCII string, and of others, begin */
     u16 compact;
     u8 is_entry;          /* 1: 3.11, where a frame tells itself that C code called it */
-    u8 nested;            /* 1: thread ids are those of a pid namespace */
+    u8 padding[5];
 };
 BPF_HASH(ks_python_layouts, u32, struct ks_python_layout, KS_PYTHON_PROCESSES);
 
@@ -124,18 +124,15 @@ static inline u64 ks_python_word(u64 address)
 static inline u32 ks_python_tid(struct ks_python_layout *layout)
 {
     u32 tid = bpf_get_current_pid_tgid();
-#ifdef KS_OFF_task_struct__thread_pid
-    if (layout->nested) {
-        u64 pid = 0;
-        u32 level = 0;
-        bpf_probe_read_kernel(&pid, sizeof(pid),
-                              (void *)(bpf_get_current_task() + KS_OFF_task_struct__thread_pid));
-        bpf_probe_read_kernel(&level, sizeof(level), (void *)(pid + KS_OFF_pid__level));
-        /* struct upid: the number, and a pointer */
-        bpf_probe_read_kernel(&tid, sizeof(tid),
-                              (void *)(pid + KS_OFF_pid__numbers + 16ULL * (level & 31)));
+    if (layout->namespace) {
+        struct {
+            u32 pid;
+            u32 tgid;
+        } inside = {};
+        bpf_get_ns_current_pid_tgid(layout->device, layout->namespace, (void *)&inside,
+                                    sizeof(inside));
+        tid = inside.pid;
     }
-#endif
     return tid;
 }
 

@@ -33,6 +33,7 @@ _MAX_CANDIDATES = 16
 _MAX_FILES = 1024
 _LOAD, _EXECUTABLE = 1, 1
 _PAGE = 4096
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO of the kernel
 # The loop of an interpreter that calls a function for each instruction is this short.
 _SHORT_LOOP = 8 * 1024
 _NO_CFRAME = 0xFFFF
@@ -49,6 +50,8 @@ class PythonLayout(ctypes.Structure):
     _fields_ = (
         ("runtime", ctypes.c_uint64),
         ("code_type", ctypes.c_uint64),
+        ("namespace", ctypes.c_uint64),
+        ("device", ctypes.c_uint32),
         ("interpreters", ctypes.c_uint32),
         ("next_interpreter", ctypes.c_uint32),
         ("threads", ctypes.c_uint32),
@@ -62,7 +65,7 @@ class PythonLayout(ctypes.Structure):
         ("ascii", ctypes.c_uint16),
         ("compact", ctypes.c_uint16),
         ("is_entry", ctypes.c_uint8),
-        ("nested", ctypes.c_uint8),
+        ("padding", ctypes.c_uint8 * 5),
     )
 
 
@@ -154,7 +157,7 @@ def python_process(pid: int) -> PythonProcess | None:
         place = _interpreter_at(path, start, offset)
         if place:
             found, bias = place
-            layout = _layout(found, bias, nested=_is_nested(pid))
+            layout = _layout(pid, found, bias)
             sound = _is_sound(pid, layout)
             return PythonProcess(pid, found.version, layout, found.tail_calls) if sound else None
     return None
@@ -270,27 +273,35 @@ def _bytes_at(image: Image, symbol: Symbol, size: int) -> bytes:
     return bytes(image.read(offset, size))
 
 
-def _layout(found: _Interpreter, bias: int, *, nested: bool) -> PythonLayout:
+def _layout(pid: int, found: _Interpreter, bias: int) -> PythonLayout:
     offsets = found.offsets
     same = {
         name: getattr(offsets, name) for name, _ in PythonLayout._fields_ if hasattr(offsets, name)
     }
+    namespace, device = _pid_namespace(pid)
     return PythonLayout(
         **same,
         runtime=found.runtime + bias,
         code_type=found.code_type + bias,
+        namespace=namespace,
+        device=device,
         is_entry=found.version == (3, 11),
-        nested=nested,
     )
 
 
-def _is_nested(pid: int) -> bool:
-    """Return whether the process has its own pid namespace, in which its threads know their ids."""
+def _pid_namespace(pid: int) -> tuple[int, int]:
+    """Return inode and device of the pid namespace in which the process knows its threads.
+
+    Both are 0 for the first namespace, where no ids need to be looked up.
+    """
     try:
-        with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123 - a hot path
-            return any(line.startswith(b"NSpid:") and len(line.split()) > 2 for line in file)
+        found = os.stat(f"/proc/{pid}/ns/pid")  # noqa: PTH116 - a hot path
     except OSError:
-        return False
+        return 0, 0
+    if found.st_ino == _FIRST_PID_NAMESPACE:
+        return 0, 0
+    # As the kernel stores a device's number.
+    return found.st_ino, os.major(found.st_dev) << 20 | os.minor(found.st_dev)
 
 
 def _is_sound(pid: int, layout: PythonLayout) -> bool:

@@ -12,6 +12,8 @@ _LOOP = re.compile(r"_PyEval_EvalFrameDefault(\.[\w.]+)?( \[.*\])?")
 _INSTRUCTION = re.compile(
     r"_TAIL_CALL_\w+(\.[\w.]+)?( \[.*\])?|[^ ]*python[^ ]*\+0x[0-9a-f]+(@\w*)?"
 )
+# The code of `-X perf`, which calls the loop for one Python function; unnamed with `-X perf_jit`.
+_TRAMPOLINE = re.compile(r"py::.*|\[unknown\]")
 # The frames of one C frame that runs Python: from the first to before the second.
 Span = tuple[int, int]
 
@@ -19,13 +21,15 @@ Span = tuple[int, int]
 def loops(native: Sequence[str], *, tail_calls: bool = False) -> list[Span]:
     """Return where in a native stack, leaf first, the interpreter's loop runs.
 
-    With `tail_calls` the function of an instruction, which the loop calls, is part of it.
+    With `tail_calls` the function of an instruction, which the loop calls, is part of it. So is the
+    code that calls it for `-X perf`: its name is that of the Python function.
     """
     found = []
     for at, name in enumerate(native):
         if _LOOP.fullmatch(name):
             called = tail_calls and at > 0 and _INSTRUCTION.fullmatch(native[at - 1])
-            found.append((at - bool(called), at + 1))
+            caller = at + 1 < len(native) and _TRAMPOLINE.fullmatch(native[at + 1])
+            found.append((at - bool(called), at + 1 + bool(caller)))
     return found
 
 
