@@ -105,7 +105,7 @@ class Code(ctypes.Structure):
 
 
 def text(string: str, *, is_end: bool = False) -> Text:
-    """What the BPF program keeps of a string."""
+    """Return the part of a string that the BPF program keeps."""
     widest = max(map(ord, string), default=0)
     kind = 1 + (widest > 0xFF) + 2 * (widest > 0xFFFF)
     data = string.encode({1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[kind])
@@ -115,7 +115,7 @@ def text(string: str, *, is_end: bool = False) -> Text:
 
 
 class Table:
-    """What PythonNames needs of bcc's map `ks_python_codes`."""
+    """The map `ks_python_codes`, as far as PythonNames uses it."""
 
     def __init__(self) -> None:
         self._codes: dict[int, Code] = {}

@@ -117,7 +117,7 @@ while True:
 
 
 def test_no_function_has_the_name_of_another_that_was_at_its_address() -> None:
-    """Functions come and go at the same addresses: each wait has both names of its own pair."""
+    """Functions come and go at the same addresses: each wait has both names of one pair."""
     command = [pythons.interpreter("3.11"), "-c", REPLACED]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout
