@@ -131,7 +131,8 @@ class Agent:
         self._sender.wake()
 
     def report(self, interval: Interval, ended: float) -> None:
-        self._say([health.health_row(interval, self._spool, self._sender)], ended)
+        row = health.health_row(interval, self._spool, self._sender)
+        self._say([row, *health.fault_rows(interval)], ended)
         stopped = self.unreported.without_row(self._probes)
         self._say([{"probe": probe, "state": "ended"} for probe in stopped], ended)
 

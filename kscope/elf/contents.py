@@ -48,10 +48,13 @@ class FileContents:
                 self._descriptor = os.open(f"/proc/self/fd/{name}", os.O_RDONLY | os.O_CLOEXEC)
             finally:
                 os.close(name)
-            self._length = os.fstat(self._descriptor).st_size
+            found = os.fstat(self._descriptor)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "the path has a zero byte"
             raise ElfError(f"cannot be opened: {reason}") from None
+        self._length = found.st_size
+        # Identifies the file, and its contents: they differ if it was overwritten.
+        self.identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
     def __len__(self) -> int:
         return self._length

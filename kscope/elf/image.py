@@ -25,7 +25,10 @@ _MAX_BUILD_ID = 64
 # Flags of sections and of segments with code.
 EXECUTABLE_SECTION = 4
 _EXECUTABLE = 1
-_LOAD, _NOTE = 1, 4
+_LOAD, _DYNAMIC, _INTERP, _NOTE = 1, 2, 3, 4
+_ET_EXEC = 2
+_DT_SONAME, _DT_FLAGS_1, _DF_1_PIE = 14, 0x6FFFFFFB, 0x08000000
+_MAX_DYNAMIC = 64 * 1024
 _GNU_BUILD_ID = 3
 _NOBITS, _COMPRESSED = 8, 0x800
 _EXTENDED = 0xFFFF
@@ -100,7 +103,7 @@ class Image:
         self.is_64 = ident[4] == 2
         self._layout = _BITS_64 if self.is_64 else _BITS_32
         header = self._layout.header.unpack(self.read(_IDENT, self._layout.header.size))
-        _, self.machine, _, _, segments, sections, _, _, *counts = header
+        self._kind, self.machine, _, _, segments, sections, _, _, *counts = header
         self.segments = tuple(self._segments(segments, *counts[:2]))
         self.sections = tuple(self._sections(sections, *counts[2:]))
 
@@ -151,6 +154,26 @@ class Image:
     def _loaded(self) -> list[Segment]:
         loaded = [each for each in self.segments if each.kind == _LOAD]
         return sorted(loaded, key=lambda each: not each.flags & _EXECUTABLE)
+
+    @functools.cached_property
+    def is_program(self) -> bool:
+        """Whether this is a program, not a library: a program has an interpreter and no name by
+        which others link with it.
+        """
+        if self._kind == _ET_EXEC:
+            return True
+        tags = dict(self._dynamic())
+        if tags.get(_DT_FLAGS_1, 0) & _DF_1_PIE:
+            return True
+        return _DT_SONAME not in tags and any(each.kind == _INTERP for each in self.segments)
+
+    def _dynamic(self) -> Iterator[tuple[int, int]]:
+        """Yield the entries of the dynamic section."""
+        layout = struct.Struct("<QQ" if self.is_64 else "<II")
+        for each in self.segments:
+            if each.kind == _DYNAMIC and each.offset <= len(self.data):
+                size = min(each.size, _MAX_DYNAMIC, len(self.data) - each.offset)
+                yield from layout.iter_unpack(self.read(each.offset, size - size % layout.size))
 
     @functools.cached_property
     def build_id(self) -> str:

@@ -55,6 +55,10 @@ class Server:
                 found.append(row | {"stack": stacks[number]} if isinstance(number, int) else row)
         return found
 
+    def intervals(self) -> list[dict[str, Any]]:
+        """The agent's rows, without those about single binaries."""
+        return [row for row in self.rows("agent") if row["state"] != "stacks"]
+
 
 def stored(body: dict[str, Any]) -> Answer:
     """The answer to rows that are stored."""

@@ -48,7 +48,7 @@ def churn(tmp_path_factory: pytest.TempPathFactory) -> Churn:
             napper.truth()
             fill = map_fill(running.process.pid)
             running.stop()
-    return Churn(server.rows("offcputime"), server.rows("agent"), fill)
+    return Churn(server.rows("offcputime"), server.intervals(), fill)
 
 
 def map_fill(pid: int) -> dict[str, float]:
@@ -74,7 +74,7 @@ def asked(bpftool: str, *question: str) -> Any:
 
 def lost(server: Server) -> dict[str, int]:
     """Return the losses in the agent's rows, by column, over all intervals."""
-    rows = server.rows("agent")
+    rows = server.intervals()
     names = [name for name in rows[0] if name.startswith("lost_")]
     return {name: sum(row[name] for row in rows) for name in names}
 
@@ -98,7 +98,7 @@ def test_nothing_is_lost_that_the_maps_could_hold(churn: Churn) -> None:
     assert {name: sum(row[name] for row in churn.intervals) for name in names} == dict.fromkeys(
         names, 0
     )
-    assert {"waiting", "agg", "ks_stacks_0", "ks_stacks_1"} <= set(churn.fill)
+    assert {"waiting", "agg", "ks_short_stacks"} <= set(churn.fill)
     assert max(churn.fill.values()) < 0.5, churn.fill
 
 
@@ -112,7 +112,7 @@ def test_memory_does_not_grow_with_the_drains(churn: Churn) -> None:
 SMALL = {
     "lost_starts_full": ("napper.c", (800, THREADS, 5000), ("--keys", 64)),
     "lost_keys_full": ("pingpong.c", (800, 500), ("--keys", 64)),
-    "lost_stacks_collided": ("pingpong.c", (800, 500), ("--stacks", 64)),
+    "lost_stacks_full": ("pingpong.c", (800, 500), ("--stacks", 64)),
 }
 
 
@@ -130,7 +130,7 @@ def test_what_small_maps_lose_is_counted(column: str, tmp_path: Path) -> None:
     counted = lost(server)
     assert {name: count > 0 for name, count in counted.items()}[column], counted
     found = any("[lost stack]" in row["stack"] for row in server.rows("offcputime"))
-    assert found == (counted["lost_stacks_collided"] > 0)
+    assert found == (counted["lost_stacks_full"] > 0)
 
 
 def test_events_that_found_no_room_are_counted(tmp_path: Path) -> None:

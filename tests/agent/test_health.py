@@ -33,7 +33,7 @@ def test_each_interval_has_a_row_about_the_probe(tmp_path: Path) -> None:
             waiter.go()
             waiter.truth()
             running.stop()
-        rows = server.rows("agent")
+        rows = server.intervals()
         sent = len(server.rows("offcputime"))
     assert {row["state"] for row in rows} == {"running"}
     assert not any("lost_values" in row for row in rows)
@@ -73,7 +73,7 @@ def test_what_waits_for_the_server_is_counted(tmp_path: Path) -> None:
             waiter.truth()
             server.wait_for(3)
             running.stop()
-        rows = server.rows("agent")
+        rows = server.intervals()
     assert rows[0]["spool_batches"] == 0
     assert max(row["spool_batches"] for row in rows) >= 1
 
@@ -91,7 +91,7 @@ def test_an_interval_that_a_kill_took_is_counted(tmp_path: Path) -> None:
             running.wait_for("an interval of offcputime is lost")
             server.wait_for(1)
             running.stop()
-        (killed,) = [row for row in server.rows("agent") if row["state"] == "killed"]
+        (killed,) = [row for row in server.intervals() if row["state"] == "killed"]
     assert killed["lost_intervals"] == 1
     assert killed["elapsed"] > 0
 
@@ -199,7 +199,7 @@ def test_the_bound_holds_on_a_real_probe(tmp_path: Path) -> None:
             # A pause pays for the next start, which costs a slow machine more.
             running.wait_for("probe running", seconds=90, times=2)
             running.stop()
-        rows = server.rows("agent")
+        rows = server.intervals()
     # The account pays for compiling the program too, except the first time.
     took = sum(row["bpf_time"] + row["cpu_time"] for row in rows) - rows[0]["cpu_time"]
     elapsed = sum(row["elapsed"] for row in rows)

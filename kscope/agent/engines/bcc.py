@@ -14,8 +14,6 @@ from kscope.agent.engines import program
 from kscope.agent.engines.base import TraceFilter
 from kscope.agent.engines.kernel_engine import KernelEngine, Reader
 from kscope.agent.engines.layout import field_type
-from kscope.agent.engines.stacks import StackMap
-from kscope.agent.engines.symbols import Symbols
 from kscope.agent.engines.trial import Trial, tried
 from kscope.agent.host import header_tree, kernel, processes
 from kscope.agent.host.bpfstats import Cost, program_cost
@@ -30,19 +28,21 @@ from kscope.agent.host.libbcc import (
 )
 from kscope.agent.rows.convert import merge
 from kscope.agent.rows.interval import Drained, Row
-from kscope.declare.engines.base import CONTRACTS, DEPTH, STACKS
+from kscope.agent.stacks import unwinder
+from kscope.agent.stacks.stacks import Stacks
+from kscope.declare.engines.base import CONTRACTS, DEPTH, STACKS, UNWIND_MEMORY
 from kscope.declare.files.catalog import is_builtin_program
 from kscope.declare.files.field_fits import path_problem
 from kscope.declare.model import Attach, Category, Option, Source
 from kscope.declare.types.base import Role
 from kscope.declare.types.kernel import FieldType
-from kscope.errors import KscopeError, did_you_mean
+from kscope.errors import DeclarationError, KscopeError, did_you_mean
 
 log = logging.getLogger(__name__)
 
 # Limit of the keys of one interval in memory; each takes about 2 KB.
 MOST_KEYS = 1 << 17
-_PRELUDE = Path(__file__).with_name("kscope.h")
+_PRELUDES = (Path(__file__).with_name("kscope.h"), Path(unwinder.__file__).with_name("stacks.h"))
 # The order of `enum ks_loss` in kscope.h.
 _LOSSES = (
     "stacks_collided", "stacks_full", "stacks_other", "keys_full", "starts_full", "events",
@@ -60,8 +60,6 @@ class BccEngine(KernelEngine):
         self, category: Category, options: Mapping[str, Any], trace_filter: TraceFilter
     ) -> None:
         super().__init__(category, options, trace_filter)
-        depth = self._options.get(DEPTH.name, DEPTH.default)
-        self._options[DEPTH.name] = min(depth, kernel.deepest_stack())
         assert self._probe.program
         self._path = self._probe.program
         self._is_events = self._probe.collect.kind == "events"
@@ -72,20 +70,53 @@ class BccEngine(KernelEngine):
         self._most_events = _EVENTS
         self._broken: BaseException | None = None
         self._generation = 0
+        self._stacks: Stacks | None = None
 
     def start(self) -> None:
         load_bcc()  # raises if it is missing
         kernel.mount_tracefs()
         text = program.read(self._path)
         attached = self._offered(text)
+        try:
+            self._load(text, attached)
+        except DeclarationError:
+            raise
+        except KscopeError as error:
+            if not self._unwinds:
+                raise
+            self._options[UNWIND_MEMORY.name] = 0
+            self._load(text, attached)
+            log.warning(
+                "%s: user stacks are walked by frame pointers, as the kernel refuses more: %s",
+                self._category.table, error,
+            )  # fmt: skip
+        if self._with_children:
+            # The program itself sees only forks from now on.
+            for child in self._targets()[1:]:
+                self._bpf["ks_family"][ctypes.c_uint(child)] = ctypes.c_ubyte(1)
+
+    def _targets(self) -> list[int]:
+        """Return the process of --pid and, if they are traced, its descendants."""
+        pid = self._filter.pid
+        children = processes.descendants(pid) if self._with_children else []
+        return [pid, *children] if pid else []
+
+    @property
+    def _unwinds(self) -> bool:
+        """Whether the program walks user stacks by rules, not the kernel by frame pointers."""
+        wanted = self._options.get(UNWIND_MEMORY.name, 0)
+        return bool(wanted and unwinder.constants()["KS_UNWIND"])
+
+    def _load(self, text: str, attached: Sequence[Attach]) -> None:
         self._bpf = self._compiled(text, attached)
-        self._symbols = Symbols()
         try:
             self._check_contracts()
             self._table = self._collected()
-            depth = self._options[DEPTH.name]
-            has_stacks = STACKS.name in self._options
-            self._stacks = StackMap(self._bpf, self._symbols, depth) if has_stacks else None
+            if STACKS.name in self._options:
+                budget = self._options[UNWIND_MEMORY.name] << 20 if self._unwinds else 0
+                self._stacks = Stacks(self._bpf, self._options[DEPTH.name], budget)
+                for pid in self._targets():
+                    self._stacks.prepare(pid)
             self._waiting = self._bpf[_WAITING] if _WAITING in map_names(self._bpf) else {}
             self._read_columns(self._field_types())
             attach_named(self._path, self._bpf)
@@ -96,12 +127,6 @@ class BccEngine(KernelEngine):
         except BaseException:
             self.close()
             raise
-        if self._filter.pid:
-            self._symbols.prime(self._filter.pid)
-        if self._with_children:
-            # The program itself sees only forks from now on.
-            for child in processes.descendants(self._filter.pid):
-                self._bpf["ks_family"][ctypes.c_uint(child)] = ctypes.c_ubyte(1)
 
     def _check_contracts(self) -> None:
         """The category and its program must name the same contracts."""
@@ -140,7 +165,7 @@ class BccEngine(KernelEngine):
         if self._stacks and self._with_children:
             # Now, because short-lived children exit before the interval ends.
             for pid in self._bpf["ks_family"].keys():  # noqa: SIM118 - no dict
-                self._symbols.prime(pid.value)
+                self._stacks.symbols.prime(pid.value)
 
     def full(self) -> bool:
         return len(self._events) >= _EVENTS
@@ -154,9 +179,11 @@ class BccEngine(KernelEngine):
             rows, self._events = self._events, []
         else:
             rows = merge(self._category, self._map_rows())
-        self._symbols.look_again()
         self._count_losses()
-        return self._drained(rows)
+        drained = self._drained(rows)
+        if self._stacks:
+            drained.faults = self._stacks.drained()
+        return drained
 
     def cost(self) -> Cost:
         functions = self._bpf.funcs.values()
@@ -167,7 +194,9 @@ class BccEngine(KernelEngine):
         return any(option.name == "threshold" for option in self._probe.options)
 
     def close(self) -> None:
-        self._symbols.close()
+        if self._stacks:
+            self._stacks.close()
+            self._stacks = None
         self._bpf.cleanup()
 
     # ---- loading
@@ -184,14 +213,15 @@ class BccEngine(KernelEngine):
             )
         return [attach for attach in self._probe.attach if kernel.offers(attach.to)]
 
-    def _compiled(self, own: str, attached: list[Attach]) -> Any:
+    def _compiled(self, own: str, attached: Sequence[Attach]) -> Any:
         constants = self._constants(attached)
         wanted = (*self._probe.needs, *self._probe.detect.values())
         if "btf" in wanted and kernel.offers("btf"):
             headers, enums = header_tree.struct_headers(), ""  # they have all enums
         else:
             headers, enums = header_tree.tracepoint_headers(), program.enums(own)
-        text = f"{_PRELUDE.read_text()}\n{enums}{own}"
+        preludes = "\n".join(path.read_text() for path in _PRELUDES)
+        text = f"{preludes}\n{enums}{own}"
         if not is_builtin_program(self._path):  # the project's tests try those on several kernels
             self._try(text, constants, headers)
         flags = [f"-D{name}={value}" for name, value in constants.items()]
@@ -230,7 +260,7 @@ class BccEngine(KernelEngine):
                 "under probe.attach, or write it as TRACEPOINT_PROBE(group, name)",
             )
 
-    def _constants(self, attached: list[Attach]) -> dict[str, str]:
+    def _constants(self, attached: Sequence[Attach]) -> dict[str, str]:
         present = {attach.define for attach in attached}
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         constants = {
@@ -244,11 +274,18 @@ class BccEngine(KernelEngine):
         for attach in self._probe.attach:
             if attach.define:
                 constants[attach.define] = str(int(attach.define in present))
+        if STACKS.name in self._options:
+            constants |= self._stack_constants()
         for name, place in self._probe.detect.items():
             constants[name] = str(int(kernel.offers(place)))
         for option in self._probe.options:
             constants[option.define] = _constant(option, self._options[option.name])
         return constants
+
+    def _stack_constants(self) -> dict[str, str]:
+        depth = min(self._options[DEPTH.name], kernel.deepest_stack())
+        numbers = unwinder.constants() if self._unwinds else {"KS_UNWIND": 0}
+        return {name: str(n) for name, n in {**numbers, "KS_KERNEL_DEPTH": depth}.items()}
 
     def _attach(self, attach: Attach) -> None:
         kind, _, place = attach.to.partition(":")
@@ -291,7 +328,7 @@ class BccEngine(KernelEngine):
     def _stack_reader(self, source: Source) -> Reader:
         self._check_halves(source)
         assert self._stacks
-        stacks = self._stacks
+        stacks = self._stacks.maps
         part = source.fields[0].partition(".")[0]
         names = tuple(path.partition(".")[2] for path in source.fields)
         return lambda entry: stacks.text(entry[part], names, self._loss)
@@ -318,11 +355,11 @@ class BccEngine(KernelEngine):
         # Sorted by process, so that the symbols of one are read once.
         for key, value in sorted(self._largest(left), key=_process_of):
             if self._stacks:
-                self._stacks.disown(key)
+                self._stacks.maps.disown(key)
             entry = {"key": key, "value": value}
             yield {name: read(entry) for name, read in self._readers.items()}
         if self._stacks:
-            self._stacks.forget(left, self._waiting, self._table)
+            self._stacks.maps.forget(left, self._waiting, self._table)
 
     def _largest(self, generation: int) -> list[tuple[Any, Any]]:
         """Empty the map. Return the entries with the largest values; the others count as lost."""

@@ -15,11 +15,11 @@ from kscope.agent.engines.bpftrace_maps import difference, key_pattern, stack_fr
 from kscope.agent.engines.bpftrace_process import Bpftrace
 from kscope.agent.engines.kernel_engine import KernelEngine, Reader
 from kscope.agent.engines.layout import argument_types
-from kscope.agent.engines.symbols import KERNEL_SUFFIX, UNKNOWN
 from kscope.agent.host import kernel
 from kscope.agent.host.bpfstats import Cost
 from kscope.agent.rows.convert import field_reader, folded, merge
 from kscope.agent.rows.interval import Drained, Row
+from kscope.agent.stacks.kernel_frames import KERNEL_SUFFIX, UNKNOWN
 from kscope.declare.engines.base import KEYS
 from kscope.declare.files.bpftrace_script import attach_points, names, script_map
 from kscope.declare.model import Category, Source

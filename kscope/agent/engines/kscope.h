@@ -8,8 +8,7 @@
  *   KS_CHILDREN       1: also trace the descendants of KS_PID
  *   KS_CGROUP         trace only this cgroup (its id, cgroup v2); 0: all
  *   KS_KEYS           number of keys of the aggregating map
- *   KS_STACKS         number of stacks of a generation
- *   KS_DEPTH          number of frames of a stack
+ *   KS_STACKS, KS_DEPTH  number of stacks of a generation, of frames of a stack: see stacks.h
  *   KS_MAP_BYTES      largest size of a map; KS_CPUS: number of values per key of a per-CPU map
  */
 #include <uapi/linux/ptrace.h>
@@ -194,86 +193,3 @@ static inline bool ks_wanted_or_idle(void)
 {
     return !KS_FILTERED || ks_wanted();
 }
-
-#ifdef KS_STACKS
-/* Two generations: while the agent reads and empties one, the program fills the other. A stack
- * map has one slot for each hash. A stack whose slot is taken goes to a smaller map, and from there
- * to another one: of 3000 stacks, 250 go to the first, 15 to the second, one to the third. All maps
- * use the same hash, so there must be as many maps as stacks that can share a slot.
- */
-struct ks_walked {
-    u64 ip[KS_DEPTH];
-};
-#define KS_STACK_MAP(name, n) \
-    BPF_TABLE("stacktrace", int, struct ks_walked, name, roundup_pow_of_two(n))
-KS_STACK_MAP(ks_stacks_0, KS_STACKS);
-KS_STACK_MAP(ks_stacks_1, KS_STACKS);
-KS_STACK_MAP(ks_second_0, KS_STACKS / 4);
-KS_STACK_MAP(ks_second_1, KS_STACKS / 4);
-KS_STACK_MAP(ks_third_0, KS_STACKS / 8);
-KS_STACK_MAP(ks_third_1, KS_STACKS / 8);
-KS_STACK_MAP(ks_fourth_0, KS_STACKS / 16);
-KS_STACK_MAP(ks_fourth_1, KS_STACKS / 16);
-KS_STACK_MAP(ks_fifth_0, KS_STACKS / 16);
-KS_STACK_MAP(ks_fifth_1, KS_STACKS / 16);
-#define KS_STACK_GENERATION_BIT 30
-#define KS_STACK_LEVEL_BIT 27
-
-/* bcc does not rewrite calls in a macro. */
-static inline int ks_walk_deeper(void *ctx, u64 flags, u32 generation, u32 *level)
-{
-    int id;
-    *level = 1;
-    if (generation)
-        id = ks_second_1.get_stackid(ctx, flags);
-    else
-        id = ks_second_0.get_stackid(ctx, flags);
-    if (id != -17)
-        return id;
-    *level = 2;
-    if (generation)
-        id = ks_third_1.get_stackid(ctx, flags);
-    else
-        id = ks_third_0.get_stackid(ctx, flags);
-    if (id != -17)
-        return id;
-    *level = 3;
-    if (generation)
-        id = ks_fourth_1.get_stackid(ctx, flags);
-    else
-        id = ks_fourth_0.get_stackid(ctx, flags);
-    if (id != -17)
-        return id;
-    *level = 4;
-    if (generation)
-        id = ks_fifth_1.get_stackid(ctx, flags);
-    else
-        id = ks_fifth_0.get_stackid(ctx, flags);
-    return id;
-}
-
-/* Returns a stack's id with its generation, or a negative errno, which is counted if it is a loss. */
-static inline int ks_stack(void *ctx, u64 flags)
-{
-    u32 generation = ks_generation(), level = 0;
-    int id;
-    /* The idle task does not have a user half; kernels differ in the error for it. */
-    if ((flags & BPF_F_USER_STACK) && !(bpf_get_current_pid_tgid() >> 32))
-        return -14;
-    if (generation)
-        id = ks_stacks_1.get_stackid(ctx, flags);
-    else
-        id = ks_stacks_0.get_stackid(ctx, flags);
-    if (id == -17)
-        id = ks_walk_deeper(ctx, flags, generation, &level);
-    if (id >= 0)
-        return id | (generation << KS_STACK_GENERATION_BIT) | (level << KS_STACK_LEVEL_BIT);
-    if (id == -17)
-        ks_lose(KS_LOST_STACK_COLLISION);
-    else if (id == -12 || id == -7)
-        ks_lose(KS_LOST_STACK_FULL);
-    else if (id != -14) /* EFAULT: the thread has no such stack */
-        ks_lose(KS_LOST_STACK_OTHER);
-    return id;
-}
-#endif

@@ -50,7 +50,7 @@ def program_cost(infos: Iterable[Path], helper_ns: int = 0) -> Cost:
     return Cost(runs, run_ns, missed, helper_ns)
 
 
-def _bpf(command: int, attributes: bytes) -> int:
+def bpf(command: int, attributes: bytes) -> int:
     """Return the file descriptor that bpf(2) opens. Raises OSError."""
     number = _BPF_SYSCALL.get(platform.machine())
     if number is None:
@@ -68,7 +68,7 @@ class BpfStatistics:
     def __init__(self) -> None:
         self._fd = -1
         with suppress(OSError):
-            self._fd = _bpf(_BPF_ENABLE_STATS, bytes(128))  # type 0: run time
+            self._fd = bpf(_BPF_ENABLE_STATS, bytes(128))  # type 0: run time
 
     @property
     def on(self) -> bool:
@@ -86,4 +86,4 @@ def load_trivial_program() -> None:
     code = ctypes.create_string_buffer(struct.pack("<QQ", 0xB7, 0x95), 16)
     licence = ctypes.create_string_buffer(b"GPL")
     attributes = struct.pack("<IIQQ", 5, 2, ctypes.addressof(code), ctypes.addressof(licence))
-    os.close(_bpf(_BPF_PROG_LOAD, attributes.ljust(128, b"\0")))
+    os.close(bpf(_BPF_PROG_LOAD, attributes.ljust(128, b"\0")))

@@ -1,8 +1,9 @@
-"""The enums of the running kernel, by name, from its BTF."""
+"""The enums and structs of the running kernel, by name, from its BTF."""
 
 import functools
 import struct
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from kscope.errors import KscopeError, did_you_mean
@@ -13,10 +14,14 @@ _MOST_BYTES = 256 * 1024 * 1024
 _HEADER = struct.Struct("=HBBIIIII")
 _TYPE = struct.Struct("=III")
 _ENUM, _ENUM64 = 6, 19
+_STRUCT, _UNION = 4, 5
+_MEMBER = struct.Struct("=III")
+_NAMES_ANOTHER = frozenset({8, 9, 10, 11})  # typedef, volatile, const, restrict
 # The bytes that follow a type, by kind: so many, and so many for each of its members.
 _FIXED = {1: 4, 3: 12, 14: 4, 17: 4}
 _EACH = {4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12}
 _KINDS = 20
+_DEEPEST = 16
 # How many letters of a mistyped name are taken to be right: a kernel has thousands of enums.
 _ALIKE = 2
 
@@ -107,3 +112,74 @@ def _other_sign(number: int, bits: int) -> int:
 def _text(strings: bytes, at: int) -> str:
     end = strings.find(b"\0", at)
     return strings[at : end if end >= 0 else len(strings)].decode("utf-8", "replace")
+
+
+def member_offsets(paths: Iterable[str]) -> dict[str, int]:
+    """Return the offsets in bytes of members such as `mm_struct.context.vdso`, by path.
+
+    Paths of members that this kernel does not have are left out. Raises KscopeError without BTF.
+    """
+    try:
+        types, strings = _sections(VMLINUX.read_bytes())
+        structs = _Structs(types, strings, {path.partition(".")[0] for path in paths})
+        found = {path: structs.offset(path) for path in paths}
+    except OSError as error:
+        raise KscopeError(f"{VMLINUX} cannot be read ({error.strerror})") from None
+    except (struct.error, ValueError, IndexError) as error:
+        raise KscopeError(f"{VMLINUX} is not BTF ({error})") from None
+    return {path: offset for path, offset in found.items() if offset is not None}
+
+
+class _Structs:
+    """Structs by name; `places` has the position of each type, by its number."""
+
+    def __init__(self, section: memoryview, strings: bytes, wanted: set[str]) -> None:
+        self._section, self._strings = section, strings
+        names = {strings.find(b"\0" + name.encode() + b"\0") + 1: name for name in wanted}
+        self._places = array("I", [0])
+        self._named: dict[str, int] = {}
+        at = 0
+        while at < len(section):
+            name, info, _ = _TYPE.unpack_from(section, at)
+            kind = info >> 24 & 0x1F
+            self._places.append(at)
+            if kind == _STRUCT and name in names:
+                self._named.setdefault(names[name], at)
+            at += _TYPE.size + _FIXED.get(kind, 0) + _EACH.get(kind, 0) * (info & 0xFFFF)
+
+    def offset(self, path: str) -> int | None:
+        name, *members = path.split(".")
+        place, total = self._named.get(name), 0
+        for member in members:
+            found = self._member(place, member) if place is not None else None
+            if found is None:
+                return None
+            offset, kind = found
+            total, place = total + offset, self._struct(kind)
+        return total
+
+    def _member(self, place: int, wanted: str, depth: int = 0) -> tuple[int, int] | None:
+        """Return offset and type number of a member, also of one in an anonymous struct."""
+        _, info, _ = _TYPE.unpack_from(self._section, place)
+        for n in range(info & 0xFFFF):
+            at = place + _TYPE.size + n * _MEMBER.size
+            name, kind, bits = _MEMBER.unpack_from(self._section, at)
+            offset = (bits & 0xFFFFFF if info >> 31 else bits) // 8
+            if name and _text(self._strings, name) == wanted:
+                return offset, kind
+            inner = None if name or depth > _DEEPEST else self._struct(kind)
+            if inner is not None and (found := self._member(inner, wanted, depth + 1)):
+                return offset + found[0], found[1]
+        return None
+
+    def _struct(self, number: int) -> int | None:
+        """Return the position of the struct or union that a type is, also by another name."""
+        for _ in range(_DEEPEST):
+            place = self._places[number]
+            _, info, number = _TYPE.unpack_from(self._section, place)
+            kind = info >> 24 & 0x1F
+            if kind in {_STRUCT, _UNION}:
+                return place
+            if kind not in _NAMES_ANOTHER:
+                return None
+        return None

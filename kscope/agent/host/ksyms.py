@@ -1,6 +1,7 @@
 """Addresses of the kernel to symbol names, from /proc/kallsyms."""
 
 import bisect
+import functools
 import threading
 import time
 from array import array
@@ -11,6 +12,7 @@ from kscope.errors import KscopeError
 KALLSYMS = Path("/proc/kallsyms")
 # The kernel's half of the address space starts here, on x86 and on arm64.
 _KERNEL = 1 << 63
+_ALL = (1 << 64) - 1
 _LARGEST = 1 << 24  # bytes of one symbol; what is further away is not inside it
 _MOST_SYMBOLS = 2_000_000
 
@@ -29,12 +31,17 @@ class Ksyms:
 
     def name(self, address: int) -> str:
         """Return `schedule+0x1a`, `schedule` at its first byte, or hex outside every symbol."""
-        address &= (1 << 64) - 1
+        function, offset = self.function(address)
+        if not function:
+            return f"{address & _ALL:#x}"
+        return f"{function}+{offset:#x}" if offset else function
+
+    def function(self, address: int) -> tuple[str, int]:
+        """Return the symbol in front of an address and how far; '' outside every symbol."""
+        address &= _ALL
         at = bisect.bisect_right(self._addresses, address) - 1
         offset = address - self._addresses[at] if at >= 0 else _LARGEST
-        if offset >= _LARGEST:
-            return f"{address:#x}"
-        return f"{self._names[at]}+{offset:#x}" if offset else self._names[at]
+        return (self._names[at], offset) if offset < _LARGEST else ("", 0)
 
 
 def _read(path: Path) -> list[tuple[int, str]]:
@@ -68,11 +75,17 @@ class KernelNames:
 
     def __call__(self, address: int) -> str:
         """Return the name of an address. Thread-safe: no thread finds the table missing."""
-        read = self._read
-        name = self.load().name(address)
-        if name.startswith("0x") and time.monotonic() - read > self._REREAD:
-            name = self._newer(read).name(address)
-        return name
+        return self._table_for(address).name(address)
+
+    def function(self, address: int) -> str:
+        """Return the function that an address is in; '' outside every symbol. Thread-safe."""
+        return self._table_for(address).function(address)[0]
+
+    def _table_for(self, address: int) -> Ksyms:
+        read, table = self._read, self.load()
+        if not table.function(address)[0] and time.monotonic() - read > self._REREAD:
+            return self._newer(read)
+        return table
 
     def _newer(self, read: float) -> Ksyms:
         """Return a table that was read after `read`, which one thread reads for all."""
@@ -80,3 +93,9 @@ class KernelNames:
             if self._table is None or self._read <= read:
                 self._table, self._read = Ksyms(KALLSYMS), time.monotonic()
             return self._table
+
+
+@functools.cache
+def kernel_names() -> KernelNames:
+    """Return the names that all of this process's probes share."""
+    return KernelNames()

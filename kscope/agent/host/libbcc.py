@@ -4,20 +4,24 @@ import ctypes
 import functools
 import importlib
 import importlib.util
+import logging
 import os
 import re
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from kscope.agent.host import subprograms
 from kscope.declare.files.catalog import is_builtin_program
 from kscope.errors import KscopeError, ProgramError
+
+log = logging.getLogger(__name__)
 
 # Where distributions put it. Only this one package joins the path: the rest of those folders
 # would shadow the packages of a virtual environment.
@@ -26,6 +30,7 @@ _PLACES = (
     *(f"/usr/lib/python3.{minor}/site-packages" for minor in range(9, 16)),
     *(f"/usr/lib64/python3.{minor}/site-packages" for minor in range(9, 16)),
 )
+_OURS = "ks_"  # maps and functions of kscope.h
 _PROVIDES = "ks_provides_"
 _COMPILER = re.compile(r"/lib(LLVM|clang)[^/]*$")
 _MADV_DONTNEED = 4
@@ -88,7 +93,50 @@ def unattached(text: str, flags: Sequence[str]) -> Any:
         def _trace_autoload(self) -> None:
             pass
 
+        def load_func(self, name: bytes | str, kind: int, *rest: Any, **more: Any) -> Any:
+            """Load a program; bcc itself cannot load one that calls functions."""
+            text = name.decode() if isinstance(name, bytes) else name
+            callable_ = subprograms.numbered(_all_functions(self))
+            program = subprograms.linked(text, lambda each: bytecode(self, each), callable_)
+            if program is None or text.encode() in self.funcs:
+                return super().load_func(name, kind, *rest, **more)
+            try:
+                descriptor = subprograms.load(program, kind, text)
+            except OSError as error:
+                raise KscopeError(f"the kernel refuses {text}: {error.strerror}") from None
+            self.funcs[text.encode()] = bcc.BPF.Function(self, text.encode(), descriptor)
+            return self.funcs[text.encode()]
+
     return Unattached(text=text, cflags=[*flags, "-Wno-unused-function"])
+
+
+class RingBuffer:
+    """Calls `take` with the bytes of each record, in the thread that calls `poll`.
+
+    bcc has one reader for all ring buffers of a program, which only one thread may use.
+    """
+
+    def __init__(self, table: Any, take: Callable[[bytes], None]) -> None:
+        self._lib = _library()
+
+        def called(_context: Any, data: int, size: int) -> int:
+            try:
+                take(ctypes.string_at(data, size))
+            except Exception:  # ctypes would ignore it
+                log.exception("a record of the program cannot be handled")
+            return 0
+
+        # The library keeps the address only.
+        self._callback = importlib.import_module("bcc.libbcc")._RINGBUF_CB_TYPE(called)  # noqa: SLF001
+        self._reader = self._lib.bpf_new_ringbuf(table.map_fd, self._callback, None)
+        if not self._reader:
+            raise KscopeError("the kernel does not offer ring buffers, which exist since Linux 5.8")
+
+    def poll(self, milliseconds: int) -> None:
+        self._lib.bpf_poll_ringbuf(self._reader, milliseconds)
+
+    def close(self) -> None:
+        self._lib.bpf_free_ringbuf(self._reader)
 
 
 def attach_named(program: Path, bpf: Any) -> None:
@@ -131,10 +179,14 @@ def failure(program: Path, reason: str, detail: str = "") -> KscopeError:
 
 def functions(bpf: Any) -> tuple[list[str], set[str]]:
     """Return the functions that the kernel can run, and the contracts, by KS_PROVIDES."""
-    count = _library().bpf_num_functions(bpf.module)
-    names = [_library().bpf_function_name(bpf.module, n).decode() for n in range(count)]
+    names = _all_functions(bpf)
     provided = {name.removeprefix(_PROVIDES) for name in names if name.startswith(_PROVIDES)}
-    return [name for name in names if not name.startswith(_PROVIDES)], provided
+    return [name for name in names if not name.startswith(_OURS)], provided
+
+
+def _all_functions(bpf: Any) -> list[str]:
+    count = _library().bpf_num_functions(bpf.module)
+    return [_library().bpf_function_name(bpf.module, n).decode() for n in range(count)]
 
 
 def bytecode(bpf: Any, function: str) -> bytes:
@@ -147,7 +199,7 @@ def map_names(bpf: Any) -> list[str]:
     """Return the names of the program's own maps, without those of kscope.h."""
     count = _library().bpf_num_tables(bpf.module)
     names = (_library().bpf_table_name(bpf.module, n).decode() for n in range(count))
-    return [name for name in names if not name.startswith("ks_")]
+    return [name for name in names if not name.startswith(_OURS)]
 
 
 def map_problem(table: Any, name: str, kind: str) -> str:
@@ -179,11 +231,6 @@ def _library() -> Any:
     for size in (lib.bpf_table_key_size, lib.bpf_table_leaf_size):
         size.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     return lib
-
-
-def free_symbols(cache: Any, pid: int) -> None:
-    """Free the symbols of a process: SymbolCache does not have a destructor."""
-    importlib.import_module("bcc.libbcc").lib.bcc_free_symcache(cache.cache, pid)
 
 
 def _give_back() -> None:

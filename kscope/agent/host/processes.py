@@ -1,6 +1,8 @@
 """Processes of the host, from /proc."""
 
 import os
+import re
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -34,3 +36,28 @@ def stat(pid: int | str) -> list[bytes]:
             return file.read().rpartition(b")")[2].split()
     except OSError:
         return []
+
+
+def image(pid: int) -> tuple[int, int, int] | None:
+    """Return the start time and the start of program and stack, which an execve changes."""
+    fields = stat(pid)
+    return (int(fields[19]), int(fields[23]), int(fields[25])) if fields else None
+
+
+def started(pid: int) -> float | None:
+    """Return when a process started, in seconds since the epoch; None if it has ended."""
+    fields = stat(pid)
+    if not fields:
+        return None
+    since_boot = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
+
+
+def namespace_pid(pid: int) -> int:
+    """Return the id that a process has in its own, innermost pid namespace."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return pid
+    found = re.search(r"^NSpid:.*?(\d+)$", status, re.MULTILINE)
+    return int(found[1]) if found else pid

@@ -13,7 +13,7 @@ from typing import Any
 
 from kscope.agent.host import kernel
 from kscope.agent.host.btf import enum_words
-from kscope.agent.host.ksyms import KernelNames
+from kscope.agent.host.ksyms import kernel_names
 from kscope.agent.host.syscalls import syscall_name
 from kscope.agent.rows.convert import field_reader
 from kscope.declare.model import Column, Source
@@ -37,7 +37,7 @@ def reader(
     if source.decode == "hex":
         return lambda entry: hex(whole_number(read(entry)) % (1 << 8 * size))
     if source.decode == "ksym":
-        _kernel_names.load()
+        kernel_names().load()
     if source.decode == "arguments":
         return lambda entry: _arguments(read(entry))
     if source.decode:
@@ -130,15 +130,13 @@ def _nanoseconds(number: int) -> int:
     return int(number) // 1000
 
 
-_kernel_names = KernelNames()
-
 DECODERS: dict[str, Callable[[Any], Any]] = {
     "arguments": _arguments,
     "cgroup": _Cgroups(),
     "device": _device,
     "errno": _errno,
     "hex": hex,
-    "ksym": _kernel_names,
+    "ksym": kernel_names(),
     "nanoseconds": _nanoseconds,
     "signal": _signal,
     "syscall": syscall_name,

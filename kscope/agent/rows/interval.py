@@ -1,9 +1,12 @@
 """One interval of a probe: its rows and the losses."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 Row = dict[str, Any]
+# A binary, and what is missing in it: a stack that broke there, or a name.
+Fault = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -29,3 +32,4 @@ class Drained:
 
     rows: list[Row] = field(default_factory=list)
     loss: LossCounts = field(default_factory=LossCounts)
+    faults: Counter[Fault] = field(default_factory=Counter)

@@ -3,11 +3,13 @@
 import dataclasses
 import os
 import re
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kscope.agent.rows.interval import LossCounts, Row
+from kscope.agent.rows.interval import Fault, LossCounts, Row
+from kscope.agent.stacks.walk import NAMELESS
 from kscope.client.sender import Sender
 from kscope.client.spool import Spool
 
@@ -15,6 +17,8 @@ TABLE = "agent"
 # An older server refuses a row with these columns. They are sent if they are not 0.
 _ADDED = frozenset({"lost_values"})
 _ON_ITS_WAY = 2.0  # seconds
+_MOST_FAULTS = 20  # in one interval; the rows of a host stay few
+_LONGEST = 200
 _MEMLOCK = re.compile(r"^memlock:\s+(\d+)", re.MULTILINE)
 
 
@@ -33,6 +37,21 @@ class Interval:
     cpu_time: int = 0
     threshold: int = 0
     lost_intervals: int = 0
+    faults: Counter[Fault] = dataclasses.field(default_factory=Counter)
+
+
+def fault_rows(interval: Interval) -> list[Row]:
+    """Return a row for each binary and reason, of those with the largest numbers."""
+    return [
+        {
+            "probe": interval.probe,
+            "state": "stacks",
+            "binary_name": binary[:_LONGEST],
+            "reason": reason,
+            "nameless_frames" if reason == NAMELESS else "broken_stacks": count,
+        }
+        for (binary, reason), count in interval.faults.most_common(_MOST_FAULTS)
+    ]
 
 
 def health_row(interval: Interval, spool: Spool, sender: Sender) -> Row:
@@ -40,6 +59,7 @@ def health_row(interval: Interval, spool: Spool, sender: Sender) -> Row:
     # The rows of this interval were just written: they are on their way and do not count.
     batches, size, age = spool.depth(_ON_ITS_WAY)
     row = dataclasses.asdict(interval)
+    del row["faults"]
     loss = row.pop("loss")
     row |= {name: loss.pop(name) for name in ("frames", "frames_unknown")}
     row |= {f"lost_{name}": count for name, count in loss.items()}

@@ -204,6 +204,7 @@ class ProbeRunner(threading.Thread):
             elapsed=round((now - self._began) * 1e6),
             row_count=len(drained.rows),
             loss=drained.loss,
+            faults=drained.faults,
             bpf_runs=cost.runs - self._cost.runs,
             bpf_time=(cost.run_ns - self._cost.run_ns) // 1000,
             cpu_time=round((cpu - self._cpu) * 1e6),

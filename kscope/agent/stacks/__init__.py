@@ -1,1 +1,1 @@
-"""Whole user stacks: interpreters' own frames."""
+"""Whole stacks: the tables that BPF walks by, and the names of frames."""

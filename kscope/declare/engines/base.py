@@ -46,9 +46,14 @@ STACKS = Option(
     "stacks", _NUMBER, 16384, "KS_STACKS", "how many stacks an interval may have",
     least=64, most=1 << 20,
 )  # fmt: skip
-# The most is the kernel's own default limit; maps are as large as the depth says.
+# Maps are as large as the depth says.
 DEPTH = Option(
     "depth", _NUMBER, 127, "KS_DEPTH", "how many frames of a stack are kept, leaf first",
-    least=1, most=127,
+    least=1, most=512,
 )  # fmt: skip
-NAMES = frozenset(option.name for option in (KEYS, STACKS, DEPTH))
+UNWIND_MEMORY = Option(
+    "unwind-memory", _NUMBER, 64, "KS_UNWIND_MEMORY",
+    "MB for the rules by which user stacks are walked; 0: by frame pointers alone",
+    least=0, most=4096,
+)  # fmt: skip
+NAMES = frozenset(option.name for option in (KEYS, STACKS, DEPTH, UNWIND_MEMORY))

@@ -1,6 +1,6 @@
 """bcc compiles a C program and attaches it."""
 
-from kscope.declare.engines.base import DEPTH, KEYS, STACKS, ProbeEngine
+from kscope.declare.engines.base import DEPTH, KEYS, STACKS, UNWIND_MEMORY, ProbeEngine
 
 ENGINES = (
     ProbeEngine(
@@ -8,7 +8,7 @@ ENGINES = (
         implementation="kscope.agent.engines.bcc:BccEngine",
         source="program",
         options=(KEYS,),
-        stack_options=(STACKS, DEPTH),
+        stack_options=(STACKS, DEPTH, UNWIND_MEMORY),
         filters_cgroup=True,
         kscope_h=True,
     ),

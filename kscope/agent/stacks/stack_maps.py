@@ -1,19 +1,20 @@
-"""Stack ids become folded text, from the two generations of stack maps of `kscope.h`."""
+"""Stack ids become folded text, from the stack maps of `stacks.h`."""
 
 import ctypes
-import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kscope.agent.engines.symbols import KERNEL_SUFFIX, Symbols
 from kscope.agent.rows.convert import folded
 from kscope.agent.rows.interval import LossCounts
+from kscope.agent.stacks.kernel_frames import KERNEL_SUFFIX
+from kscope.agent.stacks.symbols import Symbols
+from kscope.agent.stacks.walk import End, Walk
 
-# As in kscope.h.
-GENERATION_BIT, LEVEL_BIT = 30, 27
-_LEVELS = ("ks_stacks", "ks_second", "ks_third", "ks_fourth", "ks_fifth")
-# bpf_get_stackid: no stack, such as the user half of a kernel thread. Other errors are losses.
+# As in stacks.h: the maps by length of stack, and what an id holds above its hash.
+GENERATION_BIT, LENGTH_BIT = 30, 28
+_LENGTHS = {"ks_short_stacks": 0, "ks_middle_stacks": 32, "ks_long_stacks": 128}
+# No stack, such as the user half of a kernel thread. Other errors are losses.
 NO_STACK = -14
 LOST = "[lost stack]"
 WAKER = "--"
@@ -23,18 +24,13 @@ INTERRUPT = b"[interrupt]"
 _INTERRUPT_ENTRY = re.compile(r"(asm_sysvec_\w+|asm_common_interrupt|el[01][ht]_64_irq)_\[k\]")
 
 
-class StackMap:
+class StackMaps:
     """`bpf` is a loaded bcc.BPF whose program uses `ks_stack`, which keeps `depth` frames."""
 
     def __init__(self, bpf: Any, symbols: Symbols, depth: int) -> None:
-        self._depth = depth
-        self._maps = {
-            generation << GENERATION_BIT | level << LEVEL_BIT: bpf[f"{name}_{generation}"]
-            for generation in (0, 1)
-            for level, name in enumerate(_LEVELS)
-        }
+        self._maps = [bpf[name] for name, least in _LENGTHS.items() if depth > least]
         self._symbols = symbols
-        self._walked: dict[int, list[int]] = {}
+        self._walked: dict[int, Walk] = {}
 
     def disown(self, holder: Any) -> None:
         """If an interrupt ended a sleep, remove the interrupted thread as the waker.
@@ -45,7 +41,8 @@ class StackMap:
         stack_id = getattr(holder, WAKER_KSTACK, NO_STACK)
         if stack_id < 0:
             return
-        if ends_in_interrupt(self._symbols.kernel_frames(self._addresses(stack_id))) is not None:
+        walk = self._walk(stack_id)
+        if walk and ends_in_interrupt(self._symbols.kernel_frames(walk)) is not None:
             holder.waker_tgid = 0
             holder.waker_ustack = NO_STACK
             holder.waker_comm = INTERRUPT
@@ -74,27 +71,25 @@ class StackMap:
         lost = [LOST + KERNEL_SUFFIX * kernel]
         if stack_id < 0:
             return [] if stack_id == NO_STACK else lost
-        addresses = self._addresses(stack_id)
-        if not addresses:
+        walk = self._walk(stack_id)
+        if walk is None:
             loss.stacks_other += 1
             return lost
-        loss.stacks_truncated += len(addresses) >= self._depth
+        loss.stacks_truncated += walk.end is End.TRUNCATED
         if kernel:
-            frames = self._symbols.kernel_frames(addresses)
+            frames = self._symbols.kernel_frames(walk)
             return frames[: ends_in_interrupt(frames)] if field == WAKER_KSTACK else frames
-        return self._symbols.user_frames(getattr(holder, prefix + "tgid"), addresses, loss)
+        return self._symbols.user_frames(getattr(holder, prefix + "tgid"), walk, loss)
 
-    def _addresses(self, stack_id: int) -> list[int]:
-        walked = self._walked.get(stack_id)
-        if walked is None:
-            slot = stack_id & ((1 << LEVEL_BIT) - 1)
-            table = self._maps[stack_id - slot]
+    def _walk(self, stack_id: int) -> Walk | None:
+        """Return the stack; None if the map has lost it."""
+        if stack_id not in self._walked:
             try:
-                walked = list(itertools.takewhile(bool, table[ctypes.c_int(slot)].ip))
+                stack = self._maps[stack_id >> LENGTH_BIT & 3][ctypes.c_uint(stack_id)]
             except KeyError:
-                walked = []
-            self._walked[stack_id] = walked
-        return walked
+                return None
+            self._walked[stack_id] = Walk(tuple(stack.frames[: stack.n]), End(stack.end))
+        return self._walked[stack_id]
 
     def forget(
         self, generation: int, waiting: Mapping[Any, Any], summed: Mapping[Any, Any]
@@ -105,12 +100,10 @@ class StackMap:
         are read in this order, one of the two has it.
         """
         held = _stack_ids(waiting.values()) | _stack_ids(summed.keys())
-        for bits, table in self._maps.items():
-            if bits >> GENERATION_BIT != generation:
-                continue
-            for slot in list(table.keys()):
-                if slot.value | bits not in held:
-                    del table[slot]
+        for table in self._maps:
+            for key in list(table.keys()):
+                if key.value >> GENERATION_BIT == generation and key.value not in held:
+                    del table[key]
         self._walked.clear()
 
 

@@ -1,0 +1,147 @@
+"""The files that processes run, each once for all processes and probes: their names and tables."""
+
+import functools
+import logging
+import os
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+
+from kscope.agent.rows.convert import frame_text
+from kscope.agent.stacks.mappings import executable
+from kscope.agent.stacks.tables import Table, loaded
+from kscope.elf.contents import Contents, FileContents
+from kscope.elf.errors import ElfError
+from kscope.elf.image import Image
+from kscope.elf.names import FunctionNames
+
+log = logging.getLogger(__name__)
+# Files that are kept open, with their names, though no probe uses them now.
+_MOST_UNUSED = 64
+_MOST_FRAMES = 50_000  # of a file whose text is remembered
+DELETED = " (deleted)"
+
+
+class Binary:
+    """One file. `name` is the last part of its path, as frames show it; `root` is its process's.
+
+    Thread-safe.
+    """
+
+    def __init__(self, path: str, contents: Contents, root: str) -> None:
+        self.name = frame_text(path.rpartition("/")[2])
+        self.users = 0
+        self._contents = contents
+        self._lock = threading.RLock()
+        self._frames: dict[int, tuple[str, bool]] = {}
+        self._table: Table | None = None
+        self._has_read_table = False
+        try:
+            self._image: Image | None = Image(contents)
+            self._names: FunctionNames | None = FunctionNames(self._image, path, root)
+        except ElfError as error:
+            log.debug("%s %s", self.name, error)
+            self._image = self._names = None
+
+    def table(self) -> Table | None:
+        """Return the rules by which BPF walks through the file; None if it has none."""
+        with self._lock:
+            if not self._has_read_table and self._image:
+                self._has_read_table = True
+                try:
+                    self._table = loaded(self._image)
+                except ElfError as error:
+                    log.debug("%s %s", self.name, error)
+                except OSError as error:
+                    log.warning("the rules of %s cannot be loaded: %s", self.name, error.strerror)
+            return self._table
+
+    def frame(self, offset: int) -> tuple[str, bool]:
+        """Return the text of the frame at a file offset, and whether its function has a name."""
+        found = self._frames.get(offset)
+        if found is None:
+            if len(self._frames) >= _MOST_FRAMES:
+                self._frames.clear()
+            with self._lock:
+                found = self._frames[offset] = self._frame(offset)
+        return found
+
+    def _frame(self, offset: int) -> tuple[str, bool]:
+        image, names = self._image, self._names
+        address = image.address(offset) if image else None
+        if image is None or names is None or address is None:
+            return f"{self.name}+{offset:#x}", False
+        try:
+            name, start = names.name(address), names.start(address)
+        except ElfError as error:
+            log.debug("%s %s", self.name, error)
+            name, start = "", None
+        if name:
+            text = frame_text(name)
+            return (text if image.is_program else f"{text} [{self.name}]"), True
+        place = f"{self.name}+{address if start is None else start:#x}"
+        return (f"{place}@{image.build_id}" if image.build_id else place), False
+
+    def close(self) -> None:
+        with self._lock:
+            if self._table:
+                self._table.close()
+            if isinstance(self._contents, FileContents):
+                self._contents.close()
+
+
+class Binaries:
+    """Thread-safe. Device, inode, size and time of change identify a file."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[int, ...], Binary] = OrderedDict()
+
+    def of(self, pid: int, start: int, end: int) -> Binary | None:
+        """Return the file that a process maps from `start` to `end`; None if it does not any more.
+
+        One that cannot be read has no names. Give it back with `release`.
+        """
+        link = f"/proc/{pid}/map_files/{start:x}-{end:x}"
+        try:
+            path = os.readlink(link).removesuffix(DELETED)  # noqa: PTH115 - a hot path
+        except OSError:
+            return None
+        try:
+            contents = FileContents(link)
+        except ElfError as error:
+            log.debug("%s %s", path, error)
+            return Binary(path, b"", "")
+        with self._lock:
+            known = self._known.get(contents.identity)
+            if known is None:
+                known = self._known[contents.identity] = Binary(path, contents, f"/proc/{pid}/root")
+            else:
+                contents.close()
+            known.users += 1
+            self._known.move_to_end(contents.identity)
+            return known
+
+    def release(self, binary: Binary) -> None:
+        """Count one user less; of the unused files, the latest ones stay open."""
+        with self._lock:
+            binary.users -= 1
+            unused = [key for key, each in self._known.items() if not each.users]
+            for key in unused[: max(0, len(unused) - _MOST_UNUSED)]:
+                self._known.pop(key).close()
+
+
+@functools.cache
+def shared() -> Binaries:
+    """Return the files of this process's probes."""
+    return Binaries()
+
+
+def vdso() -> Binary | None:
+    """Return the code that the kernel maps into each process, as this one has it."""
+    for mapping in executable("self"):
+        if mapping.is_vdso:
+            with suppress(OSError), open("/proc/self/mem", "rb", 0) as memory:  # noqa: PTH123
+                memory.seek(mapping.start)
+                return Binary("vdso", memory.read(mapping.end - mapping.start), "")
+    return None

@@ -1,0 +1,123 @@
+"""Frames become text: kernel addresses, places in files, code of JIT compilers."""
+
+import functools
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kscope.agent.host import processes
+from kscope.agent.host.ksyms import kernel_names
+from kscope.agent.rows.interval import Fault, LossCounts
+from kscope.agent.stacks.binaries import Binary, shared
+from kscope.agent.stacks.kernel_frames import KERNEL_SUFFIX, UNKNOWN, without_own
+from kscope.agent.stacks.process import Process
+from kscope.agent.stacks.walk import BROKEN, FILE_BIT, NAMELESS, OFFSET, End, Walk
+
+ANONYMOUS = "[anonymous]"  # memory of no file, which JIT compilers write
+TRUNCATED_FRAME = "[truncated]"
+BROKEN_FRAME = "[broken]"
+MAX_PROCESSES = 256
+MAX_KERNEL_NAMES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A frame's text; `binary` is the file that it is in, '' if it has a name."""
+
+    text: str
+    nameless_in: str = ""
+
+
+class Symbols:
+    """Texts of frames. `file` returns a file by the number that BPF gave it."""
+
+    def __init__(self, file: Callable[[int], Binary | None]) -> None:
+        self._file = file
+        self._kernel_name = functools.lru_cache(MAX_KERNEL_NAMES)(self._kernel_function)
+        self._processes: OrderedDict[int, Process] = OrderedDict()
+        self._looked_at: set[int] = set()
+        self._faults: Counter[Fault] = Counter()
+
+    def look_again(self) -> None:
+        """Read the processes again when they are next needed. Call this at each drain."""
+        self._looked_at.clear()
+
+    def kernel_frames(self, walk: Walk) -> list[str]:
+        """Return the names, leaf first, without the frames that called the probe itself."""
+        names = [self._kernel_name(address) for address in walk.frames]
+        if walk.end is End.TRUNCATED:
+            names.append(TRUNCATED_FRAME)
+        return [name + KERNEL_SUFFIX for name in without_own(names)]
+
+    def user_frames(self, pid: int, walk: Walk, loss: LossCounts) -> list[str]:
+        """Return the texts, leaf first; a walk that did not reach the root ends in the reason."""
+        found = [text for frame in walk.frames if (text := self._text(pid, frame))]
+        loss.frames += len(found)
+        for binary in (each.nameless_in for each in found if each.nameless_in):
+            loss.frames_unknown += 1
+            self._faults[binary, NAMELESS] += 1
+        texts = [each.text for each in found]
+        if walk.end in BROKEN:
+            self._faults[self._binary_of(walk.frames[-1:]), BROKEN[walk.end]] += 1
+            texts.append(BROKEN_FRAME)
+        elif walk.end is End.TRUNCATED:
+            texts.append(TRUNCATED_FRAME)
+        return texts
+
+    def take_faults(self) -> Counter[Fault]:
+        """Return the faults since the last call: by binary and reason, how many."""
+        faults, self._faults = self._faults, Counter()
+        return faults
+
+    def prime(self, pid: int) -> Process:
+        """Read a process's memory maps now, because they are gone when it exits."""
+        process = self._processes.get(pid)
+        if process is None or pid not in self._looked_at:
+            process = self._up_to_date(pid, process)
+            self._looked_at.add(pid)
+        self._processes.move_to_end(pid)
+        return process
+
+    def close(self) -> None:
+        for pid in list(self._processes):
+            self._drop(pid)
+
+    def _text(self, pid: int, frame: int) -> _Text | None:
+        number, offset = frame >> FILE_BIT, frame & OFFSET
+        if number:
+            binary = self._file(number)
+            return _in_file(binary, offset) if binary else _Text(UNKNOWN, UNKNOWN)
+        process = self.prime(pid)
+        if place := process.place(offset):
+            return _in_file(*place)
+        if name := process.compiled(offset):
+            return _Text(name)
+        return _Text(UNKNOWN, ANONYMOUS) if process.is_code(offset) else None
+
+    def _binary_of(self, frames: Sequence[int]) -> str:
+        number = frames[0] >> FILE_BIT if frames else 0
+        binary = self._file(number) if number else None
+        return binary.name if binary else ANONYMOUS
+
+    def _up_to_date(self, pid: int, process: Process | None) -> Process:
+        image = processes.image(pid)
+        if process and image is not None and process.image != image:
+            self._drop(pid)
+            process = None
+        if process is None:
+            process = self._processes[pid] = Process(pid, shared())
+            if len(self._processes) > MAX_PROCESSES:
+                self._drop(next(iter(self._processes)))
+        process.read()
+        return process
+
+    def _drop(self, pid: int) -> None:
+        self._processes.pop(pid).close()
+
+    def _kernel_function(self, address: int) -> str:
+        return kernel_names().function(address) or UNKNOWN
+
+
+def _in_file(binary: Binary, offset: int) -> _Text:
+    text, named = binary.frame(offset)
+    return _Text(text, "" if named else binary.name)
