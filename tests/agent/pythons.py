@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import shutil
 import signal
 import subprocess
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
 from kscope.agent.host import processes
-from kscope.agent.host.memory import Memory
+from kscope.agent.stacks.mappings import executable
+from kscope.agent.stacks.python import Python, python_in
 from kscope.agent.stacks.python_names import PYTHON_TAG
+from kscope.elf.image import Image
 from tests.workloads import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from kscope.agent.stacks.python import PythonProcess
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 _KEPT = 112
@@ -65,7 +65,7 @@ def shown(function: str) -> str:
     return f"{name if len(name) <= _KEPT else name[:_KEPT] + '...'} {place}"
 
 
-@contextmanager
+@contextlib.contextmanager
 def chain(command: Sequence[str], seconds: float, *arguments: str) -> Iterator[Chain]:
     """Run it with an interpreter, or with one that other commands start."""
     command = [*command, str(FOLDER / "chain.py"), str(seconds), *arguments]
@@ -79,6 +79,15 @@ def chain(command: Sequence[str], seconds: float, *arguments: str) -> Iterator[C
         finally:
             for pid in reversed(pids):
                 os.kill(pid, signal.SIGKILL)
+
+
+def python_of(pid: int) -> tuple[Python, int]:
+    """The interpreter of a process, and the base from which its addresses count."""
+    for mapping in executable(pid):
+        path = f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}"
+        if mapping.in_file and (found := python_in(Image(Path(path).read_bytes()))):
+            return found, mapping.start - mapping.offset
+    raise AssertionError(f"{pid} runs no CPython that is known")
 
 
 class Text(ctypes.Structure):
@@ -114,6 +123,35 @@ def text(string: str, *, is_end: bool = False) -> Text:
     return Text(len(string), kind << 2, start, len(part), (ctypes.c_uint8 * _KEPT)(*part))
 
 
+class Memory:
+    """Reads from /proc/PID/mem. What cannot be read is empty, or 0: the process can have ended."""
+
+    def __init__(self, pid: int) -> None:
+        self._descriptor = -1
+        with contextlib.suppress(OSError):
+            self._descriptor = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return the bytes at an address, fewer if the mapping ends there, none on errors."""
+        try:
+            return os.pread(self._descriptor, size, address)
+        except (OSError, OverflowError):
+            return b""
+
+    def word(self, address: int) -> int:
+        """Return the 64-bit word at an address; 0 if it cannot be read."""
+        data = self.read(address, 8)
+        return int.from_bytes(data, "little") if len(data) == 8 else 0
+
+
 class Table:
     """The map `ks_python_codes`, as far as PythonNames uses it."""
 
@@ -133,9 +171,10 @@ class Table:
 class Walker:
     """The walk of python.h, through /proc/PID/mem. `table` is what `ks_python_codes` would be."""
 
-    def __init__(self, process: PythonProcess) -> None:
-        self._layout = process.layout
-        self._memory = Memory(process.pid)
+    def __init__(self, pid: int) -> None:
+        python, self._base = python_of(pid)
+        self._layout = python.layout
+        self._memory = Memory(pid)
         self.table = Table()
 
     def stacks(self) -> dict[int, list[int]]:
@@ -143,7 +182,7 @@ class Walker:
         found = {}
         with self._memory:
             word, layout = self._memory.word, self._layout
-            interpreter = word(layout.runtime + layout.interpreters)
+            interpreter = word(self._base + layout.runtime + layout.interpreters)
             while interpreter:
                 thread = word(interpreter + layout.threads)
                 while thread:
@@ -170,7 +209,7 @@ class Walker:
 
     def _kept(self, code: int) -> int:
         file, name, qualname = (self._memory.word(code + at) for at in (112, 120, 128))
-        assert self._memory.word(code + 8) == self._layout.code_type
+        assert self._memory.word(code + 8) == self._base + self._layout.code_type
         line = int.from_bytes(self._memory.read(code + self._layout.line, 4), "little")
         frame = PYTHON_TAG << 48 | code
         texts = self._text(qualname, is_end=False), self._text(file, is_end=True)

@@ -3,8 +3,8 @@
  * The Python frames of the current thread, for CPython 3.11 to 3.14. The bcc engine inserts this
  * text before the program that walks stacks.
  *
- * Before it stand `struct ks_walk`, with the members `n` and `ip`, and KS_WALK_FRAMES, the number of
- * members of `ip`, a power of two.
+ * Before it stand `struct ks_walk`, with the members `n` and `frames`, KS_ROOM, the number of members
+ * of `frames`, a power of two, and KS_AT_*, offsets in the kernel's structs.
  */
 
 /* A frame of a stack: this tag, 47 bits by which `ks_python_codes` knows the function, and bit 0 if
@@ -14,24 +14,24 @@
 #define KS_PYTHON_ENTERED 1ULL
 #define KS_PYTHON_UNREAD KS_PYTHON_TAG /* its code object could not be read */
 
-#define KS_PYTHON_PROCESSES 1024
+#define KS_PYTHON_FILES 1024
 #define KS_PYTHON_THREADS 8192
 #define KS_PYTHON_CODES 8192
 #define KS_PYTHON_NEW 32        /* functions that a walk adds, a power of two */
 #define KS_PYTHON_SEARCHED 512  /* threads and interpreters */
 /* Frames, and borders between them. */
-#define KS_PYTHON_STEPS (KS_WALK_FRAMES < 256 ? 2 * KS_WALK_FRAMES : 512)
+#define KS_PYTHON_STEPS (KS_ROOM < 256 ? 2 * KS_ROOM : 512)
 #define KS_PYTHON_BYTES 112     /* of a name */
 #define KS_PYTHON_MIX 0x9e3779b97f4a7c15ULL
 /* A thread that was not found, such as one that runs no Python, is not searched again for so long. */
 #define KS_PYTHON_AGAIN_NS 20000000ULL
 
-/* Offsets in the structs of the process's interpreter; PythonLayout in python.py is the same. */
+/* The interpreter in a file: where it keeps things; PythonLayout in python.py is the same. Addresses
+ * count from where the file's first byte would be if it were mapped in front of its code.
+ */
 struct ks_python_layout {
     u64 runtime;          /* the address of _PyRuntime */
     u64 code_type;        /* the address of PyCode_Type */
-    u64 namespace;        /* the inode of its pid namespace, 0 for the first one, */
-    u32 device;           /* and the device of that inode */
     u32 interpreters;     /* _PyRuntimeState.interpreters.head */
     u32 next_interpreter; /* PyInterpreterState.next */
     u32 threads;          /* PyInterpreterState.threads.head */
@@ -45,14 +45,16 @@ struct ks_python_layout {
     u16 ascii;            /* where the bytes of an ASCII string, and of others, begin */
     u16 compact;
     u8 is_entry;          /* 1: 3.11, where a frame tells itself that C code called it */
-    u8 padding[5];
+    u8 padding;
 };
-BPF_HASH(ks_python_layouts, u32, struct ks_python_layout, KS_PYTHON_PROCESSES);
+/* By the number of the file. */
+BPF_HASH(ks_python_layouts, u32, struct ks_python_layout, KS_PYTHON_FILES);
 
 /* The thread state of a thread, 0 if it has none. */
 struct ks_python_thread {
     u64 state;
     u64 looked; /* ns */
+    u64 id;     /* by which the process itself knows the thread, in its pid namespace */
 };
 BPF_TABLE("lru_hash", u32, struct ks_python_thread, ks_python_threads, KS_PYTHON_THREADS);
 
@@ -120,26 +122,24 @@ static inline u64 ks_python_word(u64 address)
     return word;
 }
 
-/* The id by which the process itself knows the current thread. */
-static inline u32 ks_python_tid(struct ks_python_layout *layout)
+/* Returns the id of the current thread in its pid namespace. */
+static inline u32 ks_python_tid(void)
 {
-    u32 tid = bpf_get_current_pid_tgid();
-    if (layout->namespace) {
-        struct {
-            u32 pid;
-            u32 tgid;
-        } inside = {};
-        bpf_get_ns_current_pid_tgid(layout->device, layout->namespace, (void *)&inside,
-                                    sizeof(inside));
-        tid = inside.pid;
-    }
+    u64 pid = 0;
+    u32 level = 0, tid = 0;
+    bpf_probe_read_kernel(&pid, sizeof(pid),
+                          (void *)(bpf_get_current_task() + KS_AT_task_struct__thread_pid));
+    bpf_probe_read_kernel(&level, sizeof(level), (void *)(pid + KS_AT_pid__level));
+    /* struct upid: the number, and a pointer */
+    bpf_probe_read_kernel(&tid, sizeof(tid),
+                          (void *)(pid + KS_AT_pid__numbers + 16ULL * (level & 31)));
     return tid;
 }
 
 /* Looks through the threads of all interpreters. Returns the thread's state, 0 if there is none. */
-static inline u64 ks_python_search(struct ks_python_layout *layout, u32 tid)
+static inline u64 ks_python_search(struct ks_python_layout *layout, u64 base, u32 tid)
 {
-    u64 interpreter = ks_python_word(layout->runtime + layout->interpreters), state = 0;
+    u64 interpreter = ks_python_word(base + layout->runtime + layout->interpreters), state = 0;
     if (interpreter)
         state = ks_python_word(interpreter + layout->threads);
 #pragma clang loop unroll(disable)
@@ -168,17 +168,18 @@ static inline u64 ks_python_innermost(struct ks_python_layout *layout, u64 state
 }
 
 /* Returns the innermost Python frame of the current thread, 0 if it runs no Python. */
-static inline u64 ks_python_frame(struct ks_python_layout *layout)
+static inline u64 ks_python_frame(struct ks_python_layout *layout, u64 base)
 {
-    u32 tid = ks_python_tid(layout), key = bpf_get_current_pid_tgid();
+    u32 key = bpf_get_current_pid_tgid();
     u64 now = bpf_ktime_get_ns(), frame = 0;
     struct ks_python_thread *known = ks_python_threads.lookup(&key), found = {};
-    if (known && known->state && ks_python_word(known->state + layout->native_id) == tid)
+    if (known && known->state && ks_python_word(known->state + layout->native_id) == known->id)
         frame = ks_python_innermost(layout, known->state);
     if (frame || (known && now - known->looked < KS_PYTHON_AGAIN_NS))
         return frame;
     found.looked = now;
-    found.state = ks_python_search(layout, tid);
+    found.id = ks_python_tid();
+    found.state = ks_python_search(layout, base, found.id);
     ks_python_threads.update(&key, &found);
     return found.state ? ks_python_innermost(layout, found.state) : 0;
 }
@@ -227,12 +228,12 @@ static inline u64 ks_python_function(u64 code, struct ks_python_code_object *obj
 }
 
 /* Keeps the names of a function that is seen for the first time. */
-static inline void ks_python_keep(struct ks_python_layout *layout, u64 code,
+static inline void ks_python_keep(struct ks_python_layout *layout, u64 base, u64 code,
                                   struct ks_python_code *kept)
 {
     struct ks_python_code_object object;
     if (bpf_probe_read_user(&object, sizeof(object), (void *)(code + 64)) ||
-        ks_python_word(code + 8) != layout->code_type)
+        ks_python_word(code + 8) != base + layout->code_type)
         return;
     u64 id = ks_python_function(code, &object);
     kept->line = layout->line == 68 ? object.line_or_before : object.line_or_after;
@@ -244,27 +245,26 @@ static inline void ks_python_keep(struct ks_python_layout *layout, u64 code,
 }
 
 /* Reads the frames, the innermost one first. Returns their number in the walk. */
-static inline u32 ks_python_frames(struct ks_python_layout *layout, struct ks_walk *walk,
+static inline u32 ks_python_frames(struct ks_python_layout *layout, u64 frame, struct ks_walk *walk,
                                    struct ks_python_new *unseen)
 {
     u32 first = walk->n, n = first;
-    u64 frame = ks_python_frame(layout);
 #pragma clang loop unroll(disable)
     for (int i = 0; i < KS_PYTHON_STEPS; i++) {
         struct ks_python_frame raw;
         struct ks_python_code_object object;
         u64 at = n - 1, code, id = KS_PYTHON_UNREAD;
         u8 owner;
-        if (!frame || n >= KS_WALK_FRAMES || bpf_probe_read_user(&raw, sizeof(raw), (void *)frame))
+        if (!frame || n >= KS_ROOM || bpf_probe_read_user(&raw, sizeof(raw), (void *)frame))
             break;
         frame = layout->is_entry ? raw.previous_311 : raw.previous;
         code = (layout->is_entry ? raw.code_311 : raw.code) & ~7ULL; /* bits of a stack reference */
         owner = (layout->owner & 8 ? raw.after : raw.before) >> 8 * (layout->owner & 7);
         if (!layout->is_entry && owner >= 3) {
             /* FRAME_OWNED_BY_CSTACK, in 3.14 FRAME_OWNED_BY_INTERPRETER: a border, not a function. */
-            asm volatile("%0 &= %1" : "+r"(at) : "i"(KS_WALK_FRAMES - 1));
+            asm volatile("%0 &= %1" : "+r"(at) : "i"(KS_ROOM - 1));
             if (n > first)
-                walk->ip[at] |= KS_PYTHON_ENTERED;
+                walk->frames[at] |= KS_PYTHON_ENTERED;
             continue;
         }
         if (!bpf_probe_read_user(&object, sizeof(object), (void *)(code + 64))) {
@@ -276,28 +276,30 @@ static inline u32 ks_python_frames(struct ks_python_layout *layout, struct ks_wa
             }
         }
         at = n++;
-        asm volatile("%0 &= %1" : "+r"(at) : "i"(KS_WALK_FRAMES - 1));
-        walk->ip[at] = id | (layout->is_entry && owner ? KS_PYTHON_ENTERED : 0);
+        asm volatile("%0 &= %1" : "+r"(at) : "i"(KS_ROOM - 1));
+        walk->frames[at] = id | (layout->is_entry && owner ? KS_PYTHON_ENTERED : 0);
     }
     return n;
 }
 
-/* Appends the Python frames of the current thread to a walk. Returns their number. */
-static inline int ks_python_walk(struct ks_walk *walk)
+/* Appends the Python frames of the current thread to a walk that met code of the file. `base` is
+ * where the file's first byte would be, as for struct ks_python_layout. Returns their number.
+ */
+static inline int ks_python_walk(struct ks_walk *walk, u32 file, u64 base)
 {
-    u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0, first = walk->n;
-    struct ks_python_layout *layout = ks_python_layouts.lookup(&tgid);
+    u32 zero = 0, first = walk->n;
+    struct ks_python_layout *layout = ks_python_layouts.lookup(&file);
     struct ks_python_new *unseen = ks_python_unseen.lookup(&zero);
     struct ks_python_code *kept = ks_python_scratch.lookup(&zero);
     if (!layout || !unseen || !kept)
         return 0;
     unseen->n = 0;
-    walk->n = ks_python_frames(layout, walk, unseen);
+    walk->n = ks_python_frames(layout, ks_python_frame(layout, base), walk, unseen);
 #pragma clang loop unroll(disable)
     for (int i = 0; i < KS_PYTHON_NEW; i++) {
         if (i >= unseen->n)
             break;
-        ks_python_keep(layout, unseen->code[i], kept);
+        ks_python_keep(layout, base, unseen->code[i], kept);
     }
     return walk->n - first;
 }

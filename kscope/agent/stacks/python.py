@@ -1,23 +1,24 @@
-"""CPython processes: which they are, and where their interpreter keeps its threads and frames.
+"""CPython in ELF files: where it keeps its threads and their frames.
 
 CPython 3.11 and 3.12 have fixed offsets for 64-bit machines. Later versions carry a table of them
 at the start of `_PyRuntime`, `_Py_DebugOffsets` in Include/internal/pycore_debug_offsets.h.
 """
 
 import ctypes
-import functools
-import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from kscope.agent.host.memory import Memory
 from kscope.elf.addresses import Symbol, addresses
-from kscope.elf.contents import FileContents
 from kscope.elf.errors import ElfError
 from kscope.elf.image import Image
 
+# Members of the kernel's structs that python.h reads, by the constant's name.
+MEMBERS = {
+    "KS_AT_task_struct__thread_pid": "task_struct.thread_pid",
+    "KS_AT_pid__level": "pid.level",
+    "KS_AT_pid__numbers": "pid.numbers",
+}
 _RUNTIME, _VERSION, _CODE_TYPE, _EVAL = (
     "_PyRuntime", "Py_Version", "PyCode_Type", "_PyEval_EvalFrameDefault",
 )  # fmt: skip
@@ -29,11 +30,7 @@ _RELEASED = 0xC0  # release candidates and later, in the last byte of the versio
 # Larger offsets than any struct of CPython has.
 _MAX_OFFSET = 1 << 20
 _MAX_SMALL = 4096
-_MAX_CANDIDATES = 16
-_MAX_FILES = 1024
 _LOAD, _EXECUTABLE = 1, 1
-_PAGE = 4096
-_FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO of the kernel
 # The loop of an interpreter that calls a function for each instruction is this short.
 _SHORT_LOOP = 8 * 1024
 _NO_CFRAME = 0xFFFF
@@ -50,8 +47,6 @@ class PythonLayout(ctypes.Structure):
     _fields_ = (
         ("runtime", ctypes.c_uint64),
         ("code_type", ctypes.c_uint64),
-        ("namespace", ctypes.c_uint64),
-        ("device", ctypes.c_uint32),
         ("interpreters", ctypes.c_uint32),
         ("next_interpreter", ctypes.c_uint32),
         ("threads", ctypes.c_uint32),
@@ -65,19 +60,18 @@ class PythonLayout(ctypes.Structure):
         ("ascii", ctypes.c_uint16),
         ("compact", ctypes.c_uint16),
         ("is_entry", ctypes.c_uint8),
-        ("padding", ctypes.c_uint8 * 5),
+        ("padding", ctypes.c_uint8),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class PythonProcess:
-    """A process that runs CPython.
+class Python:
+    """CPython in an ELF file. `version` is such as (3, 11).
 
-    `version` is that of the interpreter, such as (3, 11). `tail_calls` tells an interpreter that
-    has a C function for each instruction, which `_PyEval_EvalFrameDefault` calls.
+    `tail_calls` tells an interpreter that has a C function for each instruction, which
+    `_PyEval_EvalFrameDefault` calls.
     """
 
-    pid: int
     version: tuple[int, int]
     layout: PythonLayout
     tail_calls: bool
@@ -133,103 +127,14 @@ _TABLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Interpreter:
-    """CPython in an ELF file; addresses are those of the file.
-
-    `code` are its executable segments: offset and size in the file, and address.
-    """
-
-    version: tuple[int, int]
-    offsets: _Offsets
-    runtime: int
-    code_type: int
-    tail_calls: bool
-    code: tuple[tuple[int, int, int], ...]
-
-
-def python_process(pid: int) -> PythonProcess | None:
-    """Return the process if it runs CPython 3.11 to 3.14; None otherwise, and if it has ended.
+def python_in(image: Image) -> Python | None:
+    """Return the CPython 3.11 to 3.14 in an ELF file, None if there is none. Raises ElfError.
 
     Free-threaded builds, alpha and beta versions and debug builds of 3.11 and 3.12 are left out.
     """
-    for path, start, offset in _candidates(pid):
-        place = _interpreter_at(path, start, offset)
-        if place:
-            found, bias = place
-            layout = _layout(pid, found, bias)
-            sound = _is_sound(pid, layout)
-            return PythonProcess(pid, found.version, layout, found.tail_calls) if sound else None
-    return None
-
-
-def _candidates(pid: int) -> Iterator[tuple[str, int, int]]:
-    """Yield the file, the start and the file offset of mappings that can be CPython's code."""
-    folder, yielded = f"/proc/{pid}", 0
-    try:
-        program = os.readlink(f"{folder}/exe")  # noqa: PTH115 - a hot path
-        lines = Path(f"{folder}/maps").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        place, rights, offset, _, _, *names = line.split(None, 5)
-        name = names[0] if names else ""
-        if "x" not in rights or not (name == program or "python" in name.rpartition("/")[2]):
-            continue
-        yielded += 1
-        if yielded > _MAX_CANDIDATES:
-            return
-        start, end = (int(each, 16) for each in place.split("-"))
-        yield f"{folder}/map_files/{start:x}-{end:x}", start, int(offset, 16)
-
-
-def _interpreter_at(path: str, start: int, offset: int) -> tuple[_Interpreter, int] | None:
-    """Return the interpreter in a mapped file, and how far its addresses are from the file's."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - a hot path
-        key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-        interpreter = _in_file(_File(path, key))
-    except OSError:
-        return None
-    if interpreter is None:
-        return None
-    for segment_offset, size, address in interpreter.code:
-        if segment_offset & -_PAGE <= offset < segment_offset + size:
-            return interpreter, start - (address - segment_offset + offset)
-    return None
-
-
-class _File:
-    """A path that is equal to others of the same file."""
-
-    def __init__(self, path: str, key: tuple[int, ...]) -> None:
-        self.path = path
-        self._key = key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _File) and other._key == self._key
-
-
-@functools.lru_cache(_MAX_FILES)
-def _in_file(file: _File) -> _Interpreter | None:
-    try:
-        contents = FileContents(file.path)
-    except ElfError:
-        return None
-    try:
-        return interpreter(Image(contents))
-    except ElfError:
-        return None
-    finally:
-        contents.close()
-
-
-def interpreter(image: Image) -> _Interpreter | None:
-    """Return the interpreter in an ELF file, None if none is known. Raises ElfError."""
-    symbols = addresses(image, (_RUNTIME, _VERSION, _CODE_TYPE, _EVAL, *_DEBUG_BUILD))
+    symbols = addresses(image, (_RUNTIME,))
+    if symbols:
+        symbols |= addresses(image, (_VERSION, _CODE_TYPE, _EVAL, *_DEBUG_BUILD))
     if not {_RUNTIME, _VERSION, _CODE_TYPE} <= symbols.keys():
         return None
     whole = int.from_bytes(_bytes_at(image, symbols[_VERSION], 4), "little")
@@ -237,19 +142,10 @@ def interpreter(image: Image) -> _Interpreter | None:
     offsets = _offsets(version, image, symbols)
     if whole & 0xFF < _RELEASED or offsets is None or not offsets.are_known():
         return None
-    loop = symbols.get(_EVAL, Symbol(0, 0)).size
-    return _Interpreter(
-        version,
-        offsets,
-        symbols[_RUNTIME].address,
-        symbols[_CODE_TYPE].address,
-        0 < loop < _SHORT_LOOP,
-        tuple(
-            (each.offset, each.size, each.address)
-            for each in image.segments
-            if each.kind == _LOAD and each.flags & _EXECUTABLE
-        ),
-    )
+    loop = symbols.get(_EVAL, Symbol(0, 0))
+    code = _code_from_offset(image, loop.address)
+    layout = _layout(offsets, symbols, code, is_entry=version == (3, 11))
+    return Python(version, layout, 0 < loop.size < _SHORT_LOOP)
 
 
 def _offsets(
@@ -273,43 +169,27 @@ def _bytes_at(image: Image, symbol: Symbol, size: int) -> bytes:
     return bytes(image.read(offset, size))
 
 
-def _layout(pid: int, found: _Interpreter, bias: int) -> PythonLayout:
-    offsets = found.offsets
+def _code_from_offset(image: Image, loop: int) -> int:
+    """Return how much larger the address of the interpreter's code is than its offset in the file.
+
+    Files that were optimized after linking have several segments of code, and the one with the
+    interpreter's loop has nearly all its functions.
+    """
+    code = [each for each in image.segments if each.kind == _LOAD and each.flags & _EXECUTABLE]
+    for each in [*(e for e in code if e.address <= loop < e.address + e.size), *code]:
+        return each.address - each.offset
+    raise ElfError("has no code")
+
+
+def _layout(
+    offsets: _Offsets, symbols: Mapping[str, Symbol], code: int, *, is_entry: bool
+) -> PythonLayout:
     same = {
         name: getattr(offsets, name) for name, _ in PythonLayout._fields_ if hasattr(offsets, name)
     }
-    namespace, device = _pid_namespace(pid)
     return PythonLayout(
         **same,
-        runtime=found.runtime + bias,
-        code_type=found.code_type + bias,
-        namespace=namespace,
-        device=device,
-        is_entry=found.version == (3, 11),
+        runtime=symbols[_RUNTIME].address - code,
+        code_type=symbols[_CODE_TYPE].address - code,
+        is_entry=is_entry,
     )
-
-
-def _pid_namespace(pid: int) -> tuple[int, int]:
-    """Return inode and device of the pid namespace in which the process knows its threads.
-
-    Both are 0 for the first namespace, where no ids need to be looked up.
-    """
-    try:
-        found = os.stat(f"/proc/{pid}/ns/pid")  # noqa: PTH116 - a hot path
-    except OSError:
-        return 0, 0
-    if found.st_ino == _FIRST_PID_NAMESPACE:
-        return 0, 0
-    # As the kernel stores a device's number.
-    return found.st_ino, os.major(found.st_dev) << 20 | os.minor(found.st_dev)
-
-
-def _is_sound(pid: int, layout: PythonLayout) -> bool:
-    """Return whether the first thread says that it belongs to the first interpreter.
-
-    An interpreter that has not started yet has no threads.
-    """
-    with Memory(pid) as memory:
-        interpreter = memory.word(layout.runtime + layout.interpreters)
-        thread = memory.word(interpreter + layout.threads) if interpreter else 0
-        return not thread or memory.word(thread + layout.interpreter) == interpreter
