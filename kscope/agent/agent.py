@@ -16,6 +16,7 @@ from kscope.agent.run.health import Interval
 from kscope.agent.run.runner import ProbeRun, ProbeRunner
 from kscope.agent.run.unreported import OpenInterval, Unreported
 from kscope.client import spool_lock
+from kscope.client.answers import Answer
 from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
 from kscope.client.payload import Payload, Spooled
@@ -69,7 +70,8 @@ class Agent:
             lost=self._lost,
             kept_longest=health.TABLE,
         )
-        self._sender = Sender(self._spool, endpoint, delivery.longest_pause)
+        self._sender = Sender(self._spool, endpoint, delivery.longest_pause, self._is_optional)
+        self._says_faults = True
         self._not_stored = 0
         self._probes = {run.table: ProbeRunner(run, self) for run in runs}
 
@@ -132,7 +134,8 @@ class Agent:
 
     def report(self, interval: Interval, ended: float) -> None:
         row = health.health_row(interval, self._spool, self._sender)
-        self._say([row, *health.fault_rows(interval)], ended)
+        self._say([row], ended)
+        self._say_faults(health.fault_rows(interval, row), ended)
         stopped = self.unreported.without_row(self._probes)
         self._say([{"probe": probe, "state": "ended"} for probe in stopped], ended)
 
@@ -161,6 +164,32 @@ class Agent:
                     self.unreported.add(row["probe"], row)
         self._sender.wake()
 
+    def _say_faults(self, rows: list[Row], ended: float) -> None:
+        """Send rows about binaries in a separate batch, which an older server may refuse."""
+        if self._health_category is None or not self._says_faults:
+            return
+        for payload in payloads(self._health_category, rows, self.delivery.hostname, ended):
+            self._keep(payload)
+        self._sender.wake()
+
+    def _is_optional(self, payload: Payload, answer: Answer) -> bool:
+        """Return whether a refused payload may be left out: it is only about binaries.
+
+        A server that is older than this agent would refuse all others of that kind too.
+        """
+        try:
+            optional = payload.table == health.TABLE and _is_about_binaries(_rows_of(payload))
+        except Exception:  # noqa: BLE001 - a broken file may break in any way
+            return False
+        if optional and self._says_faults:
+            self._says_faults = False
+            log.warning(
+                "the server does not take the rows about single binaries; an older one does not "
+                "know them. They are left out until the agent starts again: %s",
+                answer.text,
+            )
+        return optional
+
     def _lost(self, entry: Spooled, fate: Fate, rows: int) -> None:
         """Count the rows of a batch that will not arrive as lost.
 
@@ -173,11 +202,11 @@ class Agent:
             self.unreported.add(entry.table, counts)
         elif fate == "dropped":
             try:
-                said = decode(entry.body(), entry.encoding)[health.TABLE]
+                said = _rows_of(entry.payload())
             except Exception as error:  # noqa: BLE001 - a broken file may break in any way
                 log.warning("%s cannot be read: %s", entry.path, error)
                 return
-            for row in said:
+            for row in [] if _is_about_binaries(said) else said:
                 self.unreported.add(row["probe"], row)
 
     def _take_over(self) -> None:
@@ -223,6 +252,16 @@ class Agent:
                 len(left),
                 folder,
             )
+
+
+def _rows_of(payload: Payload) -> list[Row]:
+    """Return the rows of a payload that agents made; a damaged one raises any exception."""
+    rows: list[Row] = decode(payload.body, payload.encoding)[payload.table]
+    return rows
+
+
+def _is_about_binaries(rows: Iterable[Row]) -> bool:
+    return all(row["state"] == health.STACKS for row in rows)
 
 
 def _end(probes: Iterable[ProbeRunner], deadline: float) -> None:

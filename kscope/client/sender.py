@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -31,13 +32,22 @@ def _parts(payload: Payload, answer: Answer) -> tuple[tuple[Payload, ...], Paylo
 class Sender:
     """Sends what the store has. `longest` bounds the pause between attempts, in seconds.
 
+    `is_optional` is asked about each payload that the server refuses or does not know: whether to
+    leave it out.
     `trouble` is the last reason for which rows were not stored; empty after a success.
     """
 
-    def __init__(self, store: PayloadStore[Any], endpoint: Endpoint, longest: float = 60.0) -> None:
+    def __init__(
+        self,
+        store: PayloadStore[Any],
+        endpoint: Endpoint,
+        longest: float = 60.0,
+        is_optional: Callable[[Payload, Answer], bool] = lambda _payload, _answer: False,
+    ) -> None:
         self.store = store
         self._endpoint = endpoint
         self._longest = longest
+        self._is_optional = is_optional
         self._wake = threading.Event()
         self._pause = threading.Event()
         self._stopping = threading.Event()
@@ -140,6 +150,8 @@ class Sender:
         waits = answer.outcome is Outcome.UNKNOWN and not self._last_chance
         if answer.stored:
             self._holds.known(payload.table)
+            self.store.done(entry)
+        elif self._is_optional(payload, answer):
             self.store.done(entry)
         elif waits and self._holds.later(payload.table) < UNKNOWN_FOR:
             self._complain(

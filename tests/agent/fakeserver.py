@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import zstandard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 Answer = tuple[int, dict[str, str], dict[str, Any]]
@@ -31,7 +31,8 @@ class Received:
 class Server:
     """`answers` are given in turn, then 200; `received` are all requests, accepted or not.
 
-    `clock_ahead`: by how many seconds its clock is wrong.
+    `clock_ahead`: by how many seconds its clock is wrong. `refusal` gives the answer to a body that
+    is refused whenever it comes, or None.
     """
 
     url: str = ""
@@ -39,6 +40,7 @@ class Server:
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     clock_ahead: float = 0.0
+    refusal: Callable[[dict[str, Any]], Answer | None] = lambda _body: None
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def wait_for(self, count: int, seconds: float = 20) -> None:
@@ -103,7 +105,9 @@ def fake_server() -> Iterator[Server]:
             }
             body = json.loads(unpack.get(self.headers["Content-Encoding"] or "", bytes)(raw))
             with state.arrived:
-                answer = state.answers.pop(0) if state.answers else stored(body)
+                answer = state.refusal(body)
+                if answer is None:
+                    answer = state.answers.pop(0) if state.answers else stored(body)
                 key = self.headers["Idempotency-Key"]
                 state.received.append(Received(key, body, dict(self.headers)))
                 state.arrived.notify_all()

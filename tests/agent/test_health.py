@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kscope.agent.rows.interval import LossCounts
+from kscope.agent.agent import Agent, Delivery
+from kscope.agent.host.bpfstats import Cost
+from kscope.agent.rows.interval import Drained, LossCounts
 from kscope.agent.run.governor import Governor
 from kscope.agent.run.health import Interval, health_row
+from kscope.agent.run.runner import ProbeRun
+from kscope.agent.stacks.walk import NAMELESS
 from kscope.client.endpoint import Endpoint
 from kscope.client.sender import Sender
 from kscope.client.spool import Spool
-from tests.agent.fakeserver import fake_server
+from kscope.declare.files.catalog import load_catalog
+from kscope.errors import UNKNOWN_NAME
+from tests.agent.fakeserver import fake_server, problem
 from tests.agent.tracing import agent
 from tests.workloads import workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.agent.fakeserver import Answer, Server
 
 
 @pytest.mark.bpf
@@ -59,6 +69,84 @@ def test_a_new_column_is_sent_if_there_is_something_in_it(tmp_path: Path) -> Non
     assert "lost_values" not in without
     assert without["lost_runs"] == 0
     assert with_it["lost_values"] == 3
+
+
+class Faulty:
+    """A probe that finds a broken stack in each interval."""
+
+    def start(self) -> None:
+        pass
+
+    def poll(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def drain(self) -> Drained:
+        faults = {("libfoo.so.1", "table not loaded"): 3, ("app", NAMELESS): 2}
+        return Drained(faults=Counter(faults))
+
+    def full(self) -> bool:
+        return False
+
+    def cost(self) -> Cost:
+        return Cost()
+
+    def raise_threshold(self, by: int) -> bool:  # noqa: ARG002
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+def refused_by_an_older_server(body: dict[str, Any]) -> Answer | None:
+    """Refuse the column that the first servers did not have, in the words of such a server."""
+    if not any("binary_name" in row for row in body.get("agent", [])):
+        return None
+    status, headers, document = problem(
+        422, "unknown column", ("/agent/0/binary_name", "unknown column")
+    )
+    return status, headers, document | {"type": UNKNOWN_NAME}
+
+
+def faulty(server: Server, spool: Path, intervals: int) -> None:
+    """Run an agent whose probe finds broken stacks, for some intervals at least."""
+    catalog = load_catalog(["builtin"])
+    category = catalog.get("offcputime")
+    assert category
+    run = ProbeRun(category, Faulty, 0.2)
+    running = Agent([run], Delivery(server.url, "lab", spool=spool), catalog.get("agent"))
+    running.start()
+    server.wait_for(intervals)
+    running.stop()
+
+
+def test_binaries_with_broken_stacks_have_rows(tmp_path: Path) -> None:
+    """One for each binary and reason, which counts neither an interval nor a time."""
+    with fake_server() as server:
+        faulty(server, tmp_path, 6)
+        found = [row for row in server.rows("agent") if row["state"] == "stacks"]
+    counts = {(row["binary_name"], row["reason"]): row for row in found}
+    assert counts["libfoo.so.1", "table not loaded"]["broken_stacks"] == 3
+    assert counts["app", NAMELESS]["nameless_frames"] == 2
+    assert len(found) == 2 * len(server.intervals())
+    assert not any("elapsed" in row or "row_count" in row for row in found)
+    # A mean of the memory is over all rows.
+    assert all(row["memory"] > 10_000_000 for row in server.rows("agent"))
+
+
+def test_an_older_server_is_not_sent_those_rows_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It gets all other rows, the disk keeps nothing, and the log says it once."""
+    with fake_server() as server:
+        server.refusal = refused_by_an_older_server
+        faulty(server, tmp_path, 8)
+        refused = [each for each in server.received if refused_by_an_older_server(each.body)]
+        states = [row["state"] for each in server.received for row in each.body["agent"]]
+    # The next interval may have ended before the first answer.
+    assert 1 <= len(refused) <= 2
+    assert states.count("running") >= 6
+    assert not list(tmp_path.rglob("*.json*"))
+    assert caplog.text.count("does not take the rows about single binaries") == 1
 
 
 @pytest.mark.bpf

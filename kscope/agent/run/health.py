@@ -1,4 +1,8 @@
-"""Losses as data: one row of the built-in category `agent` for each probe and interval."""
+"""Losses as data: rows of the built-in category `agent`, for each probe and interval.
+
+One row is about the interval. Those of the state `stacks` are about binaries: stacks that broke in
+them, and frames without a name.
+"""
 
 import dataclasses
 import os
@@ -16,9 +20,12 @@ from kscope.client.spool import Spool
 TABLE = "agent"
 # An older server refuses a row with these columns. They are sent if they are not 0.
 _ADDED = frozenset({"lost_values"})
+STACKS = "stacks"
 _ON_ITS_WAY = 2.0  # seconds
 _MOST_FAULTS = 20  # in one interval; the rows of a host stay few
 _LONGEST = 200
+# Means are of all rows: those about binaries repeat what is not a sum.
+_NOT_SUMS = ("memory", "threshold", "spool_batches", "spool_bytes", "spool_age")
 _MEMLOCK = re.compile(r"^memlock:\s+(\d+)", re.MULTILINE)
 
 
@@ -40,15 +47,20 @@ class Interval:
     faults: Counter[Fault] = dataclasses.field(default_factory=Counter)
 
 
-def fault_rows(interval: Interval) -> list[Row]:
-    """Return a row for each binary and reason, of those with the largest numbers."""
+def fault_rows(interval: Interval, row: Row) -> list[Row]:
+    """Return a row for each binary and reason, of those with the largest numbers.
+
+    `row` is that of the interval.
+    """
+    repeated = {name: row[name] for name in _NOT_SUMS}
     return [
         {
             "probe": interval.probe,
-            "state": "stacks",
+            "state": STACKS,
             "binary_name": binary[:_LONGEST],
             "reason": reason,
             "nameless_frames" if reason == NAMELESS else "broken_stacks": count,
+            **repeated,
         }
         for (binary, reason), count in interval.faults.most_common(_MOST_FAULTS)
     ]
