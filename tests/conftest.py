@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from tests import needs
 
+# No test asserts how long something takes, and hypothesis would.
+settings.register_profile("kscope", deadline=None)
+settings.load_profile("kscope")
 pytest_plugins = ["tests.enginefixtures", "tests.browserfixtures"]
 # Characters of a text that names a test.
 MAX_ID = 100

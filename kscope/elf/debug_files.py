@@ -12,11 +12,11 @@ from kscope.elf.image import Image
 
 DEBUG = PurePosixPath("/usr/lib/debug")
 # A check sum is read at about 1 GB/s; a debug file with the right build id needs none.
-MAX_CHECKED = 1024 * 1024 * 1024
+MAX_CHECKED = 256 * 1024 * 1024
 _CHECKED_AT_ONCE = 1024 * 1024
 _MAX_LINK = 4096
-# Fedora's largest are smaller. The memory is that of xz itself.
-MAX_MINI = 16 * 1024 * 1024
+# It stays in memory, unpacked. The other memory is that of xz while it unpacks.
+MAX_MINI = 8 * 1024 * 1024
 _MAX_PACKED_MINI = 4 * 1024 * 1024
 _MAX_XZ_MEMORY = 32 * 1024 * 1024
 

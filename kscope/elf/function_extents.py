@@ -24,7 +24,9 @@ _LONG = 0xFFFFFFFF
 _NUMBERS = {0x00: "Q", 0x02: "H", 0x03: "I", 0x04: "Q", 0x0A: "h", 0x0B: "i", 0x0C: "q"}
 _FORMAT, _APPLIED = 0x0F, 0xF0
 _ABSOLUTE, _RELATIVE = 0x00, 0x10
+_CIE_DISTANCE = 4
 _MAX_CIE = 128
+_MAX_CIES = 1024
 # Without a search table, as in static programs, all records are read.
 MAX_RECORDS = 200_000
 _ALL_BITS = (1 << 64) - 1
@@ -37,17 +39,22 @@ class FunctionExtents:
 
     def __init__(self, image: Image) -> None:
         self._image = image
-        self._encoding = functools.lru_cache(64)(self._cie_encoding)
-        self.before = functools.lru_cache(64)(self._before)
+        self._encodings: dict[int, int] = {}
+        # The last question and its answer: a name and a start are asked for one after the other.
+        self._last: tuple[int, Extent | None] = 0, None
 
-    def _before(self, address: int) -> Extent | None:
+    def before(self, address: int) -> Extent | None:
         """Return start and end of the last function that starts at or before the address.
 
         It can end before the address. None if no function does, or the file has no rules.
         """
-        with suppress(ElfError, struct.error, IndexError):
-            return self._searched(address) if self._search_table[2] else self._listed(address)
-        return None
+        if self._last[0] != address:
+            found = None
+            with suppress(ElfError, struct.error, IndexError):
+                has_table = self._search_table[2]
+                found = self._searched(address) if has_table else self._listed(address)
+            self._last = address, found
+        return self._last[1]
 
     def _searched(self, address: int) -> Extent | None:
         base, entries, count = self._search_table
@@ -112,7 +119,7 @@ class FunctionExtents:
         length, cie = _RECORD.unpack(self._image.read(at, _RECORD.size))
         if not cie or length in (0, _LONG):
             return None
-        encoding = self._encoding(at + 4 - cie)
+        encoding = self._encoding(at + _CIE_DISTANCE - cie)
         size = struct.calcsize(self._number(encoding))
         pointers = self._image.read(at + _RECORD.size, min(2 * size, _POINTERS))
         (start,) = struct.unpack_from(f"<{self._number(encoding)}", pointers)
@@ -131,8 +138,18 @@ class FunctionExtents:
             raise ElfError(f"has pointers of an unknown encoding {encoding:#x}")
         return kind if self._image.is_64 or encoding & _FORMAT else "I"
 
+    def _encoding(self, at: int) -> int:
+        """Return the encoding of the pointers that the CIE at a file offset announces.
+
+        Raises ElfError.
+        """
+        if at not in self._encodings:
+            if len(self._encodings) >= _MAX_CIES:
+                self._encodings.clear()
+            self._encodings[at] = self._cie_encoding(at)
+        return self._encodings[at]
+
     def _cie_encoding(self, at: int) -> int:
-        """Return the encoding of the pointers that a CIE announces. Raises ElfError."""
         data = bytes(self._image.read(at, min(_MAX_CIE, len(self._image.data) - at)))
         _, number = _RECORD.unpack_from(data)
         version, (augmentation, _, rest) = data[8], data[9:].partition(b"\0")

@@ -13,6 +13,8 @@ from kscope.elf.symbol_table import ADDRESS_SHIFT, Symbol, SymbolTable, best
 _TABLE_SHIFT = 30
 _PLACE = (1 << _TABLE_SHIFT) - 1
 _MAX_TABLES = 4
+# They take 8 MB. Node's and MariaDB's tables have 153,000 and 21,000.
+MAX_SYMBOLS = 1_000_000
 MAX_CODE = 1 << ADDRESS_SHIFT
 # Every so many keys are a sample, and the keys between so many samples are sorted at once.
 _SAMPLED, _SORTED_SAMPLES = 1024, 32
@@ -25,12 +27,11 @@ class SymbolIndex:
     """The symbols between two addresses. `is_full` says that the local functions are among them."""
 
     def __init__(self, tables: Sequence[SymbolTable], start: int, end: int) -> None:
-        """Read the first four tables. Damaged ones count as missing."""
+        """Read four tables, and MAX_SYMBOLS symbols, at most. Damaged ones count as missing."""
         self._tables = tables[:_MAX_TABLES]
-        self.is_full = any(table.is_full for table in self._tables)
+        self.is_full = False
         self._start = start
-        self._end = min(end, start + MAX_CODE)
-        self._keys = _merged([*self._sorted()])
+        self._keys = _merged(self._read(min(end, start + MAX_CODE)))
 
     def before(self, address: int) -> Iterator[list[Symbol]]:
         """Yield the symbols at one address at or before this one, then those at the one before
@@ -51,11 +52,19 @@ class SymbolIndex:
     def _symbol(self, key: int) -> Symbol:
         return self._tables[key >> _TABLE_SHIFT & _MAX_TABLES - 1].symbol(key & _PLACE)
 
-    def _sorted(self) -> Iterator["array[int]"]:
+    def _read(self, end: int) -> list["array[int]"]:
+        """Return the keys in sorted parts. Sets `is_full`."""
+        parts: list[array[int]] = []
+        left = MAX_SYMBOLS
         for number, table in enumerate(self._tables):
             with suppress(ElfError):
-                for keys in table.keys(self._start, self._end, number << _TABLE_SHIFT):
-                    yield array("Q", sorted(keys))
+                for keys in table.keys(self._start, end, number << _TABLE_SHIFT):
+                    parts.append(array("Q", sorted(keys[:left])))
+                    left -= len(parts[-1])
+                    if not left:
+                        return parts
+                self.is_full |= table.is_full
+        return parts
 
 
 def _merged(parts: Sequence["array[int]"]) -> "array[int]":

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from kscope.elf.image import ARM64, Image, Section, has_bytes
 
 MAX_NAME = 1024
-# The most of one table that are read. Node has 110,000.
-MAX_SYMBOLS = 2_000_000
+# The most of one table that are read, with variables. Node's has 110,000.
+MAX_ENTRIES = 4_000_000
 # The bits of a key below its address.
 ADDRESS_SHIFT = 32
 _CHUNK = 16384
@@ -79,8 +79,9 @@ class SymbolTable:
         self._start = symbols.offset
         self._format = _BITS_64 if image.is_64 else _BITS_32
         self._strings = strings
-        self.count = min(symbols.size // self._format.size, MAX_SYMBOLS)
-        self.is_full = symbols.kind == _SYMTAB
+        count = symbols.size // self._format.size
+        self.count = min(count, MAX_ENTRIES)
+        self.is_full = symbols.kind == _SYMTAB and count <= MAX_ENTRIES
 
     def keys(self, start: int, end: int, first_key: int) -> Iterator[list[int]]:
         """Yield the functions and labels from address `start` to before `end`, in lists: for each
