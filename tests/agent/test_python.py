@@ -36,7 +36,6 @@ def walked(pid: int) -> list[list[PythonFrame]]:
     found = walker.stacks()
     assert {*found} <= {int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()}
     names = PythonNames(walker.table)
-    names.collect()
     return [names.frames(stack) for stack in found.values()]
 
 
@@ -125,5 +124,4 @@ def test_names_of_all_kinds(shown: str) -> None:
     table = Table()
     table[0xFFFF << 48 | 16] = Code(line, 0, text(function), text(file, is_end=True))
     names = PythonNames(table)
-    names.collect()
     assert [frame.text for frame in names.frames([0xFFFF << 48 | 17])] == [shown]

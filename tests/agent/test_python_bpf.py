@@ -59,7 +59,6 @@ class Walks:
 
     def stacks(self) -> list[list[str]]:
         walks = [list(walk.frames[: walk.n]) for walk in self._bpf["stacks"]]
-        self._names.collect()
         return [[frame.text for frame in self._names.frames(walk)] for walk in walks]
 
 

@@ -1,7 +1,7 @@
 """Names of the Python functions that the BPF program of python.h saw in stacks."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,17 +44,10 @@ class PythonNames:
         self._table = table
         self._names: OrderedDict[int, str | None] = OrderedDict()
 
-    def collect(self) -> None:
-        """Take over the functions seen since the last call. Call it before frames are named."""
-        for key, code in list(self._table.items()):
-            self._names[key.value] = None if code.is_shim else _name(code)
-            self._names.move_to_end(key.value)
-            del self._table[key]
-        while len(self._names) > MAX_NAMES:
-            self._names.popitem(last=False)
-
-    def frames(self, frames: Iterable[int]) -> list[PythonFrame]:
+    def frames(self, frames: Sequence[int]) -> list[PythonFrame]:
         """Return the Python functions of a walk, without code of the interpreter itself."""
+        if not all(frame & ~_ENTERED in self._names for frame in frames):
+            self._collect()
         found: list[PythonFrame] = []
         for frame in frames:
             entered = bool(frame & _ENTERED)
@@ -64,6 +57,15 @@ class PythonNames:
             elif entered and found:
                 found[-1] = PythonFrame(found[-1].text, entered=True)
         return found
+
+    def _collect(self) -> None:
+        """Take over the functions seen since the last time, which makes room for others."""
+        for key, code in list(self._table.items()):
+            self._names[key.value] = None if code.is_shim else _name(code)
+            self._names.move_to_end(key.value)
+            del self._table[key]
+        while len(self._names) > MAX_NAMES:
+            self._names.popitem(last=False)
 
 
 def _name(code: Any) -> str:
