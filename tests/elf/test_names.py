@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kscope.elf.image import Image
+from kscope.elf.image import ARM64, X86_64, Image
 from kscope.elf.names import FunctionNames
 from tests import needs
 from tests.elf import programs
@@ -169,6 +169,24 @@ def test_the_vdso_is_named_from_memory() -> None:
     start = next(start for start, _, name in found.symbols() if "clock_gettime" in name)
     assert "clock_gettime" in found.name(start)
     assert image.build_id
+
+
+LABELS = r"""
+__asm__(".text\n.globl first\n.type first, @function\nfirst: nop\nnop\nmark: nop\nret\n");
+int main(void) { return 0; }
+"""
+
+
+@pytest.mark.parametrize(("machine", "name"), [(X86_64, "mark"), (ARM64, "first")])
+def test_labels_that_tell_code_from_data_are_no_names(
+    tmp_path: Path, machine: int, name: str
+) -> None:
+    """On ARM, local labels without a type are of that kind."""
+    data = bytearray(programs.compiled(tmp_path, "labels", source=LABELS).read_bytes())
+    data[18:20] = machine.to_bytes(2, "little")
+    found = FunctionNames(Image(bytes(data)))
+    start = next(start for start, _, each in found.symbols() if each == "first")
+    assert found.name(start + 3) == name
 
 
 CPP = r"""
