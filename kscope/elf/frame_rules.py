@@ -80,7 +80,6 @@ _BLOCK = b"(?:" + b"|".join(re.escape(bytes([n])) + b".{%d}" % n for n in range(
 _ADVANCE = rb"(?:[\x41-\x7f]|\x02[^\0]|\x03(?!\0\0)..|\x04(?!\0{4}).{4})"
 _NO_ADVANCE = rb"\x40|\x02\0|\x03\0\0|\x04\0{4}"
 
-
 # Nearly all instructions are of these forms: the pattern tries them first.
 _SHORT = [rb"[\x0d\x0e\x80-\xbf][\x00-\x7f]", rb"\x0c[\x00-\x7f]{2}", rb"[\x00\x0a\x0b\xc0-\xff]"]
 
@@ -95,6 +94,7 @@ def _instruction() -> bytes:
     return b"(?:" + b"|".join([*forms, _NO_ADVANCE]) + b")"
 
 
+# Without possessive quantifiers: those of Python 3.11.2 miss matches.
 _INSTRUCTION = re.compile(_instruction(), re.DOTALL)
 _INSTRUCTIONS = re.compile(_instruction() + b"*", re.DOTALL)
 # Returns, for each address of a program: the advance to it (none to the first one), and the

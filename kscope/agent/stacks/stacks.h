@@ -497,7 +497,7 @@ static inline u64 ks_by_rule(struct ks_walk *w, u32 rule, u64 look)
     if (kind == KS_SIGNAL)
         return ks_to_interrupted(w);
     if (kind == KS_PLT)
-        cfa = w->sp + 8 + ((look & 15) >= 11 ? 8 : 0);
+        cfa = w->sp + 8 + ((look & 15) >= (u64)offset ? 8 : 0);
     else
         cfa = (kind == KS_FP || kind == KS_AT_FP ? w->fp : w->sp) + offset;
     if (kind == KS_AT_SP || kind == KS_AT_FP) {
