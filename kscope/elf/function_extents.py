@@ -41,20 +41,21 @@ class FunctionExtents:
         self._image = image
         self._encodings: dict[int, int] = {}
         # The last question and its answer: a name and a start are asked for one after the other.
-        self._last: tuple[int, Extent | None] = 0, None
+        self._last: tuple[int, Extent | None] = -1, None
 
     def before(self, address: int) -> Extent | None:
         """Return start and end of the last function that starts at or before the address.
 
         It can end before the address. None if no function does, or the file has no rules.
         """
-        if self._last[0] != address:
+        last = self._last
+        if last[0] != address:
             found = None
             with suppress(ElfError, struct.error, IndexError):
                 has_table = self._search_table[2]
                 found = self._searched(address) if has_table else self._listed(address)
-            self._last = address, found
-        return self._last[1]
+            last = self._last = address, found
+        return last[1]
 
     def _searched(self, address: int) -> Extent | None:
         base, entries, count = self._search_table

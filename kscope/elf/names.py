@@ -33,6 +33,8 @@ class FunctionNames:
         self._root = root
         self._extents = FunctionExtents(image)
         self._go = GoFunctions(image, self._extents)
+        # The last question and its answer: a name and a start are asked for one after the other.
+        self._last: tuple[int, Function | None] = -1, None
 
     def name(self, address: int) -> str:
         """Return the demangled name of the function that holds the address, empty if unknown."""
@@ -66,6 +68,12 @@ class FunctionNames:
                     end = max(end, each.address + each.size)
 
     def _function(self, address: int) -> Function | None:
+        last = self._last
+        if last[0] != address:
+            last = self._last = address, self._found(address)
+        return last[1]
+
+    def _found(self, address: int) -> Function | None:
         with suppress(ElfError):
             if found := self._symbol(address):
                 return found.address, found.size, found.name
