@@ -15,18 +15,22 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from tests.forked import Forked, fork
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 _PATIENCE = 90.0
+# What a test starts in place of a fork that has kscope imported.
+PROGRAM: tuple[str, ...] = ()
 
 
 @dataclass
 class Serving:
     """`read` and `ingest` are the listeners' base URLs; `log` is what the server printed."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     read: str
     ingest: str
     log_file: Path
@@ -83,11 +87,8 @@ def start(folder: Path, arguments: Sequence[str | Path] = (), files: int = 0) ->
         if listener not in chosen and not has_port:
             chosen += [listener, "127.0.0.1:0"]
     log_file = folder / "server.log"
-    command = kscope("serve", *chosen)
-    if files:
-        command = ["prlimit", f"--nofile={files}", *command]
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+    log_file.write_bytes(b"")
+    process = _launched(["serve", *map(str, chosen)], folder, log_file, files)
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         found = re.search(r"page +(http://\S+)/\s+ingest +(http://\S+)/\s", log_file.read_text())
@@ -97,6 +98,18 @@ def start(folder: Path, arguments: Sequence[str | Path] = (), files: int = 0) ->
     process.kill()
     process.wait()
     raise AssertionError(f"the server did not start:\n{log_file.read_text()}")
+
+
+def _launched(
+    arguments: Sequence[str], folder: Path, log_file: Path, files: int
+) -> subprocess.Popen[bytes] | Forked:
+    if not PROGRAM and not files:
+        return fork(arguments, folder, log_file)
+    command = [*(PROGRAM or kscope()), *arguments]
+    if files:
+        command = ["prlimit", f"--nofile={files}", *command]
+    with log_file.open("wb") as log:
+        return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
 
 
 def stop(server: Serving) -> int:

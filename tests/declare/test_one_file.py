@@ -87,6 +87,7 @@ def server(package: Path) -> Iterator[Serving]:
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(package))
+        patch.setattr("tests.serving.PROGRAM", (sys.executable, "-m", "kscope"))
         patch.chdir(package)
         with serving(package, "--categories", "mine") as running:
             for row in rows:

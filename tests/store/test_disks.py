@@ -172,9 +172,7 @@ main()
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let servers wait half a second for a lock, not five."""
-    monkeypatch.setattr(
-        running, "kscope", lambda *given: [sys.executable, "-c", IMPATIENT, *map(str, given)]
-    )
+    monkeypatch.setattr(running, "PROGRAM", (sys.executable, "-c", IMPATIENT))
 
 
 @pytest.mark.usefixtures("impatient")

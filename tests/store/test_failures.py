@@ -178,9 +178,7 @@ def test_mariadb_that_hangs(
     own_mariadb: MariaDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests get an error, the server can be stopped, and one that waited it out continues."""
-    monkeypatch.setattr(
-        running, "kscope", lambda *given: [sys.executable, "-c", IMPATIENT, *map(str, given)]
-    )
+    monkeypatch.setattr(running, "PROGRAM", (sys.executable, "-c", IMPATIENT))
     config = tmp_path / "kernelscope.yaml"
     config.write_text("query_deadline: 2s\n")
     database = MariaDBDatabase(own_mariadb, own_mariadb.new_database())

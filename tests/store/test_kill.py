@@ -23,6 +23,7 @@ from kscope.store.housekeeping.loop import roll_up
 from kscope.store.sums.functions import weight
 from kscope.store.sums.planner import SECOND
 from tests.databases import Database, SQLiteFile
+from tests.forked import CONTEXT
 from tests.serving import free_port
 from tests.store import killable
 from tests.store.opened import opened, settings
@@ -155,10 +156,6 @@ def kill_often(chosen: Settings, file: Path, log: Path, shared: Any) -> int:
             if phase == "migration":
                 amid += 0 < shared[killable.STATEMENTS] < shared[killable.PLANNED]
     return amid
-
-
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.store.killable"])
 
 
 def start(
