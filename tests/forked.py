@@ -1,5 +1,5 @@
-"""`kscope` in a process of its own that begins with all imports done: they take longer than all
-else that most servers do in a test.
+"""`kscope` in a separate process that begins with all imports done: they take longer than all else
+that most servers do in a test.
 """
 
 from __future__ import annotations

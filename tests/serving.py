@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 _PATIENCE = 90.0
-# What a test starts in place of a fork that has kscope imported.
+# A test may set the program to start in place of a fork that has kscope imported.
 PROGRAM: tuple[str, ...] = ()
 
 
