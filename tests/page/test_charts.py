@@ -306,7 +306,7 @@ def test_stacks_over_the_limit_are_marked(made_up: tuple[Serving, str], page: Pa
         | {"reason": reason}
         for k in range(1, 7)
     ]
-    body = {"table": "handoff", "agents": 6, "lacks": lacks}
+    body = {"table": "handoff", "agents": 6, "lacks": lacks, "binaries": []}
     page.route(re.compile("/api/v1/quality/"), lambda route: route.fulfill(json=body))
     rows = [ROW | {"sleeper_stack": "[over the stack limit]"}]
     end, other = past(5)

@@ -1,11 +1,12 @@
 """The data that is missing from a table's rows, as reported by the agents that sent them.
 
 In addition to the data, agents send rows of the built-in category `agent`: losses by reason, frames
-without a name, the length of each interval. Shares are of the events that did arrive.
+without a name, the binaries that they are in, the length of each interval. Shares are of the events
+that did arrive.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,14 @@ import sqlalchemy as sa
 
 from kscope.declare.model import HOSTNAME, Category, Column
 from kscope.declare.types.base import Storage
+from kscope.query.answers.binaries import (
+    BROKEN,
+    NAMELESS,
+    STATE,
+    Binary,
+    sentence,
+    worst_binaries,
+)
 from kscope.query.answers.question import JsonAnswer, Question, Table
 from kscope.query.parse.columns import value_of
 from kscope.query.parse.filters import parse_filter
@@ -55,7 +64,7 @@ LOSSES = (
         "of stacks were lost to collisions in the probe's stack map (--stacks)",
     ),
     HostLoss("lost_stacks_other", "of stacks were lost"),
-    HostLoss("lost_stacks_truncated", "of stacks are truncated: deeper than the kernel walks"),
+    HostLoss("lost_stacks_truncated", "of stacks are cut: deeper than --depth, at most 512"),
     HostLoss("lost_keys_full", "of events were not counted: the probe's map was full (--keys)"),
     HostLoss(
         "lost_starts_full", "of events were not seen: the map of things under way was full (--keys)"
@@ -104,15 +113,20 @@ class Lack(msgspec.Struct, frozen=True):
 
 
 class Quality(JsonAnswer, frozen=True):
-    """The largest share first. `agents` is how many hosts' agents reported in the range."""
+    """The largest share first. `agents` is how many hosts' agents reported in the range.
+
+    `binaries` are those in which most stacks broke, and most frames have no name: five of each.
+    """
 
     table: str
     agents: int
     lacks: list[Lack]
+    binaries: list[Binary]
 
     def as_table(self) -> Table:
-        rows = ((each.host, each.share, each.count, each.reason) for each in self.lacks)
-        return Table(["host", "share", "count", "reason"], rows)
+        lacks = [(each.host, each.share, each.count, each.reason) for each in self.lacks]
+        rows = [(each.host, each.share, each.count, sentence(each)) for each in self.binaries]
+        return Table(["host", "share", "count", "reason"], [*lacks, *rows])
 
 
 async def quality(reader: Reader, asked: Asked) -> Quality:
@@ -120,9 +134,12 @@ async def quality(reader: Reader, asked: Asked) -> Quality:
     scope = replace(asked.scope, where=Group(tuple(hosts)))
     table, agent = scope.category.table, reader.catalog.get(AGENT)
     lacks = await _over_limits(reader, scope)
-    reports = {}
+    reports: dict[str, Counter[str]] = {}
+    binaries: Sequence[Binary] = ()
     if agent is not None and agent.table != table:
-        reports = await _reports(reader, agent, scope)
+        about = _about(agent, scope)
+        reports = await _reports(reader, about)
+        binaries = await worst_binaries(reader, about, _wholes(reports))
     if reports:
         events = await _counts(reader, scope, events_of(value_of(scope.category, "")))
         gaps = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
@@ -130,7 +147,22 @@ async def quality(reader: Reader, asked: Asked) -> Quality:
             lacks += _lost(host, report, events.get(host, 0))
             lacks += _missing(host, report, gaps=gaps)
     lacks.sort(key=lambda lack: (-lack.share, lack.host, lack.column))
-    return Quality(table, len(reports), lacks)
+    return Quality(table, len(reports), lacks, list(binaries))
+
+
+def _about(agent: Category, scope: Scope) -> Scope:
+    """Return the scope of the agents' rows about a table's probe."""
+    probe = parse_filter(agent, "probe", scope.category.table)
+    return Scope(agent, scope.range, Group((probe, scope.where)))
+
+
+def _wholes(reports: Mapping[str, Counter[str]]) -> dict[str, int]:
+    """Return the wholes for the shares of broken stacks and of nameless frames."""
+    rows, frames, unknown = (
+        sum(report[name] for report in reports.values())
+        for name in ("row_count", "frames", "frames_unknown")
+    )
+    return {BROKEN: rows, NAMELESS: frames if unknown else 0}
 
 
 async def _over_limits(reader: Reader, scope: Scope) -> list[Lack]:
@@ -163,13 +195,15 @@ async def _counts(reader: Reader, scope: Scope, measure: Measure) -> dict[str, i
     return {host: int(count or 0) for host, (count,) in found.items()}
 
 
-async def _reports(reader: Reader, agent: Category, scope: Scope) -> dict[str, Counter[str]]:
+async def _reports(reader: Reader, scope: Scope) -> dict[str, Counter[str]]:
     """Return the sums of each host's agent by column, and its number of `intervals`.
 
     They go from `began`, the start of the first, to `ended`, both in microseconds.
     """
-    probe = parse_filter(agent, "probe", scope.category.table)
-    asked = Scope(agent, scope.range, Group((probe, scope.where)))
+    agent = scope.category
+    # Rows about binaries are not intervals.
+    intervals = parse_filter(agent, "state__ne", STATE)
+    asked = replace(scope, where=Group((intervals, scope.where)))
     present = [column for name in _SUMMED if (column := agent.column(name))]
     short = scope.range.end - scope.range.start <= _GAPS_WITHIN_US
     scan = await scan_of(reader, asked, present, single_rows=short)

@@ -2,7 +2,7 @@
 
 import { amount, exact, percent } from "../ui/format";
 import { plain, short } from "../ui/text";
-import { frame, KIND_TEXT, REST } from "./frames";
+import { ENDS, frame, KIND_TEXT, REST } from "./frames";
 import { changeText } from "./names";
 import { label } from "./paint";
 import { total, wholes, type Tree } from "./tree";
@@ -24,9 +24,10 @@ export function describe(tree: Tree, node: number, telling: Telling): string[] {
   const name = tree.names[tree.name[node]];
   const { kind, library } = frame(name);
   const shown = short(label(name));
-  const what = library ? `${KIND_TEXT[kind]} ${short(plain(library))}` : KIND_TEXT[kind];
+  const known = ENDS.has(name) ? "root missing" : KIND_TEXT[kind];
+  const what = library ? `${known} ${short(plain(library))}` : known;
   const lines = [grouped ? shown : `${shown}  (${what})`];
-  const why = REST.get(name);
+  const why = REST.get(name) ?? ENDS.get(name);
   if (why) lines.push(why);
   if (scale) return [...lines, ...comparison(tree, node, unit, scale, all)];
   const { value, self } = tree.sides[0];

@@ -21,6 +21,12 @@ export const REST = new Map([
   [OTHERS, "the sum of all groups that are not shown"],
 ]);
 
+/** Frames at the root end of stacks whose root is missing, with the reason. */
+export const ENDS = new Map([
+  ["[truncated]", "they are deeper than --depth, so that their outermost frames are missing"],
+  ["[broken]", "the walk did not find the caller, so that their outermost frames are missing"],
+]);
+
 export function isRest(name: string): boolean {
   return name.startsWith("[") && REST.has(name);
 }

@@ -2,7 +2,7 @@
 
 import { button, h, replace } from "../ui/dom";
 import { percent } from "../ui/format";
-import { frame } from "../flame/frames";
+import { ENDS, frame } from "../flame/frames";
 import { outermost, sum, total, type Tree } from "../flame/tree";
 import type { View } from "../state/address";
 import type { Problem, Leftover, Notice } from "../../generated/types";
@@ -91,16 +91,22 @@ export function problemNotices(problems: Problem[], leftovers: Leftover[]): Noti
   return [...wrong, ...left].map(warning);
 }
 
-/** Frames without a name, seen in the graph itself. Few are normal; many make it unreadable. */
+/** Frames without a name and stacks without their root, seen in the graph itself. Few are normal; many make it unreadable. */
 export function unknownNotices(tree: Tree): Notice[] {
-  const kinds = tree.names.map((name) => frame(name).kind);
-  const unknown = Uint8Array.from(kinds, (kind) => (kind === "unknown" ? 1 : 0));
-  const part = sum(tree, outermost(tree, unknown));
-  if (!part || part < 0.02 * total(tree)) return [];
-  const share = percent(part, total(tree));
-  return [
-    warning(
-      `${share} runs through frames without a name ([unknown]): the program has no symbols, or had ended before they were read.`,
-    ),
+  const kinds: [string, (name: string) => boolean][] = [
+    [
+      "runs through frames without a name ([unknown]): the program has no symbols, or had ended before they were read.",
+      (name) => frame(name).kind === "unknown" && !ENDS.has(name),
+    ],
+    ...[...ENDS].map(([end, text]): [string, (name: string) => boolean] => [
+      `is in stacks that end in ${end}: ${text}.`,
+      (name) => name === end,
+    ]),
   ];
+  return kinds.flatMap(([text, is]) => {
+    const marked = Uint8Array.from(tree.names, (name) => (is(name) ? 1 : 0));
+    const part = sum(tree, outermost(tree, marked));
+    if (!part || part < 0.02 * total(tree)) return [];
+    return [warning(`${percent(part, total(tree))} ${text}`)];
+  });
 }

@@ -4,7 +4,7 @@ import { Loader } from "../api/loader";
 import { question, type Context } from "../state/context";
 import { exact, percent } from "../ui/format";
 import { warning, type Notices } from "./notices";
-import type { Lack, Notice, Quality as QualityAnswer } from "../../generated/types";
+import type { Binary, Lack, Notice, Quality as QualityAnswer } from "../../generated/types";
 
 /** The category in which agents report what they lost. */
 const AGENT = "agent";
@@ -27,8 +27,11 @@ export class Quality {
 
   update(): void {
     const path = `/api/v1/quality/${this.context.store.state.table}`;
-    void this.loader.ask<QualityAnswer>(path, question(this.context, "box"), ({ lacks }) =>
-      this.notices.say("quality", lackNotices(lacks, this.counts)),
+    void this.loader.ask<QualityAnswer>(path, question(this.context, "box"), (answer) =>
+      this.notices.say("quality", [
+        ...lackNotices(answer.lacks, this.counts),
+        ...binaryNotices(answer.binaries),
+      ]),
     );
   }
 }
@@ -52,4 +55,20 @@ function also(others: Lack[], size: (lack: Lack) => string[]): string {
   const named = others.slice(0, NAMED).map((one) => `${one.host} (${size(one).join(", ")})`);
   const more = others.length - named.length;
   return ` Also on ${named.join(", ")}${more ? ` and on ${exact(more)} more` : ""}.`;
+}
+
+/** One line a fix, with the binaries that it helps. */
+export function binaryNotices(binaries: Binary[]): Notice[] {
+  const kinds = Map.groupBy(binaries, ({ column, reason, fix }) => `${column}\n${reason}\n${fix}`);
+  return [...kinds.values()].map((found) => {
+    const [{ column, reason, fix }] = found as [Binary, ...Binary[]];
+    const what =
+      column === "nameless_frames" ? "Frames without a name are in" : `Stacks broke (${reason}) in`;
+    return warning(`${what} ${found.map(named).join(", ")}.${fix && ` To do: ${fix}.`}`);
+  });
+}
+
+function named({ name, share, count, host, hosts }: Binary): string {
+  const others = hosts > 1 ? ` and ${exact(hosts - 1)} more` : "";
+  return `${name} (${percent(share, 1)}, ${exact(count)}; on ${host}${others})`;
 }
