@@ -35,7 +35,7 @@ FAULTS = {
 
 
 def rows(host: str) -> list[dict[str, Any]]:
-    """An interval's row, and those about binaries, of which the first has no loss."""
+    """An interval's row, and those about binaries. The first of them has no loss."""
     faults = FAULTS[host]
     nameless = sum(count for *_, column, count in faults if column == "nameless_frames")
     interval = {"state": "running", "elapsed": 60_000_000, "row_count": 40, "frames": 500}
