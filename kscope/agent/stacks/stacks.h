@@ -527,8 +527,9 @@ static inline u64 ks_by_pointer(struct ks_walk *w)
         return ks_user(&w->ip, 8, w->sp - 8) ? KS_NO_MEMORY : KS_CONTINUES;
     }
     if (!w->fp)
-        return KS_ROOTED;
-    if (w->fp < w->sp || (w->fp & 7))
+        return w->file && !w->read ? KS_NO_TABLE : KS_ROOTED;
+    /* In files that have no rules at all, as those of Go, a frame pointer may lead to another stack. */
+    if ((w->fp < w->sp && !(w->read && !w->chunks)) || (w->fp & 7))
         return w->file && !w->read ? KS_NO_TABLE : KS_NO_POINTER;
     if (ks_user(w->words, 16, w->fp))
         return KS_NO_MEMORY;

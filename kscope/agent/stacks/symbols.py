@@ -1,6 +1,7 @@
 """Frames become text: kernel addresses, places in files, code of JIT compilers."""
 
 import functools
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from kscope.agent.stacks.walk import BROKEN, FILE_BIT, NAMELESS, OFFSET, End, Wa
 ANONYMOUS = "[anonymous]"  # memory of no file, which JIT compilers write
 TRUNCATED_FRAME = "[truncated]"
 BROKEN_FRAME = "[broken]"
+# Functions of Go's runtime that begin on an empty stack: what follows is another one's.
+_GO_STARTS = re.compile(r"runtime\.(goexit|mstart|mcall|morestack|rt0_go)(\.abi0)?( \[.*\])?")
 MAX_PROCESSES = 256
 MAX_KERNEL_NAMES = 100_000
 
@@ -57,7 +60,10 @@ class Symbols:
             loss.frames_unknown += 1
             self._faults[binary, NAMELESS] += 1
         texts = [each.text for each in found]
-        if walk.end in BROKEN:
+        start = next((i for i, text in enumerate(texts) if _is_go_start(text)), None)
+        if start is not None:
+            del texts[start + 1 :]
+        elif walk.end in BROKEN:
             self._faults[self._binary_of(walk.frames[-1:]), BROKEN[walk.end]] += 1
             texts.append(BROKEN_FRAME)
         elif walk.end is End.TRUNCATED:
@@ -116,6 +122,10 @@ class Symbols:
 
     def _kernel_function(self, address: int) -> str:
         return kernel_names().function(address) or UNKNOWN
+
+
+def _is_go_start(text: str) -> bool:
+    return text.startswith("runtime.") and _GO_STARTS.fullmatch(text) is not None
 
 
 def _in_file(binary: Binary, offset: int) -> _Text:
