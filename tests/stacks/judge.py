@@ -15,10 +15,11 @@ _NAMELESS = re.compile(r"(?P<file>.+)\+0x(?P<address>[0-9a-f]+)(@[0-9a-f]+)?")
 _MARK = re.compile(r"\[(truncated|broken|lost stack)\b.*")
 _MANGLED = re.compile(r"_Z[NLTSK0-9]|_R[NICMYXV]|.*\$(u[0-9a-f]{2}|[A-Z]{2})\$")
 _KERNEL = "_[k]"
-# Where a thread starts: the kernel's first instruction in it, or the code that glibc has there,
-# which nothing calls; that of a goroutine and of a thread of Go.
+# The kernel's first instruction in a thread, or the code that glibc has there, which nothing calls;
+# and the functions of Go's runtime that begin on an empty stack.
 _STARTS = {"start", "libc_start_call_main", "clone", "clone3", "start_thread"}
-_STARTS |= {"runtime.goexit", "runtime.mstart", "runtime.rt0_go"}
+_GO_STARTS = ("goexit", "mstart", "mcall", "morestack", "rt0_go")
+_STARTS |= {f"runtime.{name}" for name in _GO_STARTS}
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tests.stacks.stage import Program, Stage
 _BEFORE = r"start|libc_start_main(_impl)?|libc_start_call_main|clone3?|start_thread|"
 _SLEEP = r"(clock_)?nanosleep(64|_time64)?"
 _FUTEX = r"futex_abstimed_wait_(common|cancelable)(64)?"
-_LOCK = r"|lll_lock_wait(_private)?|(pthread_)?mutex_lock\w*|pthread_mutex_unlock\w*"
+_LOCK = r"|lll_lock_wait(_private)?|(pthread_)?mutex_\w+|pthread_mutex_\w+"
 _WAITS = {
     "nanosleep": _SLEEP,
     "poll": "poll",
@@ -39,6 +39,8 @@ _WAITS = {
     "fault": "",
 }
 _INNER = {"alignment": ("by_alignment", "aligned"), "signal": ("by_signal", "on_signal")}
+# More than any program here has.
+DEPTH = 256
 _CALLS = ("main", "one", "two", "three")
 _FEW = Truth((*_CALLS, "by_nanosleep"), _BEFORE + _SLEEP)
 _DEEP = Truth((*_CALLS, "by_depth", *["descend"] * 200, "by_nanosleep"), _BEFORE + _SLEEP)
@@ -248,11 +250,11 @@ _EXECUTED = Truth(("main", "in_child", "wait_a_while"), _BEFORE + _SLEEP)
 _PARENT = Truth(("main", "send_child"))
 
 
-def _brief(label: str, child: str) -> Kind:
-    """Return the kind whose children are forked, or forked and executed."""
-    truth = {"forked": _FORKED, "executed": _EXECUTED}[child]
-    again = ["./brief"] * (child == "executed")
-    truths = {"parent": [_PARENT], child: [truth]}
+def _brief(label: str, *again: str) -> Kind:
+    """Return the kind whose children are forked; with a program, they execute it again."""
+    truths = {"executing": [_PARENT], "executed": [_EXECUTED]}
+    if not again:
+        truths = {"forking": [_PARENT], "forked": [_FORKED]}
     return Kind(label, lambda stage: stage.start("./brief", *again), truths, twin="brief")
 
 
@@ -299,7 +301,7 @@ STEADY = [
         _NODE,
     ),
     Kind("Node.js in a container's namespaces", _contained_node, _NODE),
-    Kind("Java, frame pointers and perf map", _java, {"java": [_JAVA]}, named=False),
+    Kind("Java, frame pointers and perf map", _java, {"java": [_JAVA]}),
     Kind("MariaDB under load", _mariadb, {"tid": [_CONNECTION]}, named=False),
     Kind("Chromium", _chromium, {}, named=False),
     _binary("200 calls deep", "c-bare", _DEEP, "deep"),
@@ -307,8 +309,8 @@ STEADY = [
     Kind("in a container's namespaces", _container, {"app": [_FEW]}, "c-bare"),
     Kind("binary deleted", _deleted, {"app": [_FEW]}, "c-bare"),
     Kind("binary upgraded", _upgraded, {"app": [_FEW]}, "c-replaced"),
-    _brief("children of 20 ms, forked", "forked"),
-    _brief("children of 20 ms, executed", "executed"),
+    _brief("children of 20 ms, forked"),
+    _brief("children of 20 ms, executed", "./brief"),
 ]
 _BUSY = ("main", "one", "two", "three", "compute|look_at_clock")
 BUSY = [
@@ -322,7 +324,7 @@ RELOADED = [
     _reloaded("another library at the same address", 2),
 ]
 CHILDREN = [
-    _brief("children of 20 ms, forked, --children", "forked"),
-    _brief("children of 20 ms, executed, --children", "executed"),
+    _brief("children of 20 ms, forked, --children"),
+    _brief("children of 20 ms, executed, --children", "./brief"),
 ]
 LABELS = [kind.label for kind in (*STEADY, *BUSY, *RELOADED, *CHILDREN)]

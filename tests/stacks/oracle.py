@@ -8,6 +8,7 @@ import re
 import struct
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ _DEBUG = Path("/usr/lib/debug/.build-id")
 # The letters of nm for functions.
 _CODE = "tTwWiuVv"
 _PLACE = re.compile(rf"^([0-9a-f]+) [{_CODE}] (.+)$", re.MULTILINE)
-_MAPPED = re.compile(r"^\S+ \S+ \S+ \S+ [1-9]\d* +(/.*?)(?: \(deleted\))?$", re.MULTILINE)
+_MAPPED = re.compile(r"(\w+)-(\w+) ..x. \S+ \S+ [1-9]\d* +(/.*?)(?: \(deleted\))?")
 
 
 def plain(name: str) -> str:
@@ -122,20 +123,26 @@ def _ranges(file: _File) -> tuple[list[int], list[int]]:
 
 def entry(path: Path) -> int:
     """Return the address at which the program in a file starts."""
-    said = _asked("readelf", "-hW", str(path))
+    return _entry(_File(path))
+
+
+@cache
+def _entry(file: _File) -> int:
+    said = _asked("readelf", "-hW", str(file.path))
     found = re.search(r"Entry point address: +0x([0-9a-f]+)", said)
     return int(found[1], 16) if found else 0
 
 
 def files(pid: int) -> dict[str, Path]:
-    """Return the files that a process has mapped, by the last part of their names."""
-    proc = Path(f"/proc/{pid}")
-    try:
-        maps = (proc / "maps").read_text()
-    except OSError:
-        return {}
-    named = {Path(path).name: proc / "root" / path.lstrip("/") for path in _MAPPED.findall(maps)}
-    return {name: path for name, path in named.items() if path.is_file()}
+    """Return the files whose code a process has mapped, by the last part of their names."""
+    found = {}
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            mapped = _MAPPED.fullmatch(line)
+            if mapped:
+                start, end = (number.lstrip("0") for number in mapped.group(1, 2))
+                found[Path(mapped[3]).name] = Path(f"/proc/{pid}/map_files/{start}-{end}")
+    return found
 
 
 def _nm(path: Path, *options: str) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from tests.agent.tracing import Rows, tracing
+from tests.agent.fakeserver import fake_server
+from tests.agent.tracing import agent
 from tests.stacks import building, kinds, oracle
 from tests.stacks.building import twin
 from tests.stacks.judge import Judge, Sums, Truth
@@ -19,8 +20,12 @@ from tests.stacks.kinds import Kind
 from tests.stacks.stage import Program, Stage
 
 _SECONDS = 3
+_INTERVAL = 2
+_MOST_INTERVALS = 20
+_MISSING = "table not loaded"
 _UNKNOWN = [Truth()]
-VDSO = re.compile(r"\[?(linux-)?vdso.*")
+_VDSO = re.compile(r"\[?(linux-)?vdso.*")
+_IN_VDSO = re.compile(r"_*(vdso_)?(clock_get(time|res)|gettimeofday|time|getcpu|getrandom)")
 
 
 @dataclass
@@ -51,28 +56,29 @@ class Running:
         return oracle.starts(self._twin) if self._twin else {}
 
     def judged(self, row: dict[str, Any], *, whole: bool) -> Sums:
-        thread = "tid" if row["tid"] in self.program.tids else row["process"]
+        thread = "tid" if row.get("tid") in self.program.tids else row["process"]
         truths = self.kind.truths.get(thread, _UNKNOWN)
         binary = self._twin or Path(f"/proc/{row['pid']}/exe")
-        waits = row.get("count") or row["samples"]
+        waits = row.get("count") or row.get("samples", 1)
         judge = Judge(partial(self._known, binary), self._starts)
         return judge.judged(row["stack"], truths, waits, whole=whole)
 
     def _known(self, binary: Path, file: str, name: str) -> bool:
-        if VDSO.fullmatch(file):
-            return name.lstrip("_").startswith(("vdso_", "clock_gettime"))
+        if _VDSO.fullmatch(file):
+            return _IN_VDSO.fullmatch(name) is not None
         if name in self.jitted:
             return True
         path = self.files.get(file) if file else binary
         return path is not None and oracle.has_function(path, name)
 
     def _starts(self, file: str, address: int) -> str | None:
-        if self._twin and file in (self._twin.name, "app"):
-            return self._twin_starts.get(address)
-        path = self.files.get(file)
+        path = self._twin if self._twin and file in (self._twin.name, "app") else None
+        if path and address in self._twin_starts:
+            return self._twin_starts[address]
+        path = path or self.files.get(file)
         if path is None:
             return ""
-        if not self._twin and address == oracle.entry(path):
+        if address == oracle.entry(path):
             return "start"
         return "" if oracle.may_start(path, address) else None
 
@@ -100,7 +106,7 @@ class Line:
         self.by_thread.setdefault(thread, Sums()).__iadd__(sums)
 
 
-def judged(running: Sequence[Running], rows: Rows) -> list[Line]:
+def judged(running: Sequence[Running], rows: Sequence[dict[str, Any]]) -> list[Line]:
     """Judge the rows of all kinds that run."""
     lines = [Line(one.kind) for one in running]
     for one in running:
@@ -108,7 +114,7 @@ def judged(running: Sequence[Running], rows: Rows) -> list[Line]:
     for row in rows:
         i = _owner(running, row)
         if i >= 0:
-            whole = row.get("reason", "preempted") != "preempted"
+            whole = row.get("reason", "") not in ("", "preempted")
             lines[i].add(row["process"], running[i].judged(row, whole=whole))
     return lines
 
@@ -127,20 +133,62 @@ def _started(stage: Stage, some: Sequence[Kind]) -> list[Running]:
     return [Running(kind, kind.start(stage), stage.folder) for kind in some]
 
 
+class Tracer:
+    """An agent that traces, and sends its rows to a server of ours at each interval."""
+
+    def __init__(self, agents: ExitStack, folder: Path, probe: str, *flags: object) -> None:
+        self._server = agents.enter_context(fake_server())
+        spool = folder / f"spool-{self._server.url.rpartition(':')[2]}"
+        given = ("--server", self._server.url, "--spool", spool, *flags)
+        self._agent = agents.enter_context(agent(probe, *given))
+        self._probe = probe
+        self._from = 0
+
+    def warm_up(self) -> None:
+        """Wait for an interval in which no rule was missing: the agent reads them when it first
+        sees a file.
+        """
+        for intervals in range(2, _MOST_INTERVALS):
+            _until(lambda count=intervals: len(self._server.intervals()) >= count)
+            time.sleep(0.3)  # The rows about binaries follow in another batch.
+            self._from = len(self._server.received)
+            bodies = [received.body for received in self._server.received]
+            last = max(body["time"] for body in bodies)
+            if not any(_lacks_rules(body) for body in bodies if body["time"] == last):
+                return
+
+    def rows(self) -> list[dict[str, Any]]:
+        """End it, and return the rows since it was warm."""
+        self._agent.stop()
+        received = self._server.received[: self._from]
+        del self._server.received[: self._from]
+        rows = self._server.rows(self._probe)
+        self._server.received[:0] = received
+        return rows
+
+
+def _lacks_rules(body: dict[str, Any]) -> bool:
+    return any(row.get("reason") == _MISSING for row in body.get("agent", []))
+
+
 def steady(folder: Path) -> list[Line]:
-    """Trace by a cgroup all programs that do not change, for one interval."""
-    with Stage(folder, "steady") as stage:
-        running = _started(stage, kinds.STEADY)
-        with tracing("offcputime", "--cgroup", stage.cgroup, "--per-thread") as rows:
-            time.sleep(_SECONDS)
-        return judged(running, rows)
+    """Trace by a cgroup all programs that do not change."""
+    return _traced(folder, kinds.STEADY, "offcputime", "--per-thread", "--depth", kinds.DEPTH)
 
 
 def busy(folder: Path) -> list[Line]:
-    with Stage(folder, "busy") as stage:
-        running = _started(stage, kinds.BUSY)
-        with tracing("profile", "--cgroup", stage.cgroup) as rows:
-            time.sleep(_SECONDS)
+    return _traced(folder, kinds.BUSY, "profile", "--per-thread", "--frequency", 199)
+
+
+def _traced(folder: Path, some: Sequence[Kind], probe: str, *flags: object) -> list[Line]:
+    with Stage(folder, probe) as stage, ExitStack() as agents:
+        running = _started(stage, some)
+        given = ("--cgroup", stage.cgroup, "--interval", _INTERVAL, *flags)
+        tracer = Tracer(agents, folder, probe, *given)
+        tracer.warm_up()
+        time.sleep(_SECONDS)
+        rows = tracer.rows()
+        stage.freeze()
         return judged(running, rows)
 
 
@@ -150,23 +198,34 @@ def changing(folder: Path) -> list[Line]:
     One loads a library after the first look, then another in its place. Others start children that
     end before the interval does.
     """
-    with Stage(folder, "changing") as stage:
+    with Stage(folder, "changing") as stage, ExitStack() as agents:
         program = kinds.reloading(stage)
         reloaded = [Running(kind, program, folder) for kind in kinds.RELOADED]
         parents = _started(stage, kinds.CHILDREN)
-        with ExitStack() as agents:
-            some_rows = [
-                agents.enter_context(tracing("offcputime", "--pid", pid, *flags))
-                for pid, *flags in (
-                    (program.pid, "--interval", 0.5),
-                    *((parent.program.pid, "--children") for parent in parents),
-                )
-            ]
-            _reload(program)
+        pids = [parent.program.pid for parent in parents]
+        reloads = Tracer(agents, folder, "offcputime", "--pid", program.pid, "--interval", 0.5)
+        others = [
+            Tracer(
+                agents, folder, "offcputime", "--pid", pid, "--children", "--interval", _INTERVAL
+            )
+            for pid in pids
+        ]
+        for tracer in (reloads, *others):
+            tracer.warm_up()
+        _reload(program)
+        some_rows = [tracer.rows() for tracer in (reloads, *others)]
+        stage.freeze()
         lines = judged(reloaded, some_rows[0])
         for parent, rows in zip(parents, some_rows[1:], strict=True):
             lines += judged([parent], rows)
         return lines
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def _reload(program: Program) -> None:

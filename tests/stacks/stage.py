@@ -110,6 +110,10 @@ class Stage:
             assert program.said, f"{command} ended"
         return program
 
+    def freeze(self) -> None:
+        """Stop all programs; what they have mapped can be read all the same."""
+        (self.cgroup / "cgroup.freeze").write_text("1")
+
     def adopt(self, process: subprocess.Popen[Any], tids: frozenset[int]) -> Program:
         """Take a program that runs already."""
         (self.cgroup / "cgroup.procs").write_text(str(process.pid))

@@ -30,6 +30,7 @@ __attribute__((noinline)) void send_child(char *again)
         _exit(0);
     }
     wait(0);
+    __asm__ volatile("");
 }
 
 int main(int argc, char **argv)
@@ -38,7 +39,7 @@ int main(int argc, char **argv)
         in_child(argv[1]);
         return 0;
     }
-    prctl(PR_SET_NAME, "parent");
+    prctl(PR_SET_NAME, argc > 1 ? "executing" : "forking");
     puts("ready");
     fflush(stdout);
     for (;;)
