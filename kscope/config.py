@@ -195,6 +195,19 @@ class AgentSettings:
     problem: Callable[..., Problem] | None = field(default=None, compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class SymbolSettings:
+    """The table of function names, for frames that an agent could not name."""
+
+    debuginfod: Annotated[
+        tuple[str, ...], _listed("url", "servers that are asked for missing names; none by default")
+    ] = ()
+    max_bytes: Annotated[int, _is("size", "of all names, as they are stored: 1GiB")] = 1 << 30
+    max_download: Annotated[int, _is("size", "of one file of a debuginfod server: 512MiB")] = (
+        512 << 20
+    )
+
+
 _TOKENS = {"type": "array", "items": _section(Token), "maxItems": _MAX_LISTED}
 _DATABASE = {
     "description": "Where rows are stored.",
@@ -232,12 +245,13 @@ class Settings:
     query_deadline: Annotated[float, _is("duration", "database time per question: 10s")] = 10.0
     new_stacks_per_hour: Annotated[int, _is("bound", "per host; 0: no bound")] = 50_000
     new_strings_per_hour: Annotated[int, _is("bound", "per host; 0: no bound")] = 50_000
+    symbols: Annotated[SymbolSettings, _section(SymbolSettings)] = SymbolSettings()
     agent: Annotated[AgentSettings, _section(AgentSettings)] = AgentSettings()
 
 
 _SCHEMA = _section(Settings)
 _KEYS = {"sqlite", "mysql"}.union(
-    *map(_keys, (Settings, MySQL, Token, AgentSettings, ProbeSettings))
+    *map(_keys, (Settings, MySQL, Token, SymbolSettings, AgentSettings, ProbeSettings))
 )
 
 
@@ -332,6 +346,8 @@ def _settings(found: dict[str, Any], document: Document) -> Settings:
             found["database"] = _mysql(server)
     if "tokens" in found:
         found["tokens"] = tuple(Token(**token) for token in found["tokens"])
+    if "symbols" in found:
+        found["symbols"] = SymbolSettings(**found["symbols"])
     if "agent" in found:
         agent = found["agent"]
         agent["probes"] = {name: _probe(each) for name, each in agent.get("probes", {}).items()}

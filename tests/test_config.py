@@ -19,6 +19,7 @@ from kscope.config import (
     ProbeSettings,
     Settings,
     SQLite,
+    SymbolSettings,
     Token,
     load_settings,
     parse_address,
@@ -46,6 +47,7 @@ max_body: 64MiB
 max_connections: 5000
 max_connections_per_address: 100
 query_deadline: 1m
+symbols: {{debuginfod: [https://debuginfod.example/x], max_bytes: 2MiB, max_download: 1MiB}}
 agent:
   server: https://kernelscope.example
   interval: 30s
@@ -70,6 +72,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert settings.tokens == (Token("agents", HASH, ("ingest",)),)
     assert (settings.max_body, settings.query_deadline) == (64 * 2**20, 60)
     assert (settings.max_connections, settings.max_connections_per_address) == (5000, 100)
+    assert settings.symbols == SymbolSettings(("https://debuginfod.example/x",), 2**21, 2**20)
     assert settings.agent.probes == {
         "offcputime": ProbeSettings({"threshold": 5000}),
         "runqlat": ProbeSettings(max_overhead=0.005),
@@ -235,6 +238,7 @@ WHOLE = {
     "tokens": [{"name": "x", "sha256": "x", "scopes": ["x"]}],
     "max_body": "x", "query_deadline": "x", "max_connections": "x",
     "max_connections_per_address": "x", "new_stacks_per_hour": "x", "new_strings_per_hour": "x",
+    "symbols": {"debuginfod": ["x"], "max_bytes": "x", "max_download": "x"},
     "agent": {
         **dict.fromkeys(
             ("server", "token_file", "interval", "timeout", "max_overhead", "spool",
@@ -254,7 +258,10 @@ def test_every_setting_is_flooded(tmp_path: Path) -> None:
     assert sorted(known) == sorted({name for name in _names(WHOLE) if name != "offcputime"})
 
 
-@pytest.mark.parametrize("place", [(), ("database",), ("database", "mysql"), ("agent",)])
+PLACES = ((), ("database",), ("database", "mysql"), ("symbols",), ("agent",))
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_the_flood_has_every_setting(tmp_path: Path, place: tuple[str, ...]) -> None:
     """Each mapping names the keys that it knows: one that is added is added to the flood."""
     inner: Any = WHOLE

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "generate": {"errors", "discovery", "declare"},
     "store": BELOW_STORE,
     "query": BELOW_STORE | {"store"},
-    "server": BELOW_STORE | {"store", "query"},
+    "server": BELOW_STORE | {"store", "query", "elf"},
     "client": {"errors", "files"},
     "readers": {"errors", "declare", "client"},
     "agent": {"errors", "files", "elf", "declare", "config", "client"},
@@ -35,9 +35,9 @@ MAY_IMPORT = {
 LAYERS = {
     "declare": ("types", "", "engines", "charts", "files"),
     "generate": ("dialects", ""),
-    "store": ("backends", "schema", "sums", "write", "", "housekeeping"),
+    "store": ("backends", "schema", "sums", "symbols", "write", "", "housekeeping"),
     "query": ("sql", "parse", "scan", "answers", "export", ""),
-    "server": ("http", "ingest", "openapi", "read", ""),
+    "server": ("http", "ingest", "openapi", "read", "symbols", ""),
     "agent": ("host", "rows", "stacks", "engines", "run", ""),
 }
 # Libraries that only one part deals with, so that replacing one is that part's business alone.

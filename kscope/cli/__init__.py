@@ -25,6 +25,7 @@ COMMANDS = {
     "retention": "kscope.cli.retention:retention",
     "serve": "kscope.cli.serve:serve",
     "spool": "kscope.cli.spool:spool",
+    "symbols": "kscope.cli.symbols:symbols",
     "token": "kscope.cli.token:token",
 }
 

@@ -27,6 +27,7 @@ TEXT = _type("text", sa.Text())
 _NAME = _type("name", sa.String(128))
 _SERIAL = _type("serial", sa.BigInteger())
 _KEY = _type("key", sa.LargeBinary(16))
+_BLOB = _type("blob", sa.LargeBinary())
 _OPTIONS = {name: value for each in DIALECTS.values() for name, value in each.table_options.items()}
 _CLUSTERED = _OPTIONS | {
     name: value for each in DIALECTS.values() for name, value in each.clustered_options.items()
@@ -45,13 +46,17 @@ _SQL_TYPES: Mapping[Storage, sa.types.TypeEngine[Any]] = {
 
 
 class Dictionaries(NamedTuple):
-    """Tables of the texts that rows refer to by number, and of notes of the store about itself."""
+    """Tables of the texts that rows refer to by number, of names that frames refer to by build id,
+    and of notes of the store about itself.
+    """
 
     string: sa.Table
     stack: sa.Table
     batch: sa.Table
     meta: sa.Table
     progress: sa.Table
+    symbols: sa.Table
+    symbol_page: sa.Table
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,25 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
             sa.Column("bucket", sa.Integer(), primary_key=True, autoincrement=False),
             sa.Column("closed", sa.BigInteger(), nullable=False),
             sa.Column("removed", sa.BigInteger(), nullable=False),
+        ),
+        table(
+            "kscope_symbols",
+            "Each file whose function names are kept, by its build id.",
+            sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
+            sa.Column("build", _NAME, nullable=False, unique=True),
+            sa.Column("file", TEXT, nullable=False),
+            sa.Column("fetched", sa.SmallInteger(), nullable=False, comment="0: added by a user"),
+            sa.Column("functions", sa.BigInteger(), nullable=False),
+            sa.Column("bytes", sa.BigInteger(), nullable=False),
+            sa.Column("added", sa.BigInteger(), nullable=False, comment="us since 1970, UTC"),
+            by_rowid=True,
+        ),
+        table(
+            "kscope_symbol_page",
+            "Names of the functions from an address on, packed; file is an id of kscope_symbols.",
+            sa.Column("file", sa.BigInteger(), primary_key=True, autoincrement=False),
+            sa.Column("first", sa.BigInteger(), primary_key=True, autoincrement=False),
+            sa.Column("functions", _BLOB, nullable=False),
         ),
     )
 

@@ -34,6 +34,7 @@ from kscope.server.ingest.routes import Ingest, ingest_routes
 from kscope.server.read import api_2016, category_routes, routes, static_files
 from kscope.server.read.category_routes import CategoryChecks
 from kscope.server.read.routes import CachedAnswers
+from kscope.server.symbols.fetch import Fetcher
 from kscope.store.backends.errors import StoreAway, StoreBusy
 from kscope.store.housekeeping import loop
 from kscope.store.open import backend_of
@@ -130,7 +131,7 @@ async def serve(settings: Settings, announce: Callable[[Address, Address], None]
             if opened is None:
                 log.info("stopped before the database was open")
                 return
-            async with _in_background(*opened, (read, ingest)):
+            async with _in_background(*opened, settings, (read, ingest)):
                 metrics = Metrics(connections)
                 read.app = read_app(*opened, settings, metrics)
                 ingest.app = ingest_app(*opened, settings, metrics)
@@ -194,12 +195,13 @@ async def _opened_once(settings: Settings) -> tuple[Store, LiveCatalog]:
 
 @contextlib.asynccontextmanager
 async def _in_background(
-    store: Store, live: LiveCatalog, servers: Sequence[Server]
+    store: Store, live: LiveCatalog, settings: Settings, servers: Sequence[Server]
 ) -> AsyncIterator[None]:
     """Run the tasks beside the listeners; at the end cancel them, and close the store."""
     work = (
         live.watch(),
         loop.run(store),
+        Fetcher(store, settings.symbols).run(),
         collect_when_idle(lambda: any(server.server_state.tasks for server in servers)),
     )
     tasks = list(map(asyncio.create_task, work))

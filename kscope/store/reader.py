@@ -16,14 +16,11 @@ from kscope.store.backends.last_fault import LastFault
 from kscope.store.schema.interning import Known
 from kscope.store.schema.progress import progress_of
 from kscope.store.sums.planner import Plan, plan
+from kscope.store.symbols.nameless import Frames, Names, size_of
 
 DEADLINE = 10.0
-# Twice the stacks of a fleet of thousands of programs; frames that repeat are counted each time.
-_STACK_BYTES = 96 << 20
-_BYTES_PER_FRAME = 8
-
-# A stack's, root first.
-Frames = tuple[str, ...]
+# The stacks of a fleet of thousands of programs; frames that repeat are counted each time.
+_STACK_BYTES = 64 << 20
 
 
 @dataclass(eq=False)
@@ -42,8 +39,11 @@ class Reader:
     # The deadline of each statement of a reader that is not bound to a question's.
     seconds: float = DEADLINE
     _bound: Deadline | None = None
-    # Stacks that were read. An id is the hash of its text, so its frames never change.
-    stacks: Known[int, Frames] = field(default_factory=lambda: Known(_STACK_BYTES, _size))
+    # Stacks that were read, if each frame has its name. An id is the hash of its text, so these
+    # frames never change.
+    stacks: Known[int, Frames] = field(default_factory=lambda: Known(_STACK_BYTES, size_of))
+    # The others, and what readers know of the symbol table.
+    names: Names = field(default_factory=Names)
 
     def within(self, deadline: Deadline) -> "Reader":
         """Return this reader with one deadline for everything that is read through it."""
@@ -91,7 +91,3 @@ class Reader:
         schema = self.schema
         progress = await progress_of(self.fetch, schema, table)
         return plan(schema.categories[table], progress, (start, stop), columns, step)
-
-
-def _size(frames: Frames) -> int:
-    return sum(map(len, frames)) + _BYTES_PER_FRAME * len(frames)

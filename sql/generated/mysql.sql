@@ -913,6 +913,25 @@ CREATE TABLE IF NOT EXISTS kscope_string (
   UNIQUE (hash)
 )ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Every distinct string once; rows hold its id.';
 
+CREATE TABLE IF NOT EXISTS kscope_symbol_page (
+  file BIGINT NOT NULL,
+  first BIGINT NOT NULL,
+  functions MEDIUMBLOB NOT NULL,
+  PRIMARY KEY (file, first)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Names of the functions from an address on, packed; file is an id of kscope_symbols.';
+
+CREATE TABLE IF NOT EXISTS kscope_symbols (
+  id BIGINT NOT NULL AUTO_INCREMENT,
+  build VARCHAR(128) COLLATE utf8mb4_bin NOT NULL,
+  file MEDIUMTEXT COLLATE utf8mb4_bin NOT NULL,
+  fetched SMALLINT NOT NULL COMMENT '0: added by a user',
+  functions BIGINT NOT NULL,
+  bytes BIGINT NOT NULL,
+  added BIGINT NOT NULL COMMENT 'us since 1970, UTC',
+  PRIMARY KEY (id),
+  UNIQUE (build)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Each file whose function names are kept, by its build id.';
+
 CREATE OR REPLACE VIEW agent AS SELECT TIMESTAMP'1970-01-01 00:00:00.000000' + INTERVAL (kscope_rows_agent.time) MICROSECOND AS time, string_hostname.text AS hostname, string_probe.text AS probe, string_state.text AS state, kscope_rows_agent.detail AS detail, kscope_rows_agent.elapsed AS elapsed, kscope_rows_agent.row_count AS row_count, kscope_rows_agent.lost_stacks_collided AS lost_stacks_collided, kscope_rows_agent.lost_stacks_full AS lost_stacks_full, kscope_rows_agent.lost_stacks_other AS lost_stacks_other, kscope_rows_agent.lost_stacks_truncated AS lost_stacks_truncated, kscope_rows_agent.lost_keys_full AS lost_keys_full, kscope_rows_agent.lost_starts_full AS lost_starts_full, kscope_rows_agent.lost_events AS lost_events, kscope_rows_agent.lost_runs AS lost_runs, kscope_rows_agent.lost_values AS lost_values, kscope_rows_agent.lost_intervals AS lost_intervals, kscope_rows_agent.frames AS frames, kscope_rows_agent.frames_unknown AS frames_unknown, string_binary_name.text AS binary_name, string_reason.text AS reason, kscope_rows_agent.broken_stacks AS broken_stacks, kscope_rows_agent.nameless_frames AS nameless_frames, kscope_rows_agent.bpf_runs AS bpf_runs, kscope_rows_agent.bpf_time AS bpf_time, kscope_rows_agent.cpu_time AS cpu_time, kscope_rows_agent.memory AS memory, kscope_rows_agent.threshold AS threshold, kscope_rows_agent.raised_time AS raised_time, kscope_rows_agent.paused_time AS paused_time, kscope_rows_agent.spool_batches AS spool_batches, kscope_rows_agent.spool_bytes AS spool_bytes, kscope_rows_agent.spool_age AS spool_age, kscope_rows_agent.dropped_batches AS dropped_batches, kscope_rows_agent.dropped_rows AS dropped_rows, kscope_rows_agent.refused_batches AS refused_batches, kscope_rows_agent.refused_rows AS refused_rows, kscope_rows_agent.failed_sends AS failed_sends
 FROM kscope_rows_agent LEFT OUTER JOIN kscope_string AS string_hostname ON string_hostname.id = kscope_rows_agent.hostname LEFT OUTER JOIN kscope_string AS string_probe ON string_probe.id = kscope_rows_agent.probe LEFT OUTER JOIN kscope_string AS string_state ON string_state.id = kscope_rows_agent.state LEFT OUTER JOIN kscope_string AS string_binary_name ON string_binary_name.id = kscope_rows_agent.binary_name LEFT OUTER JOIN kscope_string AS string_reason ON string_reason.id = kscope_rows_agent.reason;
 

@@ -196,7 +196,7 @@ def test_a_deadline_is_of_all_patterns_together(
     texts = [f"{'a' * 60_000};{i}" for i in range(30)]
     client.insert("offcputime", [waits()[0] | {"stack": text} for text in texts])
     seen: list[str] = []
-    monkeypatch.setattr(regex, "_compiled", lambda _: _Slow(seen, 0.05))
+    monkeypatch.setattr(regex, "compiled", lambda _: _Slow(seen, 0.05))
     category = client.catalog.get("offcputime")
     assert category is not None
     asked = QUESTIONS["top"].read(

@@ -48,6 +48,7 @@ MYSQL = Dialect(
         "text": mysql.MEDIUMTEXT(collation=_COLLATION),
         "name": mysql.VARCHAR(128, collation=_COLLATION),
         "key": mysql.BINARY(16),
+        "blob": mysql.MEDIUMBLOB(),
     },
     table_options={"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"},
     # MariaDB has CREATE INDEX IF NOT EXISTS, MySQL 8 does not.

@@ -40,7 +40,8 @@ from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import REST, heaviest
 from kscope.query.scan.labels import frames, labels
 from kscope.query.scan.measures import ROWS, events_of, total_of
-from kscope.query.scan.read import summed
+from kscope.query.scan.read import merger, summed
+from kscope.query.scan.same_stacks import same_stacks
 from kscope.query.scan.scan import columns, scan_of
 from kscope.store.backends.deadline import Deadline
 from kscope.store.reader import Reader
@@ -138,6 +139,8 @@ async def hosts(reader: Reader, asked: Asked) -> Hosts:
         # Each host keeps its total: its stacks beyond the heaviest are one.
         whole = await summed(scan, columns(HOSTNAME), measures)
         found = await consumed(_with_rests, found, whole)
+    if same := same_stacks(scan, (HOSTNAME, profile)):
+        found = await same.merged(found, merger(measures))
     keys, parts = await asyncio.to_thread(key_parts, found, 2)
     parts.discard(None)
     names = await labels(reader, HOSTNAME, keys)

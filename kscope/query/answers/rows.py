@@ -14,6 +14,7 @@ from kscope.query.parse.parameters import Asked
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.freed_memory import consumed
+from kscope.query.scan.labels import shown_texts
 from kscope.query.scan.paging import Order, Page, cursor, last
 from kscope.query.scan.scan import RECORDED, scan_of
 from kscope.store.reader import Reader
@@ -73,6 +74,7 @@ async def rows(reader: Reader, asked: Asked) -> Rows:
         found = await reader.fetch(page.after(place).limit(limit + 1))
     more = cursor(question.order.column, last(found[:limit])) if len(found) > limit else None
     listed = await consumed(lambda found: _decoded(found[:limit], question.columns), found)
+    await _name_frames(reader, listed, question.columns)
     names = [column.name for column in question.columns]
     host = names.index("hostname")
     scan.saw_replayed = any(str(row[host]).startswith(RECORDED) for row in listed)
@@ -104,7 +106,18 @@ async def stream(
     page = Page(scan, question.columns, question.order)
     place = await page.place(question.cursor)
     async for piece in page.pieces(place, question.limit):
-        yield _decoded(piece, question.columns, written)
+        listed = _decoded(piece, question.columns, written)
+        await _name_frames(reader, listed, question.columns)
+        yield listed
+
+
+async def _name_frames(reader: Reader, rows: list[list[Any]], columns: Sequence[Column]) -> None:
+    """Replace stored stacks by the stacks as they are shown."""
+    for place, column in enumerate(columns):
+        if column.type.storage is Storage.STACK_ID:
+            stored = {number: row[place] for number, row in enumerate(rows)}
+            for number, text in (await shown_texts(reader, stored)).items():
+                rows[number][place] = text
 
 
 def _decoded(

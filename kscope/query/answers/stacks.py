@@ -17,7 +17,8 @@ from kscope.query.scan.labels import frames, labels
 from kscope.query.scan.measures import ROWS, sum_of, total_of
 from kscope.query.scan.parallel import together
 from kscope.query.scan.scan import Scan, columns, scan_of
-from kscope.store.reader import Frames, Reader
+from kscope.store.reader import Reader
+from kscope.store.symbols.nameless import Frames
 
 Result = TypeVar("Result")
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from heapq import nsmallest
 from typing import Any
@@ -29,10 +29,11 @@ from kscope.query.parse.parameters import Asked
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.aggregates import adds, aggregated, needs_single_rows
 from kscope.query.scan.freed_memory import consumed
-from kscope.query.scan.heaviest import REST, heaviest, in_line
+from kscope.query.scan.heaviest import REST, in_line
 from kscope.query.scan.labels import labels
 from kscope.query.scan.measures import Aggregated, Expressions, events_of, total_of
 from kscope.query.scan.read import TooManyGroups
+from kscope.query.scan.same_stacks import SameStacks, same_stacks
 from kscope.query.scan.scan import Scan, columns, scan_of, stored
 from kscope.query.scan.timesteps import Steps, step_length, steps
 from kscope.query.sql.expressions import texts
@@ -116,7 +117,8 @@ async def _measured(
     Sums of few groups are read once, and those beyond the largest are added up here; otherwise
     the rows are read twice, so that the answer of the database stays small.
     """
-    ask = partial(aggregated, scan, value=question.value, name=question.aggregate)
+    same = same_stacks(scan, [question.by], first=1)
+    ask = partial(aggregated, same, value=question.value, name=question.aggregate)
     cells = grid.count * (question.n + 1)
     if question.by is None:
         return [], await ask(keys=lambda segment: [grid.of(segment)], most=cells)
@@ -128,8 +130,10 @@ async def _measured(
             return await consumed(lambda *_: _with_rest(found, question.n), *large)
         except TooManyGroups:
             pass
-    shown = await _ranked(scan, by, question)
-    return shown, await ask(keys=_keys(grid, by, shown), most=cells)
+    shown = await _ranked(replace(same, places=(0,) if same else ()), by, question)
+    members = same.members(shown) if same else shown
+    cells += grid.count * (len(members) - len(shown))
+    return shown, await ask(keys=_keys(grid, by, members), most=cells)
 
 
 def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
@@ -144,9 +148,9 @@ def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
     return shown, Aggregated(values, {(): found.total_rows})
 
 
-async def _ranked(scan: Scan, by: Column, question: TimeseriesQuestion) -> list[Any]:
+async def _ranked(same: SameStacks, by: Column, question: TimeseriesQuestion) -> list[Any]:
     weigh = total_of(question.value) if question.aggregate == "sum" else events_of(question.value)
-    found = await heaviest(scan, columns(by), (weigh,), question.n)
+    found = await same.heaviest(columns(by), (weigh,), question.n)
     return _largest({key: weight for (key,), (weight,) in found.groups.items()}, question.n)
 
 

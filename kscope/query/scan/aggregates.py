@@ -4,17 +4,18 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
-from operator import itemgetter
+from operator import add, itemgetter
 from types import MappingProxyType
 from typing import Any
 
 from kscope.declare import aggregates
 from kscope.declare.aggregates import LAST, QUANTILES
+from kscope.declare.model import Column
 from kscope.declare.types.base import Role
 from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain, one_of
 from kscope.query.scan.freed_memory import consumed
-from kscope.query.scan.heaviest import heaviest, in_line
+from kscope.query.scan.heaviest import in_line
 from kscope.query.scan.measures import (
     ROWS,
     Aggregated,
@@ -26,8 +27,9 @@ from kscope.query.scan.measures import (
     newest_of,
     total_of,
 )
-from kscope.query.scan.read import summed
-from kscope.query.scan.scan import Scan
+from kscope.query.scan.read import merger, summed
+from kscope.query.scan.same_stacks import SameStacks, same_stacks
+from kscope.query.scan.scan import Scan, columns
 from kscope.query.scan.sizes import Scale, quantile, scale_name, scale_of, sizes
 from kscope.query.sql.expressions import newest_number
 
@@ -106,14 +108,14 @@ class Ranked:
     groups: int
 
 
-async def ranked(scan: Scan, keys: Expressions, value: Value, name: str, *, n: int) -> Ranked:
-    chosen = SIMPLE.get(name)
+async def ranked(scan: Scan, by: Sequence[Column], value: Value, name: str, *, n: int) -> Ranked:
+    chosen, same = SIMPLE.get(name), same_stacks(scan, by)
     if not (chosen and chosen.ranks):
-        found = await aggregated(scan, keys, value, name)
+        found = await aggregated(same, columns(*by), value, name)
         large = (found.values, found.rows)
         return await consumed(lambda *_: _ranked_here(found, n), *large)
     measures = (*(of(value) for of in chosen.measures), ROWS)
-    most = await heaviest(scan, keys, measures, n, by_mean=chosen.by_mean)
+    most = await same.heaviest(columns(*by), measures, n, by_mean=chosen.by_mean)
     shown = [(key, chosen.finish(found[:-1]), found[-1]) for key, found in most.groups.items()]
     shown.sort(key=_order)
     total = (most.totals[0] or 0) if adds(name) else None
@@ -131,7 +133,7 @@ def _ranked_here(found: Aggregated, n: int) -> Ranked:
 
 
 async def aggregated(
-    scan: Scan,
+    same: SameStacks,
     keys: Expressions,
     value: Value,
     name: str,
@@ -139,13 +141,19 @@ async def aggregated(
     most: int | None = None,
 ) -> Aggregated:
     """Aggregate in one reading of the rows; raises TooManyGroups."""
+    scan = same.scan
     if name in SIMPLE:
         chosen = SIMPLE[name]
         measures = (*(of(value) for of in chosen.measures), ROWS)
         found = await summed(scan, keys, measures, most)
+        if same:
+            found = await same.merged(found, merger(measures))
         return await consumed(lambda found: _finished(chosen, found), found)
     scale = await scale_of(scan, value, scale_name(value, ""), _QUANTILE_SLOTS)
     sized = await sizes(scan, keys, value, scale)
+    if same:
+        values = await same.merged(sized.values, add)
+        sized = Aggregated(values, await same.merged(sized.rows, add))
     quantiles = await asyncio.to_thread(_quantiles, sized.values, QUANTILES[name], scale)
     return Aggregated(quantiles, sized.rows)
 

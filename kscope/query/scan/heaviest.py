@@ -58,7 +58,7 @@ async def heaviest(
     except TooManyGroups:
         rows = await scan.reader.fetch(_ranked(scan, keys, measures, by_mean=by_mean).limit(n))
         return await consumed(lambda rows: _found(rows, len(measures)), rows)
-    ranked = await asyncio.to_thread(_here, found, measures, n, by_mean=by_mean)
+    ranked = await asyncio.to_thread(heaviest_of, found, measures, n, by_mean=by_mean)
     if ranked.groups is not found:
         discard(found)
     return ranked
@@ -69,9 +69,11 @@ def in_line(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple([(part is not None, part) for part in key])
 
 
-def _here(
+def heaviest_of(
     found: dict[tuple[Any, ...], list[Any]], measures: Sequence[Measure], n: int, *, by_mean: bool
 ) -> Heaviest:
+    """Return the heaviest of groups that are in memory."""
+
     def order(key: tuple[Any, ...]) -> tuple[Any, ...]:
         first, second, *_ = (*found[key], 0)
         weight = (first or 0) / second if by_mean and second else 0 if by_mean else first

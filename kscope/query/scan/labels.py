@@ -1,10 +1,13 @@
-"""Ids back to what they stand for, and values to what a person reads."""
+"""Ids back to what they stand for, and values to what a person reads.
+
+Here frames that agents could not name get their names: see `shown_texts`.
+"""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -13,8 +16,13 @@ from kscope.declare.types.base import Storage
 from kscope.generate.tables import texts_of
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.freed_memory import consumed, discard
+from kscope.query.scan.names import name_frames, shown_frames
 from kscope.query.sql.expressions import ids
-from kscope.store.reader import Frames, Reader
+from kscope.store.reader import Reader
+from kscope.store.schema.interning import Known
+from kscope.store.symbols.nameless import BUILD, Frames, ShownFrames, has_nameless
+
+Key = TypeVar("Key")
 
 # 20 digits each: half a megabyte of statement, far below MySQL's packet.
 _CHUNK = 20_000
@@ -26,7 +34,10 @@ LOST = "[lost]"
 async def labels(reader: Reader, column: Column, values: Collection[Any]) -> Mapping[Any, str]:
     """Value as stored -> its text."""
     if stored := texts_of(column, reader.schema.dictionaries):
-        return await _texts(reader, stored.key, stored.text, values)
+        texts = await _texts(reader, stored.key, stored.text, values)
+        if column.type.storage is Storage.STACK_ID:
+            texts |= await shown_texts(reader, texts)
+        return texts
     write = _WRITTEN.get(column.type.storage, str)
     return await asyncio.to_thread(lambda: {value: write(value) for value in values})
 
@@ -40,22 +51,57 @@ _WRITTEN: Mapping[Storage, Callable[[Any], str]] = MappingProxyType(
 
 
 async def frames(reader: Reader, wanted: Collection[int]) -> Mapping[int, Frames]:
-    """Stack id -> its frames, root first."""
-    known: dict[int, Frames] = {}
-    for piece in batched(wanted, _PER_TURN):
-        known |= reader.stacks.find(piece)
-        await asyncio.sleep(0)
+    """Stack id -> its frames as they are shown, root first."""
+    known = await _known(reader.stacks, wanted)
     missing = await asyncio.to_thread(lambda: [key for key in wanted if key not in known])
+    if not missing:
+        return known
+    shown = await shown_frames(reader)
+    known |= await _known(shown.stacks, missing)
+    missing = await asyncio.to_thread(lambda: [key for key in missing if key not in known])
     if missing:
         stacks = reader.schema.dictionaries.stack
         texts = await _texts(reader, stacks.c.id, stacks.c.frames, missing)
-        found = await consumed(_split, texts)
-        for piece in batched(found.items(), _PER_TURN):
-            reader.stacks.add(dict(piece))
-            await asyncio.sleep(0)
-        known |= found
-        discard(found, missing)
+        has_names, has_none = await consumed(_split, texts)
+        named = await _named(reader, shown, has_none)
+        for cache, found in ((reader.stacks, has_names), (shown.stacks, named)):
+            for piece in batched(found.items(), _PER_TURN):
+                cache.add(dict(piece))
+                await asyncio.sleep(0)
+            known |= found
+        discard(has_names, has_none, named, missing)
     return known
+
+
+async def shown_texts(reader: Reader, stacks: Mapping[Key, str]) -> dict[Key, str]:
+    """Return, as they are shown, those of the stacks that have a frame without a name."""
+    _, found = await asyncio.to_thread(_split, stacks)
+    if not found:
+        return {}
+    named = await _named(reader, await shown_frames(reader), found)
+    return {key: ";".join(frames) for key, frames in named.items()}
+
+
+async def _known(cache: Known[int, Frames], wanted: Iterable[int]) -> dict[int, Frames]:
+    known: dict[int, Frames] = {}
+    for piece in batched(wanted, _PER_TURN):
+        known |= cache.find(piece)
+        await asyncio.sleep(0)
+    return known
+
+
+async def _named(
+    reader: Reader, shown: ShownFrames, stacks: Mapping[Key, Frames]
+) -> dict[Key, Frames]:
+    """Name the frames of stacks."""
+    if not stacks:
+        return {}
+    distinct = await asyncio.to_thread(lambda: set().union(*stacks.values()))
+    texts = await name_frames(reader, shown, distinct)
+    put = texts.get
+    return await asyncio.to_thread(
+        lambda: {key: tuple(map(put, frames, frames)) for key, frames in stacks.items()}
+    )
 
 
 def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -65,14 +111,17 @@ def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield piece
 
 
-def _split(texts: Mapping[int, str]) -> dict[int, Frames]:
+def _split(texts: Mapping[Key, str]) -> tuple[dict[Key, Frames], dict[Key, Frames]]:
+    """Return the frames of stacks whose frames have all a name, and those of the others."""
     # Stacks share their frames: one text for each, which is also quick to compare.
     shared: dict[str, str] = {}
-    found: dict[int, Frames] = {}
+    has_names: dict[Key, Frames] = {}
+    has_none: dict[Key, Frames] = {}
     for key, text in texts.items():
         frames = text.split(";") if text else []
-        found[key] = tuple(map(shared.setdefault, frames, frames))
-    return found
+        chosen = has_none if BUILD in text and has_nameless(text) else has_names
+        chosen[key] = tuple(map(shared.setdefault, frames, frames))
+    return has_names, has_none
 
 
 async def _texts(

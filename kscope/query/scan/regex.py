@@ -7,6 +7,7 @@ MariaDB's is PCRE, with another syntax.
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import re2
@@ -30,7 +31,8 @@ MAX_PATTERNS = 20
 _UNCHECKED = 1 << 16
 
 
-def _compiled(where: Condition) -> Any:
+def compiled(where: Condition) -> Any:
+    """Compile the pattern of a filter. Raise QueryError if it is none, or too large."""
     if len(where.value) > _MAX_PATTERN:
         fault = f"the pattern has {len(where.value):,} characters"
         raise complain(where.parameter, f"{fault}; use at most {_MAX_PATTERN:,}")
@@ -61,14 +63,16 @@ async def resolve(reader: Reader, scope: Scope) -> Group:
     with reader.deadline.running():
         for each in wanted:
             # All are checked before the first text is read.
-            await asyncio.to_thread(_compiled, each)
-        found = {each: await _matches(reader, scope, each) for each in wanted}
+            await asyncio.to_thread(compiled, each)
+        found = {
+            each: replace(each, matches=await _matches(reader, scope, each)) for each in wanted
+        }
     return resolved(scope.where, found)
 
 
 async def _matches(reader: Reader, scope: Scope, where: Condition) -> tuple[Any, ...]:
     """Some at a time: there may be more texts than should be in memory at once."""
-    pattern = await asyncio.to_thread(_compiled, where)
+    pattern = await asyncio.to_thread(compiled, where)
     found: list[Any] = []
     async with aclosing(reader.stream(_candidates(reader, scope, where))) as portions:
         async for rows in portions:

@@ -11,7 +11,7 @@ from kscope.declare.model import Column
 from kscope.declare.types.base import Role, Storage
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import TimeRange
-from kscope.query.scan import regex
+from kscope.query.scan import regex, shown_stacks
 from kscope.query.scan.measures import Expressions
 from kscope.query.sql.conditions import Group, clause, conditions
 from kscope.query.sql.expressions import exact, position
@@ -86,7 +86,7 @@ async def scan_of(
     microseconds.
     """
     started = time.perf_counter()
-    where = await regex.resolve(reader, scope)
+    where = await shown_stacks.resolve(reader, await regex.resolve(reader, scope))
     needed = [column for column in needs if column]
     names = {column.name for column in needed}
     for each in conditions(where):

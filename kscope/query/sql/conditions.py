@@ -22,7 +22,8 @@ class Condition:
 
     `matches` are the values that a regular expression was resolved to: ids, or texts of a column
     that is not interned. `weight` is the column with the number of events that a value sums, if
-    the operator compares the size of an event.
+    the operator compares the size of an event. `also` are the ids of further stacks that match, by
+    the names that their frames are shown with.
     """
 
     parameter: str
@@ -32,6 +33,7 @@ class Condition:
     negated: bool = False
     matches: tuple[Any, ...] | None = None
     weight: Column | None = field(default=None, hash=False)
+    also: tuple[int, ...] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,10 @@ def conditions(where: Group | Condition) -> list[Condition]:
     return [each for member in where.members for each in conditions(member)]
 
 
-def resolved(where: Group, matches: Mapping[Condition, tuple[Any, ...]]) -> Group:
-    """Return the tree with the matches of each regular expression in its condition."""
+def resolved(where: Group, found: Mapping[Condition, Condition]) -> Group:
+    """Return the tree with other conditions in place of some."""
     members = (
-        resolved(each, matches)
-        if isinstance(each, Group)
-        else replace(each, matches=matches.get(each))
+        resolved(each, found) if isinstance(each, Group) else found.get(each, each)
         for each in where.members
     )
     return replace(where, members=tuple(members))
@@ -93,7 +93,8 @@ def _comparison(
             return _of_interned(where, column, names.id, names.hash, names.text)
         case Storage.STACK_ID:
             stacks = dictionaries.stack.c
-            return _of_interned(where, column, stacks.id, stacks.id, stacks.frames)
+            built = _of_interned(where, column, stacks.id, stacks.id, stacks.frames)
+            return sa.or_(built, ids(column, where.also)) if where.also else built
         case Storage.TEXT if where.matches is not None:
             return texts(column, where.matches)
         case Storage.TEXT:

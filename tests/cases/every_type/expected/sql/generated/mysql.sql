@@ -117,5 +117,24 @@ CREATE TABLE IF NOT EXISTS kscope_string (
   UNIQUE (hash)
 )ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Every distinct string once; rows hold its id.';
 
+CREATE TABLE IF NOT EXISTS kscope_symbol_page (
+  file BIGINT NOT NULL,
+  first BIGINT NOT NULL,
+  functions MEDIUMBLOB NOT NULL,
+  PRIMARY KEY (file, first)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Names of the functions from an address on, packed; file is an id of kscope_symbols.';
+
+CREATE TABLE IF NOT EXISTS kscope_symbols (
+  id BIGINT NOT NULL AUTO_INCREMENT,
+  build VARCHAR(128) COLLATE utf8mb4_bin NOT NULL,
+  file MEDIUMTEXT COLLATE utf8mb4_bin NOT NULL,
+  fetched SMALLINT NOT NULL COMMENT '0: added by a user',
+  functions BIGINT NOT NULL,
+  bytes BIGINT NOT NULL,
+  added BIGINT NOT NULL COMMENT 'us since 1970, UTC',
+  PRIMARY KEY (id),
+  UNIQUE (build)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Each file whose function names are kept, by its build id.';
+
 CREATE OR REPLACE VIEW everything AS SELECT TIMESTAMP'1970-01-01 00:00:00.000000' + INTERVAL (kscope_rows_everything.time) MICROSECOND AS time, string_hostname.text AS hostname, string_process.text AS process, string_state.text AS state, kscope_rows_everything.path AS path, TIMESTAMP'1970-01-01 00:00:00.000000' + INTERVAL (kscope_rows_everything.started) MICROSECOND AS started, kscope_rows_everything.pid AS pid, kscope_rows_everything.events AS events, kscope_rows_everything.latency AS latency, kscope_rows_everything.written AS written, kscope_rows_everything.busy AS busy, kscope_rows_everything.direct AS direct, string_peer.text AS peer, stack_stack.frames AS stack, stack_user_stack.frames AS user_stack, kscope_rows_everything.latencies AS latencies
 FROM kscope_rows_everything LEFT OUTER JOIN kscope_string AS string_hostname ON string_hostname.id = kscope_rows_everything.hostname LEFT OUTER JOIN kscope_string AS string_process ON string_process.id = kscope_rows_everything.process LEFT OUTER JOIN kscope_string AS string_state ON string_state.id = kscope_rows_everything.state LEFT OUTER JOIN kscope_string AS string_peer ON string_peer.id = kscope_rows_everything.peer LEFT OUTER JOIN kscope_stack AS stack_stack ON stack_stack.id = kscope_rows_everything.stack LEFT OUTER JOIN kscope_stack AS stack_user_stack ON stack_user_stack.id = kscope_rows_everything.user_stack;

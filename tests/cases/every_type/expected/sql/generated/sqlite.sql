@@ -128,6 +128,26 @@ CREATE TABLE IF NOT EXISTS kscope_string (
   UNIQUE (hash)
 );
 
+CREATE TABLE IF NOT EXISTS kscope_symbol_page (
+  file BIGINT NOT NULL,
+  first BIGINT NOT NULL,
+  functions BLOB NOT NULL,
+  PRIMARY KEY (file, first)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_symbols (
+  id INTEGER NOT NULL,
+  build VARCHAR(128) NOT NULL,
+  file TEXT NOT NULL,
+  fetched SMALLINT NOT NULL,
+  functions BIGINT NOT NULL,
+  bytes BIGINT NOT NULL,
+  added BIGINT NOT NULL,
+  PRIMARY KEY (id),
+  UNIQUE (build)
+);
+
 DROP VIEW IF EXISTS everything;
 
 CREATE VIEW everything AS SELECT (strftime('%Y-%m-%d %H:%M:%S', kscope_rows_everything.time / 1000000, 'unixepoch') || printf('.%06d', kscope_rows_everything.time % 1000000)) AS time, string_hostname.text AS hostname, string_process.text AS process, string_state.text AS state, kscope_rows_everything.path AS path, (strftime('%Y-%m-%d %H:%M:%S', kscope_rows_everything.started / 1000000, 'unixepoch') || printf('.%06d', kscope_rows_everything.started % 1000000)) AS started, kscope_rows_everything.pid AS pid, kscope_rows_everything.events AS events, kscope_rows_everything.latency AS latency, kscope_rows_everything.written AS written, kscope_rows_everything.busy AS busy, kscope_rows_everything.direct AS direct, string_peer.text AS peer, stack_stack.frames AS stack, stack_user_stack.frames AS user_stack, kscope_rows_everything.latencies AS latencies

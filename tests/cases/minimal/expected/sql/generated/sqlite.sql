@@ -54,6 +54,26 @@ CREATE TABLE IF NOT EXISTS kscope_string (
   UNIQUE (hash)
 );
 
+CREATE TABLE IF NOT EXISTS kscope_symbol_page (
+  file BIGINT NOT NULL,
+  first BIGINT NOT NULL,
+  functions BLOB NOT NULL,
+  PRIMARY KEY (file, first)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_symbols (
+  id INTEGER NOT NULL,
+  build VARCHAR(128) NOT NULL,
+  file TEXT NOT NULL,
+  fetched SMALLINT NOT NULL,
+  functions BIGINT NOT NULL,
+  bytes BIGINT NOT NULL,
+  added BIGINT NOT NULL,
+  PRIMARY KEY (id),
+  UNIQUE (build)
+);
+
 DROP VIEW IF EXISTS forks;
 
 CREATE VIEW forks AS SELECT (strftime('%Y-%m-%d %H:%M:%S', kscope_rows_forks.time / 1000000, 'unixepoch') || printf('.%06d', kscope_rows_forks.time % 1000000)) AS time, string_hostname.text AS hostname, string_process.text AS process, stack_stack.frames AS stack

@@ -54,5 +54,24 @@ CREATE TABLE IF NOT EXISTS kscope_string (
   UNIQUE (hash)
 )ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Every distinct string once; rows hold its id.';
 
+CREATE TABLE IF NOT EXISTS kscope_symbol_page (
+  file BIGINT NOT NULL,
+  first BIGINT NOT NULL,
+  functions MEDIUMBLOB NOT NULL,
+  PRIMARY KEY (file, first)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Names of the functions from an address on, packed; file is an id of kscope_symbols.';
+
+CREATE TABLE IF NOT EXISTS kscope_symbols (
+  id BIGINT NOT NULL AUTO_INCREMENT,
+  build VARCHAR(128) COLLATE utf8mb4_bin NOT NULL,
+  file MEDIUMTEXT COLLATE utf8mb4_bin NOT NULL,
+  fetched SMALLINT NOT NULL COMMENT '0: added by a user',
+  functions BIGINT NOT NULL,
+  bytes BIGINT NOT NULL,
+  added BIGINT NOT NULL COMMENT 'us since 1970, UTC',
+  PRIMARY KEY (id),
+  UNIQUE (build)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Each file whose function names are kept, by its build id.';
+
 CREATE OR REPLACE VIEW no_rows AS SELECT TIMESTAMP'1970-01-01 00:00:00.000000' + INTERVAL (kscope_rows_no_rows.time) MICROSECOND AS time, string_hostname.text AS hostname, string_a.text AS a, kscope_rows_no_rows.b AS b, kscope_rows_no_rows.c AS c, kscope_rows_no_rows.d AS d, kscope_rows_no_rows.e AS e, kscope_rows_no_rows.f AS f, string_g.text AS g, kscope_rows_no_rows.h AS h
 FROM kscope_rows_no_rows LEFT OUTER JOIN kscope_string AS string_hostname ON string_hostname.id = kscope_rows_no_rows.hostname LEFT OUTER JOIN kscope_string AS string_a ON string_a.id = kscope_rows_no_rows.a LEFT OUTER JOIN kscope_string AS string_g ON string_g.id = kscope_rows_no_rows.g;

@@ -62,6 +62,26 @@ CREATE TABLE IF NOT EXISTS kscope_string (
   UNIQUE (hash)
 );
 
+CREATE TABLE IF NOT EXISTS kscope_symbol_page (
+  file BIGINT NOT NULL,
+  first BIGINT NOT NULL,
+  functions BLOB NOT NULL,
+  PRIMARY KEY (file, first)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_symbols (
+  id INTEGER NOT NULL,
+  build VARCHAR(128) NOT NULL,
+  file TEXT NOT NULL,
+  fetched SMALLINT NOT NULL,
+  functions BIGINT NOT NULL,
+  bytes BIGINT NOT NULL,
+  added BIGINT NOT NULL,
+  PRIMARY KEY (id),
+  UNIQUE (build)
+);
+
 DROP VIEW IF EXISTS no_rows;
 
 CREATE VIEW no_rows AS SELECT (strftime('%Y-%m-%d %H:%M:%S', kscope_rows_no_rows.time / 1000000, 'unixepoch') || printf('.%06d', kscope_rows_no_rows.time % 1000000)) AS time, string_hostname.text AS hostname, string_a.text AS a, kscope_rows_no_rows.b AS b, kscope_rows_no_rows.c AS c, kscope_rows_no_rows.d AS d, kscope_rows_no_rows.e AS e, kscope_rows_no_rows.f AS f, string_g.text AS g, kscope_rows_no_rows.h AS h

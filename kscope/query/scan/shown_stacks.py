@@ -1,0 +1,126 @@
+"""Filters on stacks hold for what a person sees: for the names of frames that are stored without.
+
+The database compares stored texts. Here the stacks that have such frames are read, in one reading
+for all filters of a question, and those that match only as they are shown are added by their ids.
+Filters that no name can change are left alone.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from kscope.declare.types.base import Storage
+from kscope.query.scan.labels import shown_texts
+from kscope.query.scan.names import shown_frames
+from kscope.query.scan.regex import compiled
+from kscope.query.sql.conditions import Condition, Group, conditions, resolved
+from kscope.query.sql.expressions import as_text, position
+from kscope.query.sql.operators import FRAME_SEPARATOR
+from kscope.store.backends.deadline import Deadline
+from kscope.store.reader import Reader
+from kscope.store.symbols.nameless import ADDRESS, BUILD
+
+# A frame as it may be shown: with the file of its function, or with an address.
+_NAMED = re.compile(r".+ \[.+\]")
+_UNNAMED = re.compile(r".+\+0x[0-9a-f]+")
+_CHECKED_AT_ONCE = 500
+# Databases bound the size of an expression.
+_MOST_PARTS = 50
+
+Test = Callable[[str], bool]
+Rows = Sequence[Sequence[Any]]
+
+
+async def resolve(reader: Reader, where: Group) -> Group:
+    """Add to the filters on stacks the stacks that match as they are shown."""
+    asked = [each for each in conditions(where) if each.column.type.storage is Storage.STACK_ID]
+    if not asked:
+        return where
+    has_names = bool((await shown_frames(reader)).state)
+    wanted = {each: parts for each in asked if (parts := _parts(each, has_names=has_names))}
+    if not wanted:
+        return where
+    tests = {each: await asyncio.to_thread(_test, each) for each in wanted}
+    also: dict[Condition, list[int]] = {each: [] for each in wanted}
+    candidates = _candidates(reader, set().union(*wanted.values()))
+    with reader.deadline.running():
+        async with aclosing(reader.stream(candidates)) as portions:
+            async for rows in portions:
+                stored = {int(key): str(as_text(text)) for key, text in rows}
+                shown = await shown_texts(reader, stored)
+                await asyncio.to_thread(_collect, shown, stored, tests, also, reader.deadline)
+    return resolved(where, {each: replace(each, also=tuple(ids)) for each, ids in also.items()})
+
+
+def _collect(
+    shown: Mapping[int, str],
+    stored: Mapping[int, str],
+    tests: Mapping[Condition, Test],
+    also: Mapping[Condition, list[int]],
+    deadline: Deadline,
+) -> None:
+    for number, (key, text) in enumerate(shown.items()):
+        if number % _CHECKED_AT_ONCE == 0:
+            deadline.check()
+        for where, test in tests.items():
+            if test(text) and not test(stored[key]):
+                also[where].append(key)
+
+
+def _candidates(reader: Reader, parts: set[str]) -> sa.Select[Any]:
+    """Select the stacks that have a frame without a name, and one of the parts."""
+    stacks = reader.schema.dictionaries.stack.c
+    fewest = {ADDRESS} if ADDRESS in parts or len(parts) > _MOST_PARTS else parts
+    has_part = sa.or_(*(position(stacks.frames, sa.literal(part)) > 0 for part in sorted(fewest)))
+    has_build = position(stacks.frames, sa.literal(BUILD)) > 0
+    return sa.select(stacks.id, stacks.frames).where(has_part, has_build)
+
+
+def _parts(where: Condition, *, has_names: bool) -> set[str]:
+    """Return texts: a stack that matches only as it is shown has one of them as it is stored.
+
+    There are none if no stack can.
+    """
+    match where.operator:
+        case "has" | "eq" | "in":
+            stacks = where.value if isinstance(where.value, tuple) else (where.value,)
+            frames = {frame for stack in stacks for frame in stack.split(FRAME_SEPARATOR)}
+            return {_part(frame, has_names=has_names) for frame in frames} - {""}
+        case "contains" | "startswith" if not has_names:
+            # A frame is then shown as a part of what is stored.
+            return {ADDRESS} if FRAME_SEPARATOR in where.value else set()
+    return {ADDRESS}
+
+
+def _part(frame: str, *, has_names: bool) -> str:
+    """Return what a stored frame begins with if it is shown as this text; empty if none is."""
+    if _UNNAMED.fullmatch(frame):
+        return frame + BUILD
+    if not has_names or not _NAMED.fullmatch(frame):
+        return ""
+    _, *files = frame[:-1].split(" [")
+    return files[0] + ADDRESS if len(files) == 1 else ADDRESS
+
+
+def _test(where: Condition) -> Test:
+    """Return the operator's comparison, as the database makes it."""
+    value: Any = where.value
+    match where.operator:
+        case "eq":
+            return lambda text: bool(text == value)
+        case "in":
+            return frozenset(value).__contains__
+        case "contains":
+            return lambda text: value in text
+        case "startswith":
+            return lambda text: text.startswith(value)
+        case "has":
+            framed = f"{FRAME_SEPARATOR}{value}{FRAME_SEPARATOR}"
+            return lambda text: framed in f"{FRAME_SEPARATOR}{text}{FRAME_SEPARATOR}"
+    search = compiled(where).search
+    return lambda text: search(text) is not None

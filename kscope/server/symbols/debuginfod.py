@@ -1,0 +1,115 @@
+"""Files of debuginfod servers, by build id (https://sourceware.org/elfutils/Debuginfod.html).
+
+The servers are an operator's choice, and yet not trusted: the time and the size of an answer are
+bounded, and redirections stay with HTTP. HTTP/1.0, whose bodies have no chunks, needs no library.
+"""
+
+import asyncio
+import http.client
+import io
+import re
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import IO
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from kscope import __version__
+from kscope.errors import KscopeError, printable
+
+# Of one file, from the first connection to the last byte.
+SECONDS = 600.0
+_MAX_HEAD = 64 * 1024
+_AT_ONCE = 256 * 1024
+_MOST_REDIRECTIONS = 3
+_MOVED = (301, 302, 303, 307, 308)
+_STATUS = re.compile(rb"HTTP/1\.\d (\d{3})")
+
+
+class DownloadError(KscopeError):
+    """A server that does not give a file, for another reason than that it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: asyncio.StreamReader
+
+
+async def download(url: str, file: IO[bytes], most: int) -> bool:
+    """Write the answer's body to the file; return False if the server has no such file.
+
+    Raise DownloadError if there is no good answer within SECONDS, or one of more than `most` bytes.
+    """
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await _download(urlsplit(url), file, most, _MOST_REDIRECTIONS)
+    except TimeoutError:
+        raise DownloadError(f"took longer than {SECONDS:g} s") from None
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+        raise DownloadError("does not answer in HTTP") from None
+    except ssl.SSLError as error:
+        raise DownloadError(f"has no valid TLS: {error.reason}") from None
+    except OSError as error:
+        raise DownloadError(f"cannot be reached: {error.strerror or error}") from None
+
+
+async def _download(url: SplitResult, file: IO[bytes], most: int, redirections: int) -> bool:
+    async with _asked(url) as answer:
+        if answer.status == 404:
+            return False
+        if answer.status == 200:
+            await _save(answer, file, most)
+            return True
+        if answer.status not in _MOVED or not redirections:
+            raise DownloadError(f"answers with status {answer.status}")
+        following = urlsplit(urljoin(url.geturl(), answer.headers.get("location", "")))
+    allowed = ("https",) if url.scheme == "https" else ("http", "https")
+    if following.scheme not in allowed:
+        raise DownloadError(f"redirects to '{printable(following.scheme)}:'")
+    return await _download(following, file, most, redirections - 1)
+
+
+@asynccontextmanager
+async def _asked(url: SplitResult) -> AsyncIterator[_Answer]:
+    context = ssl.create_default_context() if url.scheme == "https" else None
+    port = url.port or (443 if context else 80)
+    reader, writer = await asyncio.open_connection(
+        url.hostname or "", port, ssl=context, limit=_MAX_HEAD
+    )
+    try:
+        path = f"{url.path}?{url.query}" if url.query else url.path
+        request = (
+            f"GET {path} HTTP/1.0\r\nHost: {url.netloc}\r\nUser-Agent: kscope/{__version__}\r\n\r\n"
+        )
+        writer.write(request.encode("ascii"))
+        first, _, rest = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")
+        status = _STATUS.match(first)
+        if status is None:
+            raise ValueError(first)
+        headers = http.client.parse_headers(io.BytesIO(rest))
+        yield _Answer(int(status[1]), {k.lower(): v for k, v in headers.items()}, reader)
+    except http.client.HTTPException:
+        raise DownloadError("does not answer in HTTP") from None
+    finally:
+        writer.transport.abort()
+
+
+async def _save(answer: _Answer, file: IO[bytes], most: int) -> None:
+    if {"transfer-encoding", "content-encoding"} & answer.headers.keys():
+        raise DownloadError("answers in an encoding that was not asked for")
+    given = answer.headers.get("content-length")
+    length = None if given is None else int(given)
+    written = 0
+    while length is None or written < length:
+        if (length or written) > most:
+            raise DownloadError(f"has a file of more than {most >> 20} MiB")
+        piece = await answer.body.read(_AT_ONCE)
+        if not piece:
+            break
+        await asyncio.to_thread(file.write, piece)
+        written += len(piece)
+    if length is not None and written != length:
+        raise DownloadError(f"sent {written} of {length} bytes")

@@ -1,0 +1,281 @@
+"""Names that come after the rows: `kscope symbols`, and debuginfod servers."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import shutil
+import subprocess
+import time
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from kscope.server.symbols import debuginfod as client
+from kscope.server.symbols.debuginfod import DownloadError, download
+from tests import needs
+from tests.serving import free_port, kscope, serving, stop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from tests.databases import Database
+    from tests.serving import Serving
+
+PROGRAM = """
+int inner(int x) { volatile int y = x; return y * 3; }
+static int hidden(int x) { return inner(x) + 1; }
+int main(int argc, char **argv) { return hidden(argc); }
+"""
+DAY = {"from": "2026-11-23", "to": "2026-11-24", "by": ""}
+BUILD = "ab" * 20
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compile a program whose names are in a file next to it, `program.debug`."""
+    folder = tmp_path_factory.mktemp("program")
+    (folder / "program.c").write_text(PROGRAM)
+    commands = (
+        "gcc -g -O0 -Wl,--build-id -o program program.c",
+        "objcopy --only-keep-debug program program.debug",
+        "strip program",
+    )
+    for command in commands:
+        subprocess.run(command.split(), cwd=folder, check=True)
+    return folder / "program"
+
+
+def address_of(program: Path, function: str) -> int:
+    listed = subprocess.run(["nm", f"{program}.debug"], capture_output=True, text=True, check=True)
+    return next(int(line.split()[0], 16) for line in listed.stdout.splitlines() if function in line)
+
+
+def build_of(program: Path) -> str:
+    notes = subprocess.run(["readelf", "-n", program], capture_output=True, text=True, check=True)
+    return notes.stdout.partition("Build ID: ")[2].split()[0]
+
+
+def send(server: Serving, stack: str) -> None:
+    row = {
+        "process": "program",
+        "pid": 1,
+        "reason": "blocked",
+        "stack": stack,
+        "elapsed": 5,
+        "count": 1,
+        "lengths": [0, 1],
+    }
+    server.post({"hostname": "web-1", "time": "2026-11-23T10:00:00Z", "offcputime": [row]})
+
+
+def folded(server: Serving) -> str:
+    answer = server.get("/api/v1/flamegraph/offcputime", format="folded", **DAY)
+    answer.raise_for_status()
+    return answer.text
+
+
+def symbols(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        kscope("symbols", *arguments), capture_output=True, text=True, check=False
+    )
+
+
+def test_rows_get_the_names_that_are_added_later(
+    database: Database, program: Path, tmp_path: Path
+) -> None:
+    """The server keeps running; a folder's files are read, each once, and the others are named."""
+    shutil.copy(program, tmp_path / "copy")
+    shutil.copy(f"{program}.debug", tmp_path / "program.debug")
+    (tmp_path / "again.debug").hardlink_to(tmp_path / "program.debug")
+    (tmp_path / "broken").write_bytes(b"\x7fELF" + os.urandom(100))
+    (tmp_path / "fifo").mkdir()
+    os.mkfifo(tmp_path / "fifo/fifo")
+    build, hidden = build_of(program), address_of(program, "hidden")
+    options = database.options
+    with serving(tmp_path, *options) as server:
+        send(server, f"main;program+0x{hidden:x}@{build};poll")
+        assert folded(server) == f"main;program+0x{hidden:x};poll 5\n"
+        found = symbols("add", *options, tmp_path)
+        assert found.returncode == 0, found.stderr
+        assert "1 files with " in found.stdout
+        assert "1 without function names, 1 unreadable" in found.stdout
+        assert "broken: is an ELF file of an unknown class" in found.stderr
+        assert "copy: has no function names: add its debug file" in found.stderr
+        assert folded(server) == "main;hidden [program];poll 5\n"
+        again = symbols("add", *options, f"{program}.debug")
+        assert "0 files with 0 functions are stored, 1 in the table already" in again.stdout
+        listed = symbols("list", *options).stdout
+        assert listed.startswith(build)
+        assert "again.debug\n1 files, " in listed
+        wrong = symbols("remove", *options, "abcd")
+        assert (wrong.returncode, "abcd: the table has no such build id" in wrong.stderr) == (
+            2,
+            True,
+        )
+        assert symbols("remove", *options, build).stdout == f"removed {build}\n"
+        assert folded(server) == f"main;program+0x{hidden:x};poll 5\n"
+
+
+def test_a_file_that_cannot_be_added_is_named(tmp_path: Path) -> None:
+    """The exit code says so, and the other files are stored."""
+    database = ["--sqlite", tmp_path / "kernelscope.db"]
+    (tmp_path / "plain.c").write_text(PROGRAM)
+    none = symbols("list", *database)
+    assert (none.returncode, none.stderr) == (1, f"{database[1]}: there is no such database\n")
+    subprocess.run(kscope("migrate", *database), check=True, capture_output=True)
+    command = "gcc -Wl,--build-id=none -o without plain.c"
+    subprocess.run(command.split(), cwd=tmp_path, check=True)
+    found = symbols("add", *database, tmp_path / "plain.c", tmp_path / "without")
+    assert found.returncode == 1
+    assert "plain.c: is not an ELF file" in found.stderr
+    assert "without: has no build id: link it with -Wl,--build-id" in found.stderr
+    assert "2 of the named files were not stored" in found.stderr
+    missing = symbols("add", *database, tmp_path / "gone")
+    assert (missing.returncode, "gone: there is no such file" in missing.stderr) == (2, True)
+
+
+@contextmanager
+def real_debuginfod(folder: Path, work: Path) -> Iterator[str]:
+    debuginfod = needs.program("debuginfod", "debuginfod")
+    port = free_port()
+    log = (work / "debuginfod.log").open("wb")
+    command = [debuginfod, "-v", "-d", work / "debuginfod.sqlite", "-p", port, "-F", folder]
+    with log, subprocess.Popen(map(str, command), stdout=log, stderr=log) as process:
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def until(check: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not check():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def test_a_real_debuginfod_names_frames(program: Path, tmp_path: Path) -> None:
+    """The first answer has the offset; the server asks, and a later answer has the name."""
+    build, hidden = build_of(program), address_of(program, "hidden")
+    with real_debuginfod(program.parent, tmp_path) as url:
+        until(lambda: is_scanned(url, build), "debuginfod has the program")
+        config = tmp_path / "kernelscope.yaml"
+        database = tmp_path / "kernelscope.db"
+        settings = {"database": {"sqlite": str(database)}, "symbols": {"debuginfod": [f"{url}/"]}}
+        config.write_text(json.dumps(settings))
+        with serving(tmp_path, "--config", config) as server:
+            stack = f"main;program+0x{hidden:x}@{build};libz.so+0x1000@{BUILD}"
+            send(server, stack)
+            assert folded(server) == f"main;program+0x{hidden:x};libz.so+0x1000 5\n"
+            until(lambda: "hidden [program]" in folded(server), "the name")
+            assert folded(server) == "main;hidden [program];libz.so+0x1000 5\n"
+            assert stop(server) == 0
+            assert "Traceback" not in server.log
+        listed = symbols("list", "--config", config).stdout
+        assert f"{build}  " in listed
+        assert "  fetched " in listed
+
+
+def is_scanned(url: str, build: str) -> bool:
+    try:
+        return httpx.get(f"{url}/buildid/{build}/debuginfo").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+Answer = bytes | list[bytes]
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@asynccontextmanager
+async def hostile(answers: dict[str, Answer], pause: float = 0.0) -> AsyncIterator[str]:
+    """Answer each path with these bytes; the last of several again and again."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        pieces = answers[path]
+        try:
+            for piece in [pieces] if isinstance(pieces, bytes) else pieces[:-1]:
+                writer.write(piece)
+            while not isinstance(pieces, bytes):
+                writer.write(pieces[-1])
+                await writer.drain()
+                await asyncio.sleep(pause)
+        except ConnectionError:
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+HOSTILE: dict[str, tuple[Answer, str]] = {
+    "no HTTP": (b"SSH-2.0-OpenSSH\r\n\r\n", "does not answer in HTTP"),
+    "nothing": (b"", "does not answer in HTTP"),
+    "endless head": ([OK, b"X: y\r\n"], "does not answer in HTTP"),
+    "endless body": ([OK + b"\r\n", b"x" * 65536], "has a file of more than 1 MiB"),
+    "large": (OK + b"Content-Length: 9999999999\r\n\r\n", "has a file of more than 1 MiB"),
+    "short": (OK + b"Content-Length: 100\r\n\r\nabc", "sent 3 of 100 bytes"),
+    "no length": (OK + b"Content-Length: many\r\n\r\n", "does not answer in HTTP"),
+    "chunks": (
+        OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "an encoding that was not asked",
+    ),
+    "file": (b"HTTP/1.1 302 \r\nLocation: file:///etc/passwd\r\n\r\n", "redirects to 'file:'"),
+    "circle": (b"HTTP/1.1 302 \r\nLocation: /x\r\n\r\n", "answers with status 302"),
+    "error": (b"HTTP/1.1 500 \r\n\r\n", "answers with status 500"),
+}
+
+
+@pytest.mark.parametrize("kind", [*HOSTILE])
+def test_a_hostile_server_is_bounded(kind: str) -> None:
+    """Each answer ends with its reason, and takes no more memory or disk than the limit."""
+    answer, why = HOSTILE[kind]
+    file = io.BytesIO()
+
+    async def ask() -> None:
+        async with hostile({"/x": answer}) as url:
+            await download(f"{url}/x", file, 1 << 20)
+
+    with pytest.raises(DownloadError, match=why):
+        asyncio.run(ask())
+    assert len(file.getvalue()) <= 2 << 20
+
+
+@pytest.mark.parametrize("answer", [[b"H"], [OK, b"X"], [OK + b"\r\n", b"x"]])
+def test_a_slow_server_is_left(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte from time to time does not make an answer longer."""
+    monkeypatch.setattr(client, "SECONDS", 0.3)
+
+    async def ask() -> None:
+        async with hostile({"/x": answer}, pause=0.05) as url:
+            await download(f"{url}/x", io.BytesIO(), 1 << 20)
+
+    with pytest.raises(DownloadError, match=r"took longer than 0\.3 s"):
+        asyncio.run(ask())
+
+
+def test_a_redirection_is_followed() -> None:
+    """As public servers do; a missing file is no fault."""
+    answers: dict[str, Answer] = {
+        "/a": b"HTTP/1.1 302 \r\nLocation: /b\r\n\r\n",
+        "/b": OK + b"\r\nfile",
+        "/none": b"HTTP/1.1 404 Not Found\r\n\r\n",
+    }
+    file = io.BytesIO()
+
+    async def ask() -> Any:
+        async with hostile(answers) as url:
+            return [await download(f"{url}{path}", file, 1 << 20) for path in ("/a", "/none")]
+
+    assert asyncio.run(ask()) == [True, False]
+    assert file.getvalue() == b"file"
