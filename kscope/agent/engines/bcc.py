@@ -220,7 +220,7 @@ class BccEngine(KernelEngine):
             headers, enums = header_tree.struct_headers(), ""  # they have all enums
         else:
             headers, enums = header_tree.tracepoint_headers(), program.enums(own)
-        preludes = "\n".join(path.read_text() for path in _PRELUDES)
+        preludes = "\n".join(map(program.read, _PRELUDES))
         text = f"{preludes}\n{enums}{own}"
         if not is_builtin_program(self._path):  # the project's tests try those on several kernels
             self._try(text, constants, headers)

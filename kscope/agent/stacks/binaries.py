@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from kscope.agent.rows.convert import frame_text
 from kscope.agent.stacks.mappings import executable
+from kscope.agent.stacks.python import Python, python_in
 from kscope.agent.stacks.tables import Table, loaded
 from kscope.elf.contents import Contents, FileContents
 from kscope.elf.errors import ElfError
@@ -36,6 +37,8 @@ class Binary:
         self._frames: dict[int, tuple[str, bool]] = {}
         self._table: Table | None = None
         self._has_read_table = False
+        self._python: Python | None = None
+        self._has_read_python = False
         try:
             self._image: Image | None = Image(contents)
             self._names: FunctionNames | None = FunctionNames(self._image, path, root)
@@ -55,6 +58,17 @@ class Binary:
                 except OSError as error:
                     log.warning("the rules of %s cannot be loaded: %s", self.name, error.strerror)
             return self._table
+
+    def python(self) -> Python | None:
+        """Return the CPython that is in the file; None if there is none."""
+        with self._lock:
+            if not self._has_read_python and self._image:
+                self._has_read_python = True
+                try:
+                    self._python = python_in(self._image)
+                except ElfError as error:
+                    log.debug("%s %s", self.name, error)
+            return self._python
 
     def frame(self, offset: int) -> tuple[str, bool]:
         """Return the text of the frame at a file offset, and whether its function has a name."""

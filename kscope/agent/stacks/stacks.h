@@ -28,6 +28,9 @@
 #define ks_step KS_CALL(3)
 #define ks_find KS_CALL(4)
 #define ks_walk_python KS_CALL(5)
+#define ks_keep_python KS_CALL(6)
+#define ks_find_python_thread KS_CALL(7)
+#define ks_step_python KS_CALL(8)
 
 /* Why a walk ended; kscope/agent/stacks/frames.py names them. */
 enum ks_end {
@@ -62,9 +65,10 @@ struct ks_walk {
     u64 mm;
     u64 start, end, to_file;  /* mapping of the last frame; `to_file`: address to offset in the file */
     u64 base;
-    u32 file, shift, chunks, exact;
-    u32 read, python_file;
-    u64 runtime;
+    u32 file, shift, chunks, exact, found;
+    u32 native;        /* how many frames are not Python's */
+    u32 read, python;  /* `python`: the file that contains CPython, 0 for none */
+    u64 base_of_python; /* where that file's first byte would be, in front of its code */
     u64 words[34];
     u64 hash; /* from here on a ks_short, ks_middle or ks_long */
     u32 n;
@@ -187,6 +191,8 @@ struct ks_file {
     u64 asked;   /* when the agent was last told of it, in ns */
     u64 base;
     u32 shift, chunks;
+    u32 python;  /* 1: it contains CPython, and ks_python_layouts has it */
+    u32 unused;
 };
 
 /* Tells the agent of a file, while a process maps it. */
@@ -260,6 +266,7 @@ static inline void ks_open(struct ks_walk *w, u64 file)
     w->shift = known->shift;
     w->chunks = known->chunks;
     w->read = known->known == KS_READ;
+    w->found = known->python;
     if (!known->known)
         ks_tell(w, &key, known);
 }
@@ -334,9 +341,14 @@ KS_SUBPROGRAM(4, find)
     w->chunks = 0;
     w->to_file = 0;
     if (file) {
+        w->found = 0;
         ks_open(w, file);
         if (w->file)
             w->to_file = (page << 12) - w->start;
+        if (w->found) {
+            w->python = w->file;
+            w->base_of_python = w->start - (page << 12);
+        }
         return KS_CONTINUES;
     }
     bpf_probe_read_kernel(&vdso, 8, (void *)(w->mm + KS_AT_mm_struct__vdso));
@@ -559,6 +571,8 @@ KS_SUBPROGRAM(3, step)
     return rule & 15 ? ks_by_rule(w, rule, look) : ks_by_pointer(w);
 }
 
+#include "python.h"
+
 /* Walks the user stack into ks_walks. Returns KS_BY_KERNEL if the kernel must walk it, KS_NO_CODE if there
  * is none, or KS_CONTINUES.
  */
@@ -581,6 +595,7 @@ KS_SUBPROGRAM(2, walk_user)
     w->start = w->end = 0;
     w->exact = 1;
     w->n = 0;
+    w->python = 0;
 #pragma clang loop unroll(disable)
     for (int i = 0; i <= KS_DEPTH; i++) {
         u64 ended = ks_step(0);
@@ -590,6 +605,8 @@ KS_SUBPROGRAM(2, walk_user)
         }
     }
     w->ended = end;
+    if (w->python)
+        ks_walk_python(0);
     return KS_CONTINUES;
 }
 #endif

@@ -4,8 +4,9 @@ from collections import Counter
 from typing import Any
 
 from kscope.agent.rows.interval import Fault
+from kscope.agent.stacks.python_names import PythonNames
 from kscope.agent.stacks.stack_maps import StackMaps
-from kscope.agent.stacks.symbols import Symbols
+from kscope.agent.stacks.symbols import PythonSource, Symbols
 from kscope.agent.stacks.unwinder import Unwinder
 
 
@@ -14,7 +15,7 @@ class Stacks:
 
     def __init__(self, bpf: Any, depth: int, budget: int) -> None:
         self._unwinder = Unwinder(bpf, budget) if budget else None
-        self.symbols = Symbols(self._unwinder.file if self._unwinder else lambda _number: None)
+        self.symbols = _symbols(bpf, self._unwinder)
         self.maps = StackMaps(bpf, self.symbols, depth)
 
     def prepare(self, pid: int) -> None:
@@ -34,3 +35,10 @@ class Stacks:
         if self._unwinder:
             self._unwinder.close()
         self.symbols.close()
+
+
+def _symbols(bpf: Any, unwinder: Unwinder | None) -> Symbols:
+    if unwinder is None:
+        return Symbols(lambda _number: None)
+    names = PythonNames(bpf["ks_python_codes"])
+    return Symbols(unwinder.file, PythonSource(names, unwinder.has_tail_calls))

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from kscope.agent.host import processes
@@ -12,7 +12,9 @@ from kscope.agent.rows.interval import Fault, LossCounts
 from kscope.agent.stacks.binaries import Binary, shared
 from kscope.agent.stacks.kernel_frames import KERNEL_SUFFIX, UNKNOWN, without_own
 from kscope.agent.stacks.process import Process
-from kscope.agent.stacks.walk import BROKEN, FILE_BIT, NAMELESS, OFFSET, End, Walk
+from kscope.agent.stacks.python_names import PythonNames
+from kscope.agent.stacks.python_stack import loops, merged
+from kscope.agent.stacks.walk import BROKEN, FILE_BIT, NAMELESS, OFFSET, PYTHON, End, Walk
 
 ANONYMOUS = "[anonymous]"  # memory of no file, which JIT compilers write
 TRUNCATED_FRAME = "[truncated]"
@@ -31,11 +33,24 @@ class _Text:
     nameless_in: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PythonSource:
+    """The Python functions in stacks; `has_tail_calls` says whether native frames are those of an
+    interpreter with a C function for each instruction.
+    """
+
+    names: PythonNames
+    has_tail_calls: Callable[[Iterable[int]], bool]
+
+
 class Symbols:
     """Texts of frames. `file` returns a file by the number that BPF gave it."""
 
-    def __init__(self, file: Callable[[int], Binary | None]) -> None:
+    def __init__(
+        self, file: Callable[[int], Binary | None], python: PythonSource | None = None
+    ) -> None:
         self._file = file
+        self._python = python
         self._kernel_name = functools.lru_cache(MAX_KERNEL_NAMES)(self._kernel_function)
         self._processes: OrderedDict[int, Process] = OrderedDict()
         self._looked_at: set[int] = set()
@@ -54,21 +69,32 @@ class Symbols:
 
     def user_frames(self, pid: int, walk: Walk, loss: LossCounts) -> list[str]:
         """Return the texts, leaf first; a walk that did not reach the root ends in the reason."""
-        found = [text for frame in walk.frames if (text := self._text(pid, frame))]
+        native = [frame for frame in walk.frames if frame >> FILE_BIT != PYTHON]
+        found = [text for frame in native if (text := self._text(pid, frame))]
         loss.frames += len(found)
         for binary in (each.nameless_in for each in found if each.nameless_in):
             loss.frames_unknown += 1
             self._faults[binary, NAMELESS] += 1
         texts = [each.text for each in found]
+        if self._python and len(native) < len(walk.frames):
+            texts = self._with_python(texts, walk, native)
         start = next((i for i, text in enumerate(texts) if _is_go_start(text)), None)
         if start is not None:
-            del texts[start + 1 :]
-        elif walk.end in BROKEN:
-            self._faults[self._binary_of(walk.frames[-1:]), BROKEN[walk.end]] += 1
-            texts.append(BROKEN_FRAME)
-        elif walk.end is End.TRUNCATED:
-            texts.append(TRUNCATED_FRAME)
-        return texts
+            return texts[: start + 1]
+        return texts + self._missing_root(walk.end, native)
+
+    def _missing_root(self, end: End, native: Sequence[int]) -> list[str]:
+        """Return the frame in place of the callers that a walk did not reach; none if it did."""
+        if end in BROKEN:
+            self._faults[self._binary_of(native[-1:]), BROKEN[end]] += 1
+            return [BROKEN_FRAME]
+        return [TRUNCATED_FRAME] if end is End.TRUNCATED else []
+
+    def _with_python(self, texts: list[str], walk: Walk, native: Sequence[int]) -> list[str]:
+        assert self._python
+        python = self._python.names.frames(walk.frames[len(native) :])
+        spans = loops(texts, tail_calls=self._python.has_tail_calls(native))
+        return merged(texts, spans, python, whole=walk.end is End.ROOTED)
 
     def take_faults(self) -> Counter[Fault]:
         """Return the faults since the last call: by binary and reason, how many."""

@@ -7,7 +7,7 @@ import logging
 import os
 import resource
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ from kscope.agent.host.btf import enum_words, member_offsets
 from kscope.agent.host.libbcc import RingBuffer
 from kscope.agent.stacks.binaries import Binary, shared, vdso
 from kscope.agent.stacks.mappings import executable
+from kscope.agent.stacks.python import MEMBERS
 from kscope.agent.stacks.tables import Table
-from kscope.agent.stacks.walk import VDSO
+from kscope.agent.stacks.walk import FILE_BIT, VDSO
 from kscope.errors import KscopeError
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ _POLL_MS = 200
 _FS_IOC_GETVERSION = 0x80087601
 _OPEN, _READ = 1, 2  # of `known` in ks_file
 # Members that stacks.h reads, by the constant's name.
-_MEMBERS = {
+_MEMBERS = MEMBERS | {
     "KS_AT_task_struct__mm": "task_struct.mm",
     "KS_AT_mm_struct__vdso": "mm_struct.context.vdso",
     "KS_AT_vm_area_struct__vm_start": "vm_area_struct.vm_start",
@@ -141,6 +142,12 @@ class Unwinder:
             self._reader.submit(self._read, file)
         return file.binary
 
+    def has_tail_calls(self, frames: Iterable[int]) -> bool:
+        """Return whether a frame is in a CPython that has a C function for each instruction."""
+        files = {frame >> FILE_BIT for frame in frames}
+        found = (self._files[number].binary.python() for number in files if number in self._files)
+        return any(python and python.tail_calls for python in found)
+
     def drained(self) -> None:
         """Count the drains: tables that no stack needs any more make room for others."""
         self._drain += 1
@@ -190,6 +197,10 @@ class Unwinder:
         self._reader.submit(self._read, file)
 
     def _read(self, file: "_File") -> None:
+        if python := file.binary.python():
+            layouts = self._program["ks_python_layouts"]
+            layout = layouts.Leaf.from_buffer_copy(python.layout)
+            layouts[ctypes.c_uint(file.told.number)] = layout
         table = file.binary.table()
         if table and self._has_room(table.size):
             self._outer[ctypes.c_int(file.told.number)] = ctypes.c_int(table.descriptor)
@@ -224,9 +235,10 @@ class Unwinder:
 
     def _tell(self, told: _NewFile, known: int, table: Table | None = None) -> None:
         files = self._program["ks_files"]
+        python = known == _READ and self._files[told.number].binary.python() is not None
         key = files.Key(*(getattr(told.key, name) for name, _ in _FileKey._fields_))
         head = (table.base, table.shift, table.chunks) if table else (0, 0, 0)
-        files[key] = files.Leaf(told.number, known, 0, *head)
+        files[key] = files.Leaf(told.number, known, 0, *head, int(python))
 
 
 @dataclass(slots=True)

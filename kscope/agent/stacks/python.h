@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
  *
- * The Python frames of the current thread, for CPython 3.11 to 3.14. The bcc engine inserts this
- * text before the program that walks stacks.
- *
- * Before it stand `struct ks_walk`, with the members `n` and `frames`, KS_ROOM, the number of members
- * of `frames`, a power of two, and KS_AT_*, offsets in the kernel's structs.
+ * The Python frames of the current thread, for CPython 3.11 to 3.14. stacks.h includes this text where
+ * it walks user stacks.
  */
 
 /* A frame of a stack: this tag, 47 bits by which `ks_python_codes` knows the function, and bit 0 if
  * C code called it, so that it is the outermost Python frame of its C frame.
  */
-#define KS_PYTHON_TAG (0xffffULL << 48)
+#define KS_PYTHON_TAG (KS_PYTHON_FRAME << KS_FILE_BIT)
 #define KS_PYTHON_ENTERED 1ULL
 #define KS_PYTHON_UNREAD KS_PYTHON_TAG /* its code object could not be read */
 
 #define KS_PYTHON_FILES 1024
+/* Tells the verifier that an index is below a power of two, which the compiler knows already. */
+#define KS_BOUND(at, power) asm volatile("%0 &= %1" : "+r"(at) : "i"((power) - 1))
 #define KS_PYTHON_THREADS 8192
 #define KS_PYTHON_CODES 8192
 #define KS_PYTHON_NEW 32        /* functions that a walk adds, a power of two */
@@ -136,16 +135,24 @@ static inline u32 ks_python_tid(void)
     return tid;
 }
 
-/* Looks through the threads of all interpreters. Returns the thread's state, 0 if there is none. */
-static inline u64 ks_python_search(struct ks_python_layout *layout, u64 base, u32 tid)
+/* Looks for a thread in all interpreters. Returns the thread's state, 0 if there is none. */
+KS_SUBPROGRAM(7, find_python_thread)
 {
-    u64 interpreter = ks_python_word(base + layout->runtime + layout->interpreters), state = 0;
+    struct ks_walk *w = ks_state();
+    struct ks_python_layout *layout;
+    u64 state = 0, interpreter;
+    if (!w)
+        return 0;
+    layout = ks_python_layouts.lookup(&w->python);
+    if (!layout)
+        return 0;
+    interpreter = ks_python_word(w->base_of_python + layout->runtime + layout->interpreters);
     if (interpreter)
         state = ks_python_word(interpreter + layout->threads);
 #pragma clang loop unroll(disable)
     for (int i = 0; i < KS_PYTHON_SEARCHED; i++) {
         if (state) {
-            if (ks_python_word(state + layout->native_id) == tid)
+            if (ks_python_word(state + layout->native_id) == argument)
                 return state;
             state = ks_python_word(state + layout->next_thread);
             continue;
@@ -168,7 +175,7 @@ static inline u64 ks_python_innermost(struct ks_python_layout *layout, u64 state
 }
 
 /* Returns the innermost Python frame of the current thread, 0 if it runs no Python. */
-static inline u64 ks_python_frame(struct ks_python_layout *layout, u64 base)
+static inline u64 ks_python_frame(struct ks_python_layout *layout)
 {
     u32 key = bpf_get_current_pid_tgid();
     u64 now = bpf_ktime_get_ns(), frame = 0;
@@ -179,7 +186,7 @@ static inline u64 ks_python_frame(struct ks_python_layout *layout, u64 base)
         return frame;
     found.looked = now;
     found.id = ks_python_tid();
-    found.state = ks_python_search(layout, base, found.id);
+    found.state = ks_find_python_thread(found.id);
     ks_python_threads.update(&key, &found);
     return found.state ? ks_python_innermost(layout, found.state) : 0;
 }
@@ -215,91 +222,120 @@ static inline int ks_python_read(struct ks_python_layout *layout, u64 address, b
     return !bpf_probe_read_user(text->bytes, size, (void *)address);
 }
 
-/* Returns the frame of a code object. Two that were at one address one after the other differ. */
+/* Returns the frame of a code object. Two that were at one address one after the other differ, even if
+ * their strings were at the same addresses too: by the lengths and hashes that strings keep.
+ */
 static inline u64 ks_python_function(u64 code, struct ks_python_code_object *object)
 {
+    u64 name[2] = {}, file[2] = {};
+    ks_user(name, sizeof(name), object->name + 16);
+    ks_user(file, sizeof(file), object->file + 16);
     u64 id = code ^ (bpf_get_current_pid_tgid() >> 32 << 32);
     id = (id ^ (id >> 29)) * KS_PYTHON_MIX + object->qualname;
     id = (id ^ (id >> 29)) * KS_PYTHON_MIX + object->file;
     id = (id ^ (id >> 29)) * KS_PYTHON_MIX + object->name;
     id = (id ^ (id >> 29)) * KS_PYTHON_MIX + ((u64)object->line_or_before << 32);
     id = (id ^ (id >> 29)) * KS_PYTHON_MIX + object->line_or_after;
+    id = (id ^ (id >> 29)) * KS_PYTHON_MIX + name[0] + name[1];
+    id = (id ^ (id >> 29)) * KS_PYTHON_MIX + file[0] + file[1];
     return KS_PYTHON_TAG | (id ^ (id >> 29)) >> 17 << 1;
 }
 
-/* Keeps the names of a function that is seen for the first time. */
-static inline void ks_python_keep(struct ks_python_layout *layout, u64 base, u64 code,
-                                  struct ks_python_code *kept)
+/* Keeps the names of the function of a code object, which is seen for the first time. */
+KS_SUBPROGRAM(6, keep_python)
 {
-    struct ks_python_code_object object;
-    if (bpf_probe_read_user(&object, sizeof(object), (void *)(code + 64)) ||
-        ks_python_word(code + 8) != base + layout->code_type)
-        return;
-    u64 id = ks_python_function(code, &object);
-    kept->line = layout->line == 68 ? object.line_or_before : object.line_or_after;
+    struct ks_walk *w = ks_state();
+    int zero = 0;
+    struct ks_python_code *kept = ks_python_scratch.lookup(&zero);
+    struct ks_python_layout *layout;
+    if (!w || !kept)
+        return 0;
+    layout = ks_python_layouts.lookup(&w->python);
+    struct ks_python_code_object *object = (void *)w->words;
+    if (!layout || ks_user(object, sizeof(*object), argument + 64) ||
+        ks_python_word(argument + 8) != w->base_of_python + layout->code_type)
+        return 0;
+    u64 id = ks_python_function(argument, object), name = object->qualname, file = object->file;
+    kept->line = layout->line == 68 ? object->line_or_before : object->line_or_after;
     /* The interpreter's own code has one string in both places. */
-    kept->is_shim = object.file == object.name;
-    if (ks_python_read(layout, object.qualname, false, &kept->name) &&
-        ks_python_read(layout, object.file, true, &kept->file))
+    kept->is_shim = file == object->name;
+    if (ks_python_read(layout, name, false, &kept->name) &&
+        ks_python_read(layout, file, true, &kept->file))
         ks_python_codes.update(&id, kept);
+    return 0;
 }
 
-/* Reads the frames, the innermost one first. Returns their number in the walk. */
-static inline u32 ks_python_frames(struct ks_python_layout *layout, u64 frame, struct ks_walk *walk,
-                                   struct ks_python_new *unseen)
+/* Adds the function of the Python frame at an address. Returns the address of its caller, or 0. */
+KS_SUBPROGRAM(8, step_python)
 {
-    u32 first = walk->n, n = first;
+    struct ks_walk *w = ks_state();
+    int zero = 0;
+    struct ks_python_new *unseen = ks_python_unseen.lookup(&zero);
+    struct ks_python_layout *layout;
+    if (!w || !unseen)
+        return 0;
+    layout = ks_python_layouts.lookup(&w->python);
+    struct ks_python_frame *raw = (void *)w->words;
+    if (!layout || ks_user(raw, sizeof(*raw), argument))
+        return 0;
+    bool is_entry = layout->is_entry;
+    u64 caller = is_entry ? raw->previous_311 : raw->previous, id = KS_PYTHON_UNREAD, at = w->n;
+    u64 code = (is_entry ? raw->code_311 : raw->code) & ~7ull; /* bits of a stack reference */
+    u8 owner = (layout->owner & 8 ? raw->after : raw->before) >> 8 * (layout->owner & 7);
+    if (!is_entry && owner >= 3) {
+        /* FRAME_OWNED_BY_CSTACK, in 3.14 FRAME_OWNED_BY_INTERPRETER: a border, not a function. */
+        at--;
+        KS_BOUND(at, KS_ROOM);
+        if (w->n > w->native)
+            w->frames[at] |= KS_PYTHON_ENTERED;
+        return caller;
+    }
+    if (at >= KS_DEPTH || at >= KS_ROOM) {
+        w->ended = KS_TRUNCATED;
+        return 0;
+    }
+    struct ks_python_code_object *object = (void *)w->words;
+    if (!ks_user(object, sizeof(*object), code + 64)) {
+        id = ks_python_function(code, object);
+        if (!ks_python_codes.lookup(&id)) {
+            u64 last = unseen->n++;
+            KS_BOUND(last, KS_PYTHON_NEW);
+            unseen->code[last] = code;
+        }
+    }
+    KS_BOUND(at, KS_ROOM);
+    w->frames[at] = id | (is_entry && owner ? KS_PYTHON_ENTERED : 0);
+    w->n = at + 1;
+    return caller;
+}
+
+/* Adds the Python functions of the current thread, the innermost one first. */
+KS_SUBPROGRAM(5, walk_python)
+{
+    struct ks_walk *w = ks_state();
+    int zero = 0;
+    struct ks_python_new *unseen = ks_python_unseen.lookup(&zero);
+    struct ks_python_layout *layout;
+    u64 frame;
+    if (!w || !unseen)
+        return 0;
+    layout = ks_python_layouts.lookup(&w->python);
+    if (!layout)
+        return 0;
+    w->native = w->n;
+    unseen->n = 0;
+    frame = ks_python_frame(layout);
 #pragma clang loop unroll(disable)
     for (int i = 0; i < KS_PYTHON_STEPS; i++) {
-        struct ks_python_frame raw;
-        struct ks_python_code_object object;
-        u64 at = n - 1, code, id = KS_PYTHON_UNREAD;
-        u8 owner;
-        if (!frame || n >= KS_ROOM || bpf_probe_read_user(&raw, sizeof(raw), (void *)frame))
+        if (!frame)
             break;
-        frame = layout->is_entry ? raw.previous_311 : raw.previous;
-        code = (layout->is_entry ? raw.code_311 : raw.code) & ~7ULL; /* bits of a stack reference */
-        owner = (layout->owner & 8 ? raw.after : raw.before) >> 8 * (layout->owner & 7);
-        if (!layout->is_entry && owner >= 3) {
-            /* FRAME_OWNED_BY_CSTACK, in 3.14 FRAME_OWNED_BY_INTERPRETER: a border, not a function. */
-            asm volatile("%0 &= %1" : "+r"(at) : "i"(KS_ROOM - 1));
-            if (n > first)
-                walk->frames[at] |= KS_PYTHON_ENTERED;
-            continue;
-        }
-        if (!bpf_probe_read_user(&object, sizeof(object), (void *)(code + 64))) {
-            id = ks_python_function(code, &object);
-            if (!ks_python_codes.lookup(&id)) {
-                at = unseen->n++;
-                asm volatile("%0 &= %1" : "+r"(at) : "i"(KS_PYTHON_NEW - 1));
-                unseen->code[at] = code;
-            }
-        }
-        at = n++;
-        asm volatile("%0 &= %1" : "+r"(at) : "i"(KS_ROOM - 1));
-        walk->frames[at] = id | (layout->is_entry && owner ? KS_PYTHON_ENTERED : 0);
+        frame = ks_step_python(frame);
     }
-    return n;
-}
-
-/* Appends the Python frames of the current thread to a walk that met code of the file. `base` is
- * where the file's first byte would be, as for struct ks_python_layout. Returns their number.
- */
-static inline int ks_python_walk(struct ks_walk *walk, u32 file, u64 base)
-{
-    u32 zero = 0, first = walk->n;
-    struct ks_python_layout *layout = ks_python_layouts.lookup(&file);
-    struct ks_python_new *unseen = ks_python_unseen.lookup(&zero);
-    struct ks_python_code *kept = ks_python_scratch.lookup(&zero);
-    if (!layout || !unseen || !kept)
-        return 0;
-    unseen->n = 0;
-    walk->n = ks_python_frames(layout, ks_python_frame(layout, base), walk, unseen);
 #pragma clang loop unroll(disable)
     for (int i = 0; i < KS_PYTHON_NEW; i++) {
         if (i >= unseen->n)
             break;
-        ks_python_keep(layout, base, unseen->code[i], kept);
+        ks_keep_python(unseen->code[i]);
     }
-    return walk->n - first;
+    return 0;
 }
