@@ -10,19 +10,25 @@ import shutil
 import subprocess
 import time
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from kscope.config import SymbolSettings
 from kscope.server.symbols import debuginfod as client
+from kscope.server.symbols import fetch
 from kscope.server.symbols.debuginfod import DownloadError, download
+from kscope.store.symbols.nameless import Nameless
+from kscope.store.symbols.table import SymbolTable
 from tests import needs
+from tests.databases import SQLiteFile
 from tests.serving import free_port, kscope, serving, stop
+from tests.store.opened import opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
     from tests.databases import Database
     from tests.serving import Serving
@@ -191,6 +197,8 @@ def is_scanned(url: str, build: str) -> bool:
 
 Answer = bytes | list[bytes]
 OK = b"HTTP/1.1 200 OK\r\n"
+# Paths that were asked for.
+ASKED: list[str] = []
 
 
 @asynccontextmanager
@@ -199,7 +207,8 @@ async def hostile(answers: dict[str, Answer], pause: float = 0.0) -> AsyncIterat
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
-        pieces = answers[path]
+        ASKED.append(path)
+        pieces = answers.get(path, b"HTTP/1.1 404 Not Found\r\n\r\n")
         try:
             for piece in [pieces] if isinstance(pieces, bytes) else pieces[:-1]:
                 writer.write(piece)
@@ -269,7 +278,6 @@ def test_a_redirection_is_followed() -> None:
     answers: dict[str, Answer] = {
         "/a": b"HTTP/1.1 302 \r\nLocation: /b\r\n\r\n",
         "/b": OK + b"\r\nfile",
-        "/none": b"HTTP/1.1 404 Not Found\r\n\r\n",
     }
     file = io.BytesIO()
 
@@ -279,3 +287,43 @@ def test_a_redirection_is_followed() -> None:
 
     assert asyncio.run(ask()) == [True, False]
     assert file.getvalue() == b"file"
+
+
+def test_a_bad_file_names_nothing(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file of another build id and one that is damaged are refused; each build id is asked once.
+
+    The other kind of file, or the next server, may be better.
+    """
+    monkeypatch.setattr(fetch, "PAUSE_SECONDS", 0)
+    good, others = build_of(program), ["11" * 20, "22" * 20, "33" * 20]
+    debug = Path(f"{program}.debug").read_bytes()
+    served: dict[str, Answer] = {
+        f"/buildid/{others[0]}/debuginfo": OK + b"\r\n" + debug,
+        f"/buildid/{others[1]}/debuginfo": OK + b"\r\n\x7fELF\2\1" + b"\xff" * 5000,
+        f"/buildid/{others[2]}/debuginfo": b"HTTP/1.1 500 \r\n\r\n",
+        f"/buildid/{good}/debuginfo": OK + b"\r\n" + program.read_bytes(),
+        f"/buildid/{good}/executable": OK + b"\r\n" + debug,
+    }
+
+    async def run() -> list[str]:
+        path = SQLiteFile(tmp_path / "kernelscope.db")
+        async with opened(path) as store, hostile(served) as url, hostile({}) as other:
+            found = SymbolSettings((other, url), 1 << 30, 1 << 20)
+            store.reader.names.want(Nameless("x", 1, each) for each in (*others, good, *others))
+            running = asyncio.create_task(fetch.Fetcher(store, found).run())
+            table = SymbolTable(store.backend, store.schema, 1 << 30)
+            for _ in range(3000):
+                await asyncio.sleep(0.01)
+                if await table.has(good):
+                    break
+            store.reader.names.want(Nameless("x", 1, each) for each in others)
+            await asyncio.sleep(0.1)
+            running.cancel()
+            return [each.build for each in await table.files()]
+
+    assert asyncio.run(run()) == [good]
+    for build in others:
+        assert ASKED.count(f"/buildid/{build}/debuginfo") == 2, "once of each server"
+    assert f"sent a file of build id {good} for {others[0]}" in caplog.text
