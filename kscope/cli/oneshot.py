@@ -15,16 +15,19 @@ from kscope.agent.engines.base import Engine
 from kscope.agent.engines.replay import Recorder
 from kscope.agent.rows.convert import Merged, adds_up
 from kscope.agent.rows.folded_output import Folded
-from kscope.agent.rows.interval import Row
+from kscope.agent.rows.interval import Fault, Row
 from kscope.agent.run.configure import ProbeRequest, engine
+from kscope.agent.stacks.walk import NAMELESS
 from kscope.cli.running import prepare
 from kscope.declare.model import Category
+from kscope.errors import printable
 
 log = logging.getLogger(__name__)
 # Maps are sized for an interval; a long trace must not fill them.
 _DRAIN_EVERY = 1.0
 _TICK = 0.1
 
+_MOST_BINARIES = 5
 _LOSSES = {
     "stacks_collided": ("stacks, their slots were taken", "--stacks"),
     "stacks_full": ("stacks, the map was full", "--stacks"),
@@ -41,8 +44,8 @@ def trace(category: Category, request: ProbeRequest, flags: Mapping[str, Any]) -
     """Trace for --duration seconds or until Ctrl-C. Write a recording, or print rows as JSON or as
     folded stacks; then print the losses.
     """
-    lost = Counter[str]()
-    with closing(_intervals(category, request, flags, lost)) as intervals:
+    lost, faults = Counter[str](), Counter[Fault]()
+    with closing(_intervals(category, request, flags, lost, faults)) as intervals:
         if path := flags["record"]:
             recorder = Recorder(path, category, request.hostname, request.interval)
             with closing(recorder):
@@ -57,12 +60,17 @@ def trace(category: Category, request: ProbeRequest, flags: Mapping[str, Any]) -
         else:
             _print(category, (rows for _, rows in intervals))
     _warn(category, lost)
+    _warn_of_binaries(category, faults)
 
 
 def _intervals(
-    category: Category, request: ProbeRequest, flags: Mapping[str, Any], lost: Counter[str]
+    category: Category,
+    request: ProbeRequest,
+    flags: Mapping[str, Any],
+    lost: Counter[str],
+    faults: Counter[Fault],
 ) -> Generator[tuple[float, list[Row]]]:
-    """Yield each interval's end, in seconds from the start, and its rows; add up its losses."""
+    """Yield each interval's end, in seconds from the start, and its rows; add up losses, faults."""
     caught = prepare(verbose=flags["verbose"], until_eof=flags["until_eof"])
     every = request.interval if flags["record"] else _DRAIN_EVERY
     running = engine(category, request)
@@ -75,14 +83,17 @@ def _intervals(
         while caught.empty() and time.monotonic() < end:
             running.poll(_TICK)
             if time.monotonic() >= due:
-                yield _drained(running, began, lost)
+                yield _drained(running, began, lost, faults)
                 due += every
-        yield _drained(running, began, lost)
+        yield _drained(running, began, lost, faults)
 
 
-def _drained(running: Engine, began: float, lost: Counter[str]) -> tuple[float, list[Row]]:
+def _drained(
+    running: Engine, began: float, lost: Counter[str], faults: Counter[Fault]
+) -> tuple[float, list[Row]]:
     drained = running.drain()
     lost.update(asdict(drained.loss))
+    faults.update(drained.faults)
     return time.monotonic() - began, drained.rows
 
 
@@ -105,3 +116,14 @@ def _warn(category: Category, lost: Mapping[str, int]) -> None:
         if lost[name]:
             fix = f"; a larger {flag} holds more" if flag else ""
             click.echo(f"WARNING {category.table}: lost {lost[name]} {what}{fix}", err=True)
+
+
+def _warn_of_binaries(category: Category, faults: Mapping[Fault, int]) -> None:
+    """Print the binaries in which most stacks broke, then those of frames without a name."""
+    worst = sorted(faults.items(), key=lambda each: (each[0][1] == NAMELESS, -each[1]))
+    for (binary, reason), count in worst[:_MOST_BINARIES]:
+        is_nameless = reason == NAMELESS
+        things = ("frame" if is_nameless else "stack") + "s" * (count != 1)
+        file = printable(binary)
+        told = f"of {file} without a name" if is_nameless else f"broke in {file}: {reason}"
+        click.echo(f"WARNING {category.table}: {count} {things} {told}", err=True)

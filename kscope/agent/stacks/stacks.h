@@ -532,6 +532,12 @@ static inline bool ks_is_trampoline(struct ks_walk *w)
     return !KS_ARM64 && !w->exact && !w->file && !ks_user(&code, 5, w->ip) && code == 0xc308c48348;
 }
 
+/* Without a table the walk takes anything in the register for a frame pointer. */
+static inline bool ks_lacks_table(struct ks_walk *w)
+{
+    return w->file && !w->read;
+}
+
 static inline u64 ks_by_pointer(struct ks_walk *w)
 {
     if (ks_is_trampoline(w)) {
@@ -539,12 +545,12 @@ static inline u64 ks_by_pointer(struct ks_walk *w)
         return ks_user(&w->ip, 8, w->sp - 8) ? KS_NO_MEMORY : KS_CONTINUES;
     }
     if (!w->fp)
-        return w->file && !w->read ? KS_NO_TABLE : KS_ROOTED;
+        return ks_lacks_table(w) ? KS_NO_TABLE : KS_ROOTED;
     /* In files that have no rules at all, as those of Go, a frame pointer may lead to another stack. */
     if ((w->fp < w->sp && !(w->read && !w->chunks)) || (w->fp & 7))
-        return w->file && !w->read ? KS_NO_TABLE : KS_NO_POINTER;
+        return ks_lacks_table(w) ? KS_NO_TABLE : KS_NO_POINTER;
     if (ks_user(w->words, 16, w->fp))
-        return KS_NO_MEMORY;
+        return ks_lacks_table(w) ? KS_NO_TABLE : KS_NO_MEMORY;
     w->sp = w->fp + 16;
     w->fp = w->words[0];
     w->ip = w->words[1];
@@ -560,7 +566,7 @@ KS_SUBPROGRAM(3, step)
         return KS_NO_CODE;
     u64 look = w->exact ? w->ip : w->ip - 1;
     if ((look < w->start || look >= w->end) && ks_find(look))
-        return KS_NO_CODE;
+        return w->n && ks_lacks_table(w) ? KS_NO_TABLE : KS_NO_CODE;
     u64 at = look + w->to_file;
     u32 n = w->n;
     if (n >= KS_DEPTH || n >= KS_ROOM)

@@ -119,6 +119,7 @@ class Unwinder:
         self._binaries = shared()
         self._files: dict[int, _File] = {}
         self._drain = 0
+        self._has_warned = False
         self._next_number = VDSO + 1
         self._taken = VDSO  # the latest number that the program took
         self._stopping = threading.Event()
@@ -208,13 +209,21 @@ class Unwinder:
             self._tell(file.told, _READ, table)
             return
         if table:
-            file.is_out = True
+            self._leave_out(file)
+        else:
+            self._tell(file.told, _READ)
+
+    def _leave_out(self, file: "_File") -> None:
+        """Say once that there is no room; the rows about binaries name the files."""
+        file.is_out = True
+        self._tell(file.told, _OPEN)
+        if not self._has_warned:
+            self._has_warned = True
             log.warning(
                 "the rules of %s do not fit: its stacks are walked by frame pointers; a larger "
                 "--unwind-memory holds more",
                 file.binary.name,
             )
-        self._tell(file.told, _READ)
 
     def _has_room(self, size: int) -> bool:
         """Return whether a table fits, if need be in place of those that no stack needed lately."""
