@@ -13,6 +13,7 @@ from pathlib import Path
 from kscope.agent.host import kernel
 from kscope.agent.host.bpfstats import BpfStatistics, load_trivial_program
 from kscope.agent.host.libbcc import load_bcc
+from kscope.agent.stacks import unwinder
 from kscope.client.answers import Answer, Outcome
 from kscope.client.endpoint import DEFAULT_PORT, Endpoint
 from kscope.client.payload import Payload
@@ -150,10 +151,18 @@ def _btf() -> str:
     return f"{kernel.BTF}; kernel headers are not needed" if kernel.BTF.exists() else ""
 
 
+def _unwinding() -> str:
+    walks = unwinder.constants()["KS_UNWIND"]
+    return "user stacks are walked by .eh_frame" if walks else ""
+
+
 # Subject, a function that returns a detail if the host has it, and else the detail and the fix.
 _FEATURES = (
     ("btf", _btf, "not supported: probes that read kernel structs cannot run",
      "needs a kernel built with CONFIG_DEBUG_INFO_BTF"),
+    ("unwinding", _unwinding,
+     "this kernel cannot read user registers: user stacks are walked by frame pointers",
+     "needs Linux 5.15 with BTF"),
     ("perf events", lambda: "supported" if kernel.offers("perf:cpu-clock") else "",
      "not supported: the profile probe cannot run", "needs a kernel built with CONFIG_PERF_EVENTS"),
     ("bpf statistics", _statistics, "off: the cost of a probe in the kernel is not known",

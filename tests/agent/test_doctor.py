@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kscope.agent.stacks.unwinder import constants
 from tests import needs
 from tests.agent.fakeserver import fake_server, problem
 from tests.serving import ROOT, kscope, serving
@@ -86,6 +87,19 @@ def test_a_program_that_is_not_installed_is_named_with_its_package() -> None:
     _, lacks = said("--server", NOWHERE, wrapped_in=("unshare", "-m", "sh", "-c", hide, "sh"))
     assert lacks["bpftool"].startswith("warn")
     assert "apt install bpftool" in lacks["bpftool"]
+
+
+def test_how_user_stacks_are_walked_is_said() -> None:
+    """By their rules on this kernel; by frame pointers on one without BTF, with what it needs."""
+    needs.root("hiding a file")
+    if not constants()["KS_UNWIND"]:
+        needs.lacking("unwinding", "this kernel cannot read user registers")
+    _, found = said("--server", NOWHERE)
+    assert found["unwinding"] == "ok   unwinding: user stacks are walked by .eh_frame"
+    hide = 'mount --bind /dev/null /sys/kernel/btf/vmlinux && exec "$@"'
+    _, lacks = said("--server", NOWHERE, wrapped_in=("unshare", "-m", "sh", "-c", hide, "sh"))
+    assert lacks["unwinding"].startswith("warn unwinding: this kernel cannot read user registers")
+    assert "needs Linux 5.15 with BTF" in lacks["unwinding"]
 
 
 @pytest.mark.parametrize(
