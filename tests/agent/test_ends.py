@@ -147,7 +147,7 @@ def test_four_hundred_frames_have_a_root(tmp_path: Path) -> None:
 
 
 def test_without_memory_frame_pointers_are_used(tmp_path: Path) -> None:
-    """As on kernels that cannot do more. What broke is told at the end of a trace."""
+    """As on kernels that cannot do more. With the same text of frames."""
     needs_unwinding()
     calls = built(tmp_path, "calls", *FLAGS, "-fno-omit-frame-pointer", "-DPOINTER")
     with subprocess.Popen([calls, "20"]) as process:
