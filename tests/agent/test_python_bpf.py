@@ -40,7 +40,9 @@ def test_each_wait_has_its_python_functions(version: str) -> None:
         seen = traced(running.pid, 1, "--depth", "256")
         for stack in running.stacks:
             assert [each for each in seen if is_in(stack, each)], stack
-    shown = [frame for stack in seen for frame in stack]
+    # A thread that is pushed off its CPU may be between the loop's start and its first function.
+    naps = [stack for stack in seen if any("clock_nanosleep" in frame for frame in stack)]
+    shown = [frame for stack in naps for frame in stack]
     assert not any("_PyEval_EvalFrameDefault" in frame for frame in shown)
     assert not any("[python]" in frame for frame in shown)
 
