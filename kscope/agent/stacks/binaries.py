@@ -15,6 +15,7 @@ from kscope.elf.contents import Contents, FileContents
 from kscope.elf.errors import ElfError
 from kscope.elf.image import Image
 from kscope.elf.names import FunctionNames
+from kscope.errors import printable
 
 log = logging.getLogger(__name__)
 # Files that are kept open, with their names, though no probe uses them now.
@@ -30,7 +31,7 @@ class Binary:
     """
 
     def __init__(self, path: str, contents: Contents, root: str) -> None:
-        self.name = frame_text(path.rpartition("/")[2])
+        self.name = frame_text(_valid(path.rpartition("/")[2]))
         self.users = 0
         self._contents = contents
         self._lock = threading.RLock()
@@ -56,7 +57,10 @@ class Binary:
                 except ElfError as error:
                     log.debug("%s %s", self.name, error)
                 except OSError as error:
-                    log.warning("the rules of %s cannot be loaded: %s", self.name, error.strerror)
+                    reason = error.strerror
+                    log.warning(
+                        "the rules of %s cannot be loaded: %s", printable(self.name), reason
+                    )
             return self._table
 
     def python(self) -> Python | None:
@@ -102,6 +106,11 @@ class Binary:
                 self._table.close()
             if isinstance(self._contents, FileContents):
                 self._contents.close()
+
+
+def _valid(name: str) -> str:
+    """Return the name with `?` for bytes that are no UTF-8, which no output takes."""
+    return name.encode("utf-8", "replace").decode()
 
 
 class Binaries:

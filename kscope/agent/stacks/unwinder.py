@@ -20,7 +20,7 @@ from kscope.agent.stacks.mappings import executable
 from kscope.agent.stacks.python import MEMBERS
 from kscope.agent.stacks.tables import Table
 from kscope.agent.stacks.walk import FILE_BIT, VDSO
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, printable
 
 log = logging.getLogger(__name__)
 FILES = 32768  # KS_FILES
@@ -222,7 +222,7 @@ class Unwinder:
             log.warning(
                 "the rules of %s do not fit: its stacks are walked by frame pointers; a larger "
                 "--unwind-memory holds more",
-                file.binary.name,
+                printable(file.binary.name),
             )
 
     def _has_room(self, size: int) -> bool:
