@@ -13,9 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from kscope.errors import KscopeError
-from kscope.query.sql.expressions import pairs, texts
+from kscope.query.sql.expressions import pairs, position, texts
 from kscope.store.reader import Reader
-from kscope.store.symbols.nameless import Nameless, ShownFrames, nameless
+from kscope.store.symbols.nameless import ADDRESS, BUILD, Nameless, ShownFrames, nameless
 from kscope.store.symbols.packing import names
 from kscope.store.symbols.table import state_of
 
@@ -32,6 +32,16 @@ log = logging.getLogger(__name__)
 async def shown_frames(reader: Reader) -> ShownFrames:
     """Return what is known of the symbol table as it is now."""
     return reader.names.at(await state_of(reader.fetch, reader.schema))
+
+
+def nameless_stacks(
+    reader: Reader, *columns: sa.ColumnElement[Any], parts: Collection[str] = (ADDRESS,)
+) -> sa.Select[Any]:
+    """Select columns of the stacks that have one of the parts and, it seems, such a frame."""
+    frames = reader.schema.dictionaries.stack.c.frames
+    has_part = sa.or_(*(position(frames, sa.literal(part)) > 0 for part in sorted(parts)))
+    has_build = position(frames, sa.literal(BUILD)) > 0
+    return sa.select(*columns).where(has_part, has_build)
 
 
 async def name_frames(

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
+
 from kscope.declare.model import Column
 from kscope.declare.types.base import Role
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import Heaviest, heaviest, heaviest_of
 from kscope.query.scan.labels import frames
 from kscope.query.scan.measures import Expressions, Measure
+from kscope.query.scan.names import nameless_stacks
 from kscope.query.scan.read import MOST_GROUPS, merger
 from kscope.query.scan.scan import Scan
 from kscope.store.symbols.nameless import Frames
@@ -34,6 +37,7 @@ class SameStacks:
     places: tuple[int, ...]
     _by_frames: dict[Frames, int] = field(default_factory=dict)
     _chosen: dict[Any, Any] = field(default_factory=dict)
+    _otherwise: bool | None = None
 
     def __bool__(self) -> bool:
         return bool(self.places)
@@ -42,6 +46,8 @@ class SameStacks:
         self, groups: Mapping[Key, Number], merge: Callable[[Number, Number], Number]
     ) -> dict[Key, Number]:
         """Return the groups, those with the same shown stacks as one."""
+        if not await self._are_shown_otherwise():
+            return dict(groups)
         met = {key[place] for key in groups for place in self.places}
         await self._meet(met - self._chosen.keys() - {None})
         return await consumed(lambda *_: self._merge(groups, merge), met)
@@ -52,10 +58,9 @@ class SameStacks:
         """Return the heaviest groups, see heaviest; of stacks as many as an answer may have are
         read before they are ranked.
         """
-        most = MOST_GROUPS if self else n
-        found = await heaviest(self.scan, keys, measures, most, by_mean=by_mean)
-        if not self:
-            return found
+        if not await self._are_shown_otherwise():
+            return await heaviest(self.scan, keys, measures, n, by_mean=by_mean)
+        found = await heaviest(self.scan, keys, measures, MOST_GROUPS, by_mean=by_mean)
         groups = await self.merged(found.groups, merger(measures))
         of = partial(heaviest_of, groups, measures, n, by_mean=by_mean)
         ranked = await asyncio.to_thread(of)
@@ -66,6 +71,14 @@ class SameStacks:
         wanted = set(chosen)
         others = [each for each, of in self._chosen.items() if of in wanted and each not in wanted]
         return [*wanted, *others]
+
+    async def _are_shown_otherwise(self) -> bool:
+        """Return whether any stack of the database is shown otherwise than it is stored."""
+        if self._otherwise is None:
+            reader = self.scan.reader
+            one = nameless_stacks(reader, sa.literal_column("1")).limit(1)
+            self._otherwise = bool(self.places) and bool(await reader.fetch(one))
+        return self._otherwise
 
     async def _meet(self, stacks: set[int]) -> None:
         if stacks:

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
 from kscope.query.scan.labels import shown_texts
-from kscope.query.scan.names import shown_frames
+from kscope.query.scan.names import nameless_stacks, shown_frames
 from kscope.query.scan.regex import compiled
 from kscope.query.sql.conditions import Condition, Group, conditions, resolved
-from kscope.query.sql.expressions import as_text, position
+from kscope.query.sql.expressions import as_text
 from kscope.query.sql.operators import FRAME_SEPARATOR
 from kscope.store.backends.deadline import Deadline
 from kscope.store.reader import Reader
@@ -76,9 +76,7 @@ def _candidates(reader: Reader, parts: set[str]) -> sa.Select[Any]:
     """Select the stacks that have a frame without a name, and one of the parts."""
     stacks = reader.schema.dictionaries.stack.c
     fewest = {ADDRESS} if ADDRESS in parts or len(parts) > _MOST_PARTS else parts
-    has_part = sa.or_(*(position(stacks.frames, sa.literal(part)) > 0 for part in sorted(fewest)))
-    has_build = position(stacks.frames, sa.literal(BUILD)) > 0
-    return sa.select(stacks.id, stacks.frames).where(has_part, has_build)
+    return nameless_stacks(reader, stacks.id, stacks.frames, parts=fewest)
 
 
 def _parts(where: Condition, *, has_names: bool) -> set[str]:
