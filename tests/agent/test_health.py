@@ -51,9 +51,8 @@ def test_each_interval_has_a_row_about_the_probe(tmp_path: Path) -> None:
     assert all(row["bpf_runs"] > 0 and row["memory"] > 10_000_000 for row in rows)
     assert sum(row["bpf_time"] for row in rows) < sum(row["elapsed"] for row in rows) / 2
     assert sum(row["frames"] for row in rows) > 0
-    # Other BPF programs on this machine can interrupt ours, and a thread that is sampled in
-    # libc, which keeps no frame pointer, may seem to be without end.
-    elsewhere = {"lost_runs", "lost_stacks_truncated"}
+    # Other BPF programs on this machine can interrupt ours.
+    elsewhere = {"lost_runs"}
     lost = {name for name in rows[0] if name.startswith(("lost_", "dropped_"))} - elsewhere
     assert len(lost) >= 7
     assert {row[name] for row in rows for name in lost} == {0}
