@@ -33,6 +33,11 @@ JOINED = {
         "module|",
         f"{EVAL} call module main",
     ),
+    "a loop that ends": (
+        f"free _PyEvalFrameClearAndPop {EVAL} call {EVAL} main",
+        "module|",
+        f"free _PyEvalFrameClearAndPop {EVAL} call module main",
+    ),
     "one interpreter in another": (
         f"nanosleep {EVAL} run {EVAL} main",
         "inner|",

@@ -8,6 +8,8 @@ from kscope.agent.stacks.python_names import PythonFrame
 NAMELESS = "[unknown] [python]"
 # With the endings that compilers give to parts of a function, and the library behind it.
 _LOOP = re.compile(r"_PyEval_EvalFrameDefault(\.[\w.]+)?( \[.*\])?")
+# It removes the function's frame, then frees what that held.
+_LEAVING = re.compile(r"(_PyEval_?FrameClearAndPop|clear_thread_frame)(\.[\w.]+)?( \[.*\])?")
 # The C function of an instruction, in interpreters that have one for each.
 _INSTRUCTION = re.compile(
     r"_TAIL_CALL_\w+(\.[\w.]+)?( \[.*\])?|[^ ]*python[^ ]*\+0x[0-9a-f]+(@\w*)?"
@@ -43,15 +45,20 @@ def merged(
 
     The numbers of loops and of groups of Python functions can differ. Outer loops are missing from
     a native stack that was cut, outer functions if one interpreter runs in another: both are joined
-    from the leaf on. In a whole stack the innermost loop has no function yet if it has just
-    started, and a loop can be without its name: those are joined from the root on.
+    from the leaf on. In a whole stack the innermost loop has no function if it has just started or
+    is about to end, and a loop can be without its name: those are joined from the root on.
     """
     groups = _groups(python)
     reaches_root = whole and bool(python) and python[-1].entered
-    is_starting = bool(spans) and spans[0][0] == 0
+    is_starting = bool(spans) and _is_between(native[: spans[0][0]])
     from_root = reaches_root and (len(groups) > len(spans) or is_starting)
     shift = len(groups) - len(spans) if from_root else 0
     return _joined(native, spans, groups, shift, whole=whole)
+
+
+def _is_between(called: Sequence[str]) -> bool:
+    """Return whether the loop that calls these may have no function yet, or not any more."""
+    return not called or _LEAVING.fullmatch(called[-1]) is not None
 
 
 def _joined(
