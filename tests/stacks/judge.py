@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Self
 
 from tests.stacks.oracle import plain
@@ -86,10 +87,14 @@ Known = Callable[[str, str], bool]
 Starts = Callable[[str, int], str | None]
 
 
-@dataclass(frozen=True)
 class Judge:
-    known: Known
-    starts: Starts
+    """Of one process: what it has said of a frame holds for the next one."""
+
+    def __init__(self, known: Known, starts: Starts) -> None:
+        self._known = cache(known)
+        self._starts = starts
+        self._frame = cache(self._parsed)
+        self._is_own = cache(Truth.is_own)
 
     def judged(self, stack: str, truths: Sequence[Truth], waits: int, *, whole: bool) -> Sums:
         """Judge one row by the truth that fits best.
@@ -125,7 +130,7 @@ class Judge:
         """Return which calls of the chain the frames are; count the names that cannot be true."""
         own: list[int] = []
         for frame in frames:
-            if truth.is_own(frame):
+            if self._is_own(truth, frame):
                 place = truth.position(frame, own[-1] + 1 if own else 0)
                 if place >= 0:
                     own.append(place)
@@ -138,15 +143,15 @@ class Judge:
     def _possible(self, frame: Frame, truth: Truth, *, whole: bool) -> bool:
         if truth.wait and whole:
             return re.fullmatch(truth.wait, frame.true) is not None
-        return self.known(frame.file, frame.name or frame.true)
+        return self._known(frame.file, frame.name or frame.true)
 
-    def _frame(self, text: str) -> Frame:
+    def _parsed(self, text: str) -> Frame:
         found = _FRAME.fullmatch(text)
         assert found
         file, name = found["file"] or "", found["name"]
         nameless = _NAMELESS.fullmatch(name)
         if nameless:
-            true = self.starts(nameless["file"], int(nameless["address"], 16))
+            true = self._starts(nameless["file"], int(nameless["address"], 16))
             return Frame(text, "", file, "no function" if true is None else true)
         if not name or text.startswith("[unknown]") or _MANGLED.match(name):
             return Frame(text, "", file, "")

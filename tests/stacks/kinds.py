@@ -196,7 +196,7 @@ _JAVA = Truth(tuple(rf"App\.{name}" for name in ("main", "serve", "request", "pr
 
 
 def _chromium(stage: Stage) -> Program:
-    page = "data:text/html,<script>setInterval(()=>document.title=Math.random(),4)</script>"
+    page = "data:text/html,<script>setInterval(()=>document.title=Math.random(),20)</script>"
     quiet = ("--no-sandbox", "--disable-background-networking", "--disable-component-update")
     home = f"--user-data-dir={stage.folder / 'chromium'}"
     program = stage.start(
@@ -212,7 +212,7 @@ def _mariadb(stage: Stage) -> Program:
     server = mariadb.install(stage.folder / "mariadb", "--innodb-flush-method=fsync")
     server.sql("CREATE DATABASE shop; CREATE TABLE shop.item (id SERIAL, name TEXT)")
     add = "INSERT INTO item (name) VALUES (UUID())"
-    read = "SELECT COUNT(*) FROM item WHERE name LIKE 'a%'; SELECT SLEEP(0.002)"
+    read = "SELECT name FROM item WHERE id = 1; SELECT SLEEP(0.01)"
     stage.start(
         *("mariadb-slap", "--no-defaults", "-uroot", f"-S{server.socket}", "--create-schema=shop"),
         *(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.agent.fakeserver import fake_server
 from tests.agent.tracing import agent
@@ -28,6 +29,15 @@ _VDSO = re.compile(r"\[?(linux-)?vdso.*")
 _IN_VDSO = re.compile(r"_*(vdso_)?(clock_get(time|res)|gettimeofday|time|getcpu|getrandom)")
 
 
+class Row(NamedTuple):
+    """The part of a row that is judged: once, however many rows have it."""
+
+    pid: int
+    thread: str
+    stack: str
+    whole: bool
+
+
 @dataclass
 class Running:
     """A kind that runs."""
@@ -38,6 +48,7 @@ class Running:
     pids: set[int] = field(default_factory=set)
     files: dict[str, Path] = field(default_factory=dict)
     jitted: frozenset[str] = frozenset()
+    _judges: dict[int, Judge] = field(default_factory=dict)
 
     def look(self) -> None:
         """Read what can be read only while it runs."""
@@ -55,13 +66,21 @@ class Running:
     def _twin_starts(self) -> dict[int, str]:
         return oracle.starts(self._twin) if self._twin else {}
 
-    def judged(self, row: dict[str, Any], *, whole: bool) -> Sums:
+    def row(self, row: dict[str, Any]) -> Row:
         thread = "tid" if row.get("tid") in self.program.tids else row["process"]
-        truths = self.kind.truths.get(thread, _UNKNOWN)
-        binary = self._twin or Path(f"/proc/{row['pid']}/exe")
-        waits = row.get("count") or row.get("samples", 1)
-        judge = Judge(partial(self._known, binary), self._starts)
-        return judge.judged(row["stack"], truths, waits, whole=whole)
+        # A thread that is preempted, or sampled, can be in any of its calls.
+        whole = row.get("reason", "") not in ("", "preempted")
+        return Row(row["pid"], thread, row["stack"], whole)
+
+    def judged(self, row: Row, waits: int) -> Sums:
+        truths = self.kind.truths.get(row.thread, _UNKNOWN)
+        return self._judge(row.pid).judged(row.stack, truths, waits, whole=row.whole)
+
+    def _judge(self, pid: int) -> Judge:
+        if pid not in self._judges:
+            binary = self._twin or Path(f"/proc/{pid}/exe")
+            self._judges[pid] = Judge(partial(self._known, binary), self._starts)
+        return self._judges[pid]
 
     def _known(self, binary: Path, file: str, name: str) -> bool:
         if _VDSO.fullmatch(file):
@@ -111,11 +130,13 @@ def judged(running: Sequence[Running], rows: Sequence[dict[str, Any]]) -> list[L
     lines = [Line(one.kind) for one in running]
     for one in running:
         one.look()
+    waits: Counter[tuple[int, Row]] = Counter()
     for row in rows:
         i = _owner(running, row)
         if i >= 0:
-            whole = row.get("reason", "") not in ("", "preempted")
-            lines[i].add(row["process"], running[i].judged(row, whole=whole))
+            waits[i, running[i].row(row)] += row.get("count") or row.get("samples", 1)
+    for (i, one), number in waits.items():
+        lines[i].add(one.thread, running[i].judged(one, number))
     return lines
 
 
