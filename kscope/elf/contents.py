@@ -53,8 +53,14 @@ class FileContents:
             reason = error.strerror if isinstance(error, OSError) else "the path has a zero byte"
             raise ElfError(f"cannot be opened: {reason}") from None
         self._length = found.st_size
-        # Identifies the file, and its contents: they differ if it was overwritten.
-        self.identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        self.identity = _identity(found)
+
+    def is_unchanged(self) -> bool:
+        """Return whether the file is as it was when it was opened; a copy can overwrite it."""
+        try:
+            return _identity(os.fstat(self._descriptor)) == self.identity
+        except OSError:
+            return False
 
     def __len__(self) -> int:
         return self._length
@@ -87,6 +93,11 @@ class FileContents:
             os.close(descriptor)
 
     __del__ = close
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    """Return what differs between two files, and between the contents of one."""
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _open_in(root: str, path: str) -> int:

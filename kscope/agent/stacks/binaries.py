@@ -53,7 +53,8 @@ class Binary:
             if not self._has_read_table and self._image:
                 self._has_read_table = True
                 try:
-                    self._table = loaded(self._image)
+                    table = loaded(self._image)
+                    self._table = table if self._is_unchanged() else None
                 except ElfError as error:
                     log.debug("%s %s", self.name, error)
                 except OSError as error:
@@ -69,7 +70,8 @@ class Binary:
             if not self._has_read_python and self._image:
                 self._has_read_python = True
                 try:
-                    self._python = python_in(self._image)
+                    python = python_in(self._image)
+                    self._python = python if self._is_unchanged() else None
                 except ElfError as error:
                     log.debug("%s %s", self.name, error)
             return self._python
@@ -89,16 +91,18 @@ class Binary:
         address = image.address(offset) if image else None
         if image is None or names is None or address is None:
             return f"{self.name}+{offset:#x}", False
-        try:
-            name, start = names.name(address), names.start(address)
-        except ElfError as error:
-            log.debug("%s %s", self.name, error)
-            name, start = "", None
+        name, start = names.name(address), names.start(address)
+        if not self._is_unchanged():
+            return f"{self.name}+{offset:#x}", False
         if name:
             text = frame_text(name)
             return (text if image.is_program else f"{text} [{self.name}]"), True
         place = f"{self.name}+{address if start is None else start:#x}"
         return (f"{place}@{image.build_id}" if image.build_id else place), False
+
+    def _is_unchanged(self) -> bool:
+        """Return whether all that was read until now is of the file that the process ran."""
+        return not isinstance(self._contents, FileContents) or self._contents.is_unchanged()
 
     def close(self) -> None:
         with self._lock:
