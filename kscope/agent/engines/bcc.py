@@ -284,7 +284,7 @@ class BccEngine(KernelEngine):
 
     def _stack_constants(self) -> dict[str, str]:
         depth = min(self._options[DEPTH.name], kernel.deepest_stack())
-        numbers = unwinder.constants() if self._unwinds else {"KS_UNWIND": 0}
+        numbers = unwinder.constants() if self._unwinds else {"KS_UNWIND": 0, "KS_ALLOCATES": 0}
         return {name: str(n) for name, n in {**numbers, "KS_KERNEL_DEPTH": depth}.items()}
 
     def _attach(self, attach: Attach) -> None:

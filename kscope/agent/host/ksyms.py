@@ -18,13 +18,16 @@ _MOST_SYMBOLS = 2_000_000
 
 
 class Ksyms:
-    """A sorted table of addresses, and a name for each."""
+    """A sorted table of addresses, and a name for each: a hundred thousand, so they are packed."""
 
     def __init__(self, path: Path) -> None:
-        found = sorted(_read(path))
-        self._addresses = array("Q", (address for address, _ in found))
-        self._names = [name for _, name in found]
-        if not found:
+        addresses, ends, self._names = _read(path)
+        order = sorted(range(len(addresses)), key=addresses.__getitem__)
+        self._addresses = array("Q", (addresses[at] for at in order))
+        # Each name is in front of the next one, in the order of the file.
+        self._starts = array("I", (ends[at - 1] if at else 0 for at in order))
+        self._ends = array("I", (ends[at] for at in order))
+        if not order:
             raise KscopeError(
                 f"{path} does not show addresses; run as root or with CAP_SYSLOG, or use as: hex"
             )
@@ -41,22 +44,27 @@ class Ksyms:
         address &= _ALL
         at = bisect.bisect_right(self._addresses, address) - 1
         offset = address - self._addresses[at] if at >= 0 else _LARGEST
-        return (self._names[at], offset) if offset < _LARGEST else ("", 0)
+        if offset >= _LARGEST:
+            return "", 0
+        return self._names[self._starts[at] : self._ends[at]].decode("ascii", "replace"), offset
 
 
-def _read(path: Path) -> list[tuple[int, str]]:
-    found: list[tuple[int, str]] = []
+def _read(path: Path) -> tuple["array[int]", "array[int]", bytes]:
+    """Return the addresses, where each name ends, and the names one behind the other."""
+    addresses, ends, names = array("Q"), array("I"), bytearray()
     try:
-        with path.open(encoding="ascii", errors="replace") as lines:
+        with path.open("rb") as lines:
             for line in lines:
                 address, _, name, *_ = line.split(None, 3)
-                if (number := int(address, 16)) >= _KERNEL and len(found) < _MOST_SYMBOLS:
-                    found.append((number, name))
+                if (number := int(address, 16)) >= _KERNEL and len(addresses) < _MOST_SYMBOLS:
+                    addresses.append(number)
+                    names += name
+                    ends.append(len(names))
     except OSError as error:
         raise KscopeError(
             f"{path} cannot be read ({error.strerror}); run as root, or use as: hex"
         ) from None
-    return found
+    return addresses, ends, bytes(names)
 
 
 class KernelNames:

@@ -12,6 +12,7 @@
  *   KS_ARM64         1 on arm64
  *   KS_AT_*          offsets in the kernel's structs, from its BTF
  *   KS_FILES         number of files that have a number
+ *   KS_ALLOCATES     1 if hash maps can allocate entries in any context (Linux 6.1)
  *   KS_KERNEL_DEPTH  number of frames of a stack that the kernel walks
  */
 #ifdef KS_STACKS
@@ -53,10 +54,13 @@ KS_STACK_TYPE(ks_long, 512);
 
 #if KS_DEPTH > 128
 #define KS_ROOM 512
+#define KS_LONGEST 2
 #elif KS_DEPTH > 32
 #define KS_ROOM 128
+#define KS_LONGEST 1
 #else
 #define KS_ROOM 32
+#define KS_LONGEST 0
 #endif
 
 /* State of the walk on this CPU. While a program runs, the kernel runs no other one on that CPU. */
@@ -84,12 +88,14 @@ static inline struct ks_walk *ks_state(void)
 }
 
 /* Stacks by id; two generations: while the agent reads and empties one, the program fills the other. */
-BPF_HASH(ks_short_stacks, u32, struct ks_short, 2 * KS_STACKS);
+#define KS_STACK_MAP(name, type, entries) \
+    BPF_F_TABLE("hash", u32, struct type, name, entries, KS_ALLOCATES ? BPF_F_NO_PREALLOC : 0)
+KS_STACK_MAP(ks_short_stacks, ks_short, 2 * KS_STACKS);
 #if KS_ROOM > 32
-BPF_HASH(ks_middle_stacks, u32, struct ks_middle, KS_STACKS);
+KS_STACK_MAP(ks_middle_stacks, ks_middle, KS_STACKS);
 #endif
 #if KS_ROOM > 128
-BPF_HASH(ks_long_stacks, u32, struct ks_long, KS_STACKS / 4);
+KS_STACK_MAP(ks_long_stacks, ks_long, KS_STACKS / 4);
 #endif
 #define KS_STACK_GENERATION_BIT 30
 #define KS_STACK_LENGTH_BIT 28
@@ -152,11 +158,11 @@ KS_SUBPROGRAM(1, intern)
     }
     w->hash = hash;
     u32 length = n <= 32 ? 0 : n <= 128 ? 1 : 2;
-    u32 bits = (argument & 1) << KS_STACK_GENERATION_BIT | length << KS_STACK_LENGTH_BIT;
+    long put = -17;
 #pragma clang loop unroll(disable)
     for (u32 i = 0; i < KS_TRIES; i++) {
-        u32 id = (hash >> (i * 8) & ((1 << KS_STACK_LENGTH_BIT) - 1)) | bits;
-        long put = 0;
+        u32 id = hash >> (i * 8) & ((1 << KS_STACK_LENGTH_BIT) - 1);
+        id |= (argument & 1) << KS_STACK_GENERATION_BIT | length << KS_STACK_LENGTH_BIT;
         if (!length)
             put = ks_put_short(id, w);
 #if KS_ROOM > 32
@@ -167,10 +173,15 @@ KS_SUBPROGRAM(1, intern)
         else
             put = ks_put_long(id, w);
 #endif
-        if (put <= 0)
-            return put ? put : id;
+        if (!put)
+            return id;
+        /* A map that allocates has none left for the moment: the map of longer stacks may have. */
+        if (put == -12 && length < KS_LONGEST)
+            length++;
+        else if (put < 0)
+            return put;
     }
-    return -17;
+    return put < 0 ? put : -17;
 }
 
 #if KS_UNWIND

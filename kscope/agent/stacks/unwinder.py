@@ -85,7 +85,7 @@ def constants() -> Mapping[str, int]:
             return _offsets()
     except KscopeError as error:
         log.debug("%s", error)
-    return {"KS_UNWIND": 0}
+    return {"KS_UNWIND": 0, "KS_ALLOCATES": 0}
 
 
 def _offsets() -> Mapping[str, int]:
@@ -103,7 +103,7 @@ def _offsets() -> Mapping[str, int]:
         numbers[f"KS_AT_{name}__end"] = last + 8
     if max(numbers["KS_AT_inode__end"], numbers["KS_AT_vm_area_struct__end"]) > _MOST_READ:
         raise KscopeError("this kernel's structs are too large")
-    return numbers | {"KS_UNWIND": 1, "KS_FILES": FILES, "KS_ARM64": 0}
+    return numbers | {"KS_UNWIND": 1, "KS_ALLOCATES": 1, "KS_FILES": FILES, "KS_ARM64": 0}
 
 
 class Unwinder:
