@@ -284,8 +284,10 @@ class BccEngine(KernelEngine):
 
     def _stack_constants(self) -> dict[str, str]:
         depth = min(self._options[DEPTH.name], kernel.deepest_stack())
-        numbers = unwinder.constants() if self._unwinds else {"KS_UNWIND": 0, "KS_ALLOCATES": 0}
-        return {name: str(n) for name, n in {**numbers, "KS_KERNEL_DEPTH": depth}.items()}
+        numbers = {**unwinder.constants(), "KS_KERNEL_DEPTH": depth}
+        if not self._unwinds:
+            numbers["KS_UNWIND"] = 0
+        return {name: str(number) for name, number in numbers.items()}
 
     def _attach(self, attach: Attach) -> None:
         kind, _, place = attach.to.partition(":")

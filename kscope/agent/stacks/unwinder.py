@@ -5,6 +5,7 @@ import fcntl
 import functools
 import logging
 import os
+import platform
 import resource
 import threading
 from collections.abc import Iterable, Mapping
@@ -23,7 +24,7 @@ from kscope.agent.stacks.walk import FILE_BIT, VDSO
 from kscope.errors import KscopeError, printable
 
 log = logging.getLogger(__name__)
-FILES = 32768  # KS_FILES
+FILES = 16384  # KS_FILES
 _NUMBERS_READY = 1024  # as many as ks_numbers holds
 _OPEN_FILES = 65536
 _UNUSED_DRAINS = 2
@@ -50,6 +51,7 @@ _MAPLE, _RED_BLACK = "mm_struct.mm_mt.ma_root", "mm_struct.mm_rb"
 _RED_BLACK_NODE = "vm_area_struct.vm_rb"
 # The seconds of a file's last change, since Linux 6.11, since 6.7, and before.
 _CHANGED = ("inode.i_mtime_sec", "inode.__i_mtime.tv_sec", "inode.i_mtime.tv_sec")
+_ALLOCATES = "bpf_htab.ma"  # since Linux 6.1
 _MOST_READ = 256  # bytes of a struct that stacks.h reads at once
 
 
@@ -89,7 +91,9 @@ def constants() -> Mapping[str, int]:
 
 
 def _offsets() -> Mapping[str, int]:
-    found = member_offsets([*_MEMBERS.values(), *_CHANGED, _MAPLE, _RED_BLACK, _RED_BLACK_NODE])
+    found = member_offsets(
+        [*_MEMBERS.values(), *_CHANGED, _MAPLE, _RED_BLACK, _RED_BLACK_NODE, _ALLOCATES]
+    )
     changed = next((path for path in _CHANGED if path in found), _CHANGED[0])
     members = _MEMBERS | {"KS_AT_inode__changed": changed}
     if missing := [path for path in members.values() if path not in found]:
@@ -103,7 +107,12 @@ def _offsets() -> Mapping[str, int]:
         numbers[f"KS_AT_{name}__end"] = last + 8
     if max(numbers["KS_AT_inode__end"], numbers["KS_AT_vm_area_struct__end"]) > _MOST_READ:
         raise KscopeError("this kernel's structs are too large")
-    return numbers | {"KS_UNWIND": 1, "KS_ALLOCATES": 1, "KS_FILES": FILES, "KS_ARM64": 0}
+    numbers["KS_ALLOCATES"] = int(_ALLOCATES in found)
+    return numbers | {"KS_UNWIND": 1, "KS_FILES": FILES, "KS_ARM64": int(_is_arm64())}
+
+
+def _is_arm64() -> bool:
+    return platform.machine() == "aarch64"
 
 
 class Unwinder:
