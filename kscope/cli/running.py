@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kscope.agent.agent import Agent, Delivery
+from kscope.agent.host import heap
 from kscope.agent.run.runner import ProbeRun
 from kscope.cli import logs
 from kscope.declare.model import Catalog, Category
@@ -87,6 +88,7 @@ def _changed(running: Agent, before: Parts, after: Parts) -> Agent:
 
 def prepare(*, verbose: bool = False, until_eof: bool = False) -> Signals:
     """Set up logging, and return the signals that arrive from now on."""
+    heap.keep_small()
     # A separate descriptor: the agent captures the other one while a probe compiles.
     stream = os.fdopen(os.dup(2), "w", buffering=1)
     logs.set_up("%(levelname)s %(message)s", verbose=verbose, stream=stream)

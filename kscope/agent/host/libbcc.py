@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from kscope.agent.host import subprograms
+from kscope.agent.host import heap, subprograms
 from kscope.declare.files.catalog import is_builtin_program
 from kscope.errors import KscopeError, ProgramError
 
@@ -235,9 +235,8 @@ def _library() -> Any:
 
 def _give_back() -> None:
     """Release the compiler's memory: its heap, and its code, which is read again when needed."""
+    heap.give_back()
     libc = ctypes.CDLL(None)
-    if hasattr(libc, "malloc_trim"):  # glibc
-        libc.malloc_trim(0)
     for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
         place, rights, *_, name = line.split()
         # Only code: other parts of a library can differ from the file.

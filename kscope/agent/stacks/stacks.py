@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+from kscope.agent.host import heap
 from kscope.agent.rows.interval import Fault
 from kscope.agent.stacks.python_names import PythonNames
 from kscope.agent.stacks.stack_maps import StackMaps
@@ -29,6 +30,7 @@ class Stacks:
         self.symbols.look_again()
         if self._unwinder:
             self._unwinder.drained()
+        heap.give_back()
         return self.symbols.take_faults()
 
     def close(self) -> None:
