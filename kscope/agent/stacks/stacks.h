@@ -33,7 +33,7 @@
 #define ks_find_python_thread KS_CALL(7)
 #define ks_step_python KS_CALL(8)
 
-/* Why a walk ended; kscope/agent/stacks/frames.py names them. */
+/* Why a walk ended; walk.py names them. */
 enum ks_end {
     KS_CONTINUES,
     KS_ROOTED,        /* at the start of the thread */
