@@ -19,6 +19,8 @@ MAX_HEADERS = 4096
 # The largest section that is read as one; the .eh_frame of large programs has some MB.
 MAX_SECTION = 64 * 1024 * 1024
 _MAX_SECTION_NAMES = 1024 * 1024
+# A longer name is cut; those of interest have 24 bytes at most.
+_MAX_SECTION_NAME = 64
 _MAX_NOTES = 64 * 1024
 _MAX_BUILD_ID = 64
 
@@ -203,8 +205,9 @@ class Image:
         headers = self._headers(layout, start, size, count)
         texts = self._section_names(headers[names]) if names < len(headers) else b""
         for name, kind, flags, address, offset, length, link, *_ in headers:
-            text = texts[name : max(texts.find(b"\0", name), name)].decode("latin-1")
-            yield Section(text, kind, flags, address, offset, length, link)
+            # Many headers can share one long text.
+            text, _, _ = texts[name : name + _MAX_SECTION_NAME].partition(b"\0")
+            yield Section(text.decode("latin-1"), kind, flags, address, offset, length, link)
 
     def _section_names(self, header: tuple[int, ...]) -> bytes:
         return bytes(self.read(header[4], min(header[5], _MAX_SECTION_NAMES)))

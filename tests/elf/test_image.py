@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +137,16 @@ def test_damaged_headers_are_an_elf_error_at_most(changes: dict[int, int]) -> No
         look_at_all(bytes(data))
     except ElfError as error:
         assert str(error)  # noqa: PT017 - most changes are harmless
+
+
+def test_a_long_section_name_is_cut() -> None:
+    """All headers of a file can name one text of 1 MiB, and each has its own copy."""
+    texts = b"\0" + b"x" * (1 << 20) + b"\0"
+    section = struct.pack("<IIQQQQIIQQ", 1, 3, 0, 0, 64, len(texts), 0, 0, 1, 0)
+    head = b"\x7fELF\x02\x01\x01" + bytes(9)
+    head += struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 0, 64 + len(texts), 0, 64, 56, 0, 64, 99, 0)
+    names = {each.name for each in Image(head + texts + 99 * section).sections}
+    assert names == {"x" * 64}
 
 
 def test_a_sparse_file_of_terabytes_costs_nothing(tmp_path: Path) -> None:
