@@ -344,3 +344,12 @@ def test_a_flood_of_functions_is_refused() -> None:
     """More functions than any program has are no symbol table, and take no more memory."""
     with pytest.raises(KscopeError, match="more than 2,000,000 functions"):
         packed(OLD, "x", ((at, 1, "f") for at in range(MAX_FUNCTIONS + 10**9)))
+
+
+def test_a_flood_of_long_names_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few functions can have much text. A name that another replaces is not counted."""
+    monkeypatch.setattr("kscope.store.symbols.packing.MAX_NAMES", 1 << 20)
+    long = "f" * 1000
+    assert packed(OLD, "x", ((0, size, long) for size in range(2000))).functions == 1
+    with pytest.raises(KscopeError, match="names have more than 1 MiB"):
+        packed(OLD, "x", ((at, 1, long) for at in range(10**9)))

@@ -21,6 +21,8 @@ Function = tuple[int, int, str]
 
 # Of one file. The largest browsers have 600,000.
 MAX_FUNCTIONS = 2_000_000
+# Of one file, before they are compressed; they are in memory together.
+MAX_NAMES = 256 << 20
 # Compressed, of one file.
 MAX_BYTES = 64 << 20
 _PER_PAGE = 256
@@ -31,6 +33,8 @@ _LARGEST = 2**32 - 1
 _LAST_ADDRESS = 2**63 - 1
 # Of a page when it is unpacked.
 _MAX_PAGE = 1 << 20
+# A function as it is packed, its name in UTF-8.
+_Named = tuple[int, int, bytes]
 # Frames of one text are joined with `;`.
 _UNSAFE = str.maketrans({";": ":", **{chr(code): " " for code in (*range(32), 127)}})
 _HEAD = struct.Struct("<I")
@@ -61,7 +65,8 @@ class Symbols:
 def packed(build: str, file: str, functions: Iterable[Function]) -> Symbols:
     """Pack the functions of a file, in any order.
 
-    Raises KscopeError if there are more than MAX_FUNCTIONS, or if they take more than MAX_BYTES.
+    Raises KscopeError if there are more than MAX_FUNCTIONS, if their names have more than MAX_NAMES
+    bytes, or if they take more than MAX_BYTES.
     """
     ordered = _ordered(functions)
     compressor = zstandard.ZstdCompressor(level=_LEVEL)
@@ -103,27 +108,31 @@ def _at(offset: int, starts: Sequence[int], sizes: Sequence[int]) -> int | None:
     return place if is_inside else None
 
 
-def _ordered(functions: Iterable[Function]) -> list[Function]:
+def _ordered(functions: Iterable[Function]) -> list[_Named]:
     """Sort by address. Of several names of one address the first with the largest size stays."""
-    chosen: dict[int, Function] = {}
+    chosen: dict[int, _Named] = {}
+    held = 0
     for address, size, given in functions:
         name = cut(given.translate(_UNSAFE).strip(), _MAX_NAME)
         if not name or not 0 <= address <= _LAST_ADDRESS:
             continue
         before = chosen.get(address)
         if before is None or min(size, _LARGEST) > before[1]:
-            text = name.encode(errors="replace").decode()
+            text = name.encode(errors="replace")
             chosen[address] = (address, max(0, min(size, _LARGEST)), text)
+            held += len(text) - (len(before[2]) if before else 0)
         if len(chosen) > MAX_FUNCTIONS:
             raise KscopeError(f"it has more than {MAX_FUNCTIONS:,} functions")
+        if held > MAX_NAMES:
+            raise KscopeError(f"its names have more than {MAX_NAMES >> 20} MiB")
     return [chosen[address] for address in sorted(chosen)]
 
 
-def _cut(ordered: Sequence[Function]) -> Iterator[list[Function]]:
-    page: list[Function] = []
+def _cut(ordered: Sequence[_Named]) -> Iterator[list[_Named]]:
+    page: list[_Named] = []
     size = 0
     for function in ordered:
-        length = len(function[2].encode())
+        length = len(function[2])
         is_full = len(page) == _PER_PAGE or size + length > _PAGE_BYTES
         if page and (is_full or function[0] - page[0][0] > _LARGEST):
             yield page
@@ -134,11 +143,11 @@ def _cut(ordered: Sequence[Function]) -> Iterator[list[Function]]:
         yield page
 
 
-def _content(page: Sequence[Function]) -> bytes:
+def _content(page: Sequence[_Named]) -> bytes:
     first = page[0][0]
     numbers = array("I", [address - first for address, _, _ in page])
     numbers.extend(size for _, size, _ in page)
-    texts = [name.encode() for _, _, name in page]
+    texts = [name for _, _, name in page]
     numbers.extend(map(len, texts))
     return _HEAD.pack(len(page)) + _little_endian(numbers).tobytes() + b"".join(texts)
 
