@@ -1,8 +1,9 @@
 """The symbol tables of a file, which stay in the file."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from kscope.elf.image import ARM64, Image, Section, has_bytes
 
@@ -13,6 +14,11 @@ MAX_ENTRIES = 4_000_000
 ADDRESS_SHIFT = 32
 _CHUNK = 16384
 _USUAL_NAME = 128
+# Of the names of one table, as many bytes are searched, in pieces; so many times one name is found
+# in a piece.
+MAX_SEARCHED = 64 * 1024 * 1024
+_PIECE = 1024 * 1024
+_MAX_PLACES = 64
 _SYMTAB, _STRTAB, _DYNSYM = 2, 3, 11
 _LABEL = 0
 _LOCAL = 0
@@ -22,13 +28,15 @@ _KINDS = frozenset(kind | binding << 4 for kind in (_LABEL, 2, 10) for binding i
 _KINDS_ON_ARM = _KINDS - {_LABEL | _LOCAL << 4}
 # Numbers from here on are no sections: absolute values, common blocks.
 _RESERVED_SECTIONS = 0xFF00
+_UNDEFINED = 0
 
 
 class _Format:
-    """How entries are stored, in two forms: all of them for the index, and one in full."""
+    """How entries are stored, in three forms: two for all of them, and one for one in full."""
 
-    def __init__(self, place: str, symbol: str, *, is_64: bool) -> None:
+    def __init__(self, place: str, name: str, symbol: str, *, is_64: bool) -> None:
         self._place, self._symbol = struct.Struct(place), struct.Struct(symbol)
+        self._name = struct.Struct(name)
         self._is_64 = is_64
         self.size = self._symbol.size
 
@@ -36,6 +44,10 @@ class _Format:
         """Return kind, section and address of each entry."""
         rows = self._place.iter_unpack(data)
         return rows if self._is_64 else ((info, section, value) for value, info, section in rows)
+
+    def names(self, data: bytes | memoryview) -> Iterator[tuple[int, int]]:
+        """Return name and section of each entry."""
+        return self._name.iter_unpack(data)
 
     def symbol(self, data: bytes | memoryview) -> tuple[int, int, int, int]:
         """Return name, kind, address and size of one entry."""
@@ -46,8 +58,8 @@ class _Format:
         return name, info, value, size
 
 
-_BITS_64 = _Format("<4xBxHQ8x", "<IB3xQQ", is_64=True)
-_BITS_32 = _Format("<4xI4xBxH", "<IIIB3x", is_64=False)
+_BITS_64 = _Format("<4xBxHQ8x", "<I2xH16x", "<IB3xQQ", is_64=True)
+_BITS_32 = _Format("<4xI4xBxH", "<I10xH", "<IIIB3x", is_64=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +101,9 @@ class SymbolTable:
 
         Raises ElfError.
         """
-        size = self._format.size
         # On ARM, local labels tell code from data: `$x` and `$d`.
         kinds = _KINDS_ON_ARM if self._image.machine == ARM64 else _KINDS
-        for first in range(0, self.count, _CHUNK):
-            count = min(_CHUNK, self.count - first)
-            data = self._image.read(self._start + first * size, count * size)
+        for first, data in self._chunks():
             yield [
                 (value - start << ADDRESS_SHIFT) + place
                 for place, (info, section, value) in enumerate(
@@ -102,6 +111,35 @@ class SymbolTable:
                 )
                 if start <= value < end and info in kinds and 0 < section < _RESERVED_SECTIONS
             ]
+
+    def named(self, names: Collection[str]) -> dict[str, Symbol]:
+        """Return the symbols of these names that the file defines. Raises ElfError."""
+        places = dict(self._places(names))
+        found: dict[str, int] = {}
+        for first, data in self._chunks() if places else ():
+            for place, (name, section) in enumerate(self._format.names(data), first):
+                if name in places and section != _UNDEFINED:
+                    found[places[name]] = place
+        return {name: self.symbol(place) for name, place in found.items()}
+
+    def _places(self, names: Collection[str]) -> Iterator[tuple[int, str]]:
+        """Yield where the names are, at the end of longer ones too, as linkers put them."""
+        needles = {name: name.encode() + b"\0" for name in names}
+        # A name can start in one piece and end in the next.
+        overlap = max(map(len, needles.values()), default=1) - 1
+        end = min(self._strings.size, MAX_SEARCHED)
+        for start in range(0, end, _PIECE):
+            size = min(_PIECE + overlap, end - start)
+            piece = bytes(self._image.read(self._strings.offset + start, size))
+            for name, needle in needles.items():
+                yield from ((start + at, name) for at in islice(_found(piece, needle), _MAX_PLACES))
+
+    def _chunks(self) -> Iterator[tuple[int, bytes | memoryview]]:
+        """Yield the entries in parts, each with the place of its first one. Raises ElfError."""
+        size = self._format.size
+        for first in range(0, self.count, _CHUNK):
+            count = min(_CHUNK, self.count - first)
+            yield first, self._image.read(self._start + first * size, count * size)
 
     def symbol(self, place: int) -> Symbol:
         """Return the symbol at a place of the table. Raises ElfError."""
@@ -122,6 +160,13 @@ class SymbolTable:
                 break
         # .symtab has `name@@VERSION`.
         return (text[:1] + text[1:].partition(b"@")[0]).decode("utf-8", "replace")
+
+
+def _found(text: bytes, needle: bytes) -> Iterator[int]:
+    at = text.find(needle)
+    while at >= 0:
+        yield at
+        at = text.find(needle, at + 1)
 
 
 def best(symbols: Sequence[Symbol]) -> Symbol:

@@ -9,9 +9,10 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kscope.elf.addresses import Symbol, addresses
+from kscope.elf.addresses import addresses
 from kscope.elf.errors import ElfError
 from kscope.elf.image import Image
+from kscope.elf.symbol_table import Symbol
 
 # Members of the kernel's structs that python.h reads, by the constant's name.
 MEMBERS = {
@@ -142,10 +143,10 @@ def python_in(image: Image) -> Python | None:
     offsets = _offsets(version, image, symbols)
     if whole & 0xFF < _RELEASED or offsets is None or not offsets.are_known():
         return None
-    loop = symbols.get(_EVAL, Symbol(0, 0))
-    code = _code_from_offset(image, loop.address)
+    loop = symbols.get(_EVAL)
+    code = _code_from_offset(image, loop.address if loop else 0)
     layout = _layout(offsets, symbols, code, is_entry=version == (3, 11))
-    return Python(version, layout, 0 < loop.size < _SHORT_LOOP)
+    return Python(version, layout, loop is not None and 0 < loop.size < _SHORT_LOOP)
 
 
 def _offsets(
