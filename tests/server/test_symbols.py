@@ -23,6 +23,7 @@ from kscope.server.symbols.debuginfod import DownloadError, download
 from kscope.store.symbols.nameless import Nameless
 from kscope.store.symbols.table import SymbolTable
 from tests import needs
+from tests.agent.strangers import tls_server
 from tests.databases import SQLiteFile
 from tests.serving import free_port, kscope, serving, stop
 from tests.store.opened import opened
@@ -240,6 +241,9 @@ HOSTILE: dict[str, tuple[Answer, str]] = {
         "an encoding that was not asked",
     ),
     "file": (b"HTTP/1.1 302 \r\nLocation: file:///etc/passwd\r\n\r\n", "redirects to 'file:'"),
+    "another host": (b"HTTP/1.1 302 \r\nLocation: http://localhost/x\r\n\r\n", "to another server"),
+    "another port": (b"HTTP/1.1 302 \r\nLocation: //127.0.0.1:1/x\r\n\r\n", "to another server"),
+    "to HTTPS": (b"HTTP/1.1 302 \r\nLocation: https://127.0.0.1:1/\r\n\r\n", "cannot be reached"),
     "circle": (b"HTTP/1.1 302 \r\nLocation: /x\r\n\r\n", "answers with status 302"),
     "error": (b"HTTP/1.1 500 \r\n\r\n", "answers with status 500"),
 }
@@ -271,6 +275,37 @@ def test_a_slow_server_is_left(answer: Answer, monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(DownloadError, match=r"took longer than 0\.3 s"):
         asyncio.run(ask())
+
+
+def test_a_server_without_a_valid_certificate_is_refused(tmp_path: Path) -> None:
+    """The message is not that of an answer which is no HTTP."""
+
+    async def ask(port: int) -> None:
+        await download(f"https://localhost:{port}/x", io.BytesIO(), 1 << 20)
+
+    with (
+        tls_server(tmp_path) as port,
+        pytest.raises(DownloadError, match=r"no valid certificate: self.signed"),
+    ):
+        asyncio.run(ask(port))
+
+
+def test_a_server_that_does_not_connect_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long before a download ends; here TLS gets no answer."""
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 0.2)
+
+    async def ask() -> None:
+        async with hostile({}) as url:
+            await download(url.replace("http", "https") + "/x", io.BytesIO(), 1 << 20)
+
+    with pytest.raises(DownloadError, match=r"cannot be reached within 0\.2 s"):
+        asyncio.run(ask())
+
+
+def test_an_address_without_a_host_is_an_error() -> None:
+    """It is not that of this machine."""
+    with pytest.raises(DownloadError, match="without a host"):
+        asyncio.run(download("http:///x", io.BytesIO(), 1 << 20))
 
 
 def test_a_redirection_is_followed() -> None:

@@ -1,10 +1,12 @@
 """Files of debuginfod servers, by build id (https://sourceware.org/elfutils/Debuginfod.html).
 
 The servers are an operator's choice, and yet not trusted: the time and the size of an answer are
-bounded, and redirections stay with HTTP. HTTP/1.0, whose bodies have no chunks, needs no library.
+bounded, and redirections stay with the server. HTTP/1.0, whose bodies have no chunks, needs no
+library.
 """
 
 import asyncio
+import functools
 import http.client
 import io
 import re
@@ -20,6 +22,8 @@ from kscope.errors import KscopeError, printable
 
 # Of one file, from the first connection to the last byte.
 SECONDS = 600.0
+# Of these, for the connection, with TLS.
+CONNECT_SECONDS = 20.0
 _MAX_HEAD = 64 * 1024
 _AT_ONCE = 256 * 1024
 _MOST_REDIRECTIONS = 3
@@ -48,10 +52,13 @@ async def download(url: str, file: IO[bytes], most: int) -> bool:
             return await _download(urlsplit(url), file, most, _MOST_REDIRECTIONS)
     except TimeoutError:
         raise DownloadError(f"took longer than {SECONDS:g} s") from None
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-        raise DownloadError("does not answer in HTTP") from None
+    # Before ValueError, which it is, too.
+    except ssl.SSLCertVerificationError as error:
+        raise DownloadError(f"has no valid certificate: {error.verify_message}") from None
     except ssl.SSLError as error:
         raise DownloadError(f"has no valid TLS: {error.reason}") from None
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+        raise DownloadError("does not answer in HTTP") from None
     except OSError as error:
         raise DownloadError(f"cannot be reached: {error.strerror or error}") from None
 
@@ -66,19 +73,46 @@ async def _download(url: SplitResult, file: IO[bytes], most: int, redirections: 
         if answer.status not in _MOVED or not redirections:
             raise DownloadError(f"answers with status {answer.status}")
         following = urlsplit(urljoin(url.geturl(), answer.headers.get("location", "")))
-    allowed = ("https",) if url.scheme == "https" else ("http", "https")
-    if following.scheme not in allowed:
-        raise DownloadError(f"redirects to '{printable(following.scheme)}:'")
+    _check_redirection(url, following)
     return await _download(following, file, most, redirections - 1)
+
+
+def _check_redirection(url: SplitResult, following: SplitResult) -> None:
+    """Raise DownloadError if it leads to another server, or from HTTPS to HTTP."""
+    is_better = (url.scheme, following.scheme) == ("http", "https")
+    if following.scheme != url.scheme and not is_better:
+        raise DownloadError(f"redirects to '{printable(following.scheme)}:'")
+    is_there = following.hostname == url.hostname and (is_better or _port(following) == _port(url))
+    if not is_there:
+        raise DownloadError(f"redirects to another server, '{printable(following.netloc)}'")
+
+
+def _port(url: SplitResult) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+async def _connected(url: SplitResult) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if not url.hostname:
+        raise DownloadError("has an address without a host")
+    # To read the certificates of all authorities takes 50 ms.
+    context = await asyncio.to_thread(_tls) if url.scheme == "https" else None
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await asyncio.open_connection(
+                url.hostname, _port(url), ssl=context, limit=_MAX_HEAD
+            )
+    except TimeoutError:
+        raise DownloadError(f"cannot be reached within {CONNECT_SECONDS:g} s") from None
 
 
 @asynccontextmanager
 async def _asked(url: SplitResult) -> AsyncIterator[_Answer]:
-    context = ssl.create_default_context() if url.scheme == "https" else None
-    port = url.port or (443 if context else 80)
-    reader, writer = await asyncio.open_connection(
-        url.hostname or "", port, ssl=context, limit=_MAX_HEAD
-    )
+    reader, writer = await _connected(url)
     try:
         path = f"{url.path}?{url.query}" if url.query else url.path
         request = (
