@@ -135,7 +135,9 @@ class _Structs:
 
     def __init__(self, section: memoryview, strings: bytes, wanted: set[str]) -> None:
         self._section, self._strings = section, strings
-        names = {strings.find(b"\0" + name.encode() + b"\0") + 1: name for name in wanted}
+        places = {strings.find(b"\0" + name.encode() + b"\0"): name for name in wanted}
+        # At -1 is a name that no type has; 0 would be that of every anonymous struct.
+        names = {place + 1: name for place, name in places.items() if place >= 0}
         self._places = array("I", [0])
         self._named: dict[str, int] = {}
         at = 0

@@ -39,9 +39,13 @@ def stat(pid: int | str) -> list[bytes]:
 
 
 def image(pid: int) -> tuple[int, int, int] | None:
-    """Return the start time and the start of program and stack, which an execve changes."""
+    """Return the start time and the start of program and stack, which an execve changes.
+
+    None if the process has ended, also if its parent has not waited for it yet: its memory is gone.
+    """
     fields = stat(pid)
-    return (int(fields[19]), int(fields[23]), int(fields[25])) if fields else None
+    found = (int(fields[19]), int(fields[23]), int(fields[25])) if fields else (0, 0, 0)
+    return found if found[1] else None
 
 
 def started(pid: int) -> float | None:
