@@ -133,5 +133,5 @@ class GoFunctions:
         wanted = struct.pack("<Q", place)
         at = data.find(wanted)
         while at >= 0 and at % 24:
-            at = data.find(wanted, at + 1)
+            at = data.find(wanted, at + 24 - at % 24)
         return int.from_bytes(data[at + 16 : at + 24], "little") if at >= 0 else 0

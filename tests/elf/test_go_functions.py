@@ -150,6 +150,16 @@ def test_code_starts_where_a_relocation_says() -> None:
     assert found.function(TEXT + 0x141) == (TEXT + 0x140, 0x50, "main.(*shop).add")
 
 
+def test_a_relocation_starts_at_a_multiple_of_its_size() -> None:
+    """The same bytes in the middle of others, at any place, are none."""
+    wanted = struct.pack("<Q", TABLE + 24)
+    others = bytes(8) + wanted + wanted + bytes(23) + wanted + bytes(17)
+    relocation = struct.pack("<QQq", TABLE + 24, 8, TEXT + 0x100)
+    found = go_functions(elf(table(0xFFFFFFF0, text=0), others + relocation))
+    assert len(others) % 24 == 0
+    assert found.function(TEXT + 0x141) == (TEXT + 0x140, 0x50, "main.(*shop).add")
+
+
 WHOLE = elf(table(0xFFFFFFF1))
 
 
