@@ -90,7 +90,7 @@ async def _add_file(table: SymbolTable, path: Path, counts: Counter[str]) -> boo
     """Return whether the table has the file's names afterwards."""
     shown = one_line(str(path))
     try:
-        found = read_symbols(path, path.name)
+        found = read_symbols(path, path.name, is_installed=True)
     except KscopeError as error:
         counts["without function names" if isinstance(error, NoNamesError) else "unreadable"] += 1
         click.echo(f"{shown}: {error}", err=True)

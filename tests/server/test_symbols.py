@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from kscope.config import SymbolSettings
 from kscope.server.symbols import debuginfod as client
 from kscope.server.symbols import fetch
 from kscope.server.symbols.debuginfod import DownloadError, download
+from kscope.server.symbols.files import read_symbols
 from kscope.store.symbols.nameless import Nameless
 from kscope.store.symbols.table import SymbolTable
 from tests import needs
@@ -362,3 +364,36 @@ def test_a_bad_file_names_nothing(
     for build in others:
         assert ASKED.count(f"/buildid/{build}/debuginfo") == 2, "once of each server"
     assert f"sent a file of build id {good} for {others[0]}" in caplog.text
+
+
+def test_a_fetched_file_has_no_debug_file_in_the_temporary_folder(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any user of the machine can put one there, with the right build id."""
+    monkeypatch.setattr(fetch, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    shutil.copy(f"{program}.debug", tmp_path / "program.debug")
+    link = f"--add-gnu-debuglink={tmp_path / 'program.debug'}"
+    subprocess.run(["objcopy", link, program, tmp_path / "linked"], check=True)
+    assert read_symbols(tmp_path / "linked", "x", is_installed=True).functions > 2
+    build, last = build_of(program), f"/buildid/{BUILD}/executable"
+    served: dict[str, Answer] = {
+        f"/buildid/{build}/executable": OK + b"\r\n" + (tmp_path / "linked").read_bytes()
+    }
+    ASKED.clear()
+
+    async def run() -> int:
+        path = SQLiteFile(tmp_path / "kernelscope.db")
+        async with opened(path) as store, hostile(served) as url:
+            store.reader.names.want(Nameless("x", 1, each) for each in (build, BUILD))
+            found = SymbolSettings((url,), 1 << 30, 1 << 20)
+            running = asyncio.create_task(fetch.Fetcher(store, found).run())
+            for _ in range(3000):
+                await asyncio.sleep(0.01)
+                if last in ASKED:
+                    break
+            running.cancel()
+            return len(await SymbolTable(store.backend, store.schema, 1 << 30).files())
+
+    assert asyncio.run(run()) == 0
+    assert {f"/buildid/{build}/executable", last} <= {*ASKED}

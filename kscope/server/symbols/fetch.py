@@ -94,7 +94,9 @@ class Fetcher:
                 await asyncio.to_thread(file.flush)
                 name = self._waiting.get(build, "")
                 try:
-                    found = await asyncio.to_thread(read_symbols, Path(file.name), name)
+                    found = await asyncio.to_thread(
+                        read_symbols, Path(file.name), name, is_installed=False
+                    )
                 except NoNamesError:
                     continue
             if found.build != build:

@@ -14,8 +14,11 @@ class NoNamesError(ElfError):
     """A sound ELF file that has no build id, or no function names."""
 
 
-def read_symbols(path: Path, file: str) -> Symbols:
+def read_symbols(path: Path, file: str, *, is_installed: bool) -> Symbols:
     """Return the function names of an ELF file, as one called `file`.
+
+    An installed file can have its names in the debug file that it links to. Others are in a folder
+    where any user can put such a file.
 
     Raise NoNamesError, ElfError if the file cannot be read or is damaged, or KscopeError if it has
     too many. The message is the fault, without the path.
@@ -24,7 +27,8 @@ def read_symbols(path: Path, file: str) -> Symbols:
         image = Image(contents)
         if not image.build_id:
             raise NoNamesError("has no build id: link it with -Wl,--build-id")
-        found = packed(image.build_id, file, FunctionNames(image, str(path)).symbols())
+        names = FunctionNames(image, str(path) if is_installed else "")
+        found = packed(image.build_id, file, names.symbols())
     if not found.functions:
         raise NoNamesError("has no function names: add its debug file")
     return found
