@@ -1,4 +1,4 @@
-"""What the agent reads about a process: its mappings, and which program it runs."""
+"""The mappings of a process, and which program it runs, as the agent reads them."""
 
 import mmap
 import os
@@ -41,14 +41,16 @@ def test_another_file_at_the_same_address_is_another_mapping() -> None:
 
 def test_a_process_that_ended_runs_no_other_program() -> None:
     """Also while its parent has not waited for it: what is known about it stays of use."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    assert processes.image(child.pid)
-    assert child.stdin
-    child.stdin.close()
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert processes.stat(child.pid)
-    assert processes.image(child.pid) is None
-    child.wait()
+    command = [sys.executable, "-c", "input(1)"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin
+        assert child.stdout
+        assert child.stdout.read(1) == b"1"
+        assert processes.image(child.pid)
+        child.stdin.close()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert processes.stat(child.pid)
+        assert processes.image(child.pid) is None
     assert processes.image(child.pid) is None
 
 
