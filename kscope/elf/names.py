@@ -15,8 +15,8 @@ from kscope.elf.image import EXECUTABLE_SECTION, Image
 from kscope.elf.symbol_index import SymbolIndex
 from kscope.elf.symbol_table import Symbol, SymbolTable, best, symbol_tables
 
-# A program with all its debug symbols has two million.
-MAX_LISTED = 4_000_000
+# Symbols of a file whose functions are listed. A browser with all its symbols has 600,000.
+MAX_LISTED = 2_000_000
 
 
 class FunctionNames:
@@ -51,21 +51,15 @@ class FunctionNames:
     def symbols(self) -> Iterator[Function]:
         """Yield start, size and demangled name of each function, ascending by start.
 
-        The size is 0 if the file does not say it. At most MAX_LISTED are yielded.
+        The size is 0 if the file does not say it. Raises ElfError if it has more than MAX_LISTED
+        symbols.
         """
-        own = self._go.all() if not self._index.is_full else iter(())
-        merged = heapq.merge(self._listed(), own, key=lambda each: each[0])
-        for start, size, name in itertools.islice(merged, MAX_LISTED):
+        index = SymbolIndex(self._tables(), *self._image.code, MAX_LISTED)
+        if index.is_cut:
+            raise ElfError(f"has more than {MAX_LISTED:,} symbols")
+        own = self._go.all() if not index.is_full else iter(())
+        for start, size, name in heapq.merge(_listed(index), own, key=lambda each: each[0]):
             yield start, size, demangle(name)
-
-    def _listed(self) -> Iterator[Function]:
-        """Yield functions, and labels that are in no function."""
-        end = 0
-        with suppress(ElfError):
-            for each in self._index.by_address():
-                if each.is_function or each.address >= end:
-                    yield each.address, each.size if each.is_function else 0, each.name
-                    end = max(end, each.address + each.size)
 
     def _function(self, address: int) -> Function | None:
         last = self._last
@@ -130,3 +124,13 @@ class FunctionNames:
                 if full := [each for each in symbol_tables(image) if each.is_full]:
                     return found + full
         return found
+
+
+def _listed(index: SymbolIndex) -> Iterator[Function]:
+    """Yield functions, and labels that are in no function."""
+    end = 0
+    with suppress(ElfError):
+        for each in index.by_address():
+            if each.is_function or each.address >= end:
+                yield each.address, each.size if each.is_function else 0, each.name
+                end = max(end, each.address + each.size)

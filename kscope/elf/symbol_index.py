@@ -24,12 +24,18 @@ MOST_BEFORE = 64
 
 
 class SymbolIndex:
-    """The symbols between two addresses. `is_full` says that the local functions are among them."""
+    """The symbols between two addresses. `is_full` says that the local functions are among them,
+    `is_cut` that there are more symbols than were read.
+    """
 
-    def __init__(self, tables: Sequence[SymbolTable], start: int, end: int) -> None:
-        """Read four tables, and MAX_SYMBOLS symbols, at most. Damaged ones count as missing."""
+    def __init__(
+        self, tables: Sequence[SymbolTable], start: int, end: int, most: int = MAX_SYMBOLS
+    ) -> None:
+        """Read four tables, and `most` symbols, at most. Damaged ones count as missing."""
         self._tables = tables[:_MAX_TABLES]
+        self._most = most
         self.is_full = False
+        self.is_cut = False
         self._start = start
         self._keys = _merged(self._read(min(end, start + MAX_CODE)))
 
@@ -53,17 +59,19 @@ class SymbolIndex:
         return self._tables[key >> _TABLE_SHIFT & _MAX_TABLES - 1].symbol(key & _PLACE)
 
     def _read(self, end: int) -> list["array[int]"]:
-        """Return the keys in sorted parts. Sets `is_full`."""
+        """Return the keys in sorted parts. Sets `is_full` and `is_cut`."""
         parts: list[array[int]] = []
-        left = MAX_SYMBOLS
+        left = self._most
         for number, table in enumerate(self._tables):
             with suppress(ElfError):
                 for keys in table.keys(self._start, end, number << _TABLE_SHIFT):
                     parts.append(array("Q", sorted(keys[:left])))
-                    left -= len(parts[-1])
-                    if not left:
+                    if len(keys) > left:
+                        self.is_cut = True
                         return parts
+                    left -= len(keys)
                 self.is_full |= table.is_full
+                self.is_cut |= table.is_cut
         return parts
 
 

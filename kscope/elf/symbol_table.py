@@ -84,7 +84,9 @@ class Symbol:
 
 
 class SymbolTable:
-    """One .symtab or .dynsym. `is_full` says that it is the one with the local functions too."""
+    """One .symtab or .dynsym. `is_full` says that it is the one with the local functions too,
+    `is_cut` that it has more than MAX_ENTRIES.
+    """
 
     def __init__(self, image: Image, symbols: Section, strings: Section) -> None:
         self._image = image
@@ -93,7 +95,8 @@ class SymbolTable:
         self._strings = strings
         count = symbols.size // self._format.size
         self.count = min(count, MAX_ENTRIES)
-        self.is_full = symbols.kind == _SYMTAB and count <= MAX_ENTRIES
+        self.is_cut = count > MAX_ENTRIES
+        self.is_full = symbols.kind == _SYMTAB and not self.is_cut
 
     def keys(self, start: int, end: int, first_key: int) -> Iterator[list[int]]:
         """Yield the functions and labels from address `start` to before `end`, in lists: for each

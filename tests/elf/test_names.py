@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kscope.elf.errors import ElfError
 from kscope.elf.image import ARM64, X86_64, Image
 from kscope.elf.names import FunctionNames
 from tests import needs
@@ -43,6 +44,16 @@ def test_functions_have_the_names_that_nm_shows(program: Path) -> None:
     assert {"local_one", "split_one", "main", "label", "unsized"} <= all_names
     cold = next(each for each in functions(program) if each.name == "split_one.cold")
     assert found.name(cold.start) == "split_one.cold"
+
+
+def test_a_file_with_too_many_symbols_is_not_listed(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list without some of its functions would look whole."""
+    whole = [*names(program).symbols()]
+    monkeypatch.setattr("kscope.elf.names.MAX_LISTED", len(whole) - 1)
+    with pytest.raises(ElfError, match=f"more than {len(whole) - 1} symbols"):
+        next(names(program).symbols())
 
 
 def test_a_static_program_is_named(tmp_path: Path) -> None:
