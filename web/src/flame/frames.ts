@@ -10,6 +10,8 @@ export interface Frame {
 }
 
 const LIBRARY = /^(.*) \[([^\]]+)\]$/s;
+/** A function without a name: its file, and the address at which it starts. */
+const NAMELESS = /^(.+)\+0x[0-9a-f]+$/s;
 
 /** One frame for all groups beyond the limit of an answer; no row has this name. */
 export const OTHERS = "[other groups]";
@@ -41,6 +43,8 @@ export function frame(name: string): Frame {
   if (/^\[(unknown|missed|lost|truncated|broken)/i.test(name)) {
     return { label: name, kind: "unknown", library: "" };
   }
+  const nameless = NAMELESS.exec(name);
+  if (nameless) return { label: name, kind: "unknown", library: nameless[1] };
   const match = LIBRARY.exec(name);
   if (match) return { label: match[1], kind: "library", library: match[2] };
   return { label: name, kind: "user", library: "" };

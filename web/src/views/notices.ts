@@ -95,7 +95,7 @@ export function problemNotices(problems: Problem[], leftovers: Leftover[]): Noti
 export function unknownNotices(tree: Tree): Notice[] {
   const kinds: [string, (name: string) => boolean][] = [
     [
-      "runs through frames without a name ([unknown]): the program has no symbols, or had ended before they were read.",
+      "runs through frames without a name ([unknown], or a file and an address): the program has no symbols, or had ended before they were read.",
       (name) => frame(name).kind === "unknown" && !ENDS.has(name),
     ],
     ...[...ENDS].map(([end, text]): [string, (name: string) => boolean] => [
