@@ -34,7 +34,10 @@ def _mysql(chosen: MySQL) -> Backend:
 def check_there(settings: Settings) -> None:
     """Raise StoreError if opening would create a new SQLite file."""
     if isinstance(settings.database, SQLite) and not settings.database.path.exists():
-        raise StoreError(f"{settings.database.path}: there is no such database")
+        raise StoreError(
+            f"{settings.database.path}: there is no such database;"
+            " `--sqlite PATH` names another one"
+        )
 
 
 @asynccontextmanager

@@ -136,7 +136,8 @@ def test_a_file_that_cannot_be_added_is_named(tmp_path: Path) -> None:
     database = ["--sqlite", tmp_path / "kernelscope.db"]
     (tmp_path / "plain.c").write_text(PROGRAM)
     none = symbols("list", *database)
-    assert (none.returncode, none.stderr) == (1, f"{database[1]}: there is no such database\n")
+    said = f"{database[1]}: there is no such database; `--sqlite PATH` names another one\n"
+    assert (none.returncode, none.stderr) == (1, said)
     subprocess.run(kscope("migrate", *database), check=True, capture_output=True)
     command = "gcc -Wl,--build-id=none -o without plain.c"
     subprocess.run(command.split(), cwd=tmp_path, check=True)
