@@ -58,7 +58,7 @@ def test_binaries_are_named_with_a_fix(server: Serving, page: Page) -> None:
     banner.get_by_role("button").click()
     nameless = "Frames without a name are in app (15.0 %, 1,770; on web-001), libbar.so.2 (15"
     expect(banner).to_contain_text(nameless)
-    expect(banner).to_contain_text("To do: install debug symbols (Debian: NAME-dbgsym)")
+    expect(banner).to_contain_text("To do: install debug symbols there (Debian: libc6-dbg for libc")
     expect(banner).to_contain_text("Stacks broke (table not loaded) in app (20.0 %, 236")
     expect(banner).to_contain_text("33.3 % is in stacks that end in [truncated]")
     expect(banner).to_contain_text("33.3 % is in stacks that end in [broken]")

@@ -114,7 +114,7 @@ def test_rows_about_binaries_are_no_intervals(server: Serving) -> None:
 def test_a_table_says_the_same(server: Serving) -> None:
     """The command line and spreadsheets have one sentence a binary."""
     text = server.get("/api/v1/quality/offcputime", **{"from": "now-1h", "format": "csv"}).text
-    assert "frames of libfoo.so.1 have no name; install debug symbols" in text
+    assert "frames of libfoo.so.1 had no name on their hosts; install debug symbols" in text
     assert "stacks broke in app: table not loaded; a larger --unwind-memory" in text
 
 

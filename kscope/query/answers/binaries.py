@@ -30,7 +30,8 @@ _KEEP_RULES = "keep its .eh_frame, or build it with -fno-omit-frame-pointer"
 # Fixes by the reasons of the agent's rows.
 FIXES: Mapping[str, str] = MappingProxyType(
     {
-        "no name": "install debug symbols (Debian: NAME-dbgsym), or `kscope symbols add FILE`",
+        "no name": "install debug symbols there (Debian: libc6-dbg for libc; for others "
+        "NAME-dbgsym, from the debian-debug archive), or `kscope symbols add FILE` on the server",
         "no rules and no frame pointer": _KEEP_RULES,
         "return address outside code": _KEEP_RULES,
         "stack not in memory": f"{_KEEP_RULES}; if the host swaps, more memory helps",
@@ -145,5 +146,5 @@ def _fix(name: str, fault: str, reason: str) -> str:
 def sentence(binary: Binary) -> str:
     """Return the fault and its fix as a sentence without the numbers."""
     if binary.column == NAMELESS:
-        return f"frames of {binary.name} have no name; {binary.fix}"
+        return f"frames of {binary.name} had no name on their hosts; {binary.fix}"
     return f"stacks broke in {binary.name}: {binary.reason}; {binary.fix}"
