@@ -398,3 +398,41 @@ def test_a_fetched_file_has_no_debug_file_in_the_temporary_folder(
 
     assert asyncio.run(run()) == 0
     assert {f"/buildid/{build}/executable", last} <= {*ASKED}
+
+
+def test_a_server_that_cannot_be_reached_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are asked for all build ids; it is asked again after a while."""
+    monkeypatch.setattr(fetch, "PAUSE_SECONDS", 0)
+    dead, builds = f"http://127.0.0.1:{free_port()}", ["44" * 20, "55" * 20, "66" * 20]
+    asked: list[str] = []
+
+    async def recorded(url: str, *others: Any) -> bool:
+        asked.append(url)
+        return await download(url, *others)
+
+    monkeypatch.setattr(fetch, "download", recorded)
+
+    async def run(name: str, *servers: str) -> int:
+        """Return how often the dead server was asked, until something was asked for each build."""
+        asked.clear()
+        async with opened(SQLiteFile(tmp_path / name)) as store:
+            store.reader.names.want(Nameless("x", 1, each) for each in builds)
+            found = SymbolSettings(servers, 1 << 30, 1 << 20)
+            running = asyncio.create_task(fetch.Fetcher(store, found).run())
+            for _ in range(3000):
+                await asyncio.sleep(0.01)
+                if all(any(build in url for url in asked) for build in builds):
+                    break
+            running.cancel()
+        assert all(any(build in url for url in asked) for build in builds)
+        return sum(url.startswith(dead) for url in asked)
+
+    async def run_both() -> tuple[int, int]:
+        async with hostile({}) as url:
+            first = await run("one.db", dead, url)
+        monkeypatch.setattr(fetch, "REST_SECONDS", 0.05)
+        return first, await run("two.db", dead)
+
+    assert asyncio.run(run_both()) == (1, 3)

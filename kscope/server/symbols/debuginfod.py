@@ -35,6 +35,10 @@ class DownloadError(KscopeError):
     """A server that does not give a file, for another reason than that it has none."""
 
 
+class UnreachableError(DownloadError):
+    """A server with which there is no connection."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
@@ -45,7 +49,8 @@ class _Answer:
 async def download(url: str, file: IO[bytes], most: int) -> bool:
     """Write the answer's body to the file; return False if the server has no such file.
 
-    Raise DownloadError if there is no good answer within SECONDS, or one of more than `most` bytes.
+    Raise UnreachableError, or DownloadError if there is no good answer within SECONDS, or one of
+    more than `most` bytes.
     """
     try:
         async with asyncio.timeout(SECONDS):
@@ -54,13 +59,13 @@ async def download(url: str, file: IO[bytes], most: int) -> bool:
         raise DownloadError(f"took longer than {SECONDS:g} s") from None
     # Before ValueError, which it is, too.
     except ssl.SSLCertVerificationError as error:
-        raise DownloadError(f"has no valid certificate: {error.verify_message}") from None
+        raise UnreachableError(f"has no valid certificate: {error.verify_message}") from None
     except ssl.SSLError as error:
-        raise DownloadError(f"has no valid TLS: {error.reason}") from None
+        raise UnreachableError(f"has no valid TLS: {error.reason}") from None
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
         raise DownloadError("does not answer in HTTP") from None
     except OSError as error:
-        raise DownloadError(f"cannot be reached: {error.strerror or error}") from None
+        raise UnreachableError(f"cannot be reached: {error.strerror or error}") from None
 
 
 async def _download(url: SplitResult, file: IO[bytes], most: int, redirections: int) -> bool:
@@ -107,7 +112,7 @@ async def _connected(url: SplitResult) -> tuple[asyncio.StreamReader, asyncio.St
                 url.hostname, _port(url), ssl=context, limit=_MAX_HEAD
             )
     except TimeoutError:
-        raise DownloadError(f"cannot be reached within {CONNECT_SECONDS:g} s") from None
+        raise UnreachableError(f"cannot be reached within {CONNECT_SECONDS:g} s") from None
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from kscope.config import SymbolSettings
 from kscope.errors import KscopeError
-from kscope.server.symbols.debuginfod import download
+from kscope.server.symbols.debuginfod import UnreachableError, download
 from kscope.server.symbols.files import NoNamesError, read_symbols
 from kscope.store.store import Store
 from kscope.store.symbols.table import NoRoomError, SymbolTable
@@ -18,6 +18,8 @@ from kscope.store.symbols.table import NoRoomError, SymbolTable
 # Between two build ids, and between two questions for the same one.
 PAUSE_SECONDS = 1.0
 _AGAIN_SECONDS = 86400.0
+# So long a server that cannot be reached is left alone.
+REST_SECONDS = 600.0
 _MOST_WAITING = 1000
 _MOST_TRIED = 100_000
 # All functions, else those that other files may call.
@@ -37,12 +39,14 @@ class Fetcher:
     _tried: dict[str, float] = field(default_factory=dict)
     # Faults that were logged, by server: each is logged once.
     _logged: dict[str, str] = field(default_factory=dict)
+    # Servers that could not be reached, and when they are asked again.
+    _resting: dict[str, float] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Run until cancelled; return immediately if no server is configured."""
         while self.settings.debuginfod:
             await asyncio.sleep(PAUSE_SECONDS)
-            build = self._next()
+            build = self._next() if self._awake() else ""
             if build:
                 try:
                     await self._fetch(build)
@@ -50,6 +54,11 @@ class Fetcher:
                     self._log_once("the symbol table", error)
                 except Exception:
                     log.exception("fetching names of build id %s failed", build)
+
+    def _awake(self) -> list[str]:
+        """Return the servers that can be asked now."""
+        now = time.monotonic()
+        return [each for each in self.settings.debuginfod if self._resting.get(each, now) <= now]
 
     def _next(self) -> str:
         """Return a build id to ask for, empty if there is none."""
@@ -72,13 +81,15 @@ class Fetcher:
             self._waiting.pop(build, None)
 
     async def _found(self, table: SymbolTable, build: str) -> bool:
-        for server in self.settings.debuginfod:
+        for server in self._awake():
             try:
                 found = await self._ask(table, server.rstrip("/"), build)
             except NoRoomError:
                 raise
             except KscopeError as error:
                 self._log_once(server, error)
+                if isinstance(error, UnreachableError):
+                    self._resting[server] = time.monotonic() + REST_SECONDS
                 continue
             self._logged.pop(server, None)
             if found:
