@@ -5,7 +5,7 @@ import bisect
 from kscope.agent.host import processes
 from kscope.agent.stacks.binaries import Binaries, Binary
 from kscope.agent.stacks.mappings import Mapping, executable
-from kscope.agent.stacks.perf_map import PerfMap
+from kscope.agent.stacks.perf_map import PerfMap, shared_budget
 
 
 class Process:
@@ -15,7 +15,7 @@ class Process:
         self.pid = pid
         self.image = processes.image(pid)
         self._binaries = binaries
-        self._perf_map = PerfMap(pid)
+        self._perf_map = PerfMap(pid, shared_budget())
         self._mappings: list[Mapping] = []
         self._files: dict[Mapping, Binary | None] = {}
 
@@ -30,6 +30,7 @@ class Process:
         self._mappings = found
 
     def close(self) -> None:
+        self._perf_map.close()
         for mapping in list(self._files):
             self._give_back(mapping)
 
