@@ -2,6 +2,7 @@
 
 import bisect
 import functools
+import math
 import threading
 import time
 from array import array
@@ -10,6 +11,7 @@ from pathlib import Path
 from kscope.errors import KscopeError
 
 KALLSYMS = Path("/proc/kallsyms")
+MODULES = Path("/proc/modules")
 # The kernel's half of the address space starts here, on x86 and on arm64.
 _KERNEL = 1 << 63
 _ALL = (1 << 64) - 1
@@ -68,13 +70,16 @@ def _read(path: Path) -> tuple["array[int]", "array[int]", bytes]:
 
 
 class KernelNames:
-    """Names of addresses. The table is read again if a module was loaded."""
+    """Names of addresses. The table is read again if a module was loaded, at most once a minute."""
 
     _REREAD = 60.0  # seconds
 
     def __init__(self) -> None:
         self._table: Ksyms | None = None
         self._read = 0.0
+        self._failed = -math.inf
+        self._looked = 0.0
+        self._modules = 0
         self._reading = threading.Lock()
 
     def load(self) -> Ksyms:
@@ -86,21 +91,57 @@ class KernelNames:
         return self._table_for(address).name(address)
 
     def function(self, address: int) -> str:
-        """Return the function that an address is in; '' outside every symbol. Thread-safe."""
-        return self._table_for(address).function(address)[0]
+        """Return the function that an address is in; '' outside every symbol. Thread-safe.
+
+        '' also if the kernel does not show its addresses: a stack is of use without these names.
+        """
+        if self._table is None and time.monotonic() - self._failed <= self._REREAD:
+            return ""
+        try:
+            return self._table_for(address).function(address)[0]
+        except KscopeError:
+            self._failed = time.monotonic()
+            return ""
 
     def _table_for(self, address: int) -> Ksyms:
         read, table = self._read, self.load()
-        if not table.function(address)[0] and time.monotonic() - read > self._REREAD:
-            return self._newer(read)
-        return table
+        if time.monotonic() - read <= self._REREAD:
+            return table
+        return (
+            table if table.function(address)[0] and not self._has_changed() else self._newer(read)
+        )
+
+    def _has_changed(self) -> bool:
+        """Return whether modules were loaded since the table was read: they may be anywhere."""
+        if time.monotonic() - self._looked <= self._REREAD:
+            return False
+        self._looked = time.monotonic()
+        return _modules() != self._modules
 
     def _newer(self, read: float) -> Ksyms:
-        """Return a table that was read after `read`, which one thread reads for all."""
+        """Return a table that was read after `read`, which one thread reads for all.
+
+        The last one stays if the kernel has stopped to show its addresses.
+        """
         with self._reading:
             if self._table is None or self._read <= read:
-                self._table, self._read = Ksyms(KALLSYMS), time.monotonic()
+                modules = _modules()
+                try:
+                    self._table = Ksyms(KALLSYMS)
+                except KscopeError:
+                    if self._table is None:
+                        raise
+                self._modules, self._read = modules, time.monotonic()
             return self._table
+
+
+def _modules() -> int:
+    """Return a hash of the modules that are loaded, by name, size and address."""
+    try:
+        lines = [line.split() for line in MODULES.read_bytes().splitlines()]
+    except OSError:
+        return 0
+    return hash(tuple((*fields[:2], *fields[5:6]) for fields in lines))
 
 
 @functools.cache
