@@ -56,6 +56,20 @@ def test_a_module_that_is_loaded_later_has_its_own_names(
     assert kernel.reads == 2
 
 
+def test_a_bpf_program_that_is_loaded_later_has_its_own_name(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = "bpf_prog_0123456789abcdef_old", "bpf_prog_fedcba9876543210_new"
+    kernel.symbols.write_text(f"{CORE}ffffffff81000080 t {old}\t[bpf]\n")
+    names = ksyms.KernelNames()
+    assert names.function(IN_MODULE) == old
+    with kernel.symbols.open("a") as file:
+        file.write(f"ffffffff81000100 t {new}\t[bpf]\n")
+    assert names.function(IN_MODULE) == old  # read less than a minute ago
+    monkeypatch.setattr(ksyms.KernelNames, "_REREAD", -1.0)
+    assert names.function(IN_MODULE) == new
+
+
 def test_a_kernel_that_hides_its_addresses_leaves_functions_nameless(kernel: Kernel) -> None:
     """A column with `as: ksym` is refused; a stack is of use. The file is not read each time."""
     kernel.symbols.write_text(HIDDEN)

@@ -3,6 +3,7 @@
 import bisect
 import functools
 import math
+import re
 import threading
 import time
 from array import array
@@ -17,6 +18,8 @@ _KERNEL = 1 << 63
 _ALL = (1 << 64) - 1
 _LARGEST = 1 << 24  # bytes of one symbol; what is further away is not inside it
 _MOST_SYMBOLS = 2_000_000
+# Programs come and go beside each other, and no file of the kernel says when.
+_OF_BPF = re.compile(r"bpf_prog_[0-9a-f]{16}|bpf_trampoline_\d")
 
 
 class Ksyms:
@@ -70,7 +73,9 @@ def _read(path: Path) -> tuple["array[int]", "array[int]", bytes]:
 
 
 class KernelNames:
-    """Names of addresses. The table is read again if a module was loaded, at most once a minute."""
+    """Names of addresses. At most once a minute, the table is read again: if a module was loaded,
+    or if an address is near a BPF program.
+    """
 
     _REREAD = 60.0  # seconds
 
@@ -107,9 +112,10 @@ class KernelNames:
         read, table = self._read, self.load()
         if time.monotonic() - read <= self._REREAD:
             return table
-        return (
-            table if table.function(address)[0] and not self._has_changed() else self._newer(read)
-        )
+        name = table.function(address)[0]
+        if name and not _OF_BPF.match(name) and not self._has_changed():
+            return table
+        return self._newer(read)
 
     def _has_changed(self) -> bool:
         """Return whether modules were loaded since the table was read: they may be anywhere."""
