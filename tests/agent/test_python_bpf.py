@@ -81,7 +81,8 @@ def test_no_function_has_the_name_of_another_that_was_at_its_address() -> None:
     pairs = {
         tuple(frame for frame in stack if frame.startswith(("inner_", "outer_")))
         for stack in stacks
-    } - {()}
+    }
+    pairs = {pair for pair in pairs if len(pair) == 2}
     assert len(pairs) > 50
     for inner, outer in pairs:
         number = inner.split()[0].partition("_")[2]

@@ -84,6 +84,7 @@ class BccEngine(KernelEngine):
         except KscopeError as error:
             if not self._unwinds:
                 raise
+            log.debug("%s: %s", self._category.table, error)
             self._options[UNWIND_MEMORY.name] = 0
             self._load(text, attached)
             log.warning(
@@ -171,19 +172,24 @@ class BccEngine(KernelEngine):
         return len(self._events) >= _EVENTS
 
     def drain(self) -> Drained:
-        if self._is_events:
-            self._most_events = 2 * _EVENTS
-            self._bpf.ring_buffer_consume()
-            self._most_events = _EVENTS
-            self._check()
-            rows, self._events = self._events, []
-        else:
-            rows = merge(self._category, self._map_rows())
+        rows = self._all_events() if self._is_events else merge(self._category, self._map_rows())
         self._count_losses()
         drained = self._drained(rows)
         if self._stacks:
             drained.faults = self._stacks.drained()
         return drained
+
+    def _all_events(self) -> list[Row]:
+        """Return the events until now, whose stacks are then no longer needed."""
+        left = self._flip() if self._stacks else 0
+        self._most_events = 2 * _EVENTS
+        self._bpf.ring_buffer_consume()
+        self._most_events = _EVENTS
+        self._check()
+        if self._stacks:
+            self._stacks.maps.forget(left, self._waiting, {})
+        rows, self._events = self._events, []
+        return rows
 
     def cost(self) -> Cost:
         functions = self._bpf.funcs.values()
@@ -351,9 +357,7 @@ class BccEngine(KernelEngine):
 
     def _map_rows(self) -> Iterator[Row]:
         """Yield the rows of the generation that the program has just left."""
-        left, self._generation = self._generation, self._generation ^ 1
-        self._bpf["ks_control"][ctypes.c_int(_GENERATION)] = ctypes.c_ulonglong(self._generation)
-        time.sleep(_SETTLE)
+        left = self._flip()
         # Sorted by process, so that the symbols of one are read once.
         for key, value in sorted(self._largest(left), key=_process_of):
             if self._stacks:
@@ -362,6 +366,13 @@ class BccEngine(KernelEngine):
             yield {name: read(entry) for name, read in self._readers.items()}
         if self._stacks:
             self._stacks.maps.forget(left, self._waiting, self._table)
+
+    def _flip(self) -> int:
+        """Let the program use the other generation of its maps; return the one that it left."""
+        left, self._generation = self._generation, self._generation ^ 1
+        self._bpf["ks_control"][ctypes.c_int(_GENERATION)] = ctypes.c_ulonglong(self._generation)
+        time.sleep(_SETTLE)
+        return left
 
     def _largest(self, generation: int) -> list[tuple[Any, Any]]:
         """Empty the map. Return the entries with the largest values; the others count as lost."""

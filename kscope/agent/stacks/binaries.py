@@ -10,7 +10,7 @@ from contextlib import suppress
 from kscope.agent.rows.convert import frame_text
 from kscope.agent.stacks.mappings import executable
 from kscope.agent.stacks.python import Python, python_in
-from kscope.agent.stacks.tables import Table, loaded
+from kscope.agent.stacks.tables import NoRoomError, Table, loaded
 from kscope.elf.contents import Contents, FileContents
 from kscope.elf.errors import ElfError
 from kscope.elf.image import Image
@@ -30,7 +30,10 @@ class Binary:
     Thread-safe.
     """
 
-    def __init__(self, path: str, contents: Contents, root: str) -> None:
+    def __init__(
+        self, path: str, contents: Contents, root: str, identity: tuple[int, ...] = ()
+    ) -> None:
+        self.identity = identity
         self.name = frame_text(_valid(path.rpartition("/")[2]))
         self.users = 0
         self._contents = contents
@@ -47,13 +50,16 @@ class Binary:
             log.debug("%s %s", self.name, error)
             self._image = self._names = None
 
-    def table(self) -> Table | None:
-        """Return the rules by which BPF walks through the file; None if it has none."""
+    def table(self, most_bytes: int) -> Table | None:
+        """Return the rules by which BPF walks through the file; None if it has none.
+
+        Raises NoRoomError if they are larger than `most_bytes`.
+        """
         with self._lock:
             if not self._has_read_table and self._image:
                 self._has_read_table = True
                 try:
-                    table = loaded(self._image)
+                    table = loaded(self._image, most_bytes)
                     self._table = table if self._is_unchanged() else None
                 except ElfError as error:
                     log.debug("%s %s", self.name, error)
@@ -62,7 +68,17 @@ class Binary:
                     log.warning(
                         "the rules of %s cannot be loaded: %s", printable(self.name), reason
                     )
+                except NoRoomError:
+                    self._has_read_table = False
+                    raise
             return self._table
+
+    def unload(self) -> None:
+        """Forget the rules until they are asked for again; programs that have them keep them."""
+        with self._lock:
+            if self._table:
+                self._table.close()
+            self._table, self._has_read_table = None, False
 
     def python(self) -> Python | None:
         """Return the CPython that is in the file; None if there is none."""
@@ -105,11 +121,9 @@ class Binary:
         return not isinstance(self._contents, FileContents) or self._contents.is_unchanged()
 
     def close(self) -> None:
-        with self._lock:
-            if self._table:
-                self._table.close()
-            if isinstance(self._contents, FileContents):
-                self._contents.close()
+        self.unload()
+        if isinstance(self._contents, FileContents):
+            self._contents.close()
 
 
 def _valid(name: str) -> str:
@@ -131,31 +145,39 @@ class Binaries:
         """
         link = f"/proc/{pid}/map_files/{start:x}-{end:x}"
         try:
-            path = os.readlink(link).removesuffix(DELETED)  # noqa: PTH115 - a hot path
-        except OSError:
-            return None
-        try:
             contents = FileContents(link)
-        except ElfError as error:
-            log.debug("%s %s", path, error)
-            return Binary(path, b"", "")
+            path = contents.path.removesuffix(DELETED)
+        except (ElfError, OSError) as error:
+            log.debug("%s: %s", link, error)
+            return _unreadable(link)
+        # Outside the lock: a file of a network may let its reader wait.
+        fresh = Binary(path, contents, f"/proc/{pid}/root", contents.identity)
         with self._lock:
-            known = self._known.get(contents.identity)
-            if known is None:
-                known = self._known[contents.identity] = Binary(path, contents, f"/proc/{pid}/root")
-            else:
-                contents.close()
+            known = self._known.setdefault(contents.identity, fresh)
             known.users += 1
             self._known.move_to_end(contents.identity)
-            return known
+        if known is not fresh:
+            fresh.close()
+        return known
 
     def release(self, binary: Binary) -> None:
         """Count one user less; of the unused files, the latest ones stay open."""
+        if not binary.identity:
+            binary.close()
+            return
         with self._lock:
             binary.users -= 1
             unused = [key for key, each in self._known.items() if not each.users]
             for key in unused[: max(0, len(unused) - _MOST_UNUSED)]:
                 self._known.pop(key).close()
+
+
+def _unreadable(link: str) -> Binary | None:
+    """Return a file without names; None if the process does not map it any more."""
+    try:
+        return Binary(os.readlink(link).removesuffix(DELETED), b"", "")  # noqa: PTH115
+    except OSError:
+        return None
 
 
 @functools.cache

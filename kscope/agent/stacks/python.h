@@ -12,8 +12,6 @@
 #define KS_PYTHON_UNREAD KS_PYTHON_TAG /* its code object could not be read */
 
 #define KS_PYTHON_FILES 1024
-/* Tells the verifier that an index is below a power of two, which the compiler knows already. */
-#define KS_BOUND(at, power) asm volatile("%0 &= %1" : "+r"(at) : "i"((power) - 1))
 #define KS_PYTHON_THREADS 8192
 #define KS_PYTHON_CODES 8192
 #define KS_PYTHON_NEW 32        /* functions that a walk adds, a power of two */

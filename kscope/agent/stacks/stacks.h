@@ -63,6 +63,9 @@ KS_STACK_TYPE(ks_long, 512);
 #define KS_LONGEST 0
 #endif
 
+/* Tells the verifier that an index is below a power of two, which the compiler knows already. */
+#define KS_BOUND(at, power) asm volatile("%0 &= %1" : "+r"(at) : "i"((power) - 1))
+
 /* State of the walk on this CPU. While a program runs, the kernel runs no other one on that CPU. */
 struct ks_walk {
     u64 ip, sp, fp, lr; /* registers of the next frame */
@@ -151,7 +154,8 @@ KS_SUBPROGRAM(1, intern)
     u32 n = w->n;
 #pragma clang loop unroll(disable)
     for (u32 i = 0; i < KS_ROOM; i++) {
-        if (i >= n)
+        /* From memory: the compiler would count to a number that the verifier does not know. */
+        if (i >= *(volatile u32 *)&w->n)
             break;
         hash = (hash ^ w->frames[i]) * 0x9e3779b97f4a7c15ull;
         hash ^= hash >> 29;
@@ -266,7 +270,7 @@ static inline void ks_open(struct ks_walk *w, u64 file)
     key.inode = KS_WORD(KS_AT_inode__i_ino);
     key.size = KS_WORD(KS_AT_inode__i_size);
     key.changed = KS_WORD(KS_AT_inode__changed);
-    key.generation = KS_WORD(KS_AT_inode__i_generation);
+    bpf_probe_read_kernel(&key.generation, 4, (void *)inode + KS_AT_inode__i_generation);
     bpf_probe_read_kernel(&key.device, 4,
                           (void *)KS_WORD(KS_AT_inode__i_sb) + KS_AT_super_block__s_dev);
     known = ks_numbered(w, &key);
@@ -349,6 +353,7 @@ KS_SUBPROGRAM(4, find)
     page = KS_WORD(KS_AT_vm_area_struct__vm_pgoff);
     file = KS_WORD(KS_AT_vm_area_struct__vm_file);
     w->file = 0;
+    w->read = 0;
     w->chunks = 0;
     w->to_file = 0;
     if (file) {
@@ -491,10 +496,8 @@ static inline u64 ks_to_interrupted(struct ks_walk *w)
 
 static inline u64 ks_to_caller(struct ks_walk *w, u32 kind, s64 slot, u64 cfa)
 {
-    if (slot < -1 && slot >= -8) {
-        /* Both are near each other: one read. */
-        if (ks_user(w->words, 64, cfa - 64))
-            return KS_NO_MEMORY;
+    /* Both are near each other: one read, unless it reaches into a page that is not there. */
+    if (slot < -1 && slot >= -8 && !ks_user(w->words, 64, cfa - 64)) {
         w->fp = w->words[(slot + 8) & 7];
         w->ip = w->words[7];
         return KS_CONTINUES;
@@ -555,10 +558,11 @@ static inline u64 ks_by_pointer(struct ks_walk *w)
         w->sp += 16;
         return ks_user(&w->ip, 8, w->sp - 8) ? KS_NO_MEMORY : KS_CONTINUES;
     }
-    if (!w->fp)
+    /* The first function of a program may have no rules; compiled code is called by others. */
+    if (!w->fp && w->file)
         return ks_lacks_table(w) ? KS_NO_TABLE : KS_ROOTED;
     /* In files that have no rules at all, as those of Go, a frame pointer may lead to another stack. */
-    if ((w->fp < w->sp && !(w->read && !w->chunks)) || (w->fp & 7))
+    if ((w->fp < w->sp && !(w->file && w->read && !w->chunks)) || (w->fp & 7))
         return ks_lacks_table(w) ? KS_NO_TABLE : KS_NO_POINTER;
     if (ks_user(w->words, 16, w->fp))
         return ks_lacks_table(w) ? KS_NO_TABLE : KS_NO_MEMORY;

@@ -62,14 +62,15 @@ class Symbols:
 
     def kernel_frames(self, walk: Walk) -> list[str]:
         """Return the names, leaf first, without the frames that called the probe itself."""
-        names = [self._kernel_name(address) for address in walk.frames]
+        names = [self._kernel_name(address) for address in _calls(walk.frames)]
         if walk.end is End.TRUNCATED:
             names.append(TRUNCATED_FRAME)
         return [name + KERNEL_SUFFIX for name in without_own(names)]
 
     def user_frames(self, pid: int, walk: Walk, loss: LossCounts) -> list[str]:
         """Return the texts, leaf first; a walk that did not reach the root ends in the reason."""
-        native = [frame for frame in walk.frames if frame >> FILE_BIT != PYTHON]
+        frames = _calls(walk.frames) if walk.end is End.BY_KERNEL else walk.frames
+        native = [frame for frame in frames if frame >> FILE_BIT != PYTHON]
         found = [text for frame in native if (text := self._text(pid, frame))]
         loss.frames += len(found)
         for binary in (each.nameless_in for each in found if each.nameless_in):
@@ -152,6 +153,13 @@ class Symbols:
 
 def _is_go_start(text: str) -> bool:
     return text.startswith("runtime.") and _GO_STARTS.fullmatch(text) is not None
+
+
+def _calls(frames: Sequence[int]) -> list[int]:
+    """Return the addresses of the calls: a walk by the kernel has those behind the calls, where the
+    next function can begin.
+    """
+    return [frame - bool(n) for n, frame in enumerate(frames)]
 
 
 def _in_file(binary: Binary, offset: int) -> _Text:

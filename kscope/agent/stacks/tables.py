@@ -28,12 +28,18 @@ class Table:
         os.close(self.descriptor)
 
 
-def loaded(image: Image) -> Table | None:
-    """Return the file's table; None if it has no rules. Raises ElfError, OSError."""
+class NoRoomError(Exception):
+    """A table is larger than all tables together may be."""
+
+
+def loaded(image: Image, most_bytes: int) -> Table | None:
+    """Return the file's table; None if it has no rules. Raises ElfError, OSError, NoRoomError."""
     words = unwind_table(image)
     if not words[1] >> 32:
         return None
     size = len(words) * words.itemsize
+    if size > most_bytes:
+        raise NoRoomError
     # Key and value have 4 and 8 bytes.
     attributes = struct.pack("<IIIII", _ARRAY, 4, 8, len(words), _MMAPABLE | _INNER)
     descriptor = bpf(_MAP_CREATE, attributes.ljust(120, b"\0"))

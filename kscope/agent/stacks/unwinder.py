@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import resource
+import stat
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from kscope.agent.host.libbcc import RingBuffer
 from kscope.agent.stacks.binaries import Binary, shared, vdso
 from kscope.agent.stacks.mappings import executable
 from kscope.agent.stacks.python import MEMBERS
-from kscope.agent.stacks.tables import Table
+from kscope.agent.stacks.tables import NoRoomError, Table
 from kscope.agent.stacks.walk import FILE_BIT, VDSO
 from kscope.errors import KscopeError, printable
 
@@ -28,6 +29,8 @@ FILES = 16384  # KS_FILES
 _NUMBERS_READY = 1024  # as many as ks_numbers holds
 _OPEN_FILES = 65536
 _UNUSED_DRAINS = 2
+_FORGOTTEN_DRAINS = 60
+_MOST_PYTHONS = 1024  # KS_PYTHON_FILES
 _POLL_MS = 200
 _FS_IOC_GETVERSION = 0x80087601
 _OPEN, _READ = 1, 2  # of `known` in ks_file
@@ -51,6 +54,7 @@ _MAPLE, _RED_BLACK = "mm_struct.mm_mt.ma_root", "mm_struct.mm_rb"
 _RED_BLACK_NODE = "vm_area_struct.vm_rb"
 # The seconds of a file's last change, since Linux 6.11, since 6.7, and before.
 _CHANGED = ("inode.i_mtime_sec", "inode.__i_mtime.tv_sec", "inode.i_mtime.tv_sec")
+_ALONE = "KS_AT_inode__i_generation"  # far behind the others before Linux 6.11
 _ALLOCATES = "bpf_htab.ma"  # since Linux 6.1
 _MOST_READ = 256  # bytes of a struct that stacks.h reads at once
 
@@ -103,8 +107,9 @@ def _offsets() -> Mapping[str, int]:
     numbers["KS_AT_mm_struct__tree"] = found.get(_MAPLE) or found[_RED_BLACK]
     numbers["KS_AT_vm_area_struct__vm_rb"] = found.get(_RED_BLACK_NODE, 0)
     for name in ("vm_area_struct", "inode"):
-        last = max(at for key, at in numbers.items() if key.startswith(f"KS_AT_{name}__"))
-        numbers[f"KS_AT_{name}__end"] = last + 8
+        together = {key: at for key, at in numbers.items() if key.startswith(f"KS_AT_{name}__")}
+        together.pop(_ALONE, None)
+        numbers[f"KS_AT_{name}__end"] = max(together.values()) + 8
     if max(numbers["KS_AT_inode__end"], numbers["KS_AT_vm_area_struct__end"]) > _MOST_READ:
         raise KscopeError("this kernel's structs are too large")
     numbers["KS_ALLOCATES"] = int(_ALLOCATES in found)
@@ -129,6 +134,8 @@ class Unwinder:
         self._files: dict[int, _File] = {}
         self._drain = 0
         self._has_warned = False
+        self._prepared: set[bytes] = set()
+        self._pythons = 0
         self._next_number = VDSO + 1
         self._taken = VDSO  # the latest number that the program took
         self._stopping = threading.Event()
@@ -147,8 +154,8 @@ class Unwinder:
         if file is None:
             return None
         file.seen = self._drain
-        if file.is_out:
-            file.is_out = False
+        if file.is_out and file.tried < self._drain:
+            file.tried = self._drain
             self._reader.submit(self._read, file)
         return file.binary
 
@@ -159,18 +166,38 @@ class Unwinder:
         return any(python and python.tail_calls for python in found)
 
     def drained(self) -> None:
-        """Count the drains: tables that no stack needs any more make room for others."""
+        """Count the drains: tables that no stack needs any more make room for others, and files
+        that no stack had for long are closed.
+        """
         self._drain += 1
+        for number, file in [*self._files.items()]:
+            if file.seen < self._drain - _FORGOTTEN_DRAINS and number != VDSO:
+                self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        """Close a file. The program tells it again, with another number, if it meets it again."""
+        file = self._files.pop(number)
+        with suppress(KeyError):
+            del self._program["ks_files"][self._key(file.told)]
+        with suppress(KeyError):
+            del self._outer[ctypes.c_int(number)]
+        self._binaries.release(file.binary)
 
     def prepare(self, pid: int) -> None:
         """Load the rules of a process's files now, so that its first stacks are whole."""
         for mapping in executable(pid):
-            binary = self._binaries.of(pid, mapping.start, mapping.end) if mapping.in_file else None
-            if binary:
-                path = f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}"
-                self._taken = self._program["ks_numbers"].pop().value
-                told = _NewFile(_likely_key(path), self._taken)
-                file = self._files[self._taken] = _File(told, binary)
+            place = f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}"
+            key = _likely_key(place) if mapping.in_file else None
+            if key is None or bytes(key) in self._prepared:
+                continue
+            self._prepared.add(bytes(key))
+            if binary := self._binaries.of(pid, mapping.start, mapping.end):
+                try:
+                    self._taken = self._program["ks_numbers"].pop().value
+                except KeyError:  # the program tells the rest
+                    self._binaries.release(binary)
+                    return
+                file = self._files[self._taken] = _File(_NewFile(key, self._taken), binary)
                 self._read(file)
 
     def close(self) -> None:
@@ -183,49 +210,78 @@ class Unwinder:
 
     def _listen(self) -> None:
         while not self._stopping.is_set():
-            self._buffer.poll(_POLL_MS)
-            self._add_numbers()
+            try:
+                self._buffer.poll(_POLL_MS)
+                self._add_numbers()
+            except Exception:
+                # Without this thread no further file would be opened.
+                log.exception("a file of a process cannot be opened")
+                self._stopping.wait(1)
 
     def _add_numbers(self) -> None:
         """Keep numbers ready for the program. They are not used again: a stack can hold them."""
         ready = self._next_number - 1 - self._taken
         for _ in range(min(_NUMBERS_READY - ready, FILES - self._next_number)):
-            self._program["ks_numbers"].push(ctypes.c_uint(self._next_number))
+            try:
+                self._program["ks_numbers"].push(ctypes.c_uint(self._next_number))
+            except Exception:  # noqa: BLE001 - bcc's: the program gave one back, so it is full
+                return
             self._next_number += 1
+            if self._next_number == FILES:
+                log.warning(
+                    "%d files were seen: the stacks of further ones are walked by frame pointers "
+                    "until the agent starts again",
+                    FILES,
+                )
 
     def _take(self, data: bytes) -> None:
         told = _NewFile.from_buffer_copy(data)
         self._taken = max(self._taken, told.number)
         if told.number in self._files:
             return
-        if binary := self._binaries.of(told.tgid, told.start, told.end):
+        binary = self._binaries.of(told.tgid, told.start, told.end)
+        if binary and _is_told(binary, told.key):
             self._keep(told, binary)
+        elif binary:  # the process has mapped another file there since
+            self._binaries.release(binary)
 
     def _keep(self, told: _NewFile, binary: Binary) -> None:
         file = self._files[told.number] = _File(told, binary, self._drain)
-        self._tell(told, _OPEN)
+        self._tell(file, _OPEN)
         self._reader.submit(self._read, file)
 
     def _read(self, file: "_File") -> None:
-        if python := file.binary.python():
+        try:
+            self._add_python(file)
+            table = file.binary.table(self._budget)
+            if table and not self._has_room(file, table.size):
+                file.binary.unload()
+                raise NoRoomError  # noqa: TRY301 - both ways of having no room end alike
+        except NoRoomError:
+            self._leave_out(file)
+            return
+        except Exception:
+            log.exception("the rules of %s cannot be read", printable(file.binary.name))
+            table = None
+        file.is_out = False
+        if table:
+            self._outer[ctypes.c_int(file.told.number)] = ctypes.c_int(table.descriptor)
+            file.loaded = table.size
+        self._tell(file, _READ, table)
+
+    def _add_python(self, file: "_File") -> None:
+        python = file.binary.python()
+        if python and self._pythons < _MOST_PYTHONS:
             layouts = self._program["ks_python_layouts"]
             layout = layouts.Leaf.from_buffer_copy(python.layout)
             layouts[ctypes.c_uint(file.told.number)] = layout
-        table = file.binary.table()
-        if table and self._has_room(table.size):
-            self._outer[ctypes.c_int(file.told.number)] = ctypes.c_int(table.descriptor)
-            file.loaded = table.size
-            self._tell(file.told, _READ, table)
-            return
-        if table:
-            self._leave_out(file)
-        else:
-            self._tell(file.told, _READ)
+            self._pythons += 1
+            file.is_python = True
 
     def _leave_out(self, file: "_File") -> None:
         """Say once that there is no room; the rows about binaries name the files."""
         file.is_out = True
-        self._tell(file.told, _OPEN)
+        self._tell(file, _OPEN)
         if not self._has_warned:
             self._has_warned = True
             log.warning(
@@ -234,29 +290,34 @@ class Unwinder:
                 printable(file.binary.name),
             )
 
-    def _has_room(self, size: int) -> bool:
+    def _has_room(self, wanted: "_File", size: int) -> bool:
         """Return whether a table fits, if need be in place of those that no stack needed lately."""
-        loaded = sorted((f for f in [*self._files.values()] if f.loaded), key=lambda f: f.seen)
+        others = [f for f in [*self._files.values()] if f.loaded and f is not wanted]
+        loaded = sorted(others, key=lambda file: file.seen)
         used = sum(file.loaded for file in loaded)
         for file in loaded:
             if used + size <= self._budget or file.seen >= self._drain - _UNUSED_DRAINS:
                 break
             used -= file.loaded
             file.loaded, file.is_out = 0, True
-            self._tell(file.told, _OPEN)
+            self._tell(file, _OPEN)
             del self._outer[ctypes.c_int(file.told.number)]
+            file.binary.unload()
         return used + size <= self._budget
 
     @property
     def _outer(self) -> Any:
         return self._program["ks_tables"]
 
-    def _tell(self, told: _NewFile, known: int, table: Table | None = None) -> None:
-        files = self._program["ks_files"]
-        python = known == _READ and self._files[told.number].binary.python() is not None
-        key = files.Key(*(getattr(told.key, name) for name, _ in _FileKey._fields_))
+    def _tell(self, file: "_File", known: int, table: Table | None = None) -> None:
         head = (table.base, table.shift, table.chunks) if table else (0, 0, 0)
-        files[key] = files.Leaf(told.number, known, 0, *head, int(python))
+        python = int(file.is_python and known == _READ)
+        files = self._program["ks_files"]
+        files[self._key(file.told)] = files.Leaf(file.told.number, known, 0, *head, python)
+
+    def _key(self, told: _NewFile) -> Any:
+        values = (getattr(told.key, name) for name, _ in _FileKey._fields_)
+        return self._program["ks_files"].Key(*values)
 
 
 @dataclass(slots=True)
@@ -270,6 +331,8 @@ class _File:
     seen: int = 0
     loaded: int = 0
     is_out: bool = False
+    tried: int = -1  # the drain in which it was loaded again in vain
+    is_python: bool = False
 
 
 def _allow_open_files() -> None:
@@ -280,21 +343,42 @@ def _allow_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _likely_key(path: str) -> _FileKey:
-    """Return the key that BPF will find for a file. On file systems of several layers or devices,
-    or without generations, it is another one; then BPF reports the file as a new one.
+def _is_told(binary: Binary, key: _FileKey) -> bool:
+    """Return whether a file is the one that BPF met: by size and time of change, and its inode if
+    both are on one device.
+    """
+    if not binary.identity:
+        return True
+    device, inode, size, changed = binary.identity
+    same_device = _kernel_device(device) == key.device
+    return (size, changed // 10**9) == (key.size, key.changed) and (
+        inode == key.inode or not same_device
+    )
+
+
+def _kernel_device(number: int) -> int:
+    """Return the number that the kernel itself has for a device."""
+    return os.major(number) << 20 | os.minor(number)
+
+
+def _likely_key(path: str) -> _FileKey | None:
+    """Return the key that BPF will find for a file; None if it cannot be opened. On file systems of
+    several layers or devices, or without generations, it is another one; then BPF reports the
+    file as a new one.
     """
     generation = bytearray(8)
     try:
+        # A device that a process maps is not opened: that could act on it.
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a hot path
+            return None
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return _FileKey()
+        return None
     try:
         found = os.fstat(descriptor)
         with suppress(OSError):
             fcntl.ioctl(descriptor, _FS_IOC_GETVERSION, generation)
     finally:
         os.close(descriptor)
-    device = os.major(found.st_dev) << 20 | os.minor(found.st_dev)
-    number = int.from_bytes(generation[:4], "little")
+    device, number = _kernel_device(found.st_dev), int.from_bytes(generation[:4], "little")
     return _FileKey(found.st_ino, found.st_size, int(found.st_mtime), device, number)
