@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +154,7 @@ def test_without_memory_frame_pointers_are_used(tmp_path: Path) -> None:
     with subprocess.Popen([calls, "20"]) as process:
         flags = ("--pid", process.pid, "--unwind-memory", 0)
         with tracing("offcputime", *flags) as rows:
-            process.poll()
+            time.sleep(0.5)
         process.kill()
     stacks = [row["stack"] for row in rows if ";rest;" in row["stack"]]
     assert stacks

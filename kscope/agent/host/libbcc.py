@@ -233,6 +233,15 @@ def _library() -> Any:
     return lib
 
 
+def is_compiler(start: int, end: int) -> bool:
+    """Return whether this process has its compiler's code from `start` to `end`."""
+    try:
+        path = os.readlink(f"/proc/self/map_files/{start:x}-{end:x}")  # noqa: PTH115
+    except OSError:
+        return False
+    return _COMPILER.search(path) is not None
+
+
 def _give_back() -> None:
     """Release the compiler's memory: its heap, and its code, which is read again when needed."""
     heap.give_back()

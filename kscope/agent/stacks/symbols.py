@@ -59,6 +59,7 @@ class Symbols:
     def look_again(self) -> None:
         """Read the processes again when they are next needed. Call this at each drain."""
         self._looked_at.clear()
+        self._kernel_name.cache_clear()  # a module can have taken the place of another
 
     def kernel_frames(self, walk: Walk) -> list[str]:
         """Return the names, leaf first, without the frames that called the probe itself."""

@@ -10,13 +10,13 @@ import resource
 import stat
 import threading
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
 from kscope.agent.host.btf import enum_words, member_offsets
-from kscope.agent.host.libbcc import RingBuffer
+from kscope.agent.host.libbcc import RingBuffer, is_compiler
 from kscope.agent.stacks.binaries import Binary, shared, vdso
 from kscope.agent.stacks.mappings import executable
 from kscope.agent.stacks.python import MEMBERS
@@ -139,7 +139,9 @@ class Unwinder:
         self._next_number = VDSO + 1
         self._taken = VDSO  # the latest number that the program took
         self._stopping = threading.Event()
-        self._reader = ThreadPoolExecutor(1, "unwind-tables")
+        self._unread: SimpleQueue[_File | None] = SimpleQueue()
+        self._reader = threading.Thread(target=self._read_all, name="unwind-tables", daemon=True)
+        self._telling = threading.Lock()  # with it, the program is still loaded
         self._buffer = RingBuffer(program["ks_new_files"], self._take)
         self._opener = threading.Thread(target=self._listen, name="unwind-files", daemon=True)
         _allow_open_files()
@@ -147,6 +149,7 @@ class Unwinder:
             self._keep(_NewFile(number=VDSO), code)
         self._add_numbers()
         self._opener.start()
+        self._reader.start()
 
     def file(self, number: int) -> Binary | None:
         """Return a file by its number; None if it was gone before it could be opened."""
@@ -156,7 +159,7 @@ class Unwinder:
         file.seen = self._drain
         if file.is_out and file.tried < self._drain:
             file.tried = self._drain
-            self._reader.submit(self._read, file)
+            self._unread.put(file)
         return file.binary
 
     def has_tail_calls(self, frames: Iterable[int]) -> bool:
@@ -201,9 +204,11 @@ class Unwinder:
                 self._read(file)
 
     def close(self) -> None:
-        self._stopping.set()
+        """End the threads; one that reads a large file ends when it has read it."""
+        with self._telling:
+            self._stopping.set()
+        self._unread.put(None)
         self._opener.join()
-        self._reader.shutdown(cancel_futures=True)
         self._buffer.close()
         for file in self._files.values():
             self._binaries.release(file.binary)
@@ -239,6 +244,8 @@ class Unwinder:
         self._taken = max(self._taken, told.number)
         if told.number in self._files:
             return
+        if told.tgid == os.getpid() and is_compiler(told.start, told.end):
+            return
         binary = self._binaries.of(told.tgid, told.start, told.end)
         if binary and _is_told(binary, told.key):
             self._keep(told, binary)
@@ -248,22 +255,37 @@ class Unwinder:
     def _keep(self, told: _NewFile, binary: Binary) -> None:
         file = self._files[told.number] = _File(told, binary, self._drain)
         self._tell(file, _OPEN)
-        self._reader.submit(self._read, file)
+        self._unread.put(file)
+
+    def _read_all(self) -> None:
+        while file := self._unread.get():
+            if self._stopping.is_set():
+                return
+            try:
+                self._read(file)
+            except Exception:
+                log.exception("the rules of %s cannot be read", printable(file.binary.name))
 
     def _read(self, file: "_File") -> None:
+        """Read the rules of a file, which can take seconds, then load them."""
+        table, fits = None, True
         try:
-            self._add_python(file)
             table = file.binary.table(self._budget)
-            if table and not self._has_room(file, table.size):
-                file.binary.unload()
-                raise NoRoomError  # noqa: TRY301 - both ways of having no room end alike
         except NoRoomError:
+            fits = False
+        with self._telling:
+            if not self._stopping.is_set():
+                self._load(file, table, fits=fits)
+
+    def _load(self, file: "_File", table: Table | None, *, fits: bool) -> None:
+        self._add_python(file)
+        if table and not self._has_room(file, table.size):
+            file.binary.unload()
+            fits = False
+        file.is_out = not fits
+        if not fits:
             self._leave_out(file)
             return
-        except Exception:
-            log.exception("the rules of %s cannot be read", printable(file.binary.name))
-            table = None
-        file.is_out = False
         if table:
             self._outer[ctypes.c_int(file.told.number)] = ctypes.c_int(table.descriptor)
             file.loaded = table.size
