@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from kscope.query.answers import timeseries
-from kscope.query.scan import heaviest, read
+from kscope.query.scan import heaviest, read, same_stacks
 from kscope.server.app import read_app
 from kscope.server.garbage_collection import collect_young_only
 from kscope.server.http.metrics import Metrics
@@ -56,7 +56,8 @@ def summed_world(engine_world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[
     rows = some_rows(600)
     engine_world.insert("offcputime", sorted(rows, key=lambda row: row["hostname"]))
     engine_world.run(roll_up(engine_world.store, NOON + 3 * HOUR + HOUR // 2))
-    monkeypatch.setattr(heaviest, "_RANKED_HERE", 5)
+    for module in (heaviest, same_stacks):
+        monkeypatch.setattr(module, "RANKED_HERE", 5)
     monkeypatch.setattr(read, "MOST_GROUPS", 10)
     monkeypatch.setattr(timeseries, "_MOST_GROUPS", 10)
     inside = [row for row in rows if NOON + HOUR // 2 <= row["time"] < NOON + 3 * HOUR + HOUR // 2]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kscope.errors import KscopeError
 from kscope.query.answers import timeseries
+from kscope.query.scan import heaviest, same_stacks
 from kscope.store.symbols.packing import MAX_FUNCTIONS, names, packed
 from kscope.store.symbols.table import NoRoomError, SymbolTable
 from tests.query.world import NOON, waits
@@ -114,6 +115,37 @@ def test_groups_are_summed_by_their_names(named: World) -> None:
     for aggregate in ("count", "avg", "p50", "last"):
         entries = ask(named, "top", by="stack", aggregate=aggregate)["entries"]
         assert sorted(each["key"][0] for each in entries) == sorted(sums()), aggregate
+
+
+@pytest.mark.parametrize("day", ["2026-11-23", "2026-11-22"])
+def test_many_groups_are_ranked_by_their_names(
+    named: World, day: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If there are too many to read them all at once.
+
+    Stacks without names that are not among the groups let the database rank them.
+    """
+    before = [
+        row | {"stack": f"plain{i}", "time": row["time"] - 86_400_000_000}
+        for i, row in enumerate(rows())
+    ]
+    named.insert("offcputime", before)
+    for module in (heaviest, same_stacks):
+        monkeypatch.setattr(module, "RANKED_HERE", 3)
+    plain = {row["stack"]: row["elapsed"] for row in before}
+    true = sums() if day == DAY["from"] else plain
+    top = ask(named, "top", by="stack", n="2", **{"from": day, "to": f"{day}T23:59:59Z"})
+    largest = sorted(true.items(), key=lambda each: -each[1])[:2]
+    assert [(each["key"][0], each["value"]) for each in top["entries"]] == largest
+    assert (top["groups"], top["total"]) == (len(true), sum(true.values()))
+
+
+def test_stacks_with_names_are_looked_at_once(client: World) -> None:
+    """A ranking of the same stacks then reads no text but those that it shows."""
+    client.insert("offcputime", [waits()[0] | {"stack": f"plain{i}"} for i in range(9)])
+    assert len(ask(client, "top", by="stack", n="2")["entries"]) == 2
+    assert len(client.store.reader.names.plain) >= 9
+    assert len(client.store.reader.stacks) <= 2
 
 
 @pytest.mark.parametrize("most", [50_000, 1])

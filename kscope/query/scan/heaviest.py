@@ -20,7 +20,7 @@ from kscope.query.sql.expressions import as_double, as_text
 
 REST = "other"
 # Up to this number groups are ranked in Python: one reading of the rows, over two connections.
-_RANKED_HERE = 20_000
+RANKED_HERE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ async def heaviest(
     With `by_mean` it is the largest first measure per second measure.
     """
     try:
-        found = await summed(scan, keys, measures, max(n, _RANKED_HERE))
+        found = await summed(scan, keys, measures, max(n, RANKED_HERE))
     except TooManyGroups:
         rows = await scan.reader.fetch(_ranked(scan, keys, measures, by_mean=by_mean).limit(n))
         return await consumed(lambda rows: _found(rows, len(measures)), rows)

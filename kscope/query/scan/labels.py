@@ -16,13 +16,14 @@ from kscope.declare.types.base import Storage
 from kscope.generate.tables import texts_of
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.freed_memory import consumed, discard
-from kscope.query.scan.names import name_frames, shown_frames
+from kscope.query.scan.names import name_frames, nameless_stacks, shown_frames
 from kscope.query.sql.expressions import ids
 from kscope.store.reader import Reader
 from kscope.store.schema.interning import Known
 from kscope.store.symbols.nameless import BUILD, Frames, ShownFrames, has_nameless
 
 Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 # 20 digits each: half a megabyte of statement, far below MySQL's packet.
 _CHUNK = 20_000
@@ -82,8 +83,27 @@ async def shown_texts(reader: Reader, stacks: Mapping[Key, str]) -> dict[Key, st
     return {key: ";".join(frames) for key, frames in named.items()}
 
 
-async def _known(cache: Known[int, Frames], wanted: Iterable[int]) -> dict[int, Frames]:
-    known: dict[int, Frames] = {}
+async def nameless_among(reader: Reader, wanted: Collection[int]) -> set[int]:
+    """Return those of these stacks that have, it seems, a frame without a name.
+
+    The database is asked once for each stack that has none.
+    """
+    plain = set(await _known(reader.names.plain, wanted))
+    plain.update(await _known(reader.stacks, wanted))
+    asked = await asyncio.to_thread(lambda: [key for key in wanted if key not in plain])
+    stack = reader.schema.dictionaries.stack.c.id
+    found: set[int] = set()
+    for piece in batched(asked, _CHUNK):
+        rows = await reader.fetch(nameless_stacks(reader, stack).where(ids(stack, piece)))
+        found |= {int(key) for (key,) in rows}
+        for part in batched((key for key in piece if key not in found), _PER_TURN):
+            reader.names.plain.add(dict.fromkeys(part, True))
+            await asyncio.sleep(0)
+    return found
+
+
+async def _known(cache: Known[int, Value], wanted: Iterable[int]) -> dict[int, Value]:
+    known: dict[int, Value] = {}
     for piece in batched(wanted, _PER_TURN):
         known |= cache.find(piece)
         await asyncio.sleep(0)

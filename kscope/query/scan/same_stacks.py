@@ -13,13 +13,14 @@ import sqlalchemy as sa
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import Role
-from kscope.query.scan.freed_memory import consumed
-from kscope.query.scan.heaviest import Heaviest, heaviest, heaviest_of
-from kscope.query.scan.labels import frames
+from kscope.query.scan.heaviest import RANKED_HERE, Heaviest, heaviest, heaviest_of
+from kscope.query.scan.labels import frames, nameless_among
 from kscope.query.scan.measures import Expressions, Measure
 from kscope.query.scan.names import nameless_stacks
 from kscope.query.scan.read import MOST_GROUPS, merger
 from kscope.query.scan.scan import Scan
+from kscope.query.sql.operators import FRAME_SEPARATOR
+from kscope.store.schema.interning import text_hash
 from kscope.store.symbols.nameless import Frames
 
 Key = tuple[Any, ...]
@@ -30,14 +31,16 @@ Number = TypeVar("Number")
 class SameStacks:
     """The stacks of one reading, at these places of its groups' keys; often there are none.
 
-    The first id that is met stands for all with the same frames, to the end of the question.
+    Only stacks with a frame without a name are read. The hash of the text that is shown is the id
+    of the stack that was stored with this text: it stands for all, if it was met first or with
+    them, else the first one that was met does, to the end of the question.
     """
 
     scan: Scan
     places: tuple[int, ...]
-    _by_frames: dict[Frames, int] = field(default_factory=dict)
+    _met: set[int] = field(default_factory=set)
+    # Ids of stacks that are shown otherwise than they are stored, and of those they are shown as.
     _chosen: dict[Any, Any] = field(default_factory=dict)
-    _otherwise: bool | None = None
 
     def __bool__(self) -> bool:
         return bool(self.places)
@@ -46,21 +49,23 @@ class SameStacks:
         self, groups: Mapping[Key, Number], merge: Callable[[Number, Number], Number]
     ) -> dict[Key, Number]:
         """Return the groups, those with the same shown stacks as one."""
-        if not await self._are_shown_otherwise():
+        await self._meet(await asyncio.to_thread(self._new, groups))
+        if not self._chosen:
             return dict(groups)
-        met = {key[place] for key in groups for place in self.places}
-        await self._meet(met - self._chosen.keys() - {None})
-        return await consumed(lambda *_: self._merge(groups, merge), met)
+        return await asyncio.to_thread(self._merge, groups, merge)
 
     async def heaviest(
         self, keys: Expressions, measures: Sequence[Measure], n: int, *, by_mean: bool = False
     ) -> Heaviest:
-        """Return the heaviest groups, see heaviest; of stacks as many as an answer may have are
-        read before they are ranked.
+        """Return the heaviest groups, see heaviest; if there are many, and stacks of them may be
+        shown otherwise, as many as an answer may have are read before they are ranked.
         """
-        if not await self._are_shown_otherwise():
-            return await heaviest(self.scan, keys, measures, n, by_mean=by_mean)
-        found = await heaviest(self.scan, keys, measures, MOST_GROUPS, by_mean=by_mean)
+        ask = partial(heaviest, self.scan, keys, measures, by_mean=by_mean)
+        if not self:
+            return await ask(n=n)
+        found = await ask(n=max(n, RANKED_HERE))
+        if found.left_out and await self._has_nameless(keys):
+            found = await ask(n=MOST_GROUPS)
         groups = await self.merged(found.groups, merger(measures))
         of = partial(heaviest_of, groups, measures, n, by_mean=by_mean)
         ranked = await asyncio.to_thread(of)
@@ -72,18 +77,38 @@ class SameStacks:
         others = [each for each, of in self._chosen.items() if of in wanted and each not in wanted]
         return [*wanted, *others]
 
-    async def _are_shown_otherwise(self) -> bool:
-        """Return whether any stack of the database is shown otherwise than it is stored."""
-        if self._otherwise is None:
-            reader = self.scan.reader
-            one = nameless_stacks(reader, sa.literal_column("1")).limit(1)
-            self._otherwise = bool(self.places) and bool(await reader.fetch(one))
-        return self._otherwise
+    async def _has_nameless(self, keys: Expressions) -> bool:
+        """Return whether a stack of the groups has a frame without a name."""
+        reader = self.scan.reader
+        met = sa.union(
+            *(
+                sa.select(keys(segment)[place].label("id")).where(self.scan.inside(segment))
+                for segment in self.scan.segments
+                for place in self.places
+            )
+        ).subquery()
+        stacks = reader.schema.dictionaries.stack
+        joined = met.join(stacks, stacks.c.id == met.c.id)
+        one = nameless_stacks(reader, sa.literal_column("1")).select_from(joined).limit(1)
+        return bool(await reader.fetch(one))
+
+    def _new(self, groups: Iterable[Key]) -> set[int]:
+        met = {key[place] for key in groups for place in self.places}
+        return met - self._met - {None}
 
     async def _meet(self, stacks: set[int]) -> None:
         if stacks:
-            for each, shown in (await frames(self.scan.reader, stacks)).items():
-                self._chosen[each] = self._by_frames.setdefault(shown, each)
+            self._met |= stacks
+            nameless = await nameless_among(self.scan.reader, stacks)
+            shown = await frames(self.scan.reader, nameless)
+            await asyncio.to_thread(self._choose, shown)
+
+    def _choose(self, shown: Mapping[int, Frames]) -> None:
+        for each, texts in shown.items():
+            as_stored = text_hash(FRAME_SEPARATOR.join(texts))
+            if as_stored != each:
+                first = as_stored if as_stored in self._met else each
+                self._chosen[each] = self._chosen.setdefault(as_stored, first)
 
     def _merge(
         self, groups: Mapping[Key, Number], merge: Callable[[Number, Number], Number]

@@ -22,6 +22,7 @@ _FRAME_BYTES = 16 << 20
 _STACK_BYTES = 64 << 20
 _BYTES_PER_FRAME = 8
 _MOST_WANTED = 1000
+_MOST_PLAIN = 400_000
 
 # A stack's, root first.
 Frames = tuple[str, ...]
@@ -66,8 +67,12 @@ class ShownFrames:
 
 @dataclass(eq=False)
 class Names:
-    """The names that readers know. `wanted` are build ids that the symbol table does not have."""
+    """The names that readers know. `wanted` are build ids that the symbol table does not have.
 
+    `plain` has ids of stacks without such frames: an id is the hash of its text, so that stays so.
+    """
+
+    plain: Known[int, bool] = field(default_factory=lambda: Known(_MOST_PLAIN))
     _shown: ShownFrames = field(default_factory=lambda: ShownFrames(""))
     _wanted: dict[str, str] = field(default_factory=dict)
 
