@@ -1,16 +1,18 @@
 """Filters on stacks hold for what a person sees: for the names of frames that are stored without.
 
 The database compares stored texts. Here the stacks that have such frames are read, in one reading
-for all filters of a question, and those that match only as they are shown are added by their ids.
-Filters that no name can change are left alone.
+for all filters of a question. Those that match only as they are shown are added by their ids, and
+those that have a part of a text only as they are stored are left out. Whole frames and stacks, and
+parts with a build id, are found as they are stored, too. Filters that no name can change are left
+alone.
 """
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -28,16 +30,27 @@ from kscope.store.symbols.nameless import ADDRESS, BUILD
 # A frame as it may be shown: with the file of its function, or with an address.
 _NAMED = re.compile(r".+ \[.+\]")
 _UNNAMED = re.compile(r".+\+0x[0-9a-f]+")
+# Texts that can match in what is not shown, the build id and what joins it to others.
+_IN_BUILD = re.compile(r".*[;@].*|[0-9a-f]*", re.DOTALL)
+# A filter with so much of a build id is about the stored text.
+_WITH_BUILD = re.compile(r"@[0-9a-f]{8}")
+_PARTIAL = ("contains", "startswith", "regex")
 _CHECKED_AT_ONCE = 500
 # Databases bound the size of an expression.
 _MOST_PARTS = 50
 
 Test = Callable[[str], bool]
-Rows = Sequence[Sequence[Any]]
+
+
+class Found(NamedTuple):
+    """Ids of stacks that match only as they are shown, and of those that do only as stored."""
+
+    also: list[int]
+    hidden: list[int]
 
 
 async def resolve(reader: Reader, where: Group) -> Group:
-    """Add to the filters on stacks the stacks that match as they are shown."""
+    """Let the filters on stacks match the stacks as they are shown."""
     asked = [each for each in conditions(where) if each.column.type.storage is Storage.STACK_ID]
     if not asked:
         return where
@@ -46,30 +59,42 @@ async def resolve(reader: Reader, where: Group) -> Group:
     if not wanted:
         return where
     tests = {each: await asyncio.to_thread(_test, each) for each in wanted}
-    also: dict[Condition, list[int]] = {each: [] for each in wanted}
+    found = {each: Found([], []) for each in wanted}
     candidates = _candidates(reader, set().union(*wanted.values()))
     with reader.deadline.running():
         async with aclosing(reader.stream(candidates)) as portions:
             async for rows in portions:
                 stored = {int(key): str(as_text(text)) for key, text in rows}
                 shown = await shown_texts(reader, stored)
-                await asyncio.to_thread(_collect, shown, stored, tests, also, reader.deadline)
-    return resolved(where, {each: replace(each, also=tuple(ids)) for each, ids in also.items()})
+                await asyncio.to_thread(_collect, shown, stored, tests, found, reader.deadline)
+    return resolved(
+        where,
+        {
+            each: replace(each, also=tuple(ids.also), hidden=tuple(ids.hidden))
+            for each, ids in found.items()
+        },
+    )
 
 
 def _collect(
     shown: Mapping[int, str],
     stored: Mapping[int, str],
     tests: Mapping[Condition, Test],
-    also: Mapping[Condition, list[int]],
+    found: Mapping[Condition, Found],
     deadline: Deadline,
 ) -> None:
+    partial = {
+        each for each in tests if each.operator in _PARTIAL and not _WITH_BUILD.search(each.value)
+    }
     for number, (key, text) in enumerate(shown.items()):
         if number % _CHECKED_AT_ONCE == 0:
             deadline.check()
         for where, test in tests.items():
-            if test(text) and not test(stored[key]):
-                also[where].append(key)
+            as_shown, as_stored = test(text), test(stored[key])
+            if as_shown and not as_stored:
+                found[where].also.append(key)
+            elif as_stored and not as_shown and where in partial:
+                found[where].hidden.append(key)
 
 
 def _candidates(reader: Reader, parts: set[str]) -> sa.Select[Any]:
@@ -80,7 +105,7 @@ def _candidates(reader: Reader, parts: set[str]) -> sa.Select[Any]:
 
 
 def _parts(where: Condition, *, has_names: bool) -> set[str]:
-    """Return texts: a stack that matches only as it is shown has one of them as it is stored.
+    """Return texts: a stack that matches otherwise as it is shown has one of them as it is stored.
 
     There are none if no stack can.
     """
@@ -91,7 +116,7 @@ def _parts(where: Condition, *, has_names: bool) -> set[str]:
             return {_part(frame, has_names=has_names) for frame in frames} - {""}
         case "contains" | "startswith" if not has_names:
             # A frame is then shown as a part of what is stored.
-            return {ADDRESS} if FRAME_SEPARATOR in where.value else set()
+            return {ADDRESS} if _IN_BUILD.fullmatch(where.value) else set()
     return {ADDRESS}
 
 

@@ -23,7 +23,7 @@ class Condition:
     `matches` are the values that a regular expression was resolved to: ids, or texts of a column
     that is not interned. `weight` is the column with the number of events that a value sums, if
     the operator compares the size of an event. `also` are the ids of further stacks that match, by
-    the names that their frames are shown with.
+    the names that their frames are shown with; `hidden` are those that match only as stored.
     """
 
     parameter: str
@@ -34,6 +34,7 @@ class Condition:
     matches: tuple[Any, ...] | None = None
     weight: Column | None = field(default=None, hash=False)
     also: tuple[int, ...] = field(default=(), hash=False)
+    hidden: tuple[int, ...] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ def _comparison(
         case Storage.STACK_ID:
             stacks = dictionaries.stack.c
             built = _of_interned(where, column, stacks.id, stacks.id, stacks.frames)
+            if where.hidden:
+                built = sa.and_(built, sa.not_(ids(column, where.hidden)))
             return sa.or_(built, ids(column, where.also)) if where.also else built
         case Storage.TEXT if where.matches is not None:
             return texts(column, where.matches)
