@@ -193,6 +193,8 @@ class Unwinder:
             key = _likely_key(place) if mapping.in_file else None
             if key is None or bytes(key) in self._prepared:
                 continue
+            if _is_own_compiler(pid, mapping.start, mapping.end):
+                continue
             self._prepared.add(bytes(key))
             if binary := self._binaries.of(pid, mapping.start, mapping.end):
                 try:
@@ -244,7 +246,7 @@ class Unwinder:
         self._taken = max(self._taken, told.number)
         if told.number in self._files:
             return
-        if told.tgid == os.getpid() and is_compiler(told.start, told.end):
+        if _is_own_compiler(told.tgid, told.start, told.end):
             return
         binary = self._binaries.of(told.tgid, told.start, told.end)
         if binary and _is_told(binary, told.key):
@@ -355,6 +357,11 @@ class _File:
     is_out: bool = False
     tried: int = -1  # the drain in which it was loaded again in vain
     is_python: bool = False
+
+
+def _is_own_compiler(pid: int, start: int, end: int) -> bool:
+    """Return whether the code is that of LLVM in this very process, whose rules take seconds."""
+    return pid == os.getpid() and is_compiler(start, end)
 
 
 def _allow_open_files() -> None:
