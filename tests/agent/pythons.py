@@ -18,7 +18,7 @@ import pytest
 from kscope.agent.host import processes
 from kscope.agent.stacks.mappings import executable
 from kscope.agent.stacks.python import Python, python_in
-from kscope.agent.stacks.python_names import PYTHON_TAG
+from kscope.agent.stacks.walk import FILE_BIT, PYTHON
 from kscope.elf.image import Image
 from tests.workloads import FOLDER
 
@@ -211,7 +211,7 @@ class Walker:
         file, name, qualname = (self._memory.word(code + at) for at in (112, 120, 128))
         assert self._memory.word(code + 8) == self._base + self._layout.code_type
         line = int.from_bytes(self._memory.read(code + self._layout.line, 4), "little")
-        frame = PYTHON_TAG << 48 | code
+        frame = PYTHON << FILE_BIT | code
         texts = self._text(qualname, is_end=False), self._text(file, is_end=True)
         self.table[frame] = Code(line, file == name, *texts)
         return frame

@@ -107,7 +107,8 @@ class Binary:
         address = image.address(offset) if image else None
         if image is None or names is None or address is None:
             return f"{self.name}+{offset:#x}", False
-        name, start = names.name(address), names.start(address)
+        name = names.name(address)
+        start = None if name else names.start(address)
         if not self._is_unchanged():
             return f"{self.name}+{offset:#x}", False
         if name:

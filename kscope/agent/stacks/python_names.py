@@ -7,9 +7,7 @@ from typing import Any
 
 from kscope.agent.rows.convert import frame_text
 
-# As in python.h.
-PYTHON_TAG = 0xFFFF
-_ENTERED = 1
+_ENTERED = 1  # as in python.h
 MAX_NAMES = 1 << 16
 _CUT = "..."
 # The names of strings by the size of their characters.
@@ -26,11 +24,6 @@ class PythonFrame:
 
     text: str
     entered: bool
-
-
-def is_python(frame: int) -> bool:
-    """Return whether a frame of a walk is a Python function."""
-    return frame >> 48 == PYTHON_TAG
 
 
 class PythonNames:

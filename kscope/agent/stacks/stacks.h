@@ -104,7 +104,6 @@ KS_STACK_MAP(ks_long_stacks, ks_long, KS_STACKS / 4);
 #define KS_STACK_LENGTH_BIT 28
 #define KS_TRIES 4
 
-
 /* Each returns 0 if the stack is stored under the id, 1 if another one is, or a negative errno. */
 static inline long ks_put_short(u32 id, struct ks_walk *w)
 {
@@ -228,7 +227,7 @@ BPF_ARRAY_OF_MAPS(ks_tables, "ks_no_table", KS_FILES);
 #define KS_FILE_BIT 48
 #define KS_ASK_AGAIN_NS 2000000
 
-static inline struct ks_file *ks_numbered(struct ks_walk *w, struct ks_file_key *key)
+static inline struct ks_file *ks_numbered(struct ks_file_key *key)
 {
     struct ks_file fresh = {};
     struct ks_file *file = ks_files.lookup(key);
@@ -273,7 +272,7 @@ static inline void ks_open(struct ks_walk *w, u64 file)
     bpf_probe_read_kernel(&key.generation, 4, (void *)inode + KS_AT_inode__i_generation);
     bpf_probe_read_kernel(&key.device, 4,
                           (void *)KS_WORD(KS_AT_inode__i_sb) + KS_AT_super_block__s_dev);
-    known = ks_numbered(w, &key);
+    known = ks_numbered(&key);
     if (!known)
         return;
     w->file = known->number;

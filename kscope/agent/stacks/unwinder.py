@@ -304,7 +304,6 @@ class Unwinder:
 
     def _leave_out(self, file: "_File") -> None:
         """Say once that there is no room; the rows about binaries name the files."""
-        file.is_out = True
         self._tell(file, _OPEN)
         if not self._has_warned:
             self._has_warned = True
