@@ -17,15 +17,21 @@ from actions import ACTIONS
 
 from kscope.agent.engines.base import TraceFilter
 from kscope.agent.engines.bcc import BccEngine
+from kscope.agent.host.libbcc import is_compiler
+from kscope.agent.stacks import binaries
+from kscope.agent.stacks.mappings import executable
 from kscope.declare.files.catalog import load_catalog
 from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
     from kscope.declare.model import Category
 
+_MOST_RULES = 64 << 20  # bytes
+
 
 def main() -> None:
     catalog = load_catalog()
+    _read_rules()
     for pair in sys.argv[1:]:
         name, _, action = pair.partition("=")
         category = catalog.get(name.removesuffix("-"))
@@ -40,6 +46,15 @@ def main() -> None:
             _tell(name, category, action)
             os._exit(0)
         os.waitpid(child, 0)
+
+
+def _read_rules() -> None:
+    """Read the rules of our own files once: each child would, and emulated it takes long."""
+    for mapping in executable("self"):
+        if is_compiler(mapping.start, mapping.end):
+            continue
+        if binary := binaries.shared().of(os.getpid(), mapping.start, mapping.end):
+            binary.table(_MOST_RULES)
 
 
 def _tell(name: str, category: Category, action: str) -> None:

@@ -50,7 +50,7 @@ ACTIONS = {
 
 pytestmark = [
     pytest.mark.qemu,
-    pytest.mark.timeout(900),  # the first run downloads the kernels and makes the image
+    pytest.mark.timeout(1500),  # the first run downloads the kernels and makes the image
 ]
 
 
@@ -78,7 +78,7 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Booted]:
 
     def boot(series: str) -> guest.Outcome:
         job = _job(server, f"debian-{series}")
-        return guest.run(kernels[series], job, files, folders[series], 600)
+        return guest.run(kernels[series], job, files, folders[series], 1200)
 
     with (
         serving(tmp_path_factory.mktemp("server")) as server,
