@@ -58,6 +58,13 @@ class GoFunctions:
                     return self._read(table, at - 1)
         return None
 
+    def code(self) -> tuple[int, int]:
+        """Return start and end of Go's code; (0, 0) if there is none."""
+        with suppress(ElfError, struct.error):
+            if table := self._table:
+                return self._start(table, 0), self._start(table, table.count)
+        return 0, 0
+
     def all(self) -> Iterator[Function]:
         """Yield start, size and name of each function, ascending."""
         with suppress(ElfError, struct.error):

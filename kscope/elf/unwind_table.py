@@ -34,6 +34,8 @@ from kscope.elf.frame_rules import (
     number,
     parts,
 )
+from kscope.elf.function_extents import FunctionExtents
+from kscope.elf.go_functions import GoFunctions
 from kscope.elf.image import ARM64, X86_64, Image
 
 
@@ -53,6 +55,7 @@ class Kind(IntEnum):
     DEREF_BP = 7  # CFA = *(frame pointer + offset) + addend
     OTHER = 8  # rules that do not fit in here
     LEAF = 9  # CFA = stack pointer + offset; only arm64
+    POINTER = 10  # the frame pointer leads to the caller, even on another stack: code of Go
 
 
 # Chromium has 740,000.
@@ -95,6 +98,7 @@ def _rows(image: Image) -> "array[int]":
     for name in (".eh_frame", ".debug_frame"):
         for function in FrameSection(image, name, steps).functions():
             blocks.add(function)
+    blocks.follow_pointers(*GoFunctions(image, FunctionExtents(image)).code())
     return blocks.joined()
 
 
@@ -117,14 +121,26 @@ class _Blocks:
 
     def add(self, function: Function) -> None:
         """Append the rows of a function, if it is in an executable segment."""
+        at, end = self._in_file(function.start, function.end)
+        if at < end:
+            self._order.append(at | len(self._order))
+            self._add(at, end, function)
+
+    def follow_pointers(self, start: int, end: int) -> None:
+        """Append the one row of code whose functions have no rules and keep frame pointers."""
+        at, end = self._in_file(start, end)
+        if at < end:
+            self._order.append(at | len(self._order))
+            self._rows.extend((at | Kind.POINTER, end))
+            self._ends.append(len(self._rows))
+
+    def _in_file(self, start: int, end: int) -> tuple[int, int]:
+        """Return the offsets of code in the upper half of a number; (0, 0) if it has none."""
         for low, high, shift in self._code:
-            if low <= function.start < high:
-                at = function.start + shift << 32
-                end = min(function.end, high) + shift << 32
-                if at < end < _OFFSETS:
-                    self._order.append(at | len(self._order))
-                    self._add(at, end, function)
-                return
+            if low <= start < high:
+                at, behind = start + shift << 32, min(end, high) + shift << 32
+                return (at, behind) if behind < _OFFSETS else (0, 0)
+        return 0, 0
 
     def _add(self, at: int, end: int, function: Function) -> None:
         append = self._rows.append

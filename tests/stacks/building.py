@@ -47,6 +47,7 @@ BUILDS = {
     "rust-stripped": Build("waits.rs", ("rustc", "-O"), stripped=True),
     "rust-static": Build("waits.rs", ("rustc", "-O", "-C", "target-feature=+crt-static")),
     "golang": Build("waits.go", _GO),
+    "golang-c": Build("calls_c.go", _GO),
     "golang-stripped": Build("waits.go", (*_GO, "-ldflags", "-s -w")),
     "busy": Build("busy.c", (*_C, _FRAMES)),
     "busy-bare": Build("busy.c", (*_C, _NO_FRAMES)),
