@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from kscope.elf.cie import LONGEST, TO_ITSELF, Cie, Record
 from kscope.elf.errors import ElfError
 from kscope.elf.frame_rules import Common, Step, Steps, first_rules, number
 from kscope.elf.image import ARM64, Image
@@ -17,30 +18,13 @@ from kscope.elf.image import ARM64, Image
 MAX_SECTION = 48 * 1024 * 1024
 MAX_ENTRIES = 1_000_000
 MAX_CIES = 4096
-_LONGEST_CIE = 256
 _LONGEST_PROGRAM = 65_536
 _ADDRESSES = (1 << 64) - 1
 
-# How a pointer is stored (DW_EH_PE_*): a format, and what its value is relative to.
-_FORMATS = {
-    0x0: struct.Struct("<Q"),
-    0x2: struct.Struct("<H"),
-    0x3: struct.Struct("<I"),
-    0x4: struct.Struct("<Q"),
-    0xA: struct.Struct("<h"),
-    0xB: struct.Struct("<i"),
-    0xC: struct.Struct("<q"),
-}
-_LEB = {0x1, 0x9}
-_FORMAT, _RELATION = 0x0F, 0x70
-_TO_ITSELF, _ALIGNED, _OMITTED = 0x10, 0x50, 0xFF
-_READABLE = {kind | relation for kind in (*_FORMATS, *_LEB) for relation in (0, _TO_ITSELF)}
 # As all compilers store it: relative to its place, in 4 bytes.
-_USUAL = _TO_ITSELF | 0xB
+_USUAL = TO_ITSELF | 0xB
 _USUAL_PAIR = struct.Struct("<iI")
-# Versions of a CIE. Version 4 names the sizes of addresses, 8 bytes, and of segments, none.
-_VERSIONS, _PLAIN_ADDRESSES = {1, 3, 4}, b"\x08\0"
-_HEAD = struct.Struct("<II")
+_HEAD, _NUMBER = struct.Struct("<II"), struct.Struct("<I")
 _LONG, _NO_LONG = struct.Struct("<Q"), 0xFFFFFFFF
 
 
@@ -54,11 +38,10 @@ class Function(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Cie:
-    """The common part of functions: how addresses are stored, and the first rules."""
+class _Common:
+    """A CIE, with the rules at the start of its functions."""
 
-    encoding: int
-    has_length: bool
+    cie: Cie
     step: Step
 
 
@@ -70,11 +53,11 @@ class FrameSection:
         if found and found.size > MAX_SECTION:
             raise ElfError(f"has more than {MAX_SECTION} bytes of unwind rules")
         self._data = image.section(name)
-        self._address = found.address if found else 0
+        self._records = Record(self._data, found.address if found else 0)
         self._is_debug = name == ".debug_frame"
         self._frame = 29 if image.machine == ARM64 else 6
         self._steps = steps
-        self._cies: dict[int, _Cie | None] = {}
+        self._cies: dict[int, _Common | None] = {}
 
     def functions(self) -> Iterator[Function]:
         """Yield the functions in the order of the section, without those of an unknown kind.
@@ -119,7 +102,7 @@ class FrameSection:
         if self._is_debug:
             return self._debug_head(at, end, is_long=is_long)
         if is_long:  # the number of the CIE has 4 bytes here as well
-            (owner,) = _FORMATS[0x3].unpack_from(self._data, at)
+            (owner,) = _NUMBER.unpack_from(self._data, at)
         return at + 4, end, at - owner if owner else None
 
     def _debug_head(self, at: int, end: int, *, is_long: bool) -> tuple[int, int, int | None]:
@@ -127,85 +110,35 @@ class FrameSection:
         owner = int.from_bytes(self._data[at : at + size], "little")
         return at + size, end, None if owner == (1 << 8 * size) - 1 else owner
 
-    def _function(self, cie: _Cie, at: int, end: int) -> Function:
-        if cie.encoding == _USUAL:
+    def _function(self, common: _Common, at: int, end: int) -> Function:
+        encoding = common.cie.encoding
+        if encoding == _USUAL:  # the same as below, but fast
             start, size = _USUAL_PAIR.unpack_from(self._data, at)
-            start += self._address + at
+            start += self._records.address + at
             at += 8
         else:
-            start, at = self._pointer(at, cie.encoding)
-            size, at = self._pointer(at, cie.encoding & _FORMAT)
-        if cie.has_length:
+            start, size, at = self._records.extent(at, encoding)
+        if common.cie.has_length:
             length, at = number(self._data, at)
             at += length
         start &= _ADDRESSES
         if end - at > _LONGEST_PROGRAM:
             raise IndexError
-        return Function(start, start + size, cie.step, self._data[at:end])
+        return Function(start, start + size, common.step, self._data[at:end])
 
-    def _pointer(self, at: int, encoding: int) -> tuple[int, int]:
-        """Return a pointer and the place behind it."""
-        relation = encoding & _RELATION
-        kind = encoding & _FORMAT
-        if relation == _ALIGNED:
-            at += -(self._address + at) % 8
-        if kind in _LEB:
-            value, after = number(self._data, at, signed=kind == 0x9)
-        else:
-            (value,) = _FORMATS[kind].unpack_from(self._data, at)
-            after = at + _FORMATS[kind].size
-        return value + (self._address + at if relation == _TO_ITSELF else 0), after
-
-    def _read_cie(self, at: int) -> _Cie | None:
+    def _read_cie(self, at: int) -> _Common | None:
         """Read the CIE at a place and keep it: None if there is none, or one of an unknown kind."""
         if len(self._cies) == MAX_CIES:
             raise ElfError(f"has more than {MAX_CIES} kinds of unwind rules")
         found = None
         if 0 <= at <= len(self._data) - _HEAD.size:
             fields, end, owner = self._head(at)
-            if owner is None and 0 < end - fields <= _LONGEST_CIE:
-                found = self._cie(fields, end)
-        self._cies[at] = found
-        return found
+            if owner is None and 0 < end - fields <= LONGEST:
+                found = self._records.cie(fields, end)
+        common = self._cies[at] = _Common(found, self._first_step(found)) if found else None
+        return common
 
-    def _cie(self, at: int, end: int) -> _Cie | None:
-        """Return the CIE with these fields, None if a function of it cannot be read."""
-        version = self._data[at]
-        text, _, _ = bytes(self._data[at + 1 : end]).partition(b"\0")
-        at += len(text) + 2
-        if version not in _VERSIONS or not (text in {b"", b"eh"} or text[:1] == b"z"):
-            return None
-        at += 8 * (text == b"eh")  # a pointer that GCC 2 wrote
-        if version == 4:
-            if bytes(self._data[at : at + 2]) != _PLAIN_ADDRESSES:
-                return None
-            at += 2
-        code_factor, at = number(self._data, at)
-        data_factor, at = number(self._data, at, signed=True)
-        back, at = (self._data[at], at + 1) if version == 1 else number(self._data, at)
-        encoding, has_length = 0, text[:1] == b"z"
-        if has_length:
-            length, at = number(self._data, at)
-            encoding = self._encoding(text, at)
-            at += length
-        if encoding not in _READABLE:
-            return None
-        common = Common(code_factor, data_factor, self._frame, back, b"S" in text)
-        common = replace(common, first=first_rules(bytes(self._data[at:end]), common))
-        return _Cie(encoding, has_length, self._steps.first(common))
-
-    def _encoding(self, text: bytes, at: int) -> int:
-        """Return how addresses are stored, from the fields that the text of a CIE names."""
-        for letter in text[1:]:
-            match chr(letter):
-                case "R":
-                    return self._data[at]
-                case "P" if self._data[at] & _FORMAT in _READABLE:
-                    _, at = self._pointer(at + 1, self._data[at])
-                case "L":
-                    at += 1
-                case "S" | "B" | "G":
-                    pass
-                case _:
-                    return _OMITTED
-        return 0
+    def _first_step(self, cie: Cie) -> Step:
+        common = Common(cie.code_factor, cie.data_factor, self._frame, cie.back, cie.is_signal)
+        common = replace(common, first=first_rules(cie.program, common))
+        return self._steps.first(common)

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
 
+from kscope.elf.cie import LONGEST, Record
 from kscope.elf.errors import ElfError
 from kscope.elf.image import Image
 
@@ -18,14 +19,9 @@ _SEARCH_TABLE = b"\x1b\x03\x3b"
 _ENTRY = struct.Struct("<ii")
 # The start of a record: its length, the distance to its CIE or 0 in a CIE, two pointers at most.
 _RECORD = struct.Struct("<II")
-_POINTERS = 16
+_POINTERS = 20  # the longest pair, of numbers of variable length
 _LONG = 0xFFFFFFFF
-# The low bits of a pointer's encoding say how it is stored, the next ones where it counts from.
-_NUMBERS = {0x00: "Q", 0x02: "H", 0x03: "I", 0x04: "Q", 0x0A: "h", 0x0B: "i", 0x0C: "q"}
-_FORMAT, _APPLIED = 0x0F, 0xF0
-_ABSOLUTE, _RELATIVE = 0x00, 0x10
 _CIE_DISTANCE = 4
-_MAX_CIE = 128
 _MAX_CIES = 1024
 # Without a search table, as in static programs, all records are read.
 MAX_RECORDS = 200_000
@@ -120,24 +116,12 @@ class FunctionExtents:
         length, cie = _RECORD.unpack(self._image.read(at, _RECORD.size))
         if not cie or length in (0, _LONG):
             return None
-        encoding = self._encoding(at + _CIE_DISTANCE - cie)
-        size = struct.calcsize(self._number(encoding))
-        pointers = self._image.read(at + _RECORD.size, min(2 * size, _POINTERS))
-        (start,) = struct.unpack_from(f"<{self._number(encoding)}", pointers)
-        (extent,) = struct.unpack_from(f"<{self._number(encoding).upper()}", pointers, size)
-        if encoding & _APPLIED == _RELATIVE:
-            start += address + _RECORD.size
-        elif encoding & _APPLIED != _ABSOLUTE:
-            return None
+        at_pointers, end = at + _RECORD.size, at + 4 + length
+        pointers = self._image.read(at_pointers, max(min(end - at_pointers, _POINTERS), 0))
+        record = Record(pointers, address + _RECORD.size, is_64=self._image.is_64)
+        start, extent, _ = record.extent(0, self._encoding(at + _CIE_DISTANCE - cie))
         start &= _ALL_BITS
         return start, min(start + extent, _ALL_BITS)
-
-    def _number(self, encoding: int) -> str:
-        """Return how a pointer is stored, for `struct`. Raises ElfError."""
-        kind = _NUMBERS.get(encoding & _FORMAT)
-        if kind is None:
-            raise ElfError(f"has pointers of an unknown encoding {encoding:#x}")
-        return kind if self._image.is_64 or encoding & _FORMAT else "I"
 
     def _encoding(self, at: int) -> int:
         """Return the encoding of the pointers that the CIE at a file offset announces.
@@ -151,30 +135,10 @@ class FunctionExtents:
         return self._encodings[at]
 
     def _cie_encoding(self, at: int) -> int:
-        data = bytes(self._image.read(at, min(_MAX_CIE, len(self._image.data) - at)))
-        _, number = _RECORD.unpack_from(data)
-        version, (augmentation, _, rest) = data[8], data[9:].partition(b"\0")
-        if number or version not in (1, 3) or not rest:
+        data = self._image.read(at, min(_RECORD.size + LONGEST, len(self._image.data) - at))
+        length, owner = _RECORD.unpack_from(data)
+        end = min(4 + length, len(data))
+        cie = Record(data, 0, is_64=self._image.is_64).cie(_RECORD.size, end) if not owner else None
+        if not cie:
             raise ElfError("has unwind rules of an unknown version")
-        if not augmentation.startswith(b"z"):
-            return _ABSOLUTE
-        # Alignment of code and data, the register of the return address, the length.
-        for is_byte in (False, False, version == 1, False):
-            rest = rest[1:] if is_byte else _after_leb(rest)
-        return self._augmentation(augmentation[1:], rest)
-
-    def _augmentation(self, letters: bytes, data: bytes) -> int:
-        for letter in letters.decode("latin-1"):
-            if letter == "R":
-                return data[0]
-            if letter == "P":
-                data = data[1 + struct.calcsize(self._number(data[0])) :]
-            elif letter == "L":
-                data = data[1:]
-        return _ABSOLUTE
-
-
-def _after_leb(data: bytes) -> bytes:
-    """Return the bytes behind a number of variable length."""
-    end = next((at for at, byte in enumerate(data) if byte < 0x80), len(data))
-    return data[end + 1 :]
+        return cie.encoding
