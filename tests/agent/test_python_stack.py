@@ -118,6 +118,15 @@ def merged_one(native: list[str]) -> list[str]:
     return merged(native, loops(native, tail_calls=True), python("app|"), whole=True)
 
 
+def test_a_loop_that_runs_no_function() -> None:
+    """Each function stays with its own loop, whatever the innermost one calls before it returns."""
+    native = ["free", "unnamed", EVAL, "call", EVAL, "main"]
+    nothing = PythonFrame("", entered=True, is_function=False)
+    expected = ["free", "unnamed", EVAL, "call", "module", "main"]
+    assert merged(native, loops(native), [nothing, *python("module|")], whole=True) == expected
+    assert merged(native[:-1], loops(native), [nothing], whole=False) == native[:-1]
+
+
 def test_a_function_without_a_name() -> None:
     """It is shown as such, in its place."""
     frames = [PythonFrame("", entered=False), PythonFrame("app", entered=True)]

@@ -10,6 +10,8 @@
 #define KS_PYTHON_TAG (KS_PYTHON_FRAME << KS_FILE_BIT)
 #define KS_PYTHON_ENTERED 1ULL
 #define KS_PYTHON_UNREAD KS_PYTHON_TAG /* its code object could not be read */
+/* In place of a function: a C frame of the interpreter that runs none, as it is about to return. */
+#define KS_PYTHON_NONE (KS_PYTHON_TAG | 2 | KS_PYTHON_ENTERED)
 
 #define KS_PYTHON_FILES 1024
 #define KS_PYTHON_THREADS 8192
@@ -115,7 +117,7 @@ struct ks_python_code_object {
 static inline u64 ks_python_word(u64 address)
 {
     u64 word = 0;
-    bpf_probe_read_user(&word, sizeof(word), (void *)address);
+    ks_user(&word, sizeof(word), address);
     return word;
 }
 
@@ -198,7 +200,7 @@ static inline int ks_python_read(struct ks_python_layout *layout, u64 address, b
         u64 hash;
         u32 state;
     } head;
-    if (bpf_probe_read_user(&head, sizeof(head), (void *)(address + 16)))
+    if (ks_user(&head, sizeof(head), address + 16))
         return 0;
     /* Bits of the state: kind 2 to 4, compact 5, ascii 6. */
     u32 kind = head.state >> 2 & 7;
@@ -217,7 +219,7 @@ static inline int ks_python_read(struct ks_python_layout *layout, u64 address, b
     asm volatile("%0 &= 127" : "+r"(size));
     if (size > KS_PYTHON_BYTES)
         return 0;
-    return !bpf_probe_read_user(text->bytes, size, (void *)address);
+    return !ks_user(text->bytes, size, address);
 }
 
 /* Returns the frame of a code object. Two that were at one address one after the other differ, even if
@@ -280,17 +282,25 @@ KS_SUBPROGRAM(8, step_python)
     u64 caller = is_entry ? raw->previous_311 : raw->previous, id = KS_PYTHON_UNREAD, at = w->n;
     u64 code = (is_entry ? raw->code_311 : raw->code) & ~7ull; /* bits of a stack reference */
     u8 owner = (layout->owner & 8 ? raw->after : raw->before) >> 8 * (layout->owner & 7);
-    if (!is_entry && owner >= 3) {
-        /* FRAME_OWNED_BY_CSTACK, in 3.14 FRAME_OWNED_BY_INTERPRETER: a border, not a function. */
-        at--;
-        KS_BOUND(at, KS_ROOM);
-        if (w->n > w->native)
-            w->frames[at] |= KS_PYTHON_ENTERED;
-        return caller;
+    bool is_border = !is_entry && owner >= 3;
+    /* FRAME_OWNED_BY_CSTACK, in 3.14 FRAME_OWNED_BY_INTERPRETER: the function before it was entered. */
+    if (is_border && w->n > w->native) {
+        u64 last = at - 1;
+        KS_BOUND(last, KS_ROOM);
+        if (!(w->frames[last] & KS_PYTHON_ENTERED)) {
+            w->frames[last] |= KS_PYTHON_ENTERED;
+            return caller;
+        }
     }
     if (at >= KS_DEPTH || at >= KS_ROOM) {
         w->ended = KS_TRUNCATED;
         return 0;
+    }
+    if (is_border) {
+        KS_BOUND(at, KS_ROOM);
+        w->frames[at] = KS_PYTHON_NONE;
+        w->n = at + 1;
+        return caller;
     }
     struct ks_python_code_object *object = (void *)w->words;
     if (!ks_user(object, sizeof(*object), code + 64)) {

@@ -2,12 +2,14 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kscope.agent.rows.convert import frame_text
 
-_ENTERED = 1  # as in python.h
+# As in python.h.
+_ENTERED = 1
+_NONE = 0xFFFF << 48 | 2
 MAX_NAMES = 1 << 16
 _CUT = "..."
 # The names of strings by the size of their characters.
@@ -19,11 +21,12 @@ class PythonFrame:
     """A Python function in a stack, `""` without a name.
 
     `entered` tells that C code called it: its caller in Python, if there is one, runs in another
-    C frame.
+    C frame. `is_function` is false for a C frame of the interpreter that runs none.
     """
 
     text: str
     entered: bool
+    is_function: bool = True
 
 
 class PythonNames:
@@ -35,20 +38,24 @@ class PythonNames:
 
     def __init__(self, table: Any) -> None:
         self._table = table
+        # None: no function.
         self._names: OrderedDict[int, str | None] = OrderedDict()
 
     def frames(self, frames: Sequence[int]) -> list[PythonFrame]:
         """Return the Python functions of a walk, without code of the interpreter itself."""
-        if not all(frame & ~_ENTERED in self._names for frame in frames):
+        keys = [frame & ~_ENTERED for frame in frames]
+        if not all(key in self._names or key == _NONE for key in keys):
             self._collect()
         found: list[PythonFrame] = []
-        for frame in frames:
+        for frame, key in zip(frames, keys, strict=True):
             entered = bool(frame & _ENTERED)
-            text = self._names.get(frame & ~_ENTERED, "")
+            text = None if key == _NONE else self._names.get(key, "")
             if text is not None:
                 found.append(PythonFrame(text, entered))
-            elif entered and found:
-                found[-1] = PythonFrame(found[-1].text, entered=True)
+            elif entered and found and not found[-1].entered:
+                found[-1] = replace(found[-1], entered=True)
+            elif entered:
+                found.append(PythonFrame("", entered=True, is_function=False))
         return found
 
     def _collect(self) -> None:

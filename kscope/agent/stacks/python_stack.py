@@ -88,12 +88,15 @@ def _joined(
 
 
 def _groups(python: Sequence[PythonFrame]) -> list[list[str]]:
-    """Return the names of the functions that share a C frame, innermost group first."""
+    """Return the names of the functions that share a C frame, innermost group first; a group is
+    empty if that frame runs none.
+    """
     groups: list[list[str]] = []
     is_new = True
     for frame in python:
         if is_new:
             groups.append([])
-        groups[-1].append(frame.text or NAMELESS)
+        if frame.is_function:
+            groups[-1].append(frame.text or NAMELESS)
         is_new = frame.entered
     return groups

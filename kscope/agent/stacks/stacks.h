@@ -423,12 +423,11 @@ static inline u32 ks_rule(struct ks_walk *w, u64 at)
     return rule;
 }
 
-static inline long ks_user(void *to, u32 size, u64 from)
-{
-    return bpf_probe_read_user(to, size, (void *)from);
-}
+/* By its number: for the name, bcc reads all symbols of the kernel, which takes longer than the rest. */
+static long (*ks_user)(void *to, u32 size, u64 from) = (void *)BPF_FUNC_probe_read_user;
 
-enum { KS_NONE, KS_SP, KS_FP, KS_PLT, KS_END_HERE, KS_SIGNAL, KS_AT_SP, KS_AT_FP, KS_OTHER, KS_LEAF };
+enum { KS_NONE, KS_SP, KS_FP, KS_PLT, KS_END_HERE, KS_SIGNAL, KS_AT_SP, KS_AT_FP, KS_OTHER, KS_LEAF,
+    KS_POINTER };
 
 #if KS_ARM64
 /* Not run yet: there is no such machine among those that test. */
@@ -538,11 +537,23 @@ static inline u64 ks_by_rule(struct ks_walk *w, u32 rule, u64 look)
     return w->ip ? KS_CONTINUES : KS_ROOTED;
 }
 
-/* Code that CPython writes for -X perf: `add rsp, 8; ret` behind its call. */
-static inline bool ks_is_trampoline(struct ks_walk *w)
+/* Code that CPython writes for -X perf: `sub rsp, 8; call rcx; add rsp, 8; ret`. Returns how many bytes
+ * it has on the stack, -1 if it is other code.
+ */
+static inline int ks_in_trampoline(struct ks_walk *w)
 {
-    u64 code = 0;
-    return !KS_ARM64 && !w->exact && !w->file && !ks_user(&code, 5, w->ip) && code == 0xc308c48348;
+    if (KS_ARM64 || w->file)
+        return -1;
+#pragma clang loop unroll(disable)
+    for (u32 places = 0x0a040006, i = 0; i < 4; i++, places >>= 8) {
+        u64 code[2] = {};
+        u32 place = places & 15; /* of the next instruction in the code; behind the call if !exact */
+        if (!ks_user(code, 11, w->ip - place) && code[0] == 0x8348d1ff08ec8348 && code[1] == 0xc308c4)
+            return place == 4 || place == 6 ? 8 : 0;
+        if (!w->exact)
+            break;
+    }
+    return -1;
 }
 
 /* Without a table the walk takes anything in the register for a frame pointer. */
@@ -551,17 +562,19 @@ static inline bool ks_lacks_table(struct ks_walk *w)
     return w->file && !w->read;
 }
 
-static inline u64 ks_by_pointer(struct ks_walk *w)
+/* `anywhere`: the frame pointer may lead to another stack. */
+static inline u64 ks_by_pointer(struct ks_walk *w, bool anywhere)
 {
-    if (ks_is_trampoline(w)) {
-        w->sp += 16;
+    int on_stack = ks_in_trampoline(w);
+    if (on_stack >= 0) {
+        w->exact = 0;
+        w->sp += on_stack + 8;
         return ks_user(&w->ip, 8, w->sp - 8) ? KS_NO_MEMORY : KS_CONTINUES;
     }
     /* The first function of a program may have no rules; compiled code is called by others. */
     if (!w->fp && w->file)
         return ks_lacks_table(w) ? KS_NO_TABLE : KS_ROOTED;
-    /* In files that have no rules at all, as those of Go, a frame pointer may lead to another stack. */
-    if ((w->fp < w->sp && !(w->file && w->read && !w->chunks)) || (w->fp & 7))
+    if ((w->fp < w->sp && !anywhere) || (w->fp & 7))
         return ks_lacks_table(w) ? KS_NO_TABLE : KS_NO_POINTER;
     if (ks_user(w->words, 16, w->fp))
         return ks_lacks_table(w) ? KS_NO_TABLE : KS_NO_MEMORY;
@@ -588,7 +601,10 @@ KS_SUBPROGRAM(3, step)
     w->frames[n] = (u64)w->file << KS_FILE_BIT | (at & ((1ull << KS_FILE_BIT) - 1));
     w->n = n + 1;
     u32 rule = w->chunks ? ks_rule(w, at) : 0;
-    return rule & 15 ? ks_by_rule(w, rule, look) : ks_by_pointer(w);
+    u32 kind = rule & 15;
+    if (kind == KS_NONE || kind == KS_POINTER)
+        return ks_by_pointer(w, kind == KS_POINTER);
+    return ks_by_rule(w, rule, look);
 }
 
 #include "python.h"

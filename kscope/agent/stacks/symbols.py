@@ -79,7 +79,7 @@ class Symbols:
             self._faults[binary, NAMELESS] += 1
         texts = [each.text for each in found]
         if self._python and len(native) < len(walk.frames):
-            texts = self._with_python(texts, walk, native)
+            texts = self._with_python(texts, walk, native, loss)
         start = next((i for i, text in enumerate(texts) if _is_go_start(text)), None)
         if start is not None:
             return texts[: start + 1]
@@ -92,9 +92,14 @@ class Symbols:
             return [BROKEN_FRAME]
         return [TRUNCATED_FRAME] if end is End.TRUNCATED else []
 
-    def _with_python(self, texts: list[str], walk: Walk, native: Sequence[int]) -> list[str]:
+    def _with_python(
+        self, texts: list[str], walk: Walk, native: Sequence[int], loss: LossCounts
+    ) -> list[str]:
         assert self._python
         python = self._python.names.frames(walk.frames[len(native) :])
+        functions = [frame for frame in python if frame.is_function]
+        loss.frames += len(functions)
+        loss.frames_unknown += sum(not frame.text for frame in functions)
         spans = loops(texts, tail_calls=self._python.has_tail_calls(native))
         return merged(texts, spans, python, whole=walk.end is End.ROOTED)
 
