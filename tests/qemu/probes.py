@@ -30,11 +30,11 @@ _MOST_RULES = 64 << 20  # bytes
 
 
 def main() -> None:
-    catalog = load_catalog()
+    catalog, own = load_catalog(), load_catalog(["/kscope/tied/categories"])
     _read_rules()
     for pair in sys.argv[1:]:
         name, _, action = pair.partition("=")
-        category = catalog.get(name.removesuffix("-"))
+        category = own.get(name) or catalog.get(name.removesuffix("-"))
         assert category
         if name.endswith("-"):
             assert category.probe

@@ -47,6 +47,8 @@ ACTIONS = {
     "tcplife": "connections",
     "tcpretrans": "lossy",
 }
+# Not one that Kernelscope ships: tests/qemu/tied.
+ALL_ACTIONS = {**ACTIONS, "tied": "calls"}
 
 pytestmark = [
     pytest.mark.qemu,
@@ -72,6 +74,7 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Booted]:
     kernels = {series: kernel.fetch(series) for series in SERIES}
     folders = {series: tmp_path_factory.mktemp(series) for series in SERIES}
     files = {name: ROOT / name for name in ("kscope", "categories", "probes")}
+    files["tied"] = ROOT / "tests/qemu/tied"
     files["waiter"] = compiled("waiter.c", folders[SERIES[0]])
     files["probes.py"] = ROOT / "tests/qemu/probes.py"
     files["actions/actions.py"] = ROOT / "tests/probes/actions.py"
@@ -96,7 +99,7 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Booted]:
 
 def _job(server: Serving, host: str) -> str:
     port = server.ingest.rpartition(":")[2]
-    pairs = " ".join(f"{probe}={action}" for probe, action in ACTIONS.items())
+    pairs = " ".join(f"{probe}={action}" for probe, action in ALL_ACTIONS.items())
     return f"server=http://10.0.2.2:{port}\nhost={host}\npairs='{pairs}'\n{JOB.read_text()}"
 
 
@@ -117,7 +120,7 @@ def test_every_probe_is_tried() -> None:
     assert {name.removesuffix("-") for name in ACTIONS} == probes
 
 
-@pytest.mark.parametrize("probe", ACTIONS)
+@pytest.mark.parametrize("probe", ALL_ACTIONS)
 @pytest.mark.parametrize("series", SERIES)
 def test_a_probe_loads_and_sees(series: str, probe: str, guests: Mapping[str, Booted]) -> None:
     """It attaches, its verifier permitting, and has rows of what was done under its eyes."""
@@ -128,6 +131,15 @@ def test_a_probe_loads_and_sees(series: str, probe: str, guests: Mapping[str, Bo
     # frame pointer, as libc and Python do not, may seem to be without end.
     elsewhere = {"runs", "stacks_truncated", "frames", "frames_unknown"}
     assert {n: count for n, count in told["lost"].items() if count and n not in elsewhere} == {}
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_each_kind_of_program_sees_whole_stacks(series: str, guests: Mapping[str, Booted]) -> None:
+    """kprobe__, kretprobe__, kfunc__, kretfunc__ and raw_tracepoint__, all in one program."""
+    rows = guests[series].told("tied")["rows"]
+    naps = [row for row in rows if "calls actions.py" in row["stack"]]
+    assert {row["kind"] for row in naps} == {1, 2, 3, 4, 5}
+    assert all(row["stack"].startswith("_start;") for row in naps)
 
 
 @pytest.mark.parametrize("series", SERIES)

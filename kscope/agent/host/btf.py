@@ -15,6 +15,7 @@ _HEADER = struct.Struct("=HBBIIIII")
 _TYPE = struct.Struct("=III")
 _ENUM, _ENUM64 = 6, 19
 _STRUCT, _UNION = 4, 5
+_FUNCTION = 12
 _MEMBER = struct.Struct("=III")
 _NAMES_ANOTHER = frozenset({8, 9, 10, 11})  # typedef, volatile, const, restrict
 # The bytes that follow a type, by kind: so many, and so many for each of its members.
@@ -114,6 +115,29 @@ def _text(strings: bytes, at: int) -> str:
     return strings[at : end if end >= 0 else len(strings)].decode("utf-8", "replace")
 
 
+def function_id(name: str) -> int:
+    """Return the number of a function's type; 0 if the kernel has no such function, or no BTF."""
+    try:
+        types, strings = _sections(VMLINUX.read_bytes())
+        wanted = strings.find(b"\0" + name.encode() + b"\0") + 1
+        for number, (text, kind, _) in enumerate(_types(types), 1):
+            if kind == _FUNCTION and text == wanted > 0:
+                return number
+    except (OSError, struct.error, ValueError):
+        return 0
+    return 0
+
+
+def _types(section: memoryview) -> Iterator[tuple[int, int, int]]:
+    """Yield the place of the name, the kind and the position of each type, by their numbers."""
+    at = 0
+    while at < len(section):
+        name, info, _ = _TYPE.unpack_from(section, at)
+        kind = info >> 24 & 0x1F
+        yield name, kind, at
+        at += _TYPE.size + _FIXED.get(kind, 0) + _EACH.get(kind, 0) * (info & 0xFFFF)
+
+
 def member_offsets(paths: Iterable[str]) -> dict[str, int]:
     """Return the offsets in bytes of members such as `mm_struct.context.vdso`, by path.
 
@@ -140,14 +164,10 @@ class _Structs:
         names = {place + 1: name for place, name in places.items() if place >= 0}
         self._places = array("I", [0])
         self._named: dict[str, int] = {}
-        at = 0
-        while at < len(section):
-            name, info, _ = _TYPE.unpack_from(section, at)
-            kind = info >> 24 & 0x1F
+        for name, kind, at in _types(section):
             self._places.append(at)
             if kind == _STRUCT and name in names:
                 self._named.setdefault(names[name], at)
-            at += _TYPE.size + _FIXED.get(kind, 0) + _EACH.get(kind, 0) * (info & 0xFFFF)
 
     def offset(self, path: str) -> int | None:
         name, *members = path.split(".")

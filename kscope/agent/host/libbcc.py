@@ -107,7 +107,7 @@ def unattached(text: str, flags: Sequence[str]) -> Any:
             self.funcs[text.encode()] = bcc.BPF.Function(self, text.encode(), descriptor)
             return self.funcs[text.encode()]
 
-    return Unattached(text=text, cflags=[*flags, "-Wno-unused-function"])
+    return Unattached(text=text.encode(), cflags=[*flags, "-Wno-unused-function"])
 
 
 class RingBuffer:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kscope.agent.host.bpfstats import bpf
+from kscope.agent.host.btf import function_id
 
 _CALLS = 0x4B530000  # KS_CALL(0)
 _NAMED = re.compile(r"ks_sub(\d+)_(\w+)")
@@ -22,6 +23,14 @@ _TO_PROGRAM = 1 << 4  # src_reg BPF_PSEUDO_CALL
 _BTF_LOAD, _PROG_LOAD = 18, 5
 _LOG_BYTES = 1 << 20
 _STATIC, _GLOBAL = 0, 1
+# The programs that the kernel ties to a function when it loads them, by the beginning of their
+# names: expected_attach_type, and what the name of the kernel's function begins with.
+_TIED = {
+    "kfunc__": (24, ""),
+    "kretfunc__": (25, ""),
+    "kmod_ret__": (26, ""),
+    "lsm__": (27, "bpf_lsm_"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +104,11 @@ def _loaded(program: Linked, kind: int, name: str, types_fd: int) -> int:
     # Type ids of the functions follow those of u64 and of the signature.
     info = b"".join(struct.pack("<II", at, 3 + n) for n, (_, at) in enumerate(program.starts))
     infos = ctypes.create_string_buffer(info, len(info))
+    attach_type, function = _tie(name)
 
     def attempt(level: int, log: "ctypes.Array[ctypes.c_char] | None") -> int:
         attributes = struct.pack(
-            "<IIQQIIQII16sIIIIQI",
+            "<IIQQIIQII16sIIIIQIIQII",
             kind,
             len(program.code) // 8,
             ctypes.addressof(code),
@@ -110,11 +120,15 @@ def _loaded(program: Linked, kind: int, name: str, types_fd: int) -> int:
             0,
             name.encode()[:15],
             0,
-            0,
+            attach_type,
             types_fd,
             8,
             ctypes.addressof(infos),
             len(program.starts),
+            0,
+            0,
+            0,
+            function,
         )
         return bpf(_PROG_LOAD, attributes.ljust(160, b"\0"))
 
@@ -127,6 +141,16 @@ def _loaded(program: Linked, kind: int, name: str, types_fd: int) -> int:
         except OSError:
             said = log.value.decode("utf-8", "replace")
             raise OSError(refused.errno, f"{refused.strerror}\n{said}") from None
+
+
+def _tie(program: str) -> tuple[int, int]:
+    """Return expected_attach_type and attach_btf_id of a program; zeros for most kinds."""
+    for beginning, (attach_type, before) in _TIED.items():
+        if program.startswith(beginning):
+            # Newer versions of bcc have the kernel's own name in front of the function's.
+            name = program.removeprefix(beginning).removeprefix("vmlinux__")
+            return attach_type, function_id(before + name)
+    return 0, 0
 
 
 def _btf(names: list[str]) -> bytes:
