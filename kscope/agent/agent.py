@@ -16,7 +16,7 @@ from kscope.agent.run.health import Interval
 from kscope.agent.run.runner import ProbeRun, ProbeRunner
 from kscope.agent.run.unreported import OpenInterval, Unreported
 from kscope.client import spool_lock
-from kscope.client.answers import Answer
+from kscope.client.answers import Answer, Outcome
 from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
 from kscope.client.payload import Payload, Spooled
@@ -175,8 +175,11 @@ class Agent:
     def _is_optional(self, payload: Payload, answer: Answer) -> bool:
         """Return whether a refused payload may be left out: it is only about binaries.
 
-        A server that is older than this agent would refuse all others of that kind too.
+        A server that is older than this agent does not know their columns, and would refuse all
+        others of that kind too.
         """
+        if answer.outcome is not Outcome.UNKNOWN:
+            return False
         try:
             optional = payload.table == health.TABLE and _is_about_binaries(_rows_of(payload))
         except Exception:  # noqa: BLE001 - a broken file may break in any way

@@ -148,6 +148,26 @@ def test_an_older_server_is_not_sent_those_rows_again(
     assert caplog.text.count("does not take the rows about single binaries") == 1
 
 
+def test_rows_about_binaries_that_are_refused_for_another_reason_are_sent_again(
+    tmp_path: Path,
+) -> None:
+    """One bad batch is not the sign of an older server."""
+    refused: list[int] = []
+
+    def once(body: dict[str, Any]) -> Answer | None:
+        if refused or not any("binary_name" in row for row in body.get("agent", [])):
+            return None
+        refused.append(1)
+        return problem(422, "wrong", ("/agent/0/reason", "is too long"))
+
+    with fake_server() as server:
+        server.refusal = once
+        faulty(server, tmp_path, 8)
+        found = [row for row in server.rows("agent") if row["state"] == "stacks"]
+    assert refused
+    assert len(found) >= 4
+
+
 @pytest.mark.bpf
 def test_what_waits_for_the_server_is_counted(tmp_path: Path) -> None:
     """Not what has just been kept and is on its way, but what a server leaves waiting."""
