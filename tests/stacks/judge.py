@@ -50,12 +50,15 @@ class Sums:
     """Of a kind: waits and their stacks, frames, and the frames that have a wrong name.
 
     `known` are the waits whose calls are known; `complete` are those that show all, in order.
+    `time` is that of the waits, in microseconds, and `rooted_time` the part that is `rooted`.
     """
 
     waits: int = 0
     known: int = 0
     complete: int = 0
     rooted: int = 0
+    time: int = 0
+    rooted_time: int = 0
     frames: int = 0
     named: int = 0
     wrong: Counter[str] = field(default_factory=Counter)

@@ -71,6 +71,7 @@ _RUST = Truth(
     )
 )
 _GO = Truth(("main.main", "main.one", r"main.\(\*Shop\).two", "main.three", "main.byNanosleep"))
+_GO_IN_C = Truth((*_GO.calls[:-1], "call_in_c", "wait_in_c"))
 
 
 @dataclass(frozen=True)
@@ -247,14 +248,15 @@ def _contained_node(stage: Stage) -> Program:
 _CONNECTION = Truth(("handle_one_connection", "do_handle_one_connection", "do_command"))
 _FORKED = Truth(("main", "send_child", "in_child", "wait_a_while"), _BEFORE + _SLEEP)
 _EXECUTED = Truth(("main", "in_child", "wait_a_while"), _BEFORE + _SLEEP)
+_EXITING = Truth((r"exit \[libc\.so\.6\]",))
 _PARENT = Truth(("main", "send_child"))
 
 
 def _brief(label: str, *again: str) -> Kind:
     """Return the kind whose children are forked; with a program, they execute it again."""
-    truths = {"executing": [_PARENT], "executed": [_EXECUTED]}
+    truths = {"executing": [_PARENT], "executed": [_EXECUTED, _EXITING]}
     if not again:
-        truths = {"forking": [_PARENT], "forked": [_FORKED]}
+        truths = {"forking": [_PARENT], "forked": [_FORKED, _EXITING]}
     return Kind(label, lambda stage: stage.start("./brief", *again), truths, twin="brief")
 
 
@@ -289,9 +291,18 @@ STEADY = [
     _binary("Rust, v0 names", "rust-v0", _RUST),
     _binary("Rust, stripped", "rust-stripped", _RUST, named=False),
     _binary("Rust, static", "rust-static", _RUST),
-    Kind("Go", lambda stage: stage.start("./golang"), {"waits": [_GO]}),
+    # Go always keeps frame pointers here, and links programs without C statically.
+    Kind("Go, static", lambda stage: stage.start("./golang"), {"waits": [_GO]}),
     Kind(
-        "Go, stripped", lambda stage: stage.start("./golang-stripped"), {"waits": [_GO]}, "golang"
+        "Go, static, stripped",
+        lambda stage: stage.start("./golang-stripped"),
+        {"waits": [_GO]},
+        "golang",
+    ),
+    Kind(
+        "Go that waits in C, dynamic",
+        lambda stage: stage.start("./golang-c"),
+        {"calls_c": [_GO_IN_C]},
     ),
     _python("Python of Debian", "/usr/bin/python3", named=False),
     *_newer_pythons(),

@@ -120,7 +120,8 @@ class Line:
     sums: Sums = field(default_factory=Sums)
     by_thread: dict[str, Sums] = field(default_factory=dict)
 
-    def add(self, thread: str, sums: Sums) -> None:
+    def add(self, thread: str, sums: Sums, time: int) -> None:
+        sums.time, sums.rooted_time = time, time if sums.rooted else 0
         self.sums += sums
         self.by_thread.setdefault(thread, Sums()).__iadd__(sums)
 
@@ -131,12 +132,16 @@ def judged(running: Sequence[Running], rows: Sequence[dict[str, Any]]) -> list[L
     for one in running:
         one.look()
     waits: Counter[tuple[int, Row]] = Counter()
+    times: Counter[tuple[int, Row]] = Counter()
     for row in rows:
         i = _owner(running, row)
         if i >= 0:
-            waits[i, running[i].row(row)] += row.get("count") or row.get("samples", 1)
-    for (i, one), number in waits.items():
-        lines[i].add(one.thread, running[i].judged(one, number))
+            key = i, running[i].row(row)
+            waits[key] += row.get("count") or row.get("samples", 1)
+            times[key] += row.get("elapsed", 0)
+    for key, number in waits.items():
+        i, judged_row = key
+        lines[i].add(judged_row.thread, running[i].judged(judged_row, number), times[key])
     return lines
 
 

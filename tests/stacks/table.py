@@ -13,10 +13,10 @@ from tests.stacks.kinds import NODE
 from tests.stacks.running import Line
 
 BEGIN, END = "<!-- scripts/stacks writes from here -->", "<!-- to here -->"
-WHOLE, NAMED = 98, 99
+WHOLE, NAMED, ROOTED_TIME = 98, 99, 95
 _HEAD = """
-| Program | Stacks | Frames named | All calls, in order | To the thread's start | Wrong names |
-|---|--:|--:|--:|--:|--:|
+| Program | Stacks | Frames named | All calls, in order | To the start | by time | Wrong names |
+|---|--:|--:|--:|--:|--:|--:|
 """
 _VERSIONS = {
     "gcc": ("gcc", "-dumpfullversion"),
@@ -44,6 +44,9 @@ def problems(line: Line) -> list[str]:
         ):
             if part < of * WHOLE / 100:
                 found.append(f"{_percent(part, of)} of the stacks {what}")
+        if sums.rooted_time < sums.time * ROOTED_TIME / 100:
+            share = _percent(sums.rooted_time, sums.time)
+            found.append(f"{share} of the time is in stacks that reach the thread's start")
     if line.kind.named and sums.named < sums.frames * NAMED / 100:
         found.append(f"{_percent(sums.named, sums.frames)} of the frames have a name")
     if found:
@@ -70,6 +73,7 @@ def _row(label: str, line: Line) -> str:
         _percent(sums.named, sums.frames) + (" \\*" if not line.kind.named else ""),
         _percent(sums.complete, sums.known),
         _percent(sums.rooted, sums.waits),
+        _percent(sums.rooted_time, sums.time),
     )
     return f"| {label} | {sums.waits} | {' | '.join(shares)} | {sums.wrong.total()} |\n"
 
