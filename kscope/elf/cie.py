@@ -32,8 +32,8 @@ Bytes = bytes | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Cie:
-    """What functions share. `encoding` says how their addresses are stored, `has_length` whether a
-    length follows these; `program` are the first instructions of all.
+    """The part that functions share. `encoding` says how their addresses are stored, `has_length`
+    whether a length follows these; `program` are the first instructions of all.
     """
 
     encoding: int
