@@ -23,6 +23,7 @@ from kscope.errors import KscopeError, ProgramError
 _LAST = "@zz_kscope"
 _PRINTING = f"interval:ms:200 {{ {_LAST} = 1; }}"
 _PATIENCE = 20.0
+_ANSWERS_WITHIN = 0.3  # usually
 _MOST_COMPLAINTS = 100  # lines
 _PLACE = re.compile(r"^stdin:(\d+):([\d-]+):", re.MULTILINE)
 _HEARD = frozenset({"attached_probes", "lost_events", "map", "hist", "stats"})
@@ -66,6 +67,9 @@ class Bpftrace:
         try:
             while (message := self._next("to attach"))["type"] != "attached_probes":
                 pass
+            # One probe more prints the maps.
+            self.attached = int(message["data"]["probes"]) - 1
+            self._wait_until_attached()
         except BaseException as error:
             ended = self._process.poll() is not None
             self._kill()
@@ -73,9 +77,18 @@ class Bpftrace:
             if ended and os.geteuid() == 0 and isinstance(error, KscopeError):
                 raise ProgramError(str(error)) from None
             raise
-        # One probe more prints the maps.
-        self.attached = int(message["data"]["probes"]) - 1
-        time.sleep(0.3)
+
+    def _wait_until_attached(self) -> None:
+        """Wait for maps: bpftrace announces probes before it attaches them, and prints afterwards."""
+        end, found = time.monotonic() + _PATIENCE, Maps()
+        while _LAST not in found:
+            if time.monotonic() > end:
+                raise KscopeError(f"bpftrace took more than {_PATIENCE:.0f} s to attach")
+            self._process.send_signal(signal.SIGUSR1)
+            with contextlib.suppress(queue.Empty):
+                while message := self._said.get(timeout=_ANSWERS_WITHIN):
+                    self._take(message, found, LossCounts())
+            self.check()
 
     def _kill(self) -> None:
         self._process.kill()
