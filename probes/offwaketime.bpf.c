@@ -2,6 +2,9 @@
  *
  * Off-CPU time with its cause: the stack that slept and above it, upside down, the stack that
  * woke it. Only sleeps count: nothing wakes a thread that was preempted.
+ *
+ * If finish_task_switch can be probed (HAVE_SWITCHED_IN), the stack that slept is walked when the
+ * thread runs again, so that sleeps under the threshold cost the walk of their waker alone.
  */
 KS_THRESHOLD(MIN_US)
 
@@ -46,6 +49,12 @@ TRACEPOINT_PROBE(sched, sched_waking)
     return 0;
 }
 
+static inline void walk(void *ctx, struct wait_key *key)
+{
+    key->kstack = ks_stack(ctx, 0);
+    key->ustack = KERNEL_ONLY ? -14 : ks_stack(ctx, BPF_F_USER_STACK);
+}
+
 static inline void park(void *ctx)
 {
     u64 id = bpf_get_current_pid_tgid();
@@ -53,38 +62,55 @@ static inline void park(void *ctx)
     struct parked p = {};
     p.ns = bpf_ktime_get_ns();
     p.key.tgid = id >> 32;
-    p.key.kstack = ks_stack(ctx, 0);
-    p.key.ustack = KERNEL_ONLY ? -14 : ks_stack(ctx, BPF_F_USER_STACK);
-    p.key.waker_kstack = -14;
-    p.key.waker_ustack = -14;
+    p.key.kstack = p.key.ustack = p.key.waker_kstack = p.key.waker_ustack = -14;
+#if !HAVE_SWITCHED_IN
+    walk(ctx, &p.key);
+#endif
     bpf_get_current_comm(&p.key.comm, sizeof(p.key.comm));
     if (waiting.update(&tid, &p))
         ks_lose(KS_LOST_START);
 }
 
-TRACEPOINT_PROBE(sched, sched_switch)
+/* The thread `tid` runs again: it is about to, or with HAVE_SWITCHED_IN it does. */
+static inline void unpark(void *ctx, u32 tid)
 {
-    u32 next = args->next_pid;
-    struct parked *p;
     struct wait_value zero = {}, *value;
-    /* `current` is still the thread that leaves. It sleeps if bit S or D of the state is set. */
-    if ((args->prev_state & 0x3) && ks_wanted())
-        park(args);
-    p = waiting.lookup(&next);
+    struct parked *p = waiting.lookup(&tid);
     if (!p)
-        return 0;
+        return;
     u64 us = (bpf_ktime_get_ns() - p->ns) / 1000;
     struct wait_key key = p->key;
-    waiting.delete(&next);
+    waiting.delete(&tid);
     if (us < ks_threshold())
-        return 0;
+        return;
+#if HAVE_SWITCHED_IN
+    walk(ctx, &key);
+#endif
     key.generation = ks_generation();
     value = agg.lookup_or_try_init(&key, &zero);
     if (!value) {
         ks_lose(KS_LOST_KEY);
-        return 0;
+        return;
     }
     __sync_fetch_and_add(&value->us, us);
     __sync_fetch_and_add(&value->n, 1);
+}
+
+TRACEPOINT_PROBE(sched, sched_switch)
+{
+    /* `current` is still the thread that leaves. It sleeps if bit S or D of the state is set. */
+    if ((args->prev_state & 0x3) && ks_wanted())
+        park(args);
+#if !HAVE_SWITCHED_IN
+    unpark(args, args->next_pid);
+#endif
     return 0;
 }
+
+#if HAVE_SWITCHED_IN
+int switched_in(struct pt_regs *ctx)
+{
+    unpark(ctx, bpf_get_current_pid_tgid());
+    return 0;
+}
+#endif
