@@ -140,7 +140,7 @@ def test_a_file_that_is_overwritten_in_place(tmp_path: Path) -> None:
     naps = Counter[str]()
     for row in rows:
         leaf = next((f for f in row["stack"].split(";") if f.startswith(NAMED)), "")
-        if "nanosleep" in row["stack"]:
+        if "nanosleep" in row["stack"] and row["reason"] == "blocked":
             naps[leaf] += row["count"]
     assert naps["nap_in_second"] == 5, naps
     # The first program's names are gone if no drain was between its end and the other's start.

@@ -68,6 +68,8 @@ def test_a_dropped_in_category_has_its_charts(built_page: None, page: Page, tmp_
         # Renamed: what stays behind is said, with the command that drops it.
         (folder / "brewing.yaml").write_text(BREWING.replace("table: brewing", "table: coffee"))
         _wait_for(server, "coffee")
+        while not server.get("/api/v1/categories").json()["leftovers"]:  # found a moment later
+            time.sleep(0.1)
         page.evaluate("dispatchEvent(new Event('focus'))")
         expect(page.locator(".notices")).to_contain_text("kscope migrate --drop brewing")
 

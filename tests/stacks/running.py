@@ -169,6 +169,7 @@ class Tracer:
         self._agent = agents.enter_context(agent(probe, *given))
         self._probe = probe
         self._from = 0
+        self._warm = time.monotonic()
 
     def warm_up(self) -> None:
         """Wait for an interval in which no rule was missing: the agent reads them when it first
@@ -181,16 +182,18 @@ class Tracer:
             bodies = [received.body for received in self._server.received]
             last = max(body["time"] for body in bodies)
             if not any(_lacks_rules(body) for body in bodies if body["time"] == last):
+                self._warm = time.monotonic()
                 return
 
     def rows(self) -> list[dict[str, Any]]:
-        """End it, and return the rows since it was warm."""
+        """End it, and return the rows since it was warm, without waits that began before."""
+        longest = (time.monotonic() - self._warm) * 1_000_000
         self._agent.stop()
         received = self._server.received[: self._from]
         del self._server.received[: self._from]
         rows = self._server.rows(self._probe)
         self._server.received[:0] = received
-        return rows
+        return [row for row in rows if row.get("elapsed", 0) <= longest * row.get("count", 1)]
 
 
 def _lacks_rules(body: dict[str, Any]) -> bool:
