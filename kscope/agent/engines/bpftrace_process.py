@@ -79,7 +79,7 @@ class Bpftrace:
             raise
 
     def _wait_until_attached(self) -> None:
-        """Wait for maps: bpftrace announces probes before it attaches them, and prints afterwards."""
+        """Wait for maps: bpftrace announces probes, attaches them, then prints when it is asked."""
         end, found = time.monotonic() + _PATIENCE, Maps()
         while _LAST not in found:
             if time.monotonic() > end:
