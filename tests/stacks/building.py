@@ -72,7 +72,8 @@ def build(folder: Path) -> None:
         needs.program(compiler, package)
     jobs = [lambda name=name: _build(folder, name) for name in BUILDS]
     with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(job) for job in [*jobs, lambda: _build_java(folder)]]:
+        others = [lambda: _build_java(folder), lambda: _build_erlang(folder)]
+        for done in [pool.submit(job) for job in [*jobs, *others]]:
             done.result()
 
 
@@ -94,3 +95,8 @@ def _environment(folder: Path) -> dict[str, str]:
 def _build_java(folder: Path) -> None:
     needs.program("javac", "default-jdk-headless")
     subprocess.run(["javac", "-d", folder, SOURCES / "App.java"], check=True)
+
+
+def _build_erlang(folder: Path) -> None:
+    needs.program("erlc", "erlang-base")
+    subprocess.run(["erlc", "-o", folder, SOURCES / "shop.erl"], check=True)

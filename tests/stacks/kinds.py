@@ -324,9 +324,19 @@ STEADY = [
     _brief("children of 20 ms, executed", "./brief"),
 ]
 _BUSY = ("main", "one", "two", "three", "compute|look_at_clock")
+_ERLANG = Truth((r"\$shop:serve/1", r"\$shop:price/2"))
 BUSY = [
     _binary("C on the CPU, frame pointers", "busy", Truth(_BUSY)),
     _binary("C on the CPU, no frame pointers", "busy-bare", Truth(_BUSY)),
+    Kind(
+        "Erlang on the CPU, +JPperf true",
+        lambda stage: stage.start(
+            *("erl", "+JPperf", "true", "+S", "1", "-noshell", "-pa", stage.folder),
+            *("-s", "shop", "main"),
+        ),
+        {"1_scheduler": [_ERLANG]},
+        whole=False,  # its scheduler, a part of what it compiles, has neither
+    ),
     _python("Python on the CPU", "/usr/bin/python3", "-X", "utf8", "busy", named=False),
 ]
 RELOADED = [

@@ -73,6 +73,7 @@ struct ks_walk {
     u64 start, end, to_file;  /* mapping of the last frame; `to_file`: address to offset in the file */
     u64 base;
     u32 file, shift, chunks, exact, found;
+    u32 chained; /* 1: the frame pointer was saved by code that keeps frame pointers */
     u32 native;        /* how many frames are not Python's */
     u32 read, python;  /* `python`: the file that contains CPython, 0 for none */
     u64 base_of_python; /* where that file's first byte would be, in front of its code */
@@ -534,16 +535,17 @@ static inline u64 ks_by_rule(struct ks_walk *w, u32 rule, u64 look)
         return failed;
     w->sp = cfa;
     w->exact = 0;
+    w->chained = 0;
     return w->ip ? KS_CONTINUES : KS_ROOTED;
 }
 
-/* Code that CPython writes for -X perf: `sub rsp, 8; call rcx; add rsp, 8; ret`. Returns how many bytes
- * it has on the stack, -1 if it is other code.
+/* In code that a program writes while it runs. Each returns how many bytes are on the stack above the
+ * return address, -1 if the frame pointer must tell.
  */
+
+/* Code of CPython for -X perf, without a frame pointer: `sub rsp, 8; call rcx; add rsp, 8; ret`. */
 static inline int ks_in_trampoline(struct ks_walk *w)
 {
-    if (KS_ARM64 || w->file)
-        return -1;
 #pragma clang loop unroll(disable)
     for (u32 places = 0x0a040006, i = 0; i < 4; i++, places >>= 8) {
         u64 code[2] = {};
@@ -556,6 +558,17 @@ static inline int ks_in_trampoline(struct ks_walk *w)
     return -1;
 }
 
+/* At a function's first instructions, `push rbp; mov rbp, rsp`, or at its last, `ret`. */
+static inline int ks_at_border(struct ks_walk *w)
+{
+    u32 code = 0;
+    if (!w->exact || ks_user(&code, 4, w->ip - 1))
+        return -1;
+    if ((u8)(code >> 8) == 0x55 || (u8)(code >> 8) == 0xc3)
+        return 0;
+    return code == 0xe5894855 ? 8 : -1;
+}
+
 /* Without a table the walk takes anything in the register for a frame pointer. */
 static inline bool ks_lacks_table(struct ks_walk *w)
 {
@@ -565,14 +578,18 @@ static inline bool ks_lacks_table(struct ks_walk *w)
 /* `anywhere`: the frame pointer may lead to another stack. */
 static inline u64 ks_by_pointer(struct ks_walk *w, bool anywhere)
 {
-    int on_stack = ks_in_trampoline(w);
+    int on_stack = KS_ARM64 || w->file ? -1 : ks_at_border(w);
+    if (on_stack < 0 && !KS_ARM64 && !w->file)
+        on_stack = ks_in_trampoline(w);
     if (on_stack >= 0) {
         w->exact = 0;
         w->sp += on_stack + 8;
         return ks_user(&w->ip, 8, w->sp - 8) ? KS_NO_MEMORY : KS_CONTINUES;
     }
-    /* The first function of a program may have no rules; compiled code is called by others. */
-    if (!w->fp && w->file)
+    /* The first function of a program may have no rules. So may that of a process of Erlang, which
+     * ends a chain of frame pointers; other compiled code is called by others.
+     */
+    if (!w->fp && (w->file || w->chained))
         return ks_lacks_table(w) ? KS_NO_TABLE : KS_ROOTED;
     if ((w->fp < w->sp && !anywhere) || (w->fp & 7))
         return ks_lacks_table(w) ? KS_NO_TABLE : KS_NO_POINTER;
@@ -582,6 +599,7 @@ static inline u64 ks_by_pointer(struct ks_walk *w, bool anywhere)
     w->fp = w->words[0];
     w->ip = w->words[1];
     w->exact = 0;
+    w->chained = 1;
     return w->ip ? KS_CONTINUES : KS_ROOTED;
 }
 
@@ -630,6 +648,7 @@ KS_SUBPROGRAM(2, walk_user)
     w->mm = mm;
     w->start = w->end = 0;
     w->exact = 1;
+    w->chained = 0;
     w->n = 0;
     w->python = 0;
 #pragma clang loop unroll(disable)
