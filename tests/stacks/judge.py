@@ -21,7 +21,7 @@ _KERNEL = "_[k]"
 _STARTS = {"start", "libc_start_call_main", "clone", "clone3", "start_thread"}
 _GO_STARTS = ("goexit", "mstart", "mcall", "morestack", "rt0_go")
 _STARTS |= {f"runtime.{name}" for name in _GO_STARTS}
-# What each process of Erlang returns to.
+# Each process of Erlang returns to it.
 _STARTS.add("$erts_beamasm:normal_exit/0-CodeInfoPrologue")
 
 
