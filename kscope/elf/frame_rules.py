@@ -20,6 +20,7 @@ MAX_BYTES = 1 << 20
 _CHARGE = 16
 # Sets of rules that are put aside and taken back later. Compilers put aside one.
 _MOST_ASIDE = 8
+_RDI = 5
 
 
 class How(Enum):
@@ -27,6 +28,7 @@ class How(Enum):
 
     UNCHANGED = auto()
     UNDEFINED = auto()
+    IN_RDI = auto()  # where vfork keeps the return address, if the machine is x86-64
     ELSEWHERE = auto()
 
 
@@ -210,13 +212,17 @@ def _elsewhere(_first: Saved, _factor: int, _value: object) -> Saved:
     return How.ELSEWHERE
 
 
+def _in_register(_first: Saved, _factor: int, register: int) -> Saved:
+    return How.IN_RDI if register == _RDI else How.ELSEWHERE
+
+
 # Where a register is saved after each instruction: from the first rule, data factor and operand.
 _SAVES: dict[int, Callable[..., Saved]] = {
     0x05: _saved_at,
     0x06: lambda first, _factor: first,
     0x07: lambda _first, _factor: How.UNDEFINED,
     0x08: lambda _first, _factor: How.UNCHANGED,
-    0x09: _elsewhere,
+    0x09: _in_register,
     0x10: lambda _first, _factor, expression: expression,
     0x11: _saved_at,
     0x14: _elsewhere,

@@ -11,7 +11,8 @@ A table is an array of 64-bit words:
 A row holds until the next one. A rule has a kind in bits 0-3, an addend in units of 8 bytes in bits
 4-7, the place of the saved frame pointer in bits 8-15 (signed, in units of 8 bytes from the CFA; 0
 if the register is unchanged, -128 if it is saved where it points to), and a signed offset in bytes
-in bits 16-31.
+in bits 16-31. The kinds SP, BP and LEAF have no addend: their offset is in units of 8 bytes, with
+its lowest bits in bits 4-7.
 """
 
 import itertools
@@ -42,7 +43,7 @@ from kscope.elf.image import ARM64, X86_64, Image
 class Kind(IntEnum):
     """How the walk continues from a row. A return address is 8 bytes below the CFA on x86-64.
 
-    On arm64 it is beside the saved frame pointer (x29), or in x30 if the kind is LEAF.
+    On arm64 it is beside the saved frame pointer (x29).
     """
 
     NONE = 0  # a gap between functions: the frame pointer is all there is
@@ -54,7 +55,7 @@ class Kind(IntEnum):
     DEREF_SP = 6  # CFA = *(stack pointer + offset) + addend
     DEREF_BP = 7  # CFA = *(frame pointer + offset) + addend
     OTHER = 8  # rules that do not fit in here
-    LEAF = 9  # CFA = stack pointer + offset; only arm64
+    LEAF = 9  # CFA = stack pointer + offset; the return address is in a register: x30, or rdi
     POINTER = 10  # the frame pointer leads to the caller, even on another stack: code of Go
 
 
@@ -215,7 +216,9 @@ def _x86_64(common: Common, rules: Rules) -> int:
         return Kind.SIGNAL
     if rules.back is How.UNDEFINED:
         return Kind.END
-    if rules.back != -8:
+    if rules.back is How.IN_RDI and kind == Kind.SP:
+        kind = Kind.LEAF
+    elif rules.back != -8:
         return Kind.OTHER
     return _packed(kind, addend, _slot(rules.frame, common.frame), offset)
 
@@ -235,6 +238,7 @@ def _arm64(common: Common, rules: Rules) -> int:
     return _packed(kind, addend, slot, offset)
 
 
+_WIDE = frozenset({Kind.SP, Kind.BP, Kind.LEAF})
 _PACKERS = {X86_64: _x86_64, ARM64: _arm64}
 
 
@@ -264,6 +268,11 @@ def _slot(frame: Saved, register: int) -> int | None:
 
 def _packed(kind: Kind, addend: int, slot: int | None, offset: int) -> int:
     """Return the number that holds all of it, OTHER if something does not fit."""
+    if kind in _WIDE and not offset % 8:
+        # Frames of up to 4 MiB: buffers of 64 KiB on the stack are usual.
+        offset, addend = offset >> 7, offset & 0x78
+    elif kind in _WIDE:
+        return Kind.OTHER
     fits = -0x8000 <= offset < 0x8000 and addend in range(0, 128, 8)
     if kind == Kind.OTHER or slot is None or not fits:
         return Kind.OTHER

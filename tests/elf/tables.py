@@ -38,10 +38,8 @@ def rule_at(table: array[int], place: int) -> int:
 def unpacked(rule: int) -> Row:
     """Return the fields of a rule."""
     slot = rule >> 8 & 0xFF
-    offset = rule >> 16
-    return Row(
-        Kind(rule & 15),
-        offset - (offset >> 15 << 16),
-        8 * (slot - (slot >> 7 << 8)),
-        8 * (rule >> 4 & 15),
-    )
+    offset, addend = rule >> 16, 8 * (rule >> 4 & 15)
+    offset -= offset >> 15 << 16
+    if rule & 15 in {Kind.SP, Kind.BP, Kind.LEAF}:
+        offset, addend = offset * 128 + addend, 0
+    return Row(Kind(rule & 15), offset, 8 * (slot - (slot >> 7 << 8)), addend)

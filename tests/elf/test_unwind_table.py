@@ -97,7 +97,9 @@ def expected(columns: dict[str, str]) -> set[Row | Kind]:
     register, offset = re.fullmatch(r"(\w+)\+(\d+)", columns["CFA"]).groups()
     kind = {"rsp": Kind.SP, "rbp": Kind.BP}.get(register)
     saved = columns.get("rbp", "u")
-    if not kind or columns["ra"] != "c-8" or saved[0] == "r" or int(offset) > 32767:
+    if columns["ra"] == "rdi" and kind == Kind.SP:
+        return {Row(Kind.LEAF, int(offset))}
+    if not kind or columns["ra"] != "c-8" or saved[0] == "r" or int(offset) >= 1 << 22:
         return {Row(Kind.OTHER)}
     if saved == "exp":
         return {Row(kind, int(offset), -1024), Row(Kind.OTHER)}

@@ -293,7 +293,8 @@ KS_SUBPROGRAM(8, step_python)
         }
     }
     if (at >= KS_DEPTH || at >= KS_ROOM) {
-        w->ended = KS_TRUNCATED;
+        if (w->ended == KS_ROOTED)
+            w->ended = KS_PYTHON_CUT;
         return 0;
     }
     if (is_border) {

@@ -75,7 +75,7 @@ class StackMaps:
         if walk is None:
             loss.stacks_other += 1
             return lost
-        loss.stacks_truncated += walk.end is End.TRUNCATED
+        loss.stacks_truncated += walk.end in {End.TRUNCATED, End.PYTHON_CUT}
         if kernel:
             frames = self._symbols.kernel_frames(walk)
             return frames[: ends_in_interrupt(frames)] if field == WAKER_KSTACK else frames

@@ -44,6 +44,7 @@ enum ks_end {
     KS_NO_TABLE,      /* no frame pointer, and the table of the file is not loaded */
     KS_NO_POINTER,    /* no frame pointer, and no rules for this place */
     KS_BY_KERNEL,     /* the kernel walked: it does not tell */
+    KS_PYTHON_CUT,    /* as KS_ROOTED, but Python functions are missing at the limit of frames */
 };
 
 /* A stack as it is stored: frames from the leaf on. */
@@ -478,6 +479,7 @@ static inline u64 ks_to_caller(struct ks_walk *w, u32 kind, s64 slot, u64 cfa)
 static inline void ks_registers(struct ks_walk *w)
 {
     w->fp = w->words[4];
+    w->lr = w->words[14]; /* rdi */
     w->ip = w->words[16];
     w->sp = w->words[19];
 }
@@ -495,6 +497,10 @@ static inline u64 ks_to_interrupted(struct ks_walk *w)
 
 static inline u64 ks_to_caller(struct ks_walk *w, u32 kind, s64 slot, u64 cfa)
 {
+    if (kind == KS_LEAF) {
+        w->ip = w->lr;
+        return w->n == 1 ? KS_CONTINUES : KS_NO_RULE;
+    }
     /* Both are near each other: one read, unless it reaches into a page that is not there. */
     if (slot < -1 && slot >= -8 && !ks_user(w->words, 64, cfa - 64)) {
         w->fp = w->words[(slot + 8) & 7];
@@ -524,7 +530,11 @@ static inline u64 ks_by_rule(struct ks_walk *w, u32 rule, u64 look)
     if (kind == KS_PLT)
         cfa = w->sp + 8 + ((look & 15) >= (u64)offset ? 8 : 0);
     else
-        cfa = (kind == KS_FP || kind == KS_AT_FP ? w->fp : w->sp) + offset;
+        cfa = kind == KS_FP || kind == KS_AT_FP ? w->fp : w->sp;
+    if (kind == KS_SP || kind == KS_FP || kind == KS_LEAF)
+        cfa += (offset * 16 + (rule >> 4 & 15)) * 8;
+    else if (kind == KS_AT_SP || kind == KS_AT_FP)
+        cfa += offset;
     if (kind == KS_AT_SP || kind == KS_AT_FP) {
         if (ks_user(&cfa, 8, cfa))
             return KS_NO_MEMORY;
@@ -569,6 +579,13 @@ static inline int ks_at_border(struct ks_walk *w)
     return code == 0xe5894855 ? 8 : -1;
 }
 
+/* In code of libc that has no rules behind a system call: clone and clone3, which use no stack. */
+static inline bool ks_at_system_call(struct ks_walk *w)
+{
+    u16 code = 0;
+    return !KS_ARM64 && w->n == 1 && w->chunks && !ks_user(&code, 2, w->ip - 2) && code == 0x050f;
+}
+
 /* Without a table the walk takes anything in the register for a frame pointer. */
 static inline bool ks_lacks_table(struct ks_walk *w)
 {
@@ -581,6 +598,8 @@ static inline u64 ks_by_pointer(struct ks_walk *w, bool anywhere)
     int on_stack = KS_ARM64 || w->file ? -1 : ks_at_border(w);
     if (on_stack < 0 && !KS_ARM64 && !w->file)
         on_stack = ks_in_trampoline(w);
+    if (!anywhere && w->file && ks_at_system_call(w))
+        on_stack = 0;
     if (on_stack >= 0) {
         w->exact = 0;
         w->sp += on_stack + 8;

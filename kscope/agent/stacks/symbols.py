@@ -12,7 +12,7 @@ from kscope.agent.rows.interval import Fault, LossCounts
 from kscope.agent.stacks.binaries import Binary, shared
 from kscope.agent.stacks.kernel_frames import KERNEL_SUFFIX, UNKNOWN, without_own
 from kscope.agent.stacks.process import Process
-from kscope.agent.stacks.python_names import PythonNames
+from kscope.agent.stacks.python_names import PythonFrame, PythonNames
 from kscope.agent.stacks.python_stack import loops, merged
 from kscope.agent.stacks.walk import BROKEN, FILE_BIT, NAMELESS, OFFSET, PYTHON, End, Walk
 
@@ -21,6 +21,8 @@ TRUNCATED_FRAME = "[truncated]"
 BROKEN_FRAME = "[broken]"
 # Functions of Go's runtime that begin on an empty stack: what follows is another one's.
 _GO_STARTS = re.compile(r"runtime\.(goexit|mstart|mcall|morestack|rt0_go)(\.abi0)?( \[.*\])?")
+# At the start of a thread: the kernel does not tell whether its walk got there.
+_START = re.compile(r"(_start|__libc_start(_call)?_main|start_thread|_*clone3?)( \[.*\])?")
 MAX_PROCESSES = 256
 MAX_KERNEL_NAMES = 100_000
 
@@ -83,7 +85,10 @@ class Symbols:
         start = next((i for i, text in enumerate(texts) if _is_go_start(text)), None)
         if start is not None:
             return texts[: start + 1]
-        return texts + self._missing_root(walk.end, native)
+        end = walk.end
+        if end is End.BY_KERNEL and texts and not _START.fullmatch(texts[-1]):
+            end = End.NO_POINTER
+        return texts + self._missing_root(end, native)
 
     def _missing_root(self, end: End, native: Sequence[int]) -> list[str]:
         """Return the frame in place of the callers that a walk did not reach; none if it did."""
@@ -100,8 +105,10 @@ class Symbols:
         functions = [frame for frame in python if frame.is_function]
         loss.frames += len(functions)
         loss.frames_unknown += sum(not frame.text for frame in functions)
+        if walk.end is End.PYTHON_CUT:
+            python.append(PythonFrame(TRUNCATED_FRAME, entered=False))
         spans = loops(texts, tail_calls=self._python.has_tail_calls(native))
-        return merged(texts, spans, python, whole=walk.end is End.ROOTED)
+        return merged(texts, spans, python, whole=walk.end in {End.ROOTED, End.PYTHON_CUT})
 
     def take_faults(self) -> Counter[Fault]:
         """Return the faults since the last call: by binary and reason, how many."""

@@ -22,6 +22,7 @@ class End(IntEnum):
     NO_TABLE = 6
     NO_POINTER = 7
     BY_KERNEL = 8
+    PYTHON_CUT = 9
 
 
 # The walks that broke, and how the rows of the agent call that.
