@@ -79,7 +79,7 @@ async def _add(settings: Settings, paths: Sequence[Path]) -> Counter[str]:
     async with _table(settings) as table:
         for path in paths:
             if path.is_dir():
-                for each in _elf_files(path):
+                for each in _elf_files(path, counts):
                     await _add_file(table, each, counts)
             elif not await _add_file(table, path, counts):
                 counts["failed"] += 1
@@ -104,29 +104,41 @@ async def _add_file(table: SymbolTable, path: Path, counts: Counter[str]) -> boo
     return True
 
 
-def _elf_files(folder: Path) -> Iterator[Path]:
-    """Yield the ELF files below a folder, each once; links to other folders are not followed."""
+def _elf_files(folder: Path, counts: Counter[str]) -> Iterator[Path]:
+    """Yield the ELF files below a folder, each once; links to other folders are not followed.
+
+    Files and folders that cannot be read are named, and counted.
+    """
+
+    def complain(error: OSError) -> None:
+        counts["unreadable"] += 1
+        shown = one_line(str(error.filename))
+        click.echo(f"{shown}: cannot be opened: {error.strerror}", err=True)
+
     seen: set[tuple[int, int]] = set()
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=complain):
         folders.sort()
         for name in sorted(names):
             path = Path(parent, name)
-            identity = _elf_identity(path)
+            try:
+                identity = _elf_identity(path)
+            except FileNotFoundError:  # removed in the meantime
+                continue
+            except OSError as error:
+                complain(error)
+                continue
             if identity and identity not in seen:
                 seen.add(identity)
                 yield path
 
 
 def _elf_identity(path: Path) -> tuple[int, int] | None:
-    """Return device and inode of an ELF file that can be read, None for others."""
-    try:
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            return (status.st_dev, status.st_ino) if file.read(4) == _MAGIC else None
-    except OSError:
+    """Return device and inode of an ELF file, None for others. Raises OSError."""
+    if not path.is_file():
         return None
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        return (status.st_dev, status.st_ino) if file.read(4) == _MAGIC else None
 
 
 async def _list(settings: Settings) -> None:
@@ -141,6 +153,7 @@ async def _list(settings: Settings) -> None:
 
 
 async def _remove(settings: Settings, builds: Sequence[str]) -> None:
+    builds = [build.lower() for build in builds]
     async with _table(settings) as table:
         known = {each.build for each in await table.files()}
         if wrong := [build for build in builds if build not in known]:

@@ -69,9 +69,18 @@ class FunctionNames:
 
     def _found(self, address: int) -> Function | None:
         with suppress(ElfError):
-            if found := self._symbol(address):
+            if found := self._symbol(address) or self._behind(address):
                 return found.address, found.size, found.name
         return self._go.function(address)
+
+    def _behind(self, address: int) -> Symbol | None:
+        """Return the function that starts at the next address, if its rules start at this one.
+
+        Nothing calls `__restore_rt` of libc: its rules hold for the place of a call in front of it.
+        """
+        extent = self._extents.before(address)
+        found = self._symbol(address + 1) if extent and extent[0] == address else None
+        return found if found and found.address == address + 1 else None
 
     def _symbol(self, address: int) -> Symbol | None:
         """Return the nearest function that holds the address, else the label before it.

@@ -371,17 +371,31 @@ def name_at(functions: Sequence[tuple[int, int, str]], at: int) -> str:
 
 @given(FUNCTIONS | st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 9), NAMES)))
 def test_packed_functions_keep_their_names(functions: list[tuple[int, int, str]]) -> None:
-    """Each address has the name of the nearest function before it, if it is in it."""
+    """Each address has the name of the nearest function before it, if it is in it, else that of the
+    function at the next address.
+    """
     pages = packed(OLD, "x", functions).pages
     assert [page.first for page in pages] == sorted({page.first for page in pages})
     for start, size, _ in functions:
         for at in {start, start + max(size, 1) - 1, start + size}:
             page = next((each for each in reversed(pages) if each.first <= at), None)
             found = names(page.content, [at], page.first) if page else [""]
-            assert found == [name_at(functions, at)]
+            expected = name_at(functions, at)
+            if page and not expected and at + 1 not in {each.first for each in pages}:
+                starts = any(start == at + 1 for start, _, _ in functions)
+                expected = name_at(functions, at + 1) if starts else ""
+            assert found == [expected]
 
 
 def test_a_flood_of_functions_is_refused() -> None:
     """More functions than any program has are no symbol table, and take no more memory."""
     with pytest.raises(KscopeError, match="more than 2,000,000 functions"):
         packed(OLD, "x", ((at, 1, "f") for at in range(MAX_FUNCTIONS + 10**9)))
+
+
+def test_the_byte_in_front_of_a_function_is_taken_for_it() -> None:
+    """Rules of code that nothing calls begin there; it may be in no other function."""
+    functions = [(0x1000, 0x10, "before"), (0x1010, 8, "next"), (0x1050, 9, "__restore_rt")]
+    (page,) = packed("aa" * 20, "libc.so", functions).pages
+    found = names(page.content, [0x104F, 0x104E, 0x100F, 0x1050], page.first)
+    assert found == ["__restore_rt", "", "before", "__restore_rt"]

@@ -84,7 +84,9 @@ def packed(build: str, file: str, functions: Iterable[Function]) -> Symbols:
 def names(content: bytes, addresses: Iterable[int], first: int) -> list[str]:
     """Return the name of the function that each address is in, or an empty text.
 
-    A function without a size has only its first address. Raises KscopeError for a damaged page.
+    A function without a size has only its first address. Rules of code that nothing calls begin one
+    byte before it: the address in front of a function is taken for its first one if it is in no
+    other. Raises KscopeError for a damaged page.
     """
     try:
         is_whole = zstandard.frame_content_size(content) <= _MAX_PAGE
@@ -104,8 +106,10 @@ def names(content: bytes, addresses: Iterable[int], first: int) -> list[str]:
 
 def _at(offset: int, starts: Sequence[int], sizes: Sequence[int]) -> int | None:
     place = bisect_right(starts, offset) - 1
-    is_inside = place >= 0 and offset - starts[place] < max(sizes[place], 1)
-    return place if is_inside else None
+    if place >= 0 and offset - starts[place] < max(sizes[place], 1):
+        return place
+    is_in_front = place + 1 < len(starts) and starts[place + 1] == offset + 1
+    return place + 1 if is_in_front else None
 
 
 def _ordered(functions: Iterable[Function]) -> list[_Named]:
