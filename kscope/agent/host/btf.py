@@ -76,18 +76,13 @@ def _sections(data: bytes) -> tuple[memoryview, bytes]:
 
 
 def _walk(section: memoryview, strings: bytes) -> Iterator[tuple[str, Mapping[int, str]]]:
-    at = 0
-    while at < len(section):
-        name, info, _ = _TYPE.unpack_from(section, at)
-        kind, members, signed = info >> 24 & 0x1F, info & 0xFFFF, bool(info >> 31)
+    for name, info, at, end in _types(section):
+        kind = info >> 24 & 0x1F
         if not 0 < kind < _KINDS:
             raise ValueError(f"type {kind} is unknown")
-        at += _TYPE.size
-        size = _FIXED.get(kind, 0) + _EACH.get(kind, 0) * members
         if kind in {_ENUM, _ENUM64}:
-            words = section[at : at + size]
+            words, signed = section[at + _TYPE.size : end], bool(info >> 31)
             yield _text(strings, name), _words(words, strings, wide=kind == _ENUM64, signed=signed)
-        at += size
 
 
 def _words(members: memoryview, strings: bytes, *, wide: bool, signed: bool) -> dict[int, str]:
@@ -120,22 +115,23 @@ def function_id(name: str) -> int:
     try:
         types, strings = _sections(VMLINUX.read_bytes())
         wanted = strings.find(b"\0" + name.encode() + b"\0") + 1
-        for number, (text, kind, _) in enumerate(_types(types), 1):
-            if kind == _FUNCTION and text == wanted > 0:
+        for number, (text, info, _, _) in enumerate(_types(types), 1):
+            if info >> 24 & 0x1F == _FUNCTION and text == wanted > 0:
                 return number
     except (OSError, struct.error, ValueError):
         return 0
     return 0
 
 
-def _types(section: memoryview) -> Iterator[tuple[int, int, int]]:
-    """Yield the place of the name, the kind and the position of each type, by their numbers."""
+def _types(section: memoryview) -> Iterator[tuple[int, int, int, int]]:
+    """Yield, for each type by its number: place of the name, info, first byte, and end."""
     at = 0
     while at < len(section):
         name, info, _ = _TYPE.unpack_from(section, at)
         kind = info >> 24 & 0x1F
-        yield name, kind, at
-        at += _TYPE.size + _FIXED.get(kind, 0) + _EACH.get(kind, 0) * (info & 0xFFFF)
+        end = at + _TYPE.size + _FIXED.get(kind, 0) + _EACH.get(kind, 0) * (info & 0xFFFF)
+        yield name, info, at, end
+        at = end
 
 
 def member_offsets(paths: Iterable[str]) -> dict[str, int]:
@@ -164,9 +160,9 @@ class _Structs:
         names = {place + 1: name for place, name in places.items() if place >= 0}
         self._places = array("I", [0])
         self._named: dict[str, int] = {}
-        for name, kind, at in _types(section):
+        for name, info, at, _ in _types(section):
             self._places.append(at)
-            if kind == _STRUCT and name in names:
+            if info >> 24 & 0x1F == _STRUCT and name in names:
                 self._named.setdefault(names[name], at)
 
     def offset(self, path: str) -> int | None:

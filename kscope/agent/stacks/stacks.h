@@ -549,9 +549,7 @@ static inline u64 ks_by_rule(struct ks_walk *w, u32 rule, u64 look)
     return w->ip ? KS_CONTINUES : KS_ROOTED;
 }
 
-/* In code that a program writes while it runs. Each returns how many bytes are on the stack above the
- * return address, -1 if the frame pointer must tell.
- */
+/* The next two are of code that a program writes while it runs, and return what ks_above_return does. */
 
 /* Code of CPython for -X perf, without a frame pointer: `sub rsp, 8; call rcx; add rsp, 8; ret`. */
 static inline int ks_in_trampoline(struct ks_walk *w)
@@ -583,7 +581,19 @@ static inline int ks_at_border(struct ks_walk *w)
 static inline bool ks_at_system_call(struct ks_walk *w)
 {
     u16 code = 0;
-    return !KS_ARM64 && w->n == 1 && w->chunks && !ks_user(&code, 2, w->ip - 2) && code == 0x050f;
+    return w->n == 1 && w->chunks && !ks_user(&code, 2, w->ip - 2) && code == 0x050f;
+}
+
+/* Returns how many bytes are on the stack above the return address, -1 if the frame pointer must tell. */
+static inline int ks_above_return(struct ks_walk *w, bool anywhere)
+{
+    int bytes;
+    if (KS_ARM64)
+        return -1;
+    if (w->file)
+        return !anywhere && ks_at_system_call(w) ? 0 : -1;
+    bytes = ks_at_border(w);
+    return bytes < 0 ? ks_in_trampoline(w) : bytes;
 }
 
 /* Without a table the walk takes anything in the register for a frame pointer. */
@@ -595,14 +605,10 @@ static inline bool ks_lacks_table(struct ks_walk *w)
 /* `anywhere`: the frame pointer may lead to another stack. */
 static inline u64 ks_by_pointer(struct ks_walk *w, bool anywhere)
 {
-    int on_stack = KS_ARM64 || w->file ? -1 : ks_at_border(w);
-    if (on_stack < 0 && !KS_ARM64 && !w->file)
-        on_stack = ks_in_trampoline(w);
-    if (!anywhere && w->file && ks_at_system_call(w))
-        on_stack = 0;
-    if (on_stack >= 0) {
+    int bytes = ks_above_return(w, anywhere);
+    if (bytes >= 0) {
         w->exact = 0;
-        w->sp += on_stack + 8;
+        w->sp += bytes + 8;
         return ks_user(&w->ip, 8, w->sp - 8) ? KS_NO_MEMORY : KS_CONTINUES;
     }
     /* The first function of a program may have no rules. So may that of a process of Erlang, which
