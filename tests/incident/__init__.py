@@ -1,0 +1,1 @@
+"""Four hours of a small fleet with known incidents, made up: to be found on the page."""
