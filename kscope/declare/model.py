@@ -11,13 +11,17 @@ from kscope.declare.types.base import ColumnType, Role
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`default` is meaningful only where `optional`: a row may then leave the column out."""
+    """`default` is meaningful only where `optional`: a row may then leave the column out.
+
+    `rate` names an elapsed column's time per time, its first word the short unit: `CPUs busy`.
+    """
 
     name: str
     type: ColumnType
     prettyname: str
     unit: str = ""
     help: str = ""
+    rate: str = ""
     optional: bool = False
     default: Any = field(default=None, hash=False)
     index: bool = False

@@ -73,6 +73,13 @@ def unit_problem(column_type: ColumnType, unit: str) -> str:
     return ""
 
 
+def rate_problem(column_type: ColumnType) -> str:
+    """Say why a column of the type has no time per time; empty if it has."""
+    if column_type.role is Role.VALUE and column_type.unit == "us":
+        return ""
+    return f"a {column_type.name} is not an amount of time: make it elapsed, or remove this key"
+
+
 def is_valid(schema: Mapping[str, Any], value: Any) -> bool:
     """Return whether the value satisfies a JSON Schema; 1.0 is not an integer here."""
     return bool(Validator(dict(schema), format_checker=_FORMATS).is_valid(value))

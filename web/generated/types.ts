@@ -81,6 +81,9 @@ export interface Checked {
 /**
  * `operators` are the filters that it takes; a row may leave out one that is `optional`.
  *
+ * `rate` is how its time per time is called, such as `threads waiting`, its first word the short
+ * unit; empty if it has none.
+ *
  * `storage` is how the database keeps its values, which a `heatmap` can show by size. `example` is
  * a value as a row has it.
  */
@@ -92,6 +95,7 @@ export interface ColumnAnswer {
   prettyname: string;
   unit: string;
   help: string;
+  rate: string;
   operators: string[];
   optional: boolean;
   heatmap: boolean;

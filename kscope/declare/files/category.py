@@ -19,7 +19,7 @@ from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column, Roll
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import BadValuesError, ColumnType, Role, Storage
 from kscope.declare.units import seconds
-from kscope.declare.values import is_valid, unit_problem, value_fault
+from kscope.declare.values import is_valid, rate_problem, unit_problem, value_fault
 from kscope.errors import Problem, did_you_mean, printable
 
 DAY = 86400
@@ -124,6 +124,8 @@ def _check_type(i: int, raw: dict[str, Any]) -> Iterator[Found]:
     column_type = TYPES[raw["type"]]
     if isinstance(raw.get("unit"), str) and (why := unit_problem(column_type, raw["unit"])):
         yield ("columns", i, "unit"), why
+    if isinstance(raw.get("rate"), str) and (why := rate_problem(column_type)):
+        yield ("columns", i, "rate"), why
     if "default" in raw:
         yield from _check_default(("columns", i, "default"), column_type, raw["default"])
 
@@ -268,6 +270,7 @@ def _column(file: ColumnFile, line: int) -> Column:
         prettyname=file.prettyname or _title(file.name),
         unit=file.unit or column_type.unit,
         help=file.help,
+        rate=file.rate,
         optional=optional,
         default=file.default if optional else None,
         index=file.index,

@@ -100,6 +100,14 @@ class ColumnFile(Struct, kw_only=True, forbid_unknown_fields=True):
     prettyname: Annotated[str, _line("the title that the page shows")] = ""
     unit: Annotated[str, _line("the unit that the page shows", 20)] = ""
     help: Annotated[str, _line("one sentence of explanation", 500)] = ""
+    rate: Annotated[
+        str,
+        _line(
+            "of an elapsed column: how its time per time is called, the short unit first, as in"
+            " `threads waiting`",
+            40,
+        ),
+    ] = ""
     default: Annotated[Any, _is("the value of rows that leave the column out")] = UNSET
     index: Annotated[bool, _is("faster filters on it, for more disk space")] = False
 

@@ -18,6 +18,9 @@ from kscope.store.drop import leftover
 class ColumnAnswer(Struct, frozen=True):
     """`operators` are the filters that it takes; a row may leave out one that is `optional`.
 
+    `rate` is how its time per time is called, such as `threads waiting`, its first word the short
+    unit; empty if it has none.
+
     `storage` is how the database keeps its values, which a `heatmap` can show by size. `example` is
     a value as a row has it.
     """
@@ -29,6 +32,7 @@ class ColumnAnswer(Struct, frozen=True):
     prettyname: str
     unit: str
     help: str
+    rate: str
     operators: list[str]
     optional: bool
     heatmap: bool
@@ -143,6 +147,7 @@ def _column(category: Category, column: Column) -> ColumnAnswer:
         prettyname=column.prettyname,
         unit=column.unit or column.type.unit,
         help=column.help,
+        rate=column.rate,
         operators=list(operators.taken(column)),
         optional=column.optional or column not in category.columns,
         heatmap=column.type.heatmap,
