@@ -19,6 +19,7 @@ COMMANDS = {
     "doctor": "kscope.cli.doctor:doctor",
     "generate": "kscope.cli.generate:generate",
     "import": "kscope.cli.import_:import_",
+    "marker": "kscope.cli.marker:marker",
     "migrate": "kscope.cli.migrate:migrate",
     "query": "kscope.cli.query:query",
     "restore": "kscope.cli.backup:restore",

@@ -15,6 +15,7 @@ from kscope.query.parse.parameters import BASE as BASE_PREFIX
 from kscope.query.parse.parameters import FROM, TO, Parameter
 from kscope.query.questions import QUESTIONS
 from kscope.query.sql.operators import OPERATORS, allowed
+from kscope.server.ingest.markers import MAX_BODY
 from kscope.server.ingest.routes import STATUSES
 from kscope.server.openapi.document import document, example
 
@@ -40,6 +41,15 @@ $envelope
 `schema/generated/TABLE.schema.json` is each table's JSON Schema.
 
 $statuses
+
+    POST /api/v1/markers
+
+stores one marker, and is answered as rows are:
+
+    {"text": "release 1.4.2", "kind": "release", "hostname": "web-1", "time": "now-5m"}
+
+`message` is another name for `text`. Without `hostname` the marker is of all hosts, without
+`time` of now, without `kind` a note. The object has at most $marker KiB.
 
 ## Questions
 
@@ -114,6 +124,7 @@ def http_reference(shown: Category) -> str:
     }
     return _PAGE.substitute(
         {name: "\n".join(lines) for name, lines in tables.items()},
+        marker=str(MAX_BODY // 1024),
         operators_2016=_quoted(api_2016.OPERATORS),
         formats_2016=_quoted(api_2016.FORMATS, " or "),
     )

@@ -17,6 +17,7 @@ from typing import Any
 from kscope.errors import UNKNOWN_NAME, without_secrets
 
 INGEST_PATH = "/api/v1/ingest"
+MARKERS_PATH = "/api/v1/markers"
 _TYPES = frozenset({"about:blank", UNKNOWN_NAME})
 # Statuses of a Kernelscope server after which the same bytes will never be stored.
 _FINAL = frozenset({400, 413, 415, 422})

@@ -84,9 +84,9 @@ class Endpoint:
         reply = self._try("GET", "/metrics")
         return reply.body.decode("utf-8", "replace") if isinstance(reply, Reply) else ""
 
-    def post(self, payload: Payload) -> Answer:
+    def post(self, payload: Payload, path: str = INGEST_PATH) -> Answer:
         """Send the payload. A redirect is not followed."""
-        reply = self._try("POST", INGEST_PATH, payload.body, payload.headers)
+        reply = self._try("POST", path, payload.body, payload.headers)
         if isinstance(reply, Answer):
             return reply
         answer = judge(reply, payload.counts, self.url)

@@ -31,7 +31,13 @@ from kscope.server.http.wrong_tokens import WrongTokens
 from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.server.ingest.routes import Ingest, ingest_routes
-from kscope.server.read import api_2016, category_routes, routes, static_files
+from kscope.server.read import (
+    api_2016,
+    category_routes,
+    marker_routes,
+    routes,
+    static_files,
+)
 from kscope.server.read.category_routes import CategoryChecks
 from kscope.server.read.routes import CachedAnswers
 from kscope.server.symbols.fetch import Fetcher
@@ -44,6 +50,7 @@ from kscope.store.write.cardinality import NewTextLimits, NewTexts
 _READ_ROUTES = [
     *routes.routes,
     *category_routes.routes,
+    *marker_routes.routes,
     *api_2016.routes,
     *static_files.routes,
 ]

@@ -274,6 +274,22 @@ export interface Leftover {
 /** How the page draws an answer. */
 export type Mark = "area" | "bars" | "cells" | "flame" | "line" | "ranking";
 
+/** `time` is in microseconds. `host` is empty for a marker of all hosts. */
+export interface Marker {
+  time: number;
+  host: string;
+  kind: string;
+  message: string;
+}
+
+/** The oldest first; of more than were asked for, the newest: then `more` is set. */
+export interface Markers {
+  from: number;
+  to: number;
+  markers: Marker[];
+  more: boolean;
+}
+
 /** `start` and `end` in microseconds; `rows` is how many raw rows are in the answer. */
 export interface Meta {
   from: number;

@@ -16,6 +16,7 @@ from kscope.server.http.request_body import BodyLimits, read
 from kscope.server.ingest.decompress import Decompress, decompressor
 from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.live_catalog import LiveCatalog
+from kscope.server.ingest.markers import marker_rows
 from kscope.server.ingest.row_faults import UnknownName
 from kscope.store.write.batch import Batch
 from kscope.store.write.group_commit import GroupWriter
@@ -67,9 +68,7 @@ class Ingest:
 
     async def __call__(self, request: Request, *, leaf_first: bool = False) -> Response:
         _check_type(request)
-        key = request.headers.get("idempotency-key", "")
-        if len(key) > _MAX_KEY:
-            raise HttpProblem(400, f"Idempotency-Key is longer than {_MAX_KEY} characters")
+        key = _key(request)
         # Refused before the body arrives.
         decompress = decompressor(request.headers.get("content-encoding", ""))
         with self.budget.share() as share:
@@ -77,7 +76,19 @@ class Ingest:
             batch = await self._decode(
                 await self._text(request, decompress, share), key, share, leaf_first=leaf_first
             )
-            stored = await self.writer.write(batch)
+            return await self._stored(batch)
+
+    async def marker(self, request: Request) -> Response:
+        """Store the one marker of a body, which is small and not compressed."""
+        _check_type(request)
+        key = _key(request)
+        with self.budget.share() as share:
+            text = bytearray(await marker_rows(request))
+            share.take(len(text))
+            return await self._stored(await self._decode(text, key, share, leaf_first=False))
+
+    async def _stored(self, batch: Batch) -> Response:
+        stored = await self.writer.write(batch)
         answer = {"stored": stored.rows, "duplicate": stored.duplicate}
         return Response(msgspec.json.encode(answer), media_type="application/json")
 
@@ -126,6 +137,14 @@ class Ingest:
         return UnknownName(unknown.status, f"{unknown.detail} ({why})", unknown.faults)
 
 
+def _key(request: Request) -> str:
+    """Return the key under which the body is stored once, or an empty text."""
+    key = request.headers.get("idempotency-key", "")
+    if len(key) > _MAX_KEY:
+        raise HttpProblem(400, f"Idempotency-Key is longer than {_MAX_KEY} characters")
+    return key
+
+
 def _check_type(request: Request) -> None:
     kind, _, rest = request.headers.get("content-type", "").partition(";")
     kind = kind.strip().lower()
@@ -143,4 +162,5 @@ def ingest_routes(ingest: Ingest) -> list[Route]:
     return [
         Route("/", ingest.of_2016, methods=["POST"]),
         Route("/api/v1/ingest", ingest.__call__, methods=["POST"]),
+        Route("/api/v1/markers", ingest.marker, methods=["POST"]),
     ]

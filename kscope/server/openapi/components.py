@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from kscope.query.answers.categories import Categories, Charts, Checked
+from kscope.query.answers.markers import Markers
 from kscope.query.questions import QUESTIONS
 from kscope.server.http.problems import MEDIA_TYPE, ProblemDocument
 
@@ -34,6 +35,7 @@ ANSWERS: tuple[type, ...] = (
     Categories,
     Charts,
     Checked,
+    Markers,
     ServerInfo,
     ProblemDocument,
 )

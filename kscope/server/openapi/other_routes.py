@@ -5,10 +5,19 @@ from typing import Any
 
 from kscope.declare.model import Catalog, Category
 from kscope.query.answers.categories import Categories, Charts, Checked
+from kscope.query.answers.markers import PARAMETERS, Markers
 from kscope.query.answers.question import BASE
 from kscope.query.export.nested import Nested
 from kscope.query.parse import api_2016
-from kscope.server.openapi.components import POSTED, OldColumn, ServerInfo, refer, refusals
+from kscope.query.parse.parameters import FROM, TO, Parameter
+from kscope.server.openapi.components import (
+    POSTED,
+    QUESTION,
+    OldColumn,
+    ServerInfo,
+    refer,
+    refusals,
+)
 
 _TEXT = {"type": "string"}
 _PLAIN = {"text/plain": {"schema": _TEXT}}
@@ -27,6 +36,7 @@ def paths(catalog: Catalog) -> dict[str, Any]:
             _json(refer(Categories)),
         ),
         f"{BASE}/charts/{{table}}": _charts(catalog),
+        f"{BASE}/markers": _markers(),
         f"{BASE}/check": {"post": _check()},
         f"{BASE}/server": _get(
             "server",
@@ -67,6 +77,25 @@ def _charts(catalog: Catalog) -> dict[str, Any]:
     table = {"name": "table", "in": "path", "required": True, "schema": {"enum": tables}}
     parameters = [table | {"example": tables[0]}]
     return _get("charts", text, _json(refer(Charts)), ("404",), parameters=parameters)
+
+
+def _markers() -> dict[str, Any]:
+    text = "The markers of a range, of every host or of some: releases, restarts, changes."
+    parameters = [_in_query(each) for each in (FROM, TO, *PARAMETERS)]
+    return _get("markers", text, _json(refer(Markers)), QUESTION, parameters=parameters)
+
+
+def _in_query(parameter: Parameter) -> dict[str, Any]:
+    schema: dict[str, Any] = _TEXT
+    if parameter.least is not None:
+        schema = {"type": "integer", "minimum": parameter.least, "maximum": parameter.most}
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "description": parameter.help,
+        "schema": schema,
+        "example": parameter.default or "web-1",
+    }
 
 
 def _check() -> dict[str, Any]:

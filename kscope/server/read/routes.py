@@ -89,7 +89,7 @@ def _endpoint(question: Question) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         reader = reader_of(request)
         category = category_of(reader.catalog, request.path_params["table"])
-        _check_size(request)
+        check_size(request)
         given = [
             *request.query_params.multi_items(),
             *((name, request.path_params[name]) for name in question.in_path),
@@ -103,7 +103,7 @@ def _endpoint(question: Question) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
-def _check_size(request: Request) -> None:
+def check_size(request: Request) -> None:
     """Raise before the query string is parsed, which takes time for each parameter."""
     query = request.scope["query_string"]
     if len(query) > MAX_QUERY:
