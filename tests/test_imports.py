@@ -36,7 +36,7 @@ LAYERS = {
     "declare": ("types", "", "engines", "charts", "files"),
     "generate": ("dialects", ""),
     "store": ("backends", "schema", "sums", "symbols", "write", "", "housekeeping"),
-    "query": ("sql", "parse", "scan", "changes", "answers", "export", ""),
+    "query": ("sql", "parse", "scan", "changes", "answers", "export", "across", ""),
     "server": ("http", "ingest", "openapi", "read", "symbols", ""),
     "agent": ("host", "rows", "stacks", "engines", "run", ""),
 }

@@ -13,11 +13,11 @@ from kscope.query.export import FORMATS
 from kscope.query.parse import api_2016
 from kscope.query.parse.parameters import BASE as BASE_PREFIX
 from kscope.query.parse.parameters import FROM, TO, Parameter
-from kscope.query.questions import QUESTIONS
+from kscope.query.questions import OF_ALL, QUESTIONS
 from kscope.query.sql.operators import OPERATORS, allowed
 from kscope.server.ingest.markers import MAX_BODY
 from kscope.server.ingest.routes import STATUSES
-from kscope.server.openapi.document import document, example
+from kscope.server.openapi.document import document, example, example_of_all
 
 _PAGE = Template("""\
 # HTTP
@@ -160,6 +160,16 @@ def _questions(shown: Category) -> Iterator[str]:
                 f" `{BASE_PREFIX}from`, `{BASE_PREFIX}hostname=web-1`. `{BASE_PREFIX}any=hostname`"
                 " drops the side's filters on that column."
             )
+
+    for each in OF_ALL.values():
+        yield from ("", f"### `GET {BASE}{each.path}`", "", each.help, "")
+        yield f"    curl '{example_of_all(each)}'"
+        yield from ("", *table(_PARAMETER_HEAD, map(_parameter, each.parameters)), "")
+        yield (
+            "Of all data types: a filter holds for those that have its column. With"
+            " `Accept: application/x-ndjson` answers come as they are found, each on a line,"
+            " the last the best."
+        )
 
 
 def _parameter(parameter: Parameter) -> tuple[str, str, str, str]:

@@ -1,6 +1,7 @@
-"""The questions that can be asked of a category: one row each, read by the routes and the CLI.
+"""The questions that can be asked: one row each, read by the routes and the CLI.
 
-A module of `answers/` with a tuple QUESTIONS is a question of the API and of `kscope query`.
+A module of `answers/` with a tuple QUESTIONS is a question about a category, of the API and of
+`kscope query`; one of `across/` is a question about all of them.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,8 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from kscope.discovery import discovered
-from kscope.query import answers
+from kscope.query import across, answers
+from kscope.query.across.question import QuestionOfAll
 from kscope.query.answers.question import Question
 from kscope.query.export import STACKS, TABLES
 from kscope.query.parse.parameters import Parameter
@@ -24,3 +26,4 @@ _FOUND: Mapping[str, Question] = discovered(answers.__name__, answers.__path__, 
 QUESTIONS: Mapping[str, Question] = MappingProxyType(
     {name: _with_format(question) for name, question in _FOUND.items()}
 )
+OF_ALL: Mapping[str, QuestionOfAll] = discovered(across.__name__, across.__path__, "QUESTIONS")

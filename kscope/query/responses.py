@@ -1,5 +1,6 @@
 """Answers as they are sent: encoded in a thread, or row by row."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ import msgspec
 
 from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
+from kscope.query.across.question import AskedOfAll, QuestionOfAll
 from kscope.query.answers.question import JsonAnswer, Question
 from kscope.query.answers.stacks import drawn
 from kscope.query.export import STACKS, TABLES
@@ -17,6 +19,7 @@ from kscope.query.parse.parameters import Asked
 from kscope.query.scan.freed_memory import consumed
 from kscope.store.reader import Reader
 
+NDJSON = TABLES["ndjson"]
 _NUMBERS = (Storage.INTEGER, Storage.REAL)
 # Numbers or texts, and lists or objects, to an encoder's call.
 _AT_ONCE = 20_000
@@ -46,6 +49,31 @@ async def respond(reader: Reader, question: Question, asked: Asked) -> Response:
         write = partial(_table, TABLES[name], asked.category, answer)
         return _file(asked, TABLES[name], await consumed(lambda *_: write(), *_fields(answer)))
     return Response(JSON.media_type, await consumed(lambda *_: encoded(answer), *_fields(answer)))
+
+
+async def respond_of_all(
+    reader: Reader, question: QuestionOfAll, asked: AskedOfAll, *, stream: bool
+) -> Response:
+    """Answer a checked question; a stream has a line for each answer, each better than the last."""
+    answers = question.ask(reader, asked)
+    if stream:
+        return Response(NDJSON.media_type, await begun(_lines(reader, answers)))
+    last = None
+    async for answer in answers:
+        last = answer
+    assert last is not None
+    return Response(JSON.media_type, await asyncio.to_thread(encoded, last))
+
+
+async def _lines(reader: Reader, answers: AsyncIterator[msgspec.Struct]) -> AsyncIterator[bytes]:
+    while True:
+        # The work between the statements counts as well; the time to send does not.
+        with reader.deadline.running():
+            answer = await anext(answers, None)
+            line = None if answer is None else await asyncio.to_thread(encoded, answer)
+        if line is None:
+            return
+        yield line + b"\n"
 
 
 def _file(asked: Asked, form: ExportFormat, content: bytes | AsyncIterator[bytes]) -> Response:

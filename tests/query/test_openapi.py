@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from starlette.routing import Route
 
-from kscope.query.questions import QUESTIONS
+from kscope.query.questions import OF_ALL, QUESTIONS
 from kscope.server.read import routes as read
 from kscope.server.read.static_files import routes as page_routes
 from tests.query.test_rows import EVERYTHING
@@ -68,7 +68,7 @@ def test_every_example_is_answered_as_described(world: World) -> None:
             if question != "quality":  # of rows that agents send
                 found = response.json()[HOLDS.get(question, question)]
                 assert found, (path, response.text)
-    assert asked == set(QUESTIONS)
+    assert asked == {*QUESTIONS, *OF_ALL}
 
 
 HOLDS = {
@@ -78,6 +78,8 @@ HOLDS = {
     "heatmap": "counts",
     "histogram": "total",
     "top": "entries",
+    "changes": "tables",
+    "overview": "times",
 }
 
 

@@ -39,6 +39,34 @@ export interface CategoryAnswer {
   has_probe: boolean;
 }
 
+/**
+ * Times are microseconds. `findings` are unusual, the weightiest first; `more` are the first
+ * of the `usual` ones that are within the usual. `text` is the paragraph for a ticket.
+ *
+ * A streamed answer comes several times, each better than the last; `read` tables `of` all are in
+ * it, and the last one is `done`.
+ */
+export interface Changes {
+  from: number;
+  to: number;
+  base_from: number;
+  base_to: number;
+  baseline: string;
+  findings: Finding[];
+  more: Finding[];
+  usual: number;
+  tables: ReadTable[];
+  by_host: HostPart[];
+  markers: NearMarker[];
+  losses: HostLoss[];
+  text: string;
+  done: boolean;
+  read: number;
+  of: number;
+  elapsed_ms: number;
+  notices: Notice[];
+}
+
 /** `value` is a column's name, or `rows` for the number of rows. */
 export interface ChartAnswer {
   kind: string;
@@ -148,6 +176,23 @@ export interface Entry {
   rows: number;
 }
 
+/** A stretch to ask `changes` about; `silent` if it is that hosts stopped sending. */
+export interface Event {
+  from: number;
+  to: number;
+  hosts: string[];
+  tables: string[];
+  silent: boolean;
+}
+
+/** Another change of the same event, in the table's view at `link`. */
+export interface Evidence {
+  table: string;
+  prettyname: string;
+  text: string;
+  link: string;
+}
+
 /**
  * One fault in a request.
  *
@@ -158,6 +203,41 @@ export interface Fault {
   detail: string;
   pointer?: string;
   parameter?: string;
+}
+
+/**
+ * One change. `before`, `now` and the usual from `low` to `high` are rates in `unit`.
+ *
+ * `column` is the stack column and `name` a frame; or a label column and its value; or a
+ * histogram and a threshold such as `>= 1 s`. `part` is the share of the host's usual total that
+ * the change amounts to. `filters` are the parameters that select it, `link` is the page's address
+ * with them, the range and the comparison.
+ */
+export interface Finding {
+  table: string;
+  prettyname: string;
+  kind: "lengths" | "load" | "place" | "silent";
+  unusual: boolean;
+  lasting: boolean;
+  change: "gone" | "less" | "more" | "new";
+  hosts: string[];
+  process: string;
+  column: string;
+  name: string;
+  unit: string;
+  before: number;
+  now: number;
+  low: number;
+  high: number;
+  before_text: string;
+  now_text: string;
+  factor: number | null;
+  part: number;
+  sentence: Words[];
+  text: string;
+  filters: [string, string][];
+  link: string;
+  evidence: Evidence[];
 }
 
 /**
@@ -243,6 +323,37 @@ export interface Host {
   frames: Frame[];
 }
 
+/** How many events or rows a host's probe lost in the range. */
+export interface HostLoss {
+  host: string;
+  table: string;
+  lost: number;
+  text: string;
+}
+
+/**
+ * `last` and `silent_since` are times (us); `lost` events or rows in the range.
+ *
+ * `distance` is from the hosts of the same `group`, null if there are too few events.
+ */
+export interface HostOverview {
+  host: string;
+  group: number;
+  group_name: string;
+  distance: number | null;
+  last: number;
+  silent_since: number | null;
+  lost: number;
+  lost_text: string;
+  rows: number;
+}
+
+/** A host's share of the unusual changes. */
+export interface HostPart {
+  host: string;
+  part: number;
+}
+
 /** The farthest host first; `fleet` is the number of hosts in the median. */
 export interface Hosts {
   table: string;
@@ -299,6 +410,15 @@ export interface Meta {
   elapsed_ms: number;
 }
 
+/** A marker in the range or shortly before; `seconds` from the start of the range. */
+export interface NearMarker {
+  time: number;
+  host: string;
+  kind: string;
+  message: string;
+  seconds: number;
+}
+
 export interface Notice {
   level: "info" | "warning";
   text: string;
@@ -309,12 +429,37 @@ export interface Offered {
   rows: number;
 }
 
+/** The frame, process or label with the largest share of the total. */
+export interface OnTop {
+  column: string;
+  name: string;
+  share: number;
+}
+
 /** `words` are those between a column and a value; `opposite_of` is another's name, or empty. */
 export interface OperatorAnswer {
   name: string;
   words: string;
   many: boolean;
   opposite_of: string;
+}
+
+/**
+ * `times` begin the steps, `step` is their length, both in microseconds.
+ *
+ * `events` has at most five, the weightiest first.
+ */
+export interface Overview {
+  from: number;
+  to: number;
+  step: number;
+  times: number[];
+  tables: TableOverview[];
+  hosts: HostOverview[];
+  markers: Marker[];
+  events: Event[];
+  notices: Notice[];
+  elapsed_ms: number;
 }
 
 /** `value` is interpolated; the true one lies from `lower` to `upper`. */
@@ -358,6 +503,15 @@ export interface Quality {
   binaries: Binary[];
 }
 
+/** How far a table is read; `why` says it if it is not. `rows` are those of the range. */
+export interface ReadTable {
+  table: string;
+  prettyname: string;
+  rows: number;
+  state: "inactive" | "read" | "waiting";
+  why?: string;
+}
+
 /**
  * The use of a column in a question.
  *
@@ -398,6 +552,39 @@ export interface ServerInfo {
 /** Kinds of storage that a dialect renders: the narrow waist between types and engines. */
 export type Storage =
   "boolean" | "histogram" | "integer" | "real" | "stack id" | "string id" | "text" | "time";
+
+/** A stretch in which a table is unusual on these hosts, `factor` times the usual. */
+export interface Stretch {
+  from: number;
+  to: number;
+  factor: number | null;
+  text: string;
+  hosts: string[];
+}
+
+/**
+ * `values` are rates in `unit`, one for each step; `low` to `high` is usual; `now` is the last.
+ *
+ * `last` is the time of the newest row (us), null without rows. `inactive` are the filters that
+ * the table does not take.
+ */
+export interface TableOverview {
+  table: string;
+  prettyname: string;
+  description: string;
+  unit: string;
+  now: number;
+  now_text: string;
+  total_text: string;
+  values: number[];
+  low: number;
+  high: number;
+  unusual: Stretch[];
+  on_top: OnTop[];
+  rows: number;
+  last: number | null;
+  inactive: string[];
+}
 
 /** One thing wrong in a text; `line` counts from 1. */
 export interface TextProblem {
@@ -441,4 +628,10 @@ export interface Values {
   values: Offered[];
   more: boolean;
   meta: Meta;
+}
+
+/** A part of a sentence; `kind` says what it names, "" for the words between. */
+export interface Words {
+  text: string;
+  kind?: "" | "frame" | "host" | "label" | "marker" | "process" | "time" | "value";
 }

@@ -23,14 +23,21 @@ def parse_filter(
 
     Raise QueryError, with the parameter and what it allows: `others` are no filters.
     """
-    if column := category.column(parameter):
-        return condition(category, parameter, column, "eq", text)
-    # The name may end in `_`, and have `__` inside.
-    name, _, suffix = parameter.rpartition("__")
-    if column := category.column(name):
-        return condition(category, parameter, column, suffix or "eq", text)
+    if found := filtered_column(category, parameter):
+        return condition(category, parameter, *found, text)
+    name, _, _ = parameter.rpartition("__")
     names = [*others, *(each.name for each in category.all_columns)]
     raise complain(parameter[:80], one_of("parameter or column", name or parameter, names))
+
+
+def filtered_column(category: Category, parameter: str) -> tuple[Column, str] | None:
+    """Return the column and the operator that a filter names; None without such a column."""
+    if column := category.column(parameter):
+        return column, "eq"
+    # The name may end in `_`, and have `__` inside.
+    name, _, suffix = parameter.rpartition("__")
+    column = category.column(name)
+    return (column, suffix or "eq") if column else None
 
 
 def condition(

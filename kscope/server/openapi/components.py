@@ -7,7 +7,7 @@ import msgspec
 
 from kscope.query.answers.categories import Categories, Charts, Checked
 from kscope.query.answers.markers import Markers
-from kscope.query.questions import QUESTIONS
+from kscope.query.questions import OF_ALL, QUESTIONS
 from kscope.server.http.problems import MEDIA_TYPE, ProblemDocument
 
 REFERENCE = "#/components/schemas/{name}"
@@ -32,6 +32,7 @@ class OldColumn(msgspec.Struct, frozen=True):
 # Of the read API, without the files that other programs read.
 ANSWERS: tuple[type, ...] = (
     *(question.answer for question in QUESTIONS.values()),
+    *(question.answer for question in OF_ALL.values()),
     Categories,
     Charts,
     Checked,

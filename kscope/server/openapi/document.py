@@ -7,13 +7,14 @@ from urllib.parse import urlencode
 from kscope import __version__
 from kscope.declare.model import Catalog, Category, Column
 from kscope.declare.types.base import Role, Storage
+from kscope.query.across.question import QuestionOfAll
 from kscope.query.answers.question import BASE, Question
-from kscope.query.export import FORMATS, STACKS
+from kscope.query.export import FORMATS, STACKS, TABLES
 from kscope.query.export.base import StackFormat
 from kscope.query.parse.columns import groupable
 from kscope.query.parse.parameters import ANY, BY, COLUMN, FROM, SERIES_BY, TO, Parameter
 from kscope.query.parse.parameters import BASE as BASE_PREFIX
-from kscope.query.questions import QUESTIONS
+from kscope.query.questions import OF_ALL, QUESTIONS
 from kscope.query.sql import operators
 from kscope.server.openapi import other_routes
 from kscope.server.openapi.components import (
@@ -46,6 +47,9 @@ def document(catalog: Catalog) -> dict[str, Any]:
         for category in catalog
         for question in QUESTIONS.values()
         if _fits(question, category)
+    } | {
+        f"{BASE}{question.path}": {"get": _operation_of_all(question)}
+        for question in OF_ALL.values()
     }
     return {
         "openapi": "3.1.0",
@@ -99,6 +103,33 @@ def _operation(question: Question, category: Category) -> dict[str, Any]:
     }
 
 
+def _operation_of_all(question: QuestionOfAll) -> dict[str, Any]:
+    parameters = [
+        _in_query(each.name, each.help, _schema(each, None))
+        for each in (FROM, TO, *question.parameters)
+    ]
+    content = {
+        "application/json": {"schema": refer(question.answer)},
+        TABLES["ndjson"].media_type: {"schema": _TEXT},
+    }
+    return {
+        "operationId": question.name,
+        "summary": question.help,
+        "parameters": [*parameters, _in_query("filters", _EACH, refer(_ALL_FILTERS)) | _EXPLODED],
+        "responses": {
+            "200": {"description": "the answer; as NDJSON, better ones as they are found"}
+            | {"content": content},
+            **refusals(QUESTION),
+        },
+        "x-codeSamples": [{"lang": "shell", "source": f"curl '{example_of_all(question)}'"}],
+    }
+
+
+def example_of_all(question: QuestionOfAll) -> str:
+    """Return the address of a request that a local server answers."""
+    return f"http://127.0.0.1:8080{BASE}{question.path}?from=now-1h&hostname__startswith=web"
+
+
 def example(question: Question, category: Category) -> str:
     """Return the address of a request that a local server answers."""
     asked = {"from": "now-1d"}
@@ -137,7 +168,7 @@ def _names(columns: Iterable[str], *, many: bool = True) -> dict[str, Any]:
     return {"type": "string", "pattern": f"^({name}(,{name})*)?$" if many else f"^{name}?$"}
 
 
-def _schema(parameter: Parameter, category: Category) -> dict[str, Any]:
+def _schema(parameter: Parameter, category: Category | None) -> dict[str, Any]:
     if parameter.least is not None:
         bounds = {"minimum": parameter.least, "maximum": parameter.most}
         return {"type": "integer", **bounds, "default": int(parameter.default)}
@@ -146,12 +177,14 @@ def _schema(parameter: Parameter, category: Category) -> dict[str, Any]:
     )
 
 
-def _text(parameter: Parameter, category: Category) -> dict[str, Any]:
+def _text(parameter: Parameter, category: Category | None) -> dict[str, Any]:
     if parameter.choices:
         return {"type": "string", "enum": list(parameter.choices)}
     if parameter in (FROM, TO):
         hour = "02" if parameter == FROM else "03"
         return {"type": "string", "examples": [parameter.default, f"2026-11-23T{hour}:00:00Z"]}
+    if category is None:
+        return _TEXT
     if parameter.names:
         # An empty text chooses as none does, but in a path: forms send what was left empty.
         empty = [] if parameter == COLUMN else [""]
@@ -161,10 +194,13 @@ def _text(parameter: Parameter, category: Category) -> dict[str, Any]:
     return _TEXT
 
 
+_EACH = "filters on columns, each a separate parameter"
+_EXPLODED = {"style": "form", "explode": True}
+_ALL_FILTERS = "filters"
+
+
 def _filters(category: Category, name: str, prefix: str) -> dict[str, Any]:
-    schema = refer(_filters_name(category, prefix))
-    text = "filters on columns, each a separate parameter"
-    return _in_query(name, text, schema) | {"style": "form", "explode": True}
+    return _in_query(name, _EACH, refer(_filters_name(category, prefix))) | _EXPLODED
 
 
 def _filters_name(category: Category, prefix: str) -> str:
@@ -225,4 +261,10 @@ def _schemas(catalog: Catalog) -> dict[str, Any]:
         for category in catalog
         for prefix in ("", BASE_PREFIX)
     }
-    return components([*ANSWERS, *files, OldColumn]) | filters
+    every = {
+        name: operand
+        for category in catalog
+        for name, operand in filters[_filters_name(category, "")]["properties"].items()
+    }
+    whole = {"type": "object", "properties": every, "additionalProperties": False}
+    return components([*ANSWERS, *files, OldColumn]) | filters | {_ALL_FILTERS: whole}

@@ -11,13 +11,14 @@ from starlette.routing import Route
 
 from kscope import __version__
 from kscope.query import responses
+from kscope.query.across.question import QuestionOfAll
 from kscope.query.answers.categories import categories
 from kscope.query.answers.question import BASE, Question
 from kscope.query.export import STACKS
 from kscope.query.export.base import JSON
 from kscope.query.parse.parameters import check_count
 from kscope.query.parse.scope import category_of
-from kscope.query.questions import QUESTIONS
+from kscope.query.questions import OF_ALL, QUESTIONS
 from kscope.server.http.problems import HttpProblem, problem
 from kscope.server.http.question_deadline import reader_of
 from kscope.server.openapi.components import ServerInfo
@@ -103,6 +104,19 @@ def _endpoint(question: Question) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
+def _endpoint_of_all(question: QuestionOfAll) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        reader = reader_of(request)
+        check_size(request)
+        asked = question.read(reader.catalog, request.query_params.multi_items())
+        stream = responses.NDJSON.media_type in request.headers.get("accept", "")
+        with reader.deadline.running():
+            body = await responses.respond_of_all(reader, question, asked, stream=stream)
+        return _response(body)
+
+    return endpoint
+
+
 def check_size(request: Request) -> None:
     """Raise before the query string is parsed, which takes time for each parameter."""
     query = request.scope["query_string"]
@@ -142,5 +156,9 @@ routes = [
     *(
         Route(f"{BASE}{question.path}", _endpoint(question), methods=["GET"])
         for question in QUESTIONS.values()
+    ),
+    *(
+        Route(f"{BASE}{question.path}", _endpoint_of_all(question), methods=["GET"])
+        for question in OF_ALL.values()
     ),
 ]
