@@ -204,16 +204,19 @@ export class Heatmap {
 
   private paintBox(canvas: CanvasRenderingContext2D, area: Area, box: Box, lower: number[]): void {
     const xOf = xOfTime(area, this.context.range);
-    const place = (size: number) => {
+    const place = (size: number | null, all: number) => {
+      if (size === null) return all;
       const above = lower.findIndex((bound) => bound >= size);
       return above < 0 ? lower.length : above;
     };
-    const yOf = (size: number) => area.height * (1 - place(size) / lower.length);
-    const top = { x: xOf(box.from), y: yOf(box.high) };
-    paintBand(canvas, area, top, { x: xOf(box.to), y: yOf(box.low) });
+    const yOf = (size: number | null, all: number) =>
+      area.height * (1 - place(size, all) / lower.length);
+    const top = { x: xOf(box.from), y: yOf(box.high, lower.length) };
+    paintBand(canvas, area, top, { x: xOf(box.to), y: yOf(box.low, 0) });
   }
 }
 
-function bounds(box: { low: number; high: number }, unit: string): string {
-  return `${quantity(box.low, unit)} to ${quantity(box.high, unit)}`;
+function bounds({ low, high }: Box, unit: string): string {
+  if (low === null || high === null) return "all sizes";
+  return `${quantity(low, unit)} to ${quantity(high, unit)}`;
 }

@@ -8,7 +8,7 @@ import { dateTime, zoneName } from "../ui/format";
 import { closePopover, menu, opener, popover } from "../ui/popover";
 import { rangeForm } from "./range_form";
 import { iso, knownMoment, PRESETS, rangeText } from "../state/ranges";
-import { NO_FRAMES, toAddress } from "../state/address";
+import { NO_FRAMES, timeAlone, toAddress } from "../state/address";
 import { cycleTheme, themeText } from "../ui/theme";
 
 export class Header {
@@ -51,7 +51,8 @@ export class Header {
   update(): void {
     const { store, range, categories } = this.context;
     const { state } = store;
-    const options = categories.map((one): [string, string] => [one.table, one.prettyname]);
+    const types = categories.map((one): [string, string] => [one.table, one.prettyname]);
+    const options: [string, string][] = [["", "Home"], ...types];
     this.categories.update(options, state.table);
     this.live.setAttribute("aria-pressed", String(state.live));
     this.range.textContent = `${rangeText(state.from, state.to, state.zone)} ▾`;
@@ -60,15 +61,12 @@ export class Header {
     this.chips.update();
   }
 
+  /** Range, times, filters and presets stay; a filter that the other type does not have is inactive. */
   private choose(table: string): void {
-    const one = this.context.categories.find((each) => each.table === table);
-    const known = new Set(one?.columns.map((each) => each.name));
-    const { filters } = this.context.store.state;
+    const { box } = this.context.store.state;
     this.context.store.set({
       table,
-      filters: filters.filter((filter) => known.has(filter.column)),
-      baseFilters: null,
-      box: null,
+      box: timeAlone(box),
       ...NO_FRAMES,
       stack: "",
       value: "",

@@ -5,28 +5,48 @@ import type { Zone } from "../ui/format";
 import { inCalendar } from "./ranges";
 import { parseFilter, filterText, type Filter } from "./filters";
 
-export const VIEWS = ["flame", "sandwich", "compare", "hosts", "rows", "charts"] as const;
+export const VIEWS = ["flame", "sandwich", "compare", "hosts", "charts", "rows"] as const;
 export type View = (typeof VIEWS)[number];
+
+export type Panel = "" | "changes";
+
+/** The other side of "What changed here?": "" is the time before. */
+export const BASELINES = ["", "day", "week", "hosts", "range"] as const;
+export type Baseline = (typeof BASELINES)[number];
 
 /** Colours of a comparison. */
 export type DiffColors = "red-green" | "red-blue";
 
-/** A box drawn on the heatmap: a time range, and a range of a column's values. */
+/**
+ * The selection: a time range; on the heatmap also a range of a column's values, which are null
+ * for time alone.
+ */
 export interface Box {
   column: string;
   from: number;
   to: number;
-  low: number;
-  high: number;
+  low: number | null;
+  high: number | null;
+}
+
+/** The same times, of any data type: values are of the column that they were selected on. */
+export function timeAlone(box: Box | null): Box | null {
+  return box && { column: "", from: box.from, to: box.to, low: null, high: null };
 }
 
 /** The state of the page under an address without entries. */
 export const INITIAL = {
+  /** The data type; "" is Home. */
   table: "",
   from: "now-1h",
   to: "now",
   filters: [] as Filter[],
+  /** Which presets hide rows: "" the default ones, "-" none, else names joined by `;`. */
+  presets: "",
   box: null as Box | null,
+  /** The panel beside the graph, which asks about the time of the box, or else of the range. */
+  panel: "" as Panel,
+  baseline: "" as Baseline,
   view: "flame" as View,
   /** The stack column and the value column; "" as declared. */
   stack: "",
@@ -108,7 +128,8 @@ export function toAddress(state: State): string {
   }
   if (state.box) {
     const { column, from, to, low, high } = state.box;
-    pairs.push(["box", [column, from, to, low, high].join(",")]);
+    const parts = low === null ? [column, from, to] : [column, from, to, low, high];
+    pairs.push(["box", parts.join(",")]);
   }
   for (const key of FLAGS) {
     if (all[key] !== initial[key]) pairs.push([key, all[key] ? "1" : "0"]);
@@ -120,15 +141,18 @@ export function toAddress(state: State): string {
   return query ? `/?${query}` : "/";
 }
 
-/** Links that were made before a box named its column mean that of the declared heatmap. */
+/**
+ * Three parts are time alone. Links that were made before a box named its column have four, and mean
+ * that of the declared heatmap.
+ */
 function boxOf(text: string | null): Box | null {
   const parts = (text ?? "").split(",");
-  const [column, ...bounds] = parts.length === 5 ? parts : ["", ...parts];
+  const [column, ...bounds] = parts.length === 4 ? ["", ...parts] : parts;
   const numbers = bounds.map(Number);
-  if (numbers.length !== 4 || !numbers.every(Number.isFinite)) return null;
-  const [from, to, low, high] = numbers as [number, number, number, number];
+  if (![2, 4].includes(numbers.length) || !numbers.every(Number.isFinite)) return null;
+  const [from = 0, to = 0, low = null, high = null] = numbers;
   if (!inCalendar(from) || !inCalendar(to)) return null;
-  return { column, from, to, low, high };
+  return { column: column ?? "", from, to, low, high };
 }
 
 /** A question takes so many filters, as docs/questions.md says. */
@@ -147,6 +171,8 @@ export function fromAddress(search: string): State {
   for (const key of FLAGS) if (query.has(key)) state[key] = query.get(key) === "1";
   if (!VIEWS.includes(state["view"] as View)) state["view"] = INITIAL.view;
   if (state["zone"] !== "local") state["zone"] = INITIAL.zone;
+  if (state["panel"] !== "changes") state["panel"] = INITIAL.panel;
+  if (!BASELINES.includes(state["baseline"] as Baseline)) state["baseline"] = INITIAL.baseline;
   state["filters"] = filtersOf(query, "filter");
   for (const key of PATHS) state[key] = pathFrom(query.get(key)).slice(0, MOST_FRAMES);
   state["box"] = boxOf(query.get("box"));

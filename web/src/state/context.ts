@@ -47,8 +47,15 @@ export function resolve(state: State): { from: number; to: number } {
   return { from, to };
 }
 
-export function filterQuery(filters: Filter[]): Query {
-  return filters.map((filter): [string, string] => [filterKey(filter), filter.value]);
+/** Whether the shown type has the filter's column; one that does not apply stays, and is not sent. */
+export function applies(context: Context, filter: Filter): boolean {
+  return !category(context) || !!column(context, filter.column);
+}
+
+export function filterQuery(context: Context, filters: Filter[]): Query {
+  return filters
+    .filter((filter) => applies(context, filter))
+    .map((filter): [string, string] => [filterKey(filter), filter.value]);
 }
 
 /** How the API calls the number of rows, where a value column's name could stand. */
@@ -100,7 +107,7 @@ export function heatmapColumn(context: Context): string {
 export function valueBounds(context: Context): Query {
   const { box } = context.store.state;
   const name = heatmapColumn(context);
-  return box && name ? [[`${name}__holds`, `${box.low},${box.high}`]] : [];
+  return box && box.low !== null && name ? [[`${name}__holds`, `${box.low},${box.high}`]] : [];
 }
 
 /** Where there is no box, the range. */
@@ -116,6 +123,10 @@ export function bounds(context: Context, scope: Scope): { from: number; to: numb
 export function question(context: Context, scope: Scope): Query {
   const { state } = context.store;
   const { from, to } = bounds(context, scope);
-  const query: Query = [["from", iso(from)], ["to", iso(to)], ...filterQuery(state.filters)];
+  const query: Query = [
+    ["from", iso(from)],
+    ["to", iso(to)],
+    ...filterQuery(context, state.filters),
+  ];
   return scope === "range" ? query : [...query, ...valueBounds(context)];
 }

@@ -2,7 +2,7 @@
 
 /** Between the texts of an axis and the axis. */
 export const GAP = 6;
-const LEAST_LEFT = 64;
+const LEAST_LEFT = 52;
 
 interface Redrawn {
   redraw(): void;
@@ -22,7 +22,7 @@ export class Gutter {
     const width = Math.max(LEAST_LEFT, ...this.wanted.values());
     if (width === this.width) return;
     this.width = width;
-    this.root.style.setProperty("--gutter", `${width}px`);
+    this.root.style.setProperty("--axis", `${width}px`);
     for (const one of this.wanted.keys()) one.redraw();
   }
 }

@@ -41,6 +41,18 @@ export class CompareView {
     this.element = h("div.flameview.compare", this.head.element, this.flame.element);
   }
 
+  get path(): HTMLElement {
+    return this.flame.path;
+  }
+
+  get tools(): HTMLElement {
+    return this.flame.tools;
+  }
+
+  get legend(): HTMLElement {
+    return this.flame.legend;
+  }
+
   update(): void {
     const of = subject(this.context);
     if (of !== this.of) Object.assign(this, { of, answer: null });
@@ -57,13 +69,13 @@ export class CompareView {
     const { context } = this;
     const { from, to } = baselineRange(context);
     const filters = context.store.state.filters.map(({ column }) => column);
-    const own = [...filters, ...(context.store.state.box ? [heatmapColumn(context)] : [])];
+    const own = [...filters, ...(valueBounds(context).length ? [heatmapColumn(context)] : [])];
     const any = [...new Set(own)].filter((name) => column(context, name)).join(",");
     const base: Query = [
       ["from", iso(from)],
       ["to", iso(to)],
       ...(any ? [["any", any] as [string, string]] : []),
-      ...filterQuery(baselineFilters(context)),
+      ...filterQuery(context, baselineFilters(context)),
       ...valueBounds(context),
     ];
     const prefixed = base.map(([key, value]): [string, string] => [`base.${key}`, value]);

@@ -53,7 +53,7 @@ export class FlameView {
   private readonly table: NameTable;
   private readonly crumbs = h("nav.crumbs", { "aria-label": "Zoom path" });
   private readonly switches: Switches;
-  private readonly legend = h("div.legend");
+  readonly legend = h("div.legend");
   /** Where a loader or an explanation lies, over the graph. */
   readonly over = new Cover();
   /** The elements that fade until they show the current answer. */
@@ -91,9 +91,16 @@ export class FlameView {
     this.content = [this.pair, this.table.element];
     this.element = h(
       "div.flameview",
-      h("div.line", this.crumbs, this.switches.element),
-      h("div.split", h("div.graph", this.pair, this.over.element, this.legend), this.table.element),
+      h("div.split", h("div.graph", this.pair, this.over.element), this.table.element),
     );
+  }
+
+  get path(): HTMLElement {
+    return this.crumbs;
+  }
+
+  get tools(): HTMLElement {
+    return this.switches.element;
   }
 
   private makeGraph(name: string, k: number): FlameGraph {

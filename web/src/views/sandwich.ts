@@ -30,7 +30,7 @@ export class SandwichView {
   readonly content: HTMLElement[];
   private readonly head = h("div.line");
   readonly over = new Cover();
-  private readonly legend = h("div.legend");
+  readonly legend = h("div.legend");
   private readonly graphs: Record<Side, FlameGraph>;
   private readonly table: NameTable;
   private readonly matches = new Matches();
@@ -62,7 +62,7 @@ export class SandwichView {
       h("div.half", h("div.side", side), this.graphs[side].element),
     );
     this.content = [...halves, this.table.element];
-    const graph = h("div.graph", ...halves, this.over.element, this.legend);
+    const graph = h("div.graph", ...halves, this.over.element);
     const split = h("div.split", graph, this.table.element);
     this.element = h("div.flameview.sandwich", this.head, split);
   }

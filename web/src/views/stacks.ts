@@ -5,19 +5,18 @@ import type { Context } from "../state/context";
 import { Loader } from "../api/loader";
 import { Cover } from "../ui/cover";
 import { h } from "../ui/dom";
+import type { Part } from "./part";
 import { unknownNotices, type Notices } from "./notices";
 import { flameQuery, flameTree, sourceOf, type Source } from "../flame/flame_query";
 import type { Flamegraph } from "../../generated/types";
 
 /** A view of the tree. */
-interface Follower {
-  readonly element: HTMLElement;
+interface Follower extends Part {
   /** The elements that fade until they show the current answer. */
   readonly content: HTMLElement[];
   /** Lies over the graph. */
   readonly over: Cover;
   setSource(source: Source): void;
-  update(): void;
   next(direction: 1 | -1): void;
 }
 
@@ -35,10 +34,11 @@ export class Stacks {
   }
 
   /** Makes a view ask, when it is shown, what it shows. */
-  part(view: Follower) {
-    const { element } = view;
+  part(view: Follower): Part {
+    const { element, path, tools, legend } = view;
     const next = (direction: 1 | -1) => view.next(direction);
-    return { element, update: () => this.show(view), next };
+    const slots = { ...(path && { path }), ...(tools && { tools }), ...(legend && { legend }) };
+    return { element, ...slots, update: () => this.show(view), next };
   }
 
   /** Asks if necessary; `follower` receives this answer and the next ones. */
