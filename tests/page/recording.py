@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
+from tests.page.written import duration, percent
 from tests.serving import ROOT
 
 if TYPE_CHECKING:
@@ -144,20 +145,3 @@ def by_host(rows: Iterable[Row]) -> dict[str, list[Row]]:
     for row in rows:
         hosts[row["hostname"]].append(row)
     return hosts
-
-
-_UNITS = {86_400e6: "d", 3600e6: "h", 60e6: "min", 1e6: "s", 1e3: "ms"}
-
-
-def duration(us: float) -> str:
-    """Three digits and a unit."""
-    for factor, unit in _UNITS.items():
-        if us >= factor:
-            part = us / factor
-            return f"{part:.{0 if part >= 100 else 1 if part >= 10 else 2}f} {unit}"
-    return f"{us:g} \N{MICRO SIGN}s"
-
-
-def percent(part: float, whole: float) -> str:
-    share = 100 * part / whole
-    return f"{share:.{3 if 0 < share < 0.1 else 2 if share < 10 else 1}f} %"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.page.recording import Profile, duration, has_size
+from tests.page.recording import Profile, has_size
+from tests.page.written import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.recording import Profile, duration, has_size, label, percent
+from tests.page.recording import Profile, has_size, label
 from tests.page.world import SLOW
+from tests.page.written import duration, percent
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Position

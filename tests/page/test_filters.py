@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from tests.page.recording import Profile, has
 from tests.page.shown import expect_shown
 from tests.page.world import minutely, past
+from tests.page.written import duration
 from tests.serving import ROOT, serving
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def test_a_frame_is_filtered_by_its_whole_name(
     page.goto(f"{server.read}/?table=offcputime&view={view}{alike}")
     _menu(page, "main", item)
     expect(page).to_have_url(re.compile(f"{address}(&|$)"))
-    total = elapsed * MINUTES / 1000
-    expect(page.locator(".figures")).to_contain_text(f"sum {total:.{0 if total >= 100 else 1}f} ms")
+    expect(page.locator(".figures")).to_contain_text(f"sum {duration(elapsed * MINUTES)} ")
 
 
 def test_a_frame_in_the_graph_is_filtered_by_its_whole_name(
@@ -189,13 +189,13 @@ def test_shares_under_focus_are_of_the_whole(
     page.goto(f"{fleet.read}/?table=offcputime&focus=session_main&search=%5Esession_main%24")
     _frames(page)
     share = f"{100 * part.total / whole.total:.1f} %"
-    expect(page.locator(".matched")).to_have_text(f"{share} matched, 100.0 % of the focus")
+    expect(page.locator(".matched")).to_have_text(f"{share} matched, 100 % of the focus")
     graph = page.get_by_role("application", name="Flame graph")
     graph.press("ArrowDown")
     said = page.locator(".flame [aria-live]")
-    expect(said).to_contain_text(f"{share} of all, 100.0 % of the focus")
+    expect(said).to_contain_text(f"{share} of all, 100 % of the focus")
     cell = page.get_by_role("table", name="Frames").locator("tbody tr").first.locator("td").last
     expect(cell.locator("span")).to_have_attribute("title", f"{share} of all")
     for switch in ("leaf first", "collapse recursion"):
         page.get_by_role("button", name=switch).click()
-        expect(page.locator(".matched")).to_have_text(f"{share} matched, 100.0 % of the focus")
+        expect(page.locator(".matched")).to_have_text(f"{share} matched, 100 % of the focus")

@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.page import world
-from tests.page.recording import Profile, duration, label, percent
+from tests.page.recording import Profile, label
 from tests.page.shown import wait_for
+from tests.page.written import duration, percent
 from tests.serving import serving
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.page import world
-from tests.page.recording import duration, has_size, intervals
+from tests.page.recording import has_size, intervals
 from tests.page.shown import boxed, chosen, expect_shown, wait_for
+from tests.page.written import duration
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.recording import Profile, duration
+from tests.page.recording import Profile
 from tests.page.world import HOSTS
+from tests.page.written import duration
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -11,13 +11,13 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.page.test_charts import HANDOFF, UNITS, WRITTEN
+from tests.page.written import SCALES, percent, quantity
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -139,50 +139,9 @@ def _value(column: dict[str, Any], chance: random.Random, time: datetime) -> Any
     return made.get(kind, lambda: f"{name}{chance.randrange(3)}")()
 
 
-_DURATIONS = [
-    *((86_400e9, "d"), (3600e9, "h"), (60e9, "min"), (1e9, "s"), (1e6, "ms")),
-    *((1e3, "\N{MICRO SIGN}s"), (1, "ns")),
-]
-_SCALES = {
-    **{unit: (_DURATIONS, one) for unit, one in (("ns", 1), ("us", 1e3), ("ms", 1e6), ("s", 1e9))},
-    "bytes": ([(2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")], 1),
-    "Hz": ([(1e9, "GHz"), (1e6, "MHz"), (1e3, "kHz"), (1, "Hz")], 1),
-}
-
-
-def _digits(value: float) -> str:
-    if value == int(value) and value < 1000:
-        return str(int(value))
-    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
-
-
-def _number(value: float, unit: str) -> str:
-    """As the page writes it, but the word of a unit that is not scaled."""
-    if unit in _SCALES:
-        steps, one = _SCALES[unit]
-        size, name = next((step for step in steps if value * one >= step[0]), steps[-1])
-        part = value * one / size
-        if size <= one:
-            return f"{_digits(round(part, 9))} {name}"
-        return f"{_fixed(part)} {name}"
-    if unit == "%":
-        return f"{_digits(value)} %"
-    for size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            part = value / size
-            return f"{_fixed(part)} {name}"
-    return _digits(value)
-
-
-def _fixed(value: float) -> str:
-    """As JavaScript rounds: 4.125 is 4.13, where Python rounds to the even digit."""
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2
-    return str(Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
-
-
 def _quantity(value: float, unit: str) -> str:
-    number = _number(value, unit)
-    return number if unit in _SCALES or unit == "%" else f"{number} {unit}"
+    number = quantity(value, unit)
+    return number if unit in SCALES or unit == "%" else f"{number} {unit}"
 
 
 def _unit(category: dict[str, Any], name: str) -> str:
@@ -234,7 +193,7 @@ def test_the_timeline_is_of_the_rows(world: World, page: Page, table: str) -> No
             page.wait_for_function(
                 "text => (window.written.get(document.querySelector('.timeline canvas')) ?? [])"
                 ".some(one => one.text === text)",
-                arg=_number(max(bins.values()), unit),
+                arg=quantity(max(bins.values()), unit),
             )
 
 
@@ -284,21 +243,16 @@ def test_the_flame_graph_is_of_the_rows(world: World, page: Page, table: str) ->
         unit, paths = _unit(category, name), _paths(rows, chart["stack"], name)
         whole = sum(value for _, value in paths)
         main = sum(value for path, value in paths if "main" in path)
-        expect(page.locator(".matched")).to_have_text(f"{_percent(main, whole)} matched")
+        expect(page.locator(".matched")).to_have_text(f"{percent(main, whole)} matched")
         page.get_by_label("Search frames").fill("")
         _check_frames(page, paths, unit, whole)
         graph = page.get_by_role("application", name="Flame graph")
         graph.press("ArrowDown")
         said = page.locator(".flame [aria-live]").first
         expect(said).to_contain_text(f"total {_quantity(whole, unit)}")
-        expect(said).to_contain_text("100.0 % of all")
+        expect(said).to_contain_text("100 % of all")
         if len(charts) > 1:
             expect(page.get_by_label("Flame graph of")).to_have_value(str(k))
-
-
-def _percent(part: float, whole: float) -> str:
-    share = 100 * part / whole
-    return f"{share:.{3 if 0 < share < 0.1 else 2 if share < 10 else 1}f} %"
 
 
 def _check_frames(
@@ -321,8 +275,8 @@ def _check_frames(
         dash = "\N{EN DASH}"
         assert self_text == (_quantity(own[frame], unit) if own[frame] else dash), frame
         assert total_text == _quantity(total[frame], unit), frame
-        assert self_share == f"{_percent(own[frame], whole)} of all", frame
-        assert total_share == f"{_percent(total[frame], whole)} of all", frame
+        assert self_share == f"{percent(own[frame], whole)} of all", frame
+        assert total_share == f"{percent(total[frame], whole)} of all", frame
 
 
 @pytest.mark.parametrize("table", [*BUILT_IN, *MADE_UP])

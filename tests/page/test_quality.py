@@ -56,10 +56,10 @@ def test_binaries_are_named_with_a_fix(server: Serving, page: Page) -> None:
     page.goto(f"{server.read}/?table=offcputime{address}")
     banner = page.locator(".notices")
     banner.get_by_role("button").click()
-    nameless = "Frames without a name are in app (15.0 %, 1,770; on web-001), libbar.so.2 (15"
+    nameless = "Frames without a name are in app (15 %, 1,770; on web-001), libbar.so.2 (15"
     expect(banner).to_contain_text(nameless)
     expect(banner).to_contain_text("To do: install debug symbols there (Debian: libc6-dbg for libc")
-    expect(banner).to_contain_text("Stacks broke (table not loaded) in app (20.0 %, 236")
+    expect(banner).to_contain_text("Stacks broke (table not loaded) in app (20 %, 236")
     expect(banner).to_contain_text("33.3 % is in stacks that end in [truncated]")
     expect(banner).to_contain_text("33.3 % is in stacks that end in [broken]")
     expect(banner).not_to_contain_text("runs through frames without a name")

@@ -13,9 +13,10 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.recording import Profile, duration, has, label
+from tests.page.recording import Profile, has, label
 from tests.page.shown import boxed, chosen, expect_shown
 from tests.page.world import SLOW
+from tests.page.written import duration
 from tests.serving import kscope, serving
 
 if TYPE_CHECKING:

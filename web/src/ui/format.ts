@@ -34,15 +34,38 @@ function digits(value: number): string {
   return Number.isInteger(value) && size < 1000 ? String(value) : significant(value);
 }
 
-/** Three digits, so that a column of numbers is even. */
+/** Three digits, without zeros at the end that say nothing. */
 function significant(value: number): string {
   const size = Math.abs(value);
   if (size >= 1e15) return value.toExponential(2);
-  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
+  return trimmed(value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2));
 }
+
+/** From a minute on people think in two units: 1 h 24 min. Each is so many of the next. */
+const LONG: [string, number][] = [
+  ["d", 24],
+  ["h", 60],
+  ["min", 60],
+];
+
+function long(ns: number): string {
+  const at = LONG.findIndex(([name]) => Math.abs(ns) >= (sizes.get(name) ?? 0));
+  const [name = "", parts = 1] = LONG[at] ?? [];
+  const smaller = LONG[at + 1]?.[0] ?? "s";
+  const small = (sizes.get(name) ?? 1) / parts;
+  const all = Math.round(Math.abs(ns) / small);
+  // Rounding may reach the next unit: 59 min 59.9 s is an hour.
+  if (at > 0 && all >= parts * (LONG[at - 1]?.[1] ?? 1)) return long(Math.sign(ns) * all * small);
+  const [whole, rest] = [Math.floor(all / parts), all % parts];
+  return `${ns < 0 ? "-" : ""}${whole} ${name}${rest ? ` ${rest} ${smaller}` : ""}`;
+}
+
+const sizes = new Map(DURATIONS);
+const MINUTE = 60e9;
 
 function scaled(value: number, { steps, one, symbol }: Scaled): string {
   const size = Math.abs(value) * one;
+  if (steps === DURATIONS && size >= MINUTE) return long(value * one);
   const step = steps.find(([, factor]) => size >= factor) ?? steps.at(-1);
   if (!value || !step) return `${digits(value)} ${symbol}`;
   const [name, factor] = step;
@@ -92,7 +115,48 @@ export function trimmed(text: string): string {
 }
 
 export function duration(us: number): string {
-  return trimmed(quantity(us, "us"));
+  return quantity(us, "us");
+}
+
+/** Which part of a second one of a unit of time is. */
+const SECONDS: Record<string, number> = { ns: 1e-9, us: 1e-6, ms: 1e-3, s: 1 };
+const PERIODS: [number, string][] = [
+  [1, "a second"],
+  [60, "a minute"],
+  [3600, "an hour"],
+];
+
+/**
+ * A total as people think of it: time per time is how many there were at once, "22.1 threads", and
+ * the rest is so much "a second". `us` is how long it took to gather, in microseconds; `rate` is what
+ * the column calls its time per time, "threads waiting", of which the first word is the short unit.
+ */
+export function perTime(total: number, us: number, unit: string, rate: string): string {
+  const second = us ? total / (us / 1e6) : 0;
+  const factor = SECONDS[unit];
+  if (factor !== undefined) return `${atOnce(second * factor)} ${rateWord(rate)}`;
+  const [length, words] =
+    unit || !second
+      ? (PERIODS[0] as [number, string])
+      : (PERIODS.find(([seconds]) => second * seconds >= 1) ?? (PERIODS[2] as [number, string]));
+  return `${quantity(second * length, unit)} ${words}`;
+}
+
+/** The short unit of a rate: "threads" of "threads waiting". */
+export function rateWord(rate: string): string {
+  return rate.split(" ")[0] || "at once";
+}
+
+/** How many at once: 22.1, 0.03. */
+export function atOnce(value: number): string {
+  const size = Math.abs(value);
+  if (size && size < 0.001) return "<0.001";
+  return size < 1 ? trimmed(value.toPrecision(2)) : counted(value);
+}
+
+/** How often more: ×2.4, ×12; less than once too: ×0.4. */
+export function times(factor: number): string {
+  return `×${factor >= 1e4 ? counted(factor) : trimmed(factor.toPrecision(factor >= 10 ? 3 : 2))}`;
 }
 
 /** At most about `most` round values from `low` to `high`: 1, 2 or 5 times a power of ten. */
@@ -113,7 +177,7 @@ export function percent(part: number, whole: number): string {
   if (!whole) return "0 %";
   const share = (100 * part) / whole;
   const size = Math.abs(share);
-  return `${share.toFixed(size !== 0 && size < 0.1 ? 3 : size < 10 ? 2 : 1)} %`;
+  return `${trimmed(share.toFixed(size !== 0 && size < 0.1 ? 3 : size < 1 ? 2 : 1))} %`;
 }
 
 /** All digits, grouped: for tooltips, where the exact number belongs. */
