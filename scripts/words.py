@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # A pattern that readers stumble over, and the wording to use.
 REPLACEMENTS = {
     r"^Gives? ": "Return, yield or show",
-    r"^(What|Whoever|Whatever|One that|That which)\b": "start with a noun",
+    # Except in a question, or in a link to its answer.
+    r"^(What|Whoever|Whatever|One that|That which)\b(?!.*[?→])": "start with a noun",
     r"\bwhoever\b": "the user, the caller, clients that",
     r"\banew\b": "again; recreate",
     r"\bgo(es)? by\b": "use, follow, read",

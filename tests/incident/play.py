@@ -1,4 +1,4 @@
-"""The fleet's rows, minute by minute, the same for the same seed but for their times."""
+"""The fleet's rows, minute by minute, the same for the same seed, except for their times."""
 
 from __future__ import annotations
 

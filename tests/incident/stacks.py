@@ -95,7 +95,7 @@ WAITS = {
     f";folio_wait_writeback_[k]{_IO}",
 }
 
-# What runs.
+# Stacks that run.
 RUNS = {
     "page lookup": f"{_QUERY};mysql_execute_command;Sql_cmd_dml::execute;row_search_mvcc"
     ";buf_page_get_gen",

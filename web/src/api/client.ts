@@ -20,17 +20,22 @@ export function url(path: string, query: Query = []): string {
 }
 
 export async function get<T>(path: string, query: Query, signal?: AbortSignal): Promise<T> {
-  const address = url(path, query);
+  const response = await ask(url(path, query), signal ? { signal } : {});
+  return (await response.json()) as T;
+}
+
+/** Returns the response to a request that succeeded; throws `ApiError` for all others. */
+export async function ask(address: string, options: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(address, signal ? { signal } : {});
+    response = await fetch(address, options);
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (options.signal?.aborted) throw error;
     if (address.length > LONG) throw tooLong(0);
     throw new ApiError("The server does not answer", "Is kscope serve still running?", 0);
   }
   if (!response.ok) throw await problem(response);
-  return (await response.json()) as T;
+  return response;
 }
 
 /** From here on a server, or a proxy before it, may refuse an address for its length. */

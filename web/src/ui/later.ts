@@ -3,6 +3,8 @@
 export interface Shown {
   readonly element: HTMLElement;
   update(): void;
+  /** When it is no longer wanted. */
+  left?(): void;
 }
 
 /** A place for such a part; the part is made once, when it is first wanted. */
@@ -16,7 +18,9 @@ export class Later {
   ) {}
 
   update(wanted: boolean): void {
+    const left = !this.place.hidden && !wanted;
     this.place.hidden = !wanted;
+    if (left) this.made?.left?.();
     if (!wanted) return;
     if (this.made) this.made.update();
     else void this.load();

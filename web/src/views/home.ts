@@ -1,22 +1,96 @@
-// Home: all data types, before one is chosen.
+// Home: all data types at a glance, for the range and the filters; what is unusual comes first.
 
+import { Loader } from "../api/loader";
+import { fromAddress, toAddress } from "../state/address";
 import type { Context } from "../state/context";
-import { h, replace } from "../ui/dom";
+import { iso } from "../state/ranges";
+import { button, h, replace } from "../ui/dom";
+import { need } from "../ui/need";
+import { plural } from "../ui/spans";
+import type { Overview, TableOverview } from "../../generated/types";
+import { allFilters } from "./changes_question";
+import { inPage, type Opening } from "./finding";
+import { HomeAxis } from "./home_axis";
+import { HomeEvents } from "./home_events";
+import { hostStrip } from "./home_hosts";
+import { typeLines, typeState, withData } from "./home_types";
 
-export class Home {
-  readonly element = h("div.home");
+const POINTS = "90";
 
-  constructor(private readonly context: Context) {}
+export class Home implements Opening {
+  readonly element: HTMLElement;
+  private readonly events: HomeEvents;
+  private readonly hosts = h("section.hosts", { "aria-label": "Hosts", tabindex: 0 });
+  private readonly types = h("section.types", { "aria-label": "Data types" });
+  private readonly without = h("section.without", { "aria-label": "Data types without data" });
+  private readonly axis: HomeAxis;
+  private readonly loader = new Loader("The overview");
+  private readonly content: HTMLElement;
+  private answer: Overview | null = null;
+  private folded = true;
+
+  constructor(private readonly context: Context) {
+    this.events = new HomeEvents(context, this);
+    this.axis = new HomeAxis(context);
+    this.axis.selectOn(this.types);
+    const { events, hosts, types, without } = this;
+    this.content = h("div.content", events.element, hosts, types, without);
+    this.loader.over(this.content);
+    this.element = h("div.home", this.content, this.loader.element);
+  }
 
   update(): void {
-    const { categories, store } = this.context;
-    const links = categories.map((one) => {
-      const go = (event: Event) => {
-        event.preventDefault();
-        store.set({ table: one.table });
-      };
-      return h("li", h("a", { href: `/?table=${one.table}`, onclick: go }, one.prettyname));
+    const { range } = this.context;
+    const query: [string, string][] = [
+      ["from", iso(range.from)],
+      ["to", iso(range.to)],
+      ["points", POINTS],
+      ...allFilters(this.context),
+    ];
+    void this.loader.ask<Overview>("/api/v1/overview", query, (answer) => {
+      this.answer = answer;
+      this.draw();
     });
-    replace(this.element, h("h1", "Data types"), h("ul", ...links));
+    this.axis.draw();
+    if (this.answer) document.title = `${this.events.title} · Kernelscope`;
+  }
+
+  private draw(): void {
+    const { context, axis } = this;
+    const answer = need(this.answer, "the overview");
+    this.events.show(answer);
+    document.title = `${this.events.title} · Kernelscope`;
+    this.hosts.hidden = !answer.hosts.length;
+    replace(this.hosts, ...hostStrip(context, answer.hosts, answer.to));
+    const lines = typeLines(context, answer, this);
+    const count = plural(withData(answer).length, "data type");
+    const heads = [h("div.head", count), h("div.head", "now"), h("div.head.on", "on top")];
+    replace(this.types, ...heads, ...lines, axis.element);
+    axis.show(answer, lines.length);
+    this.drawWithout(answer.tables.filter(({ last }) => last === null));
+  }
+
+  /** Types without any data are out of the way, and one click away. */
+  private drawWithout(tables: TableOverview[]): void {
+    this.without.hidden = !tables.length;
+    const toggle = (): void => {
+      this.folded = !this.folded;
+      this.drawWithout(tables);
+    };
+    const text = `${plural(tables.length, "data type")} without data`;
+    const head = button(text, toggle, { class: "caret", "aria-expanded": String(!this.folded) });
+    const lines = this.folded ? [] : tables.map((one) => this.emptyType(one));
+    replace(this.without, head, lines.length > 0 && h("ul", ...lines));
+  }
+
+  private emptyType({ table, prettyname, description }: TableOverview): HTMLElement {
+    const address = toAddress(typeState(this.context.store.state, table));
+    return h("li", inPage(address, prettyname, this), h("small", ` ${description}`));
+  }
+
+  /** Follows a link within the page. */
+  open(link: string): void {
+    const { search } = new URL(link, location.href);
+    this.context.store.set(fromAddress(search));
   }
 }

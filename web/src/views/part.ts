@@ -1,4 +1,4 @@
-// What the page needs of a view.
+// The parts of a view that the page places.
 
 /** The view under one tab. */
 export interface Part {
@@ -7,7 +7,7 @@ export interface Part {
   readonly path?: HTMLElement;
   /** The view's own controls, at the right of the tabs. */
   readonly tools?: HTMLElement;
-  /** What the colours mean, in the foot. */
+  /** The meaning of the colours, in the foot. */
   readonly legend?: HTMLElement;
   /** Shows what the address says; asks the server only questions that it has not asked before. */
   update(): void;

@@ -1,0 +1,103 @@
+// Home's strip of hosts: groups of hosts that do the same, how far each is from its group, and who is silent.
+
+import { withFilter, filterText, oneOf, type Filter } from "../state/filters";
+import type { Context } from "../state/context";
+import { h } from "../ui/dom";
+import { howLong } from "../ui/spans";
+import { stretched, svg } from "../ui/svg";
+import { plain, short } from "../ui/text";
+import type { HostOverview } from "../../generated/types";
+
+/** So many hosts have room; all are in the view of hosts. */
+const MOST_HOSTS = 60;
+/** From here on a host is unlike its group. */
+const UNLIKE = 0.3;
+const HOST = "hostname";
+
+export function hostStrip(context: Context, hosts: HostOverview[], end: number): HTMLElement[] {
+  const kept = shown(hosts);
+  const groups = new Map<number, HostOverview[]>();
+  for (const one of kept) groups.set(one.group, [...(groups.get(one.group) ?? []), one]);
+  const made = [...groups.values()].map((group) => groupOf(context, group, end));
+  const left = hosts.length - kept.length;
+  return [
+    ...made,
+    h("span.grow.wide"),
+    h(
+      "p.barkey.wide",
+      left > 0 && h("b", `${left} more hosts are not shown. `),
+      "bar: distance of its profile from hosts alike, 0 same, 1 nothing in common",
+    ),
+  ];
+}
+
+/** Those that stand out are shown in any case. */
+function shown(hosts: HostOverview[]): HostOverview[] {
+  if (hosts.length <= MOST_HOSTS) return hosts;
+  const loud = hosts.filter((one) => one.silent_since !== null || (one.distance ?? 0) >= UNLIKE);
+  const quiet = hosts.filter((one) => !loud.includes(one));
+  const kept = new Set([...loud, ...quiet].slice(0, MOST_HOSTS));
+  return hosts.filter((one) => kept.has(one));
+}
+
+function groupOf(context: Context, hosts: HostOverview[], end: number): HTMLElement {
+  const name = hosts[0]?.group_name;
+  const alike = hosts.length > 1 ? `${hosts.length} alike` : "alone";
+  const silent = hosts.some((one) => one.silent_since !== null);
+  return h(
+    silent ? "div.group.silent" : "div.group",
+    h("h2", name ? `${alike}: ${short(plain(name), 60)}` : alike),
+    h("ul", ...hosts.map((one) => h("li", host(context, one, end)))),
+  );
+}
+
+function host(context: Context, one: HostOverview, end: number): HTMLElement {
+  const { store } = context;
+  const filter = oneOf(HOST, one.host, []);
+  const on = store.state.filters.some(same(filter));
+  const toggle = (): void => {
+    const { filters } = store.state;
+    const rest = filters.filter(({ column }) => column !== HOST);
+    store.set({
+      filters: on ? filters.filter((each) => !same(filter)(each)) : withFilter(rest, filter),
+    });
+  };
+  const silent = one.silent_since !== null;
+  const name = short(plain(one.host), 60);
+  const distance = one.distance === null ? "" : `, distance ${one.distance.toFixed(2)}`;
+  return h(
+    silent ? "button.host.silent" : "button.host",
+    {
+      type: "button",
+      onclick: toggle,
+      "aria-pressed": String(on),
+      title: `${one.host}${distance}: ${on ? "show all hosts" : "show only this host"}`,
+    },
+    h("span.name", h(silent ? "i.gone" : "i.ok"), h("span.m", name)),
+    distanceBar(one.distance),
+    h("span.state", ...state(one, end)),
+  );
+}
+
+function same(filter: Filter): (other: Filter) => boolean {
+  return (other) => filterText(other) === filterText(filter);
+}
+
+function distanceBar(distance: number | null): SVGElement {
+  const kind = (distance ?? 0) >= UNLIKE ? "unlike" : "like";
+  const width = 100 * (distance ?? 0);
+  return stretched(
+    100,
+    5,
+    svg("rect", { class: "ground", width: 100, height: 5 }),
+    svg("rect", { class: kind, width, height: 5 }),
+  );
+}
+
+function state(one: HostOverview, end: number): (HTMLElement | string)[] {
+  if (one.silent_since !== null) {
+    return [h("span.up", `silent for ${howLong(end - one.silent_since)}`)];
+  }
+  const seen = `${howLong(end - one.last)} ago`;
+  return one.lost > 0 ? [`${seen} · `, h("span.up", one.lost_text)] : [seen];
+}

@@ -1,0 +1,21 @@
+// How Home speaks of times: "in the last hour", "10:18–10:24", "since 10:31".
+
+import type { State } from "../state/address";
+import { span, clock, zoned } from "../ui/spans";
+import type { Zone } from "../ui/format";
+
+const UNITS: Record<string, string> = { s: "second", m: "minute", h: "hour", d: "day", w: "week" };
+
+/** The range inside a sentence. */
+export function inRange({ from, to, zone }: State, range: { from: number; to: number }): string {
+  const back = /^now-(\d+)([smhdw])$/.exec(from);
+  if (to !== "now" || !back) return `in ${zoned(span(range.from, range.to, zone), zone)}`;
+  const count = Number(back[1]);
+  const unit = UNITS[back[2] ?? ""] ?? "";
+  return count === 1 ? `in the last ${unit}` : `in the last ${count} ${unit}s`;
+}
+
+/** A stretch that is not over at the end of the range has no end. */
+export function stretch(from: number, to: number, end: number, zone: Zone): string {
+  return to >= end ? `since ${clock(from, zone)}` : span(from, to, zone);
+}

@@ -1,0 +1,34 @@
+// An answer of the panel as text that one pastes: a paragraph, or Markdown.
+
+import { span, zoned } from "../ui/spans";
+import type { Zone } from "../ui/format";
+import type { Changes, Finding, Words } from "../../generated/types";
+import { change, percent } from "./finding";
+
+export function ticket(answer: Changes, link: string): string {
+  return `${answer.text}\n${link}\n`;
+}
+
+export function markdown(answer: Changes, zone: Zone, link: string): string {
+  const time = zoned(span(answer.from, answer.to, zone), zone);
+  const base = span(answer.base_from, answer.base_to, zone);
+  const lines = answer.findings.map((one, k) => `${k + 1}. ${line(one)}`);
+  const markers = answer.markers.map(({ message, host }) => `- marker **${message}** on ${host}`);
+  const losses = answer.losses.map(({ text }) => `- ${text}`);
+  const none = lines.length ? [] : ["Nothing is unusual."];
+  const head = `**[What changed ${time}](${link})**, against ${base}`;
+  return [head, "", ...lines, ...none, ...markers, ...losses, ""].join("\n");
+}
+
+function line(one: Finding): string {
+  const weight = [change(one), percent(one.part)].filter(Boolean).join(", ");
+  const link = new URL(one.link, location.href).href;
+  return `${one.sentence.map(marked).join("")} (${weight}) [${one.prettyname}](${link})`;
+}
+
+const NAMES = ["host", "process", "frame", "label"];
+
+function marked({ text, kind = "" }: Words): string {
+  if (NAMES.includes(kind)) return `\`${text.replaceAll("`", "'")}\``;
+  return kind === "value" || kind === "marker" ? `**${text}**` : text;
+}
