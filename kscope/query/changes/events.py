@@ -1,0 +1,81 @@
+"""One line an event: the same change elsewhere, or another sign of it, is no second."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import log2, sqrt
+
+from kscope.query.changes.finding import Finding
+
+# Factors within this power of 2 are the same.
+_ALIKE = 0.5
+
+
+def events(found: Iterable[Finding]) -> list[Finding]:
+    """Return a finding for each event, the unusual ones first, the weightiest first among them."""
+    return _merged(_across_hosts(found))
+
+
+def _across_hosts(found: Iterable[Finding]) -> list[Finding]:
+    """Make one finding of the same change on several hosts."""
+    same: defaultdict[tuple[object, ...], list[Finding]] = defaultdict(list)
+    for each in found:
+        where = (each.table, each.column, each.kind, each.process, each.name)
+        same[*where, each.z > 0, each.note, each.unusual].append(each)
+    return [_together(each) for each in same.values()]
+
+
+def _together(same: Sequence[Finding]) -> Finding:
+    first = max(same, key=lambda each: each.rank)
+    if len(same) == 1:
+        return first
+    return replace(
+        first,
+        hosts=tuple(sorted({host for each in same for host in each.hosts})),
+        before=sum(each.before for each in same),
+        now=sum(each.now for each in same),
+        low=sum(each.low for each in same),
+        high=sum(each.high for each in same),
+        part=sqrt(sum(each.part**2 for each in same)),
+        rank=sqrt(sum(each.rank**2 for each in same)),
+    )
+
+
+def _merged(found: Iterable[Finding]) -> list[Finding]:
+    """Make evidence of what is on the same hosts, in the same process or over all of them."""
+    ordered = sorted(found, key=lambda each: (not each.unusual, -each.rank, repr(each)))
+    heads: list[Finding] = []
+    for each in ordered:
+        at = next((at for at, head in enumerate(heads) if _same_event(head, each)), None)
+        if at is None:
+            heads.append(each)
+        else:
+            heads[at] = replace(heads[at], evidence=(*heads[at].evidence, each))
+    return heads
+
+
+def _same_event(head: Finding, other: Finding) -> bool:
+    if not (head.unusual and other.unusual) or "silent" in (head.kind, other.kind):
+        return False
+    if head.factor is not None and other.factor is not None:
+        return abs(log2(other.factor) - log2(head.factor)) < _ALIKE
+    if not {*head.hosts} & {*other.hosts}:
+        return False
+    if head.factor is not None and _ratio(other) and _near(_ratio(other), head.factor):
+        return True
+    return (
+        other.process == head.process
+        or head.process is None
+        or other.process is None
+        or head.by != other.by
+    )
+
+
+def _ratio(finding: Finding) -> float:
+    if finding.factor is not None:
+        return finding.factor
+    return finding.now / finding.before if finding.before > 0 else 0.0
+
+
+def _near(one: float, other: float) -> bool:
+    return abs(log2(one) - log2(other)) < _ALIKE

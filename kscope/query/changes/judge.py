@@ -1,0 +1,174 @@
+"""Tell what is unusual: a change that lasts, or a burst beyond all bursts of before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log2, sqrt
+
+from kscope.query.changes.explain import Explained
+from kscope.query.changes.finding import Change, Finding
+from kscope.query.changes.renames import other_name
+from kscope.query.changes.robust import band, deviation, median, totals
+from kscope.query.changes.spread import Knobs, floor
+from kscope.query.changes.usual import Usual
+from kscope.query.changes.whole import Whole
+
+# A change is there in a slice that has this part of its mean.
+_THERE = 1 / 3
+# Past so many thresholds more deviations say nothing more.
+_SURE = 10.0
+# Less than this part of the usual value is nothing.
+NOTHING = 0.02
+
+
+class Judge:
+    """Makes findings of a reading's places and groups."""
+
+    def __init__(self, usual: Usual, excess: Sequence[Sequence[float]]) -> None:
+        self._usual, self._excess = usual, excess
+        self._burst: float | None = None
+
+    def place(self, found: Explained) -> Finding:
+        """Return the finding of one place."""
+        place = found.place
+        rows = totals([self._usual.rows[at] for at in place.cells])
+        slices = _Slices.of(self._usual, place.cells, found.excess)
+        part = abs(found.excess) / self._usual.varies[place.host]
+        threshold = self._threshold(slices)
+        sure = abs(found.z) * (slices.even if slices.lasts else 1.0)
+        note = self._note(found)
+        strong = sure >= threshold and part >= Knobs.effect
+        score = sqrt(sure / threshold * part / Knobs.effect)
+        return self._finding(
+            rows=rows,
+            kind="place",
+            host=place.host,
+            process=place.process,
+            name=place.name,
+            factor=None,
+            z=found.z,
+            part=part,
+            lasting=slices.lasting,
+            unusual=strong and score >= Knobs.score and not note,
+            rank=_rank(sure / threshold, part, slices.lasting),
+            note=note,
+        )
+
+    def whole(self, found: Whole) -> Finding:
+        """Return the finding of one group."""
+        usual = self._usual
+        rows = totals([usual.rows[at] for at in found.cells])
+        moving = sum(usual.usual[at] for at in found.cells if not usual.still[at])
+        part = abs(found.factor - 1) * moving / usual.varies[found.host]
+        note = "so before" if found.before else ""
+        return self._finding(
+            rows=rows,
+            kind=found.kind,
+            host=found.host,
+            process=found.process,
+            name=None,
+            factor=found.factor,
+            z=found.z,
+            part=part,
+            lasting=1.0,
+            unusual=part >= Knobs.effect and _much(found) and not note,
+            rank=_rank(abs(found.z) / Knobs.unusual, part, 1.0),
+            note=note,
+        )
+
+    def _finding(self, rows: Sequence[float], host: str, z: float, **rest: object) -> Finding:
+        reading = self._usual.reading
+        before = median(rows[1:])
+        low, high = band(rows[1:])
+        return Finding(
+            table=reading.table,
+            column=reading.column,
+            by=reading.by,
+            change=_change(before, rows[0], more=z > 0),
+            hosts=(host,),
+            before=before,
+            now=rows[0],
+            low=low,
+            high=high,
+            z=z,
+            **rest,  # type: ignore[arg-type]
+        )
+
+    def _threshold(self, slices: "_Slices") -> float:
+        if slices.lasts:
+            return Knobs.unusual
+        burst = max(2 * Knobs.unusual, Knobs.margin * self._most_usual())
+        return burst * 2 if slices.count <= 1 else burst
+
+    def _most_usual(self) -> float:
+        """Return how many deviations some cell was off in some earlier window."""
+        if self._burst is None:
+            usual = self._usual
+            self._burst = max(
+                (
+                    max(map(abs, row[1:]))
+                    / max(deviation(row[1:], 0.0), floor(usual, cell.host, middle))
+                    for cell, row, middle in zip(
+                        usual.cells, self._excess, usual.usual, strict=True
+                    )
+                ),
+                default=0.0,
+            )
+        return self._burst
+
+    def _note(self, found: Explained) -> str:
+        """Return why the change is no news, "" if it is."""
+        if self._before(found):
+            return "so before"
+        other = other_name(self._usual, found.place)
+        if other is None:
+            return ""
+        return f"was {other}" if found.excess > 0 else f"is now {other}"
+
+    def _before(self, found: Explained) -> bool:
+        """Whether the two windows before had half of it."""
+        last = [sum(self._excess[at][window] for at in found.place.cells) for window in (-1, -2)]
+        return all(each / found.excess > 0.5 for each in last)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slices:
+    """How a change lies in the window: `count` slices have it, `even` is 1 if all have as much."""
+
+    count: int
+    lasting: float
+    even: float
+
+    @property
+    def lasts(self) -> bool:
+        return self.lasting >= Knobs.lasting
+
+    @classmethod
+    def of(cls, usual: Usual, cells: Sequence[int], excess: float) -> "_Slices":
+        known = [usual.slices[at] for at in cells if usual.slices[at]]
+        if not known:
+            return cls(1, 1.0, 1.0)
+        sums = totals(known)
+        middle = (sum(sums) - excess) / len(sums)
+        parts = [(each - middle) / excess * len(sums) for each in sums]
+        count = sum(part > _THERE for part in parts)
+        even = (sum(parts) - max(parts)) / max(len(parts) - 1, 1) if len(parts) > 1 else 1.0
+        return cls(count, count / len(sums), max(min(even, 1.0), 0.0))
+
+
+def _much(found: Whole) -> bool:
+    """Whether the load, which comes and goes, has changed enough to tell."""
+    if found.kind == "lengths":
+        return True
+    one = found.process is not None
+    least = Knobs.load if one else Knobs.load / 2
+    return abs(log2(found.factor)) >= least and abs(found.z) >= Knobs.loaded
+
+
+def _change(before: float, now: float, *, more: bool) -> Change:
+    if more:
+        return "new" if before <= NOTHING * now else "more"
+    return "gone" if now <= NOTHING * before else "less"
+
+
+def _rank(thresholds: float, part: float, lasting: float) -> float:
+    return sqrt(min(thresholds, _SURE) * part) * (0.2 + 0.8 * lasting)

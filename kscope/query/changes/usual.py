@@ -1,0 +1,121 @@
+"""One reading, made ready: its cells as rows of numbers, each with its usual value."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
+from math import isfinite
+
+from kscope.query.changes.presence import HEARD, Presence
+from kscope.query.changes.reading import (
+    MOST_CELLS,
+    MOST_FRAMES,
+    MOST_SLICES,
+    Cell,
+    Reading,
+)
+from kscope.query.changes.robust import deviation, median
+
+# A cell that varies by less than this part of its usual value stands still: an idle pool.
+_STILL = 0.03
+# A host's total is at least this part of that of the others, so that little is not much there.
+_LEAST = 0.2
+# The frames of all cells together, which bound the work.
+_MOST_STEPS = 200_000
+
+Row = list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The cells of a reading that can be judged: `cells[i]`, `rows[i]`, `usual[i]` are of one.
+
+    A row has the window's sum, then those of the earlier windows. `varies` is by host the usual
+    total of all that does not stand still. `widening` is by host how much wider the spread is to
+    be taken as few windows are known.
+    """
+
+    reading: Reading
+    cells: list[Cell]
+    rows: list[Row]
+    usual: list[float]
+    still: list[bool]
+    slices: list[Sequence[float]]
+    varies: dict[str, float]
+    widening: dict[str, float]
+    lost: dict[str, float]
+    windows: int
+
+
+def usual_of(reading: Reading, presences: Mapping[str, Presence], count: int) -> Usual:
+    """Leave out the hosts that cannot be judged, and make up for the windows that are missing."""
+    judged = {name: each for name, each in presences.items() if each.tells}
+    cells = _most_changed([cell for cell in reading.cells if cell.host in judged])
+    rows = [_row(cell, judged[cell.host]) for cell in cells]
+    usual = [median(row[1:]) for row in rows]
+    still = [
+        deviation(row[1:], middle) < _STILL * middle
+        for row, middle in zip(rows, usual, strict=True)
+    ]
+    return Usual(
+        reading,
+        cells,
+        rows,
+        usual,
+        still,
+        [_slices(cell, judged[cell.host]) for cell in cells],
+        _varies(cells, rows, usual, still),
+        {name: 1 + 6 / each.known**1.5 for name, each in judged.items()},
+        {
+            name: min(max(each.lost.get(reading.table, 0.0), 0.0), 1.0)
+            for name, each in judged.items()
+        },
+        count,
+    )
+
+
+def _most_changed(cells: Sequence[Cell]) -> list[Cell]:
+    """Bound the work before it begins: cells that differ most from their mean stay."""
+    steps = sum(min(len(cell.path), MOST_FRAMES) for cell in cells)
+    most = min(MOST_CELLS, len(cells) * _MOST_STEPS // max(steps, _MOST_STEPS))
+    if len(cells) <= most:
+        return list(cells)
+    return nlargest(most, cells, key=_difference)
+
+
+def _difference(cell: Cell) -> float:
+    return abs(_sum(cell.now) - sum(map(_sum, cell.earlier)) / max(len(cell.earlier), 1))
+
+
+def _sum(value: float) -> float:
+    """Take a number that is none, and one below 0, for nothing."""
+    return min(value, 1e30) if value > 0 and isfinite(value) else 0.0
+
+
+def _row(cell: Cell, presence: Presence) -> Row:
+    now = _sum(cell.now)
+    if presence.heard < HEARD:
+        now /= presence.heard
+    earlier = [*map(_sum, cell.earlier)]
+    taken = zip(presence.windows, presence.scales, strict=True)
+    return [now, *(earlier[at] * scale if at < len(earlier) else 0.0 for at, scale in taken)]
+
+
+def _slices(cell: Cell, presence: Presence) -> Sequence[float]:
+    """Return the slices in which the host was heard."""
+    slices = [*map(_sum, cell.slices[:MOST_SLICES])]
+    if presence.heard < HEARD:
+        slices = slices[: max(1, round(len(slices) * presence.heard))]
+    return slices
+
+
+def _varies(
+    cells: Sequence[Cell], rows: Sequence[Row], usual: Sequence[float], still: Sequence[bool]
+) -> dict[str, float]:
+    totals = dict.fromkeys((cell.host for cell in cells), 0.0)
+    now = dict(totals)
+    for cell, row, middle, stands in zip(cells, rows, usual, still, strict=True):
+        now[cell.host] += row[0]
+        if not stands:
+            totals[cell.host] += middle
+    fleet = median(totals.values()) if totals else 0.0
+    return {host: max(total, _LEAST * fleet) or now[host] or 1.0 for host, total in totals.items()}

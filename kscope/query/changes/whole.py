@@ -1,0 +1,125 @@
+"""Hosts and processes where everything is that many times as much, or as long."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import log2, sqrt
+from typing import Literal
+
+from kscope.query.changes.load import Group, Scales, groups
+from kscope.query.changes.reading import MOST_FRAMES
+from kscope.query.changes.robust import deviation, median
+from kscope.query.changes.spread import Knobs
+from kscope.query.changes.usual import Usual
+
+# The least that a group is usually off, as a power of 2.
+_HOST, _PROCESS, _LENGTH = 0.03, 0.04, 0.02
+# A host with fewer processes has them named.
+_PROCESSES = 3
+# A host has changed as a whole if this part of its processes has half of its change.
+_MOST, _ALIKE = 0.6, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A group of cells of one host, of one process or of all (None)."""
+
+    kind: Literal["load", "lengths"]
+    host: str
+    process: str | None
+    cells: tuple[int, ...]
+    factor: float
+    z: float
+    before: bool  # whether the last two earlier windows had half of it
+
+
+def wholes(usual: Usual, own: Scales) -> list[Whole]:
+    """Return the hosts where everything has changed, and elsewhere such processes."""
+    by_host: defaultdict[str, list[_Series]] = defaultdict(list)
+    for group, cells in groups(usual).items():
+        if each := _of_process(usual, group, cells, own):
+            by_host[group[0]].append(each)
+    found = []
+    for host, series in by_host.items():
+        whole = _of_host(usual, host, series)
+        found += [whole] if whole else [*filter(None, map(partial(_whole, usual), series))]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """The load or the mean length of a group in each window, and how far it is off at least."""
+
+    host: str
+    process: str | None
+    cells: Sequence[int]
+    values: Sequence[float]
+    least: float
+
+    @property
+    def more(self) -> float:
+        """How much more there is now, as a power of 2."""
+        middle = median(self.values[1:])
+        return log2(self.values[0] / middle) if min(self.values[0], middle) > 0 else 0.0
+
+
+def _of_process(usual: Usual, group: Group, cells: Sequence[int], own: Scales) -> _Series | None:
+    if usual.reading.kind == "lengths":
+        return _Series(*group, cells, *_mean_length(usual, cells))
+    return _Series(*group, cells, own[group], _PROCESS) if group in own else None
+
+
+def _of_host(usual: Usual, host: str, series: Sequence[_Series]) -> Whole | None:
+    """Return the host as a whole if it has changed, and most of its processes alike."""
+    cells = [at for each in series for at in each.cells]
+    if usual.reading.kind == "lengths":
+        whole = _whole(usual, _Series(host, None, cells, *_mean_length(usual, cells)))
+    elif len(series) >= _PROCESSES:
+        windows = zip(*(each.values for each in series), strict=True)
+        whole = _whole(usual, _Series(host, None, cells, [*map(median, windows)], _HOST))
+    else:
+        return None
+    if whole is None or len(series) == 1:
+        return None
+    alike = sum(each.more / log2(whole.factor) > _ALIKE for each in series)
+    return whole if alike >= _MOST * len(series) else None
+
+
+def _whole(usual: Usual, series: _Series) -> Whole | None:
+    if series.values[0] <= 0:
+        return None
+    logs = [log2(each) if each > 0 else 0.0 for each in series.values]
+    middle = median(logs[1:])
+    more = logs[0] - middle
+    spread = max(deviation(logs[1:], middle), series.least) * usual.widening[series.host]
+    if abs(more) < Knobs.unusual * spread:
+        return None
+    before = all((each - middle) / more > 0.5 for each in logs[-2:])
+    kind: Literal["load", "lengths"] = "lengths" if usual.reading.kind == "lengths" else "load"
+    z = more / spread
+    return Whole(kind, series.host, series.process, tuple(series.cells), 2**more, z, before)
+
+
+def _mean_length(usual: Usual, cells: Sequence[int]) -> tuple[list[float], float]:
+    """Return the geometric mean length in each window, which a few long events barely move.
+
+    The second number is how far it is off by chance, as a power of 2.
+    """
+    events = [0.0] * (usual.windows + 1)
+    slots = [0.0] * (usual.windows + 1)
+    squares = 0.0
+    for at in cells:
+        slot = min(len(usual.cells[at].path), MOST_FRAMES)
+        for window, value in enumerate(usual.rows[at]):
+            count = value / 2.0**slot
+            events[window] += count
+            slots[window] += count * slot
+        squares += usual.rows[at][0] / 2.0**slot * slot * slot
+    series = [2 ** (slot / n) if n else 0.0 for slot, n in zip(slots, events, strict=True)]
+    quantum = usual.reading.quantum
+    if not events[0] or quantum <= 0:
+        return series, _LENGTH
+    number = sum(usual.rows[at][0] for at in cells) / quantum
+    variance = max(squares / events[0] - (slots[0] / events[0]) ** 2, 1.0)
+    return series, max(_LENGTH, sqrt(variance / number))
