@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from kscope.declare.model import Catalog, Category
+from kscope.declare.types.base import Role
 from kscope.query.parse.errors import MOST_COMPLAINTS, Complaint, QueryError, complain, one_of
 from kscope.query.parse.filters import MAX_CONDITIONS, TOO_MANY, filtered_column, parse_filter
 from kscope.query.parse.parameters import FROM, TO, Parameter, check_count
@@ -26,6 +27,10 @@ class TableScope:
     @property
     def category(self) -> Category:
         return self.scope.category
+
+    @property
+    def has_stacks(self) -> bool:
+        return bool(self.category.with_role(Role.STACK))
 
 
 @dataclass(frozen=True, slots=True)

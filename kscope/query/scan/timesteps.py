@@ -1,6 +1,6 @@
 """A range of time as steps of one length, aligned so that the same question later has the same."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -42,6 +42,12 @@ def step_length(span: TimeRange, points: int) -> int:
     least = -(-(span.end - span.start) // points)
     at = bisect_left(_LENGTHS, least)
     return _LENGTHS[at] if at < len(_LENGTHS) else -(-least // _LENGTHS[-1]) * _LENGTHS[-1]
+
+
+def step_below(length: int) -> int:
+    """Return the longest usual step that is not longer (us); `length` itself if it is shorter."""
+    at = bisect_right(_LENGTHS, length)
+    return _LENGTHS[at - 1] if at else length
 
 
 def steps(span: TimeRange, length: int) -> Steps:

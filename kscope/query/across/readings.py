@@ -1,0 +1,182 @@
+"""The readings of one table for the measure of changes: its stacks, its labels, its lengths."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from kscope.declare.model import HOSTNAME, Column
+from kscope.declare.types import TYPES
+from kscope.declare.types.base import Role
+from kscope.query.across.amounts import threshold
+from kscope.query.across.cells import Cells, Key, Sums, cells_of
+from kscope.query.across.views import View, view_of
+from kscope.query.across.windows import Baseline, Looks, looks_of
+from kscope.query.changes.reading import Cell, Reading
+from kscope.query.parse.scope import Scope
+from kscope.query.scan.labels import frames, labels
+from kscope.query.scan.measures import ROWS, Measure, events_of, total_of
+from kscope.query.scan.scan import Scan
+from kscope.store.reader import Reader
+from kscope.store.sums.functions import SLOT, SLOT_EVENTS, total, with_slots
+
+Path = Callable[[Key], tuple[str, ...]]
+
+_SLOT = Column(SLOT, TYPES["int"], "Slot")
+_SLOT_EVENTS = Measure(lambda segment: total(segment.table.c[SLOT_EVENTS]))
+# The middle of a slot, in its lower bounds.
+_MIDDLE = 1.5
+# The other hosts that a host is compared with.
+_MOST_HOSTS = 24
+
+
+@dataclass(slots=True)
+class TableReading:
+    """One table, read. `last` is the time (us) of each host's newest row in the range."""
+
+    view: View
+    looks: Looks
+    readings: list[Reading] = field(default_factory=list)
+    rows: int = 0
+    last: dict[str, int] = field(default_factory=dict)
+
+
+async def read_table(reader: Reader, scope: Scope, baseline: Baseline) -> TableReading:
+    """Read one category in the range and in the earlier windows."""
+    view = view_of(scope.category)
+    by = tuple(each for each in (HOSTNAME, view.by, view.stack, *view.labels) if each)
+    value, count = view.value.columns
+    needs = [each for each in (*by, value, count) if each]
+    looks = await looks_of(reader, scope, needs, baseline)
+    found = TableReading(view, looks)
+    if not looks.windows.count and not baseline.hosts:
+        return found
+    cells = await cells_of(
+        looks, by, total_of(view.value), events_of(view.value), many=bool(view.stack)
+    )
+    found.rows = cells.rows
+    await _add(reader, found, cells, by)
+    if view.histogram and not view.stack:
+        for column in filter(None, (view.by, *view.labels)):
+            await _add_lengths(reader, found, column)
+    if baseline.hosts:
+        found.readings = [_among_hosts(each) for each in found.readings]
+    return found
+
+
+async def _add(reader: Reader, found: TableReading, cells: Cells, by: Sequence[Column]) -> None:
+    """Add the readings of the table's value."""
+    view = found.view
+    named = await _named(reader, cells, by)
+    for (host, *_), sums in named.items():
+        if sums.last is not None:
+            found.last[host] = max(sums.last, found.last.get(host, sums.last))
+    events = cells.events or 0
+    whole = sum(each.now for each in cells.sums.values())
+    quantum = whole / events if events and view.value.column else 1.0
+    for kind, column, path in _paths(view):
+        found.readings.append(
+            Reading(
+                view.table,
+                column,
+                kind,
+                _cells(named, path, has_by=bool(view.by)),
+                by=view.by.name if view.by else "",
+                quantum=quantum,
+                load=bool(view.stack and view.value.column and "CPU" in view.value.column.rate),
+            )
+        )
+
+
+def _paths(view: View) -> list[tuple[Literal["stack", "label", "total"], str, Path]]:
+    """Return each reading of a table's value: its kind, its column, and the path of a place."""
+    if view.stack:
+        return [("stack", view.stack.name, lambda key: key[-1])]
+    if not view.labels:
+        return [("total", "", lambda _: ())]
+    first = 2 if view.by else 1
+    return [("label", each.name, _label(i)) for i, each in enumerate(view.labels, first)]
+
+
+def _label(place: int) -> Path:
+    return lambda key: (key[place],)
+
+
+async def _add_lengths(reader: Reader, found: TableReading, by: Column) -> None:
+    """Add the reading of a histogram, by one column."""
+    histogram = found.view.histogram
+    assert histogram is not None
+    columns = (HOSTNAME, by, _SLOT)
+
+    def slots(scan: Scan) -> Scan:
+        return scan.over(lambda segment: with_slots(segment.table, histogram.name))
+
+    looks = found.looks.over(slots)
+    cells = await cells_of(looks, columns, _SLOT_EVENTS, ROWS, many=False)
+    cells.sums = {
+        key: sums.times(_MIDDLE * 2 ** min(key[-1], 62)) for key, sums in cells.sums.items()
+    }
+    named = await _named(reader, cells, columns)
+    unit = histogram.unit
+    chains = {slot: tuple(threshold(i, unit) for i in range(slot + 1)) for slot in range(64)}
+    found.readings.append(
+        Reading(
+            found.view.table,
+            histogram.name,
+            "lengths",
+            _cells(named, lambda key: chains[int(key[-1])], has_by=True),
+            by=by.name,
+        )
+    )
+
+
+async def _named(reader: Reader, cells: Cells, by: Sequence[Column]) -> dict[Key, Sums]:
+    """Return the cells by names; a stack's is its frames. Places of the same names are one."""
+    names: list[Mapping[Any, Any]] = []
+    for i, column in enumerate(by):
+        wanted = {key[i] for key in cells.sums}
+        if column.type.role is Role.STACK:
+            names.append(await frames(reader, wanted))
+        else:
+            names.append(await labels(reader, column, wanted))
+    found: dict[Key, Sums] = {}
+    for key, sums in cells.sums.items():
+        named = tuple([texts[part] for texts, part in zip(names, key, strict=True)])
+        if named in found:
+            found[named].add(sums)
+        else:
+            found[named] = sums
+    return found
+
+
+def _cells(named: Mapping[Key, Sums], path: Path, *, has_by: bool) -> list[Cell]:
+    """Return the cells of a reading: places with the same host, process and path are one."""
+    found: dict[tuple[str, str, tuple[str, ...]], Sums] = {}
+    for key, sums in named.items():
+        place = (key[0], key[1] if has_by else "", path(key))
+        if place in found:
+            found[place].add(sums)
+        else:
+            found[place] = sums.times(1.0)
+    return [
+        Cell(*place, sums.now, tuple(sums.earlier), tuple(sums.slices))
+        for place, sums in found.items()
+    ]
+
+
+def _among_hosts(reading: Reading) -> Reading:
+    """Return the reading with the other hosts' sums in place of earlier windows."""
+    by_place: defaultdict[Any, dict[str, Cell]] = defaultdict(dict)
+    for cell in reading.cells:
+        by_place[cell.process, cell.path][cell.host] = cell
+    hosts = sorted({cell.host for cell in reading.cells})
+    cells = []
+    for (process, path), found in by_place.items():
+        for host in hosts:
+            others = [each for each in hosts if each != host][:_MOST_HOSTS]
+            earlier = tuple(found[each].now if each in found else 0.0 for each in others)
+            here = found.get(host)
+            if here or 2 * sum(each > 0 for each in earlier) > len(earlier):
+                now, slices = (here.now, here.slices) if here else (0.0, ())
+                cells.append(Cell(host, process, path, now, earlier, slices))
+    return replace(reading, cells=cells)

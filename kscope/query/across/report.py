@@ -1,0 +1,232 @@
+"""The answer to `changes`, from the tables that are read: the measure, put into words."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from kscope.query.across import amounts
+from kscope.query.across.baselines import BASELINE, beside, range_of
+from kscope.query.across.changes_answer import (
+    Changes,
+    Evidence,
+    Finding,
+    HostLoss,
+    HostPart,
+    NearMarker,
+    ReadTable,
+)
+from kscope.query.across.hearing import Heard, heard
+from kscope.query.across.links import page_link
+from kscope.query.across.losses import Loss
+from kscope.query.across.question import AskedOfAll, TableScope
+from kscope.query.across.readings import TableReading
+from kscope.query.across.sentences import Teller, clock
+from kscope.query.across.windows import LEAST_WINDOWS, Baseline
+from kscope.query.answers.markers import TABLE as MARKERS
+from kscope.query.answers.markers import Marker
+from kscope.query.answers.meta import Notice
+from kscope.query.answers.quality import AGENT
+from kscope.query.changes import finding, measure
+from kscope.query.changes.reading import Host
+from kscope.query.parse.timerange import TimeRange, iso
+
+# Tables that tell about others, and have no usual.
+NOT_READ = (MARKERS, AGENT)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything that is read so far; `failed` says why a table is not."""
+
+    read: Mapping[str, TableReading]
+    failed: Mapping[str, str]
+    markers: Sequence[Marker]
+    losses: Sequence[Loss]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The answer takes processor time: make it in a thread."""
+
+    asked: AskedOfAll
+    baseline: Baseline
+    wanted: Sequence[TableScope]
+    found: Found
+
+    @property
+    def span(self) -> TimeRange:
+        return self.asked.range
+
+    @cached_property
+    def hosts(self) -> list[Heard]:
+        return heard(self.found.read.values(), self.span.start, self.span.end)
+
+    @cached_property
+    def teller(self) -> Teller:
+        since = {each.host: each.last or self.span.start for each in self.hosts if each.silent}
+        names = [each.host for each in self.hosts]
+        return Teller(self.found.read, names, self.span.end - self.span.start, since)
+
+    def answer(self, *, done: bool, took: float) -> Changes:
+        readings = [each for table in self.found.read.values() for each in table.readings]
+        ranked = measure.changes(readings, [self._host(each) for each in self.hosts])
+        told = [self._finding(each) for each in ranked if each.unusual][: self.asked["n"]]
+        usual = [each for each in ranked if not each.unusual]
+        base = range_of(self.baseline, self.span)
+        return Changes(
+            start=self.span.start,
+            end=self.span.end,
+            base_from=base.start,
+            base_to=base.end,
+            baseline=self.asked[BASELINE.name],
+            findings=told,
+            more=[self._finding(each) for each in usual[: self.asked["n"]]],
+            usual=len(usual),
+            tables=[self._table(each, done=done) for each in self.asked.tables],
+            by_host=_by_host(told),
+            markers=[self._marker(each) for each in self.found.markers],
+            losses=[HostLoss(e.host, e.table, e.lost, e.text) for e in self.found.losses],
+            text=self._text(told),
+            done=done,
+            read=len(self.found.read),
+            of=len(self.wanted),
+            elapsed_ms=took,
+            notices=self._notices(done=done),
+        )
+
+    def _host(self, host: Heard) -> Host:
+        length = self.span.end - self.span.start
+        until = ((host.last or self.span.start) - self.span.start) / length if host.silent else 1.0
+        return Host(host.host, host.heard, host.earlier, until)
+
+    def _finding(self, found: finding.Finding) -> Finding:
+        told = self.teller.tell(found)
+        table = self.found.read.get(found.table)
+        ratio = told.now / told.before if told.before > 0 else None
+        filters = self._filters(found)
+        return Finding(
+            table=found.table,
+            prettyname=table.view.category.prettyname if table else "",
+            kind=found.kind,
+            unusual=found.unusual,
+            lasting=found.lasting >= 0.6,
+            change=found.change,
+            hosts=list(found.hosts),
+            process=found.process or "",
+            column=found.column,
+            name=found.name or "",
+            unit=told.unit.name,
+            before=told.before,
+            now=told.now,
+            low=told.low,
+            high=told.high,
+            before_text=told.before_text,
+            now_text=told.now_text,
+            factor=found.factor if found.factor is not None else ratio,
+            part=found.part,
+            sentence=told.sentence,
+            text=told.text,
+            filters=filters,
+            link=self._link(found, filters),
+            evidence=[self._evidence(each) for each in found.evidence],
+        )
+
+    def _evidence(self, found: finding.Finding) -> Evidence:
+        table = self.found.read.get(found.table)
+        name = table.view.category.prettyname if table else ""
+        text = self.teller.tell(found).text
+        return Evidence(found.table, name, text, self._link(found, self._filters(found)))
+
+    def _filters(self, found: finding.Finding) -> list[tuple[str, str]]:
+        table = self.found.read.get(found.table)
+        filters: list[tuple[str, str]] = []
+        if len(found.hosts) == 1:
+            filters.append(("hostname", found.hosts[0]))
+        elif found.hosts and len(found.hosts) < len(self.hosts):
+            filters.append(("hostname__in", ",".join(found.hosts)))
+        if found.process is not None and found.by:
+            filters.append((found.by, found.process))
+        if table and found.name is not None:
+            view = table.view
+            if view.stack and found.column == view.stack.name:
+                filters.append((f"{found.column}__has", found.name))
+            elif not view.histogram or found.column != view.histogram.name:
+                filters.append((found.column, found.name))
+        return filters
+
+    def _link(self, found: finding.Finding, filters: Sequence[tuple[str, str]]) -> str:
+        table = self.found.read.get(found.table)
+        own = [each for each in self.asked.filters if each[0] not in dict(filters)]
+        if table is None:
+            return page_link("", self.span, [*own, *filters])
+        base = beside(self.baseline, self.span)
+        view = ("compare" if base else "hosts") if table.view.stack else "charts"
+        shown = base if view == "compare" else None
+        return page_link(found.table, self.span, [*own, *filters], view, shown)
+
+    def _table(self, table: TableScope, *, done: bool) -> ReadTable:
+        category = table.category
+        read = self.found.read.get(category.table)
+        if category.table in NOT_READ:
+            why = "told beside the others, not compared"
+        elif table.inactive:
+            why = table.inactive[0].detail
+        elif category.table in self.found.failed:
+            why = self.found.failed[category.table]
+        elif read is None:
+            why = "not read before the deadline" if done else ""
+            return ReadTable(category.table, category.prettyname, 0, "waiting", why)
+        elif not read.rows and not read.looks.windows.count:
+            why = "no rows"
+        else:
+            return ReadTable(
+                category.table, category.prettyname, read.rows, "read", self._too_new(read)
+            )
+        return ReadTable(category.table, category.prettyname, 0, "inactive", why)
+
+    def _too_new(self, read: TableReading) -> str:
+        if self.baseline.hosts or read.looks.windows.count >= LEAST_WINDOWS or not read.rows:
+            return ""
+        return "nothing to compare with: the rows begin too late"
+
+    def _marker(self, marker: Marker) -> NearMarker:
+        seconds = (marker.time - self.span.start) / 10**6
+        return NearMarker(marker.time, marker.host, marker.kind, marker.message, seconds)
+
+    def _notices(self, *, done: bool) -> list[Notice]:
+        missing = len(self.wanted) - len(self.found.read) - len(self.found.failed)
+        notices = []
+        if done and missing:
+            text = f"{missing} of {len(self.wanted)} data types were not read before the deadline."
+            notices.append(Notice("warning", text))
+        said = {text for each in self.found.read.values() for text in each.looks.now.plan.notices}
+        return [*notices, *(Notice("warning", text) for text in sorted(said))]
+
+    def _text(self, told: Sequence[Finding]) -> str:
+        """Return the paragraph for a ticket."""
+        day = iso(self.span.start)[:10]
+        lead = f"{day} {clock(self.span.start)}-{clock(self.span.end)} UTC"
+        if not told:
+            parts = [f"{lead}: nothing unusual"]
+        else:
+            parts = [f"{lead}: {told[0].text}", *(each.text for each in told[1:])]
+        for marker in map(self._marker, self.found.markers):
+            side = "after" if marker.seconds < 0 else "before"
+            away = amounts.duration(abs(marker.seconds))
+            on = f" on {marker.host}" if marker.host else ""
+            name = marker.message or marker.kind
+            when = f"it begins {away} {side}" if marker.seconds else "it begins with"
+            parts.append(f"{when} the marker '{name}'{on}")
+        parts += [each.text for each in self.found.losses]
+        return "; ".join(parts) + "."
+
+
+def _by_host(findings: Sequence[Finding]) -> list[HostPart]:
+    parts: defaultdict[str, float] = defaultdict(float)
+    for each in findings:
+        for host in each.hosts:
+            parts[host] += each.part / len(each.hosts)
+    whole = sum(parts.values())
+    listed = [HostPart(host, part / whole) for host, part in parts.items() if whole]
+    return sorted(listed, key=lambda each: (-each.part, each.host))

@@ -1,0 +1,162 @@
+"""The range asked about, and the earlier windows of about its length that say what is usual."""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from kscope.declare.model import Column
+from kscope.declare.types.base import Role
+from kscope.generate.tables import CategoryTables
+from kscope.query.parse.scope import Scope
+from kscope.query.parse.timerange import TimeRange
+from kscope.query.scan.scan import Scan, scan_of
+from kscope.query.scan.timesteps import step_below
+from kscope.query.sql.conditions import conditions
+from kscope.query.sql.expressions import whole_divide
+from kscope.store.reader import Reader
+from kscope.store.schema.progress import SECOND
+from kscope.store.sums.planner import Segment
+
+WINDOWS = 24
+SLICES = 6
+# With fewer earlier windows nothing is known to be usual.
+LEAST_WINDOWS = 3
+# Windows of whole buckets may be by so much shorter or longer than the range.
+_SHORTEST, _LONGEST = 0.7, 1.3
+# Of the range, so that each slice has some.
+_STEPS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The time that the range is compared with: earlier windows end at `end` (us).
+
+    They have `length`, and none begins before `begin`. With `hosts` each host is compared with the
+    others in the same range instead.
+    """
+
+    end: int
+    length: int
+    begin: int | None = None
+    hosts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """Stretches of equal `length` (us), one after the other from `start` on.
+
+    They are numbered in SQL, where a row of a rollup counts at the start of its bucket.
+    """
+
+    start: int
+    length: int
+    count: int
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.count * self.length
+
+    @property
+    def range(self) -> TimeRange:
+        return TimeRange(self.start, self.stop)
+
+    def of(self, segment: Segment) -> sa.ColumnElement[int]:
+        return whole_divide(segment.table.c.time - sa.literal(self.start), self.length)
+
+
+def slices_of(span: TimeRange) -> Stretches:
+    """Cut a range into six; the last may be a little shorter than it should be."""
+    length = -(-(span.end - span.start) // SLICES)
+    return Stretches(span.start, length, -(-(span.end - span.start) // length))
+
+
+def windows_before(baseline: Baseline, buckets: Iterable[int], first: int | None) -> Stretches:
+    """Return the earlier windows, the oldest first.
+
+    They are made of whole `buckets` (us) if some fit. None begins before `first`, when the data
+    begin: there may be few then, or none.
+    """
+    end, length = baseline.end, baseline.length
+    fitting = [
+        bucket
+        for bucket in buckets
+        if _SHORTEST <= max(1, round(length / bucket)) * bucket / length <= _LONGEST
+    ]
+    if fitting:
+        whole = max(fitting)
+        end, length = end - end % whole, max(1, round(length / whole)) * whole
+    begins = [each for each in (baseline.begin, first) if each is not None]
+    count = min(WINDOWS, (end - max(begins)) // length) if first is not None else 0
+    count = 0 if baseline.hosts else max(0, count)
+    return Stretches(end - count * length, length, count)
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """The scans of one table: of the range, of all earlier windows, and of these by window."""
+
+    now: Scan
+    slices: Stretches
+    before: Scan
+    by_window: Scan
+    windows: Stretches
+
+    @property
+    def length(self) -> int:
+        """The length of the range that is read, in microseconds."""
+        return self.now.plan.stop - self.now.plan.start
+
+    @property
+    def scale(self) -> float:
+        """How much longer the range is than an earlier window."""
+        return self.length / self.windows.length
+
+    def over(self, change: Callable[[Scan], Scan]) -> "Looks":
+        """Return the same with other scans."""
+        return replace(
+            self,
+            now=change(self.now),
+            before=change(self.before),
+            by_window=change(self.by_window),
+        )
+
+
+async def looks_of(
+    reader: Reader, scope: Scope, needs: Collection[Column], baseline: Baseline
+) -> Looks:
+    """Plan the reading of a table. There may be few earlier windows, or none."""
+    now = await scan_of(reader, scope, needs, step=_fine(scope.range))
+    tables = reader.schema.categories[scope.category.table]
+    first = await first_time(reader, tables)
+    buckets = [] if baseline.hosts else _buckets(tables, scope, needs)
+    windows = windows_before(baseline, buckets, first)
+    earlier = replace(scope, range=windows.range)
+    step = max((each for each in (*buckets, 1) if windows.length % each == 0), default=1)
+    by_window = await scan_of(reader, earlier, needs, step=step)
+    before = await scan_of(reader, earlier, needs)
+    return Looks(now, slices_of(now.range), before, by_window, windows)
+
+
+async def first_time(reader: Reader, tables: CategoryTables) -> int | None:
+    """Return the time of the oldest row or sum; None if there are none."""
+    levels = (tables.rows, *(each.table for each in tables.rollups))
+    oldest = (sa.select(sa.func.min(table.c.time)).scalar_subquery() for table in levels)
+    ((*found,),) = await reader.fetch(sa.select(*oldest))
+    return min((int(each) for each in found if each is not None), default=None)
+
+
+def _fine(span: TimeRange) -> int:
+    """Return a step in which a range has several in each slice."""
+    return max(1, step_below((span.end - span.start) // _STEPS))
+
+
+def _buckets(tables: CategoryTables, scope: Scope, needs: Collection[Column]) -> list[int]:
+    """Return the lengths (us) of the sums that can answer, which filters may rule out."""
+    columns = {each.column for each in conditions(scope.where)}
+    if any(each.type.role not in (Role.DIMENSION, Role.STACK) for each in columns):
+        return []
+    names = {each.name for each in (*needs, *columns)}
+    return [
+        each.rollup.bucket * SECOND for each in tables.rollups if names <= {*each.table.c.keys()}
+    ]
