@@ -11,6 +11,7 @@ from kscope.declare.files.catalog import BUILTIN, builtin_folder, load_catalog
 from kscope.errors import KscopeError, UsageError
 from kscope.generate.files import LostTables, compare, losses, write
 from kscope.generate.render import render
+from kscope.query.declared_filters import refuse_bad_filters
 
 
 @click.command()
@@ -45,8 +46,10 @@ def generate(
     Exit code 0: the files are up to date. 1: --check found a difference. 2: a category file is
     wrong, or a SQL file would lose tables.
     """
+    catalog = load_catalog(categories or (BUILTIN,))
+    refuse_bad_filters(catalog)
     made = {
-        **render(load_catalog(categories or (BUILTIN,))),
+        **render(catalog),
         **pages(ctx.find_root().command, load_catalog()),
     }
     try:

@@ -153,6 +153,29 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A filter as the API takes it, such as `stack__regex` and its text; `place` is in the file."""
+
+    parameter: str
+    text: str
+    place: str = field(default="", compare=False)
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Filters under one name: rows that pass all of them are shown.
+
+    The page asks for those that are `default`; the API applies none unless it is asked.
+    """
+
+    name: str
+    filters: tuple[Given, ...]
+    default: bool = False
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Category:
     """One data type. `retention` is in seconds; None keeps its rows permanently.
 
@@ -167,6 +190,7 @@ class Category:
     retention: int | None = None
     rollup: tuple[Rollup, ...] = ()
     probe: Probe | None = None
+    presets: tuple[Preset, ...] = ()
     declaration: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     file: str = field(default="", compare=False)
     line: int = field(default=0, compare=False)

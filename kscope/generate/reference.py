@@ -45,6 +45,7 @@ def _nested(schema: Mapping[str, Any]) -> Iterator[str]:
     sections = (
         ("`columns`: each column", keys["columns"]["items"]),
         ("`charts`: each chart", keys["charts"]["items"]),
+        ("`presets`: each preset", keys["presets"]["items"]),
         ("`probe`", keys["probe"]),
         ("`probe.options`: each option, under its name", probe["options"]["additionalProperties"]),
         ("`probe.attach`: each place", probe["attach"]["items"]),

@@ -36,6 +36,11 @@ ADDED = """\
 """
 Steps = list[tuple[str, Any]]
 AGES = "retention: 4d\nrollup: {1h: 20d, 1d: 40d}\n"
+PRESETS = """\
+presets:
+  - {name: no locks, filter: {stack__not_regex: [lock, semaphore]}}
+  - {name: only p, filter: {process__in: "p,r"}}
+"""
 HOURS = 150
 
 ROW = st.fixed_dictionaries(
@@ -67,6 +72,8 @@ FILTERS = (
     {"kind": "old"},
     {"pid": "1"},
     {"elapsed__gte": "5"},
+    {"preset": "no locks"},
+    {"preset": ["only p", "no locks"], "hostname": "a"},
 )
 QUESTIONS = (
     ("flamegraph", {"by": "process"}),
@@ -104,6 +111,7 @@ ASKED = [
     ((20, 50 * 60), {}),
     ((20, 50 * 60 + 5), {"kind": "old"}),
     ((25 * 60 + 10, 25 * 60), {"elapsed__gte": "5"}),
+    ((20, 50 * 60), {"preset": ["only p", "no locks"], "hostname": "a"}),
 ]
 PATIENT = settings(
     max_examples=6, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -120,8 +128,8 @@ class Pair:
         self.adopt(COLUMNS)
 
     def adopt(self, columns: str) -> None:
-        aged = category(f"table: aged_{self.number}\n{AGES}{columns}", "aged.yaml")
-        plain = category(f"table: plain_{self.number}\n{columns}", "plain.yaml")
+        aged = category(f"table: aged_{self.number}\n{AGES}{PRESETS}{columns}", "aged.yaml")
+        plain = category(f"table: plain_{self.number}\n{PRESETS}{columns}", "plain.yaml")
         self.world.adopt(Catalog((aged, plain)))
 
     def play(self, step: str, argument: Any) -> None:
@@ -141,7 +149,7 @@ class Pair:
         found: dict[str, Any] = answer.json()
         return found
 
-    def same(self, question: str, span: tuple[int, int], asked: dict[str, str]) -> str:
+    def same(self, question: str, span: tuple[int, int], asked: dict[str, Any]) -> str:
         """Ask both, the second for the whole buckets that the first may have given."""
         aged = self.ask("aged", question, asked | {"from": span[0], "to": span[1]})
         if any("removed by retention" in notice["text"] for notice in aged["notices"]):
@@ -151,6 +159,7 @@ class Pair:
         assert aged["meta"]["rows"] == plain["meta"]["rows"]
         assert plain["meta"]["source"] == "raw"
         assert is_sum(told(aged), told(plain)), (question, asked)
+        assert is_sum(aged["meta"]["hidden"], plain["meta"]["hidden"]), (question, asked)
         source: str = aged["meta"]["source"]
         return source
 
@@ -176,7 +185,7 @@ def test_sums_and_rows_give_the_same_answers(engine_world: World) -> None:
         steps=st.lists(STEP, min_size=3, max_size=9),
         asked=st.lists(st.tuples(SPAN, st.sampled_from(FILTERS)), min_size=2, max_size=2),
     )
-    def hold(steps: Steps, asked: list[tuple[tuple[int, int], dict[str, str]]]) -> None:
+    def hold(steps: Steps, asked: list[tuple[tuple[int, int], dict[str, Any]]]) -> None:
         pair = Pair(engine_world)
         for step in steps:
             pair.play(*step)

@@ -34,6 +34,7 @@ export interface CategoryAnswer {
   description: string;
   columns: ColumnAnswer[];
   charts: ChartAnswer[];
+  presets: PresetAnswer[];
   retention: number | null;
   rollup: Rollup[];
   has_probe: boolean;
@@ -297,6 +298,13 @@ export interface Heatmap {
   counts: number[][];
 }
 
+/** The amount that a preset hides; `value` is None if the question's values do not add up. */
+export interface Hidden {
+  preset: string;
+  value: number | null;
+  rows: number;
+}
+
 /** `counts[j]`: events of sizes from `lower[j]`; `upper` ends the last bin. */
 export interface Histogram {
   table: string;
@@ -401,13 +409,19 @@ export interface Markers {
   more: boolean;
 }
 
-/** `start` and `end` in microseconds; `rows` is how many raw rows are in the answer. */
+/**
+ * `start` and `end` in microseconds; `rows` is how many raw rows are in the answer.
+ *
+ * `hidden` is what each preset leaves out; flame graphs, time series, rankings and comparisons
+ * tell it.
+ */
 export interface Meta {
   from: number;
   to: number;
   source: string;
   rows: number;
   elapsed_ms: number;
+  hidden: Hidden[];
 }
 
 /** A marker in the range or shortly before; `seconds` from the start of the range. */
@@ -467,6 +481,13 @@ export interface Percentile {
   value: number;
   lower: number;
   upper: number;
+}
+
+/** `name` is the value of the parameter `preset`; the page asks for those that are `default`. */
+export interface PresetAnswer {
+  name: string;
+  default: boolean;
+  help: string;
 }
 
 /**

@@ -12,6 +12,7 @@ from kscope.declare import aggregates
 from kscope.declare.charts import KINDS, declared, derive
 from kscope.declare.charts.base import ROWS
 from kscope.declare.files import reserved, schema_errors
+from kscope.declare.files.presets import check_presets, make_presets
 from kscope.declare.files.probe import check_probe, make_probe
 from kscope.declare.files.shapes import MAX_ENTRIES, CategoryFile, ColumnFile, category_schema
 from kscope.declare.files.yaml_lines import Document, Found, Path, bounded, parse
@@ -77,6 +78,7 @@ def _check(document: Document, probes: pathlib.Path | None) -> Iterator[Problem]
         mistakes,
         _check_joins(columns),
         _check_charts(value.get("charts"), columns),
+        check_presets(_entries(value.get("presets"))),
         _check_ages(value.get("retention"), value.get("rollup")),
     )
     yield from (document.problem(*each) for each in found)
@@ -255,6 +257,7 @@ def _make(document: Document, probes: pathlib.Path | None) -> Category:
         retention=seconds(file.retention) if file.retention else None,
         rollup=tuple(sorted(rollup, key=lambda each: each.bucket)),
         probe=make_probe(file.probe, document, columns, probes) if file.probe else None,
+        presets=make_presets(file.presets, document),
         declaration={key: each for key, each in document.value.items() if key != "probe"},
         file=document.file,
         line=document.line(("table",)),

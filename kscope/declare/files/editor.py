@@ -39,6 +39,8 @@ def _of_type(row: ColumnType) -> dict[str, Any]:
     default = dict(row.defaults.json if row.defaults else row.json)
     null = {"anyOf": [default, {"type": "null"}]}
     properties: dict[str, Any] = {"default": null if row.nullable else default}
+    if row.unit != "us":
+        properties["rate"] = False
     if row.unit:
         properties["unit"] = {"const": row.unit}
     elif not has_unit(row):

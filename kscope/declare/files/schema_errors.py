@@ -120,7 +120,7 @@ def _message(
             return f"needs exactly one of {', '.join(keys)}"
         case "anyOf":
             return "must be a field such as key.comm, a list of fields, or {from:, names: or as:}"
-        case "minItems" | "minLength":
+        case "minItems" | "minLength" | "minProperties":
             return "must not be empty"
         case "maxItems" | "maxProperties" | "maxLength":
             noun = "characters" if validator == "maxLength" else "entries"

@@ -30,6 +30,7 @@ NEED = "^(btf|cgroup2|(kprobe|tracepoint):[A-Za-z0-9_:]{1,200})$"
 ENUM = "^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 CONSTANT = "^[A-Z][A-Z0-9_]{0,39}$"
 FUNCTION = "^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+PRESET = "^[^;\\s\\x00-\\x1f-][^;\\x00-\\x1f]{0,59}$"
 FLAG = "^[a-z][a-z0-9-]{0,30}$"
 NUMBER = "^(-?[0-9]{1,20}|0x[0-9a-fA-F]{1,16})$"
 # Names of the patterns, for messages.
@@ -40,6 +41,7 @@ PATTERNS = {
     NEED: "one of btf, cgroup2, kprobe:FUNCTION, tracepoint:GROUP:NAME",
     CONSTANT: "a constant's name: capital letters, digits and _, a letter first, at most 40",
     FUNCTION: "a C function's name, of at most 64 characters",
+    PRESET: "a preset's name: without ; and control characters, no - first, at most 60",
     FLAG: "a flag's name: lower case letters, digits and -, a letter first, at most 31",
     ENUM: "the name of an enum of the kernel, such as skb_drop_reason",
     NUMBER: "a whole number, such as 16 or 0x10",
@@ -49,6 +51,18 @@ _MAX_NAMES = 1000
 _MAX_SCRIPT = 64 * 1024
 _FLAGS = [name for name, row in TYPES.items() if row.option]
 _VALUE = {"type": ["integer", "number", "string", "boolean"]}
+# Of a preset, and the filters of one parameter.
+_MAX_FILTERS = 50
+_FILTER = {
+    "minProperties": 1,
+    "maxProperties": _MAX_FILTERS,
+    "additionalProperties": {
+        "type": ["string", "number", "boolean", "array"],
+        "items": _VALUE,
+        "minItems": 1,
+        "maxItems": _MAX_FILTERS,
+    },
+}
 _VALUES = {"type": "object", "minProperties": 1, "additionalProperties": _VALUE}
 _ALSO = {
     "propertyNames": {"pattern": "^([A-Za-z]|[a-z][a-z0-9-]{1,30})$"},
@@ -126,6 +140,23 @@ class ChartFile(Struct, kw_only=True, forbid_unknown_fields=True):
         Any,
         _one_of(aggregates.NAMES, "how values are combined; left out: by the value's type"),
     ] = ""
+
+
+Filters = Annotated[
+    dict[Annotated[str, Meta(max_length=100)], Any],
+    _is(
+        "filters as the API takes them: `column: value`, `column__operator: value`; of a list, each"
+        " is one filter; a row that passes all of them is shown"
+    ),
+    Meta(extra_json_schema=_FILTER),
+]
+
+
+class PresetFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    name: Annotated[str, _is("its name, and the value of `preset`", pattern=PRESET)]
+    filter: Filters
+    default: Annotated[bool, _is("the page applies it until a person switches it off")] = False
+    help: Annotated[str, _line("one sentence of explanation", 500)] = ""
 
 
 class OptionFile(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -250,6 +281,9 @@ class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
     description: Annotated[str, _line("one sentence on what a row is", 500)] = ""
     columns: Annotated[list[ColumnFile], _listed("hostname and time are in every table")]
     charts: Annotated[list[ChartFile], _listed("left out: derived from the column types", 0)] = []
+    presets: Annotated[
+        list[PresetFile], Meta(max_length=20, description="filters under one name, for one click")
+    ] = []
     retention: (
         Annotated[_Duration, _is("how long rows are kept; left out: permanently")] | UnsetType
     ) = UNSET

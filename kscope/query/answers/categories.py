@@ -51,6 +51,14 @@ class ChartAnswer(Struct, frozen=True):
     aggregate: str | UnsetType = UNSET
 
 
+class PresetAnswer(Struct, frozen=True):
+    """`name` is the value of the parameter `preset`; the page asks for those that are `default`."""
+
+    name: str
+    default: bool
+    help: str
+
+
 class CategoryAnswer(Struct, frozen=True):
     """`retention` is in seconds; null keeps rows permanently."""
 
@@ -59,6 +67,7 @@ class CategoryAnswer(Struct, frozen=True):
     description: str
     columns: list[ColumnAnswer]
     charts: list[ChartAnswer]
+    presets: list[PresetAnswer]
     retention: int | None
     rollup: list[Rollup]
     has_probe: bool
@@ -131,6 +140,7 @@ def category_answer(category: Category) -> CategoryAnswer:
         description=category.description,
         columns=[_column(category, column) for column in category.all_columns],
         charts=[_chart(category, chart) for chart in category.charts],
+        presets=[PresetAnswer(each.name, each.default, each.help) for each in category.presets],
         retention=category.retention,
         rollup=list(category.rollup),
         has_probe=category.probe is not None,

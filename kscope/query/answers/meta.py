@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from kscope.declare.types.base import Role
-from kscope.query.scan.scan import RECORDED, Scan
+from kscope.query.scan.scan import RECORDED, Hidden, Scan
 from kscope.query.sql.conditions import conditions
 
 WHOLE_ROWS = (
@@ -18,13 +18,18 @@ Number = int | float
 
 
 class Meta(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
-    """`start` and `end` in microseconds; `rows` is how many raw rows are in the answer."""
+    """`start` and `end` in microseconds; `rows` is how many raw rows are in the answer.
+
+    `hidden` is what each preset leaves out; flame graphs, time series, rankings and comparisons
+    tell it.
+    """
 
     start: int
     end: int
     source: str
     rows: int
     elapsed_ms: float
+    hidden: list[Hidden]
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -33,7 +38,8 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 def meta(scan: Scan, rows: int) -> Meta:
-    return Meta(scan.plan.start, scan.plan.stop, scan.plan.source, rows, scan.elapsed_ms)
+    plan = scan.plan
+    return Meta(plan.start, plan.stop, plan.source, rows, scan.elapsed_ms, scan.hidden)
 
 
 def notices(scan: Scan) -> list[Notice]:

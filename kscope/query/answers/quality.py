@@ -131,7 +131,8 @@ class Quality(JsonAnswer, frozen=True):
 
 async def quality(reader: Reader, asked: Asked) -> Quality:
     hosts = (each for each in conditions(asked.scope.where) if each.column.name == "hostname")
-    scope = replace(asked.scope, where=Group(tuple(hosts)))
+    # Losses are of all events, also of those that a preset hides.
+    scope = replace(asked.scope, where=Group(tuple(hosts)), presets=())
     table, agent = scope.category.table, reader.catalog.get(AGENT)
     lacks = await _over_limits(reader, scope)
     reports: dict[str, Counter[str]] = {}

@@ -13,6 +13,7 @@ from kscope.query.parse.scope import Scope
 from kscope.query.scan import read
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import REST, Heaviest, heaviest
+from kscope.query.scan.hidden import note_hidden
 from kscope.query.scan.labels import frames, labels
 from kscope.query.scan.measures import ROWS, sum_of, total_of
 from kscope.query.scan.parallel import together
@@ -65,6 +66,7 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> FoldedStacks:
         scan = scan.oldest(limit)
     measures = (total_of(question.value), sum_of(count) if count else ROWS, ROWS)
     summed = await heaviest(scan, columns(*keys), measures, read.MOST_GROUPS)
+    await note_hidden(scan, question.value)
     wanted = await asyncio.to_thread(key_parts, summed.groups, len(keys))
     found: list[Any] = await together(
         frames(reader, wanted[-1]),

@@ -30,6 +30,7 @@ from kscope.query.parse.timerange import iso
 from kscope.query.scan.aggregates import adds, aggregated, needs_single_rows
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import REST, in_line
+from kscope.query.scan.hidden import note_hidden
 from kscope.query.scan.labels import labels
 from kscope.query.scan.measures import Aggregated, Expressions, events_of, total_of
 from kscope.query.scan.read import TooManyGroups
@@ -99,6 +100,7 @@ async def timeseries(reader: Reader, asked: Asked) -> Timeseries:
     scan = await scan_of(reader, asked.scope, needs, single_rows=single, step=wanted)
     grid = steps(scan.range, scan.plan.step or wanted)
     shown, found = await _measured(scan, question, grid)
+    await note_hidden(scan, value, aggregate)
     return Timeseries(
         **measured(table, value, scan, found.total_rows, aggregate=aggregate),
         by=question.by.name if question.by else "",

@@ -19,6 +19,7 @@ from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import Value, by_values, value_of
 from kscope.query.parse.parameters import Asked
 from kscope.query.scan.aggregates import aggregate_name, needs_single_rows, ranked
+from kscope.query.scan.hidden import note_hidden
 from kscope.query.scan.labels import labels
 from kscope.query.scan.scan import scan_of
 from kscope.store.reader import Reader
@@ -56,6 +57,7 @@ async def top(reader: Reader, asked: Asked) -> Top:
     single = needs_single_rows(value, aggregate) or by_values(by)
     scan = await scan_of(reader, asked.scope, (*by, *value.columns), single_rows=single)
     found = await ranked(scan, by, value, aggregate, n=asked["n"])
+    await note_hidden(scan, value, aggregate)
     names = [
         await labels(reader, column, {key[i] for key, _, _ in found.entries})
         for i, column in enumerate(by)

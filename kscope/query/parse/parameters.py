@@ -12,7 +12,8 @@ from kscope.query.parse.columns import shared_out
 from kscope.query.parse.errors import MOST_COMPLAINTS, Complaint, QueryError, complain, one_of
 from kscope.query.parse.filters import MAX_CONDITIONS, TOO_MANY, parse_filter
 from kscope.query.parse.operands import text
-from kscope.query.parse.scope import Scope
+from kscope.query.parse.presets import applied
+from kscope.query.parse.scope import Applied, Scope
 from kscope.query.parse.timerange import (
     DEFAULT_FROM,
     DEFAULT_TO,
@@ -31,7 +32,8 @@ MAX_PARAMETERS = 2 * MAX_CONDITIONS + 100
 class Parameter:
     """`choices` empty: any text. A whole number has `least` and `most`.
 
-    `names` of a category are those that the parameter may choose from.
+    `names` of a category are those that the parameter may choose from. One that takes `many` can
+    be given several times, and has a tuple of values.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Parameter:
     least: int | None = None
     most: int | None = None
     names: Callable[[Category], list[str]] | None = None
+    many: bool = False
 
     def parse(self, given: str) -> Any:
         if self.least is None or self.most is None:
@@ -57,6 +60,14 @@ class Parameter:
 
 FROM = Parameter("from", f"start of the range: {MOMENT_HELP}", DEFAULT_FROM)
 TO = Parameter("to", "end of the range, itself not in it; written as `from`", DEFAULT_TO)
+
+
+PRESET = Parameter(
+    "preset",
+    "the name of filters that the category declares; can be given several times",
+    names=lambda category: [preset.name for preset in category.presets],
+    many=True,
+)
 
 
 def _columns(*roles: Role) -> Callable[[Category], list[str]]:
@@ -134,21 +145,27 @@ def read(
     Relative times are seen from `moment`, in microseconds.
     """
     check_count(len(request))
-    parameters = {parameter.name: parameter for parameter in (FROM, TO, *known)}
+    parameters = {parameter.name: parameter for parameter in (FROM, TO, PRESET, *known)}
     values, filters, complaints = _checked(category, request, parameters)
     if len(filters) > MAX_CONDITIONS:
         complaints.append(Complaint(filters[MAX_CONDITIONS].parameter, TOO_MANY))
-    defaults = {
-        name: each.parse(each.default) if each.default else "" for name, each in parameters.items()
+    defaults: dict[str, Any] = {
+        name: each.parse(each.default) if each.default else () if each.many else ""
+        for name, each in parameters.items()
     }
     asked = defaults | values
+    presets: tuple[Applied, ...] = ()
+    try:
+        presets = applied(category, asked[PRESET.name])
+    except QueryError as error:
+        complaints += error.complaints
     try:
         span = parse_range(asked["from"], asked["to"], moment)
     except QueryError as error:
         complaints += error.complaints
     if complaints:
         raise QueryError(*complaints)
-    scope = Scope(category, span, Group(tuple(filters)))
+    scope = Scope(category, span, Group(tuple(filters)), presets)
     return Asked(scope, asked, frozenset(values), tuple(request))
 
 
@@ -165,6 +182,8 @@ def _checked(
         try:
             if name not in parameters:
                 filters.append(parse_filter(category, name, given, parameters))
+            elif parameters[name].many:
+                values[name] = (*values.get(name, ()), parameters[name].parse(given))
             elif name in values:
                 complaints.append(Complaint(name, "is given more than once"))
             else:
@@ -190,7 +209,7 @@ def read_sides(
 
     A `base.` filter takes the place of the side's filters on the same column, and `base.any` drops
     those on the columns it names: such a base has the side's range. `base.from` and `base.to`
-    choose another.
+    choose another. It has the side's presets, unless `base.preset` names others.
     """
     check_count(len(request))
     own = [(name, given) for name, given in request if not name.startswith(BASE)]
@@ -211,7 +230,8 @@ def read_sides(
     replaced = dropped | {each.column.name for each in conditions(base.scope.where)}
     kept = [each for each in conditions(side.scope.where) if each.column.name not in replaced]
     where = Group((*kept, *base.scope.where.members))
-    return replace(side, base=replace(base.scope, where=where))
+    presets = base.scope.presets or side.scope.presets
+    return replace(side, base=replace(base.scope, where=where, presets=presets))
 
 
 def _dropped(category: Category, given: str) -> set[str]:

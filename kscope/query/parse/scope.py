@@ -9,10 +9,21 @@ from kscope.query.sql.conditions import Group
 
 
 @dataclass(frozen=True, slots=True)
+class Applied:
+    """A preset's name and its filters."""
+
+    name: str
+    where: Group
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
+    """`where` has the filters of the request; those of `presets` must hold, too."""
+
     category: Category
     range: TimeRange
     where: Group = field(default_factory=Group)
+    presets: tuple[Applied, ...] = ()
 
 
 def category_of(catalog: Catalog, table: str, parameter: str = "table") -> Category:

@@ -52,14 +52,19 @@ def compiled(where: Condition) -> Any:
         re2.purge()
 
 
-async def resolve(reader: Reader, scope: Scope) -> Group:
-    """Replace each regular expression of the filters by what it matches."""
-    wanted = [each for each in conditions(scope.where) if each.operator == "regex"]
-    if not wanted:
-        return scope.where
+def check_number(where: Group) -> None:
+    """Raise QueryError if a person asks for more patterns than one side of a question may have."""
+    wanted = [each for each in conditions(where) if each.operator == "regex"]
     if len(wanted) > MAX_PATTERNS:
         fault = f"the question has {len(wanted)} regular expressions"
         raise complain(wanted[MAX_PATTERNS].parameter, f"{fault}; use at most {MAX_PATTERNS}")
+
+
+async def resolve(reader: Reader, scope: Scope, where: Group) -> Group:
+    """Replace each regular expression of filters on the scope's rows by what it matches."""
+    wanted = [each for each in conditions(where) if each.operator == "regex"]
+    if not wanted:
+        return where
     with reader.deadline.running():
         for each in wanted:
             # All are checked before the first text is read.
@@ -67,7 +72,7 @@ async def resolve(reader: Reader, scope: Scope) -> Group:
         found = {
             each: replace(each, matches=await _matches(reader, scope, each)) for each in wanted
         }
-    return resolved(scope.where, found)
+    return resolved(where, found)
 
 
 async def _matches(reader: Reader, scope: Scope, where: Condition) -> tuple[Any, ...]:

@@ -2,18 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+import msgspec
 import sqlalchemy as sa
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import Role, Storage
-from kscope.query.parse.scope import Scope
+from kscope.query.parse.scope import Applied, Scope
 from kscope.query.parse.timerange import TimeRange
 from kscope.query.scan import regex, shown_stacks
 from kscope.query.scan.measures import Expressions
-from kscope.query.sql.conditions import Group, clause, conditions
+from kscope.query.sql.conditions import Group, clause, complement, conditions
 from kscope.query.sql.expressions import exact, position
 from kscope.store.reader import Reader
 from kscope.store.sums.planner import Plan, Segment
@@ -22,9 +23,20 @@ from kscope.store.sums.planner import Plan, Segment
 RECORDED = "recording:"
 
 
+class Hidden(msgspec.Struct, frozen=True):
+    """The amount that a preset hides; `value` is None if the question's values do not add up."""
+
+    preset: str
+    value: int | float | None
+    rows: int
+
+
 @dataclass
 class Scan:
     """One reading of a plan's tables. The patterns in the filters `where` are resolved.
+
+    `hides` are the filters of what each preset hides, by its name: of rows that several hide, each
+    belongs to the first. `hidden` is the amount of it, once it is noted.
 
     `stack` is a stack column that the question needs. `replayed_hosts` are the ids of all hosts
     that ever replayed a recording; `saw_replayed` is set once a row of theirs is read.
@@ -37,6 +49,8 @@ class Scan:
     replayed_hosts: Sequence[int]
     started: float
     saw_replayed: bool = False
+    hides: Sequence[tuple[str, Group]] = ()
+    hidden: list[Hidden] = field(default_factory=list)
 
     @property
     def segments(self) -> Sequence[Segment]:
@@ -86,7 +100,9 @@ async def scan_of(
     microseconds.
     """
     started = time.perf_counter()
-    where = await shown_stacks.resolve(reader, await regex.resolve(reader, scope))
+    where, presets = await _resolved(reader, scope)
+    hides = _hides(where, presets)
+    where = Group((where, *(each.where for each in presets)))
     needed = [column for column in needs if column]
     names = {column.name for column in needed}
     for each in conditions(where):
@@ -98,7 +114,26 @@ async def scan_of(
     span = scope.range
     plan = await reader.plan(scope.category.table, span.start, span.end, names, step)
     stack = next((column for column in needed if column.type.role is Role.STACK), None)
-    return Scan(reader, plan, where, stack, await replayed_hosts(reader), started)
+    return Scan(reader, plan, where, stack, await replayed_hosts(reader), started, hides=hides)
+
+
+async def _resolved(reader: Reader, scope: Scope) -> tuple[Group, list[Applied]]:
+    """Return the request's filters and the presets with their patterns resolved, all at once."""
+    regex.check_number(scope.where)
+    whole = Group((scope.where, *(each.where for each in scope.presets)))
+    if any(conditions(whole)):
+        whole = await shown_stacks.resolve(reader, await regex.resolve(reader, scope, whole))
+    where, *presets = (cast("Group", each) for each in whole.members)
+    pairs = zip(scope.presets, presets, strict=True)
+    return where, [replace(each, where=found) for each, found in pairs]
+
+
+def _hides(where: Group, presets: Sequence[Applied]) -> list[tuple[str, Group]]:
+    found = []
+    for preset in presets:
+        found.append((preset.name, Group((where, complement(preset.where)))))
+        where = Group((where, preset.where))
+    return found
 
 
 async def replayed_hosts(reader: Reader) -> tuple[int, ...]:

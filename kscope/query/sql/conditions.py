@@ -39,7 +39,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """All of the members (`and`), or any of them (`or`). Without members: every row."""
+    """All of the members (`and`), or any of them (`or`).
+
+    Without members: every row, or with `any_of` none.
+    """
 
     members: "tuple[Condition | Group, ...]" = ()
     any_of: bool = False
@@ -61,6 +64,15 @@ def resolved(where: Group, found: Mapping[Condition, Condition]) -> Group:
     return replace(where, members=tuple(members))
 
 
+def complement(where: Group) -> Group:
+    """Return the filters that hold for exactly the other rows."""
+    members = (
+        complement(each) if isinstance(each, Group) else replace(each, negated=not each.negated)
+        for each in where.members
+    )
+    return Group(tuple(members), any_of=not where.any_of)
+
+
 def clause(
     where: Condition | Group, table: sa.FromClause, dictionaries: Dictionaries
 ) -> sa.ColumnElement[bool]:
@@ -70,7 +82,7 @@ def clause(
         return _complement(where, table, built) if where.negated else built
     members = [clause(member, table, dictionaries) for member in where.members]
     if not members:
-        return sa.true()
+        return sa.false() if where.any_of else sa.true()
     return sa.or_(*members) if where.any_of else sa.and_(*members)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from kscope.declare.files.catalog import folder_of, list_files
 from kscope.declare.model import Catalog, Category
 from kscope.errors import KscopeError, Problem
+from kscope.query.declared_filters import refuse_bad_filters
 from kscope.server.ingest.decode import Decoder
 from kscope.store.drop import leftover, leftovers
 from kscope.store.store import Store
@@ -97,6 +98,7 @@ class LiveCatalog:
     async def _adopt(self, catalog: Catalog) -> None:
         if catalog.categories and _identity(catalog) == _identity(self.catalog):
             return
+        refuse_bad_filters(catalog)
         decoder = Decoder(catalog)
         await self._store.adopt(catalog)
         self.decoder = decoder

@@ -12,7 +12,7 @@ from kscope.query.answers.question import BASE, Question
 from kscope.query.export import FORMATS, STACKS, TABLES
 from kscope.query.export.base import StackFormat
 from kscope.query.parse.columns import groupable
-from kscope.query.parse.parameters import ANY, BY, COLUMN, FROM, SERIES_BY, TO, Parameter
+from kscope.query.parse.parameters import ANY, BY, COLUMN, FROM, PRESET, SERIES_BY, TO, Parameter
 from kscope.query.parse.parameters import BASE as BASE_PREFIX
 from kscope.query.questions import OF_ALL, QUESTIONS
 from kscope.query.sql import operators
@@ -80,7 +80,7 @@ def _path(question: Question, category: Category) -> str:
 
 
 def _operation(question: Question, category: Category) -> dict[str, Any]:
-    known = [FROM, TO, *question.parameters]
+    known = [FROM, TO, PRESET, *question.parameters]
     parameters = [
         _parameter(each, category, in_path=each.name in question.in_path) for each in known
     ]
@@ -185,6 +185,9 @@ def _text(parameter: Parameter, category: Category | None) -> dict[str, Any]:
         return {"type": "string", "examples": [parameter.default, f"2026-11-23T{hour}:00:00Z"]}
     if category is None:
         return _TEXT
+    if parameter.many:
+        names = parameter.names(category) if parameter.names else []
+        return {"type": "array", "items": {"type": "string", "enum": [*names, ""]}}
     if parameter.names:
         # An empty text chooses as none does, but in a path: forms send what was left empty.
         empty = [] if parameter == COLUMN else [""]
@@ -212,6 +215,7 @@ def _filter_schema(category: Category, prefix: str) -> dict[str, Any]:
         "from",
         "to",
         ANY.name,
+        PRESET.name,
         *(p.name for q in QUESTIONS.values() for p in q.parameters),
     }
     properties = {

@@ -15,6 +15,7 @@ from kscope.declare.files.category import read_category
 from kscope.declare.model import Catalog, Category
 from kscope.generate.render import render
 from kscope.query.answers.categories import Charts, Checked, TextProblem, category_answer
+from kscope.query.declared_filters import filter_problems
 from kscope.query.parse.scope import category_of
 from kscope.server.http.problems import HttpProblem
 from kscope.server.http.request_body import read_small
@@ -82,10 +83,11 @@ async def _text(request: Request) -> str:
 
 def check(text: str, catalog: Catalog) -> Checked:
     reading = read_category(text, _FILE)
-    category = reading.category
+    problems = [*reading.problems, *filter_problems(filter(None, [reading.category]))]
+    category = None if problems else reading.category
     known = catalog.get(category.table) if category else None
     return Checked(
-        problems=[TextProblem(each.line, each.path, each.message) for each in reading.problems],
+        problems=[TextProblem(each.line, each.path, each.message) for each in problems],
         category=category_answer(category) if category else None,
         declared_in=PurePath(known.file).name if known else None,
         files=_files(category) if category else {},

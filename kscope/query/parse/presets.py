@@ -1,0 +1,24 @@
+"""Presets: the filters that a category declares under a name."""
+
+from collections.abc import Iterable
+
+from kscope.declare.model import Category, Given
+from kscope.query.parse.errors import complain, one_of
+from kscope.query.parse.filters import parse_filter
+from kscope.query.parse.scope import Applied
+from kscope.query.sql.conditions import Group
+
+
+def applied(category: Category, names: Iterable[str]) -> tuple[Applied, ...]:
+    """Return the presets of these names, each once; an empty name is none. Raise QueryError."""
+    known = {preset.name: preset for preset in category.presets}
+    wanted = dict.fromkeys(name for name in names if name)
+    for name in wanted:
+        if name not in known:
+            raise complain("preset", one_of("preset", name, known))
+    return tuple(Applied(name, parsed(category, known[name].filters)) for name in wanted)
+
+
+def parsed(category: Category, given: Iterable[Given]) -> Group:
+    """Return declared filters as conditions, all of which must hold. Raise QueryError."""
+    return Group(tuple(parse_filter(category, each.parameter, each.text) for each in given))
