@@ -341,7 +341,9 @@ def test_the_first_rows_appear_by_themselves(built_page: None, page: Page, tmp_p
     with serving(tmp_path) as server:
         page.goto(f"{server.read}/?table=offcputime")
         commands = page.locator(".command code")
-        expect(commands.first).to_have_text(f"kscope agent offcputime --server {server.ingest}")
+        expect(commands.first).to_have_text(
+            f"sudo kscope agent offcputime --server {server.ingest}"
+        )
         program, *arguments = shlex.split(commands.last.inner_text())
         assert program == "kscope"
         command = kscope(*arguments, "--spool", tmp_path / "spool")
@@ -382,4 +384,4 @@ def test_rows_about_agents_come_with_any_agent(server: Serving, page: Page) -> N
     first = page.locator(".empty.first")
     expect(first).to_contain_text("Every agent sends these")
     commands = first.locator(".command code")
-    expect(commands).to_have_text([f"kscope agent offcputime --server {server.ingest}"])
+    expect(commands).to_have_text([f"sudo kscope agent offcputime --server {server.ingest}"])

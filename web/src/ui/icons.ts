@@ -4,10 +4,8 @@ import { svg } from "./svg";
 
 const PATHS = {
   flag: "M4 14V2.5l8 3-8 3",
-  x: "m4.5 4.5 7 7m0-7-7 7",
+  close: "m4.5 4.5 7 7m0-7-7 7",
   copy: "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
-  table: "M2.5 3h11v10h-11zM2.5 6.5h11M6.5 3v10",
-  play: "M5 3.5v9l7-4.5z",
 };
 
 /** Says nothing to a screen reader: its button has a name. */

@@ -1,6 +1,6 @@
 // Stretches of time as people write them, as short as they can be without being mistaken.
 
-import { dateTime, zoneName, type Zone } from "./format";
+import { dateTime, duration, zoneName, type Zone } from "./format";
 
 const DAY = 86_400e6;
 
@@ -22,23 +22,9 @@ export function zoned(text: string, zone: Zone): string {
   return `${text} ${zoneName(zone)}`;
 }
 
-const UNITS: [number, string][] = [
-  [DAY, "d"],
-  [3600e6, "h"],
-  [60e6, "min"],
-  [1e6, "s"],
-];
-
-/** How long, as people say it: two units at most, 1 h 24 min; below a second its parts are left out. */
+/** How long, with two units at most; below a second its parts are left out. */
 export function howLong(us: number): string {
-  const whole = Math.max(0, Math.round(us / 1e6) * 1e6);
-  const at = UNITS.findIndex(([size]) => whole >= size);
-  if (at < 0) return "0 s";
-  const [size, unit] = UNITS[at] ?? [1, ""];
-  const first = Math.floor(whole / size);
-  const next = UNITS[at + 1];
-  const rest = next ? Math.floor((whole - first * size) / next[0]) : 0;
-  return rest && next ? `${first} ${unit} ${rest} ${next[1]}` : `${first} ${unit}`;
+  return us < 0.5e6 ? "0 s" : duration(Math.round(us / 1e6) * 1e6);
 }
 
 const WORDS = "No One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve".split(" ");

@@ -59,7 +59,7 @@ export class Changes {
     const close = h(
       "button.only-icon",
       { "aria-label": "Close", title: "Close (Esc)", type: "button", onclick: () => this.close() },
-      icon("x"),
+      icon("close"),
     );
     return h("header", h("h2", TITLE, h("span.grow"), close), this.scope, this.base);
   }

@@ -3,23 +3,16 @@
 import { get } from "../api/client";
 import { filterWords } from "../header/chips";
 import { category, type Context } from "../state/context";
-import { copyFrom } from "../ui/copy";
 import { button, h } from "../ui/dom";
 import { filterText } from "../state/filters";
 import { need } from "../ui/need";
 import { ago, dateTime, zoneName } from "../ui/format";
 import { iso } from "../state/ranges";
-import type { CategoryAnswer, Rows, ServerInfo } from "../../generated/types";
+import { commandLine, hints, reach, RECORDED, toServer } from "./command";
+import type { CategoryAnswer, Rows } from "../../generated/types";
 
 /** The reports of agents do not have their own probe: every agent sends them. */
 const AGENTS = "agent";
-/** The category whose recording comes with Kernelscope, and the probe that most begin with. */
-const RECORDED = "offcputime";
-
-function command(text: string): HTMLElement {
-  const copy = button("copy", () => void copyFrom(copy, text));
-  return h("div.command", h("code", text), copy);
-}
 
 /** Explains an empty answer: no data yet, none in this range, or none behind these filters. */
 export async function explainEmpty(context: Context): Promise<HTMLElement> {
@@ -32,37 +25,37 @@ export async function explainEmpty(context: Context): Promise<HTMLElement> {
 
 async function firstVisit(context: Context, one: CategoryAnswer): Promise<HTMLElement> {
   waitForRows(context);
-  const server = await get<ServerInfo>("/api/v1/server", []).catch(() => null);
-  // Behind a proxy with TLS, the page cannot know the address for rows.
-  const proxied = location.protocol === "https:";
-  const address = proxied ? `https://${location.hostname}` : (server?.ingest ?? "ADDRESS");
-  const agent = `--server ${address}${server?.token ? " --token-file FILE" : ""}`;
-  const bearer = server?.token ? ' -H "Authorization: Bearer TOKEN"' : "";
+  const server = await reach();
+  const { address } = server;
+  const agent = toServer(server);
+  const bearer = server.token ? ' -H "Authorization: Bearer TOKEN"' : "";
   const body = `{"hostname": "$(hostname)", "${one.table}": [${exampleRow(one)}]}`;
-  const start = "Start an agent on the host that you want to look into, as root:";
+  const start = "Start an agent on the host that you want to look into:";
   const how = one.has_probe
     ? [
         h("p", start),
-        command(`kscope agent ${one.table} ${agent}`),
+        commandLine(`sudo kscope agent ${one.table} ${agent}`, [one.table]),
         h("p", "No host at hand? Play the off-CPU times that come recorded with Kernelscope:"),
-        command(`kscope agent ${RECORDED} --replay bundled --history 3600 ${agent}`),
+        commandLine(`kscope agent ${RECORDED} --replay bundled --history 3600 ${agent}`, []),
       ]
     : one.table === AGENTS
       ? [
           h("p", `Every agent sends these beside what its probe sees. ${start}`),
-          command(`kscope agent ${RECORDED} ${agent}`),
+          commandLine(`sudo kscope agent ${RECORDED} ${agent}`, []),
         ]
       : [
           h("p", "Nothing has sent rows of this type yet. Any script can, with one POST:"),
-          command(`curl ${address}/api/v1/ingest${bearer} -d "${body.replaceAll('"', '\\"')}"`),
+          commandLine(
+            `curl ${address}/api/v1/ingest${bearer} -d "${body.replaceAll('"', '\\"')}"`,
+            [],
+          ),
         ];
   return h(
     "div.empty.first",
     h("h2", `No ${one.prettyname} yet`),
     h("p", one.description),
     ...how,
-    server?.token && h("p.hint", "kscope token --scope ingest makes a token."),
-    proxied && h("p.hint", "Write where your proxy takes rows for the address."),
+    ...hints(server),
     h("p.hint", "The page shows the first rows as soon as they arrive."),
   );
 }

@@ -1,6 +1,7 @@
 // One finding: its sentence, its figures before and now beside the usual, and where it can be seen.
 
 import { h } from "../ui/dom";
+import { times } from "../ui/format";
 import { stretched, svg } from "../ui/svg";
 import { short } from "../ui/text";
 import { sentence } from "./words";
@@ -55,11 +56,7 @@ function weight(one: Finding): string {
 
 export function change(one: Finding): string {
   if (one.change === "new" || one.change === "gone" || one.factor === null) return one.change;
-  return `×${factor(one.factor)}`;
-}
-
-function factor(value: number): string {
-  return value >= 10 ? String(Math.round(value)) : String(Number(value.toPrecision(2)));
+  return times(one.factor);
 }
 
 export function percent(part: number): string {

@@ -10,12 +10,15 @@ import { plural } from "../ui/spans";
 import type { Overview, TableOverview } from "../../generated/types";
 import { allFilters } from "./changes_question";
 import { inPage, type Opening } from "./finding";
+import { firstVisit } from "./first_visit";
 import { HomeAxis } from "./home_axis";
 import { HomeEvents } from "./home_events";
 import { hostStrip } from "./home_hosts";
 import { typeLines, typeState, withData } from "./home_types";
 
 const POINTS = "90";
+/** The first rows are looked for so often, in milliseconds. */
+const WAIT = 2000;
 
 export class Home implements Opening {
   readonly element: HTMLElement;
@@ -28,6 +31,9 @@ export class Home implements Opening {
   private readonly content: HTMLElement;
   private answer: Overview | null = null;
   private folded = true;
+  /** Stands in place of all else until there are rows. */
+  private first: Promise<HTMLElement> | null = null;
+  private waiting = 0;
 
   constructor(private readonly context: Context) {
     this.events = new HomeEvents(context, this);
@@ -52,14 +58,27 @@ export class Home implements Opening {
       this.draw();
     });
     this.axis.draw();
-    if (this.answer) document.title = `${this.events.title} · Kernelscope`;
+    this.entitle();
+  }
+
+  left(): void {
+    clearTimeout(this.waiting);
+  }
+
+  private entitle(): void {
+    const { title } = this.events;
+    document.title = title ? `${title} · Kernelscope` : "Kernelscope";
   }
 
   private draw(): void {
     const { context, axis } = this;
     const answer = need(this.answer, "the overview");
+    const { filters } = context.store.state;
+    if (!filters.length && !withData(answer).length) return void this.visit();
+    if (this.first) replace(this.element, this.content, this.loader.element);
+    this.first = null;
     this.events.show(answer);
-    document.title = `${this.events.title} · Kernelscope`;
+    this.entitle();
     this.hosts.hidden = !answer.hosts.length;
     replace(this.hosts, ...hostStrip(context, answer.hosts, answer.to));
     const lines = typeLines(context, answer, this);
@@ -68,6 +87,17 @@ export class Home implements Opening {
     replace(this.types, ...heads, ...lines, axis.element);
     axis.show(answer, lines.length);
     this.drawWithout(answer.tables.filter(({ last }) => last === null));
+  }
+
+  /** Nothing has ever come in: says how to begin, and looks for the first rows. */
+  private async visit(): Promise<void> {
+    clearTimeout(this.waiting);
+    this.waiting = window.setTimeout(() => this.context.refresh(), WAIT);
+    if (this.first) return;
+    const first = firstVisit();
+    this.first = first;
+    const shown = await first;
+    if (this.first === first) replace(this.element, shown);
   }
 
   /** Types without any data are out of the way, and one click away. */

@@ -3,6 +3,7 @@
 import { toAddress, type State } from "../state/address";
 import type { Context } from "../state/context";
 import { h, type Child } from "../ui/dom";
+import { times } from "../ui/format";
 import { howLong } from "../ui/spans";
 import { plain, short } from "../ui/text";
 import type { Overview, Stretch, TableOverview } from "../../generated/types";
@@ -76,7 +77,7 @@ function says(context: Context, answer: Overview, one: TableOverview): Child[] {
 }
 
 function unusual(context: Context, { to }: Overview, one: Stretch, more: number): string {
-  const size = one.factor === null ? "new" : `×${Number(one.factor.toPrecision(2))}`;
+  const size = one.factor === null ? "new" : times(one.factor);
   const when = stretch(one.from, one.to, to, context.store.state.zone);
   const at = when.startsWith("since") ? when : `at ${when}`;
   return `▲ ${size} ${at}${more ? `, and ${more} more` : ""}`;
