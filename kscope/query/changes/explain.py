@@ -56,7 +56,7 @@ def explained(
         _Open(place, sum(left[at] for at in place.cells), spreads.of(place.host, place.cells))
         for place in candidates(usual, left)
     )
-    depths = _depths(usual)
+    depths = _depths(usual) if open_places else {}
     found: list[Explained] = []
     while open_places and len(found) < _MOST:
         first = max(open_places, key=lambda each: each.weight)

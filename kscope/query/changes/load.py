@@ -49,26 +49,25 @@ def _weight(usual: Usual, at: int) -> float:
 
 def excess(usual: Usual, own: Scales, loads: Mapping[Group, float]) -> list[list[float]]:
     """Return for each cell how much more there is than its process's load explains, by window."""
-    return [
-        _centred(_beyond(usual, at, own, loads), usual.windows) for at in range(len(usual.cells))
-    ]
+    return [_beyond(usual, at, own, loads) for at in range(len(usual.cells))]
 
 
 def _beyond(usual: Usual, at: int, own: Scales, loads: Mapping[Group, float]) -> list[float]:
     cell, row, middle = usual.cells[at], usual.rows[at], usual.usual[at]
     group = (cell.host, cell.process)
-    if group in own and not usual.still[at]:
-        return [value - scale * middle for value, scale in zip(row, own[group], strict=True)]
+    if middle and not usual.still[at] and group in own:
+        beyond = [value - scale * middle for value, scale in zip(row, own[group], strict=True)]
+        return _centred(beyond, usual.windows)
     beyond = [value - middle for value in row]
-    load = loads.get(group, 1.0)
-    if not usual.still[at] and load != 1.0:
+    if not usual.still[at]:
         # Anything between the usual and as much more as the process does is no surprise.
-        low, high = sorted((middle, middle * load))
+        low, high = sorted((middle, middle * loads.get(group, 1.0)))
         beyond[0] = row[0] - min(max(row[0], low), high)
     return beyond
 
 
 def _centred(row: list[float], windows: int) -> list[float]:
+    """Return a row whose earlier windows have their middle at 0."""
     ordered = sorted(row[1:])
     centre = (ordered[(windows - 1) // 2] + ordered[windows // 2]) / 2
     return [value - centre for value in row]

@@ -1,9 +1,9 @@
 """The places that a change may be at: each process, frame, threshold and value of each host."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
-from itertools import chain
 
 from kscope.query.changes.reading import MOST_FRAMES
 from kscope.query.changes.spread import Knobs, floor
@@ -28,13 +28,16 @@ class Place:
 def candidates(usual: Usual, now: Sequence[float]) -> list[Place]:
     """Return the places that may have changed, by two sums of each; `now` is each cell's excess."""
     index = _Index(usual)
-    sums = index.sums(now)
-    bound = {
-        key: abs(excess) / floor(usual, index.host(key), middle)
-        for key, (excess, middle) in sums.items()
-    }
-    open_keys = [key for key, most in bound.items() if most >= Knobs.unusual]
-    kept = nlargest(_MOST, open_keys, key=bound.__getitem__)
+    least = {host: Knobs.unusual * Knobs.few * varies for host, varies in usual.varies.items()}
+    bound = {}
+    for key, both in index.sums(now).items():
+        host, more = index.host(key), abs(both.real)
+        # Most are too small for any spread.
+        if more >= least[host]:
+            bound[key] = more / floor(usual, host, both.imag)
+    kept = nlargest(
+        _MOST, (key for key, most in bound.items() if most >= Knobs.unusual), key=bound.__getitem__
+    )
     return [index.place(key, cells) for key, cells in index.cells(kept).items() if cells]
 
 
@@ -54,43 +57,38 @@ class _Index:
         ]
         self.groups, self.hosts, self.names = [*groups], [*hosts], [*names]
 
-    def sums(self, now: Sequence[float]) -> dict[_Key, tuple[float, float]]:
-        """Return the excess and the usual of each place; of hosts, after the groups."""
-        width = len(self.names) + 1
-        excess: dict[int, float] = {}
-        middle: dict[int, float] = {}
-        rows = zip(self.of_group, self.paths, now, self.usual.usual, strict=True)
-        for group, path, more, usually in rows:
-            base = group * width
-            for name in chain(path, (width - 1,)):
-                key = base + name
-                excess[key] = excess.get(key, 0.0) + more
-                middle[key] = middle.get(key, 0.0) + usually
-        return self._with_hosts(excess, middle, width)
+    def sums(self, now: Sequence[float]) -> dict[_Key, complex]:
+        """Return of each place the excess, as the real part, and the usual, as the other.
 
-    def _with_hosts(
-        self, excess: dict[int, float], middle: dict[int, float], width: int
-    ) -> dict[_Key, tuple[float, float]]:
-        number = {host: -1 - at for at, host in enumerate(self.hosts)}
-        sums: dict[_Key, tuple[float, float]] = {}
-        for key, more in excess.items():
+        So each frame of each cell takes one addition, not two.
+        """
+        any_name = len(self.names)
+        width = any_name + 1
+        of_group: defaultdict[int, complex] = defaultdict(complex)
+        rows = zip(self.of_group, self.paths, map(complex, now, self.usual.usual), strict=True)
+        for group, path, both in rows:
+            base = group * width
+            of_group[base + any_name] += both
+            for name in path:
+                of_group[base + name] += both
+        of_host: defaultdict[_Key, complex] = defaultdict(complex)
+        hosts = [-1 - self.hosts.index(host) for host, _ in self.groups]
+        sums: dict[_Key, complex] = {}
+        for key, both in of_group.items():
             group, name = divmod(key, width)
-            usually = middle[key]
-            if name == width - 1:
-                sums[group, -1] = (more, usually)
-                continue
-            sums[group, name] = (more, usually)
-            of_host = (number[self.groups[group][0]], name)
-            before = sums.get(of_host, (0.0, 0.0))
-            sums[of_host] = (before[0] + more, before[1] + usually)
-        return sums
+            if name == any_name:
+                sums[group, -1] = both
+            else:
+                sums[group, name] = both
+                of_host[hosts[group], name] += both
+        return sums | of_host
 
     def host(self, key: _Key) -> str:
         return self.groups[key[0]][0] if key[0] >= 0 else self.hosts[-1 - key[0]]
 
     def cells(self, keys: Sequence[_Key]) -> dict[_Key, list[int]]:
         found: dict[_Key, list[int]] = {key: [] for key in keys}
-        for at in range(len(self.paths)):
+        for at in range(len(self.paths) if keys else 0):
             for key in self._keys(at):
                 if key in found:
                     found[key].append(at)

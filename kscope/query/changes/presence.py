@@ -14,6 +14,8 @@ _TELLS = 0.5
 _NOTHING = 0.02
 # Cells a slice: a host that sends fewer may well have nothing to send.
 _ENOUGH = 5
+# Cells of a host that are counted: they are enough to tell.
+_CELLS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class Presence:
     lost: Mapping[str, float]
 
     @property
+    def throughout(self) -> bool:
+        """Whether the host was heard in all of every earlier window."""
+        return self.known == len(self.windows) and self.scales.count(1.0) == len(self.scales)
+
+    @property
     def tells(self) -> bool:
         """Whether the window has enough of the host to judge its places."""
         return self.heard >= _TELLS and self.known > 0
@@ -45,7 +52,8 @@ def presences(
 ) -> dict[str, Presence]:
     """Return for each host with cells or facts where it was heard in, of `count` windows."""
     told = {host.name: host for host in hosts}
-    sent = _sent(readings, count)
+    known = {host.name for host in hosts if host.heard is not None and len(host.earlier) == count}
+    sent = _sent(readings, count, known)
     return {
         name: _presence(told.get(name, Host(name)), sent.get(name), count)
         for name in sorted({*told, *sent})
@@ -56,17 +64,24 @@ def presences(
 class _Sent:
     """The cells that a host has anything in, by window and by slice."""
 
-    now: int
     earlier: list[int]
     slices: list[int]
+    now: int = 0
+    cells: int = 0
 
 
-def _sent(readings: Sequence[Reading], count: int) -> dict[str, _Sent]:
+def _sent(readings: Sequence[Reading], count: int, known: set[str]) -> dict[str, _Sent]:
+    """Count the cells of each host whose own facts are not known."""
     sent: dict[str, _Sent] = {}
     for reading in readings:
         for cell in reading.cells:
+            if cell.host in known:
+                continue
             if (host := sent.get(cell.host)) is None:
-                host = sent[cell.host] = _Sent(0, [0] * count, [0] * len(cell.slices))
+                host = sent[cell.host] = _Sent([0] * count, [0] * len(cell.slices))
+            if host.cells == _CELLS:
+                continue
+            host.cells += 1
             host.now += cell.now > 0
             for at, value in enumerate(cell.earlier):
                 host.earlier[at] += value > 0

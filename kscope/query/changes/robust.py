@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 # A normal distribution's standard deviation is so many times its median absolute deviation.
-_NORMAL = 1.4826
+NORMAL = 1.4826
 
 
 def median(values: Iterable[float]) -> float:
@@ -14,7 +14,7 @@ def median(values: Iterable[float]) -> float:
 
 def deviation(values: Sequence[float], middle: float) -> float:
     """Return the standard deviation as the median deviation tells it."""
-    return _NORMAL * median([abs(value - middle) for value in values])
+    return NORMAL * median([abs(value - middle) for value in values])
 
 
 def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:

@@ -13,7 +13,7 @@ from kscope.query.changes.reading import (
     Cell,
     Reading,
 )
-from kscope.query.changes.robust import deviation, median
+from kscope.query.changes.robust import NORMAL, median
 
 # A cell that varies by less than this part of its usual value stands still: an idle pool.
 _STILL = 0.03
@@ -21,6 +21,7 @@ _STILL = 0.03
 _LEAST = 0.2
 # The frames of all cells together, which bound the work.
 _MOST_STEPS = 200_000
+_HUGE = 1e30
 
 Row = list[float]
 
@@ -51,11 +52,7 @@ def usual_of(reading: Reading, presences: Mapping[str, Presence], count: int) ->
     judged = {name: each for name, each in presences.items() if each.tells}
     cells = _most_changed([cell for cell in reading.cells if cell.host in judged])
     rows = [_row(cell, judged[cell.host]) for cell in cells]
-    usual = [median(row[1:]) for row in rows]
-    still = [
-        deviation(row[1:], middle) < _STILL * middle
-        for row, middle in zip(rows, usual, strict=True)
-    ]
+    usual, still = _middles(rows, count)
     return Usual(
         reading,
         cells,
@@ -83,26 +80,47 @@ def _most_changed(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _difference(cell: Cell) -> float:
-    return abs(_sum(cell.now) - sum(map(_sum, cell.earlier)) / max(len(cell.earlier), 1))
+    return abs(_sum(cell.now) - sum(_sums(cell.earlier)) / max(len(cell.earlier), 1))
+
+
+def _middles(rows: Sequence[Row], count: int) -> tuple[list[float], list[bool]]:
+    """Return the usual value of each row, and whether it stands still, from one sorting of it."""
+    low, high, last = count // 4, count - 1 - count // 4, count - 1
+    usual, still = [], []
+    for row in rows:
+        ordered = sorted(row[1:])
+        middle = (ordered[last // 2] + ordered[count // 2]) / 2
+        usual.append(middle)
+        still.append(NORMAL * (ordered[high] - ordered[low]) / 2 < _STILL * middle)
+    return usual, still
 
 
 def _sum(value: float) -> float:
     """Take a number that is none, and one below 0, for nothing."""
-    return min(value, 1e30) if value > 0 and isfinite(value) else 0.0
+    return min(value, _HUGE) if value > 0 and isfinite(value) else 0.0
+
+
+def _sums(values: Sequence[float]) -> Sequence[float]:
+    """Take each as `_sum` does; all are sound but in a broken row."""
+    if values and min(values) >= 0 and sum(values) < _HUGE:
+        return values
+    return [*map(_sum, values)]
 
 
 def _row(cell: Cell, presence: Presence) -> Row:
     now = _sum(cell.now)
     if presence.heard < HEARD:
         now /= presence.heard
-    earlier = [*map(_sum, cell.earlier)]
+    earlier = _sums(cell.earlier)
+    if presence.throughout and len(earlier) == len(presence.windows):
+        return [now, *earlier]
     taken = zip(presence.windows, presence.scales, strict=True)
     return [now, *(earlier[at] * scale if at < len(earlier) else 0.0 for at, scale in taken)]
 
 
 def _slices(cell: Cell, presence: Presence) -> Sequence[float]:
     """Return the slices in which the host was heard."""
-    slices = [*map(_sum, cell.slices[:MOST_SLICES])]
+    slices = _sums(cell.slices[:MOST_SLICES])
     if presence.heard < HEARD:
         slices = slices[: max(1, round(len(slices) * presence.heard))]
     return slices

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import log2, sqrt
+from operator import mul
 from typing import Literal
 
 from kscope.query.changes.load import Group, Scales, groups
 from kscope.query.changes.reading import MOST_FRAMES
-from kscope.query.changes.robust import deviation, median
+from kscope.query.changes.robust import deviation, median, totals
 from kscope.query.changes.spread import Knobs
 from kscope.query.changes.usual import Usual
 
@@ -106,20 +107,19 @@ def _mean_length(usual: Usual, cells: Sequence[int]) -> tuple[list[float], float
 
     The second number is how far it is off by chance, as a power of 2.
     """
-    events = [0.0] * (usual.windows + 1)
-    slots = [0.0] * (usual.windows + 1)
-    squares = 0.0
-    for at in cells:
-        slot = min(len(usual.cells[at].path), MOST_FRAMES)
-        for window, value in enumerate(usual.rows[at]):
-            count = value / 2.0**slot
-            events[window] += count
-            slots[window] += count * slot
-        squares += usual.rows[at][0] / 2.0**slot * slot * slot
-    series = [2 ** (slot / n) if n else 0.0 for slot, n in zip(slots, events, strict=True)]
+    slots = [min(len(usual.cells[at].path), MOST_FRAMES) for at in cells]
+    counts = [
+        [value * part for value in usual.rows[at]]
+        for at, slot in zip(cells, slots, strict=True)
+        if (part := 0.5**slot)
+    ]
+    events = totals(counts)
+    sums = [sum(map(mul, slots, window)) for window in zip(*counts, strict=True)]
+    series = [2 ** (slot / n) if n else 0.0 for slot, n in zip(sums, events, strict=True)]
     quantum = usual.reading.quantum
     if not events[0] or quantum <= 0:
         return series, _LENGTH
     number = sum(usual.rows[at][0] for at in cells) / quantum
-    variance = max(squares / events[0] - (slots[0] / events[0]) ** 2, 1.0)
+    squares = sum(slot * slot * row[0] for slot, row in zip(slots, counts, strict=True))
+    variance = max(squares / events[0] - (sums[0] / events[0]) ** 2, 1.0)
     return series, max(_LENGTH, sqrt(variance / number))
