@@ -8,6 +8,7 @@ from kscope.declare.model import Catalog, Category
 from kscope.declare.types import TYPES
 from kscope.generate.jsonschema import body_schema
 from kscope.generate.reference import table
+from kscope.query.across.question import PRESETS
 from kscope.query.answers.question import BASE
 from kscope.query.export import FORMATS
 from kscope.query.parse import api_2016
@@ -164,7 +165,7 @@ def _questions(shown: Category) -> Iterator[str]:
     for each in OF_ALL.values():
         yield from ("", f"### `GET {BASE}{each.path}`", "", each.help, "")
         yield f"    curl '{example_of_all(each)}'"
-        yield from ("", *table(_PARAMETER_HEAD, map(_parameter, each.parameters)), "")
+        yield from ("", *table(_PARAMETER_HEAD, map(_parameter, (PRESETS, *each.parameters))), "")
         yield (
             "Of all data types: a filter holds for those that have its column. With"
             " `Accept: application/x-ndjson` answers come as they are found, each on a line,"

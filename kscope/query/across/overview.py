@@ -1,30 +1,81 @@
 """Every category and host at a glance, for the page's Home."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 
+from kscope.query.across.glance import Glance
+from kscope.query.across.losses import losses_of
 from kscope.query.across.overview_answer import Overview
-from kscope.query.across.question import AskedOfAll, QuestionOfAll
+from kscope.query.across.question import AskedOfAll, QuestionOfAll, TableScope
+from kscope.query.across.series import TableSeries, read_series
+from kscope.query.answers.markers import TABLE as MARKERS
+from kscope.query.answers.markers import markers_of
+from kscope.query.parse.errors import QueryError
 from kscope.query.parse.parameters import Parameter
-from kscope.query.scan.timesteps import step_length, steps
+from kscope.query.parse.timerange import SECOND, TimeRange
+from kscope.query.scan.parallel import together
+from kscope.query.scan.timesteps import Steps, step_length, steps
+from kscope.query.sql.conditions import Group, conditions
 from kscope.store.reader import Reader
 
+_AT_ONCE = 3
+_MOST_MARKERS = 200
+# Agents send once a minute: shorter steps would be empty in turn.
+_SHORTEST_STEP = 60 * SECOND
 
-async def overview(_: Reader, asked: AskedOfAll) -> AsyncIterator[Overview]:
+
+@dataclass
+class _Reading:
+    reader: Reader
+    grid: Steps
+    read: dict[str, TableSeries] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+    async def table(self, table: TableScope) -> None:
+        async with self.room:
+            try:
+                found = await read_series(self.reader, table.scope, self.grid)
+            except QueryError as error:
+                self.failed[table.category.table] = str(error)
+            else:
+                self.read[table.category.table] = found
+
+
+async def overview(reader: Reader, asked: AskedOfAll) -> AsyncIterator[Overview]:
     started = time.perf_counter()
-    grid = steps(asked.range, step_length(asked.range, asked["points"]))
+    grid = _grid(asked)
+    reading = _Reading(reader, grid)
+    wanted = [each for each in asked.tables if each.category.table != MARKERS]
+    named = hosts_asked(asked.tables)
+    markers = await markers_of(reader, asked.range, most=_MOST_MARKERS)
+    losses = await losses_of(reader, asked.range, named)
+    await together(*map(reading.table, wanted))
+    glance = Glance(asked, grid, reading.read, reading.failed, losses)
+    made = await asyncio.to_thread(glance.parts)
     yield Overview(
         start=asked.range.start,
         end=asked.range.end,
         step=grid.length,
         times=grid.times,
-        tables=[],
-        hosts=[],
-        markers=[],
-        events=[],
-        notices=[],
+        markers=markers,
+        **made,
         elapsed_ms=round((time.perf_counter() - started) * 1000, 1),
     )
+
+
+def _grid(asked: AskedOfAll) -> Steps:
+    span: TimeRange = asked.range
+    length = step_length(span, asked["points"])
+    return steps(span, max(length, min(_SHORTEST_STEP, span.end - span.start)))
+
+
+def hosts_asked(tables: Sequence[TableScope]) -> Group:
+    """Return the filters on hosts, which every table takes."""
+    where = tables[0].scope.where if tables else Group()
+    return Group(tuple(each for each in conditions(where) if each.column.name == "hostname"))
 
 
 QUESTIONS = (

@@ -11,10 +11,19 @@ from kscope.declare.types.base import Role
 from kscope.query.parse.errors import MOST_COMPLAINTS, Complaint, QueryError, complain, one_of
 from kscope.query.parse.filters import MAX_CONDITIONS, TOO_MANY, filtered_column, parse_filter
 from kscope.query.parse.parameters import FROM, TO, Parameter, check_count
+from kscope.query.parse.presets import applied
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import TimeRange, now, parse_range
 from kscope.query.sql.conditions import Condition, Group
 from kscope.store.reader import Reader
+
+_DEFAULTS, _NONE = "default", "none"
+PRESETS = Parameter(
+    "presets",
+    "apply the presets that each data type has by default, or none",
+    _DEFAULTS,
+    choices=(_DEFAULTS, _NONE),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,9 @@ class QuestionOfAll:
     def read(self, catalog: Catalog, request: Sequence[tuple[str, str]]) -> AskedOfAll:
         """Check a request; QueryError has all of its mistakes."""
         check_count(len(request))
-        checking = _Checking(catalog, {each.name: each for each in (FROM, TO, *self.parameters)})
+        checking = _Checking(
+            catalog, {each.name: each for each in (FROM, TO, PRESETS, *self.parameters)}
+        )
         for name, given in request:
             if len(checking.complaints) >= MOST_COMPLAINTS:
                 break
@@ -108,13 +119,17 @@ class _Checking:
             raise QueryError(*self.complaints, *error.complaints) from None
         if self.complaints:
             raise QueryError(*self.complaints)
-        tables = tuple(self._table(category, span) for category in self.catalog)
+        defaults_apply = values[PRESETS.name] == _DEFAULTS
+        tables = tuple(
+            self._table(category, span, with_presets=defaults_apply) for category in self.catalog
+        )
         return AskedOfAll(span, tables, values, tuple(self.filters), moment)
 
-    def _table(self, category: Category, span: TimeRange) -> TableScope:
+    def _table(self, category: Category, span: TimeRange, *, with_presets: bool) -> TableScope:
         where = Group(tuple(self.active.get(category.table, ())))
         inactive = tuple(self.inactive.get(category.table, ()))
-        return TableScope(Scope(category, span, where), inactive)
+        names = [each.name for each in category.presets if each.default and with_presets]
+        return TableScope(Scope(category, span, where, applied(category, names)), inactive)
 
     def _filter(self, name: str, given: str) -> None:
         """Add the filter to each category that takes it; raise QueryError if none does."""

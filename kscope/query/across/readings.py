@@ -71,9 +71,8 @@ async def _add(reader: Reader, found: TableReading, cells: Cells, by: Sequence[C
     for (host, *_), sums in named.items():
         if sums.last is not None:
             found.last[host] = max(sums.last, found.last.get(host, sums.last))
-    events = cells.events or 0
     whole = sum(each.now for each in cells.sums.values())
-    quantum = whole / events if events and view.value.column else 1.0
+    quantum = view.quantum(whole, cells.events)
     for kind, column, path in _paths(view):
         found.readings.append(
             Reading(

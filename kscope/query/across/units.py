@@ -34,6 +34,12 @@ class Unit:
             return " ".join(filter(None, (amounts.number(rate), self.word.partition(" ")[0])))
         return amounts.rate(rate, "")
 
+    def long(self, rate: float) -> str:
+        """Write a rate with its whole unit: `2.7 threads waiting`, `4.1 signals a minute`."""
+        if self.at_once:
+            return f"{amounts.number(rate)} {self.word}".rstrip()
+        return amounts.rate(rate, self.word)
+
     def both(self, before: float, now: float) -> tuple[str, str, str]:
         """Return two rates and the rest, in one unit: `0`, `2.7`, `threads waiting`."""
         if self.at_once:

@@ -32,6 +32,12 @@ class View:
     def table(self) -> str:
         return self.category.table
 
+    def quantum(self, value: float, events: float) -> float:
+        """Return the mean size of one event; 0 if it is not known how many there are."""
+        if self.value.column is None or self.value.column.type.counts_events:
+            return 1.0
+        return value / events if self.value.weight and events else 0.0
+
 
 def view_of(category: Category) -> View:
     by = _by(category)

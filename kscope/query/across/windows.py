@@ -129,7 +129,7 @@ async def looks_of(
     now = await scan_of(reader, scope, needs, step=_fine(scope.range))
     tables = reader.schema.categories[scope.category.table]
     first = await first_time(reader, tables)
-    buckets = [] if baseline.hosts else _buckets(tables, scope, needs)
+    buckets = [] if baseline.hosts else buckets_of(tables, scope, needs)
     windows = windows_before(baseline, buckets, first)
     earlier = replace(scope, range=windows.range)
     step = max((each for each in (*buckets, 1) if windows.length % each == 0), default=1)
@@ -151,7 +151,7 @@ def _fine(span: TimeRange) -> int:
     return max(1, step_below((span.end - span.start) // _STEPS))
 
 
-def _buckets(tables: CategoryTables, scope: Scope, needs: Collection[Column]) -> list[int]:
+def buckets_of(tables: CategoryTables, scope: Scope, needs: Collection[Column]) -> list[int]:
     """Return the lengths (us) of the sums that can answer, which filters may rule out."""
     columns = {each.column for each in conditions(scope.where)}
     if any(each.type.role not in (Role.DIMENSION, Role.STACK) for each in columns):

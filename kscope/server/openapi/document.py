@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from kscope import __version__
 from kscope.declare.model import Catalog, Category, Column
 from kscope.declare.types.base import Role, Storage
-from kscope.query.across.question import QuestionOfAll
+from kscope.query.across.question import PRESETS, QuestionOfAll
 from kscope.query.answers.question import BASE, Question
 from kscope.query.export import FORMATS, STACKS, TABLES
 from kscope.query.export.base import StackFormat
@@ -106,7 +106,7 @@ def _operation(question: Question, category: Category) -> dict[str, Any]:
 def _operation_of_all(question: QuestionOfAll) -> dict[str, Any]:
     parameters = [
         _in_query(each.name, each.help, _schema(each, None))
-        for each in (FROM, TO, *question.parameters)
+        for each in (FROM, TO, PRESETS, *question.parameters)
     ]
     content = {
         "application/json": {"schema": refer(question.answer)},
