@@ -112,6 +112,7 @@ async def _add_lengths(reader: Reader, found: TableReading, by: Column) -> None:
 
     looks = found.looks.over(slots)
     cells = await cells_of(looks, columns, _SLOT_EVENTS, ROWS, many=False)
+    events = sum(each.now for each in cells.sums.values())
     cells.sums = {
         key: sums.times(_MIDDLE * 2 ** min(key[-1], 62)) for key, sums in cells.sums.items()
     }
@@ -125,6 +126,7 @@ async def _add_lengths(reader: Reader, found: TableReading, by: Column) -> None:
             "lengths",
             _cells(named, lambda key: chains[int(key[-1])], has_by=True),
             by=by.name,
+            quantum=sum(each.now for each in named.values()) / events if events else 0.0,
         )
     )
 

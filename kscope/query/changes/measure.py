@@ -17,17 +17,15 @@ from kscope.query.changes.whole import wholes
 def changes(readings: Sequence[Reading], hosts: Sequence[Host] = ()) -> list[Finding]:
     """Return the changes, the unusual ones first, the weightiest first among them.
 
-    All cells have the same number of earlier windows. Without any there is nothing to compare
-    with, and no finding.
+    All cells of a reading have the same number of earlier windows; a reading with fewer has the
+    newest. Without any there is nothing to compare with, and no finding.
     """
     readings = readings[:MOST_READINGS]
     count = max((len(cell.earlier) for each in readings for cell in each.cells), default=0)
     count = min(count, MOST_WINDOWS)
     heard = presences(readings, hosts, count)
     found = silences(heard.values()) if count else []
-    ready = [
-        (usual, scales(usual)) for each in readings if (usual := usual_of(each, heard, count)).cells
-    ]
+    ready = [(usual, scales(usual)) for each in readings if (usual := usual_of(each, heard)).cells]
     loads = loads_of(ready)
     for usual, own in ready:
         found += _of_reading(usual, own, loads)

@@ -19,32 +19,53 @@ _CELLS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
-    """A host in the windows.
+class Taken:
+    """The earlier windows of a reading to take for a host, one for each.
 
-    `windows` are the earlier windows to take, one for each: those it was away in are replaced by
-    others, so that all cells have values in the same number. `scales` make up for what is
-    missing of them. `known` says how many different ones there are. `before` is whether the last
-    two of the earlier windows had little of the host.
+    Those it was away in are replaced by others, so that all cells have values in the same number.
+    `scales` make up for parts that are missing. `known` says how many different ones there are.
     """
 
-    host: str
-    heard: float
     windows: tuple[int, ...]
     scales: tuple[float, ...]
     known: int
-    before: bool
-    lost: Mapping[str, float]
 
     @property
     def throughout(self) -> bool:
-        """Whether the host was heard in all of every earlier window."""
+        """Whether the host was heard in all of every window."""
         return self.known == len(self.windows) and self.scales.count(1.0) == len(self.scales)
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """The part of the window, and of each earlier one, in which a host was heard."""
+
+    host: str
+    heard: float
+    earlier: tuple[float, ...]
+    lost: Mapping[str, float]
 
     @property
     def tells(self) -> bool:
         """Whether the window has enough of the host to judge its places."""
-        return self.heard >= _TELLS and self.known > 0
+        return self.heard >= _TELLS
+
+    @property
+    def new(self) -> bool:
+        """Whether no earlier window has enough of the host."""
+        return max(self.earlier, default=0.0) < _TELLS
+
+    @property
+    def before(self) -> bool:
+        """Whether the host was silent in the last two of the earlier windows too."""
+        return len(self.earlier) > 2 and max(self.earlier[-2:]) < _TELLS
+
+    def taken(self, count: int) -> Taken:
+        """Return the windows to take of a reading with this many; the last ones are the same."""
+        earlier = self.earlier[len(self.earlier) - count :]
+        known = [at for at, part in enumerate(earlier) if part >= _TELLS]
+        windows = tuple(known[at % len(known)] for at in range(count)) if known else ()
+        return Taken(windows, tuple(1 / min(earlier[at], 1.0) for at in windows), len(known))
 
 
 def presences(
@@ -52,7 +73,7 @@ def presences(
 ) -> dict[str, Presence]:
     """Return for each host with cells or facts where it was heard in, of `count` windows."""
     told = {host.name: host for host in hosts}
-    known = {host.name for host in hosts if host.heard is not None and len(host.earlier) == count}
+    known = {host.name for host in hosts if host.earlier and (host.heard or 0.0) >= HEARD}
     sent = _sent(readings, count, known)
     return {
         name: _presence(told.get(name, Host(name)), sent.get(name), count)
@@ -83,7 +104,8 @@ def _sent(readings: Sequence[Reading], count: int, known: set[str]) -> dict[str,
                 continue
             host.cells += 1
             host.now += cell.now > 0
-            for at, value in enumerate(cell.earlier):
+            # A table with fewer windows has the newest.
+            for at, value in enumerate(cell.earlier[-count:], count - len(cell.earlier[-count:])):
                 host.earlier[at] += value > 0
             if len(cell.slices) == len(host.slices):
                 for at, value in enumerate(cell.slices):
@@ -92,14 +114,20 @@ def _sent(readings: Sequence[Reading], count: int, known: set[str]) -> dict[str,
 
 
 def _presence(told: Host, sent: _Sent | None, count: int) -> Presence:
-    heard = told.heard if told.heard is not None else _heard(sent)
-    earlier = told.earlier if len(told.earlier) == count else _heard_earlier(sent, count)
-    windows = [at for at, part in enumerate(earlier) if part >= _TELLS]
-    taken = tuple(windows[at % len(windows)] for at in range(count)) if windows else ()
-    scales = tuple(1 / min(earlier[at], 1.0) for at in taken)
-    before = count > 2 and max(earlier[-2:]) < _TELLS
-    heard = min(max(heard, 0.0), 1.0)
-    return Presence(told.name, heard, taken, scales, len(windows), before, told.lost)
+    earlier = told.earlier[-count:] if told.earlier else _heard_earlier(sent, count)
+    earlier = (0.0,) * (count - len(earlier)) + earlier
+    return Presence(told.name, min(max(_part(told, sent), 0.0), 1.0), earlier, told.lost)
+
+
+def _part(told: Host, sent: _Sent | None) -> float:
+    """Return the part of the window that a host was heard in."""
+    if told.heard is None:
+        return _heard(sent)
+    if told.until < 1:
+        return min(told.heard, told.until)
+    # Where few have anything to send, a gap is no silence.
+    sends = sent is not None and max(sent.slices, default=_ENOUGH) >= _ENOUGH
+    return told.heard if sends or not told.heard else 1.0
 
 
 def _heard_earlier(sent: _Sent | None, count: int) -> tuple[float, ...]:

@@ -61,9 +61,10 @@ class Reading:
 class Host:
     """How much of each window a host was heard in, 0 to 1: its rows, its agent's reports.
 
-    `heard` is None and `earlier` empty if they are not known; the host's cells tell then. `until`
-    is when the host was last heard, as a part of the window, 1 if it still is. `lost` is, by
-    table, the part of the window's events that its agent lost.
+    `heard` is None and `earlier` empty if they are not known; the host's cells tell then. A
+    reading with fewer windows than `earlier` has the newest of them. `until` is when the host was
+    last heard, as a part of the window, 1 if it still is. `lost` is, by table, the part of the
+    window's events that its agent lost.
     """
 
     name: str

@@ -13,9 +13,9 @@ def silences(presences: Iterable[Presence]) -> list[Finding]:
     """Return a finding for each host that was silent; its sums are parts of windows."""
     found = []
     for each in presences:
-        if each.known and each.heard < HEARD:
+        if not each.new and each.heard < HEARD:
             found.append(_finding(each, new=False))
-        elif not each.known and each.heard > 0:
+        elif each.new and each.heard > 0:
             found.append(_finding(each, new=True))
     return found
 

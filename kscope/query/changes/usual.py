@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from heapq import nlargest
 from math import isfinite
 
-from kscope.query.changes.presence import HEARD, Presence
+from kscope.query.changes.presence import HEARD, Presence, Taken
 from kscope.query.changes.reading import (
     MOST_CELLS,
     MOST_FRAMES,
     MOST_SLICES,
+    MOST_WINDOWS,
     Cell,
     Reading,
 )
@@ -47,11 +48,13 @@ class Usual:
     windows: int
 
 
-def usual_of(reading: Reading, presences: Mapping[str, Presence], count: int) -> Usual:
+def usual_of(reading: Reading, presences: Mapping[str, Presence]) -> Usual:
     """Leave out the hosts that cannot be judged, and make up for the windows that are missing."""
-    judged = {name: each for name, each in presences.items() if each.tells}
+    count = min(max((len(cell.earlier) for cell in reading.cells), default=0), MOST_WINDOWS)
+    taken = {name: each.taken(count) for name, each in presences.items() if each.tells}
+    judged = {name: presences[name] for name, each in taken.items() if each.known}
     cells = _most_changed([cell for cell in reading.cells if cell.host in judged])
-    rows = [_row(cell, judged[cell.host]) for cell in cells]
+    rows = [_row(cell, judged[cell.host].heard, taken[cell.host]) for cell in cells]
     usual, still = _middles(rows, count)
     return Usual(
         reading,
@@ -59,13 +62,10 @@ def usual_of(reading: Reading, presences: Mapping[str, Presence], count: int) ->
         rows,
         usual,
         still,
-        [_slices(cell, judged[cell.host]) for cell in cells],
+        [_slices(cell, judged[cell.host].heard) for cell in cells],
         _varies(cells, rows, usual, still),
-        {name: 1 + 6 / each.known**1.5 for name, each in judged.items()},
-        {
-            name: min(max(each.lost.get(reading.table, 0.0), 0.0), 1.0)
-            for name, each in judged.items()
-        },
+        {name: 1 + 6 / taken[name].known ** 1.5 for name in judged},
+        {name: min(max(e.lost.get(reading.table, 0.0), 0.0), 1.0) for name, e in judged.items()},
         count,
     )
 
@@ -107,23 +107,19 @@ def _sums(values: Sequence[float]) -> Sequence[float]:
     return [*map(_sum, values)]
 
 
-def _row(cell: Cell, presence: Presence) -> Row:
-    now = _sum(cell.now)
-    if presence.heard < HEARD:
-        now /= presence.heard
-    earlier = _sums(cell.earlier)
-    if presence.throughout and len(earlier) == len(presence.windows):
+def _row(cell: Cell, heard: float, taken: Taken) -> Row:
+    now = _sum(cell.now) / (heard if heard < HEARD else 1.0)
+    earlier = _sums(cell.earlier[-len(taken.windows) :])
+    if taken.throughout and len(earlier) == len(taken.windows):
         return [now, *earlier]
-    taken = zip(presence.windows, presence.scales, strict=True)
-    return [now, *(earlier[at] * scale if at < len(earlier) else 0.0 for at, scale in taken)]
+    pairs = zip(taken.windows, taken.scales, strict=True)
+    return [now, *(earlier[at] * scale if at < len(earlier) else 0.0 for at, scale in pairs)]
 
 
-def _slices(cell: Cell, presence: Presence) -> Sequence[float]:
+def _slices(cell: Cell, heard: float) -> Sequence[float]:
     """Return the slices in which the host was heard."""
     slices = _sums(cell.slices[:MOST_SLICES])
-    if presence.heard < HEARD:
-        slices = slices[: max(1, round(len(slices) * presence.heard))]
-    return slices
+    return slices[: max(1, round(len(slices) * heard))] if heard < HEARD else slices
 
 
 def _varies(
