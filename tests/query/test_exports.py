@@ -218,7 +218,7 @@ def test_a_frame_named_as_the_root_keeps_its_name(world: World) -> None:
     ("question", "header"),
     [
         ("timeseries", "time,series,value,rest"),
-        ("heatmap", "time,lower,events"),
+        ("heatmap", "time,lower,events,microseconds"),
         ("histogram", "lower,upper,events"),
         ("top", "process,elapsed,share,rows"),
         ("compare", "frame,level,value,base_value,delta"),

@@ -84,7 +84,7 @@ def test_the_newest_value_of_a_group_is_ranked(client: World) -> None:
 
 def test_sizes_over_time_are_counted_by_powers_of_two(client: World) -> None:
     """Three waits of 1000 us each, as one row says, are three in the slot from 512."""
-    answer = ask(client, "heatmap/offcputime", value="elapsed", points=3)
+    answer = ask(client, "heatmap/offcputime", value="elapsed", points=3, scale="log2")
     assert answer["lower"] == [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
     assert answer["upper"] == 8192
     assert answer["counts"] == [
@@ -94,7 +94,7 @@ def test_sizes_over_time_are_counted_by_powers_of_two(client: World) -> None:
     ]
 
 
-@pytest.mark.parametrize("scale", ["log2", "linear"])
+@pytest.mark.parametrize("scale", ["log2", "linear", "round"])
 def test_a_filter_by_size_finds_what_a_heatmap_counts(client: World, scale: str) -> None:
     """A slot's rows are those whose mean event lies in it, however much they sum."""
     drawn = ask(client, "heatmap/offcputime", value="elapsed", scale=scale, slots=7)
@@ -142,7 +142,7 @@ def test_histogram_columns_are_added_up(engine_world: World) -> None:
             row | {"time": NOON + 5 * SECOND, "latencies": [1, 1], "busy": 2.5},
         ],
     )
-    answer = ask(engine_world, "heatmap/everything", points=3)
+    answer = ask(engine_world, "heatmap/everything", points=3, scale="log2")
     assert answer["lower"] == [0, 2, 4, 8]
     assert answer["counts"] == [[0, 2, 0, 1], [0, 0, 0, 0], [1, 1, 0, 0]]
     assert ask(engine_world, "histogram/everything", value="latencies")["counts"] == [1, 3, 0, 1]

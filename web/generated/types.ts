@@ -169,6 +169,19 @@ export interface Comparison {
   base_meta: Meta;
 }
 
+/**
+ * A group and its stack, empty if the category has none; `time` is in microseconds, or None.
+ *
+ * `share` is of the whole cell.
+ */
+export interface Dominant {
+  group: string;
+  stack: string;
+  events: number;
+  time: number | null;
+  share: number;
+}
+
 /** `key` has one text per column of `by`; `share` of the total, None unless values add up. */
 export interface Entry {
   key: string[];
@@ -282,7 +295,10 @@ export interface Frame {
 /**
  * `counts[i][j]`: events in the step from `times[i]`, of sizes from `lower[j]`.
  *
- * `upper` ends the last bin; times and `step` are in microseconds.
+ * `upper` ends the last bin; times and `step` are in microseconds. With `weigh` `time`,
+ * `weights[i][j]` is the time that these events took, in microseconds, and `rate` how time per
+ * time is called; otherwise `weights` is empty. `seconds` are those of each step that lie in the
+ * range. `top` has the stacks of the asked cell, the heaviest first.
  */
 export interface Heatmap {
   table: string;
@@ -291,11 +307,16 @@ export interface Heatmap {
   meta: Meta;
   notices: Notice[];
   scale: string;
+  weigh: string;
+  rate: string;
   step: number;
   times: number[];
+  seconds: number[];
   lower: number[];
   upper: number;
   counts: number[][];
+  weights: number[][];
+  top: Dominant[];
 }
 
 /** The amount that a preset hides; `value` is None if the question's values do not add up. */
@@ -614,7 +635,13 @@ export interface TextProblem {
   message: string;
 }
 
-/** `times` begin the steps, `step` is their length, both in microseconds. */
+/**
+ * `times` begin the steps, `step` is their length, both in microseconds.
+ *
+ * `seconds` are those of each step that lie in the range. `rate` is how the value per time is
+ * called, such as `threads waiting`, if it is an amount of time that is summed: microseconds by
+ * a million times the seconds.
+ */
 export interface Timeseries {
   table: string;
   value_column: string;
@@ -623,8 +650,10 @@ export interface Timeseries {
   notices: Notice[];
   by: string;
   aggregate: string;
+  rate: string;
   step: number;
   times: number[];
+  seconds: number[];
   series: Series[];
 }
 

@@ -65,12 +65,19 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class Timeseries(Measured, frozen=True, kw_only=True):
-    """`times` begin the steps, `step` is their length, both in microseconds."""
+    """`times` begin the steps, `step` is their length, both in microseconds.
+
+    `seconds` are those of each step that lie in the range. `rate` is how the value per time is
+    called, such as `threads waiting`, if it is an amount of time that is summed: microseconds by
+    a million times the seconds.
+    """
 
     by: str
     aggregate: str
+    rate: str
     step: int
     times: list[int]
+    seconds: list[float]
     series: list[Series]
 
     def as_table(self) -> Table:
@@ -105,8 +112,10 @@ async def timeseries(reader: Reader, asked: Asked) -> Timeseries:
         **measured(table, value, scan, found.total_rows, aggregate=aggregate),
         by=question.by.name if question.by else "",
         aggregate=aggregate,
+        rate=value.column.rate if value.column and aggregate == "sum" else "",
         step=grid.length,
         times=grid.times,
+        seconds=grid.seconds(scan.range),
         series=await _series(reader, question, grid, shown, found.values),
     )
 

@@ -1,7 +1,7 @@
 """How often which size: events counted by slots of their value, over time or by group.
 
 A row that sums several events counts as that many of their mean size. Slots are powers of two,
-or of equal width between the least and the greatest size.
+round (1, 2, 5, 10, 20, 50 ...), or of equal width between the least and the greatest size.
 """
 
 import math
@@ -33,14 +33,15 @@ from kscope.query.scan.measures import (
 from kscope.query.scan.parallel import together
 from kscope.query.scan.read import summed
 from kscope.query.scan.scan import Scan
-from kscope.query.sql.expressions import log2_slot, whole
+from kscope.query.sql.expressions import log2_slot, place_among, whole, whole_divide
 from kscope.store.sums.functions import SLOT, SLOT_EVENTS, total, with_slots
 from kscope.store.sums.planner import Segment
 
-LOG2, LINEAR = "log2", "linear"
+LOG2, LINEAR, ROUND = "log2", "linear", "round"
 SCALES = (LOG2, LINEAR)
+_ROUND = (*(step * 10**power for power in range(19) for step in (1, 2, 5)), 10**19)
 # Steps and slots of the largest heat map, or groups and slots of percentiles.
-_MOST_CELLS = 1_100_000
+MOST_CELLS = 1_100_000
 # Of floats: from here on not every whole number is one.
 _EXACT = 2**53
 _NARROWEST = 1e-300
@@ -51,18 +52,21 @@ _SLOT_EVENTS = Measure(lambda segment: total(segment.table.c[SLOT_EVENTS]))
 class Scale:
     """Slot i holds the sizes from `lower(i)` up to but without `lower(i + 1)`.
 
-    `width` 0 stands for powers of two. Slots go from 0 to `last`.
+    Without `bounds`, a `width` 0 stands for powers of two. Slots go from 0 to `last`.
     """
 
     start: float = 0.0
     width: float = 0.0
     last: int = 62
+    bounds: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
-        return LINEAR if self.width else LOG2
+        return ROUND if self.bounds else LINEAR if self.width else LOG2
 
     def lower(self, slot: int) -> int | float:
+        if self.bounds:
+            return self.bounds[slot]
         if not self.width:
             return 2**slot if slot else 0
         # Halved as in _slot.
@@ -76,7 +80,7 @@ def scale_name(value: Value, given: str) -> str:
     if value.column.type.role is Role.HISTOGRAM and given == LINEAR:
         raise complain("scale", "sizes of a histogram column are powers of two: use scale=log2")
     if value.column.type.signed:
-        if given == LOG2:
+        if given in (LOG2, ROUND):
             kind = value.column.type.name
             raise complain("scale", f"a {kind} may be negative or below 1: allowed is linear")
         return LINEAR
@@ -87,6 +91,8 @@ async def scale_of(scan: Scan, value: Value, name: str, slots: int) -> Scale:
     """The slots for what the plan's rows hold."""
     if name == LOG2:
         return Scale()
+    if name == ROUND:
+        return round_scale(value)
     found = await summed(scan, lambda _: [], (least_of(value), most_of(value)))
     low, high = next(iter(found.values()), [None, None])
     if low is None or high is None:
@@ -95,6 +101,14 @@ async def scale_of(scan: Scan, value: Value, name: str, slots: int) -> Scale:
     width = _round_width(high / slots - low / slots)
     start = _finite(math.floor(low / width) * width)
     return Scale(start, width, int(high / width - start / width))
+
+
+def round_scale(value: Value) -> Scale:
+    """Return round slots; a histogram does not tell 0 from 1, so these have one slot."""
+    assert value.column is not None
+    first = (0,) if value.column.type.role is Role.HISTOGRAM else (0, 1)
+    bounds = (*first, *_ROUND[1:])
+    return Scale(bounds=bounds, last=len(bounds) - 2)
 
 
 def _finite(number: float) -> float:
@@ -115,11 +129,14 @@ async def sizes(scan: Scan, keys: Expressions, value: Value, scale: Scale) -> Ag
     if value.column.type.role is Role.HISTOGRAM:
         return await _of_histograms(scan, keys, value.column)
 
-    def with_slot(segment: Segment) -> Sequence[sa.ColumnElement[Any]]:
-        return [*keys(segment), _slot(segment, value, scale)]
-
-    counted = await summed(scan, with_slot, (events_of(value), ROWS), _MOST_CELLS)
+    measures = (events_of(value), ROWS)
+    counted = await summed(scan, with_size(keys, value, scale), measures, MOST_CELLS)
     return await consumed(lambda counted: _sized(counted, scale), counted)
+
+
+def with_size(keys: Expressions, value: Value, scale: Scale) -> Expressions:
+    """Group by these keys, then by the slot of a value column."""
+    return lambda segment: [*keys(segment), _slot(segment, value, scale)]
 
 
 def _sized(counted: Mapping[tuple[Any, ...], Sequence[Any]], scale: Scale) -> Aggregated:
@@ -139,24 +156,34 @@ def _slot(segment: Segment, value: Value, scale: Scale) -> sa.ColumnElement[Any]
         # Halved, which is exact: the difference of two floats may be none.
         above = size_of(value, segment) / 2.0 - sa.literal(scale.start / 2, sa.Double())
         return whole(above / sa.literal(scale.width / 2, sa.Double()))
-    table = segment.table
-    weight = [table.c[value.weight.name]] if value.weight else []
-    return log2_slot(table.c[value.column.name], *weight)
+    size = segment.table.c[value.column.name]
+    weight = segment.table.c[value.weight.name] if value.weight is not None else None
+    if scale.bounds:
+        mean = size if weight is None else whole_divide(size, sa.func.nullif(weight, 0))
+        return place_among(mean, scale.bounds[:-1])
+    return log2_slot(size) if weight is None else log2_slot(size, weight)
 
 
 async def _of_histograms(scan: Scan, keys: Expressions, column: Column) -> Aggregated:
     """Add up the slots of histograms, and count the rows, each in a statement."""
+    most = HISTOGRAM_SLOTS * MOST_CELLS
+    events, rows = await together(
+        histogram_events(scan, keys, column), summed(scan, keys, (ROWS,), most)
+    )
+    return Aggregated(events, {key: each for key, (each,) in rows.items()})
+
+
+async def histogram_events(
+    scan: Scan, keys: Expressions, column: Column
+) -> dict[tuple[Any, ...], Any]:
+    """Return key and power of two -> events of a histogram column."""
 
     def with_slot(segment: Segment) -> Sequence[sa.ColumnElement[Any]]:
         return [*keys(segment), segment.table.c[SLOT]]
 
-    most = HISTOGRAM_SLOTS * _MOST_CELLS
     slots = scan.over(lambda segment: with_slots(segment.table, column.name))
-    counted, rows = await together(
-        summed(slots, with_slot, (_SLOT_EVENTS,), most), summed(scan, keys, (ROWS,), most)
-    )
-    events = await consumed(lambda found: {key: each for key, (each,) in found.items()}, counted)
-    return Aggregated(events, {key: each for key, (each,) in rows.items()})
+    counted = await summed(slots, with_slot, (_SLOT_EVENTS,), HISTOGRAM_SLOTS * MOST_CELLS)
+    return await consumed(lambda found: {key: each for key, (each,) in found.items()}, counted)
 
 
 class Percentile(msgspec.Struct, frozen=True):

@@ -32,6 +32,15 @@ class Steps:
     def times(self) -> list[int]:
         return [self.origin + i * self.length for i in range(self.count)]
 
+    def seconds(self, span: TimeRange) -> list[float]:
+        """Return the seconds of each step that lie in the range: the first and the last may be
+        cut short by it.
+        """
+        return [
+            max(0, min(time + self.length, span.end) - max(time, span.start)) / SECOND
+            for time in self.times
+        ]
+
     def of(self, segment: Segment) -> sa.ColumnElement[int]:
         """Number a row's step."""
         return whole_divide(segment.table.c.time - sa.literal(self.origin), self.length)

@@ -109,6 +109,22 @@ def _log2_slot(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     return f"({halved(0, 62)})"
 
 
+def place_among(size: sa.ColumnElement[Any], bounds: Sequence[int]) -> sa.ColumnElement[int]:
+    """Return the place of the last of these rising bounds that a number reaches, else 0.
+
+    Found by halving, in whole numbers.
+    """
+
+    def halved(low: int, high: int) -> sa.ColumnElement[int]:
+        if low == high:
+            return sa.literal_column(str(low), sa.Integer())
+        middle = (low + high + 1) // 2
+        reached = size >= sa.literal_column(str(bounds[middle]))
+        return sa.case((reached, halved(middle, high)), else_=halved(low, middle - 1))
+
+    return halved(0, len(bounds) - 1)
+
+
 def mean_size(
     value: sa.ColumnElement[Any], weight: sa.ColumnElement[Any] | None
 ) -> sa.ColumnElement[Any]:

@@ -96,6 +96,7 @@ export class Heatmap {
   ): void {
     const query = question(this.context, "range");
     query.push(["value", name], ["points", "120"]);
+    if (column(this.context, name)?.storage !== "real") query.push(["scale", "log2"]);
     const path = `/api/v1/heatmap/${this.context.store.state.table}`;
     void this.loaders[which].ask<HeatmapAnswer>(path, query, (answer) => {
       const steps = cellSteps(answer);
