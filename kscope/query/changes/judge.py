@@ -16,6 +16,8 @@ from kscope.query.changes.whole import Whole
 _THERE = 1 / 3
 # Past so many thresholds more deviations say nothing more.
 _SURE = 10.0
+# A part and a deviation are at most so large.
+_MOST = 1e6
 # Less than this part of the usual value is nothing.
 NOTHING = 0.02
 
@@ -32,7 +34,7 @@ class Judge:
         place = found.place
         rows = totals([self._usual.rows[at] for at in place.cells])
         slices = _Slices.of(self._usual, place.cells, found.excess)
-        part = abs(found.excess) / self._usual.varies[place.host]
+        part = min(abs(found.excess) / self._usual.varies[place.host], _MOST)
         threshold = self._threshold(slices)
         sure = abs(found.z) * (slices.even if slices.lasts else 1.0)
         note = self._note(found)
@@ -45,7 +47,7 @@ class Judge:
             process=place.process,
             name=place.name,
             factor=None,
-            z=found.z,
+            z=max(min(found.z, _MOST), -_MOST),
             part=part,
             lasting=slices.lasting,
             unusual=strong and score >= Knobs.score and not note,
@@ -58,7 +60,7 @@ class Judge:
         usual = self._usual
         rows = totals([usual.rows[at] for at in found.cells])
         moving = sum(usual.usual[at] for at in found.cells if not usual.still[at])
-        part = abs(found.factor - 1) * moving / usual.varies[found.host]
+        part = min(abs(found.factor - 1) * moving / usual.varies[found.host], _MOST)
         note = "so before" if found.before else ""
         return self._finding(
             rows=rows,
@@ -67,7 +69,7 @@ class Judge:
             process=found.process,
             name=None,
             factor=found.factor,
-            z=found.z,
+            z=max(min(found.z, _MOST), -_MOST),
             part=part,
             lasting=1.0,
             unusual=part >= Knobs.effect and _much(found) and not note,

@@ -22,7 +22,8 @@ _STILL = 0.03
 _LEAST = 0.2
 # The frames of all cells together, which bound the work.
 _MOST_STEPS = 200_000
-_HUGE = 1e30
+# Sums beyond these are broken, and would overflow in ratios.
+_TINY, _HUGE = 1e-30, 1e30
 
 Row = list[float]
 
@@ -56,13 +57,14 @@ def usual_of(reading: Reading, presences: Mapping[str, Presence]) -> Usual:
     cells = _most_changed([cell for cell in reading.cells if cell.host in judged])
     rows = [_row(cell, judged[cell.host].heard, taken[cell.host]) for cell in cells]
     usual, still = _middles(rows, count)
+    slices = max((len(cell.slices) for cell in cells), default=0)
     return Usual(
         reading,
         cells,
         rows,
         usual,
         still,
-        [_slices(cell, judged[cell.host].heard) for cell in cells],
+        [_slices(cell, judged[cell.host].heard, slices) for cell in cells],
         _varies(cells, rows, usual, still),
         {name: 1 + 6 / taken[name].known ** 1.5 for name in judged},
         {name: min(max(e.lost.get(reading.table, 0.0), 0.0), 1.0) for name, e in judged.items()},
@@ -97,12 +99,12 @@ def _middles(rows: Sequence[Row], count: int) -> tuple[list[float], list[bool]]:
 
 def _sum(value: float) -> float:
     """Take a number that is none, and one below 0, for nothing."""
-    return min(value, _HUGE) if value > 0 and isfinite(value) else 0.0
+    return min(value, _HUGE) if value > _TINY and isfinite(value) else 0.0
 
 
 def _sums(values: Sequence[float]) -> Sequence[float]:
     """Take each as `_sum` does; all are sound but in a broken row."""
-    if values and min(values) >= 0 and sum(values) < _HUGE:
+    if values and min(values) >= 0 and ((total := sum(values)) == 0 or _TINY < total < _HUGE):
         return values
     return [*map(_sum, values)]
 
@@ -116,9 +118,9 @@ def _row(cell: Cell, heard: float, taken: Taken) -> Row:
     return [now, *(earlier[at] * scale if at < len(earlier) else 0.0 for at, scale in pairs)]
 
 
-def _slices(cell: Cell, heard: float) -> Sequence[float]:
-    """Return the slices in which the host was heard."""
-    slices = _sums(cell.slices[:MOST_SLICES])
+def _slices(cell: Cell, heard: float, count: int) -> Sequence[float]:
+    """Return the slices in which the host was heard, none if the cell has not as many as others."""
+    slices = _sums(cell.slices[:MOST_SLICES]) if len(cell.slices) == count else ()
     return slices[: max(1, round(len(slices) * heard))] if heard < HEARD else slices
 
 

@@ -20,6 +20,8 @@ _HOST, _PROCESS, _LENGTH = 0.03, 0.04, 0.02
 _PROCESSES = 3
 # A host has changed as a whole if this part of its processes has half of its change.
 _MOST, _ALIKE = 0.6, 0.5
+# More often nothing doubles.
+_DOUBLINGS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _whole(usual: Usual, series: _Series) -> Whole | None:
         return None
     logs = [log2(each) if each > 0 else 0.0 for each in series.values]
     middle = median(logs[1:])
-    more = logs[0] - middle
+    more = max(min(logs[0] - middle, _DOUBLINGS), -_DOUBLINGS)
     spread = max(deviation(logs[1:], middle), series.least) * usual.widening[series.host]
     if abs(more) < Knobs.unusual * spread:
         return None
