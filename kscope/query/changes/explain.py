@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
+from kscope.query.changes.limits import UNUSUAL
 from kscope.query.changes.places import Place, candidates
-from kscope.query.changes.spread import Knobs, Spreads
+from kscope.query.changes.spread import Spreads
 from kscope.query.changes.usual import Usual
 
 # Two places with this much of a change in common have the same change.
@@ -67,7 +68,7 @@ def explained(
 
 
 def _sure(places: Iterable[_Open]) -> list[_Open]:
-    return [each for each in places if abs(each.z) >= Knobs.unusual]
+    return [each for each in places if abs(each.z) >= UNUSUAL]
 
 
 def _alike(places: Iterable[_Open], first: _Open, left: Sequence[float]) -> list[_Open]:

@@ -6,9 +6,10 @@ from math import log2, sqrt
 
 from kscope.query.changes.explain import Explained
 from kscope.query.changes.finding import Change, Finding
+from kscope.query.changes.limits import BURST, EFFECT, LASTING, LOAD, LOADED, UNUSUAL
 from kscope.query.changes.renames import other_name
 from kscope.query.changes.robust import band, deviation, median, totals
-from kscope.query.changes.spread import Knobs, floor
+from kscope.query.changes.spread import floor
 from kscope.query.changes.usual import Usual
 from kscope.query.changes.whole import Whole
 
@@ -38,8 +39,7 @@ class Judge:
         threshold = self._threshold(slices)
         sure = abs(found.z) * (slices.even if slices.lasts else 1.0)
         note = self._note(found)
-        strong = sure >= threshold and part >= Knobs.effect
-        score = sqrt(sure / threshold * part / Knobs.effect)
+        strong = sure >= threshold and part >= EFFECT
         return self._finding(
             rows=rows,
             kind="place",
@@ -50,7 +50,7 @@ class Judge:
             z=max(min(found.z, _MOST), -_MOST),
             part=part,
             lasting=slices.lasting,
-            unusual=strong and score >= Knobs.score and not note,
+            unusual=strong and not note,
             rank=_rank(sure / threshold, part, slices.lasting),
             note=note,
         )
@@ -72,8 +72,8 @@ class Judge:
             z=max(min(found.z, _MOST), -_MOST),
             part=part,
             lasting=1.0,
-            unusual=part >= Knobs.effect and _much(found) and not note,
-            rank=_rank(abs(found.z) / Knobs.unusual, part, 1.0),
+            unusual=part >= EFFECT and _much(found) and not note,
+            rank=_rank(abs(found.z) / UNUSUAL, part, 1.0),
             note=note,
         )
 
@@ -97,8 +97,8 @@ class Judge:
 
     def _threshold(self, slices: "_Slices") -> float:
         if slices.lasts:
-            return Knobs.unusual
-        burst = max(2 * Knobs.unusual, Knobs.margin * self._most_usual())
+            return UNUSUAL
+        burst = max(2 * UNUSUAL, BURST * self._most_usual())
         return burst * 2 if slices.count <= 1 else burst
 
     def _most_usual(self) -> float:
@@ -142,7 +142,7 @@ class _Slices:
 
     @property
     def lasts(self) -> bool:
-        return self.lasting >= Knobs.lasting
+        return self.lasting >= LASTING
 
     @classmethod
     def of(cls, usual: Usual, cells: Sequence[int], excess: float) -> "_Slices":
@@ -162,8 +162,8 @@ def _much(found: Whole) -> bool:
     if found.kind == "lengths":
         return True
     one = found.process is not None
-    least = Knobs.load if one else Knobs.load / 2
-    return abs(log2(found.factor)) >= least and abs(found.z) >= Knobs.loaded
+    least = LOAD if one else LOAD / 2
+    return abs(log2(found.factor)) >= least and abs(found.z) >= LOADED
 
 
 def _change(before: float, now: float, *, more: bool) -> Change:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 
+from kscope.query.changes.limits import FEW, UNUSUAL
 from kscope.query.changes.reading import MOST_FRAMES
-from kscope.query.changes.spread import Knobs, floor
+from kscope.query.changes.spread import floor
 from kscope.query.changes.usual import Usual
 
 # Places of a reading whose earlier windows are read.
@@ -28,7 +29,7 @@ class Place:
 def candidates(usual: Usual, now: Sequence[float]) -> list[Place]:
     """Return the places that may have changed, by two sums of each; `now` is each cell's excess."""
     index = _Index(usual)
-    least = {host: Knobs.unusual * Knobs.few * varies for host, varies in usual.varies.items()}
+    least = {host: UNUSUAL * FEW * varies for host, varies in usual.varies.items()}
     bound = {}
     for key, both in index.sums(now).items():
         host, more = index.host(key), abs(both.real)
@@ -36,7 +37,7 @@ def candidates(usual: Usual, now: Sequence[float]) -> list[Place]:
         if more >= least[host]:
             bound[key] = more / floor(usual, host, both.imag)
     kept = nlargest(
-        _MOST, (key for key, most in bound.items() if most >= Knobs.unusual), key=bound.__getitem__
+        _MOST, (key for key, most in bound.items() if most >= UNUSUAL), key=bound.__getitem__
     )
     return [index.place(key, cells) for key, cells in index.cells(kept).items() if cells]
 

@@ -3,35 +3,17 @@
 from collections.abc import Sequence
 from math import inf, sqrt
 
+from kscope.query.changes.limits import ALWAYS, FEW, GONE, GONE_BY, LARGEST, RELATIVE, SECOND
 from kscope.query.changes.robust import deviation, median, totals
 from kscope.query.changes.usual import Usual
-
-
-class Knobs:
-    """The few numbers that decide; `benchmarks/changes.py` shows how good they are."""
-
-    unusual = 7.0  # deviations that are not usual
-    relative = 0.05  # a deviation is at least this part of the usual value
-    few = 0.002  # and this part of all that varies on the host
-    odd = 4.0  # the second largest deviation of the earlier windows is at most so many
-    largest = 7.0  # and the largest so many
-    effect = 0.01  # a change below this part of all that varies is not shown as unusual
-    score = 1.0  # of sureness and part together, both as multiples of the least
-    lasting = 0.6  # of the slices; less is a burst
-    load = 0.4  # as a power of 2, the least load of a process that is shown as unusual
-    loaded = 9.0  # and its least deviations
-    nothing = 0.1  # of the usual value: nearly gone
-    always = 0.3  # of the usual value: never so little before
-    gone = 12.0  # deviations that a place is off if it is gone
-    margin = 2.0  # a burst is news beyond so many times the largest of the earlier windows
 
 
 def floor(usual: Usual, host: str, middle: float) -> float:
     """Return the least that a place with this usual value is off, in the unit of the sums."""
     quantum = usual.reading.quantum
     chance = quantum * sqrt(middle / quantum + 1) if quantum > 0 else 0.0
-    part = Knobs.relative * middle * usual.widening[host] + usual.lost[host] * middle
-    return max(chance, part, Knobs.few * usual.varies[host])
+    part = RELATIVE * middle * usual.widening[host] + usual.lost[host] * middle
+    return max(chance, part, FEW * usual.varies[host])
 
 
 class Spreads:
@@ -55,8 +37,8 @@ class Spreads:
         least = floor(self._usual, host, sum(self._usual.usual[at] for at in cells))
         spread = max(
             deviation(earlier, middle) * self._usual.widening[host],
-            odd[0] / Knobs.odd,
-            odd[-1] / Knobs.largest,
+            odd[0] / SECOND,
+            odd[-1] / LARGEST,
         )
         return max(min(spread, self._gone(host, cells)), least)
 
@@ -67,6 +49,6 @@ class Spreads:
         """
         now, *earlier = totals([self._usual.rows[at] for at in cells])
         usually = median(earlier)
-        if now > Knobs.nothing * usually or min(earlier) < Knobs.always * usually:
+        if now > GONE * usually or min(earlier) < ALWAYS * usually:
             return inf
-        return usually / Knobs.gone * self._usual.widening[host]
+        return usually / GONE_BY * self._usual.widening[host]

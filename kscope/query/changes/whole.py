@@ -8,10 +8,10 @@ from math import log2, sqrt
 from operator import mul
 from typing import Literal
 
+from kscope.query.changes.limits import UNUSUAL
 from kscope.query.changes.load import Group, Scales, groups
 from kscope.query.changes.reading import MOST_FRAMES
 from kscope.query.changes.robust import deviation, median, totals
-from kscope.query.changes.spread import Knobs
 from kscope.query.changes.usual import Usual
 
 # The least that a group is usually off, as a power of 2.
@@ -96,7 +96,7 @@ def _whole(usual: Usual, series: _Series) -> Whole | None:
     middle = median(logs[1:])
     more = max(min(logs[0] - middle, _DOUBLINGS), -_DOUBLINGS)
     spread = max(deviation(logs[1:], middle), series.least) * usual.widening[series.host]
-    if abs(more) < Knobs.unusual * spread:
+    if abs(more) < UNUSUAL * spread:
         return None
     before = all((each - middle) / more > 0.5 for each in logs[-2:])
     kind: Literal["load", "lengths"] = "lengths" if usual.reading.kind == "lengths" else "load"
