@@ -13,7 +13,7 @@ from kscope.cli.categories import good_catalog
 from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
-from kscope.declare.model import Category
+from kscope.declare.model import Category, no_rows
 from kscope.errors import KscopeError, UsageError, did_you_mean
 from kscope.readers.import_file import FORMATS, STDIN, ImportFile, format_of
 from kscope.readers.importer import Importer
@@ -73,6 +73,8 @@ def import_(  # noqa: PLR0913 - one per option
         names = [each.table for each in catalog]
         near = did_you_mean(table, names, listed=False) or "."
         raise UsageError(f"there is no table '{table}'{near} Known are: {', '.join(names)}.")
+    if category.union:
+        raise UsageError(f"'{table}' {no_rows(category)}")
     token = read_token(token_file or settings.agent.token_file)
     endpoint = Endpoint(server or settings.agent.server, token)
     constant = _fixed(category, fixed)

@@ -57,7 +57,7 @@ async def _drop(settings: Settings, dropped: Sequence[str], *, dry_run: bool) ->
     async with opened(settings, alone=not dry_run) as store:
         before = await store.remembered()
         reading = read_catalog(settings.categories, before)
-        declared = {c.table: [column.name for column in c.columns] for c in reading.catalog}
+        declared = {c.table: [column.name for column in c.columns] for c in reading.catalog.stored}
         plans = [await plan_drop(store, named, declared) for named in dict.fromkeys(dropped)]
         for each in plans:
             _say(each, dry_run=dry_run)

@@ -14,6 +14,7 @@ class Column:
     """`default` is meaningful only where `optional`: a row may then leave the column out.
 
     `rate` names an elapsed column's time per time, its first word the short unit: `CPUs busy`.
+    `words` are all values that it can have, in their order; empty if it can have any.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Column:
     optional: bool = False
     default: Any = field(default=None, hash=False)
     index: bool = False
+    words: tuple[str, ...] = ()
     line: int = field(default=0, compare=False)
 
     @property
@@ -176,8 +178,21 @@ class Preset:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A state of a union: rows of the table that pass the filters and no earlier member has."""
+
+    state: str
+    table: str
+    filters: tuple[Given, ...] = ()
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Category:
     """One data type. `retention` is in seconds; None keeps its rows permanently.
+
+    A category with a `union` has no table: its rows are those of its members. Its `columns`
+    and `charts` are known once all files are read, and `lines` are those of its file.
 
     `declaration` is what its file says, as plain values, without the probe.
     """
@@ -191,7 +206,11 @@ class Category:
     rollup: tuple[Rollup, ...] = ()
     probe: Probe | None = None
     presets: tuple[Preset, ...] = ()
+    union: tuple[Member, ...] = ()
     declaration: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    lines: Mapping[tuple[str | int, ...], int] = field(
+        default_factory=dict, compare=False, repr=False
+    )
     file: str = field(default="", compare=False)
     line: int = field(default=0, compare=False)
 
@@ -217,6 +236,12 @@ class Category:
         return self.count if sums and self.count != column else None
 
 
+def no_rows(union: Category) -> str:
+    """Say why a union takes no rows, and which categories do."""
+    tables = ", ".join(dict.fromkeys(member.table for member in union.union))
+    return f"is a union, which takes no rows: send them to its members, {tables}"
+
+
 TIME = Column("time", TYPES["timestamp"], "Time", help="when the row's interval ended, UTC")
 HOSTNAME = Column("hostname", TYPES["string"], "Host", help="the host that sent the row")
 IMPLICIT_COLUMNS = (TIME, HOSTNAME)
@@ -230,6 +255,11 @@ class Catalog:
 
     def __iter__(self) -> Iterator[Category]:
         return iter(self.categories)
+
+    @property
+    def stored(self) -> tuple[Category, ...]:
+        """Those with tables: all but unions."""
+        return tuple(category for category in self.categories if not category.union)
 
     def get(self, table: str) -> Category | None:
         return next((category for category in self.categories if category.table == table), None)

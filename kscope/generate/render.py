@@ -32,12 +32,15 @@ def render(catalog: Catalog) -> Mapping[str, str]:
     files = {f"{TOGETHER}/{name}.sql": _ddl(catalog, name) for name in DIALECTS}
     tables = schema(catalog)
     for category in catalog:
+        charts = {"charts": to_builtins(chart_configs(category))}
+        charts_file = f"web/generated/{category.table}.charts.json"
+        files[charts_file] = json_file(_source(category), charts)
+    # A union takes no rows, and SQL has no table of it.
+    for category in catalog.stored:
         table, source = category.table, _source(category)
         panels = dashboard(category, tables, notice(source))
-        charts = {"charts": to_builtins(chart_configs(category))}
         files[f"schema/generated/{table}.schema.json"] = json_file(source, table_schema(category))
         files[f"grafana/generated/{table}.json"] = _json(panels)
-        files[f"web/generated/{table}.charts.json"] = json_file(source, charts)
     files["schema/category.schema.json"] = json_file("kscope/declare", editor_schema())
     files[f"{SHARED}/categories.md"] = page("kscope/declare", category_reference())
     return dict(sorted(files.items()))
@@ -74,7 +77,7 @@ def _ddl(catalog: Catalog, name: str) -> str:
     created = create_statements(schema(catalog), chosen.sqlalchemy())
     statements = [*chosen.preamble, *created]
     lines = (f"{_tidy(statement)};\n" for statement in statements)
-    folders = sorted({PurePath(_source(category)).parent.as_posix() for category in catalog})
+    folders = sorted({PurePath(_source(category)).parent.as_posix() for category in catalog.stored})
     return f"-- {notice(' and '.join(f'{folder}/' for folder in folders))}\n\n" + "\n".join(lines)
 
 

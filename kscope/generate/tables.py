@@ -88,7 +88,7 @@ class Schema:
 def schema(catalog: Catalog) -> Schema:
     metadata = sa.MetaData()
     dictionaries = _dictionaries(metadata)
-    tables = (_category_tables(category, metadata, dictionaries) for category in catalog)
+    tables = (_category_tables(category, metadata, dictionaries) for category in catalog.stored)
     return Schema(catalog, metadata, dictionaries, {each.category.table: each for each in tables})
 
 

@@ -12,13 +12,19 @@ from kscope.query.sql.conditions import conditions
 
 def filter_problems(categories: Iterable[Category]) -> list[Problem]:
     """Return the mistakes of all declared filters, each at its place in its file."""
-    return [
-        Problem(category.file, given.line, given.place, detail)
-        for category in categories
-        for preset in category.presets
-        for given in preset.filters
-        for detail in _mistakes(category, given)
-    ]
+    listed = list(categories)
+    tables = {category.table: category for category in listed}
+    found = []
+    for category in listed:
+        of_presets = [(category, preset.filters) for preset in category.presets]
+        of_members = [(tables[each.table], each.filters) for each in category.union]
+        found += [
+            Problem(category.file, given.line, given.place, detail)
+            for on, filters in (*of_presets, *of_members)
+            for given in filters
+            for detail in _mistakes(on, given)
+        ]
+    return found
 
 
 def refuse_bad_filters(categories: Iterable[Category]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from kscope.declare.files.catalog import read_catalog, without_files
+from kscope.declare.files.catalog import catalog_of, read_catalog, without_files
 from kscope.declare.model import Catalog
 from kscope.errors import DeclarationError, Problem
 
@@ -48,4 +48,4 @@ def _without(catalog: Catalog, files: set[str], before: Catalog) -> Catalog:
     kept = without_files(catalog, files, before)
     if kept != catalog:
         return kept
-    return Catalog(tuple(category for category in catalog if category.file not in files))
+    return catalog_of(category for category in catalog if category.file not in files)[0]

@@ -41,7 +41,7 @@ IDLE, RARE = "without idle", "without short & rare"
 
 @pytest.fixture
 def waits(engine_world: World) -> World:
-    """Five rows, two of them idle, three short or rare, of which one is idle too."""
+    """Five rows, two of them idle, three short or rare; one is both."""
     engine_world.adopt(Catalog((category(FILE, "waits.yaml"),)))
     rows = [
         {"time": NOON + i * SECOND, "hostname": f"h{i % 2}", "process": "p"}

@@ -27,7 +27,11 @@ export interface Categories {
   leftovers: Leftover[];
 }
 
-/** `retention` is in seconds; null keeps rows permanently. */
+/**
+ * `retention` is in seconds; null keeps rows permanently.
+ *
+ * `union` are the tables whose rows a union shows; empty for a category with a table.
+ */
 export interface CategoryAnswer {
   table: string;
   prettyname: string;
@@ -38,6 +42,7 @@ export interface CategoryAnswer {
   retention: number | null;
   rollup: Rollup[];
   has_probe: boolean;
+  union: string[];
 }
 
 /**
@@ -111,7 +116,8 @@ export interface Checked {
  * `operators` are the filters that it takes; a row may leave out one that is `optional`.
  *
  * `rate` is how its time per time is called, such as `threads waiting`, its first word the short
- * unit; empty if it has none.
+ * unit; empty if it has none. `words` are all values that it can have, in their order; empty if it
+ * can have any.
  *
  * `storage` is how the database keeps its values, which a `heatmap` can show by size. `example` is
  * a value as a row has it.
@@ -128,6 +134,7 @@ export interface ColumnAnswer {
   operators: string[];
   optional: boolean;
   heatmap: boolean;
+  words: string[];
   example: unknown;
 }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from kscope.declare.files.category import Reading, read_category
+from kscope.declare.files.union import with_unions
 from kscope.declare.files.yaml_lines import MAX_BYTES
 from kscope.declare.model import Catalog, Category
 from kscope.errors import DeclarationError, Problem, printable
@@ -73,8 +74,8 @@ def read_catalog(
             found += [category] if category else []
         if unlisted:
             found += before.unread(path, files)
-    chosen = _one_each(found, previous, problems)
-    return CatalogReading(_sorted(chosen), tuple(sorted(set(problems))))
+    catalog, wrong = catalog_of(_one_each(found, previous, problems))
+    return CatalogReading(catalog, tuple(sorted({*problems, *wrong})))
 
 
 def without_files(catalog: Catalog, files: Collection[str], previous: Catalog) -> Catalog:
@@ -86,7 +87,7 @@ def without_files(catalog: Catalog, files: Collection[str], previous: Catalog) -
             held = before.declared_in(category.file) or previous.get(category.table)
             if held is not None:
                 chosen.setdefault(held.table, held)
-    return _sorted(chosen.values())
+    return catalog_of(chosen.values())[0]
 
 
 def folder_of(folder: str | Path) -> Path:
@@ -174,8 +175,10 @@ def _one_each(
     return chosen.values()
 
 
-def _sorted(categories: Iterable[Category]) -> Catalog:
-    return Catalog(tuple(sorted(categories, key=lambda category: category.table)))
+def catalog_of(categories: Iterable[Category]) -> tuple[Catalog, list[Problem]]:
+    """Return the catalog of these, and the problems of the unions that are left out of it."""
+    found, problems = with_unions(categories)
+    return Catalog(tuple(sorted(found, key=lambda category: category.table))), problems
 
 
 def _read_file(file: Path) -> Reading:

@@ -2,39 +2,31 @@
 
 import itertools
 import pathlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from msgspec import UNSET, convert
 
-from kscope.declare import aggregates
-from kscope.declare.charts import KINDS, declared, derive
-from kscope.declare.charts.base import ROWS
 from kscope.declare.files import reserved, schema_errors
+from kscope.declare.files.charts import charts_of, check_charts
 from kscope.declare.files.presets import check_presets, make_presets
 from kscope.declare.files.probe import check_probe, make_probe
-from kscope.declare.files.shapes import MAX_ENTRIES, CategoryFile, ColumnFile, category_schema
+from kscope.declare.files.shapes import CategoryFile, ColumnFile, category_schema, entries
+from kscope.declare.files.union import check_union, make_members
 from kscope.declare.files.yaml_lines import Document, Found, Path, bounded, parse
-from kscope.declare.model import IMPLICIT_COLUMNS, Category, Chart, Column, Rollup
+from kscope.declare.model import Category, Column, Rollup
 from kscope.declare.types import TYPES
-from kscope.declare.types.base import BadValuesError, ColumnType, Role, Storage
+from kscope.declare.types.base import BadValuesError, ColumnType, Storage
 from kscope.declare.units import seconds
 from kscope.declare.values import is_valid, rate_problem, unit_problem, value_fault
-from kscope.errors import Problem, did_you_mean, printable
+from kscope.errors import Problem, printable
 
 DAY = 86400
 # To read a row engines join the texts that its columns name. MariaDB joins 61 tables; two of them
 # are the rows and their hosts' names.
 _JOINED = (Storage.STRING_ID, Storage.STACK_ID)
 _MOST_JOINED = 59
-# Of charts: keys that a kind may need, and the fault of those that it does not take.
-_NEEDED = {"stack": "the column that holds the stacks", "value": "the column that it shows"}
-_REFUSED = {
-    "stack": "does not take a stack",
-    "by": "cannot be split",
-    "aggregate": "does not take an aggregate",
-}
 
 
 @dataclass(frozen=True)
@@ -77,8 +69,10 @@ def _check(document: Document, probes: pathlib.Path | None) -> Iterator[Problem]
         _check_table(value.get("table")),
         mistakes,
         _check_joins(columns),
-        _check_charts(value.get("charts"), columns),
-        check_presets(_entries(value.get("presets"))),
+        # Those of a union are checked once its columns are known.
+        () if "union" in value else check_charts(value.get("charts"), columns),
+        check_union(value),
+        check_presets(entries(value.get("presets"))),
         _check_ages(value.get("retention"), value.get("rollup")),
     )
     yield from (document.problem(*each) for each in found)
@@ -95,7 +89,7 @@ def _known_columns(listed: Any, document: Document, found: list[Found]) -> dict[
     """Return the columns by name as far as they are known, the first of each; note all mistakes."""
     known: dict[str, Column] = {}
     lines: dict[str, int] = {}
-    for i, raw in _entries(listed):
+    for i, raw in entries(listed):
         name = raw.get("name")
         if not isinstance(name, str):
             continue
@@ -132,30 +126,6 @@ def _check_type(i: int, raw: dict[str, Any]) -> Iterator[Found]:
         yield from _check_default(("columns", i, "default"), column_type, raw["default"])
 
 
-def _check_charts(charts: Any, columns: dict[str, Column]) -> Iterator[Found]:
-    for i, chart in _entries(charts):
-        if str(chart.get("kind")) in KINDS:
-            yield from _check_chart(i, chart, columns)
-
-
-def _check_chart(i: int, chart: dict[str, Any], columns: dict[str, Column]) -> Iterator[Found]:
-    kind = KINDS[chart["kind"]]
-    path: Path = ("charts", i)
-    words = () if "value" in kind.needs else (ROWS,)
-    roles = {"value": kind.value, "stack": {Role.STACK}, "by": {Role.DIMENSION}}
-    for key, of in roles.items():
-        allowed = words if key == "value" else ()
-        yield from _check_reference((*path, key), chart.get(key), columns, of, allowed)
-    for key, is_what in _NEEDED.items():
-        if key in kind.needs and key not in chart:
-            yield path, f"a {kind.name} needs '{key}', {is_what}"
-    for key, fault in _REFUSED.items():
-        if key in chart and key not in kind.keys:
-            yield (*path, key), f"a {kind.name} {fault}; remove this key"
-    if "aggregate" in kind.keys and (why := _aggregate_problem(chart, columns)):
-        yield (*path, "aggregate"), why
-
-
 def _check_ages(retention: Any, rollup: Any) -> Iterator[Found]:
     keep = _try_seconds(retention)
     levels = dict(itertools.islice(rollup.items(), 100)) if isinstance(rollup, dict) else {}
@@ -173,49 +143,11 @@ def _check_ages(retention: Any, rollup: Any) -> Iterator[Found]:
     yield from _check_nesting(buckets)
 
 
-def _entries(listed: Any) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the mappings of a list with their places, as far as a list may be long."""
-    for i, entry in enumerate(listed[:MAX_ENTRIES] if isinstance(listed, list) else ()):
-        if isinstance(entry, dict):
-            yield i, entry
-
-
 def _check_nesting(buckets: dict[str, int]) -> Iterator[Found]:
     ordered = sorted(buckets.items(), key=lambda item: item[1])
     for (fine, small), (coarse, large) in itertools.pairwise(ordered):
         if large % small or large == small:
             yield ("rollup", coarse), f"{coarse} is not a multiple of {fine}"
-
-
-def _aggregate_problem(chart: dict[str, Any], columns: dict[str, Column]) -> str:
-    """Say why the chart's value has no such aggregate; empty if it has, or the name is unknown."""
-    given, value = chart.get("aggregate"), chart.get("value", ROWS)
-    if given not in aggregates.NAMES or not (value == ROWS or value in columns):
-        return ""
-    allowed = aggregates.allowed(columns.get(value))
-    names = ", ".join(allowed)
-    return "" if given in allowed else f"{value} does not have the aggregate {given}: use {names}"
-
-
-def _check_reference(
-    path: Path,
-    name: Any,
-    columns: dict[str, Column],
-    roles: Collection[Role],
-    words: tuple[str, ...] = (),
-) -> Iterator[Found]:
-    """`words` can be in the place of a column."""
-    if not isinstance(name, str) or name in words:
-        return
-    known = {column.name: column for column in IMPLICIT_COLUMNS} | columns
-    columns_of_role = (column.name for column in known.values() if column.type.role in roles)
-    fitting = [*words, *columns_of_role]
-    if name not in known:
-        shown = printable(name)
-        yield path, f"there is no column '{shown}'{did_you_mean(name, fitting)}"
-    elif name not in fitting:
-        kind = known[name].type.name
-        yield path, f"'{name}' is of type {kind}{did_you_mean(name, fitting)}"
 
 
 def _check_default(path: Path, column_type: ColumnType, default: Any) -> Iterator[Found]:
@@ -253,12 +185,14 @@ def _make(document: Document, probes: pathlib.Path | None) -> Category:
         prettyname=file.prettyname or _title(file.table),
         description=file.description,
         columns=columns,
-        charts=_charts(document.value.get("charts"), columns),
+        charts=() if file.union else charts_of(document.value.get("charts"), columns),
         retention=seconds(file.retention) if file.retention else None,
         rollup=tuple(sorted(rollup, key=lambda each: each.bucket)),
         probe=make_probe(file.probe, document, columns, probes) if file.probe else None,
         presets=make_presets(file.presets, document),
+        union=make_members(file.union, document),
         declaration={key: each for key, each in document.value.items() if key != "probe"},
+        lines=document.lines if file.union else {},
         file=document.file,
         line=document.line(("table",)),
     )
@@ -279,13 +213,6 @@ def _column(file: ColumnFile, line: int) -> Column:
         index=file.index,
         line=line,
     )
-
-
-def _charts(charts: Any, columns: tuple[Column, ...]) -> tuple[Chart, ...]:
-    if not charts:
-        return derive(columns)
-    known = {column.name: column for column in (*columns, *IMPLICIT_COLUMNS)}
-    return tuple(declared(raw, known) for raw in charts)
 
 
 def _title(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The filters that a category file names: as they stand in the file, with their places.
+"""The filters that a category file names: as the file has them, with their places.
 
 The questions know the operators, so `kscope.query.declared_filters` checks the filters themselves.
 """

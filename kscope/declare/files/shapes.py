@@ -1,6 +1,6 @@
 """The shape of a category file: one Struct per mapping, which gives the JSON Schema too."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any
 
@@ -41,7 +41,7 @@ PATTERNS = {
     NEED: "one of btf, cgroup2, kprobe:FUNCTION, tracepoint:GROUP:NAME",
     CONSTANT: "a constant's name: capital letters, digits and _, a letter first, at most 40",
     FUNCTION: "a C function's name, of at most 64 characters",
-    PRESET: "a preset's name: without ; and control characters, no - first, at most 60",
+    PRESET: "a name without ; and control characters, no - first, of at most 60",
     FLAG: "a flag's name: lower case letters, digits and -, a letter first, at most 31",
     ENUM: "the name of an enum of the kernel, such as skb_drop_reason",
     NUMBER: "a whole number, such as 16 or 0x10",
@@ -146,7 +146,7 @@ Filters = Annotated[
     dict[Annotated[str, Meta(max_length=100)], Any],
     _is(
         "filters as the API takes them: `column: value`, `column__operator: value`; of a list, each"
-        " is one filter; a row that passes all of them is shown"
+        " is one filter; all of them must hold"
     ),
     Meta(extra_json_schema=_FILTER),
 ]
@@ -157,6 +157,21 @@ class PresetFile(Struct, kw_only=True, forbid_unknown_fields=True):
     filter: Filters
     default: Annotated[bool, _is("the page applies it until a person switches it off")] = False
     help: Annotated[str, _line("one sentence of explanation", 500)] = ""
+
+
+class MemberFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    table: Annotated[str, _is("the table of another category", max_length=40)]
+    filter: Filters = {}
+
+
+# Of a union, and of what it may unite.
+_MAX_MEMBERS = 20
+_MEMBER = msgspec.json.schema(MemberFile)["$defs"]["MemberFile"]
+_UNION = {
+    "minProperties": 1,
+    "maxProperties": _MAX_MEMBERS,
+    "additionalProperties": {**_MEMBER, "type": ["string", "object"]},
+}
 
 
 class OptionFile(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -279,7 +294,15 @@ class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
     ]
     prettyname: Annotated[str, _line("the title of the category")] = ""
     description: Annotated[str, _line("one sentence on what a row is", 500)] = ""
-    columns: Annotated[list[ColumnFile], _listed("hostname and time are in every table")]
+    columns: Annotated[list[ColumnFile], _listed("hostname and time are in every table")] = []
+    union: Annotated[
+        dict[Annotated[str, Meta(pattern=PRESET)], Any],
+        _is(
+            "instead of columns: rows of other categories under one name, as"
+            " {on CPU: profile, off CPU: offcputime}; state: table, or {table:, filter:}"
+        ),
+        Meta(extra_json_schema=_UNION),
+    ] = {}
     charts: Annotated[list[ChartFile], _listed("left out: derived from the column types", 0)] = []
     presets: Annotated[
         list[PresetFile], Meta(max_length=20, description="filters under one name, for one click")
@@ -301,6 +324,13 @@ class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+
+
+def entries(listed: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the mappings of a list with their places, as far as a list may be long."""
+    for i, entry in enumerate(listed[:MAX_ENTRIES] if isinstance(listed, list) else ()):
+        if isinstance(entry, dict):
+            yield i, entry
 
 
 def struct_schema(kind: Any) -> dict[str, Any]:
@@ -328,4 +358,5 @@ def _plain(rule: Mapping[str, Any], structs: Mapping[str, Any]) -> dict[str, Any
 def category_schema() -> dict[str, Any]:
     """Return the JSON Schema 2020-12 of a category file, without references."""
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return dialect | {"title": "A Kernelscope category"} | struct_schema(CategoryFile)
+    either = {"oneOf": [{"required": [key]} for key in ("columns", "union")]}
+    return dialect | {"title": "A Kernelscope category"} | struct_schema(CategoryFile) | either

@@ -19,7 +19,8 @@ class ColumnAnswer(Struct, frozen=True):
     """`operators` are the filters that it takes; a row may leave out one that is `optional`.
 
     `rate` is how its time per time is called, such as `threads waiting`, its first word the short
-    unit; empty if it has none.
+    unit; empty if it has none. `words` are all values that it can have, in their order; empty if it
+    can have any.
 
     `storage` is how the database keeps its values, which a `heatmap` can show by size. `example` is
     a value as a row has it.
@@ -36,6 +37,7 @@ class ColumnAnswer(Struct, frozen=True):
     operators: list[str]
     optional: bool
     heatmap: bool
+    words: list[str]
     example: Any
 
 
@@ -60,7 +62,10 @@ class PresetAnswer(Struct, frozen=True):
 
 
 class CategoryAnswer(Struct, frozen=True):
-    """`retention` is in seconds; null keeps rows permanently."""
+    """`retention` is in seconds; null keeps rows permanently.
+
+    `union` are the tables whose rows a union shows; empty for a category with a table.
+    """
 
     table: str
     prettyname: str
@@ -71,6 +76,7 @@ class CategoryAnswer(Struct, frozen=True):
     retention: int | None
     rollup: list[Rollup]
     has_probe: bool
+    union: list[str]
 
 
 class Leftover(Struct, frozen=True):
@@ -144,6 +150,7 @@ def category_answer(category: Category) -> CategoryAnswer:
         retention=category.retention,
         rollup=list(category.rollup),
         has_probe=category.probe is not None,
+        union=list(dict.fromkeys(member.table for member in category.union)),
     )
 
 
@@ -161,7 +168,8 @@ def _column(category: Category, column: Column) -> ColumnAnswer:
         operators=list(operators.taken(column)),
         optional=column.optional or column not in category.columns,
         heatmap=column.type.heatmap,
-        example=column.type.example,
+        words=list(column.words),
+        example=column.words[0] if column.words else column.type.example,
     )
 
 

@@ -5,6 +5,7 @@ without a name, the binaries that they are in, the length of each interval. Shar
 that did arrive.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from kscope.query.parse.columns import value_of
 from kscope.query.parse.filters import parse_filter
 from kscope.query.parse.parameters import Asked
 from kscope.query.parse.scope import Scope
+from kscope.query.scan import union
 from kscope.query.scan.labels import labels
 from kscope.query.scan.measures import LEAST, MOST, ROWS, Measure, events_of, sum_of
 from kscope.query.scan.read import summed
@@ -152,8 +154,9 @@ async def quality(reader: Reader, asked: Asked) -> Quality:
 
 
 def _about(agent: Category, scope: Scope) -> Scope:
-    """Return the scope of the agents' rows about a table's probe."""
-    probe = parse_filter(agent, "probe", scope.category.table)
+    """Return the scope of the agents' rows about a table's probe, or those of a union."""
+    tables = json.dumps(union.tables_of(scope.category))
+    probe = parse_filter(agent, "probe__in", tables)
     return Scope(agent, scope.range, Group((probe, scope.where)))
 
 

@@ -15,8 +15,9 @@ from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.labels import shown_texts
-from kscope.query.scan.paging import Order, Page, cursor, last
+from kscope.query.scan.paging import Order, cursor
 from kscope.query.scan.scan import RECORDED, scan_of
+from kscope.query.scan.table_pages import Pages
 from kscope.store.reader import Reader
 
 MAX_LIMIT = 10_000
@@ -68,12 +69,12 @@ async def rows(reader: Reader, asked: Asked) -> Rows:
         raise complain("limit", f"at most {MAX_LIMIT}, or format=csv or format=ndjson for more")
     scan = await scan_of(reader, question.scope, single_rows=True)
     found: Sequence[Sequence[Any]] = ()
+    more = None
     if scan.segments:
-        page = Page(scan, question.columns, question.order)
-        place = await page.place(question.cursor)
-        found = await reader.fetch(page.after(place).limit(limit + 1))
-    more = cursor(question.order.column, last(found[:limit])) if len(found) > limit else None
-    listed = await consumed(lambda found: _decoded(found[:limit], question.columns), found)
+        pages = Pages.of(scan, question.columns, question.order)
+        found, end = await pages.read(await pages.place(question.cursor), limit)
+        more = cursor(question.order.column, end) if end else None
+    listed = await consumed(lambda found: _decoded(found, question.columns), found)
     await _name_frames(reader, listed, question.columns)
     names = [column.name for column in question.columns]
     host = names.index("hostname")
@@ -103,9 +104,9 @@ async def stream(
     scan = await scan_of(reader, question.scope, single_rows=True)
     if not scan.segments:
         return
-    page = Page(scan, question.columns, question.order)
-    place = await page.place(question.cursor)
-    async for piece in page.pieces(place, question.limit):
+    pages = Pages.of(scan, question.columns, question.order)
+    place = await pages.place(question.cursor)
+    async for piece in pages.pieces(place, question.limit):
         listed = _decoded(piece, question.columns, written)
         await _name_frames(reader, listed, question.columns)
         yield listed

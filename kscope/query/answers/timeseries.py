@@ -48,7 +48,10 @@ _OWN, _REST = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class TimeseriesQuestion:
-    """Each of the `n` groups with the most events or the largest sum has its own series."""
+    """Each of the `n` groups with the most events or the largest sum has its own series.
+
+    A column of few words has one for each word, in the order of the words.
+    """
 
     value: Value
     by: Column | None
@@ -95,7 +98,9 @@ def _question(asked: Asked) -> TimeseriesQuestion:
     by = grouped_by(asked, "timeseries")
     if len(by) > 1:
         raise complain("by", "a series is of one column")
-    return TimeseriesQuestion(value, by[0] if by else None, asked["n"], aggregate)
+    words = by[0].words if by else ()
+    n = asked["n"] if "n" in asked.given else max(asked["n"], len(words))
+    return TimeseriesQuestion(value, by[0] if by else None, n, aggregate)
 
 
 async def timeseries(reader: Reader, asked: Asked) -> Timeseries:
@@ -205,6 +210,8 @@ async def _series(
 
     if question.by is None:
         return [series(question.value.name)]
+    if words := question.by.words:
+        shown = sorted(shown, key=words.index)
     names = await labels(reader, question.by, shown)
     listed = [series(names[group], group, _OWN) for group in shown]
     if any(kind == _REST for *_, kind in found):

@@ -20,5 +20,5 @@ def applied(category: Category, names: Iterable[str]) -> tuple[Applied, ...]:
 
 
 def parsed(category: Category, given: Iterable[Given]) -> Group:
-    """Return declared filters as conditions, all of which must hold. Raise QueryError."""
+    """Return declared filters as conditions; all must hold. Raise QueryError."""
     return Group(tuple(parse_filter(category, each.parameter, each.text) for each in given))

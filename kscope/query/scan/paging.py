@@ -33,6 +33,7 @@ Piece = Sequence[Sequence[Any]]
 _PIECE = 2000
 _PLACES = 20_000
 _Whole = Annotated[int, Meta(ge=-INT64, le=INT64_MAX)]
+_Table = Annotated[int, Meta(ge=0, lt=100)]
 # The type of a key in a cursor, if it is not a whole number.
 _KEYS: Mapping[Storage, type] = MappingProxyType({Storage.TEXT: str, Storage.REAL: float})
 _TEXTS = (Storage.STRING_ID, Storage.STACK_ID, Storage.TEXT)
@@ -44,36 +45,48 @@ class Order:
     descending: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A row's place in the order: its key, then the time and seq that distinguish equal keys."""
+    """A row's place in the order: its key, then the time, table and seq that tell equal keys apart.
+
+    `table` numbers the tables of a union.
+    """
 
     key: Any
     time: int
+    table: int
     seq: int
 
 
-def last(rows: Piece) -> Place:
+def last(rows: Piece, table: int = 0) -> Place:
     """Where the last row stands: each ends in its place."""
-    key, time, seq = rows[-1][-3:]
-    return Place(as_text(key), time, seq)
+    return place_of(rows[-1], table)
+
+
+def place_of(row: Sequence[Any], table: int) -> Place:
+    key, time, seq = row[-3:]
+    return Place(as_text(key), time, table, seq)
 
 
 def cursor(column: Column, place: Place) -> str:
     """Write a place for an address: of a long text that is stored once, its hash will do."""
     interned = column.type.storage in (Storage.STRING_ID, Storage.STACK_ID)
     key = text_hash(place.key) if interned else place.key
-    written = msgspec.json.encode([key, place.time, place.seq])
+    written = msgspec.json.encode([key, place.time, place.seq, place.table])
     return base64.urlsafe_b64encode(written).decode().rstrip("=")
 
 
 @dataclass(slots=True)
 class Page:
-    """Pages of a scan's rows; a row has the columns, then its place."""
+    """Pages of a scan's rows of one table; a row has the columns, then its place.
+
+    `table` is its number in a union.
+    """
 
     scan: Scan
     columns: Sequence[Column]
     order: Order
+    table: int = 0
 
     async def pieces(self, place: Place | None, limit: int | None) -> AsyncIterator[Piece]:
         """Yield the rows behind a place, in order and some at a time; None is no limit."""
@@ -82,20 +95,21 @@ class Page:
         left = math.inf if limit is None else limit
         while left > 0:
             size = int(min(most, left))
-            found = await self.scan.reader.fetch(self._behind(place, columns).limit(size))
+            found = await self.scan.reader.fetch(self.behind(place, columns).limit(size))
             for start in range(0, len(found), _PIECE):
                 piece = found[start : start + _PIECE]
-                yield piece if in_time else await self._rows_at([(t, seq) for _, t, seq in piece])
+                yield piece if in_time else await self.rows_at([(t, seq) for _, t, seq in piece])
             if len(found) < size:
                 return
             left -= size
-            place = last(found)
+            place = last(found, self.table)
 
     def after(self, place: Place | None) -> sa.Select[Any]:
         """Select the rows behind a place, in order."""
-        return self._behind(place, self.columns)
+        return self.behind(place, self.columns)
 
-    def _behind(self, place: Place | None, columns: Sequence[Column]) -> sa.Select[Any]:
+    def behind(self, place: Place | None, columns: Sequence[Column]) -> sa.Select[Any]:
+        """Select columns and places of the rows behind a place, in order."""
         (segment,) = self.scan.segments
         statement, key = self._select(columns)
         statement = statement.where(self.scan.inside(segment))
@@ -104,16 +118,30 @@ class Page:
         if place is not None:
             numbers = sa.literal(place.time), sa.literal(place.seq)
             there = self._position(self._key(sa.literal(place.key)), *numbers)
-            before, after = (here, there) if descending else (there, here)
-            statement = statement.where(sa.tuple_(*before) < sa.tuple_(*after))
+            statement = statement.where(self._comes_after(place, here, there))
         return statement.order_by(*(each.desc() if descending else each.asc() for each in here))
+
+    def _comes_after(
+        self,
+        place: Place,
+        here: tuple[sa.ColumnElement[Any], ...],
+        there: tuple[sa.ColumnElement[Any], ...],
+    ) -> sa.ColumnElement[bool]:
+        """Compare with a place that may be of another table, whose rows come in a fixed order."""
+        row, mark = here, there
+        if place.table != self.table:
+            row, mark = here[:-1], there[:-1]
+        before, after = (row, mark) if self.order.descending else (mark, row)
+        first, second = sa.tuple_(*before), sa.tuple_(*after)
+        later = self.table < place.table if self.order.descending else self.table > place.table
+        return first <= second if later else first < second
 
     def _position(
         self, key: sa.ColumnElement[Any], *numbers: sa.ColumnElement[Any]
     ) -> tuple[sa.ColumnElement[Any], ...]:
         return numbers if self.order.column.name == "time" else (key, *numbers)
 
-    async def _rows_at(self, keys: Sequence[tuple[int, int]]) -> Piece:
+    async def rows_at(self, keys: Sequence[tuple[int, int]]) -> Piece:
         """Return the rows of these (time, seq), in their order."""
         listed = pairs(keys)
         table = self._table
@@ -175,7 +203,7 @@ class Page:
             return None
         dictionaries = self.scan.reader.schema.dictionaries
         storage = self.order.column.type.storage
-        key, time, seq = _decoded(given, _KEYS.get(storage, _Whole))
+        key, time, seq, table = _decoded(given, _KEYS.get(storage, _Whole))
         match storage:
             case Storage.STRING_ID:
                 names = dictionaries.string.c
@@ -183,7 +211,7 @@ class Page:
             case Storage.STACK_ID:
                 stacks = dictionaries.stack.c
                 key = await self._text(sa.select(stacks.frames).where(stacks.id == key))
-        return Place(key, time, seq)
+        return Place(key, time, table, seq)
 
     async def _text(self, statement: sa.Select[Any]) -> Any:
         found = await self.scan.reader.fetch(statement)
@@ -195,10 +223,10 @@ class Page:
 _MADE_UP = "is not a cursor of this API: use the `next` of an earlier answer"
 
 
-def _decoded(given: str, key: Any) -> tuple[Any, int, int]:
+def _decoded(given: str, key: Any) -> tuple[Any, int, int, int]:
     try:
         raw = base64.urlsafe_b64decode(given + "=" * (-len(given) % 4))
-        found = msgspec.json.decode(raw, type=tuple[key, _Whole, _Whole])
+        found = msgspec.json.decode(raw, type=tuple[key, _Whole, _Whole, _Table])
         if key is str:
             text("cursor", found[0])
     except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError, QueryError):

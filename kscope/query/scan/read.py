@@ -100,7 +100,7 @@ async def _shared_out(scan: Scan) -> list[Segment]:
 
 async def _middle(reader: Reader, segment: Segment) -> int | None:
     """Return a time with rows on both sides; None if sharing them saves no time."""
-    if not isinstance(segment.table, sa.Table):
+    if not segment.cut:
         return None
     width = segment.bucket * SECOND or 1
     worth = _BUCKETS_WORTH_SHARING * width if segment.bucket else _WORTH_SHARING

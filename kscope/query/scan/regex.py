@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from kscope.generate.tables import texts_of
 from kscope.query.parse.errors import complain
 from kscope.query.parse.scope import Scope
+from kscope.query.scan import union
 from kscope.query.sql.conditions import Condition, Group, conditions, resolved
 from kscope.query.sql.expressions import as_text, exact
 from kscope.store.backends.deadline import Deadline
@@ -78,6 +79,8 @@ async def resolve(reader: Reader, scope: Scope, where: Group) -> Group:
 async def _matches(reader: Reader, scope: Scope, where: Condition) -> tuple[Any, ...]:
     """Some at a time: there may be more texts than should be in memory at once."""
     pattern = await asyncio.to_thread(compiled, where)
+    if where.column.words:
+        return tuple(word for word in where.column.words if pattern.search(word))
     found: list[Any] = []
     async with aclosing(reader.stream(_candidates(reader, scope, where))) as portions:
         async for rows in portions:
@@ -103,7 +106,12 @@ def _search(rows: Sequence[Sequence[Any]], pattern: Any, deadline: Deadline) -> 
 def _candidates(reader: Reader, scope: Scope, where: Condition) -> sa.Select[Any]:
     if stored := texts_of(where.column, reader.schema.dictionaries):
         return sa.select(stored.key, stored.text)
-    rows = reader.schema.categories[scope.category.table].rows
-    text: sa.ColumnElement[Any] = exact(rows.c[where.column.name])
-    inside = rows.c.time.between(scope.range.start, scope.range.end - 1)
-    return sa.select(text, text.label("again")).where(inside).distinct()
+    name, span = where.column.name, scope.range
+    texts: list[sa.Select[Any]] = []
+    for table in dict.fromkeys(union.tables_of(scope.category)):
+        rows = reader.schema.categories[table].rows
+        text: sa.ColumnElement[Any] = exact(rows.c[name])
+        inside = rows.c.time.between(span.start, span.end - 1)
+        texts.append(sa.select(text.label("key"), text.label("again")).where(inside).distinct())
+    found = texts[0].subquery() if len(texts) == 1 else sa.union(*texts).subquery()
+    return sa.select(found)

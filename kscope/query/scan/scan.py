@@ -1,7 +1,7 @@
 """The tables that a question reads, and its filters."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import Role, Storage
-from kscope.query.parse.scope import Applied, Scope
+from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import TimeRange
-from kscope.query.scan import regex, shown_stacks
+from kscope.query.scan import regex, shown_stacks, union
 from kscope.query.scan.measures import Expressions
 from kscope.query.sql.conditions import Group, clause, complement, conditions
 from kscope.query.sql.expressions import exact, position
@@ -72,7 +72,9 @@ class Scan:
 
     def over(self, change: Callable[[Segment], sa.FromClause]) -> "Scan":
         """Return the reading with other tables in place of the segments' tables."""
-        segments = [replace(each, table=cast("sa.Table", change(each))) for each in self.segments]
+        segments = [
+            replace(each, table=cast("sa.Table", change(each)), cut=False) for each in self.segments
+        ]
         return replace(self, plan=replace(self.plan, segments=segments))
 
     def oldest(self, limit: int) -> "Scan":
@@ -100,39 +102,57 @@ async def scan_of(
     microseconds.
     """
     started = time.perf_counter()
-    where, presets = await _resolved(reader, scope)
+    where, presets, members = await _resolved(reader, scope)
     hides = _hides(where, presets)
-    where = Group((where, *(each.where for each in presets)))
+    where = Group((where, *presets))
     needed = [column for column in needs if column]
-    names = {column.name for column in needed}
+    asked = {column.name for column in needed}
     for each in conditions(where):
-        names.add(each.column.name)
+        asked.add(each.column.name)
         # A filter on a sum is not one on the rows that were summed.
         single_rows |= each.column.type.role not in (Role.DIMENSION, Role.STACK)
     if single_rows:
-        names.add("seq")
-    span = scope.range
-    plan = await reader.plan(scope.category.table, span.start, span.end, names, step)
+        asked.add("seq")
+    of = union.plan_of if scope.category.union else _plan_of
+    plan = await of(reader, scope, asked, step, members)
     stack = next((column for column in needed if column.type.role is Role.STACK), None)
-    return Scan(reader, plan, where, stack, await replayed_hosts(reader), started, hides=hides)
+    names = [preset.name for preset in scope.presets]
+    return Scan(
+        reader,
+        plan,
+        where,
+        stack,
+        await replayed_hosts(reader),
+        started,
+        hides=list(zip(names, hides, strict=True)),
+    )
 
 
-async def _resolved(reader: Reader, scope: Scope) -> tuple[Group, list[Applied]]:
-    """Return the request's filters and the presets with their patterns resolved, all at once."""
+async def _plan_of(
+    reader: Reader, scope: Scope, names: Collection[str], step: int | None, _: Sequence[Group]
+) -> Plan:
+    span = scope.range
+    return await reader.plan(scope.category.table, span.start, span.end, names, step)
+
+
+async def _resolved(reader: Reader, scope: Scope) -> tuple[Group, list[Group], list[Group]]:
+    """Resolve all patterns at once: of the request, of its presets and of a union's members."""
     regex.check_number(scope.where)
-    whole = Group((scope.where, *(each.where for each in scope.presets)))
+    presets = [each.where for each in scope.presets]
+    members = union.filters_of(reader.catalog, scope.category)
+    whole = Group((scope.where, *presets, *members))
     if any(conditions(whole)):
         whole = await shown_stacks.resolve(reader, await regex.resolve(reader, scope, whole))
-    where, *presets = (cast("Group", each) for each in whole.members)
-    pairs = zip(scope.presets, presets, strict=True)
-    return where, [replace(each, where=found) for each, found in pairs]
+    where, *others = (cast("Group", each) for each in whole.members)
+    return where, others[: len(presets)], others[len(presets) :]
 
 
-def _hides(where: Group, presets: Sequence[Applied]) -> list[tuple[str, Group]]:
+def _hides(where: Group, presets: Sequence[Group]) -> list[Group]:
+    """Return the filters of what each preset hides that those before it show."""
     found = []
     for preset in presets:
-        found.append((preset.name, Group((where, complement(preset.where)))))
-        where = Group((where, preset.where))
+        found.append(Group((where, complement(preset))))
+        where = Group((where, preset))
     return found
 
 

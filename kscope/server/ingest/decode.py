@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from kscope.declare import envelope
-from kscope.declare.model import TIME, Catalog
+from kscope.declare.model import TIME, Catalog, no_rows
 from kscope.declare.types.base import Role
 from kscope.declare.types.time import microseconds
 from kscope.errors import did_you_mean
@@ -69,9 +69,9 @@ class Decoder:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self.typed = {category.table: TypedRows(category) for category in catalog}
-        self.schemas = {category.table: RowSchema(category) for category in catalog}
-        self.envelope = validator(body_schema(catalog))
+        self.typed = {category.table: TypedRows(category) for category in catalog.stored}
+        self.schemas = {category.table: RowSchema(category) for category in catalog.stored}
+        self.envelope = validator(body_schema(catalog.stored))
 
     def steps(
         self,
@@ -167,6 +167,8 @@ class _BodyReading:
     def _member(self, name: str) -> Steps[None]:
         array = self._cursor.peek() == b"["
         category = self.decoder.catalog.get(name)
+        if category is not None and category.union:
+            raise _refusal([name], no_rows(category))
         if name not in envelope.NAMES and category is None:
             self._skip(name)
         elif array and name == "stacks":
@@ -279,7 +281,7 @@ class _BodyReading:
             self.faults.add(path, wrong_value(error, TIME if path == ["time"] else None))
 
     def _unknown_names(self) -> UnknownName:
-        tables = [category.table for category in self.decoder.catalog]
+        tables = [category.table for category in self.decoder.catalog.stored]
         faults = Faults()
         for name in self._unknown:
             near = did_you_mean(name, tables, listed=False)

@@ -108,7 +108,7 @@ def _check() -> dict[str, Any]:
 
 def _seed(catalog: Catalog) -> dict[str, Any]:
     text = "The question of 2016: a list of rows, or a nested flame graph."
-    questions = {category.table: _seed_question(category) for category in catalog}
+    questions = {category.table: _seed_question(category) for category in catalog.stored}
     question = {
         "type": "object",
         "properties": questions,

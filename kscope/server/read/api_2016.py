@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from kscope.declare.model import Catalog
 from kscope.declare.types.base import Role
 from kscope.query.answers.rows import RowsQuestion, stream
 from kscope.query.answers.stacks import FlamegraphQuestion, drawn, folded
@@ -35,7 +36,7 @@ async def _getcategories(request: Request) -> Response:
                 OldColumn(each.name, each.type.name, each.prettyname)
                 for each in category.all_columns
             ]
-            for category in request.app.state.reader.catalog
+            for category in request.app.state.reader.catalog.stored
         }
     )
 
@@ -43,7 +44,7 @@ async def _getcategories(request: Request) -> Response:
 async def _post(request: Request) -> Response:
     reader = reader_of(request)
     body = await read_small(request, MAX_BODY, f"a question has at most {MAX_BODY} bytes")
-    questions, flamegraph = parse(reader.catalog, _decoded(body))
+    questions, flamegraph = parse(Catalog(reader.catalog.stored), _decoded(body))
     if flamegraph:
         with reader.deadline.running():
             drawing = await _flamegraph(reader, questions[0])

@@ -11,8 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kscope.declare.charts import chart_configs
-from kscope.declare.files.category import read_category
+from kscope.declare.files.category import Reading, read_category
+from kscope.declare.files.union import with_unions
 from kscope.declare.model import Catalog, Category
+from kscope.errors import Problem
 from kscope.generate.render import render
 from kscope.query.answers.categories import Charts, Checked, TextProblem, category_answer
 from kscope.query.declared_filters import filter_problems
@@ -83,8 +85,7 @@ async def _text(request: Request) -> str:
 
 def check(text: str, catalog: Catalog) -> Checked:
     reading = read_category(text, _FILE)
-    problems = [*reading.problems, *filter_problems(filter(None, [reading.category]))]
-    category = None if problems else reading.category
+    category, problems = _among(reading, catalog)
     known = catalog.get(category.table) if category else None
     return Checked(
         problems=[TextProblem(each.line, each.path, each.message) for each in problems],
@@ -93,6 +94,18 @@ def check(text: str, catalog: Catalog) -> Checked:
         files=_files(category) if category else {},
         charts=chart_configs(category) if category else [],
     )
+
+
+def _among(reading: Reading, catalog: Catalog) -> tuple[Category | None, list[Problem]]:
+    """Return the category beside the others, if it is right, and all its problems."""
+    if reading.category is None:
+        return None, [*reading.problems]
+    table = reading.category.table
+    others = (each for each in catalog.stored if each.table != table)
+    found, problems = with_unions([reading.category, *others])
+    if not problems:
+        problems = [each for each in filter_problems(found) if each.file == _FILE]
+    return (None if problems else found[0]), problems
 
 
 def _files(category: Category) -> dict[str, str]:

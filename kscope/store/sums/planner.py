@@ -19,6 +19,7 @@ class Segment:
     """Read `table` for `start <= time < stop` (us). `bucket` is in seconds, 0 for raw rows.
 
     A rollup's `time` is its bucket's start. One of several readers reads only a `part` of the rows.
+    `table` may be a view of one table's rows: then it is `cut` in time as the table is.
     """
 
     table: sa.Table
@@ -26,6 +27,7 @@ class Segment:
     stop: int
     bucket: int = 0
     part: sa.ColumnElement[bool] = field(default_factory=sa.true)
+    cut: bool = True
 
     @property
     def within(self) -> sa.ColumnElement[bool]:
