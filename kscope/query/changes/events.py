@@ -21,8 +21,20 @@ def _across_hosts(found: Iterable[Finding]) -> list[Finding]:
     same: defaultdict[tuple[object, ...], list[Finding]] = defaultdict(list)
     for each in found:
         where = (each.table, each.column, each.kind, each.process, each.name)
-        same[*where, each.z > 0, each.note, each.unusual].append(each)
-    return [_together(each) for each in same.values()]
+        note = "" if each.other_name else each.note
+        same[*where, each.z > 0, each.unusual or bool(each.other_name), note].append(each)
+    return [_together(part) for each in same.values() for part in _parted(each)]
+
+
+def _parted(same: Sequence[Finding]) -> list[list[Finding]]:
+    """Part what has a new name from the others, unless it has one on most hosts."""
+    renamed = [each for each in same if each.other_name]
+    if not renamed:
+        return [[*same]]
+    if 2 * len(renamed) >= len(same):
+        note, name = renamed[0].note, renamed[0].other_name
+        return [[replace(each, unusual=False, note=note, other_name=name) for each in same]]
+    return [renamed, [each for each in same if not each.other_name]]
 
 
 def _together(same: Sequence[Finding]) -> Finding:

@@ -25,7 +25,7 @@ class Finding:
 
     `lasting` is the part of the window, 0 to 1, in which the change is there: a burst if it is
     small. `note` says why a large change is usual: "so before" if the two windows before had it
-    too, "was NAME" or "is now NAME" for a new name; it is empty for any other change.
+    too, "was NAME" or "is now NAME" if it is a new name; `other_name` is the name in it.
     `evidence` are the findings of the same event, the weightiest first, that this one speaks for.
     """
 
@@ -48,4 +48,5 @@ class Finding:
     unusual: bool
     rank: float
     note: str = ""
+    other_name: str = ""
     evidence: tuple["Finding", ...] = ()

@@ -38,7 +38,8 @@ class Judge:
         part = min(abs(found.excess) / self._usual.varies[place.host], _MOST)
         threshold = self._threshold(slices)
         sure = abs(found.z) * (slices.even if slices.lasts else 1.0)
-        note = self._note(found)
+        other = other_name(self._usual, place)
+        note = self._note(found, other)
         strong = sure >= threshold and part >= EFFECT
         return self._finding(
             rows=rows,
@@ -53,6 +54,7 @@ class Judge:
             unusual=strong and not note,
             rank=_rank(sure / threshold, part, slices.lasting),
             note=note,
+            other_name=other,
         )
 
     def whole(self, found: Whole) -> Finding:
@@ -117,12 +119,11 @@ class Judge:
             )
         return self._burst
 
-    def _note(self, found: Explained) -> str:
+    def _note(self, found: Explained, other: str) -> str:
         """Return why the change is no news, "" if it is."""
         if self._before(found):
             return "so before"
-        other = other_name(self._usual, found.place)
-        if other is None:
+        if not other:
             return ""
         return f"was {other}" if found.excess > 0 else f"is now {other}"
 

@@ -8,7 +8,7 @@ from kscope.query.changes.places import Place
 from kscope.query.changes.usual import Usual
 
 # So much of the old name's sum, at the process's load.
-_SAME = (0.6, 1.6)
+_SAME = (0.5, 1.8)
 # Less than this part of a sum is nothing.
 _NOTHING = 0.02
 
@@ -23,19 +23,20 @@ class _Sums:
         self.usual += usual
 
 
-def other_name(usual: Usual, place: Place) -> str | None:
+def other_name(usual: Usual, place: Place) -> str:
     """Return the name that went where this one came, or came where it went, with as much.
 
-    A frame's other name has the same caller. None if there is none, or if the place is neither
-    new nor gone.
+    A frame's other name has the same caller. It is empty if there is none, or if the place is
+    neither new nor gone.
     """
     own = _Sums()
     for at in place.cells:
         own.add(usual.rows[at][0], usual.usual[at])
     new = own.usual <= _NOTHING * own.now
     if not new and own.now > _NOTHING * own.usual:
-        return None
-    amount = own.now if new else own.usual
+        return ""
+    # The sum that the place would have in the other windows, at their load.
+    amount = own.now / _load(usual, place) if new else own.usual * _load(usual, place)
     best = min(
         (
             (abs(was - amount), name)
@@ -44,7 +45,17 @@ def other_name(usual: Usual, place: Place) -> str | None:
         ),
         default=None,
     )
-    return best[1] if best else None
+    return best[1] if best else ""
+
+
+def _load(usual: Usual, place: Place) -> float:
+    """Return how many times as much the process does of all that does not stand still."""
+    sums = _Sums()
+    for at, cell in enumerate(usual.cells):
+        mine = cell.host == place.host and place.process in (None, cell.process)
+        if mine and not usual.still[at] and place.name is not None:
+            sums.add(usual.rows[at][0], usual.usual[at])
+    return sums.now / sums.usual if min(sums.now, sums.usual) > 0 else 1.0
 
 
 def _opposite(sums: _Sums, *, new: bool) -> float:

@@ -1,0 +1,1 @@
+"""Fleets with realistic noise and planted incidents, the same for the same seed."""
