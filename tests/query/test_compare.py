@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kscope.query.answers.hosts import divergence_terms, fleet_profile
+from kscope.query.answers.divergence import divergence_terms, median_profile
 from tests.query.world import NOON, SECOND, waits
 
 if TYPE_CHECKING:
@@ -216,15 +216,16 @@ def test_hosts_with_few_events_are_marked_and_not_ranked(world: World) -> None:
 
 
 def test_a_category_without_stacks_compares_a_dimension(world: World) -> None:
-    """Pressure by resource."""
+    """Pressure by resource: a quarter of one host's is of the processor."""
     row = {"time": NOON, "scope": "some", "share": 1.0, "stalled": 10}
-    rows = [row | {"hostname": h, "resource": r} for h, r in (("a", "io"), ("b", "cpu"))]
+    pairs = (("a", "io"), ("b", "cpu"), ("b", "io"), ("b", "io"), ("b", "io"))
+    rows = [row | {"hostname": h, "resource": r} for h, r in pairs]
     world.insert("pressure", rows)
     params = SIX_SECONDS | {"min_events": "0", "value": "stalled"}
     answer = world.get("/api/v1/hosts/pressure", params=params).json()
     assert answer["profile"] == "resource"
     assert [each["distance"] for each in answer["hosts"]] == pytest.approx(
-        [0.5579, 0.5579], abs=1e-4
+        [0.2559, 0.1371], abs=1e-4
     )
 
 
@@ -261,7 +262,7 @@ def test_the_fleet_is_the_renormalised_median(counts: list[dict[str, int]]) -> N
     keys = {key for each in profiles for key in each}
     plain = {key: median([each.get(key, 0.0) for each in profiles]) for key in keys}
     total = sum(plain.values())
-    found, doubts = fleet_profile(profiles)
+    found, doubts = median_profile(profiles)
     if total:
         expected = {key: share / total for key, share in plain.items() if share}
     else:

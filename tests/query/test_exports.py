@@ -222,7 +222,7 @@ def test_a_frame_named_as_the_root_keeps_its_name(world: World) -> None:
         ("histogram", "lower,upper,events"),
         ("top", "process,elapsed,share,rows"),
         ("compare", "frame,level,value,base_value,delta"),
-        ("hosts", "host,distance,total,events,frames"),
+        ("hosts", "host,group,distance,total,events,frames"),
         ("values/process", "value,rows"),
     ],
 )

@@ -287,7 +287,7 @@ export interface Flamegraph {
 }
 
 /**
- * `share` and `median`: the parts of the host's total and of the fleet's profile with it.
+ * `share` and `median`: the parts of the host's total and of its group's profile with it.
  *
  * `part` is the sum of its stacks' terms, `alone` its divergence by itself; both in bits.
  */
@@ -348,15 +348,24 @@ export interface Histogram {
   percentiles: Record<string, Percentile>;
 }
 
-/** `distance` is None if there are too few events. */
+/** `distance` is from its group; None if there are too few events: then `group` is -1. */
 export interface Host {
   host: string;
+  group: number;
+  group_name: string;
   distance: number | null;
   total: number;
   events: number;
   rows: number;
   few: boolean;
   frames: Frame[];
+}
+
+/** Hosts that are alike: their number, and what tells them from others, such as `mysqld`. */
+export interface HostGroup {
+  group: number;
+  name: string;
+  hosts: number;
 }
 
 /** How many events or rows a host's probe lost in the range. */
@@ -390,7 +399,7 @@ export interface HostPart {
   part: number;
 }
 
-/** The farthest host first; `fleet` is the number of hosts in the median. */
+/** The farthest host first; `groups` by size; `fleet` is the number of hosts in groups. */
 export interface Hosts {
   table: string;
   value_column: string;
@@ -400,6 +409,7 @@ export interface Hosts {
   profile: string;
   measure: string;
   fleet: number;
+  groups: HostGroup[];
   hosts: Host[];
 }
 

@@ -1,38 +1,31 @@
-"""How far each host is from the fleet, and which frames make it so.
-
-A host's profile is the share of each stack in its total. The fleet's is the median share of each
-stack over the hosts, renormalised. A host's distance is the square root of the Jensen-Shannon
-divergence of the two, with logarithms to base 2: 0 for the same profile, 1 for profiles without
-a common stack (J. Lin, Divergence measures based on the Shannon entropy, IEEE Transactions on
-Information Theory 37, 1991; that the root is a metric: D. M. Endres and J. E. Schindelin, A new
-metric for probability distributions, the same, 49, 2003).
-
-The divergence is a sum over stacks of terms that are not negative, so a frame's part in it is the
-sum over the stacks that hold it. Since `main` is in all of them, frames are ranked by what each
-tells alone: the divergence of (its share, the rest) between host and fleet, which is never more
-than the whole divergence and 0 where the shares are the same.
-"""
+"""Hosts in groups by likeness, how far each is from its group, and which frames make it so."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from heapq import nsmallest
-from itertools import count
-from math import log2, sqrt
-from statistics import median
+from math import sqrt
 from typing import Any
 
 import msgspec
 
+from kscope.declare.charts import asked_by
 from kscope.declare.charts.base import grouping
 from kscope.declare.model import HOSTNAME, Category, Column
 from kscope.declare.types.base import Role
+from kscope.query.answers.divergence import (
+    Frame,
+    GroupProfile,
+    Profile,
+    divergence_terms,
+    median_profile,
+)
+from kscope.query.answers.host_groups import grouped, named
 from kscope.query.answers.meta import Notice, Number
 from kscope.query.answers.question import Measured, Question, Table, measured, n_parameter
 from kscope.query.answers.stacks import key_parts, rest_notices
 from kscope.query.parse import parameters as p
-from kscope.query.parse.columns import share_value_of, stack_of
+from kscope.query.parse.columns import Value, share_value_of, stack_of
 from kscope.query.parse.errors import complain
 from kscope.query.parse.parameters import Asked
 from kscope.query.scan import read
@@ -46,28 +39,18 @@ from kscope.query.scan.scan import columns, scan_of
 from kscope.store.backends.deadline import Deadline
 from kscope.store.reader import Reader
 
-Profile = Mapping[Any, float]
+# Pairs of a host and a process that groups are named by.
+_MOST_LABELS = 20_000
 
-MEASURE = "square root of the Jensen-Shannon divergence (base 2) from the median profile"
-
-
-class Frame(msgspec.Struct, frozen=True):
-    """`share` and `median`: the parts of the host's total and of the fleet's profile with it.
-
-    `part` is the sum of its stacks' terms, `alone` its divergence by itself; both in bits.
-    """
-
-    name: str
-    share: float
-    median: float
-    part: float
-    alone: float
+MEASURE = "square root of the Jensen-Shannon divergence (base 2) from the group's median profile"
 
 
 class Host(msgspec.Struct, frozen=True):
-    """`distance` is None if there are too few events."""
+    """`distance` is from its group; None if there are too few events: then `group` is -1."""
 
     host: str
+    group: int
+    group_name: str
     distance: float | None
     total: Number
     events: int
@@ -76,19 +59,29 @@ class Host(msgspec.Struct, frozen=True):
     frames: list[Frame]
 
 
+class HostGroup(msgspec.Struct, frozen=True):
+    """Hosts that are alike: their number, and what tells them from others, such as `mysqld`."""
+
+    group: int
+    name: str
+    hosts: int
+
+
 class Hosts(Measured, frozen=True, kw_only=True):
-    """The farthest host first; `fleet` is the number of hosts in the median."""
+    """The farthest host first; `groups` by size; `fleet` is the number of hosts in groups."""
 
     profile: str
     measure: str
     fleet: int
+    groups: list[HostGroup]
     hosts: list[Host]
 
     def as_table(self) -> Table:
-        names = ["host", "distance", "total", "events", "frames"]
+        names = ["host", "group", "distance", "total", "events", "frames"]
         rows = (
             (
                 each.host,
+                each.group_name,
                 each.distance,
                 each.total,
                 each.events,
@@ -147,18 +140,46 @@ async def hosts(reader: Reader, asked: Asked) -> Hosts:
     held = await _frames(reader, profile, parts)
     by_host = await consumed(lambda found, _: _by_host(found, names), found, parts)
     rows = sum(sums.rows for sums in by_host.values())
-    answers, fleet, doubts = await consumed(
-        lambda held, *_: _ranked(asked, by_host, {**held, None: (REST,)}, reader.deadline),
+    shares = await _label_shares(reader, asked, value)
+    ranked = await consumed(
+        lambda held, *_: _ranked(asked, by_host, {**held, None: (REST,)}, shares, reader.deadline),
         held,
         *(sums.values for sums in by_host.values()),
     )
     return Hosts(
-        **measured(category.table, value, scan, rows, *rest_notices(most), *doubts),
+        **measured(category.table, value, scan, rows, *rest_notices(most), *ranked.doubts),
         profile=profile.name,
         measure=MEASURE,
-        fleet=fleet,
-        hosts=answers,
+        fleet=sum(each.hosts for each in ranked.groups),
+        groups=ranked.groups,
+        hosts=ranked.hosts,
     )
+
+
+async def _label_shares(reader: Reader, asked: Asked, value: Value) -> dict[str, dict[str, float]]:
+    """Return host -> the share of each process, or of another column that charts group by."""
+    category = asked.category
+    charts = (asked_by(category, kind) for kind in ("flamegraph", "timeseries"))
+    named = next((category.column(chart.by) for chart in charts if chart and chart.by), None)
+    if named is None or named.type.role is not Role.DIMENSION or named == HOSTNAME:
+        named = grouping(category.columns)
+    if named is None:
+        return {}
+    scan = await scan_of(reader, asked.scope, (HOSTNAME, named, *value.columns))
+    most = await heaviest(scan, columns(HOSTNAME, named), (total_of(value),), _MOST_LABELS)
+    hosts, texts = [
+        await labels(reader, column, {key[i] for key in most.groups})
+        for i, column in enumerate((HOSTNAME, named))
+    ]
+    found: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for (host, label), (total,) in most.groups.items():
+        found[hosts[host]][texts[label]] = float(total or 0)
+    wholes = {host: sum(of.values()) for host, of in found.items()}
+    return {
+        host: {label: each / wholes[host] for label, each in of.items()}
+        for host, of in found.items()
+        if wholes[host]
+    }
 
 
 def _with_rests(
@@ -198,118 +219,50 @@ def _by_host(
     return {names[host]: sums for host, sums in by_host.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    hosts: list[Host]
+    groups: list[HostGroup]
+    doubts: list[Notice]
+
+
 def _ranked(
     asked: Asked,
     by_host: Mapping[str, _Sums],
     held: Mapping[Any, Iterable[str]],
+    shares: Mapping[str, Mapping[str, float]],
     deadline: Deadline,
-) -> tuple[list[Host], int, list[Notice]]:
+) -> _Ranked:
     enough = {
         host: sums.profile
         for host, sums in by_host.items()
         if sums.events >= asked["min_events"] and sums.total > 0
     }
-    profile, doubts = fleet_profile(list(enough.values()))
-    fleet = _Fleet(profile, held)
-    answers = []
-    for name, sums in by_host.items():
-        deadline.check()
-        distance, shown = None, []
-        if name in enough:
-            terms = divergence_terms(enough[name], profile)
+    parted = grouped(enough, held, deadline)
+    names = named(parted, shares)
+    ranked = _Ranked([], [], [])
+    for number, (group, name) in enumerate(zip(parted, names, strict=True)):
+        ranked.groups.append(HostGroup(number, name, len(group)))
+        profile, doubts = median_profile([enough[host] for host in group])
+        ranked.doubts.extend(each for each in doubts if each not in ranked.doubts)
+        fleet = GroupProfile(profile, held)
+        for host in group:
+            deadline.check()
+            terms = divergence_terms(enough[host], profile)
+            shown = fleet.frames_of(enough[host], terms, asked["n"])
             distance = min(1.0, sqrt(sum(terms.values())))
-            shown = fleet.frames_of(enough[name], terms, asked["n"])
-        answers.append(
-            Host(name, distance, sums.total, sums.events, sums.rows, distance is None, shown)
-        )
-    answers.sort(key=lambda each: (each.few, -(each.distance or 0), each.host))
-    return answers, len(enough), doubts
+            ranked.hosts.append(_host(host, by_host[host], (number, name), distance, shown))
+    few = (host for host in by_host if host not in enough)
+    ranked.hosts.extend(_host(host, by_host[host], (-1, ""), None, []) for host in few)
+    ranked.hosts.sort(key=lambda each: (each.few, -(each.distance or 0), each.host))
+    return ranked
 
 
-def fleet_profile(profiles: Sequence[Profile]) -> tuple[Profile, list[Notice]]:
-    """Median share of each stack, renormalised; the mean if no stack is on half the hosts."""
-    shares: defaultdict[Any, list[float]] = defaultdict(list)
-    for profile in profiles:
-        for stack, share in profile.items():
-            shares[stack].append(share)
-    absent = [0.0] * len(profiles)
-    medians = {
-        stack: median([*found, *absent[len(found) :]])
-        for stack, found in shares.items()
-        # With fewer than half of the hosts the median is 0: it need not be looked for.
-        if 2 * len(found) >= len(profiles)
-    }
-    total = sum(medians.values())
-    if total > 0:
-        return {stack: share / total for stack, share in medians.items() if share}, []
-    if not profiles:
-        return {}, []
-    text = "No stack is on half of the hosts: the fleet's profile is the mean, not the median."
-    mean = {stack: sum(found) / len(profiles) for stack, found in shares.items()}
-    return mean, [Notice("warning", text)]
-
-
-def divergence_terms(one: Profile, other: Profile) -> dict[Any, float]:
-    """Each stack's term of the Jensen-Shannon divergence, in bits; none is negative."""
-    terms = {stack: _term(share, other.get(stack, 0.0)) for stack, share in one.items()}
-    for stack, share in other.items():
-        if stack not in one:
-            terms[stack] = _term(0.0, share)
-    return terms
-
-
-def _term(p: float, q: float) -> float:
-    middle = (p + q) / 2
-    found = p / 2 * log2(p / middle) if p > 0 else 0.0
-    return max(0.0, found + q / 2 * log2(q / middle)) if q > 0 else found
-
-
-class _Fleet:
-    """The fleet's profile, by stack and by frame: the same for every host, so summed once."""
-
-    def __init__(self, profile: Profile, held: Mapping[Any, Iterable[str]]) -> None:
-        numbers: defaultdict[str, int] = defaultdict(count().__next__)
-        self._frames = {
-            stack: [numbers[frame] for frame in dict.fromkeys(frames)]
-            for stack, frames in held.items()
-        }
-        self._names = list(numbers)
-        self._usual = [0.0] * len(numbers)
-        for stack, share in profile.items():
-            for frame in self._frames[stack]:
-                self._usual[frame] += share
-
-    def frames_of(self, profile: Profile, terms: Mapping[Any, float], most: int) -> list[Frame]:
-        """Return the frames that make the host different, the most telling first."""
-        # A complex number adds up share and term in one step; there are millions of steps.
-        sums = [0j] * len(self._names)
-        for stack, term in terms.items():
-            both = complex(profile.get(stack, 0.0), term)
-            for frame in self._frames[stack]:
-                sums[frame] += both
-        found = [
-            (_alone(both.real, usual), both.imag, frame)
-            for frame, (both, usual) in enumerate(zip(sums, self._usual, strict=True))
-            if both
-        ]
-        names, usual = self._names, self._usual
-        first = nsmallest(most, found, lambda each: (-round(each[0], 12), each[1], names[each[2]]))
-        return [
-            Frame(
-                name=names[frame],
-                share=min(sums[frame].real, 1.0),
-                median=min(usual[frame], 1.0),
-                part=part,
-                alone=alone,
-            )
-            for alone, part, frame in first
-        ]
-
-
-def _alone(share: float, usual: float) -> float:
-    """Divergence of two coins; rounding may carry a share of everything past 1."""
-    share, usual = min(share, 1.0), min(usual, 1.0)
-    return _term(share, usual) + _term(1 - share, 1 - usual)
+def _host(
+    name: str, sums: _Sums, group: tuple[int, str], distance: float | None, frames: list[Frame]
+) -> Host:
+    few = distance is None
+    return Host(name, *group, distance, sums.total, sums.events, sums.rows, few, frames)
 
 
 _MIN_EVENTS = p.Parameter(
@@ -322,7 +275,8 @@ _MIN_EVENTS = p.Parameter(
 QUESTIONS = (
     Question(
         name="hosts",
-        help="The distance of each host from the others' median profile, and the frames behind it.",
+        help="Hosts in groups by likeness, the distance of each from its group's median profile,"
+        " and the frames behind it.",
         parameters=(p.SHARE, p.STACK, n_parameter("frames of each host", 10), _MIN_EVENTS),
         ask=hosts,
         answer=Hosts,
