@@ -1,14 +1,16 @@
+import { flameTree, sourceOf } from "../../web/src/flame/flame_query";
+import { SearchBox } from "../../web/src/flame/search";
+import { Store } from "../../web/src/state/address";
 import type { Context } from "../../web/src/state/context";
+import { h } from "../../web/src/ui/dom";
+import { Gutter } from "../../web/src/ui/gutter";
+import { measureOf } from "../../web/src/ui/rate";
 import { FlameView } from "../../web/src/views/flame";
 import { Notices, unknownNotices } from "../../web/src/views/notices";
-import { Gutter } from "../../web/src/ui/gutter";
-import { SearchBox } from "../../web/src/flame/search";
-import { flameSource } from "../../web/src/flame/flame_query";
-import { Store } from "../../web/src/state/address";
 import type { Flamegraph } from "../../web/generated/types";
 import { offer } from "./harness";
 
-// The page's own way, from the answer to the picture: table, breadcrumb, legend, address, search box.
+// The page's own way, from the answer to the picture: table, path, legend, address, search box.
 const store = new Store();
 const context: Context = {
   store,
@@ -16,21 +18,24 @@ const context: Context = {
   problems: [],
   leftovers: [],
   operators: [],
+  exports: {},
   gutter: new Gutter(),
   range: { from: 0, to: 1 },
   sizes: null,
   refresh: () => undefined,
   recheck: () => undefined,
 };
+const measure = measureOf("us", "threads waiting", 3600);
 const search = new SearchBox(context);
 const notices = new Notices();
-const view = new FlameView("benchmark", context, search, () => []);
-store.follow(() => {
+const view = new FlameView("benchmark", context, search);
+store.changed = () => {
   search.update();
   view.update();
-});
+};
 const place = document.querySelector("#place")!;
-place.append(search.element, notices.element, view.element);
+const around = h("div", view.path, search.element, view.tools, view.legend, notices.element);
+place.append(around, view.element);
 const canvas = view.element.querySelector("canvas")!;
 const input = search.element.querySelector("input")!;
 /** Where to click: worked out while loading, as it is for the others. */
@@ -60,7 +65,7 @@ offer({
   load(text) {
     const answer: Flamegraph = JSON.parse(text);
     middle = widest(answer);
-    const source = flameSource(answer, 0, "benchmark");
+    const source = sourceOf(context, measure, flameTree(answer));
     notices.say("stacks", unknownNotices(source.tree));
     view.setSource(source);
   },

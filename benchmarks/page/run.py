@@ -145,8 +145,10 @@ def build(site: Path) -> None:
     sources = [f"{name}.ts" for name in SUBJECTS]
     options = ["--bundle", "--format=esm", "--minify", "--log-level=error", f"--outdir={site}"]
     subprocess.run([esbuild, *sources, *options], cwd=HERE, check=True)
-    style = (WEB / "src/style.css").read_text() + "#place > .flameview { height: 840px }"
-    (site / "style.css").write_text(style)
+    style = site / "style.css"
+    sheets = [WEB / "src/style.css", "--bundle", "--log-level=error", f"--outfile={style}"]
+    subprocess.run([esbuild, *sheets], check=True)
+    style.write_text(f"{style.read_text()}#place > .flameview {{ height: 840px }}")
     for name in SUBJECTS:
         (site / f"{name}.html").write_text(
             '<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="style.css">'

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 from tests.page.recording import Profile, has_size
-from tests.page.written import duration
+from tests.page.written import at_once, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,6 +37,18 @@ def boxed(page: Page, rows: Iterable[Row]) -> list[Row]:
     return _within(sized, start, end)
 
 
+def seconds(url: str) -> float:
+    """How long the time is that an address shows: the box's, the range's, or the last hour."""
+    box = re.search(r"\bbox=\w*,([\d.]+),([\d.]+)", url)
+    if box:
+        return (float(box[2]) - float(box[1])) / 1e6
+    found = re.search(r"\bfrom=(20[^&]+)&to=([^&]+)", url)
+    if not found:
+        return 3600
+    start, end = map(datetime.fromisoformat, found.groups())
+    return (end - start).total_seconds()
+
+
 def _within(rows: Iterable[Row], start: datetime, end: datetime) -> list[Row]:
     return [row for row in rows if start <= datetime.fromisoformat(row["time"]) < end]
 
@@ -60,4 +72,4 @@ def expect_shown(page: Page, rows: list[Row]) -> None:
     assert sorted(legend) == sorted(split)
     most = max(total for _, total in summed.frames.values())
     first = page.get_by_role("table", name="Frames").locator("tbody tr").first
-    expect(first.locator("td").last).to_have_text(duration(most))
+    expect(first.locator("td").last).to_have_text(at_once(most, seconds(page.url)))

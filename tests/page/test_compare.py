@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.page.recording import Profile, has_size, label
 from tests.page.world import SLOW
-from tests.page.written import duration, percent
+from tests.page.written import at_once, percent
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Position
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
+# The rows of each range are of the last hour, and both sides of it.
 AGAINST = f"&view=compare&filter=hostname={SLOW}&base.from=same&base.filter=hostname__ne={SLOW}"
 
 
@@ -42,18 +43,82 @@ def _row(frames: Locator, name: str) -> list[str]:
     return row.first.locator("td").all_inner_texts()
 
 
+def _times(factor: float) -> str:
+    """How often more, with two digits; three from ten on."""
+    return f"\N{MULTIPLICATION SIGN}{float(f'{factor:.{3 if factor >= 10 else 2}g}'):g}"
+
+
 def test_shares_are_shown_where_shares_are_compared(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
-    """Baseline, comparison and difference are shown in one unit, for every choice."""
+    """Both sides are in one unit, and the ratio is that of these numbers."""
     frames = _open(page, fleet)
     before, after = (side.frames["lock_wait"][1] for side in _sides(fleet_rows))
     was, now = (side.share("lock_wait") for side in _sides(fleet_rows))
-    risen = f"+{100 * (now - was):.2f} pp"
-    assert _row(frames, "lock_wait") == ["lock_wait", percent(was, 1), percent(now, 1), risen]
-    page.get_by_role("button", name="relative").click()
-    amounts = [duration(before), duration(after), f"+{duration(after - before)}"]
-    assert _row(frames, "lock_wait") == ["lock_wait", *amounts]
+    amounts = [at_once(before), at_once(after)]
+    assert _row(frames, "lock_wait")[1:] == [*amounts, _times(after / before)]
+    page.get_by_label("Compare by").select_option("share")
+    expect(frames.locator("tbody tr").first).to_contain_text("%")
+    shares = [percent(was, 1), percent(now, 1)]
+    assert _row(frames, "lock_wait")[1:] == [*shares, _times(now / was)]
+
+
+def test_what_only_one_side_has_comes_first(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
+    """Frames that are new or gone have separate lists, the largest first; a click marks one."""
+    frames = _open(page, fleet, "&view=compare&base.from=same&base.filter=&filter=process=shopweb")
+    here = Profile(row for row in fleet_rows if row["process"] == "shopweb")
+    gone = set(Profile(fleet_rows).frames) - set(here.frames)
+    lists = page.locator(".onesided")
+    expect(lists).to_have_count(1)
+    expect(lists.get_by_role("heading")).to_have_text(re.compile(r"^Gone from A \d+$"))
+    names = lists.get_by_role("button").evaluate_all("all => all.map(one => one.ariaLabel)")
+    assert set(names) < gone
+    assert frames.get_by_role("button", name=names[0], exact=True).count() == 0
+    lists.get_by_role("button").first.click()
+    expect(page).to_have_url(re.compile("frame="))
+
+
+def test_a_box_is_compared_with_the_rest_of_its_range(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
+    """All rows of the range but those of the box; or the box's sizes, at other times."""
+    times = sorted({datetime.fromisoformat(row["time"]) for row in fleet_rows})
+    start, end = (int(times[k].timestamp()) * 10**6 for k in (len(times) // 2, -5))
+    box = f"&box=lengths,{start},{end},65536,16777216"
+    _open(page, fleet, f"&view=compare&base.from=rest{box}")
+    sized = [row for row in fleet_rows if has_size(row, 65536, 16777216)]
+    inside = _between(sized, *(datetime.fromtimestamp(us / 1e6, UTC) for us in (start, end)))
+    length = (end - start) / 1e6
+    part, everything = Profile(inside).total, Profile(fleet_rows).total
+    amounts = page.locator(".sides .side > strong")
+    rest = [f"{at_once(everything - part)} threads", f"{at_once(part, length)} threads"]
+    expect(amounts).to_have_text(rest)
+    page.get_by_label("Baseline", exact=True).select_option("elsewhere")
+    other = Profile(sized).total - part
+    expect(amounts.first).to_have_text(f"{at_once(other, 3600 - length)} threads")
+
+
+def test_a_comparison_is_taken_along(fleet: Serving, fleet_rows: list[Row], page: Page) -> None:
+    """Folded stacks have a column for each side; the text for a ticket has sides and frames."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    _open(page, fleet)
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as saved:
+        page.get_by_role("menuitem", name="Folded stacks, A and B").click()
+    found = [line.rsplit(" ", 2) for line in saved.value.path().read_text().splitlines()]
+    sides = _sides(fleet_rows)
+    for k, side in enumerate(sides, start=1):
+        sums = {line[0]: int(line[k]) for line in found if line[k] != "0"}
+        assert sums == {";".join(path): value for path, value in side.sums.items()}
+    page.get_by_role("button", name="Export").click()
+    page.get_by_role("menuitem", name="Markdown for a ticket").click()
+    text = page.evaluate("navigator.clipboard.readText()")
+    assert text.startswith("**Off-CPU time, threads waiting**\n")
+    assert f"- B: Host is {SLOW}, 20" in text
+    assert "| `lock_wait` | " in text
+    assert f"view=compare&filter=hostname={SLOW}" in text.replace("filters", "filter")
 
 
 def test_two_sides_stand_beside_each_other(
@@ -74,7 +139,7 @@ def test_two_sides_stand_beside_each_other(
 
     def place(profile: Profile, path: Path) -> Position:
         x = profile.middle(path) * widths[0]["width"]
-        return {"x": x, "y": 18 * len(path) + 9}
+        return {"x": x, "y": 20 * len(path) + 10}
 
     # Locks: next to nothing of the one side, much of the other.
     after.hover(position=place(now, now.matches("^lock_acquire$")[0]))
@@ -83,7 +148,7 @@ def test_two_sides_stand_beside_each_other(
     before.hover(position=place(was, idle))
     expect(tips.nth(0)).to_contain_text(label(idle[-1]))
     before.click(position=place(was, idle))
-    after.hover(position={"x": widths[1]["width"] * 0.1, "y": 18 * 4 + 9})
+    after.hover(position={"x": widths[1]["width"] * 0.1, "y": 20 * 4 + 10})
     expect(tips.nth(1)).to_contain_text(label(idle[-1]))
     crumbs = page.get_by_role("navigation", name="Zoom path").get_by_role("button")
     expect(crumbs).to_have_text(["all", *map(label, idle)])
@@ -107,13 +172,14 @@ def test_the_tooltip_counts_the_events_of_both_sides(
     def tell(side: int, depth: int, before: int, after: int) -> None:
         graph = graphs.nth(side)
         x = now.middle(path) * graph.evaluate("graph => graph.clientWidth")
-        graph.hover(position={"x": x, "y": 18 * depth + 9})
-        events = re.compile(rf"before .*, {before:,} events?\s*after .*, {after:,} events?")
-        expect(page.locator(".flame .tip").nth(side)).to_contain_text(events)
+        graph.hover(position={"x": x, "y": 20 * depth + 10})
+        told = page.locator(".flame .tip").nth(side).locator("dd")
+        for k, count in enumerate((before, after)):
+            expect(told.nth(k)).to_contain_text(f" {count:,} waits")
 
     for depth, (before, after) in counts.items():
         tell(1, depth, before, after)
-    page.get_by_role("button", name="swap").click()
+    page.get_by_role("button", name="Swap A and B").click()
     for depth, (before, after) in counts.items():
         tell(0, depth, after, before)
 
@@ -153,42 +219,42 @@ def test_a_host_is_compared_with_the_others(
 def test_the_colours_of_a_change_are_its_own(fleet: Serving, page: Page) -> None:
     """A choice for the colour-blind leaves the flame graph's colours and legend alone."""
     _open(page, fleet)
-    page.get_by_label("Colours of the change").select_option("red-blue")
-    expect(page).to_have_url(re.compile("diffColor=red-blue"))
+    page.get_by_label("Colours of the change").select_option("red-green")
+    expect(page).to_have_url(re.compile("diffColor=red-green"))
     page.get_by_role("tab", name="Flame graph").click()
-    expect(page.locator(".graph .legend")).to_contain_text("kernel")
+    expect(page.locator(".legend > .legend")).to_contain_text("kernel")
     page.get_by_label("Colours", exact=True).select_option("name")
     page.get_by_role("tab", name="Compare").click()
-    expect(page.get_by_label("Colours of the change")).to_have_value("red-blue")
+    expect(page.get_by_label("Colours of the change")).to_have_value("red-green")
 
 
 def test_both_sides_say_what_they_are(fleet: Serving, page: Page) -> None:
     """Times and filters of each, merged and side by side, swapped or not, and in a picture."""
     _open(page, fleet)
     head = page.locator(".sides .side")
-    expect(head.first).to_contain_text("Before")
+    expect(head.first).to_have_text(re.compile("^A"))
     expect(head.first).to_contain_text(f"Host is not {SLOW}")
-    expect(head.last).to_contain_text("After")
-    expect(head.last).to_contain_text(f"as shown, Host is {SLOW}, 20")
+    expect(head.last).to_have_text(re.compile("^B"))
+    expect(head.last).to_contain_text(f"Host is {SLOW}, 20")
     titles = page.locator(".pair .side")
     expect(titles.first).to_be_hidden()
     page.get_by_role("button", name="side by side").click()
-    before = re.compile(rf"Before Host is not {SLOW}, 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d .* UTC$")
-    after = re.compile(rf"After Host is {SLOW}, 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d .* UTC$")
+    before = re.compile(rf"A Host is not {SLOW}, 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d .* UTC$")
+    after = re.compile(rf"B Host is {SLOW}, 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d .* UTC$")
     for title, text in zip((titles.first, titles.last), (before, after), strict=True):
         expect(title).to_be_visible()
         expect(title).to_have_text(text)
-    page.get_by_role("button", name="export").click()
+    page.get_by_role("button", name="Export").click()
     with page.expect_download() as saved:
         page.get_by_role("menuitem", name="SVG").click()
     picture = saved.value.path().read_text()
-    assert f"before: Host is not {SLOW}, 20" in picture
-    assert f"after: Host is {SLOW}, 20" in picture
-    page.get_by_role("button", name="swap").click()
-    expect(titles.first).to_have_text(re.compile(f"^Before Host is {SLOW}, "))
-    expect(titles.last).to_have_text(re.compile(f"^After Host is not {SLOW}, "))
+    assert f"A: Host is not {SLOW}, 20" in picture
+    assert f"B: Host is {SLOW}, 20" in picture
+    page.get_by_role("button", name="Swap A and B").click()
+    expect(titles.first).to_have_text(re.compile(f"^A Host is {SLOW}, "))
+    expect(titles.last).to_have_text(re.compile(f"^B Host is not {SLOW}, "))
     page.reload()
-    expect(titles.first).to_have_text(re.compile(f"^Before Host is {SLOW}, "))
+    expect(titles.first).to_have_text(re.compile(f"^A Host is {SLOW}, "))
 
 
 def test_a_box_narrows_the_side_that_it_was_drawn_on(
@@ -209,9 +275,9 @@ def test_a_box_narrows_the_side_that_it_was_drawn_on(
         _between(sized, *(datetime.fromtimestamp(us / 1e6, UTC) for us in (start, end)))
     )
     sides = page.locator(".sides .side")
-    expect(sides.first).to_contain_text(duration(before.total))
-    expect(sides.last).to_contain_text(duration(shown.total))
-    expect(page.locator(".notices")).to_contain_text("different lengths (20 min and 5 min)")
+    # Amounts of twenty minutes and of five are no comparison: their rates are one.
+    expect(sides.first).to_contain_text(f"{at_once(before.total, 1200)} threads")
+    expect(sides.last).to_contain_text(f"{at_once(shown.total, 300)} threads")
     assert before.total
     assert before.total != shown.total
 
@@ -224,8 +290,9 @@ def test_the_same_range_is_the_box_too(fleet: Serving, fleet_rows: list[Row], pa
     left = _between(fleet_rows, *(datetime.fromtimestamp(us / 1e6, UTC) for us in (start, end)))
     before, after = _sides([row for row in left if has_size(row, 1, 16777216)])
     sides = page.locator(".sides .side")
-    expect(sides.first).to_contain_text(duration(before.total))
-    expect(sides.last).to_contain_text(duration(after.total))
+    length = (end - start) / 1e6
+    expect(sides.first).to_contain_text(at_once(before.total, length))
+    expect(sides.last).to_contain_text(at_once(after.total, length))
 
 
 def test_a_search_has_a_share_of_each_side(
@@ -241,7 +308,7 @@ def test_a_search_has_a_share_of_each_side(
     graph = page.get_by_role("application", name="Differential flame graph")
     graph.press("ArrowDown")
     said = page.locator(".flame [aria-live]").first
-    expect(said).to_contain_text(re.compile(rf"before .*, {was}.*after .*, {now}"))
+    expect(said).to_contain_text(re.compile(rf"A .* {was} .*B .* {now} "))
 
 
 def _between(rows: list[Row], start: datetime, end: datetime) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,21 +14,20 @@ from playwright.sync_api import expect
 from tests.page import world
 from tests.page.recording import Profile, label
 from tests.page.shown import wait_for
-from tests.page.written import duration, percent
+from tests.page.written import at_once, duration, percent
 from tests.serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from playwright.sync_api import Browser, Page, Position
 
-    from tests.page.recording import Path
+    from tests.page.recording import Path, Row
     from tests.serving import Serving
 
 pytestmark = pytest.mark.browser
 
-NONE = "\N{EN DASH}"
-ROW = 18
+ROW = 20
 ROWS = world.host(datetime.now(UTC) - timedelta(minutes=5))
 ALL = Profile(ROWS)
 # A tenth of all: the thread that writes the log, waiting for something to write.
@@ -49,10 +49,22 @@ def shown(filled: Serving, page: Page) -> Page:
     return page
 
 
-def _frame_row(page: Page, name: str) -> list[str]:
+def _frame_row(page: Page, name: str) -> str:
+    """The total of a frame, as its line says it."""
     rows = page.get_by_role("table", name="Frames").locator("tbody tr")
     row = rows.filter(has=page.get_by_role("button", name=name, exact=True))
-    return row.first.locator("td").all_inner_texts()
+    return row.first.locator("td").last.inner_text()
+
+
+def _names(rows: Iterable[Row]) -> set[str]:
+    """Frames with what marks their kind: a function of the kernel is not one of a library."""
+    return {frame for row in rows for frame in row["stack"].split(";") if frame}
+
+
+def _turn(page: Page, name: str) -> None:
+    """Turn the graph as an item of its menu says."""
+    page.get_by_role("button", name="Direction").click()
+    page.get_by_role("menuitemcheckbox", name=name).click()
 
 
 def _place(page: Page, path: Path, level: int | None = None) -> Position:
@@ -68,19 +80,51 @@ def _labels(path: Path) -> list[str]:
 
 
 def test_the_table_sums_each_frame_once(shown: Page) -> None:
-    """Self is what a frame was on top for, total counts a frame that calls itself once."""
-    expected = {
-        name: [name, duration(own) if own else NONE, duration(total)]
-        for name, (own, total) in ALL.frames.items()
-    }
+    """Total counts a frame that calls itself once; while threads wait, self says nothing."""
+    expected = {name: at_once(total) for name, (_, total) in ALL.frames.items()}
     rows = shown.get_by_role("table", name="Frames").locator("tbody tr:not([aria-hidden])")
-    there = [row.locator("td").all_inner_texts() for row in rows.all()]
+    names = rows.get_by_role("button").evaluate_all("all => all.map(one => one.ariaLabel)")
+    there = dict(zip(names, rows.locator("td:last-child").all_inner_texts(), strict=True))
     assert len(there) > 20
-    assert there == [expected[name] for name, *_ in there]
+    assert there == {name: expected[name] for name in there}
+    head = shown.get_by_role("table", name="Frames").locator("th")
+    expect(head).to_have_text(["Frame", "share", re.compile("threads")])
     # A tree's descent, which calls itself up to three times.
     shown.get_by_label("Search frames").fill("^btree_descend$")
     expect(shown.locator(".matched")).to_have_text(ALL.matched("^btree_descend$"))
     assert _frame_row(shown, "btree_descend") == expected["btree_descend"]
+
+
+def test_frames_that_always_have_the_same_are_one_line(shown: Page) -> None:
+    """The deepest stands for its callers, which a filter of the table brings out one by one."""
+    frames = shown.get_by_role("table", name="Frames")
+    rows = frames.locator("tbody tr:not([aria-hidden])")
+    folded = rows.filter(has=shown.get_by_role("button", name="futex_do_wait", exact=True))
+    expect(folded.locator(".more")).to_have_text(re.compile(r"\+\d"))
+    expect(frames.get_by_role("button", name="__futex_wait", exact=True)).to_have_count(0)
+    field = shown.get_by_label("Filter the frames of the table")
+    expect(field).to_have_attribute("placeholder", f"Filter {len(_names(ROWS))} frames")
+    field.fill("futex_wait")
+    found = [name for name in _names(ROWS) if "futex_wait" in name]
+    expect(rows).to_have_count(len(found))
+    assert _frame_row(shown, "__futex_wait") == at_once(ALL.frames["__futex_wait"][1])
+
+
+def test_the_table_follows_the_zoom_and_is_saved(shown: Page) -> None:
+    """Frames of the zoomed part alone, with its sums; the file has each of them."""
+    canvas = shown.get_by_role("application", name="Flame graph")
+    canvas.click(position=_place(shown, ("shopdb-ckpt",)))
+    rows = [row for row in ROWS if row["process"] == "shopdb-ckpt"]
+    part, names = Profile(rows), _names(rows)
+    field = shown.get_by_label("Filter the frames of the table")
+    expect(field).to_have_attribute("placeholder", f"Filter {len(names)} frames")
+    assert _frame_row(shown, "checkpointer_main") == at_once(part.frames["checkpointer_main"][1])
+    with shown.expect_download() as saved:
+        shown.get_by_role("button", name="CSV").click()
+    lines = [*csv.DictReader(saved.value.path().read_text().splitlines())]
+    assert {one["frame"] for one in lines} == names
+    sums = {one["frame"]: int(one["total (us)"]) for one in lines}
+    assert sums["checkpointer_main"] == part.frames["checkpointer_main"][1]
 
 
 def test_a_search_says_how_much_it_matched(shown: Page) -> None:
@@ -151,10 +195,13 @@ def test_the_tooltip_gives_unit_and_share(shown: Page) -> None:
     """Resting on a frame tells its kind, its time and its share."""
     shown.get_by_role("application", name="Flame graph").hover(position=_place(shown, IDLE))
     tip = shown.locator(".flame .tip")
-    expect(tip).to_contain_text("futex_wait  (kernel)")
+    expect(tip.locator("strong")).to_have_text("futex_wait")
     value = ALL.nodes[IDLE]
-    share = percent(value, ALL.total)
-    expect(tip).to_contain_text(f"{duration(value)} ({value:,} µs), {share} of all")
+    told = tip.locator("dd")
+    share = f"{percent(value, ALL.total)} of all"
+    expect(told.nth(0)).to_have_text(f"{at_once(value)} threads \N{MIDDLE DOT} {share}")
+    expect(told.nth(1)).to_have_text(f"{duration(value)} ({value:,} µs)")
+    expect(told.last).to_have_text("kernel")
 
 
 def test_names_from_the_kernel_stay_text(filled: Serving, page: Page) -> None:
@@ -175,7 +222,7 @@ def _pixel(page: Page, x: float, level: int) -> list[int]:
     return page.get_by_role("application", name="Flame graph").evaluate(
         """(canvas, [x, level]) => {
             const ratio = canvas.width / canvas.clientWidth
-            const at = [canvas.width * x, (18 * level + 2) * ratio].map(Math.round)
+            const at = [canvas.width * x, (20 * level + 3) * ratio].map(Math.round)
             return [...canvas.getContext('2d').getImageData(...at, 1, 1).data]
         }""",
         [x, level],
@@ -184,7 +231,7 @@ def _pixel(page: Page, x: float, level: int) -> list[int]:
 
 def test_a_flame_graph_grows_upward_if_wished(shown: Page) -> None:
     """The root then lies at the bottom, and arrows go the way that the picture goes."""
-    shown.get_by_role("button", name="grow upward", exact=True).click()
+    _turn(shown, "Grow upward")
     canvas = shown.get_by_role("application", name="Flame graph")
     box = canvas.bounding_box()
     assert box
@@ -204,7 +251,7 @@ def test_colours_tell_kind_or_self(shown: Page) -> None:
     # Waits end in __schedule, which nothing else but schedule calls here.
     way = ALL.matches("^__schedule$")[0]
     x, top = ALL.middle(way), len(way)
-    legend = shown.locator(".graph .legend")
+    legend = shown.locator(".legend > .legend")
     expect(legend).to_contain_text("kernel")
     shown.get_by_label("Colours", exact=True).select_option("value")
     expect(legend).to_contain_text("self: none")
@@ -213,7 +260,9 @@ def test_colours_tell_kind_or_self(shown: Page) -> None:
     assert _pixel(shown, x, top) != _pixel(shown, x, top - 1)
     shown.get_by_label("Search frames").fill("^schedule$")
     expect(legend).to_contain_text("matches the search")
-    wait_for(shown, lambda: _pixel(shown, x, top - 1) == [0xC7, 0x7D, 0xFF, 255])
+    # A match keeps its colour, and all others are paler.
+    strong = _pixel(shown, x, top - 1)
+    wait_for(shown, lambda: _pixel(shown, x, top) != _pixel(shown, x, top - 1) == strong)
 
 
 def test_it_is_crisp_on_fine_screens(filled: Serving, browser: Browser) -> None:
@@ -235,19 +284,22 @@ def test_boxes_begin_and_end_on_pixels(filled: Serving, browser: Browser) -> Non
     context = browser.new_context(device_scale_factor=1.5)
     page = context.new_page()
     page.goto(f"{filled.read}/?table=offcputime&search=^schedule$")
-    expect(page.locator(".graph .legend")).to_contain_text("matches the search")
+    expect(page.locator(".legend > .legend")).to_contain_text("matches the search")
     page.wait_for_timeout(50)
     schedule = len(ALL.matches("^schedule$")[0])
-    found, other, between = [0xC7, 0x7D, 0xFF], [0xA9, 0xAD, 0xB5], [0xFF, 0xFF, 0xFF]
-    assert _colours(page, "across", ROW + 2) == [other, between]
-    assert _colours(page, "across", ROW * schedule + 2) == [other, found, between]
-    assert _colours(page, "down", 2) == [other, between]
+    ground, border = (0xFC, 0xFC, 0xFB), (0x4F, 0x46, 0xD8)
+    groups = set(_colours(page, "across", ROW + 2.2))
+    assert ground in groups
+    assert len(groups) == 2
+    across = set(_colours(page, "across", ROW * schedule + 2.2))
+    assert {ground, border} < across
+    assert len(across) < 12
     context.close()
 
 
-def _colours(page: Page, way: str, at: float) -> list[list[int]]:
+def _colours(page: Page, way: str, at: float) -> list[tuple[int, ...]]:
     """All colours along a line through the graph, which should miss the text."""
-    return page.get_by_role("application", name="Flame graph").evaluate(
+    found = page.get_by_role("application", name="Flame graph").evaluate(
         """(canvas, [way, at]) => {
             const { width, height } = canvas
             const place = Math.round(at * width / canvas.clientWidth)
@@ -255,10 +307,11 @@ def _colours(page: Page, way: str, at: float) -> list[list[int]]:
             const pixels = canvas.getContext('2d').getImageData(...line).data
             const colours = new Set()
             for (let k = 0; k < pixels.length; k += 4) colours.add(pixels.slice(k, k + 3).join())
-            return [...colours].map(one => one.split(',').map(Number)).sort((a, b) => a[0] - b[0])
+            return [...colours].map(one => one.split(',').map(Number))
         }""",
         [way, at],
     )
+    return [*map(tuple, found)]
 
 
 def test_matches_are_gone_to_one_by_one(shown: Page) -> None:
@@ -274,13 +327,13 @@ def test_matches_are_gone_to_one_by_one(shown: Page) -> None:
     matched = shown.locator(".matched")
     expect(matched).to_have_text(f"1 of {many}")
     said = shown.locator(".flame [aria-live]")
-    expect(said).to_contain_text(duration(ALL.nodes[places[0]]))
+    expect(said).to_contain_text(at_once(ALL.nodes[places[0]]))
     shown.get_by_role("application", name="Flame graph").focus()
     steps = shown.evaluate("history.length")
     for key, place in [*(("n", k) for k in range(2, many + 1)), ("n", 1), ("N", many)]:
         shown.keyboard.press(key)
         expect(matched).to_have_text(f"{place} of {many}")
-        expect(said).to_contain_text(duration(ALL.nodes[places[place - 1]]))
+        expect(said).to_contain_text(at_once(ALL.nodes[places[place - 1]]))
     assert shown.evaluate("history.length") == steps
     shown.get_by_role("button", name="Previous match").click()
     expect(matched).to_have_text(f"{many - 1} of {many}")
@@ -352,13 +405,13 @@ def test_the_tooltip_follows_the_zoom_and_counts_events(shown: Page) -> None:
     canvas.hover(position=_place(shown, IDLE[:1]))
     tip = shown.locator(".flame .tip")
     expect(tip).to_contain_text(IDLE[0])
-    expect(tip).to_contain_text(f"{ALL.count(IDLE[:1]):,} events")
+    expect(tip).to_contain_text(f"waits{ALL.count(IDLE[:1]):,}")
     canvas.click(position=_place(shown, IDLE, 3))
     expect(tip).to_contain_text(label(IDLE[2]))
-    expect(tip).to_contain_text(f"{ALL.count(IDLE[:3]):,} events")
+    expect(tip).to_contain_text(f"waits{ALL.count(IDLE[:3]):,}")
     canvas.click(position=_place(shown, IDLE, 0))
     expect(tip).to_contain_text("all")
-    expect(tip).to_contain_text(f"{ALL.events.total():,} events")
+    expect(tip).to_contain_text(f"waits{ALL.events.total():,}")
 
 
 def test_stacks_are_grouped_by_any_column(shown: Page) -> None:
@@ -387,7 +440,7 @@ def test_pictures_show_what_is_zoomed_into(shown: Page) -> None:
     """The file holds what is on the screen, its ancestors included and nothing else."""
     canvas = shown.get_by_role("application", name="Flame graph")
     canvas.click(position=_place(shown, ("shopdb-ckpt",)))
-    shown.get_by_role("button", name="export").click()
+    shown.get_by_role("button", name="Export").click()
     with shown.expect_download() as saved:
         shown.get_by_role("menuitem", name="SVG").click()
     picture = saved.value.path().read_text()

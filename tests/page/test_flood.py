@@ -236,7 +236,7 @@ def test_a_long_frame_in_graph_crumbs_and_picture(server: Serving, odd: str, pag
     page.get_by_role("button", name="Next match").click()
     page.wait_for_timeout(100)
     _safe(page)
-    page.get_by_role("button", name="export").click()
+    page.get_by_role("button", name="Export").click()
     with page.expect_download() as saved:
         page.get_by_role("menuitem", name="SVG").click()
     assert saved.value.path().stat().st_size < 100_000

@@ -235,7 +235,7 @@ def test_speedscope_opens_the_same_profile(recorded: Serving, page: Page) -> Non
     page.goto(f"{recorded.read}/?table=offcputime&filter=process=shopdb")
     frames = page.get_by_role("table", name="Frames")
     expect(frames.get_by_text("futex_wait", exact=True)).to_be_visible()
-    page.get_by_role("button", name="export").click()
+    page.get_by_role("button", name="Export").click()
     with page.context.expect_page() as opened:
         page.get_by_role("menuitem", name="Open in speedscope").click()
     speedscope = opened.value
@@ -260,11 +260,11 @@ def test_it_prints(recorded: Serving, browser: Browser, tmp_path: Path) -> None:
         shades = paper.read_bytes().split(b"\n", 3)[3]
         assert sum(shade < 64 for shade in shades) < 0.1 * len(shades), paper.name
     page.emulate_media(media="print")
-    expect(page.get_by_role("button", name="export")).to_be_hidden()
+    expect(page.get_by_role("button", name="Export")).to_be_hidden()
     rows = int(frames.get_attribute("aria-rowcount") or 0) - 1
     expect(frames.locator("tbody tr:not([aria-hidden])")).to_have_count(min(rows, 200))
     graph = page.locator(".flame")
     assert graph.evaluate("flame => flame.scrollHeight <= flame.clientHeight")
     page.emulate_media(media="screen")
-    expect(page.get_by_role("button", name="export")).to_be_visible()
+    expect(page.get_by_role("button", name="Export")).to_be_visible()
     page.close()

@@ -39,6 +39,16 @@ def percent(part: float, whole: float) -> str:
     return f"{_rounded(share, 3 if 0 < share < 0.1 else 2 if share < 1 else 1)} %"
 
 
+def at_once(us: float, seconds: float = 3600) -> str:
+    """Time per time: how many there were at once in so many seconds."""
+    value = us / 1e6 / seconds
+    if 0 < value < 0.001:
+        return "<0.001"
+    if value < 1:
+        return f"{float(f'{value:.2g}'):g}" if value else "0"
+    return quantity(value, "")
+
+
 def _long(ns: float) -> str:
     """Rounding may reach the next unit."""
     for size, name, part, smaller in (

@@ -1,46 +1,80 @@
-// A node as text: for the tooltip, the screen reader and the exported picture.
+// A node as text: for the card at the pointer, the screen reader and the exported picture.
 
-import { amount, exact, percent } from "../ui/format";
+import { exact, percent } from "../ui/format";
+import { bare, doing, summed, told, type Measure } from "../ui/rate";
 import { plain, short } from "../ui/text";
 import { ENDS, frame, KIND_TEXT, REST } from "./frames";
-import { changeText } from "./names";
 import { label } from "./paint";
+import { ratioText } from "./ratio";
 import { total, wholes, type Tree } from "./tree";
 
+export interface Fact {
+  term: string;
+  text: string;
+  /** Told in the colour of what rises or falls. */
+  loud?: { text: string; tone: "more" | "less" | "" };
+}
+
+export interface Card {
+  title: string;
+  /** Why it is no frame like others. */
+  notes: string[];
+  facts: Fact[];
+}
+
 export interface Telling {
-  unit: string;
-  /** For a comparison: what its sides are multiplied by. */
-  scale?: [number, number] | null;
+  measure: Measure;
+  /** For a comparison: that of each side, how they are called, and what they are multiplied by. */
+  sides?: { measures: [Measure, Measure]; names: [string, string]; scale: [number, number] } | null;
   /** The node is a group (a process), no frame. */
   grouped?: boolean;
   /** Per side, what shares are of; the tree's own whole if not given. */
   all?: number[];
   /** The tree is a part of everything: shares of the part are shown too. */
   focused?: boolean;
+  /** How the category calls its events. */
+  events?: string;
 }
 
-export function describe(tree: Tree, node: number, telling: Telling): string[] {
-  const { unit, scale, grouped, all = wholes(tree), focused = false } = telling;
+export function describe(tree: Tree, node: number, telling: Telling): Card {
   const name = tree.names[tree.name[node]];
+  const note = REST.get(name) ?? ENDS.get(name);
+  const kind: Fact[] = telling.grouped ? [] : [{ term: "kind", text: kindText(name) }];
+  const facts = telling.sides ? comparison(tree, node, telling) : values(tree, node, telling);
+  return { title: short(label(name)), notes: note ? [note] : [], facts: [...facts, ...kind] };
+}
+
+/** The same for a reader, in lines. */
+export function cardLines({ title, notes, facts }: Card): string[] {
+  const lines = facts.map(({ term, text, loud }) =>
+    [term, text, loud?.text].filter(Boolean).join(" "),
+  );
+  return [title, ...notes, ...lines];
+}
+
+function kindText(name: string): string {
   const { kind, library } = frame(name);
-  const shown = short(label(name));
   const known = ENDS.has(name) ? "root missing" : KIND_TEXT[kind];
-  const what = library ? `${known} ${short(plain(library))}` : known;
-  const lines = [grouped ? shown : `${shown}  (${what})`];
-  const why = REST.get(name) ?? ENDS.get(name);
-  if (why) lines.push(why);
-  if (scale) return [...lines, ...comparison(tree, node, unit, scale, all)];
+  return library ? `${known} · ${short(plain(library))}` : known;
+}
+
+function values(tree: Tree, node: number, telling: Telling): Fact[] {
+  const { measure, all = wholes(tree), focused = false, events = "events" } = telling;
   const { value, self } = tree.sides[0];
-  const parent = tree.parent[node];
   const shares = (part: number) => {
     const ofAll = `${percent(part, all[0] ?? 0)} of all`;
     return focused ? `${ofAll}, ${percent(part, total(tree))} of the focus` : ofAll;
   };
-  lines.push(`total ${amount(value[node], unit)}, ${shares(value[node])}`);
-  if (parent > 0) lines.push(`${percent(value[node], value[parent])} of its parent`);
-  lines.push(`self ${amount(self[node], unit)}, ${shares(self[node])}`);
-  if (tellsEvents(tree, [0])) lines.push(eventsText(tree.sides[1].value[node]));
-  return lines;
+  const tell = (term: string, part: number): Fact => {
+    return { term, text: `${told(part, measure)} · ${shares(part)}` };
+  };
+  const facts = [tell(doing(measure) || "total", value[node])];
+  if (measure.rate) facts.push({ term: "sum", text: summed(value[node], measure) });
+  if (self[node] && self[node] !== value[node]) facts.push(tell("self", self[node]));
+  if (tellsEvents(tree, [0])) {
+    facts.push({ term: events, text: exact(tree.sides[1].value[node]) });
+  }
+  return facts;
 }
 
 /** Whether events are known, and other than the values; those of `sides` follow after these. */
@@ -51,27 +85,24 @@ function tellsEvents(tree: Tree, sides: number[]): boolean {
   });
 }
 
-function eventsText(count: number): string {
-  return count === 1 ? "1 event" : `${exact(count)} events`;
+function comparison(tree: Tree, node: number, telling: Telling): Fact[] {
+  const { sides, all = wholes(tree), events = "events" } = telling;
+  if (!sides) return [];
+  const counted = tellsEvents(tree, [1, 2]);
+  const facts = [0, 1].map((k): Fact => {
+    const value = tree.sides[k + 1].value[node];
+    const share = percent(value, all[k + 1] ?? 0);
+    const text = `${told(value, sides.measures[k])} · ${share}`;
+    const count = counted ? ` · ${exact(tree.sides[k + 3].value[node])} ${events}` : "";
+    return { term: `${"AB"[k]} ${sides.names[k]}`, text: `${text}${count}` };
+  });
+  const [before, after] = [1, 2].map((k) => tree.sides[k].value[node] * sides.scale[k - 1]);
+  const { text, tone } = ratioText(before, after);
+  return [...facts, { term: "B : A", text: "", loud: { text, tone } }];
 }
 
-function comparison(
-  tree: Tree,
-  node: number,
-  unit: string,
-  scale: [number, number],
-  all: number[],
-): string[] {
-  const before = tree.sides[1].value;
-  const after = tree.sides[2].value;
-  const counted = tellsEvents(tree, [1, 2]);
-  const line = (title: string, side: number) => {
-    const { value } = tree.sides[side];
-    const share = percent(value[node], all[side] ?? 0);
-    const text = `${title} ${amount(value[node], unit)}, ${share}`;
-    return counted ? `${text}, ${eventsText(tree.sides[side + 2].value[node])}` : text;
-  };
-  const change = after[node] * scale[1] - before[node] * scale[0];
-  const state = !before[node] ? "appeared" : !after[node] ? "vanished" : "change";
-  return [line("before", 1), line("after", 2), `${state} ${changeText(change, unit, scale)}`];
+/** The text at the right end of a row that is no frame. */
+export function asideText(tree: Tree, node: number, measure: Measure, side = 0): string {
+  const value = tree.sides[side].value[node];
+  return node ? bare(value, measure) : told(value, measure);
 }

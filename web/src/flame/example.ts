@@ -1,9 +1,10 @@
 // An example of a flame graph, for a category without stacks yet.
 
 import { colorByKind } from "./colors";
-import { describe } from "./describe";
+import { asideText, describe } from "./describe";
 import { FlameGraph } from "./graph";
 import { makeTree, selfOf } from "./tree";
+import type { Measure } from "../ui/rate";
 
 // Level, name, total: in preorder.
 const NODES: [number, string, number][] = [
@@ -24,6 +25,7 @@ const NODES: [number, string, number][] = [
 type Columns = [number[], string[], number[]];
 
 export function exampleFlame(unit: string): HTMLElement {
+  const measure: Measure = { unit, rate: "", seconds: 1 };
   const [level, names, value] = [0, 1, 2].map((k) => NODES.map((node) => node[k])) as Columns;
   const sides = [{ value, self: selfOf(level, value) }];
   const tree = makeTree(names, [...names.keys()], level, sides);
@@ -31,9 +33,10 @@ export function exampleFlame(unit: string): HTMLElement {
     zoom: () => undefined,
     select: () => undefined,
     menu: () => undefined,
-    describe: (node) => describe(tree, node, { unit }),
+    describe: (node) => describe(tree, node, { measure }),
   });
   const coloring = colorByKind(tree, { levels: 0, names: new Uint8Array(names.length) });
-  graph.show({ tree, coloring, flame: false, zoom: 0 });
+  const aside = (node: number) => (node ? null : asideText(tree, node, measure));
+  graph.show({ tree, look: { coloring, aside, added: null }, flame: false, zoom: 0 });
   return graph.element;
 }

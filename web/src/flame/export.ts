@@ -1,13 +1,28 @@
 // The graph as a picture that stands alone.
 
 import { context2d, hexColor } from "../ui/canvas";
-import type { Coloring } from "./colors";
-import { colorOf, fit, label, paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
+import { cssColor } from "../ui/dom";
+import type { Paint } from "./fills";
+import { fit } from "./fit";
+import { metrics } from "./metrics";
+import {
+  HATCH,
+  nameText,
+  paint,
+  paintsOf,
+  rowTop,
+  sceneHeight,
+  span,
+  STRIP,
+  type Look,
+  type Scene,
+} from "./paint";
 import type { Tree } from "./tree";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 1400;
-const LETTER = 6.95;
+/** How wide a letter is, as a part of the font's size. */
+const LETTER = 0.605;
 
 function element(name: string, attributes: Record<string, string | number>, text = ""): Element {
   const made = document.createElementNS(SVG, name);
@@ -23,7 +38,7 @@ function clean(text: string): string {
 
 export interface Picture {
   tree: Tree;
-  coloring: Coloring;
+  look: Look;
   /** Per name: 1 where the search matches; null without a search. */
   hits: Uint8Array | null;
   zoom: number;
@@ -33,9 +48,8 @@ export interface Picture {
 }
 
 function sceneOf(picture: Picture): Scene {
-  const { tree, coloring, hits, zoom, flame } = picture;
-  const plain = { selected: -1, hovered: -1, background: "#ffffff", accent: "#000000" };
-  return { tree, coloring, hits, zoom, flame, ...plain };
+  const { tree, look, hits, zoom, flame } = picture;
+  return { tree, ...look, hits, zoom, flame, selected: -1, hovered: -1, ...metrics() };
 }
 
 const TOP = 28;
@@ -43,17 +57,19 @@ const TOP = 28;
 export function svg(picture: Picture): Blob {
   const { tree, zoom } = picture;
   const scene = sceneOf(picture);
-  const height = sceneHeight(tree) + TOP;
+  const height = sceneHeight(scene) + TOP;
   const root = element("svg", {
     xmlns: SVG,
     viewBox: `0 0 ${WIDTH} ${height}`,
     width: WIDTH,
     height,
     "font-family": "monospace",
-    "font-size": 11.5,
+    "font-size": scene.size,
   });
-  root.append(element("rect", { width: WIDTH, height, fill: "#fff" }));
-  root.append(element("text", { x: 4, y: 18, "font-size": 14 }, clean(picture.title)));
+  const [ground, ink] = ["--ground", "--ink"].map((token) => hexColor(cssColor(token)));
+  root.append(hatching(), element("rect", { width: WIDTH, height, fill: ground }));
+  root.append(element("text", { x: 4, y: 18, "font-size": 14, fill: ink }, clean(picture.title)));
+  const painted = paintsOf(scene);
   for (let i = 0; i < tree.n;) {
     const above = i <= zoom && tree.end[i] >= tree.end[zoom];
     const [x, width] = span(scene, i, WIDTH);
@@ -62,36 +78,69 @@ export function svg(picture: Picture): Blob {
       i = tree.end[i];
       continue;
     }
-    root.append(box(picture, scene, i, x, width));
+    root.append(box(picture, scene, i, x, width, painted(i)));
     i++;
   }
   return new Blob([new XMLSerializer().serializeToString(root)], { type: "image/svg+xml" });
 }
 
-function box(picture: Picture, scene: Scene, node: number, x: number, width: number): Element {
-  const { tree } = scene;
+function box(
+  picture: Picture,
+  scene: Scene,
+  node: number,
+  x: number,
+  width: number,
+  { fill, ink }: Paint,
+): Element {
+  const { tree, row, size, coloring } = scene;
   const group = element("g", {});
-  const shown = Math.max(0.1, width - 0.75).toFixed(2);
-  const y = TOP + rowTop(scene, tree.level[node], sceneHeight(tree));
+  const y = TOP + rowTop(scene, tree.level[node], sceneHeight(scene));
+  const shown = Math.max(0.1, width - (width > 3 ? 1 : 0)).toFixed(2);
+  const place = { x: x.toFixed(2), y, width: shown, height: row - 1 };
+  const { hatched, strip } = coloring.palette[coloring.index[node]];
+  const round = width > 6 ? { rx: 2 } : {};
   group.append(
     element("title", {}, clean(picture.describe(node).join("\n"))),
-    element("rect", {
-      x: x.toFixed(2),
-      y,
-      width: shown,
-      height: ROW - 1,
-      fill: hexColor(colorOf(scene, node)),
-    }),
+    element("rect", { ...place, ...round, fill }),
   );
-  const text = fit(clean(label(tree.names[tree.name[node]])), (width - 7) / LETTER);
-  if (text) group.append(element("text", { x: (x + 4).toFixed(2), y: y + 13 }, text));
+  if (hatched && width > 3) group.append(element("rect", { ...place, fill: "url(#hatch)" }));
+  if (strip) {
+    const lower = { y: y + row - 1 - STRIP, height: STRIP, fill: hexColor(cssColor(strip)) };
+    group.append(element("rect", { ...place, ...lower }));
+  }
+  const letters = (width - 10) / (LETTER * size);
+  const text = fit(clean(nameText(scene, node)), letters);
+  const bold: Record<string, number> = scene.aside(node) === null ? {} : { "font-weight": 600 };
+  const at = { x: (x + 5).toFixed(2), y: y + row / 2 + size * 0.33, fill: ink, ...bold };
+  if (text) group.append(element("text", at, text));
+  const value = scene.aside(node);
+  if (value && letters > text.length + value.length + 3) {
+    const right = { x: (x + width - 6).toFixed(2), "text-anchor": "end", "fill-opacity": 0.7 };
+    group.append(element("text", { ...at, "font-weight": 400, ...right }, clean(value)));
+  }
   return group;
+}
+
+/** The pattern of frames without a symbol. */
+function hatching(): Element {
+  const half = HATCH / 2;
+  const line = `M-1 1l2-2M0 ${HATCH}l${HATCH}-${HATCH}M${HATCH - 1} ${HATCH + 1}l2-2`;
+  const pattern = element("pattern", {
+    id: "hatch",
+    width: HATCH,
+    height: HATCH,
+    patternUnits: "userSpaceOnUse",
+    x: half,
+  });
+  const stroke = { stroke: hexColor(cssColor("--ink-3")), "stroke-opacity": 0.35, fill: "none" };
+  pattern.append(element("path", { d: line, ...stroke }));
+  return pattern;
 }
 
 /** Twice the pixels, so that it stays sharp in a report; as tall as the canvas's limit allows. */
 export function png(picture: Picture): Promise<Blob | null> {
   const scene = sceneOf(picture);
-  const height = Math.min(sceneHeight(scene.tree), 8000);
+  const height = Math.min(sceneHeight(scene), 8000);
   const canvas = document.createElement("canvas");
   canvas.width = WIDTH * 2;
   canvas.height = height * 2;

@@ -1,24 +1,43 @@
 // Asking for stack trees.
 
 import type { Query } from "../api/client";
-import { flameChart, question, stackColumn, valueColumn, type Context } from "../state/context";
+import {
+  category,
+  column,
+  flameChart,
+  question,
+  stackColumn,
+  valueColumn,
+  type Context,
+} from "../state/context";
+import { measureOf, type Measure } from "../ui/rate";
 import { OTHERS } from "./frames";
 import { groupsApart, makeTree, selfOf, type Tree } from "./tree";
-import type { Comparison, Flamegraph } from "../../generated/types";
+import type { Comparison, Flamegraph, Meta } from "../../generated/types";
 
 /** A tree as answered, before focus, inversion and the like. */
 export interface Source {
   /** Newer data of the same has the same; see `subject`. */
   of: string;
   tree: Tree;
-  unit: string;
+  measure: Measure;
+  /** How the category calls its events. */
+  events: string;
   /** How many levels below the root are groups (a process) rather than frames. */
   groups: number;
   groupNames: Uint8Array;
-  /** For a comparison: what its two sides are multiplied by to be compared. */
-  scale: [number, number] | null;
-  /** For a comparison: what is before and what is after. */
-  sideNames: [string, string] | null;
+  /** For a comparison. */
+  sides: Sides | null;
+}
+
+/** Before and after. */
+export interface Sides {
+  /** The factors that make them comparable. */
+  scale: [number, number];
+  measures: [Measure, Measure];
+  names: [string, string];
+  /** Shares of the wholes are compared rather than amounts. */
+  shares: boolean;
 }
 
 /** The grouping at the root: from the address, or else from the category. */
@@ -50,17 +69,25 @@ export function subject(context: Context): string {
   return [context.store.state.table, stackColumn(context), grouping(context)].join(" ");
 }
 
+/** The measure of an answer: its unit, and the time that it sums. */
+export function measured(context: Context, unit: string, meta: Meta): Measure {
+  const rate = column(context, valueColumn(context))?.rate ?? "";
+  return measureOf(unit, rate, (meta.to - meta.from) / 1e6);
+}
+
 /** The source of an answer's tree, of one side or of two. */
 export function sourceOf(
   context: Context,
-  unit: string,
+  measure: Measure,
   answered: Tree,
-  sides: Pick<Source, "scale" | "sideNames"> = { scale: null, sideNames: null },
+  sides: Sides | null = null,
 ): Source {
   const groups = grouping(context).split(",").filter(Boolean).length;
   const tree = groupsApart(answered, groups);
   const groupNames = namesOfGroups(tree, groups);
-  return { of: subject(context), tree, unit, groups, groupNames, ...sides };
+  const events = category(context)?.columns.find(({ type }) => type === "count")?.prettyname;
+  const named = events?.toLowerCase() ?? "events";
+  return { of: subject(context), tree, measure, events: named, groups, groupNames, sides };
 }
 
 /** The names of a tree's nodes; the groups that are not shown have one that no group has. */
@@ -96,6 +123,23 @@ export function comparedTree(answer: Comparison, swap: boolean, scale: [number, 
   const together = { value: both("value"), self: both("self") };
   if (swap) events.reverse();
   return makeTree(names, name, level, [together, before, after, ...events]);
+}
+
+/**
+ * A comparison whose baseline no longer holds what is shown: the shown rows are a part of the
+ * baseline's, so that the rest of it is the difference, node by node.
+ */
+export function apart(answer: Comparison): Comparison {
+  const less = (base: number[], shown: number[]) =>
+    base.map((value, k) => Math.max(0, value - shown[k]));
+  return {
+    ...answer,
+    base_value: less(answer.base_value, answer.value),
+    base_self: less(answer.base_self, answer.self),
+    base_count: less(answer.base_count, answer.count),
+    base_total: Math.max(0, answer.base_total - answer.total),
+    base_rest: Math.max(0, answer.base_rest - answer.rest),
+  };
 }
 
 /** Per name, 1 if it names groups only and no frame; the root counts as a group. */

@@ -1,6 +1,7 @@
 // The kind of a frame, read from its name.
 
-export type Kind = "kernel" | "user" | "library" | "unknown" | "rest" | "group";
+export type Kind =
+  "kernel" | "user" | "library" | "interpreted" | "jit" | "unknown" | "rest" | "group";
 
 export interface Frame {
   /** The name without the suffixes that mark its kind. */
@@ -10,6 +11,12 @@ export interface Frame {
 }
 
 const LIBRARY = /^(.*) \[([^\]]+)\]$/s;
+/** As the agent writes a Python function: with its file and line. */
+const SCRIPT = /^(.+) (\S+\.(?:py|rb|php|lua|pl):\d+)$/s;
+/** As Node's perf map marks what its interpreter runs, and what it has compiled. */
+const V8 = /^(?:JS|LazyCompile|Function|Script|Eval|RegExp):([~^*+]?)/;
+/** Java's and .NET's perf maps write a signature, with dots in the name of the class. */
+const MANAGED = /^[\w$.[\]<>]+ (?:\[[^\]]+\] [\w$.`]+::[\w$<>.]+|[\w$]+(?:\.[\w$<>]+)+)\(/;
 /** A function without a name: its file, and the address at which it starts. */
 const NAMELESS = /^(.+)\+0x[0-9a-f]+$/s;
 
@@ -33,8 +40,19 @@ export function isRest(name: string): boolean {
   return name.startsWith("[") && REST.has(name);
 }
 
+const known = new Map<string, Frame>();
+
 /** Kernel frames end in `_[k]`, frames of a library in ` [name]`, as FlameGraph marks them. */
 export function frame(name: string): Frame {
+  let found = known.get(name);
+  if (!found) {
+    if (known.size > 200_000) known.clear();
+    known.set(name, (found = read(name)));
+  }
+  return found;
+}
+
+function read(name: string): Frame {
   if (name.endsWith("_[k]")) {
     const label = name.slice(0, -4);
     return { label, kind: label.startsWith("[unknown") ? "unknown" : "kernel", library: "" };
@@ -47,6 +65,12 @@ export function frame(name: string): Frame {
   if (nameless) return { label: name, kind: "unknown", library: nameless[1] };
   const match = LIBRARY.exec(name);
   if (match) return { label: match[1], kind: "library", library: match[2] };
+  const script = SCRIPT.exec(name);
+  if (script) return { label: name, kind: "interpreted", library: script[2] };
+  const compiled = V8.exec(name);
+  if (compiled)
+    return { label: name, kind: compiled[1] === "~" ? "interpreted" : "jit", library: "" };
+  if (MANAGED.test(name)) return { label: name, kind: "jit", library: "" };
   return { label: name, kind: "user", library: "" };
 }
 
@@ -54,6 +78,8 @@ export const KIND_TEXT: Record<Kind, string> = {
   kernel: "kernel",
   user: "user",
   library: "library",
+  interpreted: "interpreted",
+  jit: "JIT",
   unknown: "no symbol",
   rest: "many together",
   group: "group",

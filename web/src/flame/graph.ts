@@ -2,23 +2,30 @@
 
 import { sized, Tip } from "../ui/canvas";
 import { openInPlace } from "../ui/popover";
-import { afterFrame, cssColor, h, soon } from "../ui/dom";
-import type { Coloring } from "./colors";
-import { paint, ROW, rowTop, sceneHeight, span, type Scene } from "./paint";
+import { afterFrame, h, soon } from "../ui/dom";
+import { cardLines, type Card } from "./describe";
+import { cardBody } from "./card";
+import { metrics } from "./metrics";
+import { paint, rowTop, sceneHeight, span, type Look, type Scene } from "./paint";
 import { EMPTY, type Tree } from "./tree";
+
+/** How long a finger stays down for the menu, in milliseconds. */
+const PRESS = 550;
 
 export interface GraphEvents {
   /** `step` marks one of many zooms, which do not each get an entry in the history. */
   zoom(node: number, step: boolean): void;
   select(node: number): void;
   menu(node: number, x: number, y: number): void;
-  /** The lines of the tooltip and of what a screen reader says. */
-  describe(node: number): string[];
+  /** The tooltip, which a screen reader says too. */
+  describe(node: number): Card | null;
+  /** Handles a letter over the selected node; false where it means nothing. */
+  letter?(node: number, key: string): boolean;
 }
 
 export interface Shown {
   tree: Tree;
-  coloring: Coloring;
+  look: Look;
   flame: boolean;
   zoom: number;
   /** The node that stays selected in another tree that is newer data of the same; -1 for none. */
@@ -38,6 +45,8 @@ export class FlameGraph {
   /** The node to scroll to before the next picture; -1 for none. */
   private sought = -1;
   private clicked: MouseEvent | null = null;
+  /** A finger that stays down opens the menu, where the browser does not say so itself. */
+  private pressed = 0;
   /** Shows the tooltip of the node under the pointer after a zoom; placing it needs a layout. */
   private readonly tipAgain = afterFrame(() => {
     if (this.clicked) this.hover(this.clicked);
@@ -59,13 +68,14 @@ export class FlameGraph {
     this.scene = {
       tree: EMPTY,
       coloring: { palette: [], index: new Uint8Array() },
+      aside: () => null,
+      added: null,
       hits: null,
       zoom: 0,
       selected: -1,
       hovered: -1,
       flame: false,
-      background: "#fff",
-      accent: "#000",
+      ...metrics(),
     };
     this.listen();
   }
@@ -79,43 +89,76 @@ export class FlameGraph {
     const canvas = this.canvas;
     this.element.addEventListener("scroll", this.draw, { passive: true });
     this.element.addEventListener("repaint", this.draw);
-    new ResizeObserver(this.draw).observe(this.element);
+    new ResizeObserver(() => this.measure()).observe(this.element);
     canvas.addEventListener("pointermove", (event) => this.hover(event));
     canvas.addEventListener("pointerleave", () => this.hover(null));
     canvas.addEventListener("click", (event) => {
       const node = this.at(event);
-      if (node < 0) return;
+      const held = this.held;
+      this.held = false;
+      if (node < 0 || held) return;
       this.zoomTo(node);
       this.clicked = event;
       this.tipAgain();
     });
     canvas.addEventListener("contextmenu", (event) => {
       const node = this.at(event);
+      this.release();
       if (node < 0) return;
       this.select(node);
       openInPlace(event, () => this.events.menu(node, event.clientX, event.clientY));
     });
+    canvas.addEventListener("pointerdown", (event) => this.press(event));
+    for (const end of ["pointerup", "pointercancel", "pointerleave"] as const) {
+      canvas.addEventListener(end, () => this.release());
+    }
     canvas.addEventListener("keydown", (event) => {
       if (this.key(event)) event.preventDefault();
     });
   }
 
+  private press(event: PointerEvent): void {
+    this.release();
+    if (event.pointerType !== "touch") return;
+    const node = this.at(event);
+    this.pressed = window.setTimeout(() => {
+      if (node < 0) return;
+      this.select(node);
+      this.held = true;
+      this.events.menu(node, event.clientX, event.clientY);
+    }, PRESS);
+  }
+
+  private release(): void {
+    clearTimeout(this.pressed);
+  }
+
+  /** The menu is open already: the click that ends a long press means nothing. */
+  private held = false;
+
+  /** The size of a frame differs with the width of the window. */
+  private measure(): void {
+    Object.assign(this.scene, metrics());
+    this.picture.style.height = `${sceneHeight(this.scene)}px`;
+    this.draw();
+  }
+
   /** The same tree keeps its selection and scroll position. */
   show(shown: Shown): void {
-    const { tree, coloring, flame, zoom, selected = -1, newer = false } = shown;
+    const { tree, look, flame, zoom, selected = -1, newer = false } = shown;
     const { scene, element } = this;
     const same = tree === scene.tree && flame === scene.flame;
-    if (same && coloring === scene.coloring && zoom === scene.zoom) return;
+    if (same && look.coloring === scene.coloring && zoom === scene.zoom) return;
     if (same) {
-      Object.assign(scene, { coloring, zoom });
+      Object.assign(scene, look, { zoom });
       this.draw();
       return;
     }
     const turned = flame !== scene.flame;
     const fromEnd = element.scrollHeight - element.scrollTop;
-    Object.assign(scene, { tree, coloring, flame, zoom, selected, hovered: -1, hits: null });
+    Object.assign(scene, look, { tree, flame, zoom, selected, hovered: -1, hits: null });
     this.sought = -1;
-    this.picture.style.height = `${sceneHeight(tree)}px`;
+    this.picture.style.height = `${sceneHeight(scene)}px`;
     this.tip.hide();
     if (newer && !turned) {
       if (flame) element.scrollTop = element.scrollHeight - fromEnd;
@@ -162,7 +205,8 @@ export class FlameGraph {
   select(node: number): void {
     this.scene.selected = node;
     this.sought = node;
-    if (node >= 0) this.live.textContent = this.events.describe(node).join(", ");
+    const card = node >= 0 ? this.events.describe(node) : null;
+    if (card) this.live.textContent = cardLines(card).join(", ");
     this.events.select(node);
     this.draw();
   }
@@ -172,12 +216,12 @@ export class FlameGraph {
     const top = rowTop(this.scene, this.scene.tree.level[node], height);
     const { scrollTop, clientHeight } = this.element;
     if (top < scrollTop) this.element.scrollTop = top;
-    else if (top + ROW > scrollTop + clientHeight)
-      this.element.scrollTop = top + ROW - clientHeight;
+    else if (top + this.scene.row > scrollTop + clientHeight)
+      this.element.scrollTop = top + this.scene.row - clientHeight;
   }
 
   private pictureHeight(): number {
-    const height = sceneHeight(this.scene.tree);
+    const height = sceneHeight(this.scene);
     return this.scene.flame ? Math.max(height, this.element.clientHeight) : height;
   }
 
@@ -189,8 +233,6 @@ export class FlameGraph {
     if (this.sought >= 0) this.reveal(this.sought);
     this.sought = -1;
     if (this.clicked) this.scene.hovered = this.at(this.clicked);
-    this.scene.background = cssColor("--surface");
-    this.scene.accent = cssColor("--select");
     paint(context, this.scene, { width, height, top: this.element.scrollTop });
   }
 
@@ -200,7 +242,7 @@ export class FlameGraph {
     if (!tree.n) return -1;
     const y = event.offsetY + this.element.scrollTop;
     const from = scene.flame ? this.pictureHeight() - y : y;
-    const level = Math.floor(from / ROW);
+    const level = Math.floor(from / scene.row);
     return this.nodeAt(event.offsetX, level);
   }
 
@@ -228,8 +270,9 @@ export class FlameGraph {
       this.scene.hovered = node;
       this.draw();
     }
-    if (!event || node < 0) this.tip.hide();
-    else this.tip.show(this.events.describe(node), event);
+    const card = event && node >= 0 ? this.events.describe(node) : null;
+    if (!event || !card) this.tip.hide();
+    else this.tip.show(cardBody(card), event);
   }
 
   /** Handles a key; false where it does nothing. */
@@ -259,14 +302,14 @@ export class FlameGraph {
     };
     const act = keys[event.key];
     act?.();
-    return act !== undefined;
+    return act !== undefined || (selected >= 0 && !!this.events.letter?.(selected, event.key));
   }
 
   private menuAt(node: number): void {
     const box = this.canvas.getBoundingClientRect();
     const [from] = span(this.scene, node, box.width);
     const top = rowTop(this.scene, this.scene.tree.level[node], this.pictureHeight());
-    const y = box.top + top - this.element.scrollTop + ROW;
+    const y = box.top + top - this.element.scrollTop + this.scene.row;
     this.events.menu(node, box.left + Math.max(0, from) + 8, y);
   }
 

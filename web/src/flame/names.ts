@@ -1,21 +1,29 @@
-// The table beside a flame graph: self and total per frame name.
+// The table beside a flame graph: self and total per frame, of the part of the tree that is shown.
 
-import { h } from "../ui/dom";
-import { percent, quantity } from "../ui/format";
+import { button, debounce, download, h, replace } from "../ui/dom";
+import { percent } from "../ui/format";
 import { memo } from "../ui/memo";
+import { bare, perTime, word, type Measure } from "../ui/rate";
 import { square } from "../ui/swatch";
 import { short } from "../ui/text";
 import { DataTable, type TableColumn } from "../ui/table";
 import type { Store } from "../state/address";
-import { kindColor } from "./colors";
-import { frame } from "./frames";
+import { kindFill } from "./colors";
+import type { Sides, Source } from "./flame_query";
+import { frame, KIND_TEXT } from "./frames";
+import { background } from "./legend";
 import { label } from "./paint";
-import { total, totalsByName, type Tree } from "./tree";
+import { ratioText } from "./ratio";
+import { chains, sumsOf } from "./sums";
+import type { Tree } from "./tree";
 
+/** A frame, or the deepest of a chain of frames that always have the same. */
 export interface NameRow {
   id: number;
   name: string;
   label: string;
+  /** Its callers in the chain, the outermost first. */
+  above: string[];
   self: number[];
   total: number[];
 }
@@ -26,16 +34,37 @@ export interface NameEvents {
   marked(name: string): boolean;
 }
 
+/** More of one side alone than a person reads. */
+const MOST_LISTED = 6;
+
+/** The part of a tree that the table sums. */
+export interface Part {
+  source: Source;
+  tree: Tree;
+  /** The node that is zoomed into. */
+  root: number;
+  /** The value that shares are of. */
+  all: number;
+}
+
 export class NameTable {
+  readonly element: HTMLElement;
   private readonly table: DataTable<NameRow>;
-  private rows: NameRow[] = [];
+  private readonly lists = h("div.lists");
+  private readonly input: HTMLInputElement;
+  private part: Part | null = null;
+  /** A line for each chain, and one for each frame. */
+  private lines: NameRow[] = [];
+  private single: NameRow[] = [];
+  /** The lines of a comparison that both sides have. */
+  private both: NameRow[] = [];
   private columns: TableColumn<NameRow>[] = [];
   private hits: Uint8Array | null = null;
-  private keep: ((row: NameRow) => boolean) | null = null;
+  private of = "";
 
   constructor(
     private readonly store: Store,
-    events: NameEvents,
+    private readonly events: NameEvents,
   ) {
     this.table = new DataTable<NameRow>("Frames", {
       order: (order) => store.set({ order }, "replace"),
@@ -44,48 +73,102 @@ export class NameTable {
       marked: (row) => events.marked(row.name),
       key: (row) => row.name,
     });
+    const filter = debounce(60, () => this.draw());
+    this.input = h("input", {
+      type: "search",
+      "aria-label": "Filter the frames of the table",
+      spellcheck: "false",
+      autocomplete: "off",
+      oninput: () => filter(),
+    });
+    const save = button("CSV", () => this.save(), { title: "The frames of this table as CSV" });
+    const head = h("div.head", this.input, save);
+    this.element = h("div.names", this.lists, head, this.table.element);
   }
 
-  get element(): HTMLElement {
-    return this.table.element;
+  /** The frames that only one side has come first, the largest of them. */
+  private listOneSided(sides: Sides | null): void {
+    const lists = [2, 1].flatMap((side) => {
+      if (!sides) return [];
+      const rows = this.lines.filter((row) => oneSided(row) === side);
+      rows.sort((a, b) => b.total[side] - a.total[side]);
+      return rows.length ? [this.oneSided(rows, side, sides)] : [];
+    });
+    replace(this.lists, ...lists);
   }
 
-  /** `scale` brings the two sides of a comparison to the same size; shares are of `all`. */
-  setTree(
-    tree: Tree,
-    unit: string,
-    groups: number,
-    scale: [number, number] | null,
-    all = total(tree),
-  ): void {
-    const sums = totalsByName(tree, groups);
-    this.rows = [];
+  private oneSided(rows: NameRow[], side: number, sides: Sides): HTMLElement {
+    const lines = rows.slice(0, MOST_LISTED).map((row) => {
+      const { name, label: text, total } = row;
+      const pick = button("", () => this.events.pick(name), {
+        class: "name",
+        title: text,
+        "aria-label": text,
+      });
+      pick.append(square(background(kindFill(frame(name).kind))), h("span.text", h("bdi", text)));
+      return h("li", pick, h("span.number", bare(total[side], sides.measures[side - 1])));
+    });
+    const title = side === 2 ? "New in B" : "Gone from A";
+    const count = h("span.number.hint", String(rows.length));
+    return h("section.onesided", h("h3", title, " ", count), h("ul", ...lines));
+  }
+
+  /** Sums a part of a tree, unless it did so last. */
+  private readonly setPart = memo((source: Source, tree: Tree, root: number, all: number) => {
+    this.part = { source, tree, root, all };
+    const sums = sumsOf(tree, source.groups, root);
+    const rows = new Map<number, NameRow>();
     tree.names.forEach((name, id) => {
       const totals = sums.total.map((side) => side[id]);
       if (!totals[0]) return;
       const self = sums.self.map((side) => side[id]);
-      this.rows.push({ id, name, label: label(name), self, total: totals });
+      rows.set(id, { id, name, label: label(name), above: [], self, total: totals });
     });
-    this.columns = scale ? changeColumns(unit, scale) : plainColumns(unit, all);
+    this.single = [...rows.values()];
+    this.lines = chains(sums).flatMap((chain) => this.lineOf(chain, rows, tree));
+    this.listOneSided(source.sides);
+    this.both = source.sides ? this.lines.filter((row) => !oneSided(row)) : this.lines;
+    this.input.placeholder = `Filter ${rows.size} frames`;
+    const whole = tree.sides[0].value[root] ?? 0;
+    this.columns = source.sides
+      ? changeColumns(source.sides, tree)
+      : plainColumns(source.measure, all, whole, tellsSelf(this.single, whole));
+  });
+
+  private lineOf(chain: number[], rows: Map<number, NameRow>, tree: Tree): NameRow[] {
+    const deepest = rows.get(chain.at(-1) ?? -1);
+    const above = chain.slice(0, -1).map((id) => tree.names[id]);
+    return deepest ? [{ ...deepest, above }] : [];
   }
 
   /** The frames that match, if anything is searched for; `of` names the tree. */
-  show(hits: Uint8Array | null, of: string): void {
-    const { order, search, frame } = this.store.state;
-    const known = this.columns.some((column) => order.replace("-", "") === column.key);
-    if (hits !== this.hits) {
-      this.hits = hits;
-      this.keep = hits ? (row) => hits[row.id] === 1 : null;
-    }
-    this.table.show({
-      rows: this.rows,
-      columns: this.columns,
-      order: known ? order : `-${this.columns[this.columns.length - 1].key}`,
-      keep: this.keep,
-      of: `${of} ${search}`,
-    });
-    this.revealChosen(frame);
+  show(part: Part, hits: Uint8Array | null, of: string): void {
+    this.setPart(part.source, part.tree, part.root, part.all);
+    this.hits = hits;
+    this.of = of;
+    this.draw();
+    this.revealChosen(this.store.state.frame);
   }
+
+  private draw(): void {
+    const { order, search } = this.store.state;
+    const wanted = this.input.value.trim().toLowerCase();
+    const known = this.columns.some((column) => order.replace("-", "") === column.key);
+    this.table.show({
+      // A chain has one line, but who looks for a frame sees that frame.
+      rows: this.hits || wanted ? this.single : this.both,
+      columns: this.columns,
+      order: known ? order : `-${this.columns.at(-1)?.key ?? ""}`,
+      keep: this.keeping(this.hits, wanted),
+      of: `${this.of} ${search} ${wanted}`,
+    });
+  }
+
+  private readonly keeping = memo((hits: Uint8Array | null, wanted: string) => {
+    if (!hits && !wanted) return null;
+    return (row: NameRow) =>
+      (!hits || hits[row.id] === 1) && (!wanted || row.label.toLowerCase().includes(wanted));
+  });
 
   private readonly revealChosen = memo((frame: string) => {
     if (frame) this.reveal(frame);
@@ -96,8 +179,61 @@ export class NameTable {
   }
 
   reveal(name: string): void {
-    this.table.reveal((row) => row.name === name);
+    this.table.reveal((row) => row.name === name || row.above.includes(name));
   }
+
+  /** The lines of the table, for a text about them. */
+  get rows(): NameRow[] {
+    return this.lines;
+  }
+
+  private save(): void {
+    const { part } = this;
+    if (!part) return;
+    const keep = this.keeping(this.hits, this.input.value.trim().toLowerCase());
+    const rows = keep ? this.single.filter(keep) : this.single;
+    const text = csv(part.source, rows);
+    download("frames.csv", new Blob([text], { type: "text/csv" }));
+  }
+}
+
+/** The side that alone has a frame: 1 or 2; 0 if both have it. */
+function oneSided({ total }: NameRow): number {
+  if (!total[1]) return 2;
+  return total[2] ? 0 : 1;
+}
+
+/** All frames with their plain sums, and time per time where it has a name. */
+function csv({ measure, sides }: Source, rows: NameRow[]): string {
+  const unit = measure.unit ? ` (${measure.unit})` : "";
+  const rate = measure.rate ? [measure.rate] : [];
+  const head = sides
+    ? ["frame", "kind", `A${unit}`, `B${unit}`, ...rate.flatMap((one) => [`A ${one}`, `B ${one}`])]
+    : ["frame", "kind", `self${unit}`, `total${unit}`, ...rate];
+  const lines = rows.map(({ name, self, total }) => {
+    const sums = sides ? total.slice(1, 3) : [self[0], total[0]];
+    const of = sides ? sides.measures : [measure];
+    const told = sides ? sums : [total[0]];
+    const rates = measure.rate ? told.map((value, k) => perTime(value, of[k])) : [];
+    return [name, KIND_TEXT[frame(name).kind], ...sums, ...rates];
+  });
+  return [head, ...lines].map((line) => `${line.map(field).join(",")}\r\n`).join("");
+}
+
+/** A spreadsheet runs a text that begins as a formula does. */
+function field(value: string | number): string {
+  if (typeof value === "number") return String(value);
+  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return `"${text.replace(/"/g, '""')}"`;
+}
+
+/** Frames in which a thread leaves the CPU. */
+const SWITCH = /^(?:__|preempt_|io_)?schedule(?:_\w+)?_\[k\]$/;
+
+/** While threads wait, the frame on top is nearly always the one that switches. */
+function tellsSelf(rows: NameRow[], whole: number): boolean {
+  const switching = rows.filter(({ name }) => SWITCH.test(name));
+  return switching.reduce((all, { self }) => all + self[0], 0) < 0.5 * whole;
 }
 
 function nameColumn(): TableColumn<NameRow> {
@@ -105,66 +241,97 @@ function nameColumn(): TableColumn<NameRow> {
     key: "frame",
     title: "Frame",
     sort: (row) => row.label,
-    cell: (row) => {
-      const color = square(kindColor(frame(row.name).kind));
-      return h("button.name", { type: "button", title: row.name }, color, short(row.label));
+    cell: ({ name, label: text, above }) => {
+      const color = square(background(kindFill(frame(name).kind)));
+      const title = [...above.map(label), text].join(" › ");
+      const shown = h("span.text", h("bdi", short(text)));
+      const more = above.length ? h("span.more", `+${above.length}`) : null;
+      const named = h("button.name", { type: "button", title, "aria-label": text }, color, shown);
+      return h("span.frame", named, more);
     },
   };
 }
 
-function plainColumns(unit: string, all: number): TableColumn<NameRow>[] {
+function shareColumn(whole: number): TableColumn<NameRow> {
+  return {
+    key: "share",
+    title: "share",
+    style: "narrow",
+    cell: ({ total: [value] }) => {
+      const bar = h("i");
+      bar.style.width = `${whole ? Math.min(100, (100 * value) / whole) : 0}%`;
+      return h("span.sharebar", { title: percent(value, whole) }, bar);
+    },
+  };
+}
+
+function plainColumns(
+  measure: Measure,
+  all: number,
+  whole: number,
+  withSelf: boolean,
+): TableColumn<NameRow>[] {
   const column = (key: "self" | "total", title: string, help: string): TableColumn<NameRow> => ({
     key,
     title,
     help,
     numeric: true,
     sort: (row) => row[key][0],
-    bar: (row) => row[key][0] / all,
     cell: ({ [key]: [value] }) => {
       const share = { title: `${percent(value, all)} of all` };
-      return h("span", share, value ? quantity(value, unit) : "–");
+      return h("span", share, value ? bare(value, measure) : "–");
     },
   });
+  const unit = measure.rate ? word(measure) : "total";
+  const self = column("self", "self", "while the frame was on top of the stack");
   return [
     nameColumn(),
-    column("self", "Self", "while the frame was on top of the stack"),
-    column("total", "Total", "in the frame and what it called"),
+    ...(withSelf ? [self] : []),
+    shareColumn(whole),
+    column("total", unit, "in the frame and in the frames that it called"),
   ];
 }
 
-function changeColumns(unit: string, scale: [number, number]): TableColumn<NameRow>[] {
-  const shares = scale[0] !== 1 || scale[1] !== 1;
-  const side = (value: number, s: number) => {
-    const share = percent(value * scale[s - 1], 1);
-    const amount = quantity(value, unit);
-    return shares ? h("span", { title: amount }, share) : amount;
-  };
-  const column = (key: string, title: string, s: number): TableColumn<NameRow> => ({
+/** A frame with less of both sides than this is no find, however much it has changed. */
+const LEAST_SHARE = 0.002;
+
+function changeColumns(sides: Sides, tree: Tree): TableColumn<NameRow>[] {
+  const { scale, measures, shares } = sides;
+  const scaled = (row: NameRow, k: number) => row.total[k + 1] * scale[k];
+  const least = [1, 2].map((k) => (tree.sides[k].value[0] ?? 0) * scale[k - 1] * LEAST_SHARE);
+  const column = (key: string, title: string, k: number): TableColumn<NameRow> => ({
     key,
     title,
     numeric: true,
-    sort: (row) => row.total[s] * scale[s - 1],
-    cell: (row) => (row.total[s] ? side(row.total[s], s) : "–"),
+    sort: (row) => scaled(row, k),
+    cell: ({ total }) => {
+      const value = total[k + 1];
+      if (!value) return "–";
+      const [amount, share] = [
+        bare(value, measures[k]),
+        percent(value, tree.sides[k + 1].value[0]),
+      ];
+      return h("span", { title: shares ? amount : share }, shares ? share : amount);
+    },
   });
-  const change = (row: NameRow) => row.total[2] * scale[1] - row.total[1] * scale[0];
+  const ratio = (row: NameRow) => {
+    const small = scaled(row, 0) < least[0] && scaled(row, 1) < least[1];
+    return small ? 0 : Math.log((scaled(row, 1) || 1e-12) / (scaled(row, 0) || 1e-12));
+  };
   return [
     nameColumn(),
-    column("before", "Before", 1),
-    column("after", "After", 2),
+    column("before", "A", 0),
+    column("after", "B", 1),
     {
       key: "change",
-      title: "Change",
-      help: "after less before, as a share of the whole when relative",
+      title: "B : A",
+      help: "how many times as much it is in B as in A",
       numeric: true,
-      sort: change,
-      cell: (row) => changeText(change(row), unit, scale),
+      sort: ratio,
+      cell: (row) => {
+        const { text, tone } = ratioText(scaled(row, 0), scaled(row, 1));
+        return h("span", { class: tone || "same" }, text);
+      },
     },
   ];
-}
-
-export function changeText(change: number, unit: string, scale: [number, number]): string {
-  const sign = change > 0 ? "+" : change < 0 ? "−" : "";
-  const size = Math.abs(change);
-  if (scale[0] === 1 && scale[1] === 1) return `${sign}${quantity(size, unit)}`;
-  return `${sign}${(100 * size).toFixed(2)} pp`;
 }

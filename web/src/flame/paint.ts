@@ -1,31 +1,32 @@
 // Draws the visible part of a tree on a canvas.
 
+import { cssColor } from "../ui/dom";
 import type { Coloring } from "./colors";
+import { mix, paintOf, veiled, type Paint } from "./fills";
+import { fit } from "./fit";
 import { plain } from "../ui/text";
 import { frame } from "./frames";
 import { Lines, pixelOf, type Extent } from "./lines";
+import type { Metrics } from "./metrics";
 import type { Tree } from "./tree";
 
-export const ROW = 18;
-const FONT = '11.5px ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace';
-export const MATCH = "#c77dff";
-/** Ancestors of the zoomed frame. */
-export const ABOVE = "#c3c6cc";
-/** Frames that do not match the search. */
-const OTHER = "#a9adb5";
-const INK = "#16181d";
-
-export interface Scene {
-  tree: Tree;
+/** The fills of nodes, and the texts beside their names. */
+export interface Look {
   coloring: Coloring;
+  /** The value at the right end of a node that is no frame; null for a frame. */
+  aside: (node: number) => string | null;
+  /** In a comparison: 1 for each node that only the second side has. */
+  added: Uint8Array | null;
+}
+
+export interface Scene extends Look, Metrics {
+  tree: Tree;
   /** Per name: 1 where the search matches; null without a search. */
   hits: Uint8Array | null;
   zoom: number;
   selected: number;
   hovered: number;
   flame: boolean;
-  background: string;
-  accent: string;
 }
 
 export interface Frame2D {
@@ -48,32 +49,42 @@ export function label(name: string): string {
   return text;
 }
 
-export function sceneHeight(tree: Tree): number {
-  return (tree.depth + 1) * ROW;
+export function sceneHeight({ tree, row }: Pick<Scene, "tree" | "row">): number {
+  return (tree.depth + 1) * row;
 }
 
 /** The top of a level's row in the unscrolled picture. */
 export function rowTop(scene: Scene, level: number, height: number): number {
-  return scene.flame ? height - (level + 1) * ROW : level * ROW;
+  return scene.flame ? height - (level + 1) * scene.row : level * scene.row;
 }
+
+/** Narrower boxes have no name, and the narrowest no border and no pattern. */
+const LEAST_NAMED = 22;
+const LEAST_MARKED = 5;
+/** Rows that are no frames show their value from here on. */
+const LEAST_ASIDE = 120;
+/** Left of a name, and right of a value. */
+const PADDING = 5;
 
 export function paint(context: CanvasRenderingContext2D, scene: Scene, view: Frame2D): void {
   const { tree } = scene;
   const ratio = context.getTransform().a;
-  context.fillStyle = scene.background;
+  const ground = cssColor("--ground");
+  context.fillStyle = ground;
   context.fillRect(0, 0, view.width, view.height);
   if (!tree.n) return;
-  const picture = Math.max(sceneHeight(tree), scene.flame ? view.height : 0);
-  const lines = new Lines(inSight(scene, view, picture, ratio), pixelOf(scene.background));
-  const colors = fills(scene).map(pixelOf);
-  const named = collect(scene, view, lines, ratio, colors);
-  lines.paint(context, ratio, ROW - 1, (level) => rowTop(scene, level, picture) - view.top);
-  context.font = FONT;
+  const picture = Math.max(sceneHeight(scene), scene.flame ? view.height : 0);
+  const border = { color: pixelOf(cssColor("--accent")), size: Math.round(1.5 * ratio) };
+  const lines = new Lines(inSight(scene, view, picture, ratio), pixelOf(ground), ratio, border);
+  const paints = allPaints(scene);
+  const wide = collect(scene, view, lines, ratio, paints);
+  const topOf = (level: number) => rowTop(scene, level, picture) - view.top;
+  lines.paint(context, scene.row - 1, topOf);
+  decorate(context, scene, wide, topOf);
   context.textBaseline = "middle";
-  context.fillStyle = INK;
-  write(context, scene, view, picture, named);
-  outline(context, scene, view, picture, scene.hovered, 1);
-  outline(context, scene, view, picture, scene.selected, 2);
+  write(context, scene, view, wide, paints, topOf);
+  outline(context, scene, view, scene.hovered, 1, topOf);
+  outline(context, scene, view, scene.selected, 1.5, topOf);
 }
 
 /** Where a node lies; ancestors of the zoomed node span the whole width. */
@@ -91,111 +102,177 @@ function perUnit(tree: Tree, zoom: number, width: number): number {
 }
 
 function inSight(scene: Scene, view: Frame2D, picture: number, ratio: number): Extent {
-  const { flame, tree } = scene;
+  const { flame, tree, row } = scene;
   const from = flame ? picture - view.top - view.height : view.top;
-  const first = Math.max(0, Math.min(tree.depth, Math.floor(from / ROW)));
-  const last = Math.max(first, Math.min(tree.depth, Math.floor((from + view.height) / ROW)));
+  const first = Math.max(0, Math.min(tree.depth, Math.floor(from / row)));
+  const last = Math.max(first, Math.min(tree.depth, Math.floor((from + view.height) / row)));
   return { width: Math.round(view.width * ratio), first, last };
 }
 
-/** Fills the lines; the nodes that are wide enough to be named, each with its left edge and width. */
+/** Fills the lines; the nodes that are wide enough to be marked, each with its left edge and width. */
 function collect(
   scene: Scene,
   view: Frame2D,
   lines: Lines,
   ratio: number,
-  colors: number[],
+  paints: Paint[],
 ): number[] {
-  const { tree, zoom } = scene;
-  const { n, x, end, level } = tree;
+  const { tree, zoom, hits } = scene;
+  const { n, x, end, level, name } = tree;
   const value = tree.sides[0].value;
   const scale = perUnit(tree, zoom, view.width);
   const left = x[zoom];
-  const gap = Math.round(0.75 * ratio) || 1;
+  const gap = Math.round(ratio) || 1;
+  const colors = paints.map(({ fill }) => pixelOf(fill));
   const fillOf = filling(scene);
-  const named: number[] = [];
+  const wide: number[] = [];
   for (let i = 0; i < n;) {
     const above = i < zoom && end[i] >= end[zoom];
     const from = above ? 0 : (x[i] - left) * scale;
     const width = above ? view.width : value[i] * scale;
     const outside = from >= view.width || from + width <= 0 || width === 0;
     const hidden = !above && (i < zoom || outside);
-    if (
-      hidden ||
-      !lines.add(level[i], from * ratio, (from + width) * ratio, colors[fillOf(i)], gap)
-    ) {
+    const found = hits !== null && hits[name[i]] === 1 && width > LEAST_MARKED;
+    const [begin, stop] = [from * ratio, (from + width) * ratio];
+    if (hidden || !lines.add(level[i], begin, stop, colors[fillOf(i)], gap, found)) {
       i = end[i];
       continue;
     }
-    if (width > 24) named.push(i, from, width);
+    if (width > LEAST_MARKED) wide.push(i, from, width);
     i++;
   }
-  return named;
+  return wide;
 }
 
-function fills(scene: Scene): string[] {
-  return [...scene.coloring.palette, MATCH, OTHER, ABOVE];
+/** The paints of the palette, the same veiled, and that of the ancestors of the zoomed frame. */
+function allPaints({ coloring }: Scene): Paint[] {
+  const plain = coloring.palette.map(paintOf);
+  return [...plain, ...plain.map(veiled), paintOf({ token: "--k-root" })];
 }
 
-/** Which of the fills a node has. */
+/** Which of the paints a node has. */
 function filling(scene: Scene): (node: number) => number {
   const { tree, coloring, hits, zoom } = scene;
   const { name, end } = tree;
   const { palette, index } = coloring;
-  if (hits) return (node) => palette.length + (hits[name[node]] ? 0 : 1);
-  return (node) => (node < zoom && end[node] >= end[zoom] ? palette.length + 2 : index[node]);
+  const many = palette.length;
+  if (hits) return (node) => index[node] + (hits[name[node]] ? 0 : many);
+  return (node) => (node < zoom && end[node] >= end[zoom] ? 2 * many : index[node]);
 }
 
-/** The colour with which `paint` fills a node. */
-export function colorOf(scene: Scene, node: number): string {
-  return fills(scene)[filling(scene)(node)];
+/** The colours with which `paint` fills and names a node. */
+export function paintsOf(scene: Scene): (node: number) => Paint {
+  const paints = allPaints(scene);
+  const fillOf = filling(scene);
+  return (node) => paints[fillOf(node)];
+}
+
+/** The pattern of what has no symbol, and the strips of states. */
+function decorate(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  wide: number[],
+  topOf: (level: number) => number,
+): void {
+  const { tree, coloring, row } = scene;
+  const { palette, index } = coloring;
+  if (!palette.some(({ hatched, strip }) => hatched || strip)) return;
+  let pattern: CanvasPattern | null = null;
+  for (let k = 0; k < wide.length; k += 3) {
+    const { hatched, strip } = palette[index[wide[k]]];
+    if (!hatched && !strip) continue;
+    const top = topOf(tree.level[wide[k]]);
+    const [from, width] = [wide[k + 1], wide[k + 2] - 1];
+    if (hatched) {
+      pattern ??= hatching(context);
+      context.fillStyle = pattern ?? cssColor("--k-none");
+      context.fillRect(from, top, width, row - 1);
+    }
+    if (strip) {
+      context.fillStyle = cssColor(strip);
+      context.fillRect(from, top + row - 1 - STRIP, width, STRIP);
+    }
+  }
+}
+
+export const STRIP = 4;
+/** Between the lines of the pattern. */
+export const HATCH = 6;
+
+function hatching(context: CanvasRenderingContext2D): CanvasPattern | null {
+  const tile = new OffscreenCanvas(HATCH, HATCH);
+  const drawn = tile.getContext("2d");
+  if (!drawn) return null;
+  drawn.strokeStyle = cssColor("--ink-3");
+  drawn.globalAlpha = 0.35;
+  for (const from of [-HATCH, 0, HATCH]) {
+    drawn.moveTo(from - 1, HATCH + 1);
+    drawn.lineTo(from + HATCH + 1, -1);
+  }
+  drawn.stroke();
+  return context.createPattern(tile, "repeat");
+}
+
+/** A node's name as it is written: what is new in a comparison does not need its colour. */
+export function nameText({ tree, added }: Scene, node: number): string {
+  const text = label(tree.names[tree.name[node]]);
+  return added?.[node] ? `+ ${text}` : text;
 }
 
 function write(
   context: CanvasRenderingContext2D,
   scene: Scene,
   view: Frame2D,
-  picture: number,
-  named: number[],
+  wide: number[],
+  paints: Paint[],
+  topOf: (level: number) => number,
 ): void {
-  const { tree } = scene;
-  const letter = context.measureText("m").width;
-  for (let k = 0; k < named.length; k += 3) {
-    const node = named[k];
-    const from = Math.max(0, named[k + 1]);
-    const width = Math.min(view.width, named[k + 1] + named[k + 2]) - from;
-    const text = fit(label(tree.names[tree.name[node]]), (width - 7) / letter);
-    const y = rowTop(scene, tree.level[node], picture) - view.top + ROW / 2;
-    if (text) context.fillText(text, from + 4, y);
+  const { tree, row, font, bold } = scene;
+  const fillOf = filling(scene);
+  context.font = font;
+  const letter = context.measureText("0").width;
+  for (let k = 0; k < wide.length; k += 3) {
+    const node = wide[k];
+    const from = Math.max(0, wide[k + 1]);
+    const width = Math.min(view.width, wide[k + 1] + wide[k + 2]) - from - 1;
+    if (width < LEAST_NAMED) continue;
+    const { fill, ink } = paints[fillOf(node)];
+    const aside = scene.aside(node);
+    const y = topOf(tree.level[node]) + row / 2;
+    let letters = (width - 2 * PADDING + 1) / letter;
+    const value = aside && width > LEAST_ASIDE && aside.length < letters / 2 ? aside : "";
+    if (value) {
+      context.font = font;
+      context.fillStyle = mix(ink, fill, 0.3);
+      context.fillText(value, from + width - PADDING - value.length * letter, y);
+      letters -= value.length + 1;
+    }
+    const text = fit(nameText(scene, node), letters);
+    if (!text) continue;
+    context.font = aside === null ? font : bold;
+    context.fillStyle = ink;
+    context.fillText(text, from + PADDING, y);
   }
-}
-
-export function fit(text: string, letters: number): string {
-  const room = Math.floor(letters);
-  if (text.length <= room) return text;
-  return room < 3 ? "" : `${text.slice(0, room - 1)}…`;
 }
 
 function outline(
   context: CanvasRenderingContext2D,
   scene: Scene,
   view: Frame2D,
-  picture: number,
   node: number,
   line: number,
+  topOf: (level: number) => number,
 ): void {
   if (node < 0 || node >= scene.tree.n) return;
   const [from, width] = span(scene, node, view.width);
   if (from + width < 0 || from > view.width) return;
-  const y = rowTop(scene, scene.tree.level[node], picture) - view.top;
-  context.strokeStyle = line === 2 ? scene.accent : INK;
-  context.lineWidth = line;
   const left = Math.max(0, from);
   const right = Math.min(view.width, from + width);
-  context.strokeRect(
-    left + line / 2,
-    y + line / 2 - 0.5,
-    Math.max(2, right - left - line),
-    ROW - line,
-  );
+  const size = Math.max(2, right - left - (width > 3 ? 1 : 0) - line);
+  const top = topOf(scene.tree.level[node]);
+  context.strokeStyle = cssColor("--ink");
+  context.lineWidth = line;
+  context.beginPath();
+  context.roundRect(left + line / 2, top + line / 2, size, scene.row - 1 - line, 2);
+  context.stroke();
 }

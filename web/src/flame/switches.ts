@@ -1,77 +1,97 @@
-// The switches over a flame graph. Made once: an update changes what they say, not what they are.
+// The controls of a flame graph. Made once: an update changes what they say, not what they are.
 
 import { category, columnsWith, type Context } from "../state/context";
-import { button, h, Select } from "../ui/dom";
-import { opener } from "../ui/popover";
+import { button, h, Select, type Attributes } from "../ui/dom";
+import { icon, type Icon } from "../ui/icon";
+import { menu, opener } from "../ui/popover";
 import { declaredGrouping, grouping } from "./flame_query";
 import type { DiffColors, State } from "../state/address";
 
 const COLORS: [string, string][] = [
-  ["kind", "colour: kind"],
-  ["value", "colour: self"],
-  ["name", "colour: name"],
+  ["kind", "kind of code"],
+  ["value", "self"],
+  ["name", "name"],
 ];
 const DIFF_COLORS: [DiffColors, string][] = [
-  ["red-green", "red – green"],
-  ["red-blue", "red – blue"],
+  ["red-blue", "blue to red"],
+  ["red-green", "green to red"],
 ];
 
-type Flag = "leafFirst" | "flame" | "collapse" | "sides";
+type Flag = "leafFirst" | "flame" | "collapse";
+const FLAGS: [Flag, string][] = [
+  ["leafFirst", "Leaf first"],
+  ["flame", "Grow upward"],
+  ["collapse", "Collapse recursion"],
+];
 /** Those that make another tree, in which the old zoom is nowhere. */
 const REMAKE: Flag[] = ["leafFirst", "collapse"];
 
+/** A button that shows an icon alone, and says its name. */
+function iconed(name: Icon, label: string, open: (opener: HTMLElement) => void): HTMLElement {
+  const attributes: Attributes = { "aria-label": label, title: label, class: "only-icon" };
+  const made = opener("", "menu", open, attributes);
+  made.append(icon(name));
+  return made;
+}
+
 export class Switches {
   readonly element: HTMLElement;
-  private readonly toggles: Record<Flag, HTMLButtonElement>;
+  private readonly merged: HTMLButtonElement;
+  private readonly apart: HTMLButtonElement;
+  private readonly sides: HTMLElement;
   private readonly colors: Select;
   private readonly diffColors: Select;
   private readonly groups: Select;
+  private readonly colorBox: HTMLElement;
 
   constructor(
     private readonly context: Context,
     openExport: (opener: HTMLElement) => void,
   ) {
     const { store } = context;
-    this.toggles = {
-      leafFirst: this.toggle("leafFirst", "leaf first", "What was on top comes first"),
-      flame: this.toggle("flame", "grow upward", "From the root, as flame graphs first did"),
-      collapse: this.toggle(
-        "collapse",
-        "collapse recursion",
-        "A frame that calls itself becomes one",
-      ),
-      sides: this.toggle("sides", "side by side", "Both sides beside each other, not merged"),
-    };
+    this.merged = button("one graph", () => store.set({ sides: false }));
+    this.apart = button("side by side", () => store.set({ sides: true }));
+    this.sides = h(
+      "div.segment",
+      { role: "group", "aria-label": "Sides" },
+      this.merged,
+      this.apart,
+    );
     this.groups = new Select("Group by", (group) => store.set({ group, zoom: [] }));
     this.colors = new Select("Colours", (color) => store.set({ color }, "replace"));
     this.diffColors = new Select("Colours of the change", (diffColor) =>
       store.set({ diffColor: diffColor as DiffColors }, "replace"),
     );
+    const colors = [this.colors.element, this.diffColors.element];
+    this.colorBox = h("span.choice", icon("color"), ...colors);
     this.element = h(
       "div.switches",
-      ...Object.values(this.toggles),
-      this.groups.element,
-      this.colors.element,
-      this.diffColors.element,
-      opener("export ▾", "menu", openExport),
+      this.sides,
+      iconed("direction", "Direction", (opener) => this.openDirection(opener)),
+      h("span.choice", icon("group"), this.groups.element),
+      this.colorBox,
+      iconed("save", "Export", openExport),
     );
   }
 
-  private toggle(flag: Flag, text: string, title: string): HTMLButtonElement {
+  private openDirection(opener: HTMLElement): void {
     const { store } = this.context;
-    const turn = (): void => {
-      const change: Partial<State> = { [flag]: !store.state[flag] };
-      store.set(REMAKE.includes(flag) ? { ...change, zoom: [] } : change);
-    };
-    return button(text, turn, { title });
+    const items = FLAGS.map(([flag, text]) => ({
+      text,
+      checked: store.state[flag],
+      run: () => {
+        const change: Partial<State> = { [flag]: !store.state[flag] };
+        store.set(REMAKE.includes(flag) ? { ...change, zoom: [] } : change);
+      },
+    }));
+    menu(opener, items, "Direction");
   }
 
   update(compares: boolean): void {
     const { state } = this.context.store;
-    for (const [flag, element] of Object.entries(this.toggles)) {
-      element.setAttribute("aria-pressed", String(state[flag as Flag]));
-    }
-    this.toggles.sides.hidden = !compares;
+    this.sides.hidden = !compares;
+    this.merged.setAttribute("aria-pressed", String(!state.sides));
+    this.apart.setAttribute("aria-pressed", String(state.sides));
     this.colors.element.hidden = compares;
     this.diffColors.element.hidden = !compares;
     this.colors.update(COLORS, state.color);
@@ -84,8 +104,11 @@ export class Switches {
   private groupings(declared: string): [string, string][] {
     const columns = columnsWith(category(this.context), "dimension", "identity");
     const names = new Map(columns.map((one) => [one.name, one.prettyname.toLowerCase()]));
-    const words = (by: string) => by.split(",").map((name) => names.get(name) ?? name);
-    const text = (by: string) => `group: ${words(by).join(", ")}`;
+    const text = (by: string) =>
+      by
+        .split(",")
+        .map((name) => names.get(name) ?? name)
+        .join(", then ");
     const chosen = grouping(this.context);
     const all = new Set([...names.keys(), ...(chosen ? [chosen] : [])]);
     all.delete(declared);

@@ -180,34 +180,6 @@ export function sum(tree: Tree, nodes: number[], side = 0): number {
   return nodes.reduce((all, node) => all + value[node], 0);
 }
 
-export interface NameTotals {
-  /** Per side, per name. The total of a recursive frame counts its outermost occurrence only. */
-  total: Float64Array[];
-  self: Float64Array[];
-}
-
-/** Sums per name; the top `groups` levels are not frames and are left out. */
-export function totalsByName(tree: Tree, groups: number): NameTotals {
-  const count = tree.names.length;
-  const until = new Int32Array(count);
-  const result: NameTotals = {
-    total: tree.sides.map(() => new Float64Array(count)),
-    self: tree.sides.map(() => new Float64Array(count)),
-  };
-  for (let i = 1; i < tree.n; i++) {
-    if (tree.level[i] <= groups) continue;
-    const name = tree.name[i];
-    const outer = i >= until[name];
-    if (outer) until[name] = tree.end[i];
-    for (let s = 0; s < tree.sides.length; s++) {
-      const side = tree.sides[s];
-      result.self[s][name] += side.self[i];
-      if (outer) result.total[s][name] += side.value[i];
-    }
-  }
-  return result;
-}
-
 /** The names from below the root down to `node`. */
 export function pathOf(tree: Tree, node: number): string[] {
   const path: string[] = [];

@@ -4,11 +4,11 @@ import { FilterChips, filterWords } from "./chips";
 import { bounds, type Context } from "../state/context";
 import { button, h, Select } from "../ui/dom";
 import type { Filter } from "../state/filters";
-import { dateTime, quantity, zoneName } from "../ui/format";
+import { dateTime, zoneName } from "../ui/format";
+import { icon } from "../ui/icon";
 import { closePopover, opener, popover } from "../ui/popover";
 import { rangeForm } from "./range_form";
 import { iso, moment } from "../state/ranges";
-import type { Comparison } from "../../generated/types";
 
 interface Range {
   from: number;
@@ -21,6 +21,13 @@ const SHIFTS: [string, string][] = [
   ["-1d", "a day earlier"],
   ["-7d", "a week earlier"],
 ];
+/** Of the range that a box was drawn in: all but the box, or the box's sizes at other times. */
+export const REST = "rest";
+export const ELSEWHERE = "elsewhere";
+const OF_BOX: [string, string][] = [
+  [REST, "the rest of the range"],
+  [ELSEWHERE, "the same sizes elsewhere"],
+];
 const OWN = "own";
 
 const MOVED = new Map([
@@ -30,7 +37,7 @@ const MOVED = new Map([
 
 /** Whether the address of a baseline names a moment or a way to move the range. */
 export function namesBaseline(text: string): boolean {
-  return ["", "same"].includes(text) || MOVED.has(text) || moment(text) !== null;
+  return ["", "same", REST, ELSEWHERE].includes(text) || MOVED.has(text) || moment(text) !== null;
 }
 
 /**
@@ -41,9 +48,15 @@ export function baselineRange(context: Context): Range {
   const { "base.from": start, "base.to": end } = context.store.state;
   if (start === "same") return bounds(context, "box");
   const { from, to } = context.range;
+  if (start === REST || start === ELSEWHERE) return { from, to };
   const shift = start === "" ? to - from : MOVED.get(start);
   if (shift !== undefined) return { from: from - shift, to: to - shift };
   return { from: moment(start) ?? from, to: moment(end) ?? to };
+}
+
+/** Whether the box is taken out of the baseline, which is of its range. */
+export function withoutBox({ store: { state } }: Context): boolean {
+  return !!state.box && [REST, ELSEWHERE].includes(state["base.from"]);
 }
 
 export function baselineFilters(context: Context): Filter[] {
@@ -64,15 +77,22 @@ function rangeWords(context: Context, { from, to }: Range): string {
   return `${start} – ${sameDay ? end.slice(11) : end} ${zoneName(zone)}`;
 }
 
+/** The amount of each side, and how many times the first the second is. */
+export interface Totals {
+  amounts: [string, string];
+  ratio: string;
+  tone: string;
+}
+
 export class CompareHead {
   readonly element: HTMLElement;
   private readonly chips: FilterChips;
   private readonly range: Select;
-  private readonly titles = [h("strong"), h("strong")] as const;
+  private readonly badges = [h("span.badge"), h("span.badge")] as const;
   private readonly times = [h("span.number"), h("span.number")] as const;
-  private readonly amounts = [h("span.number"), h("span.number")] as const;
-  private readonly swap: HTMLButtonElement;
-  private readonly relative: HTMLButtonElement;
+  private readonly amounts = [h("strong"), h("strong")] as const;
+  private readonly ratio = h("span.number");
+  private readonly by: Select;
 
   constructor(private readonly context: Context) {
     const { store } = context;
@@ -82,46 +102,55 @@ export class CompareHead {
     });
     this.range = new Select("Baseline", (from) => this.move(from));
     const type = opener("times …", "dialog", (button) => this.openRange(button), {
-      title: "Type the baseline's times",
+      title: "Type the baseline's times, or drag on the timeline with Shift",
     });
-    this.swap = button("⇄ swap", () => store.set({ swap: !store.state.swap }));
-    this.relative = button("relative", () => store.set({ relative: !store.state.relative }), {
-      title: "Compare shares of the whole rather than amounts",
+    const swap = button("", () => store.set({ swap: !store.state.swap }), {
+      "aria-label": "Swap A and B",
+      title: "Swap A and B (x)",
+      class: "only-icon",
     });
-    const hint = "or drag on the timeline with Shift";
+    swap.append(icon("swap"));
+    this.by = new Select("Compare by", (by) => store.set({ relative: by === "share" }));
     this.element = h(
       "div.sides",
       h(
         "div.side.baseline",
-        this.titles[0],
+        this.badges[0],
+        this.times[0],
+        this.amounts[0],
         this.range.element,
         type,
-        h("span.hint", hint),
-        this.times[0],
         this.chips.element,
-        this.amounts[0],
       ),
-      h("div.side", this.titles[1], this.times[1], this.amounts[1], this.swap, this.relative),
+      swap,
+      h("div.side", this.badges[1], this.times[1], this.amounts[1], this.ratio),
+      h("span.grow"),
+      this.by.element,
     );
   }
 
-  update(answer: Comparison | null): void {
-    const { "base.from": from, relative, swap } = this.context.store.state;
-    const own = !SHIFTS.some(([key]) => key === from);
-    const options: [string, string][] = own ? [...SHIFTS, [OWN, "its own range"]] : SHIFTS;
-    this.range.update(options, own ? OWN : from);
-    this.titles[0].textContent = swap ? "After" : "Before";
-    this.titles[1].textContent = swap ? "Before" : "After";
+  update(totals: Totals | null, words: string): void {
+    const { "base.from": from, relative, swap, box } = this.context.store.state;
+    const known = box ? [...SHIFTS, ...OF_BOX] : SHIFTS;
+    const own = !known.some(([key]) => key === from);
+    this.range.update(own ? [...known, [OWN, "its own range"]] : known, own ? OWN : from);
+    const letters = swap ? "BA" : "AB";
+    this.badges.forEach((badge, k) => {
+      badge.textContent = letters[k];
+      badge.classList.toggle("b", letters[k] === "B");
+    });
     const { context } = this;
     const { filters } = context.store.state;
     this.times[0].textContent = rangeWords(context, baselineRange(context));
-    const shown = sideWords(context, bounds(context, "box"), filters);
-    this.times[1].textContent = `as shown, ${shown}`;
-    const amount = (total: number) => (answer ? quantity(total, answer.unit) : "");
-    this.amounts[0].textContent = amount(answer?.base_total ?? 0);
-    this.amounts[1].textContent = amount(answer?.total ?? 0);
-    this.swap.setAttribute("aria-pressed", String(swap));
-    this.relative.setAttribute("aria-pressed", String(relative));
+    this.times[1].textContent = sideWords(context, bounds(context, "box"), filters);
+    this.amounts.forEach((amount, k) => (amount.textContent = totals?.amounts[k] ?? ""));
+    this.ratio.textContent = totals?.ratio ?? "";
+    this.ratio.className = `number ${totals?.tone ?? ""}`;
+    const ways: [string, string][] = [
+      ["amount", `ratio of ${words}`],
+      ["share", "ratio of shares"],
+    ];
+    this.by.update(ways, relative ? "share" : "amount");
     this.chips.update();
   }
 

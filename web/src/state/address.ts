@@ -65,7 +65,7 @@ export const INITIAL = {
   flame: false,
   collapse: false,
   color: "kind",
-  diffColor: "red-green" as DiffColors,
+  diffColor: "red-blue" as DiffColors,
   /** How frames, hosts and rows are sorted: a column, with `-` from the largest. */
   order: "-total",
   hostsOrder: "-distance",
@@ -79,7 +79,8 @@ export const INITIAL = {
   "base.from": "",
   "base.to": "",
   baseFilters: null as Filter[] | null,
-  relative: true,
+  /** Shares of the wholes are compared rather than amounts. */
+  relative: false,
   swap: false,
   /** The two sides beside each other rather than as one tree. */
   sides: false,

@@ -1,6 +1,6 @@
 // Helpers for all canvases: sharp pixels, and the tooltip next to the pointer.
 
-import { h, printing } from "./dom";
+import { h, printing, type Child } from "./dom";
 import { need } from "./need";
 
 /** Canvas pixels for one of the page's; paper is finer than screens. */
@@ -41,7 +41,7 @@ export class Tip {
   readonly element = h("div.tip", { hidden: true });
 
   /** Shows the lines next to the pointer; nothing if there are none. */
-  show(lines: string[], { clientX: x, clientY: y }: MouseEvent): void {
+  show(lines: Child[], { clientX: x, clientY: y }: MouseEvent): void {
     this.element.hidden = !lines.length;
     this.element.replaceChildren(...lines.map((line) => h("div", line)));
     const { offsetWidth: width, offsetHeight: height } = this.element;

@@ -8,6 +8,8 @@ export interface TableColumn<R> {
   title: string;
   help?: string;
   numeric?: boolean;
+  /** A class of its cells, for their width. */
+  style?: string;
   /** The value to sort by; text sorts upward first, numbers downward. */
   sort?: (row: R) => number | string;
   cell: (row: R) => Child;
@@ -34,9 +36,14 @@ export interface Shown<R> {
   of: string;
 }
 
-const HEIGHT = 23;
-const HEAD = 27;
+const HEAD = 26;
 const MARGIN = 10;
+
+/** The height of a line, from the style sheet: it differs with the width of the window. */
+function lineHeight(): number {
+  const style = getComputedStyle(document.documentElement);
+  return Number.parseFloat(style.getPropertyValue("--line-h")) || 24;
+}
 
 export class DataTable<R> {
   readonly element: HTMLElement;
@@ -50,6 +57,7 @@ export class DataTable<R> {
   private made = new Map<number, HTMLElement>();
   /** The one row that Tab reaches; arrows go on from there. */
   private current = 0;
+  private height = lineHeight();
   readonly redraw = perFrame(() => this.drawNow());
 
   constructor(
@@ -62,7 +70,12 @@ export class DataTable<R> {
     this.element.addEventListener("repaint", this.redraw);
     this.body.addEventListener("keydown", (event) => this.key(event));
     this.body.addEventListener("focusin", (event) => this.focused(event.target as Element));
-    new ResizeObserver(this.redraw).observe(this.element);
+    new ResizeObserver(() => this.resized()).observe(this.element);
+  }
+
+  private resized(): void {
+    this.height = lineHeight();
+    this.redraw();
   }
 
   show(next: Shown<R>): void {
@@ -75,7 +88,7 @@ export class DataTable<R> {
     const { clientHeight } = element;
     const key = this.rows[this.current] && this.events.key?.(this.rows[this.current]);
     if (!same || next.order !== shown.order) {
-      this.sorted = sorted(next.rows, next.columns, next.order);
+      this.sorted = sortedOnce(next.rows, next.columns, next.order);
       replace(this.head, ...next.columns.map((column) => this.heading(column)));
     }
     this.rows = next.keep ? this.sorted.filter(next.keep) : this.sorted;
@@ -93,7 +106,7 @@ export class DataTable<R> {
     this.current = Math.max(0, same);
     this.made.clear();
     this.body.replaceChildren();
-    const lowest = Math.max(0, HEAD + this.rows.length * HEIGHT - height);
+    const lowest = Math.max(0, HEAD + this.rows.length * this.height - height);
     this.drawNow(Math.min(scrollTop, lowest), height);
     if (focused) this.focusTarget(this.current)?.focus({ preventScroll: true });
   }
@@ -104,8 +117,8 @@ export class DataTable<R> {
     if (at < 0) return;
     this.current = at;
     const { scrollTop, clientHeight } = this.element;
-    const top = at * HEIGHT;
-    if (top + HEIGHT <= scrollTop || top + HEAD >= scrollTop + clientHeight) {
+    const top = at * this.height;
+    if (top + this.height <= scrollTop || top + HEAD >= scrollTop + clientHeight) {
       this.element.scrollTop = Math.max(0, top - clientHeight / 2);
     }
     this.redraw();
@@ -119,7 +132,7 @@ export class DataTable<R> {
 
   private key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const page = Math.max(1, Math.floor((this.element.clientHeight - HEAD) / HEIGHT) - 1);
+    const page = Math.max(1, Math.floor((this.element.clientHeight - HEAD) / this.height) - 1);
     const last = this.rows.length - 1;
     const to: Record<string, number> = {
       ArrowDown: this.current + 1,
@@ -139,10 +152,10 @@ export class DataTable<R> {
   private walk(index: number): void {
     this.current = index;
     const { scrollTop, clientHeight } = this.element;
-    const top = index * HEIGHT;
+    const top = index * this.height;
     if (top < scrollTop) this.element.scrollTop = top;
-    else if (top + HEIGHT + HEAD > scrollTop + clientHeight) {
-      this.element.scrollTop = top + HEIGHT + HEAD - clientHeight;
+    else if (top + this.height + HEAD > scrollTop + clientHeight) {
+      this.element.scrollTop = top + this.height + HEAD - clientHeight;
     }
     this.drawNow();
     this.focusTarget(index)?.focus({ preventScroll: true });
@@ -180,7 +193,7 @@ export class DataTable<R> {
       "th",
       {
         scope: "col",
-        class: column.numeric ? "number" : "",
+        class: classOf(column),
         title: column.help || undefined,
         "aria-sort": sort,
       },
@@ -192,10 +205,10 @@ export class DataTable<R> {
     scrollTop = this.element.scrollTop,
     clientHeight = this.element.clientHeight,
   ): void {
-    const first = Math.max(0, Math.floor(scrollTop / HEIGHT) - MARGIN);
+    const first = Math.max(0, Math.floor(scrollTop / this.height) - MARGIN);
     const last = Math.min(
       this.rows.length,
-      Math.ceil((scrollTop + (clientHeight || 600)) / HEIGHT) + MARGIN,
+      Math.ceil((scrollTop + (clientHeight || 600)) / this.height) + MARGIN,
     );
     const wanted = Array.from({ length: Math.max(0, last - first) }, (_, k) => first + k);
     // The row with the focus stays, however far it is scrolled away.
@@ -231,7 +244,7 @@ export class DataTable<R> {
 
   private gap(rows: number): HTMLElement {
     const gap = h("tr", { "aria-hidden": "true" }, h("td", { colspan: this.shown.columns.length }));
-    gap.style.height = `${rows * HEIGHT}px`;
+    gap.style.height = `${rows * this.height}px`;
     return gap;
   }
 
@@ -251,7 +264,7 @@ export class DataTable<R> {
   }
 
   private cell(column: TableColumn<R>, row: R): HTMLElement {
-    const cell = h("td", { class: column.numeric ? "number" : "" }, column.cell(row));
+    const cell = h("td", { class: classOf(column) }, column.cell(row));
     if (column.bar) {
       const share = Math.max(0, Math.min(1, column.bar(row)));
       cell.style.backgroundSize = `${share * 100}% 100%`;
@@ -259,6 +272,21 @@ export class DataTable<R> {
     }
     return cell;
   }
+}
+
+function classOf<R>({ numeric, style = "" }: TableColumn<R>): string {
+  return numeric ? `number ${style}`.trim() : style;
+}
+
+/** The order of rows that were sorted before: a search goes back and forth between two lists. */
+const orders = new WeakMap<object, { order: string; columns: unknown; sorted: unknown[] }>();
+
+function sortedOnce<R>(rows: R[], columns: TableColumn<R>[], order: string): R[] {
+  const before = orders.get(rows);
+  if (before?.order === order && before.columns === columns) return before.sorted as R[];
+  const made = sorted(rows, columns, order);
+  orders.set(rows, { order, columns, sorted: made });
+  return made;
 }
 
 function sorted<R>(rows: R[], columns: TableColumn<R>[], order: string): R[] {

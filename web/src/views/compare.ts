@@ -3,9 +3,18 @@
 import type { Query } from "../api/client";
 import { Loader } from "../api/loader";
 import type { Comparison, Notice } from "../../generated/types";
-import { comparedTree, flameQuery, sourceOf, subject } from "../flame/flame_query";
+import { apart, comparedTree, flameQuery, measured, sourceOf, subject } from "../flame/flame_query";
+import { ratioText } from "../flame/ratio";
 import type { SearchBox } from "../flame/search";
-import { baselineFilters, baselineRange, CompareHead, sideWords } from "../header/compare_head";
+import {
+  baselineFilters,
+  baselineRange,
+  CompareHead,
+  REST,
+  sideWords,
+  withoutBox,
+  type Totals,
+} from "../header/compare_head";
 import {
   bounds,
   column,
@@ -16,8 +25,8 @@ import {
 } from "../state/context";
 import { iso } from "../state/ranges";
 import { h } from "../ui/dom";
-import { duration } from "../ui/format";
 import { memo } from "../ui/memo";
+import { told, word, type Measure } from "../ui/rate";
 import { FlameView } from "./flame";
 import { warning, type Notices } from "./notices";
 
@@ -69,6 +78,8 @@ export class CompareView {
     const { context } = this;
     const { from, to } = baselineRange(context);
     const filters = context.store.state.filters.map(({ column }) => column);
+    const rest = context.store.state.box && context.store.state["base.from"] === REST;
+    const sizes = rest ? [] : valueBounds(context);
     const own = [...filters, ...(valueBounds(context).length ? [heatmapColumn(context)] : [])];
     const any = [...new Set(own)].filter((name) => column(context, name)).join(",");
     const base: Query = [
@@ -76,7 +87,7 @@ export class CompareView {
       ["to", iso(to)],
       ...(any ? [["any", any] as [string, string]] : []),
       ...filterQuery(context, baselineFilters(context)),
-      ...valueBounds(context),
+      ...sizes,
     ];
     const prefixed = base.map(([key, value]): [string, string] => [`base.${key}`, value]);
     return [...flameQuery(context), ...prefixed];
@@ -84,25 +95,51 @@ export class CompareView {
 
   private show(): void {
     if (!this.element.isConnected) return;
-    this.head.update(this.answer);
+    const answer = this.answer && withoutBox(this.context) ? this.apart(this.answer) : this.answer;
+    const measures = answer && this.measures(answer);
+    const words = measures?.[1].rate ? word(measures[1]) : "amounts a second";
+    this.head.update(answer && measures && this.totals(answer, measures), words);
     // An old picture must not pass for the answer to another question.
-    if (!this.answer || !this.loader.settled) return;
+    if (!answer || !this.loader.settled) return;
     const { relative, swap } = this.context.store.state;
-    this.setSides(this.answer, relative, swap, ...this.sideNames(swap));
+    this.setSides(answer, relative, swap, ...this.sideNames(swap));
     this.flame.update();
   }
 
+  /** Those of the baseline and of what is shown. The baseline without the box is as much shorter. */
+  private measures(answer: Comparison): [Measure, Measure] {
+    const { context } = this;
+    const base = measured(context, answer.unit, answer.base_meta);
+    const shown = measured(context, answer.unit, answer.meta);
+    const less = withoutBox(context) && context.store.state["base.from"] !== REST;
+    const seconds = less ? Math.max(1e-6, base.seconds - shown.seconds) : base.seconds;
+    return [{ ...base, seconds }, shown];
+  }
+
+  private totals(answer: Comparison, measures: [Measure, Measure]): Totals {
+    const sums = [answer.base_total, answer.total];
+    const amounts = sums.map((sum, k) => told(sum, measures[k])) as [string, string];
+    const rates = sums.map((sum, k) => sum / measures[k].seconds);
+    const [before, after] = this.context.store.state.swap ? rates.reverse() : rates;
+    const { text, tone } = ratioText(before, after);
+    return { amounts, ratio: text, tone };
+  }
+
+  private readonly apart = memo(apart);
+
   /** While none of this changes, only zoom and search do. */
   private readonly setSides = memo(
-    (answer: Comparison, relative: boolean, swap: boolean, ...sideNames: [string, string]) => {
-      const shares = [answer.base_total, answer.total].map((total) => (total ? 1 / total : 0));
-      const [before, after] = swap ? shares.reverse() : shares;
-      const scale: [number, number] = relative ? [before, after] : [1, 1];
+    (answer: Comparison, shares: boolean, swap: boolean, ...names: [string, string]) => {
+      const both = this.measures(answer);
+      const wholes = [answer.base_total, answer.total];
+      const factors = both.map(({ seconds }, k) => 1 / ((shares ? wholes[k] : seconds) || 1));
+      const turned = <T>(pair: T[]) => (swap ? pair.reverse() : pair) as [T, T];
+      const [scale, measures] = [turned(factors), turned(both)];
       const tree = comparedTree(answer, swap, scale);
-      this.flame.setSource(sourceOf(this.context, answer.unit, tree, { scale, sideNames }));
-      const told = [...answer.notices, ...emptySides(answer)];
-      if (!relative) told.push(...this.unevenSides());
-      this.notices.say("compare", told, this.context.store.state.table);
+      const sides = { scale, measures, names, shares };
+      this.flame.setSource(sourceOf(this.context, measures[1], tree, sides));
+      const said = [...answer.notices, ...emptySides(answer)];
+      this.notices.say("compare", said, this.context.store.state.table);
     },
   );
 
@@ -111,18 +148,6 @@ export class CompareView {
     const baseline = sideWords(context, baselineRange(context), baselineFilters(context));
     const shown = sideWords(context, bounds(context, "box"), context.store.state.filters);
     return swap ? [shown, baseline] : [baseline, shown];
-  }
-
-  /** Amounts of an hour and of five minutes are no comparison. */
-  private unevenSides(): Notice[] {
-    const lengths = [baselineRange(this.context), bounds(this.context, "box")].map(
-      ({ from, to }) => to - from,
-    );
-    const [before = 0, after = 0] = lengths;
-    if (Math.abs(before - after) <= 0.01 * Math.max(before, after)) return [];
-    const words = `${duration(before)} and ${duration(after)}`;
-    const text = `The sides are of different lengths (${words}): compare shares, with "relative".`;
-    return [{ level: "info", text }];
   }
 
   next(direction: 1 | -1): void {

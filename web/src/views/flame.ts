@@ -3,15 +3,15 @@
 import { category, column as columnNamed, valueColumn, type Context } from "../state/context";
 import { copyText } from "../ui/copy";
 import { Cover } from "../ui/cover";
-import { afterFrame, button, h, perFrame, replace } from "../ui/dom";
+import { afterFrame, button, debounce, download, h, perFrame, replace } from "../ui/dom";
 import { oneOf, withFilter } from "../state/filters";
 import { colorBy, type Coloring } from "../flame/colors";
-import { describe } from "../flame/describe";
+import { asideText, cardLines, describe, type Card } from "../flame/describe";
 import type { Picture } from "../flame/export";
 import { OTHERS } from "../flame/frames";
 import { FlameGraph } from "../flame/graph";
 import { NameTable } from "../flame/names";
-import { label } from "../flame/paint";
+import { label, type Look } from "../flame/paint";
 import { collapsed, focused, inverted } from "../flame/transform";
 import {
   drawnBy,
@@ -33,12 +33,18 @@ import type { SearchBox } from "../flame/search";
 import { Matches, type Whole } from "../flame/matches";
 import { flameQuery, grouping, type Source } from "../flame/flame_query";
 import { Switches } from "../flame/switches";
+import { foldedSides, ticket } from "../flame/ticket";
 import { short } from "../ui/text";
+
+/** Between a zoom and the sums of what is left, in milliseconds. */
+const REST = 120;
 
 /** The drawing, and the steps from its source. */
 interface Drawn {
   how: string;
   tree: Tree;
+  /** The same from the root on, whatever the direction: sums per frame are of this one. */
+  upright: Tree;
   /** The trees of each graph: one, or its two sides. */
   trees: Tree[];
 }
@@ -60,8 +66,8 @@ export class FlameView {
   readonly content: HTMLElement[];
   private readonly matches = new Matches();
   private source: Source | null = null;
-  private drawn: Drawn = { how: "", tree: EMPTY, trees: [EMPTY] };
-  private coloring: Coloring = { palette: [], index: new Uint8Array() };
+  private drawn: Drawn = { how: "", tree: EMPTY, upright: EMPTY, trees: [EMPTY] };
+  private looks: Look[] = [];
   /** Per name, 1 if a search or a selected name marks it. */
   private swept: Uint8Array | null = null;
 
@@ -116,7 +122,7 @@ export class FlameView {
   private whole(): Whole {
     const { source } = this;
     const all = source ? wholes(source.tree) : [];
-    return { all, compares: !!source?.scale, focused: this.context.store.state.focus !== "" };
+    return { all, compares: !!source?.sides, focused: this.context.store.state.focus !== "" };
   }
 
   /** Drawn when the view is shown, which it may no longer be when an answer comes. */
@@ -130,19 +136,20 @@ export class FlameView {
     if (this.quiet || !this.element.isConnected) return;
     const { state } = this.context.store;
     const { focus, collapse, leafFirst, sides, flame } = state;
-    this.switches.update(!!source?.scale);
+    this.switches.update(!!source?.sides);
     if (!source) return;
     const before = this.drawn;
     const path = pathOf(before.tree, this.graphs[0].selected);
-    const two = sides && !!source.scale;
+    const two = sides && !!source.sides;
     const drawn = this.derive(source, focus, collapse, leafFirst, two);
     const { how, tree, trees } = (this.drawn = drawn);
-    const coloring = (this.coloring = this.color(this.colors, tree, source, leafFirst));
+    const coloring = this.color(this.colors, tree, source, leafFirst);
+    this.looks = trees.map((_, k) => this.look(source, tree, coloring, two ? k + 1 : 0));
     const zoom = findPath(tree, state.zoom);
     const newer = before.how === how;
     const selected = newer && path.length ? exactPath(tree, path) : -1;
     trees.forEach((one, k) => {
-      this.graphs[k].show({ tree: one, coloring, flame, zoom, selected, newer });
+      this.graphs[k].show({ tree: one, look: this.looks[k], flame, zoom, selected, newer });
     });
     this.drawCrumbs(tree, zoom, focus);
     this.find(tree);
@@ -151,27 +158,41 @@ export class FlameView {
 
   private readonly derive = memo(
     (source: Source, focus: string, collapse: boolean, leafFirst: boolean, two: boolean): Drawn => {
-      const { of, unit, groups, scale } = source;
+      const { of, sides } = source;
       let { tree } = source;
       if (focus) tree = focused(tree, focus);
       if (collapse) tree = collapsed(tree);
-      this.table.setTree(tree, unit, groups, scale, total(source.tree));
+      const upright = tree;
       if (leafFirst) tree = inverted(tree);
       this.arrange(source, two);
-      const how = JSON.stringify([of, focus, collapse, leafFirst, two, scale !== null]);
-      return { how, tree, trees: two ? [drawnBy(tree, 1), drawnBy(tree, 2)] : [tree] };
+      const how = JSON.stringify([of, focus, collapse, leafFirst, two, sides !== null]);
+      return { how, tree, upright, trees: two ? [drawnBy(tree, 1), drawnBy(tree, 2)] : [tree] };
     },
   );
 
+  /** The fills and texts of a graph, of one side or, if that is 0, of the whole tree. */
+  private look(source: Source, tree: Tree, coloring: Coloring, side: number): Look {
+    const { sides, measure } = source;
+    const added = sides ? this.added(tree) : null;
+    // Of both sides as one, the second is what is shown now.
+    const of = sides ? side || 2 : 0;
+    const own = sides?.measures[of - 1] ?? measure;
+    const aside = (node: number) =>
+      node && !this.isGroup(node) ? null : asideText(tree, node, own, of);
+    return { coloring, aside, added };
+  }
+
+  private readonly added = memo(newIn);
+
   /** One graph, or two with the names of their sides. */
-  private arrange({ sideNames }: Source, two: boolean): void {
+  private arrange({ sides }: Source, two: boolean): void {
     this.pair.classList.toggle("two", two);
     if (two) this.pair.append(this.halves[1]);
     else this.halves[1].remove();
     this.graphs[0].call(two ? `${this.name}, before` : this.name);
     this.titles.forEach((title, k) => {
-      const text = sideNames?.[k] ?? "";
-      replace(title, h("strong", k ? "After" : "Before"), ` ${text}`);
+      const text = sides?.names[k] ?? "";
+      replace(title, h("strong", k ? "B" : "A"), ` ${text}`);
       title.title = text;
     });
   }
@@ -179,7 +200,7 @@ export class FlameView {
   /** The chosen colours: of a change, or of frames. */
   private get colors(): string {
     const { color, diffColor } = this.context.store.state;
-    return this.source?.scale ? diffColor : color;
+    return this.source?.sides ? diffColor : color;
   }
 
   private readonly color = memo(colorBy);
@@ -196,11 +217,11 @@ export class FlameView {
     void this.over.say(h("div.empty", text, remove));
   }
 
-  private describe(node: number): string[] {
+  private describe(node: number): Card | null {
     const { source } = this;
-    if (!source) return [];
-    const { unit, scale } = source;
-    const telling = { ...this.whole(), unit, scale, grouped: this.isGroup(node) };
+    if (!source) return null;
+    const { measure, sides, events } = source;
+    const telling = { ...this.whole(), measure, sides, events, grouped: this.isGroup(node) };
     return describe(this.drawn.tree, node, telling);
   }
 
@@ -216,16 +237,25 @@ export class FlameView {
     this.swept = matches.hits ?? (frame ? matches.exactly(frame) : null);
     for (const graph of this.graphs) graph.highlight(this.swept);
     this.drawLegend(this.colors, !!matches.hits, tree);
-    this.listNew(tree);
     this.listLater();
   }
 
-  /** While someone types, the graph comes first: it is what the eye is on. */
+  /** The graph comes first: it is what the eye is on. While someone zooms, the table can wait. */
   private readonly listLater = afterFrame(() => this.list());
-  private readonly listNew = memo((_: Tree) => this.list());
+  private readonly listSoon = debounce(REST, () => this.list());
 
+  /** The part of the tree that is zoomed into; leaf first the whole, whose frames are the same. */
   private list(): void {
-    this.table.show(this.matches.hits, this.drawn.how);
+    const { source } = this;
+    const { how, tree, upright } = this.drawn;
+    if (!source || !upright.n) return;
+    const { zoom } = this.context.store.state;
+    const root = tree === upright ? findPath(upright, zoom) : 0;
+    this.table.show(
+      { source, tree: upright, root, all: total(source.tree) },
+      this.matches.hits,
+      how,
+    );
   }
 
   /** Goes to the next match, the largest first. */
@@ -244,6 +274,7 @@ export class FlameView {
     this.quiet = true;
     store.set({ zoom }, step ? "replace" : "push");
     this.quiet = false;
+    this.listSoon();
   }
 
   /** Set while the graph itself changes the zoom, which it has then drawn already. */
@@ -294,29 +325,48 @@ export class FlameView {
 
   private openExport(opener: HTMLElement): void {
     const { table } = this.context.store.state;
-    const pictures = this.drawn.tree.n ? pictureItems(table, this.picture()) : [];
-    const files = this.source?.scale
-      ? []
+    const { source } = this;
+    const pictures = this.drawn.tree.n && source ? pictureItems(table, this.picture(source)) : [];
+    const files = source?.sides
+      ? this.sideItems(table, source)
       : fileItems(this.context.exports, table, flameQuery(this.context));
     menu(opener, [...pictures, ...files], "Export");
   }
 
+  private sideItems(table: string, source: Source): MenuItem[] {
+    const title = category(this.context)?.prettyname ?? table;
+    const folded = () =>
+      download(
+        `${table}-compared.folded`,
+        new Blob([foldedSides(source.tree)], { type: "text/plain" }),
+      );
+    const markdown = () => void copyText(ticket(title, source, this.table.rows, location.href));
+    return [
+      { text: "Folded stacks, A and B", run: folded },
+      { text: "Markdown for a ticket", run: markdown },
+    ];
+  }
+
   /** The title names the part of the whole, for a reader of the picture alone. */
-  private picture(): Picture {
+  private picture(source: Source): Picture {
+    const { tree } = this.drawn;
     const { focus, flame } = this.context.store.state;
-    const names = this.source?.sideNames ?? [];
-    const sides = names.map((name, k) => `${k ? "after" : "before"}: ${name}`);
+    const names = this.source?.sides?.names ?? [];
+    const sides = names.map((name, k) => `${"AB"[k]}: ${name}`);
     const through = focus ? [`only through ${short(label(focus))}`] : [];
     const one = category(this.context);
     const value = columnNamed(this.context, valueColumn(this.context))?.prettyname ?? "Rows";
     return {
-      tree: this.drawn.tree,
-      coloring: this.coloring,
+      tree,
+      look: this.look(source, tree, this.looks[0].coloring, 0),
       hits: this.swept,
       zoom: this.graphs[0].zoomed,
       flame,
       title: [one?.prettyname ?? "", value, ...sides, ...through].join(" · "),
-      describe: (node: number) => this.describe(node),
+      describe: (node: number) => {
+        const card = this.describe(node);
+        return card ? cardLines(card) : [];
+      },
     };
   }
 
@@ -364,4 +414,10 @@ export class FlameView {
       ...frameItems(this.context, name, more),
     ];
   }
+}
+
+/** The nodes that only the second side has. */
+function newIn(tree: Tree): Uint8Array {
+  const [, before, after] = tree.sides;
+  return Uint8Array.from(before.value, (was, i) => (i && !was && after.value[i] ? 1 : 0));
 }

@@ -4,7 +4,7 @@ import type { Context } from "../state/context";
 import { Cover } from "../ui/cover";
 import { button, h, replace } from "../ui/dom";
 import { colorByKind } from "../flame/colors";
-import { describe } from "../flame/describe";
+import { asideText, describe } from "../flame/describe";
 import { OTHERS } from "../flame/frames";
 import { FlameGraph, type Shown } from "../flame/graph";
 import { NameTable } from "../flame/names";
@@ -12,7 +12,8 @@ import { label } from "../flame/paint";
 import { sandwich } from "../flame/transform";
 import { EMPTY, findPath, nameOf, pathOf, total, wholes, type Tree } from "../flame/tree";
 import type { Source } from "../flame/flame_query";
-import { percent, quantity } from "../ui/format";
+import { percent } from "../ui/format";
+import { told } from "../ui/rate";
 import { legend } from "../flame/legend";
 import { Matches } from "../flame/matches";
 import { memo } from "../ui/memo";
@@ -77,8 +78,9 @@ export class SandwichView {
       select: () => undefined,
       menu: (node, x, y) => this.openMenu(nameOf(tree(), node), x, y),
       describe: (node) => {
-        if (!this.halves || !this.source) return [];
-        return describe(tree(), node, { unit: this.source.unit, all: wholes(this.source.tree) });
+        if (!this.halves || !this.source) return null;
+        const { measure, events } = this.source;
+        return describe(tree(), node, { measure, events, all: wholes(this.source.tree) });
       },
     });
   }
@@ -96,7 +98,6 @@ export class SandwichView {
     const { source } = this;
     if (!source || !this.element.isConnected) return;
     const { search, frame, ...state } = this.context.store.state;
-    this.list(source);
     this.halves = this.derive(source, frame);
     this.element.classList.toggle("bare", !this.halves);
     this.matches.find(source.tree, search);
@@ -109,12 +110,12 @@ export class SandwichView {
     }
     this.tell();
     replace(this.legend, ...legend("kind", !!hits, source.tree));
-    this.table.show(hits, source.of);
+    this.table.show(
+      { source, tree: source.tree, root: 0, all: total(source.tree) },
+      hits,
+      source.of,
+    );
   }
-
-  private readonly list = memo((source: Source) =>
-    this.table.setTree(source.tree, source.unit, source.groups, null),
-  );
 
   /** The halves are made once for a frame, so that a zoom outlasts what else changes. */
   private readonly derive = memo((source: Source, frame: string) => {
@@ -127,7 +128,9 @@ export class SandwichView {
     this.of = of;
     const groups = { levels: -1, names: source.groupNames };
     const half = (tree: Tree, flame: boolean): Half => {
-      return { tree, coloring: colorByKind(tree, groups), flame, newer };
+      const aside = (node: number) => (node ? null : asideText(tree, node, source.measure));
+      const look = { coloring: colorByKind(tree, groups), aside, added: null };
+      return { tree, look, flame, newer };
     };
     return { callers: half(trees.callers, true), callees: half(trees.callees, false) };
   });
@@ -139,7 +142,7 @@ export class SandwichView {
       return;
     }
     const all = total(trees.callees);
-    const share = `${quantity(all, source.unit)}, ${percent(all, total(source.tree))} of all`;
+    const share = `${told(all, source.measure)}, ${percent(all, total(source.tree))} of all`;
     const name = h("strong.number", short(label(frame)));
     const back = () => store.set({ view: "flame", search: "" });
     replace(this.head, h("span", name, ` ${share}`), button("in the flame graph", back));

@@ -7,7 +7,7 @@ import { Cover } from "../ui/cover";
 import { h } from "../ui/dom";
 import type { Part } from "./part";
 import { unknownNotices, type Notices } from "./notices";
-import { flameQuery, flameTree, sourceOf, type Source } from "../flame/flame_query";
+import { flameQuery, flameTree, measured, sourceOf, type Source } from "../flame/flame_query";
 import type { Flamegraph } from "../../generated/types";
 
 /** A view of the tree. */
@@ -52,7 +52,11 @@ export class Stacks {
     const { table } = this.context.store.state;
     const path = `/api/v1/flamegraph/${table}`;
     void this.loader.ask<Flamegraph>(path, flameQuery(this.context), (answer) => {
-      const source = sourceOf(this.context, answer.unit, flameTree(answer));
+      const source = sourceOf(
+        this.context,
+        measured(this.context, answer.unit, answer.meta),
+        flameTree(answer),
+      );
       this.source = source;
       this.notices.say("stacks", [...answer.notices, ...unknownNotices(source.tree)], table);
       this.follower?.setSource(source);
