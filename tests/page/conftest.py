@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.incident.play import fill
 from tests.page import world
 from tests.serving import ROOT, kscope, serving
 
@@ -77,3 +79,39 @@ def recorded(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
         to = ["--duration", "2", "--server", started.ingest, "--spool", str(folder / "spool")]
         subprocess.run([*replay, *to], cwd=ROOT, check=True, capture_output=True)
         yield started
+
+
+@dataclass(frozen=True)
+class Incident:
+    """A server with four hours of the made-up fleet, until `end`."""
+
+    server: Serving
+    end: datetime
+
+    def ago(self, minutes: float) -> datetime:
+        return self.end - timedelta(minutes=minutes)
+
+    def between(self, first: float, last: float) -> str:
+        """The range of an address, from so many minutes before the end to so many."""
+        return f"from={_iso(self.ago(first))}&to={_iso(self.ago(last))}"
+
+    def address(self, path: str = "", first: float = 60, last: float = 0) -> str:
+        return f"{self.server.read}/?{self.between(first, last)}{path}"
+
+    def box(self, first: float, last: float) -> str:
+        start, end = (round(self.ago(each).timestamp() * 1e6) for each in (first, last))
+        return f"&box=,{start},{end}"
+
+
+def _iso(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.fixture(scope="session")
+def incident(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Incident]:
+    """Times are those of its addresses, so it does not age while the tests run."""
+    del built_page
+    with serving(tmp_path_factory.mktemp("incident")) as started:
+        end = datetime.now(UTC).replace(second=0, microsecond=0)
+        fill(started, end)
+        yield Incident(started, end)

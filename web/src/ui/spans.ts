@@ -27,6 +27,11 @@ export function howLong(us: number): string {
   return us < 0.5e6 ? "0 s" : duration(Math.round(us / 1e6) * 1e6);
 }
 
+/** The same in one unit below a day, for what is said of long ago. */
+export function roughly(us: number): string {
+  return howLong(us < 60e6 ? us : Math.round(us / 60e6) * 60e6);
+}
+
 const WORDS = "No One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve".split(" ");
 
 /** The number at the start of a sentence. */

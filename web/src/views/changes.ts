@@ -1,16 +1,16 @@
 // The panel "What changed here?": what differs between a time and others, in all data types.
 
-import { rangeForm } from "../header/range_form";
 import { fromAddress } from "../state/address";
 import { iso } from "../state/ranges";
 import type { Context } from "../state/context";
 import { copyFrom } from "../ui/copy";
 import { button, h, replace } from "../ui/dom";
+import { memo } from "../ui/memo";
 import { icon } from "../ui/icons";
-import { closePopover, popover } from "../ui/popover";
 import { span, zoned } from "../ui/spans";
 import { answerParts, hostsText } from "./changes_answer";
-import { asked, baselines, changesQuery, questionKey } from "./changes_question";
+import { BaselineSwitch } from "./baseline";
+import { asked, changesQuery, questionKey } from "./changes_question";
 import { ChangesReader } from "./changes_reader";
 import { markdown, ticket } from "./ticket";
 
@@ -18,10 +18,13 @@ const TITLE = "What changed here?";
 /** An answer about a range that moves with the clock is asked again after so many milliseconds. */
 const FRESH = 120_000;
 
+type Answer = ChangesReader["answer"];
+type Failure = ChangesReader["failure"];
+
 export class Changes {
   readonly element: HTMLElement;
   private readonly scope = h("p.scope");
-  private readonly base = h("div.seg", { role: "group", "aria-label": "Compared with" });
+  private readonly base: BaselineSwitch;
   private readonly body = h("div.findings-area", {
     role: "region",
     "aria-label": "Findings",
@@ -42,6 +45,7 @@ export class Changes {
   private cameFrom: HTMLElement | null = null;
 
   constructor(private readonly context: Context) {
+    this.base = new BaselineSwitch(context);
     this.element = h(
       "section.panel",
       {
@@ -61,7 +65,7 @@ export class Changes {
       { "aria-label": "Close", title: "Close (Esc)", type: "button", onclick: () => this.close() },
       icon("close"),
     );
-    return h("header", h("h2", TITLE, h("span.grow"), close), this.scope, this.base);
+    return h("header", h("h2", TITLE, h("span.grow"), close), this.scope, this.base.element);
   }
 
   private footer(): HTMLElement {
@@ -113,8 +117,15 @@ export class Changes {
   }
 
   private draw(): void {
-    const { context, reader } = this;
-    const { answer, failure } = reader;
+    const { answer, failure, reading } = this.reader;
+    const { filters, box, baseline, zone, ...rest } = this.context.store.state;
+    const base = [rest["base.from"], rest["base.to"]];
+    this.drawParts(answer, failure, reading, this.all, filters, box, baseline, zone, ...base);
+  }
+
+  /** An update of the rest of the page leaves the lines, and what is selected in them, alone. */
+  private readonly drawParts = memo((answer: Answer, failure: Failure, ..._: unknown[]) => {
+    const { context } = this;
     const { zone } = context.store.state;
     const { from, to } = answer ?? asked(context);
     const hosts = context.store.state.filters.filter(({ column }) => column === "hostname");
@@ -125,47 +136,12 @@ export class Changes {
         )
       : ", against";
     replace(this.scope, h("b.m", span(from, to, zone)), ` ${zoned("", zone).trim()}`, rest);
-    this.drawBase();
-    const showing = { zone, base: this.baseName(), all: this.all, showAll: () => this.showAll() };
+    this.base.update({ from: answer?.base_from ?? from, to: answer?.base_to ?? to });
+    const showing = { zone, base: this.base.name(), all: this.all, showAll: () => this.showAll() };
     const parts = answer ? answerParts(answer, showing, { open: (link) => this.open(link) }) : [];
     replace(this.body, ...parts, failure && this.failed(failure.title, failure.detail));
     this.drawStatus();
-  }
-
-  private drawBase(): void {
-    const { baseline } = this.context.store.state;
-    const buttons = baselines(this.context).map(([one, text]) => {
-      const choose = (): void => {
-        if (one === "range") this.chooseRange(made);
-        else this.context.store.set({ baseline: one }, "replace");
-      };
-      const pressed = String(one === baseline);
-      const popup = one === "range" ? { "aria-haspopup": "dialog", class: "caret" } : {};
-      const made: HTMLElement = button(text, choose, { "aria-pressed": pressed, ...popup });
-      return made;
-    });
-    replace(this.base, ...buttons);
-  }
-
-  private baseName(): string {
-    const { baseline } = this.context.store.state;
-    const name = baselines(this.context).find(([one]) => one === baseline)?.[1] ?? "";
-    return baseline === "" || baseline === "hosts" ? `the ${name}` : name;
-  }
-
-  private chooseRange(opener: HTMLElement): void {
-    const { store } = this.context;
-    const { answer } = this.reader;
-    const time = asked(this.context);
-    const [from, to] = [answer?.base_from ?? time.from, answer?.base_to ?? time.to];
-    const done = (text: { from: string; to: string }): void => {
-      closePopover();
-      const base = { "base.from": text.from, "base.to": text.to };
-      store.set({ baseline: "range", ...base }, "replace");
-    };
-    const form = rangeForm({ text: { from: "", to: "" }, from, to }, store.state.zone, done);
-    popover(opener, "dialog", "Compared with", form);
-  }
+  });
 
   private drawStatus(): void {
     const { answer, reading, failure } = this.reader;

@@ -2,7 +2,7 @@
 
 import { h, button, type Child } from "../ui/dom";
 import { icon } from "../ui/icons";
-import { clock, howLong } from "../ui/spans";
+import { clock, howLong, plural } from "../ui/spans";
 import { stretched, svg } from "../ui/svg";
 import { plain, short } from "../ui/text";
 import type { Zone } from "../ui/format";
@@ -147,18 +147,21 @@ function legend(base: string): HTMLElement {
   );
 }
 
+/** By the reason; a single type is named. */
 function inactive(tables: ReadTable[]): HTMLElement | null {
   if (!tables.length) return null;
+  const groups = Map.groupBy(tables, ({ why }) => why ?? "");
+  const parts = [...groups].map(([why, each]) => {
+    const name = each.length > 1 ? `${each.length} data types` : each[0]?.prettyname;
+    return `${name} (${why})`;
+  });
   const names = tables.map(({ prettyname }) => prettyname).join(", ");
-  const why = tables[0]?.why ?? "";
-  const left = tables.length === 1 ? "1 data type is" : `${tables.length} data types are`;
-  return h("span", { title: names }, `${left} left out: ${why}. `);
+  return h("span", { title: names }, `Left out: ${parts.join(", ")}. `);
 }
 
-/** Of how many hosts and data types the answer is. */
+/** The hosts and the number of data types that the answer is about. */
 export function hostsText(answer: Changes, hosts: string[]): string {
   const read = answer.tables.filter(({ state }) => state === "read").length;
-  const count = answer.by_host.length;
-  const on = hosts.length ? hosts.join(", ") : count > 1 ? `all ${count} hosts` : "";
-  return `${on && ` on ${on}`}, ${read} data ${read === 1 ? "type" : "types"}, against`;
+  const on = hosts.length ? hosts.join(", ") : "all hosts";
+  return ` on ${on}, ${plural(read, "data type")}, against`;
 }

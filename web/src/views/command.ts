@@ -38,7 +38,7 @@ export function hints({ token, proxied }: Reach): (HTMLElement | false)[] {
   ];
 }
 
-/** A command in one line, of which the words in `loud` matter most, and the button that copies it. */
+/** A command in one line, and the button that copies it; the words in `loud` matter most. */
 export function commandLine(command: string, loud: string[], primary = false): HTMLElement {
   const words = command.split(" ").flatMap((word, k) => {
     const shown = loud.includes(word) ? h("b", word) : word;

@@ -15,12 +15,12 @@ export interface Opening {
 }
 
 /** A link that a click follows within the page; other clicks are the browser's. */
-export function inPage(link: string, text: string, { open }: Opening): HTMLAnchorElement {
+export function inPage(link: string, text: string, opening: Opening): HTMLAnchorElement {
   const follow = (event: MouseEvent): void => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
     event.stopPropagation();
-    open(link);
+    opening.open(link);
   };
   return h("a.lnk", { href: link, onclick: follow }, text);
 }
@@ -46,10 +46,10 @@ export function findingLine(one: Finding, rank: number, opening: Opening): HTMLE
   );
 }
 
-/** How large the change is, and how much of all changes. */
+/** How large the change is, and how much of what its host does; more than all says nothing. */
 function weight(one: Finding): string {
-  const part = percent(one.part);
-  return [change(one), part && `${part} of the difference`, one.lasting && "lasting"]
+  const part = one.part <= 1 ? percent(one.part) : "";
+  return [change(one), part && `${part} of its host's total`, one.lasting && "lasting"]
     .filter(Boolean)
     .join(" · ");
 }

@@ -1,22 +1,25 @@
 // Home: all data types at a glance, for the range and the filters; what is unusual comes first.
 
 import { Loader } from "../api/loader";
-import { fromAddress, toAddress } from "../state/address";
+import { fromAddress, toAddress, type State } from "../state/address";
 import type { Context } from "../state/context";
 import { iso } from "../state/ranges";
 import { button, h, replace } from "../ui/dom";
-import { need } from "../ui/need";
+import { zoneName } from "../ui/format";
+import { memo } from "../ui/memo";
 import { plural } from "../ui/spans";
-import type { Overview, TableOverview } from "../../generated/types";
+import type { CategoryAnswer, Overview } from "../../generated/types";
 import { allFilters } from "./changes_question";
 import { inPage, type Opening } from "./finding";
 import { firstVisit } from "./first_visit";
 import { HomeAxis } from "./home_axis";
 import { HomeEvents } from "./home_events";
 import { hostStrip } from "./home_hosts";
-import { typeLines, typeState, withData } from "./home_types";
+import { typeLines, typeState } from "./home_types";
 
 const POINTS = "90";
+/** Markers are on the axis of all lines. */
+const MARKERS = "marker";
 /** The first rows are looked for so often, in milliseconds. */
 const WAIT = 2000;
 
@@ -25,7 +28,7 @@ export class Home implements Opening {
   private readonly events: HomeEvents;
   private readonly hosts = h("section.hosts", { "aria-label": "Hosts", tabindex: 0 });
   private readonly types = h("section.types", { "aria-label": "Data types" });
-  private readonly without = h("section.without", { "aria-label": "Data types without data" });
+  private readonly without = h("section.without", { "aria-label": "More about the data types" });
   private readonly axis: HomeAxis;
   private readonly loader = new Loader("The overview");
   private readonly content: HTMLElement;
@@ -55,10 +58,10 @@ export class Home implements Opening {
     ];
     void this.loader.ask<Overview>("/api/v1/overview", query, (answer) => {
       this.answer = answer;
-      this.draw();
+      this.draw(answer, this.context.store.state);
     });
-    this.axis.draw();
-    this.entitle();
+    // Links hold the whole state, so they follow it before there is another answer.
+    if (this.answer) this.draw(this.answer, this.context.store.state);
   }
 
   left(): void {
@@ -70,11 +73,9 @@ export class Home implements Opening {
     document.title = title ? `${title} · Kernelscope` : "Kernelscope";
   }
 
-  private draw(): void {
+  private readonly draw = memo((answer: Overview, { filters }: State) => {
     const { context, axis } = this;
-    const answer = need(this.answer, "the overview");
-    const { filters } = context.store.state;
-    if (!filters.length && !withData(answer).length) return void this.visit();
+    if (!filters.length && !answer.tables.length) return void this.visit();
     if (this.first) replace(this.element, this.content, this.loader.element);
     this.first = null;
     this.events.show(answer);
@@ -82,12 +83,15 @@ export class Home implements Opening {
     this.hosts.hidden = !answer.hosts.length;
     replace(this.hosts, ...hostStrip(context, answer.hosts, answer.to));
     const lines = typeLines(context, answer, this);
-    const count = plural(withData(answer).length, "data type");
+    const count = plural(answer.tables.length, "data type");
     const heads = [h("div.head", count), h("div.head", "now"), h("div.head.on", "on top")];
     replace(this.types, ...heads, ...lines, axis.element);
     axis.show(answer, lines.length);
-    this.drawWithout(answer.tables.filter(({ last }) => last === null));
-  }
+    const shown = new Set(answer.tables.map(({ table }) => table));
+    this.drawWithout(
+      context.categories.filter(({ table }) => !shown.has(table) && table !== MARKERS),
+    );
+  });
 
   /** Nothing has ever come in: says how to begin, and looks for the first rows. */
   private async visit(): Promise<void> {
@@ -101,8 +105,7 @@ export class Home implements Opening {
   }
 
   /** Types without any data are out of the way, and one click away. */
-  private drawWithout(tables: TableOverview[]): void {
-    this.without.hidden = !tables.length;
+  private drawWithout(tables: CategoryAnswer[]): void {
     const toggle = (): void => {
       this.folded = !this.folded;
       this.drawWithout(tables);
@@ -110,10 +113,19 @@ export class Home implements Opening {
     const text = `${plural(tables.length, "data type")} without data`;
     const head = button(text, toggle, { class: "caret", "aria-expanded": String(!this.folded) });
     const lines = this.folded ? [] : tables.map((one) => this.emptyType(one));
-    replace(this.without, head, lines.length > 0 && h("ul", ...lines));
+    const { zone } = this.context.store.state;
+    const note =
+      "Each line has its own scale from 0; the band is the usual, the median ± 3 deviations. " +
+      `Times are ${zoneName(zone)}.`;
+    const said = (this.answer?.notices ?? []).map(({ text }) => ` ${text}`);
+    replace(
+      this.without,
+      h("p", tables.length > 0 && head, h("span", note, ...said)),
+      lines.length > 0 && h("ul", ...lines),
+    );
   }
 
-  private emptyType({ table, prettyname, description }: TableOverview): HTMLElement {
+  private emptyType({ table, prettyname, description }: CategoryAnswer): HTMLElement {
     const address = toAddress(typeState(this.context.store.state, table));
     return h("li", inPage(address, prettyname, this), h("small", ` ${description}`));
   }

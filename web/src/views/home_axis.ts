@@ -8,8 +8,8 @@ import { dateTime } from "../ui/format";
 import { plain, short } from "../ui/text";
 import type { Overview } from "../../generated/types";
 
-/** A character of the axis' face, in pixels. */
-const CHARACTER = 7.2;
+/** The width of a character of the axis' face, as a part of its size. */
+const CHARACTER = 0.605;
 const LEAST_DRAG = 4;
 
 interface Range {
@@ -38,7 +38,8 @@ export class HomeAxis {
     const pixels = element.clientWidth;
     if (!answer || !pixels) return;
     const { zone } = this.context.store.state;
-    const width = (text: string) => text.length * CHARACTER;
+    const character = parseFloat(getComputedStyle(element).fontSize) * CHARACTER;
+    const width = (text: string) => text.length * character;
     const ticks = timeTicks(answer.from, answer.to, pixels, zone, width).filter(
       // A tick that would stand out at an end is left out.
       ({ time, text }) => Math.abs(part(answer, time) - 0.5) < 0.5 - width(text) / pixels / 2,
@@ -46,17 +47,17 @@ export class HomeAxis {
     replace(
       element,
       ...ticks.map(({ time, text }) => placed(h("span.tick", text), part(answer, time))),
-      ...this.markers(answer, pixels),
+      ...this.markers(answer, pixels, width),
       this.selection(answer),
     );
   }
 
-  private markers(range: Overview, pixels: number): HTMLElement[] {
+  private markers(range: Overview, pixels: number, width: (text: string) => number): HTMLElement[] {
     let free = 0;
     return merged(range).flatMap(({ time, message, hosts }) => {
       const at = part(range, time);
       const name = short(plain(message.split(": ")[0] ?? ""), 40);
-      const wide = name.length * CHARACTER + 14;
+      const wide = width(name) + 12;
       const left = at * pixels + wide > pixels;
       const begins = at * pixels - (left ? wide : 0);
       const label = begins >= free;
@@ -116,7 +117,8 @@ export class HomeAxis {
       const { drag } = this;
       this.drag = null;
       if (!drag) return;
-      const box = timeAlone({ column: "", ...dragged(drag), low: null, high: null });
+      const time = onSteps(this.answer, dragged(drag));
+      const box = timeAlone({ column: "", ...time, low: null, high: null });
       this.context.store.set({ box, live: false });
       this.draw();
     };
@@ -145,6 +147,13 @@ export class HomeAxis {
 
 function dragged({ start, now }: { start: number; now: number }): Range {
   return { from: Math.min(start, now), to: Math.max(start, now) };
+}
+
+/** The lines have no more detail than their steps; a shorter stretch is meant as it is. */
+function onSteps(answer: Overview | null, { from, to }: Range): Range {
+  const step = answer?.step ?? 1;
+  const [start, end] = [Math.round(from / step) * step, Math.round(to / step) * step];
+  return end > start ? { from: start, to: end } : { from, to };
 }
 
 function part({ from, to }: Range, time: number): number {

@@ -5,11 +5,11 @@ import { toAddress, type State } from "../state/address";
 import { iso } from "../state/ranges";
 import type { Context } from "../state/context";
 import { h, replace, type Child } from "../ui/dom";
-import { clock, counted, howLong } from "../ui/spans";
+import { clock, counted, howLong, roughly } from "../ui/spans";
 import { plain, short } from "../ui/text";
-import type { Changes, Event, HostOverview, Overview } from "../../generated/types";
+import type { Changes, Event, HostOverview, NearMarker, Overview } from "../../generated/types";
 import { inPage, type Opening } from "./finding";
-import { inRange, stretch } from "./home_moment";
+import { inRange, newest, stretch } from "./home_moment";
 import { allFilters } from "./changes_question";
 import { CHANGES } from "./changes_reader";
 import { continued, sentence } from "./words";
@@ -17,6 +17,8 @@ import { continued, sentence } from "./words";
 /** So many silent hosts have a line each. */
 const MOST_SILENT = 3;
 const MOST_NAMES = 3;
+/** A marker of the same host is named if it is at most so many seconds before. */
+const NEAR = 300;
 
 export class HomeEvents {
   readonly element = h("section.lead");
@@ -76,7 +78,7 @@ export class HomeEvents {
 
   private draw(answer: Overview, one: Event, element: HTMLElement): void {
     const { state } = this.context.store;
-    const when = stretch(one.from, one.to, answer.to, state.zone);
+    const when = stretch(one.from, one.to, newest(answer), state.zone);
     const found = this.said.get(this.key(one));
     const [first] = found?.findings ?? [];
     const link = inPage(this.address(one, first?.table), "what changed →", this.opening);
@@ -87,7 +89,9 @@ export class HomeEvents {
   private first({ findings, markers }: Changes): Child[] {
     const [first] = findings;
     if (!first) return [];
-    const marker = markers.filter(({ seconds }) => seconds <= 0).at(-1);
+    const near = ({ host, seconds }: NearMarker) =>
+      seconds <= 0 && seconds >= -NEAR && (!host || first.hosts.includes(host));
+    const marker = markers.filter(near).at(-1);
     const after = marker && [
       `; ${howLong(-marker.seconds * 1e6)} after `,
       h("b", short(plain(marker.message.split(": ")[0] ?? ""), 60)),
@@ -126,12 +130,12 @@ export class HomeEvents {
       h("i.mk"),
       h(
         "span.t",
-        h("b.m", `since ${clock(since, state.zone)}`),
+        h("b.m", `since ${clock(since - (since % 60e6), state.zone)}`),
         " ",
         h("span.m", short(plain(one.host), 60)),
         " is ",
         h("b", "silent"),
-        `: last seen ${howLong(to - one.last)} ago `,
+        `: last seen ${roughly(to - one.last)} ago `,
       ),
       inPage(agent, "agent →", this.opening),
     );

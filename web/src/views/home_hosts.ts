@@ -3,7 +3,8 @@
 import { withFilter, filterText, oneOf, type Filter } from "../state/filters";
 import type { Context } from "../state/context";
 import { h } from "../ui/dom";
-import { howLong } from "../ui/spans";
+import { quantity } from "../ui/format";
+import { roughly } from "../ui/spans";
 import { stretched, svg } from "../ui/svg";
 import { plain, short } from "../ui/text";
 import type { HostOverview } from "../../generated/types";
@@ -42,7 +43,8 @@ function shown(hosts: HostOverview[]): HostOverview[] {
 
 function groupOf(context: Context, hosts: HostOverview[], end: number): HTMLElement {
   const name = hosts[0]?.group_name;
-  const alike = hosts.length > 1 ? `${hosts.length} alike` : "alone";
+  const known = hosts.some(({ distance }) => distance !== null);
+  const alike = hosts.length > 1 ? `${hosts.length} ${known ? "alike" : "hosts"}` : "alone";
   const silent = hosts.some((one) => one.silent_since !== null);
   return h(
     silent ? "div.group.silent" : "div.group",
@@ -96,8 +98,9 @@ function distanceBar(distance: number | null): SVGElement {
 
 function state(one: HostOverview, end: number): (HTMLElement | string)[] {
   if (one.silent_since !== null) {
-    return [h("span.up", `silent for ${howLong(end - one.silent_since)}`)];
+    return [h("span.up", `silent for ${roughly(end - one.silent_since)}`)];
   }
-  const seen = `${howLong(end - one.last)} ago`;
-  return one.lost > 0 ? [`${seen} · `, h("span.up", one.lost_text)] : [seen];
+  const seen = `${roughly(end - one.last)} ago`;
+  if (!one.lost) return [seen];
+  return [`${seen} · `, h("span.up", { title: one.lost_text }, `${quantity(one.lost, "")} lost`)];
 }

@@ -1,19 +1,19 @@
 // Home's lines: each data type with its total, its line over time, and what is on top of it.
 
 import { toAddress, type State } from "../state/address";
-import type { Context } from "../state/context";
+import { columnsWith, type Context } from "../state/context";
 import { h, type Child } from "../ui/dom";
 import { times } from "../ui/format";
-import { howLong } from "../ui/spans";
+import { roughly } from "../ui/spans";
 import { plain, short } from "../ui/text";
 import type { Overview, Stretch, TableOverview } from "../../generated/types";
-import { stretch } from "./home_moment";
+import { newest, stretch } from "./home_moment";
 import { inPage, type Opening } from "./finding";
 import { spark } from "./sparks";
 
-/** The lines of the types with data, in the order of the answer, which is fixed. */
+/** The lines of the types with data. */
 export function typeLines(context: Context, answer: Overview, opening: Opening): HTMLElement[] {
-  return withData(answer).map((one, k) => {
+  return ordered(context, answer.tables).map((one, k) => {
     const made = line(context, answer, one, opening);
     // The axis lies over the same rows, so they cannot be placed by themselves.
     made.style.gridRow = String(k + 2);
@@ -21,8 +21,14 @@ export function typeLines(context: Context, answer: Overview, opening: Opening):
   });
 }
 
-export function withData(answer: Overview): TableOverview[] {
-  return answer.tables.filter(({ last }) => last !== null);
+/** Where threads are comes first, the agents' own reports last; the order is always the same. */
+function ordered({ categories }: Context, tables: TableOverview[]): TableOverview[] {
+  const rank = ({ table }: TableOverview): number => {
+    const one = categories.find((category) => category.table === table);
+    if (columnsWith(one, "stack").length) return 0;
+    return one?.has_probe ? 1 : 2;
+  };
+  return [...tables].sort((a, b) => rank(a) - rank(b) || (a.prettyname < b.prettyname ? -1 : 1));
 }
 
 function line(
@@ -38,7 +44,10 @@ function line(
   link.className = "ty";
   link.draggable = false;
   const range = { from: answer.from, to: answer.to };
-  const drawn = { ...one, times: answer.times, step: answer.step };
+  const newest = one.last ?? answer.to;
+  // Steps after the newest row are not empty: their rows have not come yet.
+  const values = one.values.map((value, k) => ((answer.times[k] ?? 0) > newest ? null : value));
+  const drawn = { ...one, values, times: answer.times, step: answer.step };
   return h(
     one.rows ? "div.type" : "div.type.quiet",
     h("div", link, h("small", { title: one.description }, one.description)),
@@ -72,15 +81,15 @@ function says(context: Context, answer: Overview, one: TableOverview): Child[] {
   const [first, ...more] = one.unusual;
   if (first) return [h("small.up", unusual(context, answer, first, more.length)), lacking];
   if (one.rows) return [h("small", "as usual"), lacking];
-  const ago = one.last === null ? "" : `last ${howLong(answer.to - one.last)} ago`;
+  const ago = one.last === null ? "" : `last ${roughly(answer.to - one.last)} ago`;
   return [h("small", ago), lacking];
 }
 
-function unusual(context: Context, { to }: Overview, one: Stretch, more: number): string {
+function unusual(context: Context, answer: Overview, one: Stretch, more: number): string {
   const size = one.factor === null ? "new" : times(one.factor);
-  const when = stretch(one.from, one.to, to, context.store.state.zone);
+  const when = stretch(one.from, one.to, newest(answer), context.store.state.zone);
   const at = when.startsWith("since") ? when : `at ${when}`;
-  return `▲ ${size} ${at}${more ? `, and ${more} more` : ""}`;
+  return `▲ ${size} ${at}${more ? `, +${more}` : ""}`;
 }
 
 function onTop(one: TableOverview): Child[] {

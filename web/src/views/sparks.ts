@@ -30,7 +30,8 @@ export function spark(range: { from: number; to: number }, line: Spark): HTMLEle
     line.unusual.some(({ from, to }) => time + step / 2 >= from && time + step / 2 < to),
   );
   const loud = runs(points.map((point, k) => (marked[k] ? point : null)));
-  const last = points.at(-1);
+  const end = points.findLastIndex((point) => point !== null);
+  const last = points[end];
   const picture = stretched(
     100,
     HEIGHT,
@@ -39,12 +40,13 @@ export function spark(range: { from: number; to: number }, line: Spark): HTMLEle
     svg("path", { class: "line", d: runs(points).map(path).join("") }),
     ...loud.map((run) => svg("path", { class: "loud", d: path(run) })),
   );
-  return h("div.spark", picture, last && dot(last[1], !!marked.at(-1)));
+  return h("div.spark", picture, last && dot(last, !!marked[end]));
 }
 
 /** A circle would be stretched with the picture. */
-function dot(y: number, loud: boolean): HTMLElement {
+function dot([x, y]: Point, loud: boolean): HTMLElement {
   const element = h(loud ? "i.end.loud" : "i.end");
+  element.style.left = `${Math.min(100, x)}%`;
   element.style.top = `${(100 * y) / HEIGHT}%`;
   return element;
 }

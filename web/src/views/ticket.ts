@@ -1,7 +1,7 @@
 // An answer of the panel as text that one pastes: a paragraph, or Markdown.
 
 import { span, zoned } from "../ui/spans";
-import type { Zone } from "../ui/format";
+import { dateTime, type Zone } from "../ui/format";
 import type { Changes, Finding, Words } from "../../generated/types";
 import { change, percent } from "./finding";
 
@@ -10,7 +10,7 @@ export function ticket(answer: Changes, link: string): string {
 }
 
 export function markdown(answer: Changes, zone: Zone, link: string): string {
-  const time = zoned(span(answer.from, answer.to, zone), zone);
+  const time = zoned(dated(answer, zone), zone);
   const base = span(answer.base_from, answer.base_to, zone);
   const lines = answer.findings.map((one, k) => `${k + 1}. ${line(one)}`);
   const markers = answer.markers.map(({ message, host }) => `- marker **${message}** on ${host}`);
@@ -18,6 +18,12 @@ export function markdown(answer: Changes, zone: Zone, link: string): string {
   const none = lines.length ? [] : ["Nothing is unusual."];
   const head = `**[What changed ${time}](${link})**, against ${base}`;
   return [head, "", ...lines, ...none, ...markers, ...losses, ""].join("\n");
+}
+
+/** A ticket is read on another day. */
+function dated({ from, to }: Changes, zone: Zone): string {
+  const [day, text] = [dateTime(from, zone).slice(0, 10), span(from, to, zone)];
+  return text.startsWith(day) ? text : `${day} ${text}`;
 }
 
 function line(one: Finding): string {
