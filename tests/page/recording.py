@@ -51,8 +51,9 @@ def has(row: Row, frame: str) -> bool:
 
 
 def has_size(row: Row, low: float, high: float) -> bool:
-    """Whether one of a row's waits is of such a size; slot k of its histogram begins at 2**k."""
-    return any(count and low <= 2**k < high for k, count in enumerate(row["lengths"]))
+    """Whether a wait of a row may be of such a size: slot k of its histogram ends at 2**(k + 1)."""
+    counts = enumerate(row["lengths"])
+    return any(count and low < 2 ** (k + 1) and (2**k if k else 0) < high for k, count in counts)
 
 
 class Profile:

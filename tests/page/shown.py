@@ -14,7 +14,7 @@ from tests.page.written import at_once, duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
     from tests.page.recording import Row
 
@@ -62,14 +62,31 @@ def wait_for(page: Page, holds: Callable[[], bool]) -> None:
     assert holds()
 
 
+def drag(page: Page, canvas: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag between two places, in pixels of the canvas."""
+    box = canvas.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + start[0], box["y"] + start[1])
+    page.mouse.down()
+    page.mouse.move(box["x"] + end[0], box["y"] + end[1], steps=3)
+    page.mouse.up()
+
+
+def legend(page: Page, words: str) -> list[str]:
+    """The series beside the timeline, each with its sum or mean, which is in its title."""
+    parts = page.locator(".facts .legend > *").evaluate_all(
+        "all => all.map(one => [one.querySelector('.name').textContent, one.title])"
+    )
+    return [f"{name} {title.split(f' {words}')[0]}" for name, title in parts]
+
+
 def expect_shown(page: Page, rows: list[Row]) -> None:
     """Table and timeline are of these rows and no others."""
     summed = Profile(rows)
     assert summed.total
     expect(page.locator(".figures")).to_have_text(summed.figures)
     split = [f"{path[0]} {duration(value)}" for path, value in summed.nodes.items() if not path[1:]]
-    legend = page.locator(".timeline .legend > *").all_inner_texts()
-    assert sorted(legend) == sorted(split)
+    assert sorted(legend(page, "in all")) == sorted(split)
     most = max(total for _, total in summed.frames.values())
     first = page.get_by_role("table", name="Frames").locator("tbody tr").first
     expect(first.locator("td").last).to_have_text(at_once(most, seconds(page.url)))

@@ -41,7 +41,7 @@ def test_a_cancelled_question_can_be_asked_again(
     """Its old content fades; a search does not repeat the request, its button does."""
     _open(page, fleet)
     held = _held(page, "/api/v1/flamegraph/.*process=shopweb")
-    page.locator(".timeline .legend").get_by_role("button", name=re.compile("^shopweb")).click()
+    page.locator(".facts .legend").get_by_role("button", name=re.compile("^shopweb")).click()
     over = page.locator(".graph .over")
     over.get_by_role("button", name="Cancel").click()
     expect(over).to_contain_text("Cancelled.")

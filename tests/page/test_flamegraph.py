@@ -209,7 +209,7 @@ def test_names_from_the_kernel_stay_text(filled: Serving, page: Page) -> None:
     page.goto(f"{filled.read}/?table=offcputime&filter=process={quote(world.HOSTILE)}")
     frames = page.get_by_role("table", name="Frames")
     expect(frames.get_by_text(world.HOSTILE, exact=True)).to_be_visible()
-    expect(page.locator(".timeline .legend")).to_contain_text(world.HOSTILE)
+    expect(page.locator(".facts .legend")).to_contain_text(world.HOSTILE)
     expect(page.locator(".bar .chip")).to_contain_text(world.HOSTILE)
     page.get_by_role("tab", name="Rows").click()
     cell = page.get_by_role("table", name="Rows").get_by_text(world.HOSTILE, exact=True)

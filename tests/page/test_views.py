@@ -61,18 +61,30 @@ def _drag(
     page.mouse.up()
 
 
-def test_a_drag_on_the_timeline_chooses_the_range(
-    fleet: Serving, fleet_rows: list[Row], page: Page
+@pytest.mark.parametrize("how", ["button", "key", "mouse"])
+def test_a_selection_on_the_timeline_becomes_the_range(
+    fleet: Serving, fleet_rows: list[Row], page: Page, how: str
 ) -> None:
-    """The range is then absolute, in the address, and everything is of it alone."""
+    """A drag selects; by button, key or double click the range is then absolute, and all of it."""
     _open(page, fleet)
     expect_shown(page, fleet_rows)
-    _drag(page, page.locator(".timeline canvas"), (0.4, 0.5), (0.7, 0.5))
+    timeline = page.locator(".timeline canvas")
+    _drag(page, timeline, (0.4, 0.5), (0.7, 0.5))
+    expect(page).to_have_url(re.compile("box=,"))
+    if how == "button":
+        page.get_by_role("button", name="zoom in").click()
+    elif how == "key":
+        page.get_by_role("application", name="Timeline").press("Enter")
+    else:
+        timeline.dblclick(position={"x": 550, "y": 50})
     expect(page).to_have_url(re.compile(r"from=20\d\d-.*to=20\d\d-"))
+    expect(page).not_to_have_url(re.compile("box="))
     expect_shown(page, chosen(page, fleet_rows))
-    page.go_back()
+    page.get_by_role("button", name="zoom out").click()
     expect(page).not_to_have_url(re.compile("from=20"))
-    expect_shown(page, fleet_rows)
+    expect(page).to_have_url(re.compile("box=,"))
+    page.go_back()
+    expect_shown(page, chosen(page, fleet_rows))
 
 
 def test_a_box_on_the_heatmap_bounds_everything_else(
@@ -87,8 +99,7 @@ def test_a_box_on_the_heatmap_bounds_everything_else(
     left = boxed(page, fleet_rows)
     assert 0 < len(left) < 0.1 * len(fleet_rows)
     expect_shown(page, left)
-    page.locator(".heatmap canvas").focus()
-    page.keyboard.press("Escape")
+    page.get_by_role("application", name="Timeline").press("Escape")
     expect(page).not_to_have_url(re.compile("box="))
     expect_shown(page, fleet_rows)
 

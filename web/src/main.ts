@@ -5,7 +5,6 @@ import { namesBaseline } from "./header/compare_head";
 import { columnsWith, resolve, type Context } from "./state/context";
 import { h } from "./ui/dom";
 import { exact } from "./ui/format";
-import { Gutter } from "./ui/gutter";
 import { warning } from "./views/notices";
 import { Page } from "./page";
 import { moment } from "./state/ranges";
@@ -34,7 +33,6 @@ async function start(): Promise<void> {
     store,
     range: resolve(store.state),
     sizes: null,
-    gutter: new Gutter(),
     refresh: () => page?.refresh(),
     recheck: () => void page?.recheck(),
   };

@@ -2,8 +2,7 @@
 
 import { get } from "./api/client";
 import { newRound } from "./api/loader";
-import { Heatmap } from "./charts/heatmap";
-import { Timeline } from "./charts/timeline";
+import { Band } from "./charts/band";
 import { ChartSwitch } from "./flame/chart_switch";
 import { SearchBox } from "./flame/search";
 import { Header } from "./header/header";
@@ -43,7 +42,6 @@ function places() {
     tools: h("div.tools"),
     legend: h("div.legend"),
     body: h("div.body", { id: "view", role: "tabpanel" }),
-    facts: h("div.facts"),
     panel: h("div.beside"),
     home: h("div.start"),
   };
@@ -51,8 +49,7 @@ function places() {
 
 export class Page {
   private readonly header: Header;
-  private readonly timeline: Timeline;
-  private readonly heatmap: Heatmap;
+  private readonly band: Band;
   private readonly search: SearchBox;
   private readonly chart: ChartSwitch;
   private readonly notices = new Notices();
@@ -72,16 +69,13 @@ export class Page {
     const names = VIEWS.map((view): [View, string] => [view, TABS[view]]);
     this.tabs = new Tabs(names, (view) => context.store.set({ view }));
     this.header = new Header(context);
-    this.timeline = new Timeline(context);
-    this.heatmap = new Heatmap(context);
+    this.band = new Band(context, (answer) => {
+      this.notices.say("timeline", answer.notices, context.store.state.table);
+    });
     this.search = new SearchBox(context);
     this.chart = new ChartSwitch(context);
     this.parts = this.makeParts();
     this.search.stepped = (direction) => this.parts[this.view()].next?.(direction);
-    this.timeline.answered = (answer) => {
-      this.notices.say("timeline", answer.notices, context.store.state.table);
-    };
-    this.heatmap.answered = (steps) => this.timeline.measureBy(steps);
     this.quality = new Quality(context, this.notices);
     this.notices.say("categories", problemNotices(context.problems, context.leftovers));
     this.notices.say("address", told);
@@ -108,11 +102,10 @@ export class Page {
   }
 
   private makeExplore(): HTMLElement {
-    const { path, tools, body, facts } = this.places;
-    const plots = h("div.plots", this.timeline.element, this.heatmap.element);
+    const { path, tools, body } = this.places;
     return h(
       "div.explore",
-      h("section.band", { "aria-label": "Time" }, plots, facts),
+      this.band.element,
       h("div.tabbar", this.tabs.element, path, this.chart.element, this.search.element, tools),
       h("div.work", body),
     );
@@ -191,13 +184,14 @@ export class Page {
 
   private updateExplore(): void {
     const { store, range, categories } = this.context;
-    const { table, filters, presets, box, zone, stack, value, by, ...state } = store.state;
+    const { table, filters, presets, box, zone, stack, value, by, weigh, ...state } = store.state;
     const view = this.view();
     this.notices.show(table, view);
     this.search.update();
     const { "base.from": from, "base.to": to } = state;
     const shown = [range, categories, table, filters, presets, box, view, zone];
-    this.updateInstruments(...shown, stack, value, by, from, to);
+    const { panel, baseline } = state;
+    this.updateInstruments(...shown, stack, value, by, weigh, from, to, panel, baseline);
     this.tabs.update(this.views(), view);
     this.place(this.parts[view]);
     this.chart.update(OF_STACKS.includes(view));
@@ -214,8 +208,7 @@ export class Page {
 
   /** The parts above the views do not depend on a search, a zoom or an order. */
   private readonly updateInstruments = memo((..._: unknown[]) => {
-    this.timeline.update();
-    this.heatmap.update();
+    this.band.update();
     this.quality.update();
   });
 

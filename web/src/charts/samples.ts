@@ -1,7 +1,7 @@
 // Made-up answers that show the shape of a chart before there are any rows.
 
 import type { ChartConfig } from "../../generated/types";
-import type { Times } from "./marks";
+import type { Times } from "./drawing";
 
 const STEPS = 60;
 const SLOTS = Array.from({ length: 14 }, (_, r) => r);
@@ -22,8 +22,12 @@ export function sample({ mark, unit, query }: ChartConfig, { from, to }: Times):
   const times = Array.from({ length: STEPS }, (_, k) => from + k * step);
   const values = (phase: number) => times.map((_, k) => wave(k, phase));
   return {
+    meta: { from, to },
     by: query["by"] ?? "",
     unit,
+    rate: "",
+    weights: [],
+    value_column: query["value"] ?? "",
     aggregate: mark === "line" ? "avg" : "sum",
     step,
     times,

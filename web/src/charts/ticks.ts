@@ -25,7 +25,7 @@ function clock(wall: number, size: number): string {
   if (wall % DAY === 0) return text.slice(5, 10);
   if (size >= 60e6) return text.slice(11, 16);
   if (size >= 1e6) return text.slice(11, 19);
-  return `${text.slice(11, 19)}.${size >= 1e3 ? micros.slice(0, 3) : micros}`;
+  return `${text.slice(11, 19)}.${micros}`.replace(/\.?0+$/, "");
 }
 
 /** Steps of one length; `origin` is a wall time that has a tick. */

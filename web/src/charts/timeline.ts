@@ -1,133 +1,110 @@
-// How much over time, split by a column; a drag chooses the range. A box on the heatmap bounds it, on
-// an axis that stays the heatmap's: what lies outside can still be chosen.
+// How much over time, split by a column: in threads, in CPUs, in events a second.
 
-import { get } from "../api/client";
-import { baselineRange } from "../header/compare_head";
+import { get, type Query } from "../api/client";
+import { Loader } from "../api/loader";
 import {
-  bounds,
   category,
   chartOf,
-  column,
-  columnsWith,
   question,
-  ROWS,
   valueColumn,
   type Context,
+  type Scope,
 } from "../state/context";
-import { button, cssColor, h, replace, Select } from "../ui/dom";
-import { exact, quantity } from "../ui/format";
-import { oneOf, withFilter } from "../state/filters";
-import { foldButton } from "../ui/collapse";
-import { cost, Loader } from "../api/loader";
-import {
-  addsUp,
-  paintInside,
-  series,
-  seriesColor,
-  stepsOf,
-  type Drawing,
-  type Times,
-} from "./marks";
-import {
-  paintBand,
-  paintTimeAxis,
-  Plot,
-  timeAt,
-  xOfTime,
-  type Area,
-  type Drag,
-  type Steps,
-} from "./plot";
-import { iso } from "../state/ranges";
-import { square } from "../ui/swatch";
-import { plain, short } from "../ui/text";
+import type { Times } from "./drawing";
+import { Plot } from "./plot";
+import { addsUp, drawn, Lines, sum } from "./series";
+import type { Range } from "./steps";
 import type { Timeseries, Top } from "../../generated/types";
 
-const SERIES = 7;
+const SERIES = 6;
 /** How many steps the range is cut into, at most; the heatmap's is cut alike. */
-const POINTS = 120;
+export const POINTS = 120;
 
-interface Means {
-  whole: number | null;
-  each: Map<string, number | null>;
+/** A series, or all of them, in the selection, or else in the range. */
+export interface Figure {
+  name: string;
+  rest: boolean;
+  color: string;
+  /** The sum or the mean; null while it is not known. */
+  value: number | null;
+  /** As it is drawn. */
+  rate: number | null;
+  /** The median rate of the steps outside of the selection, if that leaves enough of them. */
+  usual: number | null;
+}
+
+export interface Figures {
+  answer: Timeseries;
+  lines: Lines;
+  whole: Figure;
+  each: Figure[];
 }
 
 export class Timeline {
-  readonly element: HTMLElement;
-  private readonly head = h("div.head");
-  private readonly legend = h("div.legend");
-  private readonly figures = h("span.number.figures");
-  private readonly boxed: HTMLElement;
-  private readonly loader = new Loader("Summing over time");
-  private readonly values: Select;
-  private readonly splits: Select;
-  private readonly plot: Plot;
-  private answer: Timeseries | null = null;
-  private drawing: Drawing | null = null;
-  /** Of what is averaged: over all rows of the range, and of each series. */
+  readonly plot: Plot;
+  readonly loader = new Loader("Summing over time");
+  private readonly boxLoader = new Loader("Summing the selection");
+  private lines: Lines | null = null;
+  private boxed: Timeseries | null = null;
+  private told: Timeseries | null = null;
+  /** Of what is averaged: over all rows, and of each series. */
   private means: Means | null = null;
-  /** The heatmap's, which are of the whole range. */
-  private whole: Steps | null = null;
-  private readonly fold: HTMLElement;
   answered: (answer: Timeseries) => void = () => undefined;
+  changed: () => void = () => undefined;
 
-  constructor(private readonly context: Context) {
-    this.plot = new Plot("Timeline. Drag to choose a time range.", context.gutter, {
-      axis: (area) => this.drawing?.axis(area) ?? [],
-      paint: (canvas, area) => this.paint(canvas, area),
-      dragged: (drag) => this.dragged(drag),
-      hover: ({ x }) => this.hover(x),
-    });
+  constructor(
+    private readonly context: Context,
+    times: () => Times,
+  ) {
+    this.plot = new Plot("timeline", "Timeline", times);
     this.plot.element.append(this.loader.element);
-    this.loader.over(this.plot.canvas, this.legend, this.figures);
-    const { store } = context;
-    this.values = new Select("Value", (value) => store.set({ value }));
-    this.splits = new Select("Split by", (by) => store.set({ by }));
-    this.element = h(
-      "section.timeline",
-      { "aria-label": "Timeline" },
-      this.head,
-      this.plot.element,
-      this.legend,
-    );
-    this.fold = foldButton(this.element, "Timeline", false);
-    const whole = button("×", () => store.set({ box: null }), {
-      "aria-label": "Back to the whole range",
-      title: "Back to the whole range",
-      class: "x",
-    });
-    this.boxed = h("span.chip.text", { hidden: true }, h("span", "only the box"), whole);
-    this.head.append(this.fold, this.values.element, this.splits.element);
-    this.head.append(this.boxed, this.figures);
   }
 
-  private get by(): string {
-    const one = category(this.context);
+  get by(): string {
     const { by } = this.context.store.state;
     if (by === "-") return "";
-    return by || chartOf(one, "timeseries")?.by || "";
+    return by || chartOf(category(this.context), "timeseries")?.by || "";
+  }
+
+  private asks(scope: Scope): Query {
+    const value = valueColumn(this.context);
+    return [
+      ...question(this.context, scope),
+      ["value", value],
+      ["by", this.by],
+      ["n", String(SERIES)],
+    ];
   }
 
   update(): void {
-    const { store, range } = this.context;
-    const value = valueColumn(this.context);
-    this.drawHead(value);
-    const { from, to } = bounds(this.context, "box");
-    const points = Math.ceil((POINTS * (to - from)) / (range.to - range.from)) || 1;
-    const query = question(this.context, "box");
-    query.push(["value", value], ["by", this.by]);
-    query.push(["n", String(SERIES)], ["points", String(points)]);
-    const path = `/api/v1/timeseries/${store.state.table}`;
+    const { table, box } = this.context.store.state;
+    const path = `/api/v1/timeseries/${table}`;
+    const query: Query = [...this.asks("range"), ["points", String(POINTS)]];
     void this.loader.ask<Timeseries>(path, query, (answer) => {
-      this.answer = answer;
-      this.means = null;
-      if (answer.aggregate === "avg") void this.askMeans(answer);
-      this.measure();
-      this.drawLegend(answer);
-      this.answered(answer);
-      this.plot.paint();
+      this.lines = new Lines(answer);
+      this.plot.drawing = drawn(this.lines);
+      this.tell();
     });
-    this.plot.redraw();
+    if (box) {
+      const inside: Query = [...this.asks("box"), ["points", "1"]];
+      void this.boxLoader.ask<Timeseries>(path, inside, (answer) => {
+        this.boxed = answer;
+        this.tell();
+      });
+    }
+    this.tell();
+  }
+
+  /** Says whose answer the figures are of, if that is another than before. */
+  private tell(): void {
+    const { shown } = this;
+    if (shown && shown !== this.told) {
+      this.told = shown;
+      this.means = null;
+      if (!addsUp(shown.aggregate)) void this.askMeans(shown);
+      this.answered(shown);
+    }
+    this.changed();
   }
 
   /** The mean of steps is not the mean of rows, which steps have different numbers of. */
@@ -135,9 +112,9 @@ export class Timeline {
     try {
       const by = [this.by, "hostname"].filter(Boolean);
       const [each, whole] = await Promise.all(by.map((name) => this.askGroups(name)));
-      if (this.answer !== of || !each) return;
+      if (this.shown !== of || !each) return;
       this.means = meansOf(of, each, whole ?? each);
-      this.drawLegend(of);
+      this.changed();
     } catch {
       // The chart is there; only the numbers beside it are not known.
     }
@@ -150,115 +127,55 @@ export class Timeline {
     return get<Top>(`/api/v1/top/${this.context.store.state.table}`, query);
   }
 
-  /** A box may hold too few intervals to see how long they are. */
-  measureBy(whole: Steps): void {
-    this.whole = whole;
-    this.measure();
-    this.plot.redraw();
+  /** The answer that the figures are of. */
+  private get shown(): Timeseries | null {
+    if (!this.context.store.state.box) return this.lines?.answer ?? null;
+    return this.boxLoader.settled ? this.boxed : null;
   }
 
-  private measure(): void {
-    const { answer } = this;
-    const longer = this.context.store.state.box ? this.whole : null;
-    this.drawing = answer && series(answer, addsUp(answer.aggregate), stepsOf(answer, longer));
-  }
-
-  private drawHead(value: string): void {
-    this.boxed.hidden = !this.context.store.state.box;
-    const one = category(this.context);
-    const values = columnsWith(one, "value").map((c): [string, string] => [c.name, c.prettyname]);
-    if (!values.some(([name]) => name === ROWS)) values.push([ROWS, "Rows"]);
-    const by = columnsWith(one, "dimension").map((c): [string, string] => [
-      c.name,
-      `by ${c.prettyname.toLowerCase()}`,
-    ]);
-    this.values.update(values, value);
-    this.splits.update([["-", "not split"], ...by], this.by || "-");
-  }
-
-  private drawLegend({ series, unit, meta, aggregate }: Timeseries): void {
-    const { store } = this.context;
-    const named = column(this.context, this.by);
-    const averaged = aggregate === "avg";
-    const all = averaged
-      ? this.means?.whole
-      : series.reduce((whole, one) => whole + sum(one.values), 0);
-    const words = typeof all === "number" ? quantity(all, unit) : "…";
-    const what = averaged ? "mean" : "sum";
-    this.figures.textContent = `${what} ${words} · ${exact(meta.rows)} rows`;
-    this.figures.title = cost(meta);
-    const items = series.map((one, k) => {
-      const color = square(seriesColor(k, one.rest));
-      const value = averaged ? this.means?.each.get(one.name) : sum(one.values);
-      const words = typeof value === "number" ? quantity(value, unit) : "…";
-      const text = `${short(plain(one.name), 80) || "(empty)"} ${words}`;
-      if (!named || one.rest === true) return h("span", color, text);
-      const filter = oneOf(this.by, one.name, named.operators);
-      const only = () => store.set({ filters: withFilter(store.state.filters, filter) });
-      const item = button("", only, { title: `Only ${named.prettyname} ${one.name}` });
-      item.append(color, text);
-      return item;
+  /** The numbers beside the plot; null while the answer is not there. */
+  figures(): Figures | null {
+    const { lines, shown } = this;
+    const { table, box } = this.context.store.state;
+    if (!lines || !shown || shown.table !== table || lines.answer.table !== table) return null;
+    const us = shown.meta.to - shown.meta.from;
+    const adds = addsUp(shown.aggregate);
+    const outside = box && adds ? outsideOf(lines, box) : null;
+    const each = shown.series.map(({ name, rest, values }): Figure => {
+      const known = lines.lines.find((one) => one.name === name && one.rest === rest);
+      const value = adds ? sum(values) : (this.means?.each.get(name) ?? null);
+      const rate = value === null ? null : lines.rate.of(value, us);
+      const usual = outside && known ? median(outside.map((k) => known.values[k] ?? 0)) : null;
+      return { name, rest, color: known?.color ?? "var(--s0)", value, rate, usual };
     });
-    replace(this.legend, ...(this.by ? items : []));
+    const value = adds ? each.reduce((all, one) => all + (one.value ?? 0), 0) : this.means?.whole;
+    const rate = value == null ? null : lines.rate.of(value, us);
+    const totals = outside?.map((k) => sum(lines.lines.map(({ values }) => values[k])));
+    const usual = totals ? median(totals) : null;
+    const whole = { name: "", rest: false, color: "", value: value ?? null, rate, usual };
+    return { answer: shown, lines, whole, each };
   }
+}
 
-  private get times(): Times {
-    return { ...this.context.range, zone: this.context.store.state.zone };
-  }
+/** The step that is drawn at each step outside of a selection, if that is enough to tell what is usual. */
+function outsideOf({ steps }: Lines, box: Range): number[] | null {
+  const drawn = Array.from({ length: steps.count }, (_, k) => steps.over(k));
+  const found = drawn.filter((k) => {
+    const [from, to] = steps.span(k);
+    return to <= box.from || from >= box.to;
+  });
+  return found.length >= 4 ? found : null;
+}
 
-  private dragged(drag: Drag): void {
-    if (Math.abs(drag.to.x - drag.from.x) < 4) return;
-    const { store } = this.context;
-    const ends = [drag.from, drag.to].map(({ x }) => timeAt(x, this.plot.area, this.times));
-    const range = { from: iso(Math.min(...ends)), to: iso(Math.max(...ends)) };
-    if (drag.shift) {
-      store.set({ "base.from": range.from, "base.to": range.to, view: "compare" });
-    } else {
-      store.set({ ...range, live: false, box: null });
-      this.context.refresh();
-    }
-  }
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle) - 1]) / 2;
+}
 
-  private hover(x: number): string[] {
-    const { area } = this.plot;
-    const time = timeAt(x, area, this.times);
-    const { from, to } = bounds(this.context, "box");
-    return time < from || time > to ? [] : (this.drawing?.at(x, 0, area, this.times) ?? []);
-  }
-
-  private paint(canvas: CanvasRenderingContext2D, area: Area): void {
-    const { range, store } = this.context;
-    const xOf = xOfTime(area, range);
-    paintTimeAxis(canvas, area, range.from, range.to, store.state.zone);
-    const { from, to } = bounds(this.context, "box");
-    const shown = { ...area, left: Math.max(area.left, xOf(from)) };
-    shown.width = Math.max(0, Math.min(area.left + area.width, xOf(to)) - shown.left);
-    if (this.drawing) paintInside(canvas, area, shown, this.drawing, this.times);
-    const { box, view } = store.state;
-    if (box) this.paintOutside(canvas, area, shown);
-    const band = (start: number, end: number, color: string) =>
-      paintBand(canvas, area, { x: start, y: 0 }, { x: end, y: area.height }, color);
-    if (view === "compare") {
-      const compared = baselineRange(this.context);
-      band(xOf(compared.from), xOf(compared.to), "--baseline");
-    }
-    const { dragging, pointer } = this.plot;
-    if (dragging) {
-      band(dragging.from.x, dragging.to.x, dragging.shift ? "--baseline" : "--accent");
-    } else if (pointer && pointer.x > area.left) {
-      canvas.fillStyle = cssColor("--muted");
-      canvas.fillRect(Math.round(pointer.x), 0, 1, area.height);
-    }
-  }
-
-  private paintOutside(canvas: CanvasRenderingContext2D, area: Area, shown: Area): void {
-    const end = shown.left + shown.width;
-    canvas.fillStyle = cssColor("--hover");
-    canvas.fillRect(area.left, 0, shown.left - area.left, area.height);
-    canvas.fillRect(end, 0, area.left + area.width - end, area.height);
-    canvas.fillStyle = cssColor("--accent");
-    for (const x of [shown.left - 1, end]) canvas.fillRect(Math.round(x), 0, 1, area.height);
-  }
+interface Means {
+  whole: number | null;
+  each: Map<string, number | null>;
 }
 
 /** `whole` has few groups; the rest of a split is what the named series leave of it. */
@@ -279,8 +196,4 @@ function meansOf(answer: Timeseries, each: Top, whole: Top): Means {
 function together(entries: Top["entries"]): { sum: number; rows: number } {
   const rows = entries.reduce((count, one) => count + one.rows, 0);
   return { rows, sum: entries.reduce((all, one) => all + (one.value ?? 0) * one.rows, 0) };
-}
-
-function sum(values: (number | null)[]): number {
-  return values.reduce<number>((all, one) => all + (one ?? 0), 0);
 }

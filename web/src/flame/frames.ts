@@ -74,6 +74,16 @@ function read(name: string): Frame {
   return { label: name, kind: "user", library: "" };
 }
 
+/** Frames that most stacks have, whatever the thread does. */
+const DULL =
+  /^(_*(x64_sys|se_sys|do_sys|entry_SYSCALL|do_syscall|syscall|schedule|io_schedule|ret_from|do_futex|futex|hrtimer|do_nanosleep|finish_task|asm_|sysvec|irqentry|exit_to|clone|start_thread|libc_start|preempt|wait_woken|do_wait)|kthread$|_?start$|main$)/;
+
+/** The frame that tells most of a stack: the deepest that is not common to most of them. */
+export function telling(stack: string[]): string {
+  const told = stack.findLast((name) => !DULL.test(name) && !name.startsWith("["));
+  return frame(told ?? stack.at(-1) ?? "").label;
+}
+
 export const KIND_TEXT: Record<Kind, string> = {
   kernel: "kernel",
   user: "user",

@@ -14,6 +14,8 @@ export type Panel = "" | "changes";
 export const BASELINES = ["", "day", "week", "hosts", "range"] as const;
 export type Baseline = (typeof BASELINES)[number];
 
+export type Weigh = "" | "events";
+
 /** Colours of a comparison. */
 export type DiffColors = "red-green" | "red-blue";
 
@@ -52,6 +54,8 @@ export const INITIAL = {
   stack: "",
   value: "",
   by: "",
+  /** The heatmap's colour stands for: "" the time spent, where that is known; else events. */
+  weigh: "" as Weigh,
   /** The grouping of the flame graph's stacks: "" as declared, "-" by nothing. */
   group: "",
   search: "",
@@ -172,6 +176,7 @@ export function fromAddress(search: string): State {
   for (const key of FLAGS) if (query.has(key)) state[key] = query.get(key) === "1";
   if (!VIEWS.includes(state["view"] as View)) state["view"] = INITIAL.view;
   if (state["zone"] !== "local") state["zone"] = INITIAL.zone;
+  if (state["weigh"] !== "events") state["weigh"] = INITIAL.weigh;
   if (state["panel"] !== "changes") state["panel"] = INITIAL.panel;
   if (!BASELINES.includes(state["baseline"] as Baseline)) state["baseline"] = INITIAL.baseline;
   state["filters"] = filtersOf(query, "filter");

@@ -3,7 +3,6 @@
 import type { Query } from "../api/client";
 import { filterKey, type Filter } from "./filters";
 import { iso, knownMoment, moment } from "./ranges";
-import type { Gutter } from "../ui/gutter";
 import type { State, Store } from "./address";
 import type {
   Categories,
@@ -15,7 +14,6 @@ import type {
 
 export interface Context extends Categories {
   store: Store;
-  gutter: Gutter;
   /** Resolved once per refresh, so that all charts show the same moments. */
   range: { from: number; to: number };
   refresh(): void;

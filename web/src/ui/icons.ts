@@ -5,6 +5,7 @@ import { svg } from "./svg";
 const PATHS = {
   flag: "M4 14V2.5l8 3-8 3",
   close: "m4.5 4.5 7 7m0-7-7 7",
+  zoom: "M7 3a4 4 0 1 0 0 8 4 4 0 0 0 0-8zm3 7 3.5 3.5M7 5.2v3.6M5.2 7h3.6",
   copy: "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
 };
 

@@ -1,13 +1,15 @@
 // All further charts that the category declares, except those that the page shows above the tabs.
 
 import type { Query } from "../api/client";
-import { bounds, category, question, type Context } from "../state/context";
+import { bounds, category, question, type Context, type Scope } from "../state/context";
 import { h, replace } from "../ui/dom";
 import { Loader } from "../api/loader";
 import { Cover } from "../ui/cover";
 import { memo } from "../ui/memo";
 import { explainEmpty } from "./empty";
 import { Figure } from "../charts/figure";
+import { Markers } from "../charts/markers";
+import { Selecting } from "../charts/selecting";
 import type { CategoryAnswer, ChartConfig, Charts, Meta } from "../../generated/types";
 
 /** The first heatmap and timeline have their place above; all others are drawn here. */
@@ -37,8 +39,14 @@ export class ChartsView {
   private readonly over = new Cover(h("div.explained"));
   private readonly loader = new Loader("Asking for the charts");
   private cells: Cell[] = [];
+  private readonly selecting: Selecting;
+  private readonly markers: Markers;
 
   constructor(private readonly context: Context) {
+    this.selecting = new Selecting(context);
+    this.markers = new Markers(context, () => {
+      for (const cell of this.cells) cell.figure.surface.redraw();
+    });
     this.element = h("div", this.loader.element, this.over.element, this.charts);
   }
 
@@ -46,8 +54,11 @@ export class ChartsView {
     const shown = category(this.context);
     if (!shown) return;
     this.forget(shown.table);
+    this.markers.update();
     void this.loader.ask<Charts>(`/api/v1/charts/${shown.table}`, [], ({ charts }) => {
-      this.cells = furtherCharts(charts).map((config) => new Cell(this.context, config, shown));
+      const { context, selecting, markers } = this;
+      const one = (config: ChartConfig) => new Cell(context, config, shown, selecting, markers);
+      this.cells = furtherCharts(charts).map(one);
       replace(this.charts, ...this.cells.map((cell) => cell.element));
       void this.over.say(null);
       this.fill();
@@ -75,17 +86,21 @@ class Cell {
   readonly element: HTMLElement;
   readonly loader: Loader;
   rows = 0;
-  private readonly figure: Figure;
+  readonly figure: Figure;
+  /** A chart over time shows the whole range, with the selection in it; others are of the selection. */
+  private readonly scope: Scope;
 
   constructor(
     private readonly context: Context,
     private readonly config: ChartConfig,
     shown: CategoryAnswer,
+    selecting: Selecting,
+    markers: Markers,
   ) {
-    this.figure = new Figure(shown, config, () => ({
-      ...bounds(context, "box"),
-      zone: context.store.state.zone,
-    }));
+    const times = () => ({ ...bounds(context, this.scope), zone: context.store.state.zone });
+    const host = { times, markers: () => markers.list };
+    this.figure = new Figure(shown, config, host, selecting);
+    this.scope = this.figure.timed ? "range" : "box";
     const { plot, legend } = this.figure;
     this.loader = new Loader(config.title).over(plot.canvas, legend);
     plot.element.append(this.loader.element);
@@ -94,7 +109,7 @@ class Cell {
 
   update(answered: () => void): void {
     const { question: asked, ...parameters } = this.config.query;
-    const query: Query = [...question(this.context, "box"), ...Object.entries(parameters)];
+    const query: Query = [...question(this.context, this.scope), ...Object.entries(parameters)];
     if (asked === "timeseries") query.push(["points", "60"]);
     const path = `/api/v1/${asked}/${this.context.store.state.table}`;
     void this.loader.ask<{ meta: Meta }>(path, query, (answer) => {
@@ -102,6 +117,6 @@ class Cell {
       this.figure.show(answer);
       answered();
     });
-    this.figure.plot.redraw();
+    this.figure.surface.redraw();
   }
 }

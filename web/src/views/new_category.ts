@@ -2,7 +2,7 @@
 
 import { ApiError, problem } from "../api/client";
 import { Figure } from "../charts/figure";
-import type { Times } from "../charts/marks";
+import type { Times } from "../charts/drawing";
 import { sample } from "../charts/samples";
 import { button, debounce, download, h, replace } from "../ui/dom";
 import { exampleFlame } from "../flame/example";
@@ -195,7 +195,13 @@ export class NewPage {
         const plot = h("div.plot", exampleFlame(chart.unit));
         return h("figure", h("figcaption", chart.title, kind), plot);
       }
-      const figure = new Figure(category, chart, () => times, kind);
+      const figure = new Figure(
+        category,
+        chart,
+        { times: () => times, markers: () => [] },
+        null,
+        kind,
+      );
       figure.show(sample(chart, times));
       return figure.element;
     });
