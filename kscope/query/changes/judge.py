@@ -1,7 +1,7 @@
 """Tell what is unusual: a change that lasts, or a burst beyond all bursts of before."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2, sqrt
 
 from kscope.query.changes.explain import Explained
@@ -33,26 +33,20 @@ class Judge:
     def place(self, found: Explained) -> Finding:
         """Return the finding of one place."""
         place = found.place
-        rows = totals([self._usual.rows[at] for at in place.cells])
         slices = _Slices.of(self._usual, place.cells, found.excess)
         part = min(abs(found.excess) / self._usual.varies[place.host], _MOST)
-        threshold = self._threshold(slices)
-        sure = abs(found.z) * (slices.even if slices.lasts else 1.0)
+        sure = abs(found.z) * (slices.even if slices.lasts else 1.0) / self._threshold(slices)
         other = other_name(self._usual, place)
         note = self._note(found, other)
-        strong = sure >= threshold and part >= EFFECT
-        return self._finding(
-            rows=rows,
-            kind="place",
-            host=place.host,
+        plain = self._plain(place.host, place.cells, found.z)
+        return replace(
+            plain,
             process=place.process,
             name=place.name,
-            factor=None,
-            z=max(min(found.z, _MOST), -_MOST),
             part=part,
             lasting=slices.lasting,
-            unusual=strong and not note,
-            rank=_rank(sure / threshold, part, slices.lasting),
+            unusual=sure >= 1 and part >= EFFECT and not note,
+            rank=_rank(sure, part, slices.lasting),
             note=note,
             other_name=other,
         )
@@ -60,41 +54,45 @@ class Judge:
     def whole(self, found: Whole) -> Finding:
         """Return the finding of one group."""
         usual = self._usual
-        rows = totals([usual.rows[at] for at in found.cells])
         moving = sum(usual.usual[at] for at in found.cells if not usual.still[at])
         part = min(abs(found.factor - 1) * moving / usual.varies[found.host], _MOST)
         note = "so before" if found.before else ""
-        return self._finding(
-            rows=rows,
+        return replace(
+            self._plain(found.host, found.cells, found.z),
             kind=found.kind,
-            host=found.host,
             process=found.process,
-            name=None,
             factor=found.factor,
-            z=max(min(found.z, _MOST), -_MOST),
             part=part,
-            lasting=1.0,
             unusual=part >= EFFECT and _much(found) and not note,
             rank=_rank(abs(found.z) / UNUSUAL, part, 1.0),
             note=note,
         )
 
-    def _finding(self, rows: Sequence[float], host: str, z: float, **rest: object) -> Finding:
+    def _plain(self, host: str, cells: Sequence[int], z: float) -> Finding:
+        """Return a finding with the sums of its cells, as yet without a judgement."""
         reading = self._usual.reading
-        before = median(rows[1:])
-        low, high = band(rows[1:])
+        now, *earlier = totals([self._usual.rows[at] for at in cells])
+        before = median(earlier)
+        low, high = band(earlier)
         return Finding(
             table=reading.table,
             column=reading.column,
+            kind="place",
+            change=_change(before, now, more=z > 0),
             by=reading.by,
-            change=_change(before, rows[0], more=z > 0),
             hosts=(host,),
+            process=None,
+            name=None,
             before=before,
-            now=rows[0],
+            now=now,
             low=low,
             high=high,
-            z=z,
-            **rest,  # type: ignore[arg-type]
+            factor=None,
+            z=max(min(z, _MOST), -_MOST),
+            part=0.0,
+            lasting=1.0,
+            unusual=False,
+            rank=0.0,
         )
 
     def _threshold(self, slices: "_Slices") -> float:
