@@ -9,6 +9,7 @@ from kscope.query.changes.finding import Finding
 
 # Factors within this power of 2 are the same.
 _ALIKE = 0.5
+_MOST_EVIDENCE = 20
 
 
 def events(found: Iterable[Finding]) -> list[Finding]:
@@ -61,9 +62,21 @@ def _merged(found: Iterable[Finding]) -> list[Finding]:
         at = next((at for at, head in enumerate(heads) if _same_event(head, each)), None)
         if at is None:
             heads.append(each)
-        else:
+        elif not _said(heads[at], each):
             heads[at] = replace(heads[at], evidence=(*heads[at].evidence, each))
     return heads
+
+
+def _said(head: Finding, other: Finding) -> bool:
+    """Whether a histogram of the event is there already, at another threshold, or enough is."""
+    if len(head.evidence) == _MOST_EVIDENCE:
+        return True
+    return any(
+        (each.table, each.column, each.by, each.process, each.hosts)
+        == (other.table, other.column, other.by, other.process, other.hosts)
+        and each.lengths
+        for each in (head, *head.evidence)
+    )
 
 
 def _same_event(head: Finding, other: Finding) -> bool:
@@ -72,7 +85,7 @@ def _same_event(head: Finding, other: Finding) -> bool:
     if head.factor is not None and other.factor is not None:
         return abs(log2(other.factor) - log2(head.factor)) < _ALIKE
     if not {*head.hosts} & {*other.hosts}:
-        return False
+        return _same_path(head, other)
     if head.factor is not None and _ratio(other) and _near(_ratio(other), head.factor):
         return True
     return (
@@ -81,6 +94,14 @@ def _same_event(head: Finding, other: Finding) -> bool:
         or other.process is None
         or head.by != other.by
     )
+
+
+def _same_path(head: Finding, other: Finding) -> bool:
+    """Whether another host has the same change, which is deepest at another frame there."""
+    where = (head.table, head.column, head.process, head.z > 0)
+    if where != (other.table, other.column, other.process, other.z > 0):
+        return False
+    return head.name in other.path or other.name in head.path
 
 
 def _ratio(finding: Finding) -> float:

@@ -20,13 +20,15 @@ class Finding:
     `before` is the median of the earlier windows, `low` and `high` their usual band: all sums of
     one window, of all hosts together, as the cells have them. `factor` is set where a whole group
     is that many times as much or as long; else it is the caller's `now / before`.
-    `z` is the number of usual deviations, `part` the change as a part of the total that varies on
-    the host in this table, 0 to 1 and beyond.
+    `z` is the number of usual deviations, `part` the change as a part of all that varies on the
+    host in this table, now or before, 0 to 1.
 
     `lasting` is the part of the window, 0 to 1, in which the change is there: a burst if it is
     small. `note` says why a large change is usual: "so before" if the two windows before had it
     too, "was NAME" or "is now NAME" if it is a new name; `other_name` is the name in it.
-    `evidence` are the findings of the same event, the weightiest first, that this one speaks for.
+    `lengths` is whether the column is a histogram. `path` is the path that changed most of all
+    with the place. `evidence` are the findings of the same event, the weightiest first, that this
+    one speaks for.
     """
 
     table: str
@@ -49,4 +51,6 @@ class Finding:
     rank: float
     note: str = ""
     other_name: str = ""
+    path: tuple[str, ...] = ()
+    lengths: bool = False
     evidence: tuple["Finding", ...] = ()

@@ -17,7 +17,9 @@ from kscope.query.changes.whole import Whole
 _THERE = 1 / 3
 # Past so many thresholds more deviations say nothing more.
 _SURE = 10.0
-# A part and a deviation are at most so large.
+# A finding of stacks is so much weightier.
+_FRAME = 2.0
+# Deviations are at most so many.
 _MOST = 1e6
 # Less than this part of the usual value is nothing.
 NOTHING = 0.02
@@ -34,7 +36,7 @@ class Judge:
         """Return the finding of one place."""
         place = found.place
         slices = _Slices.of(self._usual, place.cells, found.excess)
-        part = min(abs(found.excess) / self._usual.varies[place.host], _MOST)
+        part = min(abs(found.excess) / self._usual.whole[place.host], 1.0)
         sure = abs(found.z) * (slices.even if slices.lasts else 1.0) / self._threshold(slices)
         other = other_name(self._usual, place)
         note = self._note(found, other)
@@ -46,7 +48,8 @@ class Judge:
             part=part,
             lasting=slices.lasting,
             unusual=sure >= 1 and part >= EFFECT and not note,
-            rank=_rank(sure, part, slices.lasting),
+            rank=self._rank(sure, part, slices.lasting),
+            path=self._path(place.cells),
             note=note,
             other_name=other,
         )
@@ -55,7 +58,7 @@ class Judge:
         """Return the finding of one group."""
         usual = self._usual
         moving = sum(usual.usual[at] for at in found.cells if not usual.still[at])
-        part = min(abs(found.factor - 1) * moving / usual.varies[found.host], _MOST)
+        part = min(abs(found.factor - 1) * moving / usual.whole[found.host], 1.0)
         note = "so before" if found.before else ""
         return replace(
             self._plain(found.host, found.cells, found.z),
@@ -64,7 +67,7 @@ class Judge:
             factor=found.factor,
             part=part,
             unusual=part >= EFFECT and _much(found) and not note,
-            rank=_rank(abs(found.z) / UNUSUAL, part, 1.0),
+            rank=self._rank(abs(found.z) / UNUSUAL, part, 1.0),
             note=note,
         )
 
@@ -93,7 +96,18 @@ class Judge:
             lasting=1.0,
             unusual=False,
             rank=0.0,
+            lengths=reading.kind == "lengths",
         )
+
+    def _path(self, cells: Sequence[int]) -> tuple[str, ...]:
+        """Return the path that has changed most."""
+        most = max(cells, key=lambda at: abs(self._excess[at][0]))
+        return self._usual.cells[most].path
+
+    def _rank(self, thresholds: float, part: float, lasting: float) -> float:
+        """Sure first, then large; a frame names a cause where a number only shows an effect."""
+        weight = _FRAME if self._usual.reading.kind == "stack" else 1.0
+        return weight * sqrt(min(thresholds, _SURE) * part) * (0.2 + 0.8 * lasting)
 
     def _threshold(self, slices: "_Slices") -> float:
         if slices.lasts:
@@ -169,7 +183,3 @@ def _change(before: float, now: float, *, more: bool) -> Change:
     if more:
         return "new" if before <= NOTHING * now else "more"
     return "gone" if now <= NOTHING * before else "less"
-
-
-def _rank(thresholds: float, part: float, lasting: float) -> float:
-    return sqrt(min(thresholds, _SURE) * part) * (0.2 + 0.8 * lasting)

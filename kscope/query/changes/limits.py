@@ -15,6 +15,6 @@ BURST = 2.0
 # The least load of a process that is unusual, as a power of 2, and its least deviations.
 LOAD, LOADED = 0.4, 9.0
 # A place is gone with less than this part of the usual value, if it never had less than that.
-GONE, ALWAYS = 0.1, 0.3
+GONE, ALWAYS = 0.05, 0.15
 # The deviations of a place that is gone.
 GONE_BY = 12.0

@@ -33,8 +33,8 @@ class Usual:
     """The cells of a reading that can be judged: `cells[i]`, `rows[i]`, `usual[i]` are of one.
 
     A row has the window's sum, then those of the earlier windows. `varies` is by host the usual
-    total of all that does not stand still. `widening` is by host how much wider the spread is to
-    be taken as few windows are known.
+    total of all that does not stand still, `whole` the larger of it and that of now. `widening` is
+    by host how much wider the spread is to be taken as few windows are known.
     """
 
     reading: Reading
@@ -44,6 +44,7 @@ class Usual:
     still: list[bool]
     slices: list[Sequence[float]]
     varies: dict[str, float]
+    whole: dict[str, float]
     widening: dict[str, float]
     lost: dict[str, float]
     windows: int
@@ -57,6 +58,9 @@ def usual_of(reading: Reading, presences: Mapping[str, Presence]) -> Usual:
     cells = _most_changed([cell for cell in reading.cells if cell.host in judged])
     rows = [_row(cell, judged[cell.host].heard, taken[cell.host]) for cell in cells]
     usual, still = _middles(rows, count)
+    if reading.kind != "stack":
+        # Only threads wait in pools: a slot or a label that varies little is as good as any.
+        still = [False] * len(rows)
     slices = max((len(cell.slices) for cell in cells), default=0)
     return Usual(
         reading,
@@ -65,7 +69,7 @@ def usual_of(reading: Reading, presences: Mapping[str, Presence]) -> Usual:
         usual,
         still,
         [_slices(cell, judged[cell.host].heard, slices) for cell in cells],
-        _varies(cells, rows, usual, still),
+        *_varies(cells, rows, usual, still),
         {name: 1 + 6 / taken[name].known ** 1.5 for name in judged},
         {name: min(max(e.lost.get(reading.table, 0.0), 0.0), 1.0) for name, e in judged.items()},
         count,
@@ -126,12 +130,13 @@ def _slices(cell: Cell, heard: float, count: int) -> Sequence[float]:
 
 def _varies(
     cells: Sequence[Cell], rows: Sequence[Row], usual: Sequence[float], still: Sequence[bool]
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, float]]:
     totals = dict.fromkeys((cell.host for cell in cells), 0.0)
     now = dict(totals)
     for cell, row, middle, stands in zip(cells, rows, usual, still, strict=True):
-        now[cell.host] += row[0]
         if not stands:
             totals[cell.host] += middle
+            now[cell.host] += row[0]
     fleet = median(totals.values()) if totals else 0.0
-    return {host: max(total, _LEAST * fleet) or now[host] or 1.0 for host, total in totals.items()}
+    varies = {host: max(each, _LEAST * fleet) or now[host] or 1.0 for host, each in totals.items()}
+    return varies, {host: max(each, now[host]) for host, each in varies.items()}
