@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.page.recording import Profile, has
 from tests.page.shown import expect_shown
 from tests.page.world import minutely, past
-from tests.page.written import duration
+from tests.page.written import at_once, duration
 from tests.serving import ROOT, serving
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def _menu(page: Page, frame: str, item: str) -> None:
 @pytest.mark.parametrize(
     ("item", "address", "elapsed"),
     [
-        ("Filter the rows by it", "filter=stack__has=main", 1_000),
-        ("Leave out the rows with it", "filter=stack__lacks=main", 14_000),
+        ("Only stacks through it", "filter=stack__has=main", 1_000),
+        ("Hide stacks through it", "filter=stack__lacks=main", 14_000),
     ],
 )
 def test_a_frame_is_filtered_by_its_whole_name(
@@ -89,11 +89,33 @@ def test_a_frame_in_the_graph_is_filtered_by_its_whole_name(
     _frames(page)
     page.get_by_role("button", name="Next match").click()
     page.get_by_role("application", name="Flame graph").press("m")
-    page.get_by_role("menuitem", name="Filter the rows by it").click()
+    page.get_by_role("menuitem", name="Only stacks through it").click()
     expect(page).to_have_url(re.compile(r"stack__has=futex_wait_%5Bk%5D"))
     expect(page.locator(".bar .chip")).to_contain_text("has the frame futex_wait_[k]")
     page.goto(page.url.replace("search=", "frame="))
     expect_shown(page, [row for row in fleet_rows if has(row, "futex_wait")])
+
+
+def test_hidden_stacks_say_how_much_they_are(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
+    """A letter hides the stacks of the marked frame; a click, or the way back, shows them again."""
+    page.goto(f"{fleet.read}/?table=offcputime&search=%5Efutex_wait%24")
+    _frames(page)
+    page.get_by_role("button", name="Next match").click()
+    graph = page.get_by_role("application", name="Flame graph")
+    graph.press("h")
+    expect(page).to_have_url(re.compile(r"stack__lacks=futex_wait_%5Bk%5D"))
+    hidden = Profile(row for row in fleet_rows if has(row, "futex_wait"))
+    amount = page.get_by_role("button", name=re.compile("hidden$"))
+    expect(amount).to_have_text(f"{at_once(hidden.total)} threads hidden")
+    expect(page.get_by_role("table", name="Frames")).not_to_contain_text("futex_wait")
+    page.go_back()
+    expect(amount).to_have_count(0)
+    expect(page.get_by_role("table", name="Frames")).to_contain_text("futex_wait")
+    page.go_forward()
+    amount.click()
+    expect(page).not_to_have_url(re.compile("stack__lacks"))
 
 
 def test_a_group_leaf_first_is_no_frame(server: Serving, alike: str, page: Page) -> None:

@@ -251,7 +251,7 @@ def test_a_filter_that_is_too_long_says_so(
     table = page.get_by_role("table", name="Frames")
     page.route(re.compile("stack__has="), lambda route: route.fulfill(status=431, body="no"))
     _menu(page, table, "\N{HORIZONTAL ELLIPSIS}")
-    page.get_by_role("menuitem", name="Filter the rows by it").click()
+    page.get_by_role("menuitem", name="Only stacks through it").click()
     failed = page.locator(".loader.failed").first
     expect(failed).to_contain_text("Remove filters, or filter by a part of a long name.")
     _safe(page)

@@ -140,7 +140,7 @@ def test_the_sandwich_shows_callers_and_callees(
     _open(page, fleet)
     frames = page.get_by_role("table", name="Frames")
     frames.get_by_text("receive", exact=True).click(button="right")
-    page.get_by_role("menuitem", name=re.compile("Sandwich")).click()
+    page.get_by_role("menuitem", name="Callers and callees").click()
     expect(page.locator(".sandwich .line")).to_contain_text("receive")
     callers, callees = _around(fleet_rows, "receive")
     graph = page.get_by_role("application", name="Callees")

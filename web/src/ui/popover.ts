@@ -88,18 +88,26 @@ export interface MenuItem {
   text: string;
   run: () => void;
   checked?: boolean;
+  /** The key that does the same while the chart has the focus. */
+  key?: string;
+  /** A line before it: another group of items. */
+  rule?: boolean;
 }
 
 export function menu(at: Place, items: MenuItem[], label: string): void {
-  const buttons = items.map(({ text, run, checked }) => {
+  const buttons = items.map(({ text, run, checked, key, rule }) => {
     const choose = () => {
       closePopover();
       run();
     };
-    return button(text, choose, {
+    const made = button(text, choose, {
       role: checked === undefined ? "menuitem" : "menuitemcheckbox",
       "aria-checked": checked === undefined ? undefined : String(checked),
+      "aria-keyshortcuts": key,
     });
+    if (key) made.append(h("kbd", { "aria-hidden": "true" }, key));
+    if (rule) made.classList.add("rule");
+    return made;
   });
   const element = popover(at, "menu", label, ...buttons);
   element.addEventListener("keydown", (event) => {

@@ -25,7 +25,8 @@ import {
   type Tree,
 } from "../flame/tree";
 import { fileItems, pictureItems } from "./flame_file";
-import { frameItems } from "./frame_menu";
+import { frameItems, frameLetter } from "./frame_menu";
+import { HiddenAmount } from "./hidden";
 import { legend } from "../flame/legend";
 import { memo } from "../ui/memo";
 import { menu, type MenuItem } from "../ui/popover";
@@ -58,6 +59,8 @@ export class FlameView {
   private readonly pair = h("div.pair");
   private readonly table: NameTable;
   private readonly crumbs = h("nav.crumbs", { "aria-label": "Zoom path" });
+  private readonly hidden: HiddenAmount;
+  private readonly where: HTMLElement;
   private readonly switches: Switches;
   readonly legend = h("div.legend");
   /** Where a loader or an explanation lies, over the graph. */
@@ -92,6 +95,8 @@ export class FlameView {
       },
       marked: (frame) => frame === this.marked(),
     });
+    this.hidden = new HiddenAmount(context);
+    this.where = h("div.where", this.crumbs, this.hidden.element);
     this.switches = new Switches(context, (opener) => this.openExport(opener));
     this.pair.append(this.halves[0]);
     this.content = [this.pair, this.table.element];
@@ -102,7 +107,7 @@ export class FlameView {
   }
 
   get path(): HTMLElement {
-    return this.crumbs;
+    return this.where;
   }
 
   get tools(): HTMLElement {
@@ -115,7 +120,14 @@ export class FlameView {
       select: (node) => this.selected(node, k),
       menu: (node, x, y) => this.openMenu(node, x, y),
       describe: (node) => this.describe(node),
+      letter: (node, letter) => this.letter(node, letter),
     });
+  }
+
+  private letter(node: number, letter: string): boolean {
+    const name = nameOf(this.drawn.tree, node);
+    if (node <= 0 || name === OTHERS || this.isGroup(node)) return false;
+    return frameLetter(this.context, name, letter);
   }
 
   /** The whole to which shares refer, with or without focus and zoom. */
@@ -138,6 +150,7 @@ export class FlameView {
     const { focus, collapse, leafFirst, sides, flame } = state;
     this.switches.update(!!source?.sides);
     if (!source) return;
+    this.hidden.update(source.sides ? null : total(source.tree));
     const before = this.drawn;
     const path = pathOf(before.tree, this.graphs[0].selected);
     const two = sides && !!source.sides;
@@ -373,11 +386,12 @@ export class FlameView {
   private openMenu(node: number, x: number, y: number): void {
     const { tree } = this.drawn;
     const name = nameOf(tree, node);
-    const zoom = { text: "Zoom in here", run: () => this.graphs[0].zoomTo(node) };
+    const zoom = { text: "Zoom into it", key: "↵", run: () => this.graphs[0].zoomTo(node) };
     const stack = pathOf(tree, node).join(";");
     const copy = { text: "Copy stack", run: () => void copyText(stack) };
     const items = node > 0 && name !== OTHERS ? this.nodeItems(node, name) : [];
-    menu([x, y], [zoom, ...items, copy], short(label(name)));
+    const amount = this.source ? asideText(tree, node, this.source.measure) : "";
+    menu([x, y], [zoom, ...items, copy], [short(label(name), 60), amount].join(" · "));
   }
 
   private nodeItems(node: number, name: string): MenuItem[] {
@@ -398,7 +412,6 @@ export class FlameView {
   private nameItems(name: string): MenuItem[] {
     const { store } = this.context;
     if (name === OTHERS) return [];
-    const sandwich = () => store.set({ view: "sandwich", frame: name });
     const show = () => store.set({ frame: name, search: "" }, "replace");
     const { collapse } = store.state;
     const more = [
@@ -409,10 +422,7 @@ export class FlameView {
         run: () => store.set({ collapse: !collapse, zoom: [] }),
       },
     ];
-    return [
-      { text: "Sandwich: callers and callees", run: sandwich },
-      ...frameItems(this.context, name, more),
-    ];
+    return frameItems(this.context, name, more);
   }
 }
 

@@ -1,29 +1,73 @@
-// The menu of a frame, in every view that shows frames.
+// The menu of a frame, in every view that shows frames, and the letters that do the same.
 
 import { label } from "../flame/paint";
 import type { State } from "../state/address";
-import { stackColumn, type Context } from "../state/context";
+import { columnsWith, category, stackColumn, type Context } from "../state/context";
 import { HAS, LACKS, withFilter } from "../state/filters";
 import { copyText } from "../ui/copy";
 import type { MenuItem } from "../ui/popover";
 
-/** Returns the items that all views have: focus, filters, copy; `more` come before the last. */
+/** The zooms that no longer fit after a change of the stacks that are left. */
+const WHOLE: Partial<State> = { zoom: [], callers: [], callees: [] };
+
+function filtered(context: Context, op: string, frame: string): Partial<State> {
+  const { filters } = context.store.state;
+  const filter = { column: stackColumn(context), op, value: frame };
+  return { ...WHOLE, filters: withFilter(filters, filter) };
+}
+
+type Act = (context: Context, frame: string) => void;
+
+/** Each as an item of the menu, with its letter. */
+const ACTS: Record<string, { text: string; act: Act }> = {
+  o: {
+    text: "Only stacks through it",
+    act: (context, frame) => context.store.set(filtered(context, HAS, frame)),
+  },
+  h: {
+    text: "Hide stacks through it",
+    act: (context, frame) => context.store.set(filtered(context, LACKS, frame)),
+  },
+  s: {
+    text: "Callers and callees",
+    act: ({ store }, frame) => store.set({ ...WHOLE, view: "sandwich", frame }),
+  },
+  w: {
+    text: "What changed in it?",
+    act: (context, frame) =>
+      context.store.set({ ...filtered(context, HAS, frame), panel: "changes" }),
+  },
+  c: { text: "Copy name", act: (_, frame) => void copyText(label(frame)) },
+};
+
+/** Does what a letter stands for; false if it stands for nothing. */
+export function frameLetter(context: Context, frame: string, letter: string): boolean {
+  const known = ACTS[letter];
+  known?.act(context, frame);
+  return known !== undefined;
+}
+
+/** Returns the items that all views have; `more` come before those that copy. */
 export function frameItems(context: Context, frame: string, more: MenuItem[] = []): MenuItem[] {
   const { store } = context;
-  const column = stackColumn(context);
-  const halves = store.state.view === "sandwich";
-  const outlived = halves ? { callers: [], callees: [] } : { zoom: [] };
-  const filter = (op: string) => () => {
-    const filters = withFilter(store.state.filters, { column, op, value: frame });
-    store.set({ filters, ...outlived });
+  const item = (letter: string): MenuItem => {
+    const { text, act } = ACTS[letter];
+    return { text, key: letter, run: () => act(context, frame) };
   };
-  const whole: Partial<State> = halves ? { view: "flame" } : {};
-  const focus = () => store.set({ ...whole, focus: frame, zoom: [] });
+  const through = (state: Partial<State>) => () =>
+    store.set({ ...filtered(context, HAS, frame), ...state });
+  const focus = () => store.set({ ...WHOLE, view: "flame", focus: frame });
+  const host = columnsWith(category(context), "identity")[0]?.name ?? "";
   return [
-    { text: "Focus: only stacks through it", run: focus },
-    { text: "Filter the rows by it", run: filter(HAS) },
-    { text: "Leave out the rows with it", run: filter(LACKS) },
+    item("o"),
+    item("h"),
+    { text: "Focus: its part of everything", run: focus },
+    ...(store.state.view === "sandwich" ? [] : [item("s")]),
+    { ...item("w"), rule: true },
+    { text: "Compare it with before", run: through({ view: "compare" }) },
+    { text: "Its rows", run: through({ view: "rows" }) },
+    ...(host ? [{ text: "Hosts by this frame", run: through({ group: host }) }] : []),
     ...more,
-    { text: "Copy name", run: () => void copyText(label(frame)) },
+    { ...item("c"), rule: true },
   ];
 }

@@ -19,7 +19,7 @@ import { Matches } from "../flame/matches";
 import { memo } from "../ui/memo";
 import { menu } from "../ui/popover";
 import type { SearchBox } from "../flame/search";
-import { frameItems } from "./frame_menu";
+import { frameItems, frameLetter } from "./frame_menu";
 import { short } from "../ui/text";
 
 type Side = "callers" | "callees";
@@ -81,6 +81,10 @@ export class SandwichView {
         if (!this.halves || !this.source) return null;
         const { measure, events } = this.source;
         return describe(tree(), node, { measure, events, all: wholes(this.source.tree) });
+      },
+      letter: (node, letter) => {
+        const name = nameOf(tree(), node);
+        return name !== OTHERS && frameLetter(this.context, name, letter);
       },
     });
   }
