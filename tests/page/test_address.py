@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.page.bar import field, offered, token
 from tests.page.shown import expect_shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
+    from tests.browserfixtures import Complaints
     from tests.page.recording import Row
     from tests.serving import Serving
 
@@ -62,7 +66,7 @@ def test_times_are_typed_in_the_zone_that_is_shown(fleet: Serving, browser: Brow
     page = context.new_page()
     page.goto(f"{fleet.read}/?table=offcputime&zone=local&from=2026-01-02T00:00:00Z&to=now")
     times = page.locator(".range")
-    expect(times).to_contain_text("2026-01-02 05:30:00")
+    expect(times).to_have_attribute("title", re.compile("2026-01-02 05:30:00 .* UTC.05:30"))
     times.click()
     expect(page.get_by_label("From", exact=True)).to_have_value("2026-01-02 05:30:00")
     page.get_by_label("From", exact=True).fill("2026-01-03 12:00")
@@ -72,23 +76,22 @@ def test_times_are_typed_in_the_zone_that_is_shown(fleet: Serving, browser: Brow
     context.close()
 
 
-def test_the_filter_form_begins_with_the_value(
+def test_sizes_are_compared_as_a_person_writes_them(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
-    """Sizes are compared, in the units that a person writes, and read so on the chip."""
+    """A column is offered with the operator that is asked for most, and a size with its units."""
     _open(page, fleet)
-    page.get_by_role("button", name="+ filter").first.click()
-    value = page.get_by_label("Value", exact=True).last
-    expect(value).to_be_focused()
-    page.get_by_label("Column", exact=True).select_option("elapsed")
-    expect(page.get_by_label("Operator")).to_have_value("gte")
-    expect(value).to_have_attribute("placeholder", re.compile("5ms"))
-    value.fill("2s")
+    field(page).fill("elap")
+    expect(offered(page).first).to_contain_text("elapsed>=")
+    field(page).press("Tab")
+    expect(field(page)).to_have_value("elapsed>=")
+    expect(page.locator(".offers")).to_contain_text("5ms, 1.5s")
+    page.keyboard.type("2s")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Off-CPU time \N{GREATER-THAN OR EQUAL TO} 2s")).to_be_visible()
+    expect(token(page, "Off-CPU time \N{GREATER-THAN OR EQUAL TO} 2s")).to_have_text("elapsed>=2s")
     expect_shown(page, [row for row in fleet_rows if row["elapsed"] >= 2_000_000])
     page.goto(f"{fleet.read}/?table=offcputime&filter=elapsed__gte=5000")
-    expect(page.get_by_text("Off-CPU time \N{GREATER-THAN OR EQUAL TO} 5 ms")).to_be_visible()
+    expect(token(page, "Off-CPU time \N{GREATER-THAN OR EQUAL TO} 5 ms")).to_be_visible()
 
 
 def test_only_the_last_completion_counts(fleet: Serving, page: Page) -> None:
@@ -96,14 +99,49 @@ def test_only_the_last_completion_counts(fleet: Serving, page: Page) -> None:
     _open(page, fleet)
     held: list[object] = []
     page.route(re.compile("values/.*prefix=shopw"), lambda route: held.append(route))  # noqa: PLW0108
-    page.get_by_role("button", name="+ filter").first.click()
-    value = page.get_by_label("Value", exact=True).last
     with page.expect_request(re.compile("values/.*prefix=shopw")):
-        value.fill("shopw")
-    value.fill("shopj")
-    expect(page.locator("datalist option[value=shopjobs]")).to_have_count(1)
+        field(page).fill("process=shopw")
+    field(page).fill("process=shopj")
+    expect(offered(page)).to_contain_text(["shopjobs"])
     (route,) = held
     with page.expect_response(re.compile("prefix=shopw")):
         route.continue_()  # type: ignore[attr-defined]
     page.wait_for_timeout(100)
-    assert page.locator("datalist option").count() == 1
+    expect(offered(page)).to_contain_text(["shopjobs"])
+
+
+def _packed(text: bytes) -> str:
+    deflate = zlib.compressobj(wbits=-15)
+    packed = deflate.compress(text) + deflate.flush()
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def test_a_long_address_is_packed_and_read_back(
+    fleet: Serving, fleet_rows: list[Row], page: Page, complaints: Complaints
+) -> None:
+    """It stays far below what servers and proxies take, in the link and in the bar."""
+    complaints.expected = "status of 403"
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.route("**/api/v1/links", lambda route: route.fulfill(status=403))
+    names = [f"process__ne={'worker' * 12}-{k}" for k in range(120)]
+    _open(page, fleet, "".join(f"&filter={one}" for one in names))
+    page.get_by_role("tab", name="Rows").click()
+    expect(page).to_have_url(re.compile(r"/\?z=[\w-]+$"))
+    assert len(page.url) < 8_000
+    page.get_by_role("button", name="Share").click()
+    page.get_by_role("menuitem", name="Link to what is shown now").click()
+    expect(page.get_by_role("button", name="copied")).to_be_visible()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert re.search(r"/\?z=[\w-]+$", link)
+    page.goto(link)
+    expect(page.locator(".bar .chips")).to_contain_text("and 70 more")
+    page.get_by_role("tab", name="Flame graph").click()
+    expect_shown(page, fleet_rows)
+
+
+def test_a_packed_address_is_not_unpacked_without_end(fleet: Serving, page: Page) -> None:
+    """Neither a link that holds far more than it seems, nor a damaged one, stops the page."""
+    for packed in (_packed(b"search=" + bytes(40_000_000)), "0000", "-"):
+        page.goto(f"{fleet.read}/?z={packed}")
+        expect(page.locator(".notices")).to_contain_text("The link is damaged")
+        expect(page.get_by_role("button", name="Data type: All data types")).to_be_visible()

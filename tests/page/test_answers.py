@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.page.bar import add_filter, choose_type
 from tests.page.recording import Profile
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def test_a_cancelled_question_can_be_asked_again(
     held = _held(page, "/api/v1/flamegraph/.*process=shopweb")
     page.locator(".facts .legend").get_by_role("button", name=re.compile("^shopweb")).click()
     over = page.locator(".graph .over")
-    over.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".status .reading")).to_contain_text(re.compile(r"reading \d of \d parts"))
+    page.locator(".status").get_by_role("button", name="Cancel").click()
     expect(over).to_contain_text("Cancelled.")
     expect(page.locator(".pair")).to_have_class(re.compile("stale"))
     page.get_by_label("Search frames").fill("take_request")
@@ -62,12 +64,9 @@ def test_a_failed_question_leaves_no_picture_that_passes_for_its_answer(
     """Graph, table and timeline fade under the error, and come back with the next answer."""
     complaints.expected = "status of 400"
     _open(page, fleet)
-    page.get_by_role("button", name="+ filter").first.click()
-    page.get_by_label("Operator").select_option("regex")
-    page.get_by_label("Value", exact=True).last.fill("(")
-    page.get_by_role("button", name="Add").click()
+    add_filter(page, "process:regex=(")
     expect(page.locator(".loader.failed").first).to_be_visible()
-    for faded in (".pair", ".rows", ".timeline canvas", ".heatmap canvas"):
+    for faded in (".pair", ".names", ".timeline canvas", ".heatmap canvas"):
         expect(page.locator(faded).first).to_have_class(re.compile("stale"))
     page.get_by_role("button", name=re.compile("Remove filter")).click()
     expect(page.locator(".stale")).to_have_count(0)
@@ -151,7 +150,7 @@ def test_a_late_explanation_hides_no_other_table(fleet: Serving, page: Page) -> 
     held = _held(page, "/api/v1/rows/biolatency.*limit=1&")
     page.goto(f"{fleet.read}/?table=biolatency")
     expect(page.locator(".figures")).to_contain_text("0 rows")
-    page.get_by_label("Data type").select_option("agent")
+    choose_type(page, "Agents")
     rows = page.get_by_role("table", name="Rows")
     page.get_by_role("tab", name="Rows").click()
     expect(rows.locator("tbody tr").first).to_be_visible()
@@ -186,7 +185,10 @@ def test_a_new_category_appears_in_an_open_page(fleet: Serving, page: Page) -> N
     new = catalog["categories"][0] | {"table": "fresh", "prettyname": "Fresh rows"}
     answer = catalog | {"categories": [*catalog["categories"], new]}
     page.route("**/api/v1/categories", lambda route: route.fulfill(json=answer))
-    choice = page.get_by_label("Data type")
-    choice.focus()
-    expect(choice.locator("option[value=fresh]")).to_have_text("Fresh rows")
+    choice = page.get_by_role("button", name="Data type")
+    with page.expect_response("**/api/v1/categories"):
+        choice.click()
+    page.keyboard.press("Escape")
     expect(choice).to_be_focused()
+    choice.click()
+    expect(page.get_by_role("menuitemradio", name="Fresh rows")).to_be_visible()

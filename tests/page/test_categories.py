@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from kscope.declare.charts import chart_configs
 from kscope.declare.files.catalog import load_catalog
+from tests.page.bar import choose_type
 from tests.serving import ROOT, serving
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def test_a_dropped_in_category_has_its_charts(built_page: None, page: Page, tmp_
         _wait_for(server, "brewing")
         _brew(server)
         page.goto(f"{server.read}/")
-        page.get_by_label("Data type").select_option(label="Brewing")
+        choose_type(page, "Brewing")
         expect(page.locator(".figures")).to_contain_text("sum 30 drops")
         expect(page.locator(".facts .legend")).to_contain_text("arabica")
         frames = page.get_by_role("table", name="Frames")

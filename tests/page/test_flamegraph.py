@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.page import world
+from tests.page.bar import token
 from tests.page.recording import Profile, label
 from tests.page.shown import wait_for
 from tests.page.written import at_once, duration, percent
@@ -432,7 +433,7 @@ def test_stacks_are_grouped_by_any_column(shown: Page) -> None:
         if group == "hostname":
             shown.keyboard.press("m")
             shown.get_by_role("menuitem", name="Only shop-1").click()
-            expect(shown.get_by_text("Host is shop-1")).to_be_visible()
+            expect(token(shown, "Host is shop-1")).to_be_visible()
         expect(frames.get_by_text("start_thread", exact=True)).to_be_visible()
 
 

@@ -240,7 +240,7 @@ def test_the_declared_heatmap_comes_back(server: Serving, page: Page) -> None:
     declared = page.get_by_role("img", name="Heatmap of Wait lengths")
     _open(page, server, nothing)
     expect(declared).to_be_visible()
-    page.get_by_role("button", name=re.compile("▾$")).first.click()
+    page.locator(".range").click()
     start, stop = re.findall("=([^&]+)", range_)
     page.get_by_label("From", exact=True).fill(start)
     page.get_by_label("To", exact=True).fill(stop)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.page.bar import choose_type, field
 from tests.page.recording import Profile
 from tests.page.world import HOSTS
 from tests.page.written import duration
@@ -97,7 +98,7 @@ def test_tabs_and_lists_keep_the_focus(fleet: Serving, page: Page) -> None:
     expect(heading).to_be_focused()
     page.get_by_role("button", name="Remove filter: Process is shopweb").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="+ filter").first).to_be_focused()
+    expect(field(page)).to_be_focused()
 
 
 def test_arrows_walk_the_whole_table(recorded: Serving, page: Page) -> None:
@@ -219,6 +220,6 @@ def test_an_order_is_part_of_the_address(fleet: Serving, fleet_rows: list[Row], 
     expect(page).to_have_url(re.compile("rowsOrder=-elapsed"))
     longest = max(row["elapsed"] for row in fleet_rows)
     expect(rows.locator("tbody tr").first).to_contain_text(duration(longest))
-    page.get_by_label("Data type").select_option("agent")
+    choose_type(page, "Agents")
     expect(rows.locator("tbody tr").first).to_contain_text("running")
     expect(page.locator(".loader.failed")).to_have_count(0)

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import ViewportSize, expect
 
 from tests import needs
+from tests.page.bar import field
 from tests.serving import ROOT
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ VIEWS = {
         f"{STACKS}&filter=process=shopdb&filter=elapsed__gte=5ms&filter=reason=blocked",
         "table[aria-label=Frames] tbody tr",
     ),
-    "filter-form": View(STACKS, "form.filter", "+ filter"),
+    "types": View(STACKS, "role=menuitemradio[name=/Agents/]", "Data type"),
     "range-form": View(STACKS, "text=Show this range", "last 1 h"),
     "export-menu": View(STACKS, "text=Folded stacks", "export"),
     "more-menu": View(STACKS, "text=New category", "More"),
@@ -72,7 +73,7 @@ VIEWS = {
     "first-visit": View("/?table=biolatency", "text=No Block I/O latency yet"),
     "new": View("/new", "text=No problems."),
 }
-FORMS = ("filter-form", "range-form", "filters")
+FORMS = ("types", "range-form", "filters")
 NARROW = (
     *("flame", "search", "sandwich", "compare", "hosts", "rows", "charts", "banner"),
     *("first-visit", "new", *FORMS),
@@ -172,11 +173,10 @@ def test_the_bar_takes_two_lines_on_a_phone(
     """However long a data type's name is, the buttons stay beside it."""
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.goto(f"{recorded.read}/?table=offwaketime")
-    chosen = page.get_by_label("Data type")
-    expect(chosen.locator("option:checked")).to_have_text("Off-CPU time and its waker")
+    chosen = page.get_by_role("button", name="Data type: Off-CPU time and its waker")
     top = chosen.bounding_box()
     assert top
-    for name in ("live", "share", "More"):
+    for name in ("Live", "Share", "More"):
         box = page.locator(".bar").get_by_role("button", name=name).bounding_box()
         assert box
         assert abs(box["y"] - top["y"]) < 4, name
@@ -190,13 +190,13 @@ def test_filters_have_a_line_of_their_own_on_a_tablet(recorded: Serving, browser
     page.goto(f"{recorded.read}/?table=offcputime&filter=process=shopdb&filter=hostname=shop-1")
     bar = page.locator(".bar")
     expect(bar.locator(".chip")).to_have_count(2)
-    first = [page.get_by_label("Data type"), *bar.locator(".right > button").all()]
-    second = [*bar.locator(".chip").all(), bar.get_by_role("button", name="+ filter")]
+    first = [bar.get_by_role("button", name=name) for name in ("Data type", "Share", "More")]
+    second = [bar.locator(".range"), *bar.locator(".chip").all(), field(page)]
     middle = "part => (part.getBoundingClientRect().top + part.getBoundingClientRect().bottom) / 2"
     for line in (first, second):
         middles = [part.evaluate(middle) for part in line]
         assert max(middles) - min(middles) < 4
-    assert bar.evaluate("bar => bar.clientHeight") < 80
+    assert bar.evaluate("bar => bar.clientHeight") < 100
     page.close()
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
+from tests.page.bar import field, offered, token
 from tests.page.recording import Profile, has, label
 from tests.page.shown import boxed, chosen, expect_shown
 from tests.page.world import SLOW
@@ -113,21 +114,20 @@ def test_two_clicks_on_the_heatmap_are_a_box_too(fleet: Serving, page: Page) -> 
     expect(page).to_have_url(re.compile(r"box=lengths,\d+"))
 
 
-def test_filters_are_chips_with_completion(
+def test_filters_are_tokens_with_completion(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
-    """Values are suggested while typing; a chip can be removed; the address has every filter."""
+    """Values are offered with their rows; a token can be removed; the address has every filter."""
     _open(page, fleet)
-    page.get_by_role("button", name="+ filter").first.click()
-    page.get_by_label("Column", exact=True).select_option("process")
-    page.get_by_label("Value", exact=True).last.fill("shopdb")
-    names = sorted({row["process"] for row in fleet_rows if row["process"].startswith("shopdb")})
-    expect(page.locator("datalist option")).to_have_count(len(names))
-    offered = page.locator("datalist option").evaluate_all("all => all.map(one => one.value)")
-    assert sorted(offered) == names
-    page.get_by_role("button", name="Add").click()
+    field(page).fill("process=shopdb")
+    rows = Counter(row["process"] for row in fleet_rows if row["process"].startswith("shopdb"))
+    expect(offered(page)).to_have_count(len(rows))
+    assert sorted(offered(page).all_inner_texts()) == sorted(
+        f"{name}\n{count:,}" for name, count in rows.items()
+    )
+    page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("filter=process=shopdb"))
-    expect(page.get_by_text("Process is shopdb")).to_be_visible()
+    expect(token(page, "Process is shopdb")).to_have_text("process=shopdb")
     expect_shown(page, [row for row in fleet_rows if row["process"] == "shopdb"])
     page.get_by_role("button", name="Remove filter: Process is shopdb").click()
     expect_shown(page, fleet_rows)
@@ -224,7 +224,7 @@ def test_hosts_are_ranked_and_one_click_compares(
     expect(hosts.locator("tbody tr").first).to_contain_text(SLOW)
     hosts.get_by_role("button", name=SLOW).click()
     expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
-    expect(page.locator(".bar .chip")).to_contain_text(f"Host is {SLOW}")
+    expect(token(page, f"Host is {SLOW}")).to_have_text(f"host={SLOW}")
     frames = page.get_by_role("table", name="Frames")
     slow, others = (
         Profile(row for row in fleet_rows if (row["hostname"] == SLOW) is this)
@@ -325,7 +325,7 @@ def test_the_views_share_what_was_chosen(fleet: Serving, page: Page) -> None:
     _open(page, fleet, "&filter=process=shopweb&search=futex&from=now-30m")
     for view in ("Sandwich", "Compare", "Rows", "Flame graph"):
         page.get_by_role("tab", name=view).click()
-        expect(page.get_by_text("Process is shopweb").first).to_be_visible()
+        expect(token(page, "Process is shopweb")).to_be_visible()
         assert "filter=process=shopweb" in page.url
         assert "search=futex" in page.url
         assert "from=now-30m" in page.url

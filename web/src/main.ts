@@ -8,7 +8,7 @@ import { exact } from "./ui/format";
 import { warning } from "./views/notices";
 import { Page } from "./page";
 import { moment } from "./state/ranges";
-import { INITIAL, MOST_FILTERS, Store, tooMany } from "./state/address";
+import { inFull, INITIAL, MOST_FILTERS, Store, tooMany } from "./state/address";
 import { short } from "./ui/text";
 import { followTheme } from "./ui/theme";
 import type { Categories, CategoryAnswer, Notice } from "../generated/types";
@@ -20,13 +20,14 @@ async function start(): Promise<void> {
     new NewPage();
     return;
   }
-  const store = new Store();
+  const search = await inFull(location.search);
+  const store = new Store(search ?? "");
   const catalog = await get<Categories>("/api/v1/categories", []);
   if (!catalog.categories.length) {
     fail("No categories", "The server has no readable category file; its log says why.");
     return;
   }
-  const told = fixAddress(store, catalog.categories);
+  const told = fixAddress(store, catalog.categories, search);
   let page: Page | null = null;
   const context: Context = {
     ...catalog,
@@ -40,15 +41,16 @@ async function start(): Promise<void> {
 }
 
 /** Replace values of the address that do not exist; return a notice for each. */
-function fixAddress(store: Store, categories: CategoryAnswer[]): Notice[] {
+function fixAddress(store: Store, categories: CategoryAnswer[], search: string | null): Notice[] {
   const told: string[] = [];
+  if (search === null) told.push("The link is damaged: ask for it again. This is Home.");
   const { table } = store.state;
   if (table && !categories.some((one) => one.table === table)) {
     const first = categories.find((one) => columnsWith(one, "stack").length) ?? categories[0];
     told.push(`There is no data type ${short(table, 80)} here: this is ${first.prettyname}.`);
     store.set({ table: first.table }, "replace");
   }
-  const left = tooMany(location.search);
+  const left = tooMany(search ?? "");
   if (left) {
     told.push(`filter: ${exact(left)} filters of the address are left out; use ${MOST_FILTERS}.`);
   }

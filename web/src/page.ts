@@ -4,8 +4,10 @@ import { get } from "./api/client";
 import { newRound } from "./api/loader";
 import { Band } from "./charts/band";
 import { ChartSwitch } from "./flame/chart_switch";
+import { loadEngine } from "./flame/expression";
 import { SearchBox } from "./flame/search";
 import { Header } from "./header/header";
+import { listenToKeys } from "./header/keys";
 import { VIEWS, type State, type View } from "./state/address";
 import { category, resolve, stackColumn, type Context } from "./state/context";
 import { h, replace } from "./ui/dom";
@@ -15,6 +17,7 @@ import { Tabs } from "./ui/tabs";
 import { ChartsView, furtherCharts } from "./views/charts";
 import { CompareView } from "./views/compare";
 import { FlameView } from "./views/flame";
+import { Foot } from "./views/foot";
 import { HostsView } from "./views/hosts";
 import { Notices, problemNotices } from "./views/notices";
 import type { Part } from "./views/part";
@@ -59,6 +62,7 @@ export class Page {
   private readonly home: Later;
   private readonly panel: Later;
   private readonly quality: Quality;
+  private readonly foot: Foot;
   private readonly parts: Record<View, Part>;
   private timer = 0;
 
@@ -66,17 +70,25 @@ export class Page {
     private readonly context: Context,
     told: Notice[],
   ) {
-    const names = VIEWS.map((view): [View, string] => [view, TABS[view]]);
+    const names = VIEWS.map((view): [View, string, View] => [view, TABS[view], view]);
     this.tabs = new Tabs(names, (view) => context.store.set({ view }));
-    this.header = new Header(context);
+    this.search = new SearchBox(context);
+    this.header = new Header(context, {
+      step: (direction) => this.search.stepped(direction),
+      only: () => this.search.filter(),
+      ready: () => void loadEngine(),
+    });
+    this.search.judged = (wrong) => this.header.field.judge(wrong);
     this.band = new Band(context, (answer) => {
       this.notices.say("timeline", answer.notices, context.store.state.table);
+      this.header.presets.tell(answer);
+      this.foot.read(answer.meta);
     });
-    this.search = new SearchBox(context);
     this.chart = new ChartSwitch(context);
     this.parts = this.makeParts();
     this.search.stepped = (direction) => this.parts[this.view()].next?.(direction);
     this.quality = new Quality(context, this.notices);
+    this.foot = new Foot(context, this.notices, this.places.legend);
     this.notices.say("categories", problemNotices(context.problems, context.leftovers));
     this.notices.say("address", told);
     const { home, panel } = this.places;
@@ -92,12 +104,12 @@ export class Page {
   }
 
   private show(): void {
-    const { home, panel, legend } = this.places;
+    const { home, panel } = this.places;
     document.body.replaceChildren(
       this.header.element,
-      h("main", this.notices.element, home, this.explore),
+      h("main", home, this.explore),
       panel,
-      h("footer.status", h("span.grow"), legend),
+      this.foot.element,
     );
   }
 
@@ -129,6 +141,11 @@ export class Page {
     const recheck = () => void this.recheck();
     window.addEventListener("focus", recheck);
     document.addEventListener("visibilitychange", recheck);
+    listenToKeys(this.context, {
+      views: () => this.views(),
+      field: () => this.header.field.focus(),
+      step: (direction) => this.search.stepped(direction),
+    });
   }
 
   private changed(before: State): void {
@@ -171,6 +188,7 @@ export class Page {
     document.body.classList.toggle("asking", state.panel !== "");
     this.panel.update(state.panel !== "");
     this.updateBar(range, categories, state.table, filters, presets, from, to, zone, live);
+    this.header.field.update();
     if (explores) this.updateExplore();
     else this.notices.show("", "flame");
   }
@@ -179,6 +197,7 @@ export class Page {
     const one = category(this.context);
     document.title = one ? `${one.prettyname} · Kernelscope` : "Kernelscope";
     this.header.update();
+    this.foot.update();
     this.schedule(this.context.store.state.live);
   });
 
@@ -187,7 +206,6 @@ export class Page {
     const { table, filters, presets, box, zone, stack, value, by, weigh, ...state } = store.state;
     const view = this.view();
     this.notices.show(table, view);
-    this.search.update();
     const { "base.from": from, "base.to": to } = state;
     const shown = [range, categories, table, filters, presets, box, view, zone];
     const { panel, baseline } = state;
@@ -195,7 +213,7 @@ export class Page {
     this.tabs.update(this.views(), view);
     this.place(this.parts[view]);
     this.chart.update(OF_STACKS.includes(view));
-    this.search.element.hidden = !OF_STACKS.includes(view) || view === "hosts";
+    this.search.update(OF_STACKS.includes(view) && view !== "hosts");
     this.parts[view].update();
   }
 

@@ -4,8 +4,7 @@
 import { ApiError, get, url, type Query } from "./client";
 import { button, h, replace, type Child } from "../ui/dom";
 import { exact } from "../ui/format";
-
-const PATIENCE = 400;
+import { progress } from "./progress";
 
 let round = 0;
 
@@ -23,10 +22,10 @@ export class Loader {
   private unanswered = -1;
   private stale = false;
   private abort: AbortController | null = null;
-  private timer = 0;
+  private again: () => void = () => undefined;
   private content: HTMLElement[] = [];
 
-  constructor(private readonly what: string) {}
+  constructor(readonly what: string) {}
 
   /**
    * Sets the elements that show this loader's answers alone; they fade while they show an old one,
@@ -58,7 +57,8 @@ export class Loader {
       this.asked = "";
       void this.ask(path, query, show);
     };
-    this.watch(again);
+    this.again = again;
+    progress.begin(this);
     try {
       const answer = await get<T>(path, query, abort.signal);
       if (this.abort !== abort) return;
@@ -81,7 +81,7 @@ export class Loader {
   cancel(): void {
     this.abort?.abort();
     this.abort = null;
-    clearInterval(this.timer);
+    progress.end(this);
     this.element.hidden = true;
     this.element.classList.remove("failed");
   }
@@ -102,17 +102,9 @@ export class Loader {
     }
   }
 
-  private watch(again: () => void): void {
-    const start = performance.now();
-    const time = h("span.number");
-    const stop = button("Cancel", () => this.giveUp(again, "Cancelled."));
-    this.timer = window.setInterval(() => {
-      const waited = performance.now() - start;
-      if (waited < PATIENCE) return;
-      time.textContent = `${(waited / 1000).toFixed(1)} s`;
-      if (this.element.hidden) replace(this.element, `${this.what} … `, time, stop);
-      this.element.hidden = false;
-    }, 100);
+  /** Cancels the question; its place says so, and offers to ask again. */
+  stop(): void {
+    this.giveUp(this.again, "Cancelled.");
   }
 
   private failure(error: unknown): Child[] {

@@ -1,53 +1,61 @@
-// The search box: a regular expression over frame names.
+// The result of a search of frames: in the graph, and in the rows behind it.
 
-import type { Context } from "../state/context";
-import { button, debounce, h } from "../ui/dom";
+import { get } from "../api/client";
+import {
+  category,
+  column,
+  filterQuery,
+  question,
+  ROWS,
+  stackColumn,
+  valueColumn,
+  type Context,
+} from "../state/context";
+import { withFilter, type Filter } from "../state/filters";
+import { button, debounce, h, replace } from "../ui/dom";
+import { exact, perTime } from "../ui/format";
+import { icon } from "../ui/icons";
 import { loadEngine } from "./expression";
-
-/** A search that takes longer waits for a pause in the typing. */
-const QUICK = 30;
+import { frameFilter } from "./frame_filter";
+import type { Top } from "../../generated/types";
 
 export class SearchBox {
   readonly element: HTMLElement;
-  private readonly input: HTMLInputElement;
   private readonly result = h("output.number.matched", { "aria-live": "polite" });
-  private took = 0;
+  private readonly rows = h("span.number.hint");
   /** Goes to the next or previous match, in the view that is shown. */
   stepped: (direction: 1 | -1) => void = () => undefined;
+  /** Says whether the search is at fault, where it is typed. */
+  judged: (wrong: boolean) => void = () => undefined;
+  /** Only the last question's answer is shown. */
+  private asked = "";
 
   constructor(private readonly context: Context) {
-    const later = debounce(60, () => this.apply());
-    const search = () => (this.took < QUICK ? this.apply() : later());
-    this.input = h("input", {
-      type: "search",
-      placeholder: "search (regex)",
-      "aria-label": "Search frames by regular expression",
-      spellcheck: "false",
-      autocomplete: "off",
-      oninput: () => search(),
-      onfocus: () => void loadEngine(),
-      onkeydown: (event: KeyboardEvent) => this.key(event),
+    const step = (direction: 1 | -1) => () => this.stepped(direction);
+    const only = button("only these", () => this.filter(), {
+      title: "Filter by this search (Ctrl+Enter in the field)",
     });
-    this.element = h(
-      "div.search",
-      this.input,
-      this.result,
-      button("‹", () => this.step(-1), { "aria-label": "Previous match", title: "Previous (N)" }),
-      button("›", () => this.step(1), { "aria-label": "Next match", title: "Next (n)" }),
-    );
-    document.addEventListener("keydown", (event) => this.shortcut(event));
+    const [back, on] = [
+      button("", step(-1), { "aria-label": "Previous match", title: "Previous (N)" }),
+      button("", step(1), { "aria-label": "Next match", title: "Next (n)" }),
+    ];
+    back.append(icon("previous"));
+    on.append(icon("next"));
+    for (const one of [back, on]) one.classList.add("only-icon");
+    this.element = h("div.search", this.result, this.rows, back, on, only);
   }
 
-  update(): void {
+  /** `shown` where there are frames to search. */
+  update(shown: boolean): void {
     const { search } = this.context.store.state;
-    if (this.input.value !== search && document.activeElement !== this.input) {
-      this.input.value = search;
-    }
+    this.element.hidden = !shown || !search;
+    if (this.element.hidden) this.say("");
+    else this.count();
   }
 
   say(text: string, wrong = false): void {
     this.result.textContent = text;
-    this.input.setAttribute("aria-invalid", String(wrong));
+    this.judged(wrong);
   }
 
   /** Searches once the engine for regular expressions is there. */
@@ -57,44 +65,40 @@ export class SearchBox {
     else this.say("the server does not answer: search again", true);
   }
 
-  private apply(): void {
-    const search = this.input.value;
-    if (search === this.context.store.state.search) return;
-    const start = performance.now();
-    this.context.store.set({ search }, "replace");
-    this.took = performance.now() - start;
+  /** The search as a filter of rows. */
+  private get wanted(): Filter {
+    return frameFilter(stackColumn(this.context), this.context.store.state.search);
   }
 
-  /** Who types fast asks for the next match before the pause that starts a search. */
-  private step(direction: 1 | -1): void {
-    this.apply();
-    this.stepped(direction);
+  filter(): void {
+    const { store } = this.context;
+    if (!store.state.search || !stackColumn(this.context)) return;
+    store.set({ filters: withFilter(store.state.filters, this.wanted), search: "", zoom: [] });
   }
 
-  private key(event: KeyboardEvent): void {
-    if (event.key === "Enter") {
-      event.preventDefault();
-      this.step(event.shiftKey ? -1 : 1);
-    } else if (event.key === "Escape") {
-      this.input.value = "";
-      this.apply();
-      this.input.blur();
-    }
+  private count(): void {
+    const value = valueColumn(this.context);
+    const query = question(this.context, "box");
+    const by = category(this.context)?.columns.find(({ role }) => role === "dimension")?.name;
+    query.push(...filterQuery(this.context, [this.wanted]), ["value", value], ["by", by ?? ""]);
+    query.push(["n", "1"]);
+    const asked = JSON.stringify([this.context.store.state.table, query]);
+    if (asked === this.asked) return;
+    this.asked = asked;
+    replace(this.rows);
+    if (by) this.countLater(asked, query);
   }
 
-  /** Ctrl+F and `/` search here, unless a field has the focus. */
-  private shortcut(event: KeyboardEvent): void {
-    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test((event.target as Element).tagName);
-    const find = (event.ctrlKey || event.metaKey) && event.key === "f";
-    if (!this.element.isConnected || this.element.hidden) return;
-    if (find && document.activeElement !== this.input) {
-      event.preventDefault();
-      this.input.select();
-    } else if (!typing && event.key === "/") {
-      event.preventDefault();
-      this.input.select();
-    } else if (!typing && (event.key === "n" || event.key === "N")) {
-      this.step(event.key === "n" ? 1 : -1);
-    }
-  }
+  private readonly countLater = debounce(300, async (asked: string, query: [string, string][]) => {
+    if (asked !== this.asked) return;
+    const path = `/api/v1/top/${this.context.store.state.table}`;
+    // Without it the graph still says how much matches.
+    const answer = await get<Top>(path, query).catch(() => null);
+    if (!answer || asked !== this.asked) return;
+    const { total, meta, unit, value_column: value } = answer;
+    const rate = column(this.context, value)?.rate ?? "";
+    const timed = value !== ROWS && total !== null;
+    const time = timed ? `${perTime(total, meta.to - meta.from, unit, rate)} · ` : "";
+    replace(this.rows, `${time}${exact(meta.rows)} rows`);
+  });
 }

@@ -1,6 +1,7 @@
 // The two sides of a comparison: ranges, filters, totals, and how they are compared.
 
-import { FilterChips, filterWords } from "./chips";
+import { Field } from "./field";
+import { filterWords } from "./words";
 import { bounds, type Context } from "../state/context";
 import { button, h, Select } from "../ui/dom";
 import type { Filter } from "../state/filters";
@@ -86,7 +87,7 @@ export interface Totals {
 
 export class CompareHead {
   readonly element: HTMLElement;
-  private readonly chips: FilterChips;
+  private readonly chips: Field;
   private readonly range: Select;
   private readonly badges = [h("span.badge"), h("span.badge")] as const;
   private readonly times = [h("span.number"), h("span.number")] as const;
@@ -96,7 +97,8 @@ export class CompareHead {
 
   constructor(private readonly context: Context) {
     const { store } = context;
-    this.chips = new FilterChips(context, "Filters of the baseline", {
+    this.chips = new Field(context, {
+      label: "Filter the baseline",
       filters: () => baselineFilters(context),
       change: (baseFilters) => store.set({ baseFilters }),
     });

@@ -1,5 +1,6 @@
 // The state of the page. It is kept in the address, so a link shows another person the same thing.
 
+import { compressed, expanded } from "../ui/compressed";
 import { afterFrame } from "../ui/dom";
 import type { Zone } from "../ui/format";
 import { inCalendar } from "./ranges";
@@ -198,6 +199,27 @@ export function tooMany(search: string): number {
   return counts.reduce((all, count) => all + Math.max(0, count - MOST_FILTERS), 0);
 }
 
+/** From here on servers and proxies may refuse an address for its length. */
+const LONG = 8_000;
+
+/** Packs an address in the browser's bar, if it is still there by then. */
+async function shortened(address: string): Promise<void> {
+  const packed = await packedAddress(address);
+  if (location.pathname + location.search === address) history.replaceState(null, "", packed);
+}
+
+export async function packedAddress(address: string): Promise<string> {
+  return `/?z=${await compressed(address.slice(2))}`;
+}
+
+/** The entries of an address, unpacked if they are packed; null if they cannot be. */
+export async function inFull(search: string): Promise<string | null> {
+  const packed = /^\?z=([\w-]*)$/.exec(search.slice(0, MOST_ADDRESS))?.[1];
+  if (packed === undefined) return search;
+  const text = await expanded(packed, MOST_ADDRESS);
+  return text === null ? null : `?${text}`;
+}
+
 /** The state. Steps that a person would want to go back from are pushed. */
 export class Store {
   /** Follows the state; it is called with the one before. */
@@ -207,11 +229,12 @@ export class Store {
   private readonly write = afterFrame(() => this.writeNow());
   state: State;
 
-  constructor() {
-    this.state = fromAddress(location.search);
+  /** `search` is the address's, in full. */
+  constructor(search: string) {
+    this.state = fromAddress(search);
     window.addEventListener("popstate", () => {
       this.unwritten = null;
-      this.apply(fromAddress(location.search));
+      void inFull(location.search).then((now) => this.apply(fromAddress(now ?? "")));
     });
     window.addEventListener("pagehide", () => this.writeNow());
   }
@@ -231,6 +254,7 @@ export class Store {
     if (!unwritten || unwritten.address === location.pathname + location.search) return;
     if (unwritten.address.length > MOST_ADDRESS) return;
     window.history[unwritten.push ? "pushState" : "replaceState"](null, "", unwritten.address);
+    if (unwritten.address.length > LONG) void shortened(unwritten.address);
   }
 
   private apply(next: State): void {

@@ -31,6 +31,14 @@ export function column(context: Context, name: string): ColumnAnswer | undefined
   return category(context)?.columns.find((one) => one.name === name);
 }
 
+/** The columns that a filter can be on: on Home, each of any data type. */
+export function filterable(context: Context): ColumnAnswer[] {
+  const one = category(context);
+  if (one) return one.columns;
+  const all = context.categories.flatMap(({ columns }) => columns);
+  return [...new Map(all.map((each) => [each.name, each])).values()];
+}
+
 export function columnsWith(one: CategoryAnswer | undefined, ...roles: Role[]): ColumnAnswer[] {
   return one?.columns.filter((column) => roles.includes(column.role)) ?? [];
 }
@@ -51,9 +59,24 @@ export function applies(context: Context, filter: Filter): boolean {
 }
 
 export function filterQuery(context: Context, filters: Filter[]): Query {
-  return filters
-    .filter((filter) => applies(context, filter))
-    .map((filter): [string, string] => [filterKey(filter), filter.value]);
+  return queryOf(filters.filter((filter) => applies(context, filter)));
+}
+
+export function queryOf(filters: Filter[]): Query {
+  return filters.map((filter): [string, string] => [filterKey(filter), filter.value]);
+}
+
+/** The names of the presets that hide rows: the chosen ones, or those that do by default. */
+export function activePresets(context: Context): string[] {
+  const presets = category(context)?.presets ?? [];
+  const { presets: chosen } = context.store.state;
+  const names = chosen.split(";");
+  const active = presets.filter((one) => (chosen ? names.includes(one.name) : one.default));
+  return active.map(({ name }) => name);
+}
+
+function presetQuery(context: Context): Query {
+  return activePresets(context).map((name) => ["preset", name]);
 }
 
 /** How the API calls the number of rows, where a value column's name could stand. */
@@ -125,6 +148,7 @@ export function question(context: Context, scope: Scope): Query {
     ["from", iso(from)],
     ["to", iso(to)],
     ...filterQuery(context, state.filters),
+    ...presetQuery(context),
   ];
   return scope === "range" ? query : [...query, ...valueBounds(context)];
 }

@@ -67,10 +67,22 @@ export function rangeText(from: string, to: string, zone: Zone): string {
     const preset = PRESETS.find(([start]) => start === from);
     return preset?.[1] ?? `last ${back[1]} ${UNIT_WORDS[back[2]]}`;
   }
-  const short = (text: string) => {
-    const at = text.startsWith("now") ? null : moment(text);
-    if (at === null) return text;
-    return dateTime(at, zone, at % 1e6 !== 0).replace(/(\.\d{3})\d*/, "$1");
-  };
-  return `${short(from)} – ${short(to)}`;
+  const [start, end] = [momentText(from, zone), momentText(to, zone)];
+  const day = /^(.* )/.exec(start)?.[1] ?? "";
+  return `${start}–${day && end.startsWith(day) ? end.slice(day.length) : end}`;
+}
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** As short as it can be: today has no date, this year no number, a whole minute no seconds. */
+function momentText(text: string, zone: Zone): string {
+  const at = text.startsWith("now") ? null : moment(text);
+  if (at === null) return text;
+  const [day = "", time = ""] = dateTime(at, zone, at % 1e6 !== 0).split(" ");
+  const [today = ""] = dateTime(Date.now() * 1000, zone).split(" ");
+  const short = time.replace(/(\.\d{3})\d*/, "$1").replace(/:00$/, "");
+  if (day === today) return short;
+  const [year = "", month = "", date = ""] = day.split("-");
+  const name = `${Number(date)} ${MONTHS[Number(month) - 1]}`;
+  return `${name}${year === today.slice(0, 4) ? "" : ` ${year}`} ${short}`;
 }

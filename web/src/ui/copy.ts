@@ -1,6 +1,7 @@
 // Copies text, also over plain HTTP, where the browser does not allow access to its clipboard.
 
 import { h } from "./dom";
+import { icon } from "./icons";
 import { popover } from "./popover";
 
 /** Returns false if the text could not be copied; it is then shown, selected, in a box. */
@@ -40,11 +41,17 @@ function showSelected(text: string): void {
 
 /** Says on the button that the text is copied, for a moment. */
 export async function copyFrom(opener: HTMLElement, text: string): Promise<void> {
-  if (!(await copyText(text))) return;
-  const before = opener.textContent;
-  if (before === COPIED) return;
-  opener.textContent = COPIED;
-  setTimeout(() => (opener.textContent = before), 1500);
+  if (!(await copyText(text)) || opener.classList.contains("copied")) return;
+  const before = [...opener.childNodes];
+  const name = opener.getAttribute("aria-label");
+  opener.classList.add("copied");
+  if (name) {
+    opener.replaceChildren(icon("check"));
+    opener.setAttribute("aria-label", "copied");
+  } else opener.textContent = "✓ copied";
+  setTimeout(() => {
+    opener.classList.remove("copied");
+    opener.replaceChildren(...before);
+    if (name) opener.setAttribute("aria-label", name);
+  }, 2000);
 }
-
-const COPIED = "✓ copied";

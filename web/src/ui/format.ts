@@ -129,7 +129,7 @@ const PERIODS: [number, string][] = [
 /**
  * A total as people think of it: time per time is how many there were at once, "22.1 threads", and
  * the rest is so much "a second". `us` is how long it took to gather, in microseconds; `rate` is what
- * the column calls its time per time, "threads waiting", of which the first word is the short unit.
+ * the column calls its time per time, "threads waiting"; its first word is the short unit.
  */
 export function perTime(total: number, us: number, unit: string, rate: string): string {
   const second = us ? total / (us / 1e6) : 0;
@@ -140,6 +140,19 @@ export function perTime(total: number, us: number, unit: string, rate: string): 
       ? (PERIODS[0] as [number, string])
       : (PERIODS.find(([seconds]) => second * seconds >= 1) ?? (PERIODS[2] as [number, string]));
   return `${quantity(second * length, unit)} ${words}`;
+}
+
+/** A part beside the whole that it is of: "173 of 195 threads". */
+export function partOf(
+  part: number,
+  whole: number,
+  us: number,
+  unit: string,
+  rate: string,
+): string {
+  const time = SECONDS[unit] !== undefined;
+  const words = time ? perTime(part, us, unit, rate).replace(/ .*/, "") : quantity(part, unit);
+  return `${words} of ${time ? perTime(whole, us, unit, rate) : quantity(whole, unit)}`;
 }
 
 /** The short unit of a rate: "threads" of "threads waiting". */

@@ -44,13 +44,13 @@ export function opener(
   return made;
 }
 
-/** A form begins under the left end of its opener, a menu ends under the right one. */
+/** Under its opener: from its left end, or up to its right end in the right half of the window. */
 function place(element: HTMLElement, at: Place): void {
   const { offsetWidth: width, offsetHeight: height } = element;
   let [x, y] = Array.isArray(at) ? at : [0, 0];
   if (at instanceof HTMLElement) {
     const { left, right, bottom } = at.getBoundingClientRect();
-    [x, y] = [element.role === "menu" ? right - width : left, bottom + 4];
+    [x, y] = [left > innerWidth / 2 ? right - width : left, bottom + 4];
   }
   const left = Math.max(4, Math.min(x, innerWidth - width - 4));
   const top = Math.max(4, Math.min(y, innerHeight - height - 4));
@@ -109,12 +109,17 @@ export function menu(at: Place, items: MenuItem[], label: string): void {
     if (rule) made.classList.add("rule");
     return made;
   });
-  const element = popover(at, "menu", label, ...buttons);
+  menuKeys(popover(at, "menu", label, ...buttons), buttons);
+}
+
+/** The arrows go through the lines of a menu. */
+export function menuKeys(element: HTMLElement, lines: HTMLElement[]): void {
   element.addEventListener("keydown", (event) => {
-    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-    if (!step) return;
+    const at = lines.indexOf(document.activeElement as HTMLElement);
+    const to: Record<string, number> = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 };
+    const next = to[event.key];
+    if (next === undefined) return;
     event.preventDefault();
-    const at = buttons.indexOf(document.activeElement as HTMLButtonElement);
-    buttons.at((at + step) % buttons.length)?.focus();
+    lines.at(next % lines.length)?.focus();
   });
 }

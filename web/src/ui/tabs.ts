@@ -1,19 +1,21 @@
 // The row of tabs: one is reached by Tab, arrows go to the others.
 
 import { button, h } from "./dom";
+import { icon, type Icon } from "./icons";
 
 export class Tabs<V extends string> {
   readonly element = h("div.tabs", { role: "tablist", "aria-label": "Views" });
   private readonly buttons: [V, HTMLButtonElement][];
 
   constructor(
-    tabs: [V, string][],
+    tabs: [V, string, Icon?][],
     private readonly choose: (view: V) => void,
   ) {
-    this.buttons = tabs.map(([view, text]) => [
-      view,
-      button(text, () => choose(view), { role: "tab", "aria-controls": "view" }),
-    ]);
+    this.buttons = tabs.map(([view, text, sign]) => {
+      const made = button(text, () => choose(view), { role: "tab", "aria-controls": "view" });
+      if (sign) made.prepend(icon(sign));
+      return [view, made];
+    });
     this.element.append(...this.buttons.map(([, element]) => element));
     this.element.addEventListener("keydown", (event) => this.key(event));
   }

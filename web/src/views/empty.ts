@@ -1,7 +1,7 @@
 // The explanation of an empty view: how to get data, or which filters hide it.
 
 import { get } from "../api/client";
-import { filterWords } from "../header/chips";
+import { filterWords } from "../header/words";
 import { category, type Context } from "../state/context";
 import { button, h } from "../ui/dom";
 import { filterText } from "../state/filters";

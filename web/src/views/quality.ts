@@ -27,12 +27,16 @@ export class Quality {
 
   update(): void {
     const path = `/api/v1/quality/${this.context.store.state.table}`;
-    void this.loader.ask<QualityAnswer>(path, question(this.context, "box"), (answer) =>
+    const { table } = this.context.store.state;
+    void this.loader.ask<QualityAnswer>(path, question(this.context, "box"), (answer) => {
       this.notices.say("quality", [
         ...lackNotices(answer.lacks, this.counts),
         ...binaryNotices(answer.binaries),
-      ]),
-    );
+      ]);
+      const lost = answer.lacks.filter(({ column }) => column.startsWith("lost"));
+      const worst = lost.reduce((most, one) => Math.max(most, one.share), 0);
+      this.notices.tellLost(lost.find(({ share }) => share === worst) ?? null, table);
+    });
   }
 }
 

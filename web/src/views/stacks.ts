@@ -6,7 +6,7 @@ import { Loader } from "../api/loader";
 import { Cover } from "../ui/cover";
 import { h } from "../ui/dom";
 import type { Part } from "./part";
-import { unknownNotices, type Notices } from "./notices";
+import { namelessPart, unknownNotices, type Notices } from "./notices";
 import { flameQuery, flameTree, measured, sourceOf, type Source } from "../flame/flame_query";
 import type { Flamegraph } from "../../generated/types";
 
@@ -59,6 +59,7 @@ export class Stacks {
       );
       this.source = source;
       this.notices.say("stacks", [...answer.notices, ...unknownNotices(source.tree)], table);
+      this.notices.tellNameless(namelessPart(source.tree), table);
       this.follower?.setSource(source);
       void this.over.say(answer.total ? null : explainEmpty(this.context));
     });

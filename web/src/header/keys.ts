@@ -1,0 +1,89 @@
+// The keyboard. Single letters act only while graph, table or panel has the focus (WCAG 2.1.4).
+
+import { VIEWS, type View } from "../state/address";
+import type { Context } from "../state/context";
+import { h } from "../ui/dom";
+import { popover } from "../ui/popover";
+import { moveRange } from "./range_menu";
+import { goTo } from "./types";
+
+export interface KeyEvents {
+  /** The views that are there, in the order of their tabs. */
+  views(): View[];
+  field(): void;
+  step(direction: 1 | -1): void;
+}
+
+const KEYS: [string, string][] = [
+  ["/", "filter or search"],
+  ["1 – 6", "views"],
+  ["g", "Home"],
+  ["w", "what changed here"],
+  ["[ ]", "range back, on"],
+  ["+ -", "range shorter, longer"],
+  ["arrows", "move in the graph"],
+  ["Enter", "zoom in"],
+  ["Backspace", "zoom out"],
+  ["o", "only stacks through the frame"],
+  ["h", "hide stacks through the frame"],
+  ["s", "callers and callees"],
+  ["m", "menu of the frame"],
+  ["c", "copy the name"],
+  ["n N", "next, previous match"],
+  ["x", "swap the sides of a comparison"],
+  ["?", "these keys"],
+  ["Esc", "closes, then clears"],
+];
+
+export function showKeys(): void {
+  const lines = KEYS.flatMap(([keys, text]) => [
+    h("dt", ...keys.split(" ").map((key) => (/^[–]$/.test(key) ? key : h("kbd", key)))),
+    h("dd", text),
+  ]);
+  const note = "Letters act while the graph, a table or the panel has the focus.";
+  const place: [number, number] = [innerWidth / 2 - 190, innerHeight / 6];
+  const list = h("dl.keys", { tabindex: 0 }, ...lines);
+  popover(place, "dialog", "Keys", h("h2", "Keys"), list, h("p.hint", note));
+}
+
+export function listenToKeys(context: Context, events: KeyEvents): void {
+  document.addEventListener("keydown", (event) => {
+    const target = event.target as Element;
+    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+    const find = (event.ctrlKey || event.metaKey) && event.key === "f";
+    if (event.defaultPrevented || (typing && !find)) return;
+    const modified = event.ctrlKey || event.metaKey || event.altKey;
+    const run = find || (!modified && event.key === "/") ? events.field : null;
+    const inside = target.closest(".work, .panel, .plots, .home") !== null;
+    const act = run ?? (modified ? null : action(context, events, event.key, inside));
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+}
+
+function action(
+  context: Context,
+  events: KeyEvents,
+  key: string,
+  inside: boolean,
+): (() => void) | null {
+  if (key === "?") return showKeys;
+  if (!inside) return null;
+  const { store } = context;
+  const { state } = store;
+  const view = /^[1-6]$/.test(key) && state.table ? events.views()[Number(key) - 1] : undefined;
+  if (view && VIEWS.includes(view)) return () => store.set({ view });
+  const actions: Record<string, () => void> = {
+    g: () => goTo(context, ""),
+    w: () => store.set({ panel: state.panel ? "" : "changes" }),
+    n: () => events.step(1),
+    N: () => events.step(-1),
+    x: () => store.set({ swap: !state.swap }),
+    "[": () => moveRange(context, -0.5),
+    "]": () => moveRange(context, 0.5),
+    "+": () => moveRange(context, 0, 0.5),
+    "-": () => moveRange(context, 0, 2),
+  };
+  return actions[key] ?? null;
+}
