@@ -1,6 +1,6 @@
 """How long each question takes, beside the bare SQL that finds the same rows.
 
-    python -m benchmarks.query [--rows 1000000] [--stacks 10000] [--repeat 3] [--mariadb]
+    python -m benchmarks.query [--rows 1000000] [--stacks 10000] [--repeat 3] [--mariadb] [--only X]
 
 A database is filled with off-CPU rows of an hour, whose stacks make a flame graph of about 100,000
 nodes: a SQLite file, or with --mariadb a server started for it. Each question goes through the
@@ -9,6 +9,10 @@ ids over one connection of the engine's own driver, fetched and thrown away; for
 the texts of its stacks. `ratio` is of the two by the clock. `CPU` is the processor time of the
 whole process, MariaDB's own not in it; `beyond` is how much more of it an answer takes than the
 bare SQL: on a busy machine it says more than the clock.
+
+`changes` and `overview` ask about all data types, in another database: five hours of ten hosts,
+with ten million off-CPU rows a day, see `benchmarks.everything`. `first` is the time until the
+first line of a stream.
 """
 
 from __future__ import annotations
@@ -22,17 +26,21 @@ import random
 import sqlite3
 import tempfile
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncmy
 
+from benchmarks import everything
+from benchmarks.fleet import Fleet
 from kscope.config import MySQL, Settings, SQLite
 from kscope.declare.files.catalog import load_catalog
 from kscope.declare.types.base import Role, Storage
-from kscope.query.questions import QUESTIONS
-from kscope.query.responses import respond
+from kscope.query.questions import OF_ALL, QUESTIONS
+from kscope.query.responses import respond, respond_of_all
+from kscope.store.housekeeping.loop import roll_up
 from kscope.store.open import backend_of
 from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
@@ -41,7 +49,7 @@ from kscope.store.write.cardinality import NewTextLimits, NewTexts
 from tests.mariadb import PASSWORD, USER, install
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from kscope.declare.model import Category, Column
 
@@ -210,13 +218,8 @@ COLUMNS = ("answer", "bare SQL", "ratio", "CPU", "beyond", "size")
 
 
 async def run(engine: Engine, rows: int, stacks: int, repeat: int) -> None:
-    catalog = load_catalog()
-    unlimited = NewTextLimits(NewTexts(0), NewTexts(0))
-    store = Store(backend_of(engine.settings), catalog, engine.settings.query_deadline, unlimited)
-    await store.connect()
-    await store.adopt(catalog)
-    try:
-        category, agent = catalog.get("offcputime"), catalog.get("agent")
+    async with opened(engine) as store:
+        category, agent = store.catalog.get("offcputime"), store.catalog.get("agent")
         assert category is not None
         assert agent is not None
         for batch in batches(category, rows, folded_stacks(stacks, random.Random(2))):
@@ -227,8 +230,58 @@ async def run(engine: Engine, rows: int, stacks: int, repeat: int) -> None:
         print(f"{'question':12} " + " ".join(f"{name:>9}" for name in COLUMNS))
         for name in QUESTIONS:
             await measure(store, engine, name, repeat)
+
+
+@asynccontextmanager
+async def opened(engine: Engine) -> AsyncIterator[Store]:
+    catalog = load_catalog()
+    unlimited = NewTextLimits(NewTexts(0), NewTexts(0))
+    store = Store(backend_of(engine.settings), catalog, engine.settings.query_deadline, unlimited)
+    await store.connect()
+    await store.adopt(catalog)
+    try:
+        yield store
     finally:
         await store.close()
+
+
+async def run_of_all(engine: Engine, hours: float, repeat: int) -> None:
+    """Questions of all data types, about ten minutes and about an hour."""
+    minutes = round(hours * 60)
+    end = BEGIN + minutes * 60_000_000
+    async with opened(engine) as store:
+        rows = 0
+        for batch in everything.batches(store.catalog, Fleet(), BEGIN, minutes):
+            await store.writer.write(batch)
+            rows += len(batch)
+        watch = Stopwatch()
+        await roll_up(store, end + HOUR)
+        print(
+            f"{engine.name}: {rows:,} rows of {hours:g} h, their sums in {watch.stop().wall:.0f} s"
+        )
+        print(f"{'question':12} {'range':>7} {'first':>9} {'answer':>9} {'CPU':>9} {'size':>9}")
+        for name, length in (("changes", 10), ("changes", 6), ("overview", 60)):
+            await measure_of_all(store, name, (end - length * 60_000_000 - 7_000_000, end), repeat)
+
+
+async def measure_of_all(store: Store, name: str, span: tuple[int, int], repeat: int) -> None:
+    taken, firsts, size = [], [], 0
+    for _ in range(repeat):
+        watch = Stopwatch()
+        asked = OF_ALL[name].read(store.catalog, [("from", str(span[0])), ("to", str(span[1]))])
+        body = await respond_of_all(store.reader, OF_ALL[name], asked, stream=True)
+        assert not isinstance(body.content, bytes)
+        lines = []
+        async for line in body.content:
+            firsts += [watch.stop()] if not lines else []
+            lines.append(line)
+        taken.append(watch.stop())
+        size = len(lines[-1])
+    best = min(taken)
+    figures = (1000 * min(firsts).wall, 1000 * best.wall, 1000 * best.cpu)
+    texts = [f"{each:6.0f} ms" for each in figures]
+    minutes = (span[1] - span[0]) // 60_000_000
+    print(f"{name:12} {minutes:3} min {' '.join(texts)} {size / 1e6:6.2f} MB", flush=True)
 
 
 def reports(agent: Category) -> Batch:
@@ -274,13 +327,20 @@ def main() -> None:
     parser.add_argument("--stacks", type=int, default=10_000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--mariadb", action="store_true")
+    parser.add_argument("--hours", type=float, default=5, help="of all data types")
+    parser.add_argument("--only", choices=("one", "all"), help="data types that are asked about")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        engine = (MariaDBServer if given.mariadb else SQLiteFile)(Path(folder))
-        try:
-            asyncio.run(run(engine, given.rows, given.stacks, given.repeat))
-        finally:
-            engine.stop()
+    runs = {
+        "one": lambda engine: run(engine, given.rows, given.stacks, given.repeat),
+        "all": lambda engine: run_of_all(engine, given.hours, given.repeat),
+    }
+    for name in [given.only] if given.only else runs:
+        with tempfile.TemporaryDirectory() as folder:
+            engine = (MariaDBServer if given.mariadb else SQLiteFile)(Path(folder))
+            try:
+                asyncio.run(runs[name](engine))
+            finally:
+                engine.stop()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ _INTERRUPTED = 130
 # Commands are imported when they are called: an agent must not import the server.
 COMMANDS = {
     "agent": "kscope.cli.agent:agent",
+    "changes": "kscope.cli.changes:changes",
     "backup": "kscope.cli.backup:backup",
     "doctor": "kscope.cli.doctor:doctor",
     "generate": "kscope.cli.generate:generate",

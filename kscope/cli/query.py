@@ -3,18 +3,14 @@
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from kscope.cli.categories import good_catalog
 from kscope.cli.options import FILE
-from kscope.cli.source import Direct, ServerSource
-from kscope.client.endpoint import read_token, server_address
-from kscope.config import Settings, SQLite, load_settings
+from kscope.cli.source import DEFAULT_SERVER, Direct, ServerSource, pair, source_of
 from kscope.errors import UsageError
 from kscope.query.answers.flamegraph import Flamegraph
 from kscope.query.answers.question import JsonAnswer, Question
@@ -22,7 +18,6 @@ from kscope.query.answers.timeseries import Timeseries
 from kscope.query.export import STACKS, TABLES, terminal
 from kscope.query.questions import QUESTIONS
 
-DEFAULT_SERVER = "http://127.0.0.1:8080"
 _DRAWN = ("flame", "table")
 
 
@@ -78,8 +73,8 @@ def query(  # noqa: PLR0913 - one per option
     kscope query offcputime process=mysqld elapsed__gte=5ms --format folded
     kscope query offcputime -q compare hostname=web-2 base.hostname=web-1
     """
-    source = _source(server, token_file, sqlite, config)
-    request = [_pair(each) for each in parameters]
+    source = source_of(server, token_file, sqlite, config)
+    request = [pair(each) for each in parameters]
     request += [(name, text) for name, text in (("from", start), ("to", end)) if text]
     if top:
         request.append(("by", top))
@@ -126,24 +121,3 @@ def _check(question: Question, form: str, request: Sequence[tuple[str, str]]) ->
     allowed = ("flame", "table", "json", *STACKS) if stacks else ("table", "json", *TABLES)
     if form not in allowed:
         raise UsageError(f"--format {form}: {question.name} has {', '.join(allowed)}")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"'{text}' is not NAME=VALUE, such as process=mysqld")
-    return name, value
-
-
-def _source(
-    server: str | None, token_file: Path | None, sqlite: Path | None, config: Path | None
-) -> ServerSource | Direct:
-    if server and (sqlite or config):
-        raise UsageError("ask either a --server or a database (--sqlite, --config)")
-    if not sqlite and not config:
-        server_address(server or DEFAULT_SERVER)  # raises
-        return ServerSource(server or DEFAULT_SERVER, read_token(token_file))
-    settings = load_settings(config) if config else Settings()
-    if sqlite:
-        settings = replace(settings, database=SQLite(sqlite))
-    return Direct(settings, good_catalog(settings.categories))

@@ -1,4 +1,4 @@
-"""The sources of `kscope query`: a server over HTTP, or a database."""
+"""The sources of commands that ask questions: a server over HTTP, or a database."""
 
 import asyncio
 import http.client
@@ -6,20 +6,27 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import cast
 
-from kscope.config import Settings
+from kscope.cli.categories import good_catalog
+from kscope.client.endpoint import read_token, server_address
+from kscope.config import Settings, SQLite, load_settings
 from kscope.declare.model import Catalog
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError, UsageError
+from kscope.query.across.question import QuestionOfAll
 from kscope.query.answers.question import BASE, Question
 from kscope.query.parse.scope import category_of
-from kscope.query.responses import respond
+from kscope.query.responses import Response, respond, respond_of_all
 from kscope.store.open import open_to_read
+from kscope.store.reader import Reader
+from kscope.store.schema.meta import stored_tables
 
+DEFAULT_SERVER = "http://127.0.0.1:8080"
 Request = Sequence[tuple[str, str]]
 
 _PIECE = 1 << 16
@@ -43,7 +50,15 @@ class ServerSource:
         names = ("table", *question.in_path)
         place = question.path.format_map({n: urllib.parse.quote(given[n], safe="") for n in names})
         rest = [(name, value) for name, value in request if name not in question.in_path]
-        address = f"{self.url.rstrip('/')}{BASE}{place}?{urllib.parse.urlencode(rest)}"
+        self._take(place, rest, take)
+
+    def ask_of_all(
+        self, question: QuestionOfAll, request: Request, take: Callable[[bytes], object]
+    ) -> None:
+        self._take(question.path, request, take)
+
+    def _take(self, place: str, request: Request, take: Callable[[bytes], object]) -> None:
+        address = f"{self.url.rstrip('/')}{BASE}{place}?{urllib.parse.urlencode(request)}"
         with self._answer(address) as answer:
             while piece := self._read(answer):
                 take(piece)
@@ -113,10 +128,27 @@ class Direct:
         self, question: Question, table: str, request: Request, take: Callable[[bytes], object]
     ) -> None:
         asked = question.read(category_of(self.catalog, table), request)
+        await self._respond(lambda reader: respond(reader, question, asked), take)
+
+    def ask_of_all(
+        self, question: QuestionOfAll, request: Request, take: Callable[[bytes], object]
+    ) -> None:
+        async def answer(reader: Reader) -> Response:
+            # Until a server opens the database, it is without the tables of new categories.
+            there = await stored_tables(reader.fetch, reader.schema)
+            known = (each for each in self.catalog if each.union or each.table in there)
+            asked = question.read(Catalog(tuple(known)), request)
+            return await respond_of_all(reader, question, asked, stream=False)
+
+        asyncio.run(self._respond(answer, take))
+
+    async def _respond(
+        self, answer: Callable[[Reader], Awaitable[Response]], take: Callable[[bytes], object]
+    ) -> None:
         async with open_to_read(self.settings, self.catalog) as store:
             reader, deadline = store.reader, store.reader.deadline
             with deadline.running():
-                body = await respond(reader.within(deadline), question, asked)
+                body = await answer(reader.within(deadline))
             if isinstance(body.content, bytes):
                 take(body.content)
             else:
@@ -124,3 +156,26 @@ class Direct:
                     # A list may be longer than one deadline: each piece has its own.
                     deadline.left = reader.seconds
                     take(piece)
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Read a filter or another parameter: `process=mysqld`."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"'{text}' is not NAME=VALUE, such as process=mysqld")
+    return name, value
+
+
+def source_of(
+    server: str | None, token_file: Path | None, sqlite: Path | None, config: Path | None
+) -> ServerSource | Direct:
+    """Return the source that a command's options name; a local server if they name none."""
+    if server and (sqlite or config):
+        raise UsageError("ask either a --server or a database (--sqlite, --config)")
+    if not sqlite and not config:
+        server_address(server or DEFAULT_SERVER)  # raises
+        return ServerSource(server or DEFAULT_SERVER, read_token(token_file))
+    settings = load_settings(config) if config else Settings()
+    if sqlite:
+        settings = replace(settings, database=SQLite(sqlite))
+    return Direct(settings, good_catalog(settings.categories))

@@ -580,6 +580,164 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_1h_wakeuptime (
   PRIMARY KEY (time, seq)
 )ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Wake-up time, summed per 1h';
 
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_biolatency (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  device INTEGER NOT NULL COMMENT 'Device',
+  operation INTEGER NOT NULL COMMENT 'Operation',
+  process INTEGER NOT NULL COMMENT 'Process',
+  latency MEDIUMTEXT COLLATE utf8mb4_bin NOT NULL COMMENT 'Latency, us',
+  elapsed BIGINT NOT NULL COMMENT 'I/O time, us',
+  bytes BIGINT NOT NULL COMMENT 'Data, bytes',
+  count BIGINT NOT NULL COMMENT 'Requests',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Block I/O latency, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_biosnoop (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Process',
+  device INTEGER NOT NULL COMMENT 'Device',
+  operation INTEGER NOT NULL COMMENT 'Operation',
+  bytes BIGINT NOT NULL COMMENT 'Size, bytes',
+  queued BIGINT NOT NULL COMMENT 'Time in the queue, us',
+  elapsed BIGINT NOT NULL COMMENT 'Time in the device, us',
+  error INTEGER NOT NULL COMMENT 'Error',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Block I/O requests, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_hardirqs (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  device INTEGER NOT NULL COMMENT 'Device',
+  duration MEDIUMTEXT COLLATE utf8mb4_bin NOT NULL COMMENT 'Duration, ns',
+  elapsed BIGINT NOT NULL COMMENT 'Time, us',
+  count BIGINT NOT NULL COMMENT 'Interrupts',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Hardware interrupts, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_offcputime (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Process',
+  reason INTEGER NOT NULL COMMENT 'Reason',
+  cgroup INTEGER NOT NULL COMMENT 'Cgroup',
+  stack BIGINT NOT NULL COMMENT 'Stack',
+  elapsed BIGINT NOT NULL COMMENT 'Off-CPU time, us',
+  count BIGINT NOT NULL COMMENT 'Waits',
+  lengths MEDIUMTEXT COLLATE utf8mb4_bin NOT NULL COMMENT 'Wait lengths, us',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Off-CPU time, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_offwaketime (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Process',
+  waker INTEGER NOT NULL COMMENT 'Waker',
+  stack BIGINT NOT NULL COMMENT 'Stack',
+  elapsed BIGINT NOT NULL COMMENT 'Time slept, us',
+  count BIGINT NOT NULL COMMENT 'Sleeps',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Off-CPU time and its waker, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_opensnoop (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Process',
+  access INTEGER NOT NULL COMMENT 'Access',
+  created SMALLINT NOT NULL COMMENT 'May create',
+  error INTEGER NOT NULL COMMENT 'Error',
+  elapsed BIGINT NOT NULL COMMENT 'Time to open, us',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Opened files, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_pagefaults (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Process',
+  access INTEGER NOT NULL COMMENT 'Access',
+  stack BIGINT NOT NULL COMMENT 'Stack',
+  count BIGINT NOT NULL COMMENT 'Page faults',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Page faults, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_profile (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Process',
+  stack BIGINT NOT NULL COMMENT 'Stack',
+  elapsed BIGINT NOT NULL COMMENT 'CPU time, us',
+  samples BIGINT NOT NULL COMMENT 'Samples',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='On-CPU profile, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_runqlat (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Process',
+  latency MEDIUMTEXT COLLATE utf8mb4_bin NOT NULL COMMENT 'Latency, us',
+  elapsed BIGINT NOT NULL COMMENT 'Time on the run queue, us',
+  count BIGINT NOT NULL COMMENT 'Times scheduled',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Run queue latency, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_softirqs (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  softirq INTEGER NOT NULL COMMENT 'Soft interrupt',
+  duration MEDIUMTEXT COLLATE utf8mb4_bin NOT NULL COMMENT 'Duration, ns',
+  elapsed BIGINT NOT NULL COMMENT 'Time, us',
+  count BIGINT NOT NULL COMMENT 'Runs',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Soft interrupts, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_syscalls (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  syscall INTEGER NOT NULL COMMENT 'System call',
+  process INTEGER NOT NULL COMMENT 'Process',
+  latency MEDIUMTEXT COLLATE utf8mb4_bin NOT NULL COMMENT 'Latency, us',
+  elapsed BIGINT NOT NULL COMMENT 'Time in calls, us',
+  count BIGINT NOT NULL COMMENT 'Calls',
+  failed BIGINT NOT NULL COMMENT 'Failed calls',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='System calls, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_wakeuptime (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Waker',
+  target INTEGER NOT NULL COMMENT 'Woken',
+  stack BIGINT NOT NULL COMMENT 'Stack of the waker',
+  elapsed BIGINT NOT NULL COMMENT 'Time slept, us',
+  count BIGINT NOT NULL COMMENT 'Wake-ups',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Wake-up time, summed per 5m';
+
 CREATE TABLE IF NOT EXISTS kscope_rows_agent (
   time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
   seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',

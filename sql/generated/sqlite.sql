@@ -624,6 +624,176 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_1h_wakeuptime (
 )
  WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_biolatency (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  device INTEGER NOT NULL,
+  operation INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  latency TEXT NOT NULL,
+  elapsed BIGINT NOT NULL,
+  bytes BIGINT NOT NULL,
+  count BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_biosnoop (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  device INTEGER NOT NULL,
+  operation INTEGER NOT NULL,
+  bytes BIGINT NOT NULL,
+  queued BIGINT NOT NULL,
+  elapsed BIGINT NOT NULL,
+  error INTEGER NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_hardirqs (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  device INTEGER NOT NULL,
+  duration TEXT NOT NULL,
+  elapsed BIGINT NOT NULL,
+  count BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_offcputime (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  reason INTEGER NOT NULL,
+  cgroup INTEGER NOT NULL,
+  stack BIGINT NOT NULL,
+  elapsed BIGINT NOT NULL,
+  count BIGINT NOT NULL,
+  lengths TEXT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_offwaketime (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  waker INTEGER NOT NULL,
+  stack BIGINT NOT NULL,
+  elapsed BIGINT NOT NULL,
+  count BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_opensnoop (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  access INTEGER NOT NULL,
+  created SMALLINT NOT NULL,
+  error INTEGER NOT NULL,
+  elapsed BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_pagefaults (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  access INTEGER NOT NULL,
+  stack BIGINT NOT NULL,
+  count BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_profile (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  stack BIGINT NOT NULL,
+  elapsed BIGINT NOT NULL,
+  samples BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_runqlat (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  latency TEXT NOT NULL,
+  elapsed BIGINT NOT NULL,
+  count BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_softirqs (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  softirq INTEGER NOT NULL,
+  duration TEXT NOT NULL,
+  elapsed BIGINT NOT NULL,
+  count BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_syscalls (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  syscall INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  latency TEXT NOT NULL,
+  elapsed BIGINT NOT NULL,
+  count BIGINT NOT NULL,
+  failed BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_wakeuptime (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  target INTEGER NOT NULL,
+  stack BIGINT NOT NULL,
+  elapsed BIGINT NOT NULL,
+  count BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS kscope_rows_agent (
   time BIGINT NOT NULL,
   seq BIGINT NOT NULL,

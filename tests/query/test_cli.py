@@ -15,6 +15,7 @@ import pytest
 
 from tests.commands import command
 from tests.databases import SQLiteFile
+from tests.query import minutes
 from tests.query.world import waits
 from tests.serving import ROOT, kscope, serving
 
@@ -245,3 +246,24 @@ def test_ctrl_c_has_a_code_of_its_own(tmp_path: Path) -> None:
         said = process.stderr.read()
     assert process.wait(30) == 130
     assert said.strip() == "interrupted"
+
+
+def test_changes_are_sentences_in_the_terminal(world: World) -> None:
+    """A list with its evidence, or the paragraph for a ticket; mistakes have exit code 2."""
+    minutes.fill(world)
+    assert isinstance(world.database, SQLiteFile)
+    source = ("--sqlite", world.database.path)
+    span = ("--from", "2026-11-23T02:54", "--to", "2026-11-23T03:00")
+
+    def changes(*more: str | Path, code: int = 0) -> str:
+        run = command("changes", *source, *span, *more)
+        assert run.returncode == code, run.stderr
+        return run.stderr if code else run.stdout
+
+    first, *_ = changes().splitlines()
+    assert first.startswith("On db-2, mysqld in jbd2_log_wait_commit: 0.02 to 2.7 threads waiting")
+    assert changes("--format", "ticket").startswith("2026-11-23 02:54 to 03:00 UTC: On db-2")
+    assert json.loads(changes("--format", "json"))["done"]
+    assert changes("hostname=db-1").startswith("Nothing unusual.")
+    assert "NAME=VALUE" in changes("hostname", code=2)
+    assert "base.from" in changes("--baseline", "range", code=2)

@@ -123,8 +123,8 @@ async def _by_time(
     """Read the range by slice and the time before it by window; of the `wanted` places only."""
     now, before = looks.now, looks.by_window
     if wanted is not None:
-        numbers = await asyncio.to_thread(_numbers, by, wanted)
-        now, before = (_only(scan, by, numbers) for scan in (now, before))
+        numbers = await asyncio.to_thread(numbers_of, by, wanted)
+        now, before = (only(scan, by, numbers) for scan in (now, before))
     parts = [summed(now, _keys(by, looks.slices), (value, events, ROWS, LAST_TIME), _MOST_AT_ONCE)]
     if looks.windows.count:
         parts.append(summed(before, _keys(by, looks.windows), (value,), _MOST_AT_ONCE))
@@ -167,12 +167,13 @@ _PRIMES = (1, 786_433, 393_241, 196_613, 98_317, 49_157)
 _WHOLE = (Storage.STRING_ID, Storage.STACK_ID, Storage.INTEGER, Storage.BOOLEAN)
 
 
-def _numbers(by: Sequence[Column], wanted: Iterable[Key]) -> list[int]:
+def numbers_of(by: Sequence[Column], wanted: Iterable[Key]) -> list[int]:
+    """Return a number for each of the places; few others have the same."""
     places = [(i, prime) for (i, _), prime in zip(_whole(by), _PRIMES, strict=False)]
     return list({sum((key[i] & _BITS) * prime for i, prime in places) for key in wanted})
 
 
-def _only(scan: Scan, by: Sequence[Column], numbers: Sequence[int]) -> Scan:
+def only(scan: Scan, by: Sequence[Column], numbers: Sequence[int]) -> Scan:
     """Return the scan of the rows at some places, and of few others that have the same number."""
 
     def chosen(segment: Segment) -> sa.FromClause:

@@ -10,7 +10,7 @@ from kscope.query.across.changes_answer import Changes
 from kscope.query.across.losses import Loss, losses_of
 from kscope.query.across.question import AskedOfAll, QuestionOfAll, TableScope
 from kscope.query.across.readings import TableReading, read_table
-from kscope.query.across.report import NOT_READ, Found, Report
+from kscope.query.across.report import Found, Report, is_read
 from kscope.query.across.windows import Baseline
 from kscope.query.answers.markers import Marker, markers_of
 from kscope.query.parse.errors import QueryError
@@ -50,9 +50,7 @@ class _Reading:
 
 def active(asked: AskedOfAll) -> list[TableScope]:
     """Return the tables that are read: those that take all filters; with stacks first."""
-    found = [
-        each for each in asked.tables if not each.inactive and each.category.table not in NOT_READ
-    ]
+    found = [each for each in asked.tables if not each.inactive and is_read(each.category)]
     return sorted(found, key=lambda each: not each.has_stacks)
 
 

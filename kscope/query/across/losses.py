@@ -33,7 +33,7 @@ class Loss:
     @property
     def text(self) -> str:
         why = self.reason.removeprefix("of ")
-        return f"{self.host} lost {number(self.lost)} in {self.table}: {why}"
+        return f"on {self.host}, {number(self.lost)} {why} [{self.table}]"
 
 
 async def losses_of(reader: Reader, span: TimeRange, hosts: Group) -> list[Loss]:

@@ -1,21 +1,24 @@
 """The readings of one table for the measure of changes: its stacks, its labels, its lengths."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import nlargest
+from itertools import cycle, islice
 from typing import Any, Literal
 
 from kscope.declare.model import HOSTNAME, Column
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import Role
 from kscope.query.across.amounts import threshold
-from kscope.query.across.cells import Cells, Key, Sums, cells_of
+from kscope.query.across.cells import Cells, Key, Sums, cells_of, numbers_of, only
 from kscope.query.across.views import View, view_of
-from kscope.query.across.windows import Baseline, Looks, looks_of
+from kscope.query.across.windows import LEAST_WINDOWS, WINDOWS, Baseline, Looks, looks_of
 from kscope.query.changes.reading import Cell, Reading
 from kscope.query.parse.scope import Scope
 from kscope.query.scan.labels import frames, labels
 from kscope.query.scan.measures import ROWS, Measure, events_of, total_of
+from kscope.query.scan.read import summed
 from kscope.query.scan.scan import Scan
 from kscope.store.reader import Reader
 from kscope.store.sums.functions import SLOT, SLOT_EVENTS, total, with_slots
@@ -24,10 +27,12 @@ Path = Callable[[Key], tuple[str, ...]]
 
 _SLOT = Column(SLOT, TYPES["int"], "Slot")
 _SLOT_EVENTS = Measure(lambda segment: total(segment.table.c[SLOT_EVENTS]))
+# Hosts and processes (or labels) whose lengths are read.
+_DIFFERENT_PAIRS, _LARGE_PAIRS = 100, 50
 # The middle of a slot, in its lower bounds.
 _MIDDLE = 1.5
-# The other hosts that a host is compared with.
-_MOST_HOSTS = 24
+# The number of other hosts that a host is compared with.
+LEAST_HOSTS, _MOST_HOSTS = 2, 24
 
 
 @dataclass(slots=True)
@@ -49,18 +54,21 @@ async def read_table(reader: Reader, scope: Scope, baseline: Baseline) -> TableR
     needs = [each for each in (*by, value, count) if each]
     looks = await looks_of(reader, scope, needs, baseline)
     found = TableReading(view, looks)
-    if not looks.windows.count and not baseline.hosts:
+    if looks.windows.count < LEAST_WINDOWS and not baseline.hosts:
+        counted = await summed(looks.now, lambda _: [], (ROWS,))
+        found.rows = sum(rows or 0 for (rows,) in counted.values())
         return found
     cells = await cells_of(
         looks, by, total_of(view.value), events_of(view.value), many=bool(view.stack)
     )
     found.rows = cells.rows
     await _add(reader, found, cells, by)
-    if view.histogram and not view.stack:
-        for column in filter(None, (view.by, *view.labels)):
-            await _add_lengths(reader, found, column)
+    if view.histogram:
+        for place, column in enumerate(by):
+            if column not in (HOSTNAME, view.stack):
+                await _add_lengths(reader, found, column, _pairs(cells, place))
     if baseline.hosts:
-        found.readings = [_among_hosts(each) for each in found.readings]
+        found.readings = _among_hosts(found.readings)
     return found
 
 
@@ -101,14 +109,33 @@ def _label(place: int) -> Path:
     return lambda key: (key[place],)
 
 
-async def _add_lengths(reader: Reader, found: TableReading, by: Column) -> None:
+def _pairs(cells: Cells, place: int) -> set[Key]:
+    """Return the hosts and values of a column whose sums differ most, or are the largest.
+
+    Only their lengths are read: events that are longer take more time.
+    """
+    now: defaultdict[Key, float] = defaultdict(float)
+    usual: defaultdict[Key, float] = defaultdict(float)
+    for key, sums in cells.sums.items():
+        now[key[0], key[place]] += sums.now
+        usual[key[0], key[place]] += sum(sums.earlier) / max(1, len(sums.earlier))
+    different = {pair: abs(now[pair] - usual[pair]) for pair in now}
+    most = nlargest(_DIFFERENT_PAIRS, different, key=different.__getitem__)
+    return {*most, *nlargest(_LARGE_PAIRS, usual, key=usual.__getitem__)}
+
+
+async def _add_lengths(
+    reader: Reader, found: TableReading, by: Column, pairs: Collection[Key]
+) -> None:
     """Add the reading of a histogram, by one column."""
     histogram = found.view.histogram
     assert histogram is not None
     columns = (HOSTNAME, by, _SLOT)
+    numbers = numbers_of(columns[:2], pairs)
 
     def slots(scan: Scan) -> Scan:
-        return scan.over(lambda segment: with_slots(segment.table, histogram.name))
+        chosen = only(scan, columns[:2], numbers)
+        return chosen.over(lambda segment: with_slots(segment.table, histogram.name))
 
     looks = found.looks.over(slots)
     cells = await cells_of(looks, columns, _SLOT_EVENTS, ROWS, many=False)
@@ -159,25 +186,55 @@ def _cells(named: Mapping[Key, Sums], path: Path, *, has_by: bool) -> list[Cell]
             found[place].add(sums)
         else:
             found[place] = sums.times(1.0)
+    # One slice tells nothing of how long a change lasted.
     return [
-        Cell(*place, sums.now, tuple(sums.earlier), tuple(sums.slices))
+        Cell(*place, sums.now, filled(sums.earlier), tuple(sums.slices[1:] and sums.slices))
         for place, sums in found.items()
     ]
 
 
-def _among_hosts(reading: Reading) -> Reading:
-    """Return the reading with the other hosts' sums in place of earlier windows."""
+def filled(earlier: Sequence[float]) -> tuple[float, ...]:
+    """Return as many windows as all tables have; those of a table with fewer are repeated.
+
+    The newest stay the last. Medians and deviations are the same.
+    """
+    if not earlier:
+        return ()
+    missing = WINDOWS - len(earlier)
+    return (*islice(cycle(earlier), missing), *earlier)
+
+
+def _among_hosts(readings: Sequence[Reading]) -> list[Reading]:
+    """Return the readings with the sums of other hosts in place of earlier windows.
+
+    A host is compared with those that have at least half of the processes in common with it.
+    """
+    processes: defaultdict[str, set[str]] = defaultdict(set)
+    for cell in (cell for each in readings[:1] for cell in each.cells):
+        if cell.now:
+            processes[cell.host].add(cell.process)
+    alike = {
+        host: [
+            other
+            for other, its in processes.items()
+            if other != host and 2 * len(own & its) >= len(own | its)
+        ][:_MOST_HOSTS]
+        for host, own in processes.items()
+    }
+    return [replace(each, cells=_beside_hosts(each, alike)) for each in readings]
+
+
+def _beside_hosts(reading: Reading, alike: Mapping[str, Sequence[str]]) -> list[Cell]:
     by_place: defaultdict[Any, dict[str, Cell]] = defaultdict(dict)
     for cell in reading.cells:
         by_place[cell.process, cell.path][cell.host] = cell
-    hosts = sorted({cell.host for cell in reading.cells})
     cells = []
     for (process, path), found in by_place.items():
-        for host in hosts:
-            others = [each for each in hosts if each != host][:_MOST_HOSTS]
-            earlier = tuple(found[each].now if each in found else 0.0 for each in others)
+        for host, others in alike.items():
+            earlier = [found[each].now if each in found else 0.0 for each in others]
             here = found.get(host)
-            if here or 2 * sum(each > 0 for each in earlier) > len(earlier):
-                now, slices = (here.now, here.slices) if here else (0.0, ())
-                cells.append(Cell(host, process, path, now, earlier, slices))
-    return replace(reading, cells=cells)
+            if len(others) < LEAST_HOSTS or not (here or 2 * sum(map(bool, earlier)) > len(others)):
+                continue
+            now, slices = (here.now, here.slices) if here else (0.0, ())
+            cells.append(Cell(host, process, path, now, filled(earlier), slices))
+    return cells

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from kscope.query.across import amounts
+from kscope.declare.model import HOSTNAME, Category
 from kscope.query.across.baselines import BASELINE, beside, range_of
 from kscope.query.across.changes_answer import (
     Changes,
@@ -21,7 +21,8 @@ from kscope.query.across.links import page_link
 from kscope.query.across.losses import Loss
 from kscope.query.across.question import AskedOfAll, TableScope
 from kscope.query.across.readings import TableReading
-from kscope.query.across.sentences import Teller, clock
+from kscope.query.across.sentences import Teller
+from kscope.query.across.ticket import ticket
 from kscope.query.across.windows import LEAST_WINDOWS, Baseline
 from kscope.query.answers.markers import TABLE as MARKERS
 from kscope.query.answers.markers import Marker
@@ -29,10 +30,16 @@ from kscope.query.answers.meta import Notice
 from kscope.query.answers.quality import AGENT
 from kscope.query.changes import finding, measure
 from kscope.query.changes.reading import Host
-from kscope.query.parse.timerange import TimeRange, iso
+from kscope.query.parse.timerange import TimeRange
 
 # Tables that tell about others, and have no usual.
 NOT_READ = (MARKERS, AGENT)
+_MOST_EVIDENCE = 8
+
+
+def is_read(category: Category) -> bool:
+    """Return whether a table is compared; the rows of a union are those of its members."""
+    return category.table not in NOT_READ and not category.union
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,14 @@ class Report:
         return heard(self.found.read.values(), self.span.start, self.span.end)
 
     @cached_property
+    def markers(self) -> list[Marker]:
+        """The markers of the hosts that are asked about, and of all hosts."""
+        if not any(name.startswith(HOSTNAME.name) for name, _ in self.asked.filters):
+            return list(self.found.markers)
+        hosts = {"", *(each.host for each in self.hosts)}
+        return [each for each in self.found.markers if each.host in hosts]
+
+    @cached_property
     def teller(self) -> Teller:
         since = {each.host: each.last or self.span.start for each in self.hosts if each.silent}
         names = [each.host for each in self.hosts]
@@ -85,9 +100,9 @@ class Report:
             usual=len(usual),
             tables=[self._table(each, done=done) for each in self.asked.tables],
             by_host=_by_host(told),
-            markers=[self._marker(each) for each in self.found.markers],
+            markers=[self._marker(each) for each in self.markers],
             losses=[HostLoss(e.host, e.table, e.lost, e.text) for e in self.found.losses],
-            text=self._text(told),
+            text=ticket(self.span, told, self.markers, self.found.losses),
             done=done,
             read=len(self.found.read),
             of=len(self.wanted),
@@ -129,7 +144,7 @@ class Report:
             text=told.text,
             filters=filters,
             link=self._link(found, filters),
-            evidence=[self._evidence(each) for each in found.evidence],
+            evidence=[self._evidence(each) for each in _distinct(found)],
         )
 
     def _evidence(self, found: finding.Finding) -> Evidence:
@@ -168,7 +183,9 @@ class Report:
     def _table(self, table: TableScope, *, done: bool) -> ReadTable:
         category = table.category
         read = self.found.read.get(category.table)
-        if category.table in NOT_READ:
+        if category.union:
+            why = "its members are read"
+        elif category.table in NOT_READ:
             why = "told beside the others, not compared"
         elif table.inactive:
             why = table.inactive[0].detail
@@ -203,30 +220,20 @@ class Report:
         said = {text for each in self.found.read.values() for text in each.looks.now.plan.notices}
         return [*notices, *(Notice("warning", text) for text in sorted(said))]
 
-    def _text(self, told: Sequence[Finding]) -> str:
-        """Return the paragraph for a ticket."""
-        day = iso(self.span.start)[:10]
-        lead = f"{day} {clock(self.span.start)}-{clock(self.span.end)} UTC"
-        if not told:
-            parts = [f"{lead}: nothing unusual"]
-        else:
-            parts = [f"{lead}: {told[0].text}", *(each.text for each in told[1:])]
-        for marker in map(self._marker, self.found.markers):
-            side = "after" if marker.seconds < 0 else "before"
-            away = amounts.duration(abs(marker.seconds))
-            on = f" on {marker.host}" if marker.host else ""
-            name = marker.message or marker.kind
-            when = f"it begins {away} {side}" if marker.seconds else "it begins with"
-            parts.append(f"{when} the marker '{name}'{on}")
-        parts += [each.text for each in self.found.losses]
-        return "; ".join(parts) + "."
+
+def _distinct(found: finding.Finding) -> list[finding.Finding]:
+    """Return the evidence, of each column of a table the weightiest."""
+    kept = {(found.table, found.column): found}
+    for each in found.evidence:
+        kept.setdefault((each.table, each.column), each)
+    return [*kept.values()][1 : _MOST_EVIDENCE + 1]
 
 
 def _by_host(findings: Sequence[Finding]) -> list[HostPart]:
     parts: defaultdict[str, float] = defaultdict(float)
     for each in findings:
         for host in each.hosts:
-            parts[host] += each.part / len(each.hosts)
+            parts[host] += min(each.part, 1.0) / len(each.hosts)
     whole = sum(parts.values())
     listed = [HostPart(host, part / whole) for host, part in parts.items() if whole]
     return sorted(listed, key=lambda each: (-each.part, each.host))

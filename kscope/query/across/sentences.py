@@ -88,26 +88,33 @@ class Teller:
     def _subject(self, found: Finding) -> list[Words]:
         """Name the place: a frame of a process, a label, or everything of a process."""
         view = self.tables[found.table].view
-        lengths = self._is_lengths(found)
-        whole: list[Words] = []
-        if found.process is not None:
-            by = view.category.column(found.by)
-            is_process = found.by == _PROCESS or by is None
-            kind = [] if is_process else [Words(f"{lowered(by.prettyname)} " if by else "")]
-            whole = [*kind, Words(found.process or "no name", "process" if is_process else "label")]
-        if lengths:
-            column = view.histogram
-            name = lowered(view.category.prettyname if column else found.column)
-            return [Words(name), *([Words(" of "), *whole] if whole else [])]
+        whole = self._whole(found)
+        if self._is_lengths(found):
+            lead = Words(lowered(view.category.prettyname))
+            return [lead, Words(" of "), *whole[-1:]] if whole else [lead]
         if found.name is not None and view.stack and found.column == view.stack.name:
-            frame = Words(found.name, "frame")
+            frame = Words(shown(found.name), "frame")
             return [*whole, Words(" in "), frame] if whole else [frame]
         if found.name is not None:
             column = view.category.column(found.column)
-            label = f"{lowered(column.prettyname)} " if column else ""
-            place = [Words(label), Words(found.name or "no name", "label")]
-            return [*place, Words(" of "), *whole] if whole else place
+            kind = f"{lowered(column.prettyname)} " if column else ""
+            place = [Words(kind), Words(found.name or "no name", "label")]
+            if not whole:
+                return place
+            if whole[-1].kind == "process":
+                return [*place, Words(" of "), *whole]
+            return [*whole, Words(", "), *place]
         return whole or [Words("everything")]
+
+    def _whole(self, found: Finding) -> list[Words]:
+        """Name the process, or the label that stands for it; nothing if it is several."""
+        if found.process is None:
+            return []
+        by = self.tables[found.table].view.category.column(found.by)
+        name = found.process or "no name"
+        if by is None or found.by == _PROCESS:
+            return [Words(name, "process")]
+        return [Words(f"{lowered(by.prettyname)} "), Words(name, "label")]
 
     def _percentiles(self, found: Finding) -> tuple[str, str] | None:
         """Return the 99th percentile before and now."""
@@ -137,6 +144,11 @@ class Teller:
             sentence = [*named(found.hosts), Words(" sent nothing for a part of the range")]
         unit = Unit("of the time", at_once=True, size=1.0)
         return Told(sentence, 1.0, 0.0, 1.0, 1.0, unit, "heard", "silent")
+
+
+def shown(frame: str) -> str:
+    """Return a frame without the mark of kernel code, as the page shows it."""
+    return frame.removesuffix("_[k]")
 
 
 def named(hosts: Sequence[str]) -> list[Words]:

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from typing import Any
 
-import sqlalchemy as sa
-
 from kscope.declare.model import HOSTNAME, Column
 from kscope.query.across.cells import LAST_TIME
 from kscope.query.across.overview_answer import OnTop
 from kscope.query.across.units import Unit, unit_of
 from kscope.query.across.views import View, view_of
-from kscope.query.across.windows import Baseline, Stretches, buckets_of, first_time, windows_before
+from kscope.query.across.windows import Baseline, Stretches, buckets_of, ends_of, windows_before
 from kscope.query.parse.scope import Scope
 from kscope.query.scan.heaviest import heaviest
 from kscope.query.scan.labels import frames, labels
@@ -73,32 +71,23 @@ async def read_series(reader: Reader, scope: Scope, grid: Steps) -> TableSeries:
     """Read one category; it has no rows at all if `last` is None."""
     view = view_of(scope.category)
     found = TableSeries(view, unit_of(view))
-    tables = reader.schema.categories[view.table]
-    first = await first_time(reader, tables)
-    if first is None:
+    ends = await ends_of(reader, scope.category)
+    if ends is None:
         return found
-    found.last = await _newest(reader, view)
+    first, found.last = ends
     needs = [each for each in (HOSTNAME, *view.value.columns) if each]
     measures = (total_of(view.value), events_of(view.value), ROWS, LAST_TIME)
     scan = await scan_of(reader, scope, needs, step=grid.length)
     here = await summed(scan, lambda at: [*columns(HOSTNAME)(at), grid.of(at)], measures)
     length = scope.range.end - scope.range.start
     baseline = Baseline(scope.range.start, length)
-    windows = windows_before(baseline, buckets_of(tables, scope, needs), first)
+    windows = windows_before(baseline, buckets_of(reader, scope, needs), first)
     there = await _earlier(reader, scope, needs, windows, view)
     hosts = await labels(reader, HOSTNAME, {key[0] for key in (*here, *there)})
     _fill(found, hosts, (here, there), (grid, windows))
     if found.rows:
         found.on_top = await _on_top(reader, scope, view)
     return found
-
-
-async def _newest(reader: Reader, view: View) -> int | None:
-    tables = reader.schema.categories[view.table]
-    levels = (tables.rows, *(each.table for each in tables.rollups))
-    newest = (sa.select(sa.func.max(table.c.time)).scalar_subquery() for table in levels)
-    ((*times,),) = await reader.fetch(sa.select(*newest))
-    return max((int(each) for each in times if each is not None), default=None)
 
 
 Sums = Mapping[tuple[Any, ...], Sequence[Any]]

@@ -9,7 +9,7 @@ _MAD = 1.4826
 # In spreads: a step of a stretch, and a stretch of several and of one.
 _STEP, _STRETCH, _SINGLE = 3.0, 9.0, 12.0
 # A spread is at least this part of the usual, and a stretch differs by this part.
-_RELATIVE, _EFFECT = 0.05, 0.2
+_RELATIVE, _EFFECT = 0.05, 0.1
 # Steps without which nothing is usual.
 _LEAST = 6
 _BAND = 3.0

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from kscope.declare.model import Column
+from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Role
-from kscope.generate.tables import CategoryTables
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import TimeRange
 from kscope.query.scan.scan import Scan, scan_of
@@ -15,7 +14,7 @@ from kscope.query.scan.timesteps import step_below
 from kscope.query.sql.conditions import conditions
 from kscope.query.sql.expressions import whole_divide
 from kscope.store.reader import Reader
-from kscope.store.schema.progress import SECOND
+from kscope.store.schema.progress import SECOND, progress_of
 from kscope.store.sums.planner import Segment
 
 WINDOWS = 24
@@ -26,6 +25,8 @@ LEAST_WINDOWS = 3
 _SHORTEST, _LONGEST = 0.7, 1.3
 # Of the range, so that each slice has some.
 _STEPS = 12
+# Agents send once a minute (us).
+_SHORTEST_SLICE = 60 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,12 @@ class Stretches:
 
 
 def slices_of(span: TimeRange) -> Stretches:
-    """Cut a range into six; the last may be a little shorter than it should be."""
-    length = -(-(span.end - span.start) // SLICES)
+    """Cut a range into six or fewer, none so short that agents send nothing in it.
+
+    The last may be a little shorter than it should be.
+    """
+    count = max(1, min(SLICES, (span.end - span.start) // _SHORTEST_SLICE))
+    length = -(-(span.end - span.start) // count)
     return Stretches(span.start, length, -(-(span.end - span.start) // length))
 
 
@@ -127,10 +132,9 @@ async def looks_of(
 ) -> Looks:
     """Plan the reading of a table. There may be few earlier windows, or none."""
     now = await scan_of(reader, scope, needs, step=_fine(scope.range))
-    tables = reader.schema.categories[scope.category.table]
-    first = await first_time(reader, tables)
-    buckets = [] if baseline.hosts else buckets_of(tables, scope, needs)
-    windows = windows_before(baseline, buckets, first)
+    ends = await ends_of(reader, scope.category)
+    buckets = [] if baseline.hosts else buckets_of(reader, scope, needs)
+    windows = windows_before(baseline, buckets, ends[0] if ends else None)
     earlier = replace(scope, range=windows.range)
     step = max((each for each in (*buckets, 1) if windows.length % each == 0), default=1)
     by_window = await scan_of(reader, earlier, needs, step=step)
@@ -138,25 +142,38 @@ async def looks_of(
     return Looks(now, slices_of(now.range), before, by_window, windows)
 
 
-async def first_time(reader: Reader, tables: CategoryTables) -> int | None:
-    """Return the time of the oldest row or sum; None if there are none."""
-    levels = (tables.rows, *(each.table for each in tables.rollups))
-    oldest = (sa.select(sa.func.min(table.c.time)).scalar_subquery() for table in levels)
-    ((*found,),) = await reader.fetch(sa.select(*oldest))
-    return min((int(each) for each in found if each is not None), default=None)
+async def ends_of(reader: Reader, category: Category) -> tuple[int, int] | None:
+    """Return the times of the oldest and the newest row or sum; None if there are none."""
+    tables: list[sa.Table] = []
+    for name in [each.table for each in category.union] or [category.table]:
+        levels = reader.schema.categories[name]
+        progress = await progress_of(reader.fetch, reader.schema, name)
+        tables.append(levels.rows)
+        tables += [each.table for each in levels.rollups if each.rollup.bucket in progress]
+    ends = (
+        sa.select(end(table.c.time)).scalar_subquery()
+        for table in dict.fromkeys(tables)
+        for end in (sa.func.min, sa.func.max)
+    )
+    ((*found,),) = await reader.fetch(sa.select(*ends))
+    times = [int(each) for each in found if each is not None]
+    return (min(times), max(times)) if times else None
 
 
-def _fine(span: TimeRange) -> int:
-    """Return a step in which a range has several in each slice."""
-    return max(1, step_below((span.end - span.start) // _STEPS))
-
-
-def buckets_of(tables: CategoryTables, scope: Scope, needs: Collection[Column]) -> list[int]:
+def buckets_of(reader: Reader, scope: Scope, needs: Collection[Column]) -> list[int]:
     """Return the lengths (us) of the sums that can answer, which filters may rule out."""
     columns = {each.column for each in conditions(scope.where)}
     if any(each.type.role not in (Role.DIMENSION, Role.STACK) for each in columns):
         return []
     names = {each.name for each in (*needs, *columns)}
+    tables = reader.schema.categories.get(scope.category.table)
     return [
-        each.rollup.bucket * SECOND for each in tables.rollups if names <= {*each.table.c.keys()}
+        each.rollup.bucket * SECOND
+        for each in (tables.rollups if tables else ())
+        if names <= {*each.table.c.keys()}
     ]
+
+
+def _fine(span: TimeRange) -> int:
+    """Return a step in which a range has several in each slice."""
+    return max(1, step_below((span.end - span.start) // _STEPS))

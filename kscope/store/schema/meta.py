@@ -9,6 +9,7 @@ from kscope.declare.model import Category
 from kscope.declare.types import TYPES
 from kscope.generate.tables import Schema
 from kscope.store.backends.base import Session
+from kscope.store.schema.progress import Fetch
 
 _CATEGORY = "category "
 
@@ -17,6 +18,13 @@ async def read_meta(session: Session, schema: Schema) -> dict[str, str]:
     meta = schema.dictionaries.meta
     rows = await session.fetch(sa.select(meta.c.name, meta.c.value))
     return {str(name): str(value) for name, value in rows}
+
+
+async def stored_tables(fetch: Fetch, schema: Schema) -> set[str]:
+    """Return the categories that the database has tables of."""
+    meta = schema.dictionaries.meta
+    names = await fetch(sa.select(meta.c.name))
+    return set(known_categories({str(name): "{}" for (name,) in names}))
 
 
 async def write_meta(session: Session, schema: Schema, name: str, value: str) -> None:
