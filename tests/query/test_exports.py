@@ -223,7 +223,7 @@ def test_a_frame_named_as_the_root_keeps_its_name(world: World) -> None:
         ("top", "process,elapsed,share,rows"),
         ("compare", "frame,level,value,base_value,delta"),
         ("hosts", "host,group,distance,total,events,frames"),
-        ("values/process", "value,rows"),
+        ("values/process", "value,rows,amount"),
     ],
 )
 def test_every_question_has_a_table(client: World, question: str, header: str) -> None:
@@ -296,4 +296,4 @@ def test_a_negative_number_stays_a_number(world: World) -> None:
         text = world.get(f"/api/v1/{question}", params=params).text
         assert "-5" in text.replace("\r\n", ",").split(","), (question, text)
     values = world.get("/api/v1/values/offcputime/pid", params=DAY | {"format": "csv"}).text
-    assert values == "value,rows\r\n-5,1\r\n"
+    assert values == "value,rows,amount\r\n-5,1,3\r\n"

@@ -22,7 +22,7 @@ IDLE = [f"kthread;worker{i};schedule_[k];finish_task_switch_[k]" for i in range(
 
 
 def role(name: str, many: int = 60) -> list[str]:
-    """The stacks of one program, through functions of its own and common ones of the kernel."""
+    """The stacks of one program, through its functions and common ones of the kernel."""
     draw = random.Random(name)
     frames = [f"{name}_{i}" for i in range(40)]
     waits = [f"{each}_[k]" for each in ("futex_wait", "ep_poll", "io_schedule", "pipe_read")]
@@ -105,7 +105,7 @@ def test_a_lone_host_is_alone() -> None:
 
 
 def test_few_samples_of_many_stacks_do_not_scatter_a_role() -> None:
-    """Each host shows a hundred of two thousand stacks: seldom the same ones."""
+    """Each host shows a hundred of two thousand stacks: rarely the same ones."""
     stacks = {name: role(name, 2000) for name in ("web", "db")}
 
     def seen(name: str) -> Callable[[random.Random], dict[str, float]]:
@@ -123,7 +123,7 @@ def test_more_hosts_than_are_compared_join_the_nearest_group() -> None:
 
 
 def test_groups_have_the_names_of_their_programs() -> None:
-    """What all groups have names none of them; a second program is named if it weighs as much."""
+    """A program of all groups names none of them; a second one is named if it weighs as much."""
     labels = {
         "a": {"kworker": 0.6, "mysqld": 0.4},
         "b": {"kworker": 0.6, "gunicorn": 0.25, "node": 0.15},

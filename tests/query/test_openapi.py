@@ -78,6 +78,7 @@ HOLDS = {
     "heatmap": "counts",
     "histogram": "total",
     "top": "entries",
+    "search": "frames",
     "changes": "tables",
     "overview": "times",
 }

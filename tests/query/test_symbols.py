@@ -175,7 +175,7 @@ def test_hosts_are_as_near_as_their_names(named: World) -> None:
 def test_completion_offers_the_names(named: World) -> None:
     """A frame is offered once, with the rows of all its stored texts."""
     answer = named.get("/api/v1/values/offcputime/stack", params=DAY | {"prefix": "wait"}).json()
-    assert answer["values"] == [{"value": "wait_for [libx.so]", "rows": 5}]
+    assert answer["values"] == [{"value": "wait_for [libx.so]", "rows": 5, "amount": 527}]
 
 
 def test_comparisons_have_no_node_twice(named: World) -> None:

@@ -476,9 +476,11 @@ export interface Notice {
   text: string;
 }
 
+/** `rows` have the value, and `amount` is what they sum of the measured column. */
 export interface Offered {
   value: string;
   rows: number;
+  amount: number;
 }
 
 /** The frame, process or label with the largest share of the total. */
@@ -585,13 +587,41 @@ export interface Rollup {
   keep: number;
 }
 
-/** `next` is the address of the page after this one, None on the last. */
+/**
+ * `ids` name each row for the parameter `row`; `at` is the place of the row that it asked for.
+ *
+ * `next` is the address of the page after this one, None on the last.
+ */
 export interface Rows {
   columns: string[];
   rows: unknown[][];
+  ids: string[];
+  at: number | null;
   next: string | null;
   meta: Meta;
   notices: Notice[];
+}
+
+/**
+ * `value`, `events` and `rows` are of the rows through any matching frame; `total`,
+ * `all_events` and `all_rows` of all rows that pass the filters. `frames` are the matching ones,
+ * the heaviest first; `found` is their number.
+ */
+export interface Search {
+  table: string;
+  value_column: string;
+  unit: string;
+  meta: Meta;
+  notices: Notice[];
+  stack: string;
+  value: number;
+  events: number;
+  rows: number;
+  total: number;
+  all_events: number;
+  all_rows: number;
+  found: number;
+  frames: Through[];
 }
 
 /** `rest` marks the series of all other groups; the group null is named "". */
@@ -652,6 +682,14 @@ export interface TextProblem {
   message: string;
 }
 
+/** The sums of all rows whose stack has the frame, once for each row. */
+export interface Through {
+  name: string;
+  value: number;
+  events: number;
+  rows: number;
+}
+
 /**
  * `times` begin the steps, `step` is their length, both in microseconds.
  *
@@ -688,10 +726,16 @@ export interface Top {
   entries: Entry[];
 }
 
-/** `more` when there are further ones; for a stack column the values are frames. */
+/**
+ * `more` when there are further ones; for a stack column the values are frames.
+ *
+ * Amounts are of `measured`, in its `unit`.
+ */
 export interface Values {
   table: string;
   column: string;
+  measured: string;
+  unit: string;
   values: Offered[];
   more: boolean;
   meta: Meta;

@@ -213,7 +213,7 @@ def _cut(tree: _Tree, loose: list[int]) -> list[list[int]]:
     least = _APART if len(smaller.hosts) > 1 else _ALONE
     if tree.height >= max(least, _CLEAR * inner):
         return [*_cut(larger, loose), *_cut(smaller, loose)]
-    # Hosts that are no group of their own may hide that the others are two.
+    # Hosts that are no separate group may hide that the others are two.
     groups = _cut(larger, loose)
     if len(groups) == 1:
         return [tree.hosts]

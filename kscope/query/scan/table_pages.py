@@ -34,11 +34,11 @@ class Pages:
     async def place(self, given: str) -> Place | None:
         return await self.pages[0].place(given)
 
-    async def read(self, place: Place | None, limit: int) -> tuple[Piece, Place | None]:
-        """Return the rows behind a place; and where the last of them is, if there are more."""
+    async def read(self, place: Place | None, limit: int) -> tuple[list[Placed], Place | None]:
+        """Return the rows behind a place, each with its own; and the last, if there are more."""
         found = await self._behind(place, self.pages[0].columns, limit + 1)
         end = found[limit - 1][0] if len(found) > limit else None
-        return [row for _, row in found[:limit]], end
+        return found[:limit], end
 
     async def pieces(self, place: Place | None, limit: int | None) -> AsyncIterator[Piece]:
         """Yield the rows behind a place, in order and some at a time; None is no limit."""
