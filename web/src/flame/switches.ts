@@ -2,7 +2,7 @@
 
 import { category, columnsWith, type Context } from "../state/context";
 import { button, h, Select, type Attributes } from "../ui/dom";
-import { icon, type Icon } from "../ui/icon";
+import { icon, type Icon } from "../ui/icons";
 import { menu, opener } from "../ui/popover";
 import { declaredGrouping, grouping } from "./flame_query";
 import type { DiffColors, State } from "../state/address";
@@ -63,14 +63,14 @@ export class Switches {
       store.set({ diffColor: diffColor as DiffColors }, "replace"),
     );
     const colors = [this.colors.element, this.diffColors.element];
-    this.colorBox = h("span.choice", icon("color"), ...colors);
+    this.colorBox = h("span.choice", icon("colour"), ...colors);
     this.element = h(
       "div.switches",
       this.sides,
-      iconed("direction", "Direction", (opener) => this.openDirection(opener)),
+      iconed("turn", "Direction", (opener) => this.openDirection(opener)),
       h("span.choice", icon("group"), this.groups.element),
       this.colorBox,
-      iconed("save", "Export", openExport),
+      iconed("download", "Export", openExport),
     );
   }
 

@@ -6,7 +6,7 @@ import { bounds, type Context } from "../state/context";
 import { button, h, Select } from "../ui/dom";
 import type { Filter } from "../state/filters";
 import { dateTime, zoneName } from "../ui/format";
-import { icon } from "../ui/icon";
+import { icon } from "../ui/icons";
 import { closePopover, opener, popover } from "../ui/popover";
 import { rangeForm } from "./range_form";
 import { iso, moment } from "../state/ranges";

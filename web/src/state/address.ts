@@ -74,6 +74,8 @@ export const INITIAL = {
   /** How frames, hosts and rows are sorted: a column, with `-` from the largest. */
   order: "-total",
   hostsOrder: "-distance",
+  /** The host or the row that is open in its list. */
+  opened: "",
   rowsOrder: "-time",
   live: false,
   zone: "utc" as Zone,
