@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
     from tests.browserfixtures import Complaints
+    from tests.page.conftest import Incident
     from tests.serving import Serving
 
 pytestmark = pytest.mark.browser
@@ -47,11 +48,16 @@ class View:
     shown: str
     opened: str = ""
     fleet: bool = False
+    incident: bool = False
     error: str = ""
 
 
 STACKS = "/?table=offcputime"
+STALL = "{stall}"
 VIEWS = {
+    "home": View("", ".home .type", incident=True),
+    "home-panel": View(f"&panel=changes{STALL}", ".panel .remarks", incident=True),
+    "panel": View(f"&table=offcputime&panel=changes{STALL}", ".panel .remarks", incident=True),
     "flame": View(STACKS, "table[aria-label=Frames] tbody tr"),
     "search": View(f"{STACKS}&search=futex", "text=matched"),
     "sandwich": View(f"{STACKS}&view=sandwich&frame=do_syscall_64_[k]", ".sandwich .line strong"),
@@ -75,13 +81,14 @@ VIEWS = {
 }
 FORMS = ("types", "range-form", "filters")
 NARROW = (
+    *("home", "panel"),
     *("flame", "search", "sandwich", "compare", "hosts", "rows", "charts", "banner"),
     *("first-visit", "new", *FORMS),
 )
 SIZES = [
     *((1440, view) for view in VIEWS if view not in FORMS),
     *((420, view) for view in NARROW),
-    (2560, "flame"),
+    *((2560, view) for view in ("flame", "home", "panel")),
 ]
 # When the page says which theme was chosen; a paint tells its own time.
 THEMED = """
@@ -110,6 +117,7 @@ def test_view(
     fleet: Serving,
     browser: Browser,
     complaints: Complaints,
+    request: pytest.FixtureRequest,
     width: int,
     view: str,
 ) -> None:
@@ -121,7 +129,11 @@ def test_view(
     context.on("page", complaints.watch)
     page = context.new_page()
     page.add_init_script(SHIFTS)
-    page.goto((fleet if one.fleet else recorded).read + one.address)
+    if one.incident:
+        incident: Incident = request.getfixturevalue("incident")
+        page.goto(incident.address(one.address.replace(STALL, incident.box(34, 28))))
+    else:
+        page.goto((fleet if one.fleet else recorded).read + one.address)
     page.wait_for_load_state("networkidle")
     if one.opened:
         page.get_by_role("button", name=one.opened).first.click()

@@ -90,10 +90,13 @@ export class MarkerRow {
 
   private flag(flag: Flag, label: { left: boolean; text: string }, zone: Zone): HTMLElement {
     const words = flag.markers.map((one) => sentence(one, zone)).slice(0, LISTED);
+    const said = words.join("; ");
+    // Its name holds the text that is seen, as the voice of a person says it.
+    const name = said.includes(label.text) ? said : `${label.text}: ${said}`;
     const made = button("", () => this.open(made, flag, zone), {
       class: label.left ? "mark left" : "mark",
       title: words.join("\n"),
-      "aria-label": `Marker ${words.join("; ")}`,
+      "aria-label": `Marker ${name}`,
       "aria-haspopup": "dialog",
     });
     made.append(h("i"), label.text);

@@ -1,5 +1,6 @@
 // The panel "What changed here?": what differs between a time and others, in all data types.
 
+import { share } from "../header/share";
 import { fromAddress } from "../state/address";
 import { iso } from "../state/ranges";
 import type { Context } from "../state/context";
@@ -65,7 +66,9 @@ export class Changes {
       { "aria-label": "Close", title: "Close (Esc)", type: "button", onclick: () => this.close() },
       icon("close"),
     );
-    return h("header", h("h2", TITLE, h("span.grow"), close), this.scope, this.base.element);
+    // The progress is where nothing moves when it goes.
+    const title = h("div.title", h("h2", TITLE), h("span.grow"), this.status, close);
+    return h("header", title, this.scope, this.base.element);
   }
 
   private footer(): HTMLElement {
@@ -73,11 +76,10 @@ export class Changes {
       class: "outline",
       title: "Copy the lines as Markdown, with their links",
     });
-    const share = button("Share link", () => void copyFrom(share, location.href), {
-      class: "outline",
-    });
+    const link = button("Share link", () => share(this.context, link), { class: "outline" });
     const compare = button("Compare side by side", () => this.compare(), { class: "outline wide" });
-    return h("footer", this.copy, asMarkdown, share, compare, h("span.grow"), this.status);
+    const keys = h("span.keys.wide", h("kbd", "↑ ↓"), h("kbd", "↵ open"));
+    return h("footer", this.copy, asMarkdown, link, compare, h("span.grow"), keys);
   }
 
   /** Asks only what it has not asked before. */
@@ -153,8 +155,7 @@ export class Changes {
       return replace(this.status, far, cancel);
     }
     const count = findings.length === 1 ? "1 finding" : `${findings.length} findings`;
-    const keys = h("span.wide", h("kbd", "↑ ↓"), h("kbd", "↵ open"));
-    replace(this.status, done && !failure && h("span.unseen", count), keys);
+    replace(this.status, done && !failure && h("span.unseen", count));
   }
 
   private failed(title: string, detail: string): HTMLElement {

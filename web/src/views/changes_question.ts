@@ -2,10 +2,11 @@
 
 import type { Query } from "../api/client";
 import { type Baseline } from "../state/address";
-import type { Context } from "../state/context";
-import { filterKey } from "../state/filters";
+import { queryOf, type Context } from "../state/context";
 import { iso, moment } from "../state/ranges";
 import { span } from "../ui/spans";
+
+const NO_PRESETS = "-";
 
 /** The time that the panel asks about: the box's, or else the range. */
 export function asked({ store, range }: Context): { from: number; to: number } {
@@ -14,9 +15,18 @@ export function asked({ store, range }: Context): { from: number; to: number } {
 
 /** All that the answer depends on, except the moments of a range that moves with the clock. */
 export function questionKey({ store }: Context): string {
-  const { from, to, box, filters, baseline, "base.from": start, "base.to": end } = store.state;
+  const {
+    from,
+    to,
+    box,
+    filters,
+    presets,
+    baseline,
+    "base.from": start,
+    "base.to": end,
+  } = store.state;
   const base = baseline === "range" ? [start, end] : [];
-  return JSON.stringify([box ? [box.from, box.to] : [from, to], filters, baseline, base]);
+  return JSON.stringify([box ? [box.from, box.to] : [from, to], filters, presets, baseline, base]);
 }
 
 export function changesQuery(context: Context): Query {
@@ -30,9 +40,11 @@ export function changesQuery(context: Context): Query {
   ];
 }
 
-/** Those that a data type does not take are left to the server, which says so. */
+/** Filters that a data type does not take are left to the server, which says so. */
 export function allFilters({ store }: Context): Query {
-  return store.state.filters.map((one): [string, string] => [filterKey(one), one.value]);
+  const { filters, presets } = store.state;
+  const shown: Query = presets === NO_PRESETS ? [["presets", "none"]] : [];
+  return [...queryOf(filters), ...shown];
 }
 
 function baseQuery(baseline: Baseline, from: string, to: string): Query {

@@ -26,7 +26,7 @@ const WAIT = 2000;
 export class Home implements Opening {
   readonly element: HTMLElement;
   private readonly events: HomeEvents;
-  private readonly hosts = h("section.hosts", { "aria-label": "Hosts", tabindex: 0 });
+  private readonly hosts = h("section.hosts", { "aria-label": "Hosts", tabindex: 0, hidden: true });
   private readonly types = h("section.types", { "aria-label": "Data types" });
   private readonly without = h("section.without", { "aria-label": "More about the data types" });
   private readonly axis: HomeAxis;

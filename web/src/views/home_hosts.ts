@@ -27,7 +27,8 @@ export function hostStrip(context: Context, hosts: HostOverview[], end: number):
     h(
       "p.barkey.wide",
       left > 0 && h("b", `${left} more hosts are not shown. `),
-      "bar: distance of its profile from hosts alike, 0 same, 1 nothing in common",
+      hosts.some(({ distance }) => distance !== null) &&
+        "bar: distance of its profile from hosts alike, 0 same, 1 nothing in common",
     ),
   ];
 }
@@ -76,7 +77,7 @@ function host(context: Context, one: HostOverview, end: number): HTMLElement {
       title: `${one.host}${distance}: ${on ? "show all hosts" : "show only this host"}`,
     },
     h("span.name", h(silent ? "i.gone" : "i.ok"), h("span.m", name)),
-    distanceBar(one.distance),
+    one.distance !== null && distanceBar(one.distance),
     h("span.state", ...state(one, end)),
   );
 }
@@ -85,9 +86,9 @@ function same(filter: Filter): (other: Filter) => boolean {
   return (other) => filterText(other) === filterText(filter);
 }
 
-function distanceBar(distance: number | null): SVGElement {
-  const kind = (distance ?? 0) >= UNLIKE ? "unlike" : "like";
-  const width = 100 * (distance ?? 0);
+function distanceBar(distance: number): SVGElement {
+  const kind = distance >= UNLIKE ? "unlike" : "like";
+  const width = 100 * distance;
   return stretched(
     100,
     5,
