@@ -330,7 +330,7 @@ def test_every_chart_is_of_the_rows(world: World, page: Page, table: str) -> Non
     figures = page.locator("figure")
     captions = figures.locator("figcaption").all_inner_texts()
     by_title = {config["title"]: config for config in configs}
-    expect(figures.locator("canvas")).to_have_count(len(captions))
+    expect(figures.locator(".plot canvas")).to_have_count(len(captions))
     for title in captions:
         config = by_title[title]
         parameters = dict(config["query"])

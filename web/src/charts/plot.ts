@@ -70,7 +70,9 @@ export class Plot {
   wants(): number {
     const context = sized(this.canvas, this.element.clientWidth, this.element.clientHeight);
     context.font = axisFont();
-    const widths = this.texts().map(({ text }) => context.measureText(text).width);
+    const zone = this.drawing?.timed ? zoneName(this.times().zone) : "";
+    const texts = [...this.texts().map(({ text }) => text), zone];
+    const widths = texts.map((text) => context.measureText(text).width);
     return Math.max(
       parseFloat(cssValue("--axis")) || 0,
       Math.ceil(Math.max(0, ...widths)) + GAP + 2,

@@ -30,6 +30,11 @@ export class Selecting {
     return view === "compare" ? baselineRange(this.context) : null;
   }
 
+  /** Whether the panel has the question already. */
+  get asking(): boolean {
+    return this.context.store.state.panel === "changes";
+  }
+
   private before(back?: number): Range {
     const { from, to } = bounds(this.context, "box");
     const shift = back ?? to - from;

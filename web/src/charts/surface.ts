@@ -24,7 +24,10 @@ export interface Host {
 
 export class Surface {
   readonly element: HTMLElement;
-  readonly pill: HTMLElement;
+  private readonly pill = h("div.ask", { hidden: true });
+  private readonly what = button("What changed here?", () => this.selecting?.ask(), {
+    class: "what",
+  });
   private readonly over = h("canvas.overlay", { "aria-hidden": "true" });
   private readonly said = h("div.unseen", { "aria-live": "polite" });
   private readonly tip = new Tip();
@@ -43,7 +46,6 @@ export class Surface {
   ) {
     const shown = () => this.plots;
     this.brush = selecting && new Brush(shown, () => host.times(), selecting);
-    this.pill = h("div.ask", { hidden: true });
     const focusable = selecting ? { tabindex: 0, role: "application", "aria-label": label } : {};
     const elements = all.map((plot) => plot.element);
     this.element = h("div.surface", focusable, ...elements, this.over, this.said);
@@ -71,8 +73,7 @@ export class Surface {
     });
     zoom.append(icon("zoom"));
     clear.append(icon("close"));
-    const ask = button("What changed here?", () => selecting.ask(), { class: "what" });
-    pill.append(ask, zoom, clear);
+    pill.append(this.what, zoom, clear);
   }
 
   private listen(): void {
@@ -234,6 +235,7 @@ export class Surface {
     const away = !box || this.brush?.active || box.to < times.from || box.from > times.to;
     pill.hidden = !!away;
     if (!box || away) return;
+    this.what.hidden = selecting.asking;
     const [start, end] = endsOf(plots, times, box);
     const width = pill.offsetWidth;
     const room = this.element.clientWidth;

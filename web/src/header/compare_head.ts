@@ -42,14 +42,14 @@ export function namesBaseline(text: string): boolean {
 }
 
 /**
- * The baseline's moments, in microseconds. A box on the heatmap narrows the shown side; the baseline
- * keeps its own range, unless that is "the same".
+ * The baseline's moments, in microseconds. A selection narrows the shown side: a baseline that is
+ * moved is as long as it, one with moments keeps them.
  */
 export function baselineRange(context: Context): Range {
   const { "base.from": start, "base.to": end } = context.store.state;
   if (start === "same") return bounds(context, "box");
-  const { from, to } = context.range;
-  if (start === REST || start === ELSEWHERE) return { from, to };
+  if (start === REST || start === ELSEWHERE) return context.range;
+  const { from, to } = bounds(context, "box");
   const shift = start === "" ? to - from : MOVED.get(start);
   if (shift !== undefined) return { from: from - shift, to: to - shift };
   return { from: moment(start) ?? from, to: moment(end) ?? to };
