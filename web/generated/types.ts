@@ -379,7 +379,8 @@ export interface HostLoss {
 /**
  * `last` and `silent_since` are times (us); `lost` events or rows in the range.
  *
- * `distance` is from the hosts of the same `group`, null if there are too few events.
+ * `distance` is from the hosts of the same `group`, null if there are too few events: then `group`
+ * is -1.
  */
 export interface HostOverview {
   host: string;

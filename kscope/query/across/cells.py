@@ -30,7 +30,7 @@ Key = tuple[Any, ...]
 _MOST_RANKED = 20_000
 _DIFFERENT = 1000
 _STEADY = 8
-_MOST_KEPT = 2500
+_MOST_KEPT = 1600
 # Groups of a table that are read at once, by window.
 _MOST_AT_ONCE = 60_000
 LAST_TIME = Measure(lambda segment: sa.func.max(segment.table.c.time), MOST)

@@ -14,6 +14,7 @@ from kscope.query.across.question import AskedOfAll, TableScope
 from kscope.query.across.sentences import clock
 from kscope.query.across.series import HostSeries, TableSeries
 from kscope.query.across.unusual import Part, Run, Together, runs, together, usual_of
+from kscope.query.answers.hosts import Host
 from kscope.query.answers.meta import Notice
 from kscope.query.answers.quality import AGENT
 from kscope.query.parse.timerange import SECOND
@@ -34,6 +35,7 @@ class Glance:
     read: Mapping[str, TableSeries]
     failed: Mapping[str, str]
     losses: Sequence[Loss]
+    alike: Mapping[str, Host]
 
     def parts(self) -> dict[str, Any]:
         """Return the fields of an answer that the series tell."""
@@ -164,11 +166,12 @@ class Glance:
 
     def _host(self, name: str) -> HostOverview:
         losses = [each for each in self.losses if each.host == name]
+        like = self.alike.get(name)
         return HostOverview(
             host=name,
-            group=0,
-            group_name="",
-            distance=None,
+            group=like.group if like else -1,
+            group_name=like.group_name if like else "",
+            distance=like.distance if like else None,
             last=self.last[name],
             silent_since=self.silent.get(name),
             lost=sum(each.lost for each in losses),

@@ -10,16 +10,19 @@ from kscope.query.across.losses import losses_of
 from kscope.query.across.overview_answer import Overview
 from kscope.query.across.question import AskedOfAll, QuestionOfAll, TableScope
 from kscope.query.across.series import TableSeries, read_series
+from kscope.query.answers.hosts import QUESTIONS as OF_HOSTS
+from kscope.query.answers.hosts import Host, hosts
 from kscope.query.answers.markers import TABLE as MARKERS
 from kscope.query.answers.markers import markers_of
 from kscope.query.parse.errors import QueryError
 from kscope.query.parse.parameters import Parameter
-from kscope.query.parse.timerange import SECOND, TimeRange
+from kscope.query.parse.timerange import SECOND, TimeRange, iso
 from kscope.query.scan.parallel import together
 from kscope.query.scan.timesteps import Steps, step_length, steps
 from kscope.query.sql.conditions import Group, conditions
 from kscope.store.reader import Reader
 
+(HOSTS,) = OF_HOSTS
 _AT_ONCE = 3
 _MOST_MARKERS = 200
 # Agents send once a minute: shorter steps would be empty in turn.
@@ -44,6 +47,22 @@ class _Reading:
                 self.read[table.category.table] = found
 
 
+async def _alike(reader: Reader, asked: AskedOfAll) -> dict[str, Host]:
+    """Return each host with its group and its distance from it, by the first table with stacks."""
+    for table in asked.tables:
+        if not table.has_stacks or table.category.union:
+            continue
+        span = {"from": iso(asked.range.start), "to": iso(asked.range.end)}
+        left_out = {each.parameter for each in table.inactive}
+        own = [each for each in asked.filters if each[0] not in left_out]
+        presets = [("preset", each.name) for each in table.scope.presets]
+        request = [*span.items(), *own, *presets, ("n", "1")]
+        found = await hosts(reader, HOSTS.read(table.category, request))
+        if found.hosts:
+            return {each.host: each for each in found.hosts}
+    return {}
+
+
 async def overview(reader: Reader, asked: AskedOfAll) -> AsyncIterator[Overview]:
     started = time.perf_counter()
     grid = _grid(asked)
@@ -52,8 +71,13 @@ async def overview(reader: Reader, asked: AskedOfAll) -> AsyncIterator[Overview]
     named = hosts_asked(asked.tables)
     markers = await markers_of(reader, asked.range, most=_MOST_MARKERS)
     losses = await losses_of(reader, asked.range, named)
-    await together(*map(reading.table, wanted))
-    glance = Glance(asked, grid, reading.read, reading.failed, losses)
+    alike = asyncio.ensure_future(_alike(reader, asked))
+    try:
+        await together(*map(reading.table, wanted))
+        glance = Glance(asked, grid, reading.read, reading.failed, losses, await alike)
+    finally:
+        alike.cancel()
+        await asyncio.gather(alike, return_exceptions=True)
     made = await asyncio.to_thread(glance.parts)
     yield Overview(
         start=asked.range.start,

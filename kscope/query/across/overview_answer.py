@@ -53,7 +53,8 @@ class TableOverview(msgspec.Struct, frozen=True, kw_only=True):
 class HostOverview(msgspec.Struct, frozen=True, kw_only=True):
     """`last` and `silent_since` are times (us); `lost` events or rows in the range.
 
-    `distance` is from the hosts of the same `group`, null if there are too few events.
+    `distance` is from the hosts of the same `group`, null if there are too few events: then `group`
+    is -1.
     """
 
     host: str

@@ -28,7 +28,7 @@ Path = Callable[[Key], tuple[str, ...]]
 _SLOT = Column(SLOT, TYPES["int"], "Slot")
 _SLOT_EVENTS = Measure(lambda segment: total(segment.table.c[SLOT_EVENTS]))
 # Hosts and processes (or labels) whose lengths are read.
-_DIFFERENT_PAIRS, _LARGE_PAIRS = 100, 50
+_DIFFERENT_PAIRS, _LARGE_PAIRS = 40, 20
 # The middle of a slot, in its lower bounds.
 _MIDDLE = 1.5
 # The number of other hosts that a host is compared with.
@@ -63,10 +63,10 @@ async def read_table(reader: Reader, scope: Scope, baseline: Baseline) -> TableR
     )
     found.rows = cells.rows
     await _add(reader, found, cells, by)
-    if view.histogram:
-        for place, column in enumerate(by):
-            if column not in (HOSTNAME, view.stack):
-                await _add_lengths(reader, found, column, _pairs(cells, place))
+    if view.histogram and not view.stack:
+        # Labels tell most of lengths: a disk's operation, a system call.
+        for column in view.labels or by[1:]:
+            await _add_lengths(reader, found, column, _pairs(cells, by.index(column)))
     if baseline.hosts:
         found.readings = _among_hosts(found.readings)
     return found
