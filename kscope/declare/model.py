@@ -179,12 +179,21 @@ class Preset:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A state of a union: rows of the table that pass the filters and no earlier member has."""
+    """A state of a union: rows of the table that pass the filters and no earlier member has.
+
+    With `hidden_by`, the name of a preset of that table, only rows that the preset hides.
+    """
 
     state: str
     table: str
     filters: tuple[Given, ...] = ()
+    hidden_by: str = ""
     line: int = field(default=0, compare=False)
+
+    @property
+    def is_rest(self) -> bool:
+        """It takes all rows that are left."""
+        return not self.filters and not self.hidden_by
 
 
 @dataclass(frozen=True, slots=True)

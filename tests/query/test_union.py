@@ -38,16 +38,22 @@ columns:
   - {name: stack, type: stack}
   - {name: elapsed, type: elapsed}
   - {name: lengths, type: histogram}
+presets:
+  - {name: no locks, filter: {stack__not_regex: [lock, semaphore]}}
 """
 AGES = "retention: 4d\nrollup: {1h: 20d, 1d: 40d}\n"
 WALL = """\
 table: wall_N
 union:
   on CPU: runs_N
+  lock:
+    table: waits_N
+    filter: {reason__in: "blocked,idle", stack__not_regex: "(^|;)io(;|$)"}
+    hidden_by: no locks
   to run: {table: waits_N, filter: {reason: preempted}}
   disk: {table: waits_N, filter: {stack__regex: "(^|;)io(;|$)"}}
-  lock: {table: waits_N, filter: {stack__regex: lock, reason__in: "blocked,idle"}}
   others: waits_N
+states: [on CPU, to run, disk, lock, others]
 presets:
   - {name: busy, filter: {state__ne: others}}
 charts:

@@ -162,6 +162,7 @@ class PresetFile(Struct, kw_only=True, forbid_unknown_fields=True):
 class MemberFile(Struct, kw_only=True, forbid_unknown_fields=True):
     table: Annotated[str, _is("the table of another category", max_length=40)]
     filter: Filters = {}
+    hidden_by: Annotated[str, _line("a preset of that table: rows that it hides", 60)] = ""
 
 
 # Of a union, and of what it may unite.
@@ -299,10 +300,14 @@ class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
         dict[Annotated[str, Meta(pattern=PRESET)], Any],
         _is(
             "instead of columns: rows of other categories under one name, as"
-            " {on CPU: profile, off CPU: offcputime}; state: table, or {table:, filter:}"
+            " {on CPU: profile, off CPU: offcputime}; state: table, or {table:, filter:,"
+            " hidden_by:}; the first that fits has the row"
         ),
         Meta(extra_json_schema=_UNION),
     ] = {}
+    states: Annotated[
+        list[str], _listed("of a union: its states as they are shown; left out: as in `union`", 0)
+    ] = []
     charts: Annotated[list[ChartFile], _listed("left out: derived from the column types", 0)] = []
     presets: Annotated[
         list[PresetFile], Meta(max_length=20, description="filters under one name, for one click")

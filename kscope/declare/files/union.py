@@ -2,7 +2,7 @@
 columns and charts are found once all files are read.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,19 +25,27 @@ _OF_ROWS = ("retention", "rollup", "probe")
 
 def check_union(value: Mapping[str, Any]) -> Iterator[Found]:
     """Yield the mistakes of a union's file that a schema cannot find."""
+    union, states = value.get("union"), value.get("states")
     for key in _OF_ROWS if "union" in value else ():
         if key in value:
             yield (key,), "a union has no table; remove this key"
+    if isinstance(union, dict) and isinstance(states, list) and states:
+        texts = [each for each in states if isinstance(each, str)]
+        if sorted(texts) != sorted(union):
+            yield ("states",), f"must name each state once: {', '.join(map(printable, union))}"
+    elif states and "union" not in value:
+        yield ("states",), "only a union has states; remove this key"
 
 
 def make_members(union: Mapping[str, Any], document: Document) -> tuple[Member, ...]:
     return tuple(
-        Member(state, each, (), document.line(("union", state)))
+        Member(state, each, line=document.line(("union", state)))
         if isinstance(each, str)
         else Member(
             state,
             each["table"],
             filters(each.get("filter", {}), document, ("union", state, "filter")),
+            each.get("hidden_by", ""),
             document.line(("union", state)),
         )
         for state, each in union.items()
@@ -88,12 +96,18 @@ def _check_members(union: Category, tables: Mapping[str, Category]) -> Iterator[
         if member.table in whole:
             text = f"'{printable(whole[member.table])}' has all rows of {table} that are left"
             yield place, f"{text}; put it last, or give it a filter"
-        elif not member.filters:
+        elif member.is_rest:
             whole[member.table] = member.state
 
 
 def _check_filters(member: Member, category: Category) -> Iterator[Found]:
-    for each in member.filters:
+    presets = {preset.name: preset for preset in category.presets}
+    if member.hidden_by and member.hidden_by not in presets:
+        text = f"{category.table} has no preset '{printable(member.hidden_by)}'"
+        path: Path = ("union", member.state, "hidden_by")
+        yield path, f"{text}{did_you_mean(member.hidden_by, presets)}"
+    preset = presets.get(member.hidden_by)
+    for each in (*member.filters, *(preset.filters if preset else ())):
         column = category.column(each.parameter) or category.column(
             each.parameter.rpartition("__")[0]
         )
@@ -119,7 +133,7 @@ def _columns(union: Category, tables: Mapping[str, Category]) -> tuple[Column, .
         for column in tables[first].columns
         if column.name != STATE and all(_has(tables[other], column) for other in others)
     ]
-    return (_state(union.union), *shared)
+    return (_state(union), *shared)
 
 
 def _has(category: Category, column: Column) -> bool:
@@ -127,6 +141,7 @@ def _has(category: Category, column: Column) -> bool:
     return same is not None and (same.type, same.unit) == (column.type, column.unit)
 
 
-def _state(members: Sequence[Member]) -> Column:
-    words = tuple(member.state for member in members)
-    return Column(STATE, STATE_TYPE, "State", help="the member that has the row", words=words)
+def _state(union: Category) -> Column:
+    words = union.declaration.get("states") or [member.state for member in union.union]
+    text = "the member that has the row"
+    return Column(STATE, STATE_TYPE, "State", help=text, words=tuple(words))

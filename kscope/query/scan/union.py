@@ -11,11 +11,11 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from kscope.declare.files.union import STATE
-from kscope.declare.model import Catalog, Category
+from kscope.declare.model import Catalog, Category, Member
 from kscope.generate.tables import ROLLUP_ROWS, Dictionaries
-from kscope.query.parse.presets import parsed
+from kscope.query.parse.presets import applied, parsed
 from kscope.query.parse.scope import Scope
-from kscope.query.sql.conditions import Group, clause, conditions
+from kscope.query.sql.conditions import Group, clause, complement, conditions
 from kscope.store.reader import Reader
 from kscope.store.sums.planner import Plan, Segment
 
@@ -31,7 +31,13 @@ def tables_of(category: Category) -> list[str]:
 def filters_of(catalog: Catalog, union: Category) -> list[Group]:
     """Return the filters of each member, in their order."""
     tables = {category.table: category for category in catalog.stored}
-    return [parsed(tables[each.table], each.filters) for each in union.union]
+    return [_filters(tables[each.table], each) for each in union.union]
+
+
+def _filters(category: Category, member: Member) -> Group:
+    where = parsed(category, member.filters)
+    hides = (complement(each.where) for each in applied(category, [member.hidden_by]))
+    return Group((*where.members, *hides))
 
 
 async def plan_of(
@@ -115,7 +121,7 @@ def _state(
         if member.table != table:
             continue
         state = sa.literal(member.state, sa.Text())
-        if not member.filters:
+        if member.is_rest:
             return sa.case(*chosen, else_=state) if chosen else state
         chosen.append((clause(where, source, dictionaries), state))
     return sa.case(*chosen)
