@@ -6,7 +6,7 @@ from kscope.declare.model import Category, Given
 from kscope.errors import DeclarationError, Problem
 from kscope.query.parse.errors import QueryError
 from kscope.query.parse.presets import parsed
-from kscope.query.scan.regex import compiled
+from kscope.query.scan.pattern import compiled
 from kscope.query.sql.conditions import conditions
 
 

@@ -13,6 +13,7 @@ from kscope.store.backends.base import Backend
 from kscope.store.backends.deadline import Deadline
 from kscope.store.backends.errors import StoreError
 from kscope.store.backends.last_fault import LastFault
+from kscope.store.matches import Matches
 from kscope.store.schema.interning import Known
 from kscope.store.schema.progress import progress_of
 from kscope.store.sums.planner import Plan, plan
@@ -44,6 +45,8 @@ class Reader:
     stacks: Known[int, Frames] = field(default_factory=lambda: Known(_STACK_BYTES, size_of))
     # The others, and what readers know of the symbol table.
     names: Names = field(default_factory=Names)
+    # The stacks that the patterns of category files match.
+    matches: Matches = field(default_factory=Matches)
 
     def within(self, deadline: Deadline) -> "Reader":
         """Return this reader with one deadline for everything that is read through it."""

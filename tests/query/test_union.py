@@ -94,7 +94,7 @@ def state_of(row: dict[str, Any]) -> str:
 
 
 class Wall:
-    """A union of two tables of its own, with rows."""
+    """A union of two new tables, with rows."""
 
     def __init__(self, world: World, rows: Rows, *, wall: str = WALL) -> None:
         self.world = world

@@ -1,6 +1,7 @@
 """Presets: the filters that a category declares under a name."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from kscope.declare.model import Category, Given
 from kscope.query.parse.errors import complain, one_of
@@ -21,4 +22,5 @@ def applied(category: Category, names: Iterable[str]) -> tuple[Applied, ...]:
 
 def parsed(category: Category, given: Iterable[Given]) -> Group:
     """Return declared filters as conditions; all must hold. Raise QueryError."""
-    return Group(tuple(parse_filter(category, each.parameter, each.text) for each in given))
+    found = (parse_filter(category, each.parameter, each.text) for each in given)
+    return Group(tuple(replace(each, declared=True) for each in found))

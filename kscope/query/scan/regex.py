@@ -10,47 +10,23 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-import re2
 import sqlalchemy as sa
 
+from kscope.declare.types.base import Storage
 from kscope.generate.tables import texts_of
 from kscope.query.parse.errors import complain
 from kscope.query.parse.scope import Scope
-from kscope.query.scan import union
+from kscope.query.scan import stack_matches, union
+from kscope.query.scan.pattern import compiled
 from kscope.query.sql.conditions import Condition, Group, conditions, resolved
 from kscope.query.sql.expressions import as_text, exact
 from kscope.store.backends.deadline import Deadline
 from kscope.store.reader import Reader
 
-# Bytes of one compiled pattern and its states. One that needs more is refused, and so is a long
-# one: to compile takes time in which nothing else runs.
-_MEMORY = 1 << 20
-_MAX_PATTERN = 1000
 # Of one side of a question: each reads every text.
 MAX_PATTERNS = 20
 # Characters searched between two looks at the deadline: a bad pattern takes a second for them.
 _UNCHECKED = 1 << 16
-
-
-def compiled(where: Condition) -> Any:
-    """Compile the pattern of a filter. Raise QueryError if it is none, or too large."""
-    if len(where.value) > _MAX_PATTERN:
-        fault = f"the pattern has {len(where.value):,} characters"
-        raise complain(where.parameter, f"{fault}; use at most {_MAX_PATTERN:,}")
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MEMORY
-    # Groups are not used, and each would make a search slower.
-    options.never_capture = True
-    try:
-        return re2.compile(where.value, options=options)
-    except re2.error as error:
-        said = error.args[0] if error.args else "not understood"
-        said = said.decode(errors="replace") if isinstance(said, bytes) else said
-        raise complain(where.parameter, f"not a regular expression (RE2): {said}") from None
-    finally:
-        # The library would keep the last 128 permanently.
-        re2.purge()
 
 
 def check_number(where: Group) -> None:
@@ -70,10 +46,20 @@ async def resolve(reader: Reader, scope: Scope, where: Group) -> Group:
         for each in wanted:
             # All are checked before the first text is read.
             await asyncio.to_thread(compiled, each)
+        kept = await stack_matches.resolve(reader, [each for each in wanted if _is_kept(each)])
         found = {
-            each: replace(each, matches=await _matches(reader, scope, each)) for each in wanted
+            each: replace(
+                each,
+                matches=kept[each.value] if _is_kept(each) else await _matches(reader, scope, each),
+            )
+            for each in wanted
         }
     return resolved(where, found)
+
+
+def _is_kept(where: Condition) -> bool:
+    """Return whether its matches are worth keeping: other questions have the same pattern."""
+    return where.declared and where.column.type.storage is Storage.STACK_ID
 
 
 async def _matches(reader: Reader, scope: Scope, where: Condition) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 """The tables that a question reads, and its filters."""
 
+import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import TimeRange
 from kscope.query.scan import regex, shown_stacks, union
 from kscope.query.scan.measures import Expressions
-from kscope.query.sql.conditions import Group, clause, complement, conditions
+from kscope.query.sql.conditions import Group, clause, complement, conditions, simplified
 from kscope.query.sql.expressions import exact, position
 from kscope.store.reader import Reader
 from kscope.store.sums.planner import Plan, Segment
@@ -143,6 +144,7 @@ async def _resolved(reader: Reader, scope: Scope) -> tuple[Group, list[Group], l
     whole = Group((scope.where, *presets, *members))
     if any(conditions(whole)):
         whole = await shown_stacks.resolve(reader, await regex.resolve(reader, scope, whole))
+        whole = await asyncio.to_thread(simplified, whole)
     where, *others = (cast("Group", each) for each in whole.members)
     return where, others[: len(presets)], others[len(presets) :]
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from kscope.declare.types.base import Storage
 from kscope.query.scan.labels import shown_texts
 from kscope.query.scan.names import nameless_stacks, shown_frames
-from kscope.query.scan.regex import compiled
+from kscope.query.scan.pattern import compiled
 from kscope.query.sql.conditions import Condition, Group, conditions, resolved
 from kscope.query.sql.expressions import as_text
 from kscope.query.sql.operators import FRAME_SEPARATOR

@@ -23,7 +23,8 @@ class Condition:
     `matches` are the values that a regular expression was resolved to: ids, or texts of a column
     that is not interned. `weight` is the column with the number of events that a value sums, if
     the operator compares the size of an event. `also` are the ids of further stacks that match, by
-    the names that their frames are shown with; `hidden` are those that match only as stored.
+    the names that their frames are shown with; `hidden` are those that match only as stored. A
+    `declared` condition comes from a category file: others ask it again.
     """
 
     parameter: str
@@ -35,6 +36,7 @@ class Condition:
     weight: Column | None = field(default=None, hash=False)
     also: tuple[int, ...] = field(default=(), hash=False)
     hidden: tuple[int, ...] = field(default=(), hash=False)
+    declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,30 @@ def resolved(where: Group, found: Mapping[Condition, Condition]) -> Group:
         for each in where.members
     )
     return replace(where, members=tuple(members))
+
+
+def simplified(where: Group) -> Group:
+    """Return the same filters with one list of stacks for each column in place of many patterns."""
+    lists: dict[tuple[str, bool], list[Condition]] = {}
+    others: list[Condition | Group] = []
+    for each in where.members:
+        if isinstance(each, Group):
+            others.append(simplified(each))
+        elif each.matches is not None and each.column.type.storage is Storage.STACK_ID:
+            lists.setdefault((each.column.name, each.negated), []).append(each)
+        else:
+            others.append(each)
+    joined = (_joined(each, union=negated != where.any_of) for (_, negated), each in lists.items())
+    return replace(where, members=(*others, *joined))
+
+
+def _joined(listed: list[Condition], *, union: bool) -> Condition:
+    """Return one condition: none of several lists of stacks is the list of them all."""
+    if len(listed) == 1:
+        return listed[0]
+    found = [({*(each.matches or ())} - {*each.hidden}) | {*each.also} for each in listed]
+    whole = set.union(*found) if union else set.intersection(*found)
+    return replace(listed[0], matches=tuple(whole), also=(), hidden=())
 
 
 def complement(where: Group) -> Group:
