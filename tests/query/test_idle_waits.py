@@ -32,6 +32,8 @@ STACKS = {
     f"{_PG}exec_simple_query;LockAcquire;ProcSleep;WaitLatch;WaitEventSetWait;"
     f"epoll_wait [libc.so.6];{_EPOLL}": "lock",
     f"{_MARIADB};my_net_read_packet;vio_read;vio_io_wait;poll [libc.so.6];{_POLL}": "idle",
+    f"{_THREAD}handle_one_connection;do_handle_one_connection(CONNECT*, bool);"
+    f"pthread_cond_timedwait [libc.so.6];{_FUTEX}": "idle",
     f"{_MARIADB};dispatch_command;mysql_execute_command;ha_commit_trans;MDL_wait::timed_wait;"
     f"inline_mysql_cond_timedwait;pthread_cond_timedwait [libc.so.6];{_FUTEX}": "lock",
     f"{_THREAD}execute_native_thread_routine [libstdc++.so.6];tpool::thread_pool_generic::"

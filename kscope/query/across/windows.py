@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
+from kscope.declare.files.union import STATE
 from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Role
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import TimeRange
+from kscope.query.scan import union
 from kscope.query.scan.scan import Scan, scan_of
 from kscope.query.scan.timesteps import step_below
 from kscope.query.sql.conditions import conditions
@@ -165,13 +167,14 @@ def buckets_of(reader: Reader, scope: Scope, needs: Collection[Column]) -> list[
     columns = {each.column for each in conditions(scope.where)}
     if any(each.type.role not in (Role.DIMENSION, Role.STACK) for each in columns):
         return []
-    names = {each.name for each in (*needs, *columns)}
-    tables = reader.schema.categories.get(scope.category.table)
-    return [
-        each.rollup.bucket * SECOND
-        for each in (tables.rollups if tables else ())
-        if names <= {*each.table.c.keys()}
+    # The state of a union comes from columns that sums keep.
+    names = {each.name for each in (*needs, *columns)} - {STATE}
+    tables = (reader.schema.categories[name] for name in union.tables_of(scope.category))
+    of_each = [
+        {one.rollup.bucket * SECOND for one in each.rollups if names <= {*one.table.c.keys()}}
+        for each in tables
     ]
+    return sorted(set.intersection(*of_each))
 
 
 def _fine(span: TimeRange) -> int:

@@ -22,7 +22,7 @@ from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import heaviest
 from kscope.query.scan.labels import frames
 from kscope.query.scan.measures import ROWS, events_of, total_of
-from kscope.query.scan.regex import compiled
+from kscope.query.scan.pattern import compiled
 from kscope.query.scan.scan import columns, scan_of
 from kscope.store.backends.deadline import Deadline
 from kscope.store.reader import Reader
@@ -134,7 +134,7 @@ def _through(
 QUESTIONS = (
     Question(
         name="search",
-        help="The sums of all stacks with a frame that matches a text or a pattern, and the frames.",
+        help="The sums of all stacks with a frame that matches, and the frames that match.",
         parameters=(
             p.VALUE,
             p.STACK,
