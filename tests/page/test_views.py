@@ -17,7 +17,7 @@ from tests.page.bar import field, offered, token
 from tests.page.recording import Profile, has, label
 from tests.page.shown import boxed, chosen, expect_shown
 from tests.page.world import SLOW
-from tests.page.written import at_once, percent
+from tests.page.written import at_once, duration, percent
 from tests.serving import kscope, serving
 
 if TYPE_CHECKING:
@@ -239,6 +239,33 @@ def test_hosts_are_ranked_and_one_click_compares(
     page.get_by_role("button", name="Swap A and B").click()
     expect(frames.locator("tbody tr").first).to_be_visible()
     assert _row(frames, "lock_wait")[1:3] == shares[::-1]
+
+
+def test_a_row_opens_with_its_stack_and_the_ways_on(
+    fleet: Serving, fleet_rows: list[Row], page: Page
+) -> None:
+    """A click shows the whole stack and all values; a link leads to it in the graph, and back."""
+    page.goto(f"{fleet.read}/?table=offcputime&view=rows&rowsOrder=-elapsed")
+    rows = page.get_by_role("table", name="Rows").locator("tbody tr")
+    longest = max(fleet_rows, key=lambda row: row["elapsed"])
+    names = longest["stack"].split(";")
+    telling = [label(name) for name in reversed(names) if "schedule" not in name]
+    expect(rows.first.locator("b")).to_have_text(telling[0])
+    expect(rows.first.locator("svg")).to_be_visible()
+    rows.first.get_by_role("button").click()
+    expect(page).to_have_url(re.compile(r"opened=\w"))
+    detail = page.locator(".rowdetail")
+    expect(detail.get_by_role("listitem")).to_have_text([label(name) for name in reversed(names)])
+    expect(detail.locator("li.tell")).to_have_text(telling[0])
+    expect(detail).to_contain_text(duration(longest["elapsed"]))
+    page.reload()
+    detail.get_by_role("button", name=re.compile("in the flame graph")).click()
+    crumbs = page.get_by_role("navigation", name="Zoom path").get_by_role("button")
+    expect(crumbs).to_have_text(["all", longest["process"], *map(label, names)])
+    expect(page).to_have_url(re.compile("box="))
+    page.go_back()
+    detail.get_by_title(re.compile("(Earlier|Later) row")).first.click()
+    expect(detail.locator("li.tell")).to_be_visible()
 
 
 def test_vanished_frames_stay_in_the_differential(fleet: Serving, page: Page) -> None:

@@ -32,6 +32,8 @@ export interface Shown<R> {
   order: string;
   /** Leaves rows out without sorting again. */
   keep?: ((row: R) => boolean) | null;
+  /** The key of a row that is open, and what stands below it. */
+  opened?: { key: string; detail: HTMLElement } | null;
   /** The question of the rows: the table starts at its top when this or the order changes. */
   of: string;
 }
@@ -55,6 +57,9 @@ export class DataTable<R> {
   private rows: R[] = [];
   /** The rows that exist as elements, by index. */
   private made = new Map<number, HTMLElement>();
+  /** The row that is open, and the element below it; -1 and null for none. */
+  private open = -1;
+  private detail: HTMLElement | null = null;
   /** The one row that Tab reaches; arrows go on from there. */
   private current = 0;
   private height = lineHeight();
@@ -82,7 +87,8 @@ export class DataTable<R> {
     const { shown, element } = this;
     this.shown = next;
     const same = next.rows === shown.rows && next.columns === shown.columns;
-    if (same && next.order === shown.order && next.keep === shown.keep) return this.redraw();
+    const still = same && next.opened === shown.opened;
+    if (still && next.order === shown.order && next.keep === shown.keep) return this.redraw();
     // Read before the rows change: afterwards the browser would lay out all of them.
     let { scrollTop } = element;
     const { clientHeight } = element;
@@ -104,6 +110,10 @@ export class DataTable<R> {
     const focused = this.body.contains(document.activeElement);
     const same = this.rows.findIndex((row) => this.events.key?.(row) === key);
     this.current = Math.max(0, same);
+    const { opened, columns } = this.shown;
+    this.open = opened ? this.rows.findIndex((row) => this.events.key?.(row) === opened.key) : -1;
+    const place = opened && h("td", { colspan: columns.length }, opened.detail);
+    this.detail = this.open >= 0 && place ? h("tr.detail", place) : null;
     this.made.clear();
     this.body.replaceChildren();
     const lowest = Math.max(0, HEAD + this.rows.length * this.height - height);
@@ -205,17 +215,26 @@ export class DataTable<R> {
     scrollTop = this.element.scrollTop,
     clientHeight = this.element.clientHeight,
   ): void {
-    const first = Math.max(0, Math.floor(scrollTop / this.height) - MARGIN);
-    const last = Math.min(
-      this.rows.length,
-      Math.ceil((scrollTop + (clientHeight || 600)) / this.height) + MARGIN,
-    );
+    const first = Math.max(0, Math.floor(this.rowsAbove(scrollTop)) - MARGIN);
+    const end = this.rowsAbove(scrollTop + (clientHeight || 600));
+    const last = Math.min(this.rows.length, Math.ceil(end) + MARGIN);
     const wanted = Array.from({ length: Math.max(0, last - first) }, (_, k) => first + k);
     // The row with the focus stays, however far it is scrolled away.
     if (this.current < first) wanted.unshift(this.current);
     else if (this.current >= last && this.current < this.rows.length) wanted.push(this.current);
+    // What is open is always there: nobody else knows its height.
+    if (this.open >= 0 && !wanted.includes(this.open)) wanted.push(this.open);
+    wanted.sort((a, b) => a - b);
     this.place(wanted);
     this.markCurrent();
+  }
+
+  /** How many rows lie above a place in the scrolled picture, with what is open counted as none. */
+  private rowsAbove(y: number): number {
+    const top = (this.open + 1) * this.height;
+    const detail = this.detail?.offsetHeight ?? 0;
+    const hidden = this.open < 0 ? 0 : Math.max(0, Math.min(detail, y - HEAD - top));
+    return (y - hidden) / this.height;
   }
 
   /** Brings the elements in step with the wanted indices; those that stay are not touched. */
@@ -229,8 +248,10 @@ export class DataTable<R> {
       const row = this.rows[index];
       const element = before.get(index) ?? this.row(row, index + 2);
       element.className = this.events.marked?.(row) ? "marked" : "";
+      element.classList.toggle("open", index === this.open);
       this.made.set(index, element);
       elements.push(element);
+      if (index === this.open && this.detail) elements.push(this.detail);
       next = index + 1;
     }
     if (this.rows.length > next) elements.push(this.gap(this.rows.length - next));

@@ -1,6 +1,6 @@
 // The rows themselves, newest first.
 
-import { url } from "../api/client";
+import { url, type Query } from "../api/client";
 import { category, column, question, type Context } from "../state/context";
 import { copyText } from "../ui/copy";
 import { Cover } from "../ui/cover";
@@ -11,7 +11,10 @@ import { label } from "../flame/paint";
 import { Loader } from "../api/loader";
 import { menu } from "../ui/popover";
 import { HAS, withFilter } from "../state/filters";
+import { memo } from "../ui/memo";
 import { DataTable, type TableColumn } from "../ui/table";
+import { RowDetail } from "./row_detail";
+import { smallChart, stackLine } from "./row_words";
 import { plain, short } from "../ui/text";
 import type { ColumnAnswer, Rows } from "../../generated/types";
 
@@ -26,13 +29,20 @@ export class RowsView {
   private readonly further = new Loader("Reading more rows");
   private rows: Row[] = [];
   private columns: string[] = [];
+  /** The name of each row, which stays the same. */
+  private readonly ids = new Map<Row, string>();
+  /** Rows whose time is that of the row above. */
+  private readonly repeated = new Set<Row>();
+  private last: Rows | null = null;
   private following: string | null = null;
 
   constructor(private readonly context: Context) {
     const { store } = context;
     this.table = new DataTable<Row>("Rows", {
       order: (rowsOrder) => store.set({ rowsOrder }, "replace"),
+      pick: (row) => this.toggle(row),
       menu: (row, x, y) => this.openMenu(row, x, y),
+      key: (row) => this.ids.get(row) ?? "",
     });
     this.loader.over(this.table.element, this.foot);
     this.over.cover(this.loader.element, this.further.element);
@@ -54,18 +64,63 @@ export class RowsView {
       this.further.cancel();
       this.rows = answer.rows;
       this.columns = answer.columns;
+      this.ids.clear();
+      this.keep(answer);
       this.show(answer);
       void this.over.say(answer.rows.length ? null : explainEmpty(this.context));
     });
+    if (this.last) this.show(this.last);
+    void this.find();
   }
 
+  /** A row of the address that is not in the list, with its neighbours, which then are the list. */
+  private async find(): Promise<void> {
+    const { table, opened } = this.context.store.state;
+    if (!opened || !this.last || !this.loader.settled) return;
+    if ([...this.ids.values()].includes(opened)) return;
+    const query: Query = [
+      ["row", opened],
+      ["around", "20"],
+    ];
+    void this.further.ask<Rows>(`/api/v1/rows/${table}`, query, (answer) => {
+      this.rows = answer.rows;
+      this.keep(answer);
+      this.show(answer);
+    });
+  }
+
+  private keep({ rows, ids }: Rows): void {
+    rows.forEach((row, k) => this.ids.set(row, ids[k] ?? ""));
+    const at = this.columns.indexOf("time");
+    this.repeated.clear();
+    this.rows.forEach((row, k) => {
+      if (k && row[at] === this.rows[k - 1][at]) this.repeated.add(row);
+    });
+  }
+
+  private toggle(row: Row): void {
+    const { store } = this.context;
+    const id = this.ids.get(row) ?? "";
+    store.set({ opened: store.state.opened === id ? "" : id });
+  }
+
+  /** What stands below the open row, if it is in the list; a neighbour is asked for by its name. */
+  private readonly detailOf = memo((id: string, rows: Row[]) => {
+    const row = rows.find((one) => this.ids.get(one) === id);
+    if (!id || !row) return null;
+    const named = new Map(this.columns.map((name, k) => [name, row[k]] as const));
+    return { key: id, detail: new RowDetail(this.context, named, id).element };
+  });
+
   private show(answer: Rows): void {
+    this.last = answer;
     this.following = answer.next;
     const { table } = this.context.store.state;
-    const columns = this.columns.map((name, k) =>
-      this.tableColumn(column(this.context, name), name, k),
-    );
-    this.table.show({ rows: this.rows, columns, order: this.order, of: table });
+    const { zone, opened } = this.context.store.state;
+    const columns = this.tableColumns(this.columns, zone);
+    const open = this.detailOf(opened, this.rows);
+    const order = this.order;
+    this.table.show({ rows: this.rows, columns, order, of: table, opened: open });
     const query = question(this.context, "box");
     const save = (format: string) => () =>
       location.assign(url(`/api/v1/rows/${table}`, [...query, ["format", format]]));
@@ -84,9 +139,14 @@ export class RowsView {
     if (!following) return;
     void this.further.ask<Rows>(following, [], (answer) => {
       this.rows = [...this.rows, ...answer.rows];
+      this.keep(answer);
       this.show(answer);
     });
   }
+
+  private readonly tableColumns = memo((names: string[], _: string) =>
+    names.map((name, k) => this.tableColumn(column(this.context, name), name, k)),
+  );
 
   private tableColumn(known: ColumnAnswer | undefined, name: string, k: number): TableColumn<Row> {
     const { zone } = this.context.store.state;
@@ -98,20 +158,35 @@ export class RowsView {
       ...(known?.help ? { help: known.help } : {}),
       numeric,
       sort: (row) => row[k] as number | string,
-      cell: (row) => h("span", { title: String(row[k] ?? "") }, short(this.text(known, row[k]))),
+      cell: (row) => this.cell(known, row, k),
     };
+  }
+
+  private cell(known: ColumnAnswer | undefined, row: Row, k: number): HTMLElement {
+    const value = row[k];
+    const title = { title: short(String(value ?? ""), 2000) };
+    if (known?.role === "stack" && value) return h("span", title, stackLine(String(value)));
+    if (known?.role === "histogram" && Array.isArray(value) && value.length) {
+      return h("span", title, smallChart(value.map(Number)));
+    }
+    const text = short(this.text(known, value));
+    if (known?.name !== "time") return h("span", title, text);
+    const open = { ...title, type: "button", class: this.repeated.has(row) ? "name hint" : "name" };
+    return h("button", open, text);
   }
 
   private text(known: ColumnAnswer | undefined, value: unknown): string {
     if (value === null || value === undefined) return "";
-    if (known?.storage === "time")
-      return dateTime(Number(value), this.context.store.state.zone, true);
+    if (known?.storage === "time") return this.timeText(Number(value));
     if (known?.role === "value") return quantity(Number(value), known.unit);
-    if (known?.role === "stack") {
-      const leaves = String(value).split(";").reverse().slice(0, 12);
-      return leaves.map((name) => short(label(name), 80)).join(" ← ");
-    }
     return plain(Array.isArray(value) ? value.join(" ") : String(value));
+  }
+
+  /** The day only where the range has several, and no fraction that is nothing. */
+  private timeText(us: number): string {
+    const { range, store } = this.context;
+    const text = dateTime(us, store.state.zone, us % 1e6 !== 0);
+    return range.to - range.from > 86_400e6 ? text : text.slice(11);
   }
 
   private openMenu(row: Row, x: number, y: number): void {

@@ -1,0 +1,49 @@
+// A stack on one line, and a histogram as a small picture.
+
+import { frame } from "../flame/frames";
+import { label } from "../flame/paint";
+import { h } from "../ui/dom";
+import { svg } from "../ui/svg";
+import { short } from "../ui/text";
+
+/** Frames that nearly all stacks end in: they say how a thread waits, not for what. */
+const DULL = new RegExp(
+  "^(?:(?:__|preempt_|io_)?schedule(?:_\\w+)?|do_syscall_64|entry_SYSCALL_64\\w*|x64_sys_call|" +
+    "__x64_sys_\\w+|ret_from_fork\\w*|asm_\\w+|irqentry_\\w+|exit_to_user_mode\\w*|syscall_\\w+)$",
+);
+
+export function tells(name: string): boolean {
+  return !DULL.test(label(name));
+}
+
+/** The deepest frame that tells something, then where the program called, root last. */
+export function tellingFrames(stack: string): string[] {
+  const names = stack.split(";").reverse().filter(Boolean);
+  const telling = names.filter(tells);
+  const deepest = telling[0] ?? names[0];
+  if (deepest === undefined) return [];
+  const callers = telling.slice(1).filter((name) => frame(name).kind !== "kernel");
+  const more = callers.length ? callers : telling.slice(1);
+  return [deepest, ...more.slice(0, 2)];
+}
+
+export function stackLine(stack: string): HTMLElement {
+  const [deepest = "", ...callers] = tellingFrames(stack);
+  const rest = callers.map((name) => ` ← ${short(label(name), 60)}`).join("");
+  return h("span", h("b", short(label(deepest), 80)), rest);
+}
+
+/** Counts by powers of two: a bar for each, from the first that has any. */
+export function smallChart(counts: number[]): SVGElement {
+  const [width, height] = [80, 14];
+  const most = Math.max(1, ...counts);
+  const step = width / Math.max(counts.length, 24);
+  const bars = counts.map((count, k) => {
+    const tall = count ? Math.max(1, (height * count) / most) : 0;
+    const x = (k * step).toFixed(1);
+    return svg("rect", { x, y: height - tall, width: (step - 0.6).toFixed(1), height: tall });
+  });
+  const said = `${counts.reduce((all, one) => all + one, 0)} in ${counts.filter(Boolean).length} sizes`;
+  const attributes = { class: "smallchart", viewBox: `0 0 ${width} ${height}`, role: "img" };
+  return svg("svg", { ...attributes, "aria-label": said }, ...bars);
+}
