@@ -9,7 +9,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from kscope.query.across import changes
+from kscope.query.across.readings import read_table
 from kscope.query.parse.timerange import iso
+from kscope.store.backends.errors import QueryTimeout
 from tests.databases import SQLiteFile
 from tests.query import minutes
 from tests.query.world import NOON, World
@@ -225,3 +228,23 @@ def test_a_flood_of_filters_is_refused(filled: World, address: str) -> None:
     assert len(answer.content) < 2000
     wrong = [(f"no{i}", "x") for i in range(400)]
     assert filled.get(address, wrong).status_code == 400
+
+
+def test_at_the_deadline_the_answer_says_what_is_missing(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables that are read by then are told; a notice counts the others."""
+
+    async def late(reader: Any, scope: Any, baseline: Any) -> Any:
+        if scope.category.table == "tcpretrans":
+            raise QueryTimeout("the question was cancelled at its deadline")
+        return await read_table(reader, scope, baseline)
+
+    monkeypatch.setattr(changes, "read_table", late)
+    found = ask(filled)
+    assert found["done"]
+    (notice,) = found["notices"]
+    assert "data types were not read before the deadline" in notice["text"]
+    states = {each["table"]: (each["state"], each["why"]) for each in found["tables"]}
+    assert states["tcpretrans"] == ("waiting", "not read before the deadline")
+    assert states["offcputime"][0] == "read"
