@@ -3,7 +3,6 @@ import { SearchBox } from "../../web/src/flame/search";
 import { Store } from "../../web/src/state/address";
 import type { Context } from "../../web/src/state/context";
 import { h } from "../../web/src/ui/dom";
-import { Gutter } from "../../web/src/ui/gutter";
 import { measureOf } from "../../web/src/ui/rate";
 import { FlameView } from "../../web/src/views/flame";
 import { Notices, unknownNotices } from "../../web/src/views/notices";
@@ -19,7 +18,6 @@ const context: Context = {
   leftovers: [],
   operators: [],
   exports: {},
-  gutter: new Gutter(),
   range: { from: 0, to: 1 },
   sizes: null,
   refresh: () => undefined,

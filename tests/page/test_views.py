@@ -268,6 +268,21 @@ def test_a_row_opens_with_its_stack_and_the_ways_on(
     expect(detail.locator("li.tell")).to_be_visible()
 
 
+def test_folded_idle_time_keeps_its_amount(fleet: Serving, page: Page) -> None:
+    """Wall clock has a column for the idle time that it hides; a click brings it into the graph."""
+    page.goto(f"{fleet.read}/?table=wallclock")
+    idle = page.get_by_role("button", name=re.compile("idle: a click unfolds it"))
+    expect(idle).to_contain_text(re.compile(r"idle\s*\d"))
+    graph = page.get_by_role("application", name="Flame graph")
+    narrow = graph.evaluate("graph => graph.clientWidth")
+    idle.click()
+    expect(page).to_have_url(re.compile("presets=-"))
+    expect(idle).to_have_count(0)
+    page.wait_for_function(
+        "([one, width]) => one.clientWidth > width", arg=[graph.element_handle(), narrow]
+    )
+
+
 def test_vanished_frames_stay_in_the_differential(fleet: Serving, page: Page) -> None:
     """Frames only in the baseline are drawn and labelled, also in a colour-blind safe palette."""
     query = "&view=compare&base.from=same&base.filter=&filter=process=shopweb&diffColor=red-green"

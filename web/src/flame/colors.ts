@@ -18,7 +18,36 @@ export function colorBy(by: string, tree: Tree, source: Source, leafFirst: boole
   if (sides) return colorByChange(tree, sides.scale, by as DiffColors);
   if (by === "value") return colorByValue(tree);
   if (by === "name") return colorByName(tree);
-  return colorByKind(tree, { levels: leafFirst ? 0 : groups, names: groupNames });
+  const apart = { levels: leafFirst ? 0 : groups, names: groupNames };
+  return source.states
+    ? withStates(colorByKind(tree, apart), tree, apart)
+    : colorByKind(tree, apart);
+}
+
+/** The states of a union of categories, in the colours that the timeline has for them. */
+const STATES = new Map([
+  ["on CPU", "--s4"],
+  ["waiting to run", "--s6"],
+  ["disk", "--s1"],
+  ["lock", "--s2"],
+  ["network", "--s3"],
+]);
+
+/** A state is no code: it is grey, with a strip of its colour, on which no text stands. */
+function withStates(coloring: Coloring, tree: Tree, groups: Groups): Coloring {
+  const palette = [...coloring.palette];
+  const places = new Map<string, number>();
+  tree.names.forEach((name, id) => {
+    if (!groups.names[id] || name === tree.names[tree.name[0]]) return;
+    const strip = STATES.get(name) ?? (name === "idle" || name === "other waits" ? "--s0" : "");
+    if (!strip) return;
+    places.set(name, palette.length);
+    palette.push({ token: "--k-root", strip });
+  });
+  const index = coloring.index.map((fill, i) =>
+    i && isGroup(tree, i, groups) ? (places.get(tree.names[tree.name[i]]) ?? fill) : fill,
+  );
+  return { palette, index };
 }
 
 const KINDS: Record<Kind, Fill> = {

@@ -28,6 +28,10 @@ export interface Source {
   groupNames: Uint8Array;
   /** For a comparison. */
   sides: Sides | null;
+  /** The groups are states: the category unites others. */
+  states: boolean;
+  /** The amount that presets hide; 0 for none. */
+  hidden: number;
 }
 
 /** Before and after. */
@@ -81,13 +85,17 @@ export function sourceOf(
   measure: Measure,
   answered: Tree,
   sides: Sides | null = null,
+  meta: Meta | null = null,
 ): Source {
   const groups = grouping(context).split(",").filter(Boolean).length;
   const tree = groupsApart(answered, groups);
   const groupNames = namesOfGroups(tree, groups);
   const events = category(context)?.columns.find(({ type }) => type === "count")?.prettyname;
   const named = events?.toLowerCase() ?? "events";
-  return { of: subject(context), tree, measure, events: named, groups, groupNames, sides };
+  const states = !!category(context)?.union.length;
+  const hidden = (meta?.hidden ?? []).reduce((all, { value }) => all + (value ?? 0), 0);
+  const of = subject(context);
+  return { of, tree, measure, events: named, groups, groupNames, sides, states, hidden };
 }
 
 /** The names of a tree's nodes; the groups that are not shown have one that no group has. */

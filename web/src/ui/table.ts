@@ -222,7 +222,7 @@ export class DataTable<R> {
     // The row with the focus stays, however far it is scrolled away.
     if (this.current < first) wanted.unshift(this.current);
     else if (this.current >= last && this.current < this.rows.length) wanted.push(this.current);
-    // What is open is always there: nobody else knows its height.
+    // The open row is always there, since its height is known only from itself.
     if (this.open >= 0 && !wanted.includes(this.open)) wanted.push(this.open);
     wanted.sort((a, b) => a - b);
     this.place(wanted);

@@ -34,6 +34,7 @@ import type { SearchBox } from "../flame/search";
 import { Matches, type Whole } from "../flame/matches";
 import { flameQuery, grouping, type Source } from "../flame/flame_query";
 import { Switches } from "../flame/switches";
+import { bare, told } from "../ui/rate";
 import { foldedSides, ticket } from "../flame/ticket";
 import { short } from "../ui/text";
 
@@ -57,6 +58,7 @@ export class FlameView {
   private readonly halves: HTMLElement[];
   private readonly titles = [h("div.side"), h("div.side")];
   private readonly pair = h("div.pair");
+  private readonly folded = h("div.folded");
   private readonly table: NameTable;
   private readonly crumbs = h("nav.crumbs", { "aria-label": "Zoom path" });
   private readonly hidden: HiddenAmount;
@@ -102,7 +104,11 @@ export class FlameView {
     this.content = [this.pair, this.table.element];
     this.element = h(
       "div.flameview",
-      h("div.split", h("div.graph", this.pair, this.over.element), this.table.element),
+      h(
+        "div.split",
+        h("div.graph", h("div.beside-idle", this.pair, this.folded), this.over.element),
+        this.table.element,
+      ),
     );
   }
 
@@ -164,6 +170,7 @@ export class FlameView {
     trees.forEach((one, k) => {
       this.graphs[k].show({ tree: one, look: this.looks[k], flame, zoom, selected, newer });
     });
+    this.drawIdle(source);
     this.drawCrumbs(tree, zoom, focus);
     this.find(tree);
     this.explainFocus(source, tree, focus);
@@ -196,6 +203,16 @@ export class FlameView {
   }
 
   private readonly added = memo(newIn);
+
+  /** Idle time is folded to a column that keeps its amount; a click unfolds it. */
+  private readonly drawIdle = memo(({ states, hidden, measure }: Source) => {
+    const shows = states && hidden > 0;
+    const unfold = () => this.context.store.set({ presets: "-" });
+    const title = `${told(hidden, measure)} idle: a click unfolds it`;
+    const column = button("", unfold, { title, "aria-label": title, class: "idle" });
+    column.append(h("b", "idle"), h("span.number", bare(hidden, measure)));
+    replace(this.folded, shows && column);
+  });
 
   /** One graph, or two with the names of their sides. */
   private arrange({ sides }: Source, two: boolean): void {

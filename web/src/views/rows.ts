@@ -104,7 +104,7 @@ export class RowsView {
     store.set({ opened: store.state.opened === id ? "" : id });
   }
 
-  /** What stands below the open row, if it is in the list; a neighbour is asked for by its name. */
+  /** The element below the open row, if it is in the list; see `find` for a row that is not. */
   private readonly detailOf = memo((id: string, rows: Row[]) => {
     const row = rows.find((one) => this.ids.get(one) === id);
     if (!id || !row) return null;

@@ -56,6 +56,8 @@ export class Stacks {
         this.context,
         measured(this.context, answer.unit, answer.meta),
         flameTree(answer),
+        null,
+        answer.meta,
       );
       this.source = source;
       this.notices.say("stacks", [...answer.notices, ...unknownNotices(source.tree)], table);
