@@ -44,6 +44,7 @@ def test_the_panel_names_the_cause_first(incident: Incident, page: Page) -> None
 def test_a_line_opens_its_view_and_the_way_back_leads_to_it(incident: Incident, page: Page) -> None:
     """By keys alone: down to the second line, Enter, and back to the same line."""
     panel = _open(incident, page)
+    expect(panel.locator(".remarks")).to_be_visible()  # no line moves any more
     second = panel.locator(".finding").nth(1).locator("a.view")
     href = second.get_attribute("href")
     assert href

@@ -49,7 +49,7 @@ export function findingLine(one: Finding, rank: number, opening: Opening): HTMLE
 /** How large the change is, and how much of what its host does; more than all says nothing. */
 function weight(one: Finding): string {
   const part = one.part <= 1 ? percent(one.part) : "";
-  return [change(one), part && `${part} of its host's total`, one.lasting && "lasting"]
+  return [change(one), part && `${part} of its host's total`, !one.lasting && "in bursts"]
     .filter(Boolean)
     .join(" · ");
 }

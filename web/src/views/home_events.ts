@@ -7,7 +7,14 @@ import type { Context } from "../state/context";
 import { h, replace, type Child } from "../ui/dom";
 import { clock, counted, howLong, roughly } from "../ui/spans";
 import { plain, short } from "../ui/text";
-import type { Changes, Event, HostOverview, NearMarker, Overview } from "../../generated/types";
+import type {
+  Changes,
+  Event,
+  Finding,
+  HostOverview,
+  NearMarker,
+  Overview,
+} from "../../generated/types";
 import { inPage, type Opening } from "./finding";
 import { inRange, newest, stretch } from "./home_moment";
 import { allFilters } from "./changes_question";
@@ -43,7 +50,7 @@ export class HomeEvents {
     const range = inRange(state, answer);
     this.title = titleOf(events.length + silent.length, range);
     this.heading.textContent = this.title;
-    const lines = events.map((one) => ({ one, element: h("li") }));
+    const lines = events.map((one) => ({ one, element: h("li.event") }));
     for (const { one, element } of lines) this.draw(answer, one, element);
     replace(this.list, ...lines.map(({ element }) => element), ...this.silent(answer, silent));
     void this.askAll(answer, lines);
@@ -69,7 +76,7 @@ export class HomeEvents {
     const own = allFilters(this.context);
     const on: Query = hosts.length === 1 ? [["hostname", hosts[0] ?? ""]] : [];
     const chosen = filters.some(({ column }) => column === "hostname");
-    return [["from", iso(from)], ["to", iso(to)], ["n", "3"], ...own, ...(chosen ? [] : on)];
+    return [["from", iso(from)], ["to", iso(to)], ["n", "8"], ...own, ...(chosen ? [] : on)];
   }
 
   private key({ from, hosts }: Event): string {
@@ -80,15 +87,13 @@ export class HomeEvents {
     const { state } = this.context.store;
     const when = stretch(one.from, one.to, newest(answer), state.zone);
     const found = this.said.get(this.key(one));
-    const [first] = found?.findings ?? [];
+    const first = found && ofEvent(found, one);
     const link = inPage(this.address(one, first?.table), "what changed →", this.opening);
-    const says = first ? this.first(found as Changes) : this.places(answer, one);
+    const says = first ? this.first(first, found?.markers ?? []) : this.places(answer, one);
     replace(element, h("i.mk"), h("span.t", h("b.m", when), ...says, " "), link);
   }
 
-  private first({ findings, markers }: Changes): Child[] {
-    const [first] = findings;
-    if (!first) return [];
+  private first(first: Finding, markers: NearMarker[]): Child[] {
     const near = ({ host, seconds }: NearMarker) =>
       seconds <= 0 && seconds >= -NEAR && (!host || first.hosts.includes(host));
     const marker = markers.filter(near).at(-1);
@@ -140,6 +145,12 @@ export class HomeEvents {
       inPage(agent, "agent →", this.opening),
     );
   }
+}
+
+/** The finding of the event's own hosts; that a host is silent has a line beside it. */
+function ofEvent({ findings }: Changes, { hosts }: Event): Finding | undefined {
+  const told = findings.filter(({ kind }) => kind !== "silent");
+  return told.find((one) => one.hosts.some((host) => hosts.includes(host))) ?? told[0];
 }
 
 function titleOf(count: number, range: string): string {
