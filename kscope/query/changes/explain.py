@@ -55,7 +55,7 @@ def explained(
     spreads = Spreads(usual, excess)
     open_places = _sure(
         _Open(place, sum(left[at] for at in place.cells), spreads.of(place.host, place.cells))
-        for place in candidates(usual, left)
+        for place in candidates(usual, left, spreads.expected)
     )
     depths = _depths(usual) if open_places else {}
     found: list[Explained] = []

@@ -13,6 +13,8 @@ Scales = dict[Group, list[float]]
 
 # A process with fewer cells says nothing about all that it does.
 _ENOUGH = 6
+# A cell has at most this part of the weight.
+_MOST_WEIGHT = 0.2
 
 
 def groups(usual: Usual) -> dict[Group, list[int]]:
@@ -33,7 +35,7 @@ def scales(usual: Usual) -> Scales:
     for group, cells in groups(usual).items():
         moving = [at for at in cells if usual.usual[at] > 0 and not usual.still[at]]
         if len(moving) >= _ENOUGH:
-            weights = [_weight(usual, at) for at in moving]
+            weights = _even([_weight(usual, at) for at in moving])
             ratios = [[value / usual.usual[at] for value in usual.rows[at]] for at in moving]
             found[group] = [
                 weighted_median(window, weights) for window in zip(*ratios, strict=True)
@@ -47,9 +49,21 @@ def _weight(usual: Usual, at: int) -> float:
     return sqrt(usual.usual[at] / length)
 
 
+def _even(weights: Sequence[float]) -> list[float]:
+    """Return the weights so that no cell alone says what the load is."""
+    most = sum(weights) * _MOST_WEIGHT
+    return [min(weight, most) for weight in weights]
+
+
 def excess(usual: Usual, own: Scales, loads: Mapping[Group, float]) -> list[list[float]]:
     """Return for each cell how much more there is than its process's load explains, by window."""
     return [_beyond(usual, at, own, loads) for at in range(len(usual.cells))]
+
+
+def expected(usual: Usual, excess: Sequence[Sequence[float]]) -> list[float]:
+    """Return what each cell would have in the window at its process's load."""
+    pairs = zip(usual.rows, excess, strict=True)
+    return [max(row[0] - beyond[0], 0.0) for row, beyond in pairs]
 
 
 def _beyond(usual: Usual, at: int, own: Scales, loads: Mapping[Group, float]) -> list[float]:

@@ -26,12 +26,12 @@ class Place:
     cells: tuple[int, ...]
 
 
-def candidates(usual: Usual, now: Sequence[float]) -> list[Place]:
-    """Return the places that may have changed, by two sums of each; `now` is each cell's excess."""
+def candidates(usual: Usual, now: Sequence[float], expected: Sequence[float]) -> list[Place]:
+    """Return the places that may have changed, by the excess and the expected sum of each cell."""
     index = _Index(usual)
     least = {host: UNUSUAL * FEW * varies for host, varies in usual.varies.items()}
     bound = {}
-    for key, both in index.sums(now).items():
+    for key, both in index.sums(now, expected).items():
         host, more = index.host(key), abs(both.real)
         # Most are too small for any spread.
         if more >= least[host]:
@@ -58,15 +58,15 @@ class _Index:
         ]
         self.groups, self.hosts, self.names = [*groups], [*hosts], [*names]
 
-    def sums(self, now: Sequence[float]) -> dict[_Key, complex]:
-        """Return of each place the excess, as the real part, and the usual, as the other.
+    def sums(self, now: Sequence[float], expected: Sequence[float]) -> dict[_Key, complex]:
+        """Return of each place the excess, as the real part, and the expected sum as the other.
 
         So each frame of each cell takes one addition, not two.
         """
         any_name = len(self.names)
         width = any_name + 1
         of_group: defaultdict[int, complex] = defaultdict(complex)
-        rows = zip(self.of_group, self.paths, map(complex, now, self.usual.usual), strict=True)
+        rows = zip(self.of_group, self.paths, map(complex, now, expected), strict=True)
         for group, path, both in rows:
             base = group * width
             of_group[base + any_name] += both
