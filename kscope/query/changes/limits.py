@@ -3,11 +3,11 @@
 # Deviations that are not usual.
 UNUSUAL = 7.0
 # A deviation is at least this part of the usual value, and this part of all that varies.
-RELATIVE, FEW = 0.05, 0.002
+RELATIVE, FEW = 0.05, 0.001
 # The second largest deviation of the earlier windows is at most so many, the largest so many.
 SECOND, LARGEST = 4.0, 7.0
 # A change that is a smaller part of all that varies is not unusual.
-EFFECT = 0.01
+EFFECT = 0.006
 # A change in a smaller part of the slices is a burst.
 LASTING = 0.6
 # A burst is unusual beyond so many times the largest of the earlier windows.
