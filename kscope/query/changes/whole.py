@@ -70,7 +70,9 @@ class _Series:
 def _of_process(usual: Usual, group: Group, cells: Sequence[int], own: Scales) -> _Series | None:
     if usual.reading.kind == "lengths":
         return _Series(*group, cells, *_mean_length(usual, cells))
-    return _Series(*group, cells, own[group], _PROCESS) if group in own else None
+    if group not in own:
+        return None
+    return _Series(*group, cells, own[group], max(_PROCESS, _chance(usual, cells)))
 
 
 def _of_host(usual: Usual, host: str, series: Sequence[_Series]) -> Whole | None:
@@ -80,7 +82,8 @@ def _of_host(usual: Usual, host: str, series: Sequence[_Series]) -> Whole | None
         whole = _whole(usual, _Series(host, None, cells, *_mean_length(usual, cells)))
     elif len(series) >= _PROCESSES:
         windows = zip(*(each.values for each in series), strict=True)
-        whole = _whole(usual, _Series(host, None, cells, [*map(median, windows)], _HOST))
+        least = max(_HOST, _chance(usual, cells))
+        whole = _whole(usual, _Series(host, None, cells, [*map(median, windows)], least))
     else:
         return None
     if whole is None or len(series) == 1:
@@ -102,6 +105,12 @@ def _whole(usual: Usual, series: _Series) -> Whole | None:
     kind: Literal["load", "lengths"] = "lengths" if usual.reading.kind == "lengths" else "load"
     z = more / spread
     return Whole(kind, series.host, series.process, tuple(series.cells), 2**more, z, before)
+
+
+def _chance(usual: Usual, cells: Sequence[int]) -> float:
+    """Return how far the load of so few events is off by chance, as a power of 2."""
+    quantum = usual.reading.quantum
+    return 2 / sqrt(1 + sum(usual.usual[at] for at in cells) / quantum) if quantum > 0 else 0.0
 
 
 def _mean_length(usual: Usual, cells: Sequence[int]) -> tuple[list[float], float]:
