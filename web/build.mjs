@@ -24,8 +24,10 @@ async function bundle() {
     metafile: true,
     logLevel: "warning",
   });
+  // Modules that are imported later are entry points too.
+  const first = ["src/main.ts", "src/style.css"];
   return Object.entries(result.metafile.outputs)
-    .filter(([, output]) => output.entryPoint)
+    .filter(([, { entryPoint }]) => first.some((name) => entryPoint?.endsWith(name)))
     .map(([path]) => `assets/${basename(path)}`);
 }
 

@@ -1,7 +1,7 @@
 // Starts the page: the catalogue of data types first, then what the address asks for.
 
 import { ApiError, get } from "./api/client";
-import { namesBaseline } from "./header/compare_head";
+import { namesBaseline } from "./header/baseline";
 import { columnsWith, resolve, type Context } from "./state/context";
 import { h } from "./ui/dom";
 import { exact } from "./ui/format";
@@ -19,6 +19,11 @@ async function start(): Promise<void> {
     const { NewPage } = await import("./views/new_category");
     new NewPage();
     return;
+  }
+  // Most addresses are of a flame graph: its code comes with the catalogue of data types.
+  if (/[?&]table=/.test(location.search)) {
+    void import("./explore");
+    void import("./views/flame");
   }
   const search = await inFull(location.search);
   const store = new Store(search ?? "");

@@ -1,139 +1,76 @@
-// The page: bar, band, tabs, view, panel and foot, kept in step with the address.
+// The page: bar, Home or one data type, panel and foot, kept in step with the address.
 
 import { get } from "./api/client";
 import { newRound } from "./api/loader";
-import { Band } from "./charts/band";
-import { ChartSwitch } from "./flame/chart_switch";
-import { loadEngine } from "./flame/expression";
-import { SearchBox } from "./flame/search";
+import type { Explore } from "./explore";
 import { Header } from "./header/header";
 import { listenToKeys } from "./header/keys";
-import { VIEWS, type State, type View } from "./state/address";
-import { category, resolve, stackColumn, type Context } from "./state/context";
-import { h, replace } from "./ui/dom";
+import type { State } from "./state/address";
+import { category, resolve, type Context } from "./state/context";
+import { h } from "./ui/dom";
 import { Later } from "./ui/later";
 import { memo } from "./ui/memo";
-import { Tabs } from "./ui/tabs";
-import { ChartsView, furtherCharts } from "./views/charts";
-import { CompareView } from "./views/compare";
-import { FlameView } from "./views/flame";
 import { Foot } from "./views/foot";
-import { HostsView } from "./views/hosts";
 import { Notices, problemNotices } from "./views/notices";
-import type { Part } from "./views/part";
-import { Quality } from "./views/quality";
-import { RowsView } from "./views/rows";
-import { SandwichView } from "./views/sandwich";
-import { Stacks } from "./views/stacks";
 import type { Categories, Notice } from "../generated/types";
 
 const LIVE = 10_000;
-const TABS: Record<View, string> = {
-  flame: "Flame graph",
-  sandwich: "Sandwich",
-  compare: "Compare",
-  hosts: "Hosts",
-  charts: "Charts",
-  rows: "Rows",
-};
-const OF_STACKS: View[] = ["flame", "sandwich", "compare", "hosts"];
-
-/** Fixed places, so that nothing moves when a view or a part of it comes or goes. */
-function places() {
-  return {
-    path: h("div.path"),
-    tools: h("div.tools"),
-    legend: h("div.legend"),
-    body: h("div.body", { id: "view", role: "tabpanel" }),
-    panel: h("div.beside"),
-    home: h("div.start"),
-  };
-}
 
 export class Page {
   private readonly header: Header;
-  private readonly band: Band;
-  private readonly search: SearchBox;
-  private readonly chart: ChartSwitch;
   private readonly notices = new Notices();
-  private readonly tabs: Tabs<View>;
-  private readonly places = places();
-  private readonly explore: HTMLElement;
-  private readonly home: Later;
-  private readonly panel: Later;
-  private readonly quality: Quality;
   private readonly foot: Foot;
-  private readonly parts: Record<View, Part>;
+  private readonly legend = h("div.legend");
+  private readonly home: Later;
+  private readonly exploring: Later;
+  private readonly panel: Later;
+  /** Null until a data type is shown. */
+  private explore: Explore | null = null;
   private timer = 0;
 
   constructor(
     private readonly context: Context,
     told: Notice[],
   ) {
-    const names = VIEWS.map((view): [View, string, View] => [view, TABS[view], view]);
-    this.tabs = new Tabs(names, (view) => context.store.set({ view }));
-    this.search = new SearchBox(context);
     this.header = new Header(context, {
-      step: (direction) => this.search.stepped(direction),
-      only: () => this.search.filter(),
-      ready: () => void loadEngine(),
+      step: (direction) => this.explore?.step(direction),
+      only: () => this.explore?.only(),
+      ready: () => this.explore?.ready(),
     });
-    this.search.judged = (wrong) => this.header.field.judge(wrong);
-    this.band = new Band(context, (answer) => {
-      this.notices.say("timeline", answer.notices, context.store.state.table);
-      this.header.presets.tell(answer);
-      this.foot.read(answer.meta);
-    });
-    this.chart = new ChartSwitch(context);
-    this.parts = this.makeParts();
-    this.search.stepped = (direction) => this.parts[this.view()].next?.(direction);
-    this.quality = new Quality(context, this.notices);
-    this.foot = new Foot(context, this.notices, this.places.legend);
+    this.foot = new Foot(context, this.notices, this.legend);
     this.notices.say("categories", problemNotices(context.problems, context.leftovers));
     this.notices.say("address", told);
-    const { home, panel } = this.places;
+    const [home, exploring, panel] = [h("div.start"), h("div.exploring"), h("div.beside")];
     this.home = new Later(home, async () => new (await import("./views/home")).Home(context));
+    this.exploring = new Later(exploring, () => this.makeExplore());
     this.panel = new Later(
       panel,
       async () => new (await import("./views/changes")).Changes(context),
     );
-    this.explore = this.makeExplore();
-    this.show();
+    document.body.replaceChildren(
+      this.header.element,
+      h("main", home, exploring),
+      panel,
+      this.foot.element,
+    );
     this.listen();
     this.update();
   }
 
-  private show(): void {
-    const { home, panel } = this.places;
-    document.body.replaceChildren(
-      this.header.element,
-      h("main", home, this.explore),
-      panel,
-      this.foot.element,
-    );
-  }
-
-  private makeExplore(): HTMLElement {
-    const { path, tools, body } = this.places;
-    return h(
-      "div.explore",
-      this.band.element,
-      h("div.tabbar", this.tabs.element, path, this.chart.element, this.search.element, tools),
-      h("div.work", body),
-    );
-  }
-
-  private makeParts(): Record<View, Part> {
-    const { context, search, notices } = this;
-    const stacks = new Stacks(context, notices);
-    return {
-      flame: stacks.part(new FlameView("Flame graph", context, search)),
-      sandwich: stacks.part(new SandwichView(context, search)),
-      compare: new CompareView(context, search, notices),
-      hosts: new HostsView(context, notices),
-      charts: new ChartsView(context),
-      rows: new RowsView(context),
-    };
+  private async makeExplore(): Promise<Explore> {
+    const { Explore } = await import("./explore");
+    const { context, notices, legend } = this;
+    this.explore = new Explore(context, {
+      notices,
+      legend,
+      judge: (wrong) => this.header.field.judge(wrong),
+      answered: (answer) => {
+        notices.say("timeline", answer.notices, context.store.state.table);
+        this.header.presets.tell(answer);
+        this.foot.read(answer.meta);
+      },
+    });
+    return this.explore;
   }
 
   private listen(): void {
@@ -142,9 +79,9 @@ export class Page {
     window.addEventListener("focus", recheck);
     document.addEventListener("visibilitychange", recheck);
     listenToKeys(this.context, {
-      views: () => this.views(),
+      views: () => this.explore?.views() ?? [],
       field: () => this.header.field.focus(),
-      step: (direction) => this.search.stepped(direction),
+      step: (direction) => this.explore?.step(direction),
     });
   }
 
@@ -180,17 +117,14 @@ export class Page {
 
   private update(): void {
     const { store, range, categories } = this.context;
-    const { state } = store;
-    const explores = state.table !== "";
-    const { from, to, zone, filters, presets, live } = state;
-    this.explore.hidden = !explores;
-    this.home.update(!explores);
-    document.body.classList.toggle("asking", state.panel !== "");
-    this.panel.update(state.panel !== "");
-    this.updateBar(range, categories, state.table, filters, presets, from, to, zone, live);
+    const { table, panel, from, to, zone, filters, presets, live } = store.state;
+    document.body.classList.toggle("asking", panel !== "");
+    this.updateBar(range, categories, table, filters, presets, from, to, zone, live);
     this.header.field.update();
-    if (explores) this.updateExplore();
-    else this.notices.show("", "flame");
+    if (!table) this.notices.show("", "flame");
+    this.home.update(!table);
+    this.exploring.update(table !== "");
+    this.panel.update(panel !== "");
   }
 
   private readonly updateBar = memo((..._: unknown[]) => {
@@ -200,50 +134,6 @@ export class Page {
     this.foot.update();
     this.schedule(this.context.store.state.live);
   });
-
-  private updateExplore(): void {
-    const { store, range, categories } = this.context;
-    const { table, filters, presets, box, zone, stack, value, by, weigh, ...state } = store.state;
-    const view = this.view();
-    this.notices.show(table, view);
-    const { "base.from": from, "base.to": to } = state;
-    const shown = [range, categories, table, filters, presets, box, view, zone];
-    const { panel, baseline } = state;
-    this.updateInstruments(...shown, stack, value, by, weigh, from, to, panel, baseline);
-    this.tabs.update(this.views(), view);
-    this.place(this.parts[view]);
-    this.chart.update(OF_STACKS.includes(view));
-    this.search.update(OF_STACKS.includes(view) && view !== "hosts");
-    this.parts[view].update();
-  }
-
-  private readonly place = memo(({ element, path, tools, legend }: Part) => {
-    replace(this.places.body, element);
-    replace(this.places.path, path);
-    replace(this.places.tools, tools);
-    replace(this.places.legend, legend);
-  });
-
-  /** The parts above the views do not depend on a search, a zoom or an order. */
-  private readonly updateInstruments = memo((..._: unknown[]) => {
-    this.band.update();
-    this.quality.update();
-  });
-
-  /** Which views this category has something for. */
-  private views(): View[] {
-    const charts = furtherCharts(category(this.context)?.charts ?? []);
-    return VIEWS.filter((view) => {
-      if (OF_STACKS.includes(view)) return !!stackColumn(this.context);
-      return view !== "charts" || charts.length > 0;
-    });
-  }
-
-  private view(): View {
-    const views = this.views();
-    const { view } = this.context.store.state;
-    return views.includes(view) ? view : (views[0] ?? "rows");
-  }
 
   private schedule(live: boolean): void {
     clearTimeout(this.timer);

@@ -1,6 +1,6 @@
 // The effect of a selection on the page, and the baseline that is visible beside it.
 
-import { baselineRange } from "../header/compare_head";
+import { baselineRange } from "../header/baseline";
 import { bounds, type Context } from "../state/context";
 import { iso } from "../state/ranges";
 import type { Box } from "../state/address";

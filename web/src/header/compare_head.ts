@@ -1,20 +1,13 @@
 // The two sides of a comparison: ranges, filters, totals, and how they are compared.
 
+import { baselineFilters, baselineRange, ELSEWHERE, rangeWords, REST, sideWords } from "./baseline";
 import { Field } from "./field";
-import { filterWords } from "./words";
 import { bounds, type Context } from "../state/context";
 import { button, h, Select } from "../ui/dom";
-import type { Filter } from "../state/filters";
-import { dateTime, zoneName } from "../ui/format";
 import { icon } from "../ui/icons";
 import { closePopover, opener, popover } from "../ui/popover";
 import { rangeForm } from "./range_form";
-import { iso, moment } from "../state/ranges";
-
-interface Range {
-  from: number;
-  to: number;
-}
+import { iso } from "../state/ranges";
 
 const SHIFTS: [string, string][] = [
   ["", "the range before"],
@@ -22,61 +15,11 @@ const SHIFTS: [string, string][] = [
   ["-1d", "a day earlier"],
   ["-7d", "a week earlier"],
 ];
-/** Of the range that a box was drawn in: all but the box, or the box's sizes at other times. */
-export const REST = "rest";
-export const ELSEWHERE = "elsewhere";
 const OF_BOX: [string, string][] = [
   [REST, "the rest of the range"],
   [ELSEWHERE, "the same sizes elsewhere"],
 ];
 const OWN = "own";
-
-const MOVED = new Map([
-  ["-1d", 86_400e6],
-  ["-7d", 7 * 86_400e6],
-]);
-
-/** Whether the address of a baseline names a moment or a way to move the range. */
-export function namesBaseline(text: string): boolean {
-  return ["", "same", REST, ELSEWHERE].includes(text) || MOVED.has(text) || moment(text) !== null;
-}
-
-/**
- * The baseline's moments, in microseconds. A selection narrows the shown side: a baseline that is
- * moved is as long as it, one with moments keeps them.
- */
-export function baselineRange(context: Context): Range {
-  const { "base.from": start, "base.to": end } = context.store.state;
-  if (start === "same") return bounds(context, "box");
-  if (start === REST || start === ELSEWHERE) return context.range;
-  const { from, to } = bounds(context, "box");
-  const shift = start === "" ? to - from : MOVED.get(start);
-  if (shift !== undefined) return { from: from - shift, to: to - shift };
-  return { from: moment(start) ?? from, to: moment(end) ?? to };
-}
-
-/** Whether the box is taken out of the baseline, which is of its range. */
-export function withoutBox({ store: { state } }: Context): boolean {
-  return !!state.box && [REST, ELSEWHERE].includes(state["base.from"]);
-}
-
-export function baselineFilters(context: Context): Filter[] {
-  const { baseFilters, filters } = context.store.state;
-  return baseFilters ?? filters;
-}
-
-/** A side's filters and times as text. The filters come first, for a narrow place. */
-export function sideWords(context: Context, range: Range, filters: Filter[]): string {
-  const words = filters.map((filter) => filterWords(context, filter));
-  return [...words, rangeWords(context, range)].join(", ");
-}
-
-function rangeWords(context: Context, { from, to }: Range): string {
-  const { zone } = context.store.state;
-  const [start, end] = [dateTime(from, zone), dateTime(to, zone)];
-  const sameDay = start.slice(0, 10) === end.slice(0, 10);
-  return `${start} – ${sameDay ? end.slice(11) : end} ${zoneName(zone)}`;
-}
 
 /** The amount of each side, and how many times the first the second is. */
 export interface Totals {

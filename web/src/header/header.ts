@@ -10,7 +10,6 @@ import { Field, type Searching } from "./field";
 import { showKeys } from "./keys";
 import { PresetChips } from "./presets";
 import { RangeMenu } from "./range_menu";
-import { share } from "./share";
 import { goTo, TypeMenu } from "./types";
 
 export class Header {
@@ -42,7 +41,9 @@ export class Header {
       this.field.element,
       this.range.range,
       this.range.live,
-      iconOpener("link", "Share", (button) => share(context, button)),
+      iconOpener("link", "Share", (button) => {
+        void import("./share").then(({ share }) => share(context, button));
+      }),
       iconOpener("more", "More", (button) => this.openMore(button)),
     );
   }

@@ -6,15 +6,8 @@ import type { Comparison, Notice } from "../../generated/types";
 import { apart, comparedTree, flameQuery, measured, sourceOf, subject } from "../flame/flame_query";
 import { ratioText } from "../flame/ratio";
 import type { SearchBox } from "../flame/search";
-import {
-  baselineFilters,
-  baselineRange,
-  CompareHead,
-  REST,
-  sideWords,
-  withoutBox,
-  type Totals,
-} from "../header/compare_head";
+import { baselineFilters, baselineRange, REST, sideWords, withoutBox } from "../header/baseline";
+import { CompareHead, type Totals } from "../header/compare_head";
 import {
   bounds,
   column,

@@ -1,6 +1,5 @@
 // The stack tree that flame graph and sandwich both show, asked for once.
 
-import { explainEmpty } from "./empty";
 import type { Context } from "../state/context";
 import { Loader } from "../api/loader";
 import { Cover } from "../ui/cover";
@@ -63,8 +62,12 @@ export class Stacks {
       this.notices.say("stacks", [...answer.notices, ...unknownNotices(source.tree)], table);
       this.notices.tellNameless(namelessPart(source.tree), table);
       this.follower?.setSource(source);
-      void this.over.say(answer.total ? null : explainEmpty(this.context));
+      void this.over.say(answer.total ? null : this.explain());
     });
     follower.update();
+  }
+
+  private async explain(): Promise<HTMLElement> {
+    return (await import("./empty")).explainEmpty(this.context);
   }
 }

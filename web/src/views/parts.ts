@@ -1,0 +1,66 @@
+// The views under the tabs; the code of each is loaded when it is first shown.
+
+import type { Context } from "../state/context";
+import type { View } from "../state/address";
+import type { SearchBox } from "../flame/search";
+import type { Notices } from "./notices";
+import type { Part } from "./part";
+import { Stacks } from "./stacks";
+
+export class Parts {
+  private readonly made = new Map<View, Part>();
+  private readonly asked = new Set<View>();
+  private readonly stacks: Stacks;
+
+  /** `loaded` is called when a view that was asked for is there. */
+  constructor(
+    private readonly context: Context,
+    private readonly search: SearchBox,
+    private readonly notices: Notices,
+    private readonly loaded: () => void,
+  ) {
+    this.stacks = new Stacks(context, notices);
+  }
+
+  /** The view; null until its code is loaded. */
+  get(view: View): Part | null {
+    const part = this.made.get(view) ?? null;
+    if (!part) void this.load(view);
+    return part;
+  }
+
+  /** Without the server the code is asked for again when the view is shown again. */
+  private async load(view: View): Promise<void> {
+    if (this.asked.has(view)) return;
+    this.asked.add(view);
+    const part = await this.make(view).catch(() => null);
+    this.asked.delete(view);
+    if (!part) return;
+    this.made.set(view, part);
+    this.loaded();
+  }
+
+  private async make(view: View): Promise<Part> {
+    const { context, search, notices, stacks } = this;
+    switch (view) {
+      case "flame": {
+        const { FlameView } = await import("./flame");
+        return stacks.part(new FlameView("Flame graph", context, search));
+      }
+      case "sandwich": {
+        const { SandwichView } = await import("./sandwich");
+        return stacks.part(new SandwichView(context, search));
+      }
+      case "compare": {
+        const { CompareView } = await import("./compare");
+        return new CompareView(context, search, notices);
+      }
+      case "hosts":
+        return new (await import("./hosts")).HostsView(context, notices);
+      case "charts":
+        return new (await import("./charts")).ChartsView(context);
+      case "rows":
+        return new (await import("./rows")).RowsView(context);
+    }
+  }
+}
