@@ -242,6 +242,9 @@ class Settings:
     max_connections_per_address: Annotated[int | None, _is("count", "half of max_connections")] = (
         None
     )
+    links: Annotated[Path | None, _is("path", "the file of the page's short links; none: off")] = (
+        None
+    )
     query_deadline: Annotated[float, _is("duration", "database time per question: 10s")] = 10.0
     new_stacks_per_hour: Annotated[int, _is("bound", "per host; 0: no bound")] = 50_000
     new_strings_per_hour: Annotated[int, _is("bound", "per host; 0: no bound")] = 50_000

@@ -236,7 +236,7 @@ WHOLE = {
     )},
     "categories": ["x"], "ingest": "x", "read": "x", "hosts": ["x"],
     "tokens": [{"name": "x", "sha256": "x", "scopes": ["x"]}],
-    "max_body": "x", "query_deadline": "x", "max_connections": "x",
+    "max_body": "x", "query_deadline": "x", "links": "x", "max_connections": "x",
     "max_connections_per_address": "x", "new_stacks_per_hour": "x", "new_strings_per_hour": "x",
     "symbols": {"debuginfod": ["x"], "max_bytes": "x", "max_download": "x"},
     "agent": {

@@ -15,7 +15,7 @@ from kscope.errors import UsageError
 from kscope.query.answers.flamegraph import Flamegraph
 from kscope.query.answers.question import JsonAnswer, Question
 from kscope.query.answers.timeseries import Timeseries
-from kscope.query.export import STACKS, TABLES, terminal
+from kscope.query.export import COMPARISONS, STACKS, TABLES, terminal
 from kscope.query.questions import QUESTIONS
 
 _DRAWN = ("flame", "table")
@@ -37,7 +37,7 @@ _DRAWN = ("flame", "table")
 @click.option(
     "--format",
     "form",
-    type=click.Choice([*_DRAWN, "json", *TABLES, *STACKS]),
+    type=click.Choice([*_DRAWN, "json", *TABLES, *STACKS, *COMPARISONS]),
     help="[flame for a flame graph, or table]",
 )
 @click.option("--server", metavar="URL", help=f"Address of the page. [{DEFAULT_SERVER}]")
@@ -119,5 +119,6 @@ def _check(question: Question, form: str, request: Sequence[tuple[str, str]]) ->
             raise UsageError(f"{question.name} needs {name}=..., such as {name}=hostname")
     stacks = question.answer is Flamegraph
     allowed = ("flame", "table", "json", *STACKS) if stacks else ("table", "json", *TABLES)
+    allowed = (*allowed, *COMPARISONS) if question.compares else allowed
     if form not in allowed:
         raise UsageError(f"--format {form}: {question.name} has {', '.join(allowed)}")

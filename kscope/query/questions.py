@@ -12,12 +12,13 @@ from kscope.discovery import discovered
 from kscope.query import across, answers
 from kscope.query.across.question import QuestionOfAll
 from kscope.query.answers.question import Question
-from kscope.query.export import STACKS, TABLES
+from kscope.query.export import COMPARISONS, STACKS, TABLES
 from kscope.query.parse.parameters import Parameter
 
 
 def _with_format(question: Question) -> Question:
-    choices = ("json", *(STACKS if question.stacks else TABLES))
+    compared = COMPARISONS if question.compares else {}
+    choices = ("json", *(STACKS if question.stacks else TABLES), *compared)
     form = Parameter("format", "of the answer", "json", choices=choices)
     return replace(question, parameters=(*question.parameters, form))
 

@@ -11,9 +11,10 @@ import msgspec
 from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
 from kscope.query.across.question import AskedOfAll, QuestionOfAll
+from kscope.query.answers.compare import Comparison
 from kscope.query.answers.question import JsonAnswer, Question
 from kscope.query.answers.stacks import drawn
-from kscope.query.export import STACKS, TABLES
+from kscope.query.export import COMPARISONS, STACKS, TABLES
 from kscope.query.export.base import JSON, ExportFormat, TableFormat
 from kscope.query.parse.parameters import Asked
 from kscope.query.scan.freed_memory import consumed
@@ -45,6 +46,11 @@ async def respond(reader: Reader, question: Question, asked: Asked) -> Response:
         content = await begun(_pieces(TABLES[name], asked, question.pieces(reader, asked)))
         return _file(asked, TABLES[name], content)
     answer = await question.ask(reader, asked)
+    if name in COMPARISONS and isinstance(answer, Comparison):
+        compared, form = answer, COMPARISONS[name]
+        return _file(
+            asked, form, await consumed(lambda *_: form.encode(compared), *_fields(answer))
+        )
     if name in TABLES:
         write = partial(_table, TABLES[name], asked.category, answer)
         return _file(asked, TABLES[name], await consumed(lambda *_: write(), *_fields(answer)))

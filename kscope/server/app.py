@@ -34,11 +34,13 @@ from kscope.server.ingest.routes import Ingest, ingest_routes
 from kscope.server.read import (
     api_2016,
     category_routes,
+    links,
     marker_routes,
     routes,
     static_files,
 )
 from kscope.server.read.category_routes import CategoryChecks
+from kscope.server.read.links import Links
 from kscope.server.read.routes import CachedAnswers
 from kscope.server.symbols.fetch import Fetcher
 from kscope.store.backends.errors import StoreAway, StoreBusy
@@ -51,6 +53,7 @@ _READ_ROUTES = [
     *routes.routes,
     *category_routes.routes,
     *marker_routes.routes,
+    *links.routes,
     *api_2016.routes,
     *static_files.routes,
 ]
@@ -82,6 +85,7 @@ def read_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metri
     app.state.live = live
     app.state.settings = settings
     app.state.checks = CategoryChecks()
+    app.state.links = Links(settings.links)
     app.state.described = CachedAnswers()
     return app
 

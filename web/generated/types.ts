@@ -143,7 +143,9 @@ export interface ColumnAnswer {
  *
  * `delta[i]` is `value[i] - scale * base_value[i]`. `appeared` are the nodes that the base does
  * not have, `vanished` those that it alone has; of a whole subtree only the node nearest the
- * root is named. `count` and `rest` are those of a flame graph, for each side.
+ * root is named. `count` and `rest` are those of a flame graph, for each side. `seconds` and
+ * `base_seconds` are the lengths of the sides. `frames`, `new` and `gone` sum frames over the
+ * whole tree: those of both sides that differ most, and those that only one side has.
  */
 export interface Comparison {
   table: string;
@@ -174,6 +176,11 @@ export interface Comparison {
   base_total: number;
   base_rows: number;
   base_meta: Meta;
+  seconds: number;
+  base_seconds: number;
+  frames: FrameChange[];
+  new: FrameChange[];
+  gone: FrameChange[];
 }
 
 /**
@@ -297,6 +304,24 @@ export interface Frame {
   median: number;
   part: number;
   alone: number;
+}
+
+/**
+ * Sums of all stacks with the frame. `delta` is the value less the scaled base's.
+ *
+ * Shares are of each side's total. `ratio` is that of the value to the scaled base's, None if the
+ * base has nothing of it.
+ */
+export interface FrameChange {
+  name: string;
+  value: number;
+  base_value: number;
+  own: number;
+  base_own: number;
+  delta: number;
+  share: number;
+  base_share: number;
+  ratio: number | null;
 }
 
 /**
@@ -632,11 +657,12 @@ export interface Series {
   rest: boolean;
 }
 
-/** Rows are sent to `ingest`, with a token if `token`. */
+/** Rows are sent to `ingest`, with a token if `token`; with `links` it keeps short links. */
 export interface ServerInfo {
   version: string;
   ingest: string;
   token: boolean;
+  links: boolean;
 }
 
 /** Kinds of storage that a dialect renders: the narrow waist between types and engines. */

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from kscope.declare.types.base import Role
 from kscope.query.answers.flamegraph import Profile, profile, question_of
+from kscope.query.answers.frame_changes import FrameChange, Sides, frame_changes
 from kscope.query.answers.meta import Meta, Number, meta
-from kscope.query.answers.question import Question, Table
+from kscope.query.answers.question import Question, Table, n_parameter
 from kscope.query.answers.stacks import FoldedStacks, folded
 from kscope.query.answers.tree import Path, Shape, tree
 from kscope.query.parse import parameters as p
@@ -23,7 +24,9 @@ class Comparison(Profile, frozen=True, kw_only=True, rename={"base_own": "base_s
 
     `delta[i]` is `value[i] - scale * base_value[i]`. `appeared` are the nodes that the base does
     not have, `vanished` those that it alone has; of a whole subtree only the node nearest the
-    root is named. `count` and `rest` are those of a flame graph, for each side.
+    root is named. `count` and `rest` are those of a flame graph, for each side. `seconds` and
+    `base_seconds` are the lengths of the sides. `frames`, `new` and `gone` sum frames over the
+    whole tree: those of both sides that differ most, and those that only one side has.
     """
 
     mode: Literal["absolute", "normalised"]
@@ -40,6 +43,11 @@ class Comparison(Profile, frozen=True, kw_only=True, rename={"base_own": "base_s
     base_total: Number
     base_rows: int
     base_meta: Meta
+    seconds: float
+    base_seconds: float
+    frames: list[FrameChange]
+    new: list[FrameChange]
+    gone: list[FrameChange]
 
     def as_table(self) -> Table:
         names = ["frame", "level", "value", "base_value", "delta"]
@@ -54,12 +62,12 @@ async def compare(reader: Reader, asked: Asked) -> Comparison:
     side, base = await together(
         folded(reader, question), folded(reader, replace(question, scope=asked.base))
     )
-    normalised = asked["normalised"] == "true"
     large = (side.values, base.values)
-    return await consumed(lambda *_: _compared(side, base, normalised=normalised), *large)
+    return await consumed(lambda *_: _compared(side, base, asked), *large)
 
 
-def _compared(side: FoldedStacks, base: FoldedStacks, *, normalised: bool) -> Comparison:
+def _compared(side: FoldedStacks, base: FoldedStacks, asked: Asked) -> Comparison:
+    normalised = asked["normalised"] == "true"
     shape, sums = tree(_sums(side, base).items())
     values, base_values, counts, base_counts, *sides = zip(*(each for _, each in sums), strict=True)
     value, base_value = shape.totals(values, base_values)
@@ -71,13 +79,17 @@ def _compared(side: FoldedStacks, base: FoldedStacks, *, normalised: bool) -> Co
     # One division: a product with the rounded scale would not come out even at the root.
     scaled = normalised and base_total and total
     expected = [each * total / base_total for each in base_value] if scaled else base_value
+    scale = total / base_total if scaled else 1
+    own, base_own = shape.own(values), shape.own(base_values)
+    columns = Sides(value, base_value, own, base_own)
+    changes = frame_changes(shape, columns, scale, asked["n"])
     said = list(dict.fromkeys([*side.notices, *base.notices]))
     return Comparison(
         **profile(side, shape, value, values) | {"notices": said},
         mode="normalised" if normalised else "absolute",
-        scale=total / base_total if scaled else 1,
+        scale=scale,
         base_value=base_value,
-        base_own=shape.own(base_values),
+        base_own=base_own,
         count=count,
         base_count=base_count,
         rest=side.rest,
@@ -88,6 +100,11 @@ def _compared(side: FoldedStacks, base: FoldedStacks, *, normalised: bool) -> Co
         base_total=base_total,
         base_rows=base.rows,
         base_meta=meta(base.scan, base.rows),
+        seconds=asked.scope.range.seconds,
+        base_seconds=asked.base_seconds,
+        frames=changes.frames,
+        new=changes.new,
+        gone=changes.gone,
     )
 
 
@@ -124,7 +141,7 @@ QUESTIONS = (
     Question(
         name="compare",
         help="Two flame graphs as one: a side, and the base that it is compared with.",
-        parameters=(p.VALUE, p.STACK, p.BY, _NORMALISED),
+        parameters=(p.VALUE, p.STACK, p.BY, _NORMALISED, n_parameter("frames of a list", 50)),
         ask=compare,
         answer=Comparison,
         needs=(Role.STACK,),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from kscope.discovery import discovered
-from kscope.query.export.base import ExportFormat, StackFormat, TableFormat
+from kscope.query.export.base import ComparisonFormat, ExportFormat, StackFormat, TableFormat
 
 FORMATS: Mapping[str, ExportFormat] = discovered(__name__, __path__, "FORMATS")
 STACKS: Mapping[str, StackFormat] = MappingProxyType(
@@ -15,4 +15,7 @@ STACKS: Mapping[str, StackFormat] = MappingProxyType(
 )
 TABLES: Mapping[str, TableFormat] = MappingProxyType(
     {name: each for name, each in FORMATS.items() if isinstance(each, TableFormat)}
+)
+COMPARISONS: Mapping[str, ComparisonFormat] = MappingProxyType(
+    {name: each for name, each in FORMATS.items() if isinstance(each, ComparisonFormat)}
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kscope.query.answers.compare import Comparison
 from kscope.query.answers.stacks import FoldedStacks
 
 Encode = Callable[[Iterable[Sequence[Any]]], bytes]
@@ -39,6 +40,13 @@ class TableFormat(ExportFormat):
 
     encoder: Callable[[Sequence[str], frozenset[int]], Encode]
     heading: Callable[[Sequence[str]], bytes] = lambda _: b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonFormat(ExportFormat):
+    """A format of comparisons."""
+
+    encode: Callable[[Comparison], bytes]
 
 
 JSON = ExportFormat(

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from kscope.declare.charts.base import ROWS as ROWS_NAME
-from kscope.declare.model import Category
+from kscope.declare.model import TIME, Category
 from kscope.declare.types.base import Role
 from kscope.query.parse.columns import shared_out
 from kscope.query.parse.errors import MOST_COMPLAINTS, Complaint, QueryError, complain, one_of
@@ -18,11 +18,13 @@ from kscope.query.parse.timerange import (
     DEFAULT_FROM,
     DEFAULT_TO,
     MOMENT_HELP,
+    TimeRange,
     iso,
     parse_moment,
     parse_range,
 )
 from kscope.query.sql.conditions import Condition, Group, conditions
+from kscope.query.sql.operators import HOLDS
 
 # Filters on both sides of a comparison, and every other parameter.
 MAX_PARAMETERS = 2 * MAX_CONDITIONS + 100
@@ -103,7 +105,7 @@ SERIES_BY = Parameter("by", f"the column to group by: {_GROUPS}; empty for one s
 class Asked:
     """A request with every parameter checked. `given` tells a default from an empty text.
 
-    `base` is what a comparison compares with.
+    `base` is what a comparison compares with, and `base_seconds` its length.
     """
 
     scope: Scope
@@ -111,6 +113,7 @@ class Asked:
     given: frozenset[str]
     request: tuple[tuple[str, str], ...]
     base: Scope | None = None
+    base_seconds: float = 0
 
     @property
     def category(self) -> Category:
@@ -195,6 +198,11 @@ def _checked(
 
 BASE = "base."
 ANY = Parameter("any", "columns whose filters the base does not share, with commas between")
+REST = Parameter(
+    "rest",
+    "leave the side out of the base: `time` its time, `box` its sizes (`__holds`) in its time",
+    choices=("time", "box"),
+)
 
 
 def read_sides(
@@ -220,7 +228,7 @@ def read_sides(
     except QueryError as error:
         complaints += error.complaints
     try:
-        base = read(category, _with_range(side, based, moment), (ANY,), moment)
+        base = read(category, _with_range(side, based, moment), (ANY, REST), moment)
         dropped = _dropped(category, base["any"])
     except QueryError as error:
         faults = (Complaint(f"{BASE}{each.parameter}", each.detail) for each in error.complaints)
@@ -229,9 +237,30 @@ def read_sides(
         raise QueryError(*complaints)
     replaced = dropped | {each.column.name for each in conditions(base.scope.where)}
     kept = [each for each in conditions(side.scope.where) if each.column.name not in replaced]
-    where = Group((*kept, *base.scope.where.members))
+    outside, seconds = Group(), base.scope.range.seconds
+    if base["rest"]:
+        boxes = [each for each in kept if base["rest"] == "box" and each.operator == HOLDS]
+        kept = [each for each in kept if each not in boxes]
+        outside = _outside(side.scope.range, boxes)
+        seconds -= 0 if boxes else _common(side.scope.range, base.scope.range)
+    where = Group((*kept, *base.scope.where.members, outside))
     presets = base.scope.presets or side.scope.presets
-    return replace(side, base=replace(base.scope, where=where, presets=presets))
+    based_on = replace(base.scope, where=where, presets=presets)
+    return replace(side, base=based_on, base_seconds=seconds)
+
+
+def _outside(span: TimeRange, boxes: Sequence[Condition]) -> Group:
+    """Return the filter of what is not in the range, or not in one of the boxes of sizes."""
+    name = f"{BASE}{REST.name}"
+    times = (Condition(name, TIME, "lt", span.start), Condition(name, TIME, "gte", span.end))
+    others = (replace(each, negated=not each.negated) for each in boxes)
+    return Group((*times, *others), any_of=True)
+
+
+def _common(one: TimeRange, other: TimeRange) -> float:
+    """Return the seconds that two ranges have in common."""
+    both = TimeRange(max(one.start, other.start), min(one.end, other.end))
+    return max(0.0, both.seconds)
 
 
 def _dropped(category: Category, given: str) -> set[str]:

@@ -34,6 +34,10 @@ class TimeRange:
     start: int
     end: int
 
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start) / SECOND
+
 
 # 1970 to the year 33658: what the questions of 2016, which have no range, mean.
 ALWAYS = TimeRange(-_LAST, _LAST)

@@ -14,11 +14,12 @@ REFERENCE = "#/components/schemas/{name}"
 
 
 class ServerInfo(msgspec.Struct, frozen=True):
-    """Rows are sent to `ingest`, with a token if `token`."""
+    """Rows are sent to `ingest`, with a token if `token`; with `links` it keeps short links."""
 
     version: str
     ingest: str
     token: bool
+    links: bool
 
 
 class OldColumn(msgspec.Struct, frozen=True):

@@ -12,7 +12,17 @@ from kscope.query.answers.question import BASE, Question
 from kscope.query.export import FORMATS, STACKS, TABLES
 from kscope.query.export.base import StackFormat
 from kscope.query.parse.columns import groupable
-from kscope.query.parse.parameters import ANY, BY, COLUMN, FROM, PRESET, SERIES_BY, TO, Parameter
+from kscope.query.parse.parameters import (
+    ANY,
+    BY,
+    COLUMN,
+    FROM,
+    PRESET,
+    REST,
+    SERIES_BY,
+    TO,
+    Parameter,
+)
 from kscope.query.parse.parameters import BASE as BASE_PREFIX
 from kscope.query.questions import OF_ALL, QUESTIONS
 from kscope.query.sql import operators
@@ -91,6 +101,7 @@ def _operation(question: Question, category: Category) -> dict[str, Any]:
             _based(FROM),
             _based(TO),
             _in_query(f"{BASE_PREFIX}{ANY.name}", ANY.help, shared),
+            _in_query(f"{BASE_PREFIX}{REST.name}", REST.help, {"enum": [*REST.choices]}),
             _filters(category, "base_filters", BASE_PREFIX),
         ]
     return {

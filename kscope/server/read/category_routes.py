@@ -71,7 +71,7 @@ def refuse_foreign_page(headers: Headers) -> None:
     origin = headers.get("origin")
     own = origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
     if site not in ("", "same-origin", "none") or (not site and not own):
-        raise HttpProblem(403, "only this server's own page can ask to check a category file")
+        raise HttpProblem(403, "only this server's own page can ask for this")
 
 
 async def _text(request: Request) -> str:

@@ -57,9 +57,10 @@ async def _categories(request: Request) -> Response:
 
 
 async def _server(request: Request) -> Response:
-    tokens = request.app.state.settings.tokens
-    token = any("ingest" in each.scopes for each in tokens)
-    return json_response(ServerInfo(version=__version__, ingest=_ingest(request), token=token))
+    settings = request.app.state.settings
+    token = any("ingest" in each.scopes for each in settings.tokens)
+    links = settings.links is not None
+    return json_response(ServerInfo(__version__, _ingest(request), token, links))
 
 
 def _ingest(request: Request) -> str:
