@@ -9,8 +9,16 @@ import click
 from kscope.agent.run.configure import probe_category
 from kscope.cli import oneshot, options, otherflags
 from kscope.cli.categories import warn
-from kscope.cli.probeflags import check_together, of_option, sending, targets, with_aliases
-from kscope.cli.probeplans import configured, named, request_for, settings_for, signature
+from kscope.cli.probeflags import (
+    check_limits,
+    check_together,
+    limits,
+    of_option,
+    sending,
+    targets,
+    with_aliases,
+)
+from kscope.cli.probeplans import configured, named, request_for, settings_for, signature, united
 from kscope.cli.running import prepare, run
 from kscope.config import chosen_settings
 from kscope.declare.files.catalog import read_catalog
@@ -18,17 +26,23 @@ from kscope.declare.model import Category
 
 
 class ProbeGroup(click.Group):
-    """A command for each category with a probe; the category's options are its flags."""
+    """A command for each category with a probe; the category's options are its flags.
+
+    That of a union runs the probes of its members.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         reading = read_catalog(chosen_settings(ctx.params.get("config")).categories)
-        return sorted(c.table for c in reading.catalog if c.probe)
+        return sorted(c.table for c in reading.catalog if c.probe or c.union)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         reading = read_catalog(chosen_settings(ctx.params.get("config")).categories)
-        if reading.catalog.get(cmd_name) is None:
+        category = reading.catalog.get(cmd_name)
+        if category is None:
             # Its file can be one of the bad ones.
             warn(reading.problems)
+        elif category.union:
+            return union_command(category)
         return probe_command(probe_category(reading.catalog, cmd_name))
 
 
@@ -69,11 +83,33 @@ def probe_command(category: Category) -> click.Command:
     )
 
 
-def _run_probe(category: Category, /, **flags: Any) -> None:
+def union_command(category: Category) -> click.Command:
+    return click.Command(
+        category.table,
+        callback=partial(_run_members, category),
+        params=[*limits(), *sending()],
+        help=f"{category.prettyname}: {category.description}",
+    )
+
+
+def _run_members(category: Category, /, **flags: Any) -> None:
+    config = _outer(flags)
+    check_limits(flags)
+    caught = prepare(verbose=flags["verbose"], until_eof=flags["until_eof"])
+    run(lambda before: united(category.table, config, flags, before), caught, flags["duration"])
+
+
+def _outer(flags: dict[str, Any]) -> Path | None:
+    """Add the flags of `kscope agent` itself, and return its configuration's file."""
     context = click.get_current_context()
     outer = context.obj or {}
     flags |= {flag: value for flag, value in outer.items() if value and not flags.get(flag)}
-    config = context.parent.params.get("config") if context.parent else None
+    return context.parent.params.get("config") if context.parent else None
+
+
+def _run_probe(category: Category, /, **flags: Any) -> None:
+    context = click.get_current_context()
+    config = _outer(flags)
     otherflags.resolve(category, flags, context)
     check_together(category, flags)
     if flags["folded"] or flags["as_json"] or flags["record"]:

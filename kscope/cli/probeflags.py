@@ -44,12 +44,15 @@ _SENDING: _Flags = (
     ("--until-eof", "stop when standard input ends, as a pipe does with its writer", _SWITCH),
     ("-v --verbose", "log more", _SWITCH),
 )
-_TRACING: _Flags = (
+_LIMITS: _Flags = (
     ("-p --pid", "trace only this process", {"type": _POSITIVE}),
     ("-t --tid", "trace only this thread", {"type": _POSITIVE}),
     ("--children", "also trace the processes that --pid starts", _SWITCH),
     ("--cgroup", "trace only this cgroup (a cgroup v2 folder)", {"default": ""}),
     ("--duration", "stop after this time, such as 90 or 10m", {"type": SECONDS}),
+)
+_TRACING: _Flags = (
+    *_LIMITS,
     ("-f --folded", "print folded stacks; needs no server", _SWITCH),
     ("--json as_json", "print rows; needs no server", _SWITCH),
     ("--record", "write a recording; needs no server", {"type": FILE}),
@@ -113,18 +116,28 @@ def targets() -> list[click.Option]:
     return _made(_TRACING)
 
 
+def limits() -> list[click.Option]:
+    """Return the flags that several probes can share: the threads to trace, and for how long."""
+    return _made(_LIMITS)
+
+
+def check_limits(flags: Mapping[str, Any]) -> None:
+    """Raise UsageError if a limit has no effect without another."""
+    if flags["children"] and not flags["pid"]:
+        raise click.UsageError("--children requires --pid")
+
+
 def check_together(category: Category, flags: Mapping[str, Any]) -> None:
     """Raise UsageError if one flag would make another one ineffective."""
     given = [f"--{name}" for name in _INSTEAD if flags["as_json" if name == "json" else name]]
     if len(given) > 1:
         raise click.UsageError(f"{' and '.join(given)} exclude each other")
-    limits = [f"--{name}" for name in _TARGETS if flags[name]]
-    if flags["replay"] and limits:
-        raise click.UsageError(f"--replay plays the whole recording; remove {limits[0]}")
+    targets = [f"--{name}" for name in _TARGETS if flags[name]]
+    if flags["replay"] and targets:
+        raise click.UsageError(f"--replay plays the whole recording; remove {targets[0]}")
     if flags["history"] and not flags["replay"]:
         raise click.UsageError("--history requires --replay")
-    if flags["children"] and not flags["pid"]:
-        raise click.UsageError("--children requires --pid")
+    check_limits(flags)
     assert category.probe
     options = {option.name: flags[dest(option.name)] for option in category.probe.options}
     if problem := exclusive_problem(options):

@@ -76,6 +76,19 @@ def named(
     return Parts(catalog, [probe], _delivery(settings, probe.hostname), health)
 
 
+def united(
+    name: str, config: Path | None, flags: Mapping[str, Any], before: Catalog | None = None
+) -> Parts:
+    """Return the probes of a union's members, with their options as they are by default."""
+    settings = settings_for(config, flags)
+    catalog = good_catalog(settings.categories, before)
+    union = catalog.get(name)
+    tables = dict.fromkeys(member.table for member in union.union) if union else [name]
+    members = [probe_category(catalog, table) for table in tables]
+    runs = [live_run(each, request_for(each, settings, flags)) for each in members]
+    return Parts(catalog, runs, _delivery(settings, runs[0].hostname), catalog.get(HEALTH))
+
+
 def _without_unknown(settings: Settings, catalog: Catalog) -> Settings:
     """Return the settings without the probes whose files are bad; the others run."""
     probes = {name: probe for name, probe in settings.agent.probes.items() if catalog.get(name)}
@@ -102,12 +115,15 @@ def signature(config: Path | None) -> list[tuple[str, int, int]]:
 def request_for(category: Category, settings: Settings, flags: Mapping[str, Any]) -> ProbeRequest:
     assert category.probe
     return ProbeRequest(
-        options={option.name: flags[dest(option.name)] for option in category.probe.options},
+        options={
+            option.name: flags.get(dest(option.name), option.default)
+            for option in category.probe.options
+        },
         trace_filter=_trace_filter(flags),
         interval=settings.agent.interval,
         max_overhead=_bound(settings, settings.agent.probes.get(category.table)),
-        history=flags["history"],
-        hostname=flags["hostname"] or ("" if flags["replay"] else socket.gethostname()),
+        history=flags.get("history", 0.0),
+        hostname=flags["hostname"] or ("" if flags.get("replay") else socket.gethostname()),
     )
 
 
