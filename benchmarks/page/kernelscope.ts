@@ -28,24 +28,20 @@ const search = new SearchBox(context);
 const notices = new Notices();
 const view = new FlameView("benchmark", context, search);
 store.changed = () => {
-  search.update();
+  search.update(true);
   view.update();
 };
 const place = document.querySelector("#place")!;
 const around = h("div", view.path, search.element, view.tools, view.legend, notices.element);
 place.append(around, view.element);
 const canvas = view.element.querySelector("canvas")!;
-const input = search.element.querySelector("input")!;
 /** Where to click: worked out while loading, as it is for the others. */
 let middle = 0;
 
-/** Until what was typed is searched for. */
-async function type(text: string): Promise<void> {
-  input.value = text;
-  input.dispatchEvent(new Event("input", { bubbles: true }));
-  while (store.state.search !== text) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+/** As the field does with each letter. */
+function type(text: string): Promise<void> {
+  store.set({ search: text }, "replace");
+  return Promise.resolve();
 }
 
 /** Where the middle of the widest child of the root is, as a share of the width. */
