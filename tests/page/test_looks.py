@@ -71,7 +71,7 @@ VIEWS = {
     ),
     "types": View(STACKS, "role=menuitemradio[name=/Agents/]", "Data type"),
     "range-form": View(STACKS, "text=Show this range", "last 1 h"),
-    "export-menu": View(STACKS, "text=Folded stacks", "export"),
+    "export-menu": View(STACKS, "text=Folded stacks", "Export"),
     "more-menu": View(STACKS, "text=New category", "More"),
     "banner": View(STACKS, ".notices.open", "all 2", fleet=True),
     "error": View(f"{STACKS}&filter=elapsed__gte=x", ".loader.failed", error="400"),
