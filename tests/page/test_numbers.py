@@ -198,14 +198,14 @@ def _check_axis(
         bins[at] += 1 if name == "rows" else row[name]
     highest = max(bins.values()) / (answer["step"] / 1e6) * _SECONDS.get(unit, 1)
     # The axis is drawn in the frame after the figures; rows may be drawn wider than a step.
-    wait_for(page, lambda: highest / 9 <= max(map(_mark, _axis(page)), default=0) <= highest * 3)
+    wait_for(page, lambda: highest / 9 <= _top(_axis(page)) <= highest * 3)
 
 
 def _axis(page: Page) -> list[str]:
     texts = page.locator(".timeline canvas").evaluate(
         "canvas => (window.written.get(canvas) ?? []).map(one => one.text)"
     )
-    return [text for text in texts if re.match(r"[\d.]", text) and ":" not in text]
+    return [text for text in texts if re.match(r"[\d.]", text) and not re.search("[:-]", text)]
 
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}
@@ -215,10 +215,16 @@ _TIMES = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "B": 1} | {
 _PER = {"/s": 1, "/min": 60, "/h": 3600}
 
 
-def _mark(text: str) -> float:
-    found = re.match(r"([\d.]+) ?([KMGT]iB|[kMGTB]\b)?.*?(/s|/min|/h)?$", text)
+def _top(texts: list[str]) -> float:
+    """The highest mark, a second; only that one says its unit."""
+    per = next((one for one in _PER if any(text.endswith(one) for text in texts)), "/s")
+    return max(map(_number, texts), default=0) / _PER[per]
+
+
+def _number(text: str) -> float:
+    found = re.match(r"([\d.]+) ?([KMGT]iB|[kMGTB]\b)?", text)
     assert found, text
-    return float(found[1]) * _TIMES.get(found[2], 1) / _PER.get(found[3], 1)
+    return float(found[1]) * _TIMES.get(found[2], 1)
 
 
 def _wait_for_figures(page: Page, what: str, value: float, unit: str, rows: int) -> None:
