@@ -37,7 +37,7 @@ def test_the_panel_names_the_cause_first(incident: Incident, page: Page) -> None
     expect(panel.locator(".flag").first).to_contain_text("config change on db-2")
     expect(panel.locator(".flag").first).to_contain_text("30 s before this begins")
     expect(panel.locator(".whose")).to_contain_text(re.compile("db-2 has .* of the difference"))
-    expect(panel.locator(".remarks")).to_contain_text("within the usual")
+    expect(panel.locator(".remarks")).to_contain_text("Left out")
     assert panel.get_by_text("What changed here?").count()
 
 

@@ -76,8 +76,7 @@ export class Home implements Opening {
   private readonly draw = memo((answer: Overview, { filters }: State) => {
     const { context, axis } = this;
     if (!filters.length && !answer.tables.length) return void this.visit();
-    if (this.first) replace(this.element, this.content, this.loader.element);
-    this.first = null;
+    if (this.first) this.begin();
     this.events.show(answer);
     this.entitle();
     this.hosts.hidden = !answer.hosts.length;
@@ -92,6 +91,13 @@ export class Home implements Opening {
       context.categories.filter(({ table }) => !shown.has(table) && table !== MARKERS),
     );
   });
+
+  /** The first rows are there; the next ones follow while one looks. */
+  private begin(): void {
+    this.first = null;
+    replace(this.element, this.content, this.loader.element);
+    queueMicrotask(() => this.context.store.set({ live: true }, "replace"));
+  }
 
   /** Nothing has ever come in: says how to begin, and looks for the first rows. */
   private async visit(): Promise<void> {
