@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 
 
 def _open(page: Page, server: Serving, query: str = "") -> Locator:
-    page.goto(f"{server.read}/?table=offcputime{query}")
+    page.goto(f"{server.read}/?table=offcputime&presets=-{query}")
     frames = page.get_by_role("table", name="Frames")
     expect(frames.locator("tbody tr").first).to_be_visible()
     return frames

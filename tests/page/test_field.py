@@ -30,7 +30,7 @@ GO = "to => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('
 
 
 def _open(page: Page, server: Serving, query: str = "") -> None:
-    page.goto(f"{server.read}/?table=offcputime{query}")
+    page.goto(f"{server.read}/?table=offcputime&presets=-{query}")
     frames = page.get_by_role("table", name="Frames")
     expect(frames.locator("tbody tr").first).to_be_visible()
 
