@@ -33,6 +33,6 @@ def offered(page: Page) -> Locator:
 
 def choose_type(page: Page, name: str) -> None:
     page.get_by_role("button", name="Data type").click()
-    item = page.get_by_role("menuitemradio", name=re.compile(f"^{re.escape(name)}"))
+    item = page.get_by_role("menuitemradio").filter(has_text=name)
     item.first.click()
     expect(page.get_by_role("menu")).to_have_count(0)
