@@ -18,6 +18,7 @@ from kscope.errors import Problem, did_you_mean, printable
 # Its values are words of the declaration: no table stores them.
 STATE_TYPE = replace(TYPES["label"], storage=Storage.TEXT)
 STATE = "state"
+_THREADS, _TIME = "threads", "Time"
 _KEPT = (Role.DIMENSION, Role.STACK)
 # Keys of a category with a table.
 _OF_ROWS = ("retention", "rollup", "probe")
@@ -129,11 +130,25 @@ def _columns(union: Category, tables: Mapping[str, Category]) -> tuple[Column, .
     """Return the state, and the columns that all members have, as the first of them has them."""
     first, *others = dict.fromkeys(member.table for member in union.union)
     shared = [
-        replace(column, index=False)
+        _shared(column, [tables[other] for other in others])
         for column in tables[first].columns
         if column.name != STATE and all(_has(tables[other], column) for other in others)
     ]
     return (_state(union), *shared)
+
+
+def _shared(column: Column, others: Iterable[Category]) -> Column:
+    """Return a column under names that fit all members: what is not CPUs in all of them is threads.
+
+    Time per time in several states is a number of threads, whatever each member calls its own.
+    """
+    same = [other for each in others if (other := each.column(column.name))]
+    rate, name = column.rate, column.prettyname
+    if any(each.rate != rate for each in same):
+        rate = _THREADS
+    if column.rate and any(each.prettyname != name for each in same):
+        name = _TIME
+    return replace(column, index=False, rate=rate, prettyname=name)
 
 
 def _has(category: Category, column: Column) -> bool:

@@ -1,6 +1,5 @@
 """A table over time by host, beside the earlier windows, and what is on top of it."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from kscope.query.across.overview_answer import OnTop
 from kscope.query.across.units import Unit, unit_of
 from kscope.query.across.views import View, view_of
 from kscope.query.across.windows import Baseline, Stretches, buckets_of, ends_of, windows_before
+from kscope.query.changes.telling import telling
 from kscope.query.parse.scope import Scope
 from kscope.query.scan.heaviest import heaviest
 from kscope.query.scan.labels import frames, labels
@@ -25,13 +25,6 @@ from kscope.store.reader import Reader
 # Groups that are read to find those on top, and those that are named.
 _RANKED = 200
 _SHOWN = 2
-# Frames that say that a thread waits, or how it came there, and not for what.
-_DULL = re.compile(
-    r"(__|_)*(x64_sys|se_sys|do_sys|entry_SYSCALL|do_syscall|syscall|schedule|io_schedule|ret_from"
-    r"|do_futex|futex|hrtimer|do_nanosleep|finish_task|asm_|sysvec|irqentry|exit_to|kthread$|clone"
-    r"|start_thread|_?start$|libc_start|main$|preempt|wait_woken|do_wait)"
-)
-_KERNEL = "_[k]"
 
 
 @dataclass(slots=True)
@@ -156,11 +149,3 @@ async def _on_top(reader: Reader, scope: Scope, view: View) -> list[OnTop]:
         shares[names[key]] += value or 0
     best = nlargest(_SHOWN, (name for name in shares if name), key=shares.__getitem__)
     return [OnTop(column.name, name, shares[name] / whole) for name in best if whole]
-
-
-def telling(stack: Sequence[str]) -> str:
-    """Return the frame that tells most of what a stack does: the deepest that is not common."""
-    for frame in reversed(stack):
-        if not _DULL.match(frame) and not frame.startswith("["):
-            return frame.removesuffix(_KERNEL)
-    return stack[-1].removesuffix(_KERNEL) if stack else ""

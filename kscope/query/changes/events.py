@@ -14,7 +14,14 @@ _MOST_EVIDENCE = 20
 
 def events(found: Iterable[Finding]) -> list[Finding]:
     """Return a finding for each event, the unusual ones first, the weightiest first among them."""
-    return _merged(_across_hosts(found))
+    heads = _merged(_across_hosts(found))
+    return sorted(heads, key=lambda each: (not each.unusual, -_weight(each)))
+
+
+def _weight(event: Finding) -> float:
+    """Return the rank of an event: one that several data types show is the likelier cause."""
+    tables = {each.table for each in (event, *event.evidence)}
+    return event.rank * sqrt(len(tables))
 
 
 def _across_hosts(found: Iterable[Finding]) -> list[Finding]:

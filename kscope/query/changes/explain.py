@@ -8,6 +8,7 @@ from math import sqrt
 from kscope.query.changes.limits import UNUSUAL
 from kscope.query.changes.places import Place, candidates
 from kscope.query.changes.spread import Spreads
+from kscope.query.changes.telling import tells
 from kscope.query.changes.usual import Usual
 
 # Two places with this much of a change in common have the same change.
@@ -87,14 +88,17 @@ def _alike(places: Iterable[_Open], first: _Open, left: Sequence[float]) -> list
 
 
 def _deepest(usual: Usual, alike: Sequence[_Open], depths: dict[str, int]) -> _Open:
-    """Choose the process if it is new or gone, else the deepest name, of any process if it can."""
+    """Choose the process if it is new or gone, else the deepest name, of any process if it can.
+
+    A name that tells something comes before one that all waits have.
+    """
     best = max(abs(each.z) for each in alike)
 
-    def depth(each: _Open) -> tuple[int, int, bool]:
+    def depth(each: _Open) -> tuple[int, bool, int, bool]:
         place = each.place
         if place.name is None:
-            return (1, 0, False) if _new_or_gone(usual, place) else (0, -1, False)
-        return (0, depths[place.name], place.process is None)
+            return int(_new_or_gone(usual, place)), False, -1, False
+        return 0, tells(place.name), depths[place.name], place.process is None
 
     return max((each for each in alike if abs(each.z) >= _AS_SURE * best), key=depth)
 
