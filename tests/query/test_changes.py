@@ -233,7 +233,7 @@ def test_a_flood_of_filters_is_refused(filled: World, address: str) -> None:
 def test_at_the_deadline_the_answer_says_what_is_missing(
     filled: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tables that are read by then are told; a notice counts the others."""
+    """Tables that are read by then are said; a notice counts the others."""
 
     async def late(reader: Any, scope: Any, baseline: Any) -> Any:
         if scope.category.table == "tcpretrans":
