@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from kscope.query.across import amounts
-from kscope.query.across.changes_answer import Finding
+from kscope.query.across.changes_answer import Finding, Words
 from kscope.query.across.losses import Loss
 from kscope.query.across.sentences import clock, named
 from kscope.query.answers.markers import Marker
@@ -33,7 +33,13 @@ def _finding(found: Finding) -> str:
     """Return the sentence with the first of its evidence; hosts that are the same come once."""
     on = found.text.partition(", ")[0] + ", "
     more = [each.text.removeprefix(on) for each in found.evidence[:_MOST_EVIDENCE]]
-    return "; ".join([found.text, *more])
+    return "; ".join([_continued(found.sentence), *more])
+
+
+def _continued(sentence: Sequence[Words]) -> str:
+    """Return a sentence that begins after the time, with `on db-2`."""
+    text = "".join(words.text for words in sentence)
+    return text if sentence[0].kind else text[:1].lower() + text[1:]
 
 
 def _markers(span: TimeRange, markers: Iterable[Marker]) -> list[str]:
