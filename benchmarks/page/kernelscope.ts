@@ -10,7 +10,7 @@ import type { Flamegraph } from "../../web/generated/types";
 import { offer } from "./harness";
 
 // The page's own way, from the answer to the picture: table, path, legend, address, search box.
-const store = new Store();
+const store = new Store("");
 const context: Context = {
   store,
   categories: [],

@@ -32,7 +32,7 @@ def _sides(rows: list[Row]) -> tuple[Profile, Profile]:
 
 
 def _open(page: Page, server: Serving, query: str = AGAINST) -> Locator:
-    page.goto(f"{server.read}/?table=offcputime{query}")
+    page.goto(f"{server.read}/?table=offcputime&presets=-{query}")
     frames = page.get_by_role("table", name="Frames")
     expect(frames.locator("tbody tr").first).to_be_visible()
     return frames
@@ -206,7 +206,7 @@ def test_a_host_is_compared_with_the_others(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
     """A group's own rows are not part of its baseline, and the page says so."""
-    page.goto(f"{fleet.read}/?table=offcputime&view=hosts")
+    page.goto(f"{fleet.read}/?table=offcputime&presets=-&view=hosts")
     hosts = page.get_by_role("table", name="Hosts")
     hosts.get_by_role("button", name=SLOW, exact=True).click()
     page.get_by_role("button", name="Compare with the hosts alike").click()
