@@ -54,7 +54,7 @@ def _batch(
     for category in catalog:
         if category.table == "offcputime":
             tables += [_waits(category, minute, stacks) for minute in rows]
-        elif category.table not in _NONE:
+        elif category.table not in _NONE and not category.union:
             end = rows[0].time // MINUTE * MINUTE
             tables += [_others(category, host, end, stacks, chance) for host in hosts]
     return Batch(b"", tables, stacks)

@@ -1,6 +1,7 @@
 """How long each question takes, beside the bare SQL that finds the same rows.
 
-    python -m benchmarks.query [--rows 1000000] [--stacks 10000] [--repeat 3] [--mariadb] [--only X]
+    python -m benchmarks.query [--rows 1000000] [--stacks 10000] [--repeat 3] [--mariadb]
+        [--only one|all] [--hours 5] [--folder F]
 
 A database is filled with off-CPU rows of an hour, whose stacks make a flame graph of about 100,000
 nodes: a SQLite file, or with --mariadb a server started for it. Each question goes through the
@@ -12,7 +13,8 @@ bare SQL: on a busy machine it says more than the clock.
 
 `changes` and `overview` ask about all data types, in another database: five hours of ten hosts,
 with ten million off-CPU rows a day, see `benchmarks.everything`. `first` is the time until the
-first line of a stream.
+first line of a stream. With --folder that SQLite file is kept there, and asked again without being
+filled.
 """
 
 from __future__ import annotations
@@ -172,6 +174,7 @@ class SQLiteFile:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "kernelscope.db"
+        self.kept = self._path.exists()
         self.settings = Settings(SQLite(self._path), query_deadline=300)
 
     def bare(self, statement: str) -> Taken:
@@ -186,6 +189,7 @@ class SQLiteFile:
 
 class MariaDBServer:
     name = "MariaDB"
+    kept = False
 
     def __init__(self, folder: Path) -> None:
         self._server = install(folder)
@@ -250,18 +254,23 @@ async def run_of_all(engine: Engine, hours: float, repeat: int) -> None:
     minutes = round(hours * 60)
     end = BEGIN + minutes * 60_000_000
     async with opened(engine) as store:
-        rows = 0
-        for batch in everything.batches(store.catalog, Fleet(), BEGIN, minutes):
-            await store.writer.write(batch)
-            rows += len(batch)
-        watch = Stopwatch()
-        await roll_up(store, end + HOUR)
-        print(
-            f"{engine.name}: {rows:,} rows of {hours:g} h, their sums in {watch.stop().wall:.0f} s"
-        )
+        if not engine.kept:
+            await fill(store, minutes)
+        print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},")
+        print(f"{engine.name}: {hours:g} h, best of {repeat}")
         print(f"{'question':12} {'range':>7} {'first':>9} {'answer':>9} {'CPU':>9} {'size':>9}")
         for name, length in (("changes", 10), ("changes", 6), ("overview", 60)):
             await measure_of_all(store, name, (end - length * 60_000_000 - 7_000_000, end), repeat)
+
+
+async def fill(store: Store, minutes: int) -> None:
+    rows = 0
+    for batch in everything.batches(store.catalog, Fleet(), BEGIN, minutes):
+        await store.writer.write(batch)
+        rows += len(batch)
+    watch = Stopwatch()
+    await roll_up(store, BEGIN + minutes * 60_000_000 + HOUR)
+    print(f"{rows:,} rows, their sums in {watch.stop().wall:.0f} s", flush=True)
 
 
 async def measure_of_all(store: Store, name: str, span: tuple[int, int], repeat: int) -> None:
@@ -329,14 +338,16 @@ def main() -> None:
     parser.add_argument("--mariadb", action="store_true")
     parser.add_argument("--hours", type=float, default=5, help="of all data types")
     parser.add_argument("--only", choices=("one", "all"), help="data types that are asked about")
+    parser.add_argument("--folder", type=Path, help="where the file of all data types is kept")
     given = parser.parse_args()
     runs = {
         "one": lambda engine: run(engine, given.rows, given.stacks, given.repeat),
         "all": lambda engine: run_of_all(engine, given.hours, given.repeat),
     }
     for name in [given.only] if given.only else runs:
-        with tempfile.TemporaryDirectory() as folder:
-            engine = (MariaDBServer if given.mariadb else SQLiteFile)(Path(folder))
+        with tempfile.TemporaryDirectory() as new:
+            folder = given.folder if given.folder and name == "all" else Path(new)
+            engine = (MariaDBServer if given.mariadb else SQLiteFile)(folder)
             try:
                 asyncio.run(runs[name](engine))
             finally:

@@ -1,6 +1,6 @@
 """The read-only side of a store."""
 
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +15,7 @@ from kscope.store.backends.errors import StoreError
 from kscope.store.backends.last_fault import LastFault
 from kscope.store.matches import Matches
 from kscope.store.schema.interning import Known
-from kscope.store.schema.progress import progress_of
+from kscope.store.schema.progress import Progress, progress_of, progress_of_all
 from kscope.store.sums.planner import Plan, plan
 from kscope.store.symbols.nameless import Frames, Names, size_of
 
@@ -40,6 +40,7 @@ class Reader:
     # The deadline of each statement of a reader that is not bound to a question's.
     seconds: float = DEADLINE
     _bound: Deadline | None = None
+    _progress: Mapping[str, Mapping[int, Progress]] | None = None
     # Stacks that were read, if each frame has its name. An id is the hash of its text, so these
     # frames never change.
     stacks: Known[int, Frames] = field(default_factory=lambda: Known(_STACK_BYTES, size_of))
@@ -51,6 +52,10 @@ class Reader:
     def within(self, deadline: Deadline) -> "Reader":
         """Return this reader with one deadline for everything that is read through it."""
         return replace(self, _bound=deadline)
+
+    async def knowing(self) -> "Reader":
+        """Return this reader with the progress of all tables, for a question that reads many."""
+        return replace(self, _progress=await progress_of_all(self.fetch, self.schema))
 
     @property
     def deadline(self) -> Deadline:
@@ -91,6 +96,11 @@ class Reader:
         self, table: str, start: int, stop: int, columns: Collection[str], step: int | None = None
     ) -> Plan:
         """See planner.plan."""
-        schema = self.schema
-        progress = await progress_of(self.fetch, schema, table)
-        return plan(schema.categories[table], progress, (start, stop), columns, step)
+        progress = await self.progress(table)
+        return plan(self.schema.categories[table], progress, (start, stop), columns, step)
+
+    async def progress(self, table: str) -> Mapping[int, Progress]:
+        """Return how far each level of a table is summed, by bucket in seconds."""
+        if self._progress is not None:
+            return self._progress.get(table, {})
+        return await progress_of(self.fetch, self.schema, table)

@@ -24,6 +24,7 @@ from kscope.query.sql.expressions import ids
 from kscope.store.sums.planner import Segment
 
 Key = tuple[Any, ...]
+Found = dict[Key, list[Any]]
 
 # Of a table: groups that are ranked, and those kept of them. The sums of each process's largest
 # ones tell how busy it is.
@@ -77,22 +78,27 @@ async def cells_of(
 ) -> Cells:
     """Return the sums by these columns, of the places that differ most; `many` if there are many.
 
-    The database first finds these places from two sums of each, and then reads only them.
+    The earlier windows are then read only of these places, which two sums of each tell: that of
+    the range, and that of all windows, from the longest buckets.
     """
-    if not many:
-        try:
-            return await _by_time(looks, by, value, events, None)
-        except TooManyGroups:
-            pass
-    measures = (value, events, ROWS)
-    now, before = await together(
-        heaviest(looks.now, columns(*by), measures, _MOST_RANKED),
-        heaviest(looks.before, columns(*by), (value,), _MOST_RANKED),
-    )
-    windows = (looks.windows.count or 1) / looks.scale
-    wanted = await asyncio.to_thread(_narrowed, _first(now), _first(before, windows))
-    found = await _by_time(looks, by, value, events, wanted)
-    _, found.events, found.rows = (each or 0 for each in now.totals)
+    read = _Read(looks, by, value, events)
+    try:
+        if not many:
+            return await read.all()
+        here = await read.here()
+    except TooManyGroups:
+        return await read.narrowed_there()
+    now = await asyncio.to_thread(_sums_of, here)
+    wanted = await asyncio.to_thread(_narrowed, now, await read.before())
+    return await read.filled(here, await read.windows(wanted), wanted)
+
+
+def _sums_of(here: Mapping[Key, Sequence[Any]]) -> dict[Key, float]:
+    """Return the sum of each place over all slices."""
+    found: dict[Key, float] = {}
+    for key, (value, *_) in here.items():
+        place = key[:-1]
+        found[place] = found.get(place, 0.0) + float(value or 0)
     return found
 
 
@@ -117,20 +123,55 @@ def _narrowed(now: Mapping[Key, float], usual: Mapping[Key, float]) -> set[Key]:
     return {*wanted, *nlargest(most, steady, key=steady.__getitem__)}
 
 
-async def _by_time(
-    looks: Looks, by: Sequence[Column], value: Measure, events: Measure, wanted: set[Key] | None
-) -> Cells:
-    """Read the range by slice and the time before it by window; of the `wanted` places only."""
-    now, before = looks.now, looks.by_window
-    if wanted is not None:
-        numbers = await asyncio.to_thread(numbers_of, by, wanted)
-        now, before = (only(scan, by, numbers) for scan in (now, before))
-    parts = [summed(now, _keys(by, looks.slices), (value, events, ROWS, LAST_TIME), _MOST_AT_ONCE)]
-    if looks.windows.count:
-        parts.append(summed(before, _keys(by, looks.windows), (value,), _MOST_AT_ONCE))
-    here, *there = await together(*parts)
-    before_it = there[0] if there else {}
-    return await consumed(lambda *both: _filled(looks, both, wanted), here, before_it)
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The readings of a table by these columns."""
+
+    looks: Looks
+    by: Sequence[Column]
+    value: Measure
+    events: Measure
+
+    async def all(self) -> Cells:
+        """Read every place; raise TooManyGroups if there are many."""
+        here, there = await together(self.here(), self.windows())
+        return await self.filled(here, there, None)
+
+    async def narrowed_there(self) -> Cells:
+        """Let the database rank the places in the range too, and read those that differ most."""
+        measures = (self.value, self.events, ROWS)
+        ranked = await heaviest(self.looks.now, columns(*self.by), measures, _MOST_RANKED)
+        wanted = await asyncio.to_thread(_narrowed, _first(ranked), await self.before())
+        here, there = await together(self.here(wanted), self.windows(wanted))
+        found = await self.filled(here, there, wanted)
+        _, found.events, found.rows = (each or 0 for each in ranked.totals)
+        return found
+
+    async def here(self, wanted: set[Key] | None = None) -> Found:
+        """Read the range by slice."""
+        measures = (self.value, self.events, ROWS, LAST_TIME)
+        now = await self._of(self.looks.now, wanted)
+        return await summed(now, _keys(self.by, self.looks.slices), measures, _MOST_AT_ONCE)
+
+    async def before(self) -> dict[Key, float]:
+        """Read the mean of each place in the earlier windows."""
+        found = await heaviest(self.looks.before, columns(*self.by), (self.value,), _MOST_RANKED)
+        return _first(found, (self.looks.windows.count or 1) / self.looks.scale)
+
+    async def windows(self, wanted: set[Key] | None = None) -> Found:
+        """Read the earlier windows."""
+        if not self.looks.windows.count:
+            return {}
+        there = await self._of(self.looks.by_window, wanted)
+        return await summed(there, _keys(self.by, self.looks.windows), (self.value,), _MOST_AT_ONCE)
+
+    async def _of(self, scan: Scan, wanted: set[Key] | None) -> Scan:
+        if wanted is None:
+            return scan
+        return only(scan, self.by, await asyncio.to_thread(numbers_of, self.by, wanted))
+
+    async def filled(self, here: Found, there: Found, wanted: set[Key] | None) -> Cells:
+        return await consumed(lambda *both: _filled(self.looks, both, wanted), here, there)
 
 
 def _keys(by: Sequence[Column], stretches: Stretches) -> Expressions:

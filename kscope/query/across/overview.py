@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kscope.query.across.glance import Glance
 from kscope.query.across.losses import losses_of
+from kscope.query.across.names import Names
 from kscope.query.across.overview_answer import Overview
 from kscope.query.across.question import AskedOfAll, QuestionOfAll, TableScope
 from kscope.query.across.series import TableSeries, read_series
@@ -33,6 +34,7 @@ _SHORTEST_STEP = 60 * SECOND
 class _Reading:
     reader: Reader
     grid: Steps
+    texts: Names
     read: dict[str, TableSeries] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
@@ -40,7 +42,7 @@ class _Reading:
     async def table(self, table: TableScope) -> None:
         async with self.room:
             try:
-                found = await read_series(self.reader, table.scope, self.grid)
+                found = await read_series(self.reader, table.scope, self.grid, self.texts)
             except QueryError as error:
                 self.failed[table.category.table] = str(error)
             else:
@@ -66,7 +68,8 @@ async def _alike(reader: Reader, asked: AskedOfAll) -> dict[str, Host]:
 async def overview(reader: Reader, asked: AskedOfAll) -> AsyncIterator[Overview]:
     started = time.perf_counter()
     grid = _grid(asked)
-    reading = _Reading(reader, grid)
+    reader = await reader.knowing()
+    reading = _Reading(reader, grid, Names(reader))
     wanted = [each for each in asked.tables if each.category.table != MARKERS]
     named = hosts_asked(asked.tables)
     markers = await markers_of(reader, asked.range, most=_MOST_MARKERS)

@@ -9,14 +9,13 @@ from typing import Any, Literal
 
 from kscope.declare.model import HOSTNAME, Column
 from kscope.declare.types import TYPES
-from kscope.declare.types.base import Role
 from kscope.query.across.amounts import threshold
 from kscope.query.across.cells import Cells, Key, Sums, cells_of, numbers_of, only
+from kscope.query.across.names import Names
 from kscope.query.across.views import View, view_of
 from kscope.query.across.windows import LEAST_WINDOWS, WINDOWS, Baseline, Looks, looks_of
 from kscope.query.changes.reading import Cell, Reading
 from kscope.query.parse.scope import Scope
-from kscope.query.scan.labels import frames, labels
 from kscope.query.scan.measures import ROWS, Measure, events_of, total_of
 from kscope.query.scan.read import summed
 from kscope.query.scan.scan import Scan
@@ -46,7 +45,9 @@ class TableReading:
     last: dict[str, int] = field(default_factory=dict)
 
 
-async def read_table(reader: Reader, scope: Scope, baseline: Baseline) -> TableReading:
+async def read_table(
+    reader: Reader, scope: Scope, baseline: Baseline, texts: Names
+) -> TableReading:
     """Read one category in the range and in the earlier windows."""
     view = view_of(scope.category)
     by = tuple(each for each in (HOSTNAME, view.by, view.stack, *view.labels) if each)
@@ -62,20 +63,20 @@ async def read_table(reader: Reader, scope: Scope, baseline: Baseline) -> TableR
         looks, by, total_of(view.value), events_of(view.value), many=bool(view.stack)
     )
     found.rows = cells.rows
-    await _add(reader, found, cells, by)
+    await _add(texts, found, cells, by)
     if view.histogram and not view.stack:
         # Labels tell most of lengths: a disk's operation, a system call.
         for column in view.labels or by[1:]:
-            await _add_lengths(reader, found, column, _pairs(cells, by.index(column)))
+            await _add_lengths(texts, found, column, _pairs(cells, by.index(column)))
     if baseline.hosts:
         found.readings = _among_hosts(found.readings)
     return found
 
 
-async def _add(reader: Reader, found: TableReading, cells: Cells, by: Sequence[Column]) -> None:
+async def _add(texts: Names, found: TableReading, cells: Cells, by: Sequence[Column]) -> None:
     """Add the readings of the table's value."""
     view = found.view
-    named = await _named(reader, cells, by)
+    named = await _named(texts, cells, by)
     for (host, *_), sums in named.items():
         if sums.last is not None:
             found.last[host] = max(sums.last, found.last.get(host, sums.last))
@@ -125,7 +126,7 @@ def _pairs(cells: Cells, place: int) -> set[Key]:
 
 
 async def _add_lengths(
-    reader: Reader, found: TableReading, by: Column, pairs: Collection[Key]
+    texts: Names, found: TableReading, by: Column, pairs: Collection[Key]
 ) -> None:
     """Add the reading of a histogram, by one column."""
     histogram = found.view.histogram
@@ -143,7 +144,7 @@ async def _add_lengths(
     cells.sums = {
         key: sums.times(_MIDDLE * 2 ** min(key[-1], 62)) for key, sums in cells.sums.items()
     }
-    named = await _named(reader, cells, columns)
+    named = await _named(texts, cells, columns)
     unit = histogram.unit
     chains = {slot: tuple(threshold(i, unit) for i in range(slot + 1)) for slot in range(64)}
     found.readings.append(
@@ -158,18 +159,12 @@ async def _add_lengths(
     )
 
 
-async def _named(reader: Reader, cells: Cells, by: Sequence[Column]) -> dict[Key, Sums]:
+async def _named(texts: Names, cells: Cells, by: Sequence[Column]) -> dict[Key, Sums]:
     """Return the cells by names; a stack's is its frames. Places of the same names are one."""
-    names: list[Mapping[Any, Any]] = []
-    for i, column in enumerate(by):
-        wanted = {key[i] for key in cells.sums}
-        if column.type.role is Role.STACK:
-            names.append(await frames(reader, wanted))
-        else:
-            names.append(await labels(reader, column, wanted))
+    names = [await texts.of(column, {key[i] for key in cells.sums}) for i, column in enumerate(by)]
     found: dict[Key, Sums] = {}
     for key, sums in cells.sums.items():
-        named = tuple([texts[part] for texts, part in zip(names, key, strict=True)])
+        named = tuple([each[part] for each, part in zip(names, key, strict=True)])
         if named in found:
             found[named].add(sums)
         else:

@@ -1,13 +1,14 @@
 """A table over time by host, beside the earlier windows, and what is on top of it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from typing import Any
 
-from kscope.declare.model import HOSTNAME, Column
+from kscope.declare.model import HOSTNAME
 from kscope.query.across.cells import LAST_TIME
+from kscope.query.across.names import Names
 from kscope.query.across.overview_answer import OnTop
 from kscope.query.across.units import Unit, unit_of
 from kscope.query.across.views import View, view_of
@@ -15,10 +16,9 @@ from kscope.query.across.windows import Baseline, Stretches, buckets_of, ends_of
 from kscope.query.changes.telling import telling
 from kscope.query.parse.scope import Scope
 from kscope.query.scan.heaviest import heaviest
-from kscope.query.scan.labels import frames, labels
 from kscope.query.scan.measures import ROWS, events_of, total_of
 from kscope.query.scan.read import summed
-from kscope.query.scan.scan import columns, scan_of
+from kscope.query.scan.scan import Scan, at_another_time, columns, plain_scan_of
 from kscope.query.scan.timesteps import Steps
 from kscope.store.reader import Reader
 
@@ -60,7 +60,7 @@ class TableSeries:
         return [sum(each) for each in zip(*(h.earlier for h in self.hosts.values()), strict=True)]
 
 
-async def read_series(reader: Reader, scope: Scope, grid: Steps) -> TableSeries:
+async def read_series(reader: Reader, scope: Scope, grid: Steps, texts: Names) -> TableSeries:
     """Read one category; it has no rows at all if `last` is None."""
     view = view_of(scope.category)
     found = TableSeries(view, unit_of(view))
@@ -70,29 +70,27 @@ async def read_series(reader: Reader, scope: Scope, grid: Steps) -> TableSeries:
     first, found.last = ends
     needs = [each for each in (HOSTNAME, *view.value.columns) if each]
     measures = (total_of(view.value), events_of(view.value), ROWS, LAST_TIME)
-    scan = await scan_of(reader, scope, needs, step=grid.length)
+    scan = await plain_scan_of(reader, scope, needs, step=grid.length)
     here = await summed(scan, lambda at: [*columns(HOSTNAME)(at), grid.of(at)], measures)
     length = scope.range.end - scope.range.start
     baseline = Baseline(scope.range.start, length)
     windows = windows_before(baseline, buckets_of(reader, scope, needs), first)
-    there = await _earlier(reader, scope, needs, windows, view)
-    hosts = await labels(reader, HOSTNAME, {key[0] for key in (*here, *there)})
+    there = await _earlier(scan, scope, windows, view)
+    hosts = await texts.of(HOSTNAME, {key[0] for key in (*here, *there)})
     _fill(found, hosts, (here, there), (grid, windows))
     if found.rows:
-        found.on_top = await _on_top(reader, scope, view)
+        found.on_top = await _on_top(scan, scope, view, texts)
     return found
 
 
 Sums = Mapping[tuple[Any, ...], Sequence[Any]]
 
 
-async def _earlier(
-    reader: Reader, scope: Scope, needs: Collection[Column], windows: Stretches, view: View
-) -> Sums:
+async def _earlier(scan: Scan, scope: Scope, windows: Stretches, view: View) -> Sums:
     """Return the sums of each host and earlier window."""
     if not windows.count:
         return {}
-    scan = await scan_of(reader, replace(scope, range=windows.range), needs, step=windows.length)
+    scan = await at_another_time(scan, replace(scope, range=windows.range), windows.length)
     keys = columns(HOSTNAME)
     measures = (total_of(view.value), LAST_TIME)
     return await summed(scan, lambda at: [*keys(at), windows.of(at)], measures)
@@ -130,22 +128,23 @@ def _fill(
         series.last = max(series.last, last)
 
 
-async def _on_top(reader: Reader, scope: Scope, view: View) -> list[OnTop]:
+async def _on_top(scan: Scan, scope: Scope, view: View, texts: Names) -> list[OnTop]:
     """Return the frames, or the processes, with the largest shares of the total."""
     column = view.stack or view.by
     if column is None:
         return []
-    scan = await scan_of(reader, scope, [column, *filter(None, view.value.columns)])
+    names = {*scan.names, column.name}
+    scan = await at_another_time(replace(scan, names=names, stack=view.stack), scope)
     found = await heaviest(scan, columns(column), (total_of(view.value),), _RANKED)
     shares: Counter[str] = Counter()
     whole = found.totals[0] or 0
     keys = {key for (key,) in found.groups}
     if view.stack:
-        stacks = await frames(reader, keys)
-        names = {key: telling(each) for key, each in stacks.items()}
+        stacks = await texts.of(column, keys)
+        shown = {key: telling(stacks[key]) for key in keys}
     else:
-        names = dict(await labels(reader, column, keys))
+        shown = {**await texts.of(column, keys)}
     for (key,), (value,) in found.groups.items():
-        shares[names[key]] += value or 0
+        shares[shown[key]] += value or 0
     best = nlargest(_SHOWN, (name for name in shares if name), key=shares.__getitem__)
     return [OnTop(column.name, name, shares[name] / whole) for name in best if whole]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,12 +12,12 @@ from kscope.declare.types.base import Role
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import TimeRange
 from kscope.query.scan import union
-from kscope.query.scan.scan import Scan, scan_of
+from kscope.query.scan.scan import Scan, at_another_time, plain_scan_of
 from kscope.query.scan.timesteps import step_below
 from kscope.query.sql.conditions import conditions
 from kscope.query.sql.expressions import whole_divide
 from kscope.store.reader import Reader
-from kscope.store.schema.progress import SECOND, progress_of
+from kscope.store.schema.progress import SECOND
 from kscope.store.sums.planner import Segment
 
 WINDOWS = 24
@@ -133,33 +134,39 @@ async def looks_of(
     reader: Reader, scope: Scope, needs: Collection[Column], baseline: Baseline
 ) -> Looks:
     """Plan the reading of a table. There may be few earlier windows, or none."""
-    now = await scan_of(reader, scope, needs, step=_fine(scope.range))
-    ends = await ends_of(reader, scope.category)
+    now = await plain_scan_of(reader, scope, needs, step=_fine(scope.range))
+    first = await oldest_of(reader, scope.category)
     buckets = [] if baseline.hosts else buckets_of(reader, scope, needs)
-    windows = windows_before(baseline, buckets, ends[0] if ends else None)
+    windows = windows_before(baseline, buckets, first)
     earlier = replace(scope, range=windows.range)
     step = max((each for each in (*buckets, 1) if windows.length % each == 0), default=1)
-    by_window = await scan_of(reader, earlier, needs, step=step)
-    before = await scan_of(reader, earlier, needs)
-    return Looks(now, slices_of(now.range), before, by_window, windows)
+    by_window = await at_another_time(now, earlier, step)
+    before = await at_another_time(now, earlier)
+    looks = Looks(now, slices_of(now.range), before, by_window, windows)
+    # Two tables are read at a time: a second connection for one of them would save nothing.
+    return looks.over(lambda scan: scan.over(lambda segment: segment.table))
+
+
+async def oldest_of(reader: Reader, category: Category) -> int | None:
+    """Return the time of the oldest row or sum; None if there are none."""
+    return min(await _times_of(reader, category, sa.func.min), default=None)
 
 
 async def ends_of(reader: Reader, category: Category) -> tuple[int, int] | None:
     """Return the times of the oldest and the newest row or sum; None if there are none."""
+    times = await _times_of(reader, category, sa.func.min, sa.func.max)
+    return (min(times), max(times)) if times else None
+
+
+async def _times_of(reader: Reader, category: Category, *ends: Callable[[Any], Any]) -> list[int]:
     tables: list[sa.Table] = []
-    for name in [each.table for each in category.union] or [category.table]:
-        levels = reader.schema.categories[name]
-        progress = await progress_of(reader.fetch, reader.schema, name)
+    for name in union.tables_of(category):
+        levels, progress = reader.schema.categories[name], await reader.progress(name)
         tables.append(levels.rows)
         tables += [each.table for each in levels.rollups if each.rollup.bucket in progress]
-    ends = (
-        sa.select(end(table.c.time)).scalar_subquery()
-        for table in dict.fromkeys(tables)
-        for end in (sa.func.min, sa.func.max)
-    )
-    ((*found,),) = await reader.fetch(sa.select(*ends))
-    times = [int(each) for each in found if each is not None]
-    return (min(times), max(times)) if times else None
+    found = [sa.select(end(each.c.time)).scalar_subquery() for each in tables for end in ends]
+    (times,) = await reader.fetch(sa.select(*found))
+    return [int(each) for each in times if each is not None]
 
 
 def buckets_of(reader: Reader, scope: Scope, needs: Collection[Column]) -> list[int]:

@@ -39,6 +39,8 @@ class Scan:
     `hides` are the filters of what each preset hides, by its name: of rows that several hide, each
     belongs to the first. `hidden` is the amount of it, once it is noted.
 
+    `names` are the columns that it touches, `members` the filters of a union's members.
+
     `stack` is a stack column that the question needs. `replayed_hosts` are the ids of all hosts
     that ever replayed a recording; `saw_replayed` is set once a row of theirs is read.
     """
@@ -51,6 +53,8 @@ class Scan:
     started: float
     saw_replayed: bool = False
     hides: Sequence[tuple[str, Group]] = ()
+    names: Collection[str] = ()
+    members: Sequence[Group] = ()
     hidden: list[Hidden] = field(default_factory=list)
 
     @property
@@ -102,6 +106,20 @@ async def scan_of(
     Set `single_rows` if rollups cannot answer it. `step` is of an answer over time, in
     microseconds.
     """
+    scan = await plain_scan_of(reader, scope, needs, single_rows=single_rows, step=step)
+    scan.replayed_hosts = await replayed_hosts(reader)
+    return scan
+
+
+async def plain_scan_of(
+    reader: Reader,
+    scope: Scope,
+    needs: Iterable[Column | None] = (),
+    *,
+    single_rows: bool = False,
+    step: int | None = None,
+) -> Scan:
+    """Plan the same for an answer that does not tell whether rows are replayed."""
     started = time.perf_counter()
     where, presets, members = await _resolved(reader, scope)
     hides = _hides(where, presets)
@@ -114,8 +132,7 @@ async def scan_of(
         single_rows |= each.column.type.role not in (Role.DIMENSION, Role.STACK)
     if single_rows:
         asked.add("seq")
-    of = union.plan_of if scope.category.union else _plan_of
-    plan = await of(reader, scope, asked, step, members)
+    plan = await _plan_of(reader, scope, asked, step, members)
     stack = next((column for column in needed if column.type.role is Role.STACK), None)
     names = [preset.name for preset in scope.presets]
     return Scan(
@@ -123,15 +140,25 @@ async def scan_of(
         plan,
         where,
         stack,
-        await replayed_hosts(reader),
+        (),
         started,
         hides=list(zip(names, hides, strict=True)),
+        names=asked,
+        members=members,
     )
 
 
+async def at_another_time(scan: Scan, scope: Scope, step: int | None = None) -> Scan:
+    """Return the same reading of another range: its filters are resolved already."""
+    plan = await _plan_of(scan.reader, scope, scan.names, step, scan.members)
+    return replace(scan, plan=plan)
+
+
 async def _plan_of(
-    reader: Reader, scope: Scope, names: Collection[str], step: int | None, _: Sequence[Group]
+    reader: Reader, scope: Scope, names: Collection[str], step: int | None, members: Sequence[Group]
 ) -> Plan:
+    if scope.category.union:
+        return await union.plan_of(reader, scope, names, step, members)
     span = scope.range
     return await reader.plan(scope.category.table, span.start, span.end, names, step)
 

@@ -32,3 +32,13 @@ async def progress_of(fetch: Fetch, schema: Schema, category: str) -> dict[int, 
     select = sa.select(table.c.bucket, table.c.closed, table.c.removed)
     rows = await fetch(select.where(table.c.category == category))
     return {bucket: Progress(closed, removed) for bucket, closed, removed in rows}
+
+
+async def progress_of_all(fetch: Fetch, schema: Schema) -> dict[str, dict[int, Progress]]:
+    """Return the same of every category that has any."""
+    table = schema.dictionaries.progress
+    columns = (table.c.category, table.c.bucket, table.c.closed, table.c.removed)
+    found: dict[str, dict[int, Progress]] = {}
+    for category, bucket, closed, removed in await fetch(sa.select(*columns)):
+        found.setdefault(category, {})[bucket] = Progress(closed, removed)
+    return found
