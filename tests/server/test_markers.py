@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.agent.proxy import Proxy, proxy
 from tests.commands import command
 
 if TYPE_CHECKING:
@@ -68,6 +71,35 @@ def test_a_marker_that_is_sent_twice_counts_once(served: Served) -> None:
         answer = add(served.server, {"text": "twice"}, headers={"Idempotency-Key": "k1"})
         assert answer.json()["duplicate"] is duplicate
     assert len([each for each in listed(served.server) if each[2] == "twice"]) == 1
+
+
+def lose_one_answer(between: Proxy) -> None:
+    while not between.lost:
+        time.sleep(0.01)
+    between.lose_answers = False
+
+
+def test_the_command_sets_one_marker_after_a_lost_answer(served: Served) -> None:
+    """It sends the marker again under its key."""
+    with proxy(served.server.ingest) as between:
+        between.lose_answers = True
+        losing = threading.Thread(target=lose_one_answer, args=(between,), daemon=True)
+        losing.start()
+        assert command("marker", "lost once", "--server", between.url).returncode == 0
+        losing.join()
+        assert between.lost == 1
+    assert len([each for each in listed(served.server) if each[2] == "lost once"]) == 1
+
+
+def test_the_command_repeated_with_a_key_sets_one_marker(served: Served) -> None:
+    """A build that runs again names itself; a key that no header has is refused."""
+    there = ("--server", served.server.ingest)
+    for _ in range(2):
+        assert command("marker", "built", "--key", "build-17", *there).returncode == 0
+    assert len([each for each in listed(served.server) if each[2] == "built"]) == 1
+    for key in ("x" * 256, "a\nb", "\u00e4"):
+        refused = command("marker", "built", "--key", key, *there)
+        assert (refused.returncode, "--key: use at most 255" in refused.stderr) == (2, True)
 
 
 BAD = {
