@@ -1,9 +1,11 @@
 """Where hosts are heard in a range: a host that stops while others go on is silent."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from kscope.query.across.losses import Loss
 from kscope.query.across.readings import TableReading
 
 # Agents send once a minute unless told otherwise: a shorter pause says nothing (us).
@@ -52,6 +54,25 @@ def heard(tables: Iterable[TableReading], start: int, end: int) -> list[Heard]:
         )
         for host in sorted({*slices, *earlier})
     ]
+
+
+def lost_parts(
+    tables: Mapping[str, TableReading], losses: Iterable[Loss]
+) -> dict[str, dict[str, float]]:
+    """Return by host and table the part of the range's events that its agent lost.
+
+    A table whose number of events is not known has none.
+    """
+    found: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for each in losses:
+        table = tables.get(each.table)
+        # The first reading is that of the table's value.
+        for reading in table.readings[:1] if table else ():
+            if reading.quantum > 0:
+                value = sum(cell.now for cell in reading.cells if cell.host == each.host)
+                events = value / reading.quantum
+                found[each.host][each.table] = each.lost / (each.lost + events)
+    return found
 
 
 def _note(found: dict[str, list[bool]], host: str, sums: Sequence[float]) -> None:

@@ -16,7 +16,7 @@ from kscope.query.across.changes_answer import (
     NearMarker,
     ReadTable,
 )
-from kscope.query.across.hearing import Heard, heard
+from kscope.query.across.hearing import Heard, heard, lost_parts
 from kscope.query.across.links import page_link
 from kscope.query.across.losses import Loss
 from kscope.query.across.question import AskedOfAll, TableScope
@@ -70,6 +70,10 @@ class Report:
         return heard(self.found.read.values(), self.span.start, self.span.end)
 
     @cached_property
+    def lost(self) -> Mapping[str, Mapping[str, float]]:
+        return lost_parts(self.found.read, self.found.losses)
+
+    @cached_property
     def markers(self) -> list[Marker]:
         """The markers of the hosts that are asked about, and of all hosts."""
         if not any(name.startswith(HOSTNAME.name) for name, _ in self.asked.filters):
@@ -113,7 +117,7 @@ class Report:
     def _host(self, host: Heard) -> Host:
         length = self.span.end - self.span.start
         until = ((host.last or self.span.start) - self.span.start) / length if host.silent else 1.0
-        return Host(host.host, host.heard, host.earlier, until)
+        return Host(host.host, host.heard, host.earlier, until, self.lost.get(host.host, {}))
 
     def _finding(self, found: finding.Finding) -> Finding:
         told = self.teller.tell(found)
