@@ -25,7 +25,8 @@ pytestmark = pytest.mark.browser
 
 
 def _open(page: Page, server: Serving, query: str = "", table: str = "offcputime") -> None:
-    page.goto(f"{server.read}/?table={table}{query}")
+    """Open it with all rows, idle waits among them."""
+    page.goto(f"{server.read}/?table={table}&presets=-{query}")
     expect(page.locator(".figures")).to_contain_text("rows")
     page.wait_for_load_state("networkidle")
 
@@ -225,7 +226,7 @@ def test_a_box_on_values_is_shared_with_its_column(
     other = browser.new_page()
     other.goto(page.url)
     frames = other.get_by_role("table", name="Frames")
-    expect(frames.get_by_text("do_fsync", exact=True)).to_be_visible()
+    expect(frames.get_by_text("io_schedule", exact=True)).to_be_visible()
     expect(frames.get_by_text("futex_wait", exact=True)).to_be_hidden()
     expect(other.get_by_role("img", name="Heatmap of Off-CPU time")).to_be_visible()
     other.close()

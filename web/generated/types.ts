@@ -327,10 +327,11 @@ export interface FrameChange {
 /**
  * `counts[i][j]`: events in the step from `times[i]`, of sizes from `lower[j]`.
  *
- * `upper` ends the last bin; times and `step` are in microseconds. With `weigh` `time`,
- * `weights[i][j]` is the time that these events took, in microseconds, and `rate` how time per
- * time is called; otherwise `weights` is empty. `seconds` are those of each step that lie in the
- * range. `top` has the stacks of the asked cell, the heaviest first.
+ * `upper` ends the last bin; times, `step` and `interval` are in microseconds, as those of a time
+ * series. With `weigh` `time`, `weights[i][j]` is the time that these events took, in
+ * microseconds, and `rate` how time per time is called; otherwise `weights` is empty. `seconds`
+ * are those of each step that lie in the range. `top` has the stacks of the asked cell, the
+ * heaviest first.
  */
 export interface Heatmap {
   table: string;
@@ -342,6 +343,7 @@ export interface Heatmap {
   weigh: string;
   rate: string;
   step: number;
+  interval: number;
   times: number[];
   seconds: number[];
   lower: number[];
@@ -720,9 +722,11 @@ export interface Through {
 /**
  * `times` begin the steps, `step` is their length, both in microseconds.
  *
- * `seconds` are those of each step that lie in the range. `rate` is how the value per time is
- * called, such as `threads waiting`, if it is an amount of time that is summed: microseconds by
- * a million times the seconds.
+ * No step is shorter than `interval`, which is how far apart the rows of a host come, in
+ * microseconds; 0 if that is not known, or does not matter for so long a range. `seconds` are
+ * those of each step that lie in the range. `rate` is how the value per time is called, such as
+ * `threads waiting`, if it is an amount of time that is summed: microseconds by a million times
+ * the seconds.
  */
 export interface Timeseries {
   table: string;
@@ -734,6 +738,7 @@ export interface Timeseries {
   aggregate: string;
   rate: string;
   step: number;
+  interval: number;
   times: number[];
   seconds: number[];
   series: Series[];

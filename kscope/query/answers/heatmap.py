@@ -18,9 +18,10 @@ from kscope.query.parse.timerange import TimeRange, iso
 from kscope.query.scan.aggregates import needs_single_rows
 from kscope.query.scan.cells import Cells, cells, is_duration, time_column
 from kscope.query.scan.freed_memory import consumed
+from kscope.query.scan.intervals import step_of
 from kscope.query.scan.scan import scan_of
 from kscope.query.scan.sizes import LOG2, ROUND, SCALES, Scale, scale_name, scale_of
-from kscope.query.scan.timesteps import Steps, step_length, steps
+from kscope.query.scan.timesteps import Steps, steps
 from kscope.store.reader import Reader
 
 BY_TIME, BY_EVENTS = "time", "events"
@@ -33,16 +34,18 @@ SPREAD_NOTE = (
 class Heatmap(Measured, frozen=True, kw_only=True):
     """`counts[i][j]`: events in the step from `times[i]`, of sizes from `lower[j]`.
 
-    `upper` ends the last bin; times and `step` are in microseconds. With `weigh` `time`,
-    `weights[i][j]` is the time that these events took, in microseconds, and `rate` how time per
-    time is called; otherwise `weights` is empty. `seconds` are those of each step that lie in the
-    range. `top` has the stacks of the asked cell, the heaviest first.
+    `upper` ends the last bin; times, `step` and `interval` are in microseconds, as those of a time
+    series. With `weigh` `time`, `weights[i][j]` is the time that these events took, in
+    microseconds, and `rate` how time per time is called; otherwise `weights` is empty. `seconds`
+    are those of each step that lie in the range. `top` has the stacks of the asked cell, the
+    heaviest first.
     """
 
     scale: str
     weigh: str
     rate: str
     step: int
+    interval: int
     times: list[int]
     seconds: list[float]
     lower: list[Number]
@@ -63,14 +66,14 @@ class Heatmap(Measured, frozen=True, kw_only=True):
 
 
 async def heatmap(reader: Reader, asked: Asked) -> Heatmap:
-    wanted = step_length(asked.scope.range, asked["points"])
+    wanted, interval = await step_of(reader, asked.scope, asked["points"])
     value = value_of(asked.category, asked["value"], "heatmap", Role.HISTOGRAM, rows=False)
     weigh = _weigh(value, asked["weigh"])
     timed = time_column(asked.category, value) if weigh == BY_TIME else None
     single = needs_single_rows(value, "p50")
     needs = (*value.columns, timed)
     scan = await scan_of(reader, asked.scope, needs, single_rows=single, step=wanted)
-    grid = steps(scan.range, scan.plan.step or wanted)
+    grid = steps(scan.range, scan.plan.step or wanted, interval)
     scale = await scale_of(scan, value, _scale(value, asked["scale"]), asked["slots"])
     if asked["cell"]:
         return await _one_cell(reader, asked, value, read_cell(asked["cell"]), grid)
@@ -84,6 +87,7 @@ async def heatmap(reader: Reader, asked: Asked) -> Heatmap:
         **bins_of(scale, bins),
         **_said(weigh, timed),
         step=grid.length,
+        interval=grid.interval,
         times=grid.times,
         seconds=grid.seconds(scan.range),
         counts=counts,
@@ -110,6 +114,7 @@ async def _one_cell(reader: Reader, asked: Asked, value: Value, cell: Cell, grid
         **_said(weigh, time_column(asked.category, value)),
         scale=_scale(value, asked["scale"]),
         step=grid.length,
+        interval=grid.interval,
         times=[begin],
         seconds=[(span.end - span.start) / 1_000_000],
         lower=[cell.low],

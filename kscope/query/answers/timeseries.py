@@ -31,12 +31,13 @@ from kscope.query.scan.aggregates import adds, aggregated, needs_single_rows
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import REST, in_line
 from kscope.query.scan.hidden import note_hidden
+from kscope.query.scan.intervals import step_of
 from kscope.query.scan.labels import labels
 from kscope.query.scan.measures import Aggregated, Expressions, events_of, total_of
 from kscope.query.scan.read import TooManyGroups
 from kscope.query.scan.same_stacks import SameStacks, same_stacks
 from kscope.query.scan.scan import Scan, columns, scan_of, stored
-from kscope.query.scan.timesteps import Steps, step_length, steps
+from kscope.query.scan.timesteps import Steps, steps
 from kscope.query.sql.expressions import texts
 from kscope.store.reader import Reader
 from kscope.store.sums.planner import Segment
@@ -70,15 +71,18 @@ class Series(msgspec.Struct, frozen=True):
 class Timeseries(Measured, frozen=True, kw_only=True):
     """`times` begin the steps, `step` is their length, both in microseconds.
 
-    `seconds` are those of each step that lie in the range. `rate` is how the value per time is
-    called, such as `threads waiting`, if it is an amount of time that is summed: microseconds by
-    a million times the seconds.
+    No step is shorter than `interval`, which is how far apart the rows of a host come, in
+    microseconds; 0 if that is not known, or does not matter for so long a range. `seconds` are
+    those of each step that lie in the range. `rate` is how the value per time is called, such as
+    `threads waiting`, if it is an amount of time that is summed: microseconds by a million times
+    the seconds.
     """
 
     by: str
     aggregate: str
     rate: str
     step: int
+    interval: int
     times: list[int]
     seconds: list[float]
     series: list[Series]
@@ -106,11 +110,11 @@ def _question(asked: Asked) -> TimeseriesQuestion:
 async def timeseries(reader: Reader, asked: Asked) -> Timeseries:
     question = _question(asked)
     table, value, aggregate = asked.category.table, question.value, question.aggregate
-    wanted = step_length(asked.scope.range, asked["points"])
+    wanted, interval = await step_of(reader, asked.scope, asked["points"])
     needs = (question.by, *value.columns)
     single = needs_single_rows(value, aggregate) or by_values([question.by])
     scan = await scan_of(reader, asked.scope, needs, single_rows=single, step=wanted)
-    grid = steps(scan.range, scan.plan.step or wanted)
+    grid = steps(scan.range, scan.plan.step or wanted, interval)
     shown, found = await _measured(scan, question, grid)
     await note_hidden(scan, value, aggregate)
     return Timeseries(
@@ -119,6 +123,7 @@ async def timeseries(reader: Reader, asked: Asked) -> Timeseries:
         aggregate=aggregate,
         rate=value.column.rate if value.column and aggregate == "sum" else "",
         step=grid.length,
+        interval=grid.interval,
         times=grid.times,
         seconds=grid.seconds(scan.range),
         series=await _series(reader, question, grid, shown, found.values),

@@ -22,11 +22,15 @@ _LENGTHS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """In microseconds; step i begins at `origin + i * length`."""
+    """In microseconds; step i begins at `origin + i * length`.
+
+    `interval` is how far apart the rows of a host come, 0 if that is not known.
+    """
 
     origin: int
     length: int
     count: int
+    interval: int = 0
 
     @property
     def times(self) -> list[int]:
@@ -48,7 +52,11 @@ class Steps:
 
 def step_length(span: TimeRange, points: int) -> int:
     """The length that cuts the range into at most `points`."""
-    least = -(-(span.end - span.start) // points)
+    return usual_length(-(-(span.end - span.start) // points))
+
+
+def usual_length(least: int) -> int:
+    """Return the shortest usual step that is not shorter (us)."""
     at = bisect_left(_LENGTHS, least)
     return _LENGTHS[at] if at < len(_LENGTHS) else -(-least // _LENGTHS[-1]) * _LENGTHS[-1]
 
@@ -59,7 +67,8 @@ def step_below(length: int) -> int:
     return _LENGTHS[at - 1] if at else length
 
 
-def steps(span: TimeRange, length: int) -> Steps:
+def steps(span: TimeRange, length: int, interval: int = 0) -> Steps:
     """Begin at a multiple of the length: one more than the range holds where it begins inside."""
     origin = span.start // length * length
-    return Steps(origin, length, max(0, -(-(span.end - origin) // length)))
+    count = max(0, -(-(span.end - origin) // length))
+    return Steps(origin, length, count, interval)

@@ -70,7 +70,7 @@ export class Plot {
   wants(): number {
     const context = sized(this.canvas, this.element.clientWidth, this.element.clientHeight);
     context.font = axisFont();
-    const zone = this.drawing?.timed ? zoneName(this.times().zone) : "";
+    const zone = (this.drawing?.timed ?? true) ? zoneName(this.times().zone) : "";
     const texts = [...this.texts().map(({ text }) => text), zone];
     const widths = texts.map((text) => context.measureText(text).width);
     return Math.max(

@@ -1,0 +1,87 @@
+"""How far apart the rows of a host come: an answer in shorter steps would be spikes and gaps."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import sqlalchemy as sa
+
+from kscope.declare.model import Category
+from kscope.query.parse.scope import Scope
+from kscope.query.parse.timerange import SECOND
+from kscope.query.scan.timesteps import step_length, usual_length
+from kscope.query.scan.union import tables_of
+from kscope.store.reader import Reader
+
+# In microseconds: the interval of an agent that is not told another, the longest that is looked
+# for, and how far back the newest rows of a range may lie.
+_USUAL = 60 * SECOND
+_LONGEST = 900 * SECOND
+_LOOK_BACK = 3600 * SECOND
+_MOST_ROWS = 50_000
+# Fewer may be chance. Some may be off: an agent drains early if it runs out of room.
+_LEAST_GAPS = 4
+_REGULAR = 0.7
+_TOLERANCE = 0.1
+
+
+async def step_of(reader: Reader, scope: Scope, points: int) -> tuple[int, int]:
+    """Return the step that cuts the range into at most `points`, and the interval, in microseconds.
+
+    The step is not shorter than the interval of any host; 0 stands for one that is not known.
+    """
+    wanted = step_length(scope.range, points)
+    if wanted >= _LONGEST:
+        return wanted, 0
+    stored = {each.table: each for each in reader.catalog.stored}
+    found = [
+        await _interval(reader, table, scope)
+        for table in tables_of(scope.category)
+        if not _has_own_times(stored[table])
+    ]
+    interval = max(found, default=0)
+    # Agents drain a little early or late.
+    least = round(interval * (1 - _TOLERANCE / 2))
+    return max(wanted, usual_length(least) if interval else 0), interval
+
+
+def _has_own_times(category: Category) -> bool:
+    """Return whether each row has the time of its event, not of the end of an interval."""
+    return category.probe is not None and category.probe.collect.kind == "events"
+
+
+async def _interval(reader: Reader, table: str, scope: Scope) -> int:
+    """Return the longest of the hosts' intervals, from the newest rows up to the range's end."""
+    rows, end = reader.schema.categories[table].rows, scope.range.end
+    start = min(scope.range.start, end - _LOOK_BACK)
+    within = (rows.c.time >= start, rows.c.time < end)
+    newest = sa.select(rows.c.hostname, rows.c.time).where(*within).order_by(rows.c.time.desc())
+    few = newest.limit(_MOST_ROWS).subquery()
+    by = (few.c.hostname, few.c.time)
+    times: defaultdict[int, list[int]] = defaultdict(list)
+    read = 0
+    for host, time, count in await reader.fetch(sa.select(*by, sa.func.count()).group_by(*by)):
+        times[host].append(time)
+        read += count
+    gaps = [_gaps(each) for each in times.values()]
+    if read >= _MOST_ROWS and not any(len(each) >= _LEAST_GAPS for each in gaps):
+        # So much comes at once that these are the rows of one interval or two.
+        return _USUAL
+    return max(map(_regular, gaps), default=0)
+
+
+def _gaps(times: Iterable[int]) -> list[int]:
+    return sorted(later - time for time, later in pairwise(sorted(times)))
+
+
+def _regular(gaps: Sequence[int]) -> int:
+    """Return the length that most gaps are one or several of; 0 if there is none.
+
+    A host without rows in an interval, such as a filter's or a rare event's, leaves a longer gap.
+    """
+    if len(gaps) < _LEAST_GAPS:
+        return 0
+    length = gaps[len(gaps) // 5]
+    off = (abs(gap - max(1, round(gap / length)) * length) for gap in gaps)
+    near = sum(each <= _TOLERANCE * length for each in off)
+    return min(length, _LONGEST) if near >= _REGULAR * len(gaps) else 0
