@@ -15,7 +15,7 @@ from tests.serving import kscope, serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
     from tests.page.conftest import Incident
 
@@ -23,6 +23,8 @@ pytestmark = pytest.mark.browser
 
 # The disk of db-2 stalls: any of these is right, and the others are its evidence.
 CAUSE = re.compile("fsync|flush|jbd2|operation write")
+
+NUMBERS = ("", "", "Two", "Three", "Four", "Five")
 
 
 def _line(page: Page, name: str) -> Locator:
@@ -33,14 +35,44 @@ def test_home_names_what_is_unusual_without_a_click(incident: Incident, page: Pa
     """The stall of one disk, the throttled writes of another host, and the host that is silent."""
     page.goto(incident.address())
     lead = page.locator(".home .lead")
-    expect(lead.get_by_role("heading")).to_contain_text("things are unusual")
+    expect(lead.get_by_role("heading")).to_contain_text("things are unusual", timeout=60_000)
     lines = lead.get_by_role("listitem")
+    expect(lead.get_by_role("heading")).to_contain_text(NUMBERS[lines.count()])
     stall = lines.filter(has_text="db-2")
     expect(stall).to_contain_text(CAUSE)
     expect(stall).to_contain_text("30 s after config change")
     expect(lines.filter(has_text="db-4")).to_contain_text("since")
     expect(lines.filter(has_text="cache-1")).to_contain_text("silent: last seen 14 min ago")
     assert "unusual" in page.title()
+
+
+def test_a_stretch_without_a_finding_is_not_told(incident: Incident, page: Page) -> None:
+    """Its place is kept while it is asked about: nothing moves when the next one stands there."""
+    held: list[Route] = []
+
+    def answer(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(re.compile("/api/v1/changes"), answer)
+    page.goto(incident.address())
+    lead = page.locator(".home .lead")
+    expect(lead.get_by_role("heading")).to_contain_text("What is unusual between")
+    asking = lead.get_by_role("listitem")
+    expect(asking).to_have_count(1)
+    expect(asking).to_contain_text("Block I/O latency")
+    hosts = page.locator(".home .hosts")
+    place = hosts.bounding_box()
+    whole = held[0].fetch()
+    held[0].fulfill(response=whole, json=whole.json() | {"findings": []})
+    expect(lead.get_by_role("heading")).to_contain_text("things are unusual", timeout=60_000)
+    number = NUMBERS[lead.get_by_role("listitem").count()]
+    expect(lead.get_by_role("heading")).to_contain_text(number)
+    expect(lead.filter(has_text="config change")).to_have_count(0)
+    assert hosts.bounding_box() == place
+    assert page.title().startswith(f"{number} things")
 
 
 def test_a_sentence_of_home_leads_to_its_moment(incident: Incident, page: Page) -> None:
@@ -62,6 +94,8 @@ def test_each_type_with_data_has_a_line(incident: Incident, page: Page) -> None:
     expect(waits.locator(".spark path.line")).to_have_count(1)
     expect(_line(page, "Block I/O latency").locator(".spark path.loud")).to_have_count(1)
     expect(waits.locator(".on")).to_contain_text("%")
+    expect(_line(page, "Opened files").locator(".tot")).to_contain_text("a minute")
+    expect(_line(page, "Agents")).to_have_count(0)
     expect(_line(page, "Out-of-memory kills")).to_have_count(0)
     folded = page.locator(".home .without")
     folded.get_by_role("button", name=re.compile(r"\d+ data types without data")).click()

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kscope.declare.files.catalog import load_catalog
+from kscope.declare.model import Catalog
 from kscope.query.across import amounts
 from tests.query import minutes
 from tests.query.world import NOON, waits
@@ -85,6 +87,16 @@ def test_tables_without_any_row_are_left_out(world: World) -> None:
     world.insert("offcputime", waits())
     (table,) = ask(world)["tables"]
     assert (table["rows"], table["last"]) == (0, NOON + 5_000_000)
+
+
+def test_a_table_whose_chart_counts_rows_is_about_their_number(world: World) -> None:
+    """Three files a minute, each opened in 13 microseconds; not millionths of a thread."""
+    world.adopt(Catalog(tuple(each for each in load_catalog() if each.table == "opensnoop")))
+    opened = {"hostname": "db-1", "process": "sh", "pid": 1, "path": "/etc/hosts", "access": "read"}
+    times = range(minutes.END - HOUR + 1, minutes.END, minutes.MINUTE // 3)
+    world.insert("opensnoop", [opened | {"time": time, "elapsed": 13} for time in times])
+    (table,) = ask(world)["tables"]
+    assert (table["now_text"], table["total_text"]) == ("3 a minute", "3 opened files a minute")
 
 
 @pytest.mark.parametrize(

@@ -69,11 +69,21 @@ def _first(category: Category, role: Role, chart: str) -> Column | None:
 
 
 def _value(category: Category) -> Value:
-    """Return the time that the category measures; if it measures none, its number of events."""
+    """Return the time that the category measures; if it measures none, its number of events.
+
+    A category whose charts over time count rows is about how many there are.
+    """
+    if _counts_rows(category):
+        return Value(None, None)
     column = next(_charted(category), None)
     times = (each for each in measured(category.columns) if each.rate)
     column = column or next(times, None) or category.count
     return Value(column, category.weight_of(column) if column else None)
+
+
+def _counts_rows(category: Category) -> bool:
+    over_time = asked_by(category, "timeseries")
+    return over_time is not None and not over_time.value
 
 
 def _charted(category: Category) -> Iterator[Column]:

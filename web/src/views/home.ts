@@ -18,8 +18,8 @@ import { hostStrip } from "./home_hosts";
 import { typeLines, typeState } from "./home_types";
 
 const POINTS = "90";
-/** Markers are on the axis of all lines. */
-const MARKERS = "marker";
+/** Markers are on the axis of all lines, and what agents say of themselves is at the hosts. */
+const WITHOUT_LINE = ["marker", "agent"];
 /** The first rows are looked for so often, in milliseconds. */
 const WAIT = 2000;
 
@@ -39,7 +39,7 @@ export class Home implements Opening {
   private waiting = 0;
 
   constructor(private readonly context: Context) {
-    this.events = new HomeEvents(context, this);
+    this.events = new HomeEvents(context, this, () => this.entitle());
     this.axis = new HomeAxis(context);
     this.axis.selectOn(this.types);
     const { events, hosts, types, without } = this;
@@ -66,6 +66,7 @@ export class Home implements Opening {
 
   left(): void {
     clearTimeout(this.waiting);
+    this.events.left();
   }
 
   private entitle(): void {
@@ -78,18 +79,16 @@ export class Home implements Opening {
     if (!filters.length && !answer.tables.length) return void this.visit();
     if (this.first) this.begin();
     this.events.show(answer);
-    this.entitle();
     this.hosts.hidden = !answer.hosts.length;
     replace(this.hosts, ...hostStrip(context, answer.hosts, answer.to));
-    const lines = typeLines(context, answer, this);
-    const count = plural(answer.tables.length, "data type");
+    const tables = answer.tables.filter(({ table }) => !WITHOUT_LINE.includes(table));
+    const lines = typeLines(context, answer, tables, this);
+    const count = plural(tables.length, "data type");
     const heads = [h("div.head", count), h("div.head", "now"), h("div.head.on", "on top")];
     replace(this.types, ...heads, ...lines, axis.element);
     axis.show(answer, lines.length);
-    const shown = new Set(answer.tables.map(({ table }) => table));
-    this.drawWithout(
-      context.categories.filter(({ table }) => !shown.has(table) && table !== MARKERS),
-    );
+    const shown = new Set([...WITHOUT_LINE, ...tables.map(({ table }) => table)]);
+    this.drawWithout(context.categories.filter(({ table }) => !shown.has(table)));
   });
 
   /** The first rows are there; the next ones follow while one looks. */

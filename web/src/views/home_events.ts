@@ -27,48 +27,84 @@ const MOST_NAMES = 3;
 /** A marker of the same host is named if it is at most so many seconds before. */
 const NEAR = 300;
 
+/** A stretch's answer; without a finding it is usual after all. */
+interface Told {
+  to: number;
+  first: Finding | undefined;
+  markers: NearMarker[];
+  failed: boolean;
+}
+
 export class HomeEvents {
   readonly element = h("section.lead");
   title = "";
   private readonly heading = h("h1");
   private readonly list = h("ol.events");
   /** The sentence of a stretch stays while the page is open: only its end moves on. */
-  private readonly said = new Map<string, Changes | null>();
+  private readonly told = new Map<string, Told>();
   private shown = 0;
 
+  /** `entitled` is called when there is another title. */
   constructor(
     private readonly context: Context,
     private readonly opening: Opening,
+    private readonly entitled: () => void,
   ) {
     this.element.append(this.heading, this.list);
   }
 
   show(answer: Overview): void {
-    const events = answer.events.filter(({ silent }) => !silent);
-    const silent = answer.hosts.filter((one) => one.silent_since !== null);
-    const { state } = this.context.store;
-    const range = inRange(state, answer);
-    this.title = titleOf(events.length + silent.length, range);
-    this.heading.textContent = this.title;
-    const lines = events.map((one) => ({ one, element: h("li.event") }));
-    for (const { one, element } of lines) this.draw(answer, one, element);
-    replace(this.list, ...lines.map(({ element }) => element), ...this.silent(answer, silent));
-    void this.askAll(answer, lines);
+    const known = (one: Event) => this.known(one);
+    const events = answer.events.filter((one) => !one.silent && !usual(known(one)));
+    // Lines come one after the other, into places that are kept for them: nothing moves.
+    this.list.style.setProperty("--lines", String(events.length + silentLines(answer)));
+    void this.askAll(answer, events);
   }
 
-  private async askAll(
-    answer: Overview,
-    lines: { one: Event; element: HTMLElement }[],
-  ): Promise<void> {
+  /** Another view is shown: answers on their way are for the next time. */
+  left(): void {
+    this.shown += 1;
+  }
+
+  private async askAll(answer: Overview, events: Event[]): Promise<void> {
     const shown = ++this.shown;
-    for (const { one, element } of lines) {
-      const key = this.key(one);
-      if (this.said.has(key)) continue;
-      const found = await get<Changes>(CHANGES, this.query(one)).catch(() => null);
-      this.said.set(key, found);
-      if (shown !== this.shown) return;
-      this.draw(answer, one, element);
+    const lines: HTMLElement[] = [];
+    for (const one of events) {
+      let told = this.known(one);
+      if (!told) {
+        this.draw(answer, lines, this.asking(answer, one));
+        told = await this.ask(one);
+        if (shown !== this.shown) return;
+      }
+      if (!usual(told)) lines.push(this.line(answer, one, told));
     }
+    this.draw(answer, lines);
+  }
+
+  private known(one: Event): Told | undefined {
+    const told = this.told.get(this.key(one));
+    return told && usual(told) && told.to !== one.to ? undefined : told;
+  }
+
+  private async ask(one: Event): Promise<Told> {
+    const key = this.key(one);
+    const found = await get<Changes>(CHANGES, this.query(one)).catch(() => null);
+    const first = found ? ofEvent(found, one) : undefined;
+    const told = { to: one.to, first, markers: found?.markers ?? [], failed: !found };
+    this.told.set(key, told);
+    return told;
+  }
+
+  /** The lines that are known, and what is asked now; or all of them, counted. */
+  private draw(answer: Overview, lines: HTMLElement[], asking?: HTMLElement): void {
+    const silent = answer.hosts.filter((one) => one.silent_since !== null);
+    const range = inRange(this.context.store.state, answer);
+    this.title = asking
+      ? `What is unusual ${range}?`
+      : titleOf(lines.length + silent.length, range);
+    this.heading.textContent = this.title;
+    replace(this.list, ...lines, ...(asking ? [asking] : this.silent(answer, silent)));
+    this.entitled();
   }
 
   private query({ from, to, hosts }: Event): Query {
@@ -80,17 +116,22 @@ export class HomeEvents {
   }
 
   private key({ from, hosts }: Event): string {
-    return JSON.stringify([from, hosts, this.context.store.state.filters]);
+    const { filters, presets } = this.context.store.state;
+    return JSON.stringify([from, hosts, filters, presets]);
   }
 
-  private draw(answer: Overview, one: Event, element: HTMLElement): void {
-    const { state } = this.context.store;
-    const when = stretch(one.from, one.to, newest(answer), state.zone);
-    const found = this.said.get(this.key(one));
-    const first = found && ofEvent(found, one);
+  private line(answer: Overview, one: Event, { first, markers }: Told): HTMLElement {
     const link = inPage(this.address(one, first?.table), "what changed →", this.opening);
-    const says = first ? this.first(first, found?.markers ?? []) : this.places(answer, one);
-    replace(element, h("i.mk"), h("span.t", h("b.m", when), ...says, " "), link);
+    const says = first ? this.first(first, markers) : this.places(answer, one);
+    return h("li.event", h("i.mk"), h("span.t", this.when(answer, one), ...says, " "), link);
+  }
+
+  private asking(answer: Overview, one: Event): HTMLElement {
+    return h("li.asking", h("span.t", this.when(answer, one), ...this.places(answer, one)));
+  }
+
+  private when(answer: Overview, { from, to }: Event): HTMLElement {
+    return h("b.m", stretch(from, to, newest(answer), this.context.store.state.zone));
   }
 
   private first(first: Finding, markers: NearMarker[]): Child[] {
@@ -104,7 +145,7 @@ export class HomeEvents {
     return [" ", ...sentence(continued(first.sentence)), ...(after ?? [])];
   }
 
-  /** Until the sentence is there: where, and in what. */
+  /** Without a sentence: where, and in what. */
   private places({ tables }: Overview, one: Event): Child[] {
     const names = one.tables.map((name) => tables.find(({ table }) => table === name)?.prettyname);
     const on = one.hosts.length && one.hosts.length <= MOST_NAMES ? one.hosts.join(", ") : "";
@@ -147,10 +188,19 @@ export class HomeEvents {
   }
 }
 
+function usual(told: Told | undefined): boolean {
+  return told !== undefined && !told.first && !told.failed;
+}
+
 /** The finding of the event's own hosts; that a host is silent has a line beside it. */
 function ofEvent({ findings }: Changes, { hosts }: Event): Finding | undefined {
-  const told = findings.filter(({ kind }) => kind !== "silent");
-  return told.find((one) => one.hosts.some((host) => hosts.includes(host))) ?? told[0];
+  const own = (one: Finding) => one.hosts.some((host) => hosts.includes(host));
+  return findings.find((one) => one.kind !== "silent" && (!one.hosts.length || own(one)));
+}
+
+function silentLines({ hosts }: Overview): number {
+  const count = hosts.filter((one) => one.silent_since !== null).length;
+  return Math.min(count, MOST_SILENT + 1);
 }
 
 function titleOf(count: number, range: string): string {

@@ -12,8 +12,13 @@ import { inPage, type Opening } from "./finding";
 import { spark } from "./sparks";
 
 /** The lines of the types with data. */
-export function typeLines(context: Context, answer: Overview, opening: Opening): HTMLElement[] {
-  return ordered(context, answer.tables).map((one, k) => {
+export function typeLines(
+  context: Context,
+  answer: Overview,
+  tables: TableOverview[],
+  opening: Opening,
+): HTMLElement[] {
+  return ordered(context, tables).map((one, k) => {
     const made = line(context, answer, one, opening);
     // The axis lies over the same rows, so they cannot be placed by themselves.
     made.style.gridRow = String(k + 2);
@@ -21,7 +26,7 @@ export function typeLines(context: Context, answer: Overview, opening: Opening):
   });
 }
 
-/** Where threads are comes first, the agents' own reports last; the order is always the same. */
+/** Where threads are comes first, types without a probe last; the order is always the same. */
 function ordered({ categories }: Context, tables: TableOverview[]): TableOverview[] {
   const rank = ({ table }: TableOverview): number => {
     const one = categories.find((category) => category.table === table);
