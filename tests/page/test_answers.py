@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 
 
 def _open(page: Page, server: Serving, query: str = "") -> Locator:
-    page.goto(f"{server.read}/?table=offcputime{query}")
+    page.goto(f"{server.read}/?table=offcputime&presets=-{query}")
     frames = page.get_by_role("table", name="Frames")
     expect(frames.locator("tbody tr").first).to_be_visible()
     page.wait_for_load_state("networkidle")
@@ -88,7 +88,7 @@ def _more(rows: list[Row]) -> tuple[str, int]:
     """A filter that leaves more rows than one page of them, and how many."""
     count = sum(row["process"] == "shopdb-ckpt" for row in rows)
     assert 500 < count <= 1000
-    return "&filter=process=shopdb-ckpt", count
+    return "&presets=-&filter=process=shopdb-ckpt", count
 
 
 def test_more_rows_come_once(fleet: Serving, fleet_rows: list[Row], page: Page) -> None:

@@ -86,7 +86,7 @@ def test_a_frame_in_the_graph_is_filtered_by_its_whole_name(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
     """The rows that are left are those whose stack has the frame, kernel suffix included."""
-    page.goto(f"{fleet.read}/?table=offcputime&search=%5Efutex_wait%24")
+    page.goto(f"{fleet.read}/?table=offcputime&presets=-&search=%5Efutex_wait%24")
     _frames(page)
     page.get_by_role("button", name="Next match").click()
     page.get_by_role("application", name="Flame graph").press("m")
@@ -101,7 +101,7 @@ def test_hidden_stacks_say_how_much_they_are(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
     """A letter hides the stacks of the marked frame; a click, or the way back, shows them again."""
-    page.goto(f"{fleet.read}/?table=offcputime&search=%5Efutex_wait%24")
+    page.goto(f"{fleet.read}/?table=offcputime&presets=-&search=%5Efutex_wait%24")
     _frames(page)
     page.get_by_role("button", name="Next match").click()
     graph = page.get_by_role("application", name="Flame graph")
@@ -211,7 +211,8 @@ def test_shares_under_focus_are_of_the_whole(
     """Tooltip, table and search say how much of all it is, and of the focus beside it."""
     whole = Profile(fleet_rows)
     part = Profile(row for row in fleet_rows if has(row, "session_main"))
-    page.goto(f"{fleet.read}/?table=offcputime&focus=session_main&search=%5Esession_main%24")
+    query = "presets=-&focus=session_main&search=%5Esession_main%24"
+    page.goto(f"{fleet.read}/?table=offcputime&{query}")
     _frames(page)
     share = f"{100 * part.total / whole.total:.1f} %"
     expect(page.locator(".matched")).to_have_text(f"{share} matched, 100 % of the focus")

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.browser
 
 
 def _open(page: Page, server: Serving, query: str = "") -> None:
-    page.goto(f"{server.read}/?table=offcputime{query}")
+    page.goto(f"{server.read}/?table=offcputime&presets=-{query}")
     expect(page.locator(".figures")).to_contain_text("rows")
 
 
@@ -305,7 +305,7 @@ def test_a_banner_says_what_is_missing(fleet: Serving, page: Page) -> None:
 
 def test_an_empty_range_says_what_to_do(fleet: Serving, fleet_rows: list[Row], page: Page) -> None:
     """The filter that hides everything can be removed from where the graph would be."""
-    page.goto(f"{fleet.read}/?table=offcputime&filter=process=nobody")
+    page.goto(f"{fleet.read}/?table=offcputime&presets=-&filter=process=nobody")
     expect(page.get_by_role("heading", name="Nothing in this range")).to_be_visible()
     page.get_by_role("button", name="Remove the filter Process is nobody").click()
     expect_shown(page, fleet_rows)
@@ -316,7 +316,7 @@ def test_an_error_stands_where_the_chart_would_be(
 ) -> None:
     """A wrong regular expression in a filter is explained, and the rest of the page works."""
     complaints.expected = "status of 400"
-    page.goto(f"{fleet.read}/?table=offcputime&filter=process__regex=(")
+    page.goto(f"{fleet.read}/?table=offcputime&presets=-&filter=process__regex=(")
     failed = page.locator(".loader.failed").first
     expect(failed).to_contain_text("process__regex")
     page.get_by_role("button", name=re.compile("Remove filter")).click()

@@ -36,7 +36,9 @@ export class Markers {
       ["to", iso(range.to)],
     ];
     const hosts = store.state.filters.filter(({ column }) => column === "hostname");
-    for (const { op, value } of hosts) if (op === "eq" || op === "in") query.push(["host", value]);
+    const named = hosts.filter(({ op }) => op === "eq" || op === "in");
+    // The parameter is one list.
+    if (named.length) query.push(["host", named.map(({ value }) => value).join(",")]);
     void this.loader.ask<Answer>("/api/v1/markers", query, ({ markers }) => {
       this.list = markers;
       this.changed();
