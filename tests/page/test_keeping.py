@@ -23,8 +23,8 @@ pytestmark = pytest.mark.browser
 
 
 def _open(page: Page, server: Serving, query: str = "") -> Locator:
-    """Open the page; give the table of frames once it is there."""
-    page.goto(f"{server.read}/?table=offcputime{query}")
+    """Open the page with idle waits shown; give the table of frames once it is there."""
+    page.goto(f"{server.read}/?table=offcputime&presets=-{query}")
     frames = page.get_by_role("table", name="Frames")
     expect(frames.locator("tbody tr").first).to_be_visible()
     page.wait_for_load_state("networkidle")
@@ -137,6 +137,7 @@ def test_a_chosen_row_stays_under_the_pointer(recorded: Serving, page: Page) -> 
 def test_a_refresh_keeps_selection_match_and_place(recorded: Serving, page: Page) -> None:
     """Newer data of the same question: the frame, the match and the scrolling stay."""
     page.clock.install()
+    page.set_viewport_size({"width": 1280, "height": 520})  # too low for the whole graph
     _open(page, recorded, "&search=^do_&flame=1&live=1")
     page.get_by_role("button", name="Next match").click()
     page.get_by_role("button", name="Next match").click()
@@ -146,6 +147,7 @@ def test_a_refresh_keeps_selection_match_and_place(recorded: Serving, page: Page
     path = crumbs.all_inner_texts()
     graph = page.locator(".flame")
     graph.evaluate("one => { one.scrollTop = 40 }")
+    assert graph.evaluate("one => one.scrollTop") == 40
     page.clock.run_for(50)
     marked = page.get_by_role("table", name="Frames").locator("tr.marked")
     name = marked.inner_text()

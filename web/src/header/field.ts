@@ -50,7 +50,7 @@ export class Field {
     this.tokens = new Tokens(
       context,
       (filter) => this.edit(filter),
-      (filter) => this.change(without(source.filters(), filter)),
+      (filter) => this.removed(filter),
     );
     this.input = this.makeInput();
     this.list = new OfferList(this.input, (offer) => this.take(offer));
@@ -121,6 +121,13 @@ export class Field {
   private change(filters: Filter[]): void {
     this.edited = null;
     this.source.change(filters);
+  }
+
+  /** Who removes a filter by keys goes on in the field; a finger opens no keyboard. */
+  private removed(filter: Filter): void {
+    const byKeys = document.activeElement?.matches(":focus-visible");
+    this.change(without(this.source.filters(), filter));
+    if (byKeys) this.input.focus();
   }
 
   private edit(filter: Filter): void {

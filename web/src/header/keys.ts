@@ -5,6 +5,9 @@ import type { Context } from "../state/context";
 import { moveRange } from "./range_menu";
 import { goTo } from "./types";
 
+/** Elsewhere no frames are searched, and Ctrl+F is the browser's own. */
+const SEARCHED: View[] = ["flame", "sandwich", "compare"];
+
 export interface KeyEvents {
   /** The views that are there, in the order of their tabs. */
   views(): View[];
@@ -21,7 +24,9 @@ export function listenToKeys(context: Context, events: KeyEvents): void {
   document.addEventListener("keydown", (event) => {
     const target = event.target as Element;
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
-    const find = (event.ctrlKey || event.metaKey) && event.key === "f";
+    const { table, view } = context.store.state;
+    const searched = table !== "" && SEARCHED.includes(view);
+    const find = searched && (event.ctrlKey || event.metaKey) && event.key === "f";
     if (event.defaultPrevented || (typing && !find)) return;
     const modified = event.ctrlKey || event.metaKey || event.altKey;
     const run = find || (!modified && event.key === "/") ? events.field : null;
