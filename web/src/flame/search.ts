@@ -1,6 +1,6 @@
 // The result of a search of frames: in the graph, and in the rows behind it.
 
-import { get } from "../api/client";
+import { get, type Query } from "../api/client";
 import {
   category,
   column,
@@ -77,28 +77,34 @@ export class SearchBox {
   }
 
   private count(): void {
-    const value = valueColumn(this.context);
     const query = question(this.context, "box");
-    const by = category(this.context)?.columns.find(({ role }) => role === "dimension")?.name;
-    query.push(...filterQuery(this.context, [this.wanted]), ["value", value], ["by", by ?? ""]);
-    query.push(["n", "1"]);
-    const asked = JSON.stringify([this.context.store.state.table, query]);
+    const one = category(this.context);
+    const by = one?.columns.find(({ role }) => role === "dimension")?.name;
+    query.push(...filterQuery(this.context, [this.wanted]), ["by", by ?? ""], ["n", "1"]);
+    const asked = JSON.stringify([one?.table, query]);
     if (asked === this.asked) return;
     this.asked = asked;
     replace(this.rows);
     if (by) this.countLater(asked, query);
   }
 
-  private readonly countLater = debounce(300, async (asked: string, query: [string, string][]) => {
+  private readonly countLater = debounce(300, async (asked: string, query: Query) => {
     if (asked !== this.asked) return;
-    const path = `/api/v1/top/${this.context.store.state.table}`;
+    const one = category(this.context);
+    const value = valueColumn(this.context);
+    const events = one?.columns.find(({ type }) => type === "count");
+    const counted = events && events.name !== value ? events : null;
+    const top = (name: string) =>
+      get<Top>(`/api/v1/top/${one?.table}`, [...query, ["value", name]]);
     // Without it the graph still says how much matches.
-    const answer = await get<Top>(path, query).catch(() => null);
-    if (!answer || asked !== this.asked) return;
-    const { total, meta, unit, value_column: value } = answer;
+    const answers = await Promise.all([top(value), counted && top(counted.name)]).catch(() => null);
+    if (!answers || asked !== this.asked) return;
+    const [{ meta, total, unit }, many] = answers;
     const rate = column(this.context, value)?.rate ?? "";
-    const timed = value !== ROWS && total !== null;
-    const time = timed ? `${perTime(total, meta.to - meta.from, unit, rate)} · ` : "";
-    replace(this.rows, `${time}${exact(meta.rows)} rows`);
+    const time =
+      value !== ROWS && total !== null && perTime(total, meta.to - meta.from, unit, rate);
+    const number = many && `${exact(many.total ?? 0)} ${counted?.prettyname.toLowerCase()}`;
+    const texts = [time, number, `${exact(meta.rows)} rows`];
+    replace(this.rows, texts.filter(Boolean).join(" · "));
   });
 }
