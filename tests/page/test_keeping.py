@@ -164,7 +164,7 @@ def test_the_sandwich_keeps_its_zoom_and_steps(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
     """Its zoom is in the address and stays through a search; matches are gone to one by one."""
-    _open(page, fleet, "&view=sandwich&frame=worker_main")
+    _open(page, fleet, "&presets=-&view=sandwich&frame=worker_main")
     callees = page.get_by_role("application", name="Callees")
     callees.focus()
     for key in ("ArrowDown", "ArrowDown", "Enter"):

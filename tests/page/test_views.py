@@ -137,7 +137,7 @@ def test_the_sandwich_shows_callers_and_callees(
     fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
     """A frame chosen from the menu stands between who called it and what it called."""
-    _open(page, fleet)
+    _open(page, fleet, "&presets=-")
     frames = page.get_by_role("table", name="Frames")
     frames.get_by_text("receive", exact=True).click(button="right")
     page.get_by_role("menuitem", name="Callers and callees").click()
@@ -153,6 +153,12 @@ def test_the_sandwich_shows_callers_and_callees(
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowUp")
     expect(page.locator(".half").first.locator("[aria-live]")).to_contain_text(callers)
+    expect(page.locator(".sandwich .line")).to_contain_text(re.compile(r"total .* threads"))
+    facts = page.locator(".middlefacts")
+    facts.get_by_role("button", name=callers, exact=True).click()
+    expect(page.locator(".sandwich .line")).to_contain_text(callers)
+    steps = page.get_by_role("navigation", name="Frames in the middle").get_by_role("button")
+    expect(steps).to_have_text(["receive", callers])
 
 
 def _around(rows: list[Row], frame: str) -> tuple[str, str]:

@@ -49,7 +49,7 @@ export interface Picture {
 
 function sceneOf(picture: Picture): Scene {
   const { tree, look, hits, zoom, flame } = picture;
-  return { tree, ...look, hits, zoom, flame, selected: -1, hovered: -1, ...metrics() };
+  return { tree, ...look, hits, zoom, flame, first: 0, selected: -1, hovered: -1, ...metrics() };
 }
 
 const TOP = 28;

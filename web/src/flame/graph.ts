@@ -21,6 +21,8 @@ export interface GraphEvents {
   describe(node: number): Card | null;
   /** Handles a letter over the selected node; false where it means nothing. */
   letter?(node: number, key: string): boolean;
+  /** A click of a pointer; false where it zooms, as it does without this. */
+  click?(node: number): boolean;
 }
 
 export interface Shown {
@@ -55,6 +57,8 @@ export class FlameGraph {
   constructor(
     name: string,
     private readonly events: GraphEvents,
+    /** The first level that is drawn. */
+    first = 0,
   ) {
     this.canvas = h("canvas", {
       tabindex: 0,
@@ -75,6 +79,7 @@ export class FlameGraph {
       selected: -1,
       hovered: -1,
       flame: false,
+      first,
       ...metrics(),
     };
     this.listen();
@@ -96,7 +101,7 @@ export class FlameGraph {
       const node = this.at(event);
       const held = this.held;
       this.held = false;
-      if (node < 0 || held) return;
+      if (node < 0 || held || this.events.click?.(node)) return;
       this.zoomTo(node);
       this.clicked = event;
       this.tipAgain();
@@ -242,7 +247,7 @@ export class FlameGraph {
     if (!tree.n) return -1;
     const y = event.offsetY + this.element.scrollTop;
     const from = scene.flame ? this.pictureHeight() - y : y;
-    const level = Math.floor(from / scene.row);
+    const level = Math.floor(from / scene.row) + scene.first;
     return this.nodeAt(event.offsetX, level);
   }
 

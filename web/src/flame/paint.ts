@@ -17,6 +17,10 @@ export interface Look {
   aside: (node: number) => string | null;
   /** In a comparison: 1 for each node that only the second side has. */
   added: Uint8Array | null;
+  /** The value at the right end of a frame, where it tells something; "" where it does not. */
+  number?: (node: number) => string;
+  /** The amount of the zoomed frame itself, which stands in a gap after what it calls. */
+  own?: (node: number) => string;
 }
 
 export interface Scene extends Look, Metrics {
@@ -27,6 +31,8 @@ export interface Scene extends Look, Metrics {
   selected: number;
   hovered: number;
   flame: boolean;
+  /** The first level that is drawn: 1 where the root stands elsewhere. */
+  first: number;
 }
 
 export interface Frame2D {
@@ -49,13 +55,14 @@ export function label(name: string): string {
   return text;
 }
 
-export function sceneHeight({ tree, row }: Pick<Scene, "tree" | "row">): number {
-  return (tree.depth + 1) * row;
+export function sceneHeight({ tree, row, first }: Pick<Scene, "tree" | "row" | "first">): number {
+  return Math.max(1, tree.depth + 1 - first) * row;
 }
 
 /** The top of a level's row in the unscrolled picture. */
 export function rowTop(scene: Scene, level: number, height: number): number {
-  return scene.flame ? height - (level + 1) * scene.row : level * scene.row;
+  const line = level - scene.first;
+  return scene.flame ? height - (line + 1) * scene.row : line * scene.row;
 }
 
 /** Narrower boxes have no name, and the narrowest no border and no pattern. */
@@ -83,6 +90,7 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene, view: Fra
   decorate(context, scene, wide, topOf);
   context.textBaseline = "middle";
   write(context, scene, view, wide, paints, topOf);
+  gap(context, scene, view, topOf);
   outline(context, scene, view, scene.hovered, 1, topOf);
   outline(context, scene, view, scene.selected, 1.5, topOf);
 }
@@ -104,8 +112,9 @@ function perUnit(tree: Tree, zoom: number, width: number): number {
 function inSight(scene: Scene, view: Frame2D, picture: number, ratio: number): Extent {
   const { flame, tree, row } = scene;
   const from = flame ? picture - view.top - view.height : view.top;
-  const first = Math.max(0, Math.min(tree.depth, Math.floor(from / row)));
-  const last = Math.max(first, Math.min(tree.depth, Math.floor((from + view.height) / row)));
+  const level = (y: number) => Math.min(tree.depth, Math.floor(y / row) + scene.first);
+  const first = Math.max(0, level(from));
+  const last = Math.max(first, level(from + view.height));
   return { width: Math.round(view.width * ratio), first, last };
 }
 
@@ -238,9 +247,10 @@ function write(
     if (width < LEAST_NAMED) continue;
     const { fill, ink } = paints[fillOf(node)];
     const aside = scene.aside(node);
+    const number = aside ?? scene.number?.(node) ?? "";
     const y = topOf(tree.level[node]) + row / 2;
     let letters = (width - 2 * PADDING + 1) / letter;
-    const value = aside && width > LEAST_ASIDE && aside.length < letters / 2 ? aside : "";
+    const value = width > LEAST_ASIDE && number.length < letters / 2 ? number : "";
     if (value) {
       context.font = font;
       context.fillStyle = mix(ink, fill, 0.3);
@@ -254,6 +264,36 @@ function write(
     context.fillText(text, from + PADDING, y);
   }
 }
+
+/** The zoomed frame's own part, dashed, as what it calls is as wide as the rest of it. */
+function gap(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  view: Frame2D,
+  topOf: (level: number) => number,
+): void {
+  const { tree, zoom, row, font } = scene;
+  const { value, self } = tree.sides[0];
+  const width = value[zoom] ? (view.width * self[zoom]) / value[zoom] : 0;
+  if (!scene.own || width < LEAST_MARKED) return;
+  const [left, top] = [view.width - width, topOf(tree.level[zoom] + 1)];
+  context.save();
+  context.setLineDash([2, 3]);
+  context.lineWidth = 1;
+  context.strokeStyle = context.fillStyle = cssColor("--ink-3");
+  context.beginPath();
+  context.roundRect(left + 0.5, top + 0.5, width - 1.5, row - 2, 2);
+  context.stroke();
+  context.font = font;
+  const text = fit(OWN, (width - 2 * PADDING) / context.measureText("0").width);
+  context.fillText(text, left + PADDING, top + row / 2);
+  context.textAlign = "right";
+  const amount = width > LEAST_ASIDE ? scene.own(zoom) : "";
+  context.fillText(amount, view.width - PADDING - 1, top + row / 2);
+  context.restore();
+}
+
+const OWN = "self";
 
 function outline(
   context: CanvasRenderingContext2D,

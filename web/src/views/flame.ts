@@ -38,7 +38,7 @@ import { bare, told } from "../ui/rate";
 import { foldedSides, ticket } from "../flame/ticket";
 import { short } from "../ui/text";
 
-/** Between a zoom and the sums of what is left, in milliseconds. */
+/** Between the picture of a zoom and the sums of what is left, in milliseconds. */
 const REST = 120;
 
 /** The drawing, and the steps from its source. */
@@ -272,7 +272,8 @@ export class FlameView {
 
   /** The graph comes first: it is what the eye is on. While someone zooms, the table can wait. */
   private readonly listLater = afterFrame(() => this.list());
-  private readonly listSoon = debounce(REST, () => this.list());
+  private readonly listRested = debounce(REST, () => this.list());
+  private readonly listSoon = afterFrame(() => this.listRested());
 
   /** The part of the tree that is zoomed into; leaf first the whole, whose frames are the same. */
   private list(): void {

@@ -2,34 +2,41 @@
 
 import type { Context } from "../state/context";
 import { Cover } from "../ui/cover";
-import { button, h, replace } from "../ui/dom";
-import { colorByKind } from "../flame/colors";
-import { asideText, describe } from "../flame/describe";
-import { OTHERS } from "../flame/frames";
-import { FlameGraph, type Shown } from "../flame/graph";
+import { h, replace } from "../ui/dom";
+import { colorByKind, kindFill } from "../flame/colors";
+import { describe } from "../flame/describe";
+import { frame as described, OTHERS } from "../flame/frames";
+import { FlameGraph, type GraphEvents, type Shown } from "../flame/graph";
 import { NameTable } from "../flame/names";
 import { label } from "../flame/paint";
 import { sandwich } from "../flame/transform";
 import { EMPTY, findPath, nameOf, pathOf, total, wholes, type Tree } from "../flame/tree";
 import type { Source } from "../flame/flame_query";
-import { percent } from "../ui/format";
-import { told } from "../ui/rate";
-import { legend } from "../flame/legend";
+import { bare, told, type Measure } from "../ui/rate";
+import { background, legend } from "../flame/legend";
 import { Matches } from "../flame/matches";
 import { memo } from "../ui/memo";
 import { menu } from "../ui/popover";
 import type { SearchBox } from "../flame/search";
 import { frameItems, frameLetter } from "./frame_menu";
+import { FrameBefore, type Before } from "./sandwich_before";
+import { SandwichSide } from "./sandwich_side";
+import { Way } from "./sandwich_way";
 import { short } from "../ui/text";
 
 type Side = "callers" | "callees";
 type Half = Omit<Shown, "zoom">;
 const SIDES: Side[] = ["callers", "callees"];
+const CALLERS = "Callers, the nearest below. A click puts a frame in the middle";
+const CALLEES = "Callees, the deepest below";
 
 export class SandwichView {
   readonly element: HTMLElement;
   readonly content: HTMLElement[];
-  private readonly head = h("div.line");
+  private readonly middle = h("div.line.middle");
+  private readonly way = new Way((frame) => this.choose(frame));
+  private readonly side: SandwichSide;
+  private readonly before: FrameBefore;
   readonly over = new Cover();
   readonly legend = h("div.legend");
   private readonly graphs: Record<Side, FlameGraph>;
@@ -59,19 +66,27 @@ export class SandwichView {
       menu: (frame, x, y) => this.openMenu(frame, x, y),
       marked: (frame) => frame === store.state.frame,
     });
-    const halves = SIDES.map((side) =>
-      h("div.half", h("div.side", side), this.graphs[side].element),
-    );
-    this.content = [...halves, this.table.element];
-    const graph = h("div.graph", ...halves, this.over.element);
-    const split = h("div.split", graph, this.table.element);
-    this.element = h("div.flameview.sandwich", this.head, split);
+    const back = () => store.set({ view: "flame", search: "" });
+    this.side = new SandwichSide((frame) => this.choose(frame), back);
+    this.before = new FrameBefore(context, () => this.update());
+    const [callers, callees] = [
+      h("div.half", h("div.side", CALLERS), this.graphs.callers.element),
+      h("div.half", this.graphs.callees.element, h("div.side", CALLEES)),
+    ];
+    this.content = [callers, callees, this.table.element];
+    const graph = h("div.graph", callers, this.middle, callees, this.over.element);
+    const aside = h("div.middleside", this.side.element, this.table.element);
+    this.element = h("div.flameview.sandwich", h("div.split", graph, aside));
+  }
+
+  get path(): HTMLElement {
+    return this.way.element;
   }
 
   private graph(name: string, side: Side): FlameGraph {
     const { store } = this.context;
     const tree = () => this.halves?.[side].tree ?? EMPTY;
-    return new FlameGraph(name, {
+    const events: GraphEvents = {
       zoom: (node, step) => {
         store.set({ [side]: pathOf(tree(), node) }, step ? "replace" : "push");
       },
@@ -86,7 +101,14 @@ export class SandwichView {
         const name = nameOf(tree(), node);
         return name !== OTHERS && frameLetter(this.context, name, letter);
       },
-    });
+      click: (node) => {
+        const name = nameOf(tree(), node);
+        if (name === OTHERS || this.isGroup(tree(), node)) return false;
+        this.choose(name);
+        return true;
+      },
+    };
+    return new FlameGraph(name, events, 1);
   }
 
   setSource(source: Source): void {
@@ -98,11 +120,16 @@ export class SandwichView {
     this.context.store.set({ frame, callers: [], callees: [] });
   }
 
+  private isGroup(tree: Tree, node: number): boolean {
+    return this.source?.groupNames[tree.name[node]] === 1;
+  }
+
   update(): void {
     const { source } = this;
     if (!source || !this.element.isConnected) return;
     const { search, frame, ...state } = this.context.store.state;
     this.halves = this.derive(source, frame);
+    this.showMiddle(source, frame);
     this.element.classList.toggle("bare", !this.halves);
     this.matches.find(source.tree, search);
     const { hits } = this.matches;
@@ -124,7 +151,6 @@ export class SandwichView {
   /** The halves are made once for a frame, so that a zoom outlasts what else changes. */
   private readonly derive = memo((source: Source, frame: string) => {
     const trees = frame ? sandwich(source.tree, frame) : null;
-    this.drawHead(source, trees, frame);
     this.explain(source, trees, frame);
     if (!trees) return null;
     const of = `${source.of} ${frame}`;
@@ -132,24 +158,48 @@ export class SandwichView {
     this.of = of;
     const groups = { levels: -1, names: source.groupNames };
     const half = (tree: Tree, flame: boolean): Half => {
-      const aside = (node: number) => (node ? null : asideText(tree, node, source.measure));
+      const own = flame
+        ? undefined
+        : (node: number) => bare(tree.sides[0].self[node], source.measure);
+      const aside = (node: number) => (node && this.isGroup(tree, node) ? "" : null);
       const look = { coloring: colorByKind(tree, groups), aside, added: null };
-      return { tree, look, flame, newer };
+      const number = (node: number) => stepText(tree, node, source.measure);
+      return { tree, look: { ...look, number, ...(own && { own }) }, flame, newer };
     };
     return { callers: half(trees.callers, true), callees: half(trees.callees, false) };
   });
 
-  private drawHead(source: Source, trees: Record<Side, Tree> | null, frame: string): void {
-    const { store } = this.context;
-    if (!trees) {
-      replace(this.head, h("span", "Choose a frame in the table."));
-      return;
-    }
-    const all = total(trees.callees);
-    const share = `${told(all, source.measure)}, ${percent(all, total(source.tree))} of all`;
-    const name = h("strong.number", short(label(frame)));
-    const back = () => store.set({ view: "flame", search: "" });
-    replace(this.head, h("span", name, ` ${share}`), button("in the flame graph", back));
+  private showMiddle(source: Source, frame: string): void {
+    const { halves } = this;
+    const callees = halves?.callees.tree ?? EMPTY;
+    const before = halves && this.before.of(source, frame, total(callees));
+    this.drawMiddle(source, halves && callees, frame, before);
+    const trees = halves && { source, callers: halves.callers.tree, callees };
+    this.side.show(trees, frame, before);
+    this.way.show(frame);
+  }
+
+  private drawMiddle(
+    source: Source,
+    callees: Tree | null,
+    frame: string,
+    before: Before | null,
+  ): void {
+    if (!callees) return void replace(this.middle, h("span", "Choose a frame in the table."));
+    const self = callees.sides[0].self[0];
+    const amount = told(total(callees), source.measure);
+    replace(
+      this.middle,
+      h("strong.number", short(label(frame))),
+      h(
+        "span.number",
+        h("span", `total ${amount}`),
+        self > 0 && h("span", `self ${bare(self, source.measure)}`),
+        before && h("span", `${before.when}: ${before.text}`),
+      ),
+    );
+    const fill = kindFill(described(frame).kind);
+    this.middle.style.background = background(fill);
   }
 
   private explain(source: Source, trees: Record<Side, Tree> | null, frame: string): void {
@@ -194,4 +244,10 @@ export class SandwichView {
       this.matches.tell(this.search, { all, compares: false, focused: false });
     } else this.search.say(`${this.place + 1} of ${callers.count + callees.count}`);
   }
+}
+
+/** The amount of a frame where it is another than that of the frame nearer the middle. */
+function stepText(tree: Tree, node: number, measure: Measure): string {
+  const { value } = tree.sides[0];
+  return value[node] === value[tree.parent[node]] ? "" : bare(value[node], measure);
 }
