@@ -19,7 +19,7 @@ export interface Look {
   added: Uint8Array | null;
   /** The value at the right end of a frame, where it tells something; "" where it does not. */
   number?: (node: number) => string;
-  /** The amount of the zoomed frame itself, which stands in a gap after what it calls. */
+  /** The amount of the zoomed frame itself, which is shown in a gap after what it calls. */
   own?: (node: number) => string;
 }
 
