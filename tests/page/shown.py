@@ -39,7 +39,7 @@ def boxed(page: Page, rows: Iterable[Row]) -> list[Row]:
 
 def seconds(url: str) -> float:
     """How long the time is that an address shows: the box's, the range's, or the last hour."""
-    box = re.search(r"\bbox=\w*,([\d.]+),([\d.]+)", url)
+    box = re.search(r"\bbox=(?:[a-z_]\w*)?,?([\d.]+),([\d.]+)", url)
     if box:
         return (float(box[2]) - float(box[1])) / 1e6
     found = re.search(r"\bfrom=(20[^&]+)&to=([^&]+)", url)
