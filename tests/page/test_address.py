@@ -12,11 +12,13 @@ from playwright.sync_api import expect
 
 from tests.page.bar import field, offered, token
 from tests.page.shown import expect_shown
+from tests.serving import serving
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import Browser, Locator, Page
 
-    from tests.browserfixtures import Complaints
     from tests.page.recording import Row
     from tests.serving import Serving
 
@@ -117,12 +119,10 @@ def _packed(text: bytes) -> str:
 
 
 def test_a_long_address_is_packed_and_read_back(
-    fleet: Serving, fleet_rows: list[Row], page: Page, complaints: Complaints
+    fleet: Serving, fleet_rows: list[Row], page: Page
 ) -> None:
     """It stays far below what servers and proxies take, in the link and in the bar."""
-    complaints.expected = "status of 403"
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.route("**/api/v1/links", lambda route: route.fulfill(status=403))
     names = [f"process__ne={'worker' * 12}-{k}" for k in range(120)]
     _open(page, fleet, "".join(f"&filter={one}" for one in names))
     page.get_by_role("tab", name="Rows").click()
@@ -137,6 +137,27 @@ def test_a_long_address_is_packed_and_read_back(
     expect(page.locator(".bar .chips")).to_contain_text("and 70 more")
     page.get_by_role("tab", name="Flame graph").click()
     expect_shown(page, fleet_rows)
+
+
+def test_a_long_address_is_kept_by_the_server(built_page: None, page: Page, tmp_path: Path) -> None:
+    """Where it keeps links, the shared one is short, and leads back to what was shown."""
+    del built_page
+    config = tmp_path / "kernelscope.yaml"
+    config.write_text("database: {sqlite: k.db}\nlinks: links.db\n")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    names = [f"process__ne={'worker' * 12}-{k}" for k in range(12)]
+    with serving(tmp_path, "--config", config) as server:
+        page.goto(f"{server.read}/?table=offcputime" + "".join(f"&filter={one}" for one in names))
+        expect(page.locator(".bar .chip")).to_have_count(12)
+        page.get_by_role("button", name="Share").click()
+        page.get_by_role("menuitem", name="Link to what is shown now").click()
+        expect(page.get_by_role("button", name="copied")).to_be_visible()
+        link = page.evaluate("navigator.clipboard.readText()")
+        assert re.fullmatch(rf"{server.read}/s/\w+", link)
+        page.goto("about:blank")
+        page.goto(link)
+        expect(page.locator(".bar .chip")).to_have_count(12)
+        expect(page).to_have_url(re.compile("table=offcputime.*from=20"))
 
 
 def test_a_packed_address_is_not_unpacked_without_end(fleet: Serving, page: Page) -> None:

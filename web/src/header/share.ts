@@ -1,10 +1,12 @@
 // A link to what is shown: as it is while it is short, else stored by the server, else compressed.
 
+import { get } from "../api/client";
 import { packedAddress, toAddress } from "../state/address";
 import type { Context } from "../state/context";
 import { iso, rangeText } from "../state/ranges";
 import { copyFrom } from "../ui/copy";
 import { menu } from "../ui/popover";
+import type { ServerInfo } from "../../generated/types";
 
 /** Mail and chat break longer ones. */
 const SHORT = 500;
@@ -36,6 +38,7 @@ async function link(address: string): Promise<string> {
 /** The short link that the server keeps; null where it may not. */
 async function stored(address: string): Promise<string | null> {
   try {
+    if (!(await get<ServerInfo>("/api/v1/server", [])).links) return null;
     const answer = await fetch("/api/v1/links", { method: "POST", body: address });
     const { path } = answer.ok ? ((await answer.json()) as { path?: string }) : {};
     return path ?? null;
