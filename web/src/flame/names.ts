@@ -99,7 +99,8 @@ export class NameTable {
 
   private oneSided(rows: NameRow[], side: number, sides: Sides): HTMLElement {
     const lines = rows.slice(0, MOST_LISTED).map((row) => {
-      const { name, label: text, total } = row;
+      const { name, total } = row;
+      const text = short(row.label);
       const pick = button("", () => this.events.pick(name), {
         class: "name",
         title: text,
