@@ -31,8 +31,16 @@ PICTURES = Path(os.environ.get("KSCOPE_SCREENSHOTS", ROOT / ".work" / "screensho
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SHIFTS = """
 window.shift = 0;
+window.moved = [];
+const where = ({x, y}) => `${Math.round(x)},${Math.round(y)}`;
 new PerformanceObserver(list => {
-    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+    for (const entry of list.getEntries().filter(entry => !entry.hadRecentInput)) {
+        window.shift += entry.value;
+        for (const {node, previousRect, currentRect} of entry.sources) {
+            const name = node?.className || node?.nodeName;
+            window.moved.push(`${name} ${where(previousRect)} to ${where(currentRect)}`);
+        }
+    }
 }).observe({type: 'layout-shift', buffered: true});
 """
 
@@ -140,7 +148,7 @@ def test_view(
     expect(page.locator(one.shown).first).to_be_visible(timeout=15_000)
     page.wait_for_load_state("networkidle")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate("window.shift") < 0.005
+    assert page.evaluate("window.shift") < 0.005, page.evaluate("window.moved")
     page.evaluate(AXE.read_text())
     PICTURES.mkdir(parents=True, exist_ok=True)
     for theme, rules in RULES.items():

@@ -67,7 +67,7 @@ export class Changes {
       icon("close"),
     );
     // The progress is where nothing moves when it goes.
-    const title = h("div.title", h("h2", TITLE), h("span.grow"), this.status, close);
+    const title = h("div.title", h("h2", TITLE), this.status, close);
     return h("header", title, this.scope, this.base.element);
   }
 
