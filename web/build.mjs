@@ -9,9 +9,45 @@ import { brotliCompress, constants, gzip } from "node:zlib";
 const here = dirname(fileURLToPath(import.meta.url));
 const out = join(here, "..", "kscope", "server", "static");
 
+/**
+ * A part that is loaded later says that it needs `main.ts`, and these say that they need
+ * `explore.ts`, which are there by then. So the modules that parts share come in few files: many
+ * small ones are compressed worse.
+ */
+const EXPLORE = [
+  ...["sandwich", "compare", "hosts", "rows", "charts", "empty"],
+  ...["flame_file", "flame_menu", "frame_menu", "transform", "quality", "new_category"],
+];
+
+const parts = {
+  name: "parts",
+  setup(bundler) {
+    const source = join(here, "src");
+    bundler.onResolve({ filter: /^\.\.?\// }, ({ kind, path, resolveDir }) => {
+      if (kind !== "dynamic-import") return undefined;
+      return { path: `${join(resolveDir, path)}.ts`, namespace: "part" };
+    });
+    bundler.onLoad({ filter: /./, namespace: "part" }, ({ path }) => {
+      const explores = EXPLORE.includes(basename(path, ".ts"));
+      const before = ["main.ts", ...(explores ? ["explore.ts"] : [])];
+      const lines = before.map((name) => `import ${JSON.stringify(join(source, name))};`);
+      const contents = [...lines, `export * from ${JSON.stringify(path)};`].join("\n");
+      return { contents, resolveDir: source };
+    });
+  },
+};
+
+/** The style sheets of parts, which `ui/sheet.ts` loads. */
+const SHEETS = ["details", "compare", "changes", "home", "empty", "new_category"].map(
+  (name) => `src/style/${name}.css`,
+);
+
 async function bundle() {
   const result = await build({
-    entryPoints: [join(here, "src/main.ts"), join(here, "src/style.css")],
+    plugins: [parts],
+    entryPoints: ["src/main.ts", "src/style.css", "src/over.css", ...SHEETS].map((name) =>
+      join(here, name),
+    ),
     outdir: join(out, "assets"),
     entryNames: "[name]-[hash]",
     chunkNames: "[name]-[hash]",
@@ -24,19 +60,27 @@ async function bundle() {
     metafile: true,
     logLevel: "warning",
   });
-  // Modules that are imported later are entry points too.
-  const first = ["src/main.ts", "src/style.css"];
-  return Object.entries(result.metafile.outputs)
-    .filter(([, { entryPoint }]) => first.some((name) => entryPoint?.endsWith(name)))
-    .map(([path]) => `assets/${basename(path)}`);
+  const outputs = Object.entries(result.metafile.outputs);
+  return outputs.map(([path, { entryPoint, imports }]) => ({
+    name: `assets/${basename(path)}`,
+    of: entryPoint?.replace(/^.*src\//, "") ?? "",
+    imports: imports.map(({ path }) => `assets/${basename(path)}`),
+  }));
 }
 
+/** Names the files as they are built, with those that the script imports beside it. */
 async function writeIndex(assets) {
-  const find = (ending) => assets.find((name) => name.endsWith(ending));
+  const built = (name) => assets.find(({ of }) => basename(of) === name);
+  const preload = built("main.ts").imports.map(
+    (name) => `<link rel="modulepreload" href="/${name}" />\n    `,
+  );
   const html = await readFile(join(here, "index.html"), "utf8");
   await writeFile(
     join(out, "index.html"),
-    html.replace("/style.css", `/${find(".css")}`).replace("/main.js", `/${find(".js")}`),
+    html
+      .replace(/"\/(\w+\.css)"/g, (_, name) => `"/${built(name).name}"`)
+      .replace("/main.js", `/${built("main.ts").name}`)
+      .replace("<script", `${preload.join("")}<script`),
   );
 }
 
@@ -50,7 +94,7 @@ async function precompress() {
   for await (const path of files(out)) {
     if (!/\.(html|js|css|svg|json|txt|wasm)$/.test(path)) continue;
     const data = await readFile(path);
-    if (data.length < 1024) continue;
+    if (data.length < 256) continue;
     const params = { [constants.BROTLI_PARAM_QUALITY]: data.length > 1e6 ? 9 : 11 };
     await writeFile(`${path}.gz`, await promisify(gzip)(data, { level: 9 }));
     await writeFile(`${path}.br`, await promisify(brotliCompress)(data, { params }));

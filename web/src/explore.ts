@@ -13,7 +13,7 @@ import { Tabs } from "./ui/tabs";
 import type { Notices } from "./views/notices";
 import type { Part } from "./views/part";
 import { Parts } from "./views/parts";
-import { Quality } from "./views/quality";
+import type { Quality } from "./views/quality";
 import type { Timeseries } from "../generated/types";
 
 const TABS: Record<View, string> = {
@@ -43,8 +43,11 @@ export class Explore {
   private readonly search: SearchBox;
   private readonly chart: ChartSwitch;
   private readonly tabs: Tabs<View>;
-  private readonly quality: Quality;
+  /** Null until it is loaded: the picture comes first. */
+  private quality: Quality | null = null;
   private readonly parts: Parts;
+  /** For a screen reader: the bar and the tabs say the same to the eye. */
+  private readonly heading = h("h1.unseen");
   /** Fixed places, so that nothing moves when a view or a part of it comes or goes. */
   private readonly path = h("div.path");
   private readonly tools = h("div.tools");
@@ -62,14 +65,21 @@ export class Explore {
     this.chart = new ChartSwitch(context);
     this.parts = new Parts(context, this.search, around.notices, () => this.update());
     this.search.stepped = (direction) => this.step(direction);
-    this.quality = new Quality(context, around.notices);
+    void this.ask();
     const { path, tools } = this;
     this.element = h(
       "div.explore",
+      this.heading,
       this.band.element,
       h("div.tabbar", this.tabs.element, path, this.chart.element, this.search.element, tools),
       h("div.work", this.body),
     );
+  }
+
+  private async ask(): Promise<void> {
+    const { Quality } = await import("./views/quality");
+    this.quality = new Quality(this.context, this.around.notices);
+    if (this.context.store.state.table) this.quality.update();
   }
 
   /** Goes to the next or previous match of the search. */
@@ -98,6 +108,7 @@ export class Explore {
     const { panel, baseline } = state;
     this.updateInstruments(...shown, stack, value, by, weigh, from, to, panel, baseline);
     this.tabs.update(this.views(), view);
+    this.heading.textContent = `${category(this.context)?.prettyname ?? table}: ${TABS[view]}`;
     const part = this.parts.get(view);
     this.place(part);
     this.chart.update(OF_STACKS.includes(view));
@@ -119,7 +130,7 @@ export class Explore {
   /** The parts above the views do not depend on a search, a zoom or an order. */
   private readonly updateInstruments = memo((..._: unknown[]) => {
     this.band.update();
-    this.quality.update();
+    this.quality?.update();
   });
 
   /** The views that this category has something for. */

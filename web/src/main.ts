@@ -9,6 +9,7 @@ import { warning } from "./views/notices";
 import { Page } from "./page";
 import { moment } from "./state/ranges";
 import { inFull, INITIAL, MOST_FILTERS, Store, tooMany } from "./state/address";
+import { sheets } from "./ui/sheet";
 import { short } from "./ui/text";
 import { followTheme } from "./ui/theme";
 import type { Categories, CategoryAnswer, Notice } from "../generated/types";
@@ -16,15 +17,15 @@ import type { Categories, CategoryAnswer, Notice } from "../generated/types";
 async function start(): Promise<void> {
   followTheme();
   if (location.pathname === "/new") {
-    const { NewPage } = await import("./views/new_category");
+    const [{ NewPage }] = await Promise.all([
+      import("./views/new_category"),
+      sheets("details", "new_category"),
+    ]);
     new NewPage();
     return;
   }
-  // Most addresses are of a flame graph: its code comes with the catalogue of data types.
-  if (/[?&]table=/.test(location.search)) {
-    void import("./explore");
-    void import("./views/flame");
-  }
+  // Its code comes with the catalogue of data types.
+  if (/[?&]table=/.test(location.search)) void import("./explore");
   const search = await inFull(location.search);
   const store = new Store(search ?? "");
   const catalog = await get<Categories>("/api/v1/categories", []);

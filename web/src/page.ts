@@ -10,6 +10,7 @@ import { category, resolve, type Context } from "./state/context";
 import { h } from "./ui/dom";
 import { Later } from "./ui/later";
 import { memo } from "./ui/memo";
+import { sheets } from "./ui/sheet";
 import { Foot } from "./views/foot";
 import { Notices, problemNotices } from "./views/notices";
 import type { Categories, Notice } from "../generated/types";
@@ -41,12 +42,18 @@ export class Page {
     this.notices.say("categories", problemNotices(context.problems, context.leftovers));
     this.notices.say("address", told);
     const [home, exploring, panel] = [h("div.start"), h("div.exploring"), h("div.beside")];
-    this.home = new Later(home, async () => new (await import("./views/home")).Home(context));
+    this.home = new Later(home, async () => {
+      const [{ Home }] = await Promise.all([
+        import("./views/home"),
+        sheets("changes", "home", "empty"),
+      ]);
+      return new Home(context);
+    });
     this.exploring = new Later(exploring, () => this.makeExplore());
-    this.panel = new Later(
-      panel,
-      async () => new (await import("./views/changes")).Changes(context),
-    );
+    this.panel = new Later(panel, async () => {
+      const [{ Changes }] = await Promise.all([import("./views/changes"), sheets("changes")]);
+      return new Changes(context);
+    });
     document.body.replaceChildren(
       this.header.element,
       h("main", home, exploring),

@@ -7,7 +7,7 @@ import { debounce, h } from "../ui/dom";
 import { icon } from "../ui/icons";
 import { merged, whole, without } from "./draft";
 import { OfferList } from "./list";
-import { offered, valueOffers, type Offer } from "./offers";
+import type { Offer } from "./offers";
 import { Tokens } from "./tokens";
 
 /** A search that takes longer waits for a pause in the typing. */
@@ -156,12 +156,16 @@ export class Field {
     this.took = performance.now() - start;
   }
 
+  /** The code of completions is loaded when the first is asked for. */
   private offer(): void {
-    const text = this.begun;
-    const now = offered(this.context, text);
-    this.list.show({ ...now, offers: [...now.offers, ...this.searchOffers()] });
-    this.asked++;
-    if (lastPiece(text, filterable(this.context)).column) this.offerValues(this.asked);
+    const asked = ++this.asked;
+    void import("./offers").then(({ offered }) => {
+      if (asked !== this.asked || document.activeElement !== this.input) return;
+      const text = this.begun;
+      const now = offered(this.context, text);
+      this.list.show({ ...now, offers: [...now.offers, ...this.searchOffers()] });
+      if (lastPiece(text, filterable(this.context)).column) this.offerValues(asked);
+    });
   }
 
   private searchOffers(): Offer[] {
@@ -178,6 +182,7 @@ export class Field {
   private readonly offerValues = debounce(150, async (asked: number) => {
     const text = this.begun;
     const others = without(this.source.filters(), this.edited);
+    const { offered, valueOffers } = await import("./offers");
     // Completion is a convenience: without it the value is typed.
     const offers = await valueOffers(this.context, text, others).catch(() => null);
     if (asked !== this.asked || !offers || document.activeElement !== this.input) return;
@@ -187,7 +192,7 @@ export class Field {
 
   private take({ typed, run }: Offer): void {
     if (!typed) {
-      this.list.hide();
+      this.hide();
       return run?.();
     }
     const rest = this.input.value.slice(this.begun.length).replace(/^\S+/, "");
@@ -205,15 +210,19 @@ export class Field {
     }
     const all = merged(this.source.filters(), this.edited, filters);
     this.input.value = this.searching ? words : "";
-    this.list.hide();
-    this.asked++;
+    this.hide();
     this.search();
     this.change(all);
   }
 
+  private hide(): void {
+    this.asked++;
+    this.list.hide();
+  }
+
   private only(): void {
     this.input.value = "";
-    this.list.hide();
+    this.hide();
     this.searching?.only();
   }
 
@@ -224,7 +233,7 @@ export class Field {
   }
 
   private left(): void {
-    this.list.hide();
+    this.hide();
     if (!this.edited) return;
     this.edited = null;
     this.input.value = this.searched;
@@ -259,12 +268,12 @@ export class Field {
     if (this.edited || this.parsed.filters.length) return this.commit();
     this.search();
     if (ctrlKey || metaKey) return this.only();
-    this.list.hide();
+    this.hide();
     this.searching?.step(shiftKey ? -1 : 1);
   }
 
   private escaped(): void {
-    if (this.list.open) return this.list.hide();
+    if (this.list.open) return this.hide();
     this.edited = null;
     this.input.value = "";
     this.search();

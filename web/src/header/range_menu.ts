@@ -2,10 +2,9 @@
 
 import type { Context } from "../state/context";
 import { iso, knownMoment, PRESETS, rangeText } from "../state/ranges";
-import { button, h } from "../ui/dom";
+import { button } from "../ui/dom";
 import { dateTime, zoneName } from "../ui/format";
-import { closePopover, opener, popover } from "../ui/popover";
-import { rangeForm } from "./range_form";
+import { opener } from "../ui/popover";
 
 export class RangeMenu {
   readonly range: HTMLButtonElement;
@@ -28,27 +27,8 @@ export class RangeMenu {
     this.range.title = `${dateTime(range.from, zone)} – ${dateTime(range.to, zone)} ${zoneName(zone)}`;
   }
 
-  private set(from: string, to: string): void {
-    closePopover();
-    this.context.store.set({ from, to, box: null });
-    this.context.refresh();
-  }
-
   private open(): void {
-    const { store, range } = this.context;
-    const { zone, from, to } = store.state;
-    const presets = PRESETS.map(([start, text]) =>
-      button(text, () => this.set(start, "now"), { "aria-pressed": String(from === start) }),
-    );
-    const form = rangeForm({ text: { from, to }, ...range }, zone, (typed) =>
-      this.set(typed.from, typed.to),
-    );
-    const toggleZone = () => {
-      closePopover();
-      store.set({ zone: zone === "utc" ? "local" : "utc" }, "replace");
-    };
-    const times = button(`Times in ${zoneName(zone)}: change`, toggleZone, { class: "plain" });
-    popover(this.range, "dialog", "Time range", h("div.presets", ...presets), form, times);
+    void import("./range_list").then((list) => list.open(this.context, this.range));
   }
 
   private toggleLive(): void {

@@ -1,6 +1,5 @@
 // The state of the page. It is kept in the address, so a link shows another person the same thing.
 
-import { compressed, expanded } from "../ui/compressed";
 import { afterFrame } from "../ui/dom";
 import type { Zone } from "../ui/format";
 import { inCalendar } from "./ranges";
@@ -211,6 +210,7 @@ async function shortened(address: string): Promise<void> {
 }
 
 export async function packedAddress(address: string): Promise<string> {
+  const { compressed } = await import("../ui/compressed");
   return `/?z=${await compressed(address.slice(2))}`;
 }
 
@@ -218,6 +218,7 @@ export async function packedAddress(address: string): Promise<string> {
 export async function inFull(search: string): Promise<string | null> {
   const packed = /^\?z=([\w-]*)$/.exec(search.slice(0, MOST_ADDRESS))?.[1];
   if (packed === undefined) return search;
+  const { expanded } = await import("../ui/compressed");
   const text = await expanded(packed, MOST_ADDRESS);
   return text === null ? null : `?${text}`;
 }

@@ -1,10 +1,8 @@
 // The flame graph with what belongs to it: breadcrumb, switches, the table beside it.
 
 import { category, column as columnNamed, valueColumn, type Context } from "../state/context";
-import { copyText } from "../ui/copy";
 import { Cover } from "../ui/cover";
-import { afterFrame, button, debounce, download, h, perFrame, replace } from "../ui/dom";
-import { oneOf, withFilter } from "../state/filters";
+import { afterFrame, button, debounce, h, perFrame, replace } from "../ui/dom";
 import { colorBy, type Coloring } from "../flame/colors";
 import { asideText, cardLines, describe, type Card } from "../flame/describe";
 import type { Picture } from "../flame/export";
@@ -12,7 +10,6 @@ import { OTHERS } from "../flame/frames";
 import { FlameGraph } from "../flame/graph";
 import { NameTable } from "../flame/names";
 import { label, type Look } from "../flame/paint";
-import { collapsed, focused, inverted } from "../flame/transform";
 import {
   drawnBy,
   EMPTY,
@@ -24,18 +21,15 @@ import {
   wholes,
   type Tree,
 } from "../flame/tree";
-import { fileItems, pictureItems } from "./flame_file";
-import { frameItems, frameLetter } from "./frame_menu";
+import { isLetter } from "./letters";
 import { HiddenAmount } from "./hidden";
 import { legend } from "../flame/legend";
 import { memo } from "../ui/memo";
-import { menu, type MenuItem } from "../ui/popover";
 import type { SearchBox } from "../flame/search";
 import { Matches, type Whole } from "../flame/matches";
-import { flameQuery, grouping, type Source } from "../flame/flame_query";
+import type { Source } from "../flame/flame_query";
 import { Switches } from "../flame/switches";
 import { bare, told } from "../ui/rate";
-import { foldedSides, ticket } from "../flame/ticket";
 import { short } from "../ui/text";
 
 /** Between the picture of a zoom and the sums of what is left, in milliseconds. */
@@ -92,8 +86,7 @@ export class FlameView {
     this.table = new NameTable(store, {
       pick: (frame) => store.set({ frame: store.state.frame === frame ? "" : frame }, "replace"),
       menu: (frame, x, y) => {
-        const items = this.nameItems(frame);
-        if (items.length) menu([x, y], items, short(label(frame)));
+        void import("./flame_menu").then((menu) => menu.ofName(context, [x, y], frame));
       },
       marked: (frame) => frame === this.marked(),
     });
@@ -133,7 +126,9 @@ export class FlameView {
   private letter(node: number, letter: string): boolean {
     const name = nameOf(this.drawn.tree, node);
     if (node <= 0 || name === OTHERS || this.isGroup(node)) return false;
-    return frameLetter(this.context, name, letter);
+    if (!isLetter(letter)) return false;
+    void import("./frame_menu").then((menu) => menu.act(this.context, name, letter));
+    return true;
   }
 
   /** The whole to which shares refer, with or without focus and zoom. */
@@ -154,12 +149,13 @@ export class FlameView {
     if (this.quiet || !this.element.isConnected) return;
     const { state } = this.context.store;
     const { focus, collapse, leafFirst, sides, flame } = state;
-    this.switches.update(!!source?.sides);
+    this.switches.update(!!source?.sides || state.view === "compare");
     if (!source) return;
     this.hidden.update(source.sides ? null : total(source.tree));
     const before = this.drawn;
     const path = pathOf(before.tree, this.graphs[0].selected);
     const two = sides && !!source.sides;
+    if ((focus || collapse || leafFirst) && !this.transform) return void this.loadTransform();
     const drawn = this.derive(source, focus, collapse, leafFirst, two);
     const { how, tree, trees } = (this.drawn = drawn);
     const coloring = this.color(this.colors, tree, source, leafFirst);
@@ -176,14 +172,23 @@ export class FlameView {
     this.explainFocus(source, tree, focus);
   }
 
+  /** Null until another tree than the answer's is asked for. */
+  private transform: typeof import("../flame/transform") | null = null;
+
+  private async loadTransform(): Promise<void> {
+    this.transform = await import("../flame/transform");
+    this.update();
+  }
+
   private readonly derive = memo(
     (source: Source, focus: string, collapse: boolean, leafFirst: boolean, two: boolean): Drawn => {
       const { of, sides } = source;
       let { tree } = source;
-      if (focus) tree = focused(tree, focus);
-      if (collapse) tree = collapsed(tree);
+      const { transform } = this;
+      if (focus && transform) tree = transform.focused(tree, focus);
+      if (collapse && transform) tree = transform.collapsed(tree);
       const upright = tree;
-      if (leafFirst) tree = inverted(tree);
+      if (leafFirst && transform) tree = transform.inverted(tree);
       this.arrange(source, two);
       const how = JSON.stringify([of, focus, collapse, leafFirst, two, sides !== null]);
       return { how, tree, upright, trees: two ? [drawnBy(tree, 1), drawnBy(tree, 2)] : [tree] };
@@ -355,27 +360,11 @@ export class FlameView {
   });
 
   private openExport(opener: HTMLElement): void {
-    const { table } = this.context.store.state;
-    const { source } = this;
-    const pictures = this.drawn.tree.n && source ? pictureItems(table, this.picture(source)) : [];
-    const files = source?.sides
-      ? this.sideItems(table, source)
-      : fileItems(this.context.exports, table, flameQuery(this.context));
-    menu(opener, [...pictures, ...files], "Export");
-  }
-
-  private sideItems(table: string, source: Source): MenuItem[] {
-    const title = category(this.context)?.prettyname ?? table;
-    const folded = () =>
-      download(
-        `${table}-compared.folded`,
-        new Blob([foldedSides(source.tree)], { type: "text/plain" }),
-      );
-    const markdown = () => void copyText(ticket(title, source, this.table.rows, location.href));
-    return [
-      { text: "Folded stacks, A and B", run: folded },
-      { text: "Markdown for a ticket", run: markdown },
-    ];
+    const { context, source, drawn } = this;
+    void import("./flame_file").then(({ exportMenu }) => {
+      const picture = drawn.tree.n && source ? this.picture(source) : null;
+      exportMenu(opener, context, source, picture, this.table.rows);
+    });
   }
 
   /** The title names the part of the whole, for a reader of the picture alone. */
@@ -403,44 +392,15 @@ export class FlameView {
 
   private openMenu(node: number, x: number, y: number): void {
     const { tree } = this.drawn;
-    const name = nameOf(tree, node);
-    const zoom = { text: "Zoom into it", key: "↵", run: () => this.graphs[0].zoomTo(node) };
-    const stack = pathOf(tree, node).join(";");
-    const copy = { text: "Copy stack", run: () => void copyText(stack) };
-    const items = node > 0 && name !== OTHERS ? this.nodeItems(node, name) : [];
-    const amount = this.source ? asideText(tree, node, this.source.measure) : "";
-    menu([x, y], [zoom, ...items, copy], [short(label(name), 60), amount].join(" · "));
-  }
-
-  private nodeItems(node: number, name: string): MenuItem[] {
-    if (!this.isGroup(node)) return this.nameItems(name);
-    const by = grouping(this.context).split(",").filter(Boolean);
-    const { store } = this.context;
-    const { leafFirst } = store.state;
-    const column = by[leafFirst ? 0 : this.drawn.tree.level[node] - 1];
-    if (!column || (leafFirst && by.length > 1)) return [];
-    const operators = columnNamed(this.context, column)?.operators ?? [];
-    const only = oneOf(column, name, operators);
-    const text = `Only ${short(label(name), 80) || "(empty)"}`;
-    return [
-      { text, run: () => store.set({ filters: withFilter(store.state.filters, only), zoom: [] }) },
-    ];
-  }
-
-  private nameItems(name: string): MenuItem[] {
-    const { store } = this.context;
-    if (name === OTHERS) return [];
-    const show = () => store.set({ frame: name, search: "" }, "replace");
-    const { collapse } = store.state;
-    const more = [
-      { text: "Show in the table", run: show },
-      {
-        text: "Collapse recursion",
-        checked: collapse,
-        run: () => store.set({ collapse: !collapse, zoom: [] }),
-      },
-    ];
-    return frameItems(this.context, name, more);
+    const of = {
+      name: nameOf(tree, node),
+      level: tree.level[node],
+      grouped: this.isGroup(node),
+      stack: pathOf(tree, node).join(";"),
+      amount: this.source ? asideText(tree, node, this.source.measure) : "",
+      zoom: () => this.graphs[0].zoomTo(node),
+    };
+    void import("./flame_menu").then((menu) => menu.ofNode(this.context, [x, y], of));
   }
 }
 

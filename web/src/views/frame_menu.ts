@@ -6,6 +6,7 @@ import { columnsWith, category, stackColumn, type Context } from "../state/conte
 import { HAS, LACKS, withFilter } from "../state/filters";
 import { copyText } from "../ui/copy";
 import type { MenuItem } from "../ui/popover";
+import type { Letter } from "./letters";
 
 /** The zooms that no longer fit after a change of the stacks that are left. */
 const WHOLE: Partial<State> = { zoom: [], callers: [], callees: [] };
@@ -19,7 +20,7 @@ function filtered(context: Context, op: string, frame: string): Partial<State> {
 type Act = (context: Context, frame: string) => void;
 
 /** Each as an item of the menu, with its letter. */
-const ACTS: Record<string, { text: string; act: Act }> = {
+const ACTS: Record<Letter, { text: string; act: Act }> = {
   o: {
     text: "Only stacks through it",
     act: (context, frame) => context.store.set(filtered(context, HAS, frame)),
@@ -40,17 +41,15 @@ const ACTS: Record<string, { text: string; act: Act }> = {
   c: { text: "Copy name", act: (_, frame) => void copyText(label(frame)) },
 };
 
-/** Does what a letter stands for; false if it stands for nothing. */
-export function frameLetter(context: Context, frame: string, letter: string): boolean {
-  const known = ACTS[letter];
-  known?.act(context, frame);
-  return known !== undefined;
+/** Does what a letter stands for. */
+export function act(context: Context, frame: string, letter: Letter): void {
+  ACTS[letter].act(context, frame);
 }
 
 /** Returns the items that all views have; `more` come before those that copy. */
 export function frameItems(context: Context, frame: string, more: MenuItem[] = []): MenuItem[] {
   const { store } = context;
-  const item = (letter: string): MenuItem => {
+  const item = (letter: Letter): MenuItem => {
     const { text, act } = ACTS[letter];
     return { text, key: letter, run: () => act(context, frame) };
   };

@@ -3,9 +3,18 @@
 import type { Context } from "../state/context";
 import type { View } from "../state/address";
 import type { SearchBox } from "../flame/search";
+import { FlameView } from "./flame";
 import type { Notices } from "./notices";
 import type { Part } from "./part";
 import { Stacks } from "./stacks";
+import { sheets } from "../ui/sheet";
+
+const SHEETS: Partial<Record<View, string[]>> = {
+  sandwich: ["compare"],
+  compare: ["compare"],
+  hosts: ["details"],
+  rows: ["details"],
+};
 
 export class Parts {
   private readonly made = new Map<View, Part>();
@@ -33,7 +42,8 @@ export class Parts {
   private async load(view: View): Promise<void> {
     if (this.asked.has(view)) return;
     this.asked.add(view);
-    const part = await this.make(view).catch(() => null);
+    const styled = sheets(...(SHEETS[view] ?? []));
+    const [part] = await Promise.all([this.make(view), styled]).catch(() => [null]);
     this.asked.delete(view);
     if (!part) return;
     this.made.set(view, part);
@@ -43,10 +53,8 @@ export class Parts {
   private async make(view: View): Promise<Part> {
     const { context, search, notices, stacks } = this;
     switch (view) {
-      case "flame": {
-        const { FlameView } = await import("./flame");
+      case "flame":
         return stacks.part(new FlameView("Flame graph", context, search));
-      }
       case "sandwich": {
         const { SandwichView } = await import("./sandwich");
         return stacks.part(new SandwichView(context, search));

@@ -18,7 +18,8 @@ import { Matches } from "../flame/matches";
 import { memo } from "../ui/memo";
 import { menu } from "../ui/popover";
 import type { SearchBox } from "../flame/search";
-import { frameItems, frameLetter } from "./frame_menu";
+import { act, frameItems } from "./frame_menu";
+import { isLetter } from "./letters";
 import { FrameBefore, type Before } from "./sandwich_before";
 import { SandwichSide } from "./sandwich_side";
 import { Way } from "./sandwich_way";
@@ -99,7 +100,9 @@ export class SandwichView {
       },
       letter: (node, letter) => {
         const name = nameOf(tree(), node);
-        return name !== OTHERS && frameLetter(this.context, name, letter);
+        if (name === OTHERS || !isLetter(letter)) return false;
+        act(this.context, name, letter);
+        return true;
       },
       click: (node) => {
         const name = nameOf(tree(), node);
