@@ -353,6 +353,7 @@ def test_a_stack_is_copied_from_the_menu(shown: Page) -> None:
     for _ in range(4):
         shown.keyboard.press("ArrowDown")
     shown.keyboard.press("m")
+    expect(shown.get_by_role("menu")).to_be_visible()
     shown.keyboard.press("Escape")
     expect(canvas).to_be_focused()
     shown.keyboard.press("m")
