@@ -1,4 +1,4 @@
-// What opens under the range: the last minutes or hours, typed times, the zone.
+// The form under the range: the last minutes or hours, typed times, the zone.
 
 import type { Context } from "../state/context";
 import { PRESETS } from "../state/ranges";
