@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
+import sqlalchemy as sa
 
 from kscope.query.across import changes
 from kscope.query.across.readings import read_table
 from kscope.query.parse.timerange import iso
+from kscope.store.backends import sqlite
 from kscope.store.backends.errors import QueryTimeout
 from tests.databases import SQLiteFile
 from tests.query import minutes
@@ -235,7 +238,6 @@ def test_at_the_deadline_the_answer_says_what_is_missing(
     filled: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tables that are read by then are said; a notice counts the others."""
-
     is_read = asyncio.Event()
 
     async def late(reader: Any, scope: Any, *others: Any) -> Any:
@@ -255,3 +257,66 @@ def test_at_the_deadline_the_answer_says_what_is_missing(
     states = {each["table"]: (each["state"], each["why"]) for each in found["tables"]}
     assert states["tcpretrans"] == ("waiting", "not read before the deadline")
     assert states["offcputime"][0] == "read"
+
+
+def test_a_client_that_goes_away_ends_the_work(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its first line; tables that are still read are given up, and all readers are free."""
+    ended = []
+    reader = filled.store.reader
+
+    async def endless(shared: Any, scope: Any, *others: Any) -> Any:
+        if scope.category.table == "offcputime":
+            return await read_table(shared, scope, *others)
+        stream = reader.stream(sa.select(sa.literal(1)))
+        try:
+            await anext(stream)
+            await asyncio.Event().wait()
+        finally:
+            ended.append(scope.category.table)
+            await stream.aclose()
+
+    async def free() -> int:
+        async with AsyncExitStack() as held:
+            for _ in range(sqlite.READERS):
+                stream = reader.stream(sa.select(sa.literal(1)))
+                held.push_async_callback(stream.aclose)
+                await anext(stream)
+            return sqlite.READERS
+
+    monkeypatch.setattr(changes, "read_table", endless)
+    monkeypatch.setattr(changes, "_FIRST", 0)
+    assert b'"done":false' in filled.run(first_line(filled))
+    assert "biolatency" in ended
+    assert filled.run(free()) == sqlite.READERS
+
+
+async def first_line(world: World) -> bytes:
+    """Return the first line of the stream, whose client then goes away."""
+    got, lines = asyncio.Event(), []
+    request = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if request:
+            return request.pop()
+        await got.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message.get("body"):
+            lines.append(message["body"])
+            got.set()
+
+    headers = {"host": "localhost", "accept": "application/x-ndjson"}
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": ADDRESS,
+        "query_string": urlencode(SPAN).encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    await world.app(scope, receive, send)
+    return b"".join(lines)

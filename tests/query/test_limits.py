@@ -69,7 +69,7 @@ def test_more_groups_than_fit_are_no_mistake(
         response = client.get(f"/api/v1/{question}", DAY | ({"by": names} if names else {}))
         assert response.status_code == 200, question
     percentiles = DAY | {"by": "pid", "value": "lengths"}
-    monkeypatch.setattr(sizes, "_MOST_CELLS", 3)
+    monkeypatch.setattr(sizes, "MOST_CELLS", 3)
     monkeypatch.setattr(heaviest, "RANKED_HERE", 3)
     assert client.get("/api/v1/top/offcputime", percentiles).status_code == 200
     spread = DAY | {"by": "pid", "aggregate": "p99"}
