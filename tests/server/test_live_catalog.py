@@ -139,6 +139,41 @@ def test_a_bad_file_is_told_of(server: Serving, folder: Path) -> None:
     server.post({"hostname": "h", "offcputime": [good]})
 
 
+UNION = """\
+table: blocked
+union:
+  locks: locks
+  sleeps: sleeps
+"""
+
+
+def test_a_union_is_dropped_in_and_its_member_removed(
+    server: Serving, folder: Path, tmp_path: Path
+) -> None:
+    """It answers at once from the members' rows; without a member it is a problem, and holds."""
+    (folder / "locks.yaml").write_text(FILE)
+    (folder / "sleeps.yaml").write_text(FILE.replace("locks", "sleeps"))
+    server.post({"hostname": "h", "locks": [{"mutex": "inode", "waited": 7}]})
+    server.post({"hostname": "h", "sleeps": [{"mutex": "page", "waited": 5}]})
+
+    def by_state() -> dict[str, int]:
+        answer = server.get("/api/v1/top/blocked", by="state", value="waited")
+        assert answer.status_code == 200, answer.text
+        return {each["key"][0]: each["value"] for each in answer.json()["entries"]}
+
+    (folder / "blocked.yaml").write_text(UNION)
+    deadline = time.monotonic() + 60
+    while server.get("/api/v1/top/blocked").status_code != 200:
+        assert time.monotonic() < deadline, problems(server)
+        time.sleep(0.1)
+    assert by_state() == {"locks": 7, "sleeps": 5}
+    (folder / "sleeps.yaml").rename(tmp_path / "sleeps.yaml")
+    eventually(server, "sleeps")
+    (tmp_path / "sleeps.yaml").rename(folder / "sleeps.yaml")
+    eventually_none(server)
+    assert by_state() == {"locks": 7, "sleeps": 5}
+
+
 @pytest.fixture
 def on_sqlite(tmp_path: Path, folder: Path) -> Iterator[Serving]:
     with serving(tmp_path, "--categories", folder) as running:
