@@ -4,9 +4,10 @@ import asyncio
 import functools
 import operator
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,17 +15,18 @@ import sqlalchemy as sa
 from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
 from kscope.query.across.windows import Looks, Stretches
-from kscope.query.scan.freed_memory import consumed
+from kscope.query.scan.freed_memory import discard, empty
 from kscope.query.scan.heaviest import Heaviest, heaviest
 from kscope.query.scan.measures import MOST, ROWS, Expressions, Measure
 from kscope.query.scan.parallel import together
-from kscope.query.scan.read import TooManyGroups, summed
+from kscope.query.scan.read import TooManyGroups, answered
 from kscope.query.scan.scan import Scan, columns
-from kscope.query.sql.expressions import ids
+from kscope.query.sql.expressions import as_text, ids
 from kscope.store.sums.planner import Segment
 
 Key = tuple[Any, ...]
-Found = dict[Key, list[Any]]
+# The rows of each statement.
+Found = Sequence[Sequence[Sequence[Any]]]
 
 # Of a table: groups that are ranked, and those kept of them. The sums of each process's largest
 # ones tell how busy it is.
@@ -93,12 +95,12 @@ async def cells_of(
     return await read.filled(here, await read.windows(wanted), wanted)
 
 
-def _sums_of(here: Mapping[Key, Sequence[Any]]) -> dict[Key, float]:
+def _sums_of(here: Found) -> dict[Key, float]:
     """Return the sum of each place over all slices."""
-    found: dict[Key, float] = {}
-    for key, (value, *_) in here.items():
-        place = key[:-1]
-        found[place] = found.get(place, 0.0) + float(value or 0)
+    found: defaultdict[Key, float] = defaultdict(float)
+    for answer in here:
+        for *key, _, value, _, _, _ in answer:
+            found[tuple(map(as_text, key))] += value or 0
     return found
 
 
@@ -151,7 +153,7 @@ class _Read:
         """Read the range by slice."""
         measures = (self.value, self.events, ROWS, LAST_TIME)
         now = await self._of(self.looks.now, wanted)
-        return await summed(now, _keys(self.by, self.looks.slices), measures, _MOST_AT_ONCE)
+        return await _rows(now, _keys(self.by, self.looks.slices), measures)
 
     async def before(self) -> dict[Key, float]:
         """Read the mean of each place in the earlier windows."""
@@ -161,9 +163,9 @@ class _Read:
     async def windows(self, wanted: set[Key] | None = None) -> Found:
         """Read the earlier windows."""
         if not self.looks.windows.count:
-            return {}
+            return []
         there = await self._of(self.looks.by_window, wanted)
-        return await summed(there, _keys(self.by, self.looks.windows), (self.value,), _MOST_AT_ONCE)
+        return await _rows(there, _keys(self.by, self.looks.windows), (self.value,))
 
     async def _of(self, scan: Scan, wanted: set[Key] | None) -> Scan:
         if wanted is None:
@@ -171,35 +173,61 @@ class _Read:
         return only(scan, self.by, await asyncio.to_thread(numbers_of, self.by, wanted))
 
     async def filled(self, here: Found, there: Found, wanted: set[Key] | None) -> Cells:
-        return await consumed(lambda *both: _filled(self.looks, both, wanted), here, there)
+        def fill() -> Cells:
+            try:
+                return _filled(self.looks, here, there, wanted)
+            finally:
+                empty((*here, *there))
+
+        return await asyncio.to_thread(fill)
+
+
+async def _rows(scan: Scan, keys: Expressions, measures: Sequence[Measure]) -> Found:
+    """Return the groups' rows; raise TooManyGroups if there are many."""
+    answers = await answered(scan, keys, measures, _MOST_AT_ONCE)
+    if sum(map(len, answers)) > _MOST_AT_ONCE:
+        discard(*answers)
+        raise TooManyGroups(_MOST_AT_ONCE)
+    return answers
 
 
 def _keys(by: Sequence[Column], stretches: Stretches) -> Expressions:
     return lambda segment: [*columns(*by)(segment), stretches.of(segment)]
 
 
-def _filled(
-    looks: Looks, both: Sequence[Mapping[Key, Sequence[Any]]], wanted: set[Key] | None
-) -> Cells:
-    here, there = both
-    found = Cells()
-    slices, windows, scale = looks.slices.count, looks.windows.count, looks.scale
+def _filled(looks: Looks, here: Found, there: Found, wanted: set[Key] | None) -> Cells:
+    """Add the rows up: those of a place mostly follow each other."""
+    found, scale = Cells(), looks.scale
+    slices, windows = looks.slices.count, looks.windows.count
 
-    def sums(key: Key) -> Sums | None:
-        if wanted is not None and key not in wanted:
-            return None
-        return found.sums.setdefault(key, Sums([0.0] * slices, [0.0] * windows))
+    def places(answers: Found, width: int) -> Iterator[tuple[Sums | None, Sequence[Any]]]:
+        key, sums = None, None
+        for row in chain.from_iterable(answers):
+            if row[:width] != key:
+                key = row[:width]
+                place = tuple(map(as_text, key))
+                sums = found.sums.get(place)
+                if sums is None and (wanted is None or place in wanted):
+                    sums = found.sums[place] = Sums([0.0] * slices, [0.0] * windows)
+            yield sums, row
 
-    for (*key, number), (value, events, rows, last) in here.items():
+    width = _width(here, 5)
+    for sums, row in places(here, width):
+        number, value, events, rows, last = row[width:]
         found.events += events or 0
         found.rows += rows or 0
-        if (each := sums(tuple(key))) and 0 <= number < slices:
-            each.slices[number] += float(value or 0)
-            each.last = max(last, each.last or last)
-    for (*key, number), (value,) in there.items():
-        if 0 <= number < windows and (each := sums(tuple(key))):
-            each.earlier[number] += float(value or 0) * scale
+        if sums and 0 <= number < slices:
+            sums.slices[number] += value or 0
+            sums.last = max(last, sums.last or last)
+    for sums, row in places(there, _width(there, 2)):
+        number, value = row[-2:]
+        if sums and 0 <= number < windows:
+            sums.earlier[number] += (value or 0) * scale
     return found
+
+
+def _width(answers: Found, others: int) -> int:
+    return next((len(rows[0]) - others for rows in answers if rows), 0)
 
 
 # Of a place: numbers that tell most places apart, as one number of 64 bits.

@@ -23,7 +23,8 @@ from kscope.store.reader import Reader
 
 # Tables at a time: other questions need readers too.
 _AT_ONCE = 2
-# Seconds before the first answer of a stream, and between two: each takes the whole measure.
+# Seconds before the first answer of a stream, and at least between two. Each takes the whole
+# measure: the longer it takes, the fewer there are.
 _FIRST, _PAUSE = 0.4, 1.5
 _MOST_MARKERS = 50
 
@@ -86,7 +87,7 @@ async def changes(reader: Reader, asked: AskedOfAll) -> AsyncIterator[Changes]:
             if left and begun - said >= pause and reading.read:
                 yield await answer(done=False)
                 said = time.perf_counter()
-                pause = max(_PAUSE, 3 * (said - begun))
+                pause = max(_PAUSE, 3 * pause, 3 * (said - begun))
     except QueryTimeout:
         if not reading.read:
             raise

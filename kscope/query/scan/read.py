@@ -49,16 +49,26 @@ async def summed(
     Raise TooManyGroups if there are more keys than `most`, or than an answer may have.
     """
     most = MOST_GROUPS if most is None else most
-    await _note_replayed(scan)
-    shares = await _shared_out(scan)
-    statements = (grouped(scan, share, keys, measures).limit(most + 1) for share in shares)
-    answers = await together(*map(scan.reader.fetch, statements))
+    answers = await answered(scan, keys, measures, most)
     merge = merger(measures)
     merged = await consumed(lambda *answers: _merged(answers, len(measures), merge), *answers)
     if len(merged) > most:
         discard(merged)
         raise TooManyGroups(most)
     return merged
+
+
+async def answered(
+    scan: Scan, keys: Expressions, measures: Sequence[Measure], most: int
+) -> list[Sequence[Sequence[Any]]]:
+    """Return the rows of each statement, keys before measures: a key may be in several.
+
+    One with more than `most` rows has one more.
+    """
+    await _note_replayed(scan)
+    shares = await _shared_out(scan)
+    statements = (grouped(scan, share, keys, measures).limit(most + 1) for share in shares)
+    return await together(*map(scan.reader.fetch, statements))
 
 
 async def _note_replayed(scan: Scan) -> None:
