@@ -178,6 +178,6 @@ def test_the_page_draws_the_chart(server: Serving, page: Page) -> None:
     """In its own tab, by the mark of the kind, without a word about it in the page's code."""
     page.goto(f"{server.read}/?table=leases&from=now-1h&view=charts")
     figure = page.locator("figure", has_text="Longest Waited, by client")
-    expect(figure.locator("canvas")).to_be_visible()
+    expect(figure.get_by_role("img")).to_be_visible()
     page.get_by_role("tab", name="Rows").click()
     expect(page.get_by_role("table")).to_contain_text(FIRST)

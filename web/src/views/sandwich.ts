@@ -2,7 +2,7 @@
 
 import type { Context } from "../state/context";
 import { Cover } from "../ui/cover";
-import { h, replace } from "../ui/dom";
+import { afterFrame, h, replace } from "../ui/dom";
 import { colorByKind, kindFill } from "../flame/colors";
 import { describe } from "../flame/describe";
 import { frame as described, OTHERS } from "../flame/frames";
@@ -50,6 +50,8 @@ export class SandwichView {
   private source: Source | null = null;
   /** Null if no stack has the frame. */
   private halves: Record<Side, Half> | null = null;
+  /** Nothing is seen before the halves are as high as their stacks: the bar would move. */
+  private readonly uncover = afterFrame(() => this.element.classList.remove("early"));
   /** The content of the halves: newer data of the same keeps its place. */
   private of = "";
 
@@ -77,7 +79,7 @@ export class SandwichView {
     this.content = [callers, callees, this.table.element];
     const graph = h("div.graph", callers, this.middle, callees, this.over.element);
     const aside = h("div.middleside", this.side.element, this.table.element);
-    this.element = h("div.flameview.sandwich", h("div.split", graph, aside));
+    this.element = h("div.flameview.sandwich.early", h("div.split", graph, aside));
   }
 
   get path(): HTMLElement {
@@ -143,6 +145,7 @@ export class SandwichView {
       this.graphs[side].highlight(hits);
     }
     this.tell();
+    this.uncover();
     replace(this.legend, ...legend("kind", !!hits, source.tree));
     this.table.show(
       { source, tree: source.tree, root: 0, all: total(source.tree) },
