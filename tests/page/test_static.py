@@ -45,6 +45,8 @@ def test_assets_are_cached_for_ever_and_the_page_is_not(server: Serving) -> None
 def test_assets_are_sent_compressed(server: Serving, encoding: str) -> None:
     """The browser gets the form that the build compressed, in an encoding that it named."""
     for path in _assets(server):
+        if len(server.get(path).content) < 1024:
+            continue  # as many bytes travel either way
         with httpx.stream(
             "GET", server.read + path, headers={"accept-encoding": encoding}
         ) as answer:
