@@ -4,7 +4,7 @@ import itertools
 
 _LARGE = (("d", 86400), ("h", 3600), ("min", 60))
 _SMALL = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
-_UNITS = {"ns": 1e-9, "us": 1e-6, "s": 1.0}
+SECONDS = {"ns": 1e-9, "us": 1e-6, "s": 1.0}
 _PER = (("a second", 1), ("a minute", 60), ("an hour", 3600), ("a day", 86400))
 _THOUSANDS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k"))
 
@@ -59,12 +59,12 @@ def threshold(slot: int, unit: str) -> str:
     """Name a slot of powers of two by its lower bound, rounded: `>= 1 s` for 2**20 us."""
     ten, two = divmod(slot, 10)
     names = [name for name, _ in reversed(_SMALL)]
-    if unit not in _UNITS:
+    if unit not in SECONDS:
         return f">= {2**slot:,} {unit}".rstrip()
     first = names.index("µs" if unit == "us" else unit)
     if first + ten < len(names):
         return f">= {2**two} {names[first + ten]}"
-    return f">= {duration(2.0**slot * _UNITS[unit])}"
+    return f">= {duration(2.0**slot * SECONDS[unit])}"
 
 
 def times(value: float) -> str:

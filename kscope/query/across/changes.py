@@ -2,53 +2,28 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 
 from kscope.query.across.baselines import BASE_FROM, BASE_TO, BASELINE, baseline_of
 from kscope.query.across.changes_answer import Changes
 from kscope.query.across.losses import Loss, losses_of
 from kscope.query.across.names import Names
 from kscope.query.across.question import AskedOfAll, QuestionOfAll, TableScope
-from kscope.query.across.readings import TableReading, read_table
+from kscope.query.across.readings import read_table
 from kscope.query.across.report import Found, Report, is_read
-from kscope.query.across.windows import Baseline
+from kscope.query.across.tables import Tables
 from kscope.query.answers.markers import Marker, markers_of
-from kscope.query.parse.errors import QueryError
 from kscope.query.parse.parameters import Parameter
 from kscope.query.parse.timerange import TimeRange
-from kscope.query.sql.conditions import Group, conditions
 from kscope.store.backends.errors import QueryTimeout
 from kscope.store.reader import Reader
 
-# Tables at a time: other questions need readers too.
+# Tables at a time.
 _AT_ONCE = 2
 # Seconds before the first answer of a stream, and at least between two. Each takes the whole
 # measure: the longer it takes, the fewer there are.
 _FIRST, _PAUSE = 0.4, 1.5
 _MOST_MARKERS = 50
-
-
-@dataclass
-class _Reading:
-    """The tables of a question while they are read."""
-
-    reader: Reader
-    asked: AskedOfAll
-    baseline: Baseline
-    texts: Names
-    read: dict[str, TableReading] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
-
-    async def table(self, table: TableScope) -> None:
-        async with self.room:
-            try:
-                found = await read_table(self.reader, table.scope, self.baseline, self.texts)
-            except QueryError as error:
-                self.failed[table.category.table] = str(error)
-            else:
-                self.read[table.category.table] = found
 
 
 def active(asked: AskedOfAll) -> list[TableScope]:
@@ -65,10 +40,11 @@ async def changes(reader: Reader, asked: AskedOfAll) -> AsyncIterator[Changes]:
     started = time.perf_counter()
     baseline = baseline_of(asked)
     reader = await reader.knowing()
-    reading = _Reading(reader, asked, baseline, Names(reader))
+    texts = Names(reader)
+    reading = Tables(lambda scope: read_table(reader, scope, baseline, texts), _AT_ONCE)
     near = await _near(reader, asked)
     wanted = active(asked)
-    tasks = {asyncio.ensure_future(reading.table(each)) for each in wanted}
+    tasks = {asyncio.ensure_future(reading.add(each)) for each in wanted}
     left = set(tasks)
 
     async def answer(*, done: bool) -> Changes:
@@ -103,13 +79,7 @@ async def _near(reader: Reader, asked: AskedOfAll) -> tuple[list[Marker], list[L
     span = asked.range
     before = TimeRange(2 * span.start - span.end, span.end)
     markers = await markers_of(reader, before, most=_MOST_MARKERS)
-    hosts = [each for each in conditions(_where(asked)) if each.column.name == "hostname"]
-    return markers, await losses_of(reader, span, Group(tuple(hosts)))
-
-
-def _where(asked: AskedOfAll) -> Group:
-    tables: Sequence[TableScope] = asked.tables
-    return next((each.scope.where for each in tables), Group())
+    return markers, await losses_of(reader, span, asked.of_hosts)
 
 
 QUESTIONS = (

@@ -2,25 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 
 from kscope.query.across.glance import Glance
 from kscope.query.across.losses import losses_of
 from kscope.query.across.names import Names
 from kscope.query.across.overview_answer import Overview
-from kscope.query.across.question import AskedOfAll, QuestionOfAll, TableScope
-from kscope.query.across.series import TableSeries, read_series
+from kscope.query.across.question import AskedOfAll, QuestionOfAll
+from kscope.query.across.series import read_series
+from kscope.query.across.tables import Tables
 from kscope.query.answers.hosts import QUESTIONS as OF_HOSTS
 from kscope.query.answers.hosts import Host, hosts
 from kscope.query.answers.markers import TABLE as MARKERS
 from kscope.query.answers.markers import markers_of
-from kscope.query.parse.errors import QueryError
 from kscope.query.parse.parameters import Parameter
 from kscope.query.parse.timerange import SECOND, TimeRange, iso
 from kscope.query.scan.parallel import together
 from kscope.query.scan.timesteps import Steps, step_length, steps
-from kscope.query.sql.conditions import Group, conditions
 from kscope.store.reader import Reader
 
 (HOSTS,) = OF_HOSTS
@@ -28,25 +26,6 @@ _AT_ONCE = 3
 _MOST_MARKERS = 200
 # Agents send once a minute: shorter steps would be empty in turn.
 _SHORTEST_STEP = 60 * SECOND
-
-
-@dataclass
-class _Reading:
-    reader: Reader
-    grid: Steps
-    texts: Names
-    read: dict[str, TableSeries] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
-
-    async def table(self, table: TableScope) -> None:
-        async with self.room:
-            try:
-                found = await read_series(self.reader, table.scope, self.grid, self.texts)
-            except QueryError as error:
-                self.failed[table.category.table] = str(error)
-            else:
-                self.read[table.category.table] = found
 
 
 async def _alike(reader: Reader, asked: AskedOfAll) -> dict[str, Host]:
@@ -69,14 +48,14 @@ async def overview(reader: Reader, asked: AskedOfAll) -> AsyncIterator[Overview]
     started = time.perf_counter()
     grid = _grid(asked)
     reader = await reader.knowing()
-    reading = _Reading(reader, grid, Names(reader))
+    texts = Names(reader)
+    reading = Tables(lambda scope: read_series(reader, scope, grid, texts), _AT_ONCE)
     wanted = [each for each in asked.tables if each.category.table != MARKERS]
-    named = hosts_asked(asked.tables)
     markers = await markers_of(reader, asked.range, most=_MOST_MARKERS)
-    losses = await losses_of(reader, asked.range, named)
+    losses = await losses_of(reader, asked.range, asked.of_hosts)
     alike = asyncio.ensure_future(_alike(reader, asked))
     try:
-        await together(*map(reading.table, wanted))
+        await together(*map(reading.add, wanted))
         glance = Glance(asked, grid, reading.read, reading.failed, losses, await alike)
     finally:
         alike.cancel()
@@ -97,12 +76,6 @@ def _grid(asked: AskedOfAll) -> Steps:
     span: TimeRange = asked.range
     length = step_length(span, asked["points"])
     return steps(span, max(length, min(_SHORTEST_STEP, span.end - span.start)))
-
-
-def hosts_asked(tables: Sequence[TableScope]) -> Group:
-    """Return the filters on hosts, which every table takes."""
-    where = tables[0].scope.where if tables else Group()
-    return Group(tuple(each for each in conditions(where) if each.column.name == "hostname"))
 
 
 QUESTIONS = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from kscope.declare.model import Catalog, Category
+from kscope.declare.model import HOSTNAME, Catalog, Category
 from kscope.declare.types.base import Role
 from kscope.query.parse.errors import MOST_COMPLAINTS, Complaint, QueryError, complain, one_of
 from kscope.query.parse.filters import MAX_CONDITIONS, TOO_MANY, filtered_column, parse_filter
@@ -14,7 +14,7 @@ from kscope.query.parse.parameters import FROM, TO, Parameter, check_count
 from kscope.query.parse.presets import applied
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import TimeRange, now, parse_range
-from kscope.query.sql.conditions import Condition, Group
+from kscope.query.sql.conditions import Condition, Group, conditions
 from kscope.store.reader import Reader
 
 _DEFAULTS, _NONE = "default", "none"
@@ -54,6 +54,13 @@ class AskedOfAll:
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
+
+    @property
+    def of_hosts(self) -> Group:
+        """The filters on hosts, which every table takes."""
+        where = self.tables[0].scope.where if self.tables else Group()
+        named = (each for each in conditions(where) if each.column.name == HOSTNAME.name)
+        return Group(tuple(named))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,13 +177,10 @@ def _to(before: str, now: str) -> list[Words]:
     return [Words(before, "value"), Words(" to "), Words(now, "value")]
 
 
-_SECONDS = {"us": 1e-6, "ns": 1e-9, "s": 1.0}
-
-
 def _percentile(events: Mapping[int, float], unit: str) -> str:
     # As whole numbers: there may be less than one event of a slot in a window.
     counts = {slot: round(1000 * number) for slot, number in events.items() if number > 0}
     found = quantile(counts, _P99, Scale()) if counts else None
-    if found is None or unit not in _SECONDS:
+    if found is None or unit not in amounts.SECONDS:
         return ""
-    return amounts.duration(found.value * _SECONDS[unit])
+    return amounts.duration(found.value * amounts.SECONDS[unit])

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
-from statistics import median
 
-_MAD = 1.4826
+from kscope.query.changes.robust import deviation, median
+
 # In spreads: a step of a stretch, and a stretch of several and of one.
 _STEP, _STRETCH, _SINGLE = 3.0, 9.0, 12.0
 # A spread is at least this part of the usual, and a stretch differs by this part.
@@ -53,10 +53,9 @@ def usual_of(values: Sequence[float], earlier: Sequence[float], chance: float = 
     middle = median(earlier) if earlier else median(values) if values else 0.0
     spreads = [chance, _RELATIVE * middle]
     if values:
-        own = median(values)
-        spreads.append(_MAD * median(abs(each - own) for each in values))
+        spreads.append(deviation(values, median(values)))
     if len(earlier) > 1:
-        spreads.append(_MAD * median(abs(each - middle) for each in earlier))
+        spreads.append(deviation(earlier, middle))
     return Usual(middle, max(spreads))
 
 

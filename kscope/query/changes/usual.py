@@ -133,8 +133,8 @@ def _varies(
 ) -> tuple[dict[str, float], dict[str, float]]:
     totals = dict.fromkeys((cell.host for cell in cells), 0.0)
     now = dict(totals)
-    for cell, row, middle, stands in zip(cells, rows, usual, still, strict=True):
-        if not stands:
+    for cell, row, middle, is_still in zip(cells, rows, usual, still, strict=True):
+        if not is_still:
             totals[cell.host] += middle
             now[cell.host] += row[0]
     fleet = median(totals.values()) if totals else 0.0

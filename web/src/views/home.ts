@@ -34,7 +34,7 @@ export class Home implements Opening {
   private readonly content: HTMLElement;
   private answer: Overview | null = null;
   private folded = true;
-  /** Stands in place of all else until there are rows. */
+  /** The only thing on Home until there are rows. */
   private first: Promise<HTMLElement> | null = null;
   private waiting = 0;
 
