@@ -444,10 +444,15 @@ def test_a_script_is_told_how_to_send(built_page: None, browser: Browser, tmp_pa
         page.close()
 
 
-def test_rows_about_agents_come_with_any_agent(server: Serving, page: Page) -> None:
+def test_rows_about_agents_come_with_any_agent(
+    built_page: None, tmp_path: Path, page: Page
+) -> None:
     """A first visit names the program that sends such rows; the user need not write them."""
-    page.goto(f"{server.read}/?table=agent")
-    first = page.locator(".empty.first")
-    expect(first).to_contain_text("Every agent sends these")
-    commands = first.locator(".command code")
-    expect(commands).to_have_text([f"sudo kscope agent offcputime --server {server.ingest}"])
+    del built_page
+    with serving(tmp_path) as server:
+        page.goto(f"{server.read}/?table=agent")
+        first = page.locator(".empty.first")
+        expect(first).to_contain_text("Every agent sends these")
+        commands = first.locator(".command code")
+        expect(commands).to_have_text([f"sudo kscope agent offcputime --server {server.ingest}"])
+        page.goto("about:blank")  # the server ends

@@ -93,7 +93,7 @@ def described(server: Serving, run: Run, folder: Path) -> Path:
         if set(next(iter(operations.values())).get("tags", ())) <= set(run.tables)
     }
     for name, schema in found["components"]["schemas"].items():
-        if "filters_" in name:
+        if name.startswith(("filters", "base_filters_")):
             # Those of a base are read as all are: one column's tell whether they are.
             columns = run.filters[:1] if name.startswith("base_") else run.filters
             schema["properties"] = {
