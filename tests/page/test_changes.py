@@ -41,6 +41,21 @@ def test_the_panel_names_the_cause_first(incident: Incident, page: Page) -> None
     assert panel.get_by_text("What changed here?").count()
 
 
+def test_all_evidence_can_be_read(incident: Incident, page: Page) -> None:
+    """Four lines are shown; the rest comes in place, each with the link to its view."""
+    panel = _open(incident, page)
+    expect(panel.locator(".remarks")).to_be_visible()
+    lines = panel.locator(".finding").first.locator(".evidence li").filter(visible=True)
+    expect(lines).to_have_count(5)
+    url = page.url
+    more = lines.last.get_by_role("button")
+    hidden = int(more.inner_text().split()[1])
+    more.click()
+    expect(lines).to_have_count(4 + hidden)
+    expect(lines.nth(4).locator("a")).to_be_focused()
+    assert page.url == url
+
+
 def test_a_line_opens_its_view_and_the_way_back_leads_to_it(incident: Incident, page: Page) -> None:
     """By keys alone: down to the second line, Enter, and back to the same line."""
     panel = _open(incident, page)

@@ -1,6 +1,6 @@
 // One finding: its sentence, its figures before and now beside the usual, and where it can be seen.
 
-import { h } from "../ui/dom";
+import { button, h } from "../ui/dom";
 import { times } from "../ui/format";
 import { stretched, svg } from "../ui/svg";
 import { short } from "../ui/text";
@@ -64,13 +64,27 @@ export function percent(part: number): string {
 }
 
 function evidence(lines: Evidence[], opening: Opening): HTMLElement {
-  const shown = lines
-    .slice(0, MOST_EVIDENCE)
-    .map((one) =>
-      h("li", `${short(one.text, 200)} `, inPage(one.link, `${one.prettyname} →`, opening)),
-    );
-  const more = lines.length - shown.length;
-  return h("ul.evidence", ...shown, more > 0 && h("li", `and ${more} more that agree`));
+  const items = lines.map((one) =>
+    h("li", `${short(one.text, 200)} `, inPage(one.link, `${one.prettyname} →`, opening)),
+  );
+  const rest = items.slice(MOST_EVIDENCE);
+  for (const item of rest) item.hidden = true;
+  return h("ul.evidence", ...items, rest.length > 0 && h("li", theRest(rest)));
+}
+
+/** A button that shows them in its place. */
+function theRest(hidden: HTMLElement[]): HTMLElement {
+  const show = button(
+    `and ${hidden.length} more that agree`,
+    (event) => {
+      event.stopPropagation();
+      for (const item of hidden) item.hidden = false;
+      show.parentElement?.remove();
+      hidden[0]?.querySelector("a")?.focus();
+    },
+    { class: "lnk" },
+  );
+  return show;
 }
 
 /** Two bars on one scale from 0; the text says the same. */
