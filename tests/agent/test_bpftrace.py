@@ -115,7 +115,7 @@ def test_one_dropped_file_is_a_new_data_type_with_its_probe(tmp_path: Path) -> N
             (tmp_path / "mine" / "writes.yaml").write_text(WRITES.format(pid=process.pid))
             running.wait_for("writes: probe running")
             (tmp_path / "mine" / "bad.yaml").write_text("table: bad\n")
-            running.wait_for("bad.yaml:1: 'columns' is missing")
+            running.wait_for("bad.yaml:1: needs exactly one of columns, union")
             rows = poll(lambda: rows_of(server.read, "writes"))
             running.stop()
             assert sum("idle: probe running" in line for line in running.log) == 1

@@ -258,7 +258,7 @@ def test_changes_are_sentences_in_the_terminal(world: World) -> None:
 
     first, *_ = changes().splitlines()
     assert first.startswith("On db-2, mysqld in jbd2_log_wait_commit: 0.02 to 2.7 threads waiting")
-    assert changes("--format", "ticket").startswith("2026-11-23 02:54 to 03:00 UTC: On db-2")
+    assert changes("--format", "ticket").startswith("2026-11-23 02:54 to 03:00 UTC: on db-2")
     assert json.loads(changes("--format", "json"))["done"]
     assert changes("hostname=db-1").startswith("Nothing unusual.")
     assert "NAME=VALUE" in changes("hostname", code=2)

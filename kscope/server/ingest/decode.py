@@ -308,12 +308,19 @@ def _decoded(text: bytes | bytearray, at: int) -> Any:
     """Raise NotJsonError with the place in the body."""
     try:
         return msgspec.json.decode(text)
-    except UnicodeDecodeError as error:
-        raise NotJsonError(at, f"the body is not UTF-8: {error.reason}") from None
     except RecursionError:
         raise NotJsonError(at, "the body is nested too deeply") from None
-    except msgspec.DecodeError as error:
-        raise NotJsonError(at, f"the body is not JSON: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotJsonError(at, _what_is_wrong(text, error)) from None
+
+
+def _what_is_wrong(text: bytes | bytearray, error: Exception) -> str:
+    """Releases of msgspec differ in the error that they raise for bytes that are not UTF-8."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as wrong:
+        return f"the body is not UTF-8: {wrong.reason}"
+    return f"the body is not JSON: {error}"
 
 
 def _not_json(text: bytes | bytearray, error: NotJsonError) -> HttpProblem:

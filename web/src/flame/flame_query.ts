@@ -73,10 +73,22 @@ export function subject(context: Context): string {
   return [context.store.state.table, stackColumn(context), grouping(context)].join(" ");
 }
 
-/** The measure of an answer: its unit, and the time that it sums. */
-export function measured(context: Context, unit: string, meta: Meta): Measure {
+/** The measure of an answer that sums up to `total`: its unit, and the time that it sums. */
+export function measured(context: Context, unit: string, meta: Meta, total: number): Measure {
   const rate = column(context, valueColumn(context))?.rate ?? "";
-  return measureOf(unit, rate, (meta.to - meta.from) / 1e6);
+  return measureOf(unit, rate, (meta.to - meta.from) / 1e6, total);
+}
+
+/** Those of the baseline and of what is compared with it: both are rates, or both are plain. */
+export function measuredSides(context: Context, answer: Comparison): [Measure, Measure] {
+  const { unit, base_meta, base_total, meta, total } = answer;
+  const base = measured(context, unit, base_meta, base_total);
+  const shown = measured(context, unit, meta, total);
+  const rate = shown.rate || base.rate;
+  return [
+    { ...base, rate },
+    { ...shown, rate },
+  ];
 }
 
 /** The source of an answer's tree, of one side or of two. */

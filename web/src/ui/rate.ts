@@ -21,10 +21,14 @@ export interface Measure {
   seconds: number;
 }
 
+/** If all of it is less at once, its parts are plain times: 5 ms, rather than <0.001 threads. */
+const LEAST = 0.01;
+
 /** Time without a name for its rate is so much at once. */
-export function measureOf(unit: string, rate: string, seconds: number): Measure {
+export function measureOf(unit: string, rate: string, seconds: number, total: number): Measure {
   const known = TIMES.has(unit) && seconds > 0;
-  return { unit, rate: known ? rate || AT_ONCE : "", seconds };
+  const plain = { unit, rate: "", seconds };
+  return known && perTime(total, plain) >= LEAST ? { ...plain, rate: rate || AT_ONCE } : plain;
 }
 
 export function perTime(value: number, { unit, seconds }: Measure): number {

@@ -3,7 +3,14 @@
 import type { Query } from "../api/client";
 import { Loader } from "../api/loader";
 import type { Comparison, Notice } from "../../generated/types";
-import { apart, comparedTree, flameQuery, measured, sourceOf, subject } from "../flame/flame_query";
+import {
+  apart,
+  comparedTree,
+  flameQuery,
+  measuredSides,
+  sourceOf,
+  subject,
+} from "../flame/flame_query";
 import { ratioText } from "../flame/ratio";
 import type { SearchBox } from "../flame/search";
 import { baselineFilters, baselineRange, REST, sideWords, withoutBox } from "../header/baseline";
@@ -102,8 +109,7 @@ export class CompareView {
   /** Those of the baseline and of what is shown. The baseline without the box is as much shorter. */
   private measures(answer: Comparison): [Measure, Measure] {
     const { context } = this;
-    const base = measured(context, answer.unit, answer.base_meta);
-    const shown = measured(context, answer.unit, answer.meta);
+    const [base, shown] = measuredSides(context, answer);
     const less = withoutBox(context) && context.store.state["base.from"] !== REST;
     const seconds = less ? Math.max(1e-6, base.seconds - shown.seconds) : base.seconds;
     return [{ ...base, seconds }, shown];

@@ -56,8 +56,9 @@ export class HiddenAmount {
     const answer = await get<Timeseries>(path, query).catch(() => null);
     if (asked !== this.asked || !answer) return;
     const sums = answer.series.flatMap(({ values }) => values);
-    const hidden = sums.reduce<number>((all, one) => all + (one ?? 0), 0) - shown;
-    const text = told(Math.max(0, hidden), measured(this.context, answer.unit, answer.meta));
+    const all = sums.reduce<number>((before, one) => before + (one ?? 0), 0);
+    const measure = measured(this.context, answer.unit, answer.meta, all);
+    const text = told(Math.max(0, all - shown), measure);
     const names = filters.map(({ value }) => short(label(value), 80)).join(", ");
     const left = store.state.filters.filter((filter) => !this.hides(filter));
     const show = button(`${text} hidden`, () => store.set({ filters: left }), {

@@ -4,7 +4,13 @@ import { Loader } from "../api/loader";
 import type { Query } from "../api/client";
 import { colorBy } from "../flame/colors";
 import { asideText, describe } from "../flame/describe";
-import { comparedTree, flameQuery, measured, sourceOf, type Source } from "../flame/flame_query";
+import {
+  comparedTree,
+  flameQuery,
+  measuredSides,
+  sourceOf,
+  type Source,
+} from "../flame/flame_query";
 import { FlameGraph } from "../flame/graph";
 import { collapsed } from "../flame/transform";
 import { wholes, type Tree } from "../flame/tree";
@@ -133,10 +139,7 @@ export class HostDetail {
 
   private show(answer: Comparison): void {
     const { context } = this;
-    const measures: [Measure, Measure] = [
-      measured(context, answer.unit, answer.base_meta),
-      measured(context, answer.unit, answer.meta),
-    ];
+    const measures = measuredSides(context, answer);
     const scale: [number, number] = [1 / (answer.base_total || 1), 1 / (answer.total || 1)];
     const compared = comparedTree(answer, false, scale);
     const sides = { scale, measures, names: ["alike", "here"] as [string, string], shares: true };

@@ -94,7 +94,8 @@ export class HostsView {
   private show(): void {
     const { answer } = this;
     if (!answer || !this.element.isConnected) return;
-    const measure = measured(this.context, answer.unit, answer.meta);
+    const total = answer.hosts.reduce((before, host) => before + host.total, 0);
+    const measure = measured(this.context, answer.unit, answer.meta, total);
     const columns = this.columns(measure);
     replace(this.head, ...columns.map((column) => this.heading(column)));
     const groups = new Map<number, Host[]>();

@@ -34,7 +34,8 @@ export class FrameBefore {
     if (!answer) return null;
     const sums = answer.series.flatMap(({ values }) => values);
     const sum = sums.reduce<number>((all, one) => all + (one ?? 0), 0);
-    const base = measured(context, answer.unit, answer.meta);
+    const { rate } = source.measure;
+    const base = { ...measured(context, answer.unit, answer.meta, sum), rate };
     const ratio = ratioText(sum / base.seconds, now / source.measure.seconds);
     const { from, to } = baselineRange(context);
     return { text: bare(sum, base), when: span(from, to, context.store.state.zone), ratio };

@@ -53,7 +53,7 @@ export class Stacks {
     void this.loader.ask<Flamegraph>(path, flameQuery(this.context), (answer) => {
       const source = sourceOf(
         this.context,
-        measured(this.context, answer.unit, answer.meta),
+        measured(this.context, answer.unit, answer.meta, answer.total),
         flameTree(answer),
         null,
         answer.meta,
