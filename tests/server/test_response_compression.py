@@ -71,6 +71,6 @@ def test_the_page_comes_in_the_smallest_form_that_is_taken(
 ) -> None:
     """A weight is a number: 0.9 takes it, 0 and 0.0 refuse it."""
     named = re.findall(r"/assets/[\w-]+\.js", ask(server, "/", None).text)
-    # The build leaves files that hardly shrink as they are.
+    # The build leaves the smallest files as they are.
     script = max(named, key=lambda path: len(ask(server, path, None).content))
     assert ask(server, script, accepted).headers.get("content-encoding") == encoding
