@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
+# Whether a canvas has a pixel of a colour.
+HAS_COLOUR = """([canvas, [red, green, blue]]) => {
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  for (let i = 0; i < data.length; i += 4)
+    if (data[i] === red && data[i + 1] === green && data[i + 2] === blue) return true;
+  return false;
+}"""
+
 
 def _open(page: Page, server: Serving, query: str = "") -> None:
     page.goto(f"{server.read}/?table=offcputime&presets=-{query}")
@@ -287,6 +295,17 @@ def test_folded_idle_time_keeps_its_amount(fleet: Serving, page: Page) -> None:
     page.wait_for_function(
         "([one, width]) => one.clientWidth > width", arg=[graph.element_handle(), narrow]
     )
+
+
+def test_a_state_has_one_colour(fleet: Serving, page: Page) -> None:
+    """The strips of the graph's states are painted as the timeline and its legend are."""
+    page.goto(f"{fleet.read}/?table=wallclock")
+    graph = page.get_by_role("application", name="Flame graph")
+    expect(graph).to_be_visible()
+    swatch = page.locator(".legend.series").get_by_role("button", name="lock").locator(".swatch")
+    colour = swatch.evaluate("one => getComputedStyle(one).backgroundColor")
+    wanted = [int(part) for part in re.findall(r"\d+", colour)]
+    page.wait_for_function(HAS_COLOUR, arg=[graph.element_handle(), wanted])
 
 
 def test_vanished_frames_stay_in_the_differential(fleet: Serving, page: Page) -> None:

@@ -2,6 +2,7 @@
 
 import type { CategoryAnswer, ChartConfig, Marker, Meta } from "../../generated/types";
 import { h, replace, type Child } from "../ui/dom";
+import { statesOf } from "../ui/states";
 import { MARKS } from "./marks";
 import { Plot } from "./plot";
 import { Surface } from "./surface";
@@ -17,12 +18,13 @@ export class Figure {
   private readonly empty = h("p.hint", { hidden: true }, "Nothing in this range.");
 
   constructor(
-    { columns, prettyname }: CategoryAnswer,
+    private readonly category: CategoryAnswer,
     private readonly config: ChartConfig,
     host: { times: () => Times; markers: () => Marker[] },
     selecting: Selecting | null,
     ...captions: Child[]
   ) {
+    const { columns, prettyname } = category;
     const { query, title } = config;
     this.by = columns.find(({ name }) => name === query["by"])?.prettyname ?? "";
     const label = `${prettyname}: ${title}`;
@@ -43,7 +45,8 @@ export class Figure {
     const rows = (answer as { meta?: Meta }).meta?.rows;
     this.plot.canvas.hidden = rows === 0;
     this.empty.hidden = rows !== 0;
-    this.plot.drawing = mark === "flame" ? null : MARKS[mark](answer as never);
+    this.plot.drawing =
+      mark === "flame" ? null : MARKS[mark](answer as never, statesOf(this.category));
     const items = this.plot.drawing?.legend() ?? [];
     replace(this.legend, this.by && items.length > 0 && h("span", this.by), ...items);
     this.surface.redraw();

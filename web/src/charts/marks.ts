@@ -1,6 +1,6 @@
 // The marks of all charts: what is drawn over time, and sizes and groups, which are not.
 
-import type { Heatmap, Histogram, Timeseries, Top, Mark } from "../../generated/types";
+import type { Heatmap, Histogram, Top, Mark } from "../../generated/types";
 import { cssColor } from "../ui/dom";
 import { axisText, exact, quantity, trimmed } from "../ui/format";
 import { plain, short } from "../ui/text";
@@ -85,9 +85,9 @@ export function ranking({ entries, unit }: Top): Drawing {
 }
 
 /** The marks of charts, except the flame graph, which has its own view; each takes its own answer. */
-export const MARKS: Record<Exclude<Mark, "flame">, (answer: never) => Drawing> = {
-  area: (answer: Timeseries) => series(answer),
-  line: (answer: Timeseries) => series(answer),
+export const MARKS: Record<Exclude<Mark, "flame">, (answer: never, states: string[]) => Drawing> = {
+  area: series,
+  line: series,
   cells: (answer: Heatmap) => cells(answer),
   bars,
   ranking,

@@ -3,13 +3,13 @@
 import type { Timeseries } from "../../generated/types";
 import { cssColor } from "../ui/dom";
 import { asItIs, rateOf, type Rate } from "../ui/rates";
+import { COLORS, stateToken } from "../ui/states";
 import { swatch } from "../ui/swatch";
 import { plain, short } from "../ui/text";
 import { timeAt, xOfTime, type Canvas, type Drawing, type Place, type Told } from "./drawing";
 import { Scale } from "./scale";
 import { joined, single, Steps } from "./steps";
 
-const COLORS = 6;
 /** How opaque a step is that an end of the range cuts. */
 const CUT = 0.6;
 
@@ -46,7 +46,11 @@ export class Lines {
   readonly stacked: boolean;
   readonly lines: Line[];
 
-  constructor(readonly answer: Timeseries) {
+  /** `states`: what the series are, where each has a colour of its own. */
+  constructor(
+    readonly answer: Timeseries,
+    states: string[],
+  ) {
     const { times, step, series, aggregate, unit, meta } = answer;
     this.stacked = addsUp(aggregate);
     const { stacked } = this;
@@ -59,10 +63,11 @@ export class Lines {
     this.rate = stacked ? rateOf(unit, answer.rate, most(sums, lengths)) : asItIs(unit);
     const rates = (values: (number | null)[]) =>
       values.map((value, k) => (value === null ? null : this.rate.of(value, lengths[k])));
+    const token = (name: string) => stateToken(name, states);
     this.lines = series.map(({ name, rest }, s) => ({
       name,
       rest,
-      color: seriesColor(s, rest),
+      color: token(name) ? cssColor(token(name)) : seriesColor(s, rest),
       values: rates(sums[s]),
     }));
   }
@@ -98,8 +103,8 @@ function most(sums: (number | null)[][], lengths: number[]): number {
 }
 
 /** Values over time: bars on each other, or a line per series. */
-export function series(answer: Timeseries): Drawing {
-  return drawn(new Lines(answer));
+export function series(answer: Timeseries, states: string[]): Drawing {
+  return drawn(new Lines(answer, states));
 }
 
 export function drawn(lines: Lines): Drawing {

@@ -10,6 +10,7 @@ import {
   type Context,
   type Scope,
 } from "../state/context";
+import { statesOf } from "../ui/states";
 import type { Times } from "./drawing";
 import { Plot } from "./plot";
 import { addsUp, drawn, Lines, sum } from "./series";
@@ -81,7 +82,7 @@ export class Timeline {
     const path = `/api/v1/timeseries/${table}`;
     const query: Query = [...this.asks("range"), ["points", String(POINTS)]];
     void this.loader.ask<Timeseries>(path, query, (answer) => {
-      this.lines = new Lines(answer);
+      this.lines = new Lines(answer, statesOf(category(this.context)));
       this.plot.drawing = drawn(this.lines);
       this.tell();
     });

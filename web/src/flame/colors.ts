@@ -1,6 +1,7 @@
 // Which fill a node is painted with.
 
 import type { DiffColors } from "../state/address";
+import { stateToken } from "../ui/states";
 import type { Fill } from "./fills";
 import type { Source } from "./flame_query";
 import { frame, hash, isRest, type Kind } from "./frames";
@@ -19,27 +20,17 @@ export function colorBy(by: string, tree: Tree, source: Source, leafFirst: boole
   if (by === "value") return colorByValue(tree);
   if (by === "name") return colorByName(tree);
   const apart = { levels: leafFirst ? 0 : groups, names: groupNames };
-  return source.states
-    ? withStates(colorByKind(tree, apart), tree, apart)
-    : colorByKind(tree, apart);
+  const kinds = colorByKind(tree, apart);
+  return source.states.length ? withStates(kinds, tree, apart, source.states) : kinds;
 }
 
-/** The states of a union of categories, in the colours that the timeline has for them. */
-const STATES = new Map([
-  ["on CPU", "--s4"],
-  ["waiting to run", "--s6"],
-  ["disk", "--s1"],
-  ["lock", "--s2"],
-  ["network", "--s3"],
-]);
-
 /** A state is no code: it is grey, with a strip of its colour, on which no text stands. */
-function withStates(coloring: Coloring, tree: Tree, groups: Groups): Coloring {
+function withStates(coloring: Coloring, tree: Tree, groups: Groups, states: string[]): Coloring {
   const palette = [...coloring.palette];
   const places = new Map<string, number>();
   tree.names.forEach((name, id) => {
     if (!groups.names[id] || name === tree.names[tree.name[0]]) return;
-    const strip = STATES.get(name) ?? (name === "idle" || name === "other waits" ? "--s0" : "");
+    const strip = stateToken(name, states);
     if (!strip) return;
     places.set(name, palette.length);
     palette.push({ token: "--k-root", strip });

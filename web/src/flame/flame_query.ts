@@ -11,6 +11,7 @@ import {
   type Context,
 } from "../state/context";
 import { measureOf, type Measure } from "../ui/rate";
+import { statesOf } from "../ui/states";
 import { OTHERS } from "./frames";
 import { groupsApart, makeTree, selfOf, type Tree } from "./tree";
 import type { Comparison, Flamegraph, Meta } from "../../generated/types";
@@ -28,8 +29,8 @@ export interface Source {
   groupNames: Uint8Array;
   /** For a comparison. */
   sides: Sides | null;
-  /** The groups are states: the category unites others. */
-  states: boolean;
+  /** What the groups can be, if the category unites others: their states. */
+  states: string[];
   /** The amount that presets hide; 0 for none. */
   hidden: number;
 }
@@ -104,7 +105,7 @@ export function sourceOf(
   const groupNames = namesOfGroups(tree, groups);
   const events = category(context)?.columns.find(({ type }) => type === "count")?.prettyname;
   const named = events?.toLowerCase() ?? "events";
-  const states = !!category(context)?.union.length;
+  const states = statesOf(category(context));
   const hidden = (meta?.hidden ?? []).reduce((all, { value }) => all + (value ?? 0), 0);
   const of = subject(context);
   return { of, tree, measure, events: named, groups, groupNames, sides, states, hidden };

@@ -211,7 +211,7 @@ export class FlameView {
 
   /** Idle time is folded to a column that keeps its amount; a click unfolds it. */
   private readonly drawIdle = memo(({ states, hidden, measure }: Source) => {
-    const shows = states && hidden > 0;
+    const shows = states.length > 0 && hidden > 0;
     const unfold = () => this.context.store.set({ presets: "-" });
     const title = `${told(hidden, measure)} idle: a click unfolds it`;
     const column = button("", unfold, { title, "aria-label": title, class: "idle" });
