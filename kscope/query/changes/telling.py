@@ -8,7 +8,7 @@ _DULL = re.compile(
     r"(__|_)*(x64_sys|se_sys|do_sys|entry_SYSCALL|do_syscall|syscall|schedule|io_schedule|ret_from"
     r"|do_futex|futex|hrtimer|do_nanosleep|finish_task|asm_|sysvec|irqentry|exit_to|kthread$|clone"
     r"|start_thread|_?start$|libc_start|main$|preempt|wait_woken|do_wait"
-    r"|sem_(clock|timed)?wait|sem_wait|pthread_cond_|pthread_mutex_lock|pthread_rwlock"
+    r"|sem_(clock|timed)?wait|pthread_cond_|pthread_mutex_lock|pthread_rwlock"
     r"|lll_lock_wait|PyThread_acquire_lock|PyMutex_Lock|swait_|wait_for_completion)"
 )
 _KERNEL = "_[k]"

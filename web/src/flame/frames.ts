@@ -74,14 +74,25 @@ function read(name: string): Frame {
   return { label: name, kind: "user", library: "" };
 }
 
-/** Frames that most stacks have, whatever the thread does. */
-const DULL =
-  /^(_*(x64_sys|se_sys|do_sys|entry_SYSCALL|do_syscall|syscall|schedule|io_schedule|ret_from|do_futex|futex|hrtimer|do_nanosleep|finish_task|asm_|sysvec|irqentry|exit_to|clone|start_thread|libc_start|preempt|wait_woken|do_wait)|kthread$|_?start$|main$)/;
+/**
+ * Frames that say that a thread waits, or how it came there, and not for what; the server's list is
+ * in kscope/query/changes/telling.py.
+ */
+const DULL = new RegExp(
+  "^(?:__|_)*(?:x64_sys|se_sys|do_sys|entry_SYSCALL|do_syscall|syscall|schedule|io_schedule|" +
+    "ret_from|do_futex|futex|hrtimer|do_nanosleep|finish_task|asm_|sysvec|irqentry|exit_to|" +
+    "kthread$|clone|start_thread|_?start$|libc_start|main$|preempt|wait_woken|do_wait|" +
+    "sem_(?:clock|timed)?wait|pthread_cond_|pthread_mutex_lock|pthread_rwlock|lll_lock_wait|" +
+    "PyThread_acquire_lock|PyMutex_Lock|swait_|wait_for_completion)",
+);
+
+export function tells(name: string): boolean {
+  return !DULL.test(name) && !name.startsWith("[");
+}
 
 /** The frame that tells most of a stack: the deepest that is not common to most of them. */
 export function telling(stack: string[]): string {
-  const told = stack.findLast((name) => !DULL.test(name) && !name.startsWith("["));
-  return frame(told ?? stack.at(-1) ?? "").label;
+  return frame(stack.findLast(tells) ?? stack.at(-1) ?? "").label;
 }
 
 export const KIND_TEXT: Record<Kind, string> = {

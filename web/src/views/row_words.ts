@@ -1,20 +1,10 @@
 // A stack on one line, and a histogram as a small picture.
 
-import { frame } from "../flame/frames";
+import { frame, tells } from "../flame/frames";
 import { label } from "../flame/paint";
 import { h } from "../ui/dom";
 import { svg } from "../ui/svg";
 import { short } from "../ui/text";
-
-/** Frames that nearly all stacks end in: they say how a thread waits, not for what. */
-const DULL = new RegExp(
-  "^(?:(?:__|preempt_|io_)?schedule(?:_\\w+)?|do_syscall_64|entry_SYSCALL_64\\w*|x64_sys_call|" +
-    "__x64_sys_\\w+|ret_from_fork\\w*|asm_\\w+|irqentry_\\w+|exit_to_user_mode\\w*|syscall_\\w+)$",
-);
-
-export function tells(name: string): boolean {
-  return !DULL.test(label(name));
-}
 
 /** The deepest frame that tells something, then where the program called, root last. */
 export function tellingFrames(stack: string): string[] {
