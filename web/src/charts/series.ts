@@ -46,7 +46,7 @@ export class Lines {
   readonly stacked: boolean;
   readonly lines: Line[];
 
-  /** `states`: what the series are, where each has a colour of its own. */
+  /** `states`: what the series are, where each has its own colour. */
   constructor(
     readonly answer: Timeseries,
     states: string[],

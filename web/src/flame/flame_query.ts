@@ -29,7 +29,7 @@ export interface Source {
   groupNames: Uint8Array;
   /** For a comparison. */
   sides: Sides | null;
-  /** What the groups can be, if the category unites others: their states. */
+  /** The states that the groups can be in, if the category unites others. */
   states: string[];
   /** The amount that presets hide; 0 for none. */
   hidden: number;

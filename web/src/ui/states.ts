@@ -14,7 +14,7 @@ const KNOWN = new Map([
 ]);
 export const COLORS = 6;
 
-/** What the rows of a category that unites others can be; of another category nothing. */
+/** The states that rows of a category that unites others can be in; of another category none. */
 export function statesOf(category: CategoryAnswer | undefined): string[] {
   if (!category?.union.length) return [];
   return category.columns.find(({ words }) => words.length > 0)?.words ?? [];
