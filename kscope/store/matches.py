@@ -1,9 +1,8 @@
 """Patterns of category files that stacks are known to match: each stack is searched once."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 # Beyond these numbers it starts again.
 _MOST_PATTERNS = 128
@@ -36,14 +35,12 @@ class Matches:
         known = self._stacks.get
         return [each for each in stacks if known(each, (0, 0))[0] & wanted != wanted]
 
-    def add(self, texts: Mapping[int, str], tests: Mapping[str, Callable[[str], Any]]) -> None:
-        """Try patterns on stacks."""
-        wanted = self._mask([*tests])
-        listed = [(self._bits[pattern], test) for pattern, test in tests.items()]
-        for stack, text in texts.items():
+    def add(self, found: Mapping[int, Iterable[str]], patterns: Sequence[str]) -> None:
+        """Note which of the patterns match each stack: all of them were tried."""
+        wanted = self._mask(patterns)
+        for stack, matched in found.items():
             tried, matching = self._stacks.get(stack, (0, 0))
-            found = sum(bit for bit, test in listed if test(text))
-            result = (tried | wanted, matching & ~wanted | found)
+            result = (tried | wanted, matching & ~wanted | self._mask(matched))
             self._stacks[stack] = self._shared.setdefault(result, result)
 
     def found(self, stacks: Iterable[int], patterns: Sequence[str]) -> dict[str, tuple[int, ...]]:

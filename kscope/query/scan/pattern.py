@@ -1,5 +1,6 @@
 """Compiled regular expressions of filters."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import re2
@@ -11,6 +12,8 @@ from kscope.query.sql.conditions import Condition
 # one: to compile takes time in which nothing else runs.
 _MEMORY = 1 << 20
 _MAX_PATTERN = 1000
+# Of several patterns in one: it has room for the states of all, and is thrown away after use.
+_MEMORY_OF_SEVERAL = 32 << 20
 
 
 def compiled(where: Condition) -> Any:
@@ -18,13 +21,8 @@ def compiled(where: Condition) -> Any:
     if len(where.value) > _MAX_PATTERN:
         fault = f"the pattern has {len(where.value):,} characters"
         raise complain(where.parameter, f"{fault}; use at most {_MAX_PATTERN:,}")
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MEMORY
-    # Groups are not used, and each would make a search slower.
-    options.never_capture = True
     try:
-        return re2.compile(where.value, options=options)
+        return re2.compile(where.value, options=_options(_MEMORY))
     except re2.error as error:
         said = error.args[0] if error.args else "not understood"
         said = said.decode(errors="replace") if isinstance(said, bytes) else said
@@ -32,3 +30,44 @@ def compiled(where: Condition) -> Any:
     finally:
         # The library would keep the last 128 permanently.
         re2.purge()
+
+
+class SeveralPatterns:
+    """Patterns of category files: a text is searched for all at once, then for ever fewer."""
+
+    def __init__(self, wanted: Sequence[Condition]) -> None:
+        """Raise QueryError if a pattern is none, or too large."""
+        self._wanted = wanted
+        alone = len(wanted) == 1
+        middle = len(wanted) // 2
+        self._search = (compiled(wanted[0]) if alone else _joined(wanted)).search
+        halves = () if alone else (wanted[:middle], wanted[middle:])
+        self._halves = [SeveralPatterns(half) for half in halves]
+
+    @property
+    def patterns(self) -> list[str]:
+        return [each.value for each in self._wanted]
+
+    def matching(self, text: str) -> Iterator[str]:
+        """Yield the patterns that match a text: most texts match none."""
+        if not self._search(text):
+            return
+        if not self._halves:
+            yield self._wanted[0].value
+        for half in self._halves:
+            yield from half.matching(text)
+
+
+def _joined(wanted: Sequence[Condition]) -> Any:
+    """Compile one pattern that matches where any of several does."""
+    text = "|".join(f"(?:{each.value})" for each in wanted)
+    return re2.compile(text, options=_options(_MEMORY_OF_SEVERAL))
+
+
+def _options(memory: int) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = memory
+    # Groups are not used, and each would make a search slower.
+    options.never_capture = True
+    return options

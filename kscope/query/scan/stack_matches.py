@@ -1,12 +1,11 @@
 """Patterns of category files on stacks: each stack is searched once, not for each question."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from kscope.query.scan.pattern import compiled
+from kscope.query.scan.pattern import SeveralPatterns
 from kscope.query.sql.conditions import Condition
 from kscope.query.sql.expressions import as_text, ids
 from kscope.store.backends.deadline import Deadline
@@ -16,7 +15,6 @@ from kscope.store.reader import Reader
 # Stacks that are searched between two looks at the deadline, and those of a statement.
 _AT_ONCE = 500
 _FETCHED = 5000
-Test = Callable[[str], Any]
 
 
 async def resolve(reader: Reader, wanted: Sequence[Condition]) -> Mapping[str, tuple[int, ...]]:
@@ -31,10 +29,8 @@ async def resolve(reader: Reader, wanted: Sequence[Condition]) -> Mapping[str, t
     rows = await reader.fetch(sa.select(stack.c.id))
     listed = await asyncio.to_thread(lambda: [int(number) for (number,) in rows])
     missing = await asyncio.to_thread(known.missing, listed, patterns)
-    tests: dict[str, Test] = {}
     if missing:
-        for pattern, each in by_pattern.items():
-            tests[pattern] = (await asyncio.to_thread(compiled, each)).search
+        tests = await asyncio.to_thread(SeveralPatterns, [*by_pattern.values()])
     for start in range(0, len(missing), _FETCHED):
         part = missing[start : start + _FETCHED]
         columns = sa.select(stack.c.id, stack.c.frames)
@@ -45,9 +41,10 @@ async def resolve(reader: Reader, wanted: Sequence[Condition]) -> Mapping[str, t
 
 
 def _search(
-    known: Matches, texts: Mapping[int, str], tests: Mapping[str, Test], deadline: Deadline
+    known: Matches, texts: Mapping[int, str], tests: SeveralPatterns, deadline: Deadline
 ) -> None:
     listed = list(texts.items())
     for start in range(0, len(listed), _AT_ONCE):
         deadline.check()
-        known.add(dict(listed[start : start + _AT_ONCE]), tests)
+        part = listed[start : start + _AT_ONCE]
+        known.add({stack: [*tests.matching(text)] for stack, text in part}, tests.patterns)
