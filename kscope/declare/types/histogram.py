@@ -1,6 +1,7 @@
 """Histograms: numbers of events by size, in powers of two."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -27,6 +28,16 @@ def histogram_counts(text: str) -> dict[int, int]:
     for pair in filter(None, text.split(",")):
         slot, _, count = pair.partition(":")
         counts[int(slot)] = counts.get(int(slot), 0) + _whole(count)
+    return counts
+
+
+def summed_counts(texts: Iterable[str]) -> dict[int, int]:
+    """Read many histograms as one; a pair of slot and count that many have is read once."""
+    counts: dict[int, int] = {}
+    for pair, times in Counter(",".join(texts).split(",")).items():
+        if pair:
+            slot, _, count = pair.partition(":")
+            counts[int(slot)] = counts.get(int(slot), 0) + times * _whole(count)
     return counts
 
 

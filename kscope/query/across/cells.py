@@ -54,12 +54,12 @@ class Sums:
     def now(self) -> float:
         return sum(self.slices)
 
-    def add(self, other: "Sums") -> None:
-        self.slices = list(map(operator.add, self.slices, other.slices))
-        self.earlier = list(map(operator.add, self.earlier, other.earlier))
-        self.last = max(
-            (each for each in (self.last, other.last) if each is not None), default=None
-        )
+    def plus(self, other: "Sums") -> "Sums":
+        """Return the sums of both places."""
+        slices = list(map(operator.add, self.slices, other.slices))
+        earlier = list(map(operator.add, self.earlier, other.earlier))
+        times = [each for each in (self.last, other.last) if each is not None]
+        return Sums(slices, earlier, max(times, default=None))
 
     def times(self, factor: float) -> "Sums":
         slices, earlier = ([factor * each for each in part] for part in (self.slices, self.earlier))

@@ -1,5 +1,6 @@
 """The readings of one table for the measure of changes: its stacks, its labels, its lengths."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,24 +9,21 @@ from itertools import cycle, islice
 from typing import Any, Literal
 
 from kscope.declare.model import HOSTNAME, Column
-from kscope.declare.types import TYPES
 from kscope.query.across.amounts import threshold
-from kscope.query.across.cells import Cells, Key, Sums, cells_of, numbers_of, only
+from kscope.query.across.cells import Cells, Key, Sums, cells_of
+from kscope.query.across.lengths import slots_of
 from kscope.query.across.names import Names
 from kscope.query.across.views import View, view_of
 from kscope.query.across.windows import LEAST_WINDOWS, WINDOWS, Baseline, Looks, looks_of
 from kscope.query.changes.reading import Cell, Reading
 from kscope.query.parse.scope import Scope
-from kscope.query.scan.measures import ROWS, Measure, events_of, total_of
+from kscope.query.scan.measures import ROWS, events_of, total_of
 from kscope.query.scan.read import summed
-from kscope.query.scan.scan import Scan
 from kscope.store.reader import Reader
-from kscope.store.sums.functions import SLOT, SLOT_EVENTS, total, with_slots
 
 Path = Callable[[Key], tuple[str, ...]]
-
-_SLOT = Column(SLOT, TYPES["int"], "Slot")
-_SLOT_EVENTS = Measure(lambda segment: total(segment.table.c[SLOT_EVENTS]))
+# For each column of a key: value as stored -> text.
+_Texts = Sequence[Mapping[Any, Any]]
 # Hosts and processes (or labels) whose lengths are read.
 _DIFFERENT_PAIRS, _LARGE_PAIRS = 40, 20
 # The middle of a slot, in its lower bounds.
@@ -75,25 +73,29 @@ async def read_table(
 
 async def _add(texts: Names, found: TableReading, cells: Cells, by: Sequence[Column]) -> None:
     """Add the readings of the table's value."""
-    view = found.view
-    named = await _named(texts, cells, by)
+    names = await _names(texts, cells.sums, by)
+    found.readings += await asyncio.to_thread(_of_value, found, cells, names)
+
+
+def _of_value(found: TableReading, cells: Cells, names: _Texts) -> list[Reading]:
+    view, named = found.view, _named(cells.sums, names)
     for (host, *_), sums in named.items():
         if sums.last is not None:
             found.last[host] = max(sums.last, found.last.get(host, sums.last))
     whole = sum(each.now for each in cells.sums.values())
     quantum = view.quantum(whole, cells.events)
-    for kind, column, path in _paths(view):
-        found.readings.append(
-            Reading(
-                view.table,
-                column,
-                kind,
-                _cells(named, path, has_by=bool(view.by)),
-                by=view.by.name if view.by else "",
-                quantum=quantum,
-                load=bool(view.stack and view.value.column and "CPU" in view.value.column.rate),
-            )
+    return [
+        Reading(
+            view.table,
+            column,
+            kind,
+            _cells(named, path, has_by=bool(view.by)),
+            by=view.by.name if view.by else "",
+            quantum=quantum,
+            load=bool(view.stack and view.value.column and "CPU" in view.value.column.rate),
         )
+        for kind, column, path in _paths(view)
+    ]
 
 
 def _paths(view: View) -> list[tuple[Literal["stack", "label", "total"], str, Path]]:
@@ -131,44 +133,44 @@ async def _add_lengths(
     """Add the reading of a histogram, by one column."""
     histogram = found.view.histogram
     assert histogram is not None
-    columns = (HOSTNAME, by, _SLOT)
-    numbers = numbers_of(columns[:2], pairs)
+    columns = (HOSTNAME, by)
+    counts = await slots_of(found.looks, columns, histogram, pairs)
+    names = await _names(texts, counts, columns)
+    found.readings.append(await asyncio.to_thread(_of_lengths, found.view, by, counts, names))
 
-    def slots(scan: Scan) -> Scan:
-        chosen = only(scan, columns[:2], numbers)
-        return chosen.over(lambda segment: with_slots(segment.table, histogram.name))
 
-    looks = found.looks.over(slots)
-    cells = await cells_of(looks, columns, _SLOT_EVENTS, ROWS, many=False)
-    events = sum(each.now for each in cells.sums.values())
-    cells.sums = {
-        key: sums.times(_MIDDLE * 2 ** min(key[-1], 62)) for key, sums in cells.sums.items()
-    }
-    named = await _named(texts, cells, columns)
-    unit = histogram.unit
-    chains = {slot: tuple(threshold(i, unit) for i in range(slot + 1)) for slot in range(64)}
-    found.readings.append(
-        Reading(
-            found.view.table,
-            histogram.name,
-            "lengths",
-            _cells(named, lambda key: chains[int(key[-1])], has_by=True),
-            by=by.name,
-            quantum=sum(each.now for each in named.values()) / events if events else 0.0,
-        )
+def _of_lengths(view: View, by: Column, counts: Mapping[Key, Sums], names: _Texts) -> Reading:
+    assert view.histogram is not None
+    events = sum(each.now for each in counts.values())
+    named = _named(
+        {key: each.times(_MIDDLE * 2 ** min(key[-1], 62)) for key, each in counts.items()}, names
+    )
+    slots = max((slot for *_, slot in counts), default=0) + 1
+    names_of_slots = tuple(threshold(slot, view.histogram.unit) for slot in range(slots))
+    chains = [names_of_slots[: slot + 1] for slot in range(slots)]
+    return Reading(
+        view.table,
+        view.histogram.name,
+        "lengths",
+        _cells(named, lambda key: chains[key[-1]], has_by=True),
+        by=by.name,
+        quantum=sum(each.now for each in named.values()) / events if events else 0.0,
     )
 
 
-async def _named(texts: Names, cells: Cells, by: Sequence[Column]) -> dict[Key, Sums]:
-    """Return the cells by names; a stack's is its frames. Places of the same names are one."""
-    names = [await texts.of(column, {key[i] for key in cells.sums}) for i, column in enumerate(by)]
+async def _names(texts: Names, sums: Mapping[Key, Sums], by: Sequence[Column]) -> _Texts:
+    """Return the texts of each column's values; a stack's are its frames."""
+    return [await texts.of(column, {key[i] for key in sums}) for i, column in enumerate(by)]
+
+
+def _named(sums: Mapping[Key, Sums], names: _Texts) -> dict[Key, Sums]:
+    """Return the sums by names, and by the rest of the key. Places of the same names are one."""
     found: dict[Key, Sums] = {}
-    for key, sums in cells.sums.items():
-        named = tuple([each[part] for each, part in zip(names, key, strict=True)])
-        if named in found:
-            found[named].add(sums)
-        else:
-            found[named] = sums
+    width = len(names)
+    for key, each in sums.items():
+        texts = [of[part] for of, part in zip(names, key, strict=False)]
+        named = (*texts, *key[width:])
+        found[named] = found[named].plus(each) if named in found else each
     return found
 
 
@@ -177,10 +179,7 @@ def _cells(named: Mapping[Key, Sums], path: Path, *, has_by: bool) -> list[Cell]
     found: dict[tuple[str, str, tuple[str, ...]], Sums] = {}
     for key, sums in named.items():
         place = (key[0], key[1] if has_by else "", path(key))
-        if place in found:
-            found[place].add(sums)
-        else:
-            found[place] = sums.times(1.0)
+        found[place] = found[place].plus(sums) if place in found else sums
     # One slice tells nothing of how long a change lasted.
     return [
         Cell(*place, sums.now, filled(sums.earlier), tuple(sums.slices[1:] and sums.slices))
@@ -196,6 +195,8 @@ def filled(earlier: Sequence[float]) -> tuple[float, ...]:
     if not earlier:
         return ()
     missing = WINDOWS - len(earlier)
+    if missing <= 0:
+        return tuple(earlier)
     return (*islice(cycle(earlier), missing), *earlier)
 
 

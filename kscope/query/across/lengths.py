@@ -1,0 +1,84 @@
+"""The slots of a histogram at some places of a table, in the range and in each earlier window.
+
+The texts of histograms are added up here: databases take several times as long to take them apart.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import sqlalchemy as sa
+
+from kscope.declare.model import Column
+from kscope.declare.types.histogram import summed_counts
+from kscope.query.across.cells import Key, Sums, numbers_of, only
+from kscope.query.across.windows import Looks, Stretches
+from kscope.query.scan.parallel import together
+from kscope.query.scan.scan import Scan, columns
+from kscope.query.sql.expressions import as_text
+
+# Rows that are in memory at a time.
+_AT_ONCE = 20_000
+# By place and number of the stretch: events by slot.
+_Counts = defaultdict[Key, defaultdict[int, int]]
+
+
+async def slots_of(
+    looks: Looks, by: Sequence[Column], histogram: Column, wanted: Collection[Key]
+) -> dict[Key, Sums]:
+    """Return the numbers of events by place and slot, of these places and of few others."""
+    numbers = await asyncio.to_thread(numbers_of, by, wanted)
+
+    async def counted(scan: Scan, stretches: Stretches) -> _Counts:
+        chosen = only(scan, by, numbers)
+        return await _counted(chosen, by, histogram, stretches)
+
+    parts = [counted(looks.now, looks.slices)]
+    if looks.windows.count:
+        parts.append(counted(looks.by_window, looks.windows))
+    return await asyncio.to_thread(_sums, looks, *await together(*parts))
+
+
+async def _counted(
+    scan: Scan, by: Sequence[Column], histogram: Column, stretches: Stretches
+) -> _Counts:
+    found: _Counts = defaultdict(lambda: defaultdict(int))
+    for segment in scan.segments:
+        text = segment.table.c[histogram.name]
+        keys = [*columns(*by)(segment), stretches.of(segment)]
+        statement: sa.Select[Any] = sa.select(*keys, text).where(scan.inside(segment), text != "")
+        rows: list[Sequence[Any]] = []
+        async with aclosing(scan.reader.stream(statement)) as portions:
+            async for portion in portions:
+                rows += portion
+                if len(rows) >= _AT_ONCE:
+                    await asyncio.to_thread(_add, found, rows)
+                    rows = []
+        await asyncio.to_thread(_add, found, rows)
+    return found
+
+
+def _add(found: _Counts, rows: Sequence[Sequence[Any]]) -> None:
+    texts: defaultdict[Key, list[str]] = defaultdict(list)
+    for row in rows:
+        texts[tuple(row[:-1])].append(row[-1])
+    for key, listed in texts.items():
+        counts = found[key]
+        for slot, events in summed_counts(listed).items():
+            counts[slot] += events
+
+
+def _sums(looks: Looks, here: _Counts, there: _Counts | None = None) -> dict[Key, Sums]:
+    slices, windows = looks.slices.count, looks.windows.count
+    found: defaultdict[Key, Sums] = defaultdict(lambda: Sums([0.0] * slices, [0.0] * windows))
+    for (*key, number), counts in here.items():
+        for slot, events in counts.items():
+            if 0 <= number < slices:
+                found[*map(as_text, key), slot].slices[number] += events
+    for (*key, number), counts in (there or {}).items():
+        for slot, events in counts.items():
+            if 0 <= number < windows:
+                found[*map(as_text, key), slot].earlier[number] += events * looks.scale
+    return found
