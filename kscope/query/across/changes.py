@@ -13,6 +13,7 @@ from kscope.query.across.readings import read_table
 from kscope.query.across.report import Found, Report, is_read
 from kscope.query.across.tables import Tables
 from kscope.query.answers.markers import Marker, markers_of
+from kscope.query.changes.measure import Measure
 from kscope.query.parse.parameters import Parameter
 from kscope.query.parse.timerange import TimeRange
 from kscope.store.backends.errors import QueryTimeout
@@ -44,13 +45,14 @@ async def changes(reader: Reader, asked: AskedOfAll) -> AsyncIterator[Changes]:
     reading = Tables(lambda scope: read_table(reader, scope, baseline, texts), _AT_ONCE)
     near = await _near(reader, asked)
     wanted = active(asked)
+    measure = Measure()
     tasks = {asyncio.ensure_future(reading.add(each)) for each in wanted}
     left = set(tasks)
 
     async def answer(*, done: bool) -> Changes:
         found = Found(dict(reading.read), dict(reading.failed), *near)
         took = round((time.perf_counter() - started) * 1000, 1)
-        made = Report(asked, baseline, wanted, found)
+        made = Report(asked, baseline, wanted, found, measure)
         return await asyncio.to_thread(lambda: made.answer(done=done, took=took))
 
     try:

@@ -39,7 +39,7 @@ def heard(tables: Iterable[TableReading], start: int, end: int) -> list[Heard]:
             for cell in reading.cells:
                 _note(slices, cell.host, cell.slices)
                 # Windows end together: a table with fewer has the newest.
-                _note(earlier, cell.host, cell.earlier[::-1])
+                _note(earlier, cell.host, cell.earlier, newest_last=True)
     newest = max(last.values(), default=end)
     pause = max(PATIENCE, (end - start) // _SHARE)
     parts = zip_longest(*slices.values(), fillvalue=False)
@@ -75,10 +75,15 @@ def lost_parts(
     return found
 
 
-def _note(found: dict[str, list[bool]], host: str, sums: Sequence[float]) -> None:
+def _note(
+    found: dict[str, list[bool]], host: str, sums: Sequence[float], *, newest_last: bool = False
+) -> None:
     parts = found.setdefault(host, [])
+    # Most cells say nothing new.
+    if len(parts) >= len(sums) and all(parts):
+        return
     parts.extend([False] * (len(sums) - len(parts)))
-    for i, each in enumerate(sums):
+    for i, each in enumerate(reversed(sums) if newest_last else sums):
         if each:
             parts[i] = True
 

@@ -28,7 +28,8 @@ from kscope.query.answers.markers import TABLE as MARKERS
 from kscope.query.answers.markers import Marker
 from kscope.query.answers.meta import Notice
 from kscope.query.answers.quality import AGENT
-from kscope.query.changes import finding, measure
+from kscope.query.changes import finding
+from kscope.query.changes.measure import Measure
 from kscope.query.changes.reading import Host
 from kscope.query.parse.timerange import TimeRange
 
@@ -60,6 +61,7 @@ class Report:
     baseline: Baseline
     wanted: Sequence[TableScope]
     found: Found
+    measure: Measure
 
     @property
     def span(self) -> TimeRange:
@@ -89,7 +91,7 @@ class Report:
 
     def answer(self, *, done: bool, took: float) -> Changes:
         readings = [each for table in self.found.read.values() for each in table.readings]
-        ranked = measure.changes(readings, [self._host(each) for each in self.hosts])
+        ranked = self.measure.changes(readings, [self._host(each) for each in self.hosts])
         told = [self._finding(each) for each in ranked if each.unusual][: self.asked["n"]]
         usual = [each for each in ranked if not each.unusual]
         base = range_of(self.baseline, self.span)

@@ -25,14 +25,14 @@ def groups(usual: Usual) -> dict[Group, list[int]]:
     return found
 
 
-def scales(usual: Usual) -> Scales:
+def scales(usual: Usual, of_process: Mapping[Group, Sequence[int]]) -> Scales:
     """Return for each process with enough cells its load in each window, 1 being the usual.
 
     That is the middle of its cells' ratios to their usual values, which a few changed stacks
     cannot move, as they move shares.
     """
     found = {}
-    for group, cells in groups(usual).items():
+    for group, cells in of_process.items():
         moving = [at for at in cells if usual.usual[at] > 0 and not usual.still[at]]
         if len(moving) >= _ENOUGH:
             weights = _even([_weight(usual, at) for at in moving])

@@ -1,7 +1,7 @@
 """The places that a change may be at: each process, frame, threshold and value of each host."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 
@@ -31,11 +31,9 @@ def candidates(usual: Usual, now: Sequence[float], expected: Sequence[float]) ->
     index = _Index(usual)
     least = {host: UNUSUAL * FEW * varies for host, varies in usual.varies.items()}
     bound = {}
-    for key, both in index.sums(now, expected).items():
-        host, more = index.host(key), abs(both.real)
-        # Most are too small for any spread.
-        if more >= least[host]:
-            bound[key] = more / floor(usual, host, both.imag)
+    # Most are too small for any spread.
+    for key, both in index.large(index.sums(now, expected), least):
+        bound[key] = abs(both.real) / floor(usual, index.host(key), both.imag)
     kept = nlargest(
         _MOST, (key for key, most in bound.items() if most >= UNUSUAL), key=bound.__getitem__
     )
@@ -58,31 +56,42 @@ class _Index:
         ]
         self.groups, self.hosts, self.names = [*groups], [*hosts], [*names]
 
-    def sums(self, now: Sequence[float], expected: Sequence[float]) -> dict[_Key, complex]:
-        """Return of each place the excess, as the real part, and the expected sum as the other.
+    def sums(self, now: Sequence[float], expected: Sequence[float]) -> dict[int, complex]:
+        """Return of each place of a process the excess, and as imaginary part the expected sum.
 
-        So each frame of each cell takes one addition, not two.
+        So each frame of each cell takes one addition, not two. A place is one number: that of the
+        process times a width, plus the name's, which is the last one for any.
         """
         any_name = len(self.names)
-        width = any_name + 1
-        of_group: defaultdict[int, complex] = defaultdict(complex)
+        sums: defaultdict[int, complex] = defaultdict(complex)
         rows = zip(self.of_group, self.paths, map(complex, now, expected), strict=True)
         for group, path, both in rows:
-            base = group * width
-            of_group[base + any_name] += both
+            base = group * (any_name + 1)
+            sums[base + any_name] += both
             for name in path:
-                of_group[base + name] += both
-        of_host: defaultdict[_Key, complex] = defaultdict(complex)
-        hosts = [-1 - self.hosts.index(host) for host, _ in self.groups]
-        sums: dict[_Key, complex] = {}
-        for key, both in of_group.items():
-            group, name = divmod(key, width)
-            if name == any_name:
-                sums[group, -1] = both
-            else:
-                sums[group, name] = both
-                of_host[hosts[group], name] += both
-        return sums | of_host
+                sums[base + name] += both
+        return sums
+
+    def large(
+        self, sums: Mapping[int, complex], least: Mapping[str, float]
+    ) -> Iterator[tuple[_Key, complex]]:
+        """Yield the places of processes and of hosts with at least this excess on their host."""
+        any_name = len(self.names)
+        of_host: list[defaultdict[int, complex]] = [defaultdict(complex) for _ in self.hosts]
+        leasts = [least[host] for host in self.hosts]
+        hosts = {name: number for number, name in enumerate(self.hosts)}
+        numbers = [hosts[host] for host, _ in self.groups]
+        for key, both in sums.items():
+            group, name = divmod(key, any_name + 1)
+            host = numbers[group]
+            if name != any_name:
+                of_host[host][name] += both
+            if abs(both.real) >= leasts[host]:
+                yield (group, name if name != any_name else -1), both
+        for host, of_name in enumerate(of_host):
+            for name, both in of_name.items():
+                if abs(both.real) >= leasts[host]:
+                    yield (-1 - host, name), both
 
     def host(self, key: _Key) -> str:
         return self.groups[key[0]][0] if key[0] >= 0 else self.hosts[-1 - key[0]]
