@@ -610,6 +610,30 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_5m_biosnoop (
   PRIMARY KEY (time, seq)
 )ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Block I/O requests, summed per 5m';
 
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_execsnoop (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Process',
+  user INTEGER NOT NULL COMMENT 'User',
+  error INTEGER NOT NULL COMMENT 'Error',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='New programs, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_exitsnoop (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Process',
+  user INTEGER NOT NULL COMMENT 'User',
+  signal_name INTEGER NOT NULL COMMENT 'Signal',
+  core SMALLINT NOT NULL COMMENT 'Core dumped',
+  elapsed BIGINT NOT NULL COMMENT 'Age, us',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Ends of processes, summed per 5m';
+
 CREATE TABLE IF NOT EXISTS kscope_rollup_5m_hardirqs (
   time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
   seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
@@ -621,6 +645,20 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_5m_hardirqs (
   kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
   PRIMARY KEY (time, seq)
 )ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Hardware interrupts, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_killsnoop (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Sender',
+  signal_name INTEGER NOT NULL COMMENT 'Signal',
+  target INTEGER NOT NULL COMMENT 'Target',
+  source INTEGER NOT NULL COMMENT 'Sent by',
+  result INTEGER NOT NULL COMMENT 'Result',
+  error INTEGER NOT NULL COMMENT 'Error',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Signals, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS kscope_rollup_5m_offcputime (
   time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
@@ -675,6 +713,18 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_5m_pagefaults (
   PRIMARY KEY (time, seq)
 )ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Page faults, summed per 5m';
 
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_pressure (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  resource INTEGER NOT NULL COMMENT 'Resource',
+  scope INTEGER NOT NULL COMMENT 'Scope',
+  share DOUBLE NOT NULL COMMENT 'Stalled, %',
+  stalled BIGINT NOT NULL COMMENT 'Stall time, us',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Pressure stalls, summed per 5m';
+
 CREATE TABLE IF NOT EXISTS kscope_rollup_5m_profile (
   time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
   seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
@@ -724,6 +774,33 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_5m_syscalls (
   kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
   PRIMARY KEY (time, seq)
 )ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='System calls, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_tcplife (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Process',
+  direction INTEGER NOT NULL COMMENT 'Direction',
+  local_address INTEGER NOT NULL COMMENT 'Local address',
+  remote_address INTEGER NOT NULL COMMENT 'Remote address',
+  sent BIGINT NOT NULL COMMENT 'Sent, bytes',
+  received BIGINT NOT NULL COMMENT 'Received, bytes',
+  elapsed BIGINT NOT NULL COMMENT 'Duration, us',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='TCP connections, summed per 5m';
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_tcpretrans (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Process',
+  state INTEGER NOT NULL COMMENT 'State',
+  local_address INTEGER NOT NULL COMMENT 'Local address',
+  remote_address INTEGER NOT NULL COMMENT 'Remote address',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='TCP retransmissions, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS kscope_rollup_5m_wakeuptime (
   time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',

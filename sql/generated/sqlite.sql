@@ -656,6 +656,32 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_5m_biosnoop (
 )
  WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_execsnoop (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  user INTEGER NOT NULL,
+  error INTEGER NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_exitsnoop (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  user INTEGER NOT NULL,
+  signal_name INTEGER NOT NULL,
+  core SMALLINT NOT NULL,
+  elapsed BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS kscope_rollup_5m_hardirqs (
   time BIGINT NOT NULL,
   seq BIGINT NOT NULL,
@@ -664,6 +690,21 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_5m_hardirqs (
   duration TEXT NOT NULL,
   elapsed BIGINT NOT NULL,
   count BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_killsnoop (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  signal_name INTEGER NOT NULL,
+  target INTEGER NOT NULL,
+  source INTEGER NOT NULL,
+  result INTEGER NOT NULL,
+  error INTEGER NOT NULL,
   kscope_rows BIGINT NOT NULL,
   PRIMARY KEY (time, seq)
 )
@@ -726,6 +767,19 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_5m_pagefaults (
 )
  WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_pressure (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  resource INTEGER NOT NULL,
+  scope INTEGER NOT NULL,
+  share DOUBLE NOT NULL,
+  stalled BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS kscope_rollup_5m_profile (
   time BIGINT NOT NULL,
   seq BIGINT NOT NULL,
@@ -775,6 +829,35 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_5m_syscalls (
   elapsed BIGINT NOT NULL,
   count BIGINT NOT NULL,
   failed BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_tcplife (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  direction INTEGER NOT NULL,
+  local_address INTEGER NOT NULL,
+  remote_address INTEGER NOT NULL,
+  sent BIGINT NOT NULL,
+  received BIGINT NOT NULL,
+  elapsed BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_tcpretrans (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  local_address INTEGER NOT NULL,
+  remote_address INTEGER NOT NULL,
   kscope_rows BIGINT NOT NULL,
   PRIMARY KEY (time, seq)
 )

@@ -33,7 +33,7 @@ def compiled(where: Condition) -> Any:
 
 
 class SeveralPatterns:
-    """Patterns of category files: a text is searched for all at once, then for ever fewer."""
+    """Patterns of category files: a text is searched for all at once, then for fewer and fewer."""
 
     def __init__(self, wanted: Sequence[Condition]) -> None:
         """Raise QueryError if a pattern is none, or too large."""
