@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kscope.declare.model import Column
+from kscope.declare.model import HOSTNAME, Column
 from kscope.declare.types.histogram import summed_counts
 from kscope.query.across.cells import Key, Sums, numbers_of, only
 from kscope.query.across.windows import Looks, Stretches
@@ -26,14 +26,17 @@ _Counts = defaultdict[Key, defaultdict[int, int]]
 
 
 async def slots_of(
-    looks: Looks, by: Sequence[Column], histogram: Column, wanted: Collection[Key]
+    looks: Looks, by: Column, histogram: Column, wanted: Collection[Key]
 ) -> dict[Key, Sums]:
-    """Return the numbers of events by place and slot, of these places and of few others."""
-    numbers = await asyncio.to_thread(numbers_of, by, wanted)
+    """Return the numbers of events by host, value of `by` and slot.
+
+    They are those of the `wanted` pairs of a host and a value, and of few others.
+    """
+    pair = (HOSTNAME, by)
+    numbers = await asyncio.to_thread(numbers_of, pair, wanted)
 
     async def counted(scan: Scan, stretches: Stretches) -> _Counts:
-        chosen = only(scan, by, numbers)
-        return await _counted(chosen, by, histogram, stretches)
+        return await _counted(only(scan, pair, numbers), pair, histogram, stretches)
 
     parts = [counted(looks.now, looks.slices)]
     if looks.windows.count:
@@ -62,8 +65,8 @@ async def _counted(
 
 def _add(found: _Counts, rows: Sequence[Sequence[Any]]) -> None:
     texts: defaultdict[Key, list[str]] = defaultdict(list)
-    for row in rows:
-        texts[tuple(row[:-1])].append(row[-1])
+    for host, value, number, text in rows:
+        texts[host, value, number].append(text)
     for key, listed in texts.items():
         counts = found[key]
         for slot, events in summed_counts(listed).items():

@@ -133,9 +133,8 @@ async def _add_lengths(
     """Add the reading of a histogram, by one column."""
     histogram = found.view.histogram
     assert histogram is not None
-    columns = (HOSTNAME, by)
-    counts = await slots_of(found.looks, columns, histogram, pairs)
-    names = await _names(texts, counts, columns)
+    counts = await slots_of(found.looks, by, histogram, pairs)
+    names = await _names(texts, counts, (HOSTNAME, by))
     found.readings.append(await asyncio.to_thread(_of_lengths, found.view, by, counts, names))
 
 

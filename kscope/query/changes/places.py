@@ -12,8 +12,9 @@ from kscope.query.changes.usual import Usual
 
 # Places of a reading whose earlier windows are read.
 _MOST = 300
-# A place is an index of its host and process, or of its host alone, and one of its name; -1: any.
+# A place is an index of its host and process, or of its host alone, and one of its name.
 _Key = tuple[int, int]
+_ANY = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,62 +57,51 @@ class _Index:
         ]
         self.groups, self.hosts, self.names = [*groups], [*hosts], [*names]
 
-    def sums(self, now: Sequence[float], expected: Sequence[float]) -> dict[int, complex]:
-        """Return of each place of a process the excess, and as imaginary part the expected sum.
+    def sums(self, now: Sequence[float], expected: Sequence[float]) -> list[dict[int, complex]]:
+        """Return by process and name the excess, and as imaginary part the expected sum.
 
-        So each frame of each cell takes one addition, not two. A place is one number: that of the
-        process times a width, plus the name's, which is the last one for any.
+        So each frame of each cell takes one addition, not two. The name -1 is any.
         """
-        any_name = len(self.names)
-        sums: defaultdict[int, complex] = defaultdict(complex)
+        sums: list[dict[int, complex]] = [defaultdict(complex) for _ in self.groups]
         rows = zip(self.of_group, self.paths, map(complex, now, expected), strict=True)
         for group, path, both in rows:
-            base = group * (any_name + 1)
-            sums[base + any_name] += both
+            of_name = sums[group]
+            of_name[_ANY] += both
             for name in path:
-                sums[base + name] += both
+                of_name[name] += both
         return sums
 
     def large(
-        self, sums: Mapping[int, complex], least: Mapping[str, float]
+        self, sums: Sequence[Mapping[int, complex]], least: Mapping[str, float]
     ) -> Iterator[tuple[_Key, complex]]:
         """Yield the places of processes and of hosts with at least this excess on their host."""
-        any_name = len(self.names)
-        of_host: list[defaultdict[int, complex]] = [defaultdict(complex) for _ in self.hosts]
-        leasts = [least[host] for host in self.hosts]
-        hosts = {name: number for number, name in enumerate(self.hosts)}
-        numbers = [hosts[host] for host, _ in self.groups]
-        for key, both in sums.items():
-            group, name = divmod(key, any_name + 1)
-            host = numbers[group]
-            if name != any_name:
-                of_host[host][name] += both
-            if abs(both.real) >= leasts[host]:
-                yield (group, name if name != any_name else -1), both
-        for host, of_name in enumerate(of_host):
+        of_host: dict[str, dict[int, complex]] = {host: defaultdict(complex) for host in self.hosts}
+        for group, ((host, _), of_name) in enumerate(zip(self.groups, sums, strict=True)):
+            most, all_processes = least[host], of_host[host]
             for name, both in of_name.items():
-                if abs(both.real) >= leasts[host]:
-                    yield (-1 - host, name), both
+                all_processes[name] += both
+                if abs(both.real) >= most:
+                    yield (group, name), both
+        for number, host in enumerate(self.hosts):
+            for name, both in of_host[host].items():
+                if name != _ANY and abs(both.real) >= least[host]:
+                    yield (-1 - number, name), both
 
     def host(self, key: _Key) -> str:
         return self.groups[key[0]][0] if key[0] >= 0 else self.hosts[-1 - key[0]]
 
     def cells(self, keys: Sequence[_Key]) -> dict[_Key, list[int]]:
         found: dict[_Key, list[int]] = {key: [] for key in keys}
-        for at in range(len(self.paths) if keys else 0):
-            for key in self._keys(at):
-                if key in found:
-                    found[key].append(at)
+        names: defaultdict[int, set[int]] = defaultdict(set)
+        for owner, name in keys:
+            names[owner].add(name)
+        for at, path in enumerate(self.paths if keys else ()):
+            for owner in (self.of_group[at], -1 - self.of_host[at]):
+                for name in names[owner].intersection((_ANY, *path)) if owner in names else ():
+                    found[owner, name].append(at)
         return found
 
-    def _keys(self, at: int) -> Iterator[_Key]:
-        group, host = self.of_group[at], -1 - self.of_host[at]
-        yield group, -1
-        for name in self.paths[at]:
-            yield group, name
-            yield host, name
-
     def place(self, key: _Key, cells: Sequence[int]) -> Place:
-        name = self.names[key[1]] if key[1] >= 0 else None
+        name = self.names[key[1]] if key[1] != _ANY else None
         process = self.groups[key[0]][1] if key[0] >= 0 else None
         return Place(self.host(key), process, name, tuple(cells))
