@@ -16,6 +16,7 @@ from kscope.query.answers.markers import Marker, markers_of
 from kscope.query.changes.measure import Measure
 from kscope.query.parse.parameters import Parameter
 from kscope.query.parse.timerange import TimeRange
+from kscope.query.scan.regex import search_stacks
 from kscope.store.backends.errors import QueryTimeout
 from kscope.store.reader import Reader
 
@@ -45,6 +46,7 @@ async def changes(reader: Reader, asked: AskedOfAll) -> AsyncIterator[Changes]:
     reading = Tables(lambda scope: read_table(reader, scope, baseline, texts), _AT_ONCE)
     near = await _near(reader, asked)
     wanted = active(asked)
+    await search_stacks(reader, (each.scope for each in wanted))
     measure = Measure()
     tasks = {asyncio.ensure_future(reading.add(each)) for each in wanted}
     left = set(tasks)

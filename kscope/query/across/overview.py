@@ -18,6 +18,7 @@ from kscope.query.answers.markers import markers_of
 from kscope.query.parse.parameters import Parameter
 from kscope.query.parse.timerange import SECOND, TimeRange, iso
 from kscope.query.scan.parallel import together
+from kscope.query.scan.regex import search_stacks
 from kscope.query.scan.timesteps import Steps, step_length, steps
 from kscope.store.reader import Reader
 
@@ -53,6 +54,7 @@ async def overview(reader: Reader, asked: AskedOfAll) -> AsyncIterator[Overview]
     wanted = [each for each in asked.tables if each.category.table != MARKERS]
     markers = await markers_of(reader, asked.range, most=_MOST_MARKERS)
     losses = await losses_of(reader, asked.range, asked.of_hosts)
+    await search_stacks(reader, (each.scope for each in wanted))
     alike = asyncio.ensure_future(_alike(reader, asked))
     try:
         await together(*map(reading.add, wanted))

@@ -71,7 +71,7 @@ async def read_series(reader: Reader, scope: Scope, grid: Steps, texts: Names) -
     needs = [each for each in (HOSTNAME, *view.value.columns) if each]
     measures = (total_of(view.value), events_of(view.value), ROWS, LAST_TIME)
     scan = await plain_scan_of(reader, scope, needs, step=grid.length)
-    here = await summed(scan, lambda at: [*columns(HOSTNAME)(at), grid.of(at)], measures)
+    here = await summed(scan.uncut(), lambda at: [*columns(HOSTNAME)(at), grid.of(at)], measures)
     length = scope.range.end - scope.range.start
     baseline = Baseline(scope.range.start, length)
     windows = windows_before(baseline, buckets_of(reader, scope, needs), first)
@@ -93,7 +93,7 @@ async def _earlier(scan: Scan, scope: Scope, windows: Stretches, view: View) -> 
     scan = await at_another_time(scan, replace(scope, range=windows.range), windows.length)
     keys = columns(HOSTNAME)
     measures = (total_of(view.value), LAST_TIME)
-    return await summed(scan, lambda at: [*keys(at), windows.of(at)], measures)
+    return await summed(scan.uncut(), lambda at: [*keys(at), windows.of(at)], measures)
 
 
 def _fill(
@@ -135,7 +135,7 @@ async def _on_top(scan: Scan, scope: Scope, view: View, texts: Names) -> list[On
         return []
     names = {*scan.names, column.name}
     scan = await at_another_time(replace(scan, names=names, stack=view.stack), scope)
-    found = await heaviest(scan, columns(column), (total_of(view.value),), _RANKED)
+    found = await heaviest(scan.uncut(), columns(column), (total_of(view.value),), _RANKED)
     shares: Counter[str] = Counter()
     whole = found.totals[0] or 0
     keys = {key for (key,) in found.groups}

@@ -142,9 +142,7 @@ async def looks_of(
     step = max((each for each in (*buckets, 1) if windows.length % each == 0), default=1)
     by_window = await at_another_time(now, earlier, step)
     before = await at_another_time(now, earlier)
-    looks = Looks(now, slices_of(now.range), before, by_window, windows)
-    # Two tables are read at a time: a second connection for one of them would save nothing.
-    return looks.over(lambda scan: scan.over(lambda segment: segment.table))
+    return Looks(now, slices_of(now.range), before, by_window, windows).over(Scan.uncut)
 
 
 async def oldest_of(reader: Reader, category: Category) -> int | None:

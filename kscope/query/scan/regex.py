@@ -5,7 +5,7 @@ MariaDB's is PCRE, with another syntax.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -55,6 +55,25 @@ async def resolve(reader: Reader, scope: Scope, where: Group) -> Group:
             for each in wanted
         }
     return resolved(where, found)
+
+
+async def search_stacks(reader: Reader, scopes: Iterable[Scope]) -> None:
+    """Search the stacks for the patterns of all these questions at once, where they are new.
+
+    Each of the questions then finds its own in memory.
+    """
+    wanted = [
+        each
+        for scope in scopes
+        for group in (
+            *(preset.where for preset in scope.presets),
+            *union.filters_of(reader.catalog, scope.category),
+        )
+        for each in conditions(group)
+        if each.operator == "regex" and _is_kept(each)
+    ]
+    with reader.deadline.running():
+        await stack_matches.resolve(reader, wanted)
 
 
 def _is_kept(where: Condition) -> bool:

@@ -82,6 +82,13 @@ class Scan:
         ]
         return replace(self, plan=replace(self.plan, segments=segments))
 
+    def uncut(self) -> "Scan":
+        """Return the reading with one statement for each segment.
+
+        Where several tables are read at a time, a second connection for one would save nothing.
+        """
+        return self.over(lambda segment: segment.table)
+
     def oldest(self, limit: int) -> "Scan":
         """Return the reading of the oldest `limit` rows; the plan must be of single rows."""
 
