@@ -1,19 +1,18 @@
 """Sums of a table by place, in the range and in each earlier window: those that differ most."""
 
 import asyncio
-import functools
 import operator
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any
 
 import sqlalchemy as sa
 
 from kscope.declare.model import Column
-from kscope.declare.types.base import Storage
+from kscope.query.across.some_places import numbers_of, only
 from kscope.query.across.windows import Looks, Stretches
 from kscope.query.scan.freed_memory import discard, empty
 from kscope.query.scan.heaviest import Heaviest, heaviest
@@ -21,8 +20,7 @@ from kscope.query.scan.measures import MOST, ROWS, Expressions, Measure
 from kscope.query.scan.parallel import together
 from kscope.query.scan.read import TooManyGroups, answered
 from kscope.query.scan.scan import Scan, columns
-from kscope.query.sql.expressions import as_text, ids
-from kscope.store.sums.planner import Segment
+from kscope.query.sql.expressions import as_text
 
 Key = tuple[Any, ...]
 # The rows of each statement.
@@ -200,62 +198,39 @@ def _filled(looks: Looks, here: Found, there: Found, wanted: set[Key] | None) ->
     found, scale = Cells(), looks.scale
     slices, windows = looks.slices.count, looks.windows.count
 
-    def places(answers: Found, width: int) -> Iterator[tuple[Sums | None, Sequence[Any]]]:
-        key, sums = None, None
-        for row in chain.from_iterable(answers):
-            if row[:width] != key:
-                key = row[:width]
-                place = tuple(map(as_text, key))
-                sums = found.sums.get(place)
-                if sums is None and (wanted is None or place in wanted):
-                    sums = found.sums[place] = Sums([0.0] * slices, [0.0] * windows)
-            yield sums, row
+    def place(key: Sequence[Any]) -> Sums | None:
+        named = tuple(map(as_text, key))
+        if named not in found.sums and (wanted is None or named in wanted):
+            found.sums[named] = Sums([0.0] * slices, [0.0] * windows)
+        return found.sums.get(named)
 
     width = _width(here, 5)
-    for sums, row in places(here, width):
-        number, value, events, rows, last = row[width:]
-        found.events += events or 0
-        found.rows += rows or 0
-        if sums and 0 <= number < slices:
-            sums.slices[number] += value or 0
-            sums.last = max(last, sums.last or last)
-    for sums, row in places(there, _width(there, 2)):
-        number, value = row[-2:]
-        if sums and 0 <= number < windows:
-            sums.earlier[number] += (value or 0) * scale
+    for key, rows in _by_place(here, width):
+        sums = place(key)
+        for row in rows:
+            number, value, events, count, last = row[width:]
+            found.events += events or 0
+            found.rows += count or 0
+            if sums and 0 <= number < slices:
+                sums.slices[number] += value or 0
+                sums.last = max(last, sums.last or last)
+    for key, rows in _by_place(there, _width(there, 2)):
+        if sums := place(key):
+            earlier = sums.earlier
+            for row in rows:
+                number, value = row[-2:]
+                if 0 <= number < windows:
+                    earlier[number] += (value or 0) * scale
     return found
+
+
+def _by_place(
+    answers: Found, width: int
+) -> Iterator[tuple[Sequence[Any], Iterator[Sequence[Any]]]]:
+    """Yield the rows of each place that follow each other."""
+    key = operator.itemgetter(slice(width))
+    return groupby(chain.from_iterable(answers), key)
 
 
 def _width(answers: Found, others: int) -> int:
     return next((len(rows[0]) - others for rows in answers if rows), 0)
-
-
-# Of a place: numbers that tell most places apart, as one number of 64 bits.
-_BITS = 2**40 - 1
-_PRIMES = (1, 786_433, 393_241, 196_613, 98_317, 49_157)
-_WHOLE = (Storage.STRING_ID, Storage.STACK_ID, Storage.INTEGER, Storage.BOOLEAN)
-
-
-def numbers_of(by: Sequence[Column], wanted: Iterable[Key]) -> list[int]:
-    """Return a number for each of the places; few others have the same."""
-    places = [(i, prime) for (i, _), prime in zip(_whole(by), _PRIMES, strict=False)]
-    return list({sum((key[i] & _BITS) * prime for i, prime in places) for key in wanted})
-
-
-def only(scan: Scan, by: Sequence[Column], numbers: Sequence[int]) -> Scan:
-    """Return the scan of the rows at some places, and of few others that have the same number."""
-
-    def chosen(segment: Segment) -> sa.FromClause:
-        table = segment.table
-        parts = (
-            table.c[column.name].bitwise_and(_BITS) * prime
-            for (_, column), prime in zip(_whole(by), _PRIMES, strict=False)
-        )
-        number = functools.reduce(operator.add, parts)
-        return sa.select(table).where(segment.within, ids(number, numbers)).subquery()
-
-    return scan.over(chosen)
-
-
-def _whole(by: Sequence[Column]) -> list[tuple[int, Column]]:
-    return [(i, each) for i, each in enumerate(by) if each.type.storage in _WHOLE]

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from kscope.declare.model import HOSTNAME, Column
 from kscope.declare.types.histogram import summed_counts
-from kscope.query.across.cells import Key, Sums, numbers_of, only
+from kscope.query.across.cells import Key, Sums
+from kscope.query.across.some_places import numbers_of, only
 from kscope.query.across.windows import Looks, Stretches
 from kscope.query.scan.parallel import together
 from kscope.query.scan.scan import Scan, columns
