@@ -93,7 +93,11 @@ class Incident:
 
     def between(self, first: float, last: float) -> str:
         """The range of an address, from so many minutes before the end to so many."""
-        return f"from={_iso(self.ago(first))}&to={_iso(self.ago(last))}"
+        return "&".join(f"{name}={time}" for name, time in self.asked(first, last).items())
+
+    def asked(self, first: float, last: float) -> dict[str, str]:
+        """The same range, of a question."""
+        return {"from": _iso(self.ago(first)), "to": _iso(self.ago(last))}
 
     def address(self, path: str = "", first: float = 60, last: float = 0) -> str:
         return f"{self.server.read}/?{self.between(first, last)}{path}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.page.written import at_once
 from tests.serving import kscope, serving
 
 if TYPE_CHECKING:
@@ -119,6 +120,23 @@ def test_a_line_opens_its_type_with_what_is_chosen(incident: Incident, page: Pag
     expect(pressed).to_contain_text("db-2")
     pressed.click()
     expect(page).not_to_have_url(re.compile("filter="))
+
+
+def test_the_wall_clock_says_where_the_time_went(incident: Incident, page: Page) -> None:
+    """A part of the bar for each state, as wide as its time; the numbers are those of the rows."""
+    page.goto(incident.address())
+    on_top = _line(page, "Wall clock").locator(".on")
+    asked = {"by": "state", "preset": "without idle waits", "n": 10, **incident.asked(60, 0)}
+    entries = incident.server.get("/api/v1/top/wallclock", value="elapsed", **asked).json()
+    threads = {each["key"][0]: each["value"] / (3600 * 1e6) for each in entries["entries"]}
+    expect(on_top).to_contain_text(f"disk {at_once(threads['disk'])}")
+    states = ("on CPU", "waiting to run", "disk", "lock", "network")
+    assert set(states) == threads.keys()
+    widths = on_top.locator(".states i").evaluate_all("all => all.map(one => one.clientWidth)")
+    whole = sum(threads.values())
+    assert [each / sum(widths) for each in widths] == pytest.approx(
+        [threads[state] / whole for state in states], abs=0.02
+    )
 
 
 def test_a_drag_over_the_lines_asks_what_changed(incident: Incident, page: Page) -> None:

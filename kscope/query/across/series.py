@@ -129,8 +129,10 @@ def _fill(
 
 
 async def _on_top(scan: Scan, scope: Scope, view: View, texts: Names) -> list[OnTop]:
-    """Return the frames, or the processes, with the largest shares of the total."""
-    column = view.stack or view.by
+    """Return the states of a union; else the frames, or the processes, with the largest shares."""
+    state = next((each for each in scope.category.columns if each.words), None)
+    states = state if scope.category.union else None
+    column = states or view.stack or view.by
     if column is None:
         return []
     names = {*scan.names, column.name}
@@ -139,12 +141,15 @@ async def _on_top(scan: Scan, scope: Scope, view: View, texts: Names) -> list[On
     shares: Counter[str] = Counter()
     whole = found.totals[0] or 0
     keys = {key for (key,) in found.groups}
-    if view.stack:
+    if column is view.stack:
         stacks = await texts.of(column, keys)
         shown = {key: telling(stacks[key]) for key in keys}
     else:
         shown = {**await texts.of(column, keys)}
     for (key,), (value,) in found.groups.items():
         shares[shown[key]] += value or 0
-    best = nlargest(_SHOWN, (name for name in shares if name), key=shares.__getitem__)
+    if states:
+        best = [word for word in states.words if word in shares]
+    else:
+        best = nlargest(_SHOWN, (name for name in shares if name), key=shares.__getitem__)
     return [OnTop(column.name, name, shares[name] / whole) for name in best if whole]

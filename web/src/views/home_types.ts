@@ -3,8 +3,9 @@
 import { toAddress, type State } from "../state/address";
 import { columnsWith, type Context } from "../state/context";
 import { h, type Child } from "../ui/dom";
-import { times } from "../ui/format";
+import { atOnce, times } from "../ui/format";
 import { roughly } from "../ui/spans";
+import { statesOf, stateToken } from "../ui/states";
 import { plain, short } from "../ui/text";
 import type { Overview, Stretch, TableOverview } from "../../generated/types";
 import { newest, stretch } from "./home_moment";
@@ -58,7 +59,7 @@ function line(
     h("div", link, h("small", { title: one.description }, one.description)),
     h("div.tot", ...total(one), ...says(context, answer, one)),
     one.rows ? spark(range, drawn) : h("div.spark"),
-    h("div.on", ...onTop(one)),
+    h("div.on", ...onTop(context, one)),
   );
 }
 
@@ -97,8 +98,10 @@ function unusual(context: Context, answer: Overview, one: Stretch, more: number)
   return `▲ ${size} ${at}${more ? `, +${more}` : ""}`;
 }
 
-function onTop(one: TableOverview): Child[] {
+function onTop({ categories }: Context, one: TableOverview): Child[] {
   if (!one.on_top.length) return [h("span.q", "–")];
+  const states = statesOf(categories.find(({ table }) => table === one.table));
+  if (states.length) return parts(one, states);
   return one.on_top
     .slice(0, 3)
     .flatMap(({ name, share }, k): Child[] => [
@@ -106,4 +109,21 @@ function onTop(one: TableOverview): Child[] {
       h(one.unusual.length ? "span.m.loud" : "span.m", { title: name }, short(plain(name), 80)),
       share > 0 && ` ${Math.round(share * 100)} %`,
     ]);
+}
+
+/** The states of a union as parts of one bar, each with its amount. */
+function parts({ on_top, values }: TableOverview, states: string[]): Child[] {
+  const mean = values.reduce((all, one) => all + one, 0) / Math.max(1, values.length);
+  const bar = on_top.map(({ name, share }) => {
+    const part = h("i");
+    part.style.flexGrow = String(share);
+    part.style.background = `var(${stateToken(name, states) || "--s0"})`;
+    return part;
+  });
+  const texts = on_top.flatMap(({ name, share }, k): Child[] => [
+    k > 0 && ", ",
+    `${short(plain(name), 40)} `,
+    h("span.m", atOnce(share * mean)),
+  ]);
+  return [h("div.states", { "aria-hidden": "true" }, ...bar), ...texts];
 }
