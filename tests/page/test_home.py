@@ -129,7 +129,7 @@ def test_the_wall_clock_says_where_the_time_went(incident: Incident, page: Page)
     asked = {"by": "state", "preset": "without idle waits", "n": 10, **incident.asked(60, 0)}
     entries = incident.server.get("/api/v1/top/wallclock", value="elapsed", **asked).json()
     threads = {each["key"][0]: each["value"] / (3600 * 1e6) for each in entries["entries"]}
-    expect(on_top).to_contain_text(f"disk {at_once(threads['disk'])}")
+    expect(on_top).to_contain_text(f"disk {at_once(3600e6 * threads['disk'])}")
     states = ("on CPU", "waiting to run", "disk", "lock", "network")
     assert set(states) == threads.keys()
     widths = on_top.locator(".states i").evaluate_all("all => all.map(one => one.clientWidth)")
