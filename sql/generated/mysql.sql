@@ -688,6 +688,20 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_5m_offwaketime (
   PRIMARY KEY (time, seq)
 )ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Off-CPU time and its waker, summed per 5m';
 
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_oomkill (
+  time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
+  seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',
+  hostname INTEGER NOT NULL COMMENT 'Host',
+  process INTEGER NOT NULL COMMENT 'Killed',
+  trigger_process INTEGER NOT NULL COMMENT 'Trigger',
+  cgroup INTEGER NOT NULL COMMENT 'Cgroup',
+  resident BIGINT NOT NULL COMMENT 'Resident memory, bytes',
+  total BIGINT NOT NULL COMMENT 'Address space, bytes',
+  tables BIGINT NOT NULL COMMENT 'Page tables, bytes',
+  kscope_rows BIGINT NOT NULL COMMENT 'rows summed',
+  PRIMARY KEY (time, seq)
+)ENGINE=InnoDB CHARSET=utf8mb4 COMMENT='Out-of-memory kills, summed per 5m';
+
 CREATE TABLE IF NOT EXISTS kscope_rollup_5m_opensnoop (
   time BIGINT NOT NULL COMMENT 'microseconds since the epoch, UTC',
   seq BIGINT NOT NULL COMMENT 'tells rows of one microsecond apart',

@@ -740,6 +740,21 @@ CREATE TABLE IF NOT EXISTS kscope_rollup_5m_offwaketime (
 )
  WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS kscope_rollup_5m_oomkill (
+  time BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  hostname INTEGER NOT NULL,
+  process INTEGER NOT NULL,
+  trigger_process INTEGER NOT NULL,
+  cgroup INTEGER NOT NULL,
+  resident BIGINT NOT NULL,
+  total BIGINT NOT NULL,
+  tables BIGINT NOT NULL,
+  kscope_rows BIGINT NOT NULL,
+  PRIMARY KEY (time, seq)
+)
+ WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS kscope_rollup_5m_opensnoop (
   time BIGINT NOT NULL,
   seq BIGINT NOT NULL,
