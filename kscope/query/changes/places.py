@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 
-from kscope.query.changes.limits import FEW, UNUSUAL
+from kscope.query.changes.limits import FEW, RELATIVE, UNUSUAL
 from kscope.query.changes.reading import MOST_FRAMES
 from kscope.query.changes.spread import floor
 from kscope.query.changes.usual import Usual
 
 # Places of a reading whose earlier windows are read.
 _MOST = 300
+_ROUNDING = 1e-9
 # A place is an index of its host and process, or of its host alone, and one of its name.
 _Key = tuple[int, int]
 _ANY = -1
@@ -30,10 +31,8 @@ class Place:
 def candidates(usual: Usual, now: Sequence[float], expected: Sequence[float]) -> list[Place]:
     """Return the places that may have changed, by the excess and the expected sum of each cell."""
     index = _Index(usual)
-    least = {host: UNUSUAL * FEW * varies for host, varies in usual.varies.items()}
     bound = {}
-    # Most are too small for any spread.
-    for key, both in index.large(index.sums(now, expected), least):
+    for key, both in index.large(index.sums(now, expected)):
         bound[key] = abs(both.real) / floor(usual, index.host(key), both.imag)
     kept = nlargest(
         _MOST, (key for key, most in bound.items() if most >= UNUSUAL), key=bound.__getitem__
@@ -71,21 +70,31 @@ class _Index:
                 of_name[name] += both
         return sums
 
-    def large(
-        self, sums: Sequence[Mapping[int, complex]], least: Mapping[str, float]
-    ) -> Iterator[tuple[_Key, complex]]:
-        """Yield the places of processes and of hosts with at least this excess on their host."""
+    def large(self, sums: Sequence[Mapping[int, complex]]) -> Iterator[tuple[_Key, complex]]:
+        """Yield the places of processes and of hosts that may be off: few are not too small."""
         of_host: dict[str, dict[int, complex]] = {host: defaultdict(complex) for host in self.hosts}
         for group, ((host, _), of_name) in enumerate(zip(self.groups, sums, strict=True)):
-            most, all_processes = least[host], of_host[host]
+            (least, relative), all_processes = self._leasts(host), of_host[host]
             for name, both in of_name.items():
                 all_processes[name] += both
-                if abs(both.real) >= most:
+                more = abs(both.real)
+                if more >= least and more >= relative * both.imag:
                     yield (group, name), both
         for number, host in enumerate(self.hosts):
+            least, relative = self._leasts(host)
             for name, both in of_host[host].items():
-                if name != _ANY and abs(both.real) >= least[host]:
+                more = abs(both.real)
+                if name != _ANY and more >= least and more >= relative * both.imag:
                     yield (-1 - number, name), both
+
+    def _leasts(self, host: str) -> tuple[float, float]:
+        """Return the least excess of a place that may be off, and as a part of its expected sum.
+
+        They are a little below `UNUSUAL` times the `floor` of a spread.
+        """
+        relative = RELATIVE * self.usual.widening[host] + self.usual.lost[host]
+        most = UNUSUAL * (1 - _ROUNDING)
+        return most * FEW * self.usual.varies[host], most * relative
 
     def host(self, key: _Key) -> str:
         return self.groups[key[0]][0] if key[0] >= 0 else self.hosts[-1 - key[0]]
