@@ -1,8 +1,9 @@
 // Draws the visible part of a tree on a canvas.
 
-import { cssColor } from "../ui/dom";
+import { cssColor, themeColors } from "../ui/dom";
+import { memo } from "../ui/memo";
 import type { Coloring } from "./colors";
-import { mix, paintOf, veiled, type Paint } from "./fills";
+import { mix, paintOf, veiled, type Fill, type Paint } from "./fills";
 import { fit } from "./fit";
 import { plain } from "../ui/text";
 import { frame } from "./frames";
@@ -83,13 +84,13 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene, view: Fra
   const picture = Math.max(sceneHeight(scene), scene.flame ? view.height : 0);
   const border = { color: pixelOf(cssColor("--accent")), size: Math.round(1.5 * ratio) };
   const lines = new Lines(inSight(scene, view, picture, ratio), pixelOf(ground), ratio, border);
-  const paints = allPaints(scene);
-  const wide = collect(scene, view, lines, ratio, paints);
+  const paints = allPaints(scene.coloring.palette, themeColors());
+  const shown = collect(scene, view, lines, ratio, paints);
   const topOf = (level: number) => rowTop(scene, level, picture) - view.top;
   lines.paint(context, scene.row - 1, topOf);
-  decorate(context, scene, wide, topOf);
+  decorate(context, scene, shown, topOf);
   context.textBaseline = "middle";
-  write(context, scene, view, wide, paints, topOf);
+  write(context, scene, view, shown, paints, topOf);
   gap(context, scene, view, topOf);
   outline(context, scene, view, scene.hovered, 1, topOf);
   outline(context, scene, view, scene.selected, 1.5, topOf);
@@ -118,7 +119,7 @@ function inSight(scene: Scene, view: Frame2D, picture: number, ratio: number): E
   return { width: Math.round(view.width * ratio), first, last };
 }
 
-/** Fills the lines; the nodes that are wide enough to be marked, each with its left edge and width. */
+/** Fills the lines; returns the nodes with a name or a pattern, each with its left edge and width. */
 function collect(
   scene: Scene,
   view: Frame2D,
@@ -126,38 +127,40 @@ function collect(
   ratio: number,
   paints: Paint[],
 ): number[] {
-  const { tree, zoom, hits } = scene;
-  const { n, x, end, level, name } = tree;
+  const { tree, zoom, hits, coloring } = scene;
+  const { x, end, level, name, parent } = tree;
+  const { palette, index } = coloring;
   const value = tree.sides[0].value;
   const scale = perUnit(tree, zoom, view.width);
-  const left = x[zoom];
   const gap = Math.round(ratio) || 1;
-  const colors = paints.map(({ fill }) => pixelOf(fill));
+  const colors = Uint32Array.from(paints, ({ fill }) => pixelOf(fill));
   const fillOf = filling(scene);
-  const wide: number[] = [];
-  for (let i = 0; i < n;) {
-    const above = i < zoom && end[i] >= end[zoom];
-    const from = above ? 0 : (x[i] - left) * scale;
-    const width = above ? view.width : value[i] * scale;
-    const outside = from >= view.width || from + width <= 0 || width === 0;
-    const hidden = !above && (i < zoom || outside);
-    const found = hits !== null && hits[name[i]] === 1 && width > LEAST_MARKED;
-    const [begin, stop] = [from * ratio, (from + width) * ratio];
-    if (hidden || !lines.add(level[i], begin, stop, colors[fillOf(i)], gap, found)) {
-      i = end[i];
-      continue;
-    }
-    if (width > LEAST_MARKED) wide.push(i, from, width);
-    i++;
+  const marked = palette.map(({ hatched, strip }) => (hatched || strip ? LEAST_MARKED : 0));
+  const shown: number[] = [];
+  const add = (i: number, from: number, width: number): boolean => {
+    const found = hits !== null && width > LEAST_MARKED && hits[name[i]] === 1;
+    const color = colors[fillOf(i)];
+    if (!lines.add(level[i], from * ratio, (from + width) * ratio, color, gap, found)) return false;
+    if (width > (marked[index[i]] || LEAST_NAMED)) shown.push(i, from, width);
+    return true;
+  };
+  for (let i = parent[zoom]; i >= 0; i = parent[i]) add(i, 0, view.width);
+  const left = x[zoom];
+  const last = end[zoom];
+  for (let i = zoom; i < last;) {
+    const from = (x[i] - left) * scale;
+    const width = value[i] * scale;
+    const hidden = width === 0 || from >= view.width || !add(i, from, width);
+    i = hidden ? end[i] : i + 1;
   }
-  return wide;
+  return shown;
 }
 
 /** The paints of the palette, the same veiled, and that of the ancestors of the zoomed frame. */
-function allPaints({ coloring }: Scene): Paint[] {
-  const plain = coloring.palette.map(paintOf);
+const allPaints = memo((palette: Fill[], _theme: object): Paint[] => {
+  const plain = palette.map(paintOf);
   return [...plain, ...plain.map(veiled), paintOf({ token: "--k-root" })];
-}
+});
 
 /** Which of the paints a node has. */
 function filling(scene: Scene): (node: number) => number {
@@ -171,7 +174,7 @@ function filling(scene: Scene): (node: number) => number {
 
 /** The colours with which `paint` fills and names a node. */
 export function paintsOf(scene: Scene): (node: number) => Paint {
-  const paints = allPaints(scene);
+  const paints = allPaints(scene.coloring.palette, themeColors());
   const fillOf = filling(scene);
   return (node) => paints[fillOf(node)];
 }
@@ -180,18 +183,18 @@ export function paintsOf(scene: Scene): (node: number) => Paint {
 function decorate(
   context: CanvasRenderingContext2D,
   scene: Scene,
-  wide: number[],
+  shown: number[],
   topOf: (level: number) => number,
 ): void {
   const { tree, coloring, row } = scene;
   const { palette, index } = coloring;
   if (!palette.some(({ hatched, strip }) => hatched || strip)) return;
   let pattern: CanvasPattern | null = null;
-  for (let k = 0; k < wide.length; k += 3) {
-    const { hatched, strip } = palette[index[wide[k]]];
+  for (let k = 0; k < shown.length; k += 3) {
+    const { hatched, strip } = palette[index[shown[k]]];
     if (!hatched && !strip) continue;
-    const top = topOf(tree.level[wide[k]]);
-    const [from, width] = [wide[k + 1], wide[k + 2] - 1];
+    const top = topOf(tree.level[shown[k]]);
+    const [from, width] = [shown[k + 1], shown[k + 2] - 1];
     if (hatched) {
       pattern ??= hatching(context);
       context.fillStyle = pattern ?? cssColor("--k-none");
@@ -232,7 +235,7 @@ function write(
   context: CanvasRenderingContext2D,
   scene: Scene,
   view: Frame2D,
-  wide: number[],
+  shown: number[],
   paints: Paint[],
   topOf: (level: number) => number,
 ): void {
@@ -240,10 +243,10 @@ function write(
   const fillOf = filling(scene);
   context.font = font;
   const letter = context.measureText("0").width;
-  for (let k = 0; k < wide.length; k += 3) {
-    const node = wide[k];
-    const from = Math.max(0, wide[k + 1]);
-    const width = Math.min(view.width, wide[k + 1] + wide[k + 2]) - from - 1;
+  for (let k = 0; k < shown.length; k += 3) {
+    const node = shown[k];
+    const from = Math.max(0, shown[k + 1]);
+    const width = Math.min(view.width, shown[k + 1] + shown[k + 2]) - from - 1;
     if (width < LEAST_NAMED) continue;
     const { fill, ink } = paints[fillOf(node)];
     const aside = scene.aside(node);

@@ -3,7 +3,7 @@
 import { bare } from "../ui/rate";
 import { percent } from "../ui/format";
 import type { Source } from "./flame_query";
-import type { NameRow } from "./names";
+import type { NameRow } from "./name_lines";
 import { label } from "./paint";
 import { ratioText } from "./ratio";
 import { pathOf, type Tree } from "./tree";

@@ -14,11 +14,16 @@ export function context2d(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
 }
 
 const scratch = context2d(document.createElement("canvas"));
+const hexes = new Map<string, string>();
 
 /** An opaque colour as #rrggbb: readers of SVG outside browsers do not know `hsl()`. */
 export function hexColor(color: string): string {
-  scratch.fillStyle = color;
-  return scratch.fillStyle;
+  let hex = hexes.get(color);
+  if (hex === undefined) {
+    scratch.fillStyle = color;
+    hexes.set(color, (hex = scratch.fillStyle));
+  }
+  return hex;
 }
 
 /** Set a canvas's size in pixels of the page; its drawing context uses the same pixels. */

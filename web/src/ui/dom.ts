@@ -109,7 +109,7 @@ export class Select {
   }
 }
 
-const colors = new Map<string, string>();
+let colors = new Map<string, string>();
 
 /** A colour of the style sheet; only where it is used is it known which theme's it is. */
 export function cssColor(name: string): string {
@@ -128,7 +128,12 @@ export function cssColor(name: string): string {
 
 /** When the theme changes. */
 export function forgetColors(): void {
-  colors.clear();
+  colors = new Map();
+}
+
+/** An object that is another one after the theme has changed: for what is made of its colours. */
+export function themeColors(): object {
+  return colors;
 }
 
 export function printing(): boolean {

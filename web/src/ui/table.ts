@@ -13,6 +13,8 @@ export interface TableColumn<R> {
   /** The value to sort by; text sorts upward first, numbers downward. */
   sort?: (row: R) => number | string;
   cell: (row: R) => Child;
+  /** Words about a cell, for who rests on it. */
+  tip?: (row: R) => string;
   /** A share from 0 to 1, drawn as a bar behind the cell. */
   bar?: (row: R) => number;
 }
@@ -285,7 +287,7 @@ export class DataTable<R> {
   }
 
   private cell(column: TableColumn<R>, row: R): HTMLElement {
-    const cell = h("td", { class: classOf(column) }, column.cell(row));
+    const cell = h("td", { class: classOf(column), title: column.tip?.(row) }, column.cell(row));
     if (column.bar) {
       const share = Math.max(0, Math.min(1, column.bar(row)));
       cell.style.backgroundSize = `${share * 100}% 100%`;

@@ -3,7 +3,7 @@
 import { url, type Query } from "../api/client";
 import { png, svg, type Picture } from "../flame/export";
 import { flameQuery, type Source } from "../flame/flame_query";
-import type { NameRow } from "../flame/names";
+import type { NameRow } from "../flame/name_lines";
 import { foldedSides, ticket } from "../flame/ticket";
 import { category, type Context } from "../state/context";
 import { copyText } from "../ui/copy";
