@@ -16,7 +16,15 @@ const out = join(here, "..", "kscope", "server", "static");
  */
 const EXPLORE = [
   ...["sandwich", "compare", "hosts", "rows", "charts", "empty"],
-  ...["flame_file", "flame_menu", "frame_menu", "transform", "quality", "new_category"],
+  ...[
+    "flame_file",
+    "flame_menu",
+    "frame_menu",
+    "transform",
+    "quality",
+    "new_category",
+    "names_csv",
+  ],
 ];
 
 const parts = {

@@ -1,5 +1,6 @@
 // One data type: band, tabs and views, kept in step with the address.
 
+import { progress } from "./api/progress";
 import { Band } from "./charts/band";
 import { furtherCharts } from "./charts/further";
 import { ChartSwitch } from "./flame/chart_switch";
@@ -79,8 +80,12 @@ export class Explore {
   private async ask(): Promise<void> {
     const { Quality } = await import("./views/quality");
     this.quality = new Quality(this.context, this.around.notices);
-    if (this.context.store.state.table) this.quality.update();
+    progress.after(this.askQuality);
   }
+
+  private readonly askQuality = (): void => {
+    if (this.context.store.state.table) this.quality?.update();
+  };
 
   /** Goes to the next or previous match of the search. */
   step(direction: 1 | -1): void {
@@ -106,14 +111,15 @@ export class Explore {
     const { "base.from": from, "base.to": to } = state;
     const shown = [range, categories, table, filters, presets, box, view, zone];
     const { panel, baseline } = state;
+    const part = this.parts.get(view);
+    this.place(part);
+    // Its question takes the longest: it is asked first.
+    part?.update();
     this.updateInstruments(...shown, stack, value, by, weigh, from, to, panel, baseline);
     this.tabs.update(this.views(), view);
     this.heading.textContent = `${category(this.context)?.prettyname ?? table}: ${TABS[view]}`;
-    const part = this.parts.get(view);
-    this.place(part);
     this.chart.update(OF_STACKS.includes(view));
     this.search.update(OF_STACKS.includes(view) && view !== "hosts");
-    part?.update();
   }
 
   left(): void {
@@ -130,7 +136,7 @@ export class Explore {
   /** The parts above the views do not depend on a search, a zoom or an order. */
   private readonly updateInstruments = memo((..._: unknown[]) => {
     this.band.update();
-    this.quality?.update();
+    progress.after(this.askQuality);
   });
 
   /** The views that this category has something for. */

@@ -1,6 +1,8 @@
 // How far the questions are that the page asks at once.
 
 const PATIENCE = 400;
+/** How long questions wait at most that can come after the others. */
+const LONGEST = 1000;
 
 interface Asking {
   readonly what: string;
@@ -17,6 +19,7 @@ export interface Reading {
 
 class Progress {
   private readonly waiting = new Set<Asking>();
+  private readonly later = new Map<() => void, number>();
   private done = 0;
   private start = 0;
   private timer = 0;
@@ -37,6 +40,17 @@ class Progress {
     if (this.waiting.size) return;
     clearInterval(this.timer);
     this.changed(null);
+    for (const ask of this.later.keys()) this.after(ask);
+  }
+
+  /** Calls `ask` once no question waits, or after a while: what is shown first is asked first. */
+  after(ask: () => void): void {
+    clearTimeout(this.later.get(ask));
+    const run = () => {
+      this.later.delete(ask);
+      ask();
+    };
+    this.later.set(ask, window.setTimeout(run, this.waiting.size ? LONGEST : 0));
   }
 
   /** Cancels those without an answer; each says so in its own place. */

@@ -1,5 +1,6 @@
 // The band below the bar: markers, timeline and heatmap on one axis of time, and what they say.
 
+import { progress } from "../api/progress";
 import type { Context } from "../state/context";
 import { button, h } from "../ui/dom";
 import { dateTime, zoneName } from "../ui/format";
@@ -62,6 +63,12 @@ export class Band {
     });
   }
 
+  /** What lies over the plots. */
+  private readonly askMore = (): void => {
+    this.markers.update();
+    this.gaps.update();
+  };
+
   private get times(): Times {
     return { ...this.context.range, zone: this.context.store.state.zone };
   }
@@ -69,8 +76,7 @@ export class Band {
   update(): void {
     this.timeline.update();
     this.heatmap.update();
-    this.markers.update();
-    this.gaps.update();
+    progress.after(this.askMore);
     this.back.hidden = !this.selecting.inside;
     this.surface.say(this.selected());
     this.draw();

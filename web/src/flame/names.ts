@@ -1,15 +1,15 @@
 // The table beside a flame graph: self and total per frame, of the part of the tree that is shown.
 
-import { button, debounce, download, h, replace } from "../ui/dom";
+import { button, debounce, h, replace } from "../ui/dom";
 import { memo } from "../ui/memo";
-import { bare, perTime } from "../ui/rate";
+import { bare } from "../ui/rate";
 import { square } from "../ui/swatch";
 import { short } from "../ui/text";
 import { DataTable, type TableColumn } from "../ui/table";
 import type { Store } from "../state/address";
 import { kindFill } from "./colors";
 import type { Sides, Source } from "./flame_query";
-import { frame, KIND_TEXT } from "./frames";
+import { frame } from "./frames";
 import { background } from "./legend";
 import { columnsOf } from "./name_columns";
 import { linesOf, NO_LINES, oneSided, type NameLines, type NameRow, type Part } from "./name_lines";
@@ -152,36 +152,11 @@ export class NameTable {
     if (!part) return;
     const keep = this.keeping(this.hits, this.input.value.trim().toLowerCase());
     const rows = keep ? this.shown.single.filter(keep) : this.shown.single;
-    const text = csv(part.source, rows);
-    download("frames.csv", new Blob([text], { type: "text/csv" }));
+    void import("./names_csv").then(({ saveNames }) => saveNames(part.source, rows));
   }
 }
 
 function read(part: Part): { lines: NameLines; columns: TableColumn<NameRow>[] } {
   const lines = linesOf(part);
   return { lines, columns: columnsOf(part, lines.single) };
-}
-
-/** All frames with their plain sums, and time per time where it has a name. */
-function csv({ measure, sides }: Source, rows: NameRow[]): string {
-  const unit = measure.unit ? ` (${measure.unit})` : "";
-  const rate = measure.rate ? [measure.rate] : [];
-  const head = sides
-    ? ["frame", "kind", `A${unit}`, `B${unit}`, ...rate.flatMap((one) => [`A ${one}`, `B ${one}`])]
-    : ["frame", "kind", `self${unit}`, `total${unit}`, ...rate];
-  const lines = rows.map(({ name, self, total }) => {
-    const sums = sides ? total.slice(1, 3) : [self[0], total[0]];
-    const of = sides ? sides.measures : [measure];
-    const told = sides ? sums : [total[0]];
-    const rates = measure.rate ? told.map((value, k) => perTime(value, of[k])) : [];
-    return [name, KIND_TEXT[frame(name).kind], ...sums, ...rates];
-  });
-  return [head, ...lines].map((line) => `${line.map(field).join(",")}\r\n`).join("");
-}
-
-/** A spreadsheet runs a text that begins as a formula does. */
-function field(value: string | number): string {
-  if (typeof value === "number") return String(value);
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return `"${text.replace(/"/g, '""')}"`;
 }

@@ -20,8 +20,8 @@ export interface Look {
   added: Uint8Array | null;
   /** The value at the right end of a frame, where it tells something; "" where it does not. */
   number?: (node: number) => string;
-  /** The amount of the zoomed frame itself, which is shown in a gap after what it calls. */
-  own?: (node: number) => string;
+  /** Draws what stands where no box is. */
+  beside?: (context: CanvasRenderingContext2D, scene: Scene, view: Frame2D, topOf: TopOf) => void;
 }
 
 export interface Scene extends Look, Metrics {
@@ -35,6 +35,9 @@ export interface Scene extends Look, Metrics {
   /** The first level that is drawn: 1 where the root stands elsewhere. */
   first: number;
 }
+
+/** Where a level is in the picture as it is scrolled. */
+export type TopOf = (level: number) => number;
 
 export interface Frame2D {
   width: number;
@@ -68,11 +71,11 @@ export function rowTop(scene: Scene, level: number, height: number): number {
 
 /** Narrower boxes have no name, and the narrowest no border and no pattern. */
 const LEAST_NAMED = 22;
-const LEAST_MARKED = 5;
+export const LEAST_MARKED = 5;
 /** Rows that are no frames show their value from here on. */
-const LEAST_ASIDE = 120;
+export const LEAST_ASIDE = 120;
 /** Left of a name, and right of a value. */
-const PADDING = 5;
+export const PADDING = 5;
 
 export function paint(context: CanvasRenderingContext2D, scene: Scene, view: Frame2D): void {
   const { tree } = scene;
@@ -86,12 +89,12 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene, view: Fra
   const lines = new Lines(inSight(scene, view, picture, ratio), pixelOf(ground), ratio, border);
   const paints = allPaints(scene.coloring.palette, themeColors());
   const shown = collect(scene, view, lines, ratio, paints);
-  const topOf = (level: number) => rowTop(scene, level, picture) - view.top;
+  const topOf: TopOf = (level) => rowTop(scene, level, picture) - view.top;
   lines.paint(context, scene.row - 1, topOf);
   decorate(context, scene, shown, topOf);
   context.textBaseline = "middle";
   write(context, scene, view, shown, paints, topOf);
-  gap(context, scene, view, topOf);
+  scene.beside?.(context, scene, view, topOf);
   outline(context, scene, view, scene.hovered, 1, topOf);
   outline(context, scene, view, scene.selected, 1.5, topOf);
 }
@@ -127,7 +130,7 @@ function collect(
   ratio: number,
   paints: Paint[],
 ): number[] {
-  const { tree, zoom, hits, coloring } = scene;
+  const { tree, zoom, hits: searched, coloring } = scene;
   const { x, end, level, name, parent } = tree;
   const { palette, index } = coloring;
   const value = tree.sides[0].value;
@@ -137,21 +140,24 @@ function collect(
   const fillOf = filling(scene);
   const marked = palette.map(({ hatched, strip }) => (hatched || strip ? LEAST_MARKED : 0));
   const shown: number[] = [];
-  const add = (i: number, from: number, width: number): boolean => {
-    const found = hits !== null && width > LEAST_MARKED && hits[name[i]] === 1;
-    const color = colors[fillOf(i)];
-    if (!lines.add(level[i], from * ratio, (from + width) * ratio, color, gap, found)) return false;
+  const add = (i: number, from: number, width: number, fill: number, hit: boolean): boolean => {
+    const [begin, stop] = [from * ratio, (from + width) * ratio];
+    const found = hit && width > LEAST_MARKED;
+    if (!lines.add(level[i], begin, stop, colors[fill], gap, found)) return false;
     if (width > (marked[index[i]] || LEAST_NAMED)) shown.push(i, from, width);
     return true;
   };
-  for (let i = parent[zoom]; i >= 0; i = parent[i]) add(i, 0, view.width);
+  const hits = (i: number) => searched !== null && searched[name[i]] === 1;
+  for (let i = parent[zoom]; i >= 0; i = parent[i]) add(i, 0, view.width, fillOf(i), hits(i));
   const left = x[zoom];
   const last = end[zoom];
   for (let i = zoom; i < last;) {
     const from = (x[i] - left) * scale;
     const width = value[i] * scale;
-    const hidden = width === 0 || from >= view.width || !add(i, from, width);
-    i = hidden ? end[i] : i + 1;
+    const hit = hits(i);
+    const fill = index[i] + (searched && !hit ? palette.length : 0);
+    const there = width > 0 && from < view.width && add(i, from, width, fill, hit);
+    i = there ? i + 1 : end[i];
   }
   return shown;
 }
@@ -184,7 +190,7 @@ function decorate(
   context: CanvasRenderingContext2D,
   scene: Scene,
   shown: number[],
-  topOf: (level: number) => number,
+  topOf: TopOf,
 ): void {
   const { tree, coloring, row } = scene;
   const { palette, index } = coloring;
@@ -237,7 +243,7 @@ function write(
   view: Frame2D,
   shown: number[],
   paints: Paint[],
-  topOf: (level: number) => number,
+  topOf: TopOf,
 ): void {
   const { tree, row, font, bold } = scene;
   const fillOf = filling(scene);
@@ -268,43 +274,13 @@ function write(
   }
 }
 
-/** The zoomed frame's own part, dashed, as what it calls is as wide as the rest of it. */
-function gap(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  view: Frame2D,
-  topOf: (level: number) => number,
-): void {
-  const { tree, zoom, row, font } = scene;
-  const { value, self } = tree.sides[0];
-  const width = value[zoom] ? (view.width * self[zoom]) / value[zoom] : 0;
-  if (!scene.own || width < LEAST_MARKED) return;
-  const [left, top] = [view.width - width, topOf(tree.level[zoom] + 1)];
-  context.save();
-  context.setLineDash([2, 3]);
-  context.lineWidth = 1;
-  context.strokeStyle = context.fillStyle = cssColor("--ink-3");
-  context.beginPath();
-  context.roundRect(left + 0.5, top + 0.5, width - 1.5, row - 2, 2);
-  context.stroke();
-  context.font = font;
-  const text = fit(OWN, (width - 2 * PADDING) / context.measureText("0").width);
-  context.fillText(text, left + PADDING, top + row / 2);
-  context.textAlign = "right";
-  const amount = width > LEAST_ASIDE ? scene.own(zoom) : "";
-  context.fillText(amount, view.width - PADDING - 1, top + row / 2);
-  context.restore();
-}
-
-const OWN = "self";
-
 function outline(
   context: CanvasRenderingContext2D,
   scene: Scene,
   view: Frame2D,
   node: number,
   line: number,
-  topOf: (level: number) => number,
+  topOf: TopOf,
 ): void {
   if (node < 0 || node >= scene.tree.n) return;
   const [from, width] = span(scene, node, view.width);

@@ -1,6 +1,6 @@
 // The list under a field from which the keyboard chooses, while the input keeps the focus.
 
-import { h, replace } from "../ui/dom";
+import { h } from "../ui/dom";
 import { icon } from "../ui/icons";
 import { plain, short } from "../ui/text";
 import type { Offer, Offered } from "./offers";
@@ -14,6 +14,8 @@ export class OfferList {
   private readonly hint = h("p.signs");
   readonly element = h("div.offers", { hidden: true }, this.title, this.list, this.hint);
   private offers: Offer[] = [];
+  /** What the lines say, as text. */
+  private drawn: string[] = [];
   /** The index of the marked line, -1 for none. */
   private at = -1;
 
@@ -43,11 +45,22 @@ export class OfferList {
     this.hint.textContent = hint;
     this.title.hidden = !title || !offers.length;
     this.hint.hidden = !hint;
-    replace(this.list, ...offers.map((offer, k) => this.line(offer, k)));
+    this.draw();
     this.list.hidden = !offers.length;
     this.element.hidden = !offers.length && !hint;
     this.input.setAttribute("aria-expanded", String(this.open));
     this.mark(-1);
+  }
+
+  /** Lines that say the same stay as they are: the list is drawn again with each letter. */
+  private draw(): void {
+    const { offers, list } = this;
+    const texts = offers.map((offer) => JSON.stringify(offer));
+    const same = texts.findIndex((text, k) => text !== this.drawn[k]);
+    const kept = same < 0 ? offers.length : same;
+    while (list.children.length > kept) list.lastElementChild?.remove();
+    list.append(...offers.slice(kept).map((offer, k) => this.line(offer, kept + k)));
+    this.drawn = texts;
   }
 
   hide(): void {
@@ -73,7 +86,7 @@ export class OfferList {
   private line(offer: Offer, k: number): HTMLElement {
     const line = h(
       "li",
-      { role: "option", id: `${this.id}-${k}`, onclick: () => this.choose(offer) },
+      { role: "option", id: `${this.id}-${k}`, onclick: () => this.choose(this.offers[k]) },
       offer.icon && null,
       h("span.key", short(plain(offer.text), 120)),
       h("span.note", short(plain(offer.note), 120)),

@@ -9,7 +9,9 @@ import type { Part } from "./part";
 import { Stacks } from "./stacks";
 import { sheets } from "../ui/sheet";
 
-const SHEETS: Partial<Record<View, string[]>> = {
+type Later = Exclude<View, "flame">;
+
+const SHEETS: Partial<Record<Later, string[]>> = {
   sandwich: ["compare"],
   compare: ["compare"],
   hosts: ["details"],
@@ -33,13 +35,23 @@ export class Parts {
 
   /** The view; null until its code is loaded. */
   get(view: View): Part | null {
+    if (view === "flame") return this.flame();
     const part = this.made.get(view) ?? null;
     if (!part) void this.load(view);
     return part;
   }
 
+  /** The code of the first view comes with this. */
+  private flame(): Part {
+    const { context, search, stacks } = this;
+    const part =
+      this.made.get("flame") ?? stacks.part(new FlameView("Flame graph", context, search));
+    this.made.set("flame", part);
+    return part;
+  }
+
   /** Without the server the code is asked for again when the view is shown again. */
-  private async load(view: View): Promise<void> {
+  private async load(view: Later): Promise<void> {
     if (this.asked.has(view)) return;
     this.asked.add(view);
     const styled = sheets(...(SHEETS[view] ?? []));
@@ -50,11 +62,9 @@ export class Parts {
     this.loaded();
   }
 
-  private async make(view: View): Promise<Part> {
+  private async make(view: Later): Promise<Part> {
     const { context, search, notices, stacks } = this;
     switch (view) {
-      case "flame":
-        return stacks.part(new FlameView("Flame graph", context, search));
       case "sandwich": {
         const { SandwichView } = await import("./sandwich");
         return stacks.part(new SandwichView(context, search));

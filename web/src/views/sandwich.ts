@@ -8,7 +8,8 @@ import { describe } from "../flame/describe";
 import { frame as described, OTHERS } from "../flame/frames";
 import { FlameGraph, type GraphEvents, type Shown } from "../flame/graph";
 import { NameTable } from "../flame/names";
-import { label } from "../flame/paint";
+import { drawOwn } from "../flame/own";
+import { label, type Look } from "../flame/paint";
 import { sandwich } from "../flame/transform";
 import { EMPTY, findPath, nameOf, pathOf, total, wholes, type Tree } from "../flame/tree";
 import type { Source } from "../flame/flame_query";
@@ -164,13 +165,12 @@ export class SandwichView {
     this.of = of;
     const groups = { levels: -1, names: source.groupNames };
     const half = (tree: Tree, flame: boolean): Half => {
-      const own = flame
-        ? undefined
-        : (node: number) => bare(tree.sides[0].self[node], source.measure);
+      const own = (node: number) => bare(tree.sides[0].self[node], source.measure);
+      const beside: Look["beside"] = (...drawn) => drawOwn(own, ...drawn);
       const aside = (node: number) => (node && this.isGroup(tree, node) ? "" : null);
       const look = { coloring: colorByKind(tree, groups), aside, added: null };
       const number = (node: number) => stepText(tree, node, source.measure);
-      return { tree, look: { ...look, number, ...(own && { own }) }, flame, newer };
+      return { tree, look: { ...look, number, ...(!flame && { beside }) }, flame, newer };
     };
     return { callers: half(trees.callers, true), callees: half(trees.callees, false) };
   });
