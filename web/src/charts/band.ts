@@ -63,7 +63,7 @@ export class Band {
     });
   }
 
-  /** What lies over the plots. */
+  /** Asks for the marks that lie over the plots. */
   private readonly askMore = (): void => {
     this.markers.update();
     this.gaps.update();

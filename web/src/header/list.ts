@@ -14,7 +14,7 @@ export class OfferList {
   private readonly hint = h("p.signs");
   readonly element = h("div.offers", { hidden: true }, this.title, this.list, this.hint);
   private offers: Offer[] = [];
-  /** What the lines say, as text. */
+  /** The content of each line, as text. */
   private drawn: string[] = [];
   /** The index of the marked line, -1 for none. */
   private at = -1;
