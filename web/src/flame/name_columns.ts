@@ -1,4 +1,4 @@
-// The columns of the table beside a flame graph, of one side or of two.
+// The columns of the table beside a flame graph, of one side.
 
 import { h } from "../ui/dom";
 import { percent } from "../ui/format";
@@ -7,22 +7,17 @@ import { square } from "../ui/swatch";
 import type { TableColumn } from "../ui/table";
 import { short } from "../ui/text";
 import { kindFill } from "./colors";
-import type { Sides } from "./flame_query";
 import { frame } from "./frames";
 import { background } from "./legend";
 import type { NameRow, Part } from "./name_lines";
 import { label } from "./paint";
-import { ratioText } from "./ratio";
-import type { Tree } from "./tree";
 
 export function columnsOf(
   { source, tree, root, all }: Part,
   rows: NameRow[],
 ): TableColumn<NameRow>[] {
-  const { sides, measure } = source;
-  if (sides) return changeColumns(sides, tree);
   const whole = tree.sides[0].value[root] ?? 0;
-  return plainColumns(measure, all, whole, tellsSelf(rows, whole));
+  return plainColumns(source.measure, all, whole, tellsSelf(rows, whole));
 }
 
 /** Frames in which a thread leaves the CPU. */
@@ -34,7 +29,7 @@ function tellsSelf(rows: NameRow[], whole: number): boolean {
   return switching.reduce((all, { self }) => all + self[0], 0) < 0.5 * whole;
 }
 
-function nameColumn(): TableColumn<NameRow> {
+export function nameColumn(): TableColumn<NameRow> {
   return {
     key: "frame",
     title: "Frame",
@@ -85,47 +80,5 @@ function plainColumns(
     ...(withSelf ? [self] : []),
     shareColumn(whole),
     column("total", unit, "in the frame and in the frames that it called"),
-  ];
-}
-
-/** A frame with less of both sides than this is no find, however much it has changed. */
-const LEAST_SHARE = 0.002;
-
-function changeColumns(sides: Sides, tree: Tree): TableColumn<NameRow>[] {
-  const { scale, measures, shares } = sides;
-  const scaled = (row: NameRow, k: number) => row.total[k + 1] * scale[k];
-  const least = [1, 2].map((k) => (tree.sides[k].value[0] ?? 0) * scale[k - 1] * LEAST_SHARE);
-  const column = (key: string, title: string, k: number): TableColumn<NameRow> => {
-    const amount = (value: number) => (value ? bare(value, measures[k]) : "–");
-    const share = (value: number) => (value ? percent(value, tree.sides[k + 1].value[0]) : "–");
-    const [shown, tip] = shares ? [share, amount] : [amount, share];
-    return {
-      key,
-      title,
-      numeric: true,
-      sort: (row) => scaled(row, k),
-      cell: ({ total }) => shown(total[k + 1]),
-      tip: ({ total }) => tip(total[k + 1]),
-    };
-  };
-  const ratio = (row: NameRow) => {
-    const small = scaled(row, 0) < least[0] && scaled(row, 1) < least[1];
-    return small ? 0 : Math.log((scaled(row, 1) || 1e-12) / (scaled(row, 0) || 1e-12));
-  };
-  return [
-    nameColumn(),
-    column("before", "A", 0),
-    column("after", "B", 1),
-    {
-      key: "change",
-      title: "B : A",
-      help: "how many times as much it is in B as in A",
-      numeric: true,
-      sort: ratio,
-      cell: (row) => {
-        const { text, tone } = ratioText(scaled(row, 0), scaled(row, 1));
-        return h("span", { class: tone || "same" }, text);
-      },
-    },
   ];
 }

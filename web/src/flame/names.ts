@@ -2,17 +2,11 @@
 
 import { button, debounce, h, replace } from "../ui/dom";
 import { memo } from "../ui/memo";
-import { bare } from "../ui/rate";
-import { square } from "../ui/swatch";
-import { short } from "../ui/text";
 import { DataTable, type TableColumn } from "../ui/table";
 import type { Store } from "../state/address";
-import { kindFill } from "./colors";
 import type { Sides, Source } from "./flame_query";
-import { frame } from "./frames";
-import { background } from "./legend";
 import { columnsOf } from "./name_columns";
-import { linesOf, NO_LINES, oneSided, type NameLines, type NameRow, type Part } from "./name_lines";
+import { linesOf, NO_LINES, type NameLines, type NameRow, type Part } from "./name_lines";
 import type { Tree } from "./tree";
 
 export interface NameEvents {
@@ -21,8 +15,12 @@ export interface NameEvents {
   marked(name: string): boolean;
 }
 
-/** More of one side alone than a person reads. */
-const MOST_LISTED = 6;
+/** The two sides of a comparison in the table. */
+export interface Compared {
+  columns(sides: Sides, tree: Tree): TableColumn<NameRow>[];
+  /** Lists above the table, of what only one side has. */
+  lists(rows: NameRow[], sides: Sides, pick: (name: string) => void): HTMLElement[];
+}
 
 export class NameTable {
   readonly element: HTMLElement;
@@ -38,6 +36,7 @@ export class NameTable {
   constructor(
     private readonly store: Store,
     private readonly events: NameEvents,
+    private readonly compared: Compared | null = null,
   ) {
     this.table = new DataTable<NameRow>("Frames", {
       order: (order) => store.set({ order }, "replace"),
@@ -59,47 +58,28 @@ export class NameTable {
     this.element = h("div.names", this.lists, head, this.table.element);
   }
 
-  /** The frames that only one side has come first, the largest of them. */
-  private listOneSided(sides: Sides | null): void {
-    const lists = [2, 1].flatMap((side) => {
-      if (!sides) return [];
-      const rows = this.shown.lines.filter((row) => oneSided(row) === side);
-      rows.sort((a, b) => b.total[side] - a.total[side]);
-      return rows.length ? [this.oneSided(rows, side, sides)] : [];
-    });
-    replace(this.lists, ...lists);
-  }
-
-  private oneSided(rows: NameRow[], side: number, sides: Sides): HTMLElement {
-    const lines = rows.slice(0, MOST_LISTED).map((row) => {
-      const { name, total } = row;
-      const text = short(row.label);
-      const pick = button("", () => this.events.pick(name), {
-        class: "name",
-        title: text,
-        "aria-label": text,
-      });
-      pick.append(square(background(kindFill(frame(name).kind))), h("span.text", h("bdi", text)));
-      return h("li", pick, h("span.number", bare(total[side], sides.measures[side - 1])));
-    });
-    const title = side === 2 ? "New in B" : "Gone from A";
-    const count = h("span.number.hint", String(rows.length));
-    return h("section.onesided", h("h3", title, " ", count), h("ul", ...lines));
-  }
-
   /** Takes the lines of a part of a tree, unless it did so last. */
   private readonly setPart = memo((source: Source, tree: Tree, root: number, all: number) => {
     const part = (this.part = { source, tree, root, all });
-    const { lines, columns } = root ? read(part) : this.whole(source, tree, all);
+    const { lines, columns } = root ? this.read(part) : this.whole(source, tree, all);
     Object.assign(this, { shown: lines, columns });
-    this.listOneSided(source.sides);
+    const { sides } = source;
+    const lists = sides && this.compared?.lists(lines.lines, sides, this.events.pick);
+    replace(this.lists, ...(lists ?? []));
     this.input.placeholder = `Filter ${lines.single.length} frames`;
   });
 
   /** Kept while parts of the tree are shown: who zooms in comes back. */
   private readonly whole = memo((source: Source, tree: Tree, all: number) =>
-    read({ source, tree, root: 0, all }),
+    this.read({ source, tree, root: 0, all }),
   );
+
+  private read(part: Part): { lines: NameLines; columns: TableColumn<NameRow>[] } {
+    const lines = linesOf(part);
+    const { sides } = part.source;
+    const columns = sides && this.compared?.columns(sides, part.tree);
+    return { lines, columns: columns ?? columnsOf(part, lines.single) };
+  }
 
   /** The frames that match, if anything is searched for; `of` names the tree. */
   show(part: Part, hits: Uint8Array | null, of: string): void {
@@ -154,9 +134,4 @@ export class NameTable {
     const rows = keep ? this.shown.single.filter(keep) : this.shown.single;
     void import("./names_csv").then(({ saveNames }) => saveNames(part.source, rows));
   }
-}
-
-function read(part: Part): { lines: NameLines; columns: TableColumn<NameRow>[] } {
-  const lines = linesOf(part);
-  return { lines, columns: columnsOf(part, lines.single) };
 }

@@ -27,6 +27,7 @@ import { iso } from "../state/ranges";
 import { h } from "../ui/dom";
 import { memo } from "../ui/memo";
 import { told, word, type Measure } from "../ui/rate";
+import { comparedNames } from "../flame/names_compared";
 import { FlameView } from "./flame";
 import { warning, type Notices } from "./notices";
 
@@ -44,7 +45,7 @@ export class CompareView {
     private readonly notices: Notices,
   ) {
     this.head = new CompareHead(context);
-    this.flame = new FlameView("Differential flame graph", context, search);
+    this.flame = new FlameView("Differential flame graph", context, search, comparedNames);
     this.flame.over.cover(this.loader.element);
     this.loader.over(...this.flame.content);
     this.element = h("div.flameview.compare", this.head.element, this.flame.element);

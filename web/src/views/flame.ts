@@ -8,7 +8,7 @@ import { asideText, cardLines, describe, type Card } from "../flame/describe";
 import type { Picture } from "../flame/export";
 import { OTHERS } from "../flame/frames";
 import { FlameGraph } from "../flame/graph";
-import { NameTable } from "../flame/names";
+import { NameTable, type Compared } from "../flame/names";
 import { label, type Look } from "../flame/paint";
 import {
   drawnBy,
@@ -79,17 +79,20 @@ export class FlameView {
     private readonly name: string,
     private readonly context: Context,
     private readonly search: SearchBox,
+    compared: Compared | null = null,
   ) {
     const { store } = context;
     this.graphs = [this.makeGraph(name, 0), this.makeGraph(`${name}, after`, 1)];
     this.halves = this.graphs.map((graph, k) => h("div.half", this.titles[k], graph.element));
-    this.table = new NameTable(store, {
-      pick: (frame) => store.set({ frame: store.state.frame === frame ? "" : frame }, "replace"),
-      menu: (frame, x, y) => {
+    const events = {
+      pick: (frame: string) =>
+        store.set({ frame: store.state.frame === frame ? "" : frame }, "replace"),
+      menu: (frame: string, x: number, y: number) => {
         void import("./flame_menu").then((menu) => menu.ofName(context, [x, y], frame));
       },
-      marked: (frame) => frame === this.marked(),
-    });
+      marked: (frame: string) => frame === this.marked(),
+    };
+    this.table = new NameTable(store, events, compared);
     this.hidden = new HiddenAmount(context);
     this.where = h("div.where", this.crumbs, this.hidden.element);
     this.switches = new Switches(context, (opener) => this.openExport(opener));
