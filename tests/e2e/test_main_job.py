@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.bpf
 
-# The colour of a frame that a search matches.
-COUNT_HIGHLIGHTED = """canvas => {
+# How many pixels differ from those of the first call.
+COUNT_FADED = """canvas => {
   const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const before = canvas.firstSeen ??= data;
   let count = 0;
   for (let i = 0; i < data.length; i += 4)
-    count += data[i] === 0xc7 && data[i + 1] === 0x7d && data[i + 2] === 0xff;
+    count += [0, 1, 2].some(k => data[i + k] !== before[i + k]);
   return count;
 }"""
 
@@ -75,12 +76,15 @@ def test_the_page_shows_each_wait(traced: Traced, page: Page) -> None:
 
 @pytest.mark.browser
 def test_a_search_highlights_the_waits(traced: Traced, page: Page) -> None:
-    """Matching frames change colour in the graph, and the page shows their share."""
+    """The other frames fade in the graph, and the page shows the share of those that match."""
     _open(page, traced)
     canvas = page.get_by_role("application", name="Flame graph")
-    assert canvas.evaluate(COUNT_HIGHLIGHTED) == 0
+    page.wait_for_load_state("networkidle")
+    assert canvas.evaluate(COUNT_FADED) == 0
+    _search(page, "^no_such_frame$")
+    all_of_them = canvas.evaluate(COUNT_FADED)
     _search(page, "^wait_")
-    assert canvas.evaluate(COUNT_HIGHLIGHTED) > 1000
+    assert 1000 < canvas.evaluate(COUNT_FADED) < all_of_them - 1000
     share = re.match(r"([\d.]+) % matched", page.locator(".matched").inner_text())
     assert share
     graph = traced.server.get("/api/v1/flamegraph/offcputime", pid=traced.pid).json()
