@@ -220,3 +220,20 @@ def test_too_many_cells_are_cut_before_the_work() -> None:
     path = ("main", "commit", "do_fsync", *END)
     planted = cell("h", "mysqld", path, only_now(1e6))
     assert changes([stacks([*flood, planted])])[0].process == "mysqld"
+
+
+def test_the_smallest_thing_with_the_change_is_named() -> None:
+    """One slow disk is named by the disk, not by the writes of all disks."""
+    chance = random.Random(5)
+    disks = {name: noisy(chance, 60.0) for name in ("vda", "vdb", "vdc")}
+    disks["vdb"][WINDOWS:] = [each * 30 for each in disks["vdb"][WINDOWS:]]
+    writes = [sum(each) for each in zip(*disks.values(), strict=True)]
+    cells = {
+        "class": [cell("db-1", "", ("write",), writes)],
+        "device": [cell("db-1", "", (name,), values) for name, values in disks.items()],
+    }
+    readings = [Reading("biolatency", by, "label", found) for by, found in cells.items()]
+    for order in (readings, readings[::-1]):
+        unusual = [each for each in changes(order) if each.unusual]
+        assert [(each.column, each.name) for each in unusual] == [("device", "vdb")]
+        assert [each.name for each in unusual[0].evidence] == ["write"]

@@ -9,12 +9,14 @@ from kscope.query.changes.finding import Finding
 
 # Factors within this power of 2 are the same.
 _ALIKE = 0.5
+# Two changes are the same if they are this much of each other.
+_SAME = 0.8
 _MOST_EVIDENCE = 20
 
 
 def events(found: Iterable[Finding]) -> list[Finding]:
     """Return a finding for each event, the unusual ones first, the weightiest first among them."""
-    heads = _merged(_across_hosts(found))
+    heads = [*map(_narrowest, _merged(_across_hosts(found)))]
     return sorted(heads, key=lambda each: (not each.unusual, -_weight(each)))
 
 
@@ -72,6 +74,27 @@ def _merged(found: Iterable[Finding]) -> list[Finding]:
         elif not _said(heads[at], each):
             heads[at] = replace(heads[at], evidence=(*heads[at].evidence, each))
     return heads
+
+
+def _narrowest(event: Finding) -> Finding:
+    """Let the smallest thing with the same change speak: a disk before the writes of all."""
+    alike = [event, *(each for each in event.evidence if _elsewhere(event, each))]
+    first = min(alike, key=lambda each: each.before)
+    if first is event:
+        return event
+    others = (replace(event, evidence=()), *event.evidence)
+    evidence = tuple(each for each in others if each is not first)
+    return replace(first, rank=max(first.rank, event.rank), evidence=evidence)
+
+
+def _elsewhere(event: Finding, other: Finding) -> bool:
+    """Whether another column of the table has the same change of the same hosts."""
+    if (event.table, event.kind, event.hosts) != (other.table, other.kind, other.hosts):
+        return False
+    if (event.column, event.by) == (other.column, other.by):
+        return False
+    changes = event.now - event.before, other.now - other.before
+    return min(changes) * max(changes) > 0 and _SAME < changes[1] / changes[0] < 1 / _SAME
 
 
 def _said(head: Finding, other: Finding) -> bool:
