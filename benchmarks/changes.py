@@ -25,9 +25,10 @@ from multiprocessing import Pool
 from benchmarks.incidents import direct, played
 from benchmarks.incidents.kinds import BURSTS, HARMLESS, INCIDENTS, LEVELS, Line
 from benchmarks.incidents.noise import KINDS
+from benchmarks.incidents.others import OTHERS
 from benchmarks.incidents.world import Setting, World
 
-ALL = INCIDENTS | BURSTS | HARMLESS
+ALL = INCIDENTS | BURSTS | HARMLESS | OTHERS
 # Worlds of a kind for each of the others: quiet windows are what a user sees most.
 _QUIET, _HARMLESS = 12, 2
 _FIRST_LINES = 3
@@ -164,10 +165,10 @@ def report(outcomes: Sequence[Outcome]) -> None:
     by: defaultdict[str, list[list[Outcome]]] = defaultdict(lambda: [[], [], []])
     for each in outcomes:
         by[each.task.kind][each.task.level].append(each)
-    incidents = {kind: by[kind] for kind in INCIDENTS | BURSTS if kind in by}
     harmless = {kind: by[kind][0] for kind in HARMLESS if kind in by}
-    if incidents:
-        report_incidents(incidents)
+    for kinds in (INCIDENTS | BURSTS, OTHERS):
+        if incidents := {kind: by[kind] for kind in kinds if kind in by}:
+            report_incidents(incidents)
     if harmless:
         report_harmless(harmless)
     seconds = sorted(each.seconds for each in outcomes)
@@ -180,13 +181,14 @@ def report_incidents(by: Mapping[str, Sequence[Sequence[Outcome]]]) -> None:
         cells = (f"{sum(each.first for each in level)} of {len(level)}" for level in levels)
         print(f"| {kind} | {' | '.join(cells)} |")
     levels = [
-        [e for kind, of in by.items() if kind in INCIDENTS for e in of[at]] for at in range(3)
+        [e for kind, of in by.items() if kind not in BURSTS for e in of[at]] for at in range(3)
     ]
     for name, test in (("**all**", first), ("in the first three", near)):
         print(f"| {name} | {' | '.join(share(level, test) for level in levels)} |")
-    bursts = [each for kind in BURSTS for level in by.get(kind, ()) for each in level]
-    shown = share(bursts, lambda each: each.shown is not None and each.shown < _FIRST_LINES)
-    print(f"\nBursts among the first three lines, marked or not: {shown}.\n")
+    print()
+    if bursts := [each for kind in BURSTS for level in by.get(kind, ()) for each in level]:
+        shown = share(bursts, lambda each: each.shown is not None and each.shown < _FIRST_LINES)
+        print(f"Bursts among the first three lines, marked or not: {shown}.\n")
 
 
 def report_harmless(by: Mapping[str, Sequence[Outcome]]) -> None:

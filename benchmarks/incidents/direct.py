@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from heapq import nlargest
+from operator import add
 from typing import TYPE_CHECKING
 
 from benchmarks.incidents.kinds import Line
 from benchmarks.incidents.noise import WINDOWS
+from benchmarks.incidents.world import DISKS, WAITS
 from kscope.query.changes.measure import changes
 from kscope.query.changes.reading import Cell, Host, Reading
 
@@ -24,7 +26,16 @@ def ask(world: World) -> list[Finding]:
 
 
 def readings(world: World) -> list[Reading]:
-    return [_reading(source, _cells(world, source)) for source in world.rows]
+    """Return a reading for each source, and one of the whole time of each histogram.
+
+    Waits are a histogram that the API does not have, as their table has stacks.
+    """
+    found = [_reading(source, _cells(world, source)) for source in world.rows]
+    return found + [
+        _reading(_whole(source), _totals(world, source))
+        for source in world.rows
+        if source.kind == "lengths" and source is not WAITS
+    ]
 
 
 def hosts(world: World) -> list[Host]:
@@ -64,6 +75,30 @@ def _cells(world: World, source: Source) -> list[Cell]:
         for key, row in world.rows[source].items()
         if any(row)
     ]
+
+
+def _whole(source: Source) -> Source:
+    """Return the source of the times of a histogram; a disk is a label, as it has processes too."""
+    if source is DISKS:
+        return source._replace(column="device", kind="label", by="process")
+    return source._replace(column="", kind="total")
+
+
+def _totals(world: World, source: Source) -> list[Cell]:
+    """Add up the slots of each host's group."""
+    rows: dict[tuple[str, str], list[float]] = {}
+    for (host, group, _), row in world.rows[source].items():
+        sums = rows.get((host, group))
+        rows[host, group] = [*map(add, sums, row)] if sums else row
+    return [
+        Cell(*_place(source, *place), sum(row[WINDOWS:]), (*row[:WINDOWS],), (*row[WINDOWS:],))
+        for place, row in rows.items()
+        if any(row)
+    ]
+
+
+def _place(source: Source, host: str, group: str) -> tuple[str, str, tuple[str, ...]]:
+    return (host, "", (group,)) if source is DISKS else (host, group, ())
 
 
 def _narrowed(cells: list[Cell]) -> list[Cell]:

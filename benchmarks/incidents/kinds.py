@@ -29,36 +29,36 @@ Test = Callable[[Line], bool]
 Plant = Callable[[World, int], Test]
 
 
-def _somewhere(world: World, *roles: str) -> str:
+def somewhere(world: World, *roles: str) -> str:
     """Return a host, of one of these roles if there is one."""
     hosts = [h for h in world.present() if h.split("-")[0] in roles] or world.present()
     return world.chance.choice(hosts)
 
 
-def _main(world: World, host: str) -> str:
+def main_program(world: World, host: str) -> str:
     return world.chance.choice(world.main_programs(host))
 
 
-def _idle(key: Key) -> bool:
+def idle(key: Key) -> bool:
     return any("pool_wait" in frame or "event_loop" in frame for frame in key.path)
 
 
-def _seconds(world: World, level: int, *threads: float) -> list[float]:
+def seconds(world: World, level: int, *threads: float) -> list[float]:
     return world.noise.in_window(60 * threads[level])
 
 
-def _counts(world: World, a_minute: float) -> list[float]:
+def counts(world: World, a_minute: float) -> list[float]:
     """Return whole events of the last window."""
     return [float(world.noise.poisson(each)) for each in world.noise.in_window(a_minute)]
 
 
-def _on(host: str, table: str, names: set[str]) -> Test:
+def on(host: str, table: str, names: set[str]) -> Test:
     return lambda line: line.hosts == (host,) and line.table == table and line.name in names
 
 
 def fsync_stall(world: World, level: int, slices: int = SLICES) -> Test:
-    host = _somewhere(world, "db")
-    program = _main(world, host)
+    host = somewhere(world, "db")
+    program = main_program(world, host)
     threads = (0.15, 0.6, 3.0)[level] * SLICES / slices
     stall = world.noise.in_window(60 * threads, slices=slices)
     path = ("main", f"{program}_loop", f"{program}::commit", *KERNEL["fsync"])
@@ -66,10 +66,14 @@ def fsync_stall(world: World, level: int, slices: int = SLICES) -> Test:
     slot = above((17, 19, 21)[level])
     world.add(w.DISKS, Key(host, "vda", slot), [each * 0.5 for each in stall])
     names = {*KERNEL["fsync"][2:7], f"{program}::commit"}
-    stack = _on(host, "offcputime", names)
+    stack = on(host, "offcputime", names)
     return lambda line: (
         stack(line)
-        or (line.hosts == (host,) and line.table == "biolatency" and line.process == "vda")
+        or (
+            line.hosts == (host,)
+            and line.table == "biolatency"
+            and "vda" in (line.process, line.name)
+        )
     )
 
 
@@ -79,28 +83,28 @@ def burst(world: World, level: int) -> Test:
 
 
 def lock_contention(world: World, level: int) -> Test:
-    host = _somewhere(world, "db", "web")
-    program = _main(world, host)
+    host = somewhere(world, "db", "web")
+    program = main_program(world, host)
     path = ("main", f"{program}_loop", f"{program}::row_lock", f"{program}::lock_wait")
     key = Key(host, program, (*path, *KERNEL["futex"]))
     world.add(w.OFF_CPU, key, world.noise.series(3, world.load[host, program], 0.3, 0.01))
-    world.add(w.OFF_CPU, key, _seconds(world, level, 0.2, 0.8, 4))
-    return _on(host, "offcputime", {*path[2:]})
+    world.add(w.OFF_CPU, key, seconds(world, level, 0.2, 0.8, 4))
+    return on(host, "offcputime", {*path[2:]})
 
 
 def throttled_writes(world: World, level: int) -> Test:
-    host = _somewhere(world, "batch", "db")
-    amount = _seconds(world, level, 0.1, 0.5, 2.5)
+    host = somewhere(world, "batch", "db")
+    amount = seconds(world, level, 0.1, 0.5, 2.5)
     for program, share in zip(world.main_programs(host), (0.6, 0.4), strict=False):
         path = ("main", f"{program}_loop", f"{program}::f1", *KERNEL["dirty"])
         world.add(w.OFF_CPU, Key(host, program, path), [each * share for each in amount])
-    return _on(host, "offcputime", {"balance_dirty_pages", "io_schedule_timeout"})
+    return on(host, "offcputime", {"balance_dirty_pages", "io_schedule_timeout"})
 
 
 def cpu_spike(world: World, level: int) -> Test:
-    host = _somewhere(world, "web")
-    program = _main(world, host)
-    amount = _seconds(world, level, 0.12, 0.4, 1.5)
+    host = somewhere(world, "web")
+    program = main_program(world, host)
+    amount = seconds(world, level, 0.12, 0.4, 1.5)
     names = {f"{program}::parse"}
     for leaf in ("regex_a", "regex_b"):
         path = ("main", f"{program}_loop", f"{program}::parse", f"{program}::{leaf}")
@@ -108,10 +112,10 @@ def cpu_spike(world: World, level: int) -> Test:
         world.add(w.ON_CPU, key, world.noise.series(1.8, world.load[host, program], 0.3, 1 / 49))
         world.add(w.ON_CPU, key, [each * 0.5 for each in amount])
         names.add(path[-1])
-    return _on(host, "profile", names)
+    return on(host, "profile", names)
 
 
-def _shift(world: World, source: Source, test: Callable[[Key], bool], slots: float) -> None:
+def lengthen(world: World, source: Source, test: Callable[[Key], bool], slots: float) -> None:
     """Make events longer: by this many slots, each twice as long as the one before."""
     whole, part = int(slots), slots - int(slots)
     before = {key: row[WINDOWS:] for key, row in world.rows[source].items() if test(key)}
@@ -125,22 +129,22 @@ def _shift(world: World, source: Source, test: Callable[[Key], bool], slots: flo
 
 
 def run_queue(world: World, level: int) -> Test:
-    host = _somewhere(world, "web")
-    _shift(world, w.RUN_QUEUE, lambda key: key.host == host, (1, 2, 4)[level])
+    host = somewhere(world, "web")
+    lengthen(world, w.RUN_QUEUE, lambda key: key.host == host, (1, 2, 4)[level])
     return lambda line: line.hosts == (host,) and line.table == "runqlat"
 
 
 def slow_disk(world: World, level: int) -> Test:
-    host = _somewhere(world, "db")
-    _shift(world, w.DISKS, lambda key: key[:2] == (host, "vdb"), (0.5, 1, 3)[level])
+    host = somewhere(world, "db")
+    lengthen(world, w.DISKS, lambda key: key[:2] == (host, "vdb"), (0.5, 1, 3)[level])
     return lambda line: (
-        line.hosts == (host,) and line.table == "biolatency" and line.process == "vdb"
+        line.hosts == (host,) and line.table == "biolatency" and "vdb" in (line.process, line.name)
     )
 
 
 def slow_interrupt(world: World, level: int) -> Test:
-    host = _somewhere(world, "web")
-    _shift(world, w.SOFT_IRQS, lambda key: key[:2] == (host, "net_rx"), (0.5, 1, 3)[level])
+    host = somewhere(world, "web")
+    lengthen(world, w.SOFT_IRQS, lambda key: key[:2] == (host, "net_rx"), (0.5, 1, 3)[level])
     return lambda line: (
         line.hosts == (host,) and line.table == "softirqs" and line.process == "net_rx"
     )
@@ -148,24 +152,24 @@ def slow_interrupt(world: World, level: int) -> Test:
 
 def _appear(world: World, host: str, program: str, opens: float) -> None:
     noise = world.noise
-    world.add(w.OPENS, Key(host, program, ("",)), _counts(world, opens / 20))
+    world.add(w.OPENS, Key(host, program, ("",)), counts(world, opens / 20))
     world.add(w.CALLS, Key(host, program, ("openat",)), noise.in_window(opens * 20))
     path = ("main", f"{program}::scan", "do_syscall_64", "path_openat")
     world.add(w.ON_CPU, Key(host, program, path), noise.in_window(60 * opens / 20000))
 
 
 def chatty_process(world: World, level: int) -> Test:
-    host = _somewhere(world, "batch")
+    host = somewhere(world, "batch")
     _appear(world, host, "crawler", (150, 700, 5000)[level])
     return lambda line: line.hosts == (host,) and line.process == "crawler"
 
 
 def new_process(world: World, level: int) -> Test:
     """A process that was not there runs and waits, as a backup does."""
-    host = _somewhere(world, "db", "web")
+    host = somewhere(world, "db", "web")
     for number, share in enumerate((0.5, 0.3, 0.2)):
         path = ("main", "dump::run", f"dump::step{number}")
-        amount = [each * share for each in _seconds(world, level, 0.1, 0.4, 1.5)]
+        amount = [each * share for each in seconds(world, level, 0.1, 0.4, 1.5)]
         world.add(w.ON_CPU, Key(host, "dump", path), amount)
         world.add(w.OFF_CPU, Key(host, "dump", (*path, *KERNEL["read"])), amount)
     return lambda line: line.hosts == (host,) and line.process == "dump"
@@ -173,7 +177,7 @@ def new_process(world: World, level: int) -> Test:
 
 def process_gone(world: World, level: int) -> Test:
     """A process stops: a small one, one of three, or a host's largest."""
-    host = _somewhere(world, "web", "db")
+    host = somewhere(world, "web", "db")
     program = ("sshd", "kworker", world.main_programs(host)[level])[level]
     for rows in world.rows.values():
         for key, row in rows.items():
@@ -183,16 +187,16 @@ def process_gone(world: World, level: int) -> Test:
 
 
 def failing_opens(world: World, level: int) -> Test:
-    host = _somewhere(world, "web")
-    program = _main(world, host)
-    more = _counts(world, (3, 12, 75)[level] * world.setting.busy)
+    host = somewhere(world, "web")
+    program = main_program(world, host)
+    more = counts(world, (3, 12, 75)[level] * world.setting.busy)
     world.add(w.OPENS, Key(host, program, ("EMFILE",)), more)
-    return _on(host, "opensnoop", {"EMFILE"})
+    return on(host, "opensnoop", {"EMFILE"})
 
 
 def memory_reclaim(world: World, level: int) -> Test:
-    host = _somewhere(world, "web")
-    amount = _seconds(world, level, 0.1, 0.5, 3.0)
+    host = somewhere(world, "web")
+    amount = seconds(world, level, 0.1, 0.5, 3.0)
     for program, share in zip(world.main_programs(host), (0.5, 0.3, 0.2), strict=True):
         path = ("main", f"{program}_loop", f"{program}::f2", *KERNEL["reclaim"])
         world.add(w.OFF_CPU, Key(host, program, path), [each * share for each in amount])
@@ -203,10 +207,10 @@ def memory_reclaim(world: World, level: int) -> Test:
 
 
 def retransmits(world: World, level: int) -> Test:
-    host = _somewhere(world, "web")
+    host = somewhere(world, "web")
     program = world.main_programs(host)[0]
-    counts = _counts(world, (8, 30, 200)[level])
-    world.add(w.RETRANSMITS, Key(host, program, (w.REMOTES[2],)), counts)
+    again = counts(world, (8, 30, 200)[level])
+    world.add(w.RETRANSMITS, Key(host, program, (w.REMOTES[2],)), again)
     receiving = lambda key: key.host == host and "sk_wait_data" in key.path  # noqa: E731
     world.scale(w.OFF_CPU, receiving, (1.1, 1.3, 2)[level])
     names = {"sk_wait_data", "tcp_recvmsg", "__x64_sys_recvfrom", "schedule_timeout"}
@@ -214,7 +218,7 @@ def retransmits(world: World, level: int) -> Test:
 
 
 def host_silent(world: World, level: int) -> Test:
-    host = _somewhere(world)
+    host = somewhere(world)
     gone = (3, 5, 6)[level]
     world.cut(host, -gone)
     world.lost_after[host] = 1 - gone / SLICES
@@ -222,7 +226,7 @@ def host_silent(world: World, level: int) -> Test:
 
 
 def frame_vanished(world: World, level: int) -> Test:
-    role = _somewhere(world).split("-")[0]
+    role = somewhere(world).split("-")[0]
     hosts = [host for host in world.present() if host.startswith(role)]
     program = w.ROLES[role][1]
     path = ("main", f"{program}_loop", f"{program}::render", f"{program}::cache_lookup")
@@ -241,20 +245,20 @@ def frame_vanished(world: World, level: int) -> Test:
 
 
 def all_slower(world: World, level: int) -> Test:
-    host = _somewhere(world, "web", "db")
+    host = somewhere(world, "web", "db")
     factor = (1.15, 1.3, 2.0)[level]
-    world.scale(w.OFF_CPU, lambda key: key.host == host and not _idle(key), factor)
+    world.scale(w.OFF_CPU, lambda key: key.host == host and not idle(key), factor)
     sources = (w.WAITS, w.RUN_QUEUE, w.DISKS)
     for source in sources:
-        _shift(world, source, lambda key: key.host == host, log2(factor))
+        lengthen(world, source, lambda key: key.host == host, log2(factor))
     tables = {source.table for source in sources}
     return lambda line: line.hosts == (host,) and line.table in tables and line.name is None
 
 
 def long_waits(world: World, level: int) -> Test:
     """A few waits of two seconds, at any time of the window."""
-    host = _somewhere(world, "web")
-    program = _main(world, host)
+    host = somewhere(world, "web")
+    program = main_program(world, host)
     path = next(p for p in world.shapes[program].waits if "sk_wait_data" in p)
     on = [0.0] * (WINDOWS + SLICES)
     for _ in range((3, 8, 30)[level]):
@@ -282,7 +286,7 @@ def load_doubled(world: World, level: int) -> Test:
     for source in world.rows:
         world.scale(
             source,
-            lambda key: key.host.startswith(role) and key.process not in names and not _idle(key),
+            lambda key: key.host.startswith(role) and key.process not in names and not idle(key),
             2.0,
         )
     return lambda line: line.kind == "load"
@@ -305,14 +309,14 @@ def deploy(world: World, level: int) -> Test:
 def restart(world: World, level: int) -> Test:
     """A process starts again: nothing for half a slice, its start-up, then caches that are cold."""
     del level
-    host = _somewhere(world, "db", "web")
+    host = somewhere(world, "db", "web")
     program = world.main_programs(host)[0]
     at = WINDOWS + world.chance.randrange(SLICES - 1)
     for source, rows in world.rows.items():
         for key, row in rows.items():
             if (key.host, key.process) == (host, program):
                 row[at] *= 0.5
-                if source is w.OFF_CPU and not _idle(key):
+                if source is w.OFF_CPU and not idle(key):
                     row[at:] = [each * 1.08 for each in row[at:]]
     on = [0.0] * (WINDOWS + SLICES)
     on[at] = world.chance.uniform(2, 8)
@@ -324,8 +328,8 @@ def restart(world: World, level: int) -> Test:
 def slow_growth(world: World, level: int) -> Test:
     """A leak: page faults of one process have grown steadily for all the 24 windows."""
     del level
-    host = _somewhere(world)
-    program = _main(world, host)
+    host = somewhere(world)
+    program = main_program(world, host)
     growth = [1 + min(at, WINDOWS) / WINDOWS for at in range(WINDOWS + SLICES)]
     key = Key(host, program, ())
     world.rows[w.FAULTS][key] = [*map(mul, world.rows[w.FAULTS][key], growth)]

@@ -156,6 +156,7 @@ _MADE: dict[Source, Callable[[Key, float], list[Row]]] = {
 _HISTOGRAMS: dict[Source, Callable[[str], Row]] = {
     w.RUN_QUEUE: lambda name: {"process": name, "pid": 1000 + sum(name.encode())},
     w.SOFT_IRQS: lambda name: {"softirq": name},
+    w.CALL_LENGTHS: lambda name: {"syscall": name, "process": "", "pid": 0},
     w.DISKS: lambda name: {"device": name, "operation": "write", "process": "", "bytes": 4096},
 }
 

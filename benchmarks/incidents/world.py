@@ -54,6 +54,7 @@ SOFT_IRQS = Source("softirqs", "duration", "lengths", by="softirq", event=0.0003
 DISKS = Source("biolatency", "latency", "lengths", by="device", event=0.001)
 OPENS = Source("opensnoop", "error", "label")
 CALLS = Source("syscalls", "syscall", "label", event=20)
+CALL_LENGTHS = Source("syscalls", "latency", "lengths", by="syscall", event=0.00002)
 FAULTS = Source("pagefaults", "", "total", event=5)
 RETRANSMITS = Source("tcpretrans", "remote_address", "label")
 
