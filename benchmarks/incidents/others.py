@@ -236,7 +236,9 @@ def cold_cache(world: World, level: int) -> Test:
     row = world.noise.series(3, load, 0.2, 1 / 49)
     world.add(w.ON_CPU, Key(host, program, hit), [*row[:WINDOWS], *[0.0] * SLICES])
     world.add(w.OFF_CPU, Key(host, program, miss), seconds(world, level, 0.15, 0.6, 3))
-    return lambda line: line.hosts == (host,) and line.name in {hit[-1], *miss[2:4]}
+    return lambda line: (
+        line.hosts == (host,) and line.name in {hit[-1], *miss[2:4], *KERNEL["read"][2:7]}
+    )
 
 
 def stuck(world: World, level: int) -> Test:

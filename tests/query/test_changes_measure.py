@@ -237,3 +237,37 @@ def test_the_smallest_thing_with_the_change_is_named() -> None:
         unusual = [each for each in changes(order) if each.unusual]
         assert [(each.column, each.name) for each in unusual] == [("device", "vdb")]
         assert [each.name for each in unusual[0].evidence] == ["write"]
+
+
+def test_a_process_that_is_gone_is_told_whatever_its_load() -> None:
+    """A process without idle threads has no load left: that is no reason for silence."""
+    cells = [
+        replace(each, now=0.0, slices=(0.0,) * SLICES) if each.process == "backup" else each
+        for each in fleet()
+        if each.host == "db-2" and (each.process != "backup" or "pool_wait" not in each.path)
+    ]
+    unusual = [each for each in changes([stacks(cells)]) if each.unusual]
+    assert [(each.process, each.name, each.change) for each in unusual] == [
+        ("backup", None, "gone")
+    ]
+
+
+def test_a_disk_that_does_as_much_more_as_its_host_is_no_news() -> None:
+    """Requests that follow the load of the host's processes are told with it."""
+    requests = [cell("db-2", "vda", (), noisy(random.Random(3), 60.0, 3.0))]
+    disk = Reading("biosnoop", "", "total", requests, by="device")
+    unusual = [each for each in changes([stacks(fleet({"db-2": 3.0})), disk]) if each.unusual]
+    assert [(each.kind, each.hosts) for each in unusual] == [("load", ("db-2",))]
+    alone = [each for each in changes([stacks(fleet()), disk]) if each.unusual]
+    assert [(each.table, each.process) for each in alone] == [("biosnoop", "vda")]
+
+
+def test_a_new_value_beside_few_others_is_no_new_name() -> None:
+    """A flood from one address is no other name of an address that was heard once a window."""
+    rare = [1.0] * WINDOWS + [0.0] * SLICES
+    remotes = [
+        cell("web-1", "nginx", ("10.0.0.1",), rare),
+        cell("web-1", "nginx", ("10.0.0.9",), only_now(300)),
+    ]
+    found = changes([Reading("tcpretrans", "remote_address", "label", remotes, quantum=1.0)])
+    assert [(each.name, each.note) for each in found if each.unusual] == [("10.0.0.9", "")]

@@ -113,15 +113,16 @@ def _same_event(head: Finding, other: Finding) -> bool:
     if not (head.unusual and other.unusual) or "silent" in (head.kind, other.kind):
         return False
     if head.factor is not None and other.factor is not None:
-        return abs(log2(other.factor) - log2(head.factor)) < _ALIKE
+        return _near(head, other)
     if not {*head.hosts} & {*other.hosts}:
         return _same_path(head, other)
-    if head.factor is not None and _ratio(other) and _near(_ratio(other), head.factor):
+    if (head.factor is not None or other.factor is not None) and _near(head, other):
         return True
+    # A process without a name may be any.
     return (
         other.process == head.process
-        or head.process is None
-        or other.process is None
+        or not head.process
+        or not other.process
         or head.by != other.by
     )
 
@@ -140,5 +141,7 @@ def _ratio(finding: Finding) -> float:
     return finding.now / finding.before if finding.before > 0 else 0.0
 
 
-def _near(one: float, other: float) -> bool:
-    return abs(log2(one) - log2(other)) < _ALIKE
+def _near(one: Finding, other: Finding) -> bool:
+    """Whether both are the same number of times as much."""
+    ratios = _ratio(one), _ratio(other)
+    return min(ratios) > 0 and abs(log2(ratios[0]) - log2(ratios[1])) < _ALIKE

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
-from kscope.query.changes.limits import UNUSUAL
+from kscope.query.changes.limits import GONE, UNUSUAL
 from kscope.query.changes.places import Place, candidates
 from kscope.query.changes.spread import Spreads
 from kscope.query.changes.telling import tells
@@ -100,12 +100,14 @@ def _deepest(usual: Usual, alike: Sequence[_Open], depths: dict[str, int]) -> _O
             return int(_new_or_gone(usual, place)), False, -1, False
         return 0, tells(place.name), depths[place.name], place.process is None
 
-    return max((each for each in alike if abs(each.z) >= _AS_SURE * best), key=depth)
+    sure = [each for each in alike if abs(each.z) >= _AS_SURE * best or depth(each)[0]]
+    return max(sure, key=depth)
 
 
 def _new_or_gone(usual: Usual, place: Place) -> bool:
-    now = any(usual.rows[at][0] > 0 for at in place.cells)
-    return not now or not any(usual.usual[at] > 0 for at in place.cells)
+    now = sum(usual.rows[at][0] for at in place.cells)
+    before = sum(usual.usual[at] for at in place.cells)
+    return before <= 0 or now <= GONE * before
 
 
 def _depths(usual: Usual) -> dict[str, int]:

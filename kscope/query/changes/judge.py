@@ -6,7 +6,7 @@ from math import log2, sqrt
 
 from kscope.query.changes.explain import Explained
 from kscope.query.changes.finding import Change, Finding
-from kscope.query.changes.limits import BURST, EFFECT, LASTING, LOAD, LOADED, UNUSUAL
+from kscope.query.changes.limits import ALWAYS, BURST, EFFECT, GONE, LASTING, LOAD, LOADED, UNUSUAL
 from kscope.query.changes.renames import other_name
 from kscope.query.changes.robust import band, deviation, median, totals
 from kscope.query.changes.spread import floor
@@ -140,8 +140,13 @@ class Judge:
         return f"was {other}" if found.excess > 0 else f"is now {other}"
 
     def _before(self, found: Explained) -> bool:
-        """Whether the two windows before had half of it."""
-        last = [sum(self._excess[at][window] for at in found.place.cells) for window in (-1, -2)]
+        """Whether the two windows before had half of it, or what is gone was as good as gone."""
+        cells = found.place.cells
+        now, *earlier = totals([self._usual.rows[at] for at in cells])
+        usually = median(earlier)
+        if now <= GONE * usually:
+            return max(earlier[-2:]) < ALWAYS * usually
+        last = [sum(self._excess[at][window] for at in cells) for window in (-1, -2)]
         return all(each / found.excess > 0.5 for each in last)
 
 

@@ -17,4 +17,4 @@ LOAD, LOADED = 0.4, 9.0
 # A place is gone with less than this part of the usual value, if it never had less than that.
 GONE, ALWAYS = 0.05, 0.15
 # The deviations of a place that is gone.
-GONE_BY = 12.0
+GONE_BY = 20.0

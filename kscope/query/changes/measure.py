@@ -7,7 +7,7 @@ from kscope.query.changes.events import events
 from kscope.query.changes.explain import explained
 from kscope.query.changes.finding import Finding
 from kscope.query.changes.judge import Judge
-from kscope.query.changes.load import Group, Scales, excess, groups, loads_of, scales
+from kscope.query.changes.load import Group, Loads, Scales, excess, groups, loads_of, scales
 from kscope.query.changes.presence import Presence, presences
 from kscope.query.changes.reading import MOST_READINGS, MOST_WINDOWS, Host, Reading
 from kscope.query.changes.silence import silences
@@ -37,7 +37,7 @@ class _Judged:
     usual: Usual
     own: Scales
     groups: Sequence[Group]
-    loads: Mapping[Group, float | None] = field(default_factory=dict)
+    loads: Mapping[Group, object] = field(default_factory=dict)
     found: list[Finding] | None = None
 
 
@@ -84,14 +84,15 @@ def _facts(presence: Presence, table: str) -> object:
     return presence.heard, presence.earlier, presence.lost.get(table)
 
 
-def _findings(judged: _Judged, loads: Mapping[Group, float]) -> list[Finding]:
-    mine = {group: loads.get(group) for group in judged.groups}
+def _findings(judged: _Judged, loads: Loads) -> list[Finding]:
+    # Those that say their own load need no other.
+    mine = {group: loads.of(group) for group in judged.groups if group not in judged.own}
     if judged.found is None or judged.loads != mine:
         judged.loads, judged.found = mine, _of_reading(judged.usual, judged.own, loads)
     return judged.found
 
 
-def _of_reading(usual: Usual, own: Scales, loads: Mapping[Group, float]) -> list[Finding]:
+def _of_reading(usual: Usual, own: Scales, loads: Loads) -> list[Finding]:
     beyond = excess(usual, own, loads)
     judge = Judge(usual, beyond)
     whole = wholes(usual, own)

@@ -49,13 +49,15 @@ def other_name(usual: Usual, place: Place) -> str:
 
 
 def _load(usual: Usual, place: Place) -> float:
-    """Return how many times as much the process does of all that does not stand still."""
+    """Return how many times as much the process does of what is neither new nor gone."""
     sums = _Sums()
     for at, cell in enumerate(usual.cells):
         mine = cell.host == place.host and place.process in (None, cell.process)
         if mine and not usual.still[at] and place.name is not None:
-            sums.add(usual.rows[at][0], usual.usual[at])
-    return sums.now / sums.usual if min(sums.now, sums.usual) > 0 else 1.0
+            now, before = usual.rows[at][0], usual.usual[at]
+            if min(now, before) > _NOTHING * max(now, before):
+                sums.add(now, before)
+    return sums.now / sums.usual if sums.usual > 0 else 1.0
 
 
 def _opposite(sums: _Sums, *, new: bool) -> float:
