@@ -242,7 +242,7 @@ def cold_cache(world: World, level: int) -> Test:
 
 
 def stuck(world: World, level: int) -> Test:
-    """A part of a program's work stops, and its threads wait for a lock that nobody gives."""
+    """A part of a program's work stops, and its threads wait for a lock that never comes free."""
     host = somewhere(world, "db", "web")
     program = main_program(world, host)
     path = ("main", f"{program}_loop", f"{program}::latch", *KERNEL["futex"])

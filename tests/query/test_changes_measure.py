@@ -253,7 +253,7 @@ def test_a_process_that_is_gone_is_told_whatever_its_load() -> None:
 
 
 def test_a_disk_that_does_as_much_more_as_its_host_is_no_news() -> None:
-    """Requests that follow the load of the host's processes are told with it."""
+    """The line of the load speaks for requests that grow with it."""
     requests = [cell("db-2", "vda", (), noisy(random.Random(3), 60.0, 3.0))]
     disk = Reading("biosnoop", "", "total", requests, by="device")
     unusual = [each for each in changes([stacks(fleet({"db-2": 3.0})), disk]) if each.unusual]
