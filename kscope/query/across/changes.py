@@ -22,16 +22,19 @@ from kscope.store.reader import Reader
 
 # Tables at a time.
 _AT_ONCE = 2
-# Seconds before the first answer of a stream, and at least between two. Each takes the whole
-# measure: the longer it takes, the fewer there are.
-_FIRST, _PAUSE = 0.4, 1.5
+# Seconds before the first answer of a stream, and at least between two: each measures what is new,
+# so that little is left for the last. The longer they take, the fewer there are.
+_FIRST, _PAUSE = 0.4, 0.25
 _MOST_MARKERS = 50
 
 
 def active(asked: AskedOfAll) -> list[TableScope]:
-    """Return the tables that are read: those that take all filters; with stacks first."""
+    """Return the tables that are read: those that take all filters.
+
+    Those that take longest come first: with stacks, then with histograms.
+    """
     found = [each for each in asked.tables if not each.inactive and is_read(each.category)]
-    return sorted(found, key=lambda each: not each.has_stacks)
+    return sorted(found, key=lambda each: (not each.has_stacks, not each.has_histograms))
 
 
 async def changes(reader: Reader, asked: AskedOfAll) -> AsyncIterator[Changes]:
@@ -67,7 +70,7 @@ async def changes(reader: Reader, asked: AskedOfAll) -> AsyncIterator[Changes]:
             if left and begun - said >= pause and reading.read:
                 yield await answer(done=False)
                 said = time.perf_counter()
-                pause = max(_PAUSE, 3 * pause, 3 * (said - begun))
+                pause = max(_PAUSE, 2 * pause, 3 * (said - begun))
     except QueryTimeout:
         if not reading.read:
             raise

@@ -41,6 +41,10 @@ class TableScope:
     def has_stacks(self) -> bool:
         return bool(self.category.with_role(Role.STACK))
 
+    @property
+    def has_histograms(self) -> bool:
+        return bool(self.category.with_role(Role.HISTOGRAM))
+
 
 @dataclass(frozen=True, slots=True)
 class AskedOfAll:
