@@ -355,6 +355,7 @@ def main() -> None:
     for name in [given.only] if given.only else runs:
         with tempfile.TemporaryDirectory() as new:
             folder = given.folder if given.folder and name == "all" else Path(new)
+            folder.mkdir(parents=True, exist_ok=True)
             engine = (MariaDBServer if given.mariadb else SQLiteFile)(folder)
             try:
                 asyncio.run(runs[name](engine))
