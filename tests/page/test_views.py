@@ -208,7 +208,7 @@ def test_a_frame_that_calls_itself_is_collapsed(
 
 
 def _descend(page: Page, steps: int, said: Locator, name: str) -> None:
-    """Go down from the root, again if the graph was drawn anew below the keys."""
+    """Go down from the root, again if the graph was drawn while the keys came."""
     for _ in range(20):
         page.get_by_role("application", name="Flame graph").focus()
         page.keyboard.press("0")
