@@ -1,6 +1,6 @@
 """Compiled regular expressions of filters."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import re2
@@ -22,14 +22,11 @@ def compiled(where: Condition) -> Any:
         fault = f"the pattern has {len(where.value):,} characters"
         raise complain(where.parameter, f"{fault}; use at most {_MAX_PATTERN:,}")
     try:
-        return re2.compile(where.value, options=_options(_MEMORY))
+        return _compile(where.value, _MEMORY)
     except re2.error as error:
         said = error.args[0] if error.args else "not understood"
         said = said.decode(errors="replace") if isinstance(said, bytes) else said
         raise complain(where.parameter, f"not a regular expression (RE2): {said}") from None
-    finally:
-        # The library would keep the last 128 permanently.
-        re2.purge()
 
 
 class SeveralPatterns:
@@ -38,11 +35,11 @@ class SeveralPatterns:
     def __init__(self, wanted: Sequence[Condition]) -> None:
         """Raise QueryError if a pattern is none, or too large."""
         self._wanted = wanted
-        alone = len(wanted) == 1
         middle = len(wanted) // 2
-        self._search = (compiled(wanted[0]) if alone else _joined(wanted)).search
-        halves = () if alone else (wanted[:middle], wanted[middle:])
+        halves = (wanted[:middle], wanted[middle:]) if middle else ()
         self._halves = [SeveralPatterns(half) for half in halves]
+        search = None if halves else compiled(wanted[0]).search
+        self._search = search or _search_of_any(wanted)
 
     @property
     def patterns(self) -> list[str]:
@@ -58,16 +55,24 @@ class SeveralPatterns:
             yield from half.matching(text)
 
 
-def _joined(wanted: Sequence[Condition]) -> Any:
-    """Compile one pattern that matches where any of several does."""
+def _search_of_any(wanted: Sequence[Condition]) -> Callable[[str], Any]:
+    """Return a search that finds something where any of the patterns does."""
     text = "|".join(f"(?:{each.value})" for each in wanted)
-    return re2.compile(text, options=_options(_MEMORY_OF_SEVERAL))
+    try:
+        return _compile(text, _MEMORY_OF_SEVERAL).search  # type: ignore[no-any-return]
+    except re2.error:
+        # Each alone is none too large: all texts are searched for each half.
+        return lambda _: True
 
 
-def _options(memory: int) -> Any:
+def _compile(text: str, memory: int) -> Any:
     options = re2.Options()
     options.log_errors = False
     options.max_mem = memory
     # Groups are not used, and each would make a search slower.
     options.never_capture = True
-    return options
+    try:
+        return re2.compile(text, options=options)
+    finally:
+        # The library would keep the last 128 permanently.
+        re2.purge()
