@@ -160,7 +160,7 @@ def fault_storm(world: World, level: int) -> Test:
     )
 
 
-def dearer_function(world: World, level: int) -> Test:
+def costly_function(world: World, level: int) -> Test:
     """A release makes one function cost more on every host that runs it."""
     role = somewhere(world).split("-")[0]
     hosts = [host for host in world.present() if host.startswith(role)]
@@ -267,7 +267,7 @@ OTHERS: dict[str, Plant] = {
     "new address": new_remote,
     "process moved": moved,
     "fault storm": fault_storm,
-    "dearer function": dearer_function,
+    "costly function": costly_function,
     "far disk": far_disk,
     "drained": drained,
     "more packets": more_packets,
