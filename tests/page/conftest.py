@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from tests.serving import Serving
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """One for each module: two may send rows of the same hour."""
     del built_page
     with serving(tmp_path_factory.mktemp("page")) as started:
         yield started

@@ -221,7 +221,7 @@ def test_shares_under_focus_are_of_the_whole(
     said = page.locator(".flame [aria-live]")
     expect(said).to_contain_text(f"{share} of all, 100 % of the focus")
     cell = page.get_by_role("table", name="Frames").locator("tbody tr").first.locator("td").last
-    expect(cell.locator("span")).to_have_attribute("title", f"{share} of all")
+    expect(cell).to_have_attribute("title", f"{share} of all")
     for switch in ("Leaf first", "Collapse recursion"):
         page.get_by_role("button", name="Direction").click()
         page.get_by_role("menuitemcheckbox", name=switch).click()

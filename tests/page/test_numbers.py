@@ -298,8 +298,7 @@ def _check_frames(
     expect(table).to_have_attribute("aria-rowcount", str(len(total) + 1))
     shown = table.locator("tbody tr").evaluate_all(
         "all => all.map(row => [row.querySelector('button').ariaLabel,"
-        " ...[...row.querySelectorAll('td.number')].map(cell => [cell.innerText,"
-        " cell.querySelector('span[title]').title])])"
+        " ...[...row.querySelectorAll('td.number')].map(cell => [cell.innerText, cell.title])])"
     )
     assert {name for name, *_ in shown} == set(total)
     for frame, (self_text, self_share), (total_text, total_share) in shown:

@@ -89,7 +89,7 @@ def send(server: Serving, table: str, rows: Iterable[Row]) -> None:
 
 
 def past(days: int, minutes: int = 60) -> tuple[datetime, str]:
-    """The end of a stretch of time that no other test uses, and the address of just that."""
+    """The end of a stretch of time that no other test of the module uses, and its address."""
     end = datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
     start = end - timedelta(minutes=minutes)
     return end, f"&from={start:%Y-%m-%dT%H:%M:%SZ}&to={end:%Y-%m-%dT%H:%M:%SZ}"

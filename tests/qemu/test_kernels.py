@@ -52,7 +52,7 @@ ALL_ACTIONS = {**ACTIONS, "tied": "calls"}
 
 pytestmark = [
     pytest.mark.qemu,
-    pytest.mark.timeout(1500),  # the first run downloads the kernels and makes the image
+    pytest.mark.timeout(2100),  # the first run downloads the kernels and makes the image
 ]
 
 
@@ -81,7 +81,7 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Booted]:
 
     def boot(series: str) -> guest.Outcome:
         job = _job(server, f"debian-{series}")
-        return guest.run(kernels[series], job, files, folders[series], 1200)
+        return guest.run(kernels[series], job, files, folders[series], 1800)
 
     with (
         serving(tmp_path_factory.mktemp("server")) as server,

@@ -459,8 +459,8 @@ def test_wrong_rows_of_many_senders_delay_no_good_ones(server: Serving) -> None:
         for each in attackers:
             each.join()
     assert set(answers) <= {422}
-    # In one line for all there would be sixteen for each good one.
-    assert between < 4 * 40
+    # In one line for all there would be sixteen for each good one; a busy machine has seen five.
+    assert between < 8 * 40
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def send(server: Serving, rows: int = 1, text: str = "main;futex_wait") -> httpx
 
 def until_not_ready(server: Serving) -> str:
     """Wait until /readyz, which shares a ping for a second, is not ready; return its reason."""
-    for _ in range(40):
+    for _ in range(200):
         if (answer := server.get("/readyz")).status_code == 503:
             return str(answer.json()["detail"])
         time.sleep(0.1)

@@ -83,6 +83,7 @@ async def empty(store: Store) -> None:
         await session.execute(sa.update(progress).values(closed=-(2**62), removed=-(2**62)))
 
 
+@pytest.mark.timeout(300)
 @hypothesis_settings(
     max_examples=60,
     deadline=None,
