@@ -24,17 +24,18 @@ def histogram_text(counts: Sequence[int]) -> str:
 
 def histogram_counts(text: str) -> dict[int, int]:
     """Read `1:3,3:1`; a slot that is there twice is summed, so joined texts add up."""
-    counts: dict[int, int] = {}
-    for pair in filter(None, text.split(",")):
-        slot, _, count = pair.partition(":")
-        counts[int(slot)] = counts.get(int(slot), 0) + _whole(count)
-    return counts
+    return _added((pair, 1) for pair in text.split(","))
 
 
 def summed_counts(texts: Iterable[str]) -> dict[int, int]:
     """Read many histograms as one; a pair of slot and count that many have is read once."""
+    return _added(Counter(",".join(texts).split(",")).items())
+
+
+def _added(pairs: Iterable[tuple[str, int]]) -> dict[int, int]:
+    """Add up pairs of slot and count, each so many times; a text without slots has one empty."""
     counts: dict[int, int] = {}
-    for pair, times in Counter(",".join(texts).split(",")).items():
+    for pair, times in pairs:
         if pair:
             slot, _, count = pair.partition(":")
             counts[int(slot)] = counts.get(int(slot), 0) + times * _whole(count)

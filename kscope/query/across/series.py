@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from typing import Any
 
-from kscope.declare.model import HOSTNAME, Category, Column
+from kscope.declare.files.union import STATE
+from kscope.declare.model import HOSTNAME
 from kscope.query.across.cells import LAST_TIME
 from kscope.query.across.names import Names
 from kscope.query.across.overview_answer import OnTop
@@ -130,7 +131,7 @@ def _fill(
 
 async def _on_top(scan: Scan, scope: Scope, view: View, texts: Names) -> list[OnTop]:
     """Return the states of a union; else the frames, or the processes, with the largest shares."""
-    states = _states_of(scope.category)
+    states = scope.category.column(STATE) if scope.category.union else None
     column = states or view.stack or view.by
     if column is None:
         return []
@@ -152,8 +153,3 @@ async def _on_top(scan: Scan, scope: Scope, view: View, texts: Names) -> list[On
     else:
         best = nlargest(_SHOWN, (name for name in shares if name), key=shares.__getitem__)
     return [OnTop(column.name, name, shares[name] / whole) for name in best if whole]
-
-
-def _states_of(category: Category) -> Column | None:
-    """Return the column of a union that has the states of its rows."""
-    return next((each for each in category.columns if each.words and category.union), None)

@@ -65,6 +65,8 @@ export class Band {
 
   /** Asks for the marks that lie over the plots. */
   private readonly askMore = (): void => {
+    // The page may show Home by now.
+    if (!this.context.store.state.table) return;
     this.markers.update();
     this.gaps.update();
   };

@@ -63,13 +63,11 @@ export class Lines {
     this.rate = stacked ? rateOf(unit, answer.rate, most(sums, lengths)) : asItIs(unit);
     const rates = (values: (number | null)[]) =>
       values.map((value, k) => (value === null ? null : this.rate.of(value, lengths[k])));
-    const token = (name: string) => stateToken(name, states);
-    this.lines = series.map(({ name, rest }, s) => ({
-      name,
-      rest,
-      color: token(name) ? cssColor(token(name)) : seriesColor(s, rest),
-      values: rates(sums[s]),
-    }));
+    this.lines = series.map(({ name, rest }, s) => {
+      const token = stateToken(name, states);
+      const color = token ? cssColor(token) : seriesColor(s, rest);
+      return { name, rest, color, values: rates(sums[s]) };
+    });
   }
 
   /** The lowest and the highest value that is drawn; 0 is always between them. */

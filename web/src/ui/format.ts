@@ -95,11 +95,6 @@ export function axisText(value: number, unit: string): string {
   return SCALED.has(unit) || unit === "%" ? quantity(value, unit) : counted(value);
 }
 
-/** The title of an axis: its unit, if its numbers do not show one. */
-export function axisTitle(unit: string): string {
-  return SCALED.has(unit) || unit === "%" ? "" : unit;
-}
-
 /** The number that a person reads, and all of its digits if those are more. */
 export function amount(value: number, unit: string): string {
   const short = quantity(value, unit);
