@@ -13,14 +13,16 @@ pytest_plugins = ["tests.enginefixtures", "tests.browserfixtures"]
 MAX_ID = 100
 
 # One marker per engine: it names what the machine must have, and keeps the tests that share the
-# engine in one xdist worker, so that two never fight over it. Each worker has a separate MariaDB:
-# there a module is what stays together.
+# engine in one xdist worker, so that two never fight over it. Each worker has a separate MariaDB
+# and a separate ClickHouse: there a module is what stays together.
 ENGINES = {
     "bpf": needs.bpf,
     "qemu": needs.qemu,
     "browser": needs.chromium,
     "mysql": needs.mariadb,
+    "clickhouse": needs.clickhouse,
 }
+OF_EACH_WORKER = {"mysql", "clickhouse"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -28,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         engine = next((name for name in ENGINES if item.get_closest_marker(name)), None)
         if engine and not item.get_closest_marker("xdist_group"):
-            group = f"mysql {item.path.stem}" if engine == "mysql" else engine
+            group = f"{engine} {item.path.stem}" if engine in OF_EACH_WORKER else engine
             item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -7,10 +7,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kscope.config import MySQL, Settings, SQLite
+from tests.mariadb import PASSWORD, USER
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tests.clickhouse import Node
     from tests.mariadb import MariaDB
 
 
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
 class SQLiteFile:
     path: Path
     name: str = "sqlite"
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(SQLite(self.path))
 
     @property
     def options(self) -> list[str]:
@@ -45,6 +53,10 @@ class MariaDBDatabase:
     name: str = "mysql"
 
     @property
+    def settings(self) -> Settings:
+        return Settings(MySQL("127.0.0.1", self.server.port, USER, PASSWORD, self.database))
+
+    @property
     def options(self) -> list[str]:
         return self.server.options(self.database)
 
@@ -59,7 +71,30 @@ class MariaDBDatabase:
         self.server.load(dump, self.database)
 
 
-Database = SQLiteFile | MariaDBDatabase
+@dataclass(frozen=True)
+class ClickHouseDatabase:
+    server: Node
+    database: str
+    name: str = "clickhouse"
+
+    @property
+    def options(self) -> list[str]:
+        return self.server.options(self.database)
+
+    def rows(self, query: str) -> list[list[str]]:
+        lines = self.server.sql(query, self.database).splitlines()
+        return [line.split("\t") for line in lines]
+
+    def run(self, *statements: str) -> None:
+        for statement in statements:
+            self.server.sql(statement, self.database)
+
+    def load(self, dump: str) -> None:
+        """Read statements that end in a semicolon at the end of a line."""
+        self.run(*filter(str.strip, dump.split(";\n")))
+
+
+Database = SQLiteFile | MariaDBDatabase | ClickHouseDatabase
 
 
 def scalar(database: Database, query: str) -> int:

@@ -7,24 +7,37 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.databases import Database, MariaDBDatabase, SQLiteFile
-from tests.mariadb import MariaDB, install
+from tests import clickhouse as clickhouse_nodes
+from tests import mariadb as mariadb_servers
+from tests.databases import ClickHouseDatabase, Database, MariaDBDatabase, SQLiteFile
 from tests.serving import Serving, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.clickhouse import Node
+    from tests.mariadb import MariaDB
+
 ENGINES = ["sqlite", pytest.param("mysql", marks=pytest.mark.mysql)]
 
 
 @pytest.fixture(scope="session")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
-    server = install(tmp_path_factory.mktemp("mariadb"))
+    server = mariadb_servers.install(tmp_path_factory.mktemp("mariadb"))
     try:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    node = clickhouse_nodes.install(tmp_path_factory.mktemp("clickhouse"))
+    try:
+        yield node
+    finally:
+        node.stop()
 
 
 @pytest.fixture(params=ENGINES)
@@ -55,5 +68,8 @@ def served(
 def _empty(request: pytest.FixtureRequest, folder: Path) -> Database:
     if request.param == "sqlite":
         return SQLiteFile(folder / "kernelscope.db")
+    if request.param == "clickhouse":
+        node: Node = request.getfixturevalue("clickhouse")
+        return ClickHouseDatabase(node, node.new_database())
     server: MariaDB = request.getfixturevalue("mariadb")
     return MariaDBDatabase(server, server.new_database())

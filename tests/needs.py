@@ -2,7 +2,7 @@
 
 With KSCOPE_REQUIRE=all, as in CI, a missing part is a failure instead: a green run has skipped
 nothing. KSCOPE_REQUIRE=bpf,qemu requires those alone. A test marked `bpf`, `qemu`, `browser`,
-or `mysql` asks by itself (see conftest.py).
+`mysql` or `clickhouse` asks by itself (see conftest.py).
 """
 
 from __future__ import annotations
@@ -62,6 +62,11 @@ def qemu() -> str:
 
 def mariadb() -> str:
     return program("mariadbd", "mariadb-server")
+
+
+def clickhouse() -> None:
+    module("chdb", "chdb")
+    module("clickhouse_connect", "clickhouse-connect")
 
 
 def chromium() -> str:

@@ -81,7 +81,7 @@ def start(folder: Path, arguments: Sequence[str | Path] = (), files: int = 0) ->
     """
     chosen = [*arguments]
     has_port = bool(chosen) and str(chosen[0]).isdigit()
-    if not {"--sqlite", "--mysql", "--config"} & set(map(str, chosen)):
+    if not {"--sqlite", "--mysql", "--clickhouse", "--config"} & set(map(str, chosen)):
         chosen += ["--sqlite", folder / "kernelscope.db"]
     for listener in ("--read", "--ingest"):
         if listener not in chosen and not has_port:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import msgspec
 
-from kscope.config import MySQL, Settings, SQLite
 from kscope.declare.files.catalog import load_catalog
 from kscope.declare.model import Catalog
 from kscope.declare.types.base import Storage
@@ -19,9 +18,7 @@ from kscope.query.parse.timerange import iso
 from kscope.server.app import read_app
 from kscope.server.http.metrics import Metrics
 from kscope.server.ingest.decode import Decoder
-from tests.databases import SQLiteFile
 from tests.decoding import decoded
-from tests.mariadb import PASSWORD, USER
 from tests.store.opened import opened_store
 
 if TYPE_CHECKING:
@@ -44,20 +41,13 @@ def catalog() -> Catalog:
     return Catalog(tuple(each for each in found if each.table in TABLES))
 
 
-def settings(database: Database) -> Settings:
-    if isinstance(database, SQLiteFile):
-        return Settings(SQLite(database.path))
-    port = database.server.port
-    return Settings(MySQL("127.0.0.1", port, USER, PASSWORD, database.database))
-
-
 class World:
     """A store of the built-in categories and `everything`, and the read side over it."""
 
     def __init__(self, database: Database) -> None:
         self.runner = asyncio.Runner()
         self.database = database
-        self.settings = settings(database)
+        self.settings = database.settings
         self.catalog = catalog()
         self.decoder = Decoder(self.catalog)
         self.store = self.run(opened_store(self.settings, self.catalog))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from kscope.config import MySQL, Settings, SQLite
 from kscope.declare.files.category import read_category
 from kscope.declare.model import Catalog
 from kscope.store.open import backend_of
@@ -16,13 +15,13 @@ from kscope.store.schema.interning import text_hash
 from kscope.store.store import Store
 from kscope.store.sums.functions import total, weight
 from kscope.store.write.batch import Batch, TableRows
-from tests.databases import Database, SQLiteFile
-from tests.mariadb import PASSWORD, USER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
+    from kscope.config import Settings
     from kscope.declare.model import Category
+    from tests.databases import Database
 
 WAITS = """\
 table: waits
@@ -41,13 +40,6 @@ def category(text: str = WAITS, file: str = "waits.yaml") -> Category:
     return reading.category
 
 
-def settings(database: Database) -> Settings:
-    if isinstance(database, SQLiteFile):
-        return Settings(database=SQLite(database.path))
-    chosen = MySQL("127.0.0.1", database.server.port, USER, PASSWORD, database.database)
-    return Settings(database=chosen)
-
-
 async def opened_store(chosen: Settings, catalog: Catalog) -> Store:
     """Return a store of these categories, as a server opens one."""
     store = Store(backend_of(chosen), Catalog(()), chosen.query_deadline)
@@ -62,7 +54,7 @@ async def opened_store(chosen: Settings, catalog: Catalog) -> Store:
 
 @asynccontextmanager
 async def opened(database: Database, *categories: Category) -> AsyncIterator[Store]:
-    store = await opened_store(settings(database), Catalog(categories))
+    store = await opened_store(database.settings, Catalog(categories))
     try:
         yield store
     finally:

@@ -16,7 +16,7 @@ from kscope.store.backends.errors import QueryTimeout
 from kscope.store.housekeeping.loop import roll_up
 from kscope.store.sums.planner import SECOND
 from tests.databases import SQLiteFile, scalar
-from tests.store.opened import WAITS, batch, category, opened_store, settings
+from tests.store.opened import WAITS, batch, category, opened_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ ROWS = 2000
 @asynccontextmanager
 async def slow(database: Database, times: int, deadline: float) -> AsyncIterator[Store]:
     """Open a store of whose rows each is there 2000 times, and that many times again."""
-    chosen = replace(settings(database), query_deadline=deadline)
+    chosen = replace(database.settings, query_deadline=deadline)
     store = await opened_store(chosen, Catalog((CATEGORY,)))
     try:
         row = ("h", "p", 1, "a;b", 1, "")

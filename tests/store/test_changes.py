@@ -24,7 +24,7 @@ from kscope.store.sums.planner import SECOND
 from kscope.store.usable_categories import adopt_good
 from kscope.store.write.batch import Batch, TableRows
 from tests.databases import MariaDBDatabase, SQLiteFile, scalar
-from tests.store.opened import WAITS, batch, category, opened, settings, totals
+from tests.store.opened import WAITS, batch, category, opened, totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -189,7 +189,7 @@ def test_sums_that_alone_are_left_are_not_dropped_unasked(database: Database) ->
                 pass
         async with opened(database, kept) as store:
             assert await totals(store, T0, T0 + 6 * DAY) == {"p": (2, 20)}
-        chosen = Store(backend_of(settings(database)), Catalog((without,)))
+        chosen = Store(backend_of(database.settings), Catalog((without,)))
         await chosen.backend.open()
         await chosen.migrate(discard_sums=True)
         await chosen.backend.close()

@@ -26,7 +26,7 @@ from tests.databases import Database, SQLiteFile
 from tests.forked import CONTEXT
 from tests.serving import free_port
 from tests.store import killable
-from tests.store.opened import opened, settings
+from tests.store.opened import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,7 @@ def test_acknowledged_rows_survive(database: Database, tmp_path: Path) -> None:
     log.touch()
     ingest = free_port()
     chosen = replace(
-        settings(database),
+        database.settings,
         categories=(folder,),
         ingest=Address("127.0.0.1", ingest),
         read=Address("127.0.0.1", free_port()),
