@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 from kscope.declare import units
 from kscope.declare.engines import ENGINES
@@ -47,6 +47,7 @@ _MATCHED = {
     # The database's own messages repeat a user's name.
     "user": ("[^:]+", "must be a user's name alone; the password is for password_file"),
     "database": ("[^:@/?]+", "must be a database's name alone; host and user have other keys"),
+    "cluster": ("[A-Za-z0-9_.-]{1,64}", "is not a cluster's name: letters, digits, . _ -"),
     "sha256": ("[0-9a-f]{64}", "is not the SHA-256 of a token; `kscope token` makes both"),
     "scope": ("|".join(SCOPES), f"is not a scope; known: {', '.join(SCOPES)}"),
     "url": (
@@ -84,6 +85,7 @@ _TYPES: Mapping[str, Mapping[str, Any]] = {
         kind: {"type": "integer", "minimum": least, "maximum": most}
         for kind, (least, most, _) in _BOUNDS.items()
     },
+    "switch": {"type": "boolean"},
     "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     "scope": {"type": "string", "enum": list(SCOPES)},
 }
@@ -140,6 +142,32 @@ class MySQL:
         default="", kw_only=True
     )
     database: Annotated[str, _is("database", "the database's name")] = "kernelscope"
+
+
+@dataclass(frozen=True, slots=True)
+class ClickHouse:
+    """A ClickHouse server, or any server of a cluster, reached over HTTP."""
+
+    host: Annotated[str, _is("server", "a name or an address")] = "localhost"
+    port: Annotated[int, _is("port", "8123 if left out, 8443 with TLS; the host may name it")] = 0
+    user: Annotated[str, _is("user", "the user's name")] = "default"
+    password: Annotated[str, _is("text", "better in a file: see password_file")] = field(
+        default="", repr=False
+    )
+    # In kernelscope.yaml alone: what it holds becomes the password.
+    password_file: Annotated[str, _is("secret", "a file that holds the password")] = field(
+        default="", kw_only=True
+    )
+    database: Annotated[str, _is("database", "the database's name")] = "kernelscope"
+    secure: Annotated[bool, _is("switch", "connect with TLS")] = False
+    ca_file: Annotated[Path | None, _is("path", "certificates that the server's may come from")] = (
+        None
+    )
+    cluster: Annotated[str, _is("cluster", "the cluster's name, if the tables are on one")] = ""
+
+    def __post_init__(self) -> None:
+        if not self.port:
+            object.__setattr__(self, "port", 8443 if self.secure else 8123)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +240,17 @@ _TOKENS = {"type": "array", "items": _section(Token), "maxItems": _MAX_LISTED}
 _DATABASE = {
     "description": "Where rows are stored.",
     "type": "object",
-    "properties": {"sqlite": _is("path", "the database's file"), "mysql": _section(MySQL)},
+    "properties": {
+        "sqlite": _is("path", "the database's file"),
+        "mysql": _section(MySQL),
+        "clickhouse": _section(ClickHouse),
+    },
     "required": [],
     "additionalProperties": False,
-    "oneOf": [{"required": [key]} for key in ("sqlite", "mysql")],
+    "oneOf": [{"required": [key]} for key in ("sqlite", "mysql", "clickhouse")],
 }
+Database = SQLite | MySQL | ClickHouse
+Server = TypeVar("Server", MySQL, ClickHouse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +261,7 @@ class Settings:
     the process may open files.
     """
 
-    database: Annotated[SQLite | MySQL, _DATABASE] = SQLite(Path("kernelscope.db"))
+    database: Annotated[Database, _DATABASE] = SQLite(Path("kernelscope.db"))
     categories: Annotated[
         tuple[str | Path, ...], _listed("folder", "folders; `builtin` is the shipped")
     ] = (BUILTIN,)
@@ -253,8 +287,8 @@ class Settings:
 
 
 _SCHEMA = _section(Settings)
-_KEYS = {"sqlite", "mysql"}.union(
-    *map(_keys, (Settings, MySQL, Token, SymbolSettings, AgentSettings, ProbeSettings))
+_KEYS = {"sqlite", "mysql", "clickhouse"}.union(
+    *map(_keys, (Settings, MySQL, ClickHouse, Token, SymbolSettings, AgentSettings, ProbeSettings))
 )
 
 
@@ -334,11 +368,17 @@ def _problems(document: Document, readers: Readers) -> Iterator[Problem]:
     yield from check(document, _SCHEMA, readers)
     match document.value:
         case {"database": {"mysql": {"host": str(host), "port": int(port)}}}:
-            with contextlib.suppress(ValueFaultError):
-                _, other = mysql_host(host)
-                if other not in (None, port):
-                    fault = f"the host names port {other}; leave one of them out"
-                    yield document.problem(("database", "mysql", "port"), fault)
+            yield from _two_ports(document, "mysql", host, port)
+        case {"database": {"clickhouse": {"host": str(host), "port": int(port)}}}:
+            yield from _two_ports(document, "clickhouse", host, port)
+
+
+def _two_ports(document: Document, key: str, host: str, port: int) -> Iterator[Problem]:
+    with contextlib.suppress(ValueFaultError):
+        _, other = database_host(host)
+        if other not in (None, port):
+            fault = f"the host names port {other}; leave one of them out"
+            yield document.problem(("database", key, "port"), fault)
 
 
 def _settings(found: dict[str, Any], document: Document) -> Settings:
@@ -346,7 +386,9 @@ def _settings(found: dict[str, Any], document: Document) -> Settings:
         case {"sqlite": path}:
             found["database"] = SQLite(path)
         case {"mysql": server}:
-            found["database"] = _mysql(server)
+            found["database"] = _server(MySQL, server)
+        case {"clickhouse": server}:
+            found["database"] = _server(ClickHouse, server)
     if "tokens" in found:
         found["tokens"] = tuple(Token(**token) for token in found["tokens"])
     if "symbols" in found:
@@ -358,13 +400,13 @@ def _settings(found: dict[str, Any], document: Document) -> Settings:
     return Settings(**found)
 
 
-def _mysql(found: dict[str, Any]) -> MySQL:
+def _server(kind: type[Server], found: dict[str, Any]) -> Server:
     if "password_file" in found:
         found["password"] = found.pop("password_file")
     if "host" in found:
         found["host"], port = found["host"]
         found |= {} if port is None else {"port": port}
-    return MySQL(**found)
+    return kind(**found)
 
 
 def _probe(found: dict[str, Any]) -> ProbeSettings:
@@ -487,7 +529,7 @@ def checked_path(text: str) -> str:
     return text
 
 
-def mysql_host(value: Any) -> tuple[str, int | None]:
+def database_host(value: Any) -> tuple[str, int | None]:
     """Return the host and its port; a path is that of a socket."""
     text = _text(value)
     if text.startswith("/"):
@@ -496,6 +538,19 @@ def mysql_host(value: Any) -> tuple[str, int | None]:
     if not host:
         raise _wrong(text, "has a port but no host; write it as db.example.com:3307")
     return host, port
+
+
+def _server_host(value: Any) -> tuple[str, int | None]:
+    host, port = database_host(value)
+    if host.startswith("/"):
+        raise _wrong(host, "must be a name or an address, not a path")
+    return host, port
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(value, "must be true or false")
+    return value
 
 
 def _text(value: Any) -> str:
@@ -562,7 +617,9 @@ def _readers(folder: Path) -> Readers:
         "read": lambda value: parse_address(_scalar(value), READ.port),
         "ingest": lambda value: parse_address(_scalar(value), INGEST.port),
         "text": _text,
-        "host": mysql_host,
+        "host": database_host,
+        "server": _server_host,
+        "switch": _switch,
         "duration": _duration,
         "size": lambda value: units.read_bytes(_scalar(value)),
         "share": parse_share,

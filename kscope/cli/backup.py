@@ -6,16 +6,28 @@ import click
 
 from kscope.cli.database import sqlite_path, with_settings
 from kscope.cli.options import FILE
-from kscope.config import Settings
+from kscope.config import ClickHouse, MySQL, Settings
 from kscope.errors import KscopeError
 from kscope.store.backup import backup as copy_database
 from kscope.store.backup import restore as restore_database
 
-_DUMP = (
-    "MySQL and MariaDB have their own tool, which does not block ingest:"
-    " mariadb-dump --single-transaction --databases {0} > {0}.sql"
-)
-_LOAD = "MySQL and MariaDB have their own tool, with the server stopped: mariadb < {0}.sql"
+_DUMP = {
+    MySQL: (
+        "MySQL and MariaDB have their own tool, which does not block ingest:"
+        " mariadb-dump --single-transaction --databases {0} > {0}.sql"
+    ),
+    ClickHouse: (
+        "ClickHouse copies a database by a statement, which does not block ingest:"
+        " BACKUP DATABASE `{0}` TO Disk('backups', '{0}.zip'); see docs/clickhouse.md"
+    ),
+}
+_LOAD = {
+    MySQL: "MySQL and MariaDB have their own tool, with the server stopped: mariadb < {0}.sql",
+    ClickHouse: (
+        "ClickHouse restores by a statement, with the server stopped:"
+        " RESTORE DATABASE `{0}` FROM Disk('backups', '{0}.zip'); see docs/clickhouse.md"
+    ),
+}
 
 
 @click.command()

@@ -1,7 +1,7 @@
 """Options that select a database and its categories, and the open database."""
 
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,20 +11,15 @@ from typing import Any
 import click
 
 from kscope.cli import options as shared
-from kscope.config import MySQL, Settings, SQLite, chosen_settings, mysql_host
+from kscope.config import ClickHouse, MySQL, Settings, SQLite, chosen_settings, database_host
 from kscope.declare.model import Catalog
 from kscope.errors import KscopeError, UsageError, ValueFaultError
 from kscope.store.open import backend_of
 from kscope.store.schema.progress import SECOND
 from kscope.store.store import Store
 
-_MYSQL = {
-    "mysql": "host",
-    "dbport": "port",
-    "dbuser": "user",
-    "dbpassword": "password",
-    "dbname": "database",
-}
+_SERVERS = {"mysql": MySQL, "clickhouse": ClickHouse}
+_LOGIN = {"dbport": "port", "dbuser": "user", "dbpassword": "password", "dbname": "database"}
 _OPTIONS = [
     shared.config,
     click.option("--sqlite", type=shared.FILE, help="SQLite file."),
@@ -33,10 +28,15 @@ _OPTIONS = [
         metavar="HOST[:PORT]",
         help="MySQL or MariaDB server: a host, [::1]:3307 for IPv6, or the path of its socket.",
     ),
-    click.option("--dbport", type=click.IntRange(1, 65535), help="Port of the MySQL server."),
-    click.option("--dbuser", help="MySQL user."),
-    click.option("--dbpassword", help="MySQL password; kernelscope.yaml hides it from `ps`."),
-    click.option("--dbname", help="MySQL database."),
+    click.option(
+        "--clickhouse",
+        metavar="HOST[:PORT]",
+        help="ClickHouse server: a host, or [::1]:8124 for IPv6; the port is that of HTTP.",
+    ),
+    click.option("--dbport", type=click.IntRange(1, 65535), help="Port of the database's server."),
+    click.option("--dbuser", help="Its user."),
+    click.option("--dbpassword", help="Its password; kernelscope.yaml hides it from `ps`."),
+    click.option("--dbname", help="Name of the database there."),
     shared.categories,
 ]
 
@@ -47,10 +47,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(**options: Any) -> None:
         settings = chosen_settings(options.pop("config"))
-        sqlite = options.pop("sqlite")
-        given = {field: options.pop(option) for option, field in _MYSQL.items()}
-        chosen = _with_port({name: value for name, value in given.items() if value is not None})
-        settings = _with_database(settings, sqlite, chosen)
+        settings = _with_database(settings, options)
         folders = (*settings.categories, *options.pop("categories"))
         settings = replace(settings, categories=folders)
         command(settings=settings, **options)
@@ -83,34 +80,48 @@ def moment(time: int | None) -> str:
         return f"{time} us"
 
 
-def sqlite_path(settings: Settings, advice: str) -> Path:
-    """Return the SQLite file. Raises KscopeError with `advice` ({0}: the name) for MySQL."""
-    if isinstance(settings.database, MySQL):
-        raise KscopeError(advice.format(settings.database.database))
-    return settings.database.path
+def sqlite_path(settings: Settings, advice: Mapping[type[Any], str]) -> Path:
+    """Return the SQLite file. Raises KscopeError with the advice ({0}: the name) for a server."""
+    if isinstance(settings.database, SQLite):
+        return settings.database.path
+    raise KscopeError(advice[type(settings.database)].format(settings.database.database))
 
 
-def _with_port(mysql: dict[str, Any]) -> dict[str, Any]:
+def _with_database(settings: Settings, options: dict[str, Any]) -> Settings:
+    """Take the database out of the options; what they leave out is as in the settings."""
+    hosts = {option: options.pop(option) for option in ("sqlite", *_SERVERS)}
+    named = [option for option, host in hosts.items() if host]
+    found = {field: options.pop(option) for option, field in _LOGIN.items()}
+    login = {field: value for field, value in found.items() if value is not None}
+    if len(named) > 1 or (hosts["sqlite"] and login):
+        raise UsageError("name one database: either --sqlite, --mysql or --clickhouse")
+    before = settings.database
+    match named:
+        case ["sqlite"]:
+            return replace(settings, database=SQLite(hosts["sqlite"]))
+        case [option]:
+            kind = _SERVERS[option]
+            login = _with_port(option, hosts[option], login)
+            before = before if isinstance(before, kind) else kind()
+        case []:
+            if not login:
+                return settings
+            if isinstance(before, SQLite):
+                raise UsageError(
+                    "--dbuser, --dbpassword, --dbname and --dbport require --mysql HOST or"
+                    " --clickhouse HOST"
+                )
+    return replace(settings, database=replace(before, **login))
+
+
+def _with_port(option: str, named: str, login: dict[str, Any]) -> dict[str, Any]:
     """Split the port off the host, if there is one."""
-    if "host" not in mysql:
-        return mysql
     try:
-        host, port = mysql_host(mysql["host"])
+        host, port = database_host(named)
     except ValueFaultError as error:
-        raise UsageError(f"--mysql: {error.fault}") from None
-    if port is not None and mysql.setdefault("port", port) != port:
-        raise UsageError(f"--mysql names port {port}, --dbport {mysql['port']}; leave one out")
-    return mysql | {"host": host}
-
-
-def _with_database(settings: Settings, sqlite: Path | None, mysql: dict[str, Any]) -> Settings:
-    if sqlite and mysql:
-        raise UsageError("name one database: either --sqlite or --mysql")
-    if sqlite:
-        return replace(settings, database=SQLite(sqlite))
-    if not mysql:
-        return settings
-    if "host" not in mysql and not isinstance(settings.database, MySQL):
-        raise UsageError("--dbuser, --dbpassword, --dbname and --dbport require --mysql HOST")
-    before = settings.database if isinstance(settings.database, MySQL) else MySQL()
-    return replace(settings, database=replace(before, **mysql))
+        raise UsageError(f"--{option}: {error.fault}") from None
+    if option != "mysql" and host.startswith("/"):
+        raise UsageError(f"--{option}: must be a name or an address, not a path")
+    if port is not None and login.setdefault("port", port) != port:
+        raise UsageError(f"--{option} names port {port}, --dbport {login['port']}; leave one out")
+    return login | {"host": host}

@@ -5,6 +5,8 @@ from itertools import chain
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from kscope.generate.clickhouse.dialect import ClickHouseDDL
+from kscope.generate.clickhouse.statements import creation
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import CategoryTables, Schema
 
@@ -17,6 +19,8 @@ def create_statements(schema: Schema, dialect: sa.engine.Dialect) -> list[str]:
 
 
 def table_statements(table: sa.Table, dialect: sa.engine.Dialect) -> list[str]:
+    if isinstance(dialect, ClickHouseDDL):
+        return [creation(table, dialect)]
     create = str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip()
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
     if DIALECTS[dialect.name].indexes_in_table:

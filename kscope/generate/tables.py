@@ -13,6 +13,7 @@ from kscope.declare.types.base import Role, Storage
 from kscope.declare.units import duration
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.expressions import readable_time
+from kscope.generate.layout import Layout, Use, described, sorting
 
 
 def _type(name: str, general: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
@@ -39,9 +40,9 @@ _SQL_TYPES: Mapping[Storage, sa.types.TypeEngine[Any]] = {
     Storage.REAL: sa.Double(),
     Storage.TEXT: TEXT,
     Storage.BOOLEAN: sa.SmallInteger(),
-    Storage.STRING_ID: sa.Integer(),
+    Storage.STRING_ID: _type("string_id", sa.Integer()),
     Storage.STACK_ID: sa.BigInteger(),
-    Storage.HISTOGRAM: TEXT,
+    Storage.HISTOGRAM: _type("histogram", TEXT),
 }
 
 
@@ -109,9 +110,10 @@ def _used_day() -> sa.Column[int]:
 
 
 def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
-    table = partial(_table, metadata)
+    table = partial(_dictionary, metadata)
     return Dictionaries(
         table(
+            Use.TEXTS,
             "kscope_string",
             "Every distinct string once; rows hold its id.",
             sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
@@ -122,6 +124,7 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
             by_rowid=True,
         ),
         table(
+            Use.TEXTS,
             "kscope_stack",
             "Every distinct stack once, folded; id is the 64-bit hash of its text.",
             sa.Column("id", _SERIAL, primary_key=True, autoincrement=False),
@@ -130,6 +133,7 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
             by_rowid=True,
         ),
         table(
+            Use.BATCHES,
             "kscope_batch",
             "Batches that were stored: a batch that is sent twice counts once.",
             # Hashed, so that a key of any length and alphabet fits every database's index.
@@ -138,12 +142,14 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
             sa.Column("answer", TEXT, nullable=False),
         ),
         table(
+            Use.NOTES,
             "kscope_meta",
             "Notes of the store: its layout's version, each category's declared types.",
             sa.Column("name", _NAME, primary_key=True),
             sa.Column("value", TEXT, nullable=False),
         ),
         table(
+            Use.PROGRESS,
             "kscope_progress",
             "The end of a level and the start of its kept rows, in us; bucket 0 is rows.",
             sa.Column("category", _NAME, primary_key=True),
@@ -152,6 +158,7 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
             sa.Column("removed", sa.BigInteger(), nullable=False),
         ),
         table(
+            Use.NOTES,
             "kscope_symbols",
             "Each file whose function names are kept, by its build id.",
             sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
@@ -164,6 +171,7 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
             by_rowid=True,
         ),
         table(
+            Use.NOTES,
             "kscope_symbol_page",
             "Names of the functions from an address on, packed; file is an id of kscope_symbols.",
             sa.Column("file", sa.BigInteger(), primary_key=True, autoincrement=False),
@@ -171,6 +179,18 @@ def _dictionaries(metadata: sa.MetaData) -> Dictionaries:
             sa.Column("functions", _BLOB, nullable=False),
         ),
     )
+
+
+def _dictionary(
+    metadata: sa.MetaData,
+    use: Use,
+    name: str,
+    comment: str,
+    *columns: sa.Column[Any],
+    by_rowid: bool = False,
+) -> sa.Table:
+    table = _table(metadata, name, comment, *columns, by_rowid=by_rowid)
+    return described(table, Layout(use))
 
 
 def _table(
@@ -200,8 +220,10 @@ def _rows_table(category: Category, metadata: sa.MetaData) -> sa.Table:
     columns = [_data_column(column) for column in category.all_columns if column.name != "time"]
     indexed = (column for column in category.columns if column.index)
     indexes = [sa.Index(_index_name(category, each), each.name) for each in indexed]
-    places = _place_in_time()
-    return _table(metadata, rows_name(category), category.prettyname, *places, *columns, *indexes)
+    parts = (*_place_in_time(), *columns, *indexes)
+    table = _table(metadata, rows_name(category), category.prettyname, *parts)
+    layout = Layout(Use.ROWS, sorting(category.all_columns))
+    return described(table, layout, category.all_columns)
 
 
 INDEX_PREFIX = "kscope_index_"
@@ -218,7 +240,8 @@ def _rollup_table(category: Category, rollup: Rollup, metadata: sa.MetaData) -> 
     comment = f"{category.prettyname}, summed per {duration(rollup.bucket)}"
     summed = sa.Column(ROLLUP_ROWS, sa.BigInteger(), nullable=False, comment="rows summed")
     parts = (*_place_in_time(), *map(_data_column, kept), summed)
-    return _table(metadata, rollup_name(category, rollup), comment, *parts)
+    table = _table(metadata, rollup_name(category, rollup), comment, *parts)
+    return described(table, Layout(Use.SUMS, sorting(kept), rollup.bucket), kept)
 
 
 ROLLUP_ROWS = "kscope_rows"

@@ -1,6 +1,6 @@
 """Everything that the program knows about one SQL dialect."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,11 @@ import sqlalchemy as sa
 class Dialect:
     """One SQL dialect: everything that differs from database to database in the text of statements.
 
-    `name` is SQLAlchemy's, and that of `sql/generated/NAME.sql`.
+    `name` is SQLAlchemy's, `file` that of `sql/generated/FILE.sql`, if it is another.
     """
 
     name: str
+    file: str = ""
     # The spelling of each function of kscope.generate.expressions.Spelled, if it is not the
     # function's own: `{0}`, `{1}`, ... are the arguments.
     functions: Mapping[str, str]
@@ -37,6 +38,10 @@ class Dialect:
     indexes_in_table: bool = False
     # Statements that change a table can be rolled back; if not, each one is committed by itself.
     transactional: bool = True
+    # A string's number is the hash of its text: servers that share nothing give it the same.
+    texts_by_hash: bool = False
+    # Makes SQLAlchemy's dialect for DDL; without it the registered one does.
+    maker: Callable[[], sa.engine.Dialect] | None = None
     # The engine sorts what it groups; others keep the groups in a table of hashes.
     sorts_groups: bool = False
     # The default of a column: `{0}` is the literal.
@@ -44,5 +49,7 @@ class Dialect:
 
     def sqlalchemy(self) -> sa.engine.Dialect:
         """Return SQLAlchemy's dialect, which renders statements."""
+        if self.maker is not None:
+            return self.maker()
         # "named": the styles that count with % would double every % of a literal.
         return sa.dialects.registry.load(self.name)(paramstyle="named")  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""Tables of ClickHouse: the order of their rows, codecs, columns that the engine computes."""

@@ -1,0 +1,132 @@
+"""The statements that create and change tables on ClickHouse, for one server or for a cluster.
+
+On a cluster each shard has the tables of one server, replicated. Tables over all shards have the
+same names in a second database: the questions go there.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+
+from kscope.declare.types.base import Storage
+from kscope.generate.clickhouse.dialect import ClickHouseDDL
+from kscope.generate.clickhouse.tables import (
+    LATE,
+    LEASE,
+    Engine,
+    column_type,
+    columns,
+    engine,
+    literal,
+    seq,
+    settings,
+)
+from kscope.generate.layout import Use, layout_of, storage_of
+
+# Leases are only of interest for minutes.
+_LEASE_DAYS = 1
+# The database of the tables over all shards: this behind the name of the other one.
+OVER_ALL = "_all"
+
+
+def creation(table: sa.Table, dialect: ClickHouseDDL) -> str:
+    """Return the statement that creates a table, if it is missing."""
+    lines = ",\n\t".join(each.text for each in columns(table, dialect))
+    if layout_of(table).use in (Use.ROWS, Use.SUMS):
+        lines += f",\n\tINDEX kscope_by_time time TYPE minmax GRANULARITY 1{_indexes(table, dialect)}"
+    comment = literal(str(table.comment), dialect)
+    return f"{_head(str(table.name), dialect)}\n\t{lines}\n){_engine(table, dialect)}\nCOMMENT {comment}"
+
+
+def lease_creation(dialect: ClickHouseDDL) -> str:
+    """Return the statement of the leases: of several equal tokens the first INSERT counts."""
+    found = Engine("MergeTree", "(work, slot)", keeps=True)
+    body = "work String,\n\tslot Int64 COMMENT 'its end, us since 1970, UTC',\n\tholder String"
+    ttl = f"\nTTL toDateTime(intDiv(slot, 1000000)) + INTERVAL {_LEASE_DAYS} DAY"
+    return (
+        f"{_head(LEASE, dialect)}\n\t{body}\n)"
+        f"{_engine_text(LEASE, found, dialect)}{ttl}{settings(found, replicated=bool(dialect.cluster))}"
+    )
+
+
+def over_shards(table: sa.Table, database: str, dialect: ClickHouseDDL) -> str:
+    """Return the statement of the table over all shards; a host's rows are on one shard."""
+    quote = dialect.identifier_preparer.quote
+    name, use = str(table.name), layout_of(table).use
+    sharding = ", sipHash64(hostname)" if use in (Use.ROWS, Use.SUMS) else ""
+    of = f"{literal(dialect.cluster, dialect)}, {literal(database, dialect)}, {literal(name, dialect)}"
+    return (
+        f"CREATE TABLE IF NOT EXISTS {quote(database + OVER_ALL)}.{quote(name)}{_on(dialect)}"
+        f" AS {quote(database)}.{quote(name)}\nENGINE = Distributed({of}{sharding})"
+    )
+
+
+def additions(
+    table: sa.Table, column: sa.Column[object], default: str, dialect: ClickHouseDDL
+) -> Iterator[str]:
+    """Yield the statements that add a column; rows that exist have its default, as text of SQL."""
+    quote = dialect.identifier_preparer.quote
+    kind = f"{quote(column.name)} {column_type(column, dialect)}"
+    value = "" if column.nullable or storage_of(column) is Storage.HISTOGRAM else f" DEFAULT {default}"
+    change = f"ADD COLUMN IF NOT EXISTS {kind}{value} CODEC(ZSTD(1)) BEFORE_STORE"
+    change = change.replace("BEFORE_STORE", f"AFTER {quote(_before(table, column))}")
+    if layout_of(table).use is Use.ROWS:
+        change += f", MODIFY COLUMN seq Int64 ALIAS {seq(table, dialect)}"
+    yield f"ALTER TABLE {quote(str(table.name))} {change}"
+
+
+def removals(table: sa.Table, name: str, dialect: ClickHouseDDL) -> Iterator[str]:
+    """Yield the statements that drop a column: first `seq` is made of the others."""
+    quote = dialect.identifier_preparer.quote
+    alter = f"ALTER TABLE {quote(str(table.name))}"
+    if layout_of(table).use is Use.ROWS:
+        yield f"{alter} MODIFY COLUMN seq Int64 ALIAS {seq(table, dialect)}"
+    yield f"{alter} DROP COLUMN IF EXISTS {quote(name)}"
+
+
+def _before(table: sa.Table, column: sa.Column[object]) -> str:
+    """Return the column before a new one, so that old tables and new ones read alike."""
+    names = [each.name for each in table.columns if each.name != "seq"]
+    return names[names.index(column.name) - 1]
+
+
+def _head(name: str, dialect: ClickHouseDDL) -> str:
+    quoted = dialect.identifier_preparer.quote(name)
+    return f"CREATE TABLE IF NOT EXISTS {quoted}{_on(dialect)} ("
+
+
+def _on(dialect: ClickHouseDDL) -> str:
+    return f" ON CLUSTER {literal(dialect.cluster, dialect)}" if dialect.cluster else ""
+
+
+def _engine(table: sa.Table, dialect: ClickHouseDDL) -> str:
+    found = engine(table, dialect)
+    text = _engine_text(str(table.name), found, dialect)
+    return text + settings(found, replicated=bool(dialect.cluster))
+
+
+def _engine_text(name: str, found: Engine, dialect: ClickHouseDDL) -> str:
+    arguments: Sequence[str] = found.arguments
+    kind = found.name
+    if dialect.cluster:
+        path = f"/clickhouse/tables/{{shard}}/{{database}}/{name}"
+        arguments = (literal(path, dialect), "'{replica}'", *arguments)
+        kind = f"Replicated{kind}"
+    text = f"\nENGINE = {kind}({', '.join(arguments)})" if arguments else f"\nENGINE = {kind}"
+    if found.partition:
+        text += f"\nPARTITION BY {found.partition}"
+    return f"{text}\nORDER BY {found.order}"
+
+
+def _indexes(table: sa.Table, dialect: ClickHouseDDL) -> str:
+    """Return the declared indexes: of each block a filter of the values that are in it."""
+    quote = dialect.identifier_preparer.quote
+    return "".join(
+        f",\n\tINDEX {quote(str(index.name))} {quote(column.name)} TYPE bloom_filter GRANULARITY 4"
+        for index in sorted(table.indexes, key=lambda each: str(each.name))
+        for column in index.columns
+        if layout_of(table).use is Use.ROWS
+    )
+
+
+__all__ = ["LATE", "OVER_ALL", "additions", "creation", "lease_creation", "over_shards", "removals"]

@@ -1,0 +1,37 @@
+"""ClickHouse 25.3 and later."""
+
+import sqlalchemy as sa
+
+from kscope.generate.clickhouse.dialect import NAME, ClickHouseDDL, HistogramMap
+from kscope.generate.dialects.base import Dialect
+
+# The sum of 64-bit numbers wraps without a word. `least` takes no notice of NULL.
+_TOTAL = "toInt64(least(ifNull(sum(toInt128({{0}})){0}, 0), toInt128(9223372036854775807)))"
+CLICKHOUSE = Dialect(
+    name=NAME,
+    file="clickhouse",
+    functions={
+        "readable_time": "fromUnixTimestamp64Micro({0}, 'UTC')",
+        "position": "position({0}, {1})",
+        "exact": "{0}",
+        "whole_divide": "intDiv({0}, nullIf({1}, 0))",
+        "whole": "toInt64({0})",
+        # CAST AS DOUBLE fails on NULL.
+        "as_double": "toFloat64({0})",
+        "newest": "max(concat(leftPad(toString({0}), 20, '0'), toString({1})))",
+        # A constant once it is bound, so that the table's order serves IN.
+        "listed": "JSONExtract({0}, 'Array(Int64)')",
+        "listed_texts": "JSONExtract({0}, 'Array(String)')",
+        "listed_pairs": (
+            "(SELECT tupleElement(pair, 1) AS first, tupleElement(pair, 2) AS second FROM (SELECT"
+            " arrayJoin(JSONExtract({0}, 'Array(Tuple(Int64, Int64))')) AS pair))"
+        ),
+        "total": _TOTAL.format(""),
+        "grand_total": _TOTAL.format(" OVER ()"),
+    },
+    types={"string_id": sa.BigInteger(), "histogram": HistogramMap()},
+    texts_by_hash=True,
+    transactional=False,
+    maker=ClickHouseDDL,
+)
+DIALECTS = (CLICKHOUSE,)
