@@ -7,15 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kscope.config import MySQL, Settings, SQLite
-from tests.mariadb import PASSWORD, USER
+from kscope.config import ClickHouse, MySQL, Settings, SQLite
+from tests import clickhouse, mariadb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from tests.clickhouse import Node
-    from tests.mariadb import MariaDB
 
 
 @dataclass(frozen=True)
@@ -48,13 +45,15 @@ class SQLiteFile:
 
 @dataclass(frozen=True)
 class MariaDBDatabase:
-    server: MariaDB
+    server: mariadb.MariaDB
     database: str
     name: str = "mysql"
 
     @property
     def settings(self) -> Settings:
-        return Settings(MySQL("127.0.0.1", self.server.port, USER, PASSWORD, self.database))
+        return Settings(
+            MySQL("127.0.0.1", self.server.port, mariadb.USER, mariadb.PASSWORD, self.database)
+        )
 
     @property
     def options(self) -> list[str]:
@@ -73,9 +72,18 @@ class MariaDBDatabase:
 
 @dataclass(frozen=True)
 class ClickHouseDatabase:
-    server: Node
+    server: clickhouse.Node
     database: str
     name: str = "clickhouse"
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(
+            ClickHouse(
+                *("127.0.0.1", self.server.port, clickhouse.USER, clickhouse.PASSWORD),
+                database=self.database,
+            )
+        )
 
     @property
     def options(self) -> list[str]:
