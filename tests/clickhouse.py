@@ -27,13 +27,14 @@ _PATIENCE = 90.0
 class Node:
     folder: Path
     port: int
-    process: subprocess.Popen[bytes] | None = None
+    host: str = "127.0.0.1"
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=count)
 
     def sql(self, text: str, database: str = "") -> str:
         """Run one statement; gives tab-separated rows."""
         answer = httpx.post(
-            f"http://127.0.0.1:{self.port}/",
+            f"http://{self.host}:{self.port}/",
             params={"database": database},
             content=text.encode(),
             auth=(USER, PASSWORD),
@@ -52,28 +53,38 @@ class Node:
     def options(self, database: str) -> list[str]:
         """Name the database to `kscope serve`."""
         return [
-            *("--clickhouse", "127.0.0.1", "--dbport", str(self.port), "--dbuser", USER),
+            *("--clickhouse", self.host, "--dbport", str(self.port), "--dbuser", USER),
             *("--dbpassword", PASSWORD, "--dbname", database),
         ]
 
+    def commands(self) -> list[list[str]]:
+        """Return the command of each process that the node is made of."""
+        program = [sys.executable, "-P", "-m", "tests.clickhouse_node"]
+        return [[*program, str(self.folder), str(self.port), USER, PASSWORD]]
+
     def start(self) -> None:
         """Start over the folder, with the rows that are in it."""
-        program = [sys.executable, "-P", "-m", "tests.clickhouse_node"]
-        command = [*program, self.folder, str(self.port), USER, PASSWORD]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=log, stderr=log
-            )
+        with (self.folder / "started").open("ab") as log:
+            self.processes = [
+                subprocess.Popen(
+                    command,
+                    cwd=self.folder,
+                    env=os.environ | {"PYTHONPATH": str(ROOT)},
+                    stdout=log,
+                    stderr=log,
+                )
+                for command in self.commands()
+            ]
         deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline and self.process.poll() is None:
+        while time.monotonic() < deadline and all(each.poll() is None for each in self.processes):
             try:
-                httpx.get(f"http://127.0.0.1:{self.port}/ping", timeout=_PATIENCE, verify=False)
-            except httpx.TransportError:
+                self.sql("SELECT 1")
+            except (httpx.TransportError, RuntimeError):
                 time.sleep(0.02)
             else:
                 return
         self.kill()
-        raise AssertionError((self.folder / "log").read_text())
+        raise AssertionError((self.folder / "started").read_text())
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
@@ -83,20 +94,22 @@ class Node:
 
     def hang(self) -> None:
         """Answer nothing until `resume`; connections stay open."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self.processes:
+            process.send_signal(number)
 
     def _end(self, by: signal.Signals) -> None:
-        """The folder is free for another process once this one has ended."""
-        if self.process is not None:
-            self.process.send_signal(by)
-            self.process.send_signal(signal.SIGCONT)
-            self.process.wait(_PATIENCE)
-            self.process = None
+        """Return once the folder is free for other processes."""
+        self._signal(by)
+        self._signal(signal.SIGCONT)
+        for process in self.processes:
+            process.wait(_PATIENCE)
+        self.processes = []
 
 
 def install(folder: Path) -> Node:

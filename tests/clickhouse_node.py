@@ -39,7 +39,7 @@ class Library:
             return answer.bytes() or b""
 
     def _insert(self, session: chdb.Connection, asked: Asked) -> None:
-        """Insert rows by way of a file: the engine has no other for those of a body."""
+        """Insert rows through a file: the engine takes none of a body."""
         path = self.folder / "received" / str(uuid.uuid4())
         path.write_bytes(asked.rows)
         try:

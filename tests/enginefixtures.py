@@ -9,7 +9,9 @@ import pytest
 
 from tests import clickhouse as clickhouse_nodes
 from tests import mariadb as mariadb_servers
+from tests import needs
 from tests.databases import ClickHouseDatabase, Database, MariaDBDatabase, SQLiteFile
+from tests.old_clickhouse import old_cluster
 from tests.serving import Serving, serving
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.clickhouse import Node
     from tests.mariadb import MariaDB
+    from tests.old_clickhouse import OldCluster
 
 ENGINES = ["sqlite", pytest.param("mysql", marks=pytest.mark.mysql)]
 
@@ -38,6 +41,14 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield node
     finally:
         node.stop()
+
+
+@pytest.fixture(scope="session")
+def old_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OldCluster]:
+    """Yield a cluster of two shards; a test that ends one starts it again."""
+    needs.old_clickhouse()
+    with old_cluster(tmp_path_factory.mktemp("old_clickhouse")) as cluster:
+        yield cluster
 
 
 @pytest.fixture(params=ENGINES)

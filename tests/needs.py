@@ -69,6 +69,12 @@ def clickhouse() -> None:
     module("clickhouse_connect", "clickhouse-connect")
 
 
+def old_clickhouse() -> str:
+    """Debian's, of 2018; beside it the parts of `clickhouse`."""
+    clickhouse()
+    return program("clickhouse-server", "clickhouse-server")
+
+
 def chromium() -> str:
     module("playwright", "playwright")
     return program("chromium", "chromium")

@@ -1,0 +1,130 @@
+"""The interface of today's ClickHouse in front of a server of 2018.
+
+old_clickhouse_proxy.py HOST PORT FOLDER USER PASSWORD SERVER [SERVER ...]
+
+The first server answers; the others are of the same cluster. What the old server lacks and this
+program adds: statements on a cluster, and tokens of INSERTs.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.clickhouse_http import Asked, RefusedError, User, serve
+from tests.old_statements import is_beyond, is_for_all_shards, old
+
+UNFINISHED, LOST_CONNECTION = 159, 210
+_PATIENCE = 60.0
+# Settings that mean the same to both, and those that kscope sends for today's server alone.
+_KNOWN = {
+    *("connect_timeout_with_failover_ms", "connections_with_failover_max_tries"),
+    *("distributed_product_mode", "insert_distributed_sync", "join_use_nulls", "max_block_size"),
+    *("max_execution_time", "max_memory_usage", "max_result_rows", "max_threads", "readonly"),
+    *("result_overflow_mode", "skip_unavailable_shards", "timeout_overflow_mode"),
+}
+_RENAMED = {"distributed_foreground_insert": "insert_distributed_sync"}
+_ADDED = (
+    *("aggregate_functions_null_for_empty", "async_insert", "cast_keep_nullable"),
+    *("deduplicate_blocks_in_dependent_materialized_views", "distributed_foreground_insert"),
+    *("final", "insert_deduplicate", "insert_deduplication_token", "insert_quorum"),
+    *("log_comment", "mutations_sync", "prefer_column_name_to_alias", "transform_null_in"),
+    *("use_query_condition_cache", "wait_for_async_insert", "lightweight_deletes_sync"),
+)
+_SETTINGS = re.compile(r"(?i)SELECT name, value, readonly FROM system\.settings")
+_SELECTED = re.compile(r"(?is)\s+SETTINGS\s+((?:\w+\s*=\s*[^,\s]+,?\s*)+)(?=FORMAT\s|\Z)")
+# In the format Native a type's name follows its length.
+_MAP, _TUPLE = b"\x12Map(UInt8, UInt64)", b"\x22Tuple(Array(Tuple(UInt8, UInt64)))"
+
+
+@dataclass
+class Proxy:
+    folder: Path
+    servers: list[str]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, asked: Asked) -> bytes:
+        if is_beyond(asked.statement):
+            return b""
+        token = asked.settings.get("insert_deduplication_token")
+        if token is None:
+            return self._run(asked)
+        with self._lock:
+            named = repr((asked.database, asked.statement, token))
+            if named not in self._tokens():
+                self._run(asked)
+                with (self.folder / "tokens").open("a") as file:
+                    file.write(f"{named}\n")
+            return b""
+
+    def _run(self, asked: Asked) -> bytes:
+        statement = self._old(asked)
+        if asked.rows:
+            body = f"{statement} FORMAT {asked.rows_format}\n".encode()
+            return self._send(self.servers[0], asked, body + asked.rows.replace(_MAP, _TUPLE))
+        if is_for_all_shards(asked.statement):
+            self._send_to_all(asked, statement.encode())
+            return b""
+        answer = self._send(self.servers[0], asked, statement.encode())
+        return answer.replace(_TUPLE, _MAP)
+
+    def _old(self, asked: Asked) -> str:
+        if _SETTINGS.search(asked.statement):
+            names = ", ".join(f"'{name}'" for name in (*_ADDED, *_KNOWN, *_RENAMED))
+            return (
+                f"SELECT arrayJoin([{names}]) AS name, '' AS value, toUInt8(0) AS readonly"
+                f" FORMAT {asked.answer_format}"
+            )
+        statement = old(asked.statement, asked.bound)
+        return _SELECTED.sub(_known_of_clause, statement)
+
+    def _tokens(self) -> set[str]:
+        path = self.folder / "tokens"
+        return set(path.read_text().splitlines()) if path.exists() else set()
+
+    def _send_to_all(self, asked: Asked, body: bytes) -> None:
+        for server in self.servers:
+            try:
+                self._send(server, asked, body)
+            except httpx.TransportError as error:
+                raise RefusedError(
+                    UNFINISHED, f"a host has not finished: {error}. (TIMEOUT_EXCEEDED)"
+                ) from error
+
+    def _send(self, server: str, asked: Asked, body: bytes) -> bytes:
+        parameters = _known(asked.settings) | {"database": asked.database}
+        for name in ("query_id", "default_format"):
+            if asked.parameters.get(name):
+                parameters[name] = asked.parameters[name]
+        with httpx.Client(verify=False, timeout=_PATIENCE) as client:
+            answer = client.post(server, params=parameters, content=body)
+        if answer.is_error:
+            found = re.search(r"Code: (\d+),?(?: e\.displayText\(\) =)? DB::\w+: (.*)", answer.text)
+            code, text = (int(found[1]), found[2]) if found else (LOST_CONNECTION, answer.text)
+            raise RefusedError(code, text)
+        return answer.content
+
+
+def _known(settings: dict[str, str]) -> dict[str, str]:
+    named = {_RENAMED.get(name, name): value for name, value in settings.items()}
+    return {name: value for name, value in named.items() if name in _KNOWN}
+
+
+def _known_of_clause(found: re.Match[str]) -> str:
+    settings = dict(re.findall(r"(\w+)\s*=\s*([^,\s]+)", found[1]))
+    kept = ", ".join(f"{name} = {value}" for name, value in _known(settings).items())
+    return f" SETTINGS {kept} " if kept else " "
+
+
+def main() -> None:
+    host, port, folder, name, password, *servers = sys.argv[1:]
+    serve((host, int(port)), User(name, password), Proxy(Path(folder), servers))
+
+
+if __name__ == "__main__":
+    main()

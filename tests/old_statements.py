@@ -1,0 +1,167 @@
+"""Statements of today's ClickHouse -> those that ClickHouse 18.16 of 2018 takes.
+
+It leaves out what serves speed (codecs, indexes) and what needs other servers (replicas), puts
+bound values in their places, and says some types and functions otherwise. A map is a tuple that
+holds an array of pairs: both have the same bytes in the format Native.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_TEXT = r"'(?:[^'\\]|\\.|'')*'"
+_CLUSTER = rf"(?i)\s*\bON\s+CLUSTER\s+(?:{_TEXT}|`\w+`|\w+)"
+_PART = re.compile(rf"{_TEXT}|`[^`]*`|[(),\[\]]|[^'`(),\[\]]+", re.DOTALL)
+_TABLES = re.compile(r"(?i)(CREATE\s+(?:OR\s+REPLACE\s+)?(?:TABLE|VIEW)|ALTER)\b")
+_OF_TABLES = (
+    (r",\s*INDEX\s+\S+\s+\S+\s+TYPE\s+[\w()., ]+?\s+GRANULARITY\s+\d+", ""),
+    (rf"\s*\bCOMMENT\s+{_TEXT}", ""),
+    (r"\bEPHEMERAL\b", "DEFAULT"),
+    (r"\s*\bTTL\s.*?(?=\s+SETTINGS\s|\s*\Z)", ""),
+    (r"\s*\bSETTINGS\s.*\Z", ""),
+    # Without types that say how rows merge all are kept: questions take the largest value anyway.
+    (r"\bENGINE = AggregatingMergeTree\b", "ENGINE = MergeTree"),
+    (r"\b((?:ADD|DROP|MODIFY) COLUMN) IF (?:NOT )?EXISTS\b", r"\1"),
+)
+_OF_ALL = (
+    (_CLUSTER, ""),
+    (r"\b(GLOBAL\s+)?(LEFT|INNER)\s+ANY\s+JOIN\b", r"\1ANY \2 JOIN"),
+    (r"\btrue\b", "1"),
+    (r"\bfalse\b", "0"),
+)
+_DOCUMENT = re.compile(r"(?i)(\bIN\s+)?JSONExtract\(\{(\w+):String\}, 'Array\((.*?)\)'\)")
+_BOUND = re.compile(r"(?i)(\bIN\s+)?\{(\w+):((?:[^{}])+)\}")
+_UNESCAPED = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "\0"}
+
+
+def is_for_all_shards(statement: str) -> bool:
+    return re.search(_CLUSTER, statement) is not None
+
+
+def is_beyond(statement: str) -> bool:
+    """Tell whether a view joins more than one table: the old server knows one join."""
+    view = re.match(r"(?i)CREATE\s+(?:OR\s+REPLACE\s+)?VIEW\b", bare(statement))
+    return view is not None and len(re.findall(r"\bJOIN\b", statement)) > 1
+
+
+def bare(statement: str) -> str:
+    """Return the statement without the comments before it."""
+    return re.sub(r"\A(?:\s+|--[^\n]*\n)+", "", statement).rstrip("; \n")
+
+
+def old(statement: str, bound: Mapping[str, str]) -> str:
+    statement = bare(statement)
+    changes = (*_OF_TABLES, *_OF_ALL) if _TABLES.match(statement) else _OF_ALL
+    for pattern, other in changes:
+        statement = re.sub(pattern, other, statement, flags=re.IGNORECASE | re.DOTALL)
+    statement = _DOCUMENT.sub(lambda found: _document(found, bound), statement)
+    statement = _BOUND.sub(lambda found: _value(found, bound), statement)
+    return _with_calls(statement)
+
+
+def _with_calls(text: str) -> str:
+    """Write each call otherwise that the old server does not know, those inside first."""
+    done, at = "", 0
+    for found in _CALLED.finditer(text):
+        if found.start() < at or not found[1]:
+            continue
+        arguments, end = _arguments(text, found.end())
+        done += text[at : found.start()]
+        done += _CALLS[found[1].lower()]([_with_calls(each) for each in arguments])
+        at = end
+    return done + text[at:]
+
+
+def _arguments(text: str, start: int) -> tuple[list[str], int]:
+    """Return the arguments of a call whose bracket opens before `start`, and where it ends."""
+    found, depth = [""], 0
+    for part in _PART.finditer(text, start):
+        if part[0] == ")" and not depth:
+            return [each.strip() for each in found], part.end()
+        if part[0] == "," and not depth:
+            found.append("")
+            continue
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(part[0], 0)
+        found[-1] += part[0]
+    raise ValueError(f"a bracket is open in {text}")
+
+
+def _keys(of: str) -> str:
+    return f"arrayMap(p -> tupleElement(p, 1), tupleElement({of}, 1))"
+
+
+def _values(of: str) -> str:
+    return f"arrayMap(p -> tupleElement(p, 2), tupleElement({of}, 1))"
+
+
+def _sum_map(arguments: Sequence[str]) -> str:
+    if len(arguments) == 2:
+        return f"sumMap({', '.join(arguments)})"
+    summed = f"sumMap({_keys(arguments[0])}, {_values(arguments[0])})"
+    pairs = f"tupleElement({summed}, 1), tupleElement({summed}, 2)"
+    return f"tuple(arrayMap((k, v) -> tuple(k, v), {pairs}))"
+
+
+def _replicated(kind: str) -> Callable[[Sequence[str]], str]:
+    """An engine's first two arguments are its path and its name among the replicas."""
+    return lambda arguments: f"{kind}({', '.join(arguments[2:])})"
+
+
+_CALLS: dict[str, Callable[[Sequence[str]], str]] = {
+    "codec": lambda _: "",
+    "fromunixtimestamp64micro": lambda of: f"toDateTime(intDiv({of[0]}, 1000000), 'UTC')",
+    "map": lambda of: f"Tuple(Array(Tuple({', '.join(of)})))",
+    "mapkeys": lambda of: _keys(of[0]),
+    "mapvalues": lambda of: _values(of[0]),
+    "now64": lambda _: "now()",
+    "simpleaggregatefunction": lambda of: of[1],
+    "summap": _sum_map,
+    "throwif": lambda of: f"throwIf({of[0]})",
+    "toint128": lambda of: f"toInt64({of[0]})",
+    "tounixtimestamp64micro": lambda of: f"(toInt64(toUInt32({of[0]})) * 1000000)",
+    "version": lambda _: "'25.8.1.1'",
+    **{
+        f"replicated{kind.lower()}": _replicated(kind)
+        for kind in ("MergeTree", "ReplacingMergeTree", "AggregatingMergeTree")
+    },
+}
+_CALLED = re.compile(rf"(?is){_TEXT}|\b({'|'.join(_CALLS)})\(")
+
+
+def _document(found: re.Match[str], bound: Mapping[str, str]) -> str:
+    values = json.loads(_unescaped(bound[found[2]]))
+    texts = [
+        "(" + ", ".join(map(_literal, value)) + ")" if isinstance(value, list) else _literal(value)
+        for value in values
+    ]
+    if found[1]:  # IN knows no arrays
+        return f"{found[1]}({', '.join(texts) or 'NULL'})"
+    # A list's type is that of its values, which an empty one does not have.
+    return f"[{', '.join(texts)}]" if texts else f"CAST([] AS Array({found[3]}))"
+
+
+def _value(found: re.Match[str], bound: Mapping[str, str]) -> str:
+    before, kind, text = found[1] or "", found[3], bound[found[2]]
+    if kind.startswith("Array"):
+        if before:
+            return before + (f"({text[1:-1]})" if text.strip("[] ") else "(NULL)")
+        return text
+    if re.match(r"(Nullable\()?(U?Int|Float|Decimal)", kind):
+        return before + text
+    return before + _literal(_unescaped(text))
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return str(value)
+
+
+def _unescaped(text: str) -> str:
+    """Read a value as the server reads one of an address: as in tab-separated text."""
+    return re.sub(r"\\(.)", lambda found: _UNESCAPED.get(found[1], found[1]), text, flags=re.DOTALL)
