@@ -3,6 +3,7 @@
 import http.client
 import io
 import ipaddress
+import random
 import re
 import socket
 import ssl
@@ -21,6 +22,8 @@ from kscope.errors import KscopeError, UsageError
 from kscope.files import MissingSecretError, UnreadableError, read_secret
 
 DEFAULT_PORT = 8081
+# Seconds after which an endpoint uses a new connection, at the latest.
+LONGEST_OPEN = 600.0
 # The size of an answer with its header: the longest one lists 100 faults.
 MOST_BYTES = 256 * 1024
 # RFC 6750's token characters, which every library can send in a header.
@@ -50,10 +53,18 @@ class EndlessAnswerError(OSError):
 class Endpoint:
     """One server's ingest listener, over a connection that is kept open. Not thread-safe.
 
-    `timeout`, in seconds, bounds connecting, sending, and the whole answer separately.
+    `timeout`, in seconds, bounds connecting, sending, and the whole answer separately. After
+    `longest_open` seconds, or some less, the next request uses a new connection: a load balancer
+    can then give it to a server that has returned.
     """
 
-    def __init__(self, url: str, token: str = "", timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        timeout: float = 30.0,
+        longest_open: float = LONGEST_OPEN,
+    ) -> None:
         address = server_address(url)
         if token and not _TOKEN.fullmatch(token):
             raise KscopeError(
@@ -62,6 +73,8 @@ class Endpoint:
         self.url = address.geturl()
         self._path = address.path
         self._timeout = timeout
+        self._longest_open = longest_open
+        self._open_until = 0.0
         self._headers = {"User-Agent": f"kscope/{__version__}"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -112,6 +125,7 @@ class Endpoint:
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Reply | Answer:
         """Return the reply, or an answer with the reason for which there is none."""
+        self._renew()
         idle = self._connection.sock is not None
         try:
             return self._exchange(method, path, body, headers)
@@ -121,6 +135,14 @@ class Endpoint:
             if idle and isinstance(error, (ConnectionError, http.client.CannotSendRequest)):
                 return self._try(method, path, body, headers)
             return Answer(Outcome.LATER, f"{self.url}: {_why(error, self._timeout)}")
+
+    def _renew(self) -> None:
+        """Close a connection that has been open for long; the agents of a fleet differ in when."""
+        now = time.monotonic()
+        if self._connection.sock is not None and now >= self._open_until:
+            self.close()
+        if self._connection.sock is None:
+            self._open_until = now + random.uniform(0.5, 1.0) * self._longest_open  # noqa: S311
 
     def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         if sock := self._connection.sock:

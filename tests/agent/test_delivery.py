@@ -161,6 +161,16 @@ def test_one_connection_carries_many_batches(tmp_path: Path) -> None:
         assert server.connections == 1
 
 
+def test_a_connection_that_is_old_is_replaced() -> None:
+    """Behind a load balancer, the next one may lead to a server that has come back."""
+    with fake_server() as server:
+        for endpoint in (Endpoint(server.url), Endpoint(server.url, longest_open=0.0)):
+            for _ in range(3):
+                assert endpoint.post(Payload.of("waits", {"hostname": "h", "waits": [{}]})).stored
+            endpoint.close()
+        assert server.connections == 1 + 3
+
+
 def test_sighup_reads_the_configuration_again(tmp_path: Path) -> None:
     """A new server in the file is used after SIGHUP; a mistake in it changes nothing."""
     config = tmp_path / "kernelscope.yaml"
