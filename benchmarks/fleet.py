@@ -23,9 +23,10 @@ MINUTE = 60_000_000
 _KERNEL = ("entry_SYSCALL_64_after_hwframe_[k]", "do_syscall_64_[k]")
 _WAITS = ("futex", "epoll_wait", "fsync", "pread64", "nanosleep", "poll", "recvmsg", "io_getevents")
 _END = ("schedule_[k]", "__schedule_[k]")
+_WEIGHTS = list(accumulate(1 / rank for rank in range(1, PAIRS + 1)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     process: str
     pid: int
@@ -49,6 +50,7 @@ class Minute:
 class Fleet:
     hosts: int = 10
     seed: int = 1
+    rows_per_minute: int = ROWS_PER_MINUTE
 
     @cached_property
     def stacks(self) -> list[str]:
@@ -70,21 +72,31 @@ class Fleet:
     def minutes(self, start: int, minutes: int) -> Iterator[Minute]:
         """From `start` (us) on, host by host within each minute."""
         chance = random.Random(self.seed)
-        weights = list(accumulate(1 / rank for rank in range(1, PAIRS + 1)))
         everyone = [self.pairs(host) for host in range(self.hosts)]
         for minute in range(minutes):
             for host, pairs in enumerate(everyone):
-                rows = ROWS_PER_MINUTE + chance.randrange(-50, 51)
-                elapsed = [int(chance.expovariate(1 / 20_000)) for _ in range(rows)]
-                count = chance.choices((1, 1, 2, 3, 8), k=rows)
-                yield Minute(
-                    f"web-{host:03}",
-                    start + minute * MINUTE + host * 1_234_567 + chance.randrange(1_000_000),
-                    chance.choices(pairs, cum_weights=weights, k=rows),
-                    elapsed,
-                    count,
-                    [_lengths(chance, *row) for row in zip(elapsed, count, strict=True)],
-                )
+                yield self.minute(chance, host, pairs, start + minute * MINUTE + host * 1_234_567)
+
+    def minute(
+        self, chance: random.Random, host: int, pairs: Sequence[Pair], earliest: int
+    ) -> Minute:
+        """Return the rows of one host, within a second of `earliest` (us)."""
+        spread = self.rows_per_minute // 14
+        rows = self.rows_per_minute + chance.randrange(-spread, spread + 1)
+        elapsed = [int(chance.expovariate(1 / 20_000)) for _ in range(rows)]
+        count = chance.choices((1, 1, 2, 3, 8), k=rows)
+        return Minute(
+            host_name(host),
+            earliest + chance.randrange(1_000_000),
+            chance.choices(pairs, cum_weights=_WEIGHTS, k=rows),
+            elapsed,
+            count,
+            [_lengths(chance, *row) for row in zip(elapsed, count, strict=True)],
+        )
+
+
+def host_name(host: int) -> str:
+    return f"web-{host:03}"
 
 
 def _lengths(chance: random.Random, elapsed: int, count: int) -> tuple[int, ...]:
