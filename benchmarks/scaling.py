@@ -1,0 +1,186 @@
+"""The table of docs/scaling.md, computed from measured figures.
+
+    python -m benchmarks.scaling [--write]
+
+`MEASURED` has the figures and the commands that print them. After a new measurement put the figure
+in there, and run the script with `--write`, which replaces the table in docs/scaling.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.fleet import ROWS_PER_MINUTE
+
+DOC = Path(__file__).parent.parent / "docs" / "scaling.md"
+HOSTS = (10, 100, 1_000, 10_000)
+MINUTES_A_DAY = 24 * 60
+UNKNOWN = "not measured"
+_TABLE = re.compile(r"(<!-- python -m benchmarks\.scaling -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Measured figures of a database; None: not measured yet.
+
+    `bytes_a_row` includes a row's share of texts, stacks and indexes. `rows_a_second` is what one
+    server stores on it.
+    """
+
+    name: str
+    bytes_a_row: float | None
+    rows_a_second: float | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The figures that the table is computed from, each with the command that prints it."""
+
+    # benchmarks/fleet.py: off-CPU rows of a host, as its agent sends them.
+    rows_a_minute: int = ROWS_PER_MINUTE
+    sqlite: Engine = Engine(
+        "SQLite",
+        bytes_a_row=66,  # python -m benchmarks.storage: "rows of the probe"
+        rows_a_second=None,  # python -m benchmarks.ingest --lengths: "over HTTP"
+    )
+    mariadb: Engine = Engine(
+        "MariaDB",
+        bytes_a_row=None,  # python -m benchmarks.storage: "InnoDB's estimate"
+        rows_a_second=None,  # python -m benchmarks.fleet_simulation --dead 0 --rows N
+    )
+    clickhouse: Engine = Engine(
+        "ClickHouse",
+        bytes_a_row=None,  # python -m benchmarks.clickhouse
+        rows_a_second=None,  # python -m benchmarks.clickhouse: through Kernelscope
+    )
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Decisions of a person who plans a fleet, not measurements."""
+
+    retention_days: int = 14  # as categories/offcputime.yaml has it
+    busy: float = 0.5  # the share of the measured rate that a server or a node is planned with
+    largest_sqlite: float = 100e9  # bytes of a file that is still copied and checked in an hour
+    largest_mariadb: float = 500e9
+    node_disk: float = 1e12  # bytes of rows on one node
+    replicas: int = 2
+
+
+MEASURED = Measured()
+CHOICES = Choices()
+
+
+def rows_a_second(hosts: int) -> float:
+    return hosts * MEASURED.rows_a_minute / 60
+
+
+def rows_a_day(hosts: int) -> int:
+    return hosts * MEASURED.rows_a_minute * MINUTES_A_DAY
+
+
+def bytes_a_day(hosts: int, engine: Engine) -> float | None:
+    return None if engine.bytes_a_row is None else rows_a_day(hosts) * engine.bytes_a_row
+
+
+def bytes_kept(hosts: int, engine: Engine) -> float | None:
+    each = bytes_a_day(hosts, engine)
+    return None if each is None else each * CHOICES.retention_days
+
+
+def database(hosts: int) -> Engine:
+    """Return the smallest database that has room for what is kept."""
+    for engine, largest in (
+        (MEASURED.sqlite, CHOICES.largest_sqlite),
+        (MEASURED.mariadb, CHOICES.largest_mariadb),
+    ):
+        kept = bytes_kept(hosts, engine)
+        if kept is not None and kept <= largest:
+            return engine
+    return MEASURED.clickhouse
+
+
+def servers(hosts: int) -> int | None:
+    """Return the number of servers, one of them a spare; a SQLite file has only one."""
+    engine = database(hosts)
+    if engine is MEASURED.sqlite:
+        return 1
+    if engine.rows_a_second is None:
+        return None
+    return math.ceil(rows_a_second(hosts) / (engine.rows_a_second * CHOICES.busy)) + 1
+
+
+def nodes(hosts: int) -> tuple[int, int] | None:
+    """Return shards and replicas of the ClickHouse cluster; (0, 0) without one."""
+    engine = database(hosts)
+    if engine is not MEASURED.clickhouse:
+        return 0, 0
+    kept = bytes_kept(hosts, engine)
+    if kept is None or engine.rows_a_second is None:
+        return None
+    by_room = kept / CHOICES.node_disk
+    by_rate = rows_a_second(hosts) / (engine.rows_a_second * CHOICES.busy)
+    return math.ceil(max(by_room, by_rate)), CHOICES.replicas
+
+
+def table() -> str:
+    """Return the table as Markdown."""
+    heads = ["hosts", "rows a second", "million rows a day"]
+    engines = (MEASURED.sqlite, MEASURED.mariadb, MEASURED.clickhouse)
+    heads += [f"{engine.name}, a day" for engine in engines]
+    heads += ["database", f"{CHOICES.retention_days} days in it", "servers", "nodes"]
+    rows = [_row(hosts, engines) for hosts in HOSTS]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, ["---"] * len(heads), *rows])
+
+
+def _row(hosts: int, engines: tuple[Engine, ...]) -> list[str]:
+    engine = database(hosts)
+    return [
+        f"{hosts:,}",
+        f"{rows_a_second(hosts):,.0f}",
+        f"{rows_a_day(hosts) / 1e6:,.0f}",
+        *(_size(bytes_a_day(hosts, each)) for each in engines),
+        engine.name,
+        _size(bytes_kept(hosts, engine)),
+        _count(servers(hosts)),
+        _nodes(nodes(hosts)),
+    ]
+
+
+def _size(size: float | None) -> str:
+    if size is None:
+        return UNKNOWN
+    unit, name = (1e12, "TB") if size >= 1e12 else (1e9, "GB")
+    return f"{size / unit:.{1 if size < 10 * unit else 0}f} {name}"
+
+
+def _count(number: int | None) -> str:
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def _nodes(found: tuple[int, int] | None) -> str:
+    if found is None:
+        return UNKNOWN
+    shards, replicas = found
+    return f"{shards * replicas}: {shards} x {replicas}" if shards else "none"
+
+
+def with_table(text: str) -> str:
+    """Return the page with the table of today's figures."""
+    return _TABLE.sub(lambda place: f"{place[1]}{table()}\n{place[2]}", text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="replace the table in the page")
+    if parser.parse_args().write:
+        DOC.write_text(with_table(DOC.read_text()))
+    print(table())
+
+
+if __name__ == "__main__":
+    main()
