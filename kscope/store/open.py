@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kscope.config import MySQL, Settings, SQLite
+from kscope.config import ClickHouse, MySQL, Settings, SQLite
 from kscope.declare.model import Catalog
 from kscope.errors import KscopeError
 from kscope.store.backends.base import Backend
@@ -16,9 +16,13 @@ from kscope.store.store import Store
 
 def backend_of(settings: Settings, *, alone: bool = False) -> Backend:
     """Return the backend. If `alone`, opening fails while a server has the SQLite file open."""
-    if isinstance(settings.database, MySQL):
-        return _mysql(settings.database)
-    return SQLiteBackend(settings.database.path, alone=alone)
+    match settings.database:
+        case MySQL() as chosen:
+            return _mysql(chosen)
+        case ClickHouse() as chosen:
+            return _clickhouse(chosen)
+        case SQLite() as chosen:
+            return SQLiteBackend(chosen.path, alone=alone)
 
 
 def _mysql(chosen: MySQL) -> Backend:
@@ -29,6 +33,17 @@ def _mysql(chosen: MySQL) -> Backend:
             f"MySQL needs the Python package {error.name}: pip install {error.name}"
         ) from None
     return MySQLBackend(chosen)
+
+
+def _clickhouse(chosen: ClickHouse) -> Backend:
+    try:
+        from kscope.store.backends.clickhouse import ClickHouseBackend  # noqa: PLC0415 - as above
+    except ModuleNotFoundError:
+        raise KscopeError(
+            "ClickHouse needs the Python package clickhouse-connect:"
+            " pip install 'kernelscope[clickhouse]'"
+        ) from None
+    return ClickHouseBackend(chosen)
 
 
 def check_there(settings: Settings) -> None:

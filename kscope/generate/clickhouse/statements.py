@@ -41,7 +41,15 @@ def creation(table: sa.Table, dialect: ClickHouseDDL) -> str:
 def lease_creation(dialect: ClickHouseDDL) -> str:
     """Return the statement of the leases: of several equal tokens the first INSERT counts."""
     found = Engine("MergeTree", "(work, slot)", keeps=True)
-    body = "work String,\n\tslot Int64 COMMENT 'its end, us since 1970, UTC',\n\tholder String"
+    body = ",\n\t".join(
+        (
+            "work String",
+            "slot Int64 COMMENT 'its end, us since 1970, UTC'",
+            "turn Int32",
+            "holder String",
+            "released UInt8",
+        )
+    )
     ttl = f"\nTTL toDateTime(intDiv(slot, 1000000)) + INTERVAL {_LEASE_DAYS} DAY"
     return (
         f"{_head(LEASE, dialect)}\n\t{body}\n)"

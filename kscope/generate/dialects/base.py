@@ -42,6 +42,10 @@ class Dialect:
     texts_by_hash: bool = False
     # Makes SQLAlchemy's dialect for DDL; without it the registered one does.
     maker: Callable[[], sa.engine.Dialect] | None = None
+    # One statement uses every core: to cut it in two would save nothing.
+    reads_in_parallel: bool = False
+    # A statement keeps other connections off a table.
+    locks_tables: bool = True
     # The engine sorts what it groups; others keep the groups in a table of hashes.
     sorts_groups: bool = False
     # The default of a column: `{0}` is the literal.

@@ -7,6 +7,7 @@ from kscope.generate.dialects.base import Dialect
 
 # The sum of 64-bit numbers wraps without a word. `least` takes no notice of NULL.
 _TOTAL = "toInt64(least(ifNull(sum(toInt128({{0}})){0}, 0), toInt128(9223372036854775807)))"
+_LOG2 = "toInt64(round(log2(greatest(roundToExp2(toUInt64({})), 1))))"
 CLICKHOUSE = Dialect(
     name=NAME,
     file="clickhouse",
@@ -26,11 +27,22 @@ CLICKHOUSE = Dialect(
             "(SELECT tupleElement(pair, 1) AS first, tupleElement(pair, 2) AS second FROM (SELECT"
             " arrayJoin(JSONExtract({0}, 'Array(Tuple(Int64, Int64))')) AS pair))"
         ),
+        "has_slot": "mapContains({0}, toUInt8({1}))",
+        # Exact on whole numbers: a power of two, and its logarithm. Without a weight it is 62.
+        "log2_slot": _LOG2.format("greatest(ifNull({0}, 0), 0)"),
+        "log2_slot_of_mean": (
+            "if(ifNull({1}, 0) <= 0, 62, "
+            + _LOG2.format("intDivOrZero(greatest(ifNull({0}, 0), 0), {1})")
+            + ")"
+        ),
+        "sum_of_slots": "sumMap({0})",
         "total": _TOTAL.format(""),
         "grand_total": _TOTAL.format(" OVER ()"),
     },
     types={"string_id": sa.BigInteger(), "histogram": HistogramMap()},
     texts_by_hash=True,
+    reads_in_parallel=True,
+    locks_tables=False,
     transactional=False,
     maker=ClickHouseDDL,
 )

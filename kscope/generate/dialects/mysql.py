@@ -18,6 +18,7 @@ MYSQL = Dialect(
         # `/` rounds to four decimals, and CAST to whole numbers.
         "whole_divide": "(({0}) DIV ({1}))",
         "whole": "CAST(FLOOR({0}) AS SIGNED)",
+        "has_slot": "(INSTR(CONCAT(',', {0}), ',{1}:') > 0)",
         "newest": "MAX(CONCAT(LPAD({0}, 20, '0'), {1}))",
         "listed": (
             "(SELECT listed.id FROM JSON_TABLE({0}, '$[*]' COLUMNS (id BIGINT PATH '$')) AS listed)"

@@ -1,6 +1,7 @@
 """The slots of a histogram at some places of a table, in the range and in each earlier window.
 
-The texts of histograms are added up here: SQLite takes nearly three times as long for it.
+The texts of histograms are added up here, unless the database has histograms as such: SQLite
+takes nearly three times as long for it.
 """
 
 import asyncio
@@ -13,12 +14,15 @@ import sqlalchemy as sa
 
 from kscope.declare.model import HOSTNAME, Column
 from kscope.declare.types.histogram import summed_counts
+from kscope.generate.dialects import DIALECTS
 from kscope.query.across.cells import Key, Sums
 from kscope.query.across.some_places import numbers_of, only
 from kscope.query.across.windows import Looks, Stretches
 from kscope.query.scan.parallel import together
 from kscope.query.scan.scan import Scan, columns
+from kscope.query.scan.sizes import histogram_events
 from kscope.query.sql.expressions import as_text
+from kscope.store.sums.planner import Segment
 
 # Rows that are in memory at a time.
 _AT_ONCE = 20_000
@@ -49,6 +53,14 @@ async def _counted(
     scan: Scan, by: Sequence[Column], histogram: Column, stretches: Stretches
 ) -> _Counts:
     found: _Counts = defaultdict(lambda: defaultdict(int))
+    if "sum_of_slots" in DIALECTS[scan.reader.dialect].functions:
+
+        def keys_of(segment: Segment) -> list[sa.ColumnElement[Any]]:
+            return [*columns(*by)(segment), stretches.of(segment)]
+
+        for (*key, slot), events in (await histogram_events(scan, keys_of, histogram)).items():
+            found[tuple(key)][slot] += events
+        return found
     for segment in scan.segments:
         text = segment.table.c[histogram.name]
         keys = [*columns(*by)(segment), stretches.of(segment)]

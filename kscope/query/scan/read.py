@@ -88,6 +88,8 @@ async def _note_replayed(scan: Scan) -> None:
 
 async def _shared_out(scan: Scan) -> list[Segment]:
     """Cut long stretches of rows in two: databases read them over two connections at a time."""
+    if DIALECTS[scan.reader.dialect].reads_in_parallel:
+        return [*scan.segments]
     shares: list[Segment] = []
     for segment in scan.segments:
         middle = await _middle(scan.reader, segment)

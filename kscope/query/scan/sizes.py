@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import Role
-from kscope.declare.types.histogram import HISTOGRAM_SLOTS
+from kscope.declare.types.histogram import HISTOGRAM_SLOTS, histogram_counts
+from kscope.generate.dialects import DIALECTS
 from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain
 from kscope.query.scan.freed_memory import consumed
@@ -25,6 +26,7 @@ from kscope.query.scan.measures import (
     Aggregated,
     Expressions,
     Measure,
+    MergeRule,
     events_of,
     least_of,
     most_of,
@@ -33,8 +35,14 @@ from kscope.query.scan.measures import (
 from kscope.query.scan.parallel import together
 from kscope.query.scan.read import summed
 from kscope.query.scan.scan import Scan
-from kscope.query.sql.expressions import log2_slot, place_among, whole, whole_divide
-from kscope.store.sums.functions import SLOT, SLOT_EVENTS, total, with_slots
+from kscope.query.sql.expressions import (
+    log2_slot,
+    log2_slot_of_mean,
+    place_among,
+    whole,
+    whole_divide,
+)
+from kscope.store.sums.functions import SLOT, SLOT_EVENTS, sum_of_slots, total, with_slots
 from kscope.store.sums.planner import Segment
 
 LOG2, LINEAR, ROUND = "log2", "linear", "round"
@@ -45,6 +53,8 @@ MOST_CELLS = 1_100_000
 # Of floats: from here on not every whole number is one.
 _EXACT = 2**53
 _NARROWEST = 1e-300
+# Of texts of histograms: joined, they add up.
+_JOINED = MergeRule("{},{}".format, sum_of_slots, sum_of_slots)
 _SLOT_EVENTS = Measure(lambda segment: total(segment.table.c[SLOT_EVENTS]))
 
 
@@ -161,7 +171,7 @@ def _slot(segment: Segment, value: Value, scale: Scale) -> sa.ColumnElement[Any]
     if scale.bounds:
         mean = size if weight is None else whole_divide(size, sa.func.nullif(weight, 0))
         return place_among(mean, scale.bounds[:-1])
-    return log2_slot(size) if weight is None else log2_slot(size, weight)
+    return log2_slot(size) if weight is None else log2_slot_of_mean(size, weight)
 
 
 async def _of_histograms(scan: Scan, keys: Expressions, column: Column) -> Aggregated:
@@ -177,6 +187,10 @@ async def histogram_events(
     scan: Scan, keys: Expressions, column: Column
 ) -> dict[tuple[Any, ...], Any]:
     """Return key and power of two -> events of a histogram column."""
+    if "sum_of_slots" in DIALECTS[scan.reader.dialect].functions:
+        of = Measure(lambda segment: sum_of_slots(segment.table.c[column.name]), _JOINED)
+        texts = await summed(scan, keys, (of,), MOST_CELLS)
+        return await consumed(_slots_of_texts, texts)
 
     def with_slot(segment: Segment) -> Sequence[sa.ColumnElement[Any]]:
         return [*keys(segment), segment.table.c[SLOT]]
@@ -184,6 +198,14 @@ async def histogram_events(
     slots = scan.over(lambda segment: with_slots(segment.table, column.name))
     counted = await summed(slots, with_slot, (_SLOT_EVENTS,), HISTOGRAM_SLOTS * MOST_CELLS)
     return await consumed(lambda found: {key: each for key, (each,) in found.items()}, counted)
+
+
+def _slots_of_texts(texts: Mapping[tuple[Any, ...], Sequence[str]]) -> dict[tuple[Any, ...], Any]:
+    return {
+        (*key, slot): events
+        for key, (text,) in texts.items()
+        for slot, events in histogram_counts(text or "").items()
+    }
 
 
 class Percentile(msgspec.Struct, frozen=True):

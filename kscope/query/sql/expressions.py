@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from kscope.generate.dialects import DIALECTS
+from kscope.generate.dialects.sqlite import SQLITE
 from kscope.generate.expressions import Spelled
 
 
@@ -61,6 +63,13 @@ def newest_number(found: str | None) -> float | None:
 _TIME_DIGITS = 20
 
 
+class has_slot(Spelled):  # noqa: N801
+    """Whether a histogram has events in a slot; the stored text is `slot:count,slot:count`."""
+
+    type = sa.Boolean()
+    common = "(instr(',' || {0}, ',{1}:') > 0)"
+
+
 class listed(Spelled):  # noqa: N801
     """The values of one bound JSON array, as a subquery for IN.
 
@@ -80,20 +89,26 @@ class listed_pairs(Spelled):  # noqa: N801
     """The pairs of whole numbers in one bound JSON array, as a table of `first`, `second`."""
 
 
-class log2_slot(sa.sql.functions.FunctionElement[int]):  # noqa: N801
+class log2_slot(Spelled):  # noqa: N801
     """The slot of value / weight: i where 2**i <= value / weight < 2**(i+1), 0 also for 0.
 
-    Found by halving, in whole numbers: a logarithm would round just below a power of two, and
-    not all databases have one.
+    Unless the dialect can do it exactly it is found by halving, in whole numbers: a logarithm
+    would round just below a power of two, and not all databases have one.
     """
 
     type = sa.Integer()
-    inherit_cache = True
+
+
+class log2_slot_of_mean(log2_slot):  # noqa: N801
+    """The same of the mean of as many events as the second argument says."""
 
 
 @compiles(log2_slot)
 def _log2_slot(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     value, *weight = (compiler.process(clause, **kw) for clause in element.clauses)
+    dialect = DIALECTS.get(compiler.dialect.name, SQLITE)
+    if spelling := dialect.functions.get(type(element).__name__):
+        return spelling.format(value, *weight)
 
     def reaches(slot: int) -> str:
         # Shifting, not multiplying: 2**slot times a weight may not fit 64 bits.

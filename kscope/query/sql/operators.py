@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
-from kscope.query.sql.expressions import exact, position, texts
+from kscope.query.sql.expressions import exact, has_slot, position, texts
 
 Build = Callable[[sa.ColumnElement[Any], Any], sa.ColumnElement[bool]]
 
@@ -60,11 +60,9 @@ def _in_numbers(column: sa.ColumnElement[Any], values: Any) -> sa.ColumnElement[
 
 
 def _holds(column: sa.ColumnElement[Any], values: Any) -> sa.ColumnElement[bool]:
-    """The stored text is `slot:count,slot:count`; a slot without a count is left out of it."""
     low, high = values
     slots = range(max(0, low.bit_length() - 1), max(1, (high - 1).bit_length()))
-    listed = sa.literal(",", sa.Text()) + column
-    return sa.or_(*(position(listed, sa.literal(f",{slot}:", sa.Text())) > 0 for slot in slots))
+    return sa.or_(*(has_slot(column, sa.literal_column(str(slot))) for slot in slots))
 
 
 def _null(column: sa.ColumnElement[Any], value: int) -> sa.ColumnElement[bool]:

@@ -114,6 +114,8 @@ class Backend(ABC):
     """One database. Errors of the driver, `faults`, are raised as StoreError and its kinds."""
 
     faults: ClassVar[tuple[type[Exception], ...]]
+    # Whether `transaction` is one: without it a batch is stored in steps, see write/steps.py.
+    transactional: ClassVar[bool] = True
 
     def __init__(self, dialect: sa.engine.Dialect, readers: int, grace: float = 0.0) -> None:
         self.dialect = dialect
@@ -156,6 +158,14 @@ class Backend(ABC):
 
         MySQL commits each statement of a migration, so each must be safe to repeat.
         """
+
+    @asynccontextmanager
+    async def duty(self) -> AsyncIterator[bool]:
+        """Yield whether this server does the background work now, while the block lasts.
+
+        Where transactions keep several servers apart, each does it.
+        """
+        yield True
 
     @asynccontextmanager
     async def snapshot(self, seconds: float) -> AsyncIterator[Session]:

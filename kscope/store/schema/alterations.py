@@ -9,6 +9,8 @@ from sqlalchemy.schema import CreateIndex
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import INT64_MAX, Role, Storage
+from kscope.generate.clickhouse.dialect import ClickHouseDDL
+from kscope.generate.clickhouse.statements import additions
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import INDEX_PREFIX, ROLLUP_ROWS
 from kscope.store.backends.base import Relation
@@ -45,6 +47,9 @@ def addition(
 
     MySQL commits every statement: after a kill, the remaining ones are run.
     """
+    if isinstance(dialect, ClickHouseDDL):
+        yield from _addition_to_clickhouse(table, column, held, dialect)
+        return
     is_sum = ROLLUP_ROWS in table.c and column.type.role in (Role.VALUE, Role.HISTOGRAM)
     begun = is_sum and column.name in held.nullable
     if column.name in held.columns and not begun:
@@ -74,6 +79,23 @@ def addition(
         yield Step(f"{alter} MODIFY COLUMN {kind} {default}")
 
 
+def _addition_to_clickhouse(
+    table: sa.Table, column: Column, held: Relation, dialect: ClickHouseDDL
+) -> Iterator[Step]:
+    """Add the column: the engine computes its default when it reads a row that exists."""
+    if column.name in held.columns:
+        return
+    value = default_value(column)
+    if column.type.storage is Storage.STRING_ID:
+        for text in additions(table, table.c[column.name], "{default}", dialect):
+            yield Step(text, str(value))
+        return
+    is_sum = ROLLUP_ROWS in table.c and column.type.role is Role.VALUE and not column.nullable
+    default = _times_rows(table, value) if is_sum else sa.literal(value)
+    for text in additions(table, table.c[column.name], _plain_text(default, dialect), dialect):
+        yield Step(text)
+
+
 def removal(tables: Sequence[str], dialect: sa.engine.Dialect) -> Iterator[Step]:
     """Drop tables, which must be empty. A concurrent writer finds no table, and retries.
 
@@ -82,7 +104,7 @@ def removal(tables: Sequence[str], dialect: sa.engine.Dialect) -> Iterator[Step]
     names = [dialect.identifier_preparer.quote(name) for name in tables]
     if not names:
         return
-    if DIALECTS[dialect.name].transactional:
+    if DIALECTS[dialect.name].transactional or not DIALECTS[dialect.name].locks_tables:
         for table, name in zip(tables, names, strict=True):
             yield Step(f"DROP TABLE {name}", empty=(table,))
         return
@@ -130,6 +152,12 @@ def _times_rows(table: sa.Table, value: Any) -> sa.ColumnElement[Any]:
 
 def _literal(value: Any, dialect: sa.engine.Dialect) -> str:
     return DIALECTS[dialect.name].default.format(_text(sa.literal(value), dialect))
+
+
+def _plain_text(clause: sa.ClauseElement, dialect: sa.engine.Dialect) -> str:
+    """Return a clause whose columns have no table before their names."""
+    kw = {"literal_binds": True, "include_table": False}
+    return str(clause.compile(dialect=dialect, compile_kwargs=kw))
 
 
 def _text(clause: sa.ClauseElement, dialect: sa.engine.Dialect) -> str:

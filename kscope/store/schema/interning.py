@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any, Generic, TypeVar
 
 from kscope.declare.types.base import Storage
+from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import Schema
 from kscope.store.backends.base import Session
 
@@ -56,7 +57,7 @@ async def store_texts(
     key, number = table.c[kind.key], table.c.id
     columns = {kind.key: [*texts], "day": days, kind.text: [*texts.values()]}
     await session.insert(table, columns, {"day": "max"})
-    if key is number:
+    if key is number or DIALECTS[session.dialect.name].texts_by_hash:
         return {each: each for each in texts}
     found = await session.look_up(key, [key, number], [*texts])
     return {int(each): int(row) for each, row in found}

@@ -41,6 +41,12 @@ class grand_total(Spelled):  # noqa: N801
 SLOT, SLOT_EVENTS = "kscope_slot", "kscope_events"
 
 
+class sum_of_slots(Spelled):  # noqa: N801
+    """The sum of histograms, for dialects that have one: the text of a histogram."""
+
+    type = sa.Text()
+
+
 class slots_of(Spelled):  # noqa: N801
     """The text of a histogram, such as `1:3,5:2`, as a table of `slot` and `events`."""
 

@@ -1,0 +1,275 @@
+"""ClickHouse: statements by HTTP. There are no transactions, see write/steps.py."""
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from clickhouse_connect.driver.client import Client
+
+from kscope.config import ClickHouse
+from kscope.generate.clickhouse.dialect import ClickHouseDDL
+from kscope.generate.clickhouse.statements import lease_creation
+from kscope.generate.clickhouse.tables import LEASE, VERSION
+from kscope.generate.layout import Use, layout_of
+from kscope.store.backends.base import BACKGROUND_SECONDS, Backend, ReadSession, Session
+from kscope.store.backends.clickhouse_client import (
+    Clients,
+    insert,
+    kill,
+    new_query_id,
+    query,
+)
+from kscope.store.backends.clickhouse_columns import kinds_of, stored_columns
+from kscope.store.backends.clickhouse_errors import FAULTS, server, translated
+from kscope.store.backends.clickhouse_lease import Lease, Leases
+from kscope.store.backends.clickhouse_sql import dialect, statement_of
+from kscope.store.backends.errors import StoreBusy
+from kscope.store.backends.statements import Repeating
+
+READERS = 8
+_PING_SECONDS = 3
+# Seconds after its deadline in which the server cancels a statement by itself.
+_GRACE = 2
+_KEYS_PER_STATEMENT = 2000
+# Of one INSERT. The store's own limits are lower: one is a block, stored whole or not at all.
+_BLOCK_ROWS = 1_000_000
+# A statement of a migration, or of housekeeping.
+_CHANGE = {
+    "max_execution_time": int(BACKGROUND_SECONDS),
+    "mutations_sync": 2,
+    "alter_sync": 2,
+    "lightweight_deletes_sync": 2,
+}
+# The time in which the engine takes and stores the rows of a commit; beyond it they are refused.
+WRITE_SECONDS = 15
+_WRITE = {
+    "max_execution_time": WRITE_SECONDS,
+    "timeout_overflow_mode": "throw",
+    "max_insert_block_size": _BLOCK_ROWS,
+    "min_insert_block_size_rows": _BLOCK_ROWS,
+    "min_insert_block_size_bytes": 1 << 30,
+    "max_partitions_per_insert_block": 0,
+    # A row is on the disk before it is acknowledged.
+    "fsync_after_insert": 1,
+}
+MIGRATION_SECONDS = 60
+
+
+class ClickHouseBackend(Backend):
+    faults = FAULTS
+    transactional = False
+
+    def __init__(self, settings: ClickHouse) -> None:
+        super().__init__(dialect(), READERS, _GRACE)
+        self.settings = settings
+        # Questions, housekeeping, a writer, a ping, and cancelling.
+        self.clients = Clients(settings, READERS + 8)
+        self.leases = Leases(self._session())
+        # That of the background work, while this server does it.
+        self.lease: Lease | None = None
+
+    def _session(self) -> "ClickHouseSession":
+        return ClickHouseSession(self.clients, self.dialect)
+
+    async def open(self) -> None:
+        with self.translating():
+            await self._session().rows("SELECT 1")
+
+    async def close(self) -> None:
+        await self._close_readers()
+        await self.clients.close()
+
+    async def _ping(self) -> None:
+        with self.translating():
+            async with asyncio.timeout(_PING_SECONDS):
+                await self._session().rows("SELECT 1")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["ClickHouseSession"]:
+        async with self._writing:
+            with self.translating():
+                yield self._session()
+
+    @asynccontextmanager
+    async def migration(self) -> AsyncIterator["ClickHouseSession"]:
+        with self.translating():
+            session = self._session()
+            await session.run(lease_creation(ClickHouseDDL(self.settings.cluster)))
+            async with self.leases.held("migration", MIGRATION_SECONDS) as lease:
+                if lease is None:
+                    raise StoreBusy("another server migrates this database", retry_after=10)
+                yield session
+
+    @asynccontextmanager
+    async def duty(self) -> AsyncIterator[bool]:
+        with self.translating():
+            async with self.leases.held("housekeeping", 0) as lease:
+                self.lease = lease
+                try:
+                    yield lease is not None
+                finally:
+                    self.lease = None
+
+    def translated(self, error: Exception) -> BaseException:
+        return translated(self.settings, error)
+
+    async def _connect_reader(self, until: float) -> "ClickHouseReader":
+        return ClickHouseReader(self.clients, self.dialect, until)
+
+    @property
+    def where(self) -> str:
+        return server(self.settings)
+
+
+class ClickHouseSession(Session):
+    columns = (
+        "SELECT c.table, t.engine = 'View', c.name, startsWith(c.type, 'Nullable(')"
+        " FROM system.columns AS c JOIN system.tables AS t"
+        " ON t.database = c.database AND t.name = c.table WHERE c.database = currentDatabase()"
+    )
+    indexes = (
+        "SELECT table, name FROM system.data_skipping_indices WHERE database = currentDatabase()"
+    )
+
+    def __init__(self, clients: Clients, chosen: sa.engine.Dialect) -> None:
+        super().__init__(clients, chosen)
+        self.clients = clients
+
+    async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
+        return await self.rows(*statement_of(statement, self.dialect))
+
+    async def execute(self, statement: sa.Executable) -> int:
+        return await self.count(*statement_of(statement, self.dialect))
+
+    async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
+        return await self.clients.call(query, text, parameters, _CHANGE)
+
+    async def count(self, text: str, parameters: Any = None) -> int:
+        """Run a statement; the server does not say how many rows it changes."""
+        await self.clients.call(_change, text, parameters)
+        return 0
+
+    async def look_up(
+        self, key: sa.Column[Any], columns: Sequence[sa.Column[Any]], keys: Sequence[Any]
+    ) -> list[Sequence[Any]]:
+        preparer = self.dialect.identifier_preparer
+        names = ", ".join(preparer.format_column(column) for column in columns)
+        kind = kinds_of(key.table)[key.name]
+        text = (
+            f"SELECT {names} FROM {preparer.format_table(key.table)}"  # noqa: S608 - declared names
+            f" WHERE {preparer.format_column(key)} IN {{keys:Array({kind})}}"
+        )
+        found: list[Sequence[Any]] = []
+        for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+            part = list(keys[start : start + _KEYS_PER_STATEMENT])
+            found.extend(await self.rows(text, {"keys": part}))
+        return found
+
+    async def insert(
+        self,
+        table: sa.Table,
+        columns: Mapping[str, Collection[Any]],
+        update: Mapping[str, str] | None = None,
+    ) -> None:
+        """Append rows: the engine merges those with one key, as the table's layout says."""
+        if layout_of(table).use is Use.NOTES:
+            count = len(next(iter(columns.values())))
+            columns = {**columns, VERSION: [await self._version(table)] * count}
+        await self.append(table, columns)
+
+    async def append(
+        self, table: sa.Table, columns: Mapping[str, Collection[Any]], token: str = ""
+    ) -> None:
+        """Store rows whole, or none of those of one partition; with a token only once."""
+        settings = {**_WRITE, **({"insert_deduplication_token": token} if token else {})}
+        await self.clients.call(_insert, table, columns, settings)
+
+    async def note_lease(self, row: Mapping[str, Any], token: str) -> None:
+        """Store a row of a lease, unless another one with its token is there."""
+        await self.clients.call(_insert_lease, row, token)
+
+    async def _version(self, table: sa.Table) -> int:
+        """Return a number above all that the table has: clocks may go back."""
+        newest = f"greatest(max({VERSION}) + 1, toUnixTimestamp64Micro(now64(6)))"
+        name = self.dialect.identifier_preparer.format_table(table)
+        ((found,),) = await self.rows(f"SELECT ifNull({newest}, 1) FROM {name}")  # noqa: S608
+        return int(found)
+
+    async def _insert(self, statement: Repeating, columns: Sequence[Sequence[Any]]) -> None:
+        raise NotImplementedError
+
+
+class ClickHouseReader(ClickHouseSession, ReadSession):
+    """Statements that only read, until a deadline; each has an id, by which it is cancelled."""
+
+    def __init__(self, clients: Clients, chosen: sa.engine.Dialect, until: float) -> None:
+        super().__init__(clients, chosen)
+        self._until = until
+        self._query_id = ""
+        self._running: Future[Any] | None = None
+        self._kill: Future[None] | None = None
+
+    async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
+        self._query_id = new_query_id()
+        self._running = self.clients.start(query, text, parameters, self._settings())
+        return await asyncio.wrap_future(self._running)  # type: ignore[no-any-return]
+
+    def _settings(self) -> dict[str, Any]:
+        left = self._until - asyncio.get_running_loop().time()
+        return {
+            "max_execution_time": max(1, math.ceil(left)),
+            "readonly": 2,
+            "query_id": self._query_id,
+        }
+
+    async def portions(
+        self, statement: sa.Select[Any]
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        # Pages of rows are bounded by their limit: the driver's stream would hold a thread while
+        # a client takes its time.
+        yield await self.fetch(statement)
+
+    def interrupt(self) -> None:
+        if self._running is None or self._running.done():
+            return
+        if self._kill is None or self._kill.done():
+            self._kill = self.clients.start(kill, self._query_id)
+
+    async def settle(self) -> None:
+        if self._running is not None:
+            await asyncio.wait([asyncio.wrap_future(self._running)])
+
+    async def give_back(self) -> None:
+        return
+
+
+def _change(client: Client, text: str, parameters: Any) -> None:
+    client.command(text, parameters=parameters or None, settings=_CHANGE)
+
+
+def _insert(
+    client: Client,
+    table: sa.Table,
+    columns: Mapping[str, Collection[Any]],
+    settings: Mapping[str, Any],
+) -> None:
+    insert(client, str(table.name), stored_columns(table, columns), kinds_of(table), settings)
+
+
+def _insert_lease(client: Client, row: Mapping[str, Any], token: str) -> None:
+    columns = {name: [value] for name, value in row.items()}
+    settings = {**_WRITE, "insert_deduplication_token": token}
+    insert(client, LEASE, columns, _LEASE_KINDS, settings)
+
+
+_LEASE_KINDS = {
+    "work": "String",
+    "slot": "Int64",
+    "turn": "Int32",
+    "holder": "String",
+    "released": "UInt8",
+}

@@ -1,0 +1,151 @@
+"""The driver's client in threads: its calls wait, and the event loop must not."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.httputil import get_pool_manager
+from clickhouse_connect.driver.query import QueryResult
+
+from kscope.config import ClickHouse
+from kscope.store.backends.clickhouse_errors import FAULTS
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
+Rows = Sequence[Sequence[Any]]
+
+_CONNECT_SECONDS = 5
+# Beyond the deadline of every statement that has one.
+_ANSWER_SECONDS = 3700
+# The longest statement: lists of ids are in it.
+_STATEMENT_BYTES = 64 << 20
+
+# The behaviour that standard SQL has, and the other databases.
+_STANDARD = {
+    "aggregate_functions_null_for_empty": 1,
+    "cast_keep_nullable": 1,
+    "join_use_nulls": 1,
+    "prefer_column_name_to_alias": 1,
+    "transform_null_in": 0,
+    # Of rows with one key that are not merged yet, the last one.
+    "final": 1,
+    "max_query_size": _STATEMENT_BYTES,
+}
+
+
+@dataclass(eq=False)
+class Clients:
+    """One client for all threads, made with the first statement; at most `threads` at a time."""
+
+    settings: ClickHouse
+    threads: int
+    _pool: ThreadPoolExecutor = field(init=False)
+    _client: Client | None = None
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(self.threads, "kscope clickhouse")
+
+    def start(
+        self, work: Callable[[Client, Unpack[Arguments]], Result], *arguments: *Arguments
+    ) -> "Future[Result]":
+        """Run `work` with the client in a thread."""
+        return self._pool.submit(self._run, work, *arguments)
+
+    async def call(
+        self, work: Callable[[Client, Unpack[Arguments]], Result], *arguments: *Arguments
+    ) -> Result:
+        return await asyncio.wrap_future(self.start(work, *arguments))
+
+    async def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(*FAULTS):
+                await asyncio.to_thread(client.close)
+
+    def _run(
+        self, work: Callable[[Client, Unpack[Arguments]], Result], *arguments: *Arguments
+    ) -> Result:
+        if self._client is None:
+            self._client = self._connected()
+        return work(self._client, *arguments)
+
+    def _connected(self) -> Client:
+        chosen = self.settings
+        tls: dict[str, Any] = {}
+        if chosen.ca_file is not None:
+            tls = {"verify": True, "ca_cert": str(chosen.ca_file)}
+        return clickhouse_connect.get_client(
+            host=chosen.host,
+            port=chosen.port,
+            username=chosen.user,
+            password=chosen.password,
+            database=chosen.database,
+            interface="https" if chosen.secure else "http",
+            connect_timeout=_CONNECT_SECONDS,
+            send_receive_timeout=_ANSWER_SECONDS,
+            autogenerate_session_id=False,
+            query_retries=0,
+            client_name="kscope",
+            pool_mgr=get_pool_manager(maxsize=self.threads, **tls),
+        )
+
+
+def query(
+    client: Client, text: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, Any]
+) -> Rows:
+    """Return the rows; histograms as `slot:count` text."""
+    return rows_of(client.query(text, parameters=parameters, settings={**_STANDARD, **settings}))
+
+
+def command(client: Client, text: str, settings: Mapping[str, Any]) -> None:
+    """Run a statement that has no rows."""
+    client.raw_query(text, settings=dict(settings))
+
+
+def insert(
+    client: Client,
+    table: str,
+    columns: Mapping[str, Sequence[Any]],
+    kinds: Mapping[str, str],
+    settings: Mapping[str, Any],
+) -> None:
+    """Insert columns of these types, all rows in one block."""
+    client.insert(
+        table,
+        list(columns.values()),
+        column_names=list(columns),
+        column_type_names=[kinds[name] for name in columns],
+        column_oriented=True,
+        settings=dict(settings),
+    )
+
+
+def rows_of(result: QueryResult) -> Rows:
+    maps = [i for i, kind in enumerate(result.column_types) if kind.base_type == "Map"]
+    if not maps:
+        return result.result_rows
+    columns = list(result.result_columns)
+    for place in maps:
+        columns[place] = list(map(histogram_text, columns[place]))
+    return list(zip(*columns, strict=True))
+
+
+def histogram_text(slots: Mapping[int, int]) -> str:
+    return ",".join([f"{slot}:{slots[slot]}" for slot in sorted(slots)])
+
+
+def new_query_id() -> str:
+    return f"kscope-{uuid.uuid4().hex}"
+
+
+def kill(client: Client, query_id: str) -> None:
+    """Cancel a statement by its id, which is ours."""
+    client.raw_query(f"KILL QUERY WHERE query_id = '{query_id}' ASYNC")
+

@@ -1,0 +1,83 @@
+"""Columns as the store hands them over -> columns as ClickHouse keeps them."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from kscope.declare.types.base import Storage
+from kscope.declare.types.histogram import histogram_counts
+from kscope.generate.clickhouse.dialect import ClickHouseDDL
+from kscope.generate.clickhouse.tables import (
+    COMMIT,
+    LATE,
+    STATE,
+    TWIN,
+    UNTIL,
+    VERSION,
+    column_type,
+    hashed_columns,
+)
+from kscope.generate.layout import Use, layout_of, storage_of
+
+_OWN = {
+    LATE: "Int32",
+    TWIN: "UInt16",
+    UNTIL: "Int64",
+    COMMIT: "Int64",
+    STATE: "UInt8",
+    VERSION: "Int64",
+}
+_TWINS = 2**16
+
+
+@lru_cache(maxsize=1000)
+def kinds_of(table: sa.Table) -> Mapping[str, str]:
+    """Return the type of each column, by its name."""
+    dialect = ClickHouseDDL()
+    return {column.name: column_type(column, dialect) for column in table.columns} | _OWN
+
+
+def stored_columns(
+    table: sa.Table, columns: Mapping[str, Collection[Any]]
+) -> dict[str, Sequence[Any]]:
+    """Return the columns to insert: histograms as maps, a twin number in place of `seq`."""
+    layout = layout_of(table)
+    kept = {name: _sequence(values) for name, values in columns.items() if name != "seq"}
+    for name, values in kept.items():
+        if name in table.c and storage_of(table.c[name]) is Storage.HISTOGRAM:
+            kept[name] = _maps(values)
+    if layout.use is Use.TEXTS and "hash" in kept:
+        kept["id"] = kept.pop("hash")
+    if layout.use is Use.ROWS and TWIN not in kept:
+        kept[TWIN] = twins([kept[name] for name in ("time", *hashed_columns(table))])
+    return kept
+
+
+def twins(columns: Sequence[Sequence[Any]], first: int = 0) -> list[int]:
+    """Number the rows that are alike in all columns; most are alone, and have the first number."""
+    rows = list(zip(*columns, strict=True))
+    if len(set(rows)) == len(rows):
+        return [first] * len(rows)
+    met: dict[tuple[Any, ...], int] = {}
+    numbers = []
+    for row in rows:
+        number = met.get(row, first)
+        met[row] = (number + 1) % _TWINS
+        numbers.append(number)
+    return numbers
+
+
+def _sequence(values: Collection[Any]) -> Sequence[Any]:
+    return values if isinstance(values, list | tuple) else list(values)
+
+
+def _maps(texts: Iterable[str]) -> list[dict[int, int]]:
+    """Read `1:3,5:2`; many rows have the same text, which is read once."""
+    known: dict[str, dict[int, int]] = {}
+    for text in texts:
+        if text not in known:
+            known[text] = histogram_counts(text)
+    return list(map(known.__getitem__, texts))
+

@@ -1,0 +1,116 @@
+"""Leases: one of several servers does a work at a time, and another one once it dies.
+
+Time is cut into slots. The first INSERT with the token of a slot counts, and the engine drops
+others: the server whose row is there has the work until the slot ends. It takes the next slots as
+long as it works. What it writes carries the end of its slot, after which the engine refuses it.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from kscope.generate.clickhouse.tables import LEASE
+
+_SECOND = 1_000_000
+_SLOT = 20 * _SECOND
+# How often a server that waits for a lease asks, and one that has it takes the next slot.
+_AGAIN_SECONDS = 0.5
+_RENEW_SECONDS = 5
+
+
+class _Session(Protocol):
+    async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]: ...
+
+    async def note_lease(self, row: Mapping[str, Any], token: str) -> None: ...
+
+
+@dataclass(eq=False)
+class Lease:
+    """A work, until a time of the engine's clock in us, which rises while it is renewed."""
+
+    work: str
+    until: int
+    turn: int
+
+
+@dataclass(frozen=True)
+class Leases:
+    """The leases of one server, by a name that no other has."""
+
+    session: _Session
+    holder: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    async def now(self) -> int:
+        """Return the time of the engine's clock, in us."""
+        ((found,),) = await self.session.rows("SELECT toUnixTimestamp64Micro(now64(6))")
+        return int(found)
+
+    @asynccontextmanager
+    async def held(self, work: str, patience: float) -> AsyncIterator[Lease | None]:
+        """Lend the lease; None if another server has it for longer than `patience` in seconds."""
+        lease = await self._wait_for(work, patience)
+        if lease is None:
+            yield None
+            return
+        renewing = asyncio.create_task(self._renew(lease))
+        try:
+            yield lease
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+            await self._release(lease)
+
+    async def _wait_for(self, work: str, patience: float) -> Lease | None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience
+        while True:
+            now = await self.now()
+            lease = await self._take(work, now - now % _SLOT + _SLOT)
+            if lease is not None or loop.time() >= until:
+                return lease
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _take(self, work: str, slot: int) -> Lease | None:
+        """Take a slot that nobody has, or whose holder has given it back."""
+        given = await self.session.rows(
+            f"SELECT turn, max(released) FROM {LEASE} WHERE work = {{work:String}}"  # noqa: S608
+            " AND slot = {slot:Int64} GROUP BY turn ORDER BY turn DESC LIMIT 1",
+            {"work": work, "slot": slot},
+        )
+        last, is_free = (int(given[0][0]), bool(given[0][1])) if given else (0, True)
+        if not is_free:
+            return None
+        lease = Lease(work, slot, last + 1)
+        await self._note(lease, released=0)
+        found = await self.session.rows(
+            f"SELECT min(holder) FROM {LEASE} WHERE work = {{work:String}}"  # noqa: S608
+            " AND slot = {slot:Int64} AND turn = {turn:Int32}",
+            {"work": work, "slot": slot, "turn": lease.turn},
+        )
+        return lease if found and found[0][0] == self.holder else None
+
+    async def _renew(self, lease: Lease) -> None:
+        while True:
+            await asyncio.sleep(_RENEW_SECONDS)
+            if lease.until - await self.now() < _SLOT // 2:
+                further = await self._take(lease.work, lease.until + _SLOT)
+                if further is None:
+                    return
+                lease.until, lease.turn = further.until, further.turn
+
+    async def _release(self, lease: Lease) -> None:
+        await self._note(lease, released=1)
+
+    async def _note(self, lease: Lease, *, released: int) -> None:
+        row = {
+            "work": lease.work,
+            "slot": lease.until,
+            "turn": lease.turn,
+            "holder": self.holder,
+            "released": released,
+        }
+        token = f"{lease.work} {lease.until} {lease.turn} {released}"
+        await self.session.note_lease(row, token)

@@ -1,0 +1,87 @@
+"""SQLAlchemy's statements as ClickHouse reads them: the driver's dialect, and what it lacks."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from clickhouse_connect.cc_sqlalchemy.dialect import ClickHouseDialect
+from clickhouse_connect.cc_sqlalchemy.sql.compiler import ChStatementCompiler
+from clickhouse_connect.driver.binding import format_query_value
+
+from kscope.store.backends.statements import compiled
+from kscope.store.sums.functions import slots_of
+
+# A server reads at most 128 KiB as one parameter. A longer one, a list of ids, is a literal of the
+# statement, which the driver quotes.
+_LONGEST_PARAMETER = 60_000
+
+
+class _Statements(ChStatementCompiler):
+    def bindparam_string(self, name: str, **kw: Any) -> str:
+        """All whole numbers are of 64 bits: a bound 2**31 would wrap without a word."""
+        kind = kw.get("bindparam_type") or self._ch_bind_type
+        if kind is not None:
+            kind = kind._variant_mapping.get(self.dialect.name, kind)  # noqa: SLF001
+            kw["bindparam_type"] = sa.BigInteger() if isinstance(kind, sa.Integer) else kind
+        return str(super().bindparam_string(name, **kw))
+
+    def visit_bitwise_and_op_binary(self, binary: Any, _: Any, **kw: Any) -> str:
+        return f"bitAnd({self.process(binary.left, **kw)}, {self.process(binary.right, **kw)})"
+
+    def visit_join(self, join: Any, **kw: Any) -> str:
+        """The slots of a histogram are no table: each row is there once for each of them."""
+        element = getattr(join.right, "element", None)
+        if not isinstance(element, slots_of):
+            return str(super().visit_join(join, **kw))
+        kw.pop("asfrom", None)
+        linter = kw.pop("from_linter", None)
+        if linter is not None:
+            linter.froms[join.right] = join.right.name
+        (column,) = element.clauses
+        of, name = self.process(column, **kw), join.right.name
+        pairs = f"mapKeys({of}) AS `{name}.key`, mapValues({of}) AS `{name}.value`"
+        return f"{self.process(join.left, asfrom=True, **kw)} ARRAY JOIN {pairs}"
+
+    def for_update_clause(self, select: Any, **kw: Any) -> str:
+        """No lock is held between two statements here."""
+        return ""
+
+    def visit_update(self, update_stmt: Any, **kw: Any) -> str:
+        """A change of stored rows, of small tables alone."""
+        quote = self.preparer.quote
+        changes = ", ".join(
+            f"{quote(column.name)} = {self.process(value, include_table=False, **kw)}"
+            for column, value in update_stmt._values.items()  # noqa: SLF001
+        )
+        where = self.process(update_stmt.whereclause, include_table=False, **kw)
+        table = self.preparer.format_table(update_stmt.table)
+        return f"ALTER TABLE {table} UPDATE {changes} WHERE {where}"
+
+    def visit_delete(self, delete_stmt: Any, **kw: Any) -> str:
+        table = self.preparer.format_table(delete_stmt.table)
+        if delete_stmt.whereclause is None:
+            return f"TRUNCATE TABLE {table}"
+        where = self.process(delete_stmt.whereclause, include_table=False, **kw)
+        return f"DELETE FROM {table} WHERE {where}"
+
+
+class Dialect(ClickHouseDialect):
+    statement_compiler = _Statements
+
+
+def dialect() -> sa.engine.Dialect:
+    """Return the dialect whose statements name their parameters with types."""
+    return Dialect(server_side_params=True)
+
+
+def statement_of(
+    statement: sa.Executable, chosen: sa.engine.Dialect
+) -> tuple[str, dict[str, Any]]:
+    """Return the text and its parameters; those that are too long stand in the text."""
+    text, parameters = compiled(statement, chosen)
+    kept: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if isinstance(value, str) and len(value) > _LONGEST_PARAMETER:
+            text = text.replace(f"{{{name}:String}}", str(format_query_value(value)))
+        else:
+            kept[name] = value
+    return text, kept
