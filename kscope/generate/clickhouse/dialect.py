@@ -45,7 +45,9 @@ class _Types(GenericTypeCompiler):
 
 
 class _Statements(SQLCompiler):
-    def visit_join(self, join: Any, asfrom: bool = False, from_linter: Any = None, **kw: Any) -> str:  # noqa: FBT001, FBT002
+    def visit_join(
+        self, join: Any, asfrom: bool = False, from_linter: Any = None, **kw: Any
+    ) -> str:  # noqa: FBT001, FBT002
         """A text may be there twice until the engine has merged it: one is enough."""
         left = join.left._compiler_dispatch(self, asfrom=True, from_linter=from_linter, **kw)  # noqa: SLF001
         right = join.right._compiler_dispatch(self, asfrom=True, from_linter=from_linter, **kw)  # noqa: SLF001

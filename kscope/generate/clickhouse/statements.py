@@ -33,7 +33,9 @@ def creation(table: sa.Table, dialect: ClickHouseDDL) -> str:
     """Return the statement that creates a table, if it is missing."""
     lines = ",\n\t".join(each.text for each in columns(table, dialect))
     if layout_of(table).use in (Use.ROWS, Use.SUMS):
-        lines += f",\n\tINDEX kscope_by_time time TYPE minmax GRANULARITY 1{_indexes(table, dialect)}"
+        lines += (
+            f",\n\tINDEX kscope_by_time time TYPE minmax GRANULARITY 1{_indexes(table, dialect)}"
+        )
     comment = literal(str(table.comment), dialect)
     return f"{_head(str(table.name), dialect)}\n\t{lines}\n){_engine(table, dialect)}\nCOMMENT {comment}"
 
@@ -75,7 +77,9 @@ def additions(
     """Yield the statements that add a column; rows that exist have its default, as text of SQL."""
     quote = dialect.identifier_preparer.quote
     kind = f"{quote(column.name)} {column_type(column, dialect)}"
-    value = "" if column.nullable or storage_of(column) is Storage.HISTOGRAM else f" DEFAULT {default}"
+    value = (
+        "" if column.nullable or storage_of(column) is Storage.HISTOGRAM else f" DEFAULT {default}"
+    )
     change = f"ADD COLUMN IF NOT EXISTS {kind}{value} CODEC(ZSTD(1)) BEFORE_STORE"
     change = change.replace("BEFORE_STORE", f"AFTER {quote(_before(table, column))}")
     if layout_of(table).use is Use.ROWS:

@@ -81,7 +81,8 @@ def engine(table: sa.Table, dialect: sa.engine.Dialect) -> Engine:
             return Engine("ReplacingMergeTree", "id", ("day",))
         case Use.BATCHES:
             partition = f"intDiv(received, {_DAY})"
-            return Engine("ReplacingMergeTree", _tuple(keys), (STATE,), partition)
+            # Each attempt has a row: a server must see that another one has begun as well.
+            return Engine("ReplacingMergeTree", _tuple([*keys, COMMIT]), (STATE,), partition)
         case Use.PROGRESS:
             return Engine("AggregatingMergeTree", _tuple(keys))
         case Use.NOTES:

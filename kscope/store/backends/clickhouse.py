@@ -15,7 +15,8 @@ from kscope.generate.clickhouse.dialect import ClickHouseDDL
 from kscope.generate.clickhouse.statements import lease_creation
 from kscope.generate.clickhouse.tables import LEASE, VERSION
 from kscope.generate.layout import Use, layout_of
-from kscope.store.backends.base import BACKGROUND_SECONDS, Backend, ReadSession, Session
+from kscope.store.backends.appending import SETTLED_SECONDS, WRITE_SECONDS, AppendingSession, Duties
+from kscope.store.backends.base import BACKGROUND_SECONDS, Backend, ReadSession
 from kscope.store.backends.clickhouse_client import (
     Clients,
     insert,
@@ -44,8 +45,6 @@ _CHANGE = {
     "alter_sync": 2,
     "lightweight_deletes_sync": 2,
 }
-# The time in which the engine takes and stores the rows of a commit; beyond it they are refused.
-WRITE_SECONDS = 15
 _WRITE = {
     "max_execution_time": WRITE_SECONDS,
     "timeout_overflow_mode": "throw",
@@ -59,7 +58,7 @@ _WRITE = {
 MIGRATION_SECONDS = 60
 
 
-class ClickHouseBackend(Backend):
+class ClickHouseBackend(Backend, Duties):
     faults = FAULTS
     transactional = False
 
@@ -92,6 +91,7 @@ class ClickHouseBackend(Backend):
     async def transaction(self) -> AsyncIterator["ClickHouseSession"]:
         async with self._writing:
             with self.translating():
+                await self.leases.be_present()
                 yield self._session()
 
     @asynccontextmanager
@@ -114,6 +114,13 @@ class ClickHouseBackend(Backend):
                 finally:
                     self.lease = None
 
+    @property
+    def duty_ends(self) -> int:
+        return self.lease.until if self.lease else 0
+
+    async def others_write(self) -> bool:
+        return await self.leases.others_present(SETTLED_SECONDS)
+
     def translated(self, error: Exception) -> BaseException:
         return translated(self.settings, error)
 
@@ -125,7 +132,7 @@ class ClickHouseBackend(Backend):
         return server(self.settings)
 
 
-class ClickHouseSession(Session):
+class ClickHouseSession(AppendingSession):
     columns = (
         "SELECT c.table, t.engine = 'View', c.name, startsWith(c.type, 'Nullable(')"
         " FROM system.columns AS c JOIN system.tables AS t"
@@ -147,6 +154,13 @@ class ClickHouseSession(Session):
 
     async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
         return await self.clients.call(query, text, parameters, _CHANGE)
+
+    async def as_appended(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
+        return await self.clients.call(query, text, parameters, {**_CHANGE, "final": 0})
+
+    async def now(self) -> int:
+        ((found,),) = await self.rows("SELECT toUnixTimestamp64Micro(now64(6))")
+        return int(found)
 
     async def count(self, text: str, parameters: Any = None) -> int:
         """Run a statement; the server does not say how many rows it changes."""
@@ -187,6 +201,15 @@ class ClickHouseSession(Session):
         """Store rows whole, or none of those of one partition; with a token only once."""
         settings = {**_WRITE, **({"insert_deduplication_token": token} if token else {})}
         await self.clients.call(_insert, table, columns, settings)
+
+    async def insert_from(
+        self, table: sa.Table, columns: Sequence[str], statement: sa.Select[Any]
+    ) -> None:
+        text, parameters = statement_of(statement, self.dialect)
+        preparer = self.dialect.identifier_preparer
+        names = ", ".join(preparer.quote(name) for name in columns)
+        insertion = f"INSERT INTO {preparer.format_table(table)} ({names}) {text}"
+        await self.clients.call(_change, insertion, parameters)
 
     async def note_lease(self, row: Mapping[str, Any], token: str) -> None:
         """Store a row of a lease, unless another one with its token is there."""

@@ -148,4 +148,3 @@ def new_query_id() -> str:
 def kill(client: Client, query_id: str) -> None:
     """Cancel a statement by its id, which is ours."""
     client.raw_query(f"KILL QUERY WHERE query_id = '{query_id}' ASYNC")
-

@@ -80,4 +80,3 @@ def _maps(texts: Iterable[str]) -> list[dict[int, int]]:
         if text not in known:
             known[text] = histogram_counts(text)
     return list(map(known.__getitem__, texts))
-

@@ -6,6 +6,8 @@ long as it works. What it writes carries the end of its slot, after which the en
 """
 
 import asyncio
+import math
+import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,10 +21,15 @@ _SLOT = 20 * _SECOND
 # How often a server that waits for a lease asks, and one that has it takes the next slot.
 _AGAIN_SECONDS = 0.5
 _RENEW_SECONDS = 5
+# How often a server that stores rows says so.
+_PRESENT = "presence"
+_PRESENT_SECONDS = 10
 
 
 class _Session(Protocol):
     async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]: ...
+
+    async def now(self) -> int: ...
 
     async def note_lease(self, row: Mapping[str, Any], token: str) -> None: ...
 
@@ -36,17 +43,18 @@ class Lease:
     turn: int
 
 
+@dataclass(eq=False)
+class _Noted:
+    at: float = -math.inf
+
+
 @dataclass(frozen=True)
 class Leases:
     """The leases of one server, by a name that no other has."""
 
     session: _Session
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    async def now(self) -> int:
-        """Return the time of the engine's clock, in us."""
-        ((found,),) = await self.session.rows("SELECT toUnixTimestamp64Micro(now64(6))")
-        return int(found)
+    _noted: _Noted = field(default_factory=_Noted)
 
     @asynccontextmanager
     async def held(self, work: str, patience: float) -> AsyncIterator[Lease | None]:
@@ -63,11 +71,32 @@ class Leases:
             await asyncio.gather(renewing, return_exceptions=True)
             await self._release(lease)
 
+    async def be_present(self) -> None:
+        """Note that this server may store rows, before it does."""
+        if time.monotonic() - self._noted.at < _PRESENT_SECONDS:
+            return
+        row = {"work": _PRESENT, "slot": await self.session.now(), "turn": 0, "released": 0}
+        await self.session.note_lease({**row, "holder": self.holder}, uuid.uuid4().hex)
+        self._noted.at = time.monotonic()
+
+    async def others_present(self, seconds: float) -> bool:
+        """Return whether another server may have stored rows in these last seconds."""
+        rows = await self.session.rows(
+            f"SELECT count() FROM {LEASE} WHERE work = {{work:String}}"  # noqa: S608
+            " AND holder != {holder:String} AND slot > {since:Int64}",
+            {
+                "work": _PRESENT,
+                "holder": self.holder,
+                "since": await self.session.now() - int((seconds + _PRESENT_SECONDS) * _SECOND),
+            },
+        )
+        return bool(rows[0][0])
+
     async def _wait_for(self, work: str, patience: float) -> Lease | None:
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
         while True:
-            now = await self.now()
+            now = await self.session.now()
             lease = await self._take(work, now - now % _SLOT + _SLOT)
             if lease is not None or loop.time() >= until:
                 return lease
@@ -95,7 +124,7 @@ class Leases:
     async def _renew(self, lease: Lease) -> None:
         while True:
             await asyncio.sleep(_RENEW_SECONDS)
-            if lease.until - await self.now() < _SLOT // 2:
+            if lease.until - await self.session.now() < _SLOT // 2:
                 further = await self._take(lease.work, lease.until + _SLOT)
                 if further is None:
                     return

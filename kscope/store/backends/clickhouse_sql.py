@@ -73,9 +73,7 @@ def dialect() -> sa.engine.Dialect:
     return Dialect(server_side_params=True)
 
 
-def statement_of(
-    statement: sa.Executable, chosen: sa.engine.Dialect
-) -> tuple[str, dict[str, Any]]:
+def statement_of(statement: sa.Executable, chosen: sa.engine.Dialect) -> tuple[str, dict[str, Any]]:
     """Return the text and its parameters; those that are too long stand in the text."""
     text, parameters = compiled(statement, chosen)
     kept: dict[str, Any] = {}

@@ -56,6 +56,14 @@ class BatchRefused(StoreError):  # noqa: N818
     """The database never accepts this batch; do not send it again."""
 
 
+class BatchInDoubt(StoreBusy):
+    """The batch may be stored, or be about to be: send it again later."""
+
+    def __init__(self, seconds: int) -> None:
+        text = "an earlier attempt to store this batch may still run: send it again later"
+        super().__init__(text, retry_after=seconds)
+
+
 class StaleDeclaration(StoreBusy):
     """The batch was checked against a declaration that has changed since."""
 

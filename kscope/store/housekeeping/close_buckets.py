@@ -69,7 +69,7 @@ async def _store_sums(store: Store, bucket: _Bucket) -> int | None:
         sums = [] if holding else await _sums(store, bucket)
         async with store.backend.transaction() as session:
             if not await is_current(session, store.schema, bucket.tables.category):
-                _warn_once(bucket.tables.category.table)
+                warn_once(bucket.tables.category.table)
                 return None
             closed = await _locked(session, store, bucket)
             if closed is None:
@@ -90,7 +90,7 @@ async def _store_sums(store: Store, bucket: _Bucket) -> int | None:
 
 
 @lru_cache
-def _warn_once(table: str) -> None:
+def warn_once(table: str) -> None:
     log.warning(
         "%s: another server on this database has declared other columns, and sums it; bring the"
         " categories of this one up to date",

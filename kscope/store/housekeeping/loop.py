@@ -8,7 +8,13 @@ from contextlib import contextmanager
 
 from kscope.errors import KscopeError
 from kscope.store.backends.errors import StoreMoved
-from kscope.store.housekeeping import close_buckets, retention, unused_texts
+from kscope.store.housekeeping import (
+    close_buckets,
+    close_in_engine,
+    drop_days,
+    retention,
+    unused_texts,
+)
 from kscope.store.schema.progress import SECOND
 from kscope.store.store import Store
 
@@ -24,15 +30,24 @@ async def run(store: Store) -> None:
     """Run until cancelled. A failure is logged, and tried again."""
     swept = 0.0
     while True:
-        with _logging("the sums"):
-            await roll_up(store)
-        with _logging("the log"):
-            await store.backend.checkpoint()
-        if time.monotonic() - swept >= _RETENTION_SECONDS or not swept:
-            with _logging("removal by age"):
-                await retain(store)
-            swept = time.monotonic()
+        with _logging("its turn"):
+            async with store.backend.duty() as is_ours:
+                if is_ours:
+                    swept = await _turn(store, swept)
         await asyncio.sleep(_ROLLUP_SECONDS)
+
+
+async def _turn(store: Store, swept: float) -> float:
+    """Do what is due; return when removal by age was done last."""
+    with _logging("the sums"):
+        await roll_up(store)
+    with _logging("the log"):
+        await store.backend.checkpoint()
+    if time.monotonic() - swept < _RETENTION_SECONDS and swept:
+        return swept
+    with _logging("removal by age"):
+        await retain(store)
+    return time.monotonic()
 
 
 @contextmanager
@@ -51,11 +66,13 @@ def _logging(what: str) -> Iterator[None]:
 async def roll_up(store: Store, now: int | None = None) -> int:
     """Sum every bucket that is due; return the number of buckets with rows."""
     now = now or time.time_ns() // 1000
+    one = store.backend.transactional
+    close_next = close_buckets.close_next if one else close_in_engine.close_next
     buckets = 0
     for table in list(store.schema.categories):
         with _logging(table):
             while table in store.schema.categories:
-                rows = await close_buckets.close_next(store, table, now)
+                rows = await close_next(store, table, now)
                 if rows is None:
                     break
                 buckets += rows > 0
@@ -67,13 +84,14 @@ async def retain(store: Store, now: int | None = None) -> int:
     """Remove everything that is too old; return the number of rows and sums removed."""
     now = now or time.time_ns() // 1000
     removed = 0
+    how = retention if store.backend.transactional else drop_days
     for expiry in await retention.expiries(store, now):
         with _logging(expiry.table.name):
-            async for rows in retention.remove(store, expiry):
+            async for rows in how.remove(store, expiry):
                 removed += rows
                 await asyncio.sleep(_PAUSE)
             log.info("%s: removed what is before %d", expiry.table.name, expiry.before // SECOND)
-    batches, texts = retention.forget_batches(store, now), unused_texts.sweep(store)
+    batches, texts = how.forget_batches(store, now), unused_texts.sweep(store)
     for steps in (batches, texts, store.backend.shrink()):
         async for _ in steps:
             await asyncio.sleep(_PAUSE)

@@ -27,6 +27,12 @@ async def stored_tables(fetch: Fetch, schema: Schema) -> set[str]:
     return set(known_categories({str(name): "{}" for (name,) in names}))
 
 
+async def read_note(session: Session, schema: Schema, name: str) -> str | None:
+    meta = schema.dictionaries.meta
+    rows = await session.fetch(sa.select(meta.c.value).where(meta.c.name == name))
+    return str(rows[0][0]) if rows else None
+
+
 async def write_meta(session: Session, schema: Schema, name: str, value: str) -> None:
     note = {"name": [name], "value": [value]}
     await session.insert(schema.dictionaries.meta, note, {"value": "replace"})
@@ -77,7 +83,12 @@ async def contradicted(
     meta = schema.dictionaries.meta
     columns = [meta.c.name, meta.c.value]
     for name, value in await session.look_up(meta.c.name, columns, sorted(by_note)):
-        mine, noted = declared_types(by_note[name]), json.loads(value)
-        if any(not can_hold(mine[each], noted.get(each, mine[each])) for each in mine):
+        if contradicts(by_note[name], json.loads(value)):
             return by_note[name]
     return None
+
+
+def contradicts(category: Category, noted: Mapping[str, str]) -> bool:
+    """Return whether a column has another type than the one that is noted."""
+    mine = declared_types(category)
+    return any(not can_hold(mine[each], noted.get(each, mine[each])) for each in mine)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from kscope.generate.tables import Schema
 from kscope.store.backends.base import Backend
 from kscope.store.backends.errors import (
+    BatchInDoubt,
     BatchRefused,
     StaleDeclaration,
     StoreBusy,
@@ -21,6 +22,7 @@ from kscope.store.backends.last_fault import LastFault
 from kscope.store.schema.interning import STACKS, STRINGS
 from kscope.store.write.batch import Batch, Stored
 from kscope.store.write.cardinality import NewTextLimits
+from kscope.store.write.steps import Steps
 from kscope.store.write.transaction import Dictionary, Transaction
 
 MAX_WAITING_ROWS = 1_000_000
@@ -117,7 +119,7 @@ class GroupWriter:
         started = time.perf_counter()
         try:
             answers = await self._store([waiting.batch for waiting in group])
-        except (BatchRefused, StaleDeclaration) as error:
+        except (BatchInDoubt, BatchRefused, StaleDeclaration) as error:
             if len(group) == 1:
                 self._fail(group, error)
                 return
@@ -173,7 +175,8 @@ class GroupWriter:
         async with self._backend.transaction() as session:
             # The schema of now: a migration may have run while this waited for its turn.
             grants = {STACKS: self.limits.stacks.start(), STRINGS: self.limits.strings.start()}
-            transaction = Transaction(session, self._schema(), self.known, self.next_seq, grants)
+            work = Transaction if self._backend.transactional else Steps
+            transaction = work(session, self._schema(), self.known, self.next_seq, grants)
             answers = await transaction.store(batches)
         for kind, grant in grants.items():
             grant.commit()

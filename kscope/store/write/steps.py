@@ -4,34 +4,287 @@ A batch with a key is stored once, whatever dies and whoever sends it again:
 
 1. its key is noted as begun,
 2. its rows are stored: all rows of one table and day by one statement, whole or not at all,
-3. the sums of those that come late are stored, by table, level and day,
+3. the sums of those that are late are stored, those of one level and day likewise,
 4. its key is noted as done, and the sender gets its answer.
 
 A key that is begun and not done is in doubt. While its statements may still run, its sender hears
-that it should come again. Afterwards the rows that are there are counted, and only the others are
-stored. Two clocks do not matter: every time is the engine's, and it refuses rows that come late.
+that it should come again. Afterwards the rows that are there are looked for, and only the others
+are stored. All times are the engine's, which refuses rows that come late.
 
 Buckets are closed in the background, see housekeeping/close_in_engine.py. A row of a bucket that is
-being closed, or is closed, is late: it is marked so, and the sums of the bucket leave it out.
+being closed, or is closed, is late: it is marked so, and what closes the bucket leaves it out.
 """
 
 import json
 import secrets
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from kscope.generate.clickhouse.tables import BEGUN, COMMIT, DONE, LATE, STATE, UNTIL
+from kscope.generate.clickhouse.tables import (
+    BEGUN,
+    COMMIT,
+    DONE,
+    LATE,
+    STATE,
+    TWIN,
+    UNTIL,
+    hashed_columns,
+)
 from kscope.generate.tables import CategoryTables
-from kscope.store.backends.clickhouse import WRITE_SECONDS, ClickHouseSession
+from kscope.store.backends.appending import SETTLED_SECONDS, WRITE_SECONDS, AppendingSession
 from kscope.store.backends.errors import BatchInDoubt, StaleDeclaration
 from kscope.store.backends.in_thread import in_thread
-from kscope.store.schema.closing import Closing, closing_note, closing_of
+from kscope.store.schema.closing import Closing, closing_note, closing_of, latest
 from kscope.store.schema.interning import STACKS, STRINGS
-from kscope.store.schema.meta import can_hold, category_note, declared_types
-from kscope.store.sums.grouping import Columns, summed, summed_names
-from kscope.store.write.batch import Batch, Stored, TableRows
+from kscope.store.schema.meta import category_note, contradicts, declared_types
+from kscope.store.sums.grouping import Columns
+from kscope.store.write.batch import Batch, Stored
+from kscope.store.write.doubt import Found, found_rows
+from kscope.store.write.late_rows import LateSums, late_sums, sums_columns
 from kscope.store.write.transaction import Transaction, by_table, counts_of, merged
-"""placeholder"""
+from kscope.store.write.twins import Twins
+
+_SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The state of a key, its answer, and when it was begun (us)."""
+
+    state: int
+    answer: str
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What a commit goes by: the engine's time, the notes, and levels that are being closed."""
+
+    now: int
+    notes: Mapping[str, str]
+
+    @property
+    def until(self) -> int:
+        return self.now + WRITE_SECONDS * _SECOND
+
+    def closing(self, table: str) -> dict[int, Closing]:
+        return closing_of(self.notes.get(closing_note(table)))
+
+
+@dataclass(eq=False)
+class Steps(Transaction):
+    """The work of one commit, in steps."""
+
+    twins: Twins = field(default_factory=Twins)
+    _commit: int = field(default_factory=lambda: secrets.randbits(63))
+
+    @property
+    def _appending(self) -> AppendingSession:
+        assert isinstance(self._session, AppendingSession)
+        return self._session
+
+    async def store(self, batches: list[Batch]) -> list[Stored]:
+        seen = await self._seen(batches)
+        now = await self._appending.now()
+        answers, fresh, doubtful = self._parted(batches, seen, now)
+        if not fresh:
+            return answers
+        for table, pieces in by_table(fresh).items():
+            self._tables(table, pieces)
+        fresh, _ = await self._intern(fresh, STACKS)
+        fresh, known = await self._intern(fresh, STRINGS)
+        ids = {**known, **self.new[STRINGS]}
+        moment = await self._moment(fresh)
+        self._check(fresh, moment)
+        await self._begin(fresh, moment)
+        found = await self._left(fresh, doubtful, ids)
+        sums = LateSums()
+        for batch, rest, there in found:
+            for each in there:
+                await self._complete(batch.key, each, sums)
+            late_sums(rest, ids, moment.closing, sums, self._schema.categories.__getitem__)
+        left = [rest for _, rest, _ in found]
+        await self._store_rows(left, ids, moment)
+        await self._store_sums(sums, moment)
+        await self._note_done(fresh, moment)
+        return answers
+
+    async def _seen(self, batches: list[Batch]) -> dict[bytes, _Seen]:
+        keys = sorted({batch.key.hex() for batch in batches if batch.key})
+        if not keys:
+            return {}
+        rows = await self._appending.as_appended(
+            f"SELECT lower(hex(key)), max({STATE}), argMax(answer, {STATE}), max(received)"  # noqa: S608 - names of the store
+            " FROM kscope_batch WHERE key IN (SELECT unhex(arrayJoin({keys:Array(String)})))"
+            " GROUP BY key",
+            {"keys": keys},
+        )
+        return {bytes.fromhex(key): _Seen(*rest) for key, *rest in rows}
+
+    def _parted(
+        self, batches: list[Batch], seen: Mapping[bytes, _Seen], now: int
+    ) -> tuple[list[Stored], list[Batch], set[bytes]]:
+        """Return the answers, the batches to store, and the keys of those in doubt."""
+        answers: list[Stored] = []
+        fresh: dict[bytes, Batch] = {}
+        others: list[Batch] = []
+        doubtful: set[bytes] = set()
+        for batch in batches:
+            known = seen.get(batch.key) if batch.key else None
+            if known is not None and known.state == DONE:
+                answers.append(Stored(json.loads(known.answer), duplicate=True))
+                continue
+            if batch.key and batch.key in fresh:
+                answers.append(Stored(counts_of(fresh[batch.key]), duplicate=True))
+                continue
+            if known is not None:
+                left = known.received + SETTLED_SECONDS * _SECOND - now
+                if left > 0:
+                    raise BatchInDoubt(left // _SECOND + 1)
+                doubtful.add(batch.key)
+            answers.append(Stored(counts_of(batch)))
+            if batch.key:
+                fresh[batch.key] = batch
+            else:
+                others.append(batch)
+        return answers, [*fresh.values(), *others], doubtful
+
+    async def _moment(self, batches: list[Batch]) -> _Moment:
+        tables = [*by_table(batches)]
+        names = [note(table) for table in tables for note in (category_note, closing_note)]
+        now = await self._appending.now()
+        meta = self._schema.dictionaries.meta
+        notes = await self._session.look_up(meta.c.name, [meta.c.name, meta.c.value], names)
+        return _Moment(now, {str(name): str(value) for name, value in notes})
+
+    def _check(self, batches: list[Batch], moment: _Moment) -> None:
+        """Refuse rows of a table that another server has made with other types, or sums otherwise."""
+        for table, pieces in by_table(batches).items():
+            tables = self._tables(table, pieces)
+            noted = json.loads(moment.notes.get(category_note(table), "{}"))
+            if contradicts(tables.category, noted):
+                raise StaleDeclaration(
+                    f"the declaration of {table} has changed on another server: update the"
+                    " categories of this one"
+                )
+            levels = {level.rollup.bucket for level in tables.rollups}
+            closing = moment.closing(table)
+            first = min(min(piece.columns[0]) for piece in pieces)
+            late = {bucket for bucket, each in closing.items() if first < each.stop}
+            if late and not (late <= levels and noted == declared_types(tables.category)):
+                raise StaleDeclaration(
+                    f"these rows are late, and another server sums {table} in a way that this one"
+                    " does not know: bring its categories up to date",
+                    retry_after=10,
+                )
+
+    async def _begin(self, batches: list[Batch], moment: _Moment) -> None:
+        """Note the keys as begun; give way if another server has begun one at the same time."""
+        keyed = [batch for batch in batches if batch.key]
+        if not keyed:
+            return
+        await self._note_state(keyed, BEGUN, moment)
+        others = await self._appending.as_appended(
+            "SELECT count() FROM kscope_batch"
+            " WHERE key IN (SELECT unhex(arrayJoin({keys:Array(String)})))"
+            f" AND {COMMIT} != {{mine:Int64}} AND received > {{since:Int64}}",
+            {
+                "keys": [batch.key.hex() for batch in keyed],
+                "mine": self._commit,
+                "since": moment.now - SETTLED_SECONDS * _SECOND,
+            },
+        )
+        if others[0][0]:
+            raise BatchInDoubt(SETTLED_SECONDS)
+
+    async def _note_state(self, keyed: list[Batch], state: int, moment: _Moment) -> None:
+        count = len(keyed)
+        columns: Columns = {
+            "key": [batch.key for batch in keyed],
+            "received": [moment.now] * count,
+            "answer": [json.dumps(counts_of(batch)) for batch in keyed],
+            STATE: [state] * count,
+            COMMIT: [self._commit] * count,
+        }
+        await self._appending.append(self._schema.dictionaries.batch, columns)
+
+    async def _note_done(self, batches: list[Batch], moment: _Moment) -> None:
+        if keyed := [batch for batch in batches if batch.key]:
+            await self._note_state(keyed, DONE, moment)
+
+    async def _left(
+        self, batches: list[Batch], doubtful: set[bytes], ids: Mapping[str, int]
+    ) -> list[tuple[Batch, Batch, list[Found]]]:
+        """Return each batch, what is left of it to store, and what is there already."""
+        found = []
+        for batch in batches:
+            if batch.key not in doubtful:
+                found.append((batch, batch, []))
+                continue
+            there, rest = [], []
+            for rows in batch.tables:
+                tables = self._tables(rows.category.table, [rows])
+                each, missing = await found_rows(self._session, tables, rows, ids)
+                there.append(each)
+                rest.append(missing)
+            found.append((batch, replace(batch, tables=rest), there))
+        return found
+
+    async def _complete(self, key: bytes, there: Found, sums: LateSums) -> None:
+        """Add the sums of late rows that are there, unless they are there too."""
+        by_commit = sums.of_rows(key, there.tables.category, there.rows, there.late)
+        for level in there.tables.rollups:
+            wanted = by_commit.get(level.rollup.bucket, {})
+            if not wanted:
+                continue
+            name = str(level.table.name)
+            rows = await self._session.rows(
+                f"SELECT DISTINCT {COMMIT} FROM `{name}`"  # noqa: S608 - declared
+                f" WHERE {COMMIT} IN {{commits:Array(Int64)}}",
+                {"commits": [*wanted]},
+            )
+            stored = {int(commit) for (commit,) in rows}
+            for commit, each in wanted.items():
+                if commit not in stored:
+                    sums.add(there.tables, level.rollup.bucket, commit, each)
+
+    async def _store_rows(
+        self, batches: list[Batch], ids: Mapping[str, int], moment: _Moment
+    ) -> None:
+        for table, pieces in by_table(batches).items():
+            tables = self._tables(table, pieces)
+            count = sum(map(len, pieces))
+            closing = moment.closing(table)
+            rows = await in_thread(
+                count, self._as_stored, tables, merged(tables, pieces, ids), closing
+            )
+            rows[UNTIL] = [moment.until] * count
+            await self._appending.append(tables.rows, rows, f"{self._commit:x} {table}")
+
+    def _as_stored(
+        self, tables: CategoryTables, rows: Columns, closing: Mapping[int, Closing]
+    ) -> Columns:
+        times, hosts = rows["time"], rows["hostname"]
+        alike = [rows[name] for name in hashed_columns(tables.rows)]
+        numbers = self.twins.numbers(str(tables.rows.name), times, hosts, alike)
+        return {**rows, LATE: late_marks(times, closing), TWIN: numbers}
+
+    async def _store_sums(self, sums: LateSums, moment: _Moment) -> None:
+        for tables, bucket, groups in sums.by_level():
+            level = next(each for each in tables.rollups if each.rollup.bucket == bucket)
+            columns = sums_columns(tables.category, groups)
+            columns[UNTIL] = [moment.until] * len(columns["time"])
+            token = f"{self._commit:x} {level.table.name}"
+            await self._appending.append(level.table, columns, token)
+
+
+def late_marks(times: Sequence[int], closing: Mapping[int, Closing]) -> list[int]:
+    """Return for each row the longest bucket that it is late for, or 0."""
+    last = max((each.stop for each in closing.values()), default=None)
+    if last is None or min(times) >= last:
+        return [0] * len(times)
+    known: dict[int, int] = {}
+    for time in times:
+        if time not in known:
+            known[time] = latest(closing, time)
+    return [known[time] for time in times]

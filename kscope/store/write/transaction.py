@@ -64,9 +64,9 @@ class Transaction:
         fresh, known = await self._intern(fresh, STRINGS)
         ids = {**known, **self.new[STRINGS]}
         closed = await self._closed()
-        for table, pieces in _by_table(fresh).items():
+        for table, pieces in by_table(fresh).items():
             tables = self._tables(table, pieces)
-            rows = await in_thread(sum(map(len, pieces)), _merged, tables, pieces, ids)
+            rows = await in_thread(sum(map(len, pieces)), merged, tables, pieces, ids)
             seq = self._next_seq(sum(map(len, pieces)))
             await self._session.insert(tables.rows, {"seq": seq, **rows})
             await self._store_late(tables, rows, closed)
@@ -85,7 +85,7 @@ class Transaction:
             if batch.key and batch.key in answers_by_key:
                 answers.append(Stored(answers_by_key[batch.key], duplicate=True))
                 continue
-            counts = _counts(batch)
+            counts = counts_of(batch)
             if batch.key:
                 answers_by_key[batch.key] = counts
             answers.append(Stored(counts))
@@ -99,7 +99,7 @@ class Transaction:
         columns: Columns = {
             "key": [batch.key for batch in keyed],
             "received": [time.time_ns() // 1000] * len(keyed),
-            "answer": [json.dumps(_counts(batch)) for batch in keyed],
+            "answer": [json.dumps(counts_of(batch)) for batch in keyed],
         }
         await self._session.insert(self._schema.dictionaries.batch, columns)
 
@@ -231,7 +231,7 @@ def _texts_of(batches: Iterable[Batch], kind: TextKind, stored: Dictionary) -> _
     return _BatchTexts(days, known, dict(sorted(zip(map(kind.hash, new), new, strict=True))))
 
 
-def _merged(tables: CategoryTables, pieces: Sequence[TableRows], ids: Mapping[str, int]) -> Columns:
+def merged(tables: CategoryTables, pieces: Sequence[TableRows], ids: Mapping[str, int]) -> Columns:
     """Return all rows as they are stored, in the order of time: they go to the end."""
     ordered = sorted(pieces, key=lambda piece: piece.columns[0][0])
     rows: Columns = {}
@@ -248,11 +248,11 @@ def _used_until(rows: TableRows) -> int:
     return max(today(), min(max(rows.columns[0], default=0) // _DAY, _LAST_DAY))
 
 
-def _counts(batch: Batch) -> dict[str, int]:
+def counts_of(batch: Batch) -> dict[str, int]:
     return {rows.category.table: len(rows) for rows in batch.tables}
 
 
-def _by_table(batches: Iterable[Batch]) -> dict[str, list[TableRows]]:
+def by_table(batches: Iterable[Batch]) -> dict[str, list[TableRows]]:
     pieces: dict[str, list[TableRows]] = {}
     for batch in batches:
         for rows in batch.tables:

@@ -1,0 +1,165 @@
+"""Sum closed buckets inside an engine without transactions, so that each row counts once.
+
+1. The level is noted as being closed up to a time. From then on writers mark rows before it as
+   late, and add their sums to the level by themselves.
+2. Writers that began before the note may still store rows that are not marked. Other servers get
+   the time in which the engine takes them; this server's own commits have ended.
+3. The engine sums the rows that are not marked, and the level is noted as closed.
+
+If the server dies before the last note, the next one removes what the first stored, and sums again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from kscope.declare.types.base import Role
+from kscope.generate.clickhouse.tables import COMMIT, LATE, UNTIL
+from kscope.generate.tables import CategoryTables, RollupTable
+from kscope.store.backends.appending import SETTLED_SECONDS, AppendingSession, Duties
+from kscope.store.housekeeping.close_buckets import GRACE, warn_once
+from kscope.store.schema.closing import Closing, closing_note, closing_of, written
+from kscope.store.schema.meta import is_current, read_note, write_meta
+from kscope.store.schema.progress import SECOND, Progress, progress_of
+from kscope.store.store import Store
+from kscope.store.sums.functions import sum_of, sum_of_slots, weight
+from kscope.store.sums.grouping import key_columns, summed_names
+
+# Rows of one statement: what they are summed to is in the engine's memory.
+_MOST_ROWS = 5_000_000
+_MOST_BUCKETS = 300
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A stretch of a level to close, and the table that it is summed from."""
+
+    tables: CategoryTables
+    level: RollupTable
+    source: sa.Table
+    start: int
+    stop: int
+
+    @property
+    def bucket(self) -> int:
+        return self.level.rollup.bucket
+
+    @property
+    def width(self) -> int:
+        return self.bucket * SECOND
+
+
+async def close_next(store: Store, table: str, now: int) -> int | None:
+    """Sum the category's next stretch that is due at `now` (us).
+
+    Return the number of rows that were summed; None if nothing is due, or writers need time.
+    """
+    tables = store.schema.categories[table]
+    async with store.backend.transaction() as session:
+        assert isinstance(session, AppendingSession)
+        if not await is_current(session, store.schema, tables.category):
+            warn_once(table)
+            return None
+        closing = closing_of(await read_note(session, store.schema, closing_note(table)))
+        due = await _due(session, store, tables, now, closing)
+        if due is None:
+            return None
+        begun = closing.get(due.bucket)
+        if begun is None or begun.stop < due.stop:
+            begun = Closing(due.stop, await session.now())
+            note = written({**closing, due.bucket: begun})
+            await write_meta(session, store.schema, closing_note(table), note)
+        duties = store.backend
+        assert isinstance(duties, Duties)
+        settled = begun.at + SETTLED_SECONDS * SECOND
+        if await duties.others_write() and await session.now() < settled:
+            return None
+        return await _sum(session, store, due, duties.duty_ends)
+
+
+async def _due(
+    session: AppendingSession,
+    store: Store,
+    tables: CategoryTables,
+    now: int,
+    closing: dict[int, Closing],
+) -> _Due | None:
+    progress = await progress_of(session.fetch, store.schema, tables.category.table)
+    # Of rows, then of each level: seconds, table, and the time until which it is complete (us).
+    sources = [(1, tables.rows, now - GRACE * SECOND)]
+    finest = now
+    for level in tables.rollups:
+        bucket = level.rollup.bucket
+        width, closed = bucket * SECOND, progress.get(bucket, Progress()).closed
+        source, complete = next(rest for each, *rest in reversed(sources) if bucket % each == 0)
+        sources.append((bucket, level.table, closed))
+        # No level is ahead of one with shorter buckets: see closing.latest.
+        limit = min(complete, finest)
+        limit -= limit % width
+        finest = min(finest, closed)
+        begun = closing.get(bucket)
+        if begun is not None and begun.stop > closed:
+            return _Due(tables, level, source, closed, begun.stop)
+        if limit > closed:
+            stop = await _stop(session, source, width, closed, limit)
+            return _Due(tables, level, source, closed, stop)
+    return None
+
+
+async def _stop(
+    session: AppendingSession, source: sa.Table, width: int, start: int, limit: int
+) -> int:
+    """Return the end of the buckets whose rows are summed at once."""
+    bucket = sa.literal_column(f"intDiv(time, {width})").label("bucket")
+    counted = sa.select(bucket, sa.func.count()).where(source.c.time >= start)
+    counted = counted.where(source.c.time < limit).group_by(bucket).order_by(bucket)
+    rows = await session.fetch(counted.limit(_MOST_BUCKETS + 1))
+    total = 0
+    for place, (number, count) in enumerate(rows):
+        total += count
+        if place and (total > _MOST_ROWS or place == _MOST_BUCKETS):
+            return int(number) * width
+    return limit
+
+
+async def _sum(session: AppendingSession, store: Store, due: _Due, until: int) -> int:
+    within = (due.source.c.time >= due.start, due.source.c.time < due.stop)
+    await _remove_begun(session, due)
+    ((rows,),) = await session.fetch(sa.select(weight(due.source)).where(*within))
+    if rows:
+        await session.insert_from(due.level.table, _columns(due), _sums(due, until))
+    progress = {"category": [due.tables.category.table], "bucket": [due.bucket]}
+    times = {"closed": [due.stop], "removed": [Progress().removed]}
+    await session.insert(store.schema.dictionaries.progress, progress | times)
+    return int(rows)
+
+
+async def _remove_begun(session: AppendingSession, due: _Due) -> None:
+    """Remove sums that a server stored before it died."""
+    table = due.level.table
+    stored = sa.and_(
+        table.c.time >= due.start, table.c.time < due.stop, sa.literal_column(f"{LATE} = 0")
+    )
+    ((count,),) = await session.fetch(sa.select(sa.func.count()).select_from(table).where(stored))
+    if count:
+        await session.execute(sa.delete(table).where(stored))
+
+
+def _columns(due: _Due) -> Sequence[str]:
+    return ["time", *summed_names(due.tables.category), LATE, COMMIT, UNTIL]
+
+
+def _sums(due: _Due, until: int) -> sa.Select[tuple[object, ...]]:
+    category, source = due.tables.category, due.source
+    start: sa.ColumnElement[int] = sa.literal_column(f"intDiv(time, {due.width}) * {due.width}")
+    keys = [start.label("start"), *(source.c[column.name] for column in key_columns(category))]
+    values = [sum_of(source, column) for column in category.with_role(Role.VALUE)]
+    slots = [sum_of_slots(source.c[each.name]) for each in category.with_role(Role.HISTOGRAM)]
+    own = [sa.literal_column(text) for text in ("0", "0", str(until))]
+    return (
+        sa.select(*keys, *values, weight(source), *slots, *own)
+        .where(source.c.time >= due.start, source.c.time < due.stop)
+        .where(sa.literal_column(f"{LATE} < {due.bucket}"))
+        .group_by(*keys)
+    )

@@ -1,0 +1,104 @@
+"""The sums of rows that are late, on an engine that only appends: further rows of each level.
+
+Sums of one batch and day have one `kscope_commit`, a hash of both: so it shows whether they are
+there.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from kscope.declare.model import Category
+from kscope.generate.clickhouse.tables import COMMIT, LATE
+from kscope.generate.tables import CategoryTables
+from kscope.store.schema.closing import Closing, latest
+from kscope.store.sums.grouping import Columns, Sums, summed, summed_names
+from kscope.store.write.batch import Batch
+from kscope.store.write.transaction import merged
+
+_DAY = 86400 * 1_000_000
+_EVER = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Sums of one batch and day, of rows that are late for buckets up to `late` seconds."""
+
+    commit: int
+    late: int
+    sums: Sums
+
+
+@dataclass(eq=False)
+class LateSums:
+    """The sums to store, by table and level."""
+
+    _found: dict[tuple[str, int], tuple[CategoryTables, list[_Group]]] = field(default_factory=dict)
+
+    def add(self, tables: CategoryTables, bucket: int, commit: int, groups: list[_Group]) -> None:
+        key = (tables.category.table, bucket)
+        self._found.setdefault(key, (tables, []))[1].extend(groups)
+
+    def by_level(self) -> Iterator[tuple[CategoryTables, int, list[_Group]]]:
+        for (_, bucket), (tables, groups) in self._found.items():
+            yield tables, bucket, groups
+
+    @staticmethod
+    def of_rows(
+        key: bytes, category: Category, rows: Columns, late: list[int]
+    ) -> dict[int, dict[int, list[_Group]]]:
+        """Return the sums of late rows: bucket -> commit -> groups."""
+        found: dict[int, dict[int, list[_Group]]] = {}
+        places: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for place, mark in enumerate(late):
+            if mark:
+                places[rows["time"][place] // _DAY, mark].append(place)
+        buckets = sorted({rollup.bucket for rollup in category.rollup})
+        for (day, mark), chosen in places.items():
+            part = {name: [column[place] for place in chosen] for name, column in rows.items()}
+            commit = _commit_of(key, category.table, day)
+            for bucket in buckets:
+                if bucket <= mark:
+                    group = _Group(commit, mark, summed(category, bucket, part, _EVER))
+                    found.setdefault(bucket, {}).setdefault(commit, []).append(group)
+        return found
+
+
+def late_sums(
+    batch: Batch,
+    ids: Mapping[str, int],
+    closing: Callable[[str], Mapping[int, Closing]],
+    sums: LateSums,
+    tables_of: Callable[[str], CategoryTables],
+) -> None:
+    """Add the sums of a batch's late rows."""
+    for piece in batch.tables:
+        levels = closing(piece.category.table)
+        last = max((each.stop for each in levels.values()), default=None)
+        if not len(piece) or last is None or min(piece.columns[0]) >= last:
+            continue
+        tables = tables_of(piece.category.table)
+        rows = merged(tables, [piece], ids)
+        late = [latest(levels, time) for time in rows["time"]]
+        for bucket, by_commit in sums.of_rows(batch.key, piece.category, rows, late).items():
+            for commit, groups in by_commit.items():
+                sums.add(tables, bucket, commit, groups)
+
+
+def sums_columns(category: Category, groups: list[_Group]) -> Columns:
+    """Return sums as columns of their table."""
+    names = ["time", *summed_names(category), LATE, COMMIT]
+    rows: list[tuple[Any, ...]] = [
+        (*key, *values, group.late, group.commit)
+        for group in groups
+        for key, values in group.sums.items()
+    ]
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _commit_of(key: bytes, table: str, day: int) -> int:
+    """Return the hash of a batch's rows of one table and day; without a key it is nobody's."""
+    digest = blake2b(key + f" {table} {day}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1 or 1
