@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from tests.mariadb import MariaDB
     from tests.old_clickhouse import OldCluster
 
-ENGINES = ["sqlite", pytest.param("mysql", marks=pytest.mark.mysql)]
+ENGINES = [
+    "sqlite",
+    pytest.param("mysql", marks=pytest.mark.mysql),
+    pytest.param("clickhouse", marks=pytest.mark.clickhouse),
+]
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,13 @@ CREATE TABLE IF NOT EXISTS `kscope_batch` (
   `key` FixedString(16) CODEC(ZSTD(1)),
   `received` Int64 CODEC(ZSTD(1)),
   `answer` String CODEC(ZSTD(1)),
-  state UInt8 DEFAULT 2 COMMENT '1 begun, 2 done',
+  kscope_state UInt8 DEFAULT 2 COMMENT '1 begun, 2 done',
   kscope_commit Int64 DEFAULT 0 CODEC(ZSTD(1))
 )
-ENGINE = ReplacingMergeTree(state)
+ENGINE = ReplacingMergeTree(kscope_state)
 PARTITION BY intDiv(received, 86400000000)
-ORDER BY `key`
+ORDER BY (`key`, kscope_commit)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Batches that were stored: a batch that is sent twice counts once.';
 
 CREATE TABLE IF NOT EXISTS `kscope_meta` (
@@ -19,6 +20,7 @@ CREATE TABLE IF NOT EXISTS `kscope_meta` (
 )
 ENGINE = ReplacingMergeTree(kscope_version)
 ORDER BY `name`
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Notes of the store: its layout''s version, each category''s declared types.';
 
 CREATE TABLE IF NOT EXISTS `kscope_progress` (
@@ -29,6 +31,7 @@ CREATE TABLE IF NOT EXISTS `kscope_progress` (
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (`category`, `bucket`)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'The end of a level and the start of its kept rows, in us; bucket 0 is rows.';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_agent` (
@@ -80,7 +83,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_agent` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `probe`, `state`, `binary_name`, `reason`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Agents, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_biolatency` (
@@ -104,7 +107,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_biolatency` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `device`, `operation`, `process`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O latency, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_biosnoop` (
@@ -128,7 +131,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_biosnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `device`, `operation`, `error`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O requests, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_execsnoop` (
@@ -148,7 +151,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_execsnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `user`, `error`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'New programs, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_exitsnoop` (
@@ -170,7 +173,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_exitsnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `user`, `signal_name`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Ends of processes, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_hardirqs` (
@@ -191,7 +194,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_hardirqs` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `device`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Hardware interrupts, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_killsnoop` (
@@ -214,7 +217,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_killsnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `signal_name`, `target`, `source`, `result`, `error`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Signals, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_offcputime` (
@@ -238,7 +241,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_offcputime` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `reason`, `cgroup`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_offwaketime` (
@@ -260,7 +263,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_offwaketime` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `waker`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time and its waker, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_oomkill` (
@@ -283,7 +286,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_oomkill` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `trigger_process`, `cgroup`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Out-of-memory kills, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_opensnoop` (
@@ -305,7 +308,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_opensnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `access`, `error`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Opened files, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_pagefaults` (
@@ -326,7 +329,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_pagefaults` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `access`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Page faults, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_profile` (
@@ -347,7 +350,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_profile` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'On-CPU profile, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_runqlat` (
@@ -368,7 +371,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_runqlat` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Run queue latency, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_softirqs` (
@@ -389,7 +392,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_softirqs` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `softirq`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Soft interrupts, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_syscalls` (
@@ -412,7 +415,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_syscalls` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `syscall`, `process`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'System calls, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_tcplife` (
@@ -436,7 +439,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_tcplife` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `direction`, `local_address`, `remote_address`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP connections, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_tcpretrans` (
@@ -457,7 +460,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_tcpretrans` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `state`, `local_address`, `remote_address`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP retransmissions, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_wakeuptime` (
@@ -479,7 +482,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_wakeuptime` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
 ORDER BY (time, `hostname`, `process`, `target`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Wake-up time, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_agent` (
@@ -531,7 +534,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_agent` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `probe`, `state`, `binary_name`, `reason`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Agents, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_biolatency` (
@@ -555,7 +558,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_biolatency` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `device`, `operation`, `process`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O latency, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_biosnoop` (
@@ -579,7 +582,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_biosnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `device`, `operation`, `error`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O requests, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_execsnoop` (
@@ -599,7 +602,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_execsnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `user`, `error`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'New programs, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_exitsnoop` (
@@ -621,7 +624,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_exitsnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `user`, `signal_name`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Ends of processes, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_hardirqs` (
@@ -642,7 +645,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_hardirqs` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `device`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Hardware interrupts, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_killsnoop` (
@@ -665,7 +668,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_killsnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `signal_name`, `target`, `source`, `result`, `error`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Signals, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_offcputime` (
@@ -689,7 +692,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_offcputime` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `reason`, `cgroup`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_offwaketime` (
@@ -711,7 +714,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_offwaketime` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `waker`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time and its waker, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_opensnoop` (
@@ -733,7 +736,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_opensnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `access`, `error`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Opened files, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_pagefaults` (
@@ -754,7 +757,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_pagefaults` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `access`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Page faults, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_pressure` (
@@ -775,7 +778,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_pressure` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `resource`, `scope`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Pressure stalls, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_profile` (
@@ -796,7 +799,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_profile` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'On-CPU profile, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_runqlat` (
@@ -817,7 +820,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_runqlat` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Run queue latency, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_softirqs` (
@@ -838,7 +841,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_softirqs` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `softirq`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Soft interrupts, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_syscalls` (
@@ -861,7 +864,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_syscalls` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `syscall`, `process`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'System calls, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_tcplife` (
@@ -885,7 +888,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_tcplife` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `direction`, `local_address`, `remote_address`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP connections, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_tcpretrans` (
@@ -906,7 +909,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_tcpretrans` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `state`, `local_address`, `remote_address`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP retransmissions, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_wakeuptime` (
@@ -928,7 +931,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_wakeuptime` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `target`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Wake-up time, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_biolatency` (
@@ -952,7 +955,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_biolatency` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `device`, `operation`, `process`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O latency, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_biosnoop` (
@@ -976,7 +979,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_biosnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `device`, `operation`, `error`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O requests, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_execsnoop` (
@@ -996,7 +999,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_execsnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `user`, `error`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'New programs, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_exitsnoop` (
@@ -1018,7 +1021,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_exitsnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `user`, `signal_name`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Ends of processes, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_hardirqs` (
@@ -1039,7 +1042,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_hardirqs` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `device`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Hardware interrupts, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_killsnoop` (
@@ -1062,7 +1065,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_killsnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `signal_name`, `target`, `source`, `result`, `error`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Signals, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_offcputime` (
@@ -1086,7 +1089,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_offcputime` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `reason`, `cgroup`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_offwaketime` (
@@ -1108,7 +1111,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_offwaketime` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `waker`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time and its waker, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_oomkill` (
@@ -1131,7 +1134,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_oomkill` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `trigger_process`, `cgroup`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Out-of-memory kills, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_opensnoop` (
@@ -1153,7 +1156,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_opensnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `access`, `error`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Opened files, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_pagefaults` (
@@ -1174,7 +1177,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_pagefaults` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `access`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Page faults, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_pressure` (
@@ -1195,7 +1198,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_pressure` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `resource`, `scope`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Pressure stalls, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_profile` (
@@ -1216,7 +1219,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_profile` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'On-CPU profile, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_runqlat` (
@@ -1237,7 +1240,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_runqlat` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Run queue latency, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_softirqs` (
@@ -1258,7 +1261,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_softirqs` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `softirq`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Soft interrupts, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_syscalls` (
@@ -1281,7 +1284,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_syscalls` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `syscall`, `process`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'System calls, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_tcplife` (
@@ -1305,7 +1308,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_tcplife` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `direction`, `local_address`, `remote_address`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP connections, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_tcpretrans` (
@@ -1326,7 +1329,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_tcpretrans` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `state`, `local_address`, `remote_address`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP retransmissions, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_wakeuptime` (
@@ -1348,7 +1351,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_wakeuptime` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (time, `hostname`, `process`, `target`, `stack`)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Wake-up time, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_agent` (
@@ -1400,7 +1403,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_agent` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `probe`, `state`, `binary_name`, `reason`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Agents';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_biolatency` (
@@ -1423,7 +1426,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_biolatency` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `device`, `operation`, `process`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O latency';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_biosnoop` (
@@ -1448,7 +1451,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_biosnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `device`, `operation`, `error`, `pid`, `sector`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O requests';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_execsnoop` (
@@ -1471,7 +1474,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_execsnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `user`, `error`, `pid`, `parent_pid`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'New programs';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_exitsnoop` (
@@ -1495,7 +1498,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_exitsnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `user`, `signal_name`, `pid`, `parent_pid`, `code`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Ends of processes';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_hardirqs` (
@@ -1516,7 +1519,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_hardirqs` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `device`, `irq`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Hardware interrupts';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_killsnoop` (
@@ -1540,7 +1543,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_killsnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `signal_name`, `target`, `source`, `result`, `error`, `pid`, `target_pid`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Signals';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_marker` (
@@ -1558,7 +1561,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_marker` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `kind`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Markers';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_offcputime` (
@@ -1583,7 +1586,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_offcputime` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `reason`, `cgroup`, `stack`, `pid`, `tid`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_offwaketime` (
@@ -1606,7 +1609,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_offwaketime` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `waker`, `stack`, `pid`, `waker_pid`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time and its waker';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_oomkill` (
@@ -1631,7 +1634,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_oomkill` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `trigger_process`, `cgroup`, `pid`, `trigger_pid`, `score_adj`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Out-of-memory kills';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_opensnoop` (
@@ -1655,7 +1658,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_opensnoop` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `access`, `error`, `pid`, `flags`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Opened files';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_pagefaults` (
@@ -1676,7 +1679,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_pagefaults` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `access`, `stack`, `pid`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Page faults';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_pressure` (
@@ -1696,7 +1699,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_pressure` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `resource`, `scope`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Pressure stalls';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_profile` (
@@ -1718,7 +1721,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_profile` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `stack`, `pid`, `tid`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'On-CPU profile';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_runqlat` (
@@ -1739,7 +1742,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_runqlat` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `pid`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Run queue latency';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_softirqs` (
@@ -1759,7 +1762,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_softirqs` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `softirq`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Soft interrupts';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_syscalls` (
@@ -1782,7 +1785,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_syscalls` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `syscall`, `process`, `pid`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'System calls';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_tcplife` (
@@ -1808,7 +1811,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_tcplife` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `direction`, `local_address`, `remote_address`, `pid`, `local_port`, `remote_port`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP connections';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_tcpretrans` (
@@ -1831,7 +1834,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_tcpretrans` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `state`, `local_address`, `remote_address`, `pid`, `local_port`, `remote_port`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP retransmissions';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_wakeuptime` (
@@ -1854,7 +1857,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_wakeuptime` (
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `target`, `stack`, `pid`, `target_pid`, time)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Wake-up time';
 
 CREATE TABLE IF NOT EXISTS `kscope_stack` (
@@ -1864,6 +1867,7 @@ CREATE TABLE IF NOT EXISTS `kscope_stack` (
 )
 ENGINE = ReplacingMergeTree(day)
 ORDER BY id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Every distinct stack once, folded; id is the 64-bit hash of its text.';
 
 CREATE TABLE IF NOT EXISTS `kscope_string` (
@@ -1874,6 +1878,7 @@ CREATE TABLE IF NOT EXISTS `kscope_string` (
 )
 ENGINE = ReplacingMergeTree(day)
 ORDER BY id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Every distinct string once; rows hold its id.';
 
 CREATE TABLE IF NOT EXISTS `kscope_symbol_page` (
@@ -1884,6 +1889,7 @@ CREATE TABLE IF NOT EXISTS `kscope_symbol_page` (
 )
 ENGINE = ReplacingMergeTree(kscope_version)
 ORDER BY (`file`, `first`)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Names of the functions from an address on, packed; file is an id of kscope_symbols.';
 
 CREATE TABLE IF NOT EXISTS `kscope_symbols` (
@@ -1898,6 +1904,7 @@ CREATE TABLE IF NOT EXISTS `kscope_symbols` (
 )
 ENGINE = ReplacingMergeTree(kscope_version)
 ORDER BY `build`
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Each file whose function names are kept, by its build id.';
 
 CREATE OR REPLACE VIEW `agent` AS SELECT fromUnixTimestamp64Micro(`kscope_rows_agent`.`time`, 'UTC') AS `time`, `string_hostname`.`text` AS `hostname`, `string_probe`.`text` AS `probe`, `string_state`.`text` AS `state`, `kscope_rows_agent`.`detail` AS `detail`, `kscope_rows_agent`.`elapsed` AS `elapsed`, `kscope_rows_agent`.`row_count` AS `row_count`, `kscope_rows_agent`.`lost_stacks_collided` AS `lost_stacks_collided`, `kscope_rows_agent`.`lost_stacks_full` AS `lost_stacks_full`, `kscope_rows_agent`.`lost_stacks_other` AS `lost_stacks_other`, `kscope_rows_agent`.`lost_stacks_truncated` AS `lost_stacks_truncated`, `kscope_rows_agent`.`lost_keys_full` AS `lost_keys_full`, `kscope_rows_agent`.`lost_starts_full` AS `lost_starts_full`, `kscope_rows_agent`.`lost_events` AS `lost_events`, `kscope_rows_agent`.`lost_runs` AS `lost_runs`, `kscope_rows_agent`.`lost_values` AS `lost_values`, `kscope_rows_agent`.`lost_intervals` AS `lost_intervals`, `kscope_rows_agent`.`frames` AS `frames`, `kscope_rows_agent`.`frames_unknown` AS `frames_unknown`, `string_binary_name`.`text` AS `binary_name`, `string_reason`.`text` AS `reason`, `kscope_rows_agent`.`broken_stacks` AS `broken_stacks`, `kscope_rows_agent`.`nameless_frames` AS `nameless_frames`, `kscope_rows_agent`.`bpf_runs` AS `bpf_runs`, `kscope_rows_agent`.`bpf_time` AS `bpf_time`, `kscope_rows_agent`.`cpu_time` AS `cpu_time`, `kscope_rows_agent`.`memory` AS `memory`, `kscope_rows_agent`.`threshold` AS `threshold`, `kscope_rows_agent`.`raised_time` AS `raised_time`, `kscope_rows_agent`.`paused_time` AS `paused_time`, `kscope_rows_agent`.`spool_batches` AS `spool_batches`, `kscope_rows_agent`.`spool_bytes` AS `spool_bytes`, `kscope_rows_agent`.`spool_age` AS `spool_age`, `kscope_rows_agent`.`dropped_batches` AS `dropped_batches`, `kscope_rows_agent`.`dropped_rows` AS `dropped_rows`, `kscope_rows_agent`.`refused_batches` AS `refused_batches`, `kscope_rows_agent`.`refused_rows` AS `refused_rows`, `kscope_rows_agent`.`failed_sends` AS `failed_sends`

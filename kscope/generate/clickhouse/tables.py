@@ -16,6 +16,7 @@ _HOUR, _DAY = 3600 * 1_000_000, 86400 * 1_000_000
 # A rollup of longer buckets has fewer rows: so many days share a partition.
 _DAYS_OF_LONG_BUCKETS = 28
 # Blocks whose tokens the engine remembers: a statement that is sent again is found among them.
+_DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1"
 _WINDOW = "non_replicated_deduplication_window = 10000"
 _REPLICATED_WINDOW = (
     "replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800"
@@ -32,7 +33,7 @@ COMMIT = "kscope_commit"
 # Of two notes with one key the larger one counts.
 VERSION = "kscope_version"
 # Of a batch: begun, or done.
-STATE = "state"
+STATE = "kscope_state"
 BEGUN, DONE = 1, 2
 
 # The leases of work that one server does at a time: who has it in which slot of time.
@@ -180,6 +181,7 @@ def literal(text: str, dialect: sa.engine.Dialect) -> str:
 
 
 def settings(found: Engine, *, replicated: bool) -> str:
-    if not found.keeps:
-        return ""
-    return f"\nSETTINGS {_REPLICATED_WINDOW if replicated else _WINDOW}"
+    """Return the settings of a table: what is acknowledged is on the disk, here or on a replica."""
+    if replicated:
+        return f"\nSETTINGS {_REPLICATED_WINDOW}" if found.keeps else ""
+    return f"\nSETTINGS {_DURABLE}{f', {_WINDOW}' if found.keeps else ''}"

@@ -52,8 +52,6 @@ _WRITE = {
     "min_insert_block_size_rows": _BLOCK_ROWS,
     "min_insert_block_size_bytes": 1 << 30,
     "max_partitions_per_insert_block": 0,
-    # A row is on the disk before it is acknowledged.
-    "fsync_after_insert": 1,
 }
 MIGRATION_SECONDS = 60
 

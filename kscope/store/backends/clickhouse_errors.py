@@ -1,6 +1,6 @@
 """ClickHouse's errors, and its driver's -> ours, with advice for the person who set it up."""
 
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
 from urllib3.exceptions import HTTPError
 
 from kscope.config import ClickHouse
@@ -28,6 +28,8 @@ def translated(chosen: ClickHouse, error: Exception) -> StoreError:
     """Return the StoreError for an error of the server or the driver, by its code."""
     where, code = server(chosen), getattr(error, "code", None)
     text = _short(error)
+    if isinstance(error, DataError):
+        return BatchRefused(f"{where}: {text}")
     if code in _TIMEOUTS:
         return QueryTimeout("the statement was cancelled at its deadline")
     if code in _BUSY:
