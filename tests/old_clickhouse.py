@@ -111,5 +111,6 @@ def old_cluster(folder: Path) -> Iterator[OldCluster]:
             shard.start()
         yield OldCluster((first, second))
     finally:
-        first.stop()
-        second.stop()
+        # Asked to end, a server first waits for its background work: up to ten seconds.
+        first.kill()
+        second.kill()

@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
 
 from tests.clickhouse_http import Asked, RefusedError, User, serve
-from tests.old_statements import is_beyond, is_for_all_shards, old
+from tests.old_statements import HIDDEN, is_for_all_shards, old, replaced_view
 
 UNFINISHED, LOST_CONNECTION = 159, 210
 _PATIENCE = 60.0
@@ -25,12 +26,15 @@ _PATIENCE = 60.0
 _KNOWN = {
     *("connect_timeout_with_failover_ms", "connections_with_failover_max_tries"),
     *("distributed_product_mode", "insert_distributed_sync", "join_use_nulls", "max_block_size"),
-    *("max_execution_time", "max_memory_usage", "max_result_rows", "max_threads", "readonly"),
-    *("result_overflow_mode", "skip_unavailable_shards", "timeout_overflow_mode"),
+    *("max_execution_time", "max_insert_block_size", "max_memory_usage", "max_query_size"),
+    *("max_result_rows", "max_threads", "min_insert_block_size_bytes"),
+    *("min_insert_block_size_rows", "readonly", "result_overflow_mode"),
+    *("skip_unavailable_shards", "timeout_overflow_mode"),
 }
 _RENAMED = {"distributed_foreground_insert": "insert_distributed_sync"}
 _ADDED = (
-    *("aggregate_functions_null_for_empty", "async_insert", "cast_keep_nullable"),
+    *("aggregate_functions_null_for_empty", "alter_sync", "async_insert", "cast_keep_nullable"),
+    *("deduplicate_insert", "fsync_after_insert", "max_partitions_per_insert_block"),
     *("deduplicate_blocks_in_dependent_materialized_views", "distributed_foreground_insert"),
     *("final", "insert_deduplicate", "insert_deduplication_token", "insert_quorum"),
     *("log_comment", "mutations_sync", "prefer_column_name_to_alias", "transform_null_in"),
@@ -38,7 +42,9 @@ _ADDED = (
 )
 _SETTINGS = re.compile(r"(?i)SELECT name, value, readonly FROM system\.settings")
 _SELECTED = re.compile(r"(?is)\s+SETTINGS\s+((?:\w+\s*=\s*[^,\s]+,?\s*)+)(?=FORMAT\s|\Z)")
-# In the format Native a type's name follows its length.
+_MUTATION = re.compile(r"(?i)ALTER TABLE \S+ (?:UPDATE|DELETE)\b")
+# In the format Native the names of columns and types follow their lengths.
+_HIDDEN = re.compile(rb"(?s)(.)(\w+?)" + HIDDEN.encode())
 _MAP, _TUPLE = b"\x12Map(UInt8, UInt64)", b"\x22Tuple(Array(Tuple(UInt8, UInt64)))"
 
 
@@ -49,8 +55,6 @@ class Proxy:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, asked: Asked) -> bytes:
-        if is_beyond(asked.statement):
-            return b""
         token = asked.settings.get("insert_deduplication_token")
         if token is None:
             return self._run(asked)
@@ -63,7 +67,9 @@ class Proxy:
             return b""
 
     def _run(self, asked: Asked) -> bytes:
-        statement = self._old(asked)
+        statement, view = self._old(asked), replaced_view(asked.statement)
+        if view:
+            self._run(replace(asked, statement=f"DROP TABLE IF EXISTS {view}{_on(asked)}"))
         if asked.rows:
             body = f"{statement} FORMAT {asked.rows_format}\n".encode()
             return self._send(self.servers[0], asked, body + asked.rows.replace(_MAP, _TUPLE))
@@ -71,7 +77,9 @@ class Proxy:
             self._send_to_all(asked, statement.encode())
             return b""
         answer = self._send(self.servers[0], asked, statement.encode())
-        return answer.replace(_TUPLE, _MAP)
+        if _MUTATION.match(statement):
+            self._wait_for_mutations(asked)
+        return _HIDDEN.sub(_shown, answer.replace(_TUPLE, _MAP))
 
     def _old(self, asked: Asked) -> str:
         if _SETTINGS.search(asked.statement):
@@ -80,8 +88,21 @@ class Proxy:
                 f"SELECT arrayJoin([{names}]) AS name, '' AS value, toUInt8(0) AS readonly"
                 f" FORMAT {asked.answer_format}"
             )
-        statement = old(asked.statement, asked.bound)
+        merged = self._merged(asked) if asked.settings.get("final") == "1" else []
+        statement = old(asked.statement, asked.settings, asked.bound, merged)
         return _SELECTED.sub(_known_of_clause, statement)
+
+    def _merged(self, asked: Asked) -> list[str]:
+        """Return the tables whose rows with one key count once."""
+        return self._ask(asked, "SELECT name FROM system.tables WHERE engine LIKE 'Replacing%'")
+
+    def _wait_for_mutations(self, asked: Asked) -> None:
+        while self._ask(asked, "SELECT 1 FROM system.mutations WHERE NOT is_done LIMIT 1"):
+            time.sleep(0.02)
+
+    def _ask(self, asked: Asked, statement: str) -> list[str]:
+        plain = Asked(statement, {"database": asked.database})
+        return self._send(self.servers[0], plain, statement.encode()).decode().splitlines()
 
     def _tokens(self) -> set[str]:
         path = self.folder / "tokens"
@@ -106,8 +127,21 @@ class Proxy:
         if answer.is_error:
             found = re.search(r"Code: (\d+),?(?: e\.displayText\(\) =)? DB::\w+: (.*)", answer.text)
             code, text = (int(found[1]), found[2]) if found else (LOST_CONNECTION, answer.text)
+            # In the file `started` of the shard's folder.
+            sys.stderr.write(f"{code} {text}\n  {asked.statement}\n  {body[:100_000]!r}\n")
+            sys.stderr.flush()
             raise RefusedError(code, text)
         return answer.content
+
+
+def _shown(found: re.Match[bytes]) -> bytes:
+    if found[1][0] != len(found[0]) - 1:
+        return found[0]
+    return bytes([len(found[2])]) + found[2]
+
+
+def _on(asked: Asked) -> str:
+    return " ON CLUSTER all" if is_for_all_shards(asked.statement) else ""
 
 
 def _known(settings: dict[str, str]) -> dict[str, str]:

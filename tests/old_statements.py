@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    Call = Callable[[Sequence[str]], str]
+
+# Behind names of an answer's columns, which the asker does not see.
+HIDDEN = "_hidden_"
 _TEXT = r"'(?:[^'\\]|\\.|'')*'"
 _CLUSTER = rf"(?i)\s*\bON\s+CLUSTER\s+(?:{_TEXT}|`\w+`|\w+)"
 _PART = re.compile(rf"{_TEXT}|`[^`]*`|[(),\[\]]|[^'`(),\[\]]+", re.DOTALL)
@@ -26,13 +30,24 @@ _OF_TABLES = (
     (r"\s*\bSETTINGS\s.*\Z", ""),
     # Without types that say how rows merge all are kept: questions take the largest value anyway.
     (r"\bENGINE = AggregatingMergeTree\b", "ENGINE = MergeTree"),
+    (r"\bCREATE\s+OR\s+REPLACE\b", "CREATE"),
     (r"\b((?:ADD|DROP|MODIFY) COLUMN) IF (?:NOT )?EXISTS\b", r"\1"),
 )
 _OF_ALL = (
+    (r"\ADELETE\s+FROM\s+(\S+)\s+WHERE\b", r"ALTER TABLE \1 DELETE WHERE"),
+    (
+        r"\bFROM system\.data_skipping_indices\b",
+        "FROM (SELECT '' AS table, '' AS name, '' AS database)",
+    ),
     (_CLUSTER, ""),
     (r"\b(GLOBAL\s+)?(LEFT|INNER)\s+ANY\s+JOIN\b", r"\1ANY \2 JOIN"),
     (r"\btrue\b", "1"),
     (r"\bfalse\b", "0"),
+)
+# A join of a table of texts: it, its name in the statement, and the column of ids.
+_OF_TEXTS = re.compile(
+    r"(?i)\s*\b(?:GLOBAL\s+)?(?:INNER|LEFT|ANY|OUTER|\s)*\bJOIN\s+(\S+)\s+AS\s+`?(\w+)`?"
+    r"\s+ON\s+`?\2`?\.`?id`?\s*=\s*([\w`.]+)"
 )
 _DOCUMENT = re.compile(r"(?i)(\bIN\s+)?JSONExtract\(\{(\w+):String\}, 'Array\((.*?)\)'\)")
 _BOUND = re.compile(r"(?i)(\bIN\s+)?\{(\w+):((?:[^{}])+)\}")
@@ -43,10 +58,10 @@ def is_for_all_shards(statement: str) -> bool:
     return re.search(_CLUSTER, statement) is not None
 
 
-def is_beyond(statement: str) -> bool:
-    """Tell whether a view joins more than one table: the old server knows one join."""
-    view = re.match(r"(?i)CREATE\s+(?:OR\s+REPLACE\s+)?VIEW\b", bare(statement))
-    return view is not None and len(re.findall(r"\bJOIN\b", statement)) > 1
+def replaced_view(statement: str) -> str:
+    """Return the name of a view that the statement makes in place of an older one."""
+    found = re.match(r"(?i)CREATE\s+OR\s+REPLACE\s+VIEW\s+(\S+)", bare(statement))
+    return found[1] if found else ""
 
 
 def bare(statement: str) -> str:
@@ -54,25 +69,63 @@ def bare(statement: str) -> str:
     return re.sub(r"\A(?:\s+|--[^\n]*\n)+", "", statement).rstrip("; \n")
 
 
-def old(statement: str, bound: Mapping[str, str]) -> str:
-    statement = bare(statement)
+def old(
+    statement: str, asked: Mapping[str, str], bound: Mapping[str, str], merged: Sequence[str] = ()
+) -> str:
+    """Return the statement for the old server.
+
+    `asked` are the settings of today, `bound` the values of parameters. `merged` are tables whose
+    rows with one key count once, if a setting asks for that.
+    """
+    statement = _without_texts(bare(statement))
+    if asked.get("final") == "1" and merged:
+        named = "|".join(merged)
+        from_merged = (
+            rf"(?i)\b(?:FROM|JOIN)\s+(?:\w+\.)?`?(?:{named})`?(?:\s+AS\s+`?\w+`?)?(?=\W|\Z)"
+        )
+        statement = re.sub(from_merged, r"\g<0> FINAL", statement)
     changes = (*_OF_TABLES, *_OF_ALL) if _TABLES.match(statement) else _OF_ALL
     for pattern, other in changes:
         statement = re.sub(pattern, other, statement, flags=re.IGNORECASE | re.DOTALL)
+    calls = _CALLS | (_NULLS if asked.get("aggregate_functions_null_for_empty") == "1" else {})
     statement = _DOCUMENT.sub(lambda found: _document(found, bound), statement)
     statement = _BOUND.sub(lambda found: _value(found, bound), statement)
-    return _with_calls(statement)
+    return _with_calls(statement, calls)
 
 
-def _with_calls(text: str) -> str:
+def _without_texts(statement: str) -> str:
+    """Look texts up without joins, if there are several: the old server knows one."""
+    joins = list(_OF_TEXTS.finditer(statement))
+    if len(joins) < 2:
+        return statement
+    statement = _OF_TEXTS.sub("", statement)
+    if not _TABLES.match(statement):
+        # A name of the answer hides the column of that name: the old server cannot prefer it.
+        shown, from_, rest = statement.partition("FROM ")
+        statement = re.sub(r"\bAS `(\w+)`", rf"AS `\1{HIDDEN}`", shown) + from_ + rest
+    for join in joins:
+        table, alias, id_ = join[1], join[2], join[3]
+
+        def looked_up(found: re.Match[str], table: str = table, id_: str = id_) -> str:
+            ordered = f"FROM (SELECT id, {found[1]} FROM {table} ORDER BY id, {found[1]})"
+            # The lists must not be empty.
+            ids = f"arrayPushBack((SELECT groupArray(id) {ordered}), toInt64(0))"
+            texts = f"arrayPushBack((SELECT groupArray({found[1]}) {ordered}), '')"
+            return f"transform({id_}, {ids}, {texts}, '')"
+
+        statement = re.sub(rf"`?\b{alias}\b`?\.`?(\w+)\b`?", looked_up, statement)
+    return statement
+
+
+def _with_calls(text: str, calls: Mapping[str, Call]) -> str:
     """Write each call otherwise that the old server does not know, those inside first."""
     done, at = "", 0
-    for found in _CALLED.finditer(text):
+    for found in re.finditer(rf"(?is){_TEXT}|\b({'|'.join(calls)})\(", text):
         if found.start() < at or not found[1]:
             continue
         arguments, end = _arguments(text, found.end())
         done += text[at : found.start()]
-        done += _CALLS[found[1].lower()]([_with_calls(each) for each in arguments])
+        done += calls[found[1].lower()]([_with_calls(each, calls) for each in arguments])
         at = end
     return done + text[at:]
 
@@ -107,12 +160,17 @@ def _sum_map(arguments: Sequence[str]) -> str:
     return f"tuple(arrayMap((k, v) -> tuple(k, v), {pairs}))"
 
 
-def _replicated(kind: str) -> Callable[[Sequence[str]], str]:
+def _null_if_empty(name: str) -> Call:
+    return lambda of: f"if(count() = 0, NULL, {name}({', '.join(of)}))"
+
+
+def _replicated(kind: str) -> Call:
     """An engine's first two arguments are its path and its name among the replicas."""
     return lambda arguments: f"{kind}({', '.join(arguments[2:])})"
 
 
-_CALLS: dict[str, Callable[[Sequence[str]], str]] = {
+# The arguments of a call -> what the old server is asked in its place.
+_CALLS: dict[str, Call] = {
     "codec": lambda _: "",
     "fromunixtimestamp64micro": lambda of: f"toDateTime(intDiv({of[0]}, 1000000), 'UTC')",
     "map": lambda of: f"Tuple(Array(Tuple({', '.join(of)})))",
@@ -130,7 +188,8 @@ _CALLS: dict[str, Callable[[Sequence[str]], str]] = {
         for kind in ("MergeTree", "ReplacingMergeTree", "AggregatingMergeTree")
     },
 }
-_CALLED = re.compile(rf"(?is){_TEXT}|\b({'|'.join(_CALLS)})\(")
+# Of no rows, an aggregate is NULL in standard SQL.
+_NULLS = {name: _null_if_empty(name) for name in ("max", "min", "sum", "avg")}
 
 
 def _document(found: re.Match[str], bound: Mapping[str, str]) -> str:

@@ -158,3 +158,35 @@ def test_says_that_a_shard_is_down(tables: Tables) -> None:
 def test_names_its_shards(tables: Tables) -> None:
     asked = "SELECT host_name FROM system.clusters WHERE cluster = {name:String} ORDER BY shard_num"
     assert tables.over.query(asked, parameters={"name": CLUSTER}).result_columns == [list(HOSTS)]
+
+
+def test_counts_rows_with_one_key_once_where_today_s_server_does(tables: Tables) -> None:
+    (shard, _) = tables.shards
+    shard.command(
+        "CREATE TABLE texts (id Int64, text String) ENGINE = ReplacingMergeTree ORDER BY id"
+    )
+    for text in ("a", "b"):
+        shard.command("INSERT INTO texts VALUES (1, {text:String})", {"text": text})
+    asked = "SELECT t.text FROM texts AS t WHERE t.id IN {ids:Array(Int64)}"
+    for final, found in ((1, [("b",)]), (0, [("a",), ("b",)])):
+        answer = shard.query(asked, parameters={"ids": [1]}, settings={"final": final})
+        assert sorted(answer.result_rows) == found
+
+
+def test_changes_and_removes_rows_before_it_answers(tables: Tables) -> None:
+    (shard, _) = tables.shards
+    insert(shard, 1, range(5))
+    shard.command("ALTER TABLE rows UPDATE text = 'other' WHERE time = 3")
+    shard.command("DELETE FROM rows WHERE time < 3")
+    assert shard.query("SELECT time, text FROM rows ORDER BY time").result_rows == [
+        (3, "other"),
+        (4, TEXT),
+    ]
+
+
+def test_gives_null_for_the_largest_of_no_rows(tables: Tables) -> None:
+    answer = tables.over.query(
+        "SELECT max(time), sum(toInt128(time)), count() FROM rows",
+        settings={"aggregate_functions_null_for_empty": 1},
+    )
+    assert answer.result_rows == [(None, None, 0)]
