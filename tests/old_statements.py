@@ -41,6 +41,8 @@ _OF_ALL = (
     ),
     (_CLUSTER, ""),
     (r"\b(GLOBAL\s+)?(LEFT|INNER)\s+ANY\s+JOIN\b", r"\1ANY \2 JOIN"),
+    # Columns that are computed are missing in a table that is joined.
+    (r"\bJOIN\s+(`?kscope_rows_\w+`?)\s+ON\b", r"JOIN (SELECT *, seq FROM \1) AS \1 ON"),
     (r"\btrue\b", "1"),
     (r"\bfalse\b", "0"),
 )
@@ -174,6 +176,7 @@ _CALLS: dict[str, Call] = {
     "codec": lambda _: "",
     "fromunixtimestamp64micro": lambda of: f"toDateTime(intDiv({of[0]}, 1000000), 'UTC')",
     "map": lambda of: f"Tuple(Array(Tuple({', '.join(of)})))",
+    "mapcontains": lambda of: f"has({_keys(of[0])}, {of[1]})",
     "mapkeys": lambda of: _keys(of[0]),
     "mapvalues": lambda of: _values(of[0]),
     "now64": lambda _: "now()",
@@ -194,14 +197,16 @@ _NULLS = {name: _null_if_empty(name) for name in ("max", "min", "sum", "avg")}
 
 def _document(found: re.Match[str], bound: Mapping[str, str]) -> str:
     values = json.loads(_unescaped(bound[found[2]]))
-    texts = [
-        "(" + ", ".join(map(_literal, value)) + ")" if isinstance(value, list) else _literal(value)
-        for value in values
-    ]
+    texts = [_pair(value) if isinstance(value, list) else _literal(value) for value in values]
     if found[1]:  # IN knows no arrays
         return f"{found[1]}({', '.join(texts) or 'NULL'})"
     # A list's type is that of its values, which an empty one does not have.
     return f"[{', '.join(texts)}]" if texts else f"CAST([] AS Array({found[3]}))"
+
+
+def _pair(values: Sequence[int]) -> str:
+    """Return whole numbers as they are joined with columns, whose type a join needs."""
+    return f"({', '.join(f'toInt64({value})' for value in values)})"
 
 
 def _value(found: re.Match[str], bound: Mapping[str, str]) -> str:
