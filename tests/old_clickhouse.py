@@ -1,7 +1,7 @@
 """Two ClickHouse servers of Debian as the two shards of a cluster, in a temporary folder.
 
 They are of 2018 (18.16): a proxy in front of each takes today's statements. What no library can do
-is real here: tables over several servers, one of which may be down.
+is real here: tables over several servers, while one of them is down.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 old_clickhouse_proxy.py HOST PORT FOLDER USER PASSWORD SERVER [SERVER ...]
 
-The first server answers; the others are of the same cluster. What the old server lacks and this
-program adds: statements on a cluster, and tokens of INSERTs.
+The first server answers; the others are of the same cluster. The program adds what the old server
+does not have: statements on a cluster, and tokens of INSERTs.
 """
 
 from __future__ import annotations
