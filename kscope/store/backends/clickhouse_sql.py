@@ -24,6 +24,11 @@ class _Statements(ChStatementCompiler):
             kw["bindparam_type"] = sa.BigInteger() if isinstance(kind, sa.Integer) else kind
         return str(super().bindparam_string(name, **kw))
 
+    def visit_bindparam(self, bindparam: Any, **kw: Any) -> str:
+        """A list of whole numbers for IN is of 64 bits too."""
+        text = str(super().visit_bindparam(bindparam, **kw))
+        return text.replace(":Array(Int32)}", ":Array(Int64)}")
+
     def visit_bitwise_and_op_binary(self, binary: Any, _: Any, **kw: Any) -> str:
         return f"bitAnd({self.process(binary.left, **kw)}, {self.process(binary.right, **kw)})"
 
