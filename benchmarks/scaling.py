@@ -49,7 +49,7 @@ class Measured:
     )
     mariadb: Engine = Engine(
         "MariaDB",
-        bytes_a_row=None,  # python -m benchmarks.storage: "InnoDB's estimate"
+        bytes_a_row=110,  # python -m benchmarks.storage: "InnoDB's estimate"
         rows_a_second=None,  # python -m benchmarks.fleet_simulation --dead 0 --rows N
     )
     clickhouse: Engine = Engine(

@@ -1,4 +1,4 @@
-"""A TCP load balancer as fleets have them in front of servers: it leaves out one that refuses.
+"""A TCP load balancer as fleets have them in front of servers: it asks them for /readyz.
 
 It also counts: connections, and requests, as an agent sends one after the other.
 """
@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 _PIECE = 64 * 1024
 _BACKLOG = 4096
 _PATIENCE = 30.0
+_CHECK_SECONDS = 1.0
+_CHECK_WITHIN = 5.0
+_CHECK = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 @dataclass
@@ -28,11 +31,12 @@ class Traffic:
 
 @dataclass
 class Balancer:
-    """Passes each connection to the server (a port of loopback) that has the fewest."""
+    """Passes each connection to the ready server (a port of loopback) that has the fewest."""
 
     ports: Sequence[int]
     traffic: dict[int, Traffic]
     port: int = 0
+    unready: set[int] = field(default_factory=set)
     ready: threading.Event = field(default_factory=threading.Event)
 
     async def start(self) -> asyncio.Server:
@@ -41,8 +45,16 @@ class Balancer:
         self.ready.set()
         return server
 
+    async def check(self) -> None:
+        """Ask all servers again and again whether they are ready."""
+        while True:
+            for port in self.ports:
+                (self.unready.discard if await _is_ready(port) else self.unready.add)(port)
+            await asyncio.sleep(_CHECK_SECONDS)
+
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for port in sorted(self.ports, key=lambda each: self.traffic[each].open):
+        ready = [port for port in self.ports if port not in self.unready]
+        for port in sorted(ready or self.ports, key=lambda each: self.traffic[each].open):
             with suppress(OSError):
                 await self._pass_on(port, reader, writer)
                 break
@@ -65,6 +77,17 @@ class Balancer:
             for way in ways:
                 way.cancel()
             to_server.transport.abort()
+
+
+async def _is_ready(port: int) -> bool:
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_CHECK_WITHIN):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(_CHECK)
+            status = await reader.readline()
+            writer.transport.abort()
+            return b" 200 " in status
+    return False
 
 
 class _Connection:
@@ -114,6 +137,9 @@ def balancing(groups: Sequence[Sequence[int]]) -> Iterator[list[Balancer]]:
 
 async def _serve(balancers: Sequence[Balancer], ended: threading.Event) -> None:
     servers = [await balancer.start() for balancer in balancers]
+    checks = [asyncio.create_task(balancer.check()) for balancer in balancers]
     await asyncio.to_thread(ended.wait)
+    for check in checks:
+        check.cancel()
     for server in servers:
         server.close()
