@@ -1,11 +1,12 @@
 """A fleet of simulated agents, two servers over one database, and a server that dies.
 
     python -m benchmarks.fleet_simulation [--agents 1000] [--dead 1] [--no-balancer] [--json FILE]
-        [--mysql HOST --dbport PORT ...]
+        [--start clickhouse | --mysql HOST --dbport PORT ... | --clickhouse HOST ...]
 
 The agents have the project's own spools (on disk), senders and bodies of off-CPU rows; `kscope
 serve` runs twice on loopback, over the database that the flags of `kscope serve` name: an empty
-one. Without flags the script starts a throw-away MariaDB. Agents know the address of a TCP load
+one. Without flags the script starts a throw-away MariaDB, or with `--start clickhouse` the node
+of ClickHouse that tests use, which needs the package chdb. Agents know the address of a TCP load
 balancer, a part of this script; with `--no-balancer` half of them know the one server, half the
 other. After two intervals a server (`--dead 2`: both) is killed with SIGKILL, and returns later.
 
@@ -19,17 +20,17 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
 from benchmarks.simulation.figures import as_json, lines
 from benchmarks.simulation.run import Scenario, simulate
+from benchmarks.throwaway import ENGINES, database
 from kscope.cli.database import with_settings
 from kscope.config import Settings
-from tests.mariadb import install
 
 
 def main() -> None:
@@ -52,8 +53,9 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         folder = Path(temporary)
-        with _database(flags, folder) as chosen:
-            run = simulate(scenario, settings_of(chosen), chosen, folder)
+        chosen = nullcontext(flags) if flags else database(options.start, folder / "database")
+        with chosen as named:
+            run = simulate(scenario, settings_of(named), named, folder)
     print(*lines(run), sep="\n")
     if options.json:
         options.json.write_text(json.dumps(as_json(run), indent=2) + "\n")
@@ -86,22 +88,10 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--dead", type=int, choices=(0, 1, 2), default=default.dead)
     parser.add_argument("--no-balancer", action="store_true", help="each agent knows one server")
     parser.add_argument("--drain", type=float, default=default.drain, help="seconds at most")
+    parser.add_argument("--start", choices=ENGINES, default="mariadb")
     parser.add_argument("--folder", type=Path, help="where the temporary folder is")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     return parser.parse_known_args()
-
-
-@contextmanager
-def _database(flags: list[str], folder: Path) -> Iterator[list[str]]:
-    if flags:
-        yield flags
-        return
-    # Room for the rows that are new, as a server of the fleet's size would have.
-    server = install(folder / "mariadb", "--innodb-buffer-pool-size=1G")
-    try:
-        yield server.options(server.new_database())
-    finally:
-        server.stop()
 
 
 if __name__ == "__main__":

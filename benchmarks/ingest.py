@@ -1,11 +1,13 @@
 """How fast rows come in over HTTP: validated, durable, SQLite, one server, indexed stacks.
 
     python -m benchmarks.ingest [--rows 1000000] [--batch 5000] [--senders 4] [--lengths]
+        [--start mariadb]
 
 Beside it, in the same run: what a bare sqlite3.executemany does with the same rows, in a flat table
 of text as the 2016 server had it, and in our own tables of integers; and VictoriaMetrics, where it
 is installed, sent the same rows as Influx lines by the same senders. With `--lengths` rows have the
-histogram of their waits, as the probe sends it. Exits with 1 where a target is missed.
+histogram of their waits, as the probe sends it. Exits with 1 where a target is missed. With
+`--start` rows go into a throw-away MariaDB or ClickHouse instead, with nothing beside it.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from benchmarks.fleet import Fleet, Minute, Pair
+from benchmarks.throwaway import ENGINES, database
 from kscope.declare.types.histogram import histogram_text
 from kscope.store.schema.interning import text_hash
 from tests.serving import serving
@@ -63,6 +66,12 @@ class Result:
     rows_per_second: float
     cpu: float
 
+    def __str__(self) -> str:
+        return (
+            f"{self.name:36} {self.rows_per_second:9,.0f} rows/s"
+            f"  {self.cpu:5.2f} us of processor a row"
+        )
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -70,6 +79,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=5000)
     parser.add_argument("--senders", type=int, default=4)
     parser.add_argument("--lengths", action="store_true", help="with the histogram of the waits")
+    parser.add_argument("--start", choices=ENGINES)
     options = parser.parse_args()
     minutes = list(_minutes(options.rows, lengths=options.lengths))
     rows = sum(len(minute.pairs) for minute in minutes)
@@ -80,6 +90,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         batches = list(_by_host(minutes, options.batch))
+        if options.start:
+            _only(options.start, folder, [_body(batch) for batch in batches], options.senders)
+            return
         ours = over_http(folder, [_body(batch) for batch in batches], options.senders)
         flat = bare(folder / "flat.db", _FLAT, list(_flat(minutes)), options.batch)
         integers = bare(folder / "integers.db", _INTEGERS, list(_integers(minutes)), options.batch)
@@ -89,10 +102,7 @@ def main() -> None:
             victoria = on_victoria(program, folder, lines, options.senders)
     for result in (ours, flat, integers, victoria):
         if result:
-            print(
-                f"{result.name:36} {result.rows_per_second:9,.0f} rows/s"
-                f"  {result.cpu:5.2f} us of processor a row"
-            )
+            print(result)
     kept = [
         _judged(ours, "bare executemany of flat text", 1, flat.rows_per_second),
         _judged(ours, "the server of 2016", 5, _OF_2016),
@@ -111,9 +121,16 @@ def _judged(ours: Result, what: str, times: float, of: float) -> bool:
     return kept
 
 
-def over_http(folder: Path, bodies: Sequence[tuple[bytes, int]], senders: int) -> Result:
+def _only(engine: str, folder: Path, bodies: Sequence[tuple[bytes, int]], senders: int) -> None:
+    with database(engine, folder / engine) as flags:
+        print(over_http(folder, bodies, senders, flags))
+
+
+def over_http(
+    folder: Path, bodies: Sequence[tuple[bytes, int]], senders: int, flags: Sequence[str] = ()
+) -> Result:
     url = "/api/v1/ingest"
-    with serving(folder) as server:
+    with serving(folder, *flags) as server:
         _send(server.ingest + url, bodies[:2])
         elapsed, used = _sent(server.process.pid, server.ingest + url, bodies, senders)
     rows = sum(count for _, count in bodies)

@@ -12,21 +12,23 @@ from benchmarks.simulation.run import Scenario, simulate
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.mariadb import MariaDB
-
-pytestmark = pytest.mark.mysql
-
 AGENTS = 40
+MARIADB = pytest.param("mariadb", marks=pytest.mark.mysql)
+CLICKHOUSE = pytest.param("clickhouse", marks=pytest.mark.clickhouse)
 
 
-@pytest.mark.parametrize(("dead", "balanced"), [(1, True), (2, False)])
+@pytest.mark.parametrize("engine", [MARIADB, CLICKHOUSE])
+@pytest.mark.parametrize("dead", [1, 2])
 def test_a_fleet_loses_no_row_when_servers_are_killed(
-    *, dead: int, balanced: bool, mariadb: MariaDB, tmp_path: Path
+    engine: str, dead: int, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """Each row of each agent is stored once, behind a load balancer and without one."""
-    flags = mariadb.options(mariadb.new_database())
+    """The database has each row of each agent once: one of two servers dies behind a load balancer,
+    or both die without one.
+    """
+    server = request.getfixturevalue(engine)
+    flags = server.options(server.new_database())
     scenario = Scenario(
-        AGENTS, processes=1, interval=1.0, rows=20, away=1.0, dead=dead, balanced=balanced, drain=60
+        AGENTS, processes=1, interval=1, rows=20, away=1, dead=dead, balanced=dead == 1, drain=60
     )
     run = simulate(scenario, settings_of(flags), flags, tmp_path)
     assert run.verdict.exact, run.verdict

@@ -37,6 +37,7 @@ SPOOL_BYTES = 64 * 1024 * 1024
 SPOOL_AGE = 86400.0
 # Intervals. An agent's is ten minutes: the run would end before it.
 LONGEST_OPEN = 1.5
+MOST_REASONS = 100
 _STOP_WITHIN = 5.0
 
 
@@ -45,6 +46,7 @@ class Counts:
     """Requests of all agents of this process: failed ones by second, and how long each took."""
 
     sent: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     failed: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
 
@@ -63,7 +65,9 @@ class CountedEndpoint(Endpoint):
             self._counts.seconds.append(time.monotonic() - started)
             self._counts.sent += payload.size
         else:
-            self._counts.failed[int(started)] += 1
+            self._counts.failed[int(time.monotonic())] += 1
+            if len(self._counts.reasons) < MOST_REASONS:
+                self._counts.reasons[answer.text.removeprefix(f"{self.url}: ")] += 1
         return answer
 
 
@@ -185,7 +189,13 @@ class Agents:
         made = [agent.made for agent in self._agents]
         counts = self._counts
         return Outcome(
-            made, counts.sent, dict(counts.failed), self._waiting, counts.seconds, empty_after
+            made,
+            counts.sent,
+            dict(counts.failed),
+            dict(counts.reasons),
+            self._waiting,
+            counts.seconds,
+            empty_after,
         )
 
     def _drain_until(self, begin: float, end: float) -> None:
@@ -201,14 +211,8 @@ class Agents:
         time.sleep(max(0.0, end - time.monotonic()))
 
     def _first(self, agent: SimulatedAgent) -> float:
-        return first_interval(
-            ProbeRun(
-                self._categories.probe,
-                ReplayEngine,
-                self._plan.interval,
-                hostname=agent.made.host,
-            )
-        )
+        probe, interval, host = self._categories.probe, self._plan.interval, agent.made.host
+        return first_interval(ProbeRun(probe, ReplayEngine, interval, hostname=host))
 
     def _wait_until_empty(self) -> float:
         """Return the seconds that it took."""

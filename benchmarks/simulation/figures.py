@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.simulation.run import Run
 
 MIB = 2**20
+_REASONS = 8
 _SECONDS_AROUND = (-4, 13)
 
 
@@ -76,6 +77,7 @@ def as_json(run: Run) -> dict[str, Any]:
         "connections": [sum(traffic.connects.values()) for traffic in run.traffic],
         "most_open": [traffic.most_open for traffic in run.traffic],
         "failed_requests": sum(run.failed.values()),
+        "reasons": dict(run.reasons.most_common()),
         "most_waiting": max(run.waiting.values(), default=0),
         "waiting_at_end": run.waiting_at_end,
         "caught_up_after_death": caught_up(run, run.moments.death),
@@ -102,6 +104,7 @@ def lines(run: Run) -> Iterator[str]:
         yield (f"{name:20} {peak.usual:7.1f} {peak.usual_most:5}  {peak.most:11} {peak.ratio:6.1f}")
     yield ""
     yield from (f"{name:38} {text}" for name, text in _facts(run))
+    yield from (f"{count:6} x {text}" for text, count in run.reasons.most_common(_REASONS))
 
 
 def _by_second(run: Run, name: str, moment: float) -> Iterator[str]:

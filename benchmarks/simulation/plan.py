@@ -43,6 +43,7 @@ class Outcome:
     made: list[Made]
     sent: int
     failed: dict[int, int]
+    reasons: dict[str, int]
     waiting: dict[int, int]
     seconds: list[float]
     empty_after: float

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -20,6 +21,7 @@ from benchmarks.simulation.stored import Verdict, verdict
 from kscope.config import Settings
 from tests.serving import ROOT, Serving, free_port, start, stop
 
+Key = TypeVar("Key")
 SERVERS = 2
 _PATIENCE = 120.0
 
@@ -77,6 +79,7 @@ class Run:
     memory: Sequence[Memory]
     sent: int
     failed: Counter[int]
+    reasons: Counter[str]
     waiting: Counter[int]
     seconds: Sequence[float]
     empty_after: float
@@ -107,6 +110,7 @@ def simulate(scenario: Scenario, settings: Settings, flags: Sequence[str], folde
         memory,
         sum(outcome.sent for outcome in outcomes),
         _sum(outcome.failed for outcome in outcomes),
+        _sum(outcome.reasons for outcome in outcomes),
         _sum(outcome.waiting for outcome in outcomes),
         sorted(chain.from_iterable(outcome.seconds for outcome in outcomes)),
         max(outcome.empty_after for outcome in outcomes),
@@ -222,8 +226,8 @@ def _outcome(process: subprocess.Popen[str]) -> Outcome:
     return msgspec.json.decode(process.stdout.readline(), type=Outcome)
 
 
-def _sum(counts: Iterator[dict[int, int]]) -> Counter[int]:
-    total: Counter[int] = Counter()
+def _sum(counts: Iterator[dict[Key, int]]) -> Counter[Key]:
+    total: Counter[Key] = Counter()
     for each in counts:
         total.update(each)
     return total
