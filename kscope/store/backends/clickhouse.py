@@ -262,7 +262,10 @@ class ClickHouseReader(ClickHouseSession, ReadSession):
 
     async def settle(self) -> None:
         if self._running is not None:
-            await asyncio.wait([asyncio.wrap_future(self._running)])
+            ended = asyncio.wrap_future(self._running)
+            await asyncio.wait([ended])
+            # Nobody waits for its error any more, which asyncio would log.
+            _ = ended.cancelled() or ended.exception()
 
     async def give_back(self) -> None:
         return
