@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kscope.config import ClickHouse, MySQL, Settings, SQLite
 from tests import clickhouse, mariadb
@@ -27,6 +27,11 @@ class SQLiteFile:
     @property
     def options(self) -> list[str]:
         return ["--sqlite", str(self.path)]
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The section `database` of kernelscope.yaml."""
+        return {"sqlite": str(self.path)}
 
     def rows(self, query: str) -> list[list[str]]:
         """Ask as a person with the engine's own shell would."""
@@ -59,6 +64,12 @@ class MariaDBDatabase:
     def options(self) -> list[str]:
         return self.server.options(self.database)
 
+    @property
+    def configuration(self) -> dict[str, Any]:
+        user = {"user": mariadb.USER, "password": mariadb.PASSWORD}
+        place = {"host": "127.0.0.1", "port": self.server.port, "database": self.database}
+        return {"mysql": {**place, **user}}
+
     def rows(self, query: str) -> list[list[str]]:
         lines = self.server.sql(query, self.database).splitlines()
         return [line.split("\t") for line in lines]
@@ -88,6 +99,12 @@ class ClickHouseDatabase:
     @property
     def options(self) -> list[str]:
         return self.server.options(self.database)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        user = {"user": clickhouse.USER, "password": clickhouse.PASSWORD}
+        place = {"host": "127.0.0.1", "port": self.server.port, "database": self.database}
+        return {"clickhouse": {**place, **user}}
 
     def rows(self, query: str) -> list[list[str]]:
         lines = self.server.sql(query, self.database).splitlines()

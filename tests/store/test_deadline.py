@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import re
 import time
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.databases import Database, MariaDBDatabase, scalar
+from tests.databases import ClickHouseDatabase, Database, MariaDBDatabase, scalar
 from tests.serving import Serving, serving
 
 if TYPE_CHECKING:
@@ -26,24 +27,39 @@ def slow_server(database: Database, folder: Path, deadline: str) -> Iterator[Ser
     """Serve a category whose rows take the engine hours to read."""
     (folder / "mine").mkdir()
     (folder / "mine/waits.yaml").write_text(FILE)
-    chosen = (
-        f"mysql: {{host: 127.0.0.1, port: {database.server.port}, user: kscope,"
-        f" password: 'p@ss:w/rd%', database: {database.database}}}"
-        if isinstance(database, MariaDBDatabase)
-        else f"sqlite: {database.path}"
-    )
     config = folder / "kernelscope.yaml"
+    chosen = json.dumps(database.configuration)
     config.write_text(
-        f"categories: [{folder}/mine]\nquery_deadline: {deadline}\ndatabase:\n  {chosen}\n"
+        f"categories: [{folder}/mine]\nquery_deadline: {deadline}\ndatabase: {chosen}\n"
     )
     with serving(folder, "--config", config) as server:
         server.post({"hostname": "h", "waits": [{"stack": "a;b", "n": 1}] * 2000})
         database.run(
-            "ALTER TABLE kscope_rows_waits RENAME TO some",
-            "CREATE VIEW kscope_rows_waits AS SELECT a.time, a.seq, a.hostname, a.stack, a.n + b.n"
-            " * c.n * d.n AS n FROM some a, some b, some c, some d",
+            "RENAME TABLE kscope_rows_waits TO some"
+            if isinstance(database, ClickHouseDatabase)
+            else "ALTER TABLE kscope_rows_waits RENAME TO some",
+            "CREATE VIEW kscope_rows_waits AS SELECT a.time AS time, a.seq AS seq,"
+            " a.hostname AS hostname, a.stack AS stack, a.n + b.n * c.n * d.n AS n"
+            " FROM some a, some b, some c, some d",
         )
         yield server
+
+
+def questions(database: Database) -> str:
+    """Return what asks a server how many questions it still answers."""
+    match database:
+        case MariaDBDatabase():
+            return (
+                "SELECT count(*) FROM information_schema.processlist WHERE command = 'Query'"
+                f" AND db = '{database.database}' AND info LIKE '%kscope_rows_waits%'"
+                " AND info NOT LIKE '%processlist%'"
+            )
+        case ClickHouseDatabase():
+            return (
+                "SELECT count() FROM system.processes WHERE query LIKE '%kscope_rows_waits%'"
+                " AND query NOT LIKE '%system.processes%' AND NOT is_cancelled"
+            )
+    return ""
 
 
 def busy(server: Serving) -> int:
@@ -91,12 +107,8 @@ def test_the_question_of_someone_who_left_ends(database: Database, tmp_path: Pat
             else:
                 raise AssertionError("it was answered")
         until(server, 0)
-        if isinstance(database, MariaDBDatabase):
-            running = (
-                "SELECT count(*) FROM information_schema.processlist WHERE command = 'Query'"
-                f" AND db = '{database.database}' AND info LIKE '%kscope_rows_waits%'"
-                " AND info NOT LIKE '%processlist%'"
-            )
+        running = questions(database)
+        if running:
             deadline = time.monotonic() + 10
             while scalar(database, running):
                 assert time.monotonic() < deadline
