@@ -264,7 +264,7 @@ class ClickHouseReader(ClickHouseSession, ReadSession):
         if self._running is not None:
             ended = asyncio.wrap_future(self._running)
             await asyncio.wait([ended])
-            # Nobody waits for its error any more, which asyncio would log.
+            # No question waits for its error any more, which asyncio would log.
             _ = ended.cancelled() or ended.exception()
 
     async def give_back(self) -> None:
