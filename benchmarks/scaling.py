@@ -1,9 +1,9 @@
-"""The table of docs/scaling.md, computed from measured figures.
+"""The table of docs/scaling.md and the figures below it, computed from measured ones.
 
     python -m benchmarks.scaling [--write]
 
 `MEASURED` has the figures and the commands that print them. After a new measurement put the figure
-in there, and run the script with `--write`, which replaces the table in docs/scaling.md.
+in there, and run the script with `--write`, which replaces both in docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DOC = Path(__file__).parent.parent / "docs" / "scaling.md"
 HOSTS = (10, 100, 1_000, 10_000)
 MINUTES_A_DAY = 24 * 60
 UNKNOWN = "not measured"
-_TABLE = re.compile(r"(<!-- python -m benchmarks\.scaling -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- python -m benchmarks\.scaling -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,14 @@ class Engine:
     """Measured figures of a database; None: not measured yet.
 
     `bytes_a_row` includes a row's share of texts, stacks and indexes. `rows_a_second` is what one
-    server stores on it.
+    server stores on it, on the same machine. `graph_seconds` is the time of a flame graph of 10
+    million raw rows.
     """
 
     name: str
     bytes_a_row: float | None
     rows_a_second: float | None
+    graph_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,25 @@ class Measured:
     sqlite: Engine = Engine(
         "SQLite",
         bytes_a_row=66,  # python -m benchmarks.storage: "rows of the probe"
-        rows_a_second=None,  # python -m benchmarks.ingest --lengths: "over HTTP"
+        rows_a_second=85_000,  # python -m benchmarks.ingest --lengths: "over HTTP"
+        graph_seconds=None,  # python -m benchmarks.clickhouse, which measures SQLite beside it
     )
     mariadb: Engine = Engine(
         "MariaDB",
-        bytes_a_row=110,  # python -m benchmarks.storage: "InnoDB's estimate"
-        rows_a_second=None,  # python -m benchmarks.fleet_simulation --dead 0 --rows N
+        bytes_a_row=110,  # python -m benchmarks.storage: "InnoDB's estimate", of rows alone
+        rows_a_second=43_000,  # python -m benchmarks.ingest --lengths --start mariadb
+        graph_seconds=None,
     )
     clickhouse: Engine = Engine(
         "ClickHouse",
         bytes_a_row=None,  # python -m benchmarks.clickhouse
         rows_a_second=None,  # python -m benchmarks.clickhouse: through Kernelscope
+        graph_seconds=None,  # python -m benchmarks.clickhouse
     )
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        return self.sqlite, self.mariadb, self.clickhouse
 
 
 @dataclass(frozen=True)
@@ -75,12 +84,16 @@ MEASURED = Measured()
 CHOICES = Choices()
 
 
+def rows_a_minute(hosts: int) -> int:
+    return hosts * MEASURED.rows_a_minute
+
+
 def rows_a_second(hosts: int) -> float:
-    return hosts * MEASURED.rows_a_minute / 60
+    return rows_a_minute(hosts) / 60
 
 
 def rows_a_day(hosts: int) -> int:
-    return hosts * MEASURED.rows_a_minute * MINUTES_A_DAY
+    return rows_a_minute(hosts) * MINUTES_A_DAY
 
 
 def bytes_a_day(hosts: int, engine: Engine) -> float | None:
@@ -130,20 +143,48 @@ def nodes(hosts: int) -> tuple[int, int] | None:
 def table() -> str:
     """Return the table as Markdown."""
     heads = ["hosts", "rows a second", "million rows a day"]
-    engines = (MEASURED.sqlite, MEASURED.mariadb, MEASURED.clickhouse)
-    heads += [f"{engine.name}, a day" for engine in engines]
+    heads += [f"{engine.name}, a day" for engine in MEASURED.engines]
     heads += ["database", f"{CHOICES.retention_days} days in it", "servers", "nodes"]
-    rows = [_row(hosts, engines) for hosts in HOSTS]
+    rows = [_row(hosts) for hosts in HOSTS]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, ["---"] * len(heads), *rows])
 
 
-def _row(hosts: int, engines: tuple[Engine, ...]) -> list[str]:
+def figures() -> str:
+    """Return the measured figures that the table is computed from, and an hour's flame graph."""
+    million = rows_a_minute(100) * 60 / 1e6
+    engines = MEASURED.engines
+    drawn = (MEASURED.sqlite, MEASURED.clickhouse)
+    lists = {
+        "Bytes of a row": {e.name: e.bytes_a_row for e in engines},
+        "Rows a second that one server stores": {e.name: e.rows_a_second for e in engines},
+        f"Seconds for a flame graph of an hour's raw rows of 100 hosts, {million:.1f} million": {
+            e.name: _times(e.graph_seconds, million / 10) for e in drawn
+        },
+    }
+    return "\n".join(f"- {name}: {_listed(values)}." for name, values in lists.items())
+
+
+def _listed(values: dict[str, float | None]) -> str:
+    return ", ".join(f"{name} {_number(value)}" for name, value in values.items())
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def _row(hosts: int) -> list[str]:
     engine = database(hosts)
     return [
         f"{hosts:,}",
         f"{rows_a_second(hosts):,.0f}",
         f"{rows_a_day(hosts) / 1e6:,.0f}",
-        *(_size(bytes_a_day(hosts, each)) for each in engines),
+        *(_size(bytes_a_day(hosts, each)) for each in MEASURED.engines),
         engine.name,
         _size(bytes_kept(hosts, engine)),
         _count(servers(hosts)),
@@ -169,17 +210,22 @@ def _nodes(found: tuple[int, int] | None) -> str:
     return f"{shards * replicas}: {shards} x {replicas}" if shards else "none"
 
 
-def with_table(text: str) -> str:
-    """Return the page with the table of today's figures."""
-    return _TABLE.sub(lambda place: f"{place[1]}{table()}\n{place[2]}", text)
+def block() -> str:
+    """Return the part of the page that is computed."""
+    return f"{table()}\n\n{figures()}\n"
+
+
+def with_block(text: str) -> str:
+    """Return the page with today's figures."""
+    return _BLOCK.sub(lambda place: f"{place[1]}{block()}{place[2]}", text)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="replace the table in the page")
+    parser.add_argument("--write", action="store_true", help="replace both in the page")
     if parser.parse_args().write:
-        DOC.write_text(with_table(DOC.read_text()))
-    print(table())
+        DOC.write_text(with_block(DOC.read_text()))
+    print(block())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from benchmarks import scaling
 
 
-def test_the_table_of_the_page_is_that_of_the_measured_figures() -> None:
-    """After a new measurement `python -m benchmarks.scaling --write` replaces the table."""
-    assert scaling.table() in scaling.DOC.read_text()
+def test_the_page_has_what_its_script_computes() -> None:
+    """After a new measurement `python -m benchmarks.scaling --write` replaces it."""
+    page = scaling.DOC.read_text()
+    assert scaling.with_block(page) == page
+    assert scaling.block() in page
