@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from secrets import token_hex
 
 import sqlalchemy as sa
 
@@ -12,12 +13,20 @@ from kscope.store.backends.base import Session
 from kscope.store.schema.progress import Fetch
 
 _CATEGORY = "category "
+# The note of a name that no other database has. A copy of a database's file keeps it.
+IDENTITY = "database"
 
 
 async def read_meta(session: Session, schema: Schema) -> dict[str, str]:
     meta = schema.dictionaries.meta
     rows = await session.fetch(sa.select(meta.c.name, meta.c.value))
     return {str(name): str(value) for name, value in rows}
+
+
+async def write_identity(session: Session, schema: Schema) -> None:
+    """Store a unique name of the database, unless it has one."""
+    if IDENTITY not in await read_meta(session, schema):
+        await write_meta(session, schema, IDENTITY, token_hex(8))
 
 
 async def stored_tables(fetch: Fetch, schema: Schema) -> set[str]:

@@ -32,6 +32,7 @@ from kscope.store.schema.meta import (
     category_note,
     declared_types,
     read_meta,
+    write_identity,
     write_meta,
 )
 from kscope.store.schema.progress import SECOND, Progress, progress_of
@@ -154,6 +155,7 @@ async def apply(session: Session, schema: Schema, migration: Migration) -> None:
             await write_meta(session, schema, step.name, step.value)
         else:
             await _run(session, schema, step)
+    await write_identity(session, schema)
     await _store_default_stacks(session, schema)
     await begin_progress(session, schema)
 
