@@ -38,12 +38,33 @@ def summed_names(category: Category) -> list[str]:
     return [*(column.name for column in key_columns(category)), *updates(category)]
 
 
+def sources(category: Category) -> dict[int, int]:
+    """Return, for each level's bucket, that of the level which it is summed from; 0: the rows."""
+    found: dict[int, int] = {}
+    for bucket in sorted(rollup.bucket for rollup in category.rollup):
+        # The coarsest that makes up whole buckets.
+        found[bucket] = max((each for each in found if bucket % each == 0), default=0)
+    return found
+
+
+def summed_from(category: Category, bucket: int) -> set[int]:
+    """Return the coarser levels that are summed from a level, directly or not."""
+    found = {bucket}
+    for each, source in sources(category).items():
+        if source in found:
+            found.add(each)
+    return found - {bucket}
+
+
 def summed(category: Category, bucket: int, rows: Columns, until: int) -> Sums:
-    """Sum the stored rows before `until` (us): (time, *keys) -> sums, as in `summed_names`."""
+    """Sum the stored rows before `until` (us): (time, *keys) -> sums, as in `summed_names`.
+
+    The rows may be sums of a finer level.
+    """
     length = bucket * SECOND
     keys = len(key_columns(category))
-    adding = [_ADDING[update] for update in updates(category).values()]
-    columns = rows | {ROLLUP_ROWS: [1] * len(rows["time"])}
+    adding = [ADDING[update] for update in updates(category).values()]
+    columns = {ROLLUP_ROWS: [1] * len(rows["time"])} | rows
     groups: Sums = {}
     for time, *row in zip(
         rows["time"], *(columns[name] for name in summed_names(category)), strict=True
@@ -132,6 +153,6 @@ def _joined(left: str, right: str) -> str:
     return summed_text(f"{left},{right}")
 
 
-_ADDING: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
+ADDING: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
     {"sum": add, "total": _capped, "join": _joined}
 )

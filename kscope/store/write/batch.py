@@ -5,11 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kscope.declare.model import Category
+from kscope.declare.types.base import Storage
+from kscope.store.sums.grouping import summed_names
+
+# The key of a batch's memo in the answer that is stored; tables have other names.
+MEMO = "kscope memo"
 
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
     """Rows of one category as columns, in the order of its `all_columns`, all of one length.
+
+    With a `bucket` in seconds they are sums of that level instead, in the order of `time` and
+    `summed_names`: those of another database, whose rows no longer exist.
 
     Values are ready to be stored: times in microseconds, defaults filled in, booleans as 0 and 1,
     histograms as `slot:count` text, and a stack as its id, a key of the batch's `stacks`. Strings
@@ -18,18 +26,34 @@ class TableRows:
 
     category: Category
     columns: Sequence[Sequence[Any]]
+    bucket: int = 0
 
     def __len__(self) -> int:
         return len(self.columns[0])
 
+    @property
+    def names(self) -> list[str]:
+        if self.bucket:
+            return ["time", *summed_names(self.category)]
+        return [column.name for column in self.category.all_columns]
+
+    def places(self, storage: Storage) -> list[int]:
+        """Return the indexes of the columns that are stored so."""
+        kinds = {column.name: column.type.storage for column in self.category.all_columns}
+        return [place for place, name in enumerate(self.names) if kinds.get(name) is storage]
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The rows of one request, of one host; stored whole or not at all. An empty key is no key."""
+    """The rows of one request, of one host; stored whole or not at all. An empty key is no key.
+
+    `memo` is stored with the key, for a sender that has to know later which rows these were.
+    """
 
     key: bytes
     tables: Sequence[TableRows]
     stacks: Mapping[int, str] = field(default_factory=dict)
+    memo: str = ""
 
     @property
     def host(self) -> str:
@@ -41,7 +65,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The number of rows of each table in a batch; `duplicate` if it was stored already."""
+    """The number of rows of each table in a batch; `duplicate` if it was stored already, with this
+    `memo`.
+    """
 
     rows: Mapping[str, int]
     duplicate: bool = False
+    memo: str = ""

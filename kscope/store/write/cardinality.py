@@ -112,8 +112,9 @@ def _replaced(batch: Batch, over: AbstractSet[Any], kind: TextKind, grant: Grant
 
 def _places(rows: TableRows, kind: TextKind) -> Iterator[int]:
     """Return the columns of the kind. The name of the host is never replaced."""
-    for index, column in enumerate(rows.category.all_columns):
-        if len(rows) and column.type.storage is kind.storage and column.name != "hostname":
+    names = rows.names
+    for index in rows.places(kind.storage):
+        if len(rows) and names[index] != "hostname":
             yield index
 
 

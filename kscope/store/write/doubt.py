@@ -33,7 +33,7 @@ async def found_rows(
 ) -> tuple[Found, TableRows]:
     """Return those of the rows of one batch that are there, and the others."""
     names = [column.name for column in tables.category.all_columns]
-    wanted = merged(tables, [rows], ids) if len(rows) else {name: [] for name in names}
+    wanted = merged([rows], ids) if len(rows) else {name: [] for name in names}
     there = await _stored(session, tables, wanted) if len(rows) else {}
     here: list[Row] = []
     late: list[int] = []

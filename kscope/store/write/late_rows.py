@@ -80,7 +80,7 @@ def late_sums(
         if not len(piece) or last is None or min(piece.columns[0]) >= last:
             continue
         tables = tables_of(piece.category.table)
-        rows = merged(tables, [piece], ids)
+        rows = merged([piece], ids)
         late = [latest(levels, time) for time in rows["time"]]
         for bucket, by_commit in sums.of_rows(batch.key, piece.category, rows, late).items():
             for commit, groups in by_commit.items():

@@ -32,7 +32,7 @@ from kscope.generate.clickhouse.tables import (
 )
 from kscope.generate.tables import CategoryTables
 from kscope.store.backends.appending import SETTLED_SECONDS, WRITE_SECONDS, AppendingSession
-from kscope.store.backends.errors import BatchInDoubt, StaleDeclaration
+from kscope.store.backends.errors import BatchInDoubt, BatchRefused, StaleDeclaration
 from kscope.store.backends.in_thread import in_thread
 from kscope.store.schema.closing import Closing, closing_note, closing_of, latest
 from kscope.store.schema.interning import STACKS, STRINGS
@@ -41,7 +41,15 @@ from kscope.store.sums.grouping import Columns
 from kscope.store.write.batch import Batch, Stored
 from kscope.store.write.doubt import Found, found_rows
 from kscope.store.write.late_rows import LateSums, late_sums, sums_columns
-from kscope.store.write.transaction import Transaction, by_table, counts_of, merged
+from kscope.store.write.transaction import (
+    Transaction,
+    answer_of,
+    by_table,
+    counts_of,
+    duplicate,
+    merged,
+    sums_of,
+)
 from kscope.store.write.twins import Twins
 
 _SECOND = 1_000_000
@@ -89,6 +97,8 @@ class Steps(Transaction):
         answers, fresh, doubtful = self._parted(batches, seen, now)
         if not fresh:
             return answers
+        if sums_of(fresh):
+            raise BatchRefused("this engine takes no sums of another database yet")
         for table, pieces in by_table(fresh).items():
             self._tables(table, pieces)
         fresh, _ = await self._intern(fresh, STACKS)
@@ -132,7 +142,7 @@ class Steps(Transaction):
         for batch in batches:
             known = seen.get(batch.key) if batch.key else None
             if known is not None and known.state == DONE:
-                answers.append(Stored(json.loads(known.answer), duplicate=True))
+                answers.append(duplicate(known.answer))
                 continue
             if batch.key and batch.key in fresh:
                 answers.append(Stored(counts_of(fresh[batch.key]), duplicate=True))
@@ -202,7 +212,7 @@ class Steps(Transaction):
         columns: Columns = {
             "key": [batch.key for batch in keyed],
             "received": [moment.now] * count,
-            "answer": [json.dumps(counts_of(batch)) for batch in keyed],
+            "answer": [answer_of(batch) for batch in keyed],
             STATE: [state] * count,
             COMMIT: [self._commit] * count,
         }
@@ -255,9 +265,7 @@ class Steps(Transaction):
             tables = self._tables(table, pieces)
             count = sum(map(len, pieces))
             closing = moment.closing(table)
-            rows = await in_thread(
-                count, self._as_stored, tables, merged(tables, pieces, ids), closing
-            )
+            rows = await in_thread(count, self._as_stored, tables, merged(pieces, ids), closing)
             rows[UNTIL] = [moment.until] * count
             await self._appending.append(tables.rows, rows, f"{self._commit:x} {table}")
 

@@ -16,14 +16,16 @@ from kscope.store.backends.errors import StaleDeclaration
 from kscope.store.backends.in_thread import in_thread
 from kscope.store.schema.interning import STACKS, STRINGS, Known, TextKind, store_texts, today
 from kscope.store.schema.meta import contradicted, is_current
-from kscope.store.sums.grouping import Columns, summed
+from kscope.store.sums.grouping import Columns, summed, summed_from
 from kscope.store.sums.late import add_late
-from kscope.store.write.batch import Batch, Stored, TableRows
+from kscope.store.write.batch import MEMO, Batch, Stored, TableRows
 from kscope.store.write.cardinality import OVER, OVER_STACKS, Grant, bounded, uncounted
 
 _DAY = 86400 * 1_000_000
 # The largest day that the column holds; more than five million years.
 _LAST_DAY = 2**31 - 1
+# After every time that a row may have.
+_END = 2**63
 
 
 class Dictionary:
@@ -66,10 +68,14 @@ class Transaction:
         closed = await self._closed()
         for table, pieces in by_table(fresh).items():
             tables = self._tables(table, pieces)
-            rows = await in_thread(sum(map(len, pieces)), merged, tables, pieces, ids)
+            rows = await in_thread(sum(map(len, pieces)), merged, pieces, ids)
             seq = self._next_seq(sum(map(len, pieces)))
             await self._session.insert(tables.rows, {"seq": seq, **rows})
-            await self._store_late(tables, rows, closed)
+            await self._store_late(tables, rows, closed.get(table, {}))
+        for piece in sums_of(fresh):
+            tables = self._tables(piece.category.table, [piece])
+            rows = await in_thread(len(piece), merged, [piece], ids)
+            await self._add_sums(tables, piece.bucket, rows, closed.get(piece.category.table, {}))
         await self._check_types(fresh)
         await self._note(fresh)
         return answers
@@ -79,16 +85,15 @@ class Transaction:
         table = self._schema.dictionaries.batch
         keys = sorted({batch.key for batch in batches if batch.key})
         found = await self._session.look_up(table.c.key, [table.c.key, table.c.answer], keys)
-        answers_by_key = {bytes(key): json.loads(answer) for key, answer in found}
+        answers_by_key = {bytes(key): str(answer) for key, answer in found}
         answers, fresh = [], []
         for batch in batches:
             if batch.key and batch.key in answers_by_key:
-                answers.append(Stored(answers_by_key[batch.key], duplicate=True))
+                answers.append(duplicate(answers_by_key[batch.key]))
                 continue
-            counts = counts_of(batch)
             if batch.key:
-                answers_by_key[batch.key] = counts
-            answers.append(Stored(counts))
+                answers_by_key[batch.key] = answer_of(batch)
+            answers.append(Stored(counts_of(batch)))
             fresh.append(batch)
         return answers, fresh
 
@@ -99,7 +104,7 @@ class Transaction:
         columns: Columns = {
             "key": [batch.key for batch in keyed],
             "received": [time.time_ns() // 1000] * len(keyed),
-            "answer": [json.dumps(counts_of(batch)) for batch in keyed],
+            "answer": [answer_of(batch) for batch in keyed],
         }
         await self._session.insert(self._schema.dictionaries.batch, columns)
 
@@ -181,13 +186,24 @@ class Transaction:
                 " categories of this one"
             )
 
+    async def _add_sums(
+        self, tables: CategoryTables, bucket: int, rows: Columns, closed: Mapping[int, int]
+    ) -> None:
+        """Add sums to their level, and to the coarser levels that have summed it already."""
+        level = next(each.table for each in tables.rollups if each.rollup.bucket == bucket)
+        count = len(rows["time"])
+        sums = await in_thread(count, summed, tables.category, bucket, rows, _END)
+        await add_late(self._session, tables.category, level, sums)
+        above = summed_from(tables.category, bucket)
+        await self._store_late(tables, rows, {each: closed[each] for each in above & {*closed}})
+
     async def _store_late(
-        self, tables: CategoryTables, rows: Columns, closed: Mapping[str, Mapping[int, int]]
+        self, tables: CategoryTables, rows: Columns, closed: Mapping[int, int]
     ) -> None:
         """Add rows of buckets that are closed to their sums, in the same transaction."""
         name = tables.category.table
         first = min(rows["time"])
-        late = {bucket: until for bucket, until in closed.get(name, {}).items() if first < until}
+        late = {bucket: until for bucket, until in closed.items() if first < until}
         if not late:
             return
         levels = {level.rollup.bucket: level.table for level in tables.rollups}
@@ -222,24 +238,24 @@ def _texts_of(batches: Iterable[Batch], kind: TextKind, stored: Dictionary) -> _
     days: dict[Any, int] = {}
     for rows in chain.from_iterable(batch.tables for batch in batches):
         day = _used_until(rows)
-        for column, values in zip(rows.category.all_columns, rows.columns, strict=True):
-            if column.type.storage is kind.storage:
-                for value in set(values):
-                    days[value] = max(days.get(value, day), day)
+        for place in rows.places(kind.storage):
+            for value in set(rows.columns[place]):
+                days[value] = max(days.get(value, day), day)
     known = stored.numbers[kind].find(days)
     new = [each for each, day in days.items() if each not in known or day > stored.day]
     return _BatchTexts(days, known, dict(sorted(zip(map(kind.hash, new), new, strict=True))))
 
 
-def merged(tables: CategoryTables, pieces: Sequence[TableRows], ids: Mapping[str, int]) -> Columns:
+def merged(pieces: Sequence[TableRows], ids: Mapping[str, int]) -> Columns:
     """Return all rows as they are stored, in the order of time: they go to the end."""
     ordered = sorted(pieces, key=lambda piece: piece.columns[0][0])
     rows: Columns = {}
-    for index, column in enumerate(tables.category.all_columns):
+    strings = {*pieces[0].places(Storage.STRING_ID)}
+    for index, name in enumerate(pieces[0].names):
         values = list(chain.from_iterable(piece.columns[index] for piece in ordered))
-        if column.type.storage is Storage.STRING_ID:
+        if index in strings:
             values = list(map(ids.__getitem__, values))
-        rows[column.name] = values
+        rows[name] = values
     return rows
 
 
@@ -248,14 +264,33 @@ def _used_until(rows: TableRows) -> int:
     return max(today(), min(max(rows.columns[0], default=0) // _DAY, _LAST_DAY))
 
 
+def answer_of(batch: Batch) -> str:
+    """Return the answer that is stored with a batch's key."""
+    return json.dumps(counts_of(batch) | ({MEMO: batch.memo} if batch.memo else {}))
+
+
+def duplicate(answer: str) -> Stored:
+    """Return the answer to a batch whose key is stored, with this answer."""
+    rows = json.loads(answer)
+    memo = rows.pop(MEMO, "")
+    return Stored(rows, duplicate=True, memo=memo)
+
+
 def counts_of(batch: Batch) -> dict[str, int]:
     return {rows.category.table: len(rows) for rows in batch.tables}
 
 
+def sums_of(batches: Iterable[Batch]) -> list[TableRows]:
+    """Return the sums that batches bring."""
+    pieces = chain.from_iterable(batch.tables for batch in batches)
+    return [piece for piece in pieces if piece.bucket and len(piece)]
+
+
 def by_table(batches: Iterable[Batch]) -> dict[str, list[TableRows]]:
+    """Return the rows that batches bring."""
     pieces: dict[str, list[TableRows]] = {}
     for batch in batches:
         for rows in batch.tables:
-            if len(rows):
+            if len(rows) and not rows.bucket:
                 pieces.setdefault(rows.category.table, []).append(rows)
     return pieces
