@@ -16,7 +16,7 @@ from kscope.generate.tables import Schema
 from kscope.store.backends.base import BACKGROUND_SECONDS, Backend, Session
 from kscope.store.schema.meta import write_meta
 from kscope.store.schema.progress import Fetch
-from kscope.store.symbols.packing import Symbols
+from kscope.store.symbols.packing import Page, Symbols
 
 _STATE = "symbols"
 MAX_FILES = 100_000
@@ -62,12 +62,14 @@ class SymbolTable:
         async with self.backend.snapshot(BACKGROUND_SECONDS) as session:
             return await self._find(session, build) is not None
 
-    async def add(self, symbols: Symbols, *, fetched: bool = False) -> bool:
+    async def add(
+        self, symbols: Symbols, *, fetched: bool = False, added: int | None = None
+    ) -> bool:
         """Store the functions of a file; return whether it was stored.
 
         It replaces a file of the same build id unless that one has as many functions or more: a
         debug file has all, a library the exported ones. The oldest fetched files make room. Raise
-        NoRoomError if that is not enough.
+        NoRoomError if that is not enough. A file of another database was `added` there at a time.
         """
         files, pages = self.schema.dictionaries.symbols, self.schema.dictionaries.symbol_page
         async with self.backend.transaction() as session:
@@ -85,7 +87,7 @@ class SymbolTable:
                 "fetched": int(fetched),
                 "functions": symbols.functions,
                 "bytes": symbols.bytes,
-                "added": time.time_ns() // 1000,
+                "added": time.time_ns() // 1000 if added is None else added,
             }
             await session.insert(files, {name: [value] for name, value in row.items()})
             found = await self._find(session, symbols.build)
@@ -99,6 +101,15 @@ class SymbolTable:
                 await session.insert(pages, content)
             await self._note_change(session)
         return True
+
+    async def pages(self, build: str) -> list[Page]:
+        """Return the functions of a file."""
+        files, pages = self.schema.dictionaries.symbols, self.schema.dictionaries.symbol_page
+        of_file = pages.join(files, pages.c.file == files.c.id)
+        select = sa.select(pages.c.first, pages.c.functions).select_from(of_file)
+        async with self.backend.snapshot(BACKGROUND_SECONDS) as session:
+            rows = await session.fetch(select.where(files.c.build == build).order_by(pages.c.first))
+        return [Page(int(first), bytes(functions)) for first, functions in rows]
 
     async def remove(self, build: str) -> bool:
         """Remove a file; return whether there was one."""
