@@ -35,7 +35,7 @@ MAY_IMPORT = {
 LAYERS = {
     "declare": ("types", "", "engines", "charts", "files"),
     "generate": ("dialects", ""),
-    "store": ("backends", "schema", "sums", "symbols", "write", "", "housekeeping"),
+    "store": ("backends", "schema", "sums", "symbols", "write", "", "housekeeping", "copy"),
     "query": ("sql", "parse", "scan", "changes", "answers", "export", "across", ""),
     "server": ("http", "ingest", "openapi", "read", "symbols", ""),
     "agent": ("host", "rows", "stacks", "engines", "run", ""),

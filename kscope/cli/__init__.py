@@ -16,6 +16,7 @@ _INTERRUPTED = 130
 COMMANDS = {
     "agent": "kscope.cli.agent:agent",
     "changes": "kscope.cli.changes:changes",
+    "copy": "kscope.cli.copy:copy",
     "backup": "kscope.cli.backup:backup",
     "doctor": "kscope.cli.doctor:doctor",
     "generate": "kscope.cli.generate:generate",

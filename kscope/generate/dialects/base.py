@@ -38,6 +38,8 @@ class Dialect:
     indexes_in_table: bool = False
     # Statements that change a table can be rolled back; if not, each one is committed by itself.
     transactional: bool = True
+    # The time and seq of a row tell it from every other one.
+    seq_is_unique: bool = True
     # A string's number is the hash of its text: servers that share nothing give it the same.
     texts_by_hash: bool = False
     # Makes SQLAlchemy's dialect for DDL; without it the registered one does.

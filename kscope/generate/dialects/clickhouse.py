@@ -43,6 +43,7 @@ CLICKHOUSE = Dialect(
     texts_by_hash=True,
     reads_in_parallel=True,
     locks_tables=False,
+    seq_is_unique=False,
     transactional=False,
     maker=ClickHouseDDL,
 )
