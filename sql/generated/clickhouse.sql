@@ -1893,7 +1893,7 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Names of the functions from an address on, packed; file is an id of kscope_symbols.';
 
 CREATE TABLE IF NOT EXISTS `kscope_symbols` (
-  `id` Int64 CODEC(ZSTD(1)),
+  `id` Int64 DEFAULT toInt64(bitShiftRight(sipHash64(build), 1)),
   `build` String CODEC(ZSTD(1)),
   `file` String CODEC(ZSTD(1)),
   `fetched` Int16 COMMENT '0: added by a user' CODEC(ZSTD(1)),

@@ -335,7 +335,7 @@ def configured(served: Served, folder: Path) -> Path:
         named = {"sqlite": str(database.path)}
     else:
         named = {"host": "127.0.0.1", "port": database.server.port, "user": USER}
-        named = {"mysql": named | {"password": PASSWORD, "database": database.database}}
+        named = {database.name: named | {"password": PASSWORD, "database": database.database}}
     config = folder / "kernelscope.yaml"
     config.write_text(json.dumps({"database": named}))
     return config

@@ -82,9 +82,13 @@ def additions(
     )
     change = f"ADD COLUMN IF NOT EXISTS {kind}{value} CODEC(ZSTD(1)) BEFORE_STORE"
     change = change.replace("BEFORE_STORE", f"AFTER {quote(_before(table, column))}")
-    if layout_of(table).use is Use.ROWS:
-        change += f", MODIFY COLUMN seq Int64 ALIAS {seq(table, dialect)}"
     yield f"ALTER TABLE {quote(str(table.name))} {change}"
+
+
+def renumbering(table: sa.Table, dialect: ClickHouseDDL) -> str:
+    """Return the statement that lets `seq` hash the columns that the table has now."""
+    name = dialect.identifier_preparer.quote(str(table.name))
+    return f"ALTER TABLE {name} MODIFY COLUMN seq Int64 ALIAS {seq(table, dialect)}"
 
 
 def removals(table: sa.Table, name: str, dialect: ClickHouseDDL) -> Iterator[str]:
@@ -92,7 +96,7 @@ def removals(table: sa.Table, name: str, dialect: ClickHouseDDL) -> Iterator[str
     quote = dialect.identifier_preparer.quote
     alter = f"ALTER TABLE {quote(str(table.name))}"
     if layout_of(table).use is Use.ROWS:
-        yield f"{alter} MODIFY COLUMN seq Int64 ALIAS {seq(table, dialect)}"
+        yield renumbering(table, dialect)
     yield f"{alter} DROP COLUMN IF EXISTS {quote(name)}"
 
 

@@ -131,6 +131,10 @@ def _column(column: sa.Column[object], dialect: sa.engine.Dialect) -> ColumnText
     kind = column_type(column, dialect)
     if use is Use.PROGRESS and not column.primary_key:
         return ColumnText(column.name, f"{name} SimpleAggregateFunction(max, {kind})")
+    if use is Use.NOTES and column.autoincrement is True:
+        (unique,) = (each.name for each in column.table.columns if each.unique)
+        number = f"toInt64(bitShiftRight(sipHash64({unique}), 1))"
+        return ColumnText(column.name, f"{name} {kind} DEFAULT {number}")
     level = 3 if use is Use.TEXTS and column.name == "frames" else 1
     text = f"{name} {kind}{_comment(column.comment, dialect)} CODEC(ZSTD({level}))"
     return ColumnText(column.name, text)

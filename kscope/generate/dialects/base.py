@@ -48,6 +48,8 @@ class Dialect:
     reads_in_parallel: bool = False
     # A statement keeps other connections off a table.
     locks_tables: bool = True
+    # A subquery may name columns of the statement around it.
+    correlates: bool = True
     # The engine sorts what it groups; others keep the groups in a table of hashes.
     sorts_groups: bool = False
     # The default of a column: `{0}` is the literal.

@@ -44,6 +44,7 @@ CLICKHOUSE = Dialect(
     reads_in_parallel=True,
     locks_tables=False,
     seq_is_unique=False,
+    correlates=False,
     transactional=False,
     maker=ClickHouseDDL,
 )

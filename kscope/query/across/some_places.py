@@ -2,13 +2,14 @@
 
 import functools
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
+from kscope.generate.dialects import DIALECTS
 from kscope.query.scan.scan import Scan
 from kscope.query.sql.expressions import ids
 from kscope.store.sums.planner import Segment
@@ -30,8 +31,11 @@ def only(scan: Scan, by: Sequence[Column], numbers: Sequence[int]) -> Scan:
 
     def chosen(segment: Segment) -> sa.FromClause:
         table = segment.table
+        # Ids of texts have no more bits, unless they are hashes; truth values never have.
+        hashes = DIALECTS[scan.reader.dialect].texts_by_hash
+        small = (Storage.BOOLEAN,) if hashes else (Storage.BOOLEAN, Storage.STRING_ID)
         parts = (
-            _bits(table.c[column.name], column) * prime
+            _bits(table.c[column.name], column, small) * prime
             for (_, column), prime in zip(_whole(by), _PRIMES, strict=False)
         )
         number = functools.reduce(operator.add, parts)
@@ -40,10 +44,11 @@ def only(scan: Scan, by: Sequence[Column], numbers: Sequence[int]) -> Scan:
     return scan.over(chosen)
 
 
-def _bits(stored: sa.ColumnElement[int], column: Column) -> sa.ColumnElement[int]:
-    """Return the last bits of a number; ids of texts and truth values have no more."""
-    small = column.type.storage in (Storage.STRING_ID, Storage.BOOLEAN)
-    return stored if small else stored.bitwise_and(_BITS)
+def _bits(
+    stored: sa.ColumnElement[int], column: Column, small: Collection[Storage]
+) -> sa.ColumnElement[int]:
+    """Return the last bits of a number; those of a `small` storage have no more."""
+    return stored if column.type.storage in small else stored.bitwise_and(_BITS)
 
 
 def _whole(by: Sequence[Column]) -> list[tuple[int, Column]]:

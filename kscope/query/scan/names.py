@@ -5,6 +5,7 @@ Stored texts and their ids stay as they are.
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
@@ -13,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from kscope.errors import KscopeError
-from kscope.query.sql.expressions import pairs, position, texts
+from kscope.generate.dialects import DIALECTS
+from kscope.query.sql.expressions import ids, pairs, position, texts
 from kscope.store.reader import Reader
 from kscope.store.symbols.nameless import ADDRESS, BUILD, Nameless, ShownFrames, nameless
 from kscope.store.symbols.packing import names
@@ -111,8 +113,10 @@ async def _places(reader: Reader, wanted: Sequence[Place]) -> dict[Place, Place]
     """(File, address) -> the page that names the functions around this address."""
     if not wanted:
         return {}
-    listed = pairs(wanted)
     table = reader.schema.dictionaries.symbol_page
+    if not DIALECTS[reader.dialect].correlates:
+        return await _places_among_all(reader, wanted)
+    listed = pairs(wanted)
     here = sa.and_(table.c.file == listed.c.first, table.c.first <= listed.c.second)
     first = sa.select(sa.func.max(table.c.first)).where(here).scalar_subquery()
     rows = await reader.fetch(sa.select(listed.c.first, listed.c.second, first))
@@ -121,6 +125,23 @@ async def _places(reader: Reader, wanted: Sequence[Place]) -> dict[Place, Place]
         for file, address, page in rows
         if page is not None
     }
+
+
+async def _places_among_all(reader: Reader, wanted: Sequence[Place]) -> dict[Place, Place]:
+    """Find the pages here: the engine has no subquery for each row."""
+    table = reader.schema.dictionaries.symbol_page
+    among = ids(table.c.file, sorted({file for file, _ in wanted}))
+    starts: defaultdict[int, list[int]] = defaultdict(list)
+    for file, first in await reader.fetch(sa.select(table.c.file, table.c.first).where(among)):
+        starts[int(file)].append(int(first))
+    for each in starts.values():
+        each.sort()
+    found = {}
+    for file, address in wanted:
+        place = bisect_right(starts[file], address)
+        if place:
+            found[file, address] = (file, starts[file][place - 1])
+    return found
 
 
 async def _pages(reader: Reader, wanted: Sequence[Place]) -> Sequence[Sequence[Any]]:

@@ -27,7 +27,7 @@ from kscope.store.backends.clickhouse_client import (
 from kscope.store.backends.clickhouse_columns import kinds_of, stored_columns
 from kscope.store.backends.clickhouse_errors import FAULTS, server, translated
 from kscope.store.backends.clickhouse_lease import Lease, Leases
-from kscope.store.backends.clickhouse_sql import dialect, statement_of
+from kscope.store.backends.clickhouse_sql import bytes_of, dialect, statement_of
 from kscope.store.backends.errors import StoreBusy
 from kscope.store.backends.statements import Repeating
 
@@ -145,13 +145,15 @@ class ClickHouseSession(AppendingSession):
         self.clients = clients
 
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        return await self.rows(*statement_of(statement, self.dialect))
+        return await self.rows(*statement_of(statement, self.dialect), bytes_of(statement))
 
     async def execute(self, statement: sa.Executable) -> int:
         return await self.count(*statement_of(statement, self.dialect))
 
-    async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
-        return await self.clients.call(query, text, parameters, _CHANGE)
+    async def rows(
+        self, text: str, parameters: Any = None, as_bytes: Collection[str] = ()
+    ) -> Sequence[Sequence[Any]]:
+        return await self.clients.call(query, text, parameters, _CHANGE, as_bytes)
 
     async def as_appended(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
         return await self.clients.call(query, text, parameters, {**_CHANGE, "final": 0})
@@ -234,9 +236,11 @@ class ClickHouseReader(ClickHouseSession, ReadSession):
         self._running: Future[Any] | None = None
         self._kill: Future[None] | None = None
 
-    async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
+    async def rows(
+        self, text: str, parameters: Any = None, as_bytes: Collection[str] = ()
+    ) -> Sequence[Sequence[Any]]:
         self._query_id = new_query_id()
-        self._running = self.clients.start(query, text, parameters, self._settings())
+        self._running = self.clients.start(query, text, parameters, self._settings(), as_bytes)
         return await asyncio.wrap_future(self._running)  # type: ignore[no-any-return]
 
     def _settings(self) -> dict[str, Any]:

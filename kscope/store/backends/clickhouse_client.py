@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -98,10 +98,20 @@ class Clients:
 
 
 def query(
-    client: Client, text: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, Any]
+    client: Client,
+    text: str,
+    parameters: Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+    as_bytes: Collection[str] = (),
 ) -> Rows:
-    """Return the rows; histograms as `slot:count` text."""
-    return rows_of(client.query(text, parameters=parameters, settings={**_STANDARD, **settings}))
+    """Return the rows; histograms as `slot:count` text, these columns as bytes."""
+    found = client.query(
+        text,
+        parameters=dict(parameters or {}),
+        settings={**_STANDARD, **settings},
+        column_formats=dict.fromkeys(as_bytes, "bytes") or None,
+    )
+    return rows_of(found)
 
 
 def command(client: Client, text: str, settings: Mapping[str, Any]) -> None:

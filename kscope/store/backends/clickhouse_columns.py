@@ -46,8 +46,12 @@ def stored_columns(
     layout = layout_of(table)
     kept = {name: _sequence(values) for name, values in columns.items() if name != "seq"}
     for name, values in kept.items():
-        if name in table.c and storage_of(table.c[name]) is Storage.HISTOGRAM:
-            kept[name] = _maps(values)
+        match storage_of(table.c[name]) if name in table.c else None:
+            case Storage.HISTOGRAM:
+                kept[name] = _maps(values)
+            case Storage.REAL:
+                # As a group, -0.0 would be another number than 0.0.
+                kept[name] = [value or 0.0 if value is not None else None for value in values]
     if layout.use is Use.TEXTS and "hash" in kept:
         kept["id"] = kept.pop("hash")
     if layout.use is Use.ROWS and TWIN not in kept:

@@ -78,6 +78,12 @@ def dialect() -> sa.engine.Dialect:
     return Dialect(server_side_params=True)
 
 
+def bytes_of(statement: sa.Select[Any]) -> list[str]:
+    """Return the names of the columns whose values are bytes."""
+    kept = statement.selected_columns
+    return [str(each.key) for each in kept if isinstance(each.type, sa.LargeBinary)]
+
+
 def statement_of(statement: sa.Executable, chosen: sa.engine.Dialect) -> tuple[str, dict[str, Any]]:
     """Return the text and its parameters; those that are too long stand in the text."""
     text, parameters = compiled(statement, chosen)

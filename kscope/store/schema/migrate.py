@@ -14,6 +14,8 @@ from kscope.declare.types.base import Storage
 from kscope.declare.units import duration
 from kscope.errors import DeclarationError, Problem
 from kscope.generate.ddl import table_statements, view_statements
+from kscope.generate.clickhouse.dialect import ClickHouseDDL
+from kscope.generate.clickhouse.statements import renumbering
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import CategoryTables, Schema
 from kscope.store.backends.base import Relation, Session
@@ -284,6 +286,8 @@ def _category_steps(tables: CategoryTables, found: Held, problems: list[Problem]
     steps += _level_removals(tables, found)
     is_new = found.notes.get(_view_note(tables)) != _digest(tables, found)
     if is_new or category.table not in found.relations:
+        if isinstance(found.dialect, ClickHouseDDL) and str(tables.rows.name) in found.relations:
+            steps.append(Step(renumbering(tables.rows, found.dialect)))
         steps += [Step(text) for text in view_statements(tables, found.dialect)]
     return steps
 
