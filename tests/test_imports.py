@@ -34,7 +34,7 @@ MAY_IMPORT = {
 # The folders of a part, from left to right; "" is the part's own modules.
 LAYERS = {
     "declare": ("types", "", "engines", "charts", "files"),
-    "generate": ("dialects", ""),
+    "generate": ("clickhouse", "dialects", ""),
     "store": ("backends", "schema", "sums", "symbols", "write", "", "housekeeping", "copy"),
     "query": ("sql", "parse", "scan", "changes", "answers", "export", "across", ""),
     "server": ("http", "ingest", "openapi", "read", "symbols", ""),

@@ -33,3 +33,7 @@ class readable_time(Spelled):  # noqa: N801 - SQL functions are lower case
     """Microseconds since the epoch -> `2026-11-23 02:46:15.288693`, UTC."""
 
     type = sa.Text()
+
+
+class slots_of(Spelled):  # noqa: N801
+    """The text of a histogram, such as `1:3,5:2`, as a table of `slot` and `events`."""

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from kscope.declare.model import Catalog, Category, Column, Rollup
 from kscope.declare.types.base import Role, Storage
 from kscope.declare.units import duration
+from kscope.generate.clickhouse.layout import Layout, Use, described, sorting
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.expressions import readable_time
-from kscope.generate.layout import Layout, Use, described, sorting
 
 
 def _type(name: str, general: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:

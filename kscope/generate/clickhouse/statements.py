@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
 from kscope.generate.clickhouse.dialect import ClickHouseDDL
+from kscope.generate.clickhouse.layout import Use, layout_of, storage_of
 from kscope.generate.clickhouse.tables import (
     LATE,
     LEASE,
@@ -21,7 +22,6 @@ from kscope.generate.clickhouse.tables import (
     seq,
     settings,
 )
-from kscope.generate.layout import Use, layout_of, storage_of
 
 # Leases are only of interest for minutes.
 _LEASE_DAYS = 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
-from kscope.generate.layout import Layout, Use, layout_of, storage_of
+from kscope.generate.clickhouse.layout import Layout, Use, layout_of, storage_of
 
 _HOUR, _DAY = 3600 * 1_000_000, 86400 * 1_000_000
 # A rollup of longer buckets has fewer rows: so many days share a partition.

@@ -12,9 +12,9 @@ from clickhouse_connect.driver.client import Client
 
 from kscope.config import ClickHouse
 from kscope.generate.clickhouse.dialect import ClickHouseDDL
+from kscope.generate.clickhouse.layout import Use, layout_of
 from kscope.generate.clickhouse.statements import lease_creation
 from kscope.generate.clickhouse.tables import LEASE, VERSION
-from kscope.generate.layout import Use, layout_of
 from kscope.store.backends.appending import SETTLED_SECONDS, WRITE_SECONDS, AppendingSession, Duties
 from kscope.store.backends.base import BACKGROUND_SECONDS, Backend, ReadSession
 from kscope.store.backends.clickhouse_client import (

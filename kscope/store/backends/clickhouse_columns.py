@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from kscope.declare.types.base import Storage
 from kscope.declare.types.histogram import histogram_counts
 from kscope.generate.clickhouse.dialect import ClickHouseDDL
+from kscope.generate.clickhouse.layout import Use, layout_of, storage_of
 from kscope.generate.clickhouse.tables import (
     COMMIT,
     LATE,
@@ -19,7 +20,6 @@ from kscope.generate.clickhouse.tables import (
     column_type,
     hashed_columns,
 )
-from kscope.generate.layout import Use, layout_of, storage_of
 
 _OWN = {
     LATE: "Int32",

@@ -13,9 +13,9 @@ from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
 from kscope.declare.units import duration
 from kscope.errors import DeclarationError, Problem
-from kscope.generate.ddl import table_statements, view_statements
 from kscope.generate.clickhouse.dialect import ClickHouseDDL
 from kscope.generate.clickhouse.statements import renumbering
+from kscope.generate.ddl import table_statements, view_statements
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import CategoryTables, Schema
 from kscope.store.backends.base import Relation, Session

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
-from kscope.generate.expressions import Spelled
+from kscope.generate.expressions import Spelled, slots_of
 from kscope.generate.tables import ROLLUP_ROWS
 
 
@@ -45,10 +45,6 @@ class sum_of_slots(Spelled):  # noqa: N801
     """The sum of histograms, for dialects that have one: the text of a histogram."""
 
     type = sa.Text()
-
-
-class slots_of(Spelled):  # noqa: N801
-    """The text of a histogram, such as `1:3,5:2`, as a table of `slot` and `events`."""
 
 
 def with_slots(table: sa.Table, histogram: str) -> sa.Subquery:
