@@ -220,7 +220,7 @@ def _rows_table(category: Category, metadata: sa.MetaData) -> sa.Table:
     columns = [_data_column(column) for column in category.all_columns if column.name != "time"]
     indexed = (column for column in category.columns if column.index)
     indexes = [sa.Index(_index_name(category, each), each.name) for each in indexed]
-    parts = (*_place_in_time(), *columns, *indexes)
+    parts: list[sa.Column[Any] | sa.Index] = [*_place_in_time(), *columns, *indexes]
     table = _table(metadata, rows_name(category), category.prettyname, *parts)
     layout = Layout(Use.ROWS, sorting(category.all_columns))
     return described(table, layout, category.all_columns)

@@ -3,6 +3,8 @@
 `name` is that of the driver's dialect, so that both spell functions alike.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,34 +23,30 @@ class HistogramMap(sa.types.UserDefinedType[Any]):
         return "Map(UInt8, UInt64)"
 
 
+_NAMES: Mapping[type[sa.types.TypeEngine[Any]], str] = MappingProxyType(
+    {
+        sa.SmallInteger: "Int16",
+        sa.BigInteger: "Int64",
+        sa.Integer: "Int32",
+        sa.Double: "Float64",
+        sa.String: "String",
+    }
+)
+
+
 class _Types(GenericTypeCompiler):
-    def visit_BIGINT(self, type_: Any, **kw: Any) -> str:  # noqa: N802 - SQLAlchemy's names
-        return "Int64"
-
-    def visit_INTEGER(self, type_: Any, **kw: Any) -> str:  # noqa: N802
-        return "Int32"
-
-    def visit_SMALLINT(self, type_: Any, **kw: Any) -> str:  # noqa: N802
-        return "Int16"
-
-    def visit_DOUBLE(self, type_: Any, **kw: Any) -> str:  # noqa: N802
-        return "Float64"
-
-    def visit_VARCHAR(self, type_: Any, **kw: Any) -> str:  # noqa: N802
-        return "String"
-
-    def visit_TEXT(self, type_: Any, **kw: Any) -> str:  # noqa: N802
-        return "String"
-
-    def visit_BLOB(self, type_: Any, **kw: Any) -> str:  # noqa: N802
-        return f"FixedString({type_.length})" if type_.length else "String"
+    def process(self, type_: Any, **kw: Any) -> str:
+        kind = type_.dialect_impl(self.dialect)
+        if isinstance(kind, sa.LargeBinary):
+            return f"FixedString({kind.length})" if kind.length else "String"
+        named = (name for known, name in _NAMES.items() if isinstance(kind, known))
+        return next(named, None) or str(super().process(type_, **kw))
 
 
 class _Statements(SQLCompiler):
-    def visit_join(
-        self, join: Any, asfrom: bool = False, from_linter: Any = None, **kw: Any
-    ) -> str:  # noqa: FBT001, FBT002
+    def visit_join(self, join: Any, *_: Any, from_linter: Any = None, **kw: Any) -> str:
         """A text may be there twice until the engine has merged it: one is enough."""
+        kw.pop("asfrom", None)
         left = join.left._compiler_dispatch(self, asfrom=True, from_linter=from_linter, **kw)  # noqa: SLF001
         right = join.right._compiler_dispatch(self, asfrom=True, from_linter=from_linter, **kw)  # noqa: SLF001
         on = join.onclause._compiler_dispatch(self, from_linter=from_linter, **kw)  # noqa: SLF001
@@ -78,7 +76,7 @@ class ClickHouseDDL(DefaultDialect):
     name = NAME
     type_compiler_cls = _Types
     statement_compiler = _Statements
-    preparer = _Quotes
+    preparer: type[Any] = _Quotes
     supports_statement_cache = False
     supports_native_boolean = True
 

@@ -37,26 +37,21 @@ def creation(table: sa.Table, dialect: ClickHouseDDL) -> str:
             f",\n\tINDEX kscope_by_time time TYPE minmax GRANULARITY 1{_indexes(table, dialect)}"
         )
     comment = literal(str(table.comment), dialect)
-    return f"{_head(str(table.name), dialect)}\n\t{lines}\n){_engine(table, dialect)}\nCOMMENT {comment}"
+    head, engine_text = _head(str(table.name), dialect), _engine(table, dialect)
+    return f"{head}\n\t{lines}\n){engine_text}\nCOMMENT {comment}"
 
 
 def lease_creation(dialect: ClickHouseDDL) -> str:
     """Return the statement of the leases: of several equal tokens the first INSERT counts."""
     found = Engine("MergeTree", "(work, slot)", keeps=True)
-    body = ",\n\t".join(
-        (
-            "work String",
-            "slot Int64 COMMENT 'its end, us since 1970, UTC'",
-            "turn Int32",
-            "holder String",
-            "released UInt8",
-        )
+    body = (
+        "work String,\n\tslot Int64 COMMENT 'its end, us since 1970, UTC',\n\tturn Int32,\n\t"
+        "holder String,\n\treleased UInt8"
     )
     ttl = f"\nTTL toDateTime(intDiv(slot, 1000000)) + INTERVAL {_LEASE_DAYS} DAY"
-    return (
-        f"{_head(LEASE, dialect)}\n\t{body}\n)"
-        f"{_engine_text(LEASE, found, dialect)}{ttl}{settings(found, replicated=bool(dialect.cluster))}"
-    )
+    rest = settings(found, replicated=bool(dialect.cluster))
+    engine_text = _engine_text(LEASE, found, dialect)
+    return f"{_head(LEASE, dialect)}\n\t{body}\n){engine_text}{ttl}{rest}"
 
 
 def over_shards(table: sa.Table, database: str, dialect: ClickHouseDDL) -> str:
@@ -64,7 +59,7 @@ def over_shards(table: sa.Table, database: str, dialect: ClickHouseDDL) -> str:
     quote = dialect.identifier_preparer.quote
     name, use = str(table.name), layout_of(table).use
     sharding = ", sipHash64(hostname)" if use in (Use.ROWS, Use.SUMS) else ""
-    of = f"{literal(dialect.cluster, dialect)}, {literal(database, dialect)}, {literal(name, dialect)}"
+    of = ", ".join(literal(text, dialect) for text in (dialect.cluster, database, name))
     return (
         f"CREATE TABLE IF NOT EXISTS {quote(database + OVER_ALL)}.{quote(name)}{_on(dialect)}"
         f" AS {quote(database)}.{quote(name)}\nENGINE = Distributed({of}{sharding})"

@@ -50,6 +50,8 @@ class Dialect:
     locks_tables: bool = True
     # A subquery may name columns of the statement around it.
     correlates: bool = True
+    # Rows are stored by column: those of a page are found by their times, and texts by their ids.
+    columnar: bool = False
     # The engine sorts what it groups; others keep the groups in a table of hashes.
     sorts_groups: bool = False
     # The default of a column: `{0}` is the literal.

@@ -42,6 +42,7 @@ CLICKHOUSE = Dialect(
     types={"string_id": sa.BigInteger(), "histogram": HistogramMap()},
     texts_by_hash=True,
     reads_in_parallel=True,
+    columnar=True,
     locks_tables=False,
     seq_is_unique=False,
     correlates=False,

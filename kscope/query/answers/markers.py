@@ -81,7 +81,7 @@ async def _read(reader: Reader, span: TimeRange, where: Group, most: int) -> lis
     known = (category.column(KIND), category.column(MESSAGE))
     columns = (TIME, HOSTNAME, *(each for each in known if each))
     page = Page(scan, columns, Order(TIME, descending=True))
-    rows = await reader.fetch(page.after(None).limit(most))
+    rows = await page.first(None, columns, most)
     named = (dict(zip((each.name for each in columns), row, strict=False)) for row in rows)
     found = [
         Marker(

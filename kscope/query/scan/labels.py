@@ -35,7 +35,7 @@ LOST = "[lost]"
 async def labels(reader: Reader, column: Column, values: Collection[Any]) -> Mapping[Any, str]:
     """Value as stored -> its text."""
     if stored := texts_of(column, reader.schema.dictionaries):
-        texts = await _texts(reader, stored.key, stored.text, values)
+        texts = await texts_by_id(reader, stored.key, stored.text, values)
         if column.type.storage is Storage.STACK_ID:
             texts |= await shown_texts(reader, texts)
         return texts
@@ -62,7 +62,7 @@ async def frames(reader: Reader, wanted: Collection[int]) -> Mapping[int, Frames
     missing = await asyncio.to_thread(lambda: [key for key in missing if key not in known])
     if missing:
         stacks = reader.schema.dictionaries.stack
-        texts = await _texts(reader, stacks.c.id, stacks.c.frames, missing)
+        texts = await texts_by_id(reader, stacks.c.id, stacks.c.frames, missing)
         has_names, has_none = await consumed(_split, texts)
         named = await _named(reader, shown, has_none)
         for cache, found in ((reader.stacks, has_names), (shown.stacks, named)):
@@ -144,9 +144,10 @@ def _split(texts: Mapping[Key, str]) -> tuple[dict[Key, Frames], dict[Key, Frame
     return has_names, has_none
 
 
-async def _texts(
+async def texts_by_id(
     reader: Reader, key: sa.ColumnElement[int], text: sa.ColumnElement[str], wanted: Collection[int]
 ) -> dict[int, str]:
+    """Return the text of each id; LOST if the database has none."""
     listed = list(wanted)
     found: dict[int, str] = {}
     columns: list[sa.ColumnElement[Any]] = [key, text]

@@ -21,11 +21,13 @@ from msgspec import Meta
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import INT64_MAX, Storage
+from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import texts_of
 from kscope.query.parse.errors import QueryError, complain
 from kscope.query.parse.operands import INT64, text
+from kscope.query.scan.labels import texts_by_id
 from kscope.query.scan.scan import Scan
-from kscope.query.sql.expressions import as_text, exact, pairs
+from kscope.query.sql.expressions import as_text, exact, ids, pairs
 from kscope.store.schema.interning import text_hash
 
 Piece = Sequence[Sequence[Any]]
@@ -95,7 +97,7 @@ class Page:
         left = math.inf if limit is None else limit
         while left > 0:
             size = int(min(most, left))
-            found = await self.scan.reader.fetch(self.behind(place, columns).limit(size))
+            found = await self.first(place, columns, size)
             for start in range(0, len(found), _PIECE):
                 piece = found[start : start + _PIECE]
                 yield piece if in_time else await self.rows_at([(t, seq) for _, t, seq in piece])
@@ -104,11 +106,54 @@ class Page:
             left -= size
             place = last(found, self.table)
 
-    def after(self, place: Place | None) -> sa.Select[Any]:
-        """Select the rows behind a place, in order."""
-        return self.behind(place, self.columns)
+    async def first(self, place: Place | None, columns: Sequence[Column], limit: int) -> Piece:
+        """Return columns and places of the first rows behind a place, in order."""
+        statement = self._behind(place, columns)
+        if self._columnar and self.order.column.name == "time":
+            statement = statement.where(await self._nearest(place, limit))
+        rows = await self.scan.reader.fetch(statement.limit(limit))
+        return await self._with_texts(rows, columns)
 
-    def behind(self, place: Place | None, columns: Sequence[Column]) -> sa.Select[Any]:
+    async def _nearest(self, place: Place | None, limit: int) -> sa.ColumnElement[bool]:
+        """Return a bound in time of the next rows: only theirs are the other columns read."""
+        (segment,) = self.scan.segments
+        time, descending = segment.table.c.time, self.order.descending
+        statement = sa.select(time).where(self.scan.inside(segment))
+        if place is not None:
+            # Those at the place's own time are within any bound.
+            later = time < place.time if descending else time > place.time
+            statement = statement.where(later)
+        statement = statement.order_by(time.desc() if descending else time.asc()).limit(limit)
+        rows = await self.scan.reader.fetch(statement)
+        if len(rows) < limit:
+            return sa.true()
+        last = int(rows[-1][0])
+        return time >= last if descending else time <= last
+
+    async def _with_texts(self, rows: Piece, columns: Sequence[Column]) -> Piece:
+        """Put texts in place of ids that were not joined with theirs."""
+        apart = [place for place, column in enumerate(columns) if self._is_apart(column)]
+        if not apart or not rows:
+            return rows
+        dictionaries = self.scan.reader.schema.dictionaries
+        table = [list(column) for column in zip(*rows, strict=True)]
+        for place in apart:
+            found = texts_of(columns[place], dictionaries)
+            assert found is not None
+            texts = await texts_by_id(self.scan.reader, found.key, found.text, {*table[place]})
+            table[place] = list(map(texts.__getitem__, table[place]))
+        return list(zip(*table, strict=True))
+
+    @property
+    def _columnar(self) -> bool:
+        return DIALECTS[self.scan.reader.dialect].columnar
+
+    def _is_apart(self, column: Column) -> bool:
+        """Return whether a column's texts are looked up, once the rows are known."""
+        interned = column.type.storage in (Storage.STRING_ID, Storage.STACK_ID)
+        return self._columnar and interned and column != self.order.column
+
+    def _behind(self, place: Place | None, columns: Sequence[Column]) -> sa.Select[Any]:
         """Select columns and places of the rows behind a place, in order."""
         (segment,) = self.scan.segments
         statement, key = self._select(columns)
@@ -146,8 +191,12 @@ class Page:
         listed = pairs(keys)
         table = self._table
         here = sa.and_(table.c.time == listed.c.first, table.c.seq == listed.c.second)
-        statement, _ = self._select(self.columns, listed.join(table, here))
-        found = {(row[-2], row[-1]): row for row in await self.scan.reader.fetch(statement)}
+        start = table.join(listed, here) if self._columnar else listed.join(table, here)
+        statement, _ = self._select(self.columns, start)
+        if self._columnar:
+            statement = statement.where(ids(table.c.time, sorted({time for time, _ in keys})))
+        rows = await self._with_texts(await self.scan.reader.fetch(statement), self.columns)
+        found = {(row[-2], row[-1]): row for row in rows}
         # Retention may have removed one in the meantime.
         return [found[key] for key in keys if key in found]
 
@@ -193,7 +242,7 @@ class Page:
     ) -> tuple[sa.FromClause, sa.ColumnElement[Any]]:
         stored = self._table.c[column.name]
         texts = texts_of(column, self.scan.reader.schema.dictionaries)
-        if texts is None:
+        if texts is None or self._is_apart(column):
             return joined, stored
         return joined.join(texts.table, texts.key == stored), texts.text
 

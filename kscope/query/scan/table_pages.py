@@ -64,12 +64,7 @@ class Pages:
         self, place: Place | None, columns: Sequence[Column], limit: int
     ) -> list[Placed]:
         """Return the first rows behind a place with theirs, of all tables."""
-        answers = await together(
-            *(
-                page.scan.reader.fetch(page.behind(place, columns).limit(limit))
-                for page in self.pages
-            )
-        )
+        answers = await together(*(page.first(place, columns, limit) for page in self.pages))
         found = [
             (place_of(row, page.table), row)
             for page, rows in zip(self.pages, answers, strict=True)

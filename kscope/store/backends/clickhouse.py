@@ -187,7 +187,7 @@ class ClickHouseSession(AppendingSession):
         self,
         table: sa.Table,
         columns: Mapping[str, Collection[Any]],
-        update: Mapping[str, str] | None = None,
+        update: Mapping[str, str] | None = None,  # noqa: ARG002 - as the table is made
     ) -> None:
         """Append rows: the engine merges those with one key, as the table's layout says."""
         if layout_of(table).use is Use.NOTES:
@@ -241,7 +241,7 @@ class ClickHouseReader(ClickHouseSession, ReadSession):
     ) -> Sequence[Sequence[Any]]:
         self._query_id = new_query_id()
         self._running = self.clients.start(query, text, parameters, self._settings(), as_bytes)
-        return await asyncio.wrap_future(self._running)  # type: ignore[no-any-return]
+        return await asyncio.wrap_future(self._running)
 
     def _settings(self) -> dict[str, Any]:
         left = self._until - asyncio.get_running_loop().time()

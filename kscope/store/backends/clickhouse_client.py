@@ -55,7 +55,7 @@ class Clients:
         self, work: Callable[[Client, Unpack[Arguments]], Result], *arguments: *Arguments
     ) -> "Future[Result]":
         """Run `work` with the client in a thread."""
-        return self._pool.submit(self._run, work, *arguments)
+        return self._pool.submit(lambda: self._run(work, *arguments))
 
     async def call(
         self, work: Callable[[Client, Unpack[Arguments]], Result], *arguments: *Arguments

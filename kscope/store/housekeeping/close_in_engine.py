@@ -11,6 +11,7 @@ If the server dies before the last note, the next one removes what the first sto
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -111,10 +112,11 @@ async def _stop(
     session: AppendingSession, source: sa.Table, width: int, start: int, limit: int
 ) -> int:
     """Return the end of the buckets whose rows are summed at once."""
-    bucket = sa.literal_column(f"intDiv(time, {width})").label("bucket")
-    counted = sa.select(bucket, sa.func.count()).where(source.c.time >= start)
-    counted = counted.where(source.c.time < limit).group_by(bucket).order_by(bucket)
-    rows = await session.fetch(counted.limit(_MOST_BUCKETS + 1))
+    bucket: sa.ColumnElement[Any] = sa.literal_column(f"intDiv(time, {width})").label("bucket")
+    columns: list[sa.ColumnElement[Any]] = [bucket, sa.func.count()]
+    within = (source.c.time >= start, source.c.time < limit)
+    counted = sa.select(*columns).select_from(source).where(*within).group_by(bucket)
+    rows = await session.fetch(counted.order_by(bucket).limit(_MOST_BUCKETS + 1))
     total = 0
     for place, (number, count) in enumerate(rows):
         total += count
@@ -129,8 +131,11 @@ async def _sum(session: AppendingSession, store: Store, due: _Due, until: int) -
     ((rows,),) = await session.fetch(sa.select(weight(due.source)).where(*within))
     if rows:
         await session.insert_from(due.level.table, _columns(due), _sums(due, until))
-    progress = {"category": [due.tables.category.table], "bucket": [due.bucket]}
-    times = {"closed": [due.stop], "removed": [Progress().removed]}
+    progress: dict[str, list[Any]] = {
+        "category": [due.tables.category.table],
+        "bucket": [due.bucket],
+    }
+    times: dict[str, list[Any]] = {"closed": [due.stop], "removed": [Progress().removed]}
     await session.insert(store.schema.dictionaries.progress, progress | times)
     return int(rows)
 
@@ -156,7 +161,7 @@ def _sums(due: _Due, until: int) -> sa.Select[tuple[object, ...]]:
     keys = [start.label("start"), *(source.c[column.name] for column in key_columns(category))]
     values = [sum_of(source, column) for column in category.with_role(Role.VALUE)]
     slots = [sum_of_slots(source.c[each.name]) for each in category.with_role(Role.HISTOGRAM)]
-    own = [sa.literal_column(text) for text in ("0", "0", str(until))]
+    own: list[sa.ColumnElement[Any]] = [sa.literal_column(text) for text in ("0", "0", str(until))]
     return (
         sa.select(*keys, *values, weight(source), *slots, *own)
         .where(source.c.time >= due.start, source.c.time < due.stop)

@@ -1,6 +1,7 @@
-"""Removal by age on an engine that keeps days apart: whole days are dropped, the rest is deleted."""
+"""Removal by age on an engine that keeps days apart: whole days go at once, the rest by rows."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,8 +15,8 @@ async def remove(store: Store, expiry: Expiry) -> AsyncIterator[int]:
     """Remove it; yield the number of rows."""
     async with store.backend.transaction() as session:
         # First: from here on no plan reads the rows that are removed.
-        progress = {"category": [expiry.category], "bucket": [expiry.bucket]}
-        times = {"closed": [Progress().closed], "removed": [expiry.before]}
+        progress: dict[str, list[Any]] = {"category": [expiry.category], "bucket": [expiry.bucket]}
+        times: dict[str, list[Any]] = {"closed": [Progress().closed], "removed": [expiry.before]}
         await session.insert(store.schema.dictionaries.progress, progress | times)
     yield await _remove(store, expiry.table, expiry.table.c.time, expiry.before)
 
@@ -34,14 +35,14 @@ async def _remove(store: Store, table: sa.Table, time: sa.Column[int], before: i
     if not removed:
         return 0
     async with store.backend.transaction() as session:
-        for partition in await _partitions(session, str(table.name), time, before):
+        for partition in await _partitions(session, time, before):
             quoted = session.dialect.identifier_preparer.format_table(table)
             await session.run(f"ALTER TABLE {quoted} DROP PARTITION ID '{partition}'")
         await session.execute(sa.delete(table).where(time < before))
     return removed
 
 
-async def _partitions(session: Session, table: str, time: sa.Column[int], before: int) -> list[str]:
+async def _partitions(session: Session, time: sa.Column[int], before: int) -> list[str]:
     """Return the partitions whose rows are all too old, by what the engine knows of them."""
     newest = sa.func.max(time)
     of: sa.ColumnElement[str] = sa.literal_column("_partition_id")

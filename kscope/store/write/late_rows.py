@@ -37,7 +37,7 @@ class LateSums:
 
     _found: dict[tuple[str, int], tuple[CategoryTables, list[_Group]]] = field(default_factory=dict)
 
-    def add(self, tables: CategoryTables, bucket: int, commit: int, groups: list[_Group]) -> None:
+    def add(self, tables: CategoryTables, bucket: int, groups: list[_Group]) -> None:
         key = (tables.category.table, bucket)
         self._found.setdefault(key, (tables, []))[1].extend(groups)
 
@@ -83,8 +83,8 @@ def late_sums(
         rows = merged([piece], ids)
         late = [latest(levels, time) for time in rows["time"]]
         for bucket, by_commit in sums.of_rows(batch.key, piece.category, rows, late).items():
-            for commit, groups in by_commit.items():
-                sums.add(tables, bucket, commit, groups)
+            for groups in by_commit.values():
+                sums.add(tables, bucket, groups)
 
 
 def sums_columns(category: Category, groups: list[_Group]) -> Columns:

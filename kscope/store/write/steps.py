@@ -1,4 +1,4 @@
-"""The work of one commit on an engine without transactions: in steps, each of which may be the last.
+"""One commit on an engine without transactions: in steps, each of which may be the last.
 
 A batch with a key is stored once, whatever dies and whoever sends it again:
 
@@ -50,7 +50,6 @@ from kscope.store.write.transaction import (
     merged,
     sums_of,
 )
-from kscope.store.write.twins import Twins
 
 _SECOND = 1_000_000
 
@@ -83,7 +82,6 @@ class _Moment:
 class Steps(Transaction):
     """The work of one commit, in steps."""
 
-    twins: Twins = field(default_factory=Twins)
     _commit: int = field(default_factory=lambda: secrets.randbits(63))
 
     @property
@@ -168,7 +166,7 @@ class Steps(Transaction):
         return _Moment(now, {str(name): str(value) for name, value in notes})
 
     def _check(self, batches: list[Batch], moment: _Moment) -> None:
-        """Refuse rows of a table that another server has made with other types, or sums otherwise."""
+        """Refuse rows of a table that another server has changed, or sums in another way."""
         for table, pieces in by_table(batches).items():
             tables = self._tables(table, pieces)
             noted = json.loads(moment.notes.get(category_note(table), "{}"))
@@ -195,7 +193,7 @@ class Steps(Transaction):
             return
         await self._note_state(keyed, BEGUN, moment)
         others = await self._appending.as_appended(
-            "SELECT count() FROM kscope_batch"
+            "SELECT count() FROM kscope_batch"  # noqa: S608 - names of the store
             " WHERE key IN (SELECT unhex(arrayJoin({keys:Array(String)})))"
             f" AND {COMMIT} != {{mine:Int64}} AND received > {{since:Int64}}",
             {
@@ -226,7 +224,7 @@ class Steps(Transaction):
         self, batches: list[Batch], doubtful: set[bytes], ids: Mapping[str, int]
     ) -> list[tuple[Batch, Batch, list[Found]]]:
         """Return each batch, what is left of it to store, and what is there already."""
-        found = []
+        found: list[tuple[Batch, Batch, list[Found]]] = []
         for batch in batches:
             if batch.key not in doubtful:
                 found.append((batch, batch, []))
@@ -256,7 +254,7 @@ class Steps(Transaction):
             stored = {int(commit) for (commit,) in rows}
             for commit, each in wanted.items():
                 if commit not in stored:
-                    sums.add(there.tables, level.rollup.bucket, commit, each)
+                    sums.add(there.tables, level.rollup.bucket, each)
 
     async def _store_rows(
         self, batches: list[Batch], ids: Mapping[str, int], moment: _Moment
@@ -274,7 +272,7 @@ class Steps(Transaction):
     ) -> Columns:
         times, hosts = rows["time"], rows["hostname"]
         alike = [rows[name] for name in hashed_columns(tables.rows)]
-        numbers = self.twins.numbers(str(tables.rows.name), times, hosts, alike)
+        numbers = self._known.twins.numbers(str(tables.rows.name), times, hosts, alike)
         return {**rows, LATE: late_marks(times, closing), TWIN: numbers}
 
     async def _store_sums(self, sums: LateSums, moment: _Moment) -> None:

@@ -20,6 +20,7 @@ from kscope.store.sums.grouping import Columns, summed, summed_from
 from kscope.store.sums.late import add_late
 from kscope.store.write.batch import MEMO, Batch, Stored, TableRows
 from kscope.store.write.cardinality import OVER, OVER_STACKS, Grant, bounded, uncounted
+from kscope.store.write.twins import Twins
 
 _DAY = 86400 * 1_000_000
 # The largest day that the column holds; more than five million years.
@@ -32,6 +33,8 @@ class Dictionary:
     """The numbers of texts that are known to be stored, as used until `day` or later."""
 
     def __init__(self) -> None:
+        # Of hosts and times, for engines that number rows which are alike.
+        self.twins = Twins()
         self.clear()
 
     def clear(self) -> None:
