@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--lengths", action="store_true", help="with the histogram of the waits")
     parser.add_argument("--start", choices=ENGINES)
     options = parser.parse_args()
-    minutes = list(_minutes(options.rows, lengths=options.lengths))
+    minutes = list(minutes_of(options.rows, lengths=options.lengths))
     rows = sum(len(minute.pairs) for minute in minutes)
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},"
@@ -89,11 +89,11 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        batches = list(_by_host(minutes, options.batch))
+        batches = list(by_host(minutes, options.batch))
         if options.start:
-            _only(options.start, folder, [_body(batch) for batch in batches], options.senders)
+            _only(options.start, folder, [body_of(batch) for batch in batches], options.senders)
             return
-        ours = over_http(folder, [_body(batch) for batch in batches], options.senders)
+        ours = over_http(folder, [body_of(batch) for batch in batches], options.senders)
         flat = bare(folder / "flat.db", _FLAT, list(_flat(minutes)), options.batch)
         integers = bare(folder / "integers.db", _INTEGERS, list(_integers(minutes)), options.batch)
         victoria = None
@@ -204,7 +204,7 @@ def bare(path: Path, table: str, rows: Sequence[Sequence[Any]], batch: int) -> R
     return Result(name, len(rows) / elapsed, used / len(rows) * 1e6)
 
 
-def _minutes(rows: int, *, lengths: bool) -> Iterator[Minute]:
+def minutes_of(rows: int, *, lengths: bool) -> Iterator[Minute]:
     made = 0
     for minute in Fleet(_HOSTS).minutes(time.time_ns() // 1000, 10**6):
         yield minute if lengths else replace(minute, lengths=[()] * len(minute.pairs))
@@ -213,18 +213,18 @@ def _minutes(rows: int, *, lengths: bool) -> Iterator[Minute]:
             return
 
 
-def _by_host(minutes: Iterable[Minute], batch: int) -> Iterator[list[Minute]]:
+def by_host(minutes: Iterable[Minute], batch: int) -> Iterator[list[Minute]]:
     """Batches of about so many rows: as many minutes of a host as that takes."""
-    by_host: dict[str, list[Minute]] = {}
+    kept: dict[str, list[Minute]] = {}
     for minute in minutes:
-        waiting = by_host.setdefault(minute.host, [])
+        waiting = kept.setdefault(minute.host, [])
         waiting.append(minute)
         if sum(len(m.pairs) for m in waiting) >= batch:
-            yield by_host.pop(minute.host)
-    yield from by_host.values()
+            yield kept.pop(minute.host)
+    yield from kept.values()
 
 
-def _body(minutes: Sequence[Minute]) -> tuple[bytes, int]:
+def body_of(minutes: Sequence[Minute]) -> tuple[bytes, int]:
     places: dict[str, int] = {}
     rows = [
         {

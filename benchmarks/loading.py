@@ -48,7 +48,7 @@ class Span:
 
 async def load(settings: Settings, hosts: int, span: Span) -> None:
     """Rows as agents send them, then their sums, then thirty earlier days as sums alone."""
-    store = await _opened(settings)
+    store = await opened(settings)
     try:
         fleet = Fleet(hosts)
         await _rows(store, fleet, span)
@@ -62,14 +62,14 @@ async def load(settings: Settings, hosts: int, span: Span) -> None:
 
 async def load_without_lengths(settings: Settings, hosts: int, span: Span) -> None:
     """Rows of agents that keep no histogram, and nothing else."""
-    store = await _opened(settings)
+    store = await opened(settings)
     try:
         await _rows(store, Fleet(hosts), span, lengths=False)
     finally:
         await store.close()
 
 
-async def _opened(settings: Settings) -> Store:
+async def opened(settings: Settings) -> Store:
     catalog = Catalog(tuple(c for c in load_catalog() if c.table == TABLE))
     store = Store(backend_of(settings), catalog)
     await store.connect()
@@ -84,7 +84,7 @@ async def _rows(store: Store, fleet: Fleet, span: Span, *, lengths: bool = True)
     # Within a minute all hosts send at once, as a fleet does: the writer merges them.
     together: list[Batch] = []
     for number, minute in enumerate(fleet.minutes(span.start, minutes), 1):
-        together.append(_batch(store, minute, lengths=lengths))
+        together.append(batch_of(store, minute, lengths=lengths))
         if len(together) == fleet.hosts:
             await asyncio.gather(*(store.writer.write(batch) for batch in together))
             rows += sum(map(len, together))
@@ -95,7 +95,7 @@ async def _rows(store: Store, fleet: Fleet, span: Span, *, lengths: bool = True)
     print(f"  {rows:,} rows loaded in {seconds:.0f} s, {store.writer.counters.commits} commits")
 
 
-def _batch(store: Store, minute: Minute, *, lengths: bool) -> Batch:
+def batch_of(store: Store, minute: Minute, *, lengths: bool) -> Batch:
     category = store.catalog.categories[0]
     pairs = minute.pairs
     rows = len(pairs)
