@@ -12,9 +12,10 @@ from kscope.store.backends.base import BACKGROUND_SECONDS, Session
 from kscope.store.reader import DEADLINE
 from kscope.store.schema.alterations import index_removal
 from kscope.store.schema.changed_levels import tables_held
+from kscope.store.schema.emptiness import are_empty
 from kscope.store.schema.kept_categories import shape_note, without_column
 from kscope.store.schema.meta import category_note, known_categories, write_meta
-from kscope.store.schema.migrate import Held, are_empty, held
+from kscope.store.schema.migrate import Held, held
 from kscope.store.store import Store
 
 

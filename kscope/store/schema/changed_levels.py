@@ -1,7 +1,8 @@
 """Rollup levels that are added to a category with rows, or removed from it."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -9,7 +10,8 @@ from kscope.declare.units import seconds
 from kscope.generate.tables import ROWS_PREFIX, CategoryTables, Schema
 from kscope.store.backends.base import Session
 from kscope.store.schema.alterations import Step
-from kscope.store.schema.progress import SECOND, Progress, progress_of
+from kscope.store.schema.emptiness import with_rows
+from kscope.store.schema.progress import SECOND, Progress, progress_of_all
 
 
 def levels_held(category: str, relations: Iterable[str]) -> dict[str, int]:
@@ -37,29 +39,46 @@ def forgetting(category: str, bucket: int, dialect: sa.engine.Dialect) -> Step:
 
 
 async def begin_progress(session: Session, schema: Schema) -> None:
-    """Insert the progress of new levels: servers lock it.
+    """Insert the progress of new levels: servers lock it."""
+    found = await progress_of_all(session.fetch, schema)
+    begun = {
+        (name, bucket): progress
+        for name, tables in schema.categories.items()
+        for bucket, progress in _new_levels(tables, found.get(name, {})).items()
+    }
+    if not begun:
+        return
+    levels = [
+        level.table
+        for name, tables in schema.categories.items()
+        for level in tables.rollups
+        if (name, level.rollup.bucket) in begun
+    ]
+    # Sums without progress have an unknown origin.
+    for name in await with_rows(session, [str(table.name) for table in levels]):
+        await session.execute(sa.delete(schema.metadata.tables[name]))
+    columns: dict[str, list[Any]] = {
+        "category": [name for name, _ in begun],
+        "bucket": [bucket for _, bucket in begun],
+        "closed": [progress.closed for progress in begun.values()],
+        "removed": [progress.removed for progress in begun.values()],
+    }
+    await session.insert(schema.dictionaries.progress, columns)
+
+
+def _new_levels(tables: CategoryTables, found: Mapping[int, Progress]) -> dict[int, Progress]:
+    """Return the progress of the rows and levels that have none.
 
     A new level starts after rows that were removed, as it cannot sum that time in full.
     """
-    for name, tables in schema.categories.items():
-        found = await progress_of(session.fetch, schema, name)
-        if 0 not in found:
-            await _insert(session, schema, name, 0, Progress())
-        removed = found.get(0, Progress()).removed
-        for level in tables.rollups:
-            bucket = level.rollup.bucket
-            if bucket not in found:
-                width = bucket * SECOND
-                removed = -(-removed // width) * width
-                # Sums without progress have an unknown origin.
-                await session.execute(sa.delete(level.table))
-                await _insert(session, schema, name, bucket, Progress(removed, removed))
-            removed = found.get(bucket, Progress(removed, removed)).removed
-
-
-async def _insert(
-    session: Session, schema: Schema, name: str, bucket: int, progress: Progress
-) -> None:
-    row = {"closed": progress.closed, "removed": progress.removed}
-    new = sa.insert(schema.dictionaries.progress).values(category=name, bucket=bucket, **row)
-    await session.execute(new)
+    new = {} if 0 in found else {0: Progress()}
+    removed = found.get(0, Progress()).removed
+    for level in tables.rollups:
+        bucket = level.rollup.bucket
+        if bucket in found:
+            removed = found[bucket].removed
+        else:
+            width = bucket * SECOND
+            removed = -(-removed // width) * width
+            new[bucket] = Progress(removed, removed)
+    return new

@@ -43,8 +43,12 @@ async def read_note(session: Session, schema: Schema, name: str) -> str | None:
 
 
 async def write_meta(session: Session, schema: Schema, name: str, value: str) -> None:
-    note = {"name": [name], "value": [value]}
-    await session.insert(schema.dictionaries.meta, note, {"value": "replace"})
+    await write_notes(session, schema, {name: value})
+
+
+async def write_notes(session: Session, schema: Schema, notes: Mapping[str, str]) -> None:
+    columns = {"name": [*notes], "value": [*notes.values()]}
+    await session.insert(schema.dictionaries.meta, columns, {"value": "replace"})
 
 
 def category_note(table: str) -> str:

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from itertools import groupby
 
 import sqlalchemy as sa
 
@@ -27,6 +27,7 @@ from kscope.store.schema.changed_levels import (
     tables_held,
     undeclared_levels,
 )
+from kscope.store.schema.emptiness import are_empty
 from kscope.store.schema.interning import STACKS, STRINGS, store_texts, text_hash, today
 from kscope.store.schema.kept_categories import shape, shape_note
 from kscope.store.schema.meta import (
@@ -35,7 +36,7 @@ from kscope.store.schema.meta import (
     declared_types,
     read_meta,
     write_identity,
-    write_meta,
+    write_notes,
 )
 from kscope.store.schema.progress import SECOND, Progress, progress_of
 
@@ -152,10 +153,13 @@ def _changed(notes: Mapping[str, str], found: Held) -> list[Note]:
 
 async def apply(session: Session, schema: Schema, migration: Migration) -> None:
     """Run the steps. Raise StoreBusy if rows were added to a table that must be empty."""
-    for step in migration:
-        if isinstance(step, Note):
-            await write_meta(session, schema, step.name, step.value)
-        else:
+    for are_notes, steps in groupby(migration, lambda step: isinstance(step, Note)):
+        if are_notes:
+            notes = {step.name: step.value for step in steps if isinstance(step, Note)}
+            await write_notes(session, schema, notes)
+            continue
+        for step in steps:
+            assert isinstance(step, Step)
             await _run(session, schema, step)
     await write_identity(session, schema)
     await _store_default_stacks(session, schema)
@@ -171,14 +175,6 @@ async def _run(session: Session, schema: Schema, step: Step) -> None:
         numbers = await store_texts(session, schema, STRINGS, {key: step.default}, [today()])
         text = text.replace("{default}", str(numbers[key]))
     await session.run(text)
-
-
-async def are_empty(session: Session, tables: Iterable[str]) -> bool:
-    row: sa.Select[Any] = sa.select(sa.literal_column("1")).limit(1)
-    for name in tables:
-        if await session.fetch(row.select_from(sa.table(name))):
-            return False
-    return True
 
 
 def _layout_steps(schema: Schema, found: Held) -> list[Step]:
