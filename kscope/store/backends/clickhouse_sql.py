@@ -7,8 +7,8 @@ from clickhouse_connect.cc_sqlalchemy.dialect import ClickHouseDialect
 from clickhouse_connect.cc_sqlalchemy.sql.compiler import ChStatementCompiler
 from clickhouse_connect.driver.binding import format_query_value
 
+from kscope.generate.clickhouse.layout import Use, layout_of
 from kscope.generate.expressions import slots_of
-from kscope.generate.layout import Use, layout_of
 from kscope.store.backends.statements import compiled
 
 # A server reads at most 128 KiB as one parameter. A longer one, a list of ids, is a literal of the

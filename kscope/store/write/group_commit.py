@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from kscope.generate.tables import Schema
 from kscope.store.backends.base import Backend
 from kscope.store.backends.errors import (
-    BatchInDoubt,
     BatchRefused,
     StaleDeclaration,
     StoreBusy,
@@ -119,7 +118,7 @@ class GroupWriter:
         started = time.perf_counter()
         try:
             answers = await self._store([waiting.batch for waiting in group])
-        except (BatchInDoubt, BatchRefused, StaleDeclaration) as error:
+        except (BatchRefused, StaleDeclaration) as error:
             if len(group) == 1:
                 self._fail(group, error)
                 return
@@ -136,10 +135,13 @@ class GroupWriter:
             self._succeed(group, answers)
             self.counters.commit_seconds += time.perf_counter() - started
 
-    def _succeed(self, group: list[Waiting], answers: list[Stored]) -> None:
+    def _succeed(self, group: list[Waiting], answers: list[Stored | StoreBusy]) -> None:
         self._last_fault.wrote()
         self.counters.commits += 1
         for waiting, answer in zip(group, answers, strict=True):
+            if isinstance(answer, StoreBusy):
+                self._fail([waiting], answer)
+                continue
             self.counters.batches += 1
             self.counters.duplicates += answer.duplicate
             self.counters.rows += 0 if answer.duplicate else len(waiting.batch)
@@ -152,7 +154,7 @@ class GroupWriter:
             if not waiting.answer.done():
                 waiting.answer.set_exception(error)
 
-    async def _store(self, batches: list[Batch]) -> list[Stored]:
+    async def _store(self, batches: list[Batch]) -> list[Stored | StoreBusy]:
         """Try again if a concurrent transaction of another server conflicted.
 
         If its rows have the same sequence numbers, use others.
@@ -170,7 +172,7 @@ class GroupWriter:
                 self.known.clear()
         raise AssertionError
 
-    async def _store_once(self, batches: list[Batch]) -> list[Stored]:
+    async def _store_once(self, batches: list[Batch]) -> list[Stored | StoreBusy]:
         self.known.begin()
         async with self._backend.transaction() as session:
             # The schema of now: a migration may have run while this waited for its turn.

@@ -32,7 +32,12 @@ from kscope.generate.clickhouse.tables import (
 )
 from kscope.generate.tables import CategoryTables
 from kscope.store.backends.appending import SETTLED_SECONDS, WRITE_SECONDS, AppendingSession
-from kscope.store.backends.errors import BatchInDoubt, BatchRefused, StaleDeclaration
+from kscope.store.backends.errors import (
+    BatchInDoubt,
+    BatchRefused,
+    StaleDeclaration,
+    StoreBusy,
+)
 from kscope.store.backends.in_thread import in_thread
 from kscope.store.schema.closing import Closing, closing_note, closing_of, latest
 from kscope.store.schema.interning import STACKS, STRINGS
@@ -89,7 +94,8 @@ class Steps(Transaction):
         assert isinstance(self._session, AppendingSession)
         return self._session
 
-    async def store(self, batches: list[Batch]) -> list[Stored]:
+    async def store(self, batches: list[Batch]) -> list[Stored | StoreBusy]:
+        """Store them; of a batch that is in doubt return the error, the others are stored."""
         seen = await self._seen(batches)
         now = await self._appending.now()
         answers, fresh, doubtful = self._parted(batches, seen, now)
@@ -104,7 +110,13 @@ class Steps(Transaction):
         ids = {**known, **self.new[STRINGS]}
         moment = await self._moment(fresh)
         self._check(fresh, moment)
-        await self._begin(fresh, moment)
+        contended = await self._begin(fresh, moment)
+        if contended:
+            answers = [
+                BatchInDoubt(SETTLED_SECONDS) if batch.key in contended else answer
+                for batch, answer in zip(batches, answers, strict=True)
+            ]
+            fresh = [batch for batch in fresh if batch.key not in contended]
         found = await self._left(fresh, doubtful, ids)
         sums = LateSums()
         for batch, rest, there in found:
@@ -131,9 +143,9 @@ class Steps(Transaction):
 
     def _parted(
         self, batches: list[Batch], seen: Mapping[bytes, _Seen], now: int
-    ) -> tuple[list[Stored], list[Batch], set[bytes]]:
+    ) -> tuple[list[Stored | StoreBusy], list[Batch], set[bytes]]:
         """Return the answers, the batches to store, and the keys of those in doubt."""
-        answers: list[Stored] = []
+        answers: list[Stored | StoreBusy] = []
         fresh: dict[bytes, Batch] = {}
         others: list[Batch] = []
         doubtful: set[bytes] = set()
@@ -148,7 +160,8 @@ class Steps(Transaction):
             if known is not None:
                 left = known.received + SETTLED_SECONDS * _SECOND - now
                 if left > 0:
-                    raise BatchInDoubt(left // _SECOND + 1)
+                    answers.append(BatchInDoubt(left // _SECOND + 1))
+                    continue
                 doubtful.add(batch.key)
             answers.append(Stored(counts_of(batch)))
             if batch.key:
@@ -186,14 +199,17 @@ class Steps(Transaction):
                     retry_after=10,
                 )
 
-    async def _begin(self, batches: list[Batch], moment: _Moment) -> None:
-        """Note the keys as begun; give way if another server has begun one at the same time."""
+    async def _begin(self, batches: list[Batch], moment: _Moment) -> set[bytes]:
+        """Note the keys as begun; return those that another server has begun at the same time.
+
+        This server gives way for them: perhaps both do, and then the sender comes again.
+        """
         keyed = [batch for batch in batches if batch.key]
         if not keyed:
-            return
+            return set()
         await self._note_state(keyed, BEGUN, moment)
         others = await self._appending.as_appended(
-            "SELECT count() FROM kscope_batch"  # noqa: S608 - names of the store
+            "SELECT DISTINCT lower(hex(key)) FROM kscope_batch"  # noqa: S608 - names of the store
             " WHERE key IN (SELECT unhex(arrayJoin({keys:Array(String)})))"
             f" AND {COMMIT} != {{mine:Int64}} AND received > {{since:Int64}}",
             {
@@ -202,8 +218,7 @@ class Steps(Transaction):
                 "since": moment.now - SETTLED_SECONDS * _SECOND,
             },
         )
-        if others[0][0]:
-            raise BatchInDoubt(SETTLED_SECONDS)
+        return {bytes.fromhex(key) for (key,) in others}
 
     async def _note_state(self, keyed: list[Batch], state: int, moment: _Moment) -> None:
         count = len(keyed)

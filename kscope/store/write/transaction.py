@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from kscope.declare.types.base import Storage
 from kscope.generate.tables import CategoryTables, Schema
 from kscope.store.backends.base import Session
-from kscope.store.backends.errors import StaleDeclaration
+from kscope.store.backends.errors import StaleDeclaration, StoreBusy
 from kscope.store.backends.in_thread import in_thread
 from kscope.store.schema.interning import STACKS, STRINGS, Known, TextKind, store_texts, today
 from kscope.store.schema.meta import contradicted, is_current
@@ -63,8 +63,9 @@ class Transaction:
         default_factory=lambda: {STACKS: {}, STRINGS: {}}
     )
 
-    async def store(self, batches: list[Batch]) -> list[Stored]:
-        answers, fresh = await self._unseen(batches)
+    async def store(self, batches: list[Batch]) -> list[Stored | StoreBusy]:
+        found, fresh = await self._unseen(batches)
+        answers: list[Stored | StoreBusy] = [*found]
         fresh, _ = await self._intern(fresh, STACKS)
         fresh, known = await self._intern(fresh, STRINGS)
         ids = {**known, **self.new[STRINGS]}
