@@ -47,6 +47,7 @@ _MATCHED = {
     # The database's own messages repeat a user's name.
     "user": ("[^:]+", "must be a user's name alone; the password is for password_file"),
     "database": ("[^:@/?]+", "must be a database's name alone; host and user have other keys"),
+    "node": (r"[A-Za-z0-9_.:-]{1,255}", "must be a server's name or address, without its port"),
     "cluster": ("[A-Za-z0-9_.-]{1,64}", "is not a cluster's name: letters, digits, . _ -"),
     "sha256": ("[0-9a-f]{64}", "is not the SHA-256 of a token; `kscope token` makes both"),
     "scope": ("|".join(SCOPES), f"is not a scope; known: {', '.join(SCOPES)}"),
@@ -163,6 +164,9 @@ class ClickHouse:
     ca_file: Annotated[Path | None, _is("path", "certificates that the server's may come from")] = (
         None
     )
+    nodes: Annotated[
+        tuple[str, ...], _listed("node", "other servers of the cluster, asked if the host is away")
+    ] = ()
     cluster: Annotated[str, _is("cluster", "the cluster's name, if the tables are on one")] = ""
 
     def __post_init__(self) -> None:

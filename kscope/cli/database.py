@@ -14,7 +14,7 @@ from kscope.cli import options as shared
 from kscope.config import ClickHouse, MySQL, Settings, SQLite, chosen_settings, database_host
 from kscope.declare.model import Catalog
 from kscope.errors import KscopeError, UsageError, ValueFaultError
-from kscope.store.open import backend_of
+from kscope.store.open import store_of
 from kscope.store.schema.progress import SECOND
 from kscope.store.store import Store
 
@@ -62,7 +62,7 @@ async def opened(settings: Settings, *, alone: bool = False) -> AsyncIterator[St
     """Open the database, for a caller that adopts categories. If `alone`, not beside a server on
     the same SQLite file.
     """
-    store = Store(backend_of(settings, alone=alone), Catalog(()))
+    store = await store_of(settings, Catalog(()), alone=alone)
     await store.backend.open()
     try:
         yield store

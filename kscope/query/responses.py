@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,14 +12,17 @@ from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
 from kscope.query.across.question import AskedOfAll, QuestionOfAll
 from kscope.query.answers.compare import Comparison
+from kscope.query.answers.meta import of_missing
 from kscope.query.answers.question import JsonAnswer, Question
 from kscope.query.answers.stacks import drawn
 from kscope.query.export import COMPARISONS, STACKS, TABLES
 from kscope.query.export.base import JSON, ExportFormat, TableFormat
 from kscope.query.parse.parameters import Asked
 from kscope.query.scan.freed_memory import consumed
+from kscope.store.backends.errors import StoreAway
 from kscope.store.reader import Reader
 
+Answer = TypeVar("Answer", bound=msgspec.Struct)
 NDJSON = TABLES["ndjson"]
 _NUMBERS = (Storage.INTEGER, Storage.REAL)
 # Numbers or texts, and lists or objects, to an encoder's call.
@@ -41,11 +44,14 @@ async def respond(reader: Reader, question: Question, asked: Asked) -> Response:
     name = asked["format"]
     if name in STACKS and question.stacks:
         stacks = await question.stacks(reader, asked)
+        refuse_missing(reader)
         return _file(asked, STACKS[name], await drawn(stacks, STACKS[name].encode))
     if name in TABLES and question.pieces:
-        content = await begun(_pieces(TABLES[name], asked, question.pieces(reader, asked)))
+        content = await begun(_pieces(reader, TABLES[name], asked, question.pieces(reader, asked)))
         return _file(asked, TABLES[name], content)
-    answer = await question.ask(reader, asked)
+    answer = with_missing(reader, await question.ask(reader, asked))
+    if name in TABLES or name in COMPARISONS:
+        refuse_missing(reader)
     if name in COMPARISONS and isinstance(answer, Comparison):
         compared, form = answer, COMPARISONS[name]
         return _file(
@@ -68,7 +74,23 @@ async def respond_of_all(
     async for answer in answers:
         last = answer
     assert last is not None
-    return Response(JSON.media_type, await asyncio.to_thread(encoded, last))
+    whole = with_missing(reader, last)
+    return Response(JSON.media_type, await asyncio.to_thread(encoded, whole))
+
+
+def with_missing(reader: Reader, answer: Answer) -> Answer:
+    """Return the answer with a warning, if it lacks the rows of some shards."""
+    missing = of_missing(reader.missing())
+    told = getattr(answer, "notices", None)
+    if not missing or not isinstance(told, list):
+        return answer
+    return msgspec.structs.replace(answer, notices=[*missing, *told])
+
+
+def refuse_missing(reader: Reader) -> None:
+    """Raise StoreAway if rows of some shards are missing: a file could not say so."""
+    for notice in of_missing(reader.missing()):
+        raise StoreAway(notice.text)
 
 
 async def _lines(reader: Reader, answers: AsyncIterator[msgspec.Struct]) -> AsyncIterator[bytes]:
@@ -76,7 +98,8 @@ async def _lines(reader: Reader, answers: AsyncIterator[msgspec.Struct]) -> Asyn
         # The work between the statements counts as well; the time to send does not.
         with reader.deadline.running():
             answer = await anext(answers, None)
-            line = None if answer is None else await asyncio.to_thread(encoded, answer)
+            told = answer and with_missing(reader, answer)
+            line = None if told is None else await asyncio.to_thread(encoded, told)
         if line is None:
             return
         yield line + b"\n"
@@ -98,11 +121,12 @@ def _table(form: TableFormat, category: Category, answer: JsonAnswer) -> bytes:
 
 
 async def _pieces(
-    form: TableFormat, asked: Asked, pieces: AsyncIterator[list[list[Any]]]
+    reader: Reader, form: TableFormat, asked: Asked, pieces: AsyncIterator[list[list[Any]]]
 ) -> AsyncIterator[bytes]:
     names = [column.name for column in asked.category.all_columns]
     encode, heading = form.encoder(names, frozenset()), form.heading(names)
     async for piece in pieces:
+        refuse_missing(reader)
         yield heading + encode(piece)
         heading = b""
     if heading:

@@ -45,7 +45,7 @@ from kscope.server.read.routes import CachedAnswers
 from kscope.server.symbols.fetch import Fetcher
 from kscope.store.backends.errors import StoreAway, StoreBusy
 from kscope.store.housekeeping import loop
-from kscope.store.open import backend_of
+from kscope.store.open import store_of
 from kscope.store.store import Store
 from kscope.store.write.cardinality import NewTextLimits, NewTexts
 
@@ -193,7 +193,7 @@ async def _opened_once(settings: Settings) -> tuple[Store, LiveCatalog]:
     limits = NewTextLimits(
         NewTexts(settings.new_stacks_per_hour), NewTexts(settings.new_strings_per_hour)
     )
-    store = Store(backend_of(settings), Catalog(()), settings.query_deadline, limits)
+    store = await store_of(settings, Catalog(()), limits)
     await store.connect()
     try:
         live = LiveCatalog(settings.categories, store)
@@ -211,7 +211,7 @@ async def _in_background(
     """Run the tasks beside the listeners; at the end cancel them, and close the store."""
     work = (
         live.watch(),
-        loop.run(store),
+        loop.run_all(store),
         Fetcher(store, settings.symbols).run(),
         collect_when_idle(lambda: any(server.server_state.tasks for server in servers)),
     )

@@ -12,6 +12,7 @@ from kscope.store.backends.errors import StoreError
 from kscope.store.backends.sqlite import SQLiteBackend
 from kscope.store.backends.sqlite_foreign import check_ours
 from kscope.store.store import Store
+from kscope.store.write.cardinality import NewTextLimits
 
 
 def backend_of(settings: Settings, *, alone: bool = False) -> Backend:
@@ -46,6 +47,24 @@ def _clickhouse(chosen: ClickHouse) -> Backend:
     return ClickHouseBackend(chosen)
 
 
+async def store_of(
+    settings: Settings,
+    catalog: Catalog,
+    limits: NewTextLimits | None = None,
+    *,
+    alone: bool = False,
+) -> Store:
+    """Return the store; of a cluster, one of its shards, which a server of it tells."""
+    chosen, deadline = settings.database, settings.query_deadline
+    if isinstance(chosen, ClickHouse) and chosen.cluster:
+        _clickhouse(chosen)  # says what to install
+        from kscope.store.backends.clickhouse_cluster import shards_of  # noqa: PLC0415
+        from kscope.store.sharded import ShardedStore  # noqa: PLC0415
+
+        return ShardedStore(chosen, await shards_of(chosen), catalog, deadline, limits)
+    return Store(backend_of(settings, alone=alone), catalog, deadline, limits)
+
+
 def check_there(settings: Settings) -> None:
     """Raise StoreError if opening would create a new SQLite file."""
     if isinstance(settings.database, SQLite) and not settings.database.path.exists():
@@ -58,7 +77,7 @@ def check_there(settings: Settings) -> None:
 @asynccontextmanager
 async def open_to_read(settings: Settings, catalog: Catalog) -> AsyncIterator[Store]:
     """Open the store without creating or migrating anything; a server may be using the database."""
-    store = Store(backend_of(settings), catalog, settings.query_deadline)
+    store = await store_of(settings, catalog)
     # SQLite would create the file; its readers open by themselves.
     check_there(settings)
     if isinstance(settings.database, SQLite):

@@ -62,6 +62,10 @@ class Reader:
         """Return the question's; without a question, a new one."""
         return self._bound or Deadline(self.seconds)
 
+    def missing(self) -> list[str]:
+        """Return the shards whose rows the question's answer may lack, such as `shard 2`."""
+        return self._backend.missing(self.deadline.began)
+
     @property
     def dialect(self) -> str:
         return self._backend.dialect.name

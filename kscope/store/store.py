@@ -1,5 +1,7 @@
 """The data of a catalog in one database."""
 
+from typing import Protocol
+
 from kscope.declare.model import Catalog
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import Schema
@@ -10,8 +12,24 @@ from kscope.store.backends.last_fault import LastFault
 from kscope.store.reader import DEADLINE, Reader
 from kscope.store.schema.kept_categories import stored_catalog
 from kscope.store.schema.migrate import Held, Migration, apply, held, plan, planned
+from kscope.store.write.batch import Batch, Stored
 from kscope.store.write.cardinality import NewTextLimits
-from kscope.store.write.group_commit import GroupWriter
+from kscope.store.write.group_commit import Counters, GroupWriter
+
+
+class Writer(Protocol):
+    """Takes batches, and answers once they are stored."""
+
+    @property
+    def counters(self) -> Counters:
+        """Return what was done since the start."""
+
+    @property
+    def waiting_rows(self) -> int:
+        """Return the number of rows that wait for a commit."""
+
+    async def write(self, batch: Batch) -> Stored:
+        """Store a batch. Raises StoreError."""
 
 
 class Store:
@@ -27,7 +45,17 @@ class Store:
         self.last_fault = LastFault()
         current = lambda: self.schema  # noqa: E731
         self.reader = Reader(backend, current, self.last_fault, deadline)
-        self.writer = GroupWriter(backend, current, self.last_fault, limits or NewTextLimits())
+        self.group = GroupWriter(backend, current, self.last_fault, limits or NewTextLimits())
+        self.writer: Writer = self.group
+
+    @property
+    def parts(self) -> "list[Store]":
+        """Return the stores that rows are in: this one, or one for each shard."""
+        return [self]
+
+    async def catch_up(self) -> None:
+        """Bring shards up to date that were away."""
+        return
 
     @property
     def catalog(self) -> Catalog:
@@ -36,10 +64,10 @@ class Store:
     async def connect(self) -> None:
         """Connect only: the caller adopts a catalog before rows arrive."""
         await self.backend.open()
-        self.writer.start()
+        self.group.start()
 
     async def close(self) -> None:
-        await self.writer.stop()
+        await self.group.stop()
         await self.backend.close()
 
     async def ping(self) -> None:

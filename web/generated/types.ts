@@ -488,6 +488,7 @@ export interface Meta {
   rows: number;
   elapsed_ms: number;
   hidden: Hidden[];
+  missing?: string[];
 }
 
 /** A marker in the range or shortly before; `seconds` from the start of the range. */

@@ -14,6 +14,7 @@ from kscope.generate.clickhouse.layout import Use, layout_of, storage_of
 from kscope.generate.clickhouse.tables import (
     LATE,
     LEASE,
+    VERSION,
     Engine,
     column_type,
     columns,
@@ -58,11 +59,47 @@ def over_shards(table: sa.Table, database: str, dialect: ClickHouseDDL) -> str:
     """Return the statement of the table over all shards; a host's rows are on one shard."""
     quote = dialect.identifier_preparer.quote
     name, use = str(table.name), layout_of(table).use
-    sharding = ", sipHash64(hostname)" if use in (Use.ROWS, Use.SUMS) else ""
+    sharding = ", toUInt64(hostname)" if use in (Use.ROWS, Use.SUMS) else ""
+    here = renamed_over_shards(table)
     of = ", ".join(literal(text, dialect) for text in (dialect.cluster, database, name))
     return (
-        f"CREATE TABLE IF NOT EXISTS {quote(database + OVER_ALL)}.{quote(name)}{_on(dialect)}"
+        f"CREATE TABLE IF NOT EXISTS {quote(database + OVER_ALL)}.{quote(here)}"
         f" AS {quote(database)}.{quote(name)}\nENGINE = Distributed({of}{sharding})"
+    )
+
+
+def renamed_over_shards(table: sa.Table) -> str:
+    """Return the name of the table over all shards; a view has the name of some."""
+    named = layout_of(table).use is Use.PROGRESS or table.name == "kscope_meta"
+    return f"{table.name}_of_shards" if named else str(table.name)
+
+
+def over_shards_views(
+    meta: sa.Table, progress: sa.Table, database: str, dialect: ClickHouseDDL
+) -> Iterator[str]:
+    """Yield the statements of what all shards have in common: notes, and the least progress."""
+    quote = dialect.identifier_preparer.quote
+    own, everywhere = quote(database), quote(database + OVER_ALL)
+    notes, levels = renamed_over_shards(meta), renamed_over_shards(progress)
+    here = f"{progress.name}_here"
+    of_shard = f"{literal(dialect.cluster, dialect)}, {literal(database, dialect)}, '{here}'"
+    yield (
+        f"CREATE OR REPLACE VIEW {own}.{here} AS SELECT p.category AS category,"  # noqa: S608
+        " p.bucket AS bucket, max(p.closed) AS closed, max(p.removed) AS removed"
+        f" FROM {own}.{progress.name} AS p GROUP BY p.category, p.bucket"
+    )
+    yield (
+        f"CREATE TABLE IF NOT EXISTS {everywhere}.{levels} AS {own}.{here}"
+        f"\nENGINE = Distributed({of_shard})"
+    )
+    yield (
+        f"CREATE OR REPLACE VIEW {everywhere}.{progress.name} AS SELECT s.category AS category,"  # noqa: S608
+        " s.bucket AS bucket, min(s.closed) AS closed, max(s.removed) AS removed"
+        f" FROM {everywhere}.{levels} AS s GROUP BY s.category, s.bucket"
+    )
+    yield (
+        f"CREATE OR REPLACE VIEW {everywhere}.{meta.name} AS SELECT n.name AS name,"  # noqa: S608
+        f" argMax(n.value, n.{VERSION}) AS value FROM {everywhere}.{notes} AS n GROUP BY n.name"
     )
 
 

@@ -1,5 +1,6 @@
 """The part of every answer that describes its data."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -30,6 +31,17 @@ class Meta(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
     rows: int
     elapsed_ms: float
     hidden: list[Hidden]
+    # Shards of a cluster that did not answer: the rows of their hosts are not in the answer.
+    missing: list[str] = []
+
+
+def of_missing(missing: Sequence[str]) -> "list[Notice]":
+    """Return the warning about shards whose rows an answer lacks."""
+    if not missing:
+        return []
+    verb = "does" if len(missing) == 1 else "do"
+    named = " and ".join(missing)
+    return [Notice("warning", f"{named} {verb} not answer: the rows of its hosts are missing here")]
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -39,7 +51,8 @@ class Notice(msgspec.Struct, frozen=True):
 
 def meta(scan: Scan, rows: int) -> Meta:
     plan = scan.plan
-    return Meta(plan.start, plan.stop, plan.source, rows, scan.elapsed_ms, scan.hidden)
+    missing = scan.reader.missing()
+    return Meta(plan.start, plan.stop, plan.source, rows, scan.elapsed_ms, scan.hidden, missing)
 
 
 def notices(scan: Scan) -> list[Notice]:

@@ -18,8 +18,8 @@ from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.server.ingest.markers import marker_rows
 from kscope.server.ingest.row_faults import UnknownName
+from kscope.store.store import Writer
 from kscope.store.write.batch import Batch
-from kscope.store.write.group_commit import GroupWriter
 
 # Clients of 2016 send urllib's default, the type of a form; curl and scripts send the others.
 _ACCEPTED_TYPES = frozenset(
@@ -56,7 +56,7 @@ class Ingest:
     """Stores the bodies of one listener."""
 
     live: LiveCatalog
-    writer: GroupWriter
+    writer: Writer
     lanes: FairQueue
     metrics: Metrics
     limits: BodyLimits

@@ -135,6 +135,10 @@ class Backend(ABC):
         """Raise StoreError unless the database answers, within seconds."""
         await self._pings.ask()
 
+    def missing(self, since: float) -> list[str]:  # noqa: ARG002
+        """Return the parts of the database that answers since then (monotonic clock) may lack."""
+        return []
+
     def gauges(self) -> Mapping[str, tuple[str, int]]:
         """Return name -> description and value, for /metrics."""
         return {"kscope_readers_busy": ("questions that are being answered", self._questions.busy)}

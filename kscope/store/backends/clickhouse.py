@@ -5,6 +5,7 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -229,9 +230,17 @@ class ClickHouseSession(AppendingSession):
 class ClickHouseReader(ClickHouseSession, ReadSession):
     """Statements that only read, until a deadline; each has an id, by which it is cancelled."""
 
-    def __init__(self, clients: Clients, chosen: sa.engine.Dialect, until: float) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        chosen: sa.engine.Dialect,
+        until: float,
+        further: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """`further` are settings of the engine."""
         super().__init__(clients, chosen)
         self._until = until
+        self._further = further
         self._query_id = ""
         self._running: Future[Any] | None = None
         self._kill: Future[None] | None = None
@@ -247,6 +256,7 @@ class ClickHouseReader(ClickHouseSession, ReadSession):
         left = self._until - asyncio.get_running_loop().time()
         return {
             "max_execution_time": max(1, math.ceil(left)),
+            **self._further,
             "readonly": 2,
             "query_id": self._query_id,
         }

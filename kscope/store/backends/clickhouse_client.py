@@ -1,6 +1,7 @@
 """The driver's client in threads: its calls wait, and the event loop must not."""
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +16,10 @@ from clickhouse_connect.driver.query import QueryResult
 
 from kscope.config import ClickHouse
 from kscope.store.backends.clickhouse_errors import FAULTS
+
+# They repeat each error at length, with the address of the statement; the store tells it once.
+for _name in ("clickhouse_connect", "urllib3.connectionpool"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kscope.store.backends.errors import QueryTimeout
 
@@ -18,6 +18,7 @@ class Deadline:
     """
 
     left: float
+    began: float = field(default_factory=time.monotonic)
     _running: int = 0
     _since: float = 0.0
 

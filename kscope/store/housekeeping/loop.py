@@ -26,6 +26,18 @@ _PAUSE = 0.005
 log = logging.getLogger(__name__)
 
 
+async def run_all(store: Store) -> None:
+    """Run on every shard, if there are several."""
+    await asyncio.gather(_follow(store), *map(run, store.parts))
+
+
+async def _follow(store: Store) -> None:
+    while True:
+        with _logging("shards that were away"):
+            await store.catch_up()
+        await asyncio.sleep(_ROLLUP_SECONDS)
+
+
 async def run(store: Store) -> None:
     """Run until cancelled. A failure is logged, and tried again."""
     swept = 0.0

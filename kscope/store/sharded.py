@@ -1,0 +1,160 @@
+"""The data of a catalog on several shards: the rows of a host are on one of them.
+
+Each shard is a store of its own rows, texts and sums, with its own writer and background work. The
+questions go to tables over all of them.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, fields, replace
+
+from kscope.config import ClickHouse
+from kscope.declare.model import Catalog
+from kscope.generate.tables import Schema, schema
+from kscope.store.backends.clickhouse import ClickHouseBackend
+from kscope.store.backends.clickhouse_cluster import ClusterBackend, Shard
+from kscope.store.backends.errors import StoreAway, StoreBusy, StoreError
+from kscope.store.over_shards import make_tables_over_shards
+from kscope.store.reader import DEADLINE
+from kscope.store.schema.interning import text_hash
+from kscope.store.store import Store
+from kscope.store.write.batch import Batch, Stored
+from kscope.store.write.cardinality import NewTextLimits
+from kscope.store.write.group_commit import Counters
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Part:
+    """One shard's store, and whether it has the present catalog."""
+
+    shard: Shard
+    store: Store
+    is_ready: bool = False
+
+
+class ShardedWriter:
+    """The writers of all shards as one; see GroupWriter."""
+
+    def __init__(self, parts: list[_Part], limits: NewTextLimits) -> None:
+        self._parts = parts
+        self.limits = limits
+
+    @property
+    def counters(self) -> Counters:
+        """Return the sums of all shards."""
+        each = [part.store.writer.counters for part in self._parts]
+        sums = {
+            kind.name: sum(getattr(one, kind.name) for one in each) for kind in fields(Counters)
+        }
+        return Counters(**sums)
+
+    @property
+    def waiting_rows(self) -> int:
+        return sum(part.store.writer.waiting_rows for part in self._parts)
+
+    async def write(self, batch: Batch) -> Stored:
+        part = self._parts[shard_of(batch.host, len(self._parts))]
+        text = f"{part.shard.name} does not answer"
+        if not part.is_ready:
+            raise StoreAway(text, public=text)
+        try:
+            return await part.store.writer.write(batch)
+        except StoreAway as error:
+            raise StoreAway(f"{part.shard.name}: {error}", public=text) from error
+
+
+class ShardedStore(Store):
+    """A store of several shards."""
+
+    def __init__(
+        self,
+        settings: ClickHouse,
+        shards: list[Shard],
+        catalog: Catalog,
+        deadline: float = DEADLINE,
+        limits: NewTextLimits | None = None,
+    ) -> None:
+        limits = limits or NewTextLimits()
+        super().__init__(ClusterBackend(settings, shards), catalog, deadline, limits)
+        self._settings = settings
+        self._parts = [
+            _Part(
+                each, Store(ClickHouseBackend(replace(each.servers[0])), catalog, deadline, limits)
+            )
+            for each in shards
+        ]
+        self.writer = ShardedWriter(self._parts, limits)
+
+    @property
+    def parts(self) -> list[Store]:
+        return [part.store for part in self._parts]
+
+    async def connect(self) -> None:
+        await self.backend.open()
+        for part in self._parts:
+            part.store.group.start()
+
+    async def close(self) -> None:
+        await asyncio.gather(*(part.store.close() for part in self._parts))
+        await self.backend.close()
+
+    async def ping(self) -> None:
+        """Raise StoreError unless some shard responds."""
+        outcomes = await asyncio.gather(
+            *(part.store.ping() for part in self._parts), return_exceptions=True
+        )
+        faults = [each for each in outcomes if isinstance(each, BaseException)]
+        if len(faults) == len(outcomes):
+            raise faults[0]
+
+    async def adopt(self, catalog: Catalog) -> None:
+        """Migrate every shard that answers; the others follow once they do."""
+        wanted = schema(catalog)
+        for part in self._parts:
+            part.is_ready = False
+        outcomes = await asyncio.gather(
+            *(self._bring_up(part, wanted) for part in self._parts), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(
+                outcome, StoreAway | StoreBusy
+            ):
+                raise outcome
+        if not any(part.is_ready for part in self._parts):
+            raise next(each for each in outcomes if isinstance(each, BaseException))
+        self.schema = wanted
+
+    async def catch_up(self) -> None:
+        """Migrate shards that were away and answer now."""
+        for part in self._parts:
+            if not part.is_ready:
+                try:
+                    await self._bring_up(part, self.schema)
+                except StoreError as error:
+                    log.debug("%s: %s", part.shard.name, error)
+                else:
+                    log.info("%s answers again", part.shard.name)
+
+    async def remembered(self) -> Catalog:
+        error: StoreError | None = None
+        for part in self._parts:
+            try:
+                return await part.store.remembered()
+            except StoreAway as away:
+                error = away
+        assert error is not None
+        raise error
+
+    async def _bring_up(self, part: _Part, wanted: Schema) -> None:
+        await part.store.backend.open()
+        await part.store.adopt(wanted.catalog)
+        assert isinstance(part.store.backend, ClickHouseBackend)
+        await make_tables_over_shards(part.store.backend, wanted)
+        part.is_ready = True
+
+
+def shard_of(host: str, shards: int) -> int:
+    """Return the place of a host's shard, as the tables over the shards find it."""
+    return (text_hash(host) & (2**64 - 1)) % shards
