@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from kscope.declare.model import Catalog
 from kscope.query.parse.timerange import iso
 from kscope.store.housekeeping.loop import retain, roll_up
-from tests.databases import MariaDBDatabase, SQLiteFile
+from tests import clickhouse
+from tests.databases import ClickHouseDatabase, SQLiteFile
 from tests.mariadb import PASSWORD, USER
 from tests.query.test_rows import EVERYTHING
 from tests.query.world import SECOND, World
@@ -77,13 +78,15 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def environment() -> dict[str, str]:
+    assert clickhouse.PASSWORD == PASSWORD
     return os.environ | {"KSCOPE_FROM_PASSWORD": PASSWORD, "KSCOPE_TO_PASSWORD": PASSWORD}
 
 
 def address(database: Database) -> str:
     if isinstance(database, SQLiteFile):
         return f"sqlite:{database.path}"
-    assert isinstance(database, MariaDBDatabase)
+    if isinstance(database, ClickHouseDatabase):
+        return f"clickhouse:{clickhouse.USER}@127.0.0.1:{database.server.port}/{database.database}"
     return f"mysql:{USER}@127.0.0.1:{database.server.port}/{database.database}"
 
 

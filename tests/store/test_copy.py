@@ -12,7 +12,7 @@ import pytest
 
 from kscope.store.symbols.packing import packed
 from kscope.store.symbols.table import SymbolTable
-from tests.databases import MariaDBDatabase, SQLiteFile
+from tests.databases import ClickHouseDatabase, MariaDBDatabase, SQLiteFile
 from tests.decoding import decoded
 from tests.query.world import World
 from tests.store.copying import (
@@ -43,6 +43,8 @@ PAIRS = [
     pytest.param(("sqlite", "mysql"), marks=pytest.mark.mysql),
     pytest.param(("mysql", "sqlite"), marks=pytest.mark.mysql),
     ("sqlite", "sqlite"),
+    pytest.param(("sqlite", "clickhouse"), marks=pytest.mark.clickhouse),
+    pytest.param(("clickhouse", "sqlite"), marks=pytest.mark.clickhouse),
 ]
 LARGEST = 2**40
 
@@ -58,6 +60,9 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Pair:
 def _empty(request: pytest.FixtureRequest, folder: Path, engine: str, name: str) -> Database:
     if engine == "sqlite":
         return SQLiteFile(folder / f"{name}.db")
+    if engine == "clickhouse":
+        node = request.getfixturevalue("clickhouse")
+        return ClickHouseDatabase(node, node.new_database())
     server = request.getfixturevalue("mariadb")
     return MariaDBDatabase(server, server.new_database())
 

@@ -18,6 +18,7 @@ from kscope.store.copy.target import (
     notes_of,
     sum_up,
 )
+from kscope.store.copy.unfinished import finish_last
 from kscope.store.schema.progress import progress_of
 from kscope.store.store import Store
 
@@ -97,7 +98,10 @@ async def plan_all(source: Source, target: Store | None) -> Report:
 
 async def _begun(source: Source, target: Store, table: str, notes: Mapping[str, str]) -> TableCopy:
     begun = await begin(target, source, table, notes)
-    return TableCopy(source, table, begun, await _journals(source, target, table))
+    found = TableCopy(source, table, begun, await _journals(source, target, table))
+    for bucket in found.journals:
+        await finish_last(found, target, bucket)
+    return found
 
 
 async def _planned(

@@ -63,8 +63,9 @@ class Journal:
             found = await session.look_up(self.batches.c.key, columns, [*by_key])
         return {by_key[bytes(key)]: json.loads(answer)[MEMO] for key, answer in found}
 
-    def reading(self) -> "Copied":
-        return Copied(self, sorted(self.pages, key=lambda page: page.first))
+    def reading(self, before: int | None = None) -> "Copied":
+        """Return what to read in the order of time: all pages, or those `before` a number."""
+        return Copied(self, sorted(self.pages[:before], key=lambda page: page.first))
 
 
 @dataclass

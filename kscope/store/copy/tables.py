@@ -69,8 +69,7 @@ class TableCopy:
         self, target: Store, missing: Mapping[int, int], done: Callable[[int], None]
     ) -> int:
         """Copy the rows of these slots that were not copied yet; return how many."""
-        names = [column.name for column in self.tables.category.all_columns]
-        pages = self._pages(target, 0, names, done)
+        names, pages = self.names(0), self._pages(target, 0, done)
         copied, count = self.journals[0].reading(), 0
         for span in self.slots.stretches(missing):
             async for time, seq, row in self.source.rows(self.tables.rows, names, span):
@@ -84,7 +83,7 @@ class TableCopy:
 
     async def copy_sums(self, target: Store, bucket: int, done: Callable[[int], None]) -> int:
         """Copy the sums of a level over time that the target cannot sum; return how many."""
-        pages, count = self._pages(target, bucket, self._sum_names, done), 0
+        pages, count = self._pages(target, bucket, done), 0
         async for each in self.new_sums(bucket):
             count += 1
             if each.by_now is None:
@@ -100,7 +99,7 @@ class TableCopy:
         for span in await self._spans(bucket):
             late: dict[Place, Values] = {}
             async for time, seq, row in self.source.rows(
-                self._level(bucket), self._sum_names, span
+                self.table_of(bucket), self.names(bucket), span
             ):
                 if late and next(iter(late))[0] != time:
                     async for each in self._grown(late, copied):
@@ -114,7 +113,7 @@ class TableCopy:
                     continue
                 group = row[: 1 + len(key_columns(self.tables.category))]
                 before = late.get(group)
-                late[group] = row if before is None else self._differences.added(before, row)
+                late[group] = row if before is None else self.differences.added(before, row)
             async for each in self._grown(late, copied):
                 yield each
 
@@ -122,15 +121,21 @@ class TableCopy:
         """Yield the growth of the sums of late rows of one time."""
         for group, row in late.items():
             await copied.go_to(group[0])
-            if new := self._differences.since(copied.late(group), row):
+            if new := self.differences.since(copied.late(group), row):
                 yield NewSum(group, new, row)
 
-    @cached_property
-    def _sum_names(self) -> list[str]:
-        return ["time", *summed_names(self.tables.category)]
+    def names(self, bucket: int) -> list[str]:
+        """Return the columns of a level that are copied, in the order of its pages."""
+        if bucket:
+            return ["time", *summed_names(self.tables.category)]
+        return [column.name for column in self.tables.category.all_columns]
+
+    def table_of(self, bucket: int) -> sa.Table:
+        levels = {level.rollup.bucket: level.table for level in self.tables.rollups}
+        return levels.get(bucket, self.tables.rows)
 
     @cached_property
-    def _differences(self) -> Differences:
+    def differences(self) -> Differences:
         return Differences(self.tables.category)
 
     async def _spans(self, bucket: int) -> list[Span]:
@@ -146,7 +151,7 @@ class TableCopy:
         removed = min(progress.get(each, Progress()).removed for each in finer)
         if not was_removed(removed) or removed <= first:
             return []
-        table, width = self._level(bucket), bucket * SECOND
+        table, width = self.table_of(bucket), bucket * SECOND
         within = (table.c.time >= first, table.c.time + width <= removed)
         found = await self.source.fetch(
             sa.select(table.c.time).where(*within).group_by(table.c.time).order_by(table.c.time)
@@ -174,12 +179,7 @@ class TableCopy:
         found = await progress_of(self.source.fetch, self.source.schema, self.table)
         return {0: Progress()} | found
 
-    def _level(self, bucket: int) -> sa.Table:
-        levels = {level.rollup.bucket: level.table for level in self.tables.rollups}
-        return levels[bucket]
-
-    def _pages(
-        self, target: Store, bucket: int, names: list[str], done: Callable[[int], None]
-    ) -> Pages:
+    def _pages(self, target: Store, bucket: int, done: Callable[[int], None]) -> Pages:
         category = target.schema.categories[self.table].category
-        return Pages(self.source, target, self.journals[bucket], category, names, self.slots, done)
+        journal, names = self.journals[bucket], self.names(bucket)
+        return Pages(self.source, target, journal, category, names, self.slots, done)

@@ -1,7 +1,7 @@
 """A batch that may be stored in part: which of its rows are there."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,16 +53,19 @@ async def found_rows(
 async def _stored(
     session: Session, tables: CategoryTables, wanted: Columns
 ) -> dict[Row, list[int]]:
-    """Return the host's rows of these times, each with the marks of those alike."""
+    """Return the hosts' rows of these times, each with the marks of those alike."""
     table = tables.rows
-    times = msgspec.json.encode(sorted(set(wanted["time"]))).decode()
-    among = sa.func.JSONExtract(sa.literal(times, sa.Text()), "Array(Int64)")
     columns = [table.c[column.name] for column in tables.category.all_columns]
     statement = sa.select(*columns, sa.literal_column(LATE)).where(
-        table.c.hostname == wanted["hostname"][0],
-        table.c.time.op("IN", is_comparison=True)(among),
+        _among(table.c.hostname, wanted["hostname"]), _among(table.c.time, wanted["time"])
     )
     found: defaultdict[Row, list[int]] = defaultdict(list)
     for *row, late in await session.fetch(statement):
         found[tuple(row)].append(int(late))
     return found
+
+
+def _among(column: sa.Column[Any], values: Collection[int]) -> sa.ColumnElement[bool]:
+    listed = msgspec.json.encode(sorted(set(values))).decode()
+    among = sa.func.JSONExtract(sa.literal(listed, sa.Text()), "Array(Int64)")
+    return column.op("IN", is_comparison=True)(among)

@@ -18,12 +18,12 @@ from kscope.store.sums.grouping import Columns, Sums, summed, summed_names
 from kscope.store.write.batch import Batch
 from kscope.store.write.transaction import merged
 
-_DAY = 86400 * 1_000_000
-_EVER = 2**63 - 1
+DAY = 86400 * 1_000_000
+EVER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class Group:
     """Sums of one batch and day, of rows that are late for buckets up to `late` seconds."""
 
     commit: int
@@ -35,33 +35,33 @@ class _Group:
 class LateSums:
     """The sums to store, by table and level."""
 
-    _found: dict[tuple[str, int], tuple[CategoryTables, list[_Group]]] = field(default_factory=dict)
+    _found: dict[tuple[str, int], tuple[CategoryTables, list[Group]]] = field(default_factory=dict)
 
-    def add(self, tables: CategoryTables, bucket: int, groups: list[_Group]) -> None:
+    def add(self, tables: CategoryTables, bucket: int, groups: list[Group]) -> None:
         key = (tables.category.table, bucket)
         self._found.setdefault(key, (tables, []))[1].extend(groups)
 
-    def by_level(self) -> Iterator[tuple[CategoryTables, int, list[_Group]]]:
+    def by_level(self) -> Iterator[tuple[CategoryTables, int, list[Group]]]:
         for (_, bucket), (tables, groups) in self._found.items():
             yield tables, bucket, groups
 
     @staticmethod
     def of_rows(
         key: bytes, category: Category, rows: Columns, late: list[int]
-    ) -> dict[int, dict[int, list[_Group]]]:
+    ) -> dict[int, dict[int, list[Group]]]:
         """Return the sums of late rows: bucket -> commit -> groups."""
-        found: dict[int, dict[int, list[_Group]]] = {}
+        found: dict[int, dict[int, list[Group]]] = {}
         places: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for place, mark in enumerate(late):
             if mark:
-                places[rows["time"][place] // _DAY, mark].append(place)
+                places[rows["time"][place] // DAY, mark].append(place)
         buckets = sorted({rollup.bucket for rollup in category.rollup})
         for (day, mark), chosen in places.items():
             part = {name: [column[place] for place in chosen] for name, column in rows.items()}
-            commit = _commit_of(key, category.table, day)
+            commit = commit_of(key, category.table, day)
             for bucket in buckets:
                 if bucket <= mark:
-                    group = _Group(commit, mark, summed(category, bucket, part, _EVER))
+                    group = Group(commit, mark, summed(category, bucket, part, EVER))
                     found.setdefault(bucket, {}).setdefault(commit, []).append(group)
         return found
 
@@ -77,7 +77,7 @@ def late_sums(
     for piece in batch.tables:
         levels = closing(piece.category.table)
         last = max((each.stop for each in levels.values()), default=None)
-        if not len(piece) or last is None or min(piece.columns[0]) >= last:
+        if piece.bucket or not len(piece) or last is None or min(piece.columns[0]) >= last:
             continue
         tables = tables_of(piece.category.table)
         rows = merged([piece], ids)
@@ -87,7 +87,7 @@ def late_sums(
                 sums.add(tables, bucket, groups)
 
 
-def sums_columns(category: Category, groups: list[_Group]) -> Columns:
+def sums_columns(category: Category, groups: list[Group]) -> Columns:
     """Return sums as columns of their table."""
     names = ["time", *summed_names(category), LATE, COMMIT]
     rows: list[tuple[Any, ...]] = [
@@ -98,7 +98,7 @@ def sums_columns(category: Category, groups: list[_Group]) -> Columns:
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
 
-def _commit_of(key: bytes, table: str, day: int) -> int:
+def commit_of(key: bytes, table: str, day: int) -> int:
     """Return the hash of a batch's rows of one table and day; without a key it is nobody's."""
     digest = blake2b(key + f" {table} {day}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1 or 1

@@ -34,7 +34,6 @@ from kscope.generate.tables import CategoryTables
 from kscope.store.backends.appending import SETTLED_SECONDS, WRITE_SECONDS, AppendingSession
 from kscope.store.backends.errors import (
     BatchInDoubt,
-    BatchRefused,
     StaleDeclaration,
     StoreBusy,
 )
@@ -44,11 +43,13 @@ from kscope.store.schema.interning import STACKS, STRINGS
 from kscope.store.schema.meta import category_note, contradicts, declared_types
 from kscope.store.sums.grouping import Columns
 from kscope.store.write.batch import Batch, Stored
+from kscope.store.write.brought_sums import Brought
 from kscope.store.write.doubt import Found, found_rows
 from kscope.store.write.late_rows import LateSums, late_sums, sums_columns
 from kscope.store.write.transaction import (
     Transaction,
     answer_of,
+    by_category,
     by_table,
     counts_of,
     duplicate,
@@ -101,9 +102,7 @@ class Steps(Transaction):
         answers, fresh, doubtful = self._parted(batches, seen, now)
         if not fresh:
             return answers
-        if sums_of(fresh):
-            raise BatchRefused("this engine takes no sums of another database yet")
-        for table, pieces in by_table(fresh).items():
+        for table, pieces in by_category(fresh).items():
             self._tables(table, pieces)
         fresh, _ = await self._intern(fresh, STACKS)
         fresh, known = await self._intern(fresh, STRINGS)
@@ -123,6 +122,11 @@ class Steps(Transaction):
             for each in there:
                 await self._complete(batch.key, each, sums)
             late_sums(rest, ids, moment.closing, sums, self._schema.categories.__getitem__)
+            for piece in sums_of([rest]):
+                tables = self._tables(piece.category.table, [piece])
+                closing = moment.closing(piece.category.table)
+                brought = Brought(batch.key, tables, piece.bucket, merged([piece], ids), closing)
+                await brought.add_to(sums, self._session, is_new=batch.key not in doubtful)
         left = [rest for _, rest, _ in found]
         await self._store_rows(left, ids, moment)
         await self._store_sums(sums, moment)
@@ -171,7 +175,7 @@ class Steps(Transaction):
         return answers, [*fresh.values(), *others], doubtful
 
     async def _moment(self, batches: list[Batch]) -> _Moment:
-        tables = [*by_table(batches)]
+        tables = [*by_category(batches)]
         names = [note(table) for table in tables for note in (category_note, closing_note)]
         now = await self._appending.now()
         meta = self._schema.dictionaries.meta
@@ -180,7 +184,7 @@ class Steps(Transaction):
 
     def _check(self, batches: list[Batch], moment: _Moment) -> None:
         """Refuse rows of a table that another server has changed, or sums in another way."""
-        for table, pieces in by_table(batches).items():
+        for table, pieces in by_category(batches).items():
             tables = self._tables(table, pieces)
             noted = json.loads(moment.notes.get(category_note(table), "{}"))
             if contradicts(tables.category, noted):
@@ -246,6 +250,9 @@ class Steps(Transaction):
                 continue
             there, rest = [], []
             for rows in batch.tables:
+                if rows.bucket:
+                    rest.append(rows)
+                    continue
                 tables = self._tables(rows.category.table, [rows])
                 each, missing = await found_rows(self._session, tables, rows, ids)
                 there.append(each)

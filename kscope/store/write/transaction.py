@@ -284,6 +284,16 @@ def counts_of(batch: Batch) -> dict[str, int]:
     return {rows.category.table: len(rows) for rows in batch.tables}
 
 
+def by_category(batches: Iterable[Batch]) -> dict[str, list[TableRows]]:
+    """Return the rows and the sums that batches bring."""
+    pieces: dict[str, list[TableRows]] = {}
+    for batch in batches:
+        for rows in batch.tables:
+            if len(rows):
+                pieces.setdefault(rows.category.table, []).append(rows)
+    return pieces
+
+
 def sums_of(batches: Iterable[Batch]) -> list[TableRows]:
     """Return the sums that batches bring."""
     pieces = chain.from_iterable(batch.tables for batch in batches)
