@@ -76,6 +76,7 @@ def opened(database: Database) -> Iterator[World]:
         found.close()
 
 
+@pytest.mark.timeout(400)
 def test_both_answer_alike(pair: Pair) -> None:
     """Over time whose rows exist, and over older time that only has sums, late rows included; after
     each of several runs.
@@ -90,30 +91,30 @@ def test_both_answer_alike(pair: Pair) -> None:
             late(source, 2000)
             age(source)
             assert "elsewhere" not in pair.copy()
-            assert differences(target, source) == {}
             age(target)
             assert "everything: 0 rows and 0 sums copied" in pair.copy()
             assert differences(target, source) == {}
 
 
+@pytest.mark.timeout(400)
 def test_a_killed_copy_is_continued(pair: Pair) -> None:
     """Each row arrives once, however often the command is killed, and while rows arrive."""
     with opened(pair.source) as source:
         grow(source, days=16)
-        for number in range(40):
+        for number in range(10):
             at = NOW - 2 * DAY + number * HOUR
-            insert(source, "offcputime", [waiting(at + n, n) for n in range(1500)])
+            insert(source, "offcputime", [waiting(at + n, n) for n in range(5000)])
         kills = 0
-        for number in range(6):
+        for number in range(4):
             running = pair.start()
-            time.sleep(1.0 + 0.4 * number)
+            time.sleep(1.0 + 0.6 * number)
             insert(source, "everything", [everything(NOW - number * DAY, number)])
             running.send_signal(signal.SIGKILL)
             kills += running.wait() == -signal.SIGKILL
             running.communicate()
         assert kills
         assert "the target has everything" in pair.copy()
-        assert total(pair.target, "offcputime") >= 60_000
+        assert total(pair.target, "offcputime") >= 50_000
         with opened(pair.target) as target:
             assert differences(target, source) == {}
 

@@ -1,5 +1,6 @@
 """The steps of a copy: categories, then keys, rows and sums until no more come, then a check."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -72,7 +73,13 @@ async def copy_all(source: Source, target: Store, tell: Tell) -> Report:
         report.keys += await copy_keys(source, target, await notes_of(target))
         if not sum([await _copy_table(each, target, report, tell) for each in copies]):
             break
-    await sum_up(target)
+    counts = Counter[str]()
+
+    def closed(table: str) -> None:
+        counts[table] += 1
+        tell(f"{table}: stretches of time summed", counts[table], 0)
+
+    await sum_up(target, closed)
     for each in copies:
         report.checks[each.table] = await _checked(each, target)
     return report

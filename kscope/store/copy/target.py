@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -168,11 +168,11 @@ async def put_progress(store: Store, table: str, levels: Mapping[int, Progress])
         await session.insert(progress, columns, {"closed": "max", "removed": "max"})
 
 
-async def sum_up(store: Store) -> None:
+async def sum_up(store: Store, closed: Callable[[str], None] = lambda _: None) -> None:
     """Sum all buckets that are due, unless a server of the target does it."""
     async with store.backend.duty() as is_ours:
         if is_ours:
-            await roll_up(store)
+            await roll_up(store, closed=closed)
 
 
 async def write(store: Store, batch: Batch) -> Stored:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from kscope.errors import KscopeError
@@ -75,8 +75,13 @@ def _logging(what: str) -> Iterator[None]:
         log.exception("%s: housekeeping failed", what)
 
 
-async def roll_up(store: Store, now: int | None = None) -> int:
-    """Sum every bucket that is due; return the number of buckets with rows."""
+async def roll_up(
+    store: Store, now: int | None = None, closed: Callable[[str], None] = lambda _: None
+) -> int:
+    """Sum every bucket that is due; return the number of buckets with rows.
+
+    `closed` gets the table after each bucket.
+    """
     now = now or time.time_ns() // 1000
     one = store.backend.transactional
     close_next = close_buckets.close_next if one else close_in_engine.close_next
@@ -88,6 +93,7 @@ async def roll_up(store: Store, now: int | None = None) -> int:
                 if rows is None:
                     break
                 buckets += rows > 0
+                closed(table)
                 await asyncio.sleep(_PAUSE)
     return buckets
 
