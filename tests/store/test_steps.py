@@ -1,0 +1,236 @@
+"""ClickHouse: servers that die at any step, and the engine too: each row is there once, and summed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from kscope.declare.model import Catalog
+from kscope.store.backends import clickhouse
+from kscope.store.backends.clickhouse import ClickHouseSession
+from kscope.store.backends.errors import StoreError
+from kscope.store.housekeeping import close_in_engine
+from kscope.store.housekeeping.loop import roll_up
+from kscope.store.sums.functions import total, weight
+from kscope.store.write import steps
+from kscope.store.write.batch import Batch, Stored
+from tests.databases import ClickHouseDatabase
+from tests.store.opened import WAITS, batch, category, opened, opened_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kscope.store.store import Store
+    from tests.clickhouse import Node
+
+pytestmark = [pytest.mark.clickhouse, pytest.mark.timeout(400)]
+SUMMED = category(f"{WAITS}retention: 90d\nrollup: {{5m: 90d, 1h: 90d}}\n")
+HOUR = 3600 * 1_000_000
+START = 1_795_392_000_000_000
+HOURS = 6
+# As long as a statement of a test may take on a busy machine.
+WRITE, SETTLED = 2, 4
+
+
+class DiedError(Exception):
+    """The server is gone."""
+
+
+@dataclass(eq=False)
+class World:
+    """Two servers over one engine, which die by chance."""
+
+    database: ClickHouseDatabase
+    chance: random.Random
+    servers: list[Store | None] = field(default_factory=lambda: [None, None])
+    deaths: Counter[str] = field(default_factory=Counter)
+    is_deadly: bool = True
+
+    async def server(self) -> Store:
+        place = self.chance.randrange(2)
+        found = self.servers[place]
+        if found is None:
+            found = self.servers[place] = await opened_store(
+                self.database.settings, Catalog((SUMMED,))
+            )
+        return found
+
+    async def bury(self, dead: Store) -> None:
+        self.servers = [None if each is dead else each for each in self.servers]
+        await dead.close()
+
+    def step(self, name: str) -> None:
+        if self.is_deadly and self.chance.random() < 0.1:
+            self.deaths[name] += 1
+            raise DiedError(name)
+
+    async def kill_the_engine(self) -> None:
+        self.deaths["engine"] += 1
+        await asyncio.sleep(self.chance.random() * 0.05)
+        await asyncio.to_thread(self.database.server.kill)
+        await asyncio.to_thread(self.database.server.start)
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "WRITE_SECONDS", WRITE)
+    for module in (steps, close_in_engine, clickhouse):
+        monkeypatch.setattr(module, "SETTLED_SECONDS", SETTLED)
+
+
+def some_batches(chance: random.Random, count: int) -> list[Batch]:
+    """Return batches of five hosts, of several hours; some rows are alike in everything."""
+    found = []
+    for number in range(count):
+        host = f"h{number % 5}"
+        rows: list[list[Any]] = []
+        for _ in range(chance.randint(1, 5)):
+            time = START + chance.randrange(HOURS * 12) * HOUR // 12
+            process, stack = chance.choice("pq"), chance.choice(["main;a", "main;b"])
+            row = [time, host, process, 1, stack, chance.randint(0, 9), chance.choice(["", "1:2"])]
+            rows += [row] * chance.choice([1, 1, 2])
+        found.append(batch(SUMMED, rows, number.to_bytes(16, "big")))
+    return found
+
+
+async def rows_of(store: Store) -> Counter[tuple[Any, ...]]:
+    tables = store.schema.categories["waits"]
+    names = [column.name for column in SUMMED.all_columns]
+    found = await store.reader.fetch(sa.select(*(tables.rows.c[name] for name in names)))
+    return Counter(map(tuple, found))
+
+
+def as_stored(batches: list[Batch], ids: dict[str, int]) -> Counter[tuple[Any, ...]]:
+    found: Counter[tuple[Any, ...]] = Counter()
+    for each in batches:
+        for rows in each.tables:
+            for row in zip(*rows.columns, strict=True):
+                time, host, process, *rest = row
+                found[time, ids[host], ids[process], *rest] += 1
+    return found
+
+
+async def sums_of(store: Store, level: int) -> dict[Any, tuple[int, int]]:
+    tables = store.schema.categories["waits"]
+    table = tables.rollups[level].table if level >= 0 else tables.rows
+    bucket = sa.literal_column(f"intDiv(time, {HOUR})")
+    keys = (bucket, table.c.hostname, table.c.process, table.c.stack)
+    select = sa.select(*keys, weight(table), total(table.c.elapsed)).group_by(*keys)
+    return {tuple(row[:4]): tuple(row[4:]) for row in await store.reader.fetch(select)}
+
+
+async def texts_of(store: Store) -> dict[str, int]:
+    strings = store.schema.dictionaries.string
+    return {
+        str(text): int(number)
+        for text, number in await store.reader.fetch(sa.select(strings.c.text, strings.c.id))
+    }
+
+
+@pytest.fixture
+def deadly(monkeypatch: pytest.MonkeyPatch, clickhouse_database: ClickHouseDatabase) -> World:
+    """Let a server die before and after each statement that stores something."""
+    world = World(clickhouse_database, random.Random(7))
+    append = ClickHouseSession.append
+    insert_from = ClickHouseSession.insert_from
+
+    async def appending(self: Any, table: sa.Table, *rest: Any) -> None:
+        world.step(f"before {table.name}")
+        await append(self, table, *rest)
+        world.step(f"after {table.name}")
+
+    async def inserting(self: Any, table: sa.Table, *rest: Any) -> None:
+        world.step(f"before sums of {table.name}")
+        await insert_from(self, table, *rest)
+        world.step(f"after sums of {table.name}")
+
+    monkeypatch.setattr(ClickHouseSession, "append", appending)
+    monkeypatch.setattr(ClickHouseSession, "insert_from", inserting)
+    return world
+
+
+@pytest.fixture
+def clickhouse_database(clickhouse: Node) -> Iterator[ClickHouseDatabase]:
+    yield ClickHouseDatabase(clickhouse, clickhouse.new_database())
+
+
+async def write(world: World, group: list[Batch]) -> list[Batch]:
+    """Send some batches to one server; return those that it has acknowledged."""
+    died = sum(world.deaths.values())
+    try:
+        server = await world.server()
+    except (DiedError, StoreError):
+        return []
+    writes = [asyncio.ensure_future(server.writer.write(each)) for each in group]
+    if world.is_deadly and world.chance.random() < 0.05:
+        await world.kill_the_engine()
+    answers = await asyncio.gather(*writes, return_exceptions=True)
+    if sum(world.deaths.values()) > died:
+        await world.bury(server)
+    pairs = zip(group, answers, strict=True)
+    return [each for each, answer in pairs if isinstance(answer, Stored)]
+
+
+async def close_some(world: World, now: int) -> None:
+    died = sum(world.deaths.values())
+    try:
+        server = await world.server()
+        await roll_up(server, now)
+    except (DiedError, StoreError):
+        pass
+    if sum(world.deaths.values()) > died:
+        world.servers = [None, None]
+
+
+async def simulate(world: World) -> None:
+    batches = some_batches(world.chance, 60)
+    waiting = list(batches)
+    for turn in range(600):
+        if not waiting:
+            break
+        # Later on nobody dies any more, so that it ends.
+        world.is_deadly = turn < 120
+        group = world.chance.sample(waiting, min(len(waiting), world.chance.randint(1, 6)))
+        stored = {each.key for each in await write(world, group)}
+        waiting = [each for each in waiting if each.key not in stored]
+        if stored and world.chance.random() < 0.2:
+            # A sender that did not hear the answer.
+            again = next(each for each in group if each.key in stored)
+            await write(world, [again])
+        if turn % 8 == 0:
+            await close_some(world, START + (turn // 8 % (HOURS + 2)) * HOUR)
+        if not stored:
+            await asyncio.sleep(0.1)
+    assert not waiting
+    world.is_deadly = False
+    await check(world, batches)
+
+
+async def check(world: World, batches: list[Batch]) -> None:
+    async with opened(world.database, SUMMED) as store:
+        for _ in range(SETTLED * 20):
+            await roll_up(store, START + 2 * HOURS * HOUR)
+            progress = await store.reader.progress("waits")
+            if all(progress[bucket].closed > START + HOURS * HOUR for bucket in (300, 3600)):
+                break
+            await asyncio.sleep(0.5)
+        assert await rows_of(store) == as_stored(batches, await texts_of(store))
+        plain = await sums_of(store, -1)
+        assert await sums_of(store, 0) == plain
+        assert await sums_of(store, 1) == plain
+        stacks = store.schema.dictionaries.stack
+        listed = await store.reader.fetch(sa.select(stacks.c.id).distinct())
+        assert {key[3] for key in plain} <= {number for (number,) in listed}
+
+
+def test_no_death_loses_or_doubles_a_row(deadly: World, short_waits: None) -> None:  # noqa: ARG001
+    """Two servers and the engine die at any step, and senders send again what is not acknowledged."""
+    asyncio.run(simulate(deadly))
+    assert sum(deadly.deaths.values()) > 20
+    assert {"engine", "before kscope_batch", "after kscope_rows_waits"} <= deadly.deaths.keys()
