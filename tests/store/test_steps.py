@@ -1,4 +1,4 @@
-"""ClickHouse: servers that die at any step, and the engine too: each row is there once, and summed."""
+"""ClickHouse: servers that die at any step, and the engine: each row is there once, and summed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ from tests.databases import ClickHouseDatabase
 from tests.store.opened import WAITS, batch, category, opened, opened_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kscope.store.store import Store
     from tests.clickhouse import Node
 
@@ -85,7 +83,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def some_batches(chance: random.Random, count: int) -> list[Batch]:
-    """Return batches of five hosts, of several hours; some rows are alike in everything."""
+    """Return batches of five hosts, of several hours; rows of one may be alike in everything."""
     found = []
     for number in range(count):
         host = f"h{number % 5}"
@@ -93,7 +91,7 @@ def some_batches(chance: random.Random, count: int) -> list[Batch]:
         for _ in range(chance.randint(1, 5)):
             time = START + chance.randrange(HOURS * 12) * HOUR // 12
             process, stack = chance.choice("pq"), chance.choice(["main;a", "main;b"])
-            row = [time, host, process, 1, stack, chance.randint(0, 9), chance.choice(["", "1:2"])]
+            row = [time, host, process, 1, stack, number, chance.choice(["", "1:2"])]
             rows += [row] * chance.choice([1, 1, 2])
         found.append(batch(SUMMED, rows, number.to_bytes(16, "big")))
     return found
@@ -156,8 +154,8 @@ def deadly(monkeypatch: pytest.MonkeyPatch, clickhouse_database: ClickHouseDatab
 
 
 @pytest.fixture
-def clickhouse_database(clickhouse: Node) -> Iterator[ClickHouseDatabase]:
-    yield ClickHouseDatabase(clickhouse, clickhouse.new_database())
+def clickhouse_database(clickhouse: Node) -> ClickHouseDatabase:
+    return ClickHouseDatabase(clickhouse, clickhouse.new_database())
 
 
 async def write(world: World, group: list[Batch]) -> list[Batch]:
@@ -189,13 +187,13 @@ async def close_some(world: World, now: int) -> None:
 
 
 async def simulate(world: World) -> None:
-    batches = some_batches(world.chance, 60)
+    batches = some_batches(world.chance, 40)
     waiting = list(batches)
     for turn in range(600):
         if not waiting:
             break
         # Later on nobody dies any more, so that it ends.
-        world.is_deadly = turn < 120
+        world.is_deadly = turn < 80
         group = world.chance.sample(waiting, min(len(waiting), world.chance.randint(1, 6)))
         stored = {each.key for each in await write(world, group)}
         waiting = [each for each in waiting if each.key not in stored]
@@ -230,7 +228,7 @@ async def check(world: World, batches: list[Batch]) -> None:
 
 
 def test_no_death_loses_or_doubles_a_row(deadly: World, short_waits: None) -> None:  # noqa: ARG001
-    """Two servers and the engine die at any step, and senders send again what is not acknowledged."""
+    """Two servers and the engine die at any step; senders send again what is not acknowledged."""
     asyncio.run(simulate(deadly))
     assert sum(deadly.deaths.values()) > 20
     assert {"engine", "before kscope_batch", "after kscope_rows_waits"} <= deadly.deaths.keys()

@@ -58,6 +58,8 @@ from kscope.store.write.transaction import (
 )
 
 _SECOND = 1_000_000
+# As a text of any length a key would lose zeros at its end.
+_KEYS = "(SELECT toFixedString(unhex(arrayJoin({keys:Array(String)})), 16))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class Steps(Transaction):
             return {}
         rows = await self._appending.as_appended(
             f"SELECT lower(hex(key)), max({STATE}), argMax(answer, {STATE}), max(received)"  # noqa: S608 - names of the store
-            " FROM kscope_batch WHERE key IN (SELECT unhex(arrayJoin({keys:Array(String)})))"
+            f" FROM kscope_batch WHERE key IN {_KEYS}"
             " GROUP BY key",
             {"keys": keys},
         )
@@ -214,7 +216,7 @@ class Steps(Transaction):
         await self._note_state(keyed, BEGUN, moment)
         others = await self._appending.as_appended(
             "SELECT DISTINCT lower(hex(key)) FROM kscope_batch"  # noqa: S608 - names of the store
-            " WHERE key IN (SELECT unhex(arrayJoin({keys:Array(String)})))"
+            f" WHERE key IN {_KEYS}"
             f" AND {COMMIT} != {{mine:Int64}} AND received > {{since:Int64}}",
             {
                 "keys": [batch.key.hex() for batch in keyed],
