@@ -43,6 +43,9 @@ class SQLiteFile:
             for statement in statements:
                 connection.execute(statement)
 
+    def rename(self, table: str, name: str) -> None:
+        self.run(f"ALTER TABLE {table} RENAME TO {name}")
+
     def load(self, dump: str) -> None:
         with closing(sqlite3.connect(self.path)) as connection:
             connection.executescript(dump)
@@ -76,6 +79,9 @@ class MariaDBDatabase:
 
     def run(self, *statements: str) -> None:
         self.server.sql("; ".join(statements), self.database)
+
+    def rename(self, table: str, name: str) -> None:
+        self.run(f"RENAME TABLE {table} TO {name}")
 
     def load(self, dump: str) -> None:
         self.server.load(dump, self.database)
@@ -114,12 +120,48 @@ class ClickHouseDatabase:
         for statement in statements:
             self.server.sql(statement, self.database)
 
+    def rename(self, table: str, name: str) -> None:
+        self.run(f"RENAME TABLE {table} TO {name}")
+
     def load(self, dump: str) -> None:
         """Read statements that end in a semicolon at the end of a line."""
         self.run(*filter(str.strip, dump.split(";\n")))
 
 
 Database = SQLiteFile | MariaDBDatabase | ClickHouseDatabase
+
+
+def insertion(database: Database, table: str, **values: int | str) -> str:
+    """Return the statement that inserts one row of a category; values are as in SQL.
+
+    ClickHouse computes `seq` itself.
+    """
+    row = {"time": 1, "hostname": 1, **values}
+    if not isinstance(database, ClickHouseDatabase):
+        row["seq"] = 1
+    return f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(map(str, row.values()))})"
+
+
+def changing(database: Database, table: str, change: str, where: str) -> str:
+    """Return the statement that changes stored rows, and waits until it has."""
+    if isinstance(database, ClickHouseDatabase):
+        return f"ALTER TABLE {table} UPDATE {change} WHERE {where} SETTINGS mutations_sync = 2"
+    return f"UPDATE {table} SET {change} WHERE {where}"
+
+
+def aging(database: Database, table: str, day: int = 1) -> list[str]:
+    """Return the statements after which all texts were last used on that day since 1970.
+
+    ClickHouse keeps the newest row of a text: the table is filled again.
+    """
+    if not isinstance(database, ClickHouseDatabase):
+        return [f"UPDATE {table} SET day = {day}"]
+    return [
+        f"CREATE TABLE aged AS {table}",
+        f"INSERT INTO aged SELECT * REPLACE ({day} AS day) FROM {table}",
+        f"EXCHANGE TABLES aged AND {table}",
+        "DROP TABLE aged",
+    ]
 
 
 def scalar(database: Database, query: str) -> int:

@@ -27,6 +27,8 @@ ENGINES = [
     pytest.param("mysql", marks=pytest.mark.mysql),
     pytest.param("clickhouse", marks=pytest.mark.clickhouse),
 ]
+# Those that change stored rows in transactions. ClickHouse only adds rows.
+TRANSACTIONAL = ENGINES[:2]
 
 
 @pytest.fixture(scope="session")

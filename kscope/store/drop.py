@@ -7,15 +7,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.declare.model import Catalog
 from kscope.errors import UsageError, did_you_mean
+from kscope.generate.clickhouse.dialect import ClickHouseDDL
+from kscope.generate.tables import schema as schema_of
 from kscope.store.backends.base import BACKGROUND_SECONDS, Session
 from kscope.store.reader import DEADLINE
 from kscope.store.schema.alterations import index_removal
 from kscope.store.schema.changed_levels import tables_held
 from kscope.store.schema.emptiness import are_empty
-from kscope.store.schema.kept_categories import shape_note, without_column
+from kscope.store.schema.kept_categories import category_without, shape_note, without_column
 from kscope.store.schema.meta import category_note, known_categories, write_meta
 from kscope.store.schema.migrate import Held, held
+from kscope.store.schema.rebuilding import build_again
 from kscope.store.store import Store
 
 
@@ -74,9 +78,12 @@ async def drop(store: Store, chosen: Drop) -> None:
         # The next start creates it again, with the columns that are left.
         view = found.dialect.identifier_preparer.quote(category)
         await session.run(f"DROP VIEW IF EXISTS {view}")
-        for name in tables_held(category, found.relations):
-            for statement in _removal(found, name, chosen.column):
-                await session.run(statement)
+        if chosen.column and isinstance(found.dialect, ClickHouseDDL):
+            await _build_without(session, found, chosen, found.dialect)
+        else:
+            for name in tables_held(category, found.relations):
+                for statement in _removal(found, name, chosen.column):
+                    await session.run(statement)
         if chosen.column:
             await _forget_column(session, store, found, chosen)
         else:
@@ -135,6 +142,22 @@ def _removal(found: Held, table: str, column: str) -> Iterator[str]:
             if index[len("kscope_index_") + 9 :] == column:
                 yield index_removal(index, table, found.dialect)
         yield f"ALTER TABLE {quote(table)} DROP COLUMN {quote(column)}"
+
+
+async def _build_without(
+    session: Session, found: Held, chosen: Drop, dialect: ClickHouseDDL
+) -> None:
+    category = category_without(found.notes, found.relations, chosen.category, chosen.column)
+    if category is None:
+        raise UsageError(
+            f"--drop {chosen.category}.{chosen.column}: '{chosen.category}' is no category without"
+            f" this column; drop {chosen.category} instead"
+        )
+    tables = schema_of(Catalog((category,))).categories[chosen.category]
+    for table in (tables.rows, *(level.table for level in tables.rollups)):
+        relation = found.relations.get(str(table.name))
+        if relation is not None and chosen.column in relation.columns:
+            await build_again(session, table, dialect)
 
 
 async def _forget_column(session: Session, store: Store, found: Held, chosen: Drop) -> None:

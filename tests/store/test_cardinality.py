@@ -82,11 +82,11 @@ def test_what_is_not_committed_is_not_counted(database: Database) -> None:
     async def run() -> None:
         async with opened(database, WAITS) as store:
             store.writer.limits = NewTextLimits(stacks=NewTexts(100))
-            database.run("ALTER TABLE kscope_rows_waits RENAME TO away")
+            database.rename("kscope_rows_waits", "away")
             answers = [store.writer.write(batch(WAITS, rows("a", 0, 90))) for _ in range(3)]
             failed = await asyncio.gather(*answers, return_exceptions=True)
             assert all(isinstance(each, Exception) for each in failed)
-            database.run("ALTER TABLE away RENAME TO kscope_rows_waits")
+            database.rename("away", "kscope_rows_waits")
             await store.writer.write(batch(WAITS, rows("a", 0, 100)))
             assert database.rows(OVER)[0][0] == "0"
         async with opened(database, WAITS) as store:

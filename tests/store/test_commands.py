@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +18,15 @@ import pytest
 from kscope.declare.files.catalog import load_catalog
 from kscope.server.ingest.decode import Decoder
 from tests.commands import command
-from tests.databases import Database, MariaDBDatabase, SQLiteFile, scalar
+from tests.databases import (
+    Database,
+    MariaDBDatabase,
+    SQLiteFile,
+    aging,
+    changing,
+    insertion,
+    scalar,
+)
 from tests.decoding import decoded
 from tests.serving import ROOT, serving
 from tests.store.opened import opened
@@ -51,13 +60,11 @@ def test_migrate_shows_and_does_the_same(database: Database, tmp_path: Path) -> 
     assert run("migrate", *options) == ""
     file.write_text(f"{file.read_text()}  - {{name: mode, type: label, default: x}}\n")
     shown = run("migrate", "--dry-run", *options)
-    assert "ADD COLUMN mode" in shown
+    assert re.search(r"ADD COLUMN (IF NOT EXISTS )?`?mode", shown)
     assert "(id of 'x')" in shown
     run("migrate", *options)
     assert run("migrate", *options) == ""
-    database.run(
-        "INSERT INTO kscope_rows_locks (time, seq, hostname, mutex, mode) VALUES (1, 1, 1, 1, 1)"
-    )
+    database.run(insertion(database, "kscope_rows_locks", mutex=1, mode=1))
     file.write_text("table: locks\ncolumns:\n  - {name: mutex, type: int}\n")
     refused = run("migrate", "--dry-run", *options, code=2)
     assert f"{file}:3: columns: column 'mutex' is stored as string and cannot" in refused
@@ -73,7 +80,7 @@ def test_migrate_does_all_but_the_bad_categories(database: Database, tmp_path: P
         columns = "columns:\n  - {name: n, type: count}\n  - {name: m, type: count}\n"
         (folder / f"{name}.yaml").write_text(f"table: {name}\n{columns}")
     run("migrate", *options)
-    database.run("INSERT INTO kscope_rows_kept (time, seq, hostname, n, m) VALUES (1, 1, 1, 1, 1)")
+    database.run(insertion(database, "kscope_rows_kept", n=1, m=1))
     (folder / "kept.yaml").write_text("table: kept\ncolumns: [{name: n, type: count}]\n")
     (folder / "typo.yaml").write_text("table: typo\ncolumns: [{name: n, type: cuont}]\n")
     (folder / "also.yaml").write_text("table: also\nclumns: []\n")
@@ -122,7 +129,7 @@ def test_an_older_database_opens(database: Database, tmp_path: Path) -> None:
 def test_a_newer_database_is_left_alone(database: Database) -> None:
     """A database of an unknown layout is left unchanged."""
     run("migrate", *database.options)
-    database.run("UPDATE kscope_meta SET value = '99' WHERE name = 'layout'")
+    database.run(changing(database, "kscope_meta", "value = '99'", "name = 'layout'"))
     assert "made by a newer kscope" in run("migrate", *database.options, code=1)
 
 
@@ -154,10 +161,10 @@ def test_retention_tells_before_it_removes(database: Database) -> None:
     assert run("retention", *database.options).startswith(shown)
     assert scalar(database, "SELECT sum(kscope_rows) FROM kscope_rollup_1d_offcputime") == 3
     assert scalar(database, COUNT) == 1
-    database.run("UPDATE kscope_stack SET day = 1", "UPDATE kscope_string SET day = 1")
-    database.run("DELETE FROM kscope_rows_offcputime")
-    for table in ("1h", "1d"):
-        database.run(f"DELETE FROM kscope_rollup_{table}_offcputime")
+    for table in ("stack", "string"):
+        database.run(*aging(database, f"kscope_{table}"))
+    for table in ("rows", "rollup_1h", "rollup_1d"):
+        database.run(f"DELETE FROM kscope_{table}_offcputime WHERE 1 = 1")
     told = run("retention", "--dry-run", *database.options)
     assert "kscope_stack: 1 texts that nothing refers to" in told
     assert scalar(database, "SELECT count(*) FROM kscope_stack") == 1

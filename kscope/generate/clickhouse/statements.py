@@ -12,7 +12,6 @@ from kscope.declare.types.base import Storage
 from kscope.generate.clickhouse.dialect import ClickHouseDDL
 from kscope.generate.clickhouse.layout import Use, layout_of, storage_of
 from kscope.generate.clickhouse.tables import (
-    LATE,
     LEASE,
     VERSION,
     Engine,
@@ -26,19 +25,23 @@ from kscope.generate.clickhouse.tables import (
 
 # Leases are only of interest for minutes.
 _LEASE_DAYS = 1
+# The constraint of a table that takes no rows while it changes.
+CHANGING = "kscope_changing"
+_BEFORE_ALL_TIME = -(2**63) + 1
 # The database of the tables over all shards: this behind the name of the other one.
 OVER_ALL = "_all"
 
 
-def creation(table: sa.Table, dialect: ClickHouseDDL) -> str:
-    """Return the statement that creates a table, if it is missing."""
+def creation(table: sa.Table, dialect: ClickHouseDDL, name: str = "") -> str:
+    """Return the statement that creates a table, if it is missing, or one like it by that name."""
+    name = name or str(table.name)
     lines = ",\n\t".join(each.text for each in columns(table, dialect))
     if layout_of(table).use in (Use.ROWS, Use.SUMS):
         lines += (
             f",\n\tINDEX kscope_by_time time TYPE minmax GRANULARITY 1{_indexes(table, dialect)}"
         )
     comment = literal(str(table.comment), dialect)
-    head, engine_text = _head(str(table.name), dialect), _engine(table, dialect)
+    head, engine_text = _head(name, dialect), _engine(table, name, dialect)
     return f"{head}\n\t{lines}\n){engine_text}\nCOMMENT {comment}"
 
 
@@ -123,13 +126,31 @@ def renumbering(table: sa.Table, dialect: ClickHouseDDL) -> str:
     return f"ALTER TABLE {name} MODIFY COLUMN seq Int64 ALIAS {seq(table, dialect)}"
 
 
-def removals(table: sa.Table, name: str, dialect: ClickHouseDDL) -> Iterator[str]:
-    """Yield the statements that drop a column: first `seq` is made of the others."""
+def refusing(name: str, dialect: ClickHouseDDL) -> str:
+    """Return the statement that lets a table take no rows while it changes."""
+    check = f"ADD CONSTRAINT IF NOT EXISTS {CHANGING} CHECK time < {_BEFORE_ALL_TIME}"
+    return f"ALTER TABLE {dialect.identifier_preparer.quote(name)} {check}"
+
+
+def accepting(name: str, dialect: ClickHouseDDL) -> str:
+    """Return the statement that lets it take rows again."""
+    quoted = dialect.identifier_preparer.quote(name)
+    return f"ALTER TABLE {quoted} DROP CONSTRAINT IF EXISTS {CHANGING}"
+
+
+def index_addition(index: sa.Index, dialect: ClickHouseDDL) -> Iterator[str]:
+    """Yield the statements that add an index; rows that exist are in it from then on."""
     quote = dialect.identifier_preparer.quote
-    alter = f"ALTER TABLE {quote(str(table.name))}"
-    if layout_of(table).use is Use.ROWS:
-        yield renumbering(table, dialect)
-    yield f"{alter} DROP COLUMN IF EXISTS {quote(name)}"
+    assert index.table is not None
+    alter = f"ALTER TABLE {quote(str(index.table.name))}"
+    for text in _index(index, dialect):
+        yield f"{alter} ADD INDEX IF NOT EXISTS {text}"
+        yield f"{alter} MATERIALIZE INDEX {quote(str(index.name))}"
+
+
+def index_removal(index: str, table: str, dialect: ClickHouseDDL) -> str:
+    quote = dialect.identifier_preparer.quote
+    return f"ALTER TABLE {quote(table)} DROP INDEX IF EXISTS {quote(index)}"
 
 
 def _before(table: sa.Table, column: sa.Column[object]) -> str:
@@ -147,9 +168,9 @@ def _on(dialect: ClickHouseDDL) -> str:
     return f" ON CLUSTER {literal(dialect.cluster, dialect)}" if dialect.cluster else ""
 
 
-def _engine(table: sa.Table, dialect: ClickHouseDDL) -> str:
+def _engine(table: sa.Table, name: str, dialect: ClickHouseDDL) -> str:
     found = engine(table, dialect)
-    text = _engine_text(str(table.name), found, dialect)
+    text = _engine_text(name, found, dialect)
     return text + settings(found, replicated=bool(dialect.cluster))
 
 
@@ -167,14 +188,14 @@ def _engine_text(name: str, found: Engine, dialect: ClickHouseDDL) -> str:
 
 
 def _indexes(table: sa.Table, dialect: ClickHouseDDL) -> str:
-    """Return the declared indexes: of each block a filter of the values that are in it."""
+    if layout_of(table).use is not Use.ROWS:
+        return ""
+    ordered = sorted(table.indexes, key=lambda each: str(each.name))
+    return "".join(f",\n\tINDEX {text}" for index in ordered for text in _index(index, dialect))
+
+
+def _index(index: sa.Index, dialect: ClickHouseDDL) -> Iterator[str]:
+    """Yield a declared index: of each block a filter of the values that are in it."""
     quote = dialect.identifier_preparer.quote
-    return "".join(
-        f",\n\tINDEX {quote(str(index.name))} {quote(column.name)} TYPE bloom_filter GRANULARITY 4"
-        for index in sorted(table.indexes, key=lambda each: str(each.name))
-        for column in index.columns
-        if layout_of(table).use is Use.ROWS
-    )
-
-
-__all__ = ["LATE", "OVER_ALL", "additions", "creation", "lease_creation", "over_shards", "removals"]
+    for column in index.columns:
+        yield f"{quote(str(index.name))} {quote(column.name)} TYPE bloom_filter GRANULARITY 4"

@@ -26,6 +26,8 @@ _REPLICATED_WINDOW = (
 LATE = "kscope_late"
 # Numbers rows that are alike in time and in every column that `seq` hashes.
 TWIN = "kscope_twin"
+# The column whose default refuses rows.
+CHECKED = "kscope_checked"
 # Until when, in us, the engine takes the rows of an INSERT; 0 is always.
 UNTIL = "kscope_until"
 # The commit that added late sums, or stored a batch.
@@ -168,8 +170,8 @@ def _guard() -> Iterator[ColumnText]:
     """Refuse rows that come after their time: their sender may have stood still meanwhile."""
     yield ColumnText(UNTIL, f"{UNTIL} Int64 EPHEMERAL 0", stored=False)
     late = f"{UNTIL} != 0 AND {UNTIL} < toUnixTimestamp64Micro(now64(6))"
-    checked = f"kscope_checked UInt8 DEFAULT throwIf({late}, 'kscope: too late') CODEC(ZSTD(1))"
-    yield ColumnText("kscope_checked", checked)
+    checked = f"{CHECKED} UInt8 DEFAULT throwIf({late}, 'kscope: too late') CODEC(ZSTD(1))"
+    yield ColumnText(CHECKED, checked)
 
 
 def _comment(text: str | None, dialect: sa.engine.Dialect) -> str:

@@ -26,12 +26,16 @@ _KEYS_PER_STATEMENT = 500
 
 @dataclass
 class Relation:
-    """A table or view of the database, with the names of its columns and indexes."""
+    """A table or view of the database, with the names of its columns and indexes.
+
+    `takes_rows` is false if a change was interrupted that keeps rows off.
+    """
 
     is_view: bool
     columns: set[str] = field(default_factory=set)
     nullable: set[str] = field(default_factory=set)
     indexes: set[str] = field(default_factory=set)
+    takes_rows: bool = True
 
 
 class Session(ABC):
@@ -76,6 +80,10 @@ class Session(ABC):
     async def run(self, text: str) -> None:
         """Run a statement without parameters, such as DDL."""
         await self.count(text)
+
+    async def inserts_ended(self) -> None:
+        """Wait for rows that other connections are inserting, on an engine without locks."""
+        return
 
     async def relations(self) -> dict[str, Relation]:
         """Return the tables and views by their names."""

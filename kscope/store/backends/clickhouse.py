@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -14,11 +14,12 @@ from clickhouse_connect.driver.client import Client
 from kscope.config import ClickHouse
 from kscope.generate.clickhouse.dialect import ClickHouseDDL
 from kscope.generate.clickhouse.layout import Use, layout_of
-from kscope.generate.clickhouse.statements import lease_creation
+from kscope.generate.clickhouse.statements import CHANGING, lease_creation
 from kscope.generate.clickhouse.tables import LEASE, VERSION
 from kscope.store.backends.appending import SETTLED_SECONDS, WRITE_SECONDS, AppendingSession, Duties
-from kscope.store.backends.base import BACKGROUND_SECONDS, Backend, ReadSession
+from kscope.store.backends.base import BACKGROUND_SECONDS, Backend, ReadSession, Relation
 from kscope.store.backends.clickhouse_client import (
+    ANSWER_SECONDS,
     Clients,
     insert,
     kill,
@@ -36,12 +37,14 @@ READERS = 8
 _PING_SECONDS = 3
 # Seconds after its deadline in which the server cancels a statement by itself.
 _GRACE = 2
+_CANCELLED_SECONDS = 3
 _KEYS_PER_STATEMENT = 2000
 # Of one INSERT. The store's own limits are lower: one is a block, stored whole or not at all.
 _BLOCK_ROWS = 1_000_000
 # A statement of a migration, or of housekeeping.
 _CHANGE = {
     "max_execution_time": int(BACKGROUND_SECONDS),
+    "max_partitions_per_insert_block": 0,
     "mutations_sync": 2,
     "alter_sync": 2,
     "lightweight_deletes_sync": 2,
@@ -53,8 +56,19 @@ _WRITE = {
     "min_insert_block_size_rows": _BLOCK_ROWS,
     "min_insert_block_size_bytes": 1 << 30,
     "max_partitions_per_insert_block": 0,
+    "async_insert": 0,
+    "wait_for_async_insert": 1,
 }
 MIGRATION_SECONDS = 60
+# Tables that take no rows, and the INSERTs that run in this database.
+_CHANGING_TABLES = (
+    "SELECT name FROM system.tables WHERE database = currentDatabase()"
+    f" AND create_table_query LIKE '%CONSTRAINT {CHANGING} %'"
+)
+_INSERTS = (
+    "SELECT count() FROM system.processes"
+    " WHERE query_kind = 'Insert' AND current_database = currentDatabase()"
+)
 
 
 class ClickHouseBackend(Backend, Duties):
@@ -79,6 +93,9 @@ class ClickHouseBackend(Backend, Duties):
 
     async def close(self) -> None:
         await self._close_readers()
+        if self.clients.idle:
+            with suppress(*FAULTS):
+                await self.leases.be_gone()
         await self.clients.close()
 
     async def _ping(self) -> None:
@@ -157,10 +174,26 @@ class ClickHouseSession(AppendingSession):
         return await self.clients.call(query, text, parameters, _CHANGE, as_bytes)
 
     async def as_appended(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
-        return await self.clients.call(query, text, parameters, {**_CHANGE, "final": 0})
+        settings = {**_CHANGE, "final": 0}
+        return await self.clients.call_soon(query, text, parameters, settings)
+
+    async def relations(self) -> dict[str, Relation]:
+        found = await super().relations()
+        for (table,) in await self.rows(_CHANGING_TABLES):
+            if table in found:
+                found[table].takes_rows = False
+        return found
+
+    async def inserts_ended(self) -> None:
+        for _ in range(SETTLED_SECONDS * 10):
+            ((running,),) = await self.rows(_INSERTS)
+            if not running:
+                return
+            await asyncio.sleep(0.1)
 
     async def now(self) -> int:
-        ((found,),) = await self.rows("SELECT toUnixTimestamp64Micro(now64(6))")
+        text = "SELECT toUnixTimestamp64Micro(now64(6))"
+        ((found,),) = await self.clients.call_soon(query, text, None, _CHANGE)
         return int(found)
 
     async def count(self, text: str, parameters: Any = None) -> int:
@@ -201,7 +234,7 @@ class ClickHouseSession(AppendingSession):
     ) -> None:
         """Store rows whole, or none of those of one partition; with a token only once."""
         settings = {**_WRITE, **({"insert_deduplication_token": token} if token else {})}
-        await self.clients.call(_insert, table, columns, settings)
+        await self.clients.call_soon(_insert, table, columns, settings)
 
     async def insert_from(
         self, table: sa.Table, columns: Sequence[str], statement: sa.Select[Any]
@@ -214,7 +247,7 @@ class ClickHouseSession(AppendingSession):
 
     async def note_lease(self, row: Mapping[str, Any], token: str) -> None:
         """Store a row of a lease, unless another one with its token is there."""
-        await self.clients.call(_insert_lease, row, token)
+        await self.clients.call_soon(_insert_lease, row, token)
 
     async def _version(self, table: sa.Table) -> int:
         """Return a number above all that the table has: clocks may go back."""
@@ -250,7 +283,9 @@ class ClickHouseReader(ClickHouseSession, ReadSession):
     ) -> Sequence[Sequence[Any]]:
         self._query_id = new_query_id()
         self._running = self.clients.start(query, text, parameters, self._settings(), as_bytes)
-        return await asyncio.wrap_future(self._running)
+        # Until then the server has cancelled it, or another connection has, if one of them answers.
+        async with asyncio.timeout_at(self._until + _GRACE + _CANCELLED_SECONDS):
+            return await asyncio.wrap_future(self._running)
 
     def _settings(self) -> dict[str, Any]:
         left = self._until - asyncio.get_running_loop().time()
@@ -277,9 +312,9 @@ class ClickHouseReader(ClickHouseSession, ReadSession):
     async def settle(self) -> None:
         if self._running is not None:
             ended = asyncio.wrap_future(self._running)
-            await asyncio.wait([ended])
+            await asyncio.wait([ended], timeout=ANSWER_SECONDS)
             # No question waits for its error any more, which asyncio would log.
-            _ = ended.cancelled() or ended.exception()
+            _ = ended.cancel() or ended.cancelled() or ended.exception()
 
     async def give_back(self) -> None:
         return

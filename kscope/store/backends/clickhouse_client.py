@@ -4,7 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, TypeVarTuple, Unpack
@@ -16,6 +16,7 @@ from clickhouse_connect.driver.query import QueryResult
 
 from kscope.config import ClickHouse
 from kscope.store.backends.clickhouse_errors import FAULTS
+from kscope.store.backends.daemon_threads import DaemonThreads
 
 # They repeat each error at length, with the address of the statement; the store tells it once.
 for _name in ("clickhouse_connect", "urllib3.connectionpool"):
@@ -26,8 +27,11 @@ Arguments = TypeVarTuple("Arguments")
 Rows = Sequence[Sequence[Any]]
 
 _CONNECT_SECONDS = 5
-# Beyond the deadline of every statement that has one.
-_ANSWER_SECONDS = 3700
+# A server that hangs keeps its connections open and says nothing. No commit takes as long, and no
+# question does beyond its deadline.
+ANSWER_SECONDS = 30
+# Beyond the deadline of the longest change.
+_CHANGE_SECONDS = 3700
 # The longest statement: lists of ids are in it.
 _STATEMENT_BYTES = 64 << 20
 
@@ -50,25 +54,38 @@ class Clients:
 
     settings: ClickHouse
     threads: int
-    _pool: ThreadPoolExecutor = field(init=False)
+    _threads: DaemonThreads = field(init=False)
     _client: Client | None = None
 
     def __post_init__(self) -> None:
-        self._pool = ThreadPoolExecutor(self.threads, "kscope clickhouse")
+        self._threads = DaemonThreads(self.threads, "kscope clickhouse")
 
     def start(
         self, work: Callable[[Client, Unpack[Arguments]], Result], *arguments: *Arguments
     ) -> "Future[Result]":
         """Run `work` with the client in a thread."""
-        return self._pool.submit(lambda: self._run(work, *arguments))
+        return self._threads.submit(lambda: self._run(work, *arguments))
+
+    @property
+    def idle(self) -> bool:
+        """Whether no statement runs: one outlives the task that waits for it."""
+        return self._threads.idle
 
     async def call(
         self, work: Callable[[Client, Unpack[Arguments]], Result], *arguments: *Arguments
     ) -> Result:
+        """Run `work`, which may take as long as a change of a large table."""
         return await asyncio.wrap_future(self.start(work, *arguments))
 
+    async def call_soon(
+        self, work: Callable[[Client, Unpack[Arguments]], Result], *arguments: *Arguments
+    ) -> Result:
+        """Run `work`. Raises TimeoutError if a server that hangs does not answer."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await self.call(work, *arguments)
+
     async def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
         client, self._client = self._client, None
         if client is not None:
             with suppress(*FAULTS):
@@ -94,7 +111,7 @@ class Clients:
             database=chosen.database,
             interface="https" if chosen.secure else "http",
             connect_timeout=_CONNECT_SECONDS,
-            send_receive_timeout=_ANSWER_SECONDS,
+            send_receive_timeout=_CHANGE_SECONDS,
             autogenerate_session_id=False,
             query_retries=0,
             client_name="kscope",

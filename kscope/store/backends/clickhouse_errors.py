@@ -54,10 +54,11 @@ def missing_database(error: BaseException) -> bool:
 # Numbers of the engine's src/Common/ErrorCodes.cpp.
 _NO_DATABASE = 81
 _TIMEOUTS = frozenset({159, 160, 394, 735})
-# Too many queries, parts or bytes in memory; a quorum or keeper that waits; a guard that was late.
-_BUSY = frozenset({202, 241, 242, 252, 254, 285, 286, 289, 319, 395, 425, 473, 999})
+# Too many queries, parts or bytes in memory; a quorum or keeper that waits; a guard that was late;
+# a table that takes no rows while it changes.
+_BUSY = frozenset({202, 241, 242, 252, 254, 285, 286, 289, 319, 395, 425, 469, 473, 999})
 _AWAY = frozenset({32, 198, 209, 210, 236, 279})
-_REFUSED = frozenset({6, 27, 33, 53, 69, 70, 72, 117, 131, 349, 469})
+_REFUSED = frozenset({6, 27, 33, 53, 69, 70, 72, 117, 131, 349})
 _ADVICE = {
     _NO_DATABASE: "create it first: CREATE DATABASE `{database}`",
     164: "the user must be able to write: GRANT ALL ON `{database}`.* TO `{user}`",

@@ -75,15 +75,26 @@ class Leases:
         """Note that this server may store rows, before it does."""
         if time.monotonic() - self._noted.at < _PRESENT_SECONDS:
             return
-        row = {"work": _PRESENT, "slot": await self.session.now(), "turn": 0, "released": 0}
-        await self.session.note_lease({**row, "holder": self.holder}, uuid.uuid4().hex)
+        await self._note_presence(released=0)
         self._noted.at = time.monotonic()
+
+    async def be_gone(self) -> None:
+        """Note that this server stores no more rows: none that it began still runs."""
+        if self._noted.at != -math.inf:
+            await self._note_presence(released=1)
+
+    async def _note_presence(self, *, released: int) -> None:
+        row = {"work": _PRESENT, "slot": await self.session.now(), "turn": 0}
+        row |= {"released": released}
+        await self.session.note_lease({**row, "holder": self.holder}, uuid.uuid4().hex)
 
     async def others_present(self, seconds: float) -> bool:
         """Return whether another server may have stored rows in these last seconds."""
         rows = await self.session.rows(
-            f"SELECT count() FROM {LEASE} WHERE work = {{work:String}}"  # noqa: S608
-            " AND holder != {holder:String} AND slot > {since:Int64}",
+            "SELECT count() FROM (SELECT max(released) AS gone"  # noqa: S608
+            f" FROM {LEASE} WHERE work = {{work:String}}"
+            " AND holder != {holder:String} AND slot > {since:Int64} GROUP BY holder)"
+            " WHERE NOT gone",
             {
                 "work": _PRESENT,
                 "holder": self.holder,

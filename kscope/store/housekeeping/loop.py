@@ -75,6 +75,16 @@ def _logging(what: str) -> Iterator[None]:
         log.exception("%s: housekeeping failed", what)
 
 
+async def close_next(store: Store, table: str, now: int) -> int | None:
+    """Sum the category's next bucket, or stretch of buckets, that is due at `now` (us).
+
+    Return the number of rows that were summed; None if nothing is due.
+    """
+    if store.backend.transactional:
+        return await close_buckets.close_next(store, table, now)
+    return await close_in_engine.close_next(store, table, now)
+
+
 async def roll_up(
     store: Store, now: int | None = None, closed: Callable[[str], None] = lambda _: None
 ) -> int:
@@ -83,8 +93,6 @@ async def roll_up(
     `closed` gets the table after each bucket.
     """
     now = now or time.time_ns() // 1000
-    one = store.backend.transactional
-    close_next = close_buckets.close_next if one else close_in_engine.close_next
     buckets = 0
     for table in list(store.schema.categories):
         with _logging(table):

@@ -9,8 +9,8 @@ from sqlalchemy.schema import CreateIndex
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import INT64_MAX, Role, Storage
+from kscope.generate.clickhouse import statements as on_clickhouse
 from kscope.generate.clickhouse.dialect import ClickHouseDDL
-from kscope.generate.clickhouse.statements import additions
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import INDEX_PREFIX, ROLLUP_ROWS
 from kscope.store.backends.base import Relation
@@ -21,12 +21,14 @@ from kscope.store.schema.interning import text_hash
 class Step:
     """One statement. `default` is the text that `{default}` stands for, by its id.
 
-    If `empty` names tables, they must not have rows when the statement runs.
+    If `empty` names tables, they must not have rows when the statement runs. `guard` has the
+    statements by which an engine without locks keeps rows off them, and takes them again.
     """
 
     text: str
     default: str | None = None
     empty: tuple[str, ...] = ()
+    guard: tuple[str, str] | None = None
 
     def __str__(self) -> str:
         return self.text.replace("{default}", f"(id of {self.default!r})")
@@ -87,12 +89,13 @@ def _addition_to_clickhouse(
         return
     value = default_value(column)
     if column.type.storage is Storage.STRING_ID:
-        for text in additions(table, table.c[column.name], "{default}", dialect):
+        for text in on_clickhouse.additions(table, table.c[column.name], "{default}", dialect):
             yield Step(text, str(value))
         return
     is_sum = ROLLUP_ROWS in table.c and column.type.role is Role.VALUE and not column.nullable
     default = _times_rows(table, value) if is_sum else sa.literal(value)
-    for text in additions(table, table.c[column.name], _plain_text(default, dialect), dialect):
+    value_text = _plain_text(default, dialect)
+    for text in on_clickhouse.additions(table, table.c[column.name], value_text, dialect):
         yield Step(text)
 
 
@@ -100,11 +103,17 @@ def removal(tables: Sequence[str], dialect: sa.engine.Dialect) -> Iterator[Step]
     """Drop tables, which must be empty. A concurrent writer finds no table, and retries.
 
     SQLite does all of it in one transaction. MySQL commits each statement, so it locks them.
+    ClickHouse refuses their rows.
     """
     names = [dialect.identifier_preparer.quote(name) for name in tables]
     if not names:
         return
-    if DIALECTS[dialect.name].transactional or not DIALECTS[dialect.name].locks_tables:
+    if isinstance(dialect, ClickHouseDDL):
+        for table, name in zip(tables, names, strict=True):
+            guard = on_clickhouse.refusing(table, dialect), on_clickhouse.accepting(table, dialect)
+            yield Step(f"DROP TABLE {name}", empty=(table,), guard=guard)
+        return
+    if DIALECTS[dialect.name].transactional:
         for table, name in zip(tables, names, strict=True):
             yield Step(f"DROP TABLE {name}", empty=(table,))
         return
@@ -117,14 +126,24 @@ def indexes(table: sa.Table, held: Relation, dialect: sa.engine.Dialect) -> Iter
     """Create the declared indexes that are missing, and drop ours that are no longer declared."""
     declared = {str(index.name): index for index in table.indexes}
     for name in sorted(declared.keys() - held.indexes):
-        yield Step(str(CreateIndex(declared[name]).compile(dialect=dialect)))
+        for text in _index_addition(declared[name], dialect):
+            yield Step(text)
     for name in sorted(held.indexes - declared.keys()):
         if name.startswith(INDEX_PREFIX):
             yield Step(index_removal(name, str(table.name), dialect))
 
 
+def _index_addition(index: sa.Index, dialect: sa.engine.Dialect) -> Iterator[str]:
+    if isinstance(dialect, ClickHouseDDL):
+        yield from on_clickhouse.index_addition(index, dialect)
+    else:
+        yield str(CreateIndex(index).compile(dialect=dialect))
+
+
 def index_removal(index: str, table: str, dialect: sa.engine.Dialect) -> str:
     """Return the statement that drops an index."""
+    if isinstance(dialect, ClickHouseDDL):
+        return on_clickhouse.index_removal(index, table, dialect)
     quote = dialect.identifier_preparer.quote
     of = f" ON {quote(table)}" if DIALECTS[dialect.name].indexes_in_table else ""
     return f"DROP INDEX {quote(index)}{of}"

@@ -1,6 +1,7 @@
 """Which tables have rows."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -26,7 +27,7 @@ async def with_rows(session: Session, tables: Iterable[str]) -> list[str]:
     return found
 
 
-def _first(place: int, name: str) -> sa.Select[tuple[int]]:
+def _first(place: int, name: str) -> sa.Select[Any]:
     """Select the place if the table has a row."""
     one = sa.select(sa.literal_column("1")).select_from(sa.table(name)).limit(1).subquery()
     number: sa.ColumnElement[int] = sa.literal_column(str(place))

@@ -38,6 +38,15 @@ def without_column(text: str | None, name: str) -> str:
     return json.dumps(kept)
 
 
+def category_without(
+    found: Mapping[str, str], relations: Iterable[str], table: str, column: str
+) -> Category | None:
+    """Return a category as it is stored, without a column; None if it is no category then."""
+    text = without_column(found.get(shape_note(table)), column)
+    kinds = {name: kind for name, kind in known_categories(found)[table].items() if name != column}
+    return _read({shape_note(table): text}, table, kinds, relations)
+
+
 def stored_catalog(found: Mapping[str, str], relations: Collection[str]) -> Catalog:
     """Return the categories that the notes describe, except those that no longer parse."""
     known = sorted(known_categories(found).items())

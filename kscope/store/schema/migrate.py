@@ -14,7 +14,7 @@ from kscope.declare.types.base import Storage
 from kscope.declare.units import duration
 from kscope.errors import DeclarationError, Problem
 from kscope.generate.clickhouse.dialect import ClickHouseDDL
-from kscope.generate.clickhouse.statements import renumbering
+from kscope.generate.clickhouse.statements import accepting, renumbering
 from kscope.generate.ddl import table_statements, view_statements
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import CategoryTables, Schema
@@ -27,6 +27,7 @@ from kscope.store.schema.changed_levels import (
     tables_held,
     undeclared_levels,
 )
+from kscope.store.schema.closing import closing_note, closing_of, written
 from kscope.store.schema.emptiness import are_empty
 from kscope.store.schema.interning import STACKS, STRINGS, store_texts, text_hash, today
 from kscope.store.schema.kept_categories import shape, shape_note
@@ -167,7 +168,12 @@ async def apply(session: Session, schema: Schema, migration: Migration) -> None:
 
 
 async def _run(session: Session, schema: Schema, step: Step) -> None:
+    if step.guard is not None:
+        await session.run(step.guard[0])
+        await session.inserts_ended()
     if not await are_empty(session, step.empty):
+        if step.guard is not None:
+            await session.run(step.guard[1])
         raise StoreBusy(f"rows came to {step.empty[0]}, which must be empty to change: try again")
     text = step.text
     if step.default is not None:
@@ -264,9 +270,11 @@ def _lost_sums(tables: CategoryTables, found: Held) -> Iterator[Problem]:
             yield Problem(category.file, category.line, "rollup", message)
 
 
-def _category_steps(tables: CategoryTables, found: Held, problems: list[Problem]) -> list[Step]:
+def _category_steps(
+    tables: CategoryTables, found: Held, problems: list[Problem]
+) -> list[Step | Note]:
     category = tables.category
-    steps: list[Step] = []
+    steps: list[Step | Note] = []
     for table in (tables.rows, *(rollup.table for rollup in tables.rollups)):
         relation = found.relations.get(str(table.name))
         if relation is None:
@@ -279,6 +287,8 @@ def _category_steps(tables: CategoryTables, found: Held, problems: list[Problem]
             elif stored.name not in relation.columns:
                 problems.append(_needs_default(category, stored.name))
         steps += indexes(table, relation, found.dialect)
+        if isinstance(found.dialect, ClickHouseDDL) and not relation.takes_rows:
+            steps.append(Step(accepting(str(table.name), found.dialect)))
     steps += _level_removals(tables, found)
     is_new = found.notes.get(_view_note(tables)) != _digest(tables, found)
     if is_new or category.table not in found.relations:
@@ -304,13 +314,19 @@ def _recreation(tables: CategoryTables, found: Held, note: Note) -> Iterator[Ste
     yield from (Step(text) for text in view_statements(tables, dialect))
 
 
-def _level_removals(tables: CategoryTables, found: Held) -> Iterator[Step]:
+def _level_removals(tables: CategoryTables, found: Held) -> Iterator[Step | Note]:
     """Drop levels that are no longer declared: late rows are not added to them.
 
     Their progress is deleted first: no question reads a table without it.
     """
-    for name, bucket in undeclared_levels(tables, found.relations).items():
-        yield forgetting(tables.category.table, bucket, found.dialect)
+    category = tables.category.table
+    gone = undeclared_levels(tables, found.relations)
+    closing = closing_of(found.notes.get(closing_note(category)))
+    if closing.keys() & gone.values():
+        left = {bucket: each for bucket, each in closing.items() if bucket not in gone.values()}
+        yield Note(closing_note(category), written(left))
+    for name, bucket in gone.items():
+        yield forgetting(category, bucket, found.dialect)
         yield Step(f"DROP TABLE {found.dialect.identifier_preparer.quote(name)}")
 
 
