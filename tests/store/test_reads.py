@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from kscope.store.backends.deadline import Deadline
 from kscope.store.backends.errors import QueryTimeout, StoreError
+from tests.enginefixtures import TRANSACTIONAL
 from tests.store.opened import batch, category, opened
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ async def _first(store: Store, statement: sa.Select[Any]) -> object:
     return None
 
 
+@pytest.mark.parametrize("database", TRANSACTIONAL, indirect=True)  # ClickHouse has none
 def test_reads_go_on_while_a_transaction_is_open(database: Database) -> None:
     """They see what was committed before it, and nothing of it."""
 

@@ -65,7 +65,7 @@ class _Statements(ChStatementCompiler):
         """A change of stored rows, of small tables alone."""
         quote = self.preparer.quote
         changes = ", ".join(
-            f"{quote(column.name)} = {self.process(value, include_table=False, **kw)}"
+            f"{quote(getattr(column, 'name', column))} = {self.process(value, include_table=False, **kw)}"
             for column, value in update_stmt._values.items()  # noqa: SLF001
         )
         where = self.process(update_stmt.whereclause, include_table=False, **kw)
@@ -91,7 +91,8 @@ def dialect() -> sa.engine.Dialect:
 
 def bytes_of(statement: sa.Select[Any]) -> list[str]:
     """Return the names of the columns whose values are bytes."""
-    kept = statement.selected_columns
+    # A text has none.
+    kept = getattr(statement, "selected_columns", ())
     return [str(each.key) for each in kept if isinstance(each.type, sa.LargeBinary)]
 
 
