@@ -28,6 +28,8 @@ class Node:
     folder: Path
     port: int
     host: str = "127.0.0.1"
+    user: str = USER
+    password: str = PASSWORD
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=count)
 
@@ -37,7 +39,7 @@ class Node:
             f"http://{self.host}:{self.port}/",
             params={"database": database},
             content=text.encode(),
-            auth=(USER, PASSWORD),
+            auth=(self.user, self.password),
             timeout=_PATIENCE,
             verify=False,  # which would read certificates each time
         )
@@ -53,14 +55,14 @@ class Node:
     def options(self, database: str) -> list[str]:
         """Name the database to `kscope serve`."""
         return [
-            *("--clickhouse", self.host, "--dbport", str(self.port), "--dbuser", USER),
-            *("--dbpassword", PASSWORD, "--dbname", database),
+            *("--clickhouse", self.host, "--dbport", str(self.port), "--dbuser", self.user),
+            *("--dbpassword", self.password, "--dbname", database),
         ]
 
     def commands(self) -> list[list[str]]:
         """Return the command of each process that the node is made of."""
         program = [sys.executable, "-P", "-m", "tests.clickhouse_node"]
-        return [[*program, str(self.folder), str(self.port), USER, PASSWORD]]
+        return [[*program, str(self.folder), str(self.port), self.user, self.password]]
 
     def start(self) -> None:
         """Start over the folder, with the rows that are in it."""

@@ -79,7 +79,7 @@ async def respond_of_all(
 
 
 def with_missing(reader: Reader, answer: Answer) -> Answer:
-    """Return the answer with a warning, if it lacks the rows of some shards."""
+    """Return the answer with a warning, if the rows of some shards are not in it."""
     missing = of_missing(reader.missing())
     told = getattr(answer, "notices", None)
     if not missing or not isinstance(told, list):

@@ -63,7 +63,7 @@ class Reader:
         return self._bound or Deadline(self.seconds)
 
     def missing(self) -> list[str]:
-        """Return the shards whose rows the question's answer may lack, such as `shard 2`."""
+        """Return the shards whose rows may be missing in the answer, such as `shard 2`."""
         return self._backend.missing(self.deadline.began)
 
     @property

@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-# Run by other tests: test_run.py, test_wheel.py, and the server that serves all these.
-ELSEWHERE = ("scripts/run", "python3 -m venv", "kscope serve --config kernelscope.yaml")
+# Run by other tests: test_run.py, test_wheel.py, test_outgrown.py, and the server of these.
+ELSEWHERE = (
+    "scripts/run",
+    "python3 -m venv",
+    "kscope serve --config kernelscope.yaml",
+    ".venv/bin/pip install '.[clickhouse]'",
+)
 CONNECTING = """
 import socket, sys, time
 while True:

@@ -192,7 +192,7 @@ async def simulate(world: World) -> None:
     for turn in range(600):
         if not waiting:
             break
-        # Later on nobody dies any more, so that it ends.
+        # Later on all of them live, so that it ends.
         world.is_deadly = turn < 80
         group = world.chance.sample(waiting, min(len(waiting), world.chance.randint(1, 6)))
         stored = {each.key for each in await write(world, group)}

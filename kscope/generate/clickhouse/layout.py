@@ -13,7 +13,7 @@ _INFO = "kscope"
 
 
 class Use(StrEnum):
-    """What a table holds."""
+    """The content of a table."""
 
     ROWS = "rows"
     SUMS = "sums"

@@ -167,7 +167,7 @@ def _own_columns(table: sa.Table, dialect: sa.engine.Dialect) -> Iterator[Column
 
 
 def _guard() -> Iterator[ColumnText]:
-    """Refuse rows that come after their time: their sender may have stood still meanwhile."""
+    """Refuse rows that come after their time: their sender may have stood still."""
     yield ColumnText(UNTIL, f"{UNTIL} Int64 EPHEMERAL 0", stored=False)
     late = f"{UNTIL} != 0 AND {UNTIL} < toUnixTimestamp64Micro(now64(6))"
     checked = f"{CHECKED} UInt8 DEFAULT throwIf({late}, 'kscope: too late') CODEC(ZSTD(1))"
@@ -179,7 +179,7 @@ def _comment(text: str | None, dialect: sa.engine.Dialect) -> str:
 
 
 def literal(text: str, dialect: sa.engine.Dialect) -> str:
-    """Return a text as it stands in a statement."""
+    """Return a text as a statement has it."""
     rendered = sa.literal(text, sa.Text()).compile(
         dialect=dialect, compile_kwargs={"literal_binds": True}
     )

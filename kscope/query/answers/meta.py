@@ -36,7 +36,7 @@ class Meta(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
 
 
 def of_missing(missing: Sequence[str]) -> "list[Notice]":
-    """Return the warning about shards whose rows an answer lacks."""
+    """Return the warning about shards whose rows are not in an answer."""
     if not missing:
         return []
     verb = "does" if len(missing) == 1 else "do"

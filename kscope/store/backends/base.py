@@ -144,7 +144,7 @@ class Backend(ABC):
         await self._pings.ask()
 
     def missing(self, since: float) -> list[str]:  # noqa: ARG002
-        """Return the parts of the database that answers since then (monotonic clock) may lack."""
+        """Return the parts of the database that were away since then (monotonic clock)."""
         return []
 
     def gauges(self) -> Mapping[str, tuple[str, int]]:

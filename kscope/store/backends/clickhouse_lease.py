@@ -114,7 +114,7 @@ class Leases:
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _take(self, work: str, slot: int) -> Lease | None:
-        """Take a slot that nobody has, or whose holder has given it back."""
+        """Take a free slot, or one whose holder has given it back."""
         given = await self.session.rows(
             f"SELECT turn, max(released) FROM {LEASE} WHERE work = {{work:String}}"  # noqa: S608
             " AND slot = {slot:Int64} GROUP BY turn ORDER BY turn DESC LIMIT 1",

@@ -1,4 +1,4 @@
-"""SQLAlchemy's statements as ClickHouse reads them: the driver's dialect, and what it lacks."""
+"""SQLAlchemy's statements as ClickHouse reads them: the driver's dialect, and what it does not have."""
 
 from typing import Any
 
@@ -97,7 +97,7 @@ def bytes_of(statement: sa.Select[Any]) -> list[str]:
 
 
 def statement_of(statement: sa.Executable, chosen: sa.engine.Dialect) -> tuple[str, dict[str, Any]]:
-    """Return the text and its parameters; those that are too long stand in the text."""
+    """Return the text and its parameters; those that are too long are part of the text."""
     text, parameters = compiled(statement, chosen)
     kept: dict[str, Any] = {}
     for name, value in parameters.items():

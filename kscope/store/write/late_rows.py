@@ -99,6 +99,6 @@ def sums_columns(category: Category, groups: list[Group]) -> Columns:
 
 
 def commit_of(key: bytes, table: str, day: int) -> int:
-    """Return the hash of a batch's rows of one table and day; without a key it is nobody's."""
+    """Return the hash of a batch's rows of one table and day; without a key no retry needs it."""
     digest = blake2b(key + f" {table} {day}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1 or 1

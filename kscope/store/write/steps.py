@@ -1,6 +1,6 @@
-"""One commit on an engine without transactions: in steps, each of which may be the last.
+"""One commit on an engine without transactions: in steps. Each may be the last.
 
-A batch with a key is stored once, whatever dies and whoever sends it again:
+A batch with a key is stored once, whatever dies and from wherever it is sent again:
 
 1. its key is noted as begun,
 2. its rows are stored: all rows of one table and day by one statement, whole or not at all,
@@ -73,7 +73,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """What a commit goes by: the engine's time, the notes, and levels that are being closed."""
+    """The basis of a commit: the engine's time, the notes, and levels that are being closed."""
 
     now: int
     notes: Mapping[str, str]

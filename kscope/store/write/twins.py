@@ -9,7 +9,7 @@ from kscope.store.schema.interning import Known
 # The store keeps 16 bits.
 _MOST = 2**16
 _KNOWN = 200_000
-# Events have times that differ, and their rows are hardly ever alike.
+# Events have times that differ, and their rows are rarely alike.
 _MOST_PLACES = 5000
 
 Place = tuple[str, Any, Any]
