@@ -125,7 +125,7 @@ def _flat(form: Form, minutes: Sequence[Minute]) -> Iterator[dict[str, Any]]:
 
 
 def _seconds(target: Target, bodies: Sequence[bytes], senders: int) -> float:
-    """Return how long the bodies take, the first two of which are sent before."""
+    """Return how long the bodies take. The first two are sent before."""
     packed = [gzip.compress(body, _GZIP_LEVEL) for body in bodies]
     failed: list[str] = []
     threads = [

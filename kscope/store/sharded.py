@@ -1,7 +1,7 @@
 """The data of a catalog on several shards: the rows of a host are on one of them.
 
-Each shard is a store of the rows, texts and sums of its hosts, with a separate writer and background
-work. The questions go to tables over all of them.
+Each shard is a store of the rows, texts and sums of its hosts, with a separate writer and
+background work. The questions go to tables over all of them.
 """
 
 import asyncio

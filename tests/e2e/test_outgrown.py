@@ -47,7 +47,7 @@ def clone(folder: Path) -> None:
 @pytest.mark.clickhouse
 @pytest.mark.timeout(400)
 def test_the_commands_move_a_database_and_go_on_with_it(tmp_path: Path) -> None:
-    """What is on the page before is on the page of the server on ClickHouse, to the number."""
+    """The page of the server on ClickHouse shows the numbers that the page before it showed."""
     folder = tmp_path / "clone"
     folder.mkdir()
     clone(folder)

@@ -90,7 +90,7 @@ def test_clickhouse_that_cannot_be_used(own: Node) -> None:
 class Forbidding:
     """An engine whose user may do nothing."""
 
-    def run(self, asked: Asked) -> bytes:
+    def run(self, asked: Asked) -> bytes:  # noqa: ARG002
         raise RefusedError(497, f"{USER}: Not enough privileges. (ACCESS_DENIED)")
 
 

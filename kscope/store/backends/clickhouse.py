@@ -62,7 +62,7 @@ _WRITE = {
 MIGRATION_SECONDS = 60
 # Tables that take no rows, and the INSERTs that run in this database.
 _CHANGING_TABLES = (
-    "SELECT name FROM system.tables WHERE database = currentDatabase()"
+    "SELECT name FROM system.tables WHERE database = currentDatabase()"  # noqa: S608 - a constant
     f" AND create_table_query LIKE '%CONSTRAINT {CHANGING} %'"
 )
 _INSERTS = (

@@ -1,7 +1,7 @@
 """The tables over all shards of a ClickHouse cluster: questions go to a server that answers.
 
-If a shard does not answer, the others do, and the answer names the missing one. The engine leaves out
-such a shard without a word; so each time the shards are asked before and after.
+If a shard does not answer, the others do, and the answer names the missing one. The engine leaves
+out such a shard without a word; so each time the shards are asked before and after.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""SQLAlchemy's statements as ClickHouse reads them: the driver's dialect, and what it does not have."""
+"""SQLAlchemy's statements as ClickHouse reads them: the driver's dialect and some more."""
 
 from typing import Any
 
@@ -65,7 +65,8 @@ class _Statements(ChStatementCompiler):
         """A change of stored rows, of small tables alone."""
         quote = self.preparer.quote
         changes = ", ".join(
-            f"{quote(getattr(column, 'name', column))} = {self.process(value, include_table=False, **kw)}"
+            f"{quote(getattr(column, 'name', column))} ="
+            f" {self.process(value, include_table=False, **kw)}"
             for column, value in update_stmt._values.items()  # noqa: SLF001
         )
         where = self.process(update_stmt.whereclause, include_table=False, **kw)
