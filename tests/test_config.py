@@ -15,6 +15,7 @@ import yaml
 from kscope.agent.engines import program
 from kscope.config import (
     Address,
+    ClickHouse,
     MySQL,
     ProbeSettings,
     Settings,
@@ -119,7 +120,7 @@ agent: {server: ftp://x, probes: {offcputime: 5000}}
         parse_settings(text, "kernelscope.yaml", tmp_path)
     assert str(caught.value).splitlines() == [
         "kernelscope.yaml:1: databse: unknown key. Did you mean 'database'?",
-        "kernelscope.yaml:2: database: needs exactly one of sqlite, mysql",
+        "kernelscope.yaml:2: database: needs exactly one of sqlite, mysql, clickhouse",
         "kernelscope.yaml:2: database.mysql.prt: unknown key. Did you mean 'port'?",
         "kernelscope.yaml:2: database.sqlite: must be text, not a number; put it in quotes",
         ("kernelscope.yaml:3: read: is not an address such as 127.0.0.1:8080 or [::1]:8080"),
@@ -231,9 +232,18 @@ def test_what_is_no_file_of_text_ends_the_command(tmp_path: Path, make: Any) -> 
 
 # Every setting once, for `FLOODS` to take the place of each value in turn.
 WHOLE = {
-    "database": {"mysql": dict.fromkeys(
-        ("host", "port", "user", "password", "password_file", "database"), "x"
-    )},
+    "database": {
+        "mysql": dict.fromkeys(
+            ("host", "port", "user", "password", "password_file", "database"), "x"
+        ),
+        "clickhouse": {
+            **dict.fromkeys(
+                ("host", "port", "user", "password", "password_file", "database", "secure",
+                 "ca_file", "cluster"), "x",
+            ),
+            "nodes": ["x"],
+        },
+    },
     "categories": ["x"], "ingest": "x", "read": "x", "hosts": ["x"],
     "tokens": [{"name": "x", "sha256": "x", "scopes": ["x"]}],
     "max_body": "x", "query_deadline": "x", "links": "x", "max_connections": "x",
@@ -258,7 +268,7 @@ def test_every_setting_is_flooded(tmp_path: Path) -> None:
     assert sorted(known) == sorted({name for name in _names(WHOLE) if name != "offcputime"})
 
 
-PLACES = ((), ("database",), ("database", "mysql"), ("symbols",), ("agent",))
+PLACES = ((), ("database",), ("database", "mysql"), ("database", "clickhouse"), ("symbols",), ("agent",))
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -368,6 +378,11 @@ def test_a_mysql_host_may_have_a_port(tmp_path: Path, given: str, host: str, por
     database = parse_settings(text, "k", tmp_path).database
     assert isinstance(database, MySQL)
     assert (database.host, database.port) == (host, port)
+    text = f"database: {{clickhouse: {{host: {given}}}}}"
+    if not given.startswith("/"):
+        chosen = parse_settings(text, "k", tmp_path).database
+        assert isinstance(chosen, ClickHouse)
+        assert (chosen.host, chosen.port) == (host, 8123 if port == 3306 else port)
     for bad in ("':3307'", "'db:x'", "'mysql://db'"):
         with pytest.raises(DeclarationError, match=r"database\.mysql\.host"):
             parse_settings(f"database: {{mysql: {{host: {bad}}}}}", "k", tmp_path)

@@ -120,7 +120,8 @@ def test_no_command_prints_a_secret(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Of an address with one in the place of any option's value."""
-    named = dict.fromkeys(("--server", "--mysql", "--read", "--ingest"), (*ADDRESSES, PORT))
+    servers = ("--server", "--mysql", "--clickhouse", "--read", "--ingest")
+    named = dict.fromkeys(servers, (*ADDRESSES, PORT))
     named |= {"--token-file": (MARK, f"./{MARK}", "x" * 300 + MARK), "--dbpassword": (MARK,)}
     for word in (ADDRESSES[-1], *named.get(option, ())):
         rest = (

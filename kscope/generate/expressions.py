@@ -19,6 +19,8 @@ class Spelled(sa.sql.functions.FunctionElement[Any]):
 
     inherit_cache = True
     common: ClassVar[str] = ""
+    # Whether each dialect has it; if not, statements do without it where it is missing.
+    everywhere: ClassVar[bool] = True
 
 
 @compiles(Spelled)
@@ -37,3 +39,5 @@ class readable_time(Spelled):  # noqa: N801 - SQL functions are lower case
 
 class slots_of(Spelled):  # noqa: N801
     """The text of a histogram, such as `1:3,5:2`, as a table of `slot` and `events`."""
+
+    everywhere = False

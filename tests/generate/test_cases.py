@@ -87,6 +87,7 @@ def test_check_names_what_is_missing_changed_and_orphaned(tmp_path: Path) -> Non
         "orphaned: grafana/generated/old.json",
         "unknown: schema/generated/hand.schema.json",
         "orphaned: schema/generated/old.schema.json",
+        "changed: sql/generated/clickhouse.sql",
         "missing: sql/generated/mysql.sql",
         "changed: sql/generated/sqlite.sql",
         "orphaned: web/generated/old.charts.json",

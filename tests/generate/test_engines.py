@@ -14,6 +14,7 @@ import pytest
 from tests import needs
 
 if TYPE_CHECKING:
+    from tests.clickhouse import Node
     from tests.mariadb import MariaDB
 
 ROOT = Path(__file__).parent.parent.parent
@@ -115,3 +116,32 @@ def test_the_mysql_file_runs_twice_on_mariadb(mariadb: MariaDB) -> None:
     assert shown.strip().split("\t") == [str(value) for value in FLAT]
     looked_up = mariadb.sql(f"EXPLAIN {NUMBERS}", names[0]).splitlines()
     assert [line.split("\t")[2] for line in looked_up] == ["kscope_rows_offcputime"]
+
+
+@pytest.mark.clickhouse
+def test_the_clickhouse_file_runs_twice_on_clickhouse(clickhouse: Node) -> None:
+    """A person pipes the file into `clickhouse client`; the view has the flat shape of 2016."""
+    names = [clickhouse.new_database() for _ in DDL]
+    for name, folder in zip(names, DDL, strict=True):
+        for statement in 2 * _statements((folder / "clickhouse.sql").read_text()):
+            clickhouse.sql(statement, name)
+    for statement in (
+        f"INSERT INTO kscope_string (id, day, text) VALUES {', '.join(_of_clickhouse())}",
+        "INSERT INTO kscope_stack VALUES (-7, 0, 'main;wait')",
+        "INSERT INTO kscope_rows_offcputime (time, hostname, process, pid, reason, stack, elapsed,"
+        " count) VALUES (1795401975288693, 1, 2, 1234, 3, -7, 5123, 1)",
+    ):
+        clickhouse.sql(statement, names[0])
+    shown = clickhouse.sql(
+        "SELECT time, hostname, process, pid, reason, stack, elapsed, count FROM offcputime",
+        names[0],
+    )
+    assert shown.strip().split("\t") == [str(value) for value in FLAT]
+
+
+def _of_clickhouse() -> list[str]:
+    return [str((number, day, text)) for number, _, day, text in STRINGS]
+
+
+def _statements(text: str) -> list[str]:
+    return [each for each in text.split(";\n") if each.strip()]

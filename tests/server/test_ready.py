@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
     from kscope.store.store import Store
 
+_STATEMENTS = {
+    "mysql": "SELECT variable_value FROM information_schema.global_status"
+    " WHERE variable_name = 'Com_select'",
+    "clickhouse": "SELECT value FROM system.events WHERE event = 'SelectQuery'",
+}
 FLOOD = 1000
 AT_MOST = 8
 
@@ -39,11 +44,7 @@ async def asked(store: Store, times: int) -> AsyncIterator[int]:
 def counting(database: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """Count the connections to a file, or the statements that a server has run."""
     if not isinstance(database, SQLiteFile):
-        return lambda: scalar(
-            database,
-            "SELECT variable_value FROM information_schema.global_status"
-            " WHERE variable_name = 'Com_select'",
-        )
+        return lambda: scalar(database, _STATEMENTS[database.name])
     made: list[Any] = []
     connect = sqlite3.connect
 

@@ -134,3 +134,21 @@ def test_a_drop_in_no_database_makes_none(tmp_path: Path) -> None:
     refused = run("migrate", "--drop", "x", "--sqlite", tmp_path / "none.db", code=1)
     assert "there is no such database" in refused
     assert not list(tmp_path.iterdir())
+
+
+def test_rows_that_only_the_column_told_apart_stay_two(
+    tmp_path: Path, folder: Path, database: Database
+) -> None:
+    """They have one time: pages of rows need another number of each."""
+    options = [*database.options, "--categories", folder]
+    moment = {"time": "2026-01-07T10:00:00Z"}
+    with serving(tmp_path, *options) as server:
+        both = [ROW | moment | {"mode": mode} for mode in "rwrw"]
+        server.post({"hostname": "h", "locks": both})
+    less = FILE.replace("  - {name: mode, type: label, default: w, index: true}\n", "")
+    (folder / "locks.yaml").write_text(less.partition("charts")[0])
+    run("migrate", "--drop", "locks.mode", *options)
+    numbers = "SELECT count(*), count(DISTINCT time, seq) FROM kscope_rows_locks"
+    if isinstance(database, SQLiteFile):
+        numbers = "SELECT count(*), count(DISTINCT time || ' ' || seq) FROM kscope_rows_locks"
+    assert database.rows(numbers) == [["6", "6"]]

@@ -96,6 +96,7 @@ class log2_slot(Spelled):  # noqa: N801
     would round just below a power of two, and not all databases have one.
     """
 
+    everywhere = False
     type = sa.Integer()
 
 

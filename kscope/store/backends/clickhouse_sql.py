@@ -63,15 +63,17 @@ class _Statements(ChStatementCompiler):
 
     def visit_update(self, update_stmt: Any, **kw: Any) -> str:  # type: ignore[override]
         """A change of stored rows, of small tables alone."""
-        quote = self.preparer.quote
         changes = ", ".join(
-            f"{quote(getattr(column, 'name', column))} ="
-            f" {self.process(value, include_table=False, **kw)}"
-            for column, value in update_stmt._values.items()  # noqa: SLF001
+            self._change(update_stmt.table.c[getattr(key, "name", key)], value, **kw)
+            for key, value in update_stmt._values.items()  # noqa: SLF001
         )
         where = self.process(update_stmt.whereclause, include_table=False, **kw)
         table = self.preparer.format_table(update_stmt.table)
         return f"ALTER TABLE {table} UPDATE {changes} WHERE {where}"
+
+    def _change(self, column: sa.Column[Any], value: Any, **kw: Any) -> str:
+        typed = self.process(sa.type_coerce(value, column.type), include_table=False, **kw)
+        return f"{self.preparer.format_column(column)} = {typed}"
 
     def visit_delete(self, delete_stmt: Any, **kw: Any) -> str:  # type: ignore[override]
         table = self.preparer.format_table(delete_stmt.table)

@@ -44,6 +44,7 @@ SLOT, SLOT_EVENTS = "kscope_slot", "kscope_events"
 class sum_of_slots(Spelled):  # noqa: N801
     """The sum of histograms, for dialects that have one: the text of a histogram."""
 
+    everywhere = False
     type = sa.Text()
 
 
