@@ -268,7 +268,8 @@ def test_every_setting_is_flooded(tmp_path: Path) -> None:
     assert sorted(known) == sorted({name for name in _names(WHOLE) if name != "offcputime"})
 
 
-PLACES = ((), ("database",), ("database", "mysql"), ("database", "clickhouse"), ("symbols",), ("agent",))
+SERVERS = (("database", "mysql"), ("database", "clickhouse"))
+PLACES = ((), ("database",), *SERVERS, ("symbols",), ("agent",))
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -125,22 +125,17 @@ def test_the_clickhouse_file_runs_twice_on_clickhouse(clickhouse: Node) -> None:
     for name, folder in zip(names, DDL, strict=True):
         for statement in 2 * _statements((folder / "clickhouse.sql").read_text()):
             clickhouse.sql(statement, name)
-    for statement in (
-        f"INSERT INTO kscope_string (id, day, text) VALUES {', '.join(_of_clickhouse())}",
-        "INSERT INTO kscope_stack VALUES (-7, 0, 'main;wait')",
-        "INSERT INTO kscope_rows_offcputime (time, hostname, process, pid, reason, stack, elapsed,"
-        " count) VALUES (1795401975288693, 1, 2, 1234, 3, -7, 5123, 1)",
+    strings = ", ".join(str((number, day, text)) for number, _, day, text in STRINGS)
+    columns = "time, hostname, process, pid, reason, stack, elapsed, count"
+    row = "1795401975288693, 1, 2, 1234, 3, -7, 5123, 1"
+    for table, values in (
+        ("kscope_string (id, day, text)", strings),
+        ("kscope_stack", "(-7, 0, 'main;wait')"),
+        (f"kscope_rows_offcputime ({columns})", f"({row})"),
     ):
-        clickhouse.sql(statement, names[0])
-    shown = clickhouse.sql(
-        "SELECT time, hostname, process, pid, reason, stack, elapsed, count FROM offcputime",
-        names[0],
-    )
+        clickhouse.sql(f"INSERT INTO {table} VALUES {values}", names[0])
+    shown = clickhouse.sql(f"SELECT {columns} FROM offcputime", names[0])
     assert shown.strip().split("\t") == [str(value) for value in FLAT]
-
-
-def _of_clickhouse() -> list[str]:
-    return [str((number, day, text)) for number, _, day, text in STRINGS]
 
 
 def _statements(text: str) -> list[str]:
