@@ -41,6 +41,8 @@ class Lease:
     work: str
     until: int
     turn: int
+    # The slot before, while it lasts: the next one is taken early.
+    before: "Lease | None" = None
 
 
 @dataclass(eq=False)
@@ -135,14 +137,20 @@ class Leases:
     async def _renew(self, lease: Lease) -> None:
         while True:
             await asyncio.sleep(_RENEW_SECONDS)
-            if lease.until - await self.session.now() < _SLOT // 2:
+            left = lease.until - await self.session.now()
+            if left <= 0:
+                return  # another server may have it: the engine refuses what is written now
+            if left < _SLOT // 2:
                 further = await self._take(lease.work, lease.until + _SLOT)
                 if further is None:
                     return
+                lease.before = Lease(lease.work, lease.until, lease.turn)
                 lease.until, lease.turn = further.until, further.turn
 
     async def _release(self, lease: Lease) -> None:
-        await self._note(lease, released=1)
+        for each in (lease, lease.before):
+            if each is not None:
+                await self._note(each, released=1)
 
     async def _note(self, lease: Lease, *, released: int) -> None:
         row = {
