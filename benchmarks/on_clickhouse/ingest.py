@@ -6,6 +6,7 @@ import gzip
 import http.client
 import threading
 import time
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
@@ -62,10 +63,11 @@ IDS = Form("JSONEachRow, ids made elsewhere", "Int64", "Int64")
 
 @dataclass(frozen=True)
 class Target:
-    """An address that takes bodies, and the headers of its requests."""
+    """An address that takes bodies, and the headers of its requests; perhaps each has a key."""
 
     url: str
     headers: Mapping[str, str]
+    keyed: bool = False
 
 
 def measure(engine: Engine, folder: Path, rows: int, senders: int) -> list[bool]:
@@ -78,7 +80,8 @@ def measure(engine: Engine, folder: Path, rows: int, senders: int) -> list[bool]
         empty_database(engine, "ingest") as of,
         serving(folder, *of.flags) as server,
     ):
-        target = Target(f"{server.ingest}/api/v1/ingest", {"Content-Type": "application/json"})
+        json = {"Content-Type": "application/json"}
+        target = Target(f"{server.ingest}/api/v1/ingest", json, keyed=True)
         ours = count / _seconds(target, [body_of(batch)[0] for batch in batches], senders)
     print(f"  {'through Kernelscope':34} {ours:9,.0f} rows/s")
     for form, seconds in own.items():
@@ -125,7 +128,7 @@ def _flat(form: Form, minutes: Sequence[Minute]) -> Iterator[dict[str, Any]]:
 
 
 def _seconds(target: Target, bodies: Sequence[bytes], senders: int) -> float:
-    """Return how long the bodies take. The first two are sent before."""
+    """Return how long the bodies take."""
     packed = [gzip.compress(body, _GZIP_LEVEL) for body in bodies]
     failed: list[str] = []
     threads = [
@@ -147,7 +150,8 @@ def _send(target: Target, bodies: Sequence[bytes], failed: list[str]) -> None:
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE)
     for body in bodies:
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        headers = {**target.headers, "Content-Encoding": "gzip"}
+        key = {"Idempotency-Key": uuid.uuid4().hex} if target.keyed else {}
+        headers = {**target.headers, **key, "Content-Encoding": "gzip"}
         connection.request("POST", path, body, headers)
         response = connection.getresponse()
         text = response.read()

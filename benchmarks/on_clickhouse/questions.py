@@ -29,7 +29,7 @@ _BOUNDS = sorted(step * 10**power for power in range(19) for step in (1, 2, 5))
 # The place of a row's mean length among the round sizes of the page.
 _SIZES = (
     "SELECT intDiv(time, STEP) AS step,"
-    f" arrayCount(bound -> bound <= intDiv(elapsed, count), {_BOUNDS}) AS size,"
+    f" roundDown(intDiv(elapsed, count), {_BOUNDS}) AS size,"
     " sum(count), sum(elapsed), COUNT FROM TABLE WHERE SPAN GROUP BY step, size"
 )
 _NAMED = {1: STRINGS, 2: STRINGS, 5: STRINGS, 6: STRINGS, 7: STACKS}
@@ -175,9 +175,13 @@ def _compared(first: int) -> Asked:
 
 
 def _listed(day: Span, hour: Span) -> list[Asked]:
-    newest = f"SELECT *, seq FROM {_ROWS} WHERE SPAN ORDER BY"
-    last = f"{newest} time DESC, seq DESC LIMIT 100"
-    longest = f"{newest} elapsed DESC, time DESC, seq DESC LIMIT 100"
+    # In two steps: few columns of all rows, then all columns of few rows.
+    first = "SELECT min(place) FROM (SELECT {0} AS place FROM TABLE WHERE SPAN"
+    page = (
+        f"SELECT *, seq FROM TABLE WHERE SPAN AND {{0}} >= ({first} ORDER BY {{0}} DESC LIMIT 100))"
+    )
+    last = f"{page} ORDER BY time DESC, seq DESC LIMIT 100".format("time")
+    longest = f"{page} ORDER BY elapsed DESC, time DESC, seq DESC LIMIT 100".format("elapsed")
     return [
         _asked("rows newest 100", day, last, texts=_NAMED),
         _asked("rows 1 h, newest 100", hour, last, texts=_NAMED),

@@ -18,9 +18,9 @@ from kscope.generate.dialects import DIALECTS
 from kscope.query.across.cells import Key, Sums
 from kscope.query.across.some_places import numbers_of, only
 from kscope.query.across.windows import Looks, Stretches
+from kscope.query.scan.histograms import histogram_events
 from kscope.query.scan.parallel import together
 from kscope.query.scan.scan import Scan, columns
-from kscope.query.scan.sizes import histogram_events
 from kscope.query.sql.expressions import as_text
 from kscope.store.sums.planner import Segment
 

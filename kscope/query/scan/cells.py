@@ -16,11 +16,11 @@ from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Role
 from kscope.query.parse.columns import Value
 from kscope.query.scan.freed_memory import consumed
+from kscope.query.scan.histograms import MOST_CELLS, events_and_sums
 from kscope.query.scan.measures import ROWS, Expressions, events_of, sum_of
-from kscope.query.scan.parallel import together
 from kscope.query.scan.read import summed
 from kscope.query.scan.scan import Scan
-from kscope.query.scan.sizes import MOST_CELLS, Scale, histogram_events, with_size
+from kscope.query.scan.sizes import Scale, with_size
 
 Key = tuple[Any, ...]
 
@@ -90,9 +90,7 @@ async def _of_histograms(
     scan: Scan, keys: Expressions, column: Column, scale: Scale, timed: Column | None
 ) -> Cells:
     measures = (ROWS, *([sum_of(timed)] if timed else []))
-    counted, spent = await together(
-        histogram_events(scan, keys, column), summed(scan, keys, measures, MOST_CELLS)
-    )
+    counted, spent = await events_and_sums(scan, keys, column, measures)
     unit = MICROSECONDS.get(column.unit, 0.0)
     return await consumed(lambda *_: _spread(counted, spent, scale, unit), counted, spent)
 

@@ -11,10 +11,12 @@ import sqlalchemy as sa
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import Role, Storage
+from kscope.generate.dialects import DIALECTS
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import TimeRange
 from kscope.query.scan import regex, shown_stacks, union
 from kscope.query.scan.measures import Expressions
+from kscope.query.scan.parallel import together
 from kscope.query.sql.conditions import Group, clause, complement, conditions, simplified
 from kscope.query.sql.expressions import exact, position
 from kscope.store.reader import Reader
@@ -113,7 +115,13 @@ async def scan_of(
     Set `single_rows` if rollups cannot answer it. `step` is of an answer over time, in
     microseconds.
     """
-    scan = await plain_scan_of(reader, scope, needs, single_rows=single_rows, step=step)
+    planned = plain_scan_of(reader, scope, needs, single_rows=single_rows, step=step)
+    if DIALECTS[reader.dialect].reads_in_parallel:
+        # Connections are no scarce thing there, and each statement takes its time.
+        found: list[Any] = await together(planned, replayed_hosts(reader))
+        scan, scan.replayed_hosts = found
+        return cast("Scan", scan)
+    scan = await planned
     scan.replayed_hosts = await replayed_hosts(reader)
     return scan
 

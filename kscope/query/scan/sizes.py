@@ -16,23 +16,19 @@ import sqlalchemy as sa
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import Role
-from kscope.declare.types.histogram import HISTOGRAM_SLOTS, histogram_counts
-from kscope.generate.dialects import DIALECTS
 from kscope.query.parse.columns import Value
 from kscope.query.parse.errors import complain
 from kscope.query.scan.freed_memory import consumed
+from kscope.query.scan.histograms import MOST_CELLS, events_and_sums
 from kscope.query.scan.measures import (
     ROWS,
     Aggregated,
     Expressions,
-    Measure,
-    MergeRule,
     events_of,
     least_of,
     most_of,
     size_of,
 )
-from kscope.query.scan.parallel import together
 from kscope.query.scan.read import summed
 from kscope.query.scan.scan import Scan
 from kscope.query.sql.expressions import (
@@ -42,20 +38,14 @@ from kscope.query.sql.expressions import (
     whole,
     whole_divide,
 )
-from kscope.store.sums.functions import SLOT, SLOT_EVENTS, sum_of_slots, total, with_slots
 from kscope.store.sums.planner import Segment
 
 LOG2, LINEAR, ROUND = "log2", "linear", "round"
 SCALES = (LOG2, LINEAR)
 _ROUND = (*(step * 10**power for power in range(19) for step in (1, 2, 5)), 10**19)
-# Steps and slots of the largest heat map, or groups and slots of percentiles.
-MOST_CELLS = 1_100_000
 # Of floats: from here on not every whole number is one.
 _EXACT = 2**53
 _NARROWEST = 1e-300
-# Of texts of histograms: joined, they add up.
-_JOINED = MergeRule("{},{}".format, sum_of_slots, sum_of_slots)
-_SLOT_EVENTS = Measure(lambda segment: total(segment.table.c[SLOT_EVENTS]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,37 +165,9 @@ def _slot(segment: Segment, value: Value, scale: Scale) -> sa.ColumnElement[Any]
 
 
 async def _of_histograms(scan: Scan, keys: Expressions, column: Column) -> Aggregated:
-    """Add up the slots of histograms, and count the rows, each in a statement."""
-    most = HISTOGRAM_SLOTS * MOST_CELLS
-    events, rows = await together(
-        histogram_events(scan, keys, column), summed(scan, keys, (ROWS,), most)
-    )
+    """Add up the slots of histograms, and count the rows."""
+    events, rows = await events_and_sums(scan, keys, column, (ROWS,))
     return Aggregated(events, {key: each for key, (each,) in rows.items()})
-
-
-async def histogram_events(
-    scan: Scan, keys: Expressions, column: Column
-) -> dict[tuple[Any, ...], Any]:
-    """Return key and power of two -> events of a histogram column."""
-    if "sum_of_slots" in DIALECTS[scan.reader.dialect].functions:
-        of = Measure(lambda segment: sum_of_slots(segment.table.c[column.name]), _JOINED)
-        texts = await summed(scan, keys, (of,), MOST_CELLS)
-        return await consumed(_slots_of_texts, texts)
-
-    def with_slot(segment: Segment) -> Sequence[sa.ColumnElement[Any]]:
-        return [*keys(segment), segment.table.c[SLOT]]
-
-    slots = scan.over(lambda segment: with_slots(segment.table, column.name))
-    counted = await summed(slots, with_slot, (_SLOT_EVENTS,), HISTOGRAM_SLOTS * MOST_CELLS)
-    return await consumed(lambda found: {key: each for key, (each,) in found.items()}, counted)
-
-
-def _slots_of_texts(texts: Mapping[tuple[Any, ...], Sequence[str]]) -> dict[tuple[Any, ...], Any]:
-    return {
-        (*key, slot): events
-        for key, (text,) in texts.items()
-        for slot, events in histogram_counts(text or "").items()
-    }
 
 
 class Percentile(msgspec.Struct, frozen=True):
