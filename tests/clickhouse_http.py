@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 import lz4.frame
@@ -35,12 +35,26 @@ STATUSES = {
     **dict.fromkeys((46, 47, 50, 60, 81, 115), 404),
     159: 408,
 }
+
+
+def _unpacked_frames(body: bytes, decompressor: Callable[[], Any]) -> bytes:
+    """Unpack all frames of a body: the client sends each block of rows as a frame."""
+    pieces = []
+    while body:
+        frame = decompressor()
+        pieces.append(frame.decompress(body))
+        if not frame.eof:
+            raise ValueError("a compressed body ends early")
+        body = frame.unused_data
+    return b"".join(pieces)
+
+
 UNPACKED: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
     "deflate": zlib.decompress,
     "gzip": gzip.decompress,
-    "lz4": lz4.frame.decompress,
-    "zstd": lambda body: zstandard.ZstdDecompressor().decompressobj().decompress(body),
+    "lz4": lambda body: _unpacked_frames(body, lz4.frame.LZ4FrameDecompressor),
+    "zstd": lambda body: _unpacked_frames(body, zstandard.ZstdDecompressor().decompressobj),
 }
 # Parameters of an address that are no settings of the engine.
 _NO_SETTINGS = {

@@ -74,6 +74,15 @@ def test_stores_rows_as_they_are(clickhouse: Node, table: Client, compress: str)
     assert found == [(-(2**63), AWKWARD, {1: 2**64 - 1}), (2, "", {})]
 
 
+@pytest.mark.parametrize("compress", ["", "lz4", "zstd", "gzip"])
+def test_stores_all_blocks_of_an_insert(clickhouse: Node, table: Client, compress: str) -> None:
+    """The client cuts many rows into blocks, and compresses each by itself."""
+    with client(clickhouse, table.database, compress=compress) as other:
+        insert(other, [[number, str(number), {}] for number in range(100_000)])
+        found = other.query("SELECT count(), uniqExact(text) FROM t").result_rows
+    assert found == [(100_000, 100_000)]
+
+
 @pytest.mark.parametrize("length", [1, 10_000])
 def test_binds_values_in_the_server(table: Client, length: int) -> None:
     """Long values come in a form, short ones in the address."""
