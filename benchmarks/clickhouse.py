@@ -85,6 +85,9 @@ async def _read(of: Engine, folder: Path, given: argparse.Namespace) -> list[boo
         other = beside if "sqlite" in given.only else None
         loaded, part = await load(wanted, store, other, full=given.full)
         _print_loaded(loaded, store)
+        ((stored,),) = of.rows("SELECT count() FROM kscope_rows_offcputime")
+        if stored != loaded.rows:
+            raise SystemExit(f"of {loaded.rows:,} rows {stored:,} are stored")
         unmerged = size.by_table(of)
         size.merge(of)
         reached = []
@@ -138,7 +141,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--ingest-rows", type=int, default=500_000)
-    parser.add_argument("--senders", type=int, default=4)
+    parser.add_argument("--senders", type=int, default=16)
     parser.add_argument("--full", action="store_true", help="all rows in SQLite too")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)

@@ -26,6 +26,7 @@ from kscope.generate.tables import texts_of
 from kscope.query.parse.errors import QueryError, complain
 from kscope.query.parse.operands import INT64, text
 from kscope.query.scan.labels import texts_by_id
+from kscope.query.scan.parallel import together
 from kscope.query.scan.scan import Scan
 from kscope.query.sql.expressions import as_text, exact, ids, pairs
 from kscope.store.schema.interning import text_hash
@@ -109,26 +110,26 @@ class Page:
     async def first(self, place: Place | None, columns: Sequence[Column], limit: int) -> Piece:
         """Return columns and places of the first rows behind a place, in order."""
         statement = self._behind(place, columns)
-        if self._columnar and self.order.column.name == "time":
+        if self._columnar and self._is_by_number:
             statement = statement.where(await self._nearest(place, limit))
         rows = await self.scan.reader.fetch(statement.limit(limit))
         return await self._with_texts(rows, columns)
 
     async def _nearest(self, place: Place | None, limit: int) -> sa.ColumnElement[bool]:
-        """Return a bound in time of the next rows: only theirs are the other columns read."""
+        """Return a bound in the order of the next rows: only theirs are the other columns read."""
         (segment,) = self.scan.segments
-        time, descending = segment.table.c.time, self.order.descending
-        statement = sa.select(time).where(self.scan.inside(segment))
+        key, descending = segment.table.c[self.order.column.name], self.order.descending
+        statement = sa.select(key).where(self.scan.inside(segment))
         if place is not None:
-            # Those at the place's own time are within any bound.
-            later = time < place.time if descending else time > place.time
+            # Those that have the place's own number are within any bound.
+            later = key < place.key if descending else key > place.key
             statement = statement.where(later)
-        statement = statement.order_by(time.desc() if descending else time.asc()).limit(limit)
+        statement = statement.order_by(key.desc() if descending else key.asc()).limit(limit)
         rows = await self.scan.reader.fetch(statement)
         if len(rows) < limit:
             return sa.true()
         last = int(rows[-1][0])
-        return time >= last if descending else time <= last
+        return key >= last if descending else key <= last
 
     async def _with_texts(self, rows: Piece, columns: Sequence[Column]) -> Piece:
         """Put texts in place of ids that were not joined with theirs."""
@@ -137,16 +138,25 @@ class Page:
             return rows
         dictionaries = self.scan.reader.schema.dictionaries
         table = [list(column) for column in zip(*rows, strict=True)]
-        for place in apart:
-            found = texts_of(columns[place], dictionaries)
-            assert found is not None
-            texts = await texts_by_id(self.scan.reader, found.key, found.text, {*table[place]})
+        kept = [texts_of(columns[place], dictionaries) for place in apart]
+        parts = (
+            texts_by_id(self.scan.reader, each.key, each.text, {*table[place]})
+            for place, each in zip(apart, kept, strict=True)
+            if each is not None
+        )
+        for place, texts in zip(apart, await together(*parts), strict=True):
             table[place] = list(map(texts.__getitem__, table[place]))
         return list(zip(*table, strict=True))
 
     @property
     def _columnar(self) -> bool:
         return DIALECTS[self.scan.reader.dialect].columnar
+
+    @property
+    def _is_by_number(self) -> bool:
+        column = self.order.column
+        is_number = column.type.storage in (Storage.INTEGER, Storage.TIME)
+        return is_number and not column.nullable
 
     def _is_apart(self, column: Column) -> bool:
         """Return whether a column's texts are looked up, once the rows are known."""
