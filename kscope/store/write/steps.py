@@ -58,6 +58,8 @@ from kscope.store.write.transaction import (
 )
 
 _SECOND = 1_000_000
+# Of the engine's clock, as a statement begins.
+_NOW = "toUnixTimestamp64Micro(now64(6))"
 # As a text of any length a key would lose zeros at its end.
 _KEYS = "(SELECT toFixedString(unhex(arrayJoin({keys:Array(String)})), 16))"
 
@@ -99,8 +101,7 @@ class Steps(Transaction):
 
     async def store(self, batches: list[Batch]) -> list[Stored | StoreBusy]:
         """Store them; of a batch that is in doubt return the error, the others are stored."""
-        seen = await self._seen(batches)
-        now = await self._appending.now()
+        seen, now = await self._seen(batches)
         answers, fresh, doubtful = self._parted(batches, seen, now)
         if not fresh:
             return answers
@@ -135,17 +136,18 @@ class Steps(Transaction):
         await self._note_done(fresh, moment)
         return answers
 
-    async def _seen(self, batches: list[Batch]) -> dict[bytes, _Seen]:
+    async def _seen(self, batches: list[Batch]) -> tuple[dict[bytes, _Seen], int]:
+        """Return the keys that are noted, and the time: in one statement, each takes its while."""
         keys = sorted({batch.key.hex() for batch in batches if batch.key})
         if not keys:
-            return {}
-        rows = await self._appending.as_appended(
-            f"SELECT lower(hex(key)), max({STATE}), argMax(answer, {STATE}), max(received)"  # noqa: S608 - names of the store
-            f" FROM kscope_batch WHERE key IN {_KEYS}"
-            " GROUP BY key",
+            return {}, await self._appending.now()
+        ((now, rows),) = await self._appending.as_appended(
+            f"SELECT {_NOW}, groupArray((noted, state, stored, begun)) FROM (SELECT"  # noqa: S608 - names of the store
+            f" lower(hex(key)) AS noted, max({STATE}) AS state, argMax(answer, {STATE}) AS stored,"
+            f" max(received) AS begun FROM kscope_batch WHERE key IN {_KEYS} GROUP BY key)",
             {"keys": keys},
         )
-        return {bytes.fromhex(key): _Seen(*rest) for key, *rest in rows}
+        return {bytes.fromhex(key): _Seen(*rest) for key, *rest in rows}, int(now)
 
     def _parted(
         self, batches: list[Batch], seen: Mapping[bytes, _Seen], now: int
@@ -179,10 +181,12 @@ class Steps(Transaction):
     async def _moment(self, batches: list[Batch]) -> _Moment:
         tables = [*by_category(batches)]
         names = [note(table) for table in tables for note in (category_note, closing_note)]
-        now = await self._appending.now()
-        meta = self._schema.dictionaries.meta
-        notes = await self._session.look_up(meta.c.name, [meta.c.name, meta.c.value], names)
-        return _Moment(now, {str(name): str(value) for name, value in notes})
+        ((now, found, values),) = await self._session.rows(
+            f"SELECT {_NOW}, groupArray(name), groupArray(value) FROM kscope_meta"  # noqa: S608 - names of the store
+            " WHERE name IN {names:Array(String)}",
+            {"names": names},
+        )
+        return _Moment(int(now), dict(zip(map(str, found), map(str, values), strict=True)))
 
     def _check(self, batches: list[Batch], moment: _Moment) -> None:
         """Refuse rows of a table that another server has changed, or sums in another way."""
