@@ -19,7 +19,7 @@ from kscope.store.schema.emptiness import are_empty
 from kscope.store.schema.kept_categories import category_without, shape_note, without_column
 from kscope.store.schema.meta import category_note, known_categories, write_meta
 from kscope.store.schema.migrate import Held, held
-from kscope.store.schema.rebuilding import build_again
+from kscope.store.schema.rebuilding import build_again, remove_other
 from kscope.store.store import Store
 
 
@@ -158,6 +158,8 @@ async def _build_without(
         relation = found.relations.get(str(table.name))
         if relation is not None and chosen.column in relation.columns:
             await build_again(session, table, dialect)
+        else:
+            await remove_other(session, table, dialect)
 
 
 async def _forget_column(session: Session, store: Store, found: Held, chosen: Drop) -> None:

@@ -23,6 +23,7 @@ from kscope.store.housekeeping.loop import roll_up
 from kscope.store.sums.functions import weight
 from kscope.store.sums.planner import SECOND
 from tests.databases import Database, SQLiteFile
+from tests.enginefixtures import TRANSACTIONAL
 from tests.forked import CONTEXT
 from tests.serving import free_port
 from tests.store import killable
@@ -91,8 +92,10 @@ class Sender:
             time.sleep(0.01)
 
 
-# Fifty kills and as many starts: on a busy machine they alone take most of a minute.
+# Fifty kills and as many starts: on a busy machine they alone take most of a minute. ClickHouse has
+# other steps, and longer waits: test_steps.py and test_clickhouse_changes.py end those.
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("database", TRANSACTIONAL, indirect=True)
 def test_acknowledged_rows_survive(database: Database, tmp_path: Path) -> None:
     """Killed in the middle of ingest, migrations, sums, retention and the adding of late rows."""
     folder = tmp_path / "mine"

@@ -19,20 +19,23 @@ _HOUR = 3600 * 1_000_000
 
 
 async def build_again(session: Session, table: sa.Table, dialect: ClickHouseDDL) -> None:
-    """Build a table as it is declared now. If it is interrupted, it can be repeated.
-
-    From the exchange on the old rows have the other name.
-    """
+    """Build a table as it is declared now. If it is interrupted, it can be repeated."""
     quote = dialect.identifier_preparer.quote
     name, other = str(table.name), f"{_PREFIX}{table.name}"
-    await session.run(f"DROP TABLE IF EXISTS {quote(other)}")
+    await remove_other(session, table, dialect)
     await session.run(refusing(name, dialect))
     await session.inserts_ended()
     await session.run(creation(table, dialect, other))
     async for statement in _copies(session, table, other, dialect):
         await session.run(statement)
     await session.run(f"EXCHANGE TABLES {quote(name)} AND {quote(other)}")
-    await session.run(f"DROP TABLE {quote(other)}")
+    await remove_other(session, table, dialect)
+
+
+async def remove_other(session: Session, table: sa.Table, dialect: ClickHouseDDL) -> None:
+    """Remove the copy that was begun; after the exchange it is the table of old."""
+    other = dialect.identifier_preparer.quote(f"{_PREFIX}{table.name}")
+    await session.run(f"DROP TABLE IF EXISTS {other}")
 
 
 async def _copies(
