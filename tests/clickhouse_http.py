@@ -115,6 +115,7 @@ class RefusedError(Exception):
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(f"Code: {code}. DB::Exception: {text}")
+        self.code = code
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -33,6 +33,7 @@ _KNOWN = {
 }
 _RENAMED = {"distributed_foreground_insert": "insert_distributed_sync"}
 _ADDED = (
+    "distributed_ddl_output_mode",
     *("aggregate_functions_null_for_empty", "alter_sync", "async_insert", "cast_keep_nullable"),
     *("deduplicate_insert", "fsync_after_insert", "max_partitions_per_insert_block"),
     *("deduplicate_blocks_in_dependent_materialized_views", "distributed_foreground_insert"),
@@ -42,6 +43,10 @@ _ADDED = (
 )
 _SETTINGS = re.compile(r"(?i)SELECT name, value, readonly FROM system\.settings")
 _SELECTED = re.compile(r"(?is)\s+SETTINGS\s+((?:\w+\s*=\s*[^,\s]+,?\s*)+)(?=FORMAT\s|\Z)")
+# The old server does not know these words, and refuses a column or a view that is there: another
+# shard's statement may have made it.
+_IF_MISSING = re.compile(r"(?i)\bADD COLUMN IF NOT EXISTS\b|\bCREATE OR REPLACE VIEW\b")
+_THERE = (15, 44, 57)
 _MUTATION = re.compile(r"(?i)ALTER TABLE \S+ (?:UPDATE|DELETE)\b")
 # In the format Native the names of columns and types follow their lengths.
 _HIDDEN = re.compile(rb"(?s)(.)(\w+?)" + HIDDEN.encode())
@@ -112,7 +117,12 @@ class Proxy:
         for server in self.servers:
             try:
                 self._send(server, asked, body)
+            except RefusedError as error:
+                if not (error.code in _THERE and _IF_MISSING.search(asked.statement)):
+                    raise
             except httpx.TransportError as error:
+                if asked.settings.get("distributed_ddl_output_mode") == "none_only_active":
+                    continue
                 raise RefusedError(
                     UNFINISHED, f"a host has not finished: {error}. (TIMEOUT_EXCEEDED)"
                 ) from error

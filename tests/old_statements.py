@@ -184,6 +184,8 @@ _CALLS: dict[str, Call] = {
     "summap": _sum_map,
     "throwif": lambda of: f"throwIf({of[0]})",
     "toint128": lambda of: f"toInt64({of[0]})",
+    # Keys are compared as they are stored.
+    "unhex": lambda of: f"toFixedString(unhex({of[0]}), 16)",
     "tounixtimestamp64micro": lambda of: f"(toInt64(toUInt32({of[0]})) * 1000000)",
     "version": lambda _: "'25.8.1.1'",
     **{

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from kscope.generate.clickhouse.dialect import ClickHouseDDL
-from kscope.generate.clickhouse.statements import creation
+from kscope.generate.clickhouse.statements import creation, on_cluster
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import CategoryTables, Schema
 
@@ -32,6 +32,8 @@ def table_statements(table: sa.Table, dialect: sa.engine.Dialect) -> list[str]:
 def view_statements(tables: CategoryTables, dialect: sa.engine.Dialect) -> list[str]:
     """Return the statements that create the view again: the category may have a new column."""
     quoted = dialect.identifier_preparer.quote(tables.category.table)
+    if isinstance(dialect, ClickHouseDDL):
+        quoted += on_cluster(dialect)
     select = tables.flat.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
     *before, create = (text.format(quoted) for text in DIALECTS[dialect.name].create_view)
     return [*before, f"{create} AS {select}"]

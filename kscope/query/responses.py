@@ -130,6 +130,7 @@ async def _pieces(
         yield heading + encode(piece)
         heading = b""
     if heading:
+        refuse_missing(reader)
         yield heading
 
 

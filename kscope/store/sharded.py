@@ -112,8 +112,6 @@ class ShardedStore(Store):
     async def adopt(self, catalog: Catalog) -> None:
         """Migrate every shard that answers; the others follow once they do."""
         wanted = schema(catalog)
-        for part in self._parts:
-            part.is_ready = False
         outcomes = await asyncio.gather(
             *(self._bring_up(part, wanted) for part in self._parts), return_exceptions=True
         )
@@ -148,10 +146,15 @@ class ShardedStore(Store):
         raise error
 
     async def _bring_up(self, part: _Part, wanted: Schema) -> None:
-        await part.store.backend.open()
-        await part.store.adopt(wanted.catalog)
-        assert isinstance(part.store.backend, ClickHouseBackend)
-        await make_tables_over_shards(part.store.backend, wanted)
+        """Migrate a shard. Until it has answered, rows for it are refused."""
+        try:
+            await part.store.backend.open()
+            await part.store.adopt(wanted.catalog)
+            assert isinstance(part.store.backend, ClickHouseBackend)
+            await make_tables_over_shards(part.store.backend, wanted)
+        except (StoreAway, StoreBusy):
+            part.is_ready = False
+            raise
         part.is_ready = True
 
 

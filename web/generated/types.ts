@@ -473,6 +473,7 @@ export interface Markers {
   to: number;
   markers: Marker[];
   more: boolean;
+  notices: Notice[];
 }
 
 /**
@@ -591,6 +592,7 @@ export interface Quality {
   agents: number;
   lacks: Lack[];
   binaries: Binary[];
+  notices: Notice[];
 }
 
 /** How far a table is read; `why` says it if it is not. `rows` are those of the range. */

@@ -117,13 +117,14 @@ def additions(
     )
     change = f"ADD COLUMN IF NOT EXISTS {kind}{value} CODEC(ZSTD(1)) BEFORE_STORE"
     change = change.replace("BEFORE_STORE", f"AFTER {quote(_before(table, column))}")
-    yield f"ALTER TABLE {quote(str(table.name))} {change}"
+    yield f"ALTER TABLE {quote(str(table.name))}{on_cluster(dialect)} {change}"
 
 
 def renumbering(table: sa.Table, dialect: ClickHouseDDL) -> str:
     """Return the statement that lets `seq` hash the columns that the table has now."""
     name = dialect.identifier_preparer.quote(str(table.name))
-    return f"ALTER TABLE {name} MODIFY COLUMN seq Int64 ALIAS {seq(table, dialect)}"
+    alter = f"ALTER TABLE {name}{on_cluster(dialect)}"
+    return f"{alter} MODIFY COLUMN seq Int64 ALIAS {seq(table, dialect)}"
 
 
 def refusing(name: str, dialect: ClickHouseDDL) -> str:
@@ -161,10 +162,14 @@ def _before(table: sa.Table, column: sa.Column[object]) -> str:
 
 def _head(name: str, dialect: ClickHouseDDL) -> str:
     quoted = dialect.identifier_preparer.quote(name)
-    return f"CREATE TABLE IF NOT EXISTS {quoted}{_on(dialect)} ("
+    return f"CREATE TABLE IF NOT EXISTS {quoted}{on_cluster(dialect)} ("
 
 
-def _on(dialect: ClickHouseDDL) -> str:
+def on_cluster(dialect: ClickHouseDDL) -> str:
+    """Return the clause that runs a statement on all servers of the cluster, if there is one.
+
+    No statement that removes rows has it: each shard decides for its own.
+    """
     return f" ON CLUSTER {literal(dialect.cluster, dialect)}" if dialect.cluster else ""
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import msgspec
 
 from kscope.declare.model import HOSTNAME, TIME, Catalog, Category
+from kscope.query.answers.meta import Notice
 from kscope.query.answers.question import n_parameter
 from kscope.query.parse import parameters as p
 from kscope.query.parse.filters import condition
@@ -42,6 +43,7 @@ class Markers(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}
     end: int
     markers: list[Marker]
     more: bool
+    notices: list[Notice]
 
 
 def read_question(catalog: Catalog, request: Sequence[tuple[str, str]]) -> Asked:
@@ -58,7 +60,7 @@ async def markers(reader: Reader, asked: Asked) -> Markers:
     span = asked.scope.range
     found = await _read(reader, span, Group(where), asked["n"] + 1)
     shown = found[-asked["n"] :]
-    return Markers(span.start, span.end, shown, len(found) > len(shown))
+    return Markers(span.start, span.end, shown, len(found) > len(shown), [])
 
 
 async def markers_of(

@@ -24,6 +24,7 @@ from kscope.query.answers.binaries import (
     sentence,
     worst_binaries,
 )
+from kscope.query.answers.meta import Notice
 from kscope.query.answers.question import JsonAnswer, Question, Table
 from kscope.query.parse.columns import value_of
 from kscope.query.parse.filters import parse_filter
@@ -124,6 +125,7 @@ class Quality(JsonAnswer, frozen=True):
     agents: int
     lacks: list[Lack]
     binaries: list[Binary]
+    notices: list[Notice]
 
     def as_table(self) -> Table:
         lacks = [(each.host, each.share, each.count, each.reason) for each in self.lacks]
@@ -150,7 +152,7 @@ async def quality(reader: Reader, asked: Asked) -> Quality:
             lacks += _lost(host, report, events.get(host, 0))
             lacks += _missing(host, report, gaps=gaps)
     lacks.sort(key=lambda lack: (-lack.share, lack.host, lack.column))
-    return Quality(table, len(reports), lacks, list(binaries))
+    return Quality(table, len(reports), lacks, list(binaries), [])
 
 
 def _about(agent: Category, scope: Scope) -> Scope:

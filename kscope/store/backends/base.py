@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
+from kscope.generate.dialects import DIALECTS
 from kscope.store.backends.errors import QueryTimeout
 from kscope.store.backends.pings import Pings
 from kscope.store.backends.reader_pool import Lent, ReaderPool
@@ -48,6 +49,11 @@ class Session(ABC):
     def __init__(self, raw: Any, dialect: sa.engine.Dialect) -> None:
         self.raw = raw
         self.dialect = dialect
+
+    @property
+    def ddl(self) -> sa.engine.Dialect:
+        """Return the dialect of statements that make and change tables."""
+        return DIALECTS[self.dialect.name].sqlalchemy()
 
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
         return await self.rows(*compiled(statement, self.dialect))

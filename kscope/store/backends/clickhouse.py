@@ -48,6 +48,8 @@ _CHANGE = {
     "mutations_sync": 2,
     "alter_sync": 2,
     "lightweight_deletes_sync": 2,
+    # A server of the cluster that is away runs a statement once it returns.
+    "distributed_ddl_output_mode": "none_only_active",
 }
 _WRITE = {
     "max_execution_time": WRITE_SECONDS,
@@ -161,6 +163,10 @@ class ClickHouseSession(AppendingSession):
     def __init__(self, clients: Clients, chosen: sa.engine.Dialect) -> None:
         super().__init__(clients, chosen)
         self.clients = clients
+
+    @property
+    def ddl(self) -> ClickHouseDDL:
+        return ClickHouseDDL(self.clients.settings.cluster)
 
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
         return await self.rows(*statement_of(statement, self.dialect), bytes_of(statement))

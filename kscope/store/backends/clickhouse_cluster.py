@@ -132,7 +132,11 @@ class ClusterBackend(ClickHouseBackend):
 
     async def _connect_reader(self, until: float) -> ClickHouseReader:
         server = next((each for each in self._servers if each.is_up), self._servers[0])
-        further = _WITHOUT_SOME if self._away else _OVER_SHARDS
+        away = self._away
+        for shard in away:
+            # They may be back before the answer, which is without them all the same.
+            self._last_away[shard.name] = time.monotonic()
+        further = _WITHOUT_SOME if away else _OVER_SHARDS
         return ClickHouseReader(server.clients, self.dialect, until, further)
 
 

@@ -16,7 +16,6 @@ from kscope.errors import DeclarationError, Problem
 from kscope.generate.clickhouse.dialect import ClickHouseDDL
 from kscope.generate.clickhouse.statements import accepting, renumbering
 from kscope.generate.ddl import table_statements, view_statements
-from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import CategoryTables, Schema
 from kscope.store.backends.base import Relation, Session
 from kscope.store.backends.errors import StoreBusy, StoreError
@@ -76,7 +75,7 @@ class Held:
 
 
 async def held(session: Session, schema: Schema) -> Held:
-    dialect = DIALECTS[session.dialect.name].sqlalchemy()
+    dialect = session.ddl
     relations = await session.relations()
     meta, progress = schema.dictionaries.meta, schema.dictionaries.progress
     if meta.name not in relations or progress.name not in relations:

@@ -67,5 +67,6 @@ async def _stored(
 
 def _among(column: sa.Column[Any], values: Collection[int]) -> sa.ColumnElement[bool]:
     listed = msgspec.json.encode(sorted(set(values))).decode()
-    among = sa.func.JSONExtract(sa.literal(listed, sa.Text()), "Array(Int64)")
+    kind: sa.ColumnClause[str] = sa.literal_column("'Array(Int64)'")
+    among = sa.func.JSONExtract(sa.literal(listed, sa.Text()), kind)
     return column.op("IN", is_comparison=True)(among)
