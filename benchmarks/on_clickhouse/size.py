@@ -35,6 +35,8 @@ def show(engine: Engine, rows: int, before: Mapping[str, int]) -> bool:
     each = sum(size for _, _, size in found) / rows
     print(f"bytes a row, everything, merged: {each:.2f}, goal {GOAL}  {VERDICTS[each <= GOAL]}")
     print(f"  before OPTIMIZE FINAL: {sum(before.values()) / rows:.2f}")
+    sums = sum(size for table, _, size in found if table.startswith("kscope_rollup_"))
+    print(f"  without the sums of hours, days and minutes: {each - sums / rows:.2f}")
     for table, count, size in found:
         if size / rows >= 0.005:
             print(f"  {table:28} {count:>10,} rows {size / rows:6.2f} bytes")

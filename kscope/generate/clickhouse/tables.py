@@ -79,6 +79,9 @@ def engine(table: sa.Table, dialect: sa.engine.Dialect) -> Engine:
             return Engine("MergeTree", _tuple(order), (), f"intDiv(time, {_DAY})", keeps=True)
         case Use.SUMS:
             order = ["time", *map(quote, layout.sorted_by)]
+            if layout.bucket * 1_000_000 < _HOUR:
+                # As rows: the sums of a group lie together.
+                order = [f"intDiv(time, {_HOUR})", *order[1:], "time"]
             return Engine("MergeTree", _tuple(order), (), _sums_partition(layout), keeps=True)
         case Use.TEXTS:
             return Engine("ReplacingMergeTree", "id", ("day",))
@@ -137,9 +140,21 @@ def _column(column: sa.Column[object], dialect: sa.engine.Dialect) -> ColumnText
         (unique,) = (each.name for each in column.table.columns if each.unique)
         number = f"toInt64(bitShiftRight(sipHash64({unique}), 1))"
         return ColumnText(column.name, f"{name} {kind} DEFAULT {number}")
-    level = 3 if use is Use.TEXTS and column.name == "frames" else 1
-    text = f"{name} {kind}{_comment(column.comment, dialect)} CODEC(ZSTD({level}))"
+    text = f"{name} {kind}{_comment(column.comment, dialect)} CODEC({_codec(column)})"
     return ColumnText(column.name, text)
+
+
+def _codec(column: sa.Column[object]) -> str:
+    """Return the codec that makes the column small and is quick to read."""
+    layout, storage = layout_of(column.table), storage_of(column)
+    if storage is Storage.HISTOGRAM or (layout.use is Use.TEXTS and column.name == "frames"):
+        return "ZSTD(3)"
+    # Of sums, the number of rows is a column of the store.
+    is_number = storage is Storage.INTEGER or (layout.use is Use.SUMS and storage is None)
+    if is_number and not column.nullable and column.name not in ("time", *layout.sorted_by):
+        # Without the bits that no value has.
+        return "T64, ZSTD(1)"
+    return "ZSTD(1)"
 
 
 def column_type(column: sa.Column[object], dialect: sa.engine.Dialect) -> str:

@@ -37,7 +37,7 @@ COMMENT 'The end of a level and the start of its kept rows, in us; bucket 0 is r
 CREATE TABLE IF NOT EXISTS `kscope_rows_runs` (
   `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
   `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `elapsed` Int64 COMMENT 'Elapsed, us' CODEC(ZSTD(1)),
+  `elapsed` Int64 COMMENT 'Elapsed, us' CODEC(T64, ZSTD(1)),
   `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
   `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
   `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)),
@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_waits` (
   `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
   `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
   `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
-  `elapsed` Int64 COMMENT 'Elapsed, us' CODEC(ZSTD(1)),
+  `elapsed` Int64 COMMENT 'Elapsed, us' CODEC(T64, ZSTD(1)),
   `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)),
   kscope_late Int32 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),

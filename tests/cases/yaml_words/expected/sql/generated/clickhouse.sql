@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_no_rows` (
   `e` Float64 COMMENT 'E' CODEC(ZSTD(1)),
   `f` Float64 COMMENT 'F' CODEC(ZSTD(1)),
   `g` Int64 COMMENT 'G' CODEC(ZSTD(1)),
-  `h` Int64 COMMENT 'H, packets' CODEC(ZSTD(1)),
+  `h` Int64 COMMENT 'H, packets' CODEC(T64, ZSTD(1)),
   kscope_late Int32 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
   kscope_until Int64 EPHEMERAL 0,
