@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 # One process of each pytest worker forks them.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["kscope.cli.serve"])
+CONTEXT.set_forkserver_preload(
+    ["kscope.cli.serve", "kscope.store.backends.mysql", "kscope.store.backends.clickhouse"]
+)
 
 
 @dataclass(frozen=True)
