@@ -7,10 +7,10 @@ import click
 
 from kscope.cli.categories import warn
 from kscope.cli.database import moment, opened, with_settings
-from kscope.config import Settings, SQLite
+from kscope.config import ClickHouse, Settings, SQLite
 from kscope.declare.files.catalog import read_catalog
 from kscope.declare.model import Catalog
-from kscope.errors import DeclarationError, Problem
+from kscope.errors import DeclarationError, Problem, UsageError
 from kscope.store.drop import Drop, drop, leftover, leftovers, plan_drop
 from kscope.store.open import backend_of, check_there
 from kscope.store.schema.alterations import Step
@@ -44,6 +44,8 @@ def migrate(
     categories are migrated; a category whose file is bad keeps its stored columns.
     """
     if dropped:
+        if isinstance(settings.database, ClickHouse) and settings.database.cluster:
+            raise UsageError("--drop works on one ClickHouse server, and on no cluster yet")
         check_there(settings)
         asyncio.run(_drop(settings, dropped, dry_run=dry_run))
         return
