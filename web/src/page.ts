@@ -47,7 +47,7 @@ export class Page {
         import("./views/home"),
         sheets("changes", "home", "empty"),
       ]);
-      return new Home(context);
+      return new Home(context, (said) => this.notices.say("home", said, ""));
     });
     this.exploring = new Later(exploring, () => this.makeExplore());
     this.panel = new Later(panel, async () => {

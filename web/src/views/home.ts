@@ -8,7 +8,7 @@ import { button, h, replace } from "../ui/dom";
 import { zoneName } from "../ui/format";
 import { memo } from "../ui/memo";
 import { plural } from "../ui/spans";
-import type { CategoryAnswer, Overview } from "../../generated/types";
+import type { CategoryAnswer, Overview, Notice } from "../../generated/types";
 import { allFilters } from "./changes_question";
 import { inPage, type Opening } from "./finding";
 import { firstVisit } from "./first_visit";
@@ -38,7 +38,11 @@ export class Home implements Opening {
   private first: Promise<HTMLElement> | null = null;
   private waiting = 0;
 
-  constructor(private readonly context: Context) {
+  constructor(
+    private readonly context: Context,
+    /** Gets what changes the meaning of the whole page. */
+    private readonly warn: (said: Notice[]) => void,
+  ) {
     this.events = new HomeEvents(context, this, () => this.entitle());
     this.axis = new HomeAxis(context);
     this.axis.selectOn(this.types);
@@ -58,6 +62,7 @@ export class Home implements Opening {
     ];
     void this.loader.ask<Overview>("/api/v1/overview", query, (answer) => {
       this.answer = answer;
+      this.warn(answer.notices.filter(({ level }) => level === "warning"));
       this.draw(answer, this.context.store.state);
     });
     // Links hold the whole state, so they follow it before there is another answer.
