@@ -33,9 +33,10 @@ async def _remove(settings: Settings, now: int) -> None:
     check_there(settings)
     async with opened(settings) as store:
         warn(await adopt_folders(settings.categories, await store.remembered(), store.adopt))
-        await roll_up(store, now)
-        await _print_due(store, await expiries(store, now))
-        await retain(store, now)
+        for part in store.parts:
+            await roll_up(part, now)
+            await _print_due(part, await expiries(part, now))
+            await retain(part, now)
 
 
 async def _print_plan(settings: Settings, now: int) -> None:

@@ -6,7 +6,8 @@ out such a shard without a word; so each time the shards are asked before and af
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -80,6 +81,14 @@ class ClusterBackend(ClickHouseBackend):
 
     def missing(self, since: float) -> list[str]:
         return [name for name, when in sorted(self._last_away.items()) if when >= since]
+
+    @asynccontextmanager
+    async def migration(self) -> AsyncIterator[ClickHouseSession]:
+        """Refuse: the tables over the shards follow those of each shard, see over_shards.py."""
+        raise StoreError(
+            "this command does not change a cluster: `kscope serve` migrates each of its shards"
+        )
+        yield
 
     async def fetch(self, statement: sa.Select[Any], until: float) -> Sequence[Sequence[Any]]:
         for attempt in range(len(self._servers) + 1):
