@@ -58,9 +58,9 @@ class Measured:
     )
     clickhouse: Engine = Engine(
         "ClickHouse",
-        bytes_a_row=5.9,  # python -m benchmarks.clickhouse: "without the sums"
+        bytes_a_row=5.8,  # python -m benchmarks.clickhouse --rows 10000000: "without the sums"
         rows_a_second=57_000,  # python -m benchmarks.clickhouse: "through Kernelscope"
-        graph_seconds=None,  # python -m benchmarks.clickhouse
+        graph_seconds=0.449,  # python -m benchmarks.clickhouse --rows 10000000: "flamegraph"
     )
 
     @property
