@@ -1,5 +1,6 @@
 """`kscope generate`."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -10,8 +11,20 @@ from kscope.cli.reference import READ_BY, pages
 from kscope.declare.files.catalog import BUILTIN, builtin_folder, load_catalog
 from kscope.errors import KscopeError, UsageError
 from kscope.generate.files import LostTables, compare, losses, write
-from kscope.generate.render import render
+from kscope.generate.render import render, render_cluster
 from kscope.query.declared_filters import refuse_bad_filters
+
+
+class Name(click.ParamType[str]):
+    """A name that statements contain."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value, re.ASCII):
+            self.fail(f"{value[:80]!r} is not {self.name}: letters, digits, . _ -", param, ctx)
+        return value
 
 
 @click.command()
@@ -28,6 +41,18 @@ from kscope.query.declared_filters import refuse_bad_filters
     default=Path(),
     help="Folder to write the files to. [the current folder]",
 )
+@click.option(
+    "--cluster",
+    type=Name("a cluster's name"),
+    metavar="NAME",
+    help="Also write sql/generated/clickhouse-NAME.sql, for this cluster of ClickHouse servers.",
+)
+@click.option(
+    "--dbname",
+    type=Name("a database's name"),
+    default="kernelscope",
+    help="Name of the database on that cluster. [kernelscope]",
+)
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file differs.")
 @click.option(
     "--prune",
@@ -35,8 +60,16 @@ from kscope.query.declared_filters import refuse_bad_filters
     help="Also delete generated files that these categories no longer produce.",
 )
 @click.pass_context
-def generate(
-    ctx: click.Context, /, categories: tuple[Path, ...], output: Path, *, check: bool, prune: bool
+def generate(  # noqa: PLR0913 - an option each
+    ctx: click.Context,
+    /,
+    categories: tuple[Path, ...],
+    output: Path,
+    *,
+    cluster: str | None,
+    dbname: str,
+    check: bool,
+    prune: bool,
 ) -> None:
     """Generate DDL, JSON Schemas, chart configurations and reference pages.
 
@@ -50,6 +83,7 @@ def generate(
     refuse_bad_filters(catalog)
     made = {
         **render(catalog),
+        **(render_cluster(catalog, cluster, dbname) if cluster else {}),
         **pages(ctx.find_root().command, load_catalog()),
     }
     try:

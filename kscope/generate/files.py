@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from kscope.generate.render import OWNED, SHARED, TOGETHER, source_of
+from kscope.generate.render import CLUSTER_FILE, OWNED, SHARED, TOGETHER, source_of
 
 # A notice is at the start of a file.
 _NOTICE_BYTES = 1000
@@ -104,7 +104,8 @@ def _not_made(files: Mapping[str, str], root: Path) -> Iterator[tuple[str, str]]
     """Yield each other file of our folders, with the source that it names; no .gitkeep."""
     for path in (path for folder in (*OWNED, SHARED) for path in (root / folder).rglob("*")):
         name = path.relative_to(root).as_posix()
-        if path.is_file() and not path.name.startswith(".") and name not in files:
+        is_asked_for = name.startswith(f"{TOGETHER}/{CLUSTER_FILE}")
+        if path.is_file() and not (path.name.startswith(".") or is_asked_for or name in files):
             with path.open("rb") as file:
                 yield name, source_of(file.read(_NOTICE_BYTES).decode(errors="replace"))
 

@@ -58,15 +58,18 @@ def lease_creation(dialect: ClickHouseDDL) -> str:
     return f"{_head(LEASE, dialect)}\n\t{body}\n){engine_text}{ttl}{rest}"
 
 
-def over_shards(table: sa.Table, database: str, dialect: ClickHouseDDL) -> str:
-    """Return the statement of the table over all shards; a host's rows are on one shard."""
+def over_shards(table: sa.Table, database: str, dialect: ClickHouseDDL, on: str = "") -> str:
+    """Return the statement of the table over all shards; a host's rows are on one shard.
+
+    `on` is the clause of the servers that run it, without it the one that is asked.
+    """
     quote = dialect.identifier_preparer.quote
     name, use = str(table.name), layout_of(table).use
     sharding = ", toUInt64(hostname)" if use in (Use.ROWS, Use.SUMS) else ""
     here = renamed_over_shards(table)
     of = ", ".join(literal(text, dialect) for text in (dialect.cluster, database, name))
     return (
-        f"CREATE TABLE IF NOT EXISTS {quote(database + OVER_ALL)}.{quote(here)}"
+        f"CREATE TABLE IF NOT EXISTS {quote(database + OVER_ALL)}.{quote(here)}{on}"
         f" AS {quote(database)}.{quote(name)}\nENGINE = Distributed({of}{sharding})"
     )
 
@@ -78,7 +81,7 @@ def renamed_over_shards(table: sa.Table) -> str:
 
 
 def over_shards_views(
-    meta: sa.Table, progress: sa.Table, database: str, dialect: ClickHouseDDL
+    meta: sa.Table, progress: sa.Table, database: str, dialect: ClickHouseDDL, on: str = ""
 ) -> Iterator[str]:
     """Yield the statements of what all shards have in common: notes, and the least progress."""
     quote = dialect.identifier_preparer.quote
@@ -87,21 +90,22 @@ def over_shards_views(
     here = f"{progress.name}_here"
     of_shard = f"{literal(dialect.cluster, dialect)}, {literal(database, dialect)}, '{here}'"
     yield (
-        f"CREATE OR REPLACE VIEW {own}.{here} AS SELECT p.category AS category,"  # noqa: S608
+        f"CREATE OR REPLACE VIEW {own}.{here}{on} AS SELECT p.category AS category,"  # noqa: S608
         " p.bucket AS bucket, max(p.closed) AS closed, max(p.removed) AS removed"
         f" FROM {own}.{progress.name} AS p GROUP BY p.category, p.bucket"
     )
     yield (
-        f"CREATE TABLE IF NOT EXISTS {everywhere}.{levels} AS {own}.{here}"
+        f"CREATE TABLE IF NOT EXISTS {everywhere}.{levels}{on} AS {own}.{here}"
         f"\nENGINE = Distributed({of_shard})"
     )
     yield (
-        f"CREATE OR REPLACE VIEW {everywhere}.{progress.name} AS SELECT s.category AS category,"  # noqa: S608
+        f"CREATE OR REPLACE VIEW {everywhere}.{progress.name}{on}"  # noqa: S608
+        " AS SELECT s.category AS category,"
         " s.bucket AS bucket, min(s.closed) AS closed, max(s.removed) AS removed"
         f" FROM {everywhere}.{levels} AS s GROUP BY s.category, s.bucket"
     )
     yield (
-        f"CREATE OR REPLACE VIEW {everywhere}.{meta.name} AS SELECT n.name AS name,"  # noqa: S608
+        f"CREATE OR REPLACE VIEW {everywhere}.{meta.name}{on} AS SELECT n.name AS name,"  # noqa: S608
         f" argMax(n.value, n.{VERSION}) AS value FROM {everywhere}.{notes} AS n GROUP BY n.name"
     )
 

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from kscope.generate.clickhouse.dialect import NAME, ClickHouseDDL, HistogramMap
+from kscope.generate.clickhouse.statements import lease_creation
 from kscope.generate.dialects.base import Dialect
 
 # The sum of 64-bit numbers wraps without a word. `least` takes no notice of NULL.
@@ -48,6 +49,7 @@ CLICKHOUSE = Dialect(
     seq_is_unique=False,
     correlates=False,
     transactional=False,
+    preamble=(lease_creation(ClickHouseDDL()),),
     maker=ClickHouseDDL,
 )
 DIALECTS = (CLICKHOUSE,)
