@@ -24,6 +24,7 @@ from tests.databases import ClickHouseDatabase
 from tests.store.opened import WAITS, batch, category, opened, opened_store
 
 if TYPE_CHECKING:
+    from kscope.declare.model import Category
     from kscope.store.store import Store
     from tests.clickhouse import Node
 
@@ -225,6 +226,55 @@ async def check(world: World, batches: list[Batch]) -> None:
         stacks = store.schema.dictionaries.stack
         listed = await store.reader.fetch(sa.select(stacks.c.id).distinct())
         assert {key[3] for key in plain} <= {number for (number,) in listed}
+
+
+def declared(rollup: str) -> Category:
+    return category(f"{WAITS}retention: 90d\nrollup: {{{rollup}}}\n")
+
+
+def test_levels_that_come_later_have_late_rows_too(
+    clickhouse_database: ClickHouseDatabase,
+) -> None:
+    """Rows that were late for another level, and for one that was removed and made again."""
+    end = START + 72 * HOUR
+
+    async def check() -> None:
+        store = await opened_store(clickhouse_database.settings, Catalog((declared("1h: 90d"),)))
+        chance = random.Random(3)
+        number = 0
+
+        async def more(count: int) -> None:
+            nonlocal number
+            (of,) = store.catalog.categories
+            for _ in range(count):
+                number += 1
+                time = START + chance.randrange(HOURS * 12) * HOUR // 12
+                row = [time, "h", "p", 1, "main;a", number, "1:2"]
+                await store.writer.write(batch(of, [row], number.to_bytes(16, "big")))
+
+        try:
+            await more(6)
+            await roll_up(store, START + HOURS // 2 * HOUR)
+            await more(12)
+            for rollup in ("5m: 90d, 1h: 90d", "1h: 90d", "5m: 90d, 1h: 90d, 1d: 90d"):
+                await store.adopt(Catalog((declared(rollup),)))
+                await more(6)
+                await roll_up(store, START + HOURS * HOUR)
+                await more(6)
+            await roll_up(store, end)
+            await more(6)
+            plain = await sums_of(store, -1)
+            levels = store.schema.categories["waits"].rollups
+            assert [await sums_of(store, place) for place in (0, 1)] == [plain, plain]
+            assert len(levels) == 3
+            days = await sums_of(store, 2)
+            assert [sum(column) for column in zip(*days.values(), strict=True)] == [
+                sum(column) for column in zip(*plain.values(), strict=True)
+            ]
+        finally:
+            await store.close()
+
+    asyncio.run(check())
 
 
 def test_no_death_loses_or_doubles_a_row(deadly: World, short_waits: None) -> None:  # noqa: ARG001

@@ -22,7 +22,7 @@ _REPLICATED_WINDOW = (
     "replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800"
 )
 
-# The longest bucket, in seconds, that a late row or sum was added to apart from the others.
+# The marks of the levels that a late row or sum was added to apart from the others.
 LATE = "kscope_late"
 # Numbers rows that are alike in time and in every column that `seq` hashes.
 TWIN = "kscope_twin"
@@ -165,12 +165,12 @@ def column_type(column: sa.Column[object], dialect: sa.engine.Dialect) -> str:
 def _own_columns(table: sa.Table, dialect: sa.engine.Dialect) -> Iterator[ColumnText]:
     match layout_of(table).use:
         case Use.ROWS:
-            yield ColumnText(LATE, f"{LATE} Int32 CODEC(ZSTD(1))")
+            yield ColumnText(LATE, f"{LATE} UInt64 CODEC(ZSTD(1))")
             yield ColumnText(TWIN, f"{TWIN} UInt16 CODEC(ZSTD(1))")
             yield from _guard()
             yield ColumnText("seq", f"seq Int64 ALIAS {seq(table, dialect)}", stored=False)
         case Use.SUMS:
-            yield ColumnText(LATE, f"{LATE} Int32 CODEC(ZSTD(1))")
+            yield ColumnText(LATE, f"{LATE} UInt64 CODEC(ZSTD(1))")
             yield ColumnText(COMMIT, f"{COMMIT} Int64 CODEC(ZSTD(1))")
             yield from _guard()
             yield ColumnText("seq", f"seq Int64 ALIAS toInt64({LATE})", stored=False)

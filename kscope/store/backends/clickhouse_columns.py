@@ -22,7 +22,7 @@ from kscope.generate.clickhouse.tables import (
 )
 
 _OWN = {
-    LATE: "Int32",
+    LATE: "UInt64",
     TWIN: "UInt16",
     UNTIL: "Int64",
     COMMIT: "Int64",

@@ -10,7 +10,7 @@ If the server dies before the last note, the next one removes what the first sto
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,8 +20,8 @@ from kscope.generate.clickhouse.tables import COMMIT, LATE, UNTIL
 from kscope.generate.tables import CategoryTables, RollupTable
 from kscope.store.backends.appending import SETTLED_SECONDS, AppendingSession, Duties
 from kscope.store.housekeeping.close_buckets import GRACE, warn_once
-from kscope.store.schema.closing import Closing, closing_note, closing_of, written
-from kscope.store.schema.meta import is_current, read_note, write_meta
+from kscope.store.schema.closing import Closing, closing_note, closing_of
+from kscope.store.schema.meta import is_current, read_meta, write_meta
 from kscope.store.schema.progress import SECOND, Progress, progress_of
 from kscope.store.store import Store
 from kscope.store.sums.functions import sum_of, sum_of_slots, weight
@@ -38,6 +38,7 @@ class _Due:
 
     tables: CategoryTables
     level: RollupTable
+    mark: int
     source: sa.Table
     start: int
     stop: int
@@ -62,15 +63,14 @@ async def close_next(store: Store, table: str, now: int) -> int | None:
         if not await is_current(session, store.schema, tables.category):
             warn_once(table)
             return None
-        closing = closing_of(await read_note(session, store.schema, closing_note(table)))
+        closing = closing_of(await read_meta(session, store.schema), table)
         due = await _due(session, store, tables, now, closing)
         if due is None:
             return None
-        begun = closing.get(due.bucket)
-        if begun is None or begun.stop < due.stop:
-            begun = Closing(due.stop, await session.now())
-            note = written({**closing, due.bucket: begun})
-            await write_meta(session, store.schema, closing_note(table), note)
+        begun = closing[due.bucket]
+        if begun.stop < due.stop:
+            begun = replace(begun, stop=due.stop, at=await session.now())
+            await write_meta(session, store.schema, closing_note(table, due.bucket), begun.text)
         duties = store.backend
         assert isinstance(duties, Duties)
         settled = begun.at + SETTLED_SECONDS * SECOND
@@ -89,22 +89,20 @@ async def _due(
     progress = await progress_of(session.fetch, store.schema, tables.category.table)
     # Of rows, then of each level: seconds, table, and the time until which it is complete (us).
     sources = [(1, tables.rows, now - GRACE * SECOND)]
-    finest = now
     for level in tables.rollups:
         bucket = level.rollup.bucket
         width, closed = bucket * SECOND, progress.get(bucket, Progress()).closed
         source, complete = next(rest for each, *rest in reversed(sources) if bucket % each == 0)
         sources.append((bucket, level.table, closed))
-        # No level is ahead of one with shorter buckets: see closing.latest.
-        limit = min(complete, finest)
-        limit -= limit % width
-        finest = min(finest, closed)
-        begun = closing.get(bucket)
-        if begun is not None and begun.stop > closed:
-            return _Due(tables, level, source, closed, begun.stop)
+        if bucket not in closing:
+            continue  # another server makes the level, or removes it
+        begun = closing[bucket]
+        if begun.stop > closed:
+            return _Due(tables, level, begun.mark, source, closed, begun.stop)
+        limit = complete - complete % width
         if limit > closed:
             stop = await _stop(session, source, width, closed, limit)
-            return _Due(tables, level, source, closed, stop)
+            return _Due(tables, level, begun.mark, source, closed, stop)
     return None
 
 
@@ -165,6 +163,6 @@ def _sums(due: _Due, until: int) -> sa.Select[tuple[object, ...]]:
     return (
         sa.select(*keys, *values, weight(source), *slots, *own)
         .where(source.c.time >= due.start, source.c.time < due.stop)
-        .where(sa.literal_column(f"{LATE} < {due.bucket}"))
+        .where(sa.literal_column(f"bitAnd({LATE}, {due.mark}) = 0"))
         .group_by(*keys)
     )

@@ -8,9 +8,12 @@ import sqlalchemy as sa
 
 from kscope.declare.units import seconds
 from kscope.generate.tables import ROWS_PREFIX, CategoryTables, Schema
+from kscope.store.backends.appending import AppendingSession
 from kscope.store.backends.base import Session
 from kscope.store.schema.alterations import Step
+from kscope.store.schema.closing import closing_note, new_level
 from kscope.store.schema.emptiness import with_rows
+from kscope.store.schema.meta import read_meta, write_notes
 from kscope.store.schema.progress import SECOND, Progress, progress_of_all
 
 
@@ -57,6 +60,8 @@ async def begin_progress(session: Session, schema: Schema) -> None:
     # Sums without progress have an unknown origin.
     for name in await with_rows(session, [str(table.name) for table in levels]):
         await session.execute(sa.delete(schema.metadata.tables[name]))
+    if isinstance(session, AppendingSession):
+        await _begin_closing(session, schema, begun)
     columns: dict[str, list[Any]] = {
         "category": [name for name, _ in begun],
         "bucket": [bucket for _, bucket in begun],
@@ -64,6 +69,20 @@ async def begin_progress(session: Session, schema: Schema) -> None:
         "removed": [progress.removed for progress in begun.values()],
     }
     await session.insert(schema.dictionaries.progress, columns)
+
+
+async def _begin_closing(
+    session: Session, schema: Schema, begun: Iterable[tuple[str, int]]
+) -> None:
+    """Give new levels their marks."""
+    notes = dict(await read_meta(session, schema))
+    made = {}
+    for name, bucket in begun:
+        if bucket:
+            text = new_level(notes, name).text
+            notes[closing_note(name, bucket)] = made[closing_note(name, bucket)] = text
+    if made:
+        await write_notes(session, schema, made)
 
 
 def _new_levels(tables: CategoryTables, found: Mapping[int, Progress]) -> dict[int, Progress]:

@@ -36,12 +36,6 @@ async def stored_tables(fetch: Fetch, schema: Schema) -> set[str]:
     return set(known_categories({str(name): "{}" for (name,) in names}))
 
 
-async def read_note(session: Session, schema: Schema, name: str) -> str | None:
-    meta = schema.dictionaries.meta
-    rows = await session.fetch(sa.select(meta.c.value).where(meta.c.name == name))
-    return str(rows[0][0]) if rows else None
-
-
 async def write_meta(session: Session, schema: Schema, name: str, value: str) -> None:
     await write_notes(session, schema, {name: value})
 

@@ -26,7 +26,7 @@ from kscope.store.schema.changed_levels import (
     tables_held,
     undeclared_levels,
 )
-from kscope.store.schema.closing import closing_note, closing_of, written
+from kscope.store.schema.closing import closing_note, closing_of
 from kscope.store.schema.emptiness import are_empty
 from kscope.store.schema.interning import STACKS, STRINGS, store_texts, text_hash, today
 from kscope.store.schema.kept_categories import shape, shape_note
@@ -320,11 +320,10 @@ def _level_removals(tables: CategoryTables, found: Held) -> Iterator[Step | Note
     """
     category = tables.category.table
     gone = undeclared_levels(tables, found.relations)
-    closing = closing_of(found.notes.get(closing_note(category)))
-    if closing.keys() & gone.values():
-        left = {bucket: each for bucket, each in closing.items() if bucket not in gone.values()}
-        yield Note(closing_note(category), written(left))
+    closing = closing_of(found.notes, category)
     for name, bucket in gone.items():
+        if bucket in closing:
+            yield Note(closing_note(category, bucket), closing[bucket].gone().text)
         yield forgetting(category, bucket, found.dialect)
         yield Step(f"DROP TABLE {found.dialect.identifier_preparer.quote(name)}")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from kscope.generate.clickhouse.tables import COMMIT, LATE
 from kscope.generate.tables import CategoryTables
 from kscope.store.backends.base import Session
-from kscope.store.schema.closing import Closing, latest
+from kscope.store.schema.closing import Closing, marks_of
 from kscope.store.sums.grouping import Columns, summed, summed_from
 from kscope.store.write.late_rows import DAY, EVER, Group, LateSums, commit_of
 
@@ -29,10 +29,11 @@ class Brought:
     async def add_to(self, sums: LateSums, session: Session, *, is_new: bool) -> None:
         """Add them to their level and to coarser ones, except those of an earlier try."""
         there = {} if is_new else await self._there(session)
-        above = summed_from(self.tables.category, self.bucket)
+        above = summed_from(self.tables.category, self.bucket) & self.closing.keys()
         for (day, mark), part in self._parts(there.get(self.bucket, {})).items():
             commit = self._commit(day)
-            for bucket in (self.bucket, *sorted(each for each in above if each <= mark)):
+            chosen = (each for each in above if self.closing[each].mark & mark)
+            for bucket in (self.bucket, *sorted(chosen)):
                 if commit not in there.get(bucket, {}):
                     found = summed(self.tables.category, bucket, part, EVER)
                     sums.add(self.tables, bucket, [Group(commit, mark, found)])
@@ -44,7 +45,8 @@ class Brought:
         places: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for place, time in enumerate(self.rows["time"]):
             known = marked.get(self._commit(time // DAY), {}).get(time)
-            mark = max(self.bucket, latest(levels, time)) if known is None else known
+            own = self.closing[self.bucket].mark
+            mark = own | marks_of(levels, time) if known is None else known
             places[time // DAY, mark].append(place)
         return {
             part: {name: [column[place] for place in chosen] for name, column in self.rows.items()}

@@ -13,7 +13,7 @@ from typing import Any
 from kscope.declare.model import Category
 from kscope.generate.clickhouse.tables import COMMIT, LATE
 from kscope.generate.tables import CategoryTables
-from kscope.store.schema.closing import Closing, latest
+from kscope.store.schema.closing import Closing, marks_of
 from kscope.store.sums.grouping import Columns, Sums, summed, summed_names
 from kscope.store.write.batch import Batch
 from kscope.store.write.transaction import merged
@@ -24,7 +24,7 @@ EVER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Sums of one batch and day, of rows that are late for buckets up to `late` seconds."""
+    """Sums of one batch and day, of rows that have these marks of levels; see closing.py."""
 
     commit: int
     late: int
@@ -47,7 +47,11 @@ class LateSums:
 
     @staticmethod
     def of_rows(
-        key: bytes, category: Category, rows: Columns, late: list[int]
+        key: bytes,
+        category: Category,
+        rows: Columns,
+        late: list[int],
+        levels: Mapping[int, Closing],
     ) -> dict[int, dict[int, list[Group]]]:
         """Return the sums of late rows: bucket -> commit -> groups."""
         found: dict[int, dict[int, list[Group]]] = {}
@@ -55,12 +59,11 @@ class LateSums:
         for place, mark in enumerate(late):
             if mark:
                 places[rows["time"][place] // DAY, mark].append(place)
-        buckets = sorted({rollup.bucket for rollup in category.rollup})
         for (day, mark), chosen in places.items():
             part = {name: [column[place] for place in chosen] for name, column in rows.items()}
             commit = commit_of(key, category.table, day)
-            for bucket in buckets:
-                if bucket <= mark:
+            for bucket, level in sorted(levels.items()):
+                if level.mark & mark:
                     group = Group(commit, mark, summed(category, bucket, part, EVER))
                     found.setdefault(bucket, {}).setdefault(commit, []).append(group)
         return found
@@ -81,8 +84,10 @@ def late_sums(
             continue
         tables = tables_of(piece.category.table)
         rows = merged([piece], ids)
-        late = [latest(levels, time) for time in rows["time"]]
-        for bucket, by_commit in sums.of_rows(batch.key, piece.category, rows, late).items():
+        late = [marks_of(levels, time) for time in rows["time"]]
+        for bucket, by_commit in sums.of_rows(
+            batch.key, piece.category, rows, late, levels
+        ).items():
             for groups in by_commit.values():
                 sums.add(tables, bucket, groups)
 

@@ -38,7 +38,7 @@ from kscope.store.backends.errors import (
     StoreBusy,
 )
 from kscope.store.backends.in_thread import in_thread
-from kscope.store.schema.closing import Closing, closing_note, closing_of, latest
+from kscope.store.schema.closing import Closing, closing_of, closing_prefix, marks_of
 from kscope.store.schema.interning import STACKS, STRINGS
 from kscope.store.schema.meta import category_note, contradicts, declared_types
 from kscope.store.sums.grouping import Columns
@@ -85,7 +85,7 @@ class _Moment:
         return self.now + WRITE_SECONDS * _SECOND
 
     def closing(self, table: str) -> dict[int, Closing]:
-        return closing_of(self.notes.get(closing_note(table)))
+        return closing_of(self.notes, table)
 
 
 @dataclass(eq=False)
@@ -123,7 +123,7 @@ class Steps(Transaction):
         sums = LateSums()
         for batch, rest, there in found:
             for each in there:
-                await self._complete(batch.key, each, sums)
+                await self._complete(batch.key, each, sums, moment)
             late_sums(rest, ids, moment.closing, sums, self._schema.categories.__getitem__)
             for piece in sums_of([rest]):
                 tables = self._tables(piece.category.table, [piece])
@@ -180,11 +180,14 @@ class Steps(Transaction):
 
     async def _moment(self, batches: list[Batch]) -> _Moment:
         tables = [*by_category(batches)]
-        names = [note(table) for table in tables for note in (category_note, closing_note)]
         ((now, found, values),) = await self._session.rows(
             f"SELECT {_NOW}, groupArray(name), groupArray(value) FROM kscope_meta"  # noqa: S608 - names of the store
-            " WHERE name IN {names:Array(String)}",
-            {"names": names},
+            " WHERE name IN {names:Array(String)}"
+            " OR arrayExists(begin -> startsWith(name, begin), {begins:Array(String)})",
+            {
+                "names": list(map(category_note, tables)),
+                "begins": list(map(closing_prefix, tables)),
+            },
         )
         return _Moment(int(now), dict(zip(map(str, found), map(str, values), strict=True)))
 
@@ -266,9 +269,11 @@ class Steps(Transaction):
             found.append((batch, replace(batch, tables=rest), there))
         return found
 
-    async def _complete(self, key: bytes, there: Found, sums: LateSums) -> None:
+    async def _complete(self, key: bytes, there: Found, sums: LateSums, moment: _Moment) -> None:
         """Add the sums of late rows that are there, unless they are there too."""
-        by_commit = sums.of_rows(key, there.tables.category, there.rows, there.late)
+        category = there.tables.category
+        levels = moment.closing(category.table)
+        by_commit = sums.of_rows(key, category, there.rows, there.late, levels)
         for level in there.tables.rollups:
             wanted = by_commit.get(level.rollup.bucket, {})
             if not wanted:
@@ -313,12 +318,12 @@ class Steps(Transaction):
 
 
 def late_marks(times: Sequence[int], closing: Mapping[int, Closing]) -> list[int]:
-    """Return for each row the longest bucket that it is late for, or 0."""
+    """Return for each row the marks of the levels that it is late for, or 0."""
     last = max((each.stop for each in closing.values()), default=None)
     if last is None or min(times) >= last:
         return [0] * len(times)
     known: dict[int, int] = {}
     for time in times:
         if time not in known:
-            known[time] = latest(closing, time)
+            known[time] = marks_of(closing, time)
     return [known[time] for time in times]

@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_forks` (
   `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
   `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
   `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
-  kscope_late Int32 CODEC(ZSTD(1)),
+  kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
   kscope_until Int64 EPHEMERAL 0,
   kscope_checked UInt8 DEFAULT throwIf(kscope_until != 0 AND kscope_until < toUnixTimestamp64Micro(now64(6)), 'kscope: too late') CODEC(ZSTD(1)),

@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_no_rows` (
   `f` Float64 COMMENT 'F' CODEC(ZSTD(1)),
   `g` Int64 COMMENT 'G' CODEC(ZSTD(1)),
   `h` Int64 COMMENT 'H, packets' CODEC(T64, ZSTD(1)),
-  kscope_late Int32 CODEC(ZSTD(1)),
+  kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
   kscope_until Int64 EPHEMERAL 0,
   kscope_checked UInt8 DEFAULT throwIf(kscope_until != 0 AND kscope_until < toUnixTimestamp64Micro(now64(6)), 'kscope: too late') CODEC(ZSTD(1)),
