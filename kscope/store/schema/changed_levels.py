@@ -74,7 +74,7 @@ async def begin_progress(session: Session, schema: Schema) -> None:
 async def _begin_closing(
     session: Session, schema: Schema, begun: Iterable[tuple[str, int]]
 ) -> None:
-    """Give new levels their marks."""
+    """Store the marks of new levels."""
     notes = dict(await read_meta(session, schema))
     made = {}
     for name, bucket in begun:
