@@ -20,6 +20,7 @@ from kscope.server.app import read_app
 from kscope.server.garbage_collection import collect_young_only
 from kscope.server.http.metrics import Metrics
 from kscope.store.housekeeping.loop import roll_up
+from tests.databases import changing
 from tests.numbers import LARGEST, is_sum
 from tests.query.world import NOON, SECOND, waits
 
@@ -177,11 +178,11 @@ def test_the_rest_is_of_the_same_moment_as_the_groups(
     before = ask(world, "flamegraph/offcputime", **question)
     backend = world.store.backend
     fetch = backend.fetch
+    rows = "kscope_rows_offcputime"
+    doubled = changing(world.database, rows, "elapsed = elapsed * 2", "elapsed > 0")
 
     async def doubling(*asked: Any) -> Any:
-        await asyncio.to_thread(
-            world.database.run, "UPDATE kscope_rows_offcputime SET elapsed = elapsed * 2"
-        )
+        await asyncio.to_thread(world.database.run, doubled)
         return await fetch(*asked)
 
     monkeypatch.setattr(backend, "fetch", doubling)

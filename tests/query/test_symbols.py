@@ -14,6 +14,7 @@ from kscope.query.answers import timeseries
 from kscope.query.scan import heaviest, same_stacks
 from kscope.store.symbols.packing import MAX_FUNCTIONS, names, packed
 from kscope.store.symbols.table import NoRoomError, SymbolTable
+from tests.databases import changing
 from tests.query.world import NOON, waits
 
 if TYPE_CHECKING:
@@ -296,10 +297,12 @@ def test_names_that_change_are_seen_at_once(named: World) -> None:
 
 def test_a_damaged_page_names_nothing(named: World) -> None:
     """The frames are shown by their offsets, and the other files keep their names."""
+    is_hex = named.database.name == "clickhouse"
+    nothing = "unhex('00')" if is_hex else "x'00'"
+    of = f"file IN (SELECT id FROM kscope_symbols WHERE build = '{OLD}')"
     named.database.run(
-        "UPDATE kscope_symbol_page SET functions = x'00' WHERE file IN"
-        f" (SELECT id FROM kscope_symbols WHERE build = '{OLD}')",
-        "UPDATE kscope_meta SET value = '1' WHERE name = 'symbols'",
+        changing(named.database, "kscope_symbol_page", f"functions = {nothing}", of),
+        changing(named.database, "kscope_meta", "value = '1'", "name = 'symbols'"),
     )
     assert shown(named)[:3] == [
         "main;libx.so+0x1000;poll",
