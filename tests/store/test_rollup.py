@@ -15,7 +15,6 @@ from kscope.declare.types.histogram import histogram_counts
 from kscope.store.backends import mysql
 from kscope.store.housekeeping.loop import retain, roll_up
 from kscope.store.schema.changed_levels import begin_progress
-from kscope.store.schema.closing import closing_note
 from kscope.store.sums.planner import SECOND
 from tests.databases import MariaDBDatabase
 from tests.numbers import EXACT, LARGEST
@@ -83,10 +82,6 @@ async def empty(store: Store) -> None:
             await session.execute(sa.delete(table))
         dictionaries = store.schema.dictionaries
         await session.execute(sa.delete(dictionaries.progress))
-        # ClickHouse notes the buckets that it is closing.
-        await session.execute(
-            sa.delete(dictionaries.meta).where(dictionaries.meta.c.name == closing_note("waits"))
-        )
         await begin_progress(session, store.schema)
 
 
