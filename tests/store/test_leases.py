@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.clickhouse import Node
 
 pytestmark = pytest.mark.clickhouse
-SLOT = 4.0
+SLOT = 10.0
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_one_server_at_a_time_has_the_turn(database: ClickHouseDatabase) -> None
         async with two(database) as (first, second):
             async with first.duty() as is_ours:
                 assert is_ours
-                for _ in range(4):
+                for _ in range(3):
                     assert not await has_turn(second)
                     await asyncio.sleep(SLOT / 2)
                 assert first.duty_ends > await ClickHouseSession(first.clients, first.dialect).now()
