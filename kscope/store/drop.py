@@ -15,6 +15,7 @@ from kscope.store.backends.base import BACKGROUND_SECONDS, Session
 from kscope.store.reader import DEADLINE
 from kscope.store.schema.alterations import index_removal
 from kscope.store.schema.changed_levels import tables_held
+from kscope.store.schema.closing import closing_prefix
 from kscope.store.schema.emptiness import are_empty
 from kscope.store.schema.kept_categories import category_without, shape_note, without_column
 from kscope.store.schema.meta import category_note, known_categories, write_meta
@@ -89,6 +90,7 @@ async def drop(store: Store, chosen: Drop) -> None:
         else:
             await session.execute(sa.delete(progress).where(progress.c.category == category))
             gone += [category_note(category), shape_note(category)]
+            gone += [name for name in found.notes if name.startswith(closing_prefix(category))]
         await session.execute(sa.delete(meta).where(meta.c.name.in_(gone)))
 
 
