@@ -5,9 +5,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from kscope.cli.database import SERVERS
 from kscope.config import (
-    ClickHouse,
-    MySQL,
     Settings,
     SQLite,
     checked_path,
@@ -20,8 +19,7 @@ from kscope.files import UnreadableError, read_secret
 FORMS = (
     "sqlite:PATH, mysql:[USER@]HOST[:PORT]/NAME, clickhouse:[USER@]HOST[:PORT]/NAME, config:FILE"
 )
-_SERVERS = {"mysql": MySQL, "clickhouse": ClickHouse}
-_KINDS = ("sqlite", *_SERVERS, "config")
+_KINDS = ("sqlite", *SERVERS, "config")
 # The name of a database is what kernelscope.yaml takes.
 _SERVER = re.compile(r"(?:(?P<user>[^@:/]+)@)?(?P<host>[^@/]+)/(?P<name>[^:@/?#]+)", re.ASCII)
 
@@ -36,7 +34,7 @@ def read_address(option: str, text: str, password_file: Path | None) -> Settings
     if not colon or not rest or kind not in _KINDS:
         near = did_you_mean(kind, _KINDS, listed=False) if colon else ""
         raise UsageError(f"--{option}: is not the address of a database{near}; write {FORMS}")
-    if kind in _SERVERS:
+    if kind in SERVERS:
         return _server(option, kind, rest, password_file)
     if password_file:
         raise UsageError(f"--{option}-password-file: {kind}: is not used; leave it out")
@@ -59,7 +57,7 @@ def _server(option: str, kind: str, rest: str, password_file: Path | None) -> Se
         host, port = database_host(found["host"])
     except ValueFaultError as error:
         raise UsageError(f"--{option}: {error.fault}") from None
-    chosen = _SERVERS[kind](host=host, database=found["name"])
+    chosen = SERVERS[kind](host=host, database=found["name"])
     if port is not None:
         chosen = replace(chosen, port=port)
     if found["user"]:

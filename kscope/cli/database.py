@@ -18,7 +18,7 @@ from kscope.store.open import store_of
 from kscope.store.schema.progress import SECOND
 from kscope.store.store import Store
 
-_SERVERS = {"mysql": MySQL, "clickhouse": ClickHouse}
+SERVERS = {"mysql": MySQL, "clickhouse": ClickHouse}
 _LOGIN = {"dbport": "port", "dbuser": "user", "dbpassword": "password", "dbname": "database"}
 _OPTIONS = [
     shared.config,
@@ -89,7 +89,7 @@ def sqlite_path(settings: Settings, advice: Mapping[type[Any], str]) -> Path:
 
 def _with_database(settings: Settings, options: dict[str, Any]) -> Settings:
     """Take the database out of the options; what they leave out is as in the settings."""
-    hosts = {option: options.pop(option) for option in ("sqlite", *_SERVERS)}
+    hosts = {option: options.pop(option) for option in ("sqlite", *SERVERS)}
     named = [option for option, host in hosts.items() if host]
     found = {field: options.pop(option) for option, field in _LOGIN.items()}
     login = {field: value for field, value in found.items() if value is not None}
@@ -100,7 +100,7 @@ def _with_database(settings: Settings, options: dict[str, Any]) -> Settings:
         case ["sqlite"]:
             return replace(settings, database=SQLite(hosts["sqlite"]))
         case [option]:
-            kind = _SERVERS[option]
+            kind = SERVERS[option]
             login = _with_port(option, hosts[option], login)
             before = before if isinstance(before, kind) else kind()
         case []:

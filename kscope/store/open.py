@@ -1,8 +1,8 @@
 """Open the store that the settings name."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from kscope.config import ClickHouse, MySQL, Settings, SQLite
 from kscope.declare.model import Catalog
@@ -37,14 +37,20 @@ def _mysql(chosen: MySQL) -> Backend:
 
 
 def _clickhouse(chosen: ClickHouse) -> Backend:
-    try:
+    with _saying_what_to_install():
         from kscope.store.backends.clickhouse import ClickHouseBackend  # noqa: PLC0415 - as above
+    return ClickHouseBackend(chosen)
+
+
+@contextmanager
+def _saying_what_to_install() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError:
         raise KscopeError(
             "ClickHouse needs the Python package clickhouse-connect:"
             " pip install 'kernelscope[clickhouse]'"
         ) from None
-    return ClickHouseBackend(chosen)
 
 
 async def store_of(
@@ -57,9 +63,9 @@ async def store_of(
     """Return the store; of a cluster, one of its shards, which a server of it tells."""
     chosen, deadline = settings.database, settings.query_deadline
     if isinstance(chosen, ClickHouse) and chosen.cluster:
-        _clickhouse(chosen)  # says what to install
-        from kscope.store.backends.clickhouse_cluster import shards_of  # noqa: PLC0415
-        from kscope.store.sharded import ShardedStore  # noqa: PLC0415
+        with _saying_what_to_install():
+            from kscope.store.backends.clickhouse_cluster import shards_of  # noqa: PLC0415
+            from kscope.store.sharded import ShardedStore  # noqa: PLC0415
 
         return ShardedStore(chosen, await shards_of(chosen), catalog, deadline, limits)
     return Store(backend_of(settings, alone=alone), catalog, deadline, limits)

@@ -157,6 +157,7 @@ def test_an_answer_without_end_is_left(name: str) -> None:
     assert server.sent < MOST_BYTES + 16_000_000
 
 
+@pytest.mark.timeout(300)
 def test_a_thousand_endless_answers_take_no_memory() -> None:
     """In a process that may have 60 MB more than it begins with."""
     code = """if 1:

@@ -65,6 +65,7 @@ def test_values_are_counted_under_the_other_filters(
     """Arrows choose one; the column and its operator are completed before."""
     _open(page, fleet, "&filter=hostname=shop-1")
     field(page).fill("proc")
+    expect(offered(page).first).to_be_visible()
     field(page).press("ArrowDown")
     field(page).press("Enter")
     expect(field(page)).to_have_value("process=")

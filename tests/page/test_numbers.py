@@ -332,6 +332,7 @@ def test_every_chart_is_of_the_rows(world: World, page: Page, table: str) -> Non
     )
     _open(page, world, table, "&view=charts")
     figures = page.locator("figure")
+    expect(page.get_by_role("tab", name="Rows")).to_be_visible()
     if page.get_by_role("tab", name="Charts").is_visible():
         expect(figures).not_to_have_count(0)
     page.wait_for_load_state("networkidle")

@@ -119,8 +119,8 @@ def additions(
     value = (
         "" if column.nullable or storage_of(column) is Storage.HISTOGRAM else f" DEFAULT {default}"
     )
-    change = f"ADD COLUMN IF NOT EXISTS {kind}{value} CODEC(ZSTD(1)) BEFORE_STORE"
-    change = change.replace("BEFORE_STORE", f"AFTER {quote(_before(table, column))}")
+    after = quote(_before(table, column))
+    change = f"ADD COLUMN IF NOT EXISTS {kind}{value} CODEC(ZSTD(1)) AFTER {after}"
     yield f"ALTER TABLE {quote(str(table.name))}{on_cluster(dialect)} {change}"
 
 

@@ -14,11 +14,10 @@ import sqlalchemy as sa
 
 from kscope.declare.model import HOSTNAME, Column
 from kscope.declare.types.histogram import summed_counts
-from kscope.generate.dialects import DIALECTS
 from kscope.query.across.cells import Key, Sums
 from kscope.query.across.some_places import numbers_of, only
 from kscope.query.across.windows import Looks, Stretches
-from kscope.query.scan.histograms import histogram_events
+from kscope.query.scan.histograms import adds_histograms, histogram_events
 from kscope.query.scan.parallel import together
 from kscope.query.scan.scan import Scan, columns
 from kscope.query.sql.expressions import as_text
@@ -53,7 +52,7 @@ async def _counted(
     scan: Scan, by: Sequence[Column], histogram: Column, stretches: Stretches
 ) -> _Counts:
     found: _Counts = defaultdict(lambda: defaultdict(int))
-    if "sum_of_slots" in DIALECTS[scan.reader.dialect].functions:
+    if adds_histograms(scan):
 
         def keys_of(segment: Segment) -> list[sa.ColumnElement[Any]]:
             return [*columns(*by)(segment), stretches.of(segment)]

@@ -27,7 +27,7 @@ async def events_and_sums(
     scan: Scan, keys: Expressions, column: Column, measures: Sequence[Measure]
 ) -> tuple[dict[tuple[Any, ...], int], dict[tuple[Any, ...], Any]]:
     """Return key and power of two -> events of a histogram column, and key -> measures."""
-    if _adds_histograms(scan):
+    if adds_histograms(scan):
         return await _in_one_statement(scan, keys, column, measures)
     most = HISTOGRAM_SLOTS * MOST_CELLS
     found: list[Any] = await together(
@@ -41,7 +41,7 @@ async def histogram_events(
     scan: Scan, keys: Expressions, column: Column
 ) -> dict[tuple[Any, ...], int]:
     """Return key and power of two -> events of a histogram column."""
-    if _adds_histograms(scan):
+    if adds_histograms(scan):
         events, _ = await _in_one_statement(scan, keys, column, ())
         return events
 
@@ -53,7 +53,8 @@ async def histogram_events(
     return await consumed(lambda found: {key: each for key, (each,) in found.items()}, counted)
 
 
-def _adds_histograms(scan: Scan) -> bool:
+def adds_histograms(scan: Scan) -> bool:
+    """Return whether the database adds histograms up by itself."""
     return "sum_of_slots" in DIALECTS[scan.reader.dialect].functions
 
 

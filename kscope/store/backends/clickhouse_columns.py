@@ -18,7 +18,6 @@ from kscope.generate.clickhouse.tables import (
     UNTIL,
     VERSION,
     column_type,
-    hashed_columns,
 )
 
 _OWN = {
@@ -29,7 +28,6 @@ _OWN = {
     STATE: "UInt8",
     VERSION: "Int64",
 }
-_TWINS = 2**16
 
 
 @lru_cache(maxsize=1000)
@@ -42,8 +40,7 @@ def kinds_of(table: sa.Table) -> Mapping[str, str]:
 def stored_columns(
     table: sa.Table, columns: Mapping[str, Collection[Any]]
 ) -> dict[str, Sequence[Any]]:
-    """Return the columns to insert: histograms as maps, a twin number in place of `seq`."""
-    layout = layout_of(table)
+    """Return the columns to insert: histograms as maps, and no `seq`."""
     kept = {name: _sequence(values) for name, values in columns.items() if name != "seq"}
     for name, values in kept.items():
         match storage_of(table.c[name]) if name in table.c else None:
@@ -52,25 +49,9 @@ def stored_columns(
             case Storage.REAL:
                 # As a group, -0.0 would be another number than 0.0.
                 kept[name] = [value or 0.0 if value is not None else None for value in values]
-    if layout.use is Use.TEXTS and "hash" in kept:
+    if layout_of(table).use is Use.TEXTS and "hash" in kept:
         kept["id"] = kept.pop("hash")
-    if layout.use is Use.ROWS and TWIN not in kept:
-        kept[TWIN] = twins([kept[name] for name in ("time", *hashed_columns(table))])
     return kept
-
-
-def twins(columns: Sequence[Sequence[Any]], first: int = 0) -> list[int]:
-    """Number the rows that are alike in all columns; most are alone, and have the first number."""
-    rows = list(zip(*columns, strict=True))
-    if len(set(rows)) == len(rows):
-        return [first] * len(rows)
-    met: dict[tuple[Any, ...], int] = {}
-    numbers = []
-    for row in rows:
-        number = met.get(row, first)
-        met[row] = (number + 1) % _TWINS
-        numbers.append(number)
-    return numbers
 
 
 def _sequence(values: Collection[Any]) -> Sequence[Any]:

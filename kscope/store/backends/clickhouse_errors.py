@@ -47,12 +47,7 @@ def translated(chosen: ClickHouse, error: Exception) -> StoreError:
     return StoreError(f"{where}: {text}", public=FAILED)
 
 
-def missing_database(error: BaseException) -> bool:
-    return getattr(error, "code", None) == _NO_DATABASE
-
-
 # Numbers of the engine's src/Common/ErrorCodes.cpp.
-_NO_DATABASE = 81
 _TIMEOUTS = frozenset({159, 160, 394, 735})
 # Too many queries, parts or bytes in memory; a quorum or keeper that waits; a guard that was late;
 # a table that takes no rows while it changes.
@@ -60,7 +55,7 @@ _BUSY = frozenset({202, 241, 242, 252, 254, 285, 286, 289, 319, 395, 425, 469, 4
 _AWAY = frozenset({32, 198, 209, 210, 236, 279})
 _REFUSED = frozenset({6, 27, 33, 53, 69, 70, 72, 117, 131, 349})
 _ADVICE = {
-    _NO_DATABASE: "create it first: CREATE DATABASE `{database}`",
+    81: "create it first: CREATE DATABASE `{database}`",
     164: "the user must be able to write: GRANT ALL ON `{database}`.* TO `{user}`",
     192: "check user and password",
     193: "check user and password",

@@ -46,17 +46,13 @@ class Lease:
 
 
 @dataclass(eq=False)
-class _Noted:
-    at: float = -math.inf
-
-
-@dataclass(frozen=True)
 class Leases:
     """The leases of one server, by a name that no other has."""
 
     session: _Session
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
-    _noted: _Noted = field(default_factory=_Noted)
+    # When this server last said that it stores rows.
+    _noted: float = -math.inf
 
     @asynccontextmanager
     async def held(self, work: str, patience: float) -> AsyncIterator[Lease | None]:
@@ -75,14 +71,14 @@ class Leases:
 
     async def be_present(self) -> None:
         """Note that this server may store rows, before it does."""
-        if time.monotonic() - self._noted.at < _PRESENT_SECONDS:
+        if time.monotonic() - self._noted < _PRESENT_SECONDS:
             return
         await self._note_presence(released=0)
-        self._noted.at = time.monotonic()
+        self._noted = time.monotonic()
 
     async def be_gone(self) -> None:
         """Note that this server stores no more rows: none that it began still runs."""
-        if self._noted.at != -math.inf:
+        if self._noted != -math.inf:
             await self._note_presence(released=1)
 
     async def _note_presence(self, *, released: int) -> None:

@@ -19,9 +19,8 @@ from kscope.store.housekeeping.loop import roll_up
 from kscope.store.housekeeping.retention import BATCH_KEEP, first_time
 from kscope.store.open import backend_of
 from kscope.store.schema.meta import IDENTITY, declared_types, read_meta, write_meta
-from kscope.store.schema.progress import SECOND, Progress, progress_of
+from kscope.store.schema.progress import SECOND, Progress, progress_of, progress_rows
 from kscope.store.store import Store
-from kscope.store.sums.grouping import Columns
 from kscope.store.write.batch import Batch, Stored
 from kscope.store.write.cardinality import NewTextLimits, NewTexts
 
@@ -157,12 +156,7 @@ def _check_summed(table: str, progress: Mapping[int, Progress], chosen: Division
 
 async def put_progress(store: Store, table: str, levels: Mapping[int, Progress]) -> None:
     """Let the levels be closed and removed until these times, or later."""
-    columns: Columns = {
-        "category": [table] * len(levels),
-        "bucket": [*levels],
-        "closed": [each.closed for each in levels.values()],
-        "removed": [each.removed for each in levels.values()],
-    }
+    columns = progress_rows({(table, bucket): each for bucket, each in levels.items()})
     async with store.backend.transaction() as session:
         progress = store.schema.dictionaries.progress
         await session.insert(progress, columns, {"closed": "max", "removed": "max"})

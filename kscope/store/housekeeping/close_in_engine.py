@@ -22,7 +22,7 @@ from kscope.store.backends.appending import SETTLED_SECONDS, AppendingSession, D
 from kscope.store.housekeeping.close_buckets import GRACE, warn_once
 from kscope.store.schema.closing import Closing, closing_note, closing_of
 from kscope.store.schema.meta import is_current, read_meta, write_meta
-from kscope.store.schema.progress import SECOND, Progress, progress_of
+from kscope.store.schema.progress import SECOND, Progress, progress_of, progress_rows
 from kscope.store.store import Store
 from kscope.store.sums.functions import sum_of, sum_of_slots, weight
 from kscope.store.sums.grouping import key_columns, summed_names
@@ -129,12 +129,8 @@ async def _sum(session: AppendingSession, store: Store, due: _Due, until: int) -
     ((rows,),) = await session.fetch(sa.select(weight(due.source)).where(*within))
     if rows:
         await session.insert_from(due.level.table, _columns(due), _sums(due, until))
-    progress: dict[str, list[Any]] = {
-        "category": [due.tables.category.table],
-        "bucket": [due.bucket],
-    }
-    times: dict[str, list[Any]] = {"closed": [due.stop], "removed": [Progress().removed]}
-    await session.insert(store.schema.dictionaries.progress, progress | times)
+    progress = {(due.tables.category.table, due.bucket): Progress(closed=due.stop)}
+    await session.insert(store.schema.dictionaries.progress, progress_rows(progress))
     return int(rows)
 
 

@@ -1,13 +1,12 @@
 """Removal by age on an engine that keeps days apart: whole days go at once, the rest by rows."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import sqlalchemy as sa
 
 from kscope.store.backends.base import Session
 from kscope.store.housekeeping.retention import BATCH_KEEP, Expiry
-from kscope.store.schema.progress import SECOND, Progress
+from kscope.store.schema.progress import SECOND, Progress, progress_rows
 from kscope.store.store import Store
 
 
@@ -15,9 +14,8 @@ async def remove(store: Store, expiry: Expiry) -> AsyncIterator[int]:
     """Remove it; yield the number of rows."""
     async with store.backend.transaction() as session:
         # First: from here on no plan reads the rows that are removed.
-        progress: dict[str, list[Any]] = {"category": [expiry.category], "bucket": [expiry.bucket]}
-        times: dict[str, list[Any]] = {"closed": [Progress().closed], "removed": [expiry.before]}
-        await session.insert(store.schema.dictionaries.progress, progress | times)
+        progress = {(expiry.category, expiry.bucket): Progress(removed=expiry.before)}
+        await session.insert(store.schema.dictionaries.progress, progress_rows(progress))
     yield await _remove(store, expiry.table, expiry.table.c.time, expiry.before)
 
 

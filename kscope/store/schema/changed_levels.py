@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,7 +13,7 @@ from kscope.store.schema.alterations import Step
 from kscope.store.schema.closing import closing_note, new_level
 from kscope.store.schema.emptiness import with_rows
 from kscope.store.schema.meta import read_meta, write_notes
-from kscope.store.schema.progress import SECOND, Progress, progress_of_all
+from kscope.store.schema.progress import SECOND, Progress, progress_of_all, progress_rows
 
 
 def levels_held(category: str, relations: Iterable[str]) -> dict[str, int]:
@@ -62,13 +61,7 @@ async def begin_progress(session: Session, schema: Schema) -> None:
         await session.execute(sa.delete(schema.metadata.tables[name]))
     if isinstance(session, AppendingSession):
         await _begin_closing(session, schema, begun)
-    columns: dict[str, list[Any]] = {
-        "category": [name for name, _ in begun],
-        "bucket": [bucket for _, bucket in begun],
-        "closed": [progress.closed for progress in begun.values()],
-        "removed": [progress.removed for progress in begun.values()],
-    }
-    await session.insert(schema.dictionaries.progress, columns)
+    await session.insert(schema.dictionaries.progress, progress_rows(begun))
 
 
 async def _begin_closing(

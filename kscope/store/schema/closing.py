@@ -1,4 +1,4 @@
-"""Up to when the buckets of each level are being closed: from then on their rows are late.
+"""The time before which a level is being closed: rows from before it are late.
 
 Each level has a note, and a mark, which no level of its category had before it: a late row has the
 marks of the levels that its sums were added to apart from the others. A level that is made later

@@ -1,6 +1,6 @@
 """How far each level of a category is summed, and how far it is removed: kscope_progress."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,3 +42,13 @@ async def progress_of_all(fetch: Fetch, schema: Schema) -> dict[str, dict[int, P
     for category, bucket, closed, removed in await fetch(sa.select(*columns)):
         found.setdefault(category, {})[bucket] = Progress(closed, removed)
     return found
+
+
+def progress_rows(levels: Mapping[tuple[str, int], Progress]) -> dict[str, list[Any]]:
+    """Return the columns that note the progress of levels, each a category and a bucket."""
+    return {
+        "category": [category for category, _ in levels],
+        "bucket": [bucket for _, bucket in levels],
+        "closed": [each.closed for each in levels.values()],
+        "removed": [each.removed for each in levels.values()],
+    }

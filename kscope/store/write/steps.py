@@ -49,7 +49,6 @@ from kscope.store.write.late_rows import LateSums, late_sums, sums_columns
 from kscope.store.write.transaction import (
     Transaction,
     answer_of,
-    by_category,
     by_table,
     counts_of,
     duplicate,
@@ -105,7 +104,7 @@ class Steps(Transaction):
         answers, fresh, doubtful = self._parted(batches, seen, now)
         if not fresh:
             return answers
-        for table, pieces in by_category(fresh).items():
+        for table, pieces in by_table(fresh, with_sums=True).items():
             self._tables(table, pieces)
         fresh, _ = await self._intern(fresh, STACKS)
         fresh, known = await self._intern(fresh, STRINGS)
@@ -179,7 +178,7 @@ class Steps(Transaction):
         return answers, [*fresh.values(), *others], doubtful
 
     async def _moment(self, batches: list[Batch]) -> _Moment:
-        tables = [*by_category(batches)]
+        tables = [*by_table(batches, with_sums=True)]
         ((now, found, values),) = await self._session.rows(
             f"SELECT {_NOW}, groupArray(name), groupArray(value) FROM kscope_meta"  # noqa: S608 - names of the store
             " WHERE name IN {names:Array(String)}"
@@ -193,7 +192,7 @@ class Steps(Transaction):
 
     def _check(self, batches: list[Batch], moment: _Moment) -> None:
         """Refuse rows of a table that another server has changed, or sums in another way."""
-        for table, pieces in by_category(batches).items():
+        for table, pieces in by_table(batches, with_sums=True).items():
             tables = self._tables(table, pieces)
             noted = json.loads(moment.notes.get(category_note(table), "{}"))
             if contradicts(tables.category, noted):

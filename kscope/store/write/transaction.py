@@ -284,27 +284,16 @@ def counts_of(batch: Batch) -> dict[str, int]:
     return {rows.category.table: len(rows) for rows in batch.tables}
 
 
-def by_category(batches: Iterable[Batch]) -> dict[str, list[TableRows]]:
-    """Return the rows and the sums that batches bring."""
-    pieces: dict[str, list[TableRows]] = {}
-    for batch in batches:
-        for rows in batch.tables:
-            if len(rows):
-                pieces.setdefault(rows.category.table, []).append(rows)
-    return pieces
-
-
 def sums_of(batches: Iterable[Batch]) -> list[TableRows]:
     """Return the sums that batches bring."""
     pieces = chain.from_iterable(batch.tables for batch in batches)
     return [piece for piece in pieces if piece.bucket and len(piece)]
 
 
-def by_table(batches: Iterable[Batch]) -> dict[str, list[TableRows]]:
-    """Return the rows that batches bring."""
+def by_table(batches: Iterable[Batch], *, with_sums: bool = False) -> dict[str, list[TableRows]]:
+    """Return the rows that batches bring, and their sums as well if asked to."""
     pieces: dict[str, list[TableRows]] = {}
-    for batch in batches:
-        for rows in batch.tables:
-            if len(rows) and not rows.bucket:
-                pieces.setdefault(rows.category.table, []).append(rows)
+    for rows in chain.from_iterable(batch.tables for batch in batches):
+        if len(rows) and (with_sums or not rows.bucket):
+            pieces.setdefault(rows.category.table, []).append(rows)
     return pieces
