@@ -9,7 +9,7 @@ from itertools import groupby
 
 import sqlalchemy as sa
 
-from kscope.declare.model import Category
+from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Storage
 from kscope.declare.units import duration
 from kscope.errors import DeclarationError, Problem
@@ -19,7 +19,14 @@ from kscope.generate.ddl import table_statements, view_statements
 from kscope.generate.tables import CategoryTables, Schema
 from kscope.store.backends.base import Relation, Session
 from kscope.store.backends.errors import StoreBusy, StoreError
-from kscope.store.schema.alterations import Note, Step, addition, indexes, removal
+from kscope.store.schema.alterations import (
+    Note,
+    Step,
+    addition,
+    default_value,
+    indexes,
+    removal,
+)
 from kscope.store.schema.changed_levels import (
     begin_progress,
     forgetting,
@@ -28,7 +35,7 @@ from kscope.store.schema.changed_levels import (
 )
 from kscope.store.schema.closing import closing_note, closing_of
 from kscope.store.schema.emptiness import are_empty
-from kscope.store.schema.interning import STACKS, STRINGS, store_texts, text_hash, today
+from kscope.store.schema.interning import STACKS, STRINGS, TextKind, store_texts, text_hash, today
 from kscope.store.schema.kept_categories import shape, shape_note
 from kscope.store.schema.meta import (
     can_hold,
@@ -162,7 +169,10 @@ async def apply(session: Session, schema: Schema, migration: Migration) -> None:
             assert isinstance(step, Step)
             await _run(session, schema, step)
     await write_identity(session, schema)
-    await _store_default_stacks(session, schema)
+    await _store_defaults(session, schema, STACKS, Storage.STACK_ID)
+    if isinstance(session.ddl, ClickHouseDDL) and session.ddl.cluster:
+        # Another shard's migration has added the column here, and has stored its text there.
+        await _store_defaults(session, schema, STRINGS, Storage.STRING_ID)
     await begin_progress(session, schema)
 
 
@@ -343,14 +353,24 @@ def _needs_default(category: Category, name: str) -> Problem:
     return Problem(category.file, column.line if column else category.line, "columns", message)
 
 
-async def _store_default_stacks(session: Session, schema: Schema) -> None:
-    """Store the default of each stack column, which statements join."""
+async def _store_defaults(
+    session: Session, schema: Schema, kind: TextKind, storage: Storage
+) -> None:
+    """Store the default of each column of stacks, or of strings: statements join it."""
     texts = {
-        text_hash(column.default): column.default
+        text_hash(text): text
         for tables in schema.categories.values()
         for column in tables.category.columns
-        if column.type.storage is Storage.STACK_ID and column.optional
+        if column.type.storage is storage and column.optional
+        for text in _default_text(column)
     }
     if texts:
         ordered = dict(sorted(texts.items()))
-        await store_texts(session, schema, STACKS, ordered, [today()] * len(ordered))
+        await store_texts(session, schema, kind, ordered, [today()] * len(ordered))
+
+
+def _default_text(column: Column) -> Iterator[str]:
+    if column.type.storage is Storage.STACK_ID:
+        yield column.default
+    elif column.default is not None:
+        yield str(default_value(column))
