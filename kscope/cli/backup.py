@@ -18,14 +18,16 @@ _DUMP = {
     ),
     ClickHouse: (
         "ClickHouse copies a database by a statement, which does not block ingest:"
-        " BACKUP DATABASE `{0}` TO Disk('backups', '{0}.zip'); see docs/clickhouse.md"
+        " BACKUP DATABASE `{0}` TO Disk('backups', '{0}.zip'), of a cluster on every shard;"
+        " see docs/clickhouse.md"
     ),
 }
 _LOAD = {
     MySQL: "MySQL and MariaDB have their own tool, with the server stopped: mariadb < {0}.sql",
     ClickHouse: (
         "ClickHouse restores by a statement, with the server stopped:"
-        " RESTORE DATABASE `{0}` FROM Disk('backups', '{0}.zip'); see docs/clickhouse.md"
+        " RESTORE DATABASE `{0}` FROM Disk('backups', '{0}.zip'), of a cluster on every shard;"
+        " see docs/clickhouse.md"
     ),
 }
 

@@ -12,7 +12,7 @@ import click
 
 from kscope.cli.copyaddress import FORMS, read_address
 from kscope.cli.options import FILE
-from kscope.config import Settings, SQLite
+from kscope.config import ClickHouse, Settings, SQLite
 from kscope.declare.model import Catalog
 from kscope.errors import KscopeError, UsageError
 from kscope.store.backends.errors import StoreError
@@ -51,6 +51,12 @@ def copy(
     """
     source = read_address("from", from_, from_password_file)
     target = read_address("to", to, to_password_file)
+    if isinstance(target.database, ClickHouse) and target.database.cluster:
+        raise UsageError(
+            "--to names a cluster, and rows are copied into one server: let `kscope migrate` make"
+            " the cluster's tables, then name the first server of a shard,"
+            " --to clickhouse:HOST/NAME; questions to the cluster find the rows there"
+        )
     if source.database == target.database:
         raise UsageError("--from and --to are the same database; name another one as --to")
     if dry_run:

@@ -67,7 +67,7 @@ async def opened(settings: Settings, *, alone: bool = False) -> AsyncIterator[St
     try:
         yield store
     finally:
-        await store.backend.close()
+        await store.close()
 
 
 def moment(time: int | None) -> str:

@@ -1,7 +1,7 @@
 """`kscope migrate`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -85,26 +85,33 @@ async def _migrate(settings: Settings, *, dry_run: bool, discard_sums: bool) -> 
     database = settings.database
     if dry_run and isinstance(database, SQLite) and not database.path.exists():
         reading = read_catalog(settings.categories)
-        _print(Store(backend_of(settings), reading.catalog).plan_from_nothing())
+        _print({"": Store(backend_of(settings), reading.catalog).plan_from_nothing()})
         return reading.problems
     async with opened(settings) as store:
-        good = store
-        migration: Migration = ()
+        good = Catalog(())
+        migrations: Mapping[str, Migration] = {}
 
         async def adopt(catalog: Catalog) -> None:
-            nonlocal good, migration
-            good = Store(store.backend, catalog)
-            plan = good.plan_migration if dry_run else good.migrate
-            migration = await plan(discard_sums=discard_sums)
+            nonlocal good, migrations
+            good = catalog
+            migrations = await store.migrate_parts(
+                catalog, dry_run=dry_run, discard_sums=discard_sums
+            )
 
+        await store.check_whole()
         problems = await adopt_folders(settings.categories, await store.remembered(), adopt)
-        for name in await leftovers(good):
+        parts = [Store(part.backend, good) for part in store.parts.values()]
+        for name in sorted({name for part in parts for name in await leftovers(part)}):
             click.echo(f"note: {leftover(name)}", err=True)
-    _print(migration)
+    _print(migrations)
     return problems
 
 
-def _print(migration: Migration) -> None:
-    for step in migration:
-        if isinstance(step, Step):
+def _print(migrations: Mapping[str, Migration]) -> None:
+    """Print the statements, of shards with a comment before them."""
+    for name, migration in migrations.items():
+        statements = [step for step in migration if isinstance(step, Step)]
+        if name and statements:
+            click.echo(f"-- {name}")
+        for step in statements:
             click.echo(f"{step};")

@@ -70,8 +70,8 @@ async def _table(settings: Settings) -> AsyncIterator[SymbolTable]:
     check_there(settings)
     async with opened(settings) as store:
         # A database of an older version has no tables for symbols yet.
-        await store.migrate()
-        yield SymbolTable(store.backend, store.schema, settings.symbols.max_bytes)
+        await store.home.migrate()
+        yield SymbolTable(store.home.backend, store.schema, settings.symbols.max_bytes)
 
 
 async def _add(settings: Settings, paths: Sequence[Path]) -> Counter[str]:

@@ -6,6 +6,7 @@ background work. The questions go to tables over all of them.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from kscope.config import ClickHouse
@@ -14,9 +15,11 @@ from kscope.generate.tables import Schema, schema
 from kscope.store.backends.clickhouse import ClickHouseBackend
 from kscope.store.backends.clickhouse_cluster import ClusterBackend, Shard
 from kscope.store.backends.errors import StoreAway, StoreBusy, StoreError
+from kscope.store.every_shard import check_all_answer, one_by_one
 from kscope.store.over_shards import make_tables_over_shards
 from kscope.store.reader import DEADLINE
 from kscope.store.schema.interning import text_hash
+from kscope.store.schema.migrate import Migration
 from kscope.store.store import Store
 from kscope.store.write.batch import Batch, Stored
 from kscope.store.write.cardinality import NewTextLimits
@@ -77,7 +80,8 @@ class ShardedStore(Store):
         limits: NewTextLimits | None = None,
     ) -> None:
         limits = limits or NewTextLimits()
-        super().__init__(ClusterBackend(settings, shards), catalog, deadline, limits)
+        self._over_all = ClusterBackend(settings, shards)
+        super().__init__(self._over_all, catalog, deadline, limits)
         self._settings = settings
         self._parts = [
             _Part(
@@ -88,8 +92,12 @@ class ShardedStore(Store):
         self.writer = ShardedWriter(self._parts, limits)
 
     @property
-    def parts(self) -> list[Store]:
-        return [part.store for part in self._parts]
+    def parts(self) -> Mapping[str, Store]:
+        return {part.shard.name: part.store for part in self._parts}
+
+    async def check_whole(self) -> None:
+        self._over_all.leaves_out = False
+        await check_all_answer(self.parts)
 
     async def connect(self) -> None:
         await self.backend.open()
@@ -144,6 +152,25 @@ class ShardedStore(Store):
                 error = away
         assert error is not None
         raise error
+
+    async def migrate_parts(
+        self, catalog: Catalog, *, dry_run: bool = False, discard_sums: bool = False
+    ) -> Mapping[str, Migration]:
+        """Migrate all shards, or none if one of them refuses: then none is changed yet."""
+        await self.check_whole()
+        wanted = schema(catalog)
+        plans = {
+            name: await Store(part.backend, catalog).plan_migration(discard_sums=discard_sums)
+            for name, part in self.parts.items()
+        }
+
+        async def migrate(part: Store) -> Migration:
+            steps = await Store(part.backend, catalog).migrate(discard_sums=discard_sums)
+            assert isinstance(part.backend, ClickHouseBackend)
+            await make_tables_over_shards(part.backend, wanted)
+            return steps
+
+        return plans if dry_run else await one_by_one(self.parts, migrate)
 
     async def _bring_up(self, part: _Part, wanted: Schema) -> None:
         """Migrate a shard. Until it has answered, rows for it are refused."""

@@ -1,5 +1,6 @@
 """The data of a catalog in one database."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from kscope.declare.model import Catalog
@@ -49,9 +50,20 @@ class Store:
         self.writer: Writer = self.group
 
     @property
-    def parts(self) -> "list[Store]":
-        """Return the stores that rows are in: this one, or one for each shard."""
-        return [self]
+    def parts(self) -> "Mapping[str, Store]":
+        """Return the stores that rows are in: this one, or one for each shard by its name."""
+        return {"": self}
+
+    @property
+    def home(self) -> "Store":
+        """Return the store of what belongs to no host: this one, or the first shard."""
+        return next(iter(self.parts.values()))
+
+    async def check_whole(self) -> None:
+        """Raise StoreError if a shard does not answer, now or later: questions of a server are
+        answered without it, and a command must not take the others for all.
+        """
+        return
 
     async def catch_up(self) -> None:
         """Bring shards up to date that were away."""
@@ -94,6 +106,14 @@ class Store:
     async def migrate(self, *, discard_sums: bool = False) -> Migration:
         """Migrate the database to the catalog; return the steps. See migrate.plan."""
         return await self._migrate_to(self.schema, discard_sums=discard_sums)
+
+    async def migrate_parts(
+        self, catalog: Catalog, *, dry_run: bool = False, discard_sums: bool = False
+    ) -> Mapping[str, Migration]:
+        """Migrate each part to a catalog, or plan to; return the steps by the part's name."""
+        own = Store(self.backend, catalog)
+        work = own.plan_migration if dry_run else own.migrate
+        return {"": await work(discard_sums=discard_sums)}
 
     async def plan_migration(self, *, discard_sums: bool = False) -> Migration:
         async with self.backend.snapshot(DEADLINE) as session:

@@ -76,7 +76,7 @@ class Fetcher:
 
     async def _fetch(self, build: str) -> None:
         schema = self.store.schema
-        table = SymbolTable(self.store.backend, schema, self.settings.max_bytes)
+        table = SymbolTable(self.store.home.backend, schema, self.settings.max_bytes)
         if await table.has(build) or await self._found(table, build):
             self._waiting.pop(build, None)
 

@@ -63,6 +63,8 @@ class ClusterBackend(ClickHouseBackend):
         super().__init__(replace(settings, database=f"{settings.database}{OVER_ALL}"))
         self.shards = shards
         self._servers = [_Server(shard, each) for shard in shards for each in shard.servers]
+        # Whether questions are answered without shards that do not answer.
+        self.leaves_out = True
         self._last_away: dict[str, float] = {}
         self._looked = 0.0
         self._looking = asyncio.Lock()
@@ -85,9 +87,7 @@ class ClusterBackend(ClickHouseBackend):
     @asynccontextmanager
     async def migration(self) -> AsyncIterator[ClickHouseSession]:
         """Refuse: the tables over the shards follow those of each shard, see over_shards.py."""
-        raise StoreError(
-            "this command does not change a cluster: `kscope serve` migrates each of its shards"
-        )
+        raise StoreError("a cluster is migrated by its shards")
         yield
 
     async def fetch(self, statement: sa.Select[Any], until: float) -> Sequence[Sequence[Any]]:
@@ -145,7 +145,7 @@ class ClusterBackend(ClickHouseBackend):
         for shard in away:
             # They may be back before the answer, which is without them all the same.
             self._last_away[shard.name] = time.monotonic()
-        further = _WITHOUT_SOME if away else _OVER_SHARDS
+        further = _WITHOUT_SOME if away and self.leaves_out else _OVER_SHARDS
         return ClickHouseReader(server.clients, self.dialect, until, further)
 
 

@@ -127,6 +127,7 @@ class Texts:
 async def opened_source(settings: Settings, name: str) -> AsyncIterator[Source]:
     """Open a database to copy it. Raises KscopeError if this version cannot; `name` is shown."""
     async with open_to_read(settings, Catalog(())) as store:
+        await store.check_whole()
         async with store.backend.snapshot(BACKGROUND_SECONDS) as session:
             found = await held(session, store.schema)
         schema = schema_of(_catalog(found, name))

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 async def run_all(store: Store) -> None:
     """Run on every shard, if there are several."""
-    await asyncio.gather(_follow(store), *map(run, store.parts))
+    await asyncio.gather(_follow(store), *map(run, store.parts.values()))
 
 
 async def _follow(store: Store) -> None:
