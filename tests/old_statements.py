@@ -27,6 +27,7 @@ _OF_TABLES = (
     (rf"\s*\bCOMMENT\s+{_TEXT}", ""),
     (r"\bEPHEMERAL\b", "DEFAULT"),
     (r"\s*\bTTL\s.*?(?=\s+SETTINGS\s|\s*\Z)", ""),
+    (r"\s*\bSETTINGS\s*\([^)]*\)", ""),
     (r"\s*\bSETTINGS\s.*\Z", ""),
     # Without types that say how rows merge all are kept: questions take the largest value anyway.
     (r"\bENGINE = AggregatingMergeTree\b", "ENGINE = MergeTree"),

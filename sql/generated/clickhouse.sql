@@ -47,10 +47,10 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'The end of a level and the start of its kept rows, in us; bucket 0 is rows.';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_agent` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `probe` Int64 COMMENT 'Probe' CODEC(ZSTD(1)),
-  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `probe` Int64 COMMENT 'Probe' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Interval, us' CODEC(T64, ZSTD(1)),
   `row_count` Int64 COMMENT 'Rows' CODEC(T64, ZSTD(1)),
   `lost_stacks_collided` Int64 COMMENT 'Stacks lost to collisions' CODEC(T64, ZSTD(1)),
@@ -65,8 +65,8 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_agent` (
   `lost_intervals` Int64 COMMENT 'Lost intervals' CODEC(T64, ZSTD(1)),
   `frames` Int64 COMMENT 'User frames' CODEC(T64, ZSTD(1)),
   `frames_unknown` Int64 COMMENT 'Frames without a name' CODEC(T64, ZSTD(1)),
-  `binary_name` Int64 COMMENT 'Binary' CODEC(ZSTD(1)),
-  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)),
+  `binary_name` Int64 COMMENT 'Binary' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `broken_stacks` Int64 COMMENT 'Broken stacks' CODEC(T64, ZSTD(1)),
   `nameless_frames` Int64 COMMENT 'Frames of the binary without a name' CODEC(T64, ZSTD(1)),
   `bpf_runs` Int64 COMMENT 'Program runs' CODEC(T64, ZSTD(1)),
@@ -94,17 +94,17 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_agent` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `probe`, `state`, `binary_name`, `reason`)
+ORDER BY (`hostname`, `probe`, `state`, `binary_name`, `reason`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Agents, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_biolatency` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)),
-  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'I/O time, us' CODEC(T64, ZSTD(1)),
   `bytes` Int64 COMMENT 'Data, bytes' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Requests' CODEC(T64, ZSTD(1)),
@@ -118,20 +118,20 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_biolatency` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `device`, `operation`, `process`)
+ORDER BY (`hostname`, `device`, `operation`, `process`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O latency, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_biosnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)),
-  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `bytes` Int64 COMMENT 'Size, bytes' CODEC(T64, ZSTD(1)),
   `queued` Int64 COMMENT 'Time in the queue, us' CODEC(T64, ZSTD(1)),
   `elapsed` Int64 COMMENT 'Time in the device, us' CODEC(T64, ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -142,16 +142,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_biosnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `device`, `operation`, `error`)
+ORDER BY (`hostname`, `process`, `device`, `operation`, `error`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O requests, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_execsnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -162,16 +162,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_execsnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `user`, `error`)
+ORDER BY (`hostname`, `process`, `user`, `error`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'New programs, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_exitsnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)),
-  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `core` Int16 COMMENT 'Core dumped' CODEC(ZSTD(1)),
   `elapsed` Int64 COMMENT 'Age, us' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -184,15 +184,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_exitsnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `user`, `signal_name`)
+ORDER BY (`hostname`, `process`, `user`, `signal_name`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Ends of processes, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_hardirqs` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)),
-  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Interrupts' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -205,19 +205,19 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_hardirqs` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `device`)
+ORDER BY (`hostname`, `device`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Hardware interrupts, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_killsnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Sender' CODEC(ZSTD(1)),
-  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)),
-  `target` Int64 COMMENT 'Target' CODEC(ZSTD(1)),
-  `source` Int64 COMMENT 'Sent by' CODEC(ZSTD(1)),
-  `result` Int64 COMMENT 'Result' CODEC(ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Sender' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `target` Int64 COMMENT 'Target' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `source` Int64 COMMENT 'Sent by' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `result` Int64 COMMENT 'Result' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -228,20 +228,20 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_killsnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `signal_name`, `target`, `source`, `result`, `error`)
+ORDER BY (`hostname`, `process`, `signal_name`, `target`, `source`, `result`, `error`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Signals, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_offcputime` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)),
-  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Off-CPU time, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Waits' CODEC(T64, ZSTD(1)),
-  `lengths` Map(UInt8, UInt64) COMMENT 'Wait lengths, us' CODEC(ZSTD(3)),
+  `lengths` Map(UInt8, UInt64) COMMENT 'Wait lengths, us' CODEC(ZSTD(5)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -252,16 +252,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_offcputime` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `reason`, `cgroup`, `stack`)
+ORDER BY (`hostname`, `process`, `reason`, `cgroup`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_offwaketime` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `waker` Int64 COMMENT 'Waker' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `waker` Int64 COMMENT 'Waker' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Time slept, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Sleeps' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -274,16 +274,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_offwaketime` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `waker`, `stack`)
+ORDER BY (`hostname`, `process`, `waker`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time and its waker, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_oomkill` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Killed' CODEC(ZSTD(1)),
-  `trigger_process` Int64 COMMENT 'Trigger' CODEC(ZSTD(1)),
-  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Killed' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `trigger_process` Int64 COMMENT 'Trigger' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `resident` Int64 COMMENT 'Resident memory, bytes' CODEC(T64, ZSTD(1)),
   `total` Int64 COMMENT 'Address space, bytes' CODEC(T64, ZSTD(1)),
   `tables` Int64 COMMENT 'Page tables, bytes' CODEC(T64, ZSTD(1)),
@@ -297,17 +297,17 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_oomkill` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `trigger_process`, `cgroup`)
+ORDER BY (`hostname`, `process`, `trigger_process`, `cgroup`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Out-of-memory kills, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_opensnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `created` Int16 COMMENT 'May create' CODEC(ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Time to open, us' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -319,16 +319,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_opensnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `access`, `error`)
+ORDER BY (`hostname`, `process`, `access`, `error`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Opened files, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_pagefaults` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `count` Int64 COMMENT 'Page faults' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -340,15 +340,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_pagefaults` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `access`, `stack`)
+ORDER BY (`hostname`, `process`, `access`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Page faults, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_profile` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'CPU time, us' CODEC(T64, ZSTD(1)),
   `samples` Int64 COMMENT 'Samples' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -361,15 +361,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_profile` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `stack`)
+ORDER BY (`hostname`, `process`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'On-CPU profile, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_runqlat` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time on the run queue, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Times scheduled' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -382,15 +382,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_runqlat` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`)
+ORDER BY (`hostname`, `process`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Run queue latency, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_softirqs` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `softirq` Int64 COMMENT 'Soft interrupt' CODEC(ZSTD(1)),
-  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `softirq` Int64 COMMENT 'Soft interrupt' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Runs' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -403,16 +403,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_softirqs` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `softirq`)
+ORDER BY (`hostname`, `softirq`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Soft interrupts, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_syscalls` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `syscall` Int64 COMMENT 'System call' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `syscall` Int64 COMMENT 'System call' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time in calls, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Calls' CODEC(T64, ZSTD(1)),
   `failed` Int64 COMMENT 'Failed calls' CODEC(T64, ZSTD(1)),
@@ -426,17 +426,17 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_syscalls` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `syscall`, `process`)
+ORDER BY (`hostname`, `syscall`, `process`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'System calls, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_tcplife` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `direction` Int64 COMMENT 'Direction' CODEC(ZSTD(1)),
-  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)),
-  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `direction` Int64 COMMENT 'Direction' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `sent` Int64 COMMENT 'Sent, bytes' CODEC(T64, ZSTD(1)),
   `received` Int64 COMMENT 'Received, bytes' CODEC(T64, ZSTD(1)),
   `elapsed` Int64 COMMENT 'Duration, us' CODEC(T64, ZSTD(1)),
@@ -450,17 +450,17 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_tcplife` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `direction`, `local_address`, `remote_address`)
+ORDER BY (`hostname`, `process`, `direction`, `local_address`, `remote_address`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP connections, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_tcpretrans` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)),
-  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)),
-  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -471,16 +471,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_tcpretrans` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `state`, `local_address`, `remote_address`)
+ORDER BY (`hostname`, `process`, `state`, `local_address`, `remote_address`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP retransmissions, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_wakeuptime` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Waker' CODEC(ZSTD(1)),
-  `target` Int64 COMMENT 'Woken' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack of the waker' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Waker' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `target` Int64 COMMENT 'Woken' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack of the waker' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Time slept, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Wake-ups' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -493,15 +493,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_wakeuptime` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `target`, `stack`)
+ORDER BY (`hostname`, `process`, `target`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Wake-up time, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_agent` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `probe` Int64 COMMENT 'Probe' CODEC(ZSTD(1)),
-  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `probe` Int64 COMMENT 'Probe' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Interval, us' CODEC(T64, ZSTD(1)),
   `row_count` Int64 COMMENT 'Rows' CODEC(T64, ZSTD(1)),
   `lost_stacks_collided` Int64 COMMENT 'Stacks lost to collisions' CODEC(T64, ZSTD(1)),
@@ -516,8 +516,8 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_agent` (
   `lost_intervals` Int64 COMMENT 'Lost intervals' CODEC(T64, ZSTD(1)),
   `frames` Int64 COMMENT 'User frames' CODEC(T64, ZSTD(1)),
   `frames_unknown` Int64 COMMENT 'Frames without a name' CODEC(T64, ZSTD(1)),
-  `binary_name` Int64 COMMENT 'Binary' CODEC(ZSTD(1)),
-  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)),
+  `binary_name` Int64 COMMENT 'Binary' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `broken_stacks` Int64 COMMENT 'Broken stacks' CODEC(T64, ZSTD(1)),
   `nameless_frames` Int64 COMMENT 'Frames of the binary without a name' CODEC(T64, ZSTD(1)),
   `bpf_runs` Int64 COMMENT 'Program runs' CODEC(T64, ZSTD(1)),
@@ -545,17 +545,17 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_agent` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `probe`, `state`, `binary_name`, `reason`)
+ORDER BY (`hostname`, `probe`, `state`, `binary_name`, `reason`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Agents, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_biolatency` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)),
-  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'I/O time, us' CODEC(T64, ZSTD(1)),
   `bytes` Int64 COMMENT 'Data, bytes' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Requests' CODEC(T64, ZSTD(1)),
@@ -569,20 +569,20 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_biolatency` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `device`, `operation`, `process`)
+ORDER BY (`hostname`, `device`, `operation`, `process`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O latency, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_biosnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)),
-  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `bytes` Int64 COMMENT 'Size, bytes' CODEC(T64, ZSTD(1)),
   `queued` Int64 COMMENT 'Time in the queue, us' CODEC(T64, ZSTD(1)),
   `elapsed` Int64 COMMENT 'Time in the device, us' CODEC(T64, ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -593,16 +593,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_biosnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `device`, `operation`, `error`)
+ORDER BY (`hostname`, `process`, `device`, `operation`, `error`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O requests, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_execsnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -613,16 +613,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_execsnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `user`, `error`)
+ORDER BY (`hostname`, `process`, `user`, `error`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'New programs, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_exitsnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)),
-  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `core` Int16 COMMENT 'Core dumped' CODEC(ZSTD(1)),
   `elapsed` Int64 COMMENT 'Age, us' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -635,15 +635,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_exitsnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `user`, `signal_name`)
+ORDER BY (`hostname`, `process`, `user`, `signal_name`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Ends of processes, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_hardirqs` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)),
-  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Interrupts' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -656,19 +656,19 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_hardirqs` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `device`)
+ORDER BY (`hostname`, `device`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Hardware interrupts, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_killsnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Sender' CODEC(ZSTD(1)),
-  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)),
-  `target` Int64 COMMENT 'Target' CODEC(ZSTD(1)),
-  `source` Int64 COMMENT 'Sent by' CODEC(ZSTD(1)),
-  `result` Int64 COMMENT 'Result' CODEC(ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Sender' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `target` Int64 COMMENT 'Target' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `source` Int64 COMMENT 'Sent by' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `result` Int64 COMMENT 'Result' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -679,20 +679,20 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_killsnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `signal_name`, `target`, `source`, `result`, `error`)
+ORDER BY (`hostname`, `process`, `signal_name`, `target`, `source`, `result`, `error`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Signals, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_offcputime` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)),
-  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Off-CPU time, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Waits' CODEC(T64, ZSTD(1)),
-  `lengths` Map(UInt8, UInt64) COMMENT 'Wait lengths, us' CODEC(ZSTD(3)),
+  `lengths` Map(UInt8, UInt64) COMMENT 'Wait lengths, us' CODEC(ZSTD(5)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -703,16 +703,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_offcputime` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `reason`, `cgroup`, `stack`)
+ORDER BY (`hostname`, `process`, `reason`, `cgroup`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_offwaketime` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `waker` Int64 COMMENT 'Waker' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `waker` Int64 COMMENT 'Waker' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Time slept, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Sleeps' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -725,17 +725,17 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_offwaketime` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `waker`, `stack`)
+ORDER BY (`hostname`, `process`, `waker`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time and its waker, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_opensnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `created` Int16 COMMENT 'May create' CODEC(ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Time to open, us' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -747,16 +747,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_opensnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `access`, `error`)
+ORDER BY (`hostname`, `process`, `access`, `error`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Opened files, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_pagefaults` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `count` Int64 COMMENT 'Page faults' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -768,15 +768,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_pagefaults` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `access`, `stack`)
+ORDER BY (`hostname`, `process`, `access`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Page faults, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_pressure` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `resource` Int64 COMMENT 'Resource' CODEC(ZSTD(1)),
-  `scope` Int64 COMMENT 'Scope' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `resource` Int64 COMMENT 'Resource' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `scope` Int64 COMMENT 'Scope' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `share` Float64 COMMENT 'Stalled, %' CODEC(ZSTD(1)),
   `stalled` Int64 COMMENT 'Stall time, us' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -789,15 +789,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_pressure` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `resource`, `scope`)
+ORDER BY (`hostname`, `resource`, `scope`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Pressure stalls, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_profile` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'CPU time, us' CODEC(T64, ZSTD(1)),
   `samples` Int64 COMMENT 'Samples' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -810,15 +810,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_profile` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `stack`)
+ORDER BY (`hostname`, `process`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'On-CPU profile, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_runqlat` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time on the run queue, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Times scheduled' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -831,15 +831,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_runqlat` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`)
+ORDER BY (`hostname`, `process`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Run queue latency, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_softirqs` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `softirq` Int64 COMMENT 'Soft interrupt' CODEC(ZSTD(1)),
-  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `softirq` Int64 COMMENT 'Soft interrupt' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Runs' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -852,16 +852,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_softirqs` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `softirq`)
+ORDER BY (`hostname`, `softirq`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Soft interrupts, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_syscalls` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `syscall` Int64 COMMENT 'System call' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `syscall` Int64 COMMENT 'System call' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time in calls, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Calls' CODEC(T64, ZSTD(1)),
   `failed` Int64 COMMENT 'Failed calls' CODEC(T64, ZSTD(1)),
@@ -875,17 +875,17 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_syscalls` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `syscall`, `process`)
+ORDER BY (`hostname`, `syscall`, `process`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'System calls, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_tcplife` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `direction` Int64 COMMENT 'Direction' CODEC(ZSTD(1)),
-  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)),
-  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `direction` Int64 COMMENT 'Direction' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `sent` Int64 COMMENT 'Sent, bytes' CODEC(T64, ZSTD(1)),
   `received` Int64 COMMENT 'Received, bytes' CODEC(T64, ZSTD(1)),
   `elapsed` Int64 COMMENT 'Duration, us' CODEC(T64, ZSTD(1)),
@@ -899,17 +899,17 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_tcplife` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `direction`, `local_address`, `remote_address`)
+ORDER BY (`hostname`, `process`, `direction`, `local_address`, `remote_address`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP connections, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_tcpretrans` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)),
-  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)),
-  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -920,16 +920,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_tcpretrans` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `state`, `local_address`, `remote_address`)
+ORDER BY (`hostname`, `process`, `state`, `local_address`, `remote_address`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP retransmissions, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_wakeuptime` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Waker' CODEC(ZSTD(1)),
-  `target` Int64 COMMENT 'Woken' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack of the waker' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Waker' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `target` Int64 COMMENT 'Woken' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack of the waker' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Time slept, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Wake-ups' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -942,17 +942,17 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_wakeuptime` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `target`, `stack`)
+ORDER BY (`hostname`, `process`, `target`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Wake-up time, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_biolatency` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)),
-  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'I/O time, us' CODEC(T64, ZSTD(1)),
   `bytes` Int64 COMMENT 'Data, bytes' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Requests' CODEC(T64, ZSTD(1)),
@@ -966,20 +966,20 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_biolatency` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `device`, `operation`, `process`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `device`, `operation`, `process`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O latency, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_biosnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)),
-  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `bytes` Int64 COMMENT 'Size, bytes' CODEC(T64, ZSTD(1)),
   `queued` Int64 COMMENT 'Time in the queue, us' CODEC(T64, ZSTD(1)),
   `elapsed` Int64 COMMENT 'Time in the device, us' CODEC(T64, ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -990,16 +990,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_biosnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `device`, `operation`, `error`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `device`, `operation`, `error`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Block I/O requests, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_execsnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -1010,16 +1010,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_execsnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `user`, `error`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `user`, `error`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'New programs, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_exitsnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)),
-  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `core` Int16 COMMENT 'Core dumped' CODEC(ZSTD(1)),
   `elapsed` Int64 COMMENT 'Age, us' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -1032,15 +1032,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_exitsnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `user`, `signal_name`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `user`, `signal_name`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Ends of processes, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_hardirqs` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)),
-  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Interrupts' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -1053,19 +1053,19 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_hardirqs` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `device`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `device`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Hardware interrupts, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_killsnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Sender' CODEC(ZSTD(1)),
-  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)),
-  `target` Int64 COMMENT 'Target' CODEC(ZSTD(1)),
-  `source` Int64 COMMENT 'Sent by' CODEC(ZSTD(1)),
-  `result` Int64 COMMENT 'Result' CODEC(ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Sender' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `target` Int64 COMMENT 'Target' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `source` Int64 COMMENT 'Sent by' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `result` Int64 COMMENT 'Result' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -1076,20 +1076,20 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_killsnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `signal_name`, `target`, `source`, `result`, `error`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `signal_name`, `target`, `source`, `result`, `error`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Signals, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_offcputime` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)),
-  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Off-CPU time, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Waits' CODEC(T64, ZSTD(1)),
-  `lengths` Map(UInt8, UInt64) COMMENT 'Wait lengths, us' CODEC(ZSTD(3)),
+  `lengths` Map(UInt8, UInt64) COMMENT 'Wait lengths, us' CODEC(ZSTD(5)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -1100,16 +1100,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_offcputime` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `reason`, `cgroup`, `stack`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `reason`, `cgroup`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_offwaketime` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `waker` Int64 COMMENT 'Waker' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `waker` Int64 COMMENT 'Waker' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Time slept, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Sleeps' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -1122,16 +1122,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_offwaketime` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `waker`, `stack`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `waker`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Off-CPU time and its waker, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_oomkill` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Killed' CODEC(ZSTD(1)),
-  `trigger_process` Int64 COMMENT 'Trigger' CODEC(ZSTD(1)),
-  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Killed' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `trigger_process` Int64 COMMENT 'Trigger' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `resident` Int64 COMMENT 'Resident memory, bytes' CODEC(T64, ZSTD(1)),
   `total` Int64 COMMENT 'Address space, bytes' CODEC(T64, ZSTD(1)),
   `tables` Int64 COMMENT 'Page tables, bytes' CODEC(T64, ZSTD(1)),
@@ -1145,17 +1145,17 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_oomkill` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `trigger_process`, `cgroup`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `trigger_process`, `cgroup`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Out-of-memory kills, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_opensnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `created` Int16 COMMENT 'May create' CODEC(ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Time to open, us' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -1167,16 +1167,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_opensnoop` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `access`, `error`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `access`, `error`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Opened files, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_pagefaults` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `count` Int64 COMMENT 'Page faults' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -1188,15 +1188,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_pagefaults` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `access`, `stack`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `access`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Page faults, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_pressure` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `resource` Int64 COMMENT 'Resource' CODEC(ZSTD(1)),
-  `scope` Int64 COMMENT 'Scope' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `resource` Int64 COMMENT 'Resource' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `scope` Int64 COMMENT 'Scope' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `share` Float64 COMMENT 'Stalled, %' CODEC(ZSTD(1)),
   `stalled` Int64 COMMENT 'Stall time, us' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -1209,15 +1209,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_pressure` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `resource`, `scope`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `resource`, `scope`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Pressure stalls, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_profile` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'CPU time, us' CODEC(T64, ZSTD(1)),
   `samples` Int64 COMMENT 'Samples' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -1230,15 +1230,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_profile` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `stack`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'On-CPU profile, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_runqlat` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time on the run queue, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Times scheduled' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -1251,15 +1251,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_runqlat` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Run queue latency, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_softirqs` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `softirq` Int64 COMMENT 'Soft interrupt' CODEC(ZSTD(1)),
-  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `softirq` Int64 COMMENT 'Soft interrupt' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Runs' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -1272,16 +1272,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_softirqs` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `softirq`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `softirq`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Soft interrupts, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_syscalls` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `syscall` Int64 COMMENT 'System call' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `syscall` Int64 COMMENT 'System call' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time in calls, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Calls' CODEC(T64, ZSTD(1)),
   `failed` Int64 COMMENT 'Failed calls' CODEC(T64, ZSTD(1)),
@@ -1295,17 +1295,17 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_syscalls` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `syscall`, `process`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `syscall`, `process`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'System calls, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_tcplife` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `direction` Int64 COMMENT 'Direction' CODEC(ZSTD(1)),
-  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)),
-  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `direction` Int64 COMMENT 'Direction' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `sent` Int64 COMMENT 'Sent, bytes' CODEC(T64, ZSTD(1)),
   `received` Int64 COMMENT 'Received, bytes' CODEC(T64, ZSTD(1)),
   `elapsed` Int64 COMMENT 'Duration, us' CODEC(T64, ZSTD(1)),
@@ -1319,17 +1319,17 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_tcplife` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `direction`, `local_address`, `remote_address`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `direction`, `local_address`, `remote_address`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP connections, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_tcpretrans` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)),
-  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)),
-  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -1340,16 +1340,16 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_tcpretrans` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `state`, `local_address`, `remote_address`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `state`, `local_address`, `remote_address`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'TCP retransmissions, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_wakeuptime` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Waker' CODEC(ZSTD(1)),
-  `target` Int64 COMMENT 'Woken' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack of the waker' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Waker' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `target` Int64 COMMENT 'Woken' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack of the waker' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Time slept, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Wake-ups' CODEC(T64, ZSTD(1)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
@@ -1362,15 +1362,15 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_5m_wakeuptime` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `target`, `stack`, time)
+ORDER BY (intDiv(time, 14400000000), `hostname`, `process`, `target`, `stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Wake-up time, summed per 5m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_agent` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `probe` Int64 COMMENT 'Probe' CODEC(ZSTD(1)),
-  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `probe` Int64 COMMENT 'Probe' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `detail` String COMMENT 'Detail' CODEC(ZSTD(1)),
   `elapsed` Int64 COMMENT 'Interval, us' CODEC(T64, ZSTD(1)),
   `row_count` Int64 COMMENT 'Rows' CODEC(T64, ZSTD(1)),
@@ -1386,8 +1386,8 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_agent` (
   `lost_intervals` Int64 COMMENT 'Lost intervals' CODEC(T64, ZSTD(1)),
   `frames` Int64 COMMENT 'User frames' CODEC(T64, ZSTD(1)),
   `frames_unknown` Int64 COMMENT 'Frames without a name' CODEC(T64, ZSTD(1)),
-  `binary_name` Int64 COMMENT 'Binary' CODEC(ZSTD(1)),
-  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)),
+  `binary_name` Int64 COMMENT 'Binary' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `broken_stacks` Int64 COMMENT 'Broken stacks' CODEC(T64, ZSTD(1)),
   `nameless_frames` Int64 COMMENT 'Frames of the binary without a name' CODEC(T64, ZSTD(1)),
   `bpf_runs` Int64 COMMENT 'Program runs' CODEC(T64, ZSTD(1)),
@@ -1419,12 +1419,12 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Agents';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_biolatency` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)),
-  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'I/O time, us' CODEC(T64, ZSTD(1)),
   `bytes` Int64 COMMENT 'Data, bytes' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Requests' CODEC(T64, ZSTD(1)),
@@ -1442,17 +1442,17 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Block I/O latency';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_biosnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
-  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)),
-  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)),
-  `sector` Int64 COMMENT 'Sector' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `operation` Int64 COMMENT 'Operation' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `sector` Int64 COMMENT 'Sector' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `bytes` Int64 COMMENT 'Size, bytes' CODEC(T64, ZSTD(1)),
   `queued` Int64 COMMENT 'Time in the queue, us' CODEC(T64, ZSTD(1)),
   `elapsed` Int64 COMMENT 'Time in the device, us' CODEC(T64, ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
   kscope_until Int64 EPHEMERAL 0,
@@ -1467,15 +1467,15 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Block I/O requests';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_execsnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
-  `parent_pid` Int64 COMMENT 'PID of the parent' CODEC(ZSTD(1)),
-  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `parent_pid` Int64 COMMENT 'PID of the parent' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `path` String COMMENT 'Program' CODEC(ZSTD(1)),
   `arguments` String COMMENT 'Command line' CODEC(ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
   kscope_until Int64 EPHEMERAL 0,
@@ -1490,14 +1490,14 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'New programs';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_exitsnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
-  `parent_pid` Int64 COMMENT 'PID of the parent' CODEC(ZSTD(1)),
-  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)),
-  `code` Int64 COMMENT 'Exit code' CODEC(ZSTD(1)),
-  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `parent_pid` Int64 COMMENT 'PID of the parent' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `user` Int64 COMMENT 'User' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `code` Int64 COMMENT 'Exit code' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `core` Int16 COMMENT 'Core dumped' CODEC(ZSTD(1)),
   `elapsed` Int64 COMMENT 'Age, us' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -1514,11 +1514,11 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Ends of processes';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_hardirqs` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)),
-  `irq` Int64 COMMENT 'IRQ' CODEC(ZSTD(1)),
-  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `device` Int64 COMMENT 'Device' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `irq` Int64 COMMENT 'IRQ' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Interrupts' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -1535,16 +1535,16 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Hardware interrupts';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_killsnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Sender' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID of the sender' CODEC(ZSTD(1)),
-  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)),
-  `target` Int64 COMMENT 'Target' CODEC(ZSTD(1)),
-  `target_pid` Int64 COMMENT 'PID of the target' CODEC(ZSTD(1)),
-  `source` Int64 COMMENT 'Sent by' CODEC(ZSTD(1)),
-  `result` Int64 COMMENT 'Result' CODEC(ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Sender' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID of the sender' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `signal_name` Int64 COMMENT 'Signal' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `target` Int64 COMMENT 'Target' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `target_pid` Int64 COMMENT 'PID of the target' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `source` Int64 COMMENT 'Sent by' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `result` Int64 COMMENT 'Result' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
   kscope_until Int64 EPHEMERAL 0,
@@ -1559,9 +1559,9 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Signals';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_marker` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `kind` Int64 COMMENT 'Kind' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `kind` Int64 COMMENT 'Kind' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `message` String COMMENT 'Message' CODEC(ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
@@ -1577,17 +1577,17 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Markers';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_offcputime` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
-  `tid` Int64 COMMENT 'Thread' CODEC(ZSTD(1)),
-  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)),
-  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `tid` Int64 COMMENT 'Thread' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `reason` Int64 COMMENT 'Reason' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Off-CPU time, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Waits' CODEC(T64, ZSTD(1)),
-  `lengths` Map(UInt8, UInt64) COMMENT 'Wait lengths, us' CODEC(ZSTD(3)),
+  `lengths` Map(UInt8, UInt64) COMMENT 'Wait lengths, us' CODEC(ZSTD(5)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
   kscope_until Int64 EPHEMERAL 0,
@@ -1602,13 +1602,13 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Off-CPU time';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_offwaketime` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
-  `waker` Int64 COMMENT 'Waker' CODEC(ZSTD(1)),
-  `waker_pid` Int64 COMMENT 'PID of the waker' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `waker` Int64 COMMENT 'Waker' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `waker_pid` Int64 COMMENT 'PID of the waker' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Time slept, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Sleeps' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -1625,17 +1625,17 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Off-CPU time and its waker';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_oomkill` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Killed' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
-  `trigger_process` Int64 COMMENT 'Trigger' CODEC(ZSTD(1)),
-  `trigger_pid` Int64 COMMENT 'PID of the trigger' CODEC(ZSTD(1)),
-  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Killed' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `trigger_process` Int64 COMMENT 'Trigger' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `trigger_pid` Int64 COMMENT 'PID of the trigger' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `cgroup` Int64 COMMENT 'Cgroup' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `resident` Int64 COMMENT 'Resident memory, bytes' CODEC(T64, ZSTD(1)),
   `total` Int64 COMMENT 'Address space, bytes' CODEC(T64, ZSTD(1)),
   `tables` Int64 COMMENT 'Page tables, bytes' CODEC(T64, ZSTD(1)),
-  `score_adj` Int64 COMMENT 'OOM score adjustment' CODEC(ZSTD(1)),
+  `score_adj` Int64 COMMENT 'OOM score adjustment' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
   kscope_until Int64 EPHEMERAL 0,
@@ -1650,15 +1650,15 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Out-of-memory kills';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_opensnoop` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `path` String COMMENT 'Path' CODEC(ZSTD(1)),
-  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)),
+  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `created` Int16 COMMENT 'May create' CODEC(ZSTD(1)),
-  `flags` Int64 COMMENT 'Flags' CODEC(ZSTD(1)),
-  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)),
+  `flags` Int64 COMMENT 'Flags' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `error` Int64 COMMENT 'Error' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Time to open, us' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
@@ -1674,12 +1674,12 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Opened files';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_pagefaults` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
-  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `access` Int64 COMMENT 'Access' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `count` Int64 COMMENT 'Page faults' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
@@ -1695,10 +1695,10 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Page faults';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_pressure` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `resource` Int64 COMMENT 'Resource' CODEC(ZSTD(1)),
-  `scope` Int64 COMMENT 'Scope' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `resource` Int64 COMMENT 'Resource' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `scope` Int64 COMMENT 'Scope' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `share` Float64 COMMENT 'Stalled, %' CODEC(ZSTD(1)),
   `stalled` Int64 COMMENT 'Stall time, us' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -1715,12 +1715,12 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Pressure stalls';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_profile` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
-  `tid` Int64 COMMENT 'Thread' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `tid` Int64 COMMENT 'Thread' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'CPU time, us' CODEC(T64, ZSTD(1)),
   `samples` Int64 COMMENT 'Samples' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -1737,11 +1737,11 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'On-CPU profile';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_runqlat` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
-  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time on the run queue, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Times scheduled' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -1758,10 +1758,10 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Run queue latency';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_softirqs` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `softirq` Int64 COMMENT 'Soft interrupt' CODEC(ZSTD(1)),
-  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `softirq` Int64 COMMENT 'Soft interrupt' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `duration` Map(UInt8, UInt64) COMMENT 'Duration, ns' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Runs' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
@@ -1778,12 +1778,12 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'Soft interrupts';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_syscalls` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `syscall` Int64 COMMENT 'System call' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
-  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(3)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `syscall` Int64 COMMENT 'System call' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `latency` Map(UInt8, UInt64) COMMENT 'Latency, us' CODEC(ZSTD(5)),
   `elapsed` Int64 COMMENT 'Time in calls, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Calls' CODEC(T64, ZSTD(1)),
   `failed` Int64 COMMENT 'Failed calls' CODEC(T64, ZSTD(1)),
@@ -1801,15 +1801,15 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'System calls';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_tcplife` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
-  `direction` Int64 COMMENT 'Direction' CODEC(ZSTD(1)),
-  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)),
-  `local_port` Int64 COMMENT 'Local port' CODEC(ZSTD(1)),
-  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)),
-  `remote_port` Int64 COMMENT 'Remote port' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `direction` Int64 COMMENT 'Direction' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `local_port` Int64 COMMENT 'Local port' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `remote_port` Int64 COMMENT 'Remote port' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `sent` Int64 COMMENT 'Sent, bytes' CODEC(T64, ZSTD(1)),
   `received` Int64 COMMENT 'Received, bytes' CODEC(T64, ZSTD(1)),
   `elapsed` Int64 COMMENT 'Duration, us' CODEC(T64, ZSTD(1)),
@@ -1827,15 +1827,15 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'TCP connections';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_tcpretrans` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(1)),
-  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)),
-  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)),
-  `local_port` Int64 COMMENT 'Local port' CODEC(ZSTD(1)),
-  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)),
-  `remote_port` Int64 COMMENT 'Remote port' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `local_address` Int64 COMMENT 'Local address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `local_port` Int64 COMMENT 'Local port' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `remote_address` Int64 COMMENT 'Remote address' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `remote_port` Int64 COMMENT 'Remote port' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
   kscope_until Int64 EPHEMERAL 0,
@@ -1850,13 +1850,13 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 COMMENT 'TCP retransmissions';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_wakeuptime` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Waker' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'PID of the waker' CODEC(ZSTD(1)),
-  `target` Int64 COMMENT 'Woken' CODEC(ZSTD(1)),
-  `target_pid` Int64 COMMENT 'PID of the woken' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack of the waker' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Waker' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `pid` Int64 COMMENT 'PID of the waker' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `target` Int64 COMMENT 'Woken' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `target_pid` Int64 COMMENT 'PID of the woken' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack of the waker' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `elapsed` Int64 COMMENT 'Time slept, us' CODEC(T64, ZSTD(1)),
   `count` Int64 COMMENT 'Wake-ups' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -175,6 +176,7 @@ def told(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: part for name, part in answer.items() if name not in ("table", "meta", "notices")}
 
 
+@pytest.mark.timeout(300)
 def test_sums_and_rows_give_the_same_answers(engine_world: World) -> None:
     """Rollups equal rows for all ranges and filters, with late rows and new columns."""
     sources = set()

@@ -18,6 +18,7 @@ from kscope.generate.clickhouse.tables import (
     column_type,
     columns,
     engine,
+    kept,
     literal,
     seq,
     settings,
@@ -120,7 +121,7 @@ def additions(
         "" if column.nullable or storage_of(column) is Storage.HISTOGRAM else f" DEFAULT {default}"
     )
     after = quote(_before(table, column))
-    change = f"ADD COLUMN IF NOT EXISTS {kind}{value} CODEC(ZSTD(1)) AFTER {after}"
+    change = f"ADD COLUMN IF NOT EXISTS {kind}{value} {kept(column)} AFTER {after}"
     yield f"ALTER TABLE {quote(str(table.name))}{on_cluster(dialect)} {change}"
 
 

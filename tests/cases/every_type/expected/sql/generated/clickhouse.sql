@@ -47,19 +47,19 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'The end of a level and the start of its kept rows, in us; bucket 0 is rows.';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_15m_everything` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `events` Int64 COMMENT 'Events' CODEC(T64, ZSTD(1)),
   `latency` Int64 COMMENT 'Latency, us' CODEC(T64, ZSTD(1)),
   `written` Int64 COMMENT 'Written, bytes' CODEC(T64, ZSTD(1)),
   `busy` Float64 COMMENT 'Busy, %' CODEC(ZSTD(1)),
   `direct` Int16 COMMENT 'Direct' CODEC(ZSTD(1)),
-  `peer` Int64 COMMENT 'Peer' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
-  `user_stack` Int64 COMMENT 'User stack' CODEC(ZSTD(1)),
-  `latencies` Map(UInt8, UInt64) COMMENT 'Latencies' CODEC(ZSTD(3)),
+  `peer` Int64 COMMENT 'Peer' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `user_stack` Int64 COMMENT 'User stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `latencies` Map(UInt8, UInt64) COMMENT 'Latencies' CODEC(ZSTD(5)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -70,24 +70,24 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_15m_everything` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `state`, `peer`, `stack`, `user_stack`, time)
+ORDER BY (intDiv(time, 43200000000), `hostname`, `process`, `state`, `peer`, `stack`, `user_stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Every type, summed per 15m';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_everything` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `events` Int64 COMMENT 'Events' CODEC(T64, ZSTD(1)),
   `latency` Int64 COMMENT 'Latency, us' CODEC(T64, ZSTD(1)),
   `written` Int64 COMMENT 'Written, bytes' CODEC(T64, ZSTD(1)),
   `busy` Float64 COMMENT 'Busy, %' CODEC(ZSTD(1)),
   `direct` Int16 COMMENT 'Direct' CODEC(ZSTD(1)),
-  `peer` Int64 COMMENT 'Peer' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
-  `user_stack` Int64 COMMENT 'User stack' CODEC(ZSTD(1)),
-  `latencies` Map(UInt8, UInt64) COMMENT 'Latencies' CODEC(ZSTD(3)),
+  `peer` Int64 COMMENT 'Peer' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `user_stack` Int64 COMMENT 'User stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `latencies` Map(UInt8, UInt64) COMMENT 'Latencies' CODEC(ZSTD(5)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -98,24 +98,24 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1d_everything` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 2419200000000)
-ORDER BY (time, `hostname`, `process`, `state`, `peer`, `stack`, `user_stack`)
+ORDER BY (`hostname`, `process`, `state`, `peer`, `stack`, `user_stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Every type, summed per 1d';
 
 CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_everything` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `events` Int64 COMMENT 'Events' CODEC(T64, ZSTD(1)),
   `latency` Int64 COMMENT 'Latency, us' CODEC(T64, ZSTD(1)),
   `written` Int64 COMMENT 'Written, bytes' CODEC(T64, ZSTD(1)),
   `busy` Float64 COMMENT 'Busy, %' CODEC(ZSTD(1)),
   `direct` Int16 COMMENT 'Direct' CODEC(ZSTD(1)),
-  `peer` Int64 COMMENT 'Peer' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
-  `user_stack` Int64 COMMENT 'User stack' CODEC(ZSTD(1)),
-  `latencies` Map(UInt8, UInt64) COMMENT 'Latencies' CODEC(ZSTD(3)),
+  `peer` Int64 COMMENT 'Peer' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `user_stack` Int64 COMMENT 'User stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `latencies` Map(UInt8, UInt64) COMMENT 'Latencies' CODEC(ZSTD(5)),
   `kscope_rows` Int64 COMMENT 'rows summed' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_commit Int64 CODEC(ZSTD(1)),
@@ -126,27 +126,27 @@ CREATE TABLE IF NOT EXISTS `kscope_rollup_1h_everything` (
 )
 ENGINE = MergeTree
 PARTITION BY intDiv(time, 86400000000)
-ORDER BY (time, `hostname`, `process`, `state`, `peer`, `stack`, `user_stack`)
+ORDER BY (`hostname`, `process`, `state`, `peer`, `stack`, `user_stack`, time)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
 COMMENT 'Every type, summed per 1h';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_everything` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `state` Int64 COMMENT 'State' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `path` String COMMENT 'Path' CODEC(ZSTD(1)),
   `started` Int64 COMMENT 'Started' CODEC(ZSTD(1)),
-  `pid` Int64 COMMENT 'Pid' CODEC(ZSTD(1)),
+  `pid` Int64 COMMENT 'Pid' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `events` Int64 COMMENT 'Events' CODEC(T64, ZSTD(1)),
   `latency` Int64 COMMENT 'Latency, us' CODEC(T64, ZSTD(1)),
   `written` Int64 COMMENT 'Written, bytes' CODEC(T64, ZSTD(1)),
   `busy` Float64 COMMENT 'Busy, %' CODEC(ZSTD(1)),
   `direct` Int16 COMMENT 'Direct' CODEC(ZSTD(1)),
-  `peer` Int64 COMMENT 'Peer' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
-  `user_stack` Int64 COMMENT 'User stack' CODEC(ZSTD(1)),
-  `latencies` Map(UInt8, UInt64) COMMENT 'Latencies' CODEC(ZSTD(3)),
+  `peer` Int64 COMMENT 'Peer' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `user_stack` Int64 COMMENT 'User stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `latencies` Map(UInt8, UInt64) COMMENT 'Latencies' CODEC(ZSTD(5)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
   kscope_until Int64 EPHEMERAL 0,

@@ -47,10 +47,10 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'The end of a level and the start of its kept rows, in us; bucket 0 is rows.';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_forks` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)),
-  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `process` Int64 COMMENT 'Process' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `stack` Int64 COMMENT 'Stack' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
   kscope_until Int64 EPHEMERAL 0,

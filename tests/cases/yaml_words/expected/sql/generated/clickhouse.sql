@@ -47,15 +47,15 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'The end of a level and the start of its kept rows, in us; bucket 0 is rows.';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_no_rows` (
-  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(1)),
-  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)),
-  `a` Int64 COMMENT '12:30' CODEC(ZSTD(1)),
+  `time` Int64 COMMENT 'microseconds since the epoch, UTC' CODEC(ZSTD(5)) SETTINGS (min_compress_block_size = 1048576),
+  `hostname` Int64 COMMENT 'Host' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
+  `a` Int64 COMMENT '12:30' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `b` Int16 COMMENT 'B' CODEC(ZSTD(1)),
-  `c` Int64 COMMENT 'C' CODEC(ZSTD(1)),
-  `d` Int64 COMMENT 'D' CODEC(ZSTD(1)),
+  `c` Int64 COMMENT 'C' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
+  `d` Int64 COMMENT 'D' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576),
   `e` Float64 COMMENT 'E' CODEC(ZSTD(1)),
   `f` Float64 COMMENT 'F' CODEC(ZSTD(1)),
-  `g` Int64 COMMENT 'G' CODEC(ZSTD(1)),
+  `g` Int64 COMMENT 'G' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 1048576),
   `h` Int64 COMMENT 'H, packets' CODEC(T64, ZSTD(1)),
   kscope_late UInt64 CODEC(ZSTD(1)),
   kscope_twin UInt16 CODEC(ZSTD(1)),
