@@ -3,11 +3,12 @@
 old_clickhouse_proxy.py HOST PORT FOLDER USER PASSWORD SERVER [SERVER ...]
 
 The first server answers; the others are of the same cluster. The program adds what the old server
-does not have: statements on a cluster, and tokens of INSERTs.
+does not have: statements on a cluster, tokens of INSERTs, and tables that refuse rows.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import threading
@@ -20,7 +21,7 @@ import httpx
 from tests.clickhouse_http import Asked, RefusedError, User, serve
 from tests.old_statements import HIDDEN, is_for_all_shards, old, replaced_view
 
-UNFINISHED, LOST_CONNECTION = 159, 210
+UNFINISHED, LOST_CONNECTION, VIOLATED = 159, 210, 469
 _PATIENCE = 60.0
 # Settings that mean the same to both, and those that kscope sends for today's server alone.
 _KNOWN = {
@@ -48,6 +49,11 @@ _SELECTED = re.compile(r"(?is)\s+SETTINGS\s+((?:\w+\s*=\s*[^,\s]+,?\s*)+)(?=FORM
 _IF_MISSING = re.compile(r"(?i)\bADD COLUMN IF NOT EXISTS\b|\bCREATE OR REPLACE VIEW\b")
 _THERE = (15, 44, 57)
 _MUTATION = re.compile(r"(?i)ALTER TABLE \S+ (?:UPDATE|DELETE)\b")
+# Tables with the constraint refuse rows.
+_CONSTRAINT = re.compile(r"(?i)ALTER TABLE `?(\w+)`? (ADD|DROP) CONSTRAINT ")
+_CONSTRAINED = re.compile(r"(?i)SELECT name FROM system\.tables WHERE .*CONSTRAINT")
+_ROWS_INTO = re.compile(r"(?i)INSERT INTO (?:TABLE )?`?(\w+)`?")
+_RENAMING = re.compile(r"(?i)(?:EXCHANGE TABLES `?(\w+)`? AND|DROP TABLE IF EXISTS) `?(\w+)`?")
 # In the format Native the names of columns and types follow their lengths.
 _HIDDEN = re.compile(rb"(?s)(.)(\w+?)" + HIDDEN.encode())
 _MAP, _TUPLE = b"\x12Map(UInt8, UInt64)", b"\x22Tuple(Array(Tuple(UInt8, UInt64)))"
@@ -72,6 +78,10 @@ class Proxy:
             return b""
 
     def _run(self, asked: Asked) -> bytes:
+        if _CONSTRAINT.match(asked.statement):
+            self._note_constraint(asked)
+            return b""
+        self._check_constraint(asked)
         statement, view = self._old(asked), replaced_view(asked.statement)
         if view:
             self._run(replace(asked, statement=f"DROP TABLE IF EXISTS {view}{_on(asked)}"))
@@ -93,9 +103,35 @@ class Proxy:
                 f"SELECT arrayJoin([{names}]) AS name, '' AS value, toUInt8(0) AS readonly"
                 f" FORMAT {asked.answer_format}"
             )
+        if _CONSTRAINED.match(asked.statement):
+            named = [each.partition(".") for each in self._constrained()]
+            own = ", ".join(
+                f"'{name}'" for (database, _, name) in named if database == asked.database
+            )
+            listed = f"arrayJoin(CAST([{own}] AS Array(String)))"
+            return f"SELECT {listed} AS name FORMAT {asked.answer_format}"
         merged = self._merged(asked) if asked.settings.get("final") == "1" else []
         statement = old(asked.statement, asked.settings, asked.bound, merged)
         return _SELECTED.sub(_known_of_clause, statement)
+
+    def _note_constraint(self, asked: Asked) -> None:
+        table, change = _CONSTRAINT.match(asked.statement).groups()  # type: ignore[union-attr]
+        held = self._constrained() - {f"{asked.database}.{table}"}
+        added = {f"{asked.database}.{table}"} if change.upper() == "ADD" else set()
+        (self.folder / "constrained").write_text(json.dumps(sorted(held | added)))
+
+    def _check_constraint(self, asked: Asked) -> None:
+        into, renamed = _ROWS_INTO.match(asked.statement), _RENAMING.match(asked.statement)
+        if into and f"{asked.database}.{into[1]}" in self._constrained():
+            raise RefusedError(VIOLATED, "a constraint is violated. (VIOLATED_CONSTRAINT)")
+        if renamed:
+            gone = {f"{asked.database}.{name}" for name in renamed.groups() if name}
+            left = sorted(self._constrained() - gone)
+            (self.folder / "constrained").write_text(json.dumps(left))
+
+    def _constrained(self) -> set[str]:
+        path = self.folder / "constrained"
+        return set(json.loads(path.read_text())) if path.exists() else set()
 
     def _merged(self, asked: Asked) -> list[str]:
         """Return the tables whose rows with one key count once."""

@@ -41,6 +41,12 @@ _OF_ALL = (
         "FROM (SELECT '' AS table, '' AS name, '' AS database)",
     ),
     (_CLUSTER, ""),
+    (r"\ADROP VIEW\b", "DROP TABLE"),
+    (r"\A(DROP TABLE .*) SYNC\Z", r"\1"),
+    (r"\AEXCHANGE TABLES (\S+) AND (\S+)", r"RENAME TABLE \1 TO swapped, \2 TO \1, swapped TO \2"),
+    (r"\bquery_kind = 'Insert' AND current_database = currentDatabase\(\)", "query LIKE 'INSERT%'"),
+    # Of rows that are alike each keeps its number: it cannot count them.
+    (r"\brow_number\(\) OVER \(PARTITION BY .*? ORDER BY kscope_twin\)", "(kscope_twin + 1)"),
     (r"\b(GLOBAL\s+)?(LEFT|INNER)\s+ANY\s+JOIN\b", r"\1ANY \2 JOIN"),
     # Columns that are computed are missing in a table that is joined.
     (r"\bJOIN\s+(`?kscope_rows_\w+`?)\s+ON\b", r"JOIN (SELECT *, seq FROM \1) AS \1 ON"),

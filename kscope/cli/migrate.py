@@ -7,11 +7,12 @@ import click
 
 from kscope.cli.categories import warn
 from kscope.cli.database import moment, opened, with_settings
-from kscope.config import ClickHouse, Settings, SQLite
+from kscope.config import Settings, SQLite
 from kscope.declare.files.catalog import read_catalog
 from kscope.declare.model import Catalog
-from kscope.errors import DeclarationError, Problem, UsageError
-from kscope.store.drop import Drop, drop, leftover, leftovers, plan_drop
+from kscope.errors import DeclarationError, Problem
+from kscope.store.drop import Drop, leftover, leftovers
+from kscope.store.drop_parts import drop_all, plan_drops, summed
 from kscope.store.open import backend_of, check_there
 from kscope.store.schema.alterations import Step
 from kscope.store.schema.migrate import Migration
@@ -44,8 +45,6 @@ def migrate(
     categories are migrated; a category whose file is bad keeps its stored columns.
     """
     if dropped:
-        if isinstance(settings.database, ClickHouse) and settings.database.cluster:
-            raise UsageError("--drop works on one ClickHouse server, and on no cluster yet")
         check_there(settings)
         asyncio.run(_drop(settings, dropped, dry_run=dry_run))
         return
@@ -57,14 +56,15 @@ def migrate(
 async def _drop(settings: Settings, dropped: Sequence[str], *, dry_run: bool) -> None:
     """Check all of them before the first is dropped."""
     async with opened(settings, alone=not dry_run) as store:
+        await store.check_whole()
         before = await store.remembered()
         reading = read_catalog(settings.categories, before)
         declared = {c.table: [column.name for column in c.columns] for c in reading.catalog.stored}
-        plans = [await plan_drop(store, named, declared) for named in dict.fromkeys(dropped)]
+        plans = [await plan_drops(store, named, declared) for named in dict.fromkeys(dropped)]
         for each in plans:
-            _say(each, dry_run=dry_run)
+            _say(summed(each), dry_run=dry_run)
             if not dry_run:
-                await drop(store, each)
+                await drop_all(store, each)
         if not dry_run:
             warn(await adopt_good(reading.catalog, reading.problems, before, store.adopt))
 

@@ -13,7 +13,7 @@ from kscope.generate.clickhouse.dialect import ClickHouseDDL
 from kscope.generate.tables import schema as schema_of
 from kscope.store.backends.base import BACKGROUND_SECONDS, Session
 from kscope.store.reader import DEADLINE
-from kscope.store.schema.alterations import index_removal
+from kscope.store.schema.alterations import index_removal, table_removal
 from kscope.store.schema.changed_levels import tables_held
 from kscope.store.schema.closing import closing_prefix
 from kscope.store.schema.emptiness import are_empty
@@ -43,6 +43,10 @@ class Drop:
     losses: tuple[Loss, ...]
 
 
+class NothingToDropError(UsageError):
+    """The database has no such table or column."""
+
+
 async def plan_drop(store: Store, named: str, declared: Mapping[str, Collection[str]]) -> Drop:
     """Return the losses if `TABLE` or `TABLE.COLUMN` is dropped.
 
@@ -51,15 +55,20 @@ async def plan_drop(store: Store, named: str, declared: Mapping[str, Collection[
     """
     async with store.backend.snapshot(BACKGROUND_SECONDS) as session:
         found = await held(session, store.schema)
-    table, _, column = named.partition(".")
+    table, dot, column = named.partition(".")
     known = known_categories(found.notes)
     why = ""
-    if table not in known:
-        why = f"there is no table '{table}'{did_you_mean(table, known)}"
-    elif "." in named:
-        why = _column_problem(table, column, known[table], declared.get(table, ()))
+    if table not in known or (dot and column not in ("time", *known[table])):
+        raise NothingToDropError(f"--drop {named}: {_unknown(table, column, known)}")
+    if dot:
+        why = _column_problem(table, column, declared.get(table, ()))
     elif table in declared:
         why = f"a category file declares '{table}'; remove that file first"
+    if not why and column and store.backend.has_replicas:
+        why = (
+            f"the table would be built again, which a shard with replicas does not do yet; declare"
+            f" '{column}' with a default instead: then senders can leave it out"
+        )
     if why:
         raise UsageError(f"--drop {named}: {why}")
     losses = [await _loss(store, name) for name in tables_held(table, found.relations)]
@@ -83,7 +92,9 @@ async def drop(store: Store, chosen: Drop) -> None:
             await _build_without(session, found, chosen, found.dialect)
         else:
             for name in tables_held(category, found.relations):
-                for statement in _removal(found, name, chosen.column):
+                if not chosen.column:
+                    await session.run_on_each(table_removal(name, found.dialect).text)
+                for statement in _column_removal(found, name, chosen.column):
                     await session.run(statement)
         if chosen.column:
             await _forget_column(session, store, found, chosen)
@@ -113,13 +124,15 @@ async def leftovers(store: Store) -> list[str]:
         ]
 
 
-def _column_problem(
-    table: str, column: str, known: Mapping[str, str], declared: Collection[str]
-) -> str:
+def _unknown(table: str, column: str, known: Mapping[str, Mapping[str, str]]) -> str:
+    if table not in known:
+        return f"there is no table '{table}'{did_you_mean(table, known)}"
+    return f"'{table}' has no column '{column}'{did_you_mean(column, known[table])}"
+
+
+def _column_problem(table: str, column: str, declared: Collection[str]) -> str:
     if column in ("time", "hostname"):
         return f"every table has '{column}'; drop {table} instead"
-    if column not in known:
-        return f"'{table}' has no column '{column}'{did_you_mean(column, known)}"
     if column in declared:
         return f"a category file declares '{column}'; remove it there first"
     return ""
@@ -133,12 +146,10 @@ async def _loss(store: Store, name: str) -> Loss:
     return Loss(name, int(rows), first, last)
 
 
-def _removal(found: Held, table: str, column: str) -> Iterator[str]:
-    """Yield the statements that drop a table, or one column of it and the column's indexes."""
+def _column_removal(found: Held, table: str, column: str) -> Iterator[str]:
+    """Yield the statements that drop a table's column, if it is there, and its indexes."""
     quote, relation = found.dialect.identifier_preparer.quote, found.relations[table]
-    if not column:
-        yield f"DROP TABLE {quote(table)}"
-    elif column in relation.columns:
+    if column in relation.columns:
         for index in sorted(relation.indexes):
             # kscope_index_ and eight digits of the table's hash: see tables.py.
             if index[len("kscope_index_") + 9 :] == column:

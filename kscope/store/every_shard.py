@@ -27,14 +27,16 @@ async def check_all_answer(shards: Mapping[str, Store]) -> None:
 
 
 async def one_by_one(
-    shards: Mapping[str, Store], change: Callable[[Store], Awaitable[Result]]
+    shards: Mapping[str, Store], change: Callable[[str, Store], Awaitable[Result]]
 ) -> dict[str, Result]:
     """Change one shard after the other. A StoreError says which of them are changed by then."""
     done: dict[str, Result] = {}
     for name, part in shards.items():
         try:
-            done[name] = await change(part)
+            done[name] = await change(name, part)
         except StoreError as error:
+            if not name:
+                raise
             left = [each for each in shards if each not in done]
             changed = f"changed: {', '.join(done) or 'none'}; not, or in part: {', '.join(left)}"
             raise StoreError(f"{name}: {error}\n{changed}; repeat the command") from error

@@ -15,7 +15,9 @@ from kscope.store.backends.clickhouse import ClickHouseBackend
 
 
 async def make_tables_over_shards(backend: ClickHouseBackend, schema: Schema) -> None:
-    """Make those that are missing, or have other columns than the shard's own."""
+    """Make those that are missing, or have other columns than the shard's own; drop those of
+    tables that are gone.
+    """
     settings = backend.settings
     database, dialect = settings.database, ClickHouseDDL(settings.cluster)
     quote = dialect.identifier_preparer.quote
@@ -26,6 +28,7 @@ async def make_tables_over_shards(backend: ClickHouseBackend, schema: Schema) ->
             await _columns(session, database),
             await _columns(session, f"{database}{OVER_ALL}"),
         )
+        here = {renamed_over_shards(table) for table in schema.metadata.sorted_tables}
         for table in schema.metadata.sorted_tables:
             name = renamed_over_shards(table)
             if table is schema.dictionaries.progress:
@@ -34,6 +37,8 @@ async def make_tables_over_shards(backend: ClickHouseBackend, schema: Schema) ->
                 continue
             await session.run(f"DROP TABLE IF EXISTS {everywhere}.{quote(name)}")
             await session.run(over_shards(table, database, dialect))
+        for name in theirs.keys() - own.keys() - here:
+            await session.run(f"DROP TABLE IF EXISTS {everywhere}.{quote(name)}")
         for text in over_shards_views(
             schema.dictionaries.meta, schema.dictionaries.progress, database, dialect
         ):

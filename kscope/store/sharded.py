@@ -7,7 +7,7 @@ background work. The questions go to tables over all of them.
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 from kscope.config import ClickHouse
 from kscope.declare.model import Catalog
@@ -85,7 +85,10 @@ class ShardedStore(Store):
         self._settings = settings
         self._parts = [
             _Part(
-                each, Store(ClickHouseBackend(replace(each.servers[0])), catalog, deadline, limits)
+                each,
+                Store(
+                    ClickHouseBackend(each.servers[0], each.servers[1:]), catalog, deadline, limits
+                ),
             )
             for each in shards
         ]
@@ -164,7 +167,7 @@ class ShardedStore(Store):
             for name, part in self.parts.items()
         }
 
-        async def migrate(part: Store) -> Migration:
+        async def migrate(_: str, part: Store) -> Migration:
             steps = await Store(part.backend, catalog).migrate(discard_sums=discard_sums)
             assert isinstance(part.backend, ClickHouseBackend)
             await make_tables_over_shards(part.backend, wanted)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kscope.declare.files.catalog import read_catalog
+from kscope.generate.clickhouse.dialect import ClickHouseDDL
+from kscope.generate.clickhouse.statements import copy_creation, creation, removal
+from kscope.generate.tables import schema
 from tests.commands import command
 from tests.serving import ROOT
 
@@ -53,13 +58,33 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def formatted(engine: Node, statement: str) -> str:
+    quoted = statement.replace("\\", "\\\\").replace("'", "\\'")
+    return engine.sql(f"SELECT formatQuery('{quoted}')").strip()
+
+
+@pytest.mark.clickhouse
+def test_a_table_that_is_built_again_has_another_path(clickhouse: Node) -> None:
+    """It keeps its path in the Keeper when it takes the other's name, and two builds have two."""
+    dialect = ClickHouseDDL("fleet")
+    (category,) = schema(read_catalog([MINIMAL]).catalog).categories.values()
+    made = [creation(category.rows, dialect)]
+    made += [copy_creation(category.rows, "other", token, dialect) for token in ("1a", "2b")]
+    read = [formatted(clickhouse, each) for each in made]
+    paths = [re.findall(r"ReplicatedMergeTree\(\\*'([^'\\]+)", each)[0] for each in read]
+    name = f"/clickhouse/tables/{{shard}}/{{database}}/{category.rows.name}"
+    assert paths == [name, f"{name}-1a", f"{name}-2b"]
+    assert "ON CLUSTER" in read[0]
+    assert "ON CLUSTER" not in read[1]
+    assert formatted(clickhouse, removal("other", dialect)).endswith("SYNC")
+
+
 @pytest.mark.clickhouse
 def test_the_engine_of_today_reads_every_statement(clickhouse: Node) -> None:
-    """It parses them: without a Keeper no engine here can run them."""
+    """It parses them: without a Keeper it cannot run them."""
     read = statements(GOLDEN.read_text())
     assert len(read) > 20
     for each in read:
-        quoted = each.replace("\\", "\\\\").replace("'", "\\'")
-        assert clickhouse.sql(f"SELECT formatQuery('{quoted}')").strip()
+        assert formatted(clickhouse, each)
     for engine in ("ReplicatedMergeTree", "ReplicatedReplacingMergeTree", "Distributed"):
         assert any(f"ENGINE = {engine}" in each for each in read)

@@ -14,14 +14,12 @@ from kscope.store.backends.clickhouse import ClickHouseSession
 from kscope.store.backends.errors import StoreBusy
 from kscope.store.drop import drop, plan_drop
 from kscope.store.housekeeping.loop import roll_up
-from tests.commands import command
 from tests.databases import ClickHouseDatabase, scalar
 from tests.store.opened import WAITS as FILE
 from tests.store.opened import batch, category, opened, totals
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from tests.clickhouse import Node
 
@@ -132,12 +130,3 @@ def test_a_change_that_was_killed_lets_rows_in_again(clickhouse: Node) -> None:
         assert scalar(database, "SELECT count() FROM waits") == 1
 
     asyncio.run(run())
-
-
-def test_nothing_of_a_cluster_is_dropped(tmp_path: Path) -> None:
-    """The command says so, before it asks any server."""
-    config = tmp_path / "kernelscope.yaml"
-    config.write_text("database: {clickhouse: {port: 1, cluster: some}}\n")
-    done = command("migrate", "--drop", "waits", "--config", config)
-    assert done.returncode == 2
-    assert "on no cluster yet" in done.stderr

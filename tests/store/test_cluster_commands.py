@@ -12,8 +12,11 @@ import pytest
 
 from kscope.cli import COMMANDS
 from kscope.config import ClickHouse
+from kscope.store import drop_parts
 from kscope.store.backends import clickhouse_lease
 from kscope.store.backends.clickhouse import ClickHouseBackend
+from kscope.store.backends.errors import StoreAway
+from kscope.store.drop import drop
 from tests.clickhouse import PASSWORD, USER
 from tests.commands import Ran, command
 from tests.server.test_symbols import PROGRAM, address_of, build_of
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from kscope.store.drop import Drop
+    from kscope.store.store import Store
     from tests.old_clickhouse import OldCluster, OldShard
     from tests.serving import Serving
 
@@ -178,6 +183,55 @@ def test_migrate_says_which_shards_are_changed(
     fleet.done("migrate")
     assert fleet.each("SELECT count() FROM more") == ["0", "0"]
     assert fleet.done("migrate", "--dry-run") == ""
+
+
+def test_a_column_is_dropped_from_each_shard(filled: Fleet) -> None:
+    lines = CATEGORY.splitlines(keepends=True)
+    filled.declare("waits", "".join(line for line in lines if "count" not in line))
+    assert f"would lose column 'count', {len(HOSTS)} values" in filled.done(
+        "migrate", "--drop", "waits.count", "--dry-run"
+    )
+    told = filled.done("migrate", "--drop", "waits.count")
+    assert f"kscope_rows_waits: lost column 'count', {len(HOSTS)} values" in told
+    for table in ("kscope_rows_waits", "kscope_rollup_5m_waits", "waits"):
+        assert "count" not in "".join(filled.each(f"DESCRIBE TABLE {table}"))
+    assert filled.each("SHOW TABLES LIKE 'kscope_new%'") == ["", ""]
+    assert filled.done("migrate", "--dry-run") == ""
+    with filled.serving() as server:
+        for host in HOSTS:
+            row = ROW | {"process": "other"}
+            assert server.send(json.dumps({"hostname": host, "waits": [row]}).encode()).is_success
+        assert counted(server) == dict.fromkeys(HOSTS, 2)
+    assert filled.run("migrate", "--drop", "waits.count").returncode == 2
+
+
+def test_a_category_is_dropped_from_each_shard(
+    filled: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that failed after the first shard goes on with the second."""
+    (filled.folder / "mine" / "waits.yaml").unlink()
+    filled.declare("more")
+    second = filled.cluster.shards[1]
+
+    async def dropping(store: Store, chosen: Drop) -> None:
+        backend = store.backend
+        if isinstance(backend, ClickHouseBackend) and backend.settings.host == second.host:
+            raise StoreAway("died")
+        await drop(store, chosen)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(drop_parts, "drop", dropping)
+        failed = filled.run("migrate", "--drop", "waits")
+    assert failed.returncode == 1
+    assert "shard 2: died\nchanged: shard 1; not, or in part: shard 2" in failed.stderr
+    left = int(second.sql("SELECT count() FROM kscope_rows_waits", filled.database))
+    assert f"kscope_rows_waits: lost, {left} rows" in filled.done("migrate", "--drop", "waits")
+    assert not "".join(filled.each("SHOW TABLES LIKE '%_waits'"))
+    everywhere = f"SHOW TABLES FROM {filled.database}_all LIKE '%_waits'"
+    assert filled.each(everywhere) == ["", ""]
+    filled.declare("waits")
+    filled.done("migrate")
+    assert filled.each("SELECT count() FROM waits") == ["0", "0"]
 
 
 def test_symbols_are_added_once_and_found_by_questions(filled: Fleet, tmp_path: Path) -> None:

@@ -33,17 +33,29 @@ _BEFORE_ALL_TIME = -(2**63) + 1
 OVER_ALL = "_all"
 
 
-def creation(table: sa.Table, dialect: ClickHouseDDL, name: str = "") -> str:
-    """Return the statement that creates a table, if it is missing, or one like it by that name."""
-    name = name or str(table.name)
+def creation(table: sa.Table, dialect: ClickHouseDDL) -> str:
+    """Return the statement that creates a table, if it is missing."""
+    name = str(table.name)
+    return _creation(table, _head(name, dialect), name, dialect)
+
+
+def copy_creation(table: sa.Table, name: str, token: str, dialect: ClickHouseDDL) -> str:
+    """Return the statement that creates a table like another one, on one shard.
+
+    The token is in its path in the Keeper, which it keeps when it takes the other one's name.
+    """
+    head = _head(name, ClickHouseDDL())
+    return _creation(table, head, f"{table.name}-{token}", dialect)
+
+
+def _creation(table: sa.Table, head: str, path: str, dialect: ClickHouseDDL) -> str:
     lines = ",\n\t".join(each.text for each in columns(table, dialect))
     if layout_of(table).use in (Use.ROWS, Use.SUMS):
         lines += (
             f",\n\tINDEX kscope_by_time time TYPE minmax GRANULARITY 1{_indexes(table, dialect)}"
         )
     comment = literal(str(table.comment), dialect)
-    head, engine_text = _head(name, dialect), _engine(table, name, dialect)
-    return f"{head}\n\t{lines}\n){engine_text}\nCOMMENT {comment}"
+    return f"{head}\n\t{lines}\n){_engine(table, path, dialect)}\nCOMMENT {comment}"
 
 
 def lease_creation(dialect: ClickHouseDDL) -> str:
@@ -159,6 +171,15 @@ def index_removal(index: str, table: str, dialect: ClickHouseDDL) -> str:
     return f"ALTER TABLE {quote(table)} DROP INDEX IF EXISTS {quote(index)}"
 
 
+def removal(name: str, dialect: ClickHouseDDL) -> str:
+    """Return the statement that drops a table; each server of a shard drops its own.
+
+    On a cluster it waits until the Keeper has forgotten the table: a new one takes its path.
+    """
+    sync = " SYNC" if dialect.cluster else ""
+    return f"DROP TABLE IF EXISTS {dialect.identifier_preparer.quote(name)}{sync}"
+
+
 def _before(table: sa.Table, column: sa.Column[object]) -> str:
     """Return the column before a new one, so that old tables and new ones read alike."""
     names = [each.name for each in table.columns if each.name != "seq"]
@@ -178,18 +199,18 @@ def on_cluster(dialect: ClickHouseDDL) -> str:
     return f" ON CLUSTER {literal(dialect.cluster, dialect)}" if dialect.cluster else ""
 
 
-def _engine(table: sa.Table, name: str, dialect: ClickHouseDDL) -> str:
+def _engine(table: sa.Table, path: str, dialect: ClickHouseDDL) -> str:
     found = engine(table, dialect)
-    text = _engine_text(name, found, dialect)
+    text = _engine_text(path, found, dialect)
     return text + settings(found, replicated=bool(dialect.cluster))
 
 
-def _engine_text(name: str, found: Engine, dialect: ClickHouseDDL) -> str:
+def _engine_text(path: str, found: Engine, dialect: ClickHouseDDL) -> str:
     arguments: Sequence[str] = found.arguments
     kind = found.name
     if dialect.cluster:
-        path = f"/clickhouse/tables/{{shard}}/{{database}}/{name}"
-        arguments = (literal(path, dialect), "'{replica}'", *arguments)
+        whole = f"/clickhouse/tables/{{shard}}/{{database}}/{path}"
+        arguments = (literal(whole, dialect), "'{replica}'", *arguments)
         kind = f"Replicated{kind}"
     text = f"\nENGINE = {kind}({', '.join(arguments)})" if arguments else f"\nENGINE = {kind}"
     if found.partition:

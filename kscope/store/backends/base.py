@@ -87,6 +87,10 @@ class Session(ABC):
         """Run a statement without parameters, such as DDL."""
         await self.count(text)
 
+    async def run_on_each(self, text: str) -> None:
+        """Run it on each server of a shard: what it changes is not replicated."""
+        await self.run(text)
+
     async def inserts_ended(self) -> None:
         """Wait for rows that other connections are inserting, on an engine without locks."""
         return
@@ -130,6 +134,8 @@ class Backend(ABC):
     faults: ClassVar[tuple[type[Exception], ...]]
     # Whether `transaction` is one: without it a batch is stored in steps, see write/steps.py.
     transactional: ClassVar[bool] = True
+    # Whether other servers have the same tables.
+    has_replicas: bool = False
 
     def __init__(self, dialect: sa.engine.Dialect, readers: int, grace: float = 0.0) -> None:
         self.dialect = dialect

@@ -77,9 +77,12 @@ class ClickHouseBackend(Backend, Duties):
     faults = FAULTS
     transactional = False
 
-    def __init__(self, settings: ClickHouse) -> None:
+    def __init__(self, settings: ClickHouse, replicas: Sequence[ClickHouse] = ()) -> None:
+        """`replicas` are the other servers of a shard."""
         super().__init__(dialect(), READERS, _GRACE)
         self.settings = settings
+        self._replicas = [Clients(each, 1) for each in replicas]
+        self.has_replicas = bool(replicas)
         # Questions, housekeeping, a writer, a ping, and cancelling.
         self.clients = Clients(settings, READERS + 8)
         self.leases = Leases(self._session())
@@ -98,7 +101,8 @@ class ClickHouseBackend(Backend, Duties):
         if self.clients.idle:
             with suppress(*FAULTS):
                 await self.leases.be_gone()
-        await self.clients.close()
+        for clients in (self.clients, *self._replicas):
+            await clients.close()
 
     async def _ping(self) -> None:
         with self.translating():
@@ -115,7 +119,7 @@ class ClickHouseBackend(Backend, Duties):
     @asynccontextmanager
     async def migration(self) -> AsyncIterator["ClickHouseSession"]:
         with self.translating():
-            session = self._session()
+            session = ClickHouseSession(self.clients, self.dialect, self._replicas)
             await session.run(lease_creation(ClickHouseDDL(self.settings.cluster)))
             async with self.leases.held("migration", MIGRATION_SECONDS) as lease:
                 if lease is None:
@@ -160,9 +164,12 @@ class ClickHouseSession(AppendingSession):
         "SELECT table, name FROM system.data_skipping_indices WHERE database = currentDatabase()"
     )
 
-    def __init__(self, clients: Clients, chosen: sa.engine.Dialect) -> None:
+    def __init__(
+        self, clients: Clients, chosen: sa.engine.Dialect, replicas: Sequence[Clients] = ()
+    ) -> None:
         super().__init__(clients, chosen)
         self.clients = clients
+        self._replicas = replicas
 
     @property
     def ddl(self) -> ClickHouseDDL:
@@ -206,6 +213,10 @@ class ClickHouseSession(AppendingSession):
         """Run a statement; the server does not say how many rows it changes."""
         await self.clients.call(_change, text, parameters)
         return 0
+
+    async def run_on_each(self, text: str) -> None:
+        for clients in (*self._replicas, self.clients):
+            await clients.call(_change, text, None)
 
     async def look_up(
         self, key: sa.Column[Any], columns: Sequence[sa.Column[Any]], keys: Sequence[Any]

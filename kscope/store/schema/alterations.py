@@ -22,13 +22,15 @@ class Step:
     """One statement. `default` is the text that `{default}` stands for, by its id.
 
     If `empty` names tables, they must not have rows when the statement runs. `guard` has the
-    statements by which an engine without locks keeps rows off them, and takes them again.
+    statements by which an engine without locks keeps rows off them, and takes them again. What is
+    `on_each` server of a shard is not replicated.
     """
 
     text: str
     default: str | None = None
     empty: tuple[str, ...] = ()
     guard: tuple[str, str] | None = None
+    on_each: bool = False
 
     def __str__(self) -> str:
         return self.text.replace("{default}", f"(id of {self.default!r})")
@@ -109,9 +111,10 @@ def removal(tables: Sequence[str], dialect: sa.engine.Dialect) -> Iterator[Step]
     if not names:
         return
     if isinstance(dialect, ClickHouseDDL):
-        for table, name in zip(tables, names, strict=True):
+        for table in tables:
             guard = on_clickhouse.refusing(table, dialect), on_clickhouse.accepting(table, dialect)
-            yield Step(f"DROP TABLE {name}", empty=(table,), guard=guard)
+            text = on_clickhouse.removal(table, dialect)
+            yield Step(text, empty=(table,), guard=guard, on_each=True)
         return
     if DIALECTS[dialect.name].transactional:
         for table, name in zip(tables, names, strict=True):
@@ -120,6 +123,13 @@ def removal(tables: Sequence[str], dialect: sa.engine.Dialect) -> Iterator[Step]
     yield Step(f"LOCK TABLES {', '.join(f'{name} WRITE' for name in names)}")
     yield Step(f"DROP TABLE {', '.join(names)}", empty=tuple(tables))
     yield Step("UNLOCK TABLES")
+
+
+def table_removal(table: str, dialect: sa.engine.Dialect) -> Step:
+    """Drop a table with its rows."""
+    if isinstance(dialect, ClickHouseDDL):
+        return Step(on_clickhouse.removal(table, dialect), on_each=True)
+    return Step(f"DROP TABLE {dialect.identifier_preparer.quote(table)}")
 
 
 def indexes(table: sa.Table, held: Relation, dialect: sa.engine.Dialect) -> Iterator[Step]:

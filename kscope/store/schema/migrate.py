@@ -26,6 +26,7 @@ from kscope.store.schema.alterations import (
     default_value,
     indexes,
     removal,
+    table_removal,
 )
 from kscope.store.schema.changed_levels import (
     begin_progress,
@@ -189,7 +190,7 @@ async def _run(session: Session, schema: Schema, step: Step) -> None:
         key = text_hash(step.default)
         numbers = await store_texts(session, schema, STRINGS, {key: step.default}, [today()])
         text = text.replace("{default}", str(numbers[key]))
-    await session.run(text)
+    await (session.run_on_each if step.on_each else session.run)(text)
 
 
 def _layout_steps(schema: Schema, found: Held) -> list[Step]:
@@ -335,7 +336,7 @@ def _level_removals(tables: CategoryTables, found: Held) -> Iterator[Step | Note
         if bucket in closing:
             yield Note(closing_note(category, bucket), closing[bucket].gone().text)
         yield forgetting(category, bucket, found.dialect)
-        yield Step(f"DROP TABLE {found.dialect.identifier_preparer.quote(name)}")
+        yield table_removal(name, found.dialect)
 
 
 def _view_note(tables: CategoryTables) -> str:

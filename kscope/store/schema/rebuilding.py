@@ -5,12 +5,13 @@ alike without the column are others, too. So all rows are copied, while the tabl
 """
 
 from collections.abc import AsyncIterator
+from secrets import token_hex
 
 import sqlalchemy as sa
 
 from kscope.generate.clickhouse.dialect import ClickHouseDDL
 from kscope.generate.clickhouse.layout import Use, layout_of
-from kscope.generate.clickhouse.statements import creation, refusing
+from kscope.generate.clickhouse.statements import copy_creation, refusing, removal
 from kscope.generate.clickhouse.tables import CHECKED, TWIN, columns, hashed_columns
 from kscope.store.backends.base import Session
 
@@ -25,7 +26,7 @@ async def build_again(session: Session, table: sa.Table, dialect: ClickHouseDDL)
     await remove_other(session, table, dialect)
     await session.run(refusing(name, dialect))
     await session.inserts_ended()
-    await session.run(creation(table, dialect, other))
+    await session.run(copy_creation(table, other, token_hex(4), dialect))
     async for statement in _copies(session, table, other, dialect):
         await session.run(statement)
     await session.run(f"EXCHANGE TABLES {quote(name)} AND {quote(other)}")
@@ -34,8 +35,7 @@ async def build_again(session: Session, table: sa.Table, dialect: ClickHouseDDL)
 
 async def remove_other(session: Session, table: sa.Table, dialect: ClickHouseDDL) -> None:
     """Remove the copy that was begun; after the exchange it is the table of old."""
-    other = dialect.identifier_preparer.quote(f"{_PREFIX}{table.name}")
-    await session.run(f"DROP TABLE IF EXISTS {other}")
+    await session.run(removal(f"{_PREFIX}{table.name}", dialect))
 
 
 async def _copies(
