@@ -156,8 +156,8 @@ def test_retention_tells_before_it_removes(database: Database) -> None:
     shown = run("retention", "--dry-run", *database.options)
     assert "kscope_rows_offcputime: 3 rows before" in shown
     assert scalar(database, COUNT) == 4
-    # It does what --dry-run printed, perhaps some minutes later. The sums that rows wait for are made
-    # first, and those of them that are too old themselves go at once.
+    # It does what --dry-run printed, perhaps some minutes later. The sums that rows wait for are
+    # made first, and those of them that are too old themselves go at once.
     removed, told = run("retention", *database.options).splitlines()[0], shown.splitlines()[0]
     assert removed.partition(" before ")[0] == told.partition(" before ")[0]
     assert scalar(database, "SELECT sum(kscope_rows) FROM kscope_rollup_1d_offcputime") == 3
