@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +20,6 @@ from tests.serving import Serving, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.clickhouse import Node
     from tests.mariadb import MariaDB
@@ -27,6 +30,8 @@ ENGINES = [
     pytest.param("mysql", marks=pytest.mark.mysql),
     pytest.param("clickhouse", marks=pytest.mark.clickhouse),
 ]
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
 # Those that change stored rows in transactions. ClickHouse only adds rows.
 TRANSACTIONAL = ENGINES[:2]
 
@@ -42,25 +47,40 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
 
 @pytest.fixture(scope="session")
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    node = clickhouse_nodes.install(tmp_path_factory.mktemp("clickhouse"))
-    try:
-        yield node
-    finally:
-        node.stop()
+    with _in_memory(tmp_path_factory, "clickhouse") as folder:
+        node = clickhouse_nodes.install(folder)
+        try:
+            yield node
+        finally:
+            node.stop()
+
+
+@contextmanager
+def _in_memory(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """Return a folder where syncing takes no time, if there is room: each table is several files.
+
+    Tests that a node's files outlast the node hold there too.
+    """
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        with tempfile.TemporaryDirectory(prefix=f"kscope-{name}-", dir=MEMORY) as folder:
+            yield Path(folder)
+    else:
+        yield factory.mktemp(name)
 
 
 @pytest.fixture(scope="session")
 def old_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OldCluster]:
     """Yield a cluster of two shards; a test that ends one starts it again."""
     needs.old_clickhouse()
-    with old_cluster(tmp_path_factory.mktemp("old_clickhouse")) as cluster:
+    with _in_memory(tmp_path_factory, "old_clickhouse") as folder, old_cluster(folder) as cluster:
         yield cluster
 
 
 @pytest.fixture(params=ENGINES)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Yield an empty database of each engine in turn."""
-    return _empty(request, tmp_path)
+    with _empty(request, tmp_path) as found:
+        yield found
 
 
 @dataclass(frozen=True)
@@ -77,16 +97,20 @@ def served(
 ) -> Iterator[Served]:
     """Yield a server on each engine in turn, for a whole module; each test uses its own host."""
     folder = tmp_path_factory.mktemp("served")
-    database = _empty(request, folder)
-    with serving(folder, *database.options) as server:
+    with _empty(request, folder) as database, serving(folder, *database.options) as server:
         yield Served(server, database)
 
 
-def _empty(request: pytest.FixtureRequest, folder: Path) -> Database:
+@contextmanager
+def _empty(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
     if request.param == "sqlite":
-        return SQLiteFile(folder / "kernelscope.db")
-    if request.param == "clickhouse":
+        yield SQLiteFile(folder / "kernelscope.db")
+    elif request.param == "clickhouse":
         node: Node = request.getfixturevalue("clickhouse")
-        return ClickHouseDatabase(node, node.new_database())
-    server: MariaDB = request.getfixturevalue("mariadb")
-    return MariaDBDatabase(server, server.new_database())
+        name = node.new_database()
+        yield ClickHouseDatabase(node, name)
+        # Each table that is left has its work in the background.
+        node.sql(f"DROP DATABASE {name}", "default")
+    else:
+        server: MariaDB = request.getfixturevalue("mariadb")
+        yield MariaDBDatabase(server, server.new_database())
