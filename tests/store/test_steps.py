@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from kscope.declare.model import Catalog
 from kscope.store.backends import clickhouse
 from kscope.store.backends.clickhouse import ClickHouseSession
-from kscope.store.backends.errors import StoreError
+from kscope.store.backends.errors import BatchInDoubt, StoreError
 from kscope.store.housekeeping import close_in_engine
 from kscope.store.housekeeping.loop import roll_up
 from kscope.store.sums.functions import total, weight
@@ -282,3 +282,31 @@ def test_no_death_loses_or_doubles_a_row(deadly: World, short_waits: None) -> No
     asyncio.run(simulate(deadly))
     assert sum(deadly.deaths.values()) > 20
     assert {"engine", "before kscope_batch", "after kscope_rows_waits"} <= deadly.deaths.keys()
+
+
+def test_a_batch_that_two_servers_leave_to_each_other_is_stored_when_it_comes_again(
+    clickhouse: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once: neither attempt has stored a row, so none is waited for."""
+    database = ClickHouseDatabase(clickhouse, clickhouse.new_database())
+    (sent,) = some_batches(random.Random(1), 1)
+    note = steps.Steps._note_state
+
+    async def check() -> None:
+        together = asyncio.Barrier(2)
+
+        async def note_together(self: steps.Steps, keyed: list[Batch], *rest: Any) -> None:
+            await note(self, keyed, *rest)
+            await together.wait()
+
+        async with opened(database, SUMMED) as first, opened(database, SUMMED) as second:
+            with monkeypatch.context() as patched:
+                patched.setattr(steps.Steps, "_note_state", note_together)
+                writing = (store.writer.write(sent) for store in (first, second))
+                answers = await asyncio.gather(*writing, return_exceptions=True)
+            assert all(isinstance(each, BatchInDoubt) for each in answers), answers
+            assert not (await second.writer.write(sent)).duplicate
+            assert (await first.writer.write(sent)).duplicate
+            assert sum((await rows_of(first)).values()) == len(sent)
+
+    asyncio.run(check())

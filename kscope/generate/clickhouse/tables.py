@@ -39,9 +39,9 @@ UNTIL = "kscope_until"
 COMMIT = "kscope_commit"
 # Of two notes with one key the larger one counts.
 VERSION = "kscope_version"
-# Of a batch: begun, or done.
+# Of an attempt to store a batch: begun, done, or left to another one before it stored any row.
 STATE = "kscope_state"
-BEGUN, DONE = 1, 2
+BEGUN, DONE, LEFT = 1, 2, 3
 
 # The leases of work that one server does at a time: who has it in which slot of time.
 LEASE = "kscope_lease"
@@ -185,7 +185,9 @@ def _own_columns(table: sa.Table, dialect: sa.engine.Dialect) -> Iterator[Column
             yield from _guard()
             yield ColumnText("seq", f"seq Int64 ALIAS toInt64({LATE})", stored=False)
         case Use.BATCHES:
-            yield ColumnText(STATE, f"{STATE} UInt8 DEFAULT {DONE} COMMENT '1 begun, 2 done'")
+            yield ColumnText(
+                STATE, f"{STATE} UInt8 DEFAULT {DONE} COMMENT '1 begun, 2 done, 3 left'"
+            )
             yield ColumnText(COMMIT, f"{COMMIT} Int64 DEFAULT 0 CODEC(ZSTD(1))")
         case Use.NOTES:
             yield ColumnText(VERSION, f"{VERSION} Int64 DEFAULT toUnixTimestamp64Micro(now64(6))")

@@ -7,6 +7,9 @@ A batch with a key is stored once, whatever dies and from wherever it is sent ag
 3. the sums of those that are late are stored, those of one level and day likewise,
 4. its key is noted as done, and the sender gets its answer.
 
+A server that finds another one's attempt at that time leaves the batch to it, and notes so: its own
+attempt counts no more.
+
 A key that is begun and not done is in doubt. While its statements may still run, its sender hears
 that it should come again. Afterwards the rows that are there are looked for, and only the others
 are stored. All times are the engine's, which refuses rows that come late.
@@ -25,6 +28,7 @@ from kscope.generate.clickhouse.tables import (
     COMMIT,
     DONE,
     LATE,
+    LEFT,
     STATE,
     TWIN,
     UNTIL,
@@ -57,10 +61,18 @@ from kscope.store.write.transaction import (
 )
 
 _SECOND = 1_000_000
+# The longest time after which a sender comes again with a batch that two servers got at once.
+_AGAIN_SECONDS = 5
 # Of the engine's clock, as a statement begins.
 _NOW = "toUnixTimestamp64Micro(now64(6))"
 # As a text of any length a key would lose zeros at its end.
 _KEYS = "(SELECT toFixedString(unhex(arrayJoin({keys:Array(String)})), 16))"
+# The attempts to store batches. One that was left to another attempt has stored nothing.
+_ATTEMPTS = (
+    f"(SELECT lower(hex(key)) AS noted, {COMMIT} AS attempt, max({STATE}) AS state,"  # noqa: S608 - names of the store
+    f" argMax(answer, {STATE}) AS stored, max(received) AS begun FROM kscope_batch"
+    f" WHERE key IN {_KEYS} GROUP BY key, {COMMIT} HAVING state != {LEFT})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +126,10 @@ class Steps(Transaction):
         contended = await self._begin(fresh, moment)
         if contended:
             answers = [
-                BatchInDoubt(SETTLED_SECONDS) if batch.key in contended else answer
+                # At different times, if both have left it.
+                BatchInDoubt(1 + secrets.randbelow(_AGAIN_SECONDS))
+                if batch.key in contended
+                else answer
                 for batch, answer in zip(batches, answers, strict=True)
             ]
             fresh = [batch for batch in fresh if batch.key not in contended]
@@ -141,9 +156,9 @@ class Steps(Transaction):
         if not keys:
             return {}, await self._appending.now()
         ((now, rows),) = await self._appending.as_appended(
-            f"SELECT {_NOW}, groupArray((noted, state, stored, begun)) FROM (SELECT"  # noqa: S608 - names of the store
-            f" lower(hex(key)) AS noted, max({STATE}) AS state, argMax(answer, {STATE}) AS stored,"
-            f" max(received) AS begun FROM kscope_batch WHERE key IN {_KEYS} GROUP BY key)",
+            f"SELECT {_NOW}, groupArray((batch, last, answered, since)) FROM (SELECT"  # noqa: S608 - as above
+            " noted AS batch, max(state) AS last, argMax(stored, state) AS answered,"
+            f" max(begun) AS since FROM {_ATTEMPTS} GROUP BY noted)",
             {"keys": keys},
         )
         return {bytes.fromhex(key): _Seen(*rest) for key, *rest in rows}, int(now)
@@ -214,23 +229,25 @@ class Steps(Transaction):
     async def _begin(self, batches: list[Batch], moment: _Moment) -> set[bytes]:
         """Note the keys as begun; return those that another server has begun at the same time.
 
-        This server gives way for them: perhaps both do, and then the sender comes again.
+        This server leaves them to it: perhaps both do, and then the sender comes again.
         """
         keyed = [batch for batch in batches if batch.key]
         if not keyed:
             return set()
         await self._note_state(keyed, BEGUN, moment)
         others = await self._appending.as_appended(
-            "SELECT DISTINCT lower(hex(key)) FROM kscope_batch"  # noqa: S608 - names of the store
-            f" WHERE key IN {_KEYS}"
-            f" AND {COMMIT} != {{mine:Int64}} AND received > {{since:Int64}}",
+            f"SELECT DISTINCT noted FROM {_ATTEMPTS}"  # noqa: S608 - as above
+            " WHERE attempt != {mine:Int64} AND begun > {since:Int64}",
             {
                 "keys": [batch.key.hex() for batch in keyed],
                 "mine": self._commit,
                 "since": moment.now - SETTLED_SECONDS * _SECOND,
             },
         )
-        return {bytes.fromhex(key) for (key,) in others}
+        contended = {bytes.fromhex(key) for (key,) in others}
+        if left := [batch for batch in keyed if batch.key in contended]:
+            await self._note_state(left, LEFT, moment)
+        return contended
 
     async def _note_state(self, keyed: list[Batch], state: int, moment: _Moment) -> None:
         count = len(keyed)

@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS `kscope_batch` (
   `key` FixedString(16) CODEC(ZSTD(1)),
   `received` Int64 CODEC(ZSTD(1)),
   `answer` String CODEC(ZSTD(1)),
-  kscope_state UInt8 DEFAULT 2 COMMENT '1 begun, 2 done',
+  kscope_state UInt8 DEFAULT 2 COMMENT '1 begun, 2 done, 3 left',
   kscope_commit Int64 DEFAULT 0 CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree(kscope_state)
