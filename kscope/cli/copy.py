@@ -123,6 +123,14 @@ def _print(report: Report) -> None:
             f"{len(differing)} stretches of time differ (microseconds since 1970):\n{listed}\n"
             "The target is missing rows of the source there: copy into a new database"
         )
+    if doubled := report.doubled:
+        listed = "\n".join(f"  {each}" for each in doubled[:20])
+        raise KscopeError(
+            f"the target has rows of {len(doubled)} times more often than the source (number, and"
+            f" microseconds since 1970):\n{listed}\n"
+            "Both databases stored them, or they were stored twice; copy into a new database if"
+            " they must count once"
+        )
     if report.arriving:
         click.echo(f"rows are still arriving at the source: stop its server, and {_AGAIN}")
     else:

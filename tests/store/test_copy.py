@@ -121,21 +121,43 @@ def test_a_killed_copy_is_continued(pair: Pair) -> None:
 
 def test_rows_from_elsewhere_stay(pair: Pair) -> None:
     """Those that the target took in before, between and after are not mistaken for copied ones,
-    though they are alike.
+    though they are alike; and the command says that they are there twice.
     """
     alike = [waiting(NOW - DAY, number) for number in range(5)]
     with opened(pair.source) as source, opened(pair.target) as target:
         insert(target, "offcputime", alike)
         insert(source, "offcputime", alike[:2])
-        pair.copy()
+        doubled = pair.run()
+        assert doubled.returncode == 1
+        assert f"offcputime: 2 at {NOW - DAY}" in doubled.stderr
         assert total(pair.target, "offcputime") == 7
         insert(target, "offcputime", alike)
         insert(source, "offcputime", alike[1:4])
-        assert "10 rows from elsewhere" in pair.copy()
+        doubled = pair.run()
+        assert doubled.returncode == 1
+        assert f"offcputime: 8 at {NOW - DAY}" in doubled.stderr
+        assert "2 rows from elsewhere" in doubled.stdout
         assert total(pair.target, "offcputime") == 15
         # Twice from elsewhere, and as often as the source has it.
         found = pair.target.rows("SELECT pid, count(*) FROM kscope_rows_offcputime GROUP BY pid")
         assert sorted(found) == [["0", "3"], ["1", "4"], ["2", "3"], ["3", "3"], ["4", "2"]]
+
+
+def test_a_row_that_is_there_twice_is_told(pair: Pair) -> None:
+    """Among rows from elsewhere, which are none of the source's, at the same times."""
+    with opened(pair.source) as source, opened(pair.target) as target:
+        own = [everything(NOW - DAY + number, number) for number in range(20)]
+        insert(source, "everything", [*own, *own[:5]])
+        pair.copy()
+        insert(target, "everything", [row | {"pid": 100} for row in own])
+        assert "the target has 20 rows from elsewhere" in pair.copy()
+        insert(target, "everything", own[4:6])
+        told = pair.run()
+        assert told.returncode == 1
+        assert "rows of 2 times more often than the source" in told.stderr
+        for number in (4, 5):
+            assert f"everything: 1 at {NOW - DAY + number}\n" in told.stderr
+        assert "20 rows from elsewhere" in told.stdout
 
 
 def test_a_retry_after_the_move_is_a_duplicate(pair: Pair) -> None:

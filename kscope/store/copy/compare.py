@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Role
-from kscope.store.copy.source import Source
+from kscope.store.copy.doubled import count_doubled
+from kscope.store.copy.source import Source, source_of
 from kscope.store.copy.spans import Slots
 from kscope.store.copy.tables import TableCopy
 from kscope.store.schema.progress import SECOND, Progress, progress_of
@@ -27,12 +28,15 @@ Sums = Mapping[int, Sequence[Any]]
 class Comparison:
     """The slots that differ, by their names. The target has rows of `others` that came from
     elsewhere, and has them in its sums; `arriving` rows came to the source after they were copied.
+    `doubled` has the times (us) of rows that the target has more often than the source, and how
+    many there are too many.
     """
 
     differing: Sequence[str] = ()
     others: int = 0
     others_summed: int = 0
     arriving: int = 0
+    doubled: Mapping[int, int] = field(default_factory=dict)
 
 
 async def compare(copy: TableCopy, target: Store) -> Comparison:
@@ -46,7 +50,7 @@ async def compare(copy: TableCopy, target: Store) -> Comparison:
         wrong, more = await _compare_sums(copy, target, level.rollup.bucket)
         differing += wrong
         others = max(others, more)
-    return Comparison(differing, found.others, others)
+    return replace(found, differing=differing, others_summed=others)
 
 
 async def _compare_rows(copy: TableCopy, target: Store) -> Comparison:
@@ -64,7 +68,11 @@ async def _compare_rows(copy: TableCopy, target: Store) -> Comparison:
     wrong = [slot for slot, sums in same.items() if not _holds(there.get(slot), sums)]
     others = sum(sums[0] for sums in there.values()) - sum(counts[slot] for slot in there)
     named = [f"{copy.table}: rows at {slot}" for slot in sorted(wrong)]
-    return Comparison(named, max(0, others), 0, arriving)
+    full = [slot for slot in here if slot in there and there[slot][0] > counts[slot]]
+    spans = [(max(start, first), stop) for first, stop in copy.slots.stretches(full)]
+    doubled = await count_doubled(copy, source_of(target.backend, target.schema), spans)
+    others = max(0, others - sum(doubled.values()))
+    return Comparison(named, others, 0, arriving, doubled)
 
 
 async def _compare_sums(copy: TableCopy, target: Store, bucket: int) -> tuple[list[str], int]:

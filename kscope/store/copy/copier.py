@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kscope.store.copy.compare import Comparison, compare
 from kscope.store.copy.journal import Journal
@@ -48,6 +48,14 @@ class Report:
     @property
     def differing(self) -> list[str]:
         return [each for check in self.checks.values() for each in check.differing]
+
+    @property
+    def doubled(self) -> list[str]:
+        return [
+            f"{table}: {rows} at {time}"
+            for table, check in self.checks.items()
+            for time, rows in sorted(check.doubled.items())
+        ]
 
     @property
     def arriving(self) -> int:
@@ -163,5 +171,6 @@ async def _checked(copy: TableCopy, target: Store) -> Comparison:
     found = await compare(copy, target)
     if found.differing and (missing := await copy.missing()):
         # Late rows came to the source between the two questions.
-        return Comparison((), found.others, 0, sum(missing.values()))
+        arriving = sum(missing.values())
+        return replace(found, differing=(), others_summed=0, arriving=arriving)
     return found

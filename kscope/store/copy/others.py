@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.generate.clickhouse.tables import DONE, STATE
 from kscope.store.backends.base import BACKGROUND_SECONDS
 from kscope.store.copy.source import Source
 from kscope.store.schema.meta import write_meta
@@ -30,6 +31,9 @@ async def copy_keys(source: Source, target: Store, notes: Mapping[str, str]) -> 
     columns = [batch.c.key, batch.c.received, batch.c.answer]
     # Those of an earlier copy into the source name no batch that is sent again.
     select = sa.select(*columns).where(batch.c.received >= since)
+    if not source.backend.transactional:
+        # Rows of a batch that is only begun may be missing: its sender comes again.
+        select = select.where(sa.literal_column(STATE) == DONE)
     copied, rows = 0, list[Sequence[Any]]()
     async for row in source.stream(select.order_by(batch.c.received)):
         if MEMO not in row[2]:

@@ -131,12 +131,16 @@ async def opened_source(settings: Settings, name: str) -> AsyncIterator[Source]:
         async with store.backend.snapshot(BACKGROUND_SECONDS) as session:
             found = await held(session, store.schema)
         schema = schema_of(_catalog(found, name))
-        dictionaries = schema.dictionaries
-        texts = {
-            STRINGS: Texts(store.backend, dictionaries.string.c.id, dictionaries.string.c.text),
-            STACKS: Texts(store.backend, dictionaries.stack.c.id, dictionaries.stack.c.frames),
-        }
-        yield Source(store.backend, schema, found.notes[IDENTITY], texts)
+        yield source_of(store.backend, schema, found.notes[IDENTITY])
+
+
+def source_of(backend: Backend, schema: Schema, identity: str = "") -> Source:
+    string, stack = schema.dictionaries.string, schema.dictionaries.stack
+    texts = {
+        STRINGS: Texts(backend, string.c.id, string.c.text),
+        STACKS: Texts(backend, stack.c.id, stack.c.frames),
+    }
+    return Source(backend, schema, identity, texts)
 
 
 def _catalog(found: Held, name: str) -> Catalog:
