@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -11,14 +12,22 @@ from kscope.declare.types.kernel import KernelField, Kind
 from kscope.declare.types.numbers import COUNT
 
 HISTOGRAM_SLOTS = 64
+# Histograms whose texts are kept.
+_WRITTEN = 10_000
 
 
 def histogram_text(counts: Sequence[int]) -> str:
     """Write [0, 3, 0, 1] as `1:3,3:1`."""
+    return _written(tuple(counts))
+
+
+# Most rows sum a few events of one length: they have few different histograms.
+@lru_cache(maxsize=_WRITTEN)
+def _written(counts: tuple[int, ...]) -> str:
     if not counts:
         return ""
     if isinstance(sum(counts), float):
-        counts = list(map(whole, counts))
+        counts = tuple(map(whole, counts))
     return ",".join(f"{slot}:{count}" for slot, count in enumerate(counts) if count)
 
 

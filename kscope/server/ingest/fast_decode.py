@@ -76,7 +76,10 @@ def has_nul(text: bytes) -> bool:
 
 
 def _loosened(wire: Any) -> Any:
-    """Return the same type with integers that may be written as floats."""
+    """Return the same type with integers that may be written as floats, and lists as tuples.
+
+    A tuple has a hash: one that many rows have is encoded once.
+    """
     origin = get_origin(wire)
     if origin is Annotated:
         inner, limits = wire.__origin__, wire.__metadata__
@@ -84,17 +87,21 @@ def _loosened(wire: Any) -> Any:
             return wire | Annotated[float, *limits]
         return Annotated[_loosened(inner), *limits]
     if origin is list:
-        return types.GenericAlias(list, tuple(map(_loosened, wire.__args__)))
+        return types.GenericAlias(tuple, (*map(_loosened, wire.__args__), ...))
     if origin in (Union, types.UnionType):
         return Union[tuple(map(_loosened, wire.__args__))]  # noqa: UP007 - of a tuple
     return wire
+
+
+def _hashable(default: Any) -> Any:
+    return tuple(default) if isinstance(default, list) else default
 
 
 def _row(category: Category, names: Mapping[str, str]) -> Any:
     """Return a struct of the category's rows. `names` are its fields' names by column."""
     fields: list[Any] = [("time", TIME.type.wire, None)]
     for column in category.columns:
-        default = (column.default,) if column.optional else ()
+        default = (_hashable(column.default),) if column.optional else ()
         fields.append((names[column.name], _loosened(column.type.wire), *default))
     # Columns may have names that no attribute can have.
     return msgspec.defstruct(

@@ -1,6 +1,6 @@
 """Columns as the store hands them over -> columns as ClickHouse keeps them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -45,7 +45,7 @@ def stored_columns(
     for name, values in kept.items():
         match storage_of(table.c[name]) if name in table.c else None:
             case Storage.HISTOGRAM:
-                kept[name] = _maps(values)
+                kept[name] = list(map(_map, values))
             case Storage.REAL:
                 # As a group, -0.0 would be another number than 0.0.
                 kept[name] = [value or 0.0 if value is not None else None for value in values]
@@ -58,10 +58,7 @@ def _sequence(values: Collection[Any]) -> Sequence[Any]:
     return values if isinstance(values, list | tuple) else list(values)
 
 
-def _maps(texts: Iterable[str]) -> list[dict[int, int]]:
-    """Read `1:3,5:2`; many rows have the same text, which is read once."""
-    known: dict[str, dict[int, int]] = {}
-    for text in texts:
-        if text not in known:
-            known[text] = histogram_counts(text)
-    return list(map(known.__getitem__, texts))
+# Many rows have the same histogram: its text is read once.
+@lru_cache(maxsize=10_000)
+def _map(text: str) -> Mapping[int, int]:
+    return histogram_counts(text)
