@@ -78,13 +78,13 @@ class Known(Generic[Key, Value]):
         self._old: dict[Key, Value] = {}
 
     def find(self, keys: Iterable[Key]) -> dict[Key, Value]:
-        found = {}
-        for key in keys:
-            if key in self._young:
-                found[key] = self._young[key]
-            elif key in self._old:
-                found[key] = self._old[key]
-                self._remember(key, self._old[key])
+        young, old = self._young, self._old
+        wanted = keys if isinstance(keys, list | dict) else list(keys)
+        found = {key: young[key] for key in wanted if key in young}
+        if old and len(found) < len(wanted):
+            aged = {key: old[key] for key in wanted if key in old and key not in found}
+            self.add(aged)
+            found |= aged
         return found
 
     def add(self, entries: Mapping[Key, Value]) -> None:
