@@ -71,7 +71,9 @@ def main() -> None:
                 with engine.empty_database(found, "rows") as of:
                     reached += asyncio.run(_read(of, Path(folder), given))
             if "ingest" in given.only:
-                reached += ingest.measure(found, Path(folder), given.ingest_rows, given.senders)
+                reached += ingest.measure(
+                    found, Path(folder), given.ingest_rows, given.senders, given.repeat
+                )
     print(
         f"load {os.getloadavg()[0]:.1f} at the end; {sum(reached)} of {len(reached)} goals reached"
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import math
 import threading
 import time
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 GOAL = 0.7
 _BATCH = 5000
+_OURS = "through Kernelscope"
 _GZIP_LEVEL = 5
 _PATIENCE = 300
 # As durable as Kernelscope's tables: an insert is on the disk when it is answered.
@@ -70,27 +73,39 @@ class Target:
     keyed: bool = False
 
 
-def measure(engine: Engine, folder: Path, rows: int, senders: int) -> list[bool]:
-    """Print rows a second of each way, and return whether the goal is reached."""
+def measure(engine: Engine, folder: Path, rows: int, senders: int, repeat: int) -> list[bool]:
+    """Print rows a second of each way, the best of several, and return whether the goal is reached.
+
+    The ways take turns, so that all of them have the same machine.
+    """
     batches = list(by_host(minutes_of(rows, lengths=True), _BATCH))
     count = sum(len(minute.pairs) for batch in batches for minute in batch)
-    print(f"ingest of {count:,} rows, gzip, {_BATCH:,} a batch, {senders} senders", flush=True)
-    own = {form: _straight(engine, form, batches, senders) for form in (TEXTS, IDS)}
-    with (
-        empty_database(engine, "ingest") as of,
-        serving(folder, *of.flags) as server,
-    ):
+    print(
+        f"ingest of {count:,} rows, gzip, {_BATCH:,} a batch, {senders} senders, best of {repeat}",
+        flush=True,
+    )
+    ways = {
+        _OURS: partial(_through, engine, folder, batches, senders),
+        **{form.name: partial(_straight, engine, form, batches, senders) for form in (TEXTS, IDS)},
+    }
+    seconds = dict.fromkeys(ways, math.inf)
+    for _ in range(repeat):
+        for name, way in ways.items():
+            seconds[name] = min(seconds[name], way())
+    for name, each in seconds.items():
+        print(f"  {name:34} {count / each:9,.0f} rows/s: ours is {each / seconds[_OURS]:.2f} of it")
+    reached = seconds[TEXTS.name] / seconds[_OURS] >= GOAL
+    print(f"  goal {GOAL} of the first way of the engine  {VERDICTS[reached]}", flush=True)
+    return [reached]
+
+
+def _through(
+    engine: Engine, folder: Path, batches: Sequence[Sequence[Minute]], senders: int
+) -> float:
+    with empty_database(engine, "ingest") as of, serving(folder, *of.flags) as server:
         json = {"Content-Type": "application/json"}
         target = Target(f"{server.ingest}/api/v1/ingest", json, keyed=True)
-        ours = count / _seconds(target, [body_of(batch)[0] for batch in batches], senders)
-    print(f"  {'through Kernelscope':34} {ours:9,.0f} rows/s")
-    for form, seconds in own.items():
-        print(
-            f"  {form.name:34} {count / seconds:9,.0f} rows/s: {ours * seconds / count:.2f} of it"
-        )
-    reached = ours * own[TEXTS] >= GOAL * count
-    print(f"  goal {GOAL} of the first  {VERDICTS[reached]}", flush=True)
-    return [reached]
+        return _seconds(target, [body_of(batch)[0] for batch in batches], senders)
 
 
 def _straight(
