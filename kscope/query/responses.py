@@ -18,7 +18,8 @@ from kscope.query.answers.stacks import drawn
 from kscope.query.export import COMPARISONS, STACKS, TABLES
 from kscope.query.export.base import JSON, ExportFormat, TableFormat
 from kscope.query.parse.parameters import Asked
-from kscope.query.scan.freed_memory import consumed
+from kscope.query.scan.facts import informed
+from kscope.query.scan.freed_memory import consumed, discard
 from kscope.store.backends.errors import StoreAway
 from kscope.store.reader import Reader
 
@@ -43,13 +44,15 @@ async def respond(reader: Reader, question: Question, asked: Asked) -> Response:
     """Answer a checked question in its format."""
     name = asked["format"]
     if name in STACKS and question.stacks:
-        stacks = await question.stacks(reader, asked)
+        folded = question.stacks
+        stacks = await informed(reader, lambda knowing: folded(knowing, asked))
         refuse_missing(reader)
         return _file(asked, STACKS[name], await drawn(stacks, STACKS[name].encode))
     if name in TABLES and question.pieces:
         content = await begun(_pieces(reader, TABLES[name], asked, question.pieces(reader, asked)))
         return _file(asked, TABLES[name], content)
-    answer = with_missing(reader, await question.ask(reader, asked))
+    found = await informed(reader, lambda knowing: question.ask(knowing, asked))
+    answer = with_missing(reader, found)
     if name in TABLES or name in COMPARISONS:
         refuse_missing(reader)
     if name in COMPARISONS and isinstance(answer, Comparison):
@@ -60,7 +63,10 @@ async def respond(reader: Reader, question: Question, asked: Asked) -> Response:
     if name in TABLES:
         write = partial(_table, TABLES[name], asked.category, answer)
         return _file(asked, TABLES[name], await consumed(lambda *_: write(), *_fields(answer)))
-    return Response(JSON.media_type, await consumed(lambda *_: encoded(answer), *_fields(answer)))
+    body = await asyncio.to_thread(encoded, answer)
+    # The client does not wait until the columns are freed.
+    discard(*_fields(answer))
+    return Response(JSON.media_type, body)
 
 
 async def respond_of_all(

@@ -13,6 +13,7 @@ from kscope.store.backends.base import Backend
 from kscope.store.backends.deadline import Deadline
 from kscope.store.backends.errors import StoreError
 from kscope.store.backends.last_fault import LastFault
+from kscope.store.facts import Facts, LastFacts
 from kscope.store.matches import Matches
 from kscope.store.schema.interning import Known
 from kscope.store.schema.progress import Progress, progress_of, progress_of_all
@@ -22,6 +23,10 @@ from kscope.store.symbols.nameless import Frames, Names, size_of
 DEADLINE = 10.0
 # The stacks of a fleet of thousands of programs; frames that repeat are counted each time.
 _STACK_BYTES = 64 << 20
+# Strings, and the texts of stacks in lists of rows.
+_TEXT_BYTES = 16 << 20
+# Of a text in memory, beside its characters.
+_TEXT_ITSELF = 100
 
 
 @dataclass(eq=False)
@@ -41,9 +46,14 @@ class Reader:
     seconds: float = DEADLINE
     _bound: Deadline | None = None
     _progress: Mapping[str, Mapping[int, Progress]] | None = None
+    # The ids of all hosts that ever replayed a recording; None if that is to be asked.
+    replayed_hosts: Sequence[int] | None = None
     # Stacks that were read, if each frame has its name. An id is the hash of its text, so these
     # frames never change.
     stacks: Known[int, Frames] = field(default_factory=lambda: Known(_STACK_BYTES, size_of))
+    # Texts by their ids, if these are the hashes of the texts.
+    texts: Known[int, str] = field(default_factory=lambda: Known(_TEXT_BYTES, _size_of_text))
+    last_facts: LastFacts = field(default_factory=LastFacts)
     # The others, and what readers know of the symbol table.
     names: Names = field(default_factory=Names)
     # The stacks that the patterns of category files match.
@@ -56,6 +66,10 @@ class Reader:
     async def knowing(self) -> "Reader":
         """Return this reader with the progress of all tables, for a question that reads many."""
         return replace(self, _progress=await progress_of_all(self.fetch, self.schema))
+
+    def supposing(self, facts: Facts) -> "Reader":
+        """Return this reader for a question that takes these facts for true."""
+        return replace(self, _progress=facts.progress, replayed_hosts=facts.replayed_hosts)
 
     @property
     def deadline(self) -> Deadline:
@@ -108,3 +122,7 @@ class Reader:
         if self._progress is not None:
             return self._progress.get(table, {})
         return await progress_of(self.fetch, self.schema, table)
+
+
+def _size_of_text(text: str) -> int:
+    return len(text) + _TEXT_ITSELF

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
+from kscope.generate.dialects import DIALECTS
 from kscope.generate.tables import texts_of
 from kscope.query.parse.timerange import iso
 from kscope.query.scan.freed_memory import consumed, discard
@@ -62,7 +63,7 @@ async def frames(reader: Reader, wanted: Collection[int]) -> Mapping[int, Frames
     missing = await asyncio.to_thread(lambda: [key for key in missing if key not in known])
     if missing:
         stacks = reader.schema.dictionaries.stack
-        texts = await texts_by_id(reader, stacks.c.id, stacks.c.frames, missing)
+        texts = await _read_texts(reader, stacks.c.id, stacks.c.frames, missing)
         has_names, has_none = await consumed(_split, texts)
         named = await _named(reader, shown, has_none)
         for cache, found in ((reader.stacks, has_names), (shown.stacks, named)):
@@ -148,6 +149,21 @@ async def texts_by_id(
     reader: Reader, key: sa.ColumnElement[int], text: sa.ColumnElement[str], wanted: Collection[int]
 ) -> dict[int, str]:
     """Return the text of each id; LOST if the database has none."""
+    if not DIALECTS[reader.dialect].texts_by_hash or len(wanted) > _CHUNK:
+        return await _read_texts(reader, key, text, wanted)
+    # An id is the hash of its text: what was read stays true.
+    known = await _known(reader.texts, wanted)
+    missing = [each for each in wanted if each not in known]
+    if missing:
+        found = await _read_texts(reader, key, text, missing)
+        reader.texts.add({each: text for each, text in found.items() if text != LOST})
+        known |= found
+    return known
+
+
+async def _read_texts(
+    reader: Reader, key: sa.ColumnElement[int], text: sa.ColumnElement[str], wanted: Collection[int]
+) -> dict[int, str]:
     listed = list(wanted)
     found: dict[int, str] = {}
     columns: list[sa.ColumnElement[Any]] = [key, text]

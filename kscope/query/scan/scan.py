@@ -202,10 +202,16 @@ def _hides(where: Group, presets: Sequence[Group]) -> list[Group]:
 
 async def replayed_hosts(reader: Reader) -> tuple[int, ...]:
     """Return the ids of all hosts that ever replayed a recording."""
-    strings = reader.schema.dictionaries.string
-    starts = position(strings.c.text, sa.literal(RECORDED)) == 1
-    found = await reader.fetch(sa.select(strings.c.id).where(starts))
+    if reader.replayed_hosts is not None:
+        return tuple(reader.replayed_hosts)
+    strings = reader.schema.dictionaries.string.c
+    found = await reader.fetch(sa.select(strings.id).where(is_replayed(strings.text)))
     return tuple(int(key) for (key,) in found)
+
+
+def is_replayed(host: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Return the condition: a host's name is that of one that replays recordings."""
+    return position(host, sa.literal(RECORDED)) == 1
 
 
 def columns(*named: Column) -> Expressions:
