@@ -19,11 +19,18 @@ CLICKHOUSE = Dialect(
         # No divisor is 0: one that could be is NULL already, which makes groups slower.
         "whole_divide": "intDiv({0}, {1})",
         "whole": "toInt64({0})",
+        "whole_mean": "intDivOrZero({0}, {1})",
+        # Both lists as constants of one type, as the number has it.
+        "place_among": (
+            "transform(roundDown(ifNull({0}, 0), CAST([{1}] AS Array(Int64))),"
+            " CAST([{1}] AS Array(Int64)), CAST([{2}] AS Array(Int64)), 0)"
+        ),
         # CAST AS DOUBLE fails on NULL.
         "as_double": "toFloat64({0})",
         "newest": "max(concat(leftPad(toString({0}), 20, '0'), toString({1})))",
         # A constant once it is bound, so that the table's order serves IN.
         "listed": "JSONExtract({0}, 'Array(Int64)')",
+        "ids_by_hash": "JSONExtract({1}, 'Array(Int64)')",
         "listed_texts": "JSONExtract({0}, 'Array(String)')",
         "listed_pairs": (
             "(SELECT tupleElement(pair, 1) AS first, tupleElement(pair, 2) AS second FROM (SELECT"

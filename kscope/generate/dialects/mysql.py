@@ -17,6 +17,7 @@ MYSQL = Dialect(
         "exact": "CAST({0} AS BINARY)",
         # `/` rounds to four decimals, and CAST to whole numbers.
         "whole_divide": "(({0}) DIV ({1}))",
+        "whole_mean": "(({0}) DIV nullif({1}, 0))",
         "whole": "CAST(FLOOR({0}) AS SIGNED)",
         "has_slot": "(INSTR(CONCAT(',', {0}), ',{1}:') > 0)",
         "newest": "MAX(CONCAT(LPAD({0}, 20, '0'), {1}))",

@@ -34,9 +34,9 @@ from kscope.query.scan.scan import Scan
 from kscope.query.sql.expressions import (
     log2_slot,
     log2_slot_of_mean,
-    place_among,
+    place_among_bounds,
     whole,
-    whole_divide,
+    whole_mean,
 )
 from kscope.store.sums.planner import Segment
 
@@ -159,8 +159,8 @@ def _slot(segment: Segment, value: Value, scale: Scale) -> sa.ColumnElement[Any]
     size = segment.table.c[value.column.name]
     weight = segment.table.c[value.weight.name] if value.weight is not None else None
     if scale.bounds:
-        mean = size if weight is None else whole_divide(size, sa.func.nullif(weight, 0))
-        return place_among(mean, scale.bounds[:-1])
+        mean = size if weight is None else whole_mean(size, weight)
+        return place_among_bounds(mean, scale.bounds[:-1])
     return log2_slot(size) if weight is None else log2_slot_of_mean(size, weight)
 
 

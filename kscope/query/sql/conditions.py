@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from kscope.declare.model import Column
 from kscope.declare.types.base import Storage
 from kscope.generate.tables import Dictionaries
-from kscope.query.sql.expressions import ids, mean_size, texts
+from kscope.query.sql.expressions import hashed_ids, ids, mean_size, texts
 from kscope.query.sql.operators import HOLDS, OPERATORS
 from kscope.store.schema.interning import text_hash
 
@@ -164,7 +164,7 @@ def _of_interned(
         hashes = [text_hash(value) for value in values]
         if hashed is key:
             return ids(column, hashes)
-        return column.in_(sa.select(key).where(ids(hashed, hashes)))
+        return hashed_ids(column, key, hashed, hashes)
     compare = OPERATORS[where.operator].of_text
     assert compare is not None
     return column.in_(sa.select(key).where(compare(text, where.value)))

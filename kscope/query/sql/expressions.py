@@ -33,6 +33,16 @@ class whole_divide(Spelled):  # noqa: N801
     common = "(({0}) / ({1}))"
 
 
+class whole_mean(Spelled):  # noqa: N801
+    """The mean of as many events as the second argument says, without its fraction.
+
+    Of no events it is NULL or 0.
+    """
+
+    type = sa.BigInteger()
+    common = "(({0}) / nullif({1}, 0))"
+
+
 class whole(Spelled):  # noqa: N801
     """Cut the fraction off a number that is not negative."""
 
@@ -85,6 +95,16 @@ class listed_texts(Spelled):  # noqa: N801
     type = sa.Text()
 
 
+class ids_by_hash(Spelled):  # noqa: N801
+    """The ids of texts, for IN: a subquery that finds them, and the JSON array of their hashes.
+
+    Where the hash is the id, no text is looked up.
+    """
+
+    type = sa.BigInteger()
+    common = "{0}"
+
+
 class listed_pairs(Spelled):  # noqa: N801
     """The pairs of whole numbers in one bound JSON array, as a table of `first`, `second`."""
 
@@ -125,18 +145,35 @@ def _log2_slot(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     return f"({halved(0, 62)})"
 
 
-def place_among(size: sa.ColumnElement[Any], bounds: Sequence[int]) -> sa.ColumnElement[int]:
-    """Return the place of the last of these rising bounds that a number reaches, else 0.
+class place_among(Spelled):  # noqa: N801
+    """The place of the last of these rising bounds that a number reaches, else 0, also of NULL.
 
-    Found by halving, in whole numbers.
+    The arguments are the number and the bounds. Unless the dialect can do it by itself the place is
+    found by halving, in whole numbers.
     """
 
-    def halved(low: int, high: int) -> sa.ColumnElement[int]:
+    everywhere = False
+    type = sa.Integer()
+
+
+def place_among_bounds(size: sa.ColumnElement[Any], bounds: Sequence[int]) -> sa.ColumnElement[int]:
+    """Return the `place_among` of these bounds."""
+    return place_among(size, *(sa.literal_column(str(each)) for each in bounds))
+
+
+@compiles(place_among)
+def _place_among(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    size, *bounds = (compiler.process(clause, **kw) for clause in element.clauses)
+    dialect = DIALECTS.get(compiler.dialect.name, SQLITE)
+    if spelling := dialect.functions.get("place_among"):
+        return spelling.format(size, ",".join(bounds), ",".join(map(str, range(len(bounds)))))
+
+    def halved(low: int, high: int) -> str:
         if low == high:
-            return sa.literal_column(str(low), sa.Integer())
+            return str(low)
         middle = (low + high + 1) // 2
-        reached = size >= sa.literal_column(str(bounds[middle]))
-        return sa.case((reached, halved(middle, high)), else_=halved(low, middle - 1))
+        upper, lower = halved(middle, high), halved(low, middle - 1)
+        return f"CASE WHEN ({size} >= {bounds[middle]}) THEN {upper} ELSE {lower} END"
 
     return halved(0, len(bounds) - 1)
 
@@ -157,6 +194,17 @@ def as_text(value: Any) -> Any:
 def ids(column: sa.ColumnElement[Any], values: Sequence[int]) -> sa.ColumnElement[bool]:
     """Return the comparison: `column` is one of `values`, whole numbers."""
     return column.op("IN", is_comparison=True)(listed(_json(values)))
+
+
+def hashed_ids(
+    column: sa.ColumnElement[Any],
+    key: sa.ColumnElement[Any],
+    hashed: sa.ColumnElement[Any],
+    hashes: Sequence[int],
+) -> sa.ColumnElement[bool]:
+    """Return the comparison: `column` is the `key` of a text with one of the hashes."""
+    found = sa.select(key).where(ids(hashed, hashes)).correlate(None).scalar_subquery()
+    return column.op("IN", is_comparison=True)(ids_by_hash(found, _json(hashes)))
 
 
 def texts(column: sa.ColumnElement[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:
