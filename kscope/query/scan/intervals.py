@@ -7,6 +7,7 @@ from itertools import pairwise
 import sqlalchemy as sa
 
 from kscope.declare.model import Category
+from kscope.generate.dialects import DIALECTS
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import SECOND
 from kscope.query.scan.timesteps import step_length, usual_length
@@ -23,6 +24,9 @@ _MOST_ROWS = 50_000
 _LEAST_GAPS = 4
 _REGULAR = 0.7
 _TOLERANCE = 0.1
+
+# A host, a time, and the number of its rows of that time.
+_Drained = tuple[int, int, int]
 
 
 async def step_of(reader: Reader, scope: Scope, points: int) -> tuple[int, int]:
@@ -52,22 +56,51 @@ def _has_own_times(category: Category) -> bool:
 
 async def _interval(reader: Reader, table: str, scope: Scope) -> int:
     """Return the longest of the hosts' intervals, from the newest rows up to the range's end."""
-    rows, end = reader.schema.categories[table].rows, scope.range.end
+    end = scope.range.end
     start = min(scope.range.start, end - _LOOK_BACK)
-    within = (rows.c.time >= start, rows.c.time < end)
-    newest = sa.select(rows.c.hostname, rows.c.time).where(*within).order_by(rows.c.time.desc())
-    few = newest.limit(_MOST_ROWS).subquery()
-    by = (few.c.hostname, few.c.time)
+    columnar = DIALECTS[reader.dialect].columnar
+    # An engine whose rows are not in the order of time reads all times of a stretch.
+    found = await _newest(reader, table, end - _LOOK_BACK if columnar else start, end)
+    if columnar and start < end - _LOOK_BACK and _rows(found) < _MOST_ROWS:
+        found = await _newest(reader, table, start, end)
     times: defaultdict[int, list[int]] = defaultdict(list)
-    read = 0
-    for host, time, count in await reader.fetch(sa.select(*by, sa.func.count()).group_by(*by)):
+    for host, time, _ in found:
         times[host].append(time)
-        read += count
     gaps = [_gaps(each) for each in times.values()]
-    if read >= _MOST_ROWS and not any(len(each) >= _LEAST_GAPS for each in gaps):
+    if _rows(found) >= _MOST_ROWS and not any(len(each) >= _LEAST_GAPS for each in gaps):
         # So much comes at once that these are the rows of one interval or two.
         return _USUAL
     return max(map(_regular, gaps), default=0)
+
+
+async def _newest(reader: Reader, table: str, start: int, end: int) -> list[_Drained]:
+    """Return the times of the newest rows of a stretch, up to `_MOST_ROWS` rows."""
+    rows = reader.schema.categories[table].rows
+    newest = sa.select(rows.c.hostname, rows.c.time).order_by(rows.c.time.desc())
+    newest = newest.where(rows.c.time >= start, rows.c.time < end).limit(_MOST_ROWS)
+    if DIALECTS[reader.dialect].columnar:
+        # Many rows have one time: to group them takes less than to sort them.
+        counted = newest.add_columns(sa.func.count()).group_by(rows.c.hostname, rows.c.time)
+        return _first_rows(await reader.fetch(counted))
+    few = newest.subquery()
+    by = (few.c.hostname, few.c.time)
+    return [tuple(row) for row in await reader.fetch(sa.select(*by, sa.func.count()).group_by(*by))]
+
+
+def _first_rows(found: Iterable[Sequence[int]]) -> list[_Drained]:
+    """Return the times of the first `_MOST_ROWS` rows."""
+    first: list[_Drained] = []
+    left = _MOST_ROWS
+    for host, time, count in found:
+        first.append((host, time, min(count, left)))
+        left -= count
+        if left <= 0:
+            break
+    return first
+
+
+def _rows(found: Iterable[_Drained]) -> int:
+    return sum(count for *_, count in found)
 
 
 def _gaps(times: Iterable[int]) -> list[int]:

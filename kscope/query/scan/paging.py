@@ -111,25 +111,29 @@ class Page:
         """Return columns and places of the first rows behind a place, in order."""
         statement = self._behind(place, columns)
         if self._columnar and self._is_by_number:
-            statement = statement.where(await self._nearest(place, limit))
+            statement = statement.where(self._nearest(place, limit))
         rows = await self.scan.reader.fetch(statement.limit(limit))
         return await self._with_texts(rows, columns)
 
-    async def _nearest(self, place: Place | None, limit: int) -> sa.ColumnElement[bool]:
+    def _nearest(self, place: Place | None, limit: int) -> sa.ColumnElement[bool]:
         """Return a bound in the order of the next rows: only theirs are the other columns read."""
         (segment,) = self.scan.segments
         key, descending = segment.table.c[self.order.column.name], self.order.descending
-        statement = sa.select(key).where(self.scan.inside(segment))
+        statement = sa.select(key.label("place")).where(self.scan.inside(segment))
         if place is not None:
             # Those that have the place's own number are within any bound.
             later = key < place.key if descending else key > place.key
             statement = statement.where(later)
-        statement = statement.order_by(key.desc() if descending else key.asc()).limit(limit)
-        rows = await self.scan.reader.fetch(statement)
-        if len(rows) < limit:
-            return sa.true()
-        last = int(rows[-1][0])
-        return key >= last if descending else key <= last
+        next_ones = statement.order_by(key.desc() if descending else key.asc()).limit(limit)
+        places = next_ones.subquery().c.place
+        furthest = sa.func.min(places) if descending else sa.func.max(places)
+        bound: sa.ColumnElement[Any] = sa.select(furthest).scalar_subquery()
+        if place is not None:
+            # If none is later, rows with the place's own number may still be behind it.
+            own = sa.literal(place.key)
+            either = sa.func.coalesce(bound, own)
+            bound = sa.func.least(either, own) if descending else sa.func.greatest(either, own)
+        return key >= bound if descending else key <= bound
 
     async def _with_texts(self, rows: Piece, columns: Sequence[Column]) -> Piece:
         """Put texts in place of ids that were not joined with theirs."""

@@ -14,6 +14,7 @@ from kscope.query.scan.parallel import together
 from kscope.query.scan.scan import Scan
 from kscope.query.sql.conditions import conditions
 from kscope.query.sql.expressions import as_text, ids
+from kscope.store.backends.statements import GROUPS_ALONE
 from kscope.store.reader import Reader
 from kscope.store.schema.progress import SECOND
 from kscope.store.sums.planner import Segment
@@ -137,7 +138,7 @@ def grouped(
     by = [key.label(f"key_{i}") for i, key in enumerate(keys(segment))]
     found = [each.of(segment).label(f"measure_{i}") for i, each in enumerate(measures)]
     statement = sa.select(*by, *found).where(scan.inside(segment))
-    return statement.group_by(*by) if by else statement
+    return statement.group_by(*by).execution_options(**{GROUPS_ALONE: True}) if by else statement
 
 
 def _merged(

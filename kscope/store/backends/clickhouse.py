@@ -29,7 +29,7 @@ from kscope.store.backends.clickhouse_client import (
 from kscope.store.backends.clickhouse_columns import kinds_of, stored_columns
 from kscope.store.backends.clickhouse_errors import FAULTS, server, translated
 from kscope.store.backends.clickhouse_lease import Lease, Leases
-from kscope.store.backends.clickhouse_sql import bytes_of, dialect, statement_of
+from kscope.store.backends.clickhouse_sql import bytes_of, dialect, settings_of, statement_of
 from kscope.store.backends.errors import StoreBusy
 from kscope.store.backends.statements import Repeating
 
@@ -176,15 +176,21 @@ class ClickHouseSession(AppendingSession):
         return ClickHouseDDL(self.clients.settings.cluster)
 
     async def fetch(self, statement: sa.Select[Any]) -> Sequence[Sequence[Any]]:
-        return await self.rows(*statement_of(statement, self.dialect), bytes_of(statement))
+        text, parameters = statement_of(statement, self.dialect)
+        return await self.rows(text, parameters, bytes_of(statement), settings_of(statement))
 
     async def execute(self, statement: sa.Executable) -> int:
         return await self.count(*statement_of(statement, self.dialect))
 
     async def rows(
-        self, text: str, parameters: Any = None, as_bytes: Collection[str] = ()
+        self,
+        text: str,
+        parameters: Any = None,
+        as_bytes: Collection[str] = (),
+        settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> Sequence[Sequence[Any]]:
-        return await self.clients.call(query, text, parameters, _CHANGE, as_bytes)
+        chosen = {**_CHANGE, **settings}
+        return await self.clients.call(query, text, parameters, chosen, as_bytes)
 
     async def as_appended(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
         settings = {**_CHANGE, "final": 0}
@@ -296,10 +302,15 @@ class ClickHouseReader(ClickHouseSession, ReadSession):
         self._kill: Future[None] | None = None
 
     async def rows(
-        self, text: str, parameters: Any = None, as_bytes: Collection[str] = ()
+        self,
+        text: str,
+        parameters: Any = None,
+        as_bytes: Collection[str] = (),
+        settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> Sequence[Sequence[Any]]:
         self._query_id = new_query_id()
-        self._running = self.clients.start(query, text, parameters, self._settings(), as_bytes)
+        chosen = {**self._settings(), **settings}
+        self._running = self.clients.start(query, text, parameters, chosen, as_bytes)
         # Until then the server has cancelled it, or another connection has, if one of them answers.
         async with asyncio.timeout_at(self._until + _GRACE + _CANCELLED_SECONDS):
             return await asyncio.wrap_future(self._running)

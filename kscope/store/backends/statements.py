@@ -8,6 +8,9 @@ import sqlalchemy as sa
 
 from kscope.generate.dialects import DIALECTS
 
+# The option of a statement whose aggregates are all of groups: no group is empty.
+GROUPS_ALONE = "kscope_groups_alone"
+
 
 def compiled(statement: sa.Executable, dialect: sa.engine.Dialect) -> tuple[str, Any]:
     """Return the text and its parameters: a list if the dialect counts them, else a dict."""
