@@ -36,8 +36,12 @@ def discard(*parts: object) -> None:
 
 
 def empty(parts: Iterable[Any]) -> None:
-    """Take the items out of large lists, dicts and sets, one by one."""
+    """Take the items out of large lists, dicts and sets, some at a time."""
     for part in filter(_is_large, parts):
+        if isinstance(part, list):
+            while part:
+                del part[-_LARGE:]
+            continue
         take = part.popitem if isinstance(part, dict) else part.pop
         while part:
             take()

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from kscope.query.scan.freed_memory import consumed, discard
 from kscope.query.scan.measures import Expressions, Measure
-from kscope.query.scan.read import TooManyGroups, grouped, merger, summed
+from kscope.query.scan.read import TooManyGroups, grouped, summed
 from kscope.query.scan.scan import Scan
 from kscope.query.sql.expressions import as_double, as_text
 
@@ -79,7 +79,10 @@ def heaviest_of(
         weight = (first or 0) / second if by_mean and second else 0 if by_mean else first
         return (-(weight or 0), in_line(key))
 
-    totals = [*reduce(merger(measures), found.values())] if found else [0] * len(measures)
+    totals = [
+        reduce(measure.kind.merge, column)
+        for measure, column in zip(measures, zip(*found.values(), strict=True), strict=False)
+    ] or [0] * len(measures)
     kept = found if len(found) <= n else {key: found[key] for key in nsmallest(n, found, order)}
     return Heaviest(kept, totals, len(found))
 
