@@ -18,7 +18,7 @@ from kscope.store.backends.errors import BatchInDoubt, StoreError
 from kscope.store.housekeeping import close_in_engine
 from kscope.store.housekeeping.loop import roll_up
 from kscope.store.sums.functions import total, weight
-from kscope.store.write import steps
+from kscope.store.write import group_commit, steps
 from kscope.store.write.batch import Batch, Stored
 from tests.databases import ClickHouseDatabase
 from tests.store.opened import WAITS, batch, category, opened, opened_store
@@ -136,6 +136,9 @@ async def texts_of(store: Store) -> dict[str, int]:
 def deadly(monkeypatch: pytest.MonkeyPatch, clickhouse_database: ClickHouseDatabase) -> World:
     """Let a server die before and after each statement that stores something."""
     world = World(clickhouse_database, random.Random(7))
+    # Several small commits, two of them side by side.
+    monkeypatch.setattr(group_commit, "MAX_GROUP_ROWS", 10)
+    monkeypatch.setattr(group_commit, "BESIDE_ROWS", 1)
     append = ClickHouseSession.append
     insert_from = ClickHouseSession.insert_from
 

@@ -136,6 +136,8 @@ class Backend(ABC):
     transactional: ClassVar[bool] = True
     # Whether other servers have the same tables.
     has_replicas: bool = False
+    # The most commits of batches that run side by side.
+    commits_at_once: ClassVar[int] = 1
 
     def __init__(self, dialect: sa.engine.Dialect, readers: int, grace: float = 0.0) -> None:
         self.dialect = dialect
@@ -175,6 +177,13 @@ class Backend(ABC):
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[Session]:
         """Commit at the end, or roll back everything. One at a time: the others wait."""
+
+    def commit(self) -> AbstractAsyncContextManager[Session]:
+        """Lend a session for a commit of batches; on some engines several run side by side.
+
+        None runs during a transaction().
+        """
+        return self.transaction()
 
     @abstractmethod
     def migration(self) -> AbstractAsyncContextManager[Session]:

@@ -32,6 +32,7 @@ from kscope.store.backends.clickhouse_lease import Lease, Leases
 from kscope.store.backends.clickhouse_sql import bytes_of, dialect, settings_of, statement_of
 from kscope.store.backends.errors import StoreBusy
 from kscope.store.backends.statements import Repeating
+from kscope.store.backends.turns import Turns
 
 READERS = 8
 _PING_SECONDS = 3
@@ -76,6 +77,8 @@ _INSERTS = (
 class ClickHouseBackend(Backend, Duties):
     faults = FAULTS
     transactional = False
+    # While the engine stores the rows of one, the next is prepared.
+    commits_at_once = 2
 
     def __init__(self, settings: ClickHouse, replicas: Sequence[ClickHouse] = ()) -> None:
         """`replicas` are the other servers of a shard."""
@@ -83,7 +86,8 @@ class ClickHouseBackend(Backend, Duties):
         self.settings = settings
         self._replicas = [Clients(each, 1) for each in replicas]
         self.has_replicas = bool(replicas)
-        # Questions, housekeeping, a writer, a ping, and cancelling.
+        self._turns = Turns()
+        # Questions, housekeeping, writers, a ping, and cancelling.
         self.clients = Clients(settings, READERS + 8)
         self.leases = Leases(self._session())
         # That of the background work, while this server does it.
@@ -111,10 +115,19 @@ class ClickHouseBackend(Backend, Duties):
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["ClickHouseSession"]:
-        async with self._writing:
-            with self.translating():
-                await self.leases.be_present()
-                yield self._session()
+        async with self._turns.alone(), self._present() as session:
+            yield session
+
+    @asynccontextmanager
+    async def commit(self) -> AsyncIterator["ClickHouseSession"]:
+        async with self._turns.together(), self._present() as session:
+            yield session
+
+    @asynccontextmanager
+    async def _present(self) -> AsyncIterator["ClickHouseSession"]:
+        with self.translating():
+            await self.leases.be_present()
+            yield self._session()
 
     @asynccontextmanager
     async def migration(self) -> AsyncIterator["ClickHouseSession"]:

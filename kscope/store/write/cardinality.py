@@ -50,7 +50,7 @@ class NewTextLimits:
 
 @dataclass
 class Grant:
-    """The share of one transaction. It counts once the transaction is committed."""
+    """The share of one transaction. It counts once its texts are committed."""
 
     of: NewTexts
     _taken: Counter[int] = field(default_factory=Counter)
@@ -68,6 +68,7 @@ class Grant:
 
     def commit(self) -> None:
         self.of.counts.update(self._taken)
+        self._taken.clear()
 
 
 def bounded(

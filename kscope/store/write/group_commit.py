@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,7 +17,6 @@ from kscope.store.backends.errors import (
     StoreError,
     WriteConflict,
 )
-from kscope.store.backends.in_thread import in_thread
 from kscope.store.backends.last_fault import LastFault
 from kscope.store.schema.interning import STACKS, STRINGS
 from kscope.store.write.batch import Batch, Stored
@@ -26,6 +26,8 @@ from kscope.store.write.transaction import Dictionary, Transaction
 
 MAX_WAITING_ROWS = 1_000_000
 MAX_GROUP_ROWS = 200_000
+# So many rows do not wait for a commit that runs, on an engine that takes several.
+BESIDE_ROWS = 40_000
 _STOP_SECONDS = 10
 _SEQ_LIMIT = 2**31
 # SQLite stores a number below this in three bytes.
@@ -56,7 +58,10 @@ class Counters:
 
 @dataclass(eq=False)
 class GroupWriter:
-    """One task writes; requests wait in line. At most MAX_WAITING_ROWS wait."""
+    """Requests wait in line; a task for each commit stores a group of them.
+
+    At most MAX_WAITING_ROWS wait.
+    """
 
     _backend: Backend
     _schema: Callable[[], Schema]
@@ -64,8 +69,14 @@ class GroupWriter:
     limits: NewTextLimits
     counters: Counters = field(default_factory=Counters)
     known: Dictionary = field(default_factory=Dictionary)
+    # Rows without an answer; those in line are among them.
     waiting_rows: int = 0
-    _queue: asyncio.Queue[Waiting] = field(default_factory=asyncio.Queue)
+    _rows_in_line: int = 0
+    _line: deque[Waiting] = field(default_factory=deque)
+    # The commits that run, and the keys of their batches.
+    _commits: set[asyncio.Task[None]] = field(default_factory=set)
+    _keys: set[bytes] = field(default_factory=set)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
     # Only to tell rows apart.
     _seq: int = field(default_factory=lambda: random.randrange(_SMALL_SEQ_LIMIT))  # noqa: S311
     _task: asyncio.Task[None] | None = None
@@ -80,14 +91,16 @@ class GroupWriter:
         self._closing = True
         try:
             async with asyncio.timeout(_STOP_SECONDS):
-                await self._queue.join()
+                while self._line or self._commits:
+                    await self._change()
         except TimeoutError:
             log.warning("the database does not take what waits: %d rows", self.waiting_rows)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        while not self._queue.empty():
-            self._fail([self._queue.get_nowait()], StoreBusy("the server is stopping"))
+        tasks = [task for task in (self._task, *self._commits) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._fail([*self._line], StoreBusy("the server is stopping"))
+        self._line.clear()
 
     async def write(self, batch: Batch) -> Stored:
         if self._closing:
@@ -96,23 +109,64 @@ class GroupWriter:
         if self.waiting_rows and self.waiting_rows + len(batch) > MAX_WAITING_ROWS:
             raise StoreBusy(f"{self.waiting_rows} rows wait to be written: send later")
         self.waiting_rows += len(batch)
+        self._rows_in_line += len(batch)
         waiting = Waiting(batch, asyncio.get_running_loop().create_future())
-        self._queue.put_nowait(waiting)
+        self._line.append(waiting)
+        self._changed.set()
         return await waiting.answer
+
+    async def _change(self) -> None:
+        """Wait until a batch comes, or a commit ends."""
+        self._changed.clear()
+        await self._changed.wait()
 
     async def _run(self) -> None:
         while True:
-            group = [await self._queue.get()]
-            rows = len(group[0].batch)
-            while not self._queue.empty() and rows < MAX_GROUP_ROWS:
-                group.append(self._queue.get_nowait())
-                rows += len(group[-1].batch)
-            try:
-                await self._commit(group)
-            finally:
-                self.waiting_rows -= rows
-                for _ in group:
-                    self._queue.task_done()
+            group = self._next_group() if self._may_begin() else []
+            if not group:
+                await self._change()
+                continue
+            task = asyncio.create_task(self._commit_group(group), name="kscope commit")
+            self._commits.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, commit: asyncio.Task[None]) -> None:
+        self._commits.discard(commit)
+        self._changed.set()
+
+    def _may_begin(self) -> bool:
+        """Return whether a commit may begin; beside others only a large one."""
+        if self._commits:
+            is_able = len(self._commits) < self._backend.commits_at_once
+            return is_able and self._rows_in_line >= BESIDE_ROWS
+        return bool(self._line)
+
+    def _next_group(self) -> list[Waiting]:
+        """Take batches out of line, except those whose keys are being stored: sent twice."""
+        group: list[Waiting] = []
+        twice: list[Waiting] = []
+        rows = 0
+        while self._line and rows < MAX_GROUP_ROWS:
+            waiting = self._line.popleft()
+            if waiting.batch.key in self._keys:
+                twice.append(waiting)
+                continue
+            group.append(waiting)
+            rows += len(waiting.batch)
+        self._line.extendleft(reversed(twice))
+        self._rows_in_line -= rows
+        self._keys.update(waiting.batch.key for waiting in group if waiting.batch.key)
+        return group
+
+    async def _commit_group(self, group: list[Waiting]) -> None:
+        try:
+            await self._commit(group)
+        except asyncio.CancelledError:
+            self._fail(group, StoreBusy("the server is stopping"))
+            raise
+        finally:
+            self.waiting_rows -= sum(len(waiting.batch) for waiting in group)
+            self._keys.difference_update(waiting.batch.key for waiting in group)
 
     async def _commit(self, group: list[Waiting]) -> None:
         started = time.perf_counter()
@@ -173,17 +227,13 @@ class GroupWriter:
         raise AssertionError
 
     async def _store_once(self, batches: list[Batch]) -> list[Stored | StoreBusy]:
-        self.known.begin()
-        async with self._backend.transaction() as session:
+        async with self._backend.commit() as session:
             # The schema of now: a migration may have run while this waited for its turn.
             grants = {STACKS: self.limits.stacks.start(), STRINGS: self.limits.strings.start()}
             work = Transaction if self._backend.transactional else Steps
             transaction = work(session, self._schema(), self.known, self.next_seq, grants)
             answers = await transaction.store(batches)
-        for kind, grant in grants.items():
-            grant.commit()
-            count = sum(map(len, batches))
-            await in_thread(count, self.known.numbers[kind].add, transaction.new[kind])
+        await transaction.remember(sum(map(len, batches)))
         self.counters.over_stack_limit += grants[STACKS].rows
         self.counters.over_string_limit += grants[STRINGS].rows
         return answers

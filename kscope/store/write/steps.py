@@ -43,7 +43,6 @@ from kscope.store.backends.errors import (
 )
 from kscope.store.backends.in_thread import in_thread
 from kscope.store.schema.closing import Closing, closing_of, closing_prefix, marks_of
-from kscope.store.schema.interning import STACKS, STRINGS
 from kscope.store.schema.meta import category_note, contradicts, declared_types
 from kscope.store.sums.grouping import Columns
 from kscope.store.write.batch import Batch, Stored
@@ -72,6 +71,11 @@ _ATTEMPTS = (
     f"(SELECT lower(hex(key)) AS noted, {COMMIT} AS attempt, max({STATE}) AS state,"  # noqa: S608 - names of the store
     f" argMax(answer, {STATE}) AS stored, max(received) AS begun FROM kscope_batch"
     f" WHERE key IN {_KEYS} GROUP BY key, {COMMIT} HAVING state != {LEFT})"
+)
+# The categories' notes, each with its name.
+_NOTES = (
+    "(SELECT groupArray((name, value)) FROM kscope_meta FINAL WHERE name IN {names:Array(String)}"
+    " OR arrayExists(begin -> startsWith(name, begin), {begins:Array(String)}))"
 )
 
 
@@ -112,16 +116,15 @@ class Steps(Transaction):
 
     async def store(self, batches: list[Batch]) -> list[Stored | StoreBusy]:
         """Store them; of a batch that is in doubt return the error, the others are stored."""
-        seen, now = await self._seen(batches)
-        answers, fresh, doubtful = self._parted(batches, seen, now)
+        seen, moment = await self._look(batches)
+        answers, fresh, doubtful = self._parted(batches, seen, moment.now)
         if not fresh:
             return answers
         for table, pieces in by_table(fresh, with_sums=True).items():
             self._tables(table, pieces)
-        fresh, _ = await self._intern(fresh, STACKS)
-        fresh, known = await self._intern(fresh, STRINGS)
-        ids = {**known, **self.new[STRINGS]}
-        moment = await self._moment(fresh)
+        async with self._known.turn:
+            fresh, ids = await self._texts(fresh)
+            await self.remember(sum(map(len, fresh)))
         self._check(fresh, moment)
         contended = await self._begin(fresh, moment)
         if contended:
@@ -150,18 +153,21 @@ class Steps(Transaction):
         await self._note_done(fresh, moment)
         return answers
 
-    async def _seen(self, batches: list[Batch]) -> tuple[dict[bytes, _Seen], int]:
-        """Return the keys that are noted, and the time: in one statement, each takes its while."""
-        keys = sorted({batch.key.hex() for batch in batches if batch.key})
-        if not keys:
-            return {}, await self._appending.now()
-        ((now, rows),) = await self._appending.as_appended(
-            f"SELECT {_NOW}, groupArray((batch, last, answered, since)) FROM (SELECT"  # noqa: S608 - as above
+    async def _look(self, batches: list[Batch]) -> tuple[dict[bytes, _Seen], _Moment]:
+        """Return the keys that are noted, and the moment, in one statement: each takes a while."""
+        tables = [*by_table(batches, with_sums=True)]
+        ((now, rows, notes),) = await self._appending.as_appended(
+            f"SELECT {_NOW}, groupArray((batch, last, answered, since)), {_NOTES} FROM (SELECT"  # noqa: S608 - as above
             " noted AS batch, max(state) AS last, argMax(stored, state) AS answered,"
             f" max(begun) AS since FROM {_ATTEMPTS} GROUP BY noted)",
-            {"keys": keys},
+            {
+                "keys": sorted({batch.key.hex() for batch in batches if batch.key}),
+                "names": list(map(category_note, tables)),
+                "begins": list(map(closing_prefix, tables)),
+            },
         )
-        return {bytes.fromhex(key): _Seen(*rest) for key, *rest in rows}, int(now)
+        seen = {bytes.fromhex(key): _Seen(*rest) for key, *rest in rows}
+        return seen, _Moment(int(now), {str(name): str(value) for name, value in notes})
 
     def _parted(
         self, batches: list[Batch], seen: Mapping[bytes, _Seen], now: int
@@ -191,19 +197,6 @@ class Steps(Transaction):
             else:
                 others.append(batch)
         return answers, [*fresh.values(), *others], doubtful
-
-    async def _moment(self, batches: list[Batch]) -> _Moment:
-        tables = [*by_table(batches, with_sums=True)]
-        ((now, found, values),) = await self._session.rows(
-            f"SELECT {_NOW}, groupArray(name), groupArray(value) FROM kscope_meta"  # noqa: S608 - names of the store
-            " WHERE name IN {names:Array(String)}"
-            " OR arrayExists(begin -> startsWith(name, begin), {begins:Array(String)})",
-            {
-                "names": list(map(category_note, tables)),
-                "begins": list(map(closing_prefix, tables)),
-            },
-        )
-        return _Moment(int(now), dict(zip(map(str, found), map(str, values), strict=True)))
 
     def _check(self, batches: list[Batch], moment: _Moment) -> None:
         """Refuse rows of a table that another server has changed, or sums in another way."""

@@ -1,5 +1,6 @@
 """The work of one commit: batches in, rows, texts and late sums out."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +36,8 @@ class Dictionary:
     def __init__(self) -> None:
         # Of hosts and times, for engines that number rows which are alike.
         self.twins = Twins()
+        # Of several commits one at a time looks for texts that are new: they are counted.
+        self.turn = asyncio.Lock()
         self.clear()
 
     def clear(self) -> None:
@@ -66,9 +69,7 @@ class Transaction:
     async def store(self, batches: list[Batch]) -> list[Stored | StoreBusy]:
         found, fresh = await self._unseen(batches)
         answers: list[Stored | StoreBusy] = [*found]
-        fresh, _ = await self._intern(fresh, STACKS)
-        fresh, known = await self._intern(fresh, STRINGS)
-        ids = {**known, **self.new[STRINGS]}
+        fresh, ids = await self._texts(fresh)
         closed = await self._closed()
         for table, pieces in by_table(fresh).items():
             tables = self._tables(table, pieces)
@@ -111,6 +112,20 @@ class Transaction:
             "answer": [answer_of(batch) for batch in keyed],
         }
         await self._session.insert(self._schema.dictionaries.batch, columns)
+
+    async def _texts(self, batches: list[Batch]) -> tuple[list[Batch], Mapping[str, int]]:
+        """Store the texts of the batches; return what is left of them and the strings' numbers."""
+        self._known.begin()
+        batches, _ = await self._intern(batches, STACKS)
+        batches, known = await self._intern(batches, STRINGS)
+        return batches, {**known, **self.new[STRINGS]}
+
+    async def remember(self, rows: int) -> None:
+        """Note that the texts are stored, once they are; they were of so many rows."""
+        for kind, grant in self.grants.items():
+            grant.commit()
+            new, self.new[kind] = self.new[kind], {}
+            await in_thread(rows, self._known.numbers[kind].add, new)
 
     async def _intern(
         self, batches: list[Batch], kind: TextKind
@@ -239,12 +254,13 @@ class _BatchTexts:
 
 
 def _texts_of(batches: Iterable[Batch], kind: TextKind, stored: Dictionary) -> _BatchTexts:
-    days: dict[Any, int] = {}
+    by_day: dict[int, set[Any]] = {}
     for rows in chain.from_iterable(batch.tables for batch in batches):
-        day = _used_until(rows)
-        for place in rows.places(kind.storage):
-            for value in set(rows.columns[place]):
-                days[value] = max(days.get(value, day), day)
+        found = by_day.setdefault(_used_until(rows), set())
+        found.update(*(rows.columns[place] for place in rows.places(kind.storage)))
+    days: dict[Any, int] = {}
+    for day in sorted(by_day):
+        days.update(dict.fromkeys(by_day[day], day))
     known = stored.numbers[kind].find(days)
     new = [each for each, day in days.items() if each not in known or day > stored.day]
     return _BatchTexts(days, known, dict(sorted(zip(map(kind.hash, new), new, strict=True))))

@@ -1,0 +1,57 @@
+"""ClickHouse: a server stores several groups of batches at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from kscope.store.backends.clickhouse import ClickHouseSession
+from kscope.store.write import group_commit
+from tests.databases import ClickHouseDatabase
+from tests.store.opened import batch, category, opened
+
+if TYPE_CHECKING:
+    from tests.clickhouse import Node
+
+pytestmark = pytest.mark.clickhouse
+WAITS = category()
+ROW = [1_795_392_000_000_000, "h", "p", 1, "main;a", 7, "1:2"]
+
+
+@pytest.fixture
+def in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each batch be a group, whose rows are stored only beside those of another."""
+    monkeypatch.setattr(group_commit, "MAX_GROUP_ROWS", 1)
+    monkeypatch.setattr(group_commit, "BESIDE_ROWS", 1)
+    pair = asyncio.Barrier(2)
+    append = ClickHouseSession.append
+
+    async def appending(self: Any, table: sa.Table, *rest: Any) -> None:
+        if table.name == "kscope_rows_waits":
+            await pair.wait()
+        await append(self, table, *rest)
+
+    monkeypatch.setattr(ClickHouseSession, "append", appending)
+
+
+@pytest.mark.usefixtures("in_pairs")
+def test_each_batch_is_stored_once_beside_others(clickhouse: Node) -> None:
+    """Rows of different batches that are alike are told apart; a key that is sent twice is one."""
+    database = ClickHouseDatabase(clickhouse, clickhouse.new_database())
+
+    async def check() -> None:
+        async with opened(database, WAITS) as store:
+            numbers = [1, 2, 1, 3, 4]
+            answers = await asyncio.gather(
+                *(store.writer.write(batch(WAITS, [ROW], bytes([n] * 16))) for n in numbers)
+            )
+            assert [each.duplicate for each in answers] == [False, False, True, False, False]
+            rows = store.schema.categories["waits"].rows
+            found = await store.reader.fetch(sa.select(rows.c.time, rows.c.seq))
+            assert len(found) == 4
+            assert len({tuple(row) for row in found}) == 4
+
+    asyncio.run(check())
