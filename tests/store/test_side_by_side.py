@@ -39,7 +39,7 @@ def in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("in_pairs")
 def test_each_batch_is_stored_once_beside_others(clickhouse: Node) -> None:
-    """Rows of different batches that are alike are told apart; a key that is sent twice is one."""
+    """Alike rows of two batches have different numbers; a key that is sent twice is one batch."""
     database = ClickHouseDatabase(clickhouse, clickhouse.new_database())
 
     async def check() -> None:

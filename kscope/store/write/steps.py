@@ -14,6 +14,8 @@ A key that is begun and not done is in doubt. While its statements may still run
 that it should come again. Afterwards the rows that are there are looked for, and only the others
 are stored. All times are the engine's, which refuses rows that come late.
 
+Several commits may run side by side. Of one key only one does, see group_commit.py.
+
 Buckets are closed in the background, see housekeeping/close_in_engine.py. A row of a bucket that is
 being closed, or is closed, is late: it is marked so, and what closes the bucket leaves it out.
 """
