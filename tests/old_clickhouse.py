@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLUSTER = "two"
+# The same servers as one shard of two. Without a Keeper none gets the rows of the other.
+PAIR = "pair"
 # The shards have the same ports, as hosts of a cluster do. A server takes 127.0.0.1 for itself.
 HOSTS = ("127.0.0.2", "127.0.0.3")
 _CONFIG = """\
@@ -31,14 +33,14 @@ _CONFIG = """\
   <users_config>{folder}/users.xml</users_config>
   <default_profile>default</default_profile> <default_database>default</default_database>
   <mark_cache_size>67108864</mark_cache_size>
-  <remote_servers><{cluster}>{shards}</{cluster}></remote_servers>
+  <remote_servers>
+    <{cluster}>{shards}</{cluster}>
+    <{pair}><shard>{replicas}</shard></{pair}>
+  </remote_servers>
 </yandex>
 """
-_SHARD = """
-    <shard>
-      <internal_replication>true</internal_replication>
-      <replica><host>{host}</host><port>{tcp}</port></replica>
-    </shard>"""
+_REPLICA = "<replica><host>{host}</host><port>{tcp}</port></replica>"
+_SHARD = f"<shard><internal_replication>true</internal_replication>{_REPLICA}</shard>"
 _USERS = """\
 <yandex>
   <profiles><default>
@@ -78,6 +80,8 @@ class OldShard(Node):
             tcp=tcp,
             cluster=CLUSTER,
             shards="".join(_SHARD.format(host=host, tcp=tcp) for host in HOSTS),
+            pair=PAIR,
+            replicas="".join(_REPLICA.format(host=host, tcp=tcp) for host in HOSTS),
         )
         (self.folder / "config.xml").write_text(config)
 

@@ -35,6 +35,8 @@ class _Part:
     shard: Shard
     store: Store
     is_ready: bool = False
+    # Whether all its servers have the tables over all shards, as any of them may be asked.
+    is_whole: bool = False
 
 
 class ShardedWriter:
@@ -138,13 +140,14 @@ class ShardedStore(Store):
     async def catch_up(self) -> None:
         """Migrate shards that were away and answer now."""
         for part in self._parts:
-            if not part.is_ready:
-                try:
+            try:
+                if not part.is_ready:
                     await self._bring_up(part, self.schema)
-                except StoreError as error:
-                    log.debug("%s: %s", part.shard.name, error)
-                else:
                     log.info("%s answers again", part.shard.name)
+                elif not part.is_whole:
+                    part.is_whole = await _complete(part.shard, self.schema)
+            except StoreError as error:
+                log.debug("%s: %s", part.shard.name, error)
 
     async def remembered(self) -> Catalog:
         error: StoreError | None = None
@@ -167,12 +170,14 @@ class ShardedStore(Store):
             for name, part in self.parts.items()
         }
 
-        async def migrate(_: str, part: Store) -> Migration:
+        async def migrate(name: str, part: Store) -> Migration:
             steps = await Store(part.backend, catalog).migrate(discard_sums=discard_sums)
             assert isinstance(part.backend, ClickHouseBackend)
             await make_tables_over_shards(part.backend, wanted)
+            await _complete(shards[name], wanted)
             return steps
 
+        shards = {part.shard.name: part.shard for part in self._parts}
         return plans if dry_run else await one_by_one(self.parts, migrate)
 
     async def _bring_up(self, part: _Part, wanted: Schema) -> None:
@@ -186,6 +191,23 @@ class ShardedStore(Store):
             part.is_ready = False
             raise
         part.is_ready = True
+        part.is_whole = await _complete(part.shard, wanted)
+
+
+async def _complete(shard: Shard, wanted: Schema) -> bool:
+    """Make the tables over all shards on the other servers of a shard; return whether all did."""
+    is_whole = True
+    for settings in shard.servers[1:]:
+        backend = ClickHouseBackend(settings)
+        try:
+            await make_tables_over_shards(backend, wanted)
+        except StoreError as error:
+            # It is away, or has not heard of all tables yet.
+            log.debug("%s: %s", shard.name, error)
+            is_whole = False
+        finally:
+            await backend.close()
+    return is_whole
 
 
 def shard_of(host: str, shards: int) -> int:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.clickhouse import Node
     from tests.databases import Database
 
 PAIRS = [
@@ -175,6 +176,25 @@ def test_a_retry_after_the_move_is_a_duplicate(pair: Pair) -> None:
             assert again.duplicate
             assert again.rows == {"offcputime": 1}
         assert total(pair.target, "offcputime") == 1
+
+
+@pytest.mark.clickhouse
+def test_a_batch_that_is_only_begun_is_no_duplicate_after_the_move(
+    clickhouse: Node, tmp_path: Path
+) -> None:
+    """On ClickHouse its rows may be missing."""
+    pair = Pair(
+        ClickHouseDatabase(clickhouse, clickhouse.new_database()),
+        SQLiteFile(tmp_path / "target.db"),
+    )
+    with opened(pair.source):
+        pair.source.run(
+            "INSERT INTO kscope_batch (key, received, answer, kscope_state)"
+            f" SELECT unhex(repeat('01', 16)), {NOW}, '{{}}', 1",
+            "INSERT INTO kscope_batch (key, received, answer)"
+            f" SELECT unhex(repeat('02', 16)), {NOW}, '{{}}'",
+        )
+    assert "1 keys of batches" in pair.copy()
 
 
 def test_names_of_functions_move(pair: Pair) -> None:

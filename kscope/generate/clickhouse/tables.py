@@ -214,7 +214,6 @@ def literal(text: str, dialect: sa.engine.Dialect) -> str:
 
 
 def settings(found: Engine, *, replicated: bool) -> str:
-    """Return the settings of a table: what is acknowledged is on the disk, here or on a replica."""
-    if replicated:
-        return f"\nSETTINGS {_REPLICATED_WINDOW}" if found.keeps else ""
-    return f"\nSETTINGS {_DURABLE}{f', {_WINDOW}' if found.keeps else ''}"
+    """Return the settings of a table: what is acknowledged is on the disk; replicas follow."""
+    window = _REPLICATED_WINDOW if replicated else _WINDOW
+    return f"\nSETTINGS {_DURABLE}{f', {window}' if found.keeps else ''}"

@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS `kscope_lease` ON CLUSTER 'fleet' (
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/kscope_lease', '{replica}')
 ORDER BY (work, slot)
 TTL toDateTime(intDiv(slot, 1000000)) + INTERVAL 1 DAY
-SETTINGS replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
 
 CREATE TABLE IF NOT EXISTS `kscope_batch` ON CLUSTER 'fleet' (
   `key` FixedString(16) CODEC(ZSTD(1)),
@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS `kscope_batch` ON CLUSTER 'fleet' (
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/kscope_batch', '{replica}', kscope_state)
 PARTITION BY intDiv(received, 86400000000)
 ORDER BY (`key`, kscope_commit)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Batches that were stored: a batch that is sent twice counts once.';
 
 CREATE TABLE IF NOT EXISTS `kscope_meta` ON CLUSTER 'fleet' (
@@ -37,6 +38,7 @@ CREATE TABLE IF NOT EXISTS `kscope_meta` ON CLUSTER 'fleet' (
 )
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/kscope_meta', '{replica}', kscope_version)
 ORDER BY `name`
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Notes of the store: its layout''s version, each category''s declared types.';
 
 CREATE TABLE IF NOT EXISTS `kscope_progress` ON CLUSTER 'fleet' (
@@ -47,6 +49,7 @@ CREATE TABLE IF NOT EXISTS `kscope_progress` ON CLUSTER 'fleet' (
 )
 ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{shard}/{database}/kscope_progress', '{replica}')
 ORDER BY (`category`, `bucket`)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'The end of a level and the start of its kept rows, in us; bucket 0 is rows.';
 
 CREATE TABLE IF NOT EXISTS `kscope_rows_forks` ON CLUSTER 'fleet' (
@@ -64,7 +67,7 @@ CREATE TABLE IF NOT EXISTS `kscope_rows_forks` ON CLUSTER 'fleet' (
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/kscope_rows_forks', '{replica}')
 PARTITION BY intDiv(time, 86400000000)
 ORDER BY (intDiv(time, 3600000000), `hostname`, `process`, `stack`, time)
-SETTINGS replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800
 COMMENT 'Forks';
 
 CREATE TABLE IF NOT EXISTS `kscope_stack` ON CLUSTER 'fleet' (
@@ -74,6 +77,7 @@ CREATE TABLE IF NOT EXISTS `kscope_stack` ON CLUSTER 'fleet' (
 )
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/kscope_stack', '{replica}', day)
 ORDER BY id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Every distinct stack once, folded; id is the 64-bit hash of its text.';
 
 CREATE TABLE IF NOT EXISTS `kscope_string` ON CLUSTER 'fleet' (
@@ -84,6 +88,7 @@ CREATE TABLE IF NOT EXISTS `kscope_string` ON CLUSTER 'fleet' (
 )
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/kscope_string', '{replica}', day)
 ORDER BY id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Every distinct string once; rows hold its id.';
 
 CREATE TABLE IF NOT EXISTS `kscope_symbol_page` ON CLUSTER 'fleet' (
@@ -94,6 +99,7 @@ CREATE TABLE IF NOT EXISTS `kscope_symbol_page` ON CLUSTER 'fleet' (
 )
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/kscope_symbol_page', '{replica}', kscope_version)
 ORDER BY (`file`, `first`)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Names of the functions from an address on, packed; file is an id of kscope_symbols.';
 
 CREATE TABLE IF NOT EXISTS `kscope_symbols` ON CLUSTER 'fleet' (
@@ -108,6 +114,7 @@ CREATE TABLE IF NOT EXISTS `kscope_symbols` ON CLUSTER 'fleet' (
 )
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/kscope_symbols', '{replica}', kscope_version)
 ORDER BY `build`
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Each file whose function names are kept, by its build id.';
 
 CREATE TABLE IF NOT EXISTS `kernelscope_all`.`kscope_batch` ON CLUSTER 'fleet' AS `kernelscope`.`kscope_batch`
