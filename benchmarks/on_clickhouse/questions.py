@@ -85,17 +85,11 @@ def of_rows(day: Span) -> list[Asked]:
     first = BEGIN + (10 * HOUR if day[1] > BEGIN + 11 * HOUR else 0)
     hour, five = (first, first + HOUR), (first + 12 * MINUTE, first + 17 * MINUTE)
     host = f"hostname = (SELECT id FROM kscope_string WHERE text = '{_HOST}')"
-    stacks = {0: STACKS}
+    of_host = f"{_BY_STACK} AND {host} GROUP BY stack"
     return [
-        _asked("flamegraph 5 min", five, f"{_BY_STACK} GROUP BY stack", texts=stacks),
-        _asked("flamegraph 1 h", hour, f"{_BY_STACK} GROUP BY stack", texts=stacks),
-        _asked(
-            "flamegraph 1 h, one host",
-            hour,
-            f"{_BY_STACK} AND {host} GROUP BY stack",
-            texts=stacks,
-            hostname=_HOST,
-        ),
+        _of_stacks("flamegraph 5 min", five),
+        _of_stacks("flamegraph 1 h", hour),
+        _of_stacks("flamegraph 1 h, one host", hour, of_host, hostname=_HOST),
         *everything(day),
         _asked("heatmap of lengths, 1 h", hour, _LENGTHS, value="lengths"),
         _asked("heatmap of elapsed", day, _SIZES, value="elapsed"),
@@ -159,7 +153,14 @@ def everything(day: Span) -> list[Asked]:
 
 
 def flame_graph(day: Span) -> Asked:
-    return _asked("flamegraph", day, f"{_BY_STACK} GROUP BY stack", texts={0: STACKS})
+    return _of_stacks("flamegraph", day)
+
+
+def _of_stacks(
+    name: str, span: Span, sql: str = f"{_BY_STACK} GROUP BY stack", **parameters: str
+) -> Asked:
+    """Make a flame graph without groups; left out, `by` is that of the chart."""
+    return _asked(name, span, sql, texts={0: STACKS}, by="", **parameters)
 
 
 def _compared(first: int) -> Asked:
